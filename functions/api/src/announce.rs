@@ -1,0 +1,48 @@
+//! Word to dispatch, after the rows are committed. If it gets lost, nothing is: the sweep finds the row within a minute. So a
+//! failure here is logged and the call still succeeds.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::queue::{DispatchMessage, Outgoing};
+
+use crate::App;
+
+/// Sooner than this a one-time schedule could miss its moment; the queue takes it.
+const TOO_SOON: TimeDelta = TimeDelta::seconds(5);
+/// The client waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Has the schedule dispatched ahead of `run_at`.
+pub async fn announce(app: &App, message: DispatchMessage, run_at: DateTime<Utc>) {
+    let fire_at = run_at - app.dispatch_lead;
+    if fire_at <= app.db.now() + TOO_SOON {
+        return enqueue(app, message).await;
+    }
+    let created = tokio::time::timeout(PATIENCE, app.scheduler.create(message, fire_at)).await;
+    match created.map_err(anyhow::Error::from).flatten() {
+        Ok(()) => {}
+        Err(error) => warn(message, &format!("{error:#}")),
+    }
+}
+
+/// Has the schedule dispatched at once.
+pub async fn enqueue(app: &App, message: DispatchMessage) {
+    match tokio::time::timeout(PATIENCE, app.dispatch_queue.send(&[Outgoing::dispatch(message)])).await {
+        Ok(failed) if failed.is_empty() => {}
+        _ => warn(message, "the dispatch queue did not take it"),
+    }
+}
+
+/// Takes back the one-time schedule of a time that no longer holds. One that fires all the same finds nothing to do.
+pub async fn withdraw(app: &App, message: DispatchMessage) {
+    let deleted = tokio::time::timeout(PATIENCE, app.scheduler.delete(message)).await;
+    if let Err(error) = deleted.map_err(anyhow::Error::from).flatten() {
+        warn(message, &format!("{error:#}"));
+    }
+}
+
+fn warn(message: DispatchMessage, error: &str) {
+    let DispatchMessage { schedule_id, version } = message;
+    tracing::warn!(schedule.id = %schedule_id, schedule.version = version, error, "not announced; the sweep will find it");
+}

@@ -1,0 +1,117 @@
+//! A list as CSV (RFC 4180): one column, or a header with a column that is called `phone`. Quotes, CRLF and a byte order mark
+//! are understood.
+
+use std::{
+    cell::Cell,
+    io::{self, Read},
+    rc::Rc,
+};
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{entry::Sink, guard};
+use crate::error::{ApiError, FieldError};
+
+const HEADER: &[u8] = b"phone";
+
+/// Makes every line end in LF, the last one too: the parser ends a record at either half of CRLF, so that its own count of
+/// lines would be off. And counts quotes: in CSV that is whole there are as many that open as that close. The parser takes
+/// the end of the list for the end of a quote that is left open, with half of the list in it.
+struct Lines<R> {
+    inner: R,
+    last: u8,
+    open_quote: Rc<Cell<bool>>,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.inner.read(buffer)?;
+            if count == 0 && self.last != b'\n' && self.last != b'\r' && !buffer.is_empty() {
+                (self.last, buffer[0]) = (b'\n', b'\n');
+                return Ok(1);
+            }
+            let kept = self.keep(&mut buffer[..count]);
+            // Nothing kept is not the end yet: it was the second half of a CRLF.
+            if kept > 0 || count == 0 {
+                return Ok(kept);
+            }
+        }
+    }
+}
+
+impl<R> Lines<R> {
+    fn keep(&mut self, buffer: &mut [u8]) -> usize {
+        let mut kept = 0;
+        for at in 0..buffer.len() {
+            let byte = buffer[at];
+            let second_half = byte == b'\n' && self.last == b'\r';
+            self.last = byte;
+            if second_half {
+                continue;
+            }
+            self.open_quote.set(self.open_quote.get() ^ (byte == b'"'));
+            buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+            kept += 1;
+        }
+        kept
+    }
+}
+
+/// Reads a list to its end.
+pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
+    let open_quote = Rc::new(Cell::new(false));
+    let text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
+    let mut records = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(16 * 1024).from_reader(text);
+    let mut record = ByteRecord::new();
+    let mut column = None;
+    while records.read_byte_record(&mut record).map_err(explain)? {
+        // The line behind the record, less the lines that it takes itself.
+        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        sink.position = records.position().line().saturating_sub(breaks + 1) as u32;
+        sink.unused.set(0);
+        let is_header = if column.is_none() {
+            let (found, is_header) = first_record(&record)?;
+            column = Some(found);
+            is_header
+        } else {
+            false
+        };
+        if !is_header {
+            entry(&record, column.unwrap_or_default(), sink)?;
+        }
+    }
+    if open_quote.get() {
+        return Err(ApiError::Malformed(format!("expected CSV: a quote is not closed, at line {} or before", sink.position)));
+    }
+    Ok(())
+}
+
+/// The column with the numbers, and whether this is a header.
+fn first_record(record: &ByteRecord) -> Result<(usize, bool), ApiError> {
+    match record.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(HEADER)) {
+        Some(column) => Ok((column, true)),
+        None if record.len() == 1 => Ok((0, false)),
+        None => {
+            let detail = format!("expected one column, or a header with a column `phone`; found {} columns", record.len());
+            Err(ApiError::invalid(vec![FieldError { position: Some(1), ..FieldError::new("recipients", "no-phone-column", detail) }]))
+        }
+    }
+}
+
+fn entry(record: &ByteRecord, column: usize, sink: &mut Sink) -> Result<(), ApiError> {
+    let pushed = match record.get(column).map(std::str::from_utf8) {
+        Some(Ok(field)) => sink.text(field),
+        Some(Err(_)) => sink.refuse("", "not-utf-8", "expected a number in UTF-8"),
+        None => sink.refuse("", "missing", "expected a number in the column `phone`"),
+    };
+    // Why is known to the sink.
+    pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
+}
+
+fn explain(error: csv::Error) -> ApiError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => guard::explain(&error),
+        other => ApiError::Malformed(format!("expected CSV: {other:?}")),
+    }
+}

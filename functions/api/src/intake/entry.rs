@@ -1,0 +1,133 @@
+//! The entries of a list: numbers, and what is no number; collected into chunks.
+
+use std::{cell::Cell, fmt, rc::Rc};
+
+use serde::Serialize;
+use shared::phone::Phone;
+use tokio::sync::mpsc::Sender;
+
+use crate::error::{ApiError, FieldError};
+
+/// Entries a call may bring.
+pub const MAX_ENTRIES: u32 = 1_000_000;
+/// Entries a chunk; a statement writes one chunk.
+const CHUNK: usize = 4_000;
+/// Characters of an invalid input that are kept and shown.
+const SHOWN: usize = 64;
+
+/// An entry that is no valid number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Index from 0 (JSON) or line from 1 (NDJSON, CSV).
+    pub position: u32,
+    /// What was given, at most 64 characters of it.
+    pub input: String,
+    /// Why, for programs.
+    pub code: &'static str,
+    /// What was expected, for people.
+    pub detail: String,
+}
+
+/// One entry of a list.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A valid number.
+    Valid(Phone),
+    /// Anything else.
+    Invalid(Box<Refused>),
+}
+
+/// Some entries, in the order of the list.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Fields that no entry has; they refuse the list whatever is said about invalid numbers.
+    pub wrong: Vec<FieldError>,
+}
+
+/// Where a parser puts the entries.
+pub struct Sink {
+    sender: Sender<Chunk>,
+    chunk: Chunk,
+    /// Place of the entry that comes next.
+    pub position: u32,
+    count: u32,
+    stopped: Option<ApiError>,
+    /// Bytes that were read since the last entry; see [`super::guard`].
+    pub unused: Rc<Cell<usize>>,
+}
+
+/// The sink takes no more; [`Sink::end`] knows why.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl Sink {
+    /// An empty one.
+    pub fn new(sender: Sender<Chunk>) -> Self {
+        Self { sender, chunk: Chunk::default(), position: 0, count: 0, stopped: None, unused: Rc::default() }
+    }
+
+    /// An entry's text, at the current position.
+    pub fn text(&mut self, input: &str) -> Result<(), Stopped> {
+        match Phone::parse(input) {
+            Ok(phone) => self.push(Entry::Valid(phone)),
+            Err(error) => self.refuse(input, error.code(), error.to_string()),
+        }
+    }
+
+    /// An entry that is no number.
+    pub fn refuse(&mut self, input: &str, code: &'static str, detail: impl Into<String>) -> Result<(), Stopped> {
+        let input = input.chars().take(SHOWN).collect();
+        self.push(Entry::Invalid(Box::new(Refused { position: self.position, input, code, detail: detail.into() })))
+    }
+
+    /// A field that entries don't have.
+    pub fn unknown_field(&mut self, name: &str) -> Result<(), Stopped> {
+        let name: String = name.chars().take(SHOWN).collect();
+        let detail = "unknown field; expected only: phone";
+        let error = FieldError::new(format!("recipients.{name}"), "unknown-field", detail);
+        self.wrong(FieldError { position: Some(self.position), ..error })
+    }
+
+    /// Something that refuses the list as a whole.
+    pub fn wrong(&mut self, error: FieldError) -> Result<(), Stopped> {
+        self.chunk.wrong.push(error);
+        if self.chunk.wrong.len() < CHUNK { Ok(()) } else { self.flush() }
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<(), Stopped> {
+        if self.count == MAX_ENTRIES {
+            let detail = format!("expected at most {MAX_ENTRIES} entries a call; append the rest by further calls");
+            self.stopped = Some(ApiError::TooLarge(detail));
+            return Err(Stopped);
+        }
+        self.count += 1;
+        self.unused.set(0);
+        self.chunk.entries.push(entry);
+        if self.chunk.entries.len() < CHUNK { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), Stopped> {
+        let next = Chunk { entries: Vec::with_capacity(CHUNK), wrong: Vec::new() };
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        self.sender.blocking_send(chunk).map_err(|_| Stopped)
+    }
+
+    /// Hands over the last chunk, or says why there is none.
+    pub fn end(mut self, parsed: Result<(), ApiError>) -> Result<(), ApiError> {
+        if let Some(error) = self.stopped.take() {
+            return Err(error);
+        }
+        parsed?;
+        // If nobody listens any more, nobody misses it.
+        let _ = self.flush();
+        Ok(())
+    }
+}

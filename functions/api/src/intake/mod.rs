@@ -1,0 +1,181 @@
+//! Lists of recipients, as they come in: JSON, NDJSON, CSV, also in gzip. A list is read on a thread of its own, from the body
+//! as it lies in memory, and passed on in chunks of a few thousand through a short channel. So a list of any size takes the
+//! memory of its body and a few chunks, and reading goes on while the database writes.
+
+pub mod body;
+mod csv;
+pub mod entry;
+mod guard;
+mod gzip;
+mod json;
+mod ndjson;
+
+use std::io::BufReader;
+
+use axum::body::Bytes;
+use tokio::{
+    sync::mpsc::{self, Receiver},
+    task::JoinHandle,
+};
+
+use self::{
+    entry::{Chunk, Sink},
+    guard::Guard,
+};
+use crate::error::ApiError;
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// An array, or an object with the array as its member `recipients`.
+    Json,
+    /// A string or an object a line.
+    Ndjson,
+    /// One column, or a header with one that is called `phone`.
+    Csv,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Json, Self::Ndjson, Self::Csv];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// A list, unread. Cloning it copies nothing.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// How it is written; none: to be seen by its beginning.
+    pub format: Option<Format>,
+    /// Whether `bytes` is gzip.
+    pub gzip: bool,
+}
+
+/// A list being read.
+pub struct Reading {
+    /// Its entries. Whoever stops receiving ends the reading.
+    pub chunks: Receiver<Chunk>,
+    /// How it ended.
+    pub end: JoinHandle<Result<(), ApiError>>,
+}
+
+impl List {
+    /// Begins to read. Has to be called within a tokio runtime.
+    pub fn read(self) -> Reading {
+        let (sender, chunks) = mpsc::channel(2);
+        let end = tokio::task::spawn_blocking(move || self.parse(Sink::new(sender)));
+        Reading { chunks, end }
+    }
+
+    fn parse(self, mut sink: Sink) -> Result<(), ApiError> {
+        let parsed = if self.gzip { self.parse_gzip(&mut sink) } else { self.parse_text(&mut sink) };
+        sink.end(parsed)
+    }
+
+    fn parse_text(&self, sink: &mut Sink) -> Result<(), ApiError> {
+        let text = &*self.bytes;
+        match self.format.unwrap_or_else(|| body::sniff(text)) {
+            Format::Json => json::parse_slice(text, sink),
+            Format::Ndjson => ndjson::parse(text, sink),
+            Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), sink),
+        }
+    }
+
+    fn parse_gzip(&self, sink: &mut Sink) -> Result<(), ApiError> {
+        let text = Guard::new(gzip::open(&self.bytes)?, sink.unused.clone());
+        let mut text = BufReader::with_capacity(gzip::PEEK, text);
+        match self.format.map_or_else(|| gzip::sniff(&mut text), Ok)? {
+            Format::Json => json::parse_reader(text, sink),
+            Format::Ndjson => ndjson::parse(text, sink),
+            Format::Csv => csv::parse(text, sink),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::{entry::Entry, *};
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What is in a list: numbers as they are, else position, input and code.
+    async fn entries(list: List) -> Vec<String> {
+        let mut reading = list.read();
+        let mut found = Vec::new();
+        while let Some(chunk) = reading.chunks.recv().await {
+            assert!(chunk.wrong.is_empty());
+            found.extend(chunk.entries.iter().map(|entry| match entry {
+                Entry::Valid(phone) => phone.to_string(),
+                Entry::Invalid(refused) => format!("{} {} {}", refused.position, refused.input, refused.code),
+            }));
+        }
+        reading.end.await.unwrap().unwrap();
+        found
+    }
+
+    #[tokio::test]
+    async fn a_list_is_the_same_in_every_format() {
+        const A: &str = "+12012345678";
+        const B: &str = "+60123456789";
+        #[rustfmt::skip]
+        let table: Vec<(Format, Vec<u8>, Vec<&str>)> = vec![
+            (Format::Json, br#" ["+12012345678", {"phone": "+60 12-345 6789"}] "#.to_vec(), vec![A, B]),
+            (Format::Json, br#"{"recipients": ["+12012345678", "x\u0041", 5]}"#.to_vec(), vec![A, "1 xA not-a-number", "2 5 wrong-type"]),
+            (Format::Json, b"[]".to_vec(), vec![]),
+            (Format::Ndjson, b"\xEF\xBB\xBF\"+12012345678\"\r\n\r\n{\"phone\":\"+60123456789\"}".to_vec(), vec![A, B]),
+            (Format::Ndjson, b"{\"phone\":\"+12012345678\"}\nnull\n\"+60123456789\"\n".to_vec(), vec![A, "2 null wrong-type", B]),
+            (Format::Csv, b"+12012345678\r\n+60123456789\r\nx\r\n\r\ny".to_vec(), vec![A, B, "3 x not-a-number", "5 y not-a-number"]),
+            (Format::Csv, b"+12012345678\rx\r".to_vec(), vec![A, "2 x not-a-number"]),
+            (Format::Csv, b"+12012345678\n\n \n+60123456789".to_vec(), vec![A, "3   not-a-number", B]),
+            (Format::Csv, b"\xEF\xBB\xBFPhone\r\n+12012345678\r\n".to_vec(), vec![A]),
+            (Format::Csv, b"name, phone ,note\n\"Doe, \"\"J\"\"\",+12012345678,\"two\nlines\"\nRoe,x\nPoe\n".to_vec(),
+                vec![A, "4 x not-a-number", "5  missing"]),
+            (Format::Csv, b"\"phone\"\n\"+12012345678\"\n".to_vec(), vec![A]),
+            (Format::Csv, b"phone\n\xFF\n".to_vec(), vec!["2  not-utf-8"]),
+            (Format::Csv, b"number\n+12012345678".to_vec(), vec!["1 number not-a-number", A]),
+        ];
+        for (format, text, expected) in table {
+            let (what, zipped) = (String::from_utf8_lossy(&text).into_owned(), gzip(&text));
+            let list = List { bytes: text.into(), format: Some(format), gzip: false };
+            assert_eq!(entries(list).await, expected, "{what}");
+            for format in [Some(format), None] {
+                let list = List { bytes: zipped.clone().into(), format, gzip: true };
+                assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_list_comes_in_chunks_and_in_order() {
+        let numbers: Vec<_> = (0..20_001).map(|n| format!("+1201{}", 2_000_000 + n)).collect();
+        let zipped = [gzip(numbers[..9_000].join("\n").as_bytes()), gzip(b"\n"), gzip(numbers[9_000..].join("\n").as_bytes())];
+        let list = List { bytes: zipped.concat().into(), format: None, gzip: true };
+        assert!(entries(list).await == numbers);
+    }
+
+    #[tokio::test]
+    async fn reading_ends_when_nobody_listens() {
+        let bytes = "+12012345678\n".repeat(100_000).into();
+        let mut reading = List { bytes, format: Some(Format::Csv), gzip: false }.read();
+        reading.chunks.recv().await.unwrap();
+        drop(reading.chunks);
+        assert!(reading.end.await.unwrap().is_err());
+    }
+}

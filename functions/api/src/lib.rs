@@ -1,0 +1,61 @@
+//! The HTTP API, where the path of a message begins. A request becomes rows, all of them or none, and only then word goes to
+//! dispatch ([`announce`]). A call that comes twice finds its numbers there already, or the schedule moved.
+//!
+//! One folder a resource; in each file the request, then its handler. What a client did wrong is an [`error::ApiError`].
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod announce;
+pub mod config;
+pub mod error;
+pub mod fields;
+pub mod gateway;
+pub mod health;
+pub mod intake;
+pub mod load;
+pub mod query;
+pub mod recipients;
+pub mod schedules;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use shared::{db::Db, queue::SharedQueue, scheduler::SharedScheduler};
+
+/// What the handlers work with, made once.
+#[derive(Clone)]
+pub struct App {
+    /// The rows.
+    pub db: Db,
+    /// Takes what is due at once.
+    pub dispatch_queue: SharedQueue,
+    /// Takes what is due later.
+    pub scheduler: SharedScheduler,
+    /// How long before its time a schedule is dispatched.
+    pub dispatch_lead: Duration,
+    /// The commit that this was built from.
+    pub commit: String,
+}
+
+/// Every route. Who may call which is a layer around `/v1`, so that no route is forgotten.
+pub fn router(app: App) -> Router {
+    let v1 = Router::new()
+        .route("/schedules", get(schedules::list::list).post(schedules::create::create))
+        .route("/schedules/{id}", get(schedules::show::show))
+        .route("/schedules/{id}/recipients", get(recipients::list::list).post(recipients::append::append))
+        .route("/schedules/{id}/activate", post(schedules::moves::activate))
+        .route("/schedules/{id}/pause", post(schedules::moves::pause))
+        .route("/schedules/{id}/resume", post(schedules::moves::resume))
+        .route("/schedules/{id}/cancel", post(schedules::moves::cancel));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/health", get(health::health))
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::wrong_method)
+        // The limits are the intake's own, by content type.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app)
+}

@@ -1,0 +1,28 @@
+//! The API function: HTTP requests in, rows out, and word to dispatch or EventBridge of when they fall due.
+
+use std::sync::Arc;
+
+use api::{App, config::Config, gateway, router};
+use shared::{aws, db::Db, queue::SqsQueue, scheduler::EventBridge};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    lambda_http::tracing::init_default_subscriber();
+    let config = Config::from_env()?;
+    let sdk = aws::sdk_config().await;
+    let app = App {
+        db: Db::connect(&config.database).await?,
+        dispatch_queue: SqsQueue::shared(aws_sdk_sqs::Client::new(&sdk), config.dispatch_queue_url),
+        scheduler: Arc::new(EventBridge {
+            client: aws_sdk_scheduler::Client::new(&sdk),
+            group: config.schedule_group,
+            stack: config.stack,
+            target_arn: config.dispatch_arn,
+            role_arn: config.scheduler_role_arn,
+            dead_letter_arn: config.schedule_dlq_arn,
+        }),
+        dispatch_lead: config.dispatch_lead,
+        commit: config.commit,
+    };
+    gateway::run(router(app)).await
+}

@@ -1,0 +1,91 @@
+//! `POST /v1/schedules/{id}/recipients`: more recipients, called again and again for lists of any size. A call that comes
+//! twice adds nothing: its numbers are duplicates the second time.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use serde::Serialize;
+use shared::db::{
+    repeat_on_deadlock,
+    schedules::{ScheduleStatus, count_added, lock_schedule},
+};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    error::{ApiError, FieldError},
+    intake::{List, body, entry::Refused},
+    load::{OnInvalid, Target, load},
+    query::Query,
+    schedules::{moves::begun, show::parse_id},
+};
+
+/// What came of a call.
+#[derive(Debug, Serialize)]
+pub struct Appended {
+    /// Numbers that are new in this schedule.
+    accepted: u32,
+    /// Numbers that were in it already, or more than once in this call.
+    duplicates: u32,
+    /// Entries that were skipped.
+    invalid_count: u32,
+    /// The first thousand of them.
+    invalid: Vec<Refused>,
+    /// Numbers in the schedule now.
+    recipients_total: u32,
+}
+
+/// 200 with what was accepted, or nothing is written.
+pub async fn append(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+    request: (HeaderMap, Body),
+) -> Result<Json<Appended>, ApiError> {
+    let (headers, body) = request;
+    let id = parse_id(&id)?;
+    let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
+    let list = body::read_list(&headers, &mut query, body).await?;
+    query.finish()?;
+    let appended = repeat_on_deadlock(|| async {
+        match write(&app, id, list.clone(), on_invalid).await {
+            Err(ApiError::Database(error)) => Err(error),
+            other => Ok(other),
+        }
+    });
+    Ok(Json(appended.await??))
+}
+
+async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+        if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
+            return Err(begun(schedule.status));
+        }
+        let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
+        let loaded = load(&mut transaction, list, target).await?;
+        if loaded.entries == 0 {
+            let error = FieldError::new("recipients", "empty", "expected at least one entry");
+            return Err(ApiError::invalid(vec![error]));
+        }
+        count_added(&mut transaction, id, &loaded.added).await?;
+        Ok(Appended {
+            accepted: loaded.added.recipients,
+            duplicates: loaded.added.duplicates,
+            invalid_count: loaded.added.invalid,
+            invalid: loaded.invalid,
+            recipients_total: schedule.recipient_count + loaded.added.recipients,
+        })
+    }
+    .await;
+    // Never left to the drop: a frozen environment would keep the locks.
+    match written {
+        Ok(_) => transaction.commit().await?,
+        Err(_) => transaction.rollback().await?,
+    }
+    written
+}

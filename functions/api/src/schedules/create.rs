@@ -1,0 +1,93 @@
+//! `POST /v1/schedules`: a schedule and its recipients, as many as one call takes; all of it is written, or nothing.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use shared::{
+    db::{
+        repeat_on_deadlock,
+        schedules::{NewSchedule, count_added, insert_schedule},
+    },
+    queue::DispatchMessage,
+};
+
+use super::{
+    request::CreateRequest,
+    show::{ScheduleView, read_view},
+};
+use crate::{
+    App,
+    announce::announce,
+    error::ApiError,
+    intake::{Format, List, body, entry::Refused},
+    load::{OnInvalid, Target, load, refuse},
+    query::Query,
+};
+
+/// The schedule, and what was wrong with the list.
+#[derive(Serialize)]
+pub struct Created {
+    #[serde(flatten)]
+    schedule: ScheduleView,
+    /// The first thousand of the entries that were skipped.
+    invalid: Vec<Refused>,
+}
+
+/// 201 with the schedule.
+pub async fn create(
+    State(app): State<App>,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
+    query.finish()?;
+    let body = body::read_json(&headers, body).await?;
+    let request = CreateRequest::read(&body, app.db.now())?;
+    let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false });
+    let Some(schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
+    let created = repeat_on_deadlock(|| async {
+        match write(&app, &schedule, list.clone(), request.on_invalid).await {
+            Err(ApiError::Database(error)) => Err(error),
+            other => Ok(other),
+        }
+    });
+    let created = created.await??;
+    let location = format!("/v1/schedules/{}", schedule.id);
+    if created.schedule.status == shared::db::schedules::ScheduleStatus::Scheduled {
+        let message = DispatchMessage { schedule_id: schedule.id, version: created.schedule.version };
+        announce(&app, message, schedule.run_at).await;
+    }
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
+}
+
+async fn write(
+    app: &App,
+    schedule: &NewSchedule,
+    list: Option<List>,
+    on_invalid: OnInvalid,
+) -> Result<Created, ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        insert_schedule(&mut transaction, schedule).await?;
+        let mut invalid = Vec::new();
+        if let Some(list) = list {
+            let target = Target { schedule_id: schedule.id, next_seq: 1, on_invalid, now: schedule.created_at };
+            let loaded = load(&mut transaction, list, target).await?;
+            count_added(&mut transaction, schedule.id, &loaded.added).await?;
+            invalid = loaded.invalid;
+        }
+        Ok(Created { schedule: read_view(&mut transaction, schedule.id).await?, invalid })
+    }
+    .await;
+    // Never left to the drop: a frozen environment would keep the locks.
+    match written {
+        Ok(_) => transaction.commit().await?,
+        Err(_) => transaction.rollback().await?,
+    }
+    written
+}

@@ -1,0 +1,120 @@
+//! `GET /v1/schedules/{id}`, and how a schedule looks in every answer.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use chrono::{DateTime, FixedOffset, Offset, Utc};
+use serde::Serialize;
+use serde_json::json;
+use shared::{
+    db::{
+        recipients::{Counts, count_by_status},
+        schedules::{Schedule, ScheduleStatus, load_schedule},
+    },
+    text,
+};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{App, error::ApiError};
+
+/// A schedule as a client sees it.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+pub struct ScheduleView {
+    pub id: Uuid,
+    pub status: ScheduleStatus,
+    pub version: u32,
+    /// With the offset that it was given with.
+    pub run_at: DateTime<FixedOffset>,
+    pub message: String,
+    pub encoding: &'static str,
+    pub parts: u16,
+    pub sender: Option<String>,
+    pub rate: Option<u32>,
+    pub max_attempts: u32,
+    pub max_lateness_s: u32,
+    pub resend_within_s: u32,
+    pub on_uncertain: String,
+    pub recipients: Totals,
+    /// Not in lists: there it would cost a query a schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    pub dispatched_by: Option<String>,
+    pub dispatched_at: Option<DateTime<Utc>>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub pause_reason: Option<String>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub links: serde_json::Value,
+}
+
+/// What came of the list.
+#[derive(Debug, Serialize)]
+pub struct Totals {
+    /// Distinct valid numbers.
+    pub total: u32,
+    /// Entries kept as INVALID.
+    pub invalid: u32,
+    /// Entries left out because their number was there already.
+    pub duplicates: u32,
+}
+
+impl ScheduleView {
+    /// The row, and the counts where they were taken.
+    pub fn new(schedule: Schedule, counts: Option<Counts>) -> Self {
+        // Written by ourselves, so it reads; were it broken, UTC is still the right moment.
+        let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
+        let here = format!("/v1/schedules/{}", schedule.id);
+        Self {
+            id: schedule.id,
+            status: schedule.status,
+            version: schedule.version,
+            run_at: schedule.run_at.with_timezone(&offset),
+            encoding: text::parts(&schedule.message).encoding.as_str(),
+            message: schedule.message,
+            parts: schedule.parts,
+            sender: schedule.sender,
+            rate: schedule.rate,
+            max_attempts: schedule.max_resends + 1,
+            max_lateness_s: schedule.max_lateness_s,
+            resend_within_s: schedule.resend_within_s,
+            on_uncertain: schedule.on_uncertain,
+            recipients: Totals {
+                total: schedule.recipient_count,
+                invalid: schedule.invalid_count,
+                duplicates: schedule.duplicate_count,
+            },
+            counts,
+            dispatched_by: schedule.dispatched_by,
+            dispatched_at: schedule.dispatched_at,
+            paused_at: schedule.paused_at,
+            pause_reason: schedule.pause_reason,
+            finished_at: schedule.finished_at,
+            created_at: schedule.created_at,
+            links: json!({"self": here, "recipients": format!("{here}/recipients")}),
+        }
+    }
+}
+
+/// A schedule and its counts, which have to be read in one transaction.
+pub async fn read_view(transaction: &mut MySqlConnection, id: Uuid) -> Result<ScheduleView, ApiError> {
+    let schedule = load_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    let counts = count_by_status(transaction, &schedule).await?;
+    Ok(ScheduleView::new(schedule, Some(counts)))
+}
+
+/// Answers with the schedule and where its messages are.
+pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, ApiError> {
+    let id = parse_id(&id)?;
+    let mut transaction = app.db.pool.begin().await?;
+    let view = read_view(&mut transaction, id).await;
+    transaction.rollback().await?;
+    Ok(Json(view?))
+}
+
+/// What isn't an id belongs to no schedule.
+pub fn parse_id(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(id).map_err(|_| ApiError::no_such_schedule())
+}

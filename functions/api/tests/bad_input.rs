@@ -1,0 +1,217 @@
+//! Bad input as tables: what is sent, what comes back. Nothing of it leaves a row behind.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use common::{Api, count, gzip, in_seconds, phones, request};
+use serde_json::{Value, json};
+use shared::db::MIGRATOR;
+use sqlx::MySqlPool;
+
+/// Field, position, code.
+type Wrong<'a> = (&'a str, Option<u32>, &'a str);
+
+fn wrong(body: &Value) -> Vec<Wrong<'_>> {
+    let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let wrong = errors.iter().map(|error| {
+        assert!(error["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{error}");
+        (error["field"].as_str().unwrap(), error["position"].as_u64().map(|at| at as u32), error["code"].as_str().unwrap())
+    });
+    wrong.collect()
+}
+
+async fn assert_no_rows(pool: &MySqlPool) {
+    assert_eq!(count(pool, "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn every_wrong_field_of_a_schedule_is_named(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let good = "+12012345678";
+    let ucs2 = "ж".repeat(671);
+    #[rustfmt::skip]
+    let table: Vec<(Value, Vec<Wrong>)> = vec![
+        (json!({"run_at": null}), vec![("run_at", None, "missing")]),
+        (json!({"run_at": in_seconds(-1)}), vec![("run_at", None, "in-the-past")]),
+        (json!({"run_at": in_seconds(366 * 86_400)}), vec![("run_at", None, "too-far-ahead")]),
+        (json!({"run_at": "2030-01-31T09:00:00"}), vec![("run_at", None, "no-offset")]),
+        (json!({"run_at": "tomorrow"}), vec![("run_at", None, "not-a-time")]),
+        (json!({"run_at": "2030-02-31T09:00:00Z"}), vec![("run_at", None, "not-a-time")]),
+        (json!({"run_at": 1_900_000_000}), vec![("run_at", None, "not-a-time")]),
+        (json!({"message": null}), vec![("message", None, "missing")]),
+        (json!({"message": " \n\t\u{a0}"}), vec![("message", None, "empty")]),
+        (json!({"message": ["a"]}), vec![("message", None, "wrong-type")]),
+        (json!({"message": "a".repeat(1_531)}), vec![("message", None, "too-long")]),
+        (json!({"message": ucs2}), vec![("message", None, "too-long")]),
+        (json!({"recipients": null}), vec![("recipients", None, "missing")]),
+        (json!({"recipients": [ ]}), vec![("recipients", None, "empty")]),
+        (json!({"recipients": good}), vec![("recipients", None, "wrong-type")]),
+        (json!({"recipients": {"recipients": [good]}}), vec![("recipients", None, "wrong-type")]),
+        (json!({"recipients": [good, 12_012_345_678_u64, null, [good], {}, {"phone": {"phone": good}}]}), vec![
+            ("recipients", Some(1), "wrong-type"), ("recipients", Some(2), "wrong-type"), ("recipients", Some(3), "wrong-type"),
+            ("recipients", Some(4), "wrong-type"), ("recipients", Some(5), "wrong-type")]),
+        (json!({"recipients": ["", "0123", good, {"phone": "+1"}, "+12015550"]}), vec![
+            ("recipients", Some(0), "not-a-number"), ("recipients", Some(1), "no-country-code"),
+            ("recipients", Some(3), "too-short"), ("recipients", Some(4), "not-valid-for-country")]),
+        (json!({"recipients": [{"phone": good, "vars": {"name": "A"}}, {"number": good}]}), vec![
+            ("recipients.vars", Some(0), "unknown-field"), ("recipients.number", Some(1), "unknown-field"),
+            ("recipients", Some(1), "wrong-type")]),
+        (json!({"recipients": [{"phone": good, "vars": 1}, "x"], "on_invalid": "skip"}), vec![("recipients.vars", Some(0), "unknown-field")]),
+        (json!({"sender": "Twelve chars"}), vec![("sender", None, "not-a-sender")]),
+        (json!({"sender": ""}), vec![("sender", None, "not-a-sender")]),
+        (json!({"sender": "1234567890123456"}), vec![("sender", None, "not-a-sender")]),
+        (json!({"sender": "Müller"}), vec![("sender", None, "not-a-sender")]),
+        (json!({"sender": 7}), vec![("sender", None, "wrong-type")]),
+        (json!({"rate": 0, "max_attempts": 11, "max_lateness_s": 59, "resend_within_s": 82_801}), vec![
+            ("rate", None, "out-of-range"), ("max_attempts", None, "out-of-range"),
+            ("max_lateness_s", None, "out-of-range"), ("resend_within_s", None, "out-of-range")]),
+        (json!({"rate": 1.5}), vec![("rate", None, "out-of-range")]),
+        (json!({"rate": "fast"}), vec![("rate", None, "wrong-type")]),
+        (json!({"on_uncertain": "shrug", "on_invalid": "ignore", "draft": "yes"}), vec![
+            ("draft", None, "wrong-type"), ("on_invalid", None, "not-a-choice"), ("on_uncertain", None, "not-a-choice")]),
+        (json!({"text": "Hello", "sendAt": 1}), vec![("sendAt", None, "unknown-field"), ("text", None, "unknown-field")]),
+        (json!({"message": "", "recipients": ["x"]}), vec![("message", None, "empty"), ("recipients", Some(0), "not-a-number")]),
+    ];
+    for (change, expected) in table {
+        let mut body = request();
+        body["recipients"] = json!([good]);
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = api.post(&body).await;
+        assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"), "{change}");
+        assert_eq!(wrong(&answer.body), expected, "{change}");
+        assert_eq!(answer.body["errors_total"], expected.len(), "{change}");
+    }
+    assert_no_rows(&pool).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_text_too_long_says_why(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = request();
+    body["message"] = json!(format!("{}ж", "a".repeat(700)));
+    body["draft"] = json!(true);
+    let answer = api.post(&body).await;
+    let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
+    assert_eq!(detail, "expected at most 10 parts; this text takes 11 in UCS-2, forced by the character 'ж'");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let table = [
+        ("", "line 1 column 0"),
+        ("{\"run_at\":\n  oops}", "line 2 column 3"),
+        ("{\"recipients\": [\"+1\",]}", "line 1 column 22"),
+        ("{\"message\": \"a\nb\"}", "line 1 column 14"),
+        ("{} {}", "line 1 column 4"),
+    ];
+    for (body, expected) in table {
+        let answer = api.send("/v1/schedules", "application/json", body).await;
+        assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "malformed-body"), "{body}");
+        assert!(answer.body["detail"].as_str().unwrap().contains(expected), "{body}: {}", answer.body);
+    }
+    for body in ["[]", "\"x\"", "null", "7"] {
+        let answer = api.send("/v1/schedules", "application/json", body).await;
+        assert_eq!((answer.status, wrong(&answer.body)), (StatusCode::UNPROCESSABLE_ENTITY, vec![("", None, "not-an-object")]));
+    }
+    let twice = "{\"draft\": true, \"draft\": true, \"run_at\": \"2000-01-01T00:00:00Z\", \"message\": \"x\"}";
+    let answer = api.send("/v1/schedules", "application/json", twice).await;
+    assert_eq!(wrong(&answer.body), [("draft", None, "given-twice"), ("run_at", None, "in-the-past")]);
+    assert_no_rows(&pool).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&[]).await;
+    let one = phones(0..1).remove(0);
+    let mut cut_short = gzip(phones(0..5_000).join("\n").as_bytes());
+    cut_short.truncate(cut_short.len() / 2);
+    let mangled = String::from_utf8_lossy(&gzip(one.as_bytes())).into_owned().into_bytes();
+    #[rustfmt::skip]
+    let table: Vec<(&str, &str, Vec<u8>, u16, &str, &str)> = vec![
+        ("application/json", "", b"[\"+1\"".to_vec(), 400, "malformed-body", "line 1 column 5"),
+        ("application/json", "", b"{\"numbers\": []}".to_vec(), 422, "invalid-request", "`recipients` is missing"),
+        ("application/json", "", b"\"+12012000000\"".to_vec(), 422, "invalid-request", "expected an array"),
+        ("application/json", "", b"{\"recipients\": \"+12012000000\"}".to_vec(), 422, "invalid-request", "expected an array"),
+        ("application/json", "", b"[]".to_vec(), 422, "invalid-request", "at least one entry"),
+        ("application/json", "", vec![b'['; 200], 400, "malformed-body", "line 1 column 200"),
+        ("application/x-ndjson", "", format!("\"{one}\"\n\n{{\"phone\"").into_bytes(), 400, "malformed-body", "line 3 column 8"),
+        ("application/x-ndjson", "", format!("\"{one}\" \"{one}\"").into_bytes(), 400, "malformed-body", "line 1 column 16"),
+        ("application/x-ndjson", "", b"\n\n".to_vec(), 422, "invalid-request", "at least one entry"),
+        ("text/csv", "", b"name,number\nA,+12012000000".to_vec(), 422, "invalid-request", "found 2 columns"),
+        ("text/csv", "", format!("phone,name\n{one},\"A\n{one},B\n").into_bytes(), 400, "malformed-body", "quote is not closed"),
+        ("text/csv", "", b"phone\n".to_vec(), 422, "invalid-request", "at least one entry"),
+        ("application/gzip", "", b"+12012000000".to_vec(), 400, "malformed-body", "1F 8B"),
+        ("application/gzip", "", cut_short, 400, "malformed-body", "expected gzip"),
+        ("application/gzip", "", mangled.clone(), 400, "malformed-body", "destroyed"),
+        ("application/gzip", "?format=xml", gzip(one.as_bytes()), 422, "invalid-request", "json, ndjson, csv"),
+        ("application/gzip", "?format=json", gzip(b"[1,"), 400, "malformed-body", "line 1 column 3"),
+        ("application/gzip", "", gzip(&vec![b'x'; 300_000]), 413, "too-large", "256 KB"),
+        ("application/gzip", "", gzip(&vec![b'\n'; 130 << 20]), 413, "too-large", "128 MB"),
+        ("application/gzip", "", gzip("1\n".repeat(1_000_001).as_bytes()), 413, "too-large", "further calls"),
+        ("application/json", "", gzip(one.as_bytes()), 415, "unsupported-content-type", "application/gzip"),
+        ("text/csv", "", mangled.clone(), 415, "unsupported-content-type", "application/gzip"),
+        ("application/x-ndjson", "", mangled, 415, "unsupported-content-type", "application/gzip"),
+        ("text/plain", "", one.clone().into_bytes(), 415, "unsupported-content-type", "text/csv"),
+        ("", "", one.clone().into_bytes(), 415, "unsupported-content-type", "application/x-ndjson"),
+        ("text/csv", "", vec![b'1'; (6 << 20) + 1], 413, "too-large", "several calls"),
+        ("application/gzip", "", vec![0x1F; 4_718_593], 413, "too-large", "several calls"),
+        ("text/csv", "?on_invalid=maybe&force=1", one.into_bytes(), 422, "invalid-request", "reject, skip"),
+    ];
+    for (content_type, query, body, status, problem, detail) in table {
+        let what = format!("{content_type} {query} {}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+        let answer = api.append(id, query, content_type, body).await;
+        assert_eq!((answer.status.as_u16(), answer.problem()), (status, problem), "{what}: {}", answer.body);
+        assert!(answer.body.to_string().contains(detail), "{what}: {}", answer.body);
+    }
+    assert_eq!(count(&pool, "SELECT COUNT(*) FROM recipients").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_does_not_exist_is_said_so(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let nobody = "018f0000-0000-7000-8000-000000000000";
+    let table = [
+        ("GET", "/".to_owned(), 404, ""),
+        ("GET", "/v1/messages".to_owned(), 404, ""),
+        ("GET", format!("/v1/schedules/{nobody}"), 404, ""),
+        ("GET", "/v1/schedules/1".to_owned(), 404, ""),
+        ("GET", format!("/v1/schedules/{nobody}/recipients"), 404, ""),
+        ("POST", format!("/v1/schedules/{nobody}/cancel"), 404, ""),
+        ("DELETE", format!("/v1/schedules/{nobody}"), 405, "GET,HEAD"),
+        ("PUT", "/v1/schedules".to_owned(), 405, "GET,HEAD,POST"),
+        ("POST", "/health".to_owned(), 405, "GET,HEAD"),
+        ("GET", format!("/v1/schedules/{nobody}/pause"), 405, "POST"),
+    ];
+    for (method, path, status, allow) in table {
+        let answer = api.call(Request::builder().method(method).uri(&path).body(Body::empty()).unwrap()).await;
+        let problem = if status == 404 { "not-found" } else { "method-not-allowed" };
+        assert_eq!((answer.status.as_u16(), answer.problem()), (status, problem), "{method} {path}");
+        assert_eq!(answer.headers.get("allow").map_or("", |allow| allow.to_str().unwrap()), allow, "{method} {path}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn every_wrong_parameter_is_named(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&[]).await;
+    let recipients = format!("/v1/schedules/{id}/recipients");
+    #[rustfmt::skip]
+    let table: Vec<(String, Vec<Wrong>)> = vec![
+        ("/v1/schedules?status=sent&limit=0&page=2".to_owned(),
+            vec![("status", None, "not-a-choice"), ("limit", None, "out-of-range"), ("page", None, "unknown-field")]),
+        ("/v1/schedules?limit=201&cursor=x".to_owned(), vec![("limit", None, "out-of-range"), ("cursor", None, "not-a-cursor")]),
+        ("/v1/schedules?limit=5&limit=6".to_owned(), vec![("limit", None, "given-twice")]),
+        (format!("{recipients}?status=delivered&limit=1001&cursor=r-1"),
+            vec![("status", None, "not-a-choice"), ("limit", None, "out-of-range"), ("cursor", None, "not-a-cursor")]),
+    ];
+    for (path, expected) in table {
+        let answer = api.get(&path).await;
+        assert_eq!((answer.status, wrong(&answer.body)), (StatusCode::UNPROCESSABLE_ENTITY, expected), "{path}");
+    }
+}

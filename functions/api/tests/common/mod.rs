@@ -1,0 +1,175 @@
+//! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+
+use std::{
+    io::Write,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use api::{App, router};
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use lambda_http::tower::ServiceExt;
+use serde_json::{Value, json};
+use shared::{
+    db::Db,
+    queue::{DispatchMessage, Outgoing, Queue},
+    scheduler::OneTimeScheduler,
+};
+use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
+use uuid::Uuid;
+
+pub const LEAD: Duration = Duration::from_secs(90);
+
+#[derive(Default)]
+pub struct Fakes {
+    pub broken: AtomicBool,
+    pub queued: Mutex<Vec<DispatchMessage>>,
+    pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
+    pub deleted: Mutex<Vec<DispatchMessage>>,
+}
+
+#[async_trait]
+impl Queue for Fakes {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<usize> {
+        if self.broken.load(Ordering::Relaxed) {
+            return (0..messages.len()).collect();
+        }
+        let read = messages.iter().map(|message| serde_json::from_str::<DispatchMessage>(&message.body).unwrap());
+        self.queued.lock().unwrap().extend(read);
+        Vec::new()
+    }
+
+    async fn backlog(&self) -> anyhow::Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl OneTimeScheduler for Fakes {
+    async fn create(&self, message: DispatchMessage, fire_at: DateTime<Utc>) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
+        self.created.lock().unwrap().push((message, fire_at));
+        Ok(())
+    }
+
+    async fn delete(&self, message: DispatchMessage) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
+        self.deleted.lock().unwrap().push(message);
+        Ok(())
+    }
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's type, less what all types begin with.
+    pub fn problem(&self) -> &str {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.body);
+        assert_eq!(self.body["status"], self.status.as_u16());
+        self.body["type"].as_str().unwrap().strip_prefix("/problems/").unwrap()
+    }
+
+    pub fn id(&self) -> Uuid {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {}", self.body)).parse().unwrap()
+    }
+}
+
+/// The function, as a client sees it; like the function itself, on one connection.
+#[derive(Clone)]
+pub struct Api {
+    pub router: Router,
+    pub fakes: Arc<Fakes>,
+    pub db: Db,
+}
+
+impl Api {
+    pub async fn new(pool: &MySqlPool) -> Self {
+        let one = MySqlPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(20));
+        let db = Db::from_pool(one.connect_with((*pool.connect_options()).clone()).await.unwrap());
+        let fakes = Arc::<Fakes>::default();
+        let app = App {
+            db: db.clone(),
+            dispatch_queue: fakes.clone(),
+            scheduler: fakes.clone(),
+            dispatch_lead: LEAD,
+            commit: "c0ffee".to_owned(),
+        };
+        Self { router: router(app), fakes, db }
+    }
+
+    pub async fn call(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn send(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.call(Request::post(path).header("content-type", content_type).body(body.into()).unwrap()).await
+    }
+
+    pub async fn post(&self, body: &Value) -> Answer {
+        self.send("/v1/schedules", "application/json", body.to_string()).await
+    }
+
+    /// A schedule of these numbers, an hour from now; a draft where there are none.
+    pub async fn schedule(&self, phones: &[String]) -> Uuid {
+        let mut body = request();
+        body["recipients"] = json!(phones);
+        body["draft"] = json!(phones.is_empty());
+        let answer = self.post(&body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        answer.id()
+    }
+
+    pub async fn append(&self, id: Uuid, query: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+        self.send(&format!("/v1/schedules/{id}/recipients{query}"), content_type, body).await
+    }
+
+    pub async fn make(&self, id: Uuid, step: &str) -> Answer {
+        self.call(Request::post(format!("/v1/schedules/{id}/{step}")).body(Body::empty()).unwrap()).await
+    }
+}
+
+/// A request that is right, an hour from now, without recipients.
+pub fn request() -> Value {
+    json!({"run_at": in_seconds(3_600), "message": "Hello"})
+}
+
+pub fn in_seconds(seconds: i64) -> String {
+    (Utc::now() + TimeDelta::seconds(seconds)).to_rfc3339()
+}
+
+/// Valid numbers, all different.
+pub fn phones(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|n| format!("+1201{}", 2_000_000 + n)).collect()
+}
+
+pub fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// One number of a query.
+pub async fn count(pool: &MySqlPool, sql: &str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}

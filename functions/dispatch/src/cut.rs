@@ -1,0 +1,92 @@
+//! One schedule: lock, cut, commit, enqueue. A crash after the commit leaves batches that the sweep finds at once; a crash between
+//! sending and marking costs a duplicate message, never a batch.
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::{
+    db::{
+        self, batches,
+        cut::{self, NewBatch, Outcome, Schedule},
+    },
+    queue::{BatchMessage, DispatchMessage, Outgoing},
+};
+
+use crate::{Dispatcher, Way, plan};
+
+/// Events come up to this much before the lead begins: the clocks of EventBridge and the database are not one.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
+/// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
+const WAVE: usize = 80;
+
+impl Dispatcher {
+    /// Cuts the schedule if it is due, of that version and not cut yet, and enqueues what is due soon.
+    pub async fn dispatch(&self, message: DispatchMessage, way: Way) -> anyhow::Result<()> {
+        let cut = db::repeat_on_deadlock(|| self.cut(message, way)).await.context("cutting the schedule")?;
+        let Some((outcome, batches)) = cut else {
+            tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), "nothing to cut");
+            return Ok(());
+        };
+        tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), ?outcome, batches = batches.len(), "schedule cut");
+        self.enqueue(message, &batches).await?;
+        if batches.is_empty() {
+            batches::finish_schedule(&self.db, message.schedule_id, self.db.now()).await.context("finishing an empty schedule")?;
+        }
+        Ok(())
+    }
+
+    /// The transaction. `None`: not due, another version, or cut already.
+    async fn cut(&self, message: DispatchMessage, way: Way) -> sqlx::Result<Option<(Outcome, Vec<NewBatch>)>> {
+        let mut transaction = self.db.pool.begin().await?;
+        let now = self.db.now();
+        let schedule = cut::lock_schedule(&mut transaction, message.schedule_id).await?;
+        let Some((schedule, outcome)) = schedule.and_then(|schedule| self.decide(schedule, message, now)) else {
+            return Ok(None);
+        };
+        let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
+        let stretches = cut::read_stretches(&mut transaction, message.schedule_id, size).await?;
+        // What is only closed needs no spreading.
+        let (start, rate) = if outcome == Outcome::Running { (schedule.run_at, schedule.rate) } else { (now, None) };
+        let batches = plan::plan(&stretches, start, rate, (now, self.settings.lead));
+        if !cut::mark_cut(&mut transaction, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
+            return Ok(None);
+        }
+        cut::insert_batches(&mut transaction, message.schedule_id, &batches).await?;
+        transaction.commit().await?;
+        Ok(Some((outcome, batches)))
+    }
+
+    fn decide(&self, schedule: Schedule, message: DispatchMessage, now: DateTime<Utc>) -> Option<(Schedule, Outcome)> {
+        if schedule.batch_count.is_some() || schedule.version != message.version {
+            return None;
+        }
+        let late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
+        let outcome = match schedule.status.as_str() {
+            "scheduled" if schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE => return None,
+            "scheduled" if late => Outcome::Missed,
+            "scheduled" => Outcome::Running,
+            "missed" => Outcome::Missed,
+            "cancelled" => Outcome::Cancelled,
+            _ => return None,
+        };
+        Some((schedule, outcome))
+    }
+
+    /// Puts what is due soon on the send queue, wave by wave, and marks each wave. What the queue refuses stays due for the sweep.
+    async fn enqueue(&self, schedule: DispatchMessage, batches: &[NewBatch]) -> anyhow::Result<()> {
+        let now = self.db.now();
+        let due: Vec<_> =
+            batches.iter().filter(|batch| plan::is_enqueued_now(batch.send_at, now, self.settings.lead)).cloned().collect();
+        for wave in due.chunks(WAVE) {
+            let now = self.db.now();
+            let message = |batch: &NewBatch| BatchMessage { schedule_id: schedule.schedule_id, batch_no: batch.batch_no };
+            let messages: Vec<_> = wave.iter().map(|batch| Outgoing::batch(message(batch), batch.send_at, now)).collect();
+            let failed = self.send_queue.send(&messages).await;
+            let taken = wave.iter().enumerate().filter(|(at, _)| !failed.contains(at)).map(|(_, batch)| batch.clone());
+            let taken: Vec<_> = taken.collect();
+            db::repeat_on_deadlock(|| cut::mark_enqueued(&self.db, schedule.schedule_id, &taken))
+                .await
+                .context("marking batches enqueued")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Dispatch: makes batches of a due schedule and puts them on the send queue; once a minute, sweeps.
+//!
+//! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send
+//! and recheck. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
+
+mod cut;
+mod plan;
+mod sweep;
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use shared::{
+    budget::Budget,
+    config::Env,
+    db::Db,
+    queue::{self, DispatchMessage, SharedQueue},
+};
+
+/// What invokes dispatch.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Trigger {
+    /// The dispatch queue.
+    Queue(SqsEvent),
+    /// The one-time schedule of one schedule of ours.
+    OneTime(DispatchMessage),
+    /// Every minute.
+    Sweep {
+        /// Always true.
+        #[serde(rename = "sweep")]
+        _sweep: bool,
+    },
+}
+
+/// What made a cut; kept in `schedules.dispatched_by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A one-time schedule fired ahead of time.
+    EventBridge,
+    /// The dispatch queue: due at once, or cancelled.
+    Queue,
+    /// The sweep, as neither of both had done it.
+    Sweep,
+}
+
+impl Way {
+    /// The word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EventBridge => "eventbridge",
+            Self::Queue => "queue",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+/// The numbers that dispatch works with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long before its time a schedule may be cut.
+    pub lead: TimeDelta,
+    /// How long before its time the sweep cuts what EventBridge has not.
+    pub sweep_lead: TimeDelta,
+    /// Most recipients in a batch.
+    pub batch_size: u32,
+}
+
+impl Settings {
+    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let mut number = |name, range, default| env.number(name, range, Some(default));
+        Self {
+            lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=600, 90).into()),
+            sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=600, 70).into()),
+            batch_size: number("BATCH_SIZE", 1..=5000, 500),
+        }
+    }
+}
+
+/// Clients and settings of the function.
+pub struct Dispatcher {
+    /// The database.
+    pub db: Db,
+    /// Where batches go that have something to send.
+    pub send_queue: SharedQueue,
+    /// Where batches go that have something to ask.
+    pub recheck_queue: SharedQueue,
+    /// The numbers.
+    pub settings: Settings,
+}
+
+/// The sweep stops taking new rounds this long before its deadline.
+const SWEEP_RESERVE: Duration = Duration::from_secs(20);
+
+impl Dispatcher {
+    /// One invocation. An error makes Lambda invoke again, which is safe.
+    pub async fn handle(&self, trigger: Trigger, budget: Budget) -> anyhow::Result<SqsBatchResponse> {
+        match trigger {
+            Trigger::Queue(event) => {
+                let cut = async |message: DispatchMessage| self.dispatch(message, Way::Queue).await;
+                return Ok(queue::handle_each(event, cut).await);
+            }
+            Trigger::OneTime(message) => self.dispatch(message, Way::EventBridge).await?,
+            Trigger::Sweep { .. } => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
+        }
+        Ok(SqsBatchResponse::default())
+    }
+}

@@ -1,0 +1,30 @@
+//! The binary of the dispatch function: tracing, configuration, clients, then the runtime.
+
+use dispatch::{Dispatcher, Settings, Trigger};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use shared::{budget::Budget, config::Env, db::Db, queue::SqsQueue};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let mut env = Env::from_process();
+    let config = (
+        env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+        env.url("SEND_QUEUE_URL"),
+        env.url("RECHECK_QUEUE_URL"),
+        Settings::from_env(&mut env),
+    );
+    let (database, send_queue, recheck_queue, settings) = env.finish(config)?;
+    let sqs = aws_sdk_sqs::Client::new(&shared::aws::sdk_config().await);
+    let dispatcher = Dispatcher {
+        db: Db::connect(&database).await?,
+        send_queue: SqsQueue::shared(sqs.clone(), send_queue),
+        recheck_queue: SqsQueue::shared(sqs, recheck_queue),
+        settings,
+    };
+    let dispatcher = &dispatcher;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
+        Ok::<_, Error>(dispatcher.handle(event.payload, Budget::until(event.context.deadline())).await?)
+    }))
+    .await
+}

@@ -1,0 +1,92 @@
+//! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::{
+    db::cut::{NewBatch, Stretch},
+    release::sweep_at,
+};
+
+/// With a rate, a batch holds no more than this many seconds of it: smaller bursts, at the price of more batches.
+const SECONDS_OF_RATE: u32 = 2;
+
+/// How many places of the list make a batch.
+pub fn stretch_size(batch_size: u32, rate: Option<u32>) -> u32 {
+    rate.map_or(batch_size, |rate| batch_size.min(rate.saturating_mul(SECONDS_OF_RATE)).max(1))
+}
+
+/// The batches of a schedule that starts at `start`: all at once, or spread so that at no time more has been planned than `rate`
+/// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
+pub fn plan(
+    stretches: &[Stretch],
+    start: DateTime<Utc>,
+    rate: Option<u32>,
+    (now, lead): (DateTime<Utc>, TimeDelta),
+) -> Vec<NewBatch> {
+    let mut before: i64 = 0;
+    let mut batches = Vec::with_capacity(stretches.len());
+    for (stretch, batch_no) in stretches.iter().zip(1..) {
+        let offset = rate.map_or(0, |rate| before * 1000 / i64::from(rate));
+        let send_at = start + TimeDelta::milliseconds(offset);
+        let sweep_at =
+            if is_enqueued_now(send_at, now, lead) { now } else { sweep_at(send_at, now).min(send_at - TimeDelta::seconds(75)) };
+        let (first_seq, last_seq) = (stretch.first_seq, stretch.last_seq);
+        batches.push(NewBatch { batch_no, first_seq, last_seq, pending: stretch.pending, send_at, sweep_at });
+        before += i64::from(stretch.pending);
+    }
+    batches
+}
+
+/// Whether whoever cuts puts it on the queue; the sweep does so with what is due later.
+pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDelta) -> bool {
+    send_at <= now + lead
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretches(pending: &[u32]) -> Vec<Stretch> {
+        let stretch = |(n, pending): (u32, &u32)| Stretch { first_seq: n * 500 + 1, last_seq: n * 500 + 500, pending: *pending };
+        (0..).zip(pending).map(stretch).collect()
+    }
+
+    #[test]
+    fn without_a_rate_all_batches_are_sent_at_once() {
+        let now = Utc::now();
+        let start = now + TimeDelta::seconds(60);
+        let batches = plan(&stretches(&[500, 499]), start, None, (now, TimeDelta::seconds(90)));
+        assert_eq!(
+            batches.iter().map(|batch| (batch.batch_no, batch.send_at, batch.sweep_at)).collect::<Vec<_>>(),
+            [(1, start, now), (2, start, now)]
+        );
+    }
+
+    #[test]
+    fn a_rate_is_never_exceeded_from_the_start_to_any_batch() {
+        let now = Utc::now();
+        let batches = plan(&stretches(&[20, 13, 20, 20]), now, Some(10), (now, TimeDelta::seconds(90)));
+        let mut sent = 0.0;
+        for batch in &batches {
+            let seconds = (batch.send_at - now).as_seconds_f64();
+            assert!(sent <= seconds * 10.0 + 0.01, "batch {}: {sent} in {seconds} s", batch.batch_no);
+            sent += f64::from(batch.pending);
+        }
+    }
+
+    #[test]
+    fn what_is_due_later_than_the_lead_is_left_to_the_sweep() {
+        let now = Utc::now();
+        let batches = plan(&stretches(&[100, 100]), now, Some(1), (now, TimeDelta::seconds(90)));
+        assert_eq!(batches[0].sweep_at, now);
+        assert_eq!(batches[1].sweep_at, batches[1].send_at - TimeDelta::seconds(75));
+    }
+
+    #[test]
+    fn a_slow_rate_makes_small_batches() {
+        for (batch_size, rate, size) in
+            [(500, None, 500), (500, Some(1), 2), (500, Some(100), 200), (500, Some(9000), 500), (1, Some(5), 1)]
+        {
+            assert_eq!(stretch_size(batch_size, rate), size);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Send: claims a batch, marks its recipients, calls the carrier, records the answers, releases the batch.
+//!
+//! In comes the name of a batch; out go carrier requests, rows, and the name of the batch again with a delay, for recheck. Run
+//! twice, or twice at once, one run claims the batch and the other finds nothing to do: 0 rows at the claim are always
+//! acknowledged, since the sweep is the second copy of every message.
+
+mod outcome;
+mod pace;
+mod pass;
+mod trouble;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use chrono::{DateTime, TimeDelta, Utc};
+use pass::Pass;
+use shared::{
+    budget::Budget,
+    carrier::Carrier,
+    config::Env,
+    db::{
+        self,
+        batches::{self, Claim, ClaimedBatch},
+        outcomes::{self, BatchRow},
+    },
+    queue::{self, BatchMessage},
+    release::{Ended, Worker},
+    status::Status,
+};
+
+/// The numbers that send works with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN where the carrier can't be asked.
+    pub in_flight: usize,
+    /// Longest wait for the carrier's answer.
+    pub timeout: Duration,
+    /// Message parts a second that this environment may send: the carrier's limit, shared among all of them.
+    pub parts_per_second: Option<f64>,
+}
+
+impl Settings {
+    /// `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, `CARRIER_PARTS_PER_SECOND` (0: no limit), `SEND_CONCURRENCY`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let limit = env.number("CARRIER_PARTS_PER_SECOND", 0..=1_000_000, Some(0));
+        let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, None);
+        Self {
+            in_flight: env.number("SEND_IN_FLIGHT", 1..=100, Some(2)) as usize,
+            timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)),
+            parts_per_second: (limit > 0).then(|| f64::from(limit) / f64::from(concurrency.max(1))),
+        }
+    }
+}
+
+/// Clients and settings of the function.
+pub struct Sender {
+    /// Database, queues and timing.
+    pub worker: Worker,
+    /// The carrier.
+    pub carrier: Arc<dyn Carrier>,
+    /// The numbers.
+    pub settings: Settings,
+}
+
+impl Sender {
+    /// One invocation: each message on its own; what fails comes again.
+    pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
+        queue::handle_each(event, async |message: BatchMessage| self.send_batch(message, budget).await).await
+    }
+
+    /// Claim, do, record, release.
+    pub async fn send_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
+        let Some((claim, batch)) = self.claim(message, budget).await? else {
+            tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, "nothing to send");
+            return Ok(());
+        };
+        let mut rows = self.read_rows(&claim, &batch).await?;
+        let ended = if let Some(why) = reason_to_close(&batch, self.worker.db.now()) {
+            self.close(&claim, &batch, &mut rows, why).await?
+        } else {
+            self.wait_until_due(&batch).await;
+            let mut pass = Pass::new(self, &claim, &batch, budget, rows);
+            pass.run().await?;
+            let ended = pass.ended();
+            rows = pass.into_rows();
+            ended
+        };
+        self.worker.release(&claim, &batch, &rows, ended).await
+    }
+
+    async fn claim(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<Option<(Claim, ClaimedBatch)>> {
+        let db = &self.worker.db;
+        let claim = Claim::new(message, budget.lease_until(db.now()));
+        if !db::repeat_on_deadlock(|| batches::claim_to_send(db, &claim, db.now())).await.context("claiming the batch")? {
+            return Ok(None);
+        }
+        let batch = batches::read_claimed(db, &claim).await.context("reading the claimed batch")?;
+        Ok(batch.map(|batch| (claim, batch)))
+    }
+
+    /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
+    async fn read_rows(&self, claim: &Claim, batch: &ClaimedBatch) -> anyhow::Result<Vec<BatchRow>> {
+        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
+        let rows = outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")?;
+        if !rows.iter().any(|row| row.status == Status::Sending) {
+            return Ok(rows);
+        }
+        let lost = db::repeat_on_deadlock(|| outcomes::mark_owner_lost(db, claim, range)).await.context("marking leftovers")?;
+        tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
+        outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")
+    }
+
+    /// Ends what was not sent.
+    async fn close(&self, claim: &Claim, batch: &ClaimedBatch, rows: &mut Vec<BatchRow>, why: &str) -> anyhow::Result<Ended> {
+        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
+        let closed =
+            db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, why, db.now())).await.context("closing")?;
+        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, why, "batch closed");
+        rows.retain(|row| row.status != Status::Pending);
+        Ok(Ended::Sent { accepted: false, refused: false, wait: Duration::ZERO })
+    }
+
+    /// A message comes a little early; nothing is marked before its time.
+    async fn wait_until_due(&self, batch: &ClaimedBatch) {
+        while let Some(Ok(wait)) = batch.send_at.map(|send_at| (send_at - self.worker.db.now()).to_std())
+            && !wait.is_zero()
+        {
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Why a batch is closed instead of sent; `None`: it is sent.
+fn reason_to_close(batch: &ClaimedBatch, now: DateTime<Utc>) -> Option<&'static str> {
+    match batch.schedule_status.as_str() {
+        "cancelled" => Some("cancelled"),
+        "missed" => Some("missed"),
+        _ if now > batch.planned_at + TimeDelta::seconds(batch.max_lateness_s.into()) => Some("too late"),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! How much memory the functions take: `VmHWM`, the highest resident size of a process, which is about what Lambda bills by.
+//! Environments come and go, so it is sampled while the run lasts, and the largest of each function is kept.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// What a function should stay under.
+pub const LIMIT_KB: u64 = 64 * 1024;
+
+/// The highest resident sizes seen so far.
+pub struct Memory {
+    endpoint: String,
+    highest_kb: BTreeMap<String, u64>,
+}
+
+impl Memory {
+    /// For the functions of the stack whose AWS endpoint that is: another stack may run on this machine.
+    pub fn of_stack(aws_endpoint: &str) -> Self {
+        Self { endpoint: port(aws_endpoint).to_owned(), highest_kb: BTreeMap::new() }
+    }
+
+    /// Looks at every process of this machine. Does nothing where there is no `/proc`.
+    pub fn sample(&mut self) {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            // Other people's processes can't be read, and a process may end while it is looked at.
+            self.look_at(&process.path());
+        }
+    }
+
+    fn look_at(&mut self, process: &Path) -> Option<()> {
+        if !process.file_name()?.to_str()?.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let name = self.function(&fs::read(process.join("environ")).ok()?)?;
+        let kb = highest_kb(&fs::read_to_string(process.join("status")).ok()?)?;
+        let highest = self.highest_kb.entry(name).or_default();
+        *highest = kb.max(*highest);
+        Some(())
+    }
+
+    /// The function that runs with that environment, if it is one of this stack's.
+    fn function(&self, environ: &[u8]) -> Option<String> {
+        let variable = |name: &str| {
+            let found = environ.split(|&byte| byte == 0).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            found.map(String::from_utf8_lossy)
+        };
+        let name = variable("AWS_LAMBDA_FUNCTION_NAME")?;
+        let elsewhere = variable("AWS_ENDPOINT_URL").is_some_and(|endpoint| port(&endpoint) != self.endpoint);
+        (!elsewhere).then(|| name.into_owned())
+    }
+
+    /// Each function's highest resident size, in kB.
+    pub fn highest_kb(&self) -> &BTreeMap<String, u64> {
+        &self.highest_kb
+    }
+}
+
+/// 127.0.0.1 and localhost are the same here.
+fn port(url: &str) -> &str {
+    url.trim_end_matches('/').rsplit(':').next().unwrap_or_default()
+}
+
+fn highest_kb(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_known_by_its_environment() {
+        let memory = Memory::of_stack("http://127.0.0.1:4566/");
+        let table: [(&[u8], _); 4] = [
+            (b"PATH=/bin\0AWS_LAMBDA_FUNCTION_NAME=sms-send\0AWS_ENDPOINT_URL=http://localhost:4566\0", Some("sms-send")),
+            (b"AWS_LAMBDA_FUNCTION_NAME=sms-send", Some("sms-send")),
+            (b"AWS_LAMBDA_FUNCTION_NAME=sms-send\0AWS_ENDPOINT_URL=http://localhost:4567\0", None),
+            (b"PATH=/bin\0NOT_AWS_LAMBDA_FUNCTION_NAME=x", None),
+        ];
+        for (environ, expected) in table {
+            assert_eq!(memory.function(environ).as_deref(), expected, "{}", String::from_utf8_lossy(environ));
+        }
+    }
+
+    #[test]
+    fn the_high_water_mark_is_read() {
+        assert_eq!(highest_kb("Name:\tsend\nVmPeak:\t  99 kB\nVmHWM:\t   12345 kB\n"), Some(12345));
+        assert_eq!(highest_kb("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn this_process_is_no_function() {
+        let mut memory = Memory::of_stack("http://127.0.0.1:1");
+        memory.sample();
+        assert!(!memory.highest_kb().contains_key(""));
+    }
+}

@@ -1,0 +1,49 @@
+//! What the rows of one recipient show by themselves.
+
+use shared::status::Status;
+
+use super::{Findings, Kind, claims_acceptance};
+use crate::evidence::{Case, Row};
+
+/// Looks at one recipient's rows, the earliest attempt first.
+pub(super) fn check(case: &Case, rows: &[Row], findings: &mut Findings) {
+    for row in rows {
+        check_row(case, row, findings);
+    }
+    for pair in rows.windows(2) {
+        check_order(case, &pair[0], &pair[1], findings);
+    }
+    let Some(last) = rows.last() else { return };
+    if matches!(last.status, Status::Pending | Status::Sending | Status::Acceptd | Status::Enroute) {
+        findings.wrong(Kind::Unfinished, last.seq);
+    }
+    // A row that only `attempts` has belongs to nobody.
+    if last.earlier || last.resends as usize != rows.len() - 1 {
+        findings.wrong(Kind::HistoryMissing, last.seq);
+    }
+}
+
+fn check_row(case: &Case, row: &Row, findings: &mut Findings) {
+    if claims_acceptance(row) {
+        findings.accepted_attempts += 1;
+        if row.ids.is_empty() {
+            findings.wrong(Kind::NoId, row.seq);
+        }
+    }
+    findings.accepted_messages += row.ids.len() as u64;
+    findings.uncertain += u64::from(row.status == Status::Uncertain);
+    if row.sent_ms.is_some_and(|sent_ms| sent_ms < case.run_at_ms) {
+        findings.wrong(Kind::Early, row.seq);
+    }
+}
+
+fn check_order(case: &Case, before: &Row, after: &Row, findings: &mut Findings) {
+    // Pending again after a 429: the later attempt was made, and not accepted.
+    let by_policy = before.status == Status::Uncertain && case.resends_uncertain;
+    if !matches!(before.status, Status::Undeliv | Status::Expired) && !by_policy {
+        findings.wrong(Kind::ResentWithoutReason, after.seq);
+    }
+    if before.final_ms.zip(after.sent_ms).is_some_and(|(ended_ms, sent_ms)| sent_ms < ended_ms) {
+        findings.wrong(Kind::ResentEarly, after.seq);
+    }
+}

@@ -1,0 +1,119 @@
+//! One run from the list to the proof, told on standard output.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use chrono::Utc;
+use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
+use uuid::Uuid;
+
+use crate::{
+    api::{Api, NewSchedule, Schedule},
+    gather::prove,
+    ledger::Ledger,
+    list::{self, List},
+    memory::Memory,
+    numbers,
+    options::Options,
+    post::{Posted, post},
+    stack::Stack,
+    summary::{Summary, grouped},
+    view::View,
+    watch::until_over,
+};
+
+/// What a run speaks to.
+pub struct Story {
+    api: Api,
+    ledger: Ledger,
+    pool: MySqlPool,
+    memory: Memory,
+    lead_s: u32,
+}
+
+impl Story {
+    /// Connects to the stack's parts.
+    pub async fn of_stack(stack: &Stack) -> anyhow::Result<Self> {
+        let client = crate::api::http_client()?;
+        let url = stack.value("DATABASE_URL")?;
+        let pool = MySqlPoolOptions::new().max_connections(1).connect(url).await.context("connecting to the database")?;
+        Ok(Self {
+            api: Api::new(client.clone(), stack.value("API_URL")?),
+            ledger: Ledger::new(client, &stack.carrier_origin()?),
+            pool,
+            memory: Memory::of_stack(stack.optional("AWS_ENDPOINT_URL").unwrap_or_default()),
+            lead_s: stack.lead_s(),
+        })
+    }
+
+    /// Posts, watches, proves. Whether the proof holds.
+    pub async fn tell(mut self, options: &Options) -> anyhow::Result<bool> {
+        let from = self.ledger.length().await;
+        let posted = self.post(options).await?;
+        let id = posted.schedule.id;
+        let over = self.watch(id, options).await?;
+        self.memory.sample();
+        println!("\nSchedule    {id}, {} recipients", grouped(over.recipients.total));
+        let proof = prove(&self.pool, &self.ledger, from, id).await?;
+        print!("{}", Summary { proof: &proof, highest_kb: self.memory.highest_kb() });
+        Ok(proof.findings.holds())
+    }
+
+    async fn post(&mut self, options: &Options) -> anyhow::Result<Posted> {
+        let (list, count) = the_list(options)?;
+        let run_at = options.run_at(Utc::now(), self.lead_s, count);
+        let schedule = NewSchedule {
+            // A list of one's own may have faults, which are shown; a generated one has none.
+            on_invalid: if options.file.is_some() { "skip" } else { "reject" },
+            max_attempts: options.max_attempts,
+            sender: options.sender.clone(),
+            ..NewSchedule::new(run_at, &options.text, Vec::new())
+        };
+        let (memory, terminal) = (std::cell::RefCell::new(&mut self.memory), std::io::stdout().is_terminal());
+        let posted = post(&self.api, schedule, list, |count| {
+            memory.borrow_mut().sample();
+            let (begin, end) = if terminal { ("\r", "") } else { ("", "\n") };
+            print!("{begin}posted {}{end}", grouped(count));
+            let _ = std::io::Write::flush(&mut std::io::stdout());
+        });
+        let posted = posted.await?;
+        self.memory.sample();
+        introduce(&posted, options);
+        Ok(posted)
+    }
+
+    async fn watch(&mut self, id: Uuid, options: &Options) -> anyhow::Result<Schedule> {
+        let mut view = View::default();
+        let memory = &mut self.memory;
+        let over = until_over(&self.api, id, options.patience, |schedule| {
+            view.show(schedule);
+            memory.sample();
+        });
+        over.await
+    }
+}
+
+/// The numbers, and about how many they are.
+fn the_list(options: &Options) -> anyhow::Result<(List, u64)> {
+    if let Some(file) = &options.file {
+        // Read twice, first only to count: a file of any size takes no memory, and the time has to be known before it is posted.
+        return Ok((list::from_file(file)?, list::from_file(file)?.count() as u64));
+    }
+    let start = options.start.unwrap_or_else(|| numbers::start(Utc::now().timestamp() as u64));
+    Ok((list::generated(start, options.count), options.count))
+}
+
+fn introduce(posted: &Posted, options: &Options) {
+    let Posted { schedule, took, calls } = posted;
+    let (totals, seconds) = (schedule.recipients, took.as_secs_f64());
+    let entries = totals.total + totals.duplicates + totals.invalid;
+    let speed = grouped((entries as f64 / seconds.max(0.001)) as u64);
+    println!(
+        "\rPosted      {} numbers in {seconds:.1} s ({speed} a second, {calls} calls): {} recipients, {} invalid, {} duplicates",
+        grouped(entries),
+        grouped(totals.total),
+        grouped(totals.invalid),
+        grouped(totals.duplicates)
+    );
+    println!("Schedule    {}, due at {}, {} characters of text", schedule.id, schedule.run_at, options.text.chars().count());
+}

@@ -1,0 +1,75 @@
+"""The AWS emulator (ministack): one process on 127.0.0.1 that runs the functions' real binaries as its children."""
+
+import os
+import sysconfig
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+from processes import free_port
+
+REGION = "us-east-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+
+
+def endpoint(port):
+    """By name: lambda_http takes no numeric address for the gateway's host."""
+    return f"http://localhost:{port}"
+
+
+def client(processes, service):
+    """A boto3 client that talks to the running emulator, and to nothing else."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint(processes.known["emulator"]["port"]).replace("localhost", "127.0.0.1"),
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 1}, read_timeout=330, connect_timeout=5),
+    )
+
+
+def start(processes):
+    """Start the emulator if it doesn't run; whether it is a new one, empty."""
+    if processes.running("emulator"):
+        return False
+    earlier = processes.known.get("emulator", {}).get("port")  # kept, so that the queues' URLs stay what they were
+    processes.stop("emulator")  # functions that outlived it
+    _send_without_delay()
+    folder = (processes.state / "emulator").resolve()
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    (folder / "state").mkdir(exist_ok=True)
+    port = free_port(os.environ.get("AWS_PORT") or earlier)
+    # The functions inherit this environment, so it holds nothing else of the caller's.
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    env = {
+        **inherited,
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": endpoint(port),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_HOST": "localhost",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    processes.start("emulator", [Path(sysconfig.get_path("scripts")) / "ministack"], env=env, cwd=folder, port=port)
+    processes.wait_until("emulator", lambda: _answers(processes), 60)
+    return True
+
+
+def _answers(processes):
+    try:
+        client(processes, "sqs").list_queues()
+    except Exception:  # noqa: BLE001 - any failure means "not yet"
+        return False
+    return True
+
+
+def _send_without_delay():
+    """The emulator's Runtime API sends headers and body apart, which without TCP_NODELAY costs every call 40 ms."""
+    line = "import socketserver; socketserver.StreamRequestHandler.disable_nagle_algorithm = True\n"
+    (Path(sysconfig.get_path("purelib")) / "sitecustomize.py").write_text(line)

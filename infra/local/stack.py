@@ -1,0 +1,245 @@
+"""The local stack: `up`, `down`, `status`, `logs`, `database` (only that), `version`. Called by the Makefile, and by test and demo.
+
+`up` brings what is wanted and what runs together: nothing running → all is started; half of it dead → the rest is; a healthy
+stack → only what changed since is built and deployed. Everything lives in the folder STATE (default .local), so two stacks
+with two folders don't know of each other.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+import build
+import deploy
+import emulator
+import logs
+from database import NAME, Database, with_name
+from processes import Processes, alone, free_port, listening
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGUN = time.monotonic()
+USAGE = "stack.py up | down | status | logs | version | database NAME"
+
+
+def say(text):
+    """A line of progress, with the seconds since the start."""
+    print(f"{time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
+
+
+def health(api):
+    """Our own GET /health's body, if it answers 200 with one."""
+    with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(f"{api}/health", timeout=5) as answer:
+        body = json.load(answer)
+        # The emulator answers some paths of this name itself; ours says "ok" and names its commit.
+        return body if body.get("status") == "ok" and "commit" in body else None
+    return None
+
+
+def shouted(name):
+    """SendQueueUrl → SEND_QUEUE_URL."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
+class Stack:
+    """What runs, or should, for one state folder."""
+
+    def __init__(self, state):
+        self.state = state
+        self.processes = Processes(state)
+        self.file = state / "stack.json"
+        # What an earlier `up` decided (which database, which ports) holds until `down`.
+        self.facts = json.loads(self.file.read_text()) if self.file.exists() else {}
+        kind = os.environ.get("DB") or self.facts.get("database") or "mariadb"
+        if kind not in ("mariadb", "mysql"):
+            raise SystemExit(f"DB={kind}: expected mariadb or mysql")
+        if self.facts.get("database", kind) != kind:
+            raise SystemExit(f"this stack runs on {self.facts['database']}: `make down` first")
+        if self.facts.get("database") and self.facts.get("given") != os.environ.get("DATABASE_URL", self.facts.get("given")):
+            raise SystemExit("this stack runs on another database than DATABASE_URL: `make down` first")
+        if "given" in self.facts:
+            os.environ["DATABASE_URL"] = self.facts["given"]
+        self.kind = kind
+        self.database = Database(self.processes, kind, fast=bool(os.environ.get("FAST_DATABASE")))
+        self.profile = os.environ.get("PROFILE") or self.facts.get("profile") or "dev"
+        if self.profile not in build.FOLDERS:
+            raise SystemExit(f"PROFILE={self.profile}: expected {' or '.join(build.FOLDERS)}")
+
+    def remember(self, **facts):
+        """Keep decisions for the next call."""
+        self.facts |= facts
+        self.file.write_text(json.dumps(self.facts, indent=1))
+
+    def start_database(self):
+        """Start the database server only; returns its administrator's URL."""
+        admin = self.database.start()
+        self.remember(database=self.kind, **({"given": admin} if self.database.kind == "given" else {}))
+        return admin
+
+    def with_database(self, name):
+        """Start the database server only, with a database of this name; returns the administrator's URL of it."""
+        if not name.startswith("sms_"):
+            raise SystemExit(f"{name}: only databases named sms_* are ours")
+        admin = self.start_database()
+        if self.database.create(name):
+            self.remember(created=[*self.facts.get("created", []), name])
+        return with_name(admin, name)
+
+    def up(self):
+        """Bring all up, and end when GET /health answered through API_URL."""
+        self.with_database(NAME)
+        self.remember(profile=self.profile)
+        say(f"database   {self.database.version()}")
+        fresh = emulator.start(self.processes)
+        say(f"emulator   {emulator.endpoint(self.processes.known['emulator']['port'])}")
+        build.run(self.profile)
+        say(f"build      profile {self.profile}")
+        carrier = self.carrier()
+        say(f"carrier    {carrier}")
+        outputs = self.deploy(carrier, fresh)
+        api = self.gateway(outputs["ApiId"])
+        self.write_environment(carrier, api, outputs)
+        self.wait_for_health(api)
+        say(f"ready      {api}  {json.dumps(health(api))}")
+        say(f"           its settings: {self.state / 'stack.env'}")
+
+    def wait_for_health(self, api):
+        """Until our own body comes through gateway, emulator and function."""
+        deadline = time.monotonic() + 30
+        while health(api) is None:
+            if time.monotonic() > deadline or not self.processes.running("gateway"):
+                what = f"GET {api}/health did not answer as it should"
+                raise SystemExit("\n".join([what, logs.tail(self.processes, "api"), *map(self.processes.tail, ("emulator", "gateway"))]))
+            time.sleep(0.1)
+
+    def carrier(self):
+        """The carrier's URL: the one given, else the simulator's, started here."""
+        given = os.environ.get("CARRIER_URL") or self.facts.get("carrier")
+        if given:
+            self.processes.stop("simulator")
+            self.remember(carrier=given)
+            return given
+        port = self.keep_running("simulator", os.environ.get("SIMULATOR_PORT"), lambda port: [])
+        return f"http://127.0.0.1:{port}/api"
+
+    def keep_running(self, name, wanted_port, arguments):
+        """Start our own program on a port that it keeps, and again when it was built anew; returns the port."""
+        binary = build.FOLDERS[self.profile] / name
+        built = [str(binary), binary.stat().st_mtime_ns, *arguments(0)]
+        entry = self.processes.known.get(name, {})
+        port = entry.get("port") or free_port(wanted_port)
+        if not self.processes.running(name) or entry.get("built") != built:
+            self.processes.stop(name)
+            env = {**os.environ, "SIMULATOR_PORT": str(port)}
+            self.processes.start(name, [binary, *arguments(port)], env=env, port=port, built=built)
+            self.processes.wait_until(name, lambda: listening(port), 20)
+        return port
+
+    def deploy(self, carrier, fresh):
+        """Deploy and migrate if anything differs from what runs; returns the stack's outputs."""
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip() or "none"
+        # Settings hold until `down`, as a database and a carrier do: `make demo` runs on what `make up SEND_IN_FLIGHT=5` made.
+        self.remember(settings=self.facts.get("settings", {}) | deploy.given_settings())
+        values = deploy.parameters(self.database, carrier, commit, self.facts["settings"])
+        deployment = deploy.Deployment(self.processes, values)
+        if fresh:
+            deployment.forget()
+        there = deployment.deployed()
+        if there.get("digest") == deployment.wanted():
+            say("deployment unchanged")
+            return there["outputs"]
+        outputs = deployment.run()
+        say(f"deployment template.yaml as {deploy.STACK}")
+        answer = emulator.client(self.processes, "lambda").invoke(FunctionName=outputs["MigrateFunction"], Payload=b"{}")
+        body = answer["Payload"].read().decode()
+        if "FunctionError" in answer:
+            raise SystemExit(f"the migration failed: {body}\n{logs.tail(self.processes, 'migrate')}")
+        deployment.confirm()
+        say(f"migrate    {body}")
+        return outputs
+
+    def gateway(self, api_id):
+        """The proxy in front of the HTTP API: a fixed port, and no path in its URL."""
+        target = f"{emulator.endpoint(self.processes.known['emulator']['port'])}/_aws/execute-api/{api_id}/%24default"
+        wanted = os.environ.get("API_PORT") or ("8480" if self.state == ROOT / ".local" else None)
+        port = self.keep_running("gateway", wanted, lambda port: [str(port), target] if port else [target])
+        if wanted and str(port) != wanted:
+            say(f"port {wanted} was taken")
+        return f"http://127.0.0.1:{port}"
+
+    def write_environment(self, carrier, api, outputs):
+        """<state>/stack.env: what a client, a test or a person needs; readable by a shell."""
+        admin = self.database.urls()[0]
+        values = {
+            "API_URL": api,
+            "DATABASE_URL": admin,  # the administrator's: it reads everything
+            "CARRIER_URL": carrier,
+            "PROFILE": self.profile,
+            "AWS_ENDPOINT_URL": emulator.endpoint(self.processes.known["emulator"]["port"]),
+            **emulator.CREDENTIALS,
+            "DISPATCH_LEAD_S": self.facts["settings"].get("DISPATCH_LEAD_S", deploy.LOCAL["DISPATCH_LEAD_S"][1]),
+            **{shouted(name): value for name, value in outputs.items() if name not in ("ApiUrl", "ApiId")},
+            **{f"{name.upper()}_PID": str(entry["pid"]) for name, entry in self.processes.known.items()},
+        }
+        new = self.state / "stack.env.new"
+        new.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
+        new.rename(self.state / "stack.env")
+
+    def down(self):
+        """End every process, and remove all that was made, a database on a given server included."""
+        for name in ("gateway", "emulator", "simulator"):
+            self.processes.stop(name)
+        for name in self.facts.get("created", []) if self.database.kind == "given" else []:
+            self.database.drop(name)
+        self.processes.stop("database")
+        shutil.rmtree(self.state)
+
+    def status(self):
+        """A line for each process; whether all is well."""
+        for name, entry in self.processes.known.items():
+            state = "running" if self.processes.running(name) else "dead"
+            print(f"{name:10} {state:8} pid {entry['pid']:<8} port {entry.get('port', '')}")
+        api = self.processes.known.get("gateway")
+        answer = api and health(f"http://127.0.0.1:{api['port']}")
+        print(f"health     {json.dumps(answer) if answer else 'no answer'}")
+        return bool(answer) and all(map(self.processes.running, self.processes.known))
+
+
+def main():
+    """Run the one command that was named."""
+    state = ROOT / os.environ.get("STATE", ".local")
+    command, *names = sys.argv[1:] or [None]
+    if command == "status" and not state.exists():
+        raise SystemExit("nothing runs")
+    if command == "status":
+        raise SystemExit(0 if Stack(state).status() else 1)
+    if command == "logs":
+        with contextlib.suppress(KeyboardInterrupt):
+            logs.follow(Processes(state))
+        return
+    if command not in ("up", "down", "database", "version") or len(names) != (command == "database"):
+        raise SystemExit(USAGE)
+    with alone(state):
+        stack = Stack(state)
+        if command == "database":
+            print(stack.with_database(*names))
+        elif command == "version":
+            print(stack.database.version())
+        else:
+            try:
+                getattr(stack, command)()
+            except (ClientError, RuntimeError, OSError) as error:
+                raise SystemExit(f"{type(error).__name__}: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

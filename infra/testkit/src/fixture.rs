@@ -1,0 +1,138 @@
+//! Schedules and recipients as rows, and rows as text to assert on.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::{
+    db::Db,
+    queue::{BatchMessage, DispatchMessage},
+};
+use sqlx::Row;
+use uuid::Uuid;
+
+/// A schedule to be inserted; `..Default::default()` for the rest.
+pub struct Schedule {
+    /// Its status.
+    pub status: &'static str,
+    /// Seconds from now.
+    pub run_in_s: i64,
+    /// How many recipients, `+60120000001` and so on.
+    pub recipients: u32,
+    /// The text.
+    pub message: &'static str,
+    /// Its parts.
+    pub parts: u16,
+    /// Messages a second.
+    pub rate: Option<u32>,
+    /// Resends at most.
+    pub max_resends: u32,
+    /// `hold` or `resend`
+    pub on_uncertain: &'static str,
+    /// Seconds.
+    pub max_lateness_s: u32,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            status: "scheduled",
+            run_in_s: 0,
+            recipients: 3,
+            message: "Hello",
+            parts: 1,
+            rate: None,
+            max_resends: 2,
+            on_uncertain: "hold",
+            max_lateness_s: 3600,
+        }
+    }
+}
+
+/// The number of that place in a fixture's list.
+pub fn phone(seq: u32) -> String {
+    format!("+6012{:07}", 1_000_000 + seq)
+}
+
+impl Schedule {
+    /// Inserts it with its recipients; what dispatch is told of it comes back.
+    pub async fn insert(self, db: &Db) -> DispatchMessage {
+        let id = Uuid::now_v7();
+        let now = db.now();
+        let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, rate, max_lateness_s, max_resends,
+            resend_within_s, on_uncertain, next_seq, recipient_count, created_at) VALUES (?, ?, ?, ?, ?, '+00:00', ?, ?, ?, 21600, ?, ?, ?, ?)";
+        let insert = sqlx::query(sql).bind(id).bind(self.status).bind(self.message).bind(self.parts);
+        let insert = insert.bind(now + TimeDelta::seconds(self.run_in_s)).bind(self.rate).bind(self.max_lateness_s);
+        let insert =
+            insert.bind(self.max_resends).bind(self.on_uncertain).bind(self.recipients + 1).bind(self.recipients).bind(now);
+        insert.execute(&db.pool).await.unwrap();
+        for seqs in (1..=self.recipients).collect::<Vec<_>>().chunks(1000) {
+            let mut rows = sqlx::QueryBuilder::new("INSERT INTO recipients (schedule_id, seq, phone) ");
+            rows.push_values(seqs, |mut row, seq| {
+                row.push_bind(id).push_bind(*seq).push_bind(phone(*seq));
+            });
+            rows.build().execute(&db.pool).await.unwrap();
+        }
+        DispatchMessage { schedule_id: id, version: 1 }
+    }
+}
+
+/// The recipients as lines: `seq STATUS attempt resends error`, in the order of the list.
+pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
+    let sql =
+        "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";
+    let lines = sqlx::query(sql).bind(schedule_id).fetch_all(&db.pool).await.unwrap();
+    lines.iter().map(|line| line.get("line")).collect()
+}
+
+/// How many recipients are in that state.
+pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
+    let sql = "SELECT COUNT(*) FROM recipients WHERE schedule_id = ? AND status = ?";
+    sqlx::query_scalar(sql).bind(schedule_id).bind(status).fetch_one(&db.pool).await.unwrap()
+}
+
+/// The schedule's status.
+pub async fn status(db: &Db, schedule_id: Uuid) -> String {
+    sqlx::query_scalar("SELECT status FROM schedules WHERE id = ?").bind(schedule_id).fetch_one(&db.pool).await.unwrap()
+}
+
+/// A batch, as far as tests look at it.
+#[derive(Debug)]
+pub struct Batch {
+    /// When something is to be sent.
+    pub send_at: Option<DateTime<Utc>>,
+    /// When something is to be asked.
+    pub check_at: Option<DateTime<Utc>>,
+    /// When the sweep may enqueue it.
+    pub sweep_at: Option<DateTime<Utc>>,
+    /// Claims without a release.
+    pub crashes: u32,
+    /// Whether somebody owns it.
+    pub claimed: bool,
+    /// Range of recipients.
+    pub range: (u32, u32),
+}
+
+/// Reads a batch.
+pub async fn batch(db: &Db, batch: BatchMessage) -> Batch {
+    let sql = "SELECT * FROM batches WHERE schedule_id = ? AND batch_no = ?";
+    let row = sqlx::query(sql).bind(batch.schedule_id).bind(batch.batch_no).fetch_one(&db.pool).await.unwrap();
+    Batch {
+        send_at: row.get("send_at"),
+        check_at: row.get("check_at"),
+        sweep_at: row.get("sweep_at"),
+        crashes: row.get("crashes"),
+        claimed: row.get::<Option<Uuid>, _>("claim_token").is_some(),
+        range: (row.get("first_seq"), row.get("last_seq")),
+    }
+}
+
+/// The counts of all batches of a schedule must be those of the rows, for every batch that nobody owns.
+pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
+    let sql = "SELECT COUNT(*) FROM batches b JOIN (
+          SELECT b.batch_no, SUM(r.status = 'PENDING') AS pending, SUM(r.status = 'UNCERTAIN') AS uncertain, SUM(r.status = 'ACCEPTD') AS acceptd,
+            SUM(r.status = 'DELIVRD') AS delivrd, SUM(r.status = 'UNDELIV') AS undeliv, SUM(r.status = 'CANCELLED') AS cancelled
+          FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id AND r.seq BETWEEN b.first_seq AND b.last_seq
+          WHERE b.schedule_id = ? GROUP BY b.batch_no) c ON c.batch_no = b.batch_no
+        WHERE b.schedule_id = ? AND b.claim_token IS NULL AND (b.pending <> c.pending OR b.uncertain <> c.uncertain OR b.acceptd <> c.acceptd
+          OR b.delivrd <> c.delivrd OR b.undeliv <> c.undeliv OR b.cancelled <> c.cancelled)";
+    let wrong: i64 = sqlx::query_scalar(sql).bind(schedule_id).bind(schedule_id).fetch_one(&db.pool).await.unwrap();
+    assert_eq!(wrong, 0, "counts differ from the rows");
+}

@@ -1,0 +1,172 @@
+//! MySQL: the truth of it all. One file a table or a step, one function a statement, `now` always an argument.
+//!
+//! The statements run on MySQL 8.4 and on MariaDB 10.11 alike. In a joined UPDATE no assignment reads another column that the
+//! statement writes: the order of assignments is not guaranteed there.
+
+pub mod batches;
+pub mod cut;
+pub mod outcomes;
+pub mod recipients;
+pub mod schedules;
+pub mod sweep;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use sqlx::{
+    Connection, MySql, MySqlConnection, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
+};
+
+use crate::config::DatabaseSource;
+
+/// The migrations, for the function that runs them and for tests.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// A pool and the clock that goes with it.
+#[derive(Clone)]
+pub struct Db {
+    /// One connection in a function: an environment handles one invocation at a time, and the sum of all environments has to
+    /// stay under the server's `max_connections`. So nothing may ask the pool for a second one while it holds a transaction.
+    pub pool: MySqlPool,
+    /// The time that every statement is given.
+    pub clock: Clock,
+}
+
+/// Local time plus the offset to the database's, measured whenever a connection opens, so that leases and dues of many
+/// machines compare on one clock.
+#[derive(Clone, Default)]
+pub struct Clock {
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Now, UTC, in whole milliseconds as `DATETIME(3)` holds them.
+    pub fn now(&self) -> DateTime<Utc> {
+        let now = Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
+        now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
+    }
+
+    /// Moves the clock, for tests that would otherwise wait.
+    pub fn advance(&self, by: Duration) {
+        self.offset_ms.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+    }
+
+    async fn measure(&self, connection: &mut MySqlConnection) -> sqlx::Result<()> {
+        let before = Utc::now();
+        let there: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)").fetch_one(connection).await?;
+        // The answer was made about half way between question and arrival.
+        let here = before + (Utc::now() - before) / 2;
+        self.offset_ms.store((there - here).num_milliseconds(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct RdsSecret {
+    username: String,
+    password: String,
+    host: String,
+    #[serde(default = "mysql_port")]
+    port: u16,
+    dbname: String,
+}
+
+const fn mysql_port() -> u16 {
+    3306
+}
+
+impl Db {
+    /// Opens a pool of one connection. Fails when the secret or the server can't be reached, before any work is taken.
+    pub async fn connect(source: &DatabaseSource) -> anyhow::Result<Self> {
+        let options = connect_options(source).await?;
+        let clock = Clock::default();
+        let measured = clock.clone();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(move |connection, _| {
+                let clock = measured.clone();
+                Box::pin(async move { clock.measure(connection).await })
+            })
+            .connect_with(options)
+            .await
+            .context("connecting to the database")?;
+        Ok(Self { pool, clock })
+    }
+
+    /// A pool that somebody else made, on the same machine's clock: tests.
+    pub fn from_pool(pool: MySqlPool) -> Self {
+        Self { pool, clock: Clock::default() }
+    }
+
+    /// The time for the next statement.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Whether the server answers.
+    pub async fn ping(&self) -> sqlx::Result<()> {
+        self.pool.acquire().await?.ping().await
+    }
+}
+
+/// How to connect, with the secret fetched where it has to be.
+pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
+    match source {
+        DatabaseSource::Url(url) => url.expose_secret().parse().context("reading the database's URL"),
+        DatabaseSource::SecretArn(arn) => {
+            let secret = crate::aws::read_secret(arn).await.context("the database's secret")?;
+            let secret: RdsSecret =
+                serde_json::from_str(&secret).context("the database's secret lacks username, password, host or dbname")?;
+            Ok(MySqlConnectOptions::new()
+                .host(&secret.host)
+                .port(secret.port)
+                .username(&secret.username)
+                .password(&secret.password)
+                .database(&secret.dbname)
+                .ssl_mode(MySqlSslMode::Required))
+        }
+    }
+}
+
+/// How often a statement that lost a deadlock is said again.
+const DEADLOCK_TRIES: u32 = 5;
+
+/// Whether the server undid the statement because of locks (deadlock 1213, lock-wait time-out 1205): it may simply be said
+/// again.
+pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+    error.is_some_and(|error| matches!(error.number(), 1205 | 1213))
+}
+
+/// Says a statement, or a whole transaction, again for as long as it only lost a deadlock.
+pub async fn repeat_on_deadlock<T, F>(mut statement: impl FnMut() -> F) -> sqlx::Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    let mut tries = 1;
+    loop {
+        match statement().await {
+            Err(error) if is_lock_conflict(&error) && tries < DEADLOCK_TRIES => {
+                tracing::warn!(tries, "lock conflict, saying it again");
+                tokio::time::sleep(Duration::from_millis(20 * u64::from(tries * tries))).await;
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// A transaction on MySQL.
+pub type Transaction<'a> = sqlx::Transaction<'a, MySql>;

@@ -1,0 +1,308 @@
+//! `schedules`, as the API reads and writes them: created with their recipients in one transaction, then moved from state to
+//! state. Every move names the states it may start from, so that a call that comes twice, or too late, matches no row.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+/// Where a schedule is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(rename_all = "lowercase")]
+pub enum ScheduleStatus {
+    /// Being put together: recipients are appended, nothing is sent.
+    Draft,
+    /// Waits for its time.
+    Scheduled,
+    /// Cut into batches, which are sent and checked.
+    Running,
+    /// Nothing more will happen by itself.
+    Finished,
+    /// Stopped for now: nothing new is sent, what was sent is still checked.
+    Paused,
+    /// Stopped for good.
+    Cancelled,
+    /// Found too late to be sent.
+    Missed,
+}
+
+impl ScheduleStatus {
+    /// Every state, in the order of life.
+    pub const ALL: [Self; 7] =
+        [Self::Draft, Self::Scheduled, Self::Running, Self::Finished, Self::Paused, Self::Cancelled, Self::Missed];
+
+    /// The word in the database and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+            Self::Missed => "missed",
+        }
+    }
+}
+
+/// A whole row.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Schedule {
+    pub id: Uuid,
+    pub status: ScheduleStatus,
+    pub version: u32,
+    pub message: String,
+    pub parts: u16,
+    pub sender: Option<String>,
+    pub run_at: DateTime<Utc>,
+    pub run_at_offset: String,
+    pub rate: Option<u32>,
+    pub max_lateness_s: u32,
+    pub max_resends: u32,
+    pub resend_within_s: u32,
+    pub on_uncertain: String,
+    pub recipient_count: u32,
+    pub invalid_count: u32,
+    pub duplicate_count: u32,
+    pub batch_count: Option<u32>,
+    pub dispatched_by: Option<String>,
+    pub dispatched_at: Option<DateTime<Utc>>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub pause_reason: Option<String>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a client may choose about a schedule.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct NewSchedule {
+    pub id: Uuid,
+    pub status: ScheduleStatus,
+    pub message: String,
+    pub parts: u16,
+    pub sender: Option<String>,
+    pub run_at: DateTime<Utc>,
+    pub run_at_offset: String,
+    pub rate: Option<u32>,
+    pub max_lateness_s: u32,
+    pub max_resends: u32,
+    pub resend_within_s: u32,
+    pub on_uncertain: &'static str,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What a move or an append needs to know, read under the lock that it holds to its end.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct LockedSchedule {
+    pub id: Uuid,
+    pub status: ScheduleStatus,
+    pub version: u32,
+    pub run_at: DateTime<Utc>,
+    pub recipient_count: u32,
+    pub next_seq: u32,
+    pub batch_count: Option<u32>,
+    pub paused_at: Option<DateTime<Utc>>,
+}
+
+/// What one call added.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Added {
+    pub next_seq: u32,
+    pub recipients: u32,
+    pub invalid: u32,
+    pub duplicates: u32,
+}
+
+/// Adds a schedule without recipients; [`count_added`] follows in the same transaction.
+pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, max_lateness_s, max_resends,
+           resend_within_s, on_uncertain, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        new.id,
+        new.status.as_str(),
+        new.message,
+        new.parts,
+        new.sender,
+        new.run_at,
+        new.run_at_offset,
+        new.rate,
+        new.max_lateness_s,
+        new.max_resends,
+        new.resend_within_s,
+        new.on_uncertain,
+        new.created_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Reads a schedule and keeps others from moving, cutting or appending to it until the transaction ends.
+pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<LockedSchedule>> {
+    sqlx::query_as!(
+        LockedSchedule,
+        r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>",
+             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>"
+           FROM schedules WHERE id = ? FOR UPDATE"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that made the schedule.
+pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Added) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE schedules SET next_seq = ?, recipient_count = recipient_count + ?, invalid_count = invalid_count + ?,
+           duplicate_count = duplicate_count + ? WHERE id = ?",
+        added.next_seq,
+        added.recipients,
+        added.invalid,
+        added.duplicates,
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The schedules of these ids that exist, in no order.
+pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Schedule>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.simple().to_string()).collect();
+    sqlx::query_as!(
+        Schedule,
+        r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
+             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.max_lateness_s, s.max_resends, s.resend_within_s,
+             s.on_uncertain, s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
+             s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
+             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>"
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted
+           STRAIGHT_JOIN schedules s ON s.id = UNHEX(wanted.id)"#,
+        serde_json::json!(ids).to_string()
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// One schedule.
+pub async fn load_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
+    Ok(load_schedules(connection, &[id]).await?.pop())
+}
+
+/// Ids of schedules older than `before`, newest first, of one state or all. Two statements, because each has its own index.
+pub async fn page_of_schedules(
+    connection: &mut MySqlConnection,
+    status: Option<ScheduleStatus>,
+    before: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<Uuid>> {
+    match status {
+        Some(status) => {
+            sqlx::query_scalar!(
+                r#"SELECT id AS "id: Uuid" FROM schedules WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
+                status.as_str(),
+                before,
+                limit
+            )
+            .fetch_all(connection)
+            .await
+        }
+        None => {
+            sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM schedules WHERE id < ? ORDER BY id DESC LIMIT ?"#, before, limit)
+                .fetch_all(connection)
+                .await
+        }
+    }
+}
+
+/// draft → scheduled.
+pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id).execute(connection).await?;
+    Ok(())
+}
+
+/// scheduled or running → paused. It takes hold at the next mark; rechecks go on.
+pub async fn pause_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL
+         WHERE id = ? AND status IN ('scheduled', 'running')",
+        now,
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// paused → scheduled, where it had not been cut. A time that passed meanwhile becomes now; the version rises, so that events
+/// for the old time are ignored.
+pub async fn resume_uncut_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
+           pause_reason = NULL
+         WHERE id = ? AND status = 'paused' AND batch_count IS NULL",
+        now,
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// paused → running, where it had been cut; what was not sent moves by as long as it was paused, since `paused_at`.
+pub async fn resume_cut_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    paused_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL
+         WHERE id = ? AND status = 'paused' AND batch_count IS NOT NULL",
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    let pause_us = (now - paused_at).num_milliseconds().max(0) * 1000;
+    // One table: assignments are made from left to right, so send_at reads the planned_at of before.
+    sqlx::query!(
+        "UPDATE batches SET send_at = GREATEST(?, planned_at + INTERVAL ? MICROSECOND),
+           planned_at = planned_at + INTERVAL ? MICROSECOND, sweep_at = ?, requeues = 0
+         WHERE schedule_id = ? AND send_at IS NOT NULL",
+        now,
+        pause_us,
+        pause_us,
+        now,
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Any state but the last ones → cancelled; its batches come due at once, so that workers close what was not sent.
+pub async fn cancel_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL
+         WHERE id = ? AND status IN ('draft', 'scheduled', 'running', 'paused')",
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE batches SET send_at = ?, sweep_at = ?, requeues = 0
+         WHERE schedule_id = ? AND send_at IS NOT NULL AND claim_token IS NULL",
+        now,
+        now,
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

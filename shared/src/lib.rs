@@ -1,0 +1,16 @@
+//! What the functions share, along the path of one message: an API call becomes rows ([`db`]), a one-time schedule
+//! ([`scheduler`]), queue messages ([`queue`]), carrier requests ([`carrier`]), and rows again ([`release`] says what is due next).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod aws;
+pub mod backoff;
+pub mod budget;
+pub mod carrier;
+pub mod config;
+pub mod db;
+pub mod phone;
+pub mod queue;
+pub mod release;
+pub mod scheduler;
+pub mod status;
+pub mod text;

@@ -1,0 +1,192 @@
+//! The queues: ids only, so a message is small, and a duplicate or a lost one costs nothing: the rows are the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// What the send and recheck queues carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchMessage {
+    /// `schedules.id`
+    pub schedule_id: Uuid,
+    /// `batches.batch_no`
+    pub batch_no: u32,
+}
+
+/// What the dispatch queue and the one-time schedules carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispatchMessage {
+    /// `schedules.id`
+    pub schedule_id: Uuid,
+    /// `schedules.version` at that time; an older one is ignored.
+    pub version: u32,
+}
+
+/// One message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// JSON.
+    pub body: String,
+    /// Seconds, at most 900.
+    pub delay_s: u32,
+    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones.
+    pub group: String,
+}
+
+impl Outgoing {
+    /// A message for one batch, to arrive shortly before `due`.
+    pub fn batch(message: BatchMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.schedule_id.to_string() }
+    }
+
+    /// A message for dispatch, at once.
+    pub fn dispatch(message: DispatchMessage) -> Self {
+        Self { body: to_body(&message), delay_s: 0, group: message.schedule_id.to_string() }
+    }
+}
+
+fn to_body(message: &impl Serialize) -> String {
+    // Ids and numbers always serialise.
+    serde_json::to_string(message).unwrap_or_default()
+}
+
+/// The longest delay that SQS takes.
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// A message is to arrive this long before its due time: the rest is waited for in the worker, to the millisecond. A delay in
+/// whole seconds, rounded up, would be up to a second late; a worker claims two seconds early at most.
+const EARLY: Duration = Duration::from_millis(500);
+
+/// The delay for what is due at `due`: whole seconds, rounded down from half a second early.
+pub fn delay_s(due: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+    let wait = (due - now).to_std().unwrap_or_default().saturating_sub(EARLY).min(MAX_DELAY);
+    wait.as_secs() as u32
+}
+
+/// Whether something due then can be put into a queue now.
+pub fn within_reach(due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (due - now).to_std().unwrap_or_default() <= MAX_DELAY
+}
+
+/// One queue.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Sends all, and returns the places in `messages` of those that were not taken. Never fails as a whole: whoever sends has
+    /// rows that the sweep finds.
+    async fn send(&self, messages: &[Outgoing]) -> Vec<usize>;
+
+    /// About how many messages wait, visible or delayed.
+    async fn backlog(&self) -> anyhow::Result<u64>;
+}
+
+/// A queue, held by several.
+pub type SharedQueue = Arc<dyn Queue>;
+
+/// `SendMessageBatch` takes ten.
+const ENTRIES: usize = 10;
+/// Calls in flight at once.
+const CALLS: usize = 8;
+/// How often entries that SQS reported as failed are sent again at once.
+const TRIES: u32 = 3;
+
+/// A queue in SQS.
+pub struct SqsQueue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl SqsQueue {
+    /// The queue at that URL.
+    pub fn shared(client: aws_sdk_sqs::Client, url: String) -> SharedQueue {
+        Arc::new(Self { client, url })
+    }
+
+    /// Up to ten messages; a 200 may still carry a `Failed` list, of which all but the sender's own faults are tried again.
+    async fn send_ten(&self, first: usize, messages: &[Outgoing]) -> Vec<usize> {
+        let mut left: Vec<usize> = (0..messages.len()).collect();
+        for tried in 0..TRIES {
+            tokio::time::sleep(Duration::from_millis(50) * tried * tried).await;
+            let entries = left.iter().filter_map(|&at| entry(at, &messages[at]));
+            let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+            match call.send().await {
+                Ok(answer) => {
+                    let taken = |at: &usize| answer.successful().iter().any(|taken| taken.id() == at.to_string());
+                    for failed in answer.failed() {
+                        tracing::warn!(sqs.code = failed.code(), sqs.sender_fault = failed.sender_fault(), "SQS refused an entry");
+                    }
+                    left.retain(|at| !taken(at));
+                    if answer.failed().iter().any(aws_sdk_sqs::types::BatchResultErrorEntry::sender_fault) {
+                        break;
+                    }
+                }
+                Err(error) => tracing::warn!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "SendMessageBatch failed"),
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
+        left.into_iter().map(|at| first + at).collect()
+    }
+}
+
+fn entry(at: usize, message: &Outgoing) -> Option<SendMessageBatchRequestEntry> {
+    let entry = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(&message.body);
+    entry.delay_seconds(message.delay_s as i32).message_group_id(&message.group).build().ok()
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    async fn send(&self, messages: &[Outgoing]) -> Vec<usize> {
+        let tens = messages.chunks(ENTRIES).enumerate();
+        let calls: Vec<_> = tens.map(|(n, ten)| self.send_ten(n * ENTRIES, ten)).collect();
+        stream::iter(calls).buffer_unordered(CALLS).collect::<Vec<_>>().await.concat()
+    }
+
+    async fn backlog(&self) -> anyhow::Result<u64> {
+        let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesDelayed];
+        let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let answer = call.send().await?;
+        let numbers = answer.attributes().into_iter().flat_map(std::collections::HashMap::values);
+        Ok(numbers.filter_map(|number| number.parse::<u64>().ok()).sum())
+    }
+}
+
+/// Reads what a message carries.
+pub fn read_body<T: DeserializeOwned>(body: &str) -> anyhow::Result<T> {
+    serde_json::from_str(body).context("malformed body")
+}
+
+/// Gives each message to `handle`, one after the other; a body that can't be read, or an error, fails that message alone.
+pub async fn handle_each<T: DeserializeOwned>(
+    event: SqsEvent,
+    mut handle: impl AsyncFnMut(T) -> anyhow::Result<()>,
+) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for record in event.records {
+        // An empty identifier would fail the whole batch.
+        let Some(message_id) = record.message_id else {
+            tracing::error!("a record without a message id is skipped");
+            continue;
+        };
+        let handled = match read_body::<T>(record.body.as_deref().unwrap_or_default()) {
+            Ok(message) => handle(message).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = handled {
+            tracing::error!(sqs.message_id = message_id, error = format!("{error:#}"), "message failed");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = message_id;
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}

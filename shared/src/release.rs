@@ -1,0 +1,322 @@
+//! The end of every pass over a batch, of a send as of a recheck: when something is due next, the release, the next queue
+//! messages, and the end of the schedule. Run twice, the second release finds another's token, or none, and does nothing.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    config::Env,
+    db::{
+        Db,
+        batches::{self, Claim, ClaimedBatch, Release},
+        outcomes::BatchRow,
+    },
+    queue::{self, Outgoing, SharedQueue},
+    status::Status,
+};
+
+/// When things are done again.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Delays of the rechecks after a send; the last one repeats.
+    pub recheck_delays: Vec<Duration>,
+    /// After so long since it was sent nothing is asked any more: under the carrier's 24 hours of memory.
+    pub recheck_deadline: TimeDelta,
+    /// Before a message that ended UNDELIV or EXPIRED is sent again.
+    pub resend_delay: TimeDelta,
+    /// Before an UNCERTAIN message is sent again, and before a carrier's "not found" is believed: what is still on the wire has
+    /// arrived by then.
+    pub quiet_time: TimeDelta,
+}
+
+impl Timing {
+    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let mut seconds = |name, range, default| TimeDelta::seconds(env.number(name, range, default).into());
+        Self {
+            recheck_deadline: seconds("RECHECK_DEADLINE_S", 60..=86_400, Some(82_800)),
+            resend_delay: seconds("RESEND_DELAY_S", 1..=86_400, Some(300)),
+            quiet_time: seconds("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)),
+            recheck_delays: env.seconds_list("RECHECK_DELAYS_S"),
+        }
+    }
+
+    /// The delay after so many rechecks since the last send.
+    fn recheck_delay(&self, checks: u32) -> TimeDelta {
+        let delay = self.recheck_delays.get(checks as usize).or(self.recheck_delays.last());
+        delay.and_then(|delay| TimeDelta::from_std(*delay).ok()).unwrap_or(TimeDelta::minutes(1))
+    }
+}
+
+/// What send and recheck share.
+pub struct Worker {
+    /// The database.
+    pub db: Db,
+    /// Where batches with something to send go.
+    pub send_queue: SharedQueue,
+    /// Where batches with something to ask go.
+    pub recheck_queue: SharedQueue,
+    /// When things are done again.
+    pub timing: Timing,
+    /// Whether an UNCERTAIN message can be asked by an id of ours.
+    pub can_ask: bool,
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended {
+    /// A send pass.
+    Sent {
+        /// The carrier took something.
+        accepted: bool,
+        /// The carrier refused a whole request.
+        refused: bool,
+        /// Before what is PENDING is tried again.
+        wait: Duration,
+    },
+    /// A recheck pass.
+    Checked,
+}
+
+/// The policy of one schedule, as it stands now.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How often a message may be sent again; 0 when the schedule has ended or its time for resends is over.
+    pub max_resends: u32,
+    /// UNCERTAIN messages are sent again, as nobody can be asked.
+    pub resend_uncertain: bool,
+}
+
+impl Policy {
+    /// A pause changes nothing: what it holds back is still to be sent when it ends.
+    pub fn of(batch: &ClaimedBatch, can_ask: bool, now: DateTime<Utc>) -> Self {
+        let alive = matches!(batch.schedule_status.as_str(), "running" | "paused");
+        let in_time = now < batch.planned_at + TimeDelta::seconds(batch.resend_within_s.into());
+        Self {
+            max_resends: if alive && in_time { batch.max_resends } else { 0 },
+            resend_uncertain: batch.on_uncertain == "resend" && !can_ask,
+        }
+    }
+
+    /// When `row` is to be sent (again), counting from `now`; `None`: it is not.
+    pub fn send_at(&self, row: &BatchRow, timing: &Timing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let again = row.resends < self.max_resends;
+        match row.status {
+            Status::Pending => Some(now),
+            Status::Undeliv | Status::Expired if again => Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay)),
+            Status::Uncertain if again && self.resend_uncertain => {
+                Some(row.sent_at.map_or(now, |sent_at| now.max(sent_at + timing.quiet_time)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Worker {
+    /// Releases the batch and enqueues what is due next. `rows` are the batch's rows as this pass has left them.
+    pub async fn release(&self, claim: &Claim, batch: &ClaimedBatch, rows: &[BatchRow], ended: Ended) -> anyhow::Result<()> {
+        let now = self.db.now();
+        let release = self.next(batch, rows, ended, now);
+        let range = (batch.first_seq, batch.last_seq);
+        let released = crate::db::repeat_on_deadlock(|| batches::release(&self.db, claim, range, &release)).await;
+        if !released.context("releasing the batch")? {
+            tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "the claim was lost before the release");
+            return Ok(());
+        }
+        let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
+        let enqueue = async |queue: &SharedQueue, due: Option<DateTime<Utc>>| {
+            if let Some(due) = due.filter(|due| queue::within_reach(*due, now)) {
+                // What the queue does not take the sweep finds.
+                queue.send(&[Outgoing::batch(claim.batch, due, self.db.now())]).await;
+            }
+        };
+        enqueue(&self.send_queue, dues.send_at).await;
+        enqueue(&self.recheck_queue, dues.check_at).await;
+        if dues.send_at.is_none() && dues.check_at.is_none() {
+            let finish = || batches::finish_schedule(&self.db, claim.batch.schedule_id, self.db.now());
+            if crate::db::repeat_on_deadlock(finish).await.context("finishing the schedule")? {
+                tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&self, batch: &ClaimedBatch, rows: &[BatchRow], ended: Ended, now: DateTime<Utc>) -> Release {
+        let policy = Policy::of(batch, self.can_ask, now);
+        let send_at = next_send(batch, rows, &self.timing, (policy, ended), now);
+        let check_at = next_check(batch, rows, &self.timing, ended, now);
+        let (accepted, refused) = match ended {
+            Ended::Sent { accepted, refused, .. } => (accepted, refused),
+            Ended::Checked => (false, false),
+        };
+        Release {
+            max_resends: policy.max_resends,
+            resend_uncertain: policy.resend_uncertain,
+            ask_uncertain_since: self.can_ask.then(|| now - self.timing.recheck_deadline),
+            send_at,
+            check_at,
+            sweep_send_at: sweep_at(send_at, now),
+            sweep_check_at: sweep_at(check_at, now),
+            accepted,
+            refused,
+        }
+    }
+}
+
+/// When the sweep takes up what is due at `due`: two minutes after it, if a message for it is enqueued now; else just before, for the
+/// sweep to enqueue it with the exact delay.
+pub fn sweep_at(due: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    if queue::within_reach(due, now) { due.max(now) + TimeDelta::seconds(120) } else { due - TimeDelta::seconds(75) }
+}
+
+fn next_send(
+    batch: &ClaimedBatch,
+    rows: &[BatchRow],
+    timing: &Timing,
+    (policy, ended): (Policy, Ended),
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let pending_at = match ended {
+        Ended::Sent { wait, .. } => now + TimeDelta::from_std(wait).unwrap_or_default(),
+        // What waits for its back-off goes on waiting.
+        Ended::Checked => batch.send_at.unwrap_or(now),
+    };
+    let due = |row: &BatchRow| match row.status {
+        Status::Pending => Some(pending_at),
+        _ => policy.send_at(row, timing, now),
+    };
+    // Without such a row the release finds nothing to send, and does not use the time.
+    rows.iter().filter_map(due).min().unwrap_or(pending_at)
+}
+
+fn next_check(batch: &ClaimedBatch, rows: &[BatchRow], timing: &Timing, ended: Ended, now: DateTime<Utc>) -> DateTime<Utc> {
+    let checks = if matches!(ended, Ended::Checked) { batch.checks } else { 0 };
+    let delayed = now + timing.recheck_delay(checks);
+    // The last question comes at the deadline, not some time after it.
+    let open = rows.iter().filter(|row| matches!(row.status, Status::Acceptd | Status::Enroute));
+    let deadlines = open.filter_map(|row| row.sent_at).map(|sent_at| sent_at + timing.recheck_deadline);
+    let capped = deadlines.filter(|deadline| *deadline > now).min().map_or(delayed, |deadline| delayed.min(deadline));
+    match (ended, batch.check_at) {
+        // A recheck that was planned before this send is kept.
+        (Ended::Sent { .. }, Some(planned)) => capped.min(planned),
+        _ => capped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing() -> Timing {
+        Timing {
+            recheck_delays: [10, 30, 60].map(Duration::from_secs).to_vec(),
+            recheck_deadline: TimeDelta::hours(23),
+            resend_delay: TimeDelta::seconds(300),
+            quiet_time: TimeDelta::seconds(300),
+        }
+    }
+
+    fn batch(now: DateTime<Utc>) -> ClaimedBatch {
+        ClaimedBatch {
+            first_seq: 1,
+            last_seq: 9,
+            planned_at: now,
+            send_at: None,
+            check_at: None,
+            tries: 0,
+            refusals: 0,
+            checks: 0,
+            schedule_status: "running".into(),
+            message: "x".into(),
+            parts: 1,
+            sender: None,
+            max_lateness_s: 3600,
+            max_resends: 2,
+            resend_within_s: 3600,
+            on_uncertain: "hold".into(),
+        }
+    }
+
+    fn row(status: Status, resends: u32, sent_at: DateTime<Utc>) -> BatchRow {
+        let phone = "+60123456789".to_owned();
+        let (message_id, carrier_status, sent_at, final_at) = (None, None, Some(sent_at), status.is_final().then_some(sent_at));
+        BatchRow { seq: 1, phone, status, attempt: 1, resends, message_id, carrier_status, sent_at, final_at }
+    }
+
+    const SENT: Ended = Ended::Sent { accepted: true, refused: false, wait: Duration::from_secs(4) };
+
+    #[test]
+    fn only_what_the_policy_allows_is_sent_again() {
+        let now = Utc::now();
+        let resend = ClaimedBatch { on_uncertain: "resend".into(), ..batch(now) };
+        let over = ClaimedBatch { planned_at: now - TimeDelta::hours(2), ..resend.clone() };
+        let cancelled = ClaimedBatch { schedule_status: "cancelled".into(), ..resend.clone() };
+        let paused = ClaimedBatch { schedule_status: "paused".into(), ..batch(now) };
+        let later = now + TimeDelta::seconds(300);
+        let table = [
+            (&batch(now), Status::Pending, 0, false, Some(now)),
+            (&batch(now), Status::Undeliv, 1, false, Some(later)),
+            (&batch(now), Status::Expired, 2, false, None),
+            (&batch(now), Status::Unknown, 0, false, None),
+            (&batch(now), Status::Uncertain, 0, false, None),
+            (&resend, Status::Uncertain, 0, false, Some(later)),
+            (&resend, Status::Uncertain, 2, false, None),
+            (&resend, Status::Uncertain, 0, true, None),
+            (&over, Status::Undeliv, 0, false, None),
+            (&over, Status::Pending, 0, false, Some(now)),
+            (&cancelled, Status::Undeliv, 0, false, None),
+            (&paused, Status::Undeliv, 0, false, Some(later)),
+        ];
+        for (batch, status, resends, can_ask, expected) in table {
+            let policy = Policy::of(batch, can_ask, now);
+            let at = policy.send_at(&row(status, resends, now), &timing(), now);
+            assert_eq!(at, expected, "{status:?} {resends} {can_ask} {}", batch.schedule_status);
+        }
+    }
+
+    #[test]
+    fn a_recheck_does_not_put_off_a_planned_send() {
+        let now = Utc::now();
+        let planned = now + TimeDelta::seconds(20);
+        let batch = ClaimedBatch { send_at: Some(planned), ..batch(now) };
+        let policy = Policy::of(&batch, false, now);
+        let next = |rows: &[BatchRow]| next_send(&batch, rows, &timing(), (policy, Ended::Checked), now);
+        assert_eq!(next(&[row(Status::Pending, 0, now), row(Status::Undeliv, 0, now)]), planned);
+        let ended = now - TimeDelta::seconds(299);
+        assert_eq!(next(&[row(Status::Undeliv, 0, ended), row(Status::Undeliv, 0, now)]), now + TimeDelta::seconds(1));
+    }
+
+    #[test]
+    fn what_is_pending_waits_as_the_back_off_says() {
+        let now = Utc::now();
+        let rows = [row(Status::Pending, 0, now), row(Status::Undeliv, 0, now)];
+        let policy = Policy::of(&batch(now), false, now);
+        assert_eq!(next_send(&batch(now), &rows, &timing(), (policy, SENT), now), now + TimeDelta::seconds(4));
+    }
+
+    #[test]
+    fn rechecks_grow_slower_and_end_at_the_deadline() {
+        let now = Utc::now();
+        let after = |checks, ended| {
+            let batch = ClaimedBatch { checks, ..batch(now) };
+            (next_check(&batch, &[row(Status::Enroute, 0, now)], &timing(), ended, now) - now).num_seconds()
+        };
+        assert_eq!(
+            [after(7, SENT), after(1, Ended::Checked), after(2, Ended::Checked), after(9, Ended::Checked)],
+            [10, 30, 60, 60]
+        );
+        let old = [row(Status::Enroute, 0, now - TimeDelta::hours(23) + TimeDelta::seconds(5))];
+        assert_eq!(next_check(&batch(now), &old, &timing(), Ended::Checked, now), now + TimeDelta::seconds(5));
+    }
+
+    #[test]
+    fn the_sweep_comes_after_a_message_or_before_a_far_due_time() {
+        let now = Utc::now();
+        let due = now + TimeDelta::seconds(900);
+        assert_eq!(sweep_at(due, now), due + TimeDelta::seconds(120));
+        let due = now + TimeDelta::seconds(901);
+        assert_eq!(sweep_at(due, now), due - TimeDelta::seconds(75));
+    }
+}

@@ -1,0 +1,152 @@
+//! The plan of every hot statement, on tables of 40,000 recipients and 2,000 batches, analysed: the key it uses, and no filesort.
+//! The statements are read from `.sqlx`, so what is explained is what is run.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::{fs, path::Path};
+
+use chrono::{TimeDelta, Utc};
+use sqlx::{MySqlPool, Row, mysql::MySqlArguments, query::Query};
+use uuid::Uuid;
+
+type Bound<'q> = Query<'q, sqlx::MySql, MySqlArguments>;
+
+/// Twenty schedules of 2,000 recipients in 100 batches each: half of the batches done, half waiting, a few due.
+async fn fill(pool: &MySqlPool) -> Vec<Uuid> {
+    let now = Utc::now();
+    let schedules: Vec<Uuid> = (0..20).map(|_| Uuid::now_v7()).collect();
+    let seqs = serde_json::to_string(&(1..=2000).collect::<Vec<u32>>()).unwrap();
+    for (n, id) in schedules.iter().enumerate() {
+        let status = ["running", "cancelled", "finished", "running"][n % 4];
+        let finished_at = (status == "finished").then_some(now);
+        let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends, resend_within_s,
+            on_uncertain, next_seq, recipient_count, batch_count, dispatched_by, dispatched_at, finished_at, created_at)
+            VALUES (?, ?, 'x', 1, ?, '+00:00', 3600, 2, 21600, 'hold', 2001, 2000, 100, 'queue', ?, ?, ?)";
+        sqlx::query(sql).bind(id).bind(status).bind(now).bind(now).bind(finished_at).bind(now).execute(pool).await.unwrap();
+        let sql = "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, message_id)
+            SELECT ?, j.n, CONCAT('+6012', 1000000 + j.n), IF(j.n % 2, 'ACCEPTD', 'SENDING'), 1, ?, 'm'
+            FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j";
+        sqlx::query(sql).bind(id).bind(now).bind(&seqs).execute(pool).await.unwrap();
+        let sql = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, check_at, sweep_at)
+            SELECT ?, j.n, j.n * 20 - 19, j.n * 20, ?, IF(j.n % 2, ?, NULL), IF(j.n % 2, ? + INTERVAL j.n MINUTE, NULL)
+            FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j WHERE j.n <= 100";
+        let batches = sqlx::query(sql).bind(id).bind(now).bind(now).bind(now - TimeDelta::minutes(2)).bind(&seqs);
+        batches.execute(pool).await.unwrap();
+    }
+    for n in 0..200 {
+        let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends, resend_within_s,
+            on_uncertain, created_at) VALUES (?, 'scheduled', 'x', 1, ?, '+00:00', 3600, 2, 21600, 'hold', ?)";
+        let run_at = now + TimeDelta::minutes(n);
+        sqlx::query(sql).bind(Uuid::now_v7()).bind(run_at).bind(now).execute(pool).await.unwrap();
+    }
+    sqlx::raw_sql("ANALYZE TABLE schedules, recipients, batches, attempts").execute(pool).await.unwrap();
+    schedules
+}
+
+/// The one statement in `.sqlx` that contains all of `words`.
+fn statement(words: &[&str]) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
+    let files = fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let queries = files.map(|json| serde_json::from_str::<serde_json::Value>(&json).unwrap()["query"].as_str().unwrap().to_owned());
+    let found: Vec<String> = queries.filter(|query| words.iter().all(|word| query.contains(word))).collect();
+    assert_eq!(found.len(), 1, "{words:?} names one statement: {found:#?}");
+    found[0].clone()
+}
+
+/// Explains a statement; a line for each table: `table key extra`.
+async fn explain(pool: &MySqlPool, sql: &str, bind: impl for<'q> FnOnce(Bound<'q>) -> Bound<'q>) -> Vec<(String, String, String)> {
+    let explain = format!("EXPLAIN {sql}");
+    let rows = bind(sqlx::query(&explain)).fetch_all(pool).await.unwrap();
+    let text = |row: &sqlx::mysql::MySqlRow, name: &str| row.try_get::<Option<String>, _>(name).unwrap().unwrap_or_default();
+    rows.iter().map(|row| (text(row, "table"), text(row, "key"), text(row, "Extra"))).collect()
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
+    let ids = fill(&pool).await;
+    let id = ids[0];
+    let (now, token) = (Utc::now(), Uuid::new_v4());
+    // One batch that somebody owned: statements that name its token find it.
+    let sql = "UPDATE batches SET claim_token = ?, claimed_until = ?, send_at = ? WHERE schedule_id = ? AND batch_no = 1";
+    sqlx::query(sql).bind(token).bind(now - TimeDelta::seconds(1)).bind(now).bind(id).execute(&pool).await.unwrap();
+    let rows = r#"[{"q":1,"a":1,"k":0,"r":0,"s":"ACCEPTD","m":"x","e":null,"f":0}]"#;
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, plan: Vec<(String, String, String)>, keys: &[(&str, &str)]| {
+        for (table, key) in keys {
+            if !plan.iter().any(|(explained, used, _)| explained == table && used == key) {
+                wrong.push(format!("{what}: {table} should use {key}: {plan:?}"));
+            }
+        }
+        // A derived table of batches or answers may be scanned; no table of ours may, and nothing may be sorted.
+        let sorted = plan.iter().any(|(_, _, extra)| extra.contains("filesort"));
+        let scanned = plan.iter().any(|(table, key, _)| {
+            ["schedules", "recipients", "batches", "s", "r", "b"].contains(&table.as_str()) && key.is_empty()
+        });
+        if sorted || scanned {
+            wrong.push(format!("{what}: sorted {sorted}, scanned {scanned}: {plan:?}"));
+        }
+    };
+
+    let sql = statement(&["b.tries = b.tries + 1", "s.status IN ('running', 'cancelled', 'missed')"]);
+    let plan = explain(&pool, &sql, |q| q.bind(token).bind(now).bind(now).bind(id).bind(1).bind(now).bind(now).bind(3)).await;
+    check("claim to send", plan, &[("b", "PRIMARY"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["UPDATE batches SET crashes = crashes + 1"]);
+    let plan = explain(&pool, &sql, |q| q.bind(token).bind(now).bind(now).bind(id).bind(1).bind(now).bind(now).bind(3)).await;
+    check("claim to check", plan, &[("batches", "PRIMARY")]);
+
+    let sql = statement(&["FROM batches b JOIN schedules s", "b.claim_token = ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(token)).await;
+    check("read the claimed batch", plan, &[("b", "PRIMARY"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?", "carrier_status", "ORDER BY seq"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20)).await;
+    check("read open recipients", plan, &[("recipients", "PRIMARY")]);
+
+    let sql = statement(&["r.error = 'owner lost'"]);
+    let plan = explain(&pool, &sql, |q| q.bind(1).bind(id).bind(1).bind(20).bind(token)).await;
+    check("mark leftovers", plan, &[("r", "PRIMARY"), ("b", "PRIMARY")]);
+
+    let sql = statement(&["SET r.resends = r.resends + j.resend"]);
+    let plan =
+        explain(&pool, &sql, |q| q.bind(rows).bind(1).bind(now).bind(now).bind(id).bind(token).bind(token).bind(token)).await;
+    check("flush", plan, &[("r", "PRIMARY"), ("b", "PRIMARY"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["INSERT INTO attempts"]);
+    let plan = explain(&pool, &sql, |q| q.bind(rows).bind(id).bind(1).bind(token)).await;
+    check("keep attempts", plan, &[("r", "PRIMARY"), ("b", "PRIMARY"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["SET r.carrier_status = j.word"]);
+    let plan = explain(&pool, &sql, |q| q.bind(rows).bind(1).bind(now).bind(id).bind(token)).await;
+    check("record verdicts", plan, &[("r", "PRIMARY"), ("b", "PRIMARY")]);
+
+    let sql = statement(&["AS sendable"]);
+    let plan = explain(&pool, &sql, |q| {
+        let q = q.bind(2).bind(true).bind(now).bind(id).bind(1).bind(20);
+        let q = q.bind(true).bind(1).bind(true).bind(now).bind(now).bind(now).bind(now);
+        q.bind(id).bind(1).bind(token)
+    })
+    .await;
+    check("release", plan, &[("b", "PRIMARY"), ("recipients", "PRIMARY")]);
+
+    let sql = statement(&["UPDATE schedules s LEFT JOIN batches b"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(id)).await;
+    check("finish", plan, &[("s", "PRIMARY"), ("b", "still_open")]);
+
+    let sql = statement(&["WHERE b.sweep_at <= ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(1000)).await;
+    check("due batches", plan, &[("b", "due"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["status = 'scheduled' AND run_at <= ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now + TimeDelta::seconds(90))).await;
+    check("schedules to cut", plan, &[("schedules", "to_cut")]);
+
+    let sql = statement(&["WHERE status = 'running' ORDER BY id"]);
+    let plan = explain(&pool, &sql, |q| q).await;
+    check("running schedules", plan, &[("schedules", "by_status")]);
+
+    let sql = statement(&["UNHEX(j.i)"]);
+    let plan = explain(&pool, &sql, |q| q.bind(r#"[{"i":"00","n":1,"o":"2030-01-01","t":"2030-01-01","r":1}]"#)).await;
+    check("push back", plan, &[("b", "PRIMARY")]);
+
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
