@@ -46,6 +46,8 @@ def alone(state):
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            state.rmdir()  # if nothing came of it
         os.close(folder)
 
 

@@ -59,20 +59,25 @@ class Stack:
         self.file = state / "stack.json"
         # What an earlier `up` decided (which database, which ports) holds until `down`.
         self.facts = json.loads(self.file.read_text()) if self.file.exists() else {}
-        kind = os.environ.get("DB") or self.facts.get("database") or "mariadb"
-        if kind not in ("mariadb", "mysql"):
-            raise SystemExit(f"DB={kind}: expected mariadb or mysql")
-        if self.facts.get("database", kind) != kind:
-            raise SystemExit(f"this stack runs on {self.facts['database']}: `make down` first")
-        if self.facts.get("database") and self.facts.get("given") != os.environ.get("DATABASE_URL", self.facts.get("given")):
-            raise SystemExit("this stack runs on another database than DATABASE_URL: `make down` first")
         if "given" in self.facts:
             os.environ["DATABASE_URL"] = self.facts["given"]
+        elif self.facts:
+            os.environ.pop("DATABASE_URL", None)
+        kind = self.facts.get("database") or os.environ.get("DB") or "mariadb"
         self.kind = kind
         self.database = Database(self.processes, kind, fast=bool(os.environ.get("FAST_DATABASE")))
         self.profile = os.environ.get("PROFILE") or self.facts.get("profile") or "dev"
+
+    def refuse_what_cannot_be(self, wanted_kind, wanted_url):
+        """A running stack keeps its database; anything else that is asked for is said to be impossible before it is begun."""
+        if wanted_kind not in (None, "", "mariadb", "mysql"):
+            raise SystemExit(f"DB={wanted_kind}: expected mariadb or mysql")
         if self.profile not in build.FOLDERS:
             raise SystemExit(f"PROFILE={self.profile}: expected {' or '.join(build.FOLDERS)}")
+        if self.facts and (wanted_kind or self.kind) != self.kind:
+            raise SystemExit(f"this stack runs on {self.kind}: `make down` first")
+        if self.facts and wanted_url and wanted_url != self.facts.get("given"):
+            raise SystemExit("this stack runs on another database than DATABASE_URL: `make down` first")
 
     def remember(self, **facts):
         """Keep decisions for the next call."""
@@ -216,6 +221,8 @@ class Stack:
 
 def main():
     """Run the one command that was named."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1"]))
     state = ROOT / os.environ.get("STATE", ".local")
     command, *names = sys.argv[1:] or [None]
     if command == "status" and not state.exists():
@@ -229,7 +236,10 @@ def main():
     if command not in ("up", "down", "database", "version") or len(names) != (command == "database"):
         raise SystemExit(USAGE)
     with alone(state):
+        wanted = os.environ.get("DB"), os.environ.get("DATABASE_URL")
         stack = Stack(state)
+        if command in ("up", "database"):
+            stack.refuse_what_cannot_be(*wanted)
         if command == "database":
             print(stack.with_database(*names))
         elif command == "version":

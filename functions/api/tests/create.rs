@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
+
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use common::{Api, in_seconds};
+use common::{Api, LEAD, count, in_seconds, phones, request};
 use serde_json::json;
-use shared::db::MIGRATOR;
+use shared::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -53,4 +55,71 @@ async fn health_says_what_answers(pool: MySqlPool) {
     let answer = api.get("/health").await;
     assert_eq!((answer.status, answer.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
     assert_eq!((&answer.body["commit"], &answer.body["database"]), (&json!("c0ffee"), &json!("unavailable")));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = request();
+    let long = "😀".repeat(100);
+    body["recipients"] = json!(["+12012000000", "nobody", {"phone": "+12012000001"}, long, "+12012000000"]);
+    let refused = api.post(&body).await;
+    assert_eq!((refused.status, &refused.body["errors_total"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(2)));
+    assert_eq!(refused.body["errors"][1]["position"], 3);
+    assert!(!refused.body.to_string().contains("nobody"));
+    assert_eq!(count(&pool, "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)").await, 0);
+
+    body["on_invalid"] = json!("skip");
+    let taken = api.post(&body).await;
+    assert_eq!((taken.status, &taken.body["recipients"]), (StatusCode::CREATED, &json!({"total": 2, "invalid": 2, "duplicates": 1})));
+    assert_eq!((&taken.body["counts"]["PENDING"], &taken.body["counts"]["INVALID"]), (&json!(2), &json!(2)));
+    assert_eq!((&taken.body["invalid"][0]["position"], &taken.body["invalid"][0]["input"]), (&json!(1), &json!("nobody")));
+    let kept = api.get(&format!("/v1/schedules/{}/recipients?status=INVALID", taken.id())).await;
+    let kept = kept.body["recipients"].as_array().unwrap();
+    assert_eq!((kept.len(), &kept[1]["input"], &kept[1]["error"]), (2, &json!("😀".repeat(64)), &json!("not-a-number")));
+    assert!(kept.iter().all(|row| row["phone"].is_null() && row["final_at"].is_string()));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = request();
+    body["recipients"] = json!(vec!["x"; 9_000]);
+    let answer = api.post(&body).await;
+    assert_eq!((answer.body["errors"].as_array().unwrap().len(), &answer.body["errors_total"]), (100, &json!(9_000)));
+    assert_eq!(answer.body["detail"], "9000 things are wrong, the first 100 shown; nothing was written");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let lead = LEAD.as_secs() as i64;
+    let mut body = request();
+    body["recipients"] = json!(phones(0..3));
+    for (seconds, queued) in [(1, true), (lead + 3, true), (lead + 60, false)] {
+        body["run_at"] = json!(in_seconds(seconds));
+        let answer = api.post(&body).await;
+        let message = DispatchMessage { schedule_id: answer.id(), version: 1 };
+        let fire_at = DateTime::parse_from_rfc3339(answer.body["run_at"].as_str().unwrap()).unwrap().to_utc() - LEAD;
+        let (sent, created) = (api.fakes.queued.lock().unwrap().pop(), api.fakes.created.lock().unwrap().pop());
+        assert_eq!((sent, created), if queued { (Some(message), None) } else { (None, Some((message, fire_at))) });
+    }
+    body["draft"] = json!(true);
+    assert_eq!(api.post(&body).await.body["status"], "draft");
+    assert!(api.fakes.queued.lock().unwrap().is_empty() && api.fakes.created.lock().unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    api.fakes.broken.store(true, Ordering::Relaxed);
+    let mut body = request();
+    body["recipients"] = json!(phones(0..3));
+    for seconds in [10, 3_600] {
+        body["run_at"] = json!(in_seconds(seconds));
+        let answer = api.post(&body).await;
+        assert_eq!((answer.status, &answer.body["status"]), (StatusCode::CREATED, &json!("scheduled")));
+        assert_eq!(api.make(answer.id(), "cancel").await.status, StatusCode::OK);
+    }
+    assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules WHERE batch_count IS NULL AND status = 'cancelled'").await, 2);
 }

@@ -34,7 +34,7 @@ async fn a_schedule_is_cut_into_batches_that_wait_on_the_queue(pool: MySqlPool) 
     stage.dispatcher.dispatch(schedule, Way::EventBridge).await.unwrap();
     let messages = stage.send_queue.take();
     assert_eq!(messages.len(), 3, "five, five and two");
-    assert!(messages.iter().all(|message| message.delay_s == 59), "sixty seconds, half a second early: {messages:?}");
+    assert!(messages.iter().all(|message| message.delay_s == 59), "sixty seconds, 0.8 s early: {messages:?}");
     assert!(messages.iter().all(|message| message.group == schedule.schedule_id.to_string()));
     let last = fixture::batch(&stage.db, BatchMessage { schedule_id: schedule.schedule_id, batch_no: 3 }).await;
     assert_eq!(last.range, (11, 12));

@@ -43,7 +43,7 @@ async fn a_batch_is_sent_and_its_recheck_enqueued(pool: MySqlPool) {
     assert_eq!(fixture::recipients(&stage.db, batch.schedule_id).await, ["1 ACCEPTD 1 0", "2 ACCEPTD 1 0", "3 ACCEPTD 1 0"]);
     assert_eq!(stage.acceptances().iter().map(|(_, times)| *times).collect::<Vec<_>>(), [1, 1, 1]);
     let rechecks = stage.recheck_queue.take();
-    assert_eq!((rechecks.len(), rechecks[0].delay_s), (1, 4), "five seconds, half a second early, rounded down");
+    assert_eq!((rechecks.len(), rechecks[0].delay_s), (1, 4), "five seconds, 0.8 s early, rounded down");
     assert!(stage.send_queue.take().is_empty());
     let row = fixture::batch(&stage.db, batch).await;
     assert!(!row.claimed && row.crashes == 0 && row.send_at.is_none() && row.check_at.is_some(), "{row:?}");

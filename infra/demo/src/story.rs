@@ -79,6 +79,7 @@ impl Story {
         let posted = posted.await?;
         self.memory.sample();
         introduce(&posted, options);
+        anyhow::ensure!(posted.schedule.recipients.total > 0, "the list holds no valid number");
         Ok(posted)
     }
 

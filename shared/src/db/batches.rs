@@ -9,8 +9,8 @@ use sqlx::types::Uuid;
 use super::Db;
 use crate::queue::BatchMessage;
 
-/// A batch may be claimed this long before it is due; the worker sleeps the rest.
-pub const CLAIM_EARLY: TimeDelta = TimeDelta::seconds(2);
+/// A batch may be claimed this long before it is due: messages come early. Send sleeps the rest; recheck asks a little sooner.
+pub const CLAIM_EARLY: TimeDelta = TimeDelta::seconds(3);
 /// The sweep takes a batch up this long after its lease has ended.
 const AFTER_LEASE: TimeDelta = TimeDelta::seconds(5);
 /// Claims without a release after which a batch is parked until a person looks at it: otherwise a bug that ends the process

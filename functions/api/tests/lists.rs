@@ -1,0 +1,93 @@
+//! Lists, page by page, and counts that equal the rows.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Api, phones};
+use serde_json::Value;
+use shared::{db::MIGRATOR, status::Status};
+use sqlx::MySqlPool;
+
+/// Walks over a list to its end, and returns one member of every row.
+async fn walk(api: &Api, path: &str, rows: &str, member: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("{path}{cursor}")).await.body;
+        found.extend(page[rows].as_array().unwrap().iter().map(|row| row[member].clone()));
+        let Some(next) = page["next_cursor"].as_str() else { return found };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn schedules_are_listed_newest_first(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut ids = Vec::new();
+    for n in 0..7 {
+        ids.insert(0, serde_json::json!(api.schedule(&phones(0..n % 3)).await));
+    }
+    for limit in [1, 3, 7, 50] {
+        assert_eq!(walk(&api, &format!("/v1/schedules?limit={limit}"), "schedules", "id").await, ids, "{limit}");
+    }
+    let drafts = walk(&api, "/v1/schedules?status=draft&limit=2", "schedules", "status").await;
+    assert_eq!(drafts, ["draft"; 3]);
+    assert!(walk(&api, "/v1/schedules?status=missed", "schedules", "id").await.is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut given = phones(0..2_500);
+    given.reverse();
+    let id = api.schedule(&given).await;
+    for limit in [7, 1_000] {
+        let path = format!("/v1/schedules/{id}/recipients?limit={limit}");
+        assert!(walk(&api, &path, "recipients", "phone").await == given, "{limit}");
+    }
+    let path = format!("/v1/schedules/{id}/recipients?status=DELIVRD&limit=1");
+    assert!(walk(&api, &path, "recipients", "seq").await.is_empty());
+    sqlx::query("UPDATE recipients SET status = 'CANCELLED', final_at = UTC_TIMESTAMP(3) WHERE seq % 100 = 0").execute(&pool).await.unwrap();
+    let path = format!("/v1/schedules/{id}/recipients?status=CANCELLED&limit=4");
+    let seqs: Vec<_> = (1..=25).map(|n| n * 100).collect();
+    assert_eq!(walk(&api, &path, "recipients", "seq").await, seqs);
+}
+
+/// One row in every state that there is, in batches of which some are claimed: the counts are those of the rows.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn counts_equal_the_rows(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..400)).await;
+    api.append(id, "?on_invalid=skip", "text/csv", "x\ny\nz").await;
+    let sql = "UPDATE recipients SET status = ?, attempt = 1, sent_at = UTC_TIMESTAMP(3), message_id = 'm',
+        final_at = IF(?, UTC_TIMESTAMP(3), NULL) WHERE seq % 13 = ? AND status = 'PENDING'";
+    for (n, status) in Status::ALL[..13].iter().enumerate() {
+        sqlx::query(sql).bind(status.as_str()).bind(status.is_final()).bind(n as u32).execute(&pool).await.unwrap();
+    }
+    let sums: Vec<_> = Status::ALL[..13].iter().map(|status| format!("SUM(status = '{}')", status.as_str())).collect();
+    let columns: Vec<_> = Status::ALL[..13].iter().map(|status| status.as_str().to_lowercase()).collect();
+    let batches = format!(
+        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, {}) SELECT schedule_id, (seq - 1) DIV 50 + 1,
+         MIN(seq), MAX(seq), UTC_TIMESTAMP(3), {} FROM recipients GROUP BY schedule_id, (seq - 1) DIV 50 + 1",
+        columns.join(", "),
+        sums.join(", ")
+    );
+    sqlx::query(&batches).execute(&pool).await.unwrap();
+    // What a claimed batch says is old.
+    sqlx::query(
+        "UPDATE batches SET pending = 999, sweep_at = UTC_TIMESTAMP(3), claim_token = UNHEX(REPEAT('0F', 16)),
+         claimed_until = UTC_TIMESTAMP(3) WHERE batch_no IN (2, 9)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    sqlx::query("UPDATE schedules SET status = 'running', batch_count = 9, dispatched_at = UTC_TIMESTAMP(3)").execute(&pool).await.unwrap();
+    let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status").fetch_all(&pool).await.unwrap();
+    let rows: BTreeMap<_, _> = rows.into_iter().collect();
+    let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+    let shown: BTreeMap<String, i64> = serde_json::from_value(shown["counts"].clone()).unwrap();
+    assert_eq!(shown, rows);
+    assert_eq!(rows.len(), Status::ALL.len());
+}

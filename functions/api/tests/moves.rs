@@ -1,0 +1,184 @@
+//! The life of a schedule: every state against every call, and what a move does to rows, queue and scheduler.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{Answer, Api, phones};
+use serde_json::{Value, json};
+use shared::{db::MIGRATOR, queue::DispatchMessage};
+use sqlx::MySqlPool;
+use uuid::Uuid;
+
+async fn run(pool: &MySqlPool, id: Uuid, sql: &str) {
+    sqlx::query(sql).bind(id).execute(pool).await.unwrap();
+}
+
+/// Puts a schedule of ten into a state, as the workers would.
+async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
+    let cut = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
+    let assignments = match status {
+        "draft" | "scheduled" => "batch_count = NULL".to_owned(),
+        "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'".to_owned(),
+        "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {cut}"),
+        "finished" => format!("finished_at = UTC_TIMESTAMP(3), {cut}"),
+        "missed" => "batch_count = NULL".to_owned(),
+        _ => cut.to_owned(),
+    };
+    let status = status.trim_end_matches(", cut");
+    run(pool, id, &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?")).await;
+}
+
+/// Two batches, five recipients each, to be sent in an hour; the second is claimed.
+async fn cut(pool: &MySqlPool, id: Uuid) {
+    for (no, first, claim) in [(1, 1, "NULL, NULL"), (2, 6, "UNHEX(REPEAT('0F', 16)), UTC_TIMESTAMP(3)")] {
+        let values = format!("?, {no}, {first}, {first} + 4, 5, @t, @t, @t, {claim}");
+        let sql = format!(
+            "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, sweep_at, claim_token,
+               claimed_until) VALUES ({})",
+            values.replace("@t", "TIMESTAMP('2031-01-01 00:00:00')")
+        );
+        run(pool, id, &sql).await;
+    }
+}
+
+async fn times(pool: &MySqlPool, id: Uuid, no: u32) -> (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>) {
+    let sql = "SELECT planned_at, send_at, sweep_at FROM batches WHERE schedule_id = ? AND batch_no = ?";
+    sqlx::query_as(sql).bind(id).bind(no).fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn every_state_allows_what_it_should(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let none: &[&str] = &[];
+    let table: [(&str, &[&str]); 8] = [
+        ("draft", &["append", "activate", "cancel"]),
+        ("scheduled", &["append", "pause", "cancel"]),
+        ("running", &["pause", "cancel"]),
+        ("paused", &["resume", "cancel"]),
+        ("paused, cut", &["resume", "cancel"]),
+        ("finished", none),
+        ("cancelled", none),
+        ("missed", none),
+    ];
+    let becomes = |step, state: &str| match step {
+        "activate" => "scheduled",
+        "pause" => "paused",
+        "resume" if state == "paused" => "scheduled",
+        "resume" => "running",
+        _ => "cancelled",
+    };
+    for (state, possible) in table {
+        for step in ["append", "activate", "pause", "resume", "cancel"] {
+            let id = api.schedule(&phones(0..10)).await;
+            put(&pool, id, state).await;
+            let answer: Answer = match step {
+                "append" => api.append(id, "", "text/csv", phones(10..11).join("")).await,
+                step => api.make(id, step).await,
+            };
+            if possible.contains(&step) {
+                assert_eq!(answer.status, StatusCode::OK, "{state} {step}: {}", answer.body);
+                let expected = if step == "append" { state } else { becomes(step, state) };
+                let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+                assert_eq!(shown["status"], expected, "{state} {step}");
+                assert_eq!(shown["paused_at"].is_string(), expected == "paused", "{state} {step}");
+            } else {
+                let problem = if step == "append" { "schedule-begun" } else { "wrong-state" };
+                assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, problem), "{state} {step}");
+                assert_eq!(answer.body["schedule_status"], state.trim_end_matches(", cut"));
+                assert_eq!(answer.body["possible"], json!(possible), "{state} {step}");
+            }
+        }
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_draft_is_activated_when_it_has_recipients_and_time(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&[]).await;
+    let answer = api.make(id, "activate").await;
+    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "no-recipients"));
+    api.append(id, "", "text/csv", "+12012000000").await;
+    run(&pool, id, "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?").await;
+    let answer = api.make(id, "activate").await;
+    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "run-at-past"));
+    run(&pool, id, "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) + INTERVAL 30 SECOND WHERE id = ?").await;
+    assert_eq!(api.make(id, "activate").await.body["status"], "scheduled");
+    assert_eq!(*api.fakes.queued.lock().unwrap(), [DispatchMessage { schedule_id: id, version: 1 }]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_schedule_paused_before_its_cut_gets_a_new_time(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..10)).await;
+    let message = |version| DispatchMessage { schedule_id: id, version };
+    api.fakes.created.lock().unwrap().clear();
+    api.make(id, "pause").await;
+    assert_eq!(*api.fakes.deleted.lock().unwrap(), [message(1)]);
+    let resumed = api.make(id, "resume").await.body;
+    assert_eq!((&resumed["status"], &resumed["version"]), (&json!("scheduled"), &json!(2)));
+    assert_eq!(api.fakes.created.lock().unwrap()[0].0, message(2));
+    api.make(id, "pause").await;
+    run(&pool, id, "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?").await;
+    let resumed = api.make(id, "resume").await.body;
+    let run_at = DateTime::parse_from_rfc3339(resumed["run_at"].as_str().unwrap()).unwrap().to_utc();
+    assert!((Utc::now() - run_at).num_seconds().abs() < 5);
+    assert_eq!(*api.fakes.queued.lock().unwrap(), [message(3)]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_was_not_sent_moves_by_as_long_as_it_was_paused(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..10)).await;
+    cut(&pool, id).await;
+    run(&pool, id, "UPDATE batches SET send_at = NULL, check_at = sweep_at WHERE schedule_id = ? AND batch_no = 2").await;
+    put(&pool, id, "paused, cut").await;
+    let planned = times(&pool, id, 1).await.0;
+    api.make(id, "resume").await;
+    let (moved, send_at, sweep_at) = times(&pool, id, 1).await;
+    let by = moved - planned;
+    assert!(by >= TimeDelta::seconds(60) && by < TimeDelta::seconds(65), "{by}");
+    assert_eq!(send_at, moved);
+    assert!((Utc::now() - sweep_at).num_seconds().abs() < 5);
+    let checked: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE batch_no = 2 AND planned_at = ? AND send_at IS NULL")
+        .bind(planned)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(checked, 1);
+    assert!(api.fakes.queued.lock().unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_cancelled_schedule_says_how_many_had_gone_out(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..10)).await;
+    cut(&pool, id).await;
+    put(&pool, id, "running").await;
+    // The batch that is released says it by its counts, the claimed one by its rows.
+    run(&pool, id, "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1").await;
+    run(&pool, id, "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2").await;
+    let sent = "UPDATE recipients SET attempt = 1, sent_at = UTC_TIMESTAMP(3)";
+    run(&pool, id, &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6")).await;
+    run(&pool, id, &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7")).await;
+    let answer = api.make(id, "cancel").await.body;
+    assert_eq!((&answer["status"], &answer["already_sent"]), (&json!("cancelled"), &json!(5)));
+    let counts: Vec<_> = answer["counts"].as_object().unwrap().iter().filter(|(_, count)| **count != 0).collect();
+    let expected = [("DELIVRD", 3), ("PENDING", 5), ("SENDING", 1), ("UNCERTAIN", 1)].map(|(name, n)| (name.to_owned(), json!(n)));
+    assert_eq!(counts, expected.iter().map(|(name, n)| (name, n)).collect::<Vec<(&String, &Value)>>());
+    assert!((Utc::now() - times(&pool, id, 1).await.1).num_seconds().abs() < 5);
+    assert_eq!(times(&pool, id, 2).await.1, times(&pool, id, 2).await.0);
+    assert!(api.fakes.queued.lock().unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..10)).await;
+    let answer = api.make(id, "cancel").await.body;
+    assert_eq!((&answer["already_sent"], &answer["counts"]["PENDING"]), (&json!(0), &json!(10)));
+    let message = DispatchMessage { schedule_id: id, version: 1 };
+    assert_eq!(*api.fakes.deleted.lock().unwrap(), [message]);
+    assert_eq!(*api.fakes.queued.lock().unwrap(), [message]);
+}
