@@ -75,6 +75,11 @@ def parameters(database, carrier_url, commit, settings):
     return {name: value for name, value in given.items() if value is not None}
 
 
+def shouted(name):
+    """SendQueueUrl → SEND_QUEUE_URL."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+
+
 def zipped(binary):
     """A zip with the binary as `bootstrap`, the same bytes for the same binary."""
     entry = zipfile.ZipInfo("bootstrap")

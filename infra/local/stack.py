@@ -8,7 +8,6 @@ with two folders don't know of each other.
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -43,11 +42,6 @@ def health(api):
         # The emulator answers some paths of this name itself; ours says "ok" and names its commit.
         return body if body.get("status") == "ok" and "commit" in body else None
     return None
-
-
-def shouted(name):
-    """SendQueueUrl → SEND_QUEUE_URL."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 class Stack:
@@ -192,7 +186,7 @@ class Stack:
             "AWS_ENDPOINT_URL": emulator.endpoint(self.processes.known["emulator"]["port"]),
             **emulator.CREDENTIALS,
             "DISPATCH_LEAD_S": self.facts["settings"].get("DISPATCH_LEAD_S", deploy.LOCAL["DISPATCH_LEAD_S"][1]),
-            **{shouted(name): value for name, value in outputs.items() if name not in ("ApiUrl", "ApiId")},
+            **{deploy.shouted(name): value for name, value in outputs.items() if name not in ("ApiUrl", "ApiId")},
             **{f"{name.upper()}_PID": str(entry["pid"]) for name, entry in self.processes.known.items()},
         }
         new = self.state / "stack.env.new"

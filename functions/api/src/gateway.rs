@@ -97,10 +97,10 @@ mod tests {
 
     use super::*;
 
-    fn event(path: &str, query: &str, body: Value) -> ApiGatewayV2httpRequest {
+    fn event(path: &str, query: &str, body: &Value) -> ApiGatewayV2httpRequest {
         let http = json!({"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
         serde_json::from_value(json!({
-            "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body, "isBase64Encoded": body == "AIs=",
+            "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body, "isBase64Encoded": *body == "AIs=",
             "headers": {"host": "not a host", "content-type": "text/plain"},
             "requestContext": {"http": http, "domainName": "x.execute-api.127.0.0.1", "stage": "$default"},
         }))
@@ -109,9 +109,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_event_panics_and_its_parts_arrive() {
-        let echo = Router::new().fallback(any(|uri: Uri, body: axum::body::Bytes| async move {
-            format!("{uri} {:?}", body.as_ref()).into_response()
-        }));
+        let echo = Router::new()
+            .fallback(any(|uri: Uri, body: axum::body::Bytes| async move { format!("{uri} {:?}", body.as_ref()).into_response() }));
         let table = [
             ("/v1/a", "b=c%20d&e=f", json!("hi"), "/v1/a?b=c%20d&e=f [104, 105]"),
             ("", "", Value::Null, "/ []"),
@@ -120,7 +119,7 @@ mod tests {
             ("/gzip", "", json!("AIs="), "/gzip [0, 139]"),
         ];
         for (path, query, body, expected) in table {
-            let answer = handle(echo.clone(), event(path, query, body)).await.unwrap();
+            let answer = handle(echo.clone(), event(path, query, &body)).await.unwrap();
             assert_eq!((answer.status_code, answer.body), (200, Some(encodings::Body::Text(expected.to_owned()))));
             assert!(!answer.is_base64_encoded);
         }

@@ -61,7 +61,10 @@ async fn a_refused_list_writes_nothing_of_its_chunks(pool: MySqlPool) {
     let broken = format!("{}\n\"", phones(1..20_000).join("\n"));
     assert_eq!(api.append(id, "", "text/csv", broken).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(rows(&pool, id).await, 1);
-    assert_eq!(count(&pool, "SELECT CAST(next_seq + recipient_count + invalid_count + duplicate_count AS SIGNED) FROM schedules").await, 3);
+    assert_eq!(
+        count(&pool, "SELECT CAST(next_seq + recipient_count + invalid_count + duplicate_count AS SIGNED) FROM schedules").await,
+        3
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;
 
+/// Content type, query, body; status, problem, a part of the answer.
+type Sent<'a> = (&'a str, &'a str, Vec<u8>, u16, &'a str, &'a str);
 /// Field, position, code.
 type Wrong<'a> = (&'a str, Option<u32>, &'a str);
 
@@ -133,7 +135,7 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
     cut_short.truncate(cut_short.len() / 2);
     let mangled = String::from_utf8_lossy(&gzip(one.as_bytes())).into_owned().into_bytes();
     #[rustfmt::skip]
-    let table: Vec<(&str, &str, Vec<u8>, u16, &str, &str)> = vec![
+    let table: Vec<Sent> = vec![
         ("application/json", "", b"[\"+1\"".to_vec(), 400, "malformed-body", "line 1 column 5"),
         ("application/json", "", b"{\"numbers\": []}".to_vec(), 422, "invalid-request", "`recipients` is missing"),
         ("application/json", "", b"\"+12012000000\"".to_vec(), 422, "invalid-request", "expected an array"),

@@ -27,9 +27,7 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     assert_eq!(answer.headers["location"], format!("/v1/schedules/{}", answer.id()).as_str());
     let body = &answer.body;
-    assert_eq!(
-        (DateTime::parse_from_rfc3339(body["run_at"].as_str().unwrap())), DateTime::parse_from_rfc3339(&run_at)
-    );
+    assert_eq!((DateTime::parse_from_rfc3339(body["run_at"].as_str().unwrap())), DateTime::parse_from_rfc3339(&run_at));
     assert_eq!(body["run_at"].as_str().unwrap()[19..], run_at[19..].to_owned());
     assert_eq!(body["recipients"], json!({"total": 2, "invalid": 0, "duplicates": 2}));
     assert_eq!((&body["status"], &body["encoding"], &body["parts"]), (&json!("scheduled"), &json!("UCS-2"), &json!(1)));
@@ -71,7 +69,10 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
 
     body["on_invalid"] = json!("skip");
     let taken = api.post(&body).await;
-    assert_eq!((taken.status, &taken.body["recipients"]), (StatusCode::CREATED, &json!({"total": 2, "invalid": 2, "duplicates": 1})));
+    assert_eq!(
+        (taken.status, &taken.body["recipients"]),
+        (StatusCode::CREATED, &json!({"total": 2, "invalid": 2, "duplicates": 1}))
+    );
     assert_eq!((&taken.body["counts"]["PENDING"], &taken.body["counts"]["INVALID"]), (&json!(2), &json!(2)));
     assert_eq!((&taken.body["invalid"][0]["position"], &taken.body["invalid"][0]["input"]), (&json!(1), &json!("nobody")));
     let kept = api.get(&format!("/v1/schedules/{}/recipients?status=INVALID", taken.id())).await;

@@ -49,7 +49,10 @@ async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
     }
     let path = format!("/v1/schedules/{id}/recipients?status=DELIVRD&limit=1");
     assert!(walk(&api, &path, "recipients", "seq").await.is_empty());
-    sqlx::query("UPDATE recipients SET status = 'CANCELLED', final_at = UTC_TIMESTAMP(3) WHERE seq % 100 = 0").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE recipients SET status = 'CANCELLED', final_at = UTC_TIMESTAMP(3) WHERE seq % 100 = 0")
+        .execute(&pool)
+        .await
+        .unwrap();
     let path = format!("/v1/schedules/{id}/recipients?status=CANCELLED&limit=4");
     let seqs: Vec<_> = (1..=25).map(|n| n * 100).collect();
     assert_eq!(walk(&api, &path, "recipients", "seq").await, seqs);
@@ -83,8 +86,12 @@ async fn counts_equal_the_rows(pool: MySqlPool) {
     .execute(&pool)
     .await
     .unwrap();
-    sqlx::query("UPDATE schedules SET status = 'running', batch_count = 9, dispatched_at = UTC_TIMESTAMP(3)").execute(&pool).await.unwrap();
-    let rows: Vec<(String, i64)> = sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status").fetch_all(&pool).await.unwrap();
+    sqlx::query("UPDATE schedules SET status = 'running', batch_count = 9, dispatched_at = UTC_TIMESTAMP(3)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status").fetch_all(&pool).await.unwrap();
     let rows: BTreeMap<_, _> = rows.into_iter().collect();
     let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
     let shown: BTreeMap<String, i64> = serde_json::from_value(shown["counts"].clone()).unwrap();

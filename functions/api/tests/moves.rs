@@ -19,11 +19,10 @@ async fn run(pool: &MySqlPool, id: Uuid, sql: &str) {
 async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
     let cut = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
     let assignments = match status {
-        "draft" | "scheduled" => "batch_count = NULL".to_owned(),
+        "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
         "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'".to_owned(),
         "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {cut}"),
         "finished" => format!("finished_at = UTC_TIMESTAMP(3), {cut}"),
-        "missed" => "batch_count = NULL".to_owned(),
         _ => cut.to_owned(),
     };
     let status = status.trim_end_matches(", cut");

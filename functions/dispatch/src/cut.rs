@@ -10,6 +10,7 @@ use shared::{
     },
     queue::{BatchMessage, DispatchMessage, Outgoing},
 };
+use sqlx::MySqlConnection;
 
 use crate::{Dispatcher, Way, plan};
 
@@ -37,21 +38,35 @@ impl Dispatcher {
     /// The transaction. `None`: not due, another version, or cut already.
     async fn cut(&self, message: DispatchMessage, way: Way) -> sqlx::Result<Option<(Outcome, Vec<NewBatch>)>> {
         let mut transaction = self.db.pool.begin().await?;
+        let cut = self.write_cut(&mut transaction, message, way).await;
+        // Never left to the drop: a frozen environment would keep the lock.
+        match cut {
+            Ok(Some(_)) => transaction.commit().await?,
+            _ => transaction.rollback().await?,
+        }
+        cut
+    }
+
+    async fn write_cut(
+        &self,
+        db: &mut MySqlConnection,
+        message: DispatchMessage,
+        way: Way,
+    ) -> sqlx::Result<Option<(Outcome, Vec<NewBatch>)>> {
         let now = self.db.now();
-        let schedule = cut::lock_schedule(&mut transaction, message.schedule_id).await?;
+        let schedule = cut::lock_schedule(db, message.schedule_id).await?;
         let Some((schedule, outcome)) = schedule.and_then(|schedule| self.decide(schedule, message, now)) else {
             return Ok(None);
         };
         let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
-        let stretches = cut::read_stretches(&mut transaction, message.schedule_id, size).await?;
+        let stretches = cut::read_stretches(db, message.schedule_id, size).await?;
         // What is only closed needs no spreading.
         let (start, rate) = if outcome == Outcome::Running { (schedule.run_at, schedule.rate) } else { (now, None) };
         let batches = plan::plan(&stretches, start, rate, (now, self.settings.lead));
-        if !cut::mark_cut(&mut transaction, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
+        if !cut::mark_cut(db, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
             return Ok(None);
         }
-        cut::insert_batches(&mut transaction, message.schedule_id, &batches).await?;
-        transaction.commit().await?;
+        cut::insert_batches(db, message.schedule_id, &batches).await?;
         Ok(Some((outcome, batches)))
     }
 

@@ -17,6 +17,7 @@ use shared::{
     release::{Ended, Policy},
     status::Status,
 };
+use sqlx::MySqlConnection;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
@@ -204,20 +205,27 @@ impl<'a> Pass<'a> {
     }
 
     async fn write(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        let db = &self.sender.worker.db;
-        let mut transaction = db.pool.begin().await?;
-        let now = db.now();
+        let mut transaction = self.sender.worker.db.pool.begin().await?;
+        let written = self.write_rows(&mut transaction, rows).await;
+        // Never left to the drop: a frozen environment would keep the locks.
+        match written {
+            Ok(_) => transaction.commit().await?,
+            Err(_) => transaction.rollback().await?,
+        }
+        written
+    }
+
+    async fn write_rows(&self, db: &mut MySqlConnection, rows: &[FlushRow]) -> sqlx::Result<Written> {
+        let now = self.sender.worker.db.now();
         let answers = rows.iter().any(|row| row.step == Step::Answer);
-        let lost = answers && outcomes::poke_if_lost(&mut transaction, self.claim, now).await?;
+        let lost = answers && outcomes::poke_if_lost(db, self.claim, now).await?;
         if rows.iter().any(|row| row.step == Step::Mark && row.attempt > 0) {
-            outcomes::keep_attempts(&mut transaction, self.claim, rows).await?;
+            outcomes::keep_attempts(db, self.claim, rows).await?;
         }
         if lost {
-            outcomes::record_late_answers(&mut transaction, self.claim.batch, rows).await?;
+            outcomes::record_late_answers(db, self.claim.batch, rows).await?;
         }
-        let matched = outcomes::flush(&mut transaction, self.claim, rows, now).await?;
-        transaction.commit().await?;
-        Ok(Written { matched, lost })
+        Ok(Written { matched: outcomes::flush(db, self.claim, rows, now).await?, lost })
     }
 
     fn note_marks(&mut self, starting: &[Request]) {

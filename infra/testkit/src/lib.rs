@@ -4,7 +4,9 @@
 
 pub mod fixture;
 mod queue;
+mod scheduler;
 mod stage;
 
 pub use queue::FakeQueue;
+pub use scheduler::FakeScheduler;
 pub use stage::{INVOCATION, Stage, timing};

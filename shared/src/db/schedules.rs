@@ -158,7 +158,7 @@ pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::
 
 /// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that made the schedule.
 pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Added) -> sqlx::Result<()> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "UPDATE schedules SET next_seq = ?, recipient_count = recipient_count + ?, invalid_count = invalid_count + ?,
            duplicate_count = duplicate_count + ? WHERE id = ?",
         added.next_seq,
@@ -166,10 +166,8 @@ pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Add
         added.invalid,
         added.duplicates,
         id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    );
+    done.execute(connection).await.map(drop)
 }
 
 /// The schedules of these ids that exist, in no order.
@@ -202,57 +200,48 @@ pub async fn page_of_schedules(
     before: Uuid,
     limit: u32,
 ) -> sqlx::Result<Vec<Uuid>> {
-    match status {
-        Some(status) => {
-            sqlx::query_scalar!(
-                r#"SELECT id AS "id: Uuid" FROM schedules WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
-                status.as_str(),
-                before,
-                limit
-            )
-            .fetch_all(connection)
-            .await
-        }
-        None => {
-            sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM schedules WHERE id < ? ORDER BY id DESC LIMIT ?"#, before, limit)
-                .fetch_all(connection)
-                .await
-        }
-    }
+    let Some(status) = status else {
+        let page =
+            sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM schedules WHERE id < ? ORDER BY id DESC LIMIT ?"#, before, limit);
+        return page.fetch_all(connection).await;
+    };
+    let page = sqlx::query_scalar!(
+        r#"SELECT id AS "id: Uuid" FROM schedules WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
+        status.as_str(),
+        before,
+        limit
+    );
+    page.fetch_all(connection).await
 }
 
 /// draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id).execute(connection).await?;
-    Ok(())
+    let done = sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id);
+    done.execute(connection).await.map(drop)
 }
 
 /// scheduled or running → paused. It takes hold at the next mark; rechecks go on.
 pub async fn pause_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL
          WHERE id = ? AND status IN ('scheduled', 'running')",
         now,
         id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    );
+    done.execute(connection).await.map(drop)
 }
 
 /// paused → scheduled, where it had not been cut. A time that passed meanwhile becomes now; the version rises, so that events
 /// for the old time are ignored.
 pub async fn resume_uncut_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
            pause_reason = NULL
          WHERE id = ? AND status = 'paused' AND batch_count IS NULL",
         now,
         id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    );
+    done.execute(connection).await.map(drop)
 }
 
 /// paused → running, where it had been cut; what was not sent moves by as long as it was paused, since `paused_at`.

@@ -6,10 +6,7 @@ use axum::{
 };
 
 use super::{Format, List};
-use crate::{
-    error::ApiError,
-    query::Query,
-};
+use crate::{error::ApiError, query::Query};
 
 /// What Lambda takes in one call.
 const MAX_TEXT: usize = 6 * 1024 * 1024;

@@ -67,8 +67,8 @@ pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
     let mut column = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
         // The line behind the record, less the lines that it takes itself.
-        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-        sink.position = records.position().line().saturating_sub(breaks + 1) as u32;
+        let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
+        sink.position = records.position().line().saturating_sub(lines) as u32;
         sink.unused.set(0);
         let is_header = if column.is_none() {
             let (found, is_header) = first_record(&record)?;
@@ -94,7 +94,10 @@ fn first_record(record: &ByteRecord) -> Result<(usize, bool), ApiError> {
         None if record.len() == 1 => Ok((0, false)),
         None => {
             let detail = format!("expected one column, or a header with a column `phone`; found {} columns", record.len());
-            Err(ApiError::invalid(vec![FieldError { position: Some(1), ..FieldError::new("recipients", "no-phone-column", detail) }]))
+            Err(ApiError::invalid(vec![FieldError {
+                position: Some(1),
+                ..FieldError::new("recipients", "no-phone-column", detail)
+            }]))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{ApiError, FieldError};
 /// Entries a call may bring.
 pub const MAX_ENTRIES: u32 = 1_000_000;
 /// Entries a chunk; a statement writes one chunk.
-const CHUNK: usize = 4_000;
+const CHUNK: usize = 50_000;
 /// Characters of an invalid input that are kept and shown.
 const SHOWN: usize = 64;
 

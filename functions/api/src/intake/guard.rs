@@ -33,11 +33,9 @@ impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry => write!(f, "expected entries of at most {} KB each", MAX_ENTRY / 1024),
-            Self::List => write!(
-                f,
-                "expected a list of at most {} MB after gzip; append the rest by further calls",
-                MAX_LIST / 1024 / 1024
-            ),
+            Self::List => {
+                write!(f, "expected a list of at most {} MB after gzip; append the rest by further calls", MAX_LIST / 1024 / 1024)
+            }
         }
     }
 }

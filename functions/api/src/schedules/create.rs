@@ -39,12 +39,7 @@ pub struct Created {
 }
 
 /// 201 with the schedule.
-pub async fn create(
-    State(app): State<App>,
-    query: Query,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<impl IntoResponse, ApiError> {
+pub async fn create(State(app): State<App>, query: Query, headers: HeaderMap, body: Body) -> Result<impl IntoResponse, ApiError> {
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let request = CreateRequest::read(&body, app.db.now())?;
@@ -65,12 +60,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
 
-async fn write(
-    app: &App,
-    schedule: &NewSchedule,
-    list: Option<List>,
-    on_invalid: OnInvalid,
-) -> Result<Created, ApiError> {
+async fn write(app: &App, schedule: &NewSchedule, list: Option<List>, on_invalid: OnInvalid) -> Result<Created, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         insert_schedule(&mut transaction, schedule).await?;

@@ -11,8 +11,8 @@ use shared::{
         recipients::Counts,
         repeat_on_deadlock,
         schedules::{
-            LockedSchedule, ScheduleStatus, activate_schedule, cancel_schedule, lock_schedule, pause_schedule,
-            resume_cut_schedule, resume_uncut_schedule,
+            LockedSchedule, ScheduleStatus, activate_schedule, cancel_schedule, lock_schedule, pause_schedule, resume_cut_schedule,
+            resume_uncut_schedule,
         },
     },
     queue::DispatchMessage,
@@ -179,8 +179,6 @@ fn message(schedule: &ScheduleView) -> DispatchMessage {
 
 /// Everything that an HTTP request to the carrier was begun for.
 fn sent(counts: &Counts) -> u64 {
-    let stayed = |status: &Status| {
-        matches!(status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid)
-    };
+    let stayed = |status: &Status| matches!(status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid);
     counts.iter().filter(|(status, _)| !stayed(status)).map(|(_, count)| count).sum()
 }

@@ -1,0 +1,172 @@
+//! The whole story, through all functions: a list is posted, EventBridge fires ahead of time, a carrier that throttles, loses answers,
+//! forgets numbers and fails to deliver takes it, functions die, and at the end everybody has the text once.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::time::Duration;
+
+use api::App;
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
+use chrono::TimeDelta;
+use dispatch::{Trigger, Way};
+use lambda_http::tower::ServiceExt;
+use serde_json::{Value, json};
+use shared::{budget::Budget, carrier::Form};
+use simulator::{Settings, UnknownId};
+use sqlx::MySqlPool;
+use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture};
+use uuid::Uuid;
+
+struct Api {
+    app: App,
+    dispatch_queue: std::sync::Arc<FakeQueue>,
+    scheduler: std::sync::Arc<FakeScheduler>,
+}
+
+impl Api {
+    fn new(stage: &Stage) -> Self {
+        let (dispatch_queue, scheduler) = (FakeQueue::new(), FakeScheduler::new());
+        let app = App {
+            db: stage.db.clone(),
+            dispatch_queue: dispatch_queue.clone(),
+            scheduler: scheduler.clone(),
+            dispatch_lead: Duration::from_secs(90),
+            commit: "test".into(),
+        };
+        Self { app, dispatch_queue, scheduler }
+    }
+
+    async fn call(&self, request: Request<Body>) -> Value {
+        let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        body
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+fn phones(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    numbers.map(fixture::phone).collect()
+}
+
+/// Plays the queues, with a sweep a minute, until the schedule has ended.
+async fn play_to_the_end(stage: &Stage, schedule_id: Uuid) {
+    for _ in 0..200 {
+        stage.db.clock.advance(Duration::from_secs(60));
+        stage.dispatcher.sweep(|| true).await.unwrap();
+        for batch in stage.send_queue.take_batches() {
+            stage.send(batch).await;
+        }
+        for batch in stage.recheck_queue.take_batches() {
+            stage.recheck(batch).await;
+        }
+        if fixture::status(&stage.db, schedule_id).await == "finished" {
+            return;
+        }
+    }
+    panic!("no end: {:?}", fixture::recipients(&stage.db, schedule_id).await);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
+    let trouble = Settings {
+        seed: Some(7),
+        username: Some("u".into()),
+        password: Some("p".into()),
+        unknown_id: UnknownId::NotFound,
+        undeliv: 0.1,
+        expired: 0.05,
+        odd: 0.1,
+        busy_429: 0.1,
+        error_5xx_before: 0.05,
+        reset_after_accept: 0.1,
+        empty_object: 0.05,
+        status_error: 0.1,
+        ..Settings::default()
+    };
+    let stage = Stage::with_carrier(pool, trouble, |config| {
+        config.form = Form::Alaris { username: "u".into(), password: "p".to_owned().into(), own_ids: true };
+    })
+    .await;
+    let api = Api::new(&stage);
+
+    let run_at = stage.db.now() + TimeDelta::minutes(10);
+    let body =
+        json!({"run_at": run_at.to_rfc3339(), "message": "Hello", "recipients": phones(1..=20), "draft": true, "max_attempts": 10});
+    let schedule: Uuid = api.post("/v1/schedules", &body).await["id"].as_str().unwrap().parse().unwrap();
+    let path = format!("/v1/schedules/{schedule}");
+    let appended = api.post(&format!("{path}/recipients"), &json!({"recipients": phones(15..=40)})).await;
+    assert_eq!((appended["accepted"].as_u64(), appended["duplicates"].as_u64()), (Some(20), Some(6)));
+    api.post(&format!("{path}/activate"), &json!({})).await;
+    assert!(api.dispatch_queue.take().is_empty(), "due in ten minutes: EventBridge's");
+    let (message, fire_at) = api.scheduler.waiting()[0];
+    assert_eq!((run_at - fire_at).num_seconds(), 90);
+
+    stage.db.clock.advance((fire_at - stage.db.now()).to_std().unwrap() + Duration::from_secs(20));
+    for _ in 0..2 {
+        // EventBridge delivers at least once.
+        stage.dispatcher.handle(Trigger::OneTime(message), Budget::new(INVOCATION)).await.unwrap();
+    }
+    let batches = stage.send_queue.take_batches();
+    assert!((8..=10).contains(&batches.len()), "forty recipients, five each; the duplicates left gaps: {}", batches.len());
+    stage.db.clock.advance(Duration::from_secs(70));
+    // One function dies in the middle of a batch; another batch's message is lost; the third is delivered three times at once.
+    let killed = tokio::time::timeout(Duration::from_millis(15), stage.send(batches[0])).await;
+    tokio::join!(stage.send(batches[2]), stage.send(batches[2]), stage.send(batches[2]));
+    for batch in &batches[3..] {
+        stage.send(*batch).await;
+    }
+    play_to_the_end(&stage, schedule).await;
+
+    let view = api.call(Request::get(&path).body(Body::empty()).unwrap()).await;
+    let counts = &view["counts"];
+    assert_eq!((view["status"].as_str(), view["dispatched_by"].as_str()), (Some("finished"), Some("eventbridge")), "{view}");
+    assert_eq!(counts["DELIVRD"], 40, "ten attempts are enough: {counts}");
+    fixture::assert_counts(&stage.db, schedule).await;
+
+    // The proof: every acceptance of the carrier is an attempt in the database, and the other way round.
+    let sql =
+        "SELECT message_id FROM recipients WHERE schedule_id = ? UNION ALL SELECT message_id FROM attempts WHERE schedule_id = ?";
+    let mut ours: Vec<String> = sqlx::query_scalar(sql).bind(schedule).bind(schedule).fetch_all(&stage.db.pool).await.unwrap();
+    let mut theirs: Vec<String> = stage.simulator.carrier().ledger().into_iter().map(|line| line.message_id).collect();
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs, "killed: {}", killed.is_err());
+    let resent = "SELECT COUNT(*) FROM attempts WHERE status NOT IN ('UNDELIV', 'EXPIRED')";
+    let wrong: i64 = sqlx::query_scalar(resent).fetch_one(&stage.db.pool).await.unwrap();
+    assert_eq!(wrong, 0, "a second attempt follows UNDELIV or EXPIRED only");
+    assert!(theirs.len() > 40, "some were sent again");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool: MySqlPool) {
+    let stage = Stage::new(pool, Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
+    let schedule = fixture::Schedule { run_in_s: 60, recipients: 23, ..Default::default() }.insert(&stage.db).await;
+    for minute in 0..60 {
+        stage.dispatcher.sweep(|| true).await.unwrap();
+        let (send, recheck) = (stage.send_queue.take_batches(), stage.recheck_queue.take_batches());
+        // Both queues are purged in two minutes of three.
+        if minute % 3 == 2 {
+            for batch in send {
+                stage.send(batch).await;
+            }
+            for batch in recheck {
+                stage.recheck(batch).await;
+            }
+        }
+        stage.db.clock.advance(Duration::from_secs(60));
+    }
+    let lines = fixture::recipients(&stage.db, schedule.schedule_id).await;
+    assert_eq!(fixture::count(&stage.db, schedule.schedule_id, "DELIVRD").await, 23, "{lines:?}");
+    assert!(stage.acceptances().iter().all(|(_, times)| *times == 2));
+    assert_eq!(fixture::status(&stage.db, schedule.schedule_id).await, "finished");
+    let way: String = sqlx::query_scalar("SELECT dispatched_by FROM schedules").fetch_one(&stage.db.pool).await.unwrap();
+    assert_eq!(way, Way::Sweep.as_str());
+}
