@@ -45,6 +45,11 @@ pub fn sweep_patience(requeues: u32) -> TimeDelta {
     TimeDelta::minutes(2_i64 << requeues.min(4))
 }
 
+/// How long after its due time the sweep enqueues a batch for the time `requeues` + 1: the sum of its patience so far.
+pub fn sweep_after(requeues: u32) -> TimeDelta {
+    (0..=requeues.min(40)).map(sweep_patience).sum()
+}
+
 fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
     (first * 2_u32.pow(times.saturating_sub(1).min(16))).min(most)
 }
@@ -94,5 +99,6 @@ mod tests {
     fn the_sweep_grows_patient_up_to_32_minutes() {
         let minutes: Vec<_> = (0..7).map(|requeues| sweep_patience(requeues).num_minutes()).collect();
         assert_eq!(minutes, [2, 4, 8, 16, 32, 32, 32]);
+        assert_eq!([0, 1, 2].map(|requeues| sweep_after(requeues).num_minutes()), [2, 6, 14]);
     }
 }

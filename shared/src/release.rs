@@ -7,6 +7,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
+    backoff,
     config::Env,
     db::{
         Db,
@@ -118,7 +119,7 @@ impl Worker {
     /// Releases the batch and enqueues what is due next. `rows` are the batch's rows as this pass has left them.
     pub async fn release(&self, claim: &Claim, batch: &ClaimedBatch, rows: &[BatchRow], ended: Ended) -> anyhow::Result<()> {
         let now = self.db.now();
-        let release = self.next(batch, rows, ended, now);
+        let release = self.next((claim, batch), rows, ended, now);
         let range = (batch.first_seq, batch.last_seq);
         let released = crate::db::repeat_on_deadlock(|| batches::release(&self.db, claim, range, &release)).await;
         if !released.context("releasing the batch")? {
@@ -126,14 +127,14 @@ impl Worker {
             return Ok(());
         }
         let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
-        let enqueue = async |queue: &SharedQueue, due: Option<DateTime<Utc>>| {
-            if let Some(due) = due.filter(|due| queue::within_reach(*due, now)) {
+        let enqueue = async |queue: &SharedQueue, planned: Option<DateTime<Utc>>, due: Option<DateTime<Utc>>| {
+            if let Some(due) = due.filter(|due| queue::within_reach(*due, now) && !is_on_queue(planned, *due, (claim.at, now))) {
                 // What the queue does not take the sweep finds.
                 queue.send(&[Outgoing::batch(claim.batch, due, self.db.now())]).await;
             }
         };
-        enqueue(&self.send_queue, dues.send_at).await;
-        enqueue(&self.recheck_queue, dues.check_at).await;
+        enqueue(&self.send_queue, batch.send_at, dues.send_at).await;
+        enqueue(&self.recheck_queue, batch.check_at, dues.check_at).await;
         if dues.send_at.is_none() && dues.check_at.is_none() {
             let finish = || batches::finish_schedule(&self.db, claim.batch.schedule_id, self.db.now());
             if crate::db::repeat_on_deadlock(finish).await.context("finishing the schedule")? {
@@ -143,7 +144,12 @@ impl Worker {
         Ok(())
     }
 
-    fn next(&self, batch: &ClaimedBatch, rows: &[BatchRow], ended: Ended, now: DateTime<Utc>) -> Release {
+    fn next(&self, (claim, batch): (&Claim, &ClaimedBatch), rows: &[BatchRow], ended: Ended, now: DateTime<Utc>) -> Release {
+        let sweep = |planned, due| {
+            let waits = is_on_queue(planned, due, (claim.at, now));
+            // Its message may be lost, or wait in a long queue: the sweep's patience counts from the due time, not from this pass.
+            if waits { now.max(due + backoff::sweep_after(batch.requeues)) } else { sweep_at(due, now) }
+        };
         let policy = Policy::of(batch, self.can_ask, now);
         let send_at = next_send(batch, rows, &self.timing, (policy, ended), now);
         let check_at = next_check(batch, rows, &self.timing, ended, now);
@@ -157,12 +163,19 @@ impl Worker {
             ask_uncertain_since: self.can_ask.then(|| now - self.timing.recheck_deadline),
             send_at,
             check_at,
-            sweep_send_at: sweep_at(send_at, now),
-            sweep_check_at: sweep_at(check_at, now),
+            sweep_send_at: sweep(batch.send_at, send_at),
+            sweep_check_at: sweep(batch.check_at, check_at),
             accepted,
             refused,
         }
     }
+}
+
+/// Whether a message for `due` is on its queue already, as it was planned before this pass. One that was due during the pass, from
+/// `claimed_at` to `now`, has found the batch owned and is gone.
+fn is_on_queue(planned: Option<DateTime<Utc>>, due: DateTime<Utc>, (claimed_at, now): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+    let during = claimed_at - batches::CLAIM_EARLY..=now + batches::CLAIM_EARLY;
+    planned == Some(due) && !during.contains(&due) && queue::within_reach(due, now)
 }
 
 /// When the sweep takes up what is due at `due`: two minutes after it, if a message for it is enqueued now; else just before, for the
@@ -188,7 +201,12 @@ fn next_send(
         _ => policy.send_at(row, timing, now),
     };
     // Without such a row the release finds nothing to send, and does not use the time.
-    rows.iter().filter_map(due).min().unwrap_or(pending_at)
+    let due = rows.iter().filter_map(due).min().unwrap_or(pending_at);
+    match (ended, batch.send_at) {
+        // Rechecks that come often would put a planned send off for ever.
+        (Ended::Checked, Some(planned)) => due.min(planned),
+        _ => due,
+    }
 }
 
 fn next_check(batch: &ClaimedBatch, rows: &[BatchRow], timing: &Timing, ended: Ended, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -228,6 +246,7 @@ mod tests {
             tries: 0,
             refusals: 0,
             checks: 0,
+            requeues: 0,
             schedule_status: "running".into(),
             message: "x".into(),
             parts: 1,
@@ -309,6 +328,25 @@ mod tests {
         );
         let old = [row(Status::Enroute, 0, now - TimeDelta::hours(23) + TimeDelta::seconds(5))];
         assert_eq!(next_check(&batch(now), &old, &timing(), Ended::Checked, now), now + TimeDelta::seconds(5));
+    }
+
+    #[test]
+    fn a_message_that_waits_on_its_queue_is_not_sent_again() {
+        let now = Utc::now();
+        let claimed_at = now - TimeDelta::seconds(10);
+        let at = |seconds| now + TimeDelta::seconds(seconds);
+        let table = [
+            (Some(at(60)), at(60), true, "it comes in a minute"),
+            (Some(at(-60)), at(-60), true, "it is late, or lost: the sweep's"),
+            (Some(at(-5)), at(-5), false, "it came during the pass, and found the batch owned"),
+            (Some(at(2)), at(2), false, "it may have come early, during the pass"),
+            (Some(at(60)), at(30), false, "another time"),
+            (None, at(60), false, "not planned before"),
+            (Some(at(1000)), at(1000), false, "too far away for a queue"),
+        ];
+        for (planned, due, waits, why) in table {
+            assert_eq!(is_on_queue(planned, due, (claimed_at, now)), waits, "{why}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Config {
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
             schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN"),
             stack: env.text("STACK_NAME"),
-            dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=600, None),
+            dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
             commit: env.optional("GIT_COMMIT").unwrap_or_else(|| "unknown".to_owned()),
         };
         env.finish(config)
@@ -51,7 +51,7 @@ mod tests {
         for name in ["DATABASE_URL", "DISPATCH_QUEUE_URL", "DISPATCH_FUNCTION_ARN", "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN"] {
             assert!(error.contains(&format!("{name} is missing")), "{name} is not in: {error}");
         }
-        assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 600"), "{error}");
+        assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"), "{error}");
         assert!(!error.contains("GIT_COMMIT") && !error.contains("SCHEDULE_DLQ_ARN") && !error.contains("STACK_NAME"), "{error}");
     }
 }

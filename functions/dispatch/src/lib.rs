@@ -73,9 +73,9 @@ impl Settings {
     pub fn from_env(env: &mut Env) -> Self {
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
-            lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=600, 90).into()),
-            sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=600, 70).into()),
-            batch_size: number("BATCH_SIZE", 1..=5000, 500),
+            lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=900, 90).into()),
+            sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=900, 70).into()),
+            batch_size: number("BATCH_SIZE", 1..=10_000, 500),
         }
     }
 }

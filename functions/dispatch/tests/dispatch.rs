@@ -104,8 +104,9 @@ async fn the_sweep_takes_up_the_batch_of_a_dead_owner(pool: MySqlPool) {
     let schedule = fixture::Schedule::default().insert(&stage.db).await;
     stage.dispatcher.dispatch(schedule, Way::Queue).await.unwrap();
     let batch = stage.send_queue.take_batches()[0];
-    let lease = Budget::new(INVOCATION).lease_until(stage.db.now());
-    assert!(batches::claim_to_send(&stage.db, &Claim::new(batch, lease), stage.db.now()).await.unwrap());
+    let now = stage.db.now();
+    let lease = Budget::new(INVOCATION).lease_until(now);
+    assert!(batches::claim_to_send(&stage.db, &Claim::new(batch, now, lease)).await.unwrap());
     stage.db.clock.advance(Duration::from_secs(70));
     sweep(&stage).await;
     assert!(stage.send_queue.take().is_empty(), "its lease has just ended, the sweep waits five seconds more");

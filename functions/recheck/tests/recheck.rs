@@ -160,7 +160,7 @@ async fn a_final_state_never_goes_back(pool: MySqlPool) {
     };
     let now = stage.db.now();
     let verdicts = [late(1, shared::status::Status::Acceptd), late(2, shared::status::Status::Undeliv)];
-    let matched = shared::db::outcomes::record_verdicts(&stage.db, &Claim::new(batch, now), &verdicts, now).await.unwrap();
+    let matched = shared::db::outcomes::record_verdicts(&stage.db, &Claim::new(batch, now, now), &verdicts, now).await.unwrap();
     assert_eq!((matched, fixture::count(&stage.db, batch.schedule_id, "DELIVRD").await), (0, 3));
 }
 
@@ -201,6 +201,6 @@ async fn with_the_policy_hold_an_uncertain_message_waits_for_a_person(pool: MySq
 async fn a_claim_that_is_not_due_is_not_given(pool: MySqlPool) {
     let (stage, batch) = sent(pool, Settings::default(), three()).await;
     let now = stage.db.now();
-    assert!(!batches::claim_to_check(&stage.db, &Claim::new(batch, now), now).await.unwrap(), "due in five seconds");
-    assert!(!batches::claim_to_send(&stage.db, &Claim::new(batch, now), now).await.unwrap(), "nothing to send");
+    assert!(!batches::claim_to_check(&stage.db, &Claim::new(batch, now, now)).await.unwrap(), "due in five seconds");
+    assert!(!batches::claim_to_send(&stage.db, &Claim::new(batch, now, now)).await.unwrap(), "nothing to send");
 }

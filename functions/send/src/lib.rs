@@ -91,8 +91,9 @@ impl Sender {
 
     async fn claim(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<Option<(Claim, ClaimedBatch)>> {
         let db = &self.worker.db;
-        let claim = Claim::new(message, budget.lease_until(db.now()));
-        if !db::repeat_on_deadlock(|| batches::claim_to_send(db, &claim, db.now())).await.context("claiming the batch")? {
+        let now = db.now();
+        let claim = Claim::new(message, now, budget.lease_until(now));
+        if !db::repeat_on_deadlock(|| batches::claim_to_send(db, &claim)).await.context("claiming the batch")? {
             return Ok(None);
         }
         let batch = batches::read_claimed(db, &claim).await.context("reading the claimed batch")?;

@@ -136,13 +136,12 @@ async fn an_answer_after_the_lease_still_counts(pool: MySqlPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
-    let claim = |until| Claim::new(batch, until);
     let now = stage.db.now();
-    let (old, new) = (claim(now + TimeDelta::seconds(5)), claim(now + TimeDelta::seconds(90)));
-    assert!(batches::claim_to_send(&stage.db, &old, now).await.unwrap());
-    assert!(!batches::claim_to_send(&stage.db, &new, now).await.unwrap(), "the first lease runs");
     let later = now + TimeDelta::seconds(6);
-    assert!(batches::claim_to_send(&stage.db, &new, later).await.unwrap());
+    let (old, new) = (Claim::new(batch, now, now + TimeDelta::seconds(5)), Claim::new(batch, later, now + TimeDelta::seconds(90)));
+    assert!(batches::claim_to_send(&stage.db, &old).await.unwrap());
+    assert!(!batches::claim_to_send(&stage.db, &Claim::new(batch, now, later)).await.unwrap(), "the first lease runs");
+    assert!(batches::claim_to_send(&stage.db, &new).await.unwrap());
     let mark = |step, attempt| outcomes::FlushRow {
         seq: 1,
         attempt,
@@ -168,7 +167,7 @@ async fn a_batch_claimed_three_times_without_a_release_is_parked(pool: MySqlPool
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     for crashes in 1..=3 {
         let now = stage.db.now();
-        assert!(batches::claim_to_send(&stage.db, &Claim::new(batch, now), now).await.unwrap());
+        assert!(batches::claim_to_send(&stage.db, &Claim::new(batch, now, now)).await.unwrap());
         assert_eq!(fixture::batch(&stage.db, batch).await.crashes, crashes);
         stage.db.clock.advance(Duration::from_secs(1));
     }

@@ -24,14 +24,16 @@ pub struct Claim {
     pub batch: BatchMessage,
     /// Fresh for every claim.
     pub token: Uuid,
-    /// End of the lease, on the database's clock.
+    /// When it was asked for, on the database's clock.
+    pub at: DateTime<Utc>,
+    /// End of the lease.
     pub until: DateTime<Utc>,
 }
 
 impl Claim {
     /// A claim to be made, with a fresh token.
-    pub fn new(batch: BatchMessage, until: DateTime<Utc>) -> Self {
-        Self { batch, token: Uuid::new_v4(), until }
+    pub fn new(batch: BatchMessage, at: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        Self { batch, token: Uuid::new_v4(), at, until }
     }
 }
 
@@ -54,6 +56,8 @@ pub struct ClaimedBatch {
     pub refusals: u32,
     /// Recheck passes since the last send, this one included.
     pub checks: u32,
+    /// How often the sweep has enqueued what this pass does not do.
+    pub requeues: u32,
     /// `schedules.status`
     pub schedule_status: String,
     /// The text.
@@ -73,11 +77,12 @@ pub struct ClaimedBatch {
 }
 
 /// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
-pub async fn claim_to_send(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage { schedule_id, batch_no } = claim.batch;
     let done = sqlx::query!(
         "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id
-         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?, b.requeues = 0
+         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?,
+           b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
            AND s.status IN ('running', 'cancelled', 'missed')",
@@ -86,27 +91,28 @@ pub async fn claim_to_send(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::
         claim.until + AFTER_LEASE,
         schedule_id,
         batch_no,
-        now + CLAIM_EARLY,
-        now,
+        claim.at + CLAIM_EARLY,
+        claim.at,
         MAX_CRASHES
     );
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
 /// Claims a batch that has something to ask, whatever its schedule's status: rechecks go on during a pause and after a cancel.
-pub async fn claim_to_check(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage { schedule_id, batch_no } = claim.batch;
     let done = sqlx::query!(
         // The due check keeps a duplicate of a recheck message from starting a chain of its own.
-        "UPDATE batches SET crashes = crashes + 1, checks = checks + 1, claim_token = ?, claimed_until = ?, sweep_at = ?, requeues = 0
+        "UPDATE batches SET crashes = crashes + 1, checks = checks + 1, claim_token = ?, claimed_until = ?, sweep_at = ?,
+           requeues = IF(send_at IS NULL, 0, requeues)
          WHERE schedule_id = ? AND batch_no = ? AND check_at <= ? AND (claim_token IS NULL OR claimed_until < ?) AND crashes < ?",
         claim.token,
         claim.until,
         claim.until + AFTER_LEASE,
         schedule_id,
         batch_no,
-        now + CLAIM_EARLY,
-        now,
+        claim.at + CLAIM_EARLY,
+        claim.at,
         MAX_CRASHES
     );
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
@@ -117,7 +123,7 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
     sqlx::query_as!(
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
-             b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, s.status AS schedule_status, s.message, s.parts,
+             b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues, s.status AS schedule_status, s.message, s.parts,
              s.sender, s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,

@@ -23,12 +23,11 @@ enum Type {
 /// A list from a request's body; inside gzip its format is named by `?format=`, or seen by its beginning.
 pub async fn read_list(headers: &HeaderMap, query: &mut Query, body: Body) -> Result<List, ApiError> {
     let content_type = content_type(headers, &[("application/x-ndjson", Format::Ndjson), ("text/csv", Format::Csv)])?;
-    let format = query.choice("format", &Format::ALL, Format::as_str);
-    let bytes = read_bytes(body, content_type).await?;
-    match content_type {
-        Type::Text(format) => Ok(List { bytes, format: Some(format), gzip: false }),
-        Type::Gzip => Ok(List { bytes, format, gzip: true }),
-    }
+    let (format, gzip) = match content_type {
+        Type::Text(format) => (Some(format), false),
+        Type::Gzip => (query.choice("format", &Format::ALL, Format::as_str), true),
+    };
+    Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip })
 }
 
 /// A JSON body.

@@ -11,7 +11,9 @@ use crate::error::{ApiError, FieldError};
 /// Entries a call may bring.
 pub const MAX_ENTRIES: u32 = 1_000_000;
 /// Entries a chunk; a statement writes one chunk.
-const CHUNK: usize = 50_000;
+const CHUNK: usize = 10_000;
+/// Entries and fields of a chunk that are wrong: each takes much more memory than a number.
+const WRONG: usize = 1_000;
 /// Characters of an invalid input that are kept and shown.
 const SHOWN: usize = 64;
 
@@ -53,6 +55,8 @@ pub struct Sink {
     /// Place of the entry that comes next.
     pub position: u32,
     count: u32,
+    /// Of the chunk, what is wrong.
+    wrong: usize,
     stopped: Option<ApiError>,
     /// Bytes that were read since the last entry; see [`super::guard`].
     pub unused: Rc<Cell<usize>>,
@@ -71,7 +75,7 @@ impl fmt::Display for Stopped {
 impl Sink {
     /// An empty one.
     pub fn new(sender: Sender<Chunk>) -> Self {
-        Self { sender, chunk: Chunk::default(), position: 0, count: 0, stopped: None, unused: Rc::default() }
+        Self { sender, chunk: Chunk::default(), position: 0, count: 0, wrong: 0, stopped: None, unused: Rc::default() }
     }
 
     /// An entry's text, at the current position.
@@ -99,7 +103,8 @@ impl Sink {
     /// Something that refuses the list as a whole.
     pub fn wrong(&mut self, error: FieldError) -> Result<(), Stopped> {
         self.chunk.wrong.push(error);
-        if self.chunk.wrong.len() < CHUNK { Ok(()) } else { self.flush() }
+        self.wrong += 1;
+        self.flush_if_full()
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), Stopped> {
@@ -110,13 +115,18 @@ impl Sink {
         }
         self.count += 1;
         self.unused.set(0);
+        self.wrong += usize::from(matches!(entry, Entry::Invalid(_)));
         self.chunk.entries.push(entry);
-        if self.chunk.entries.len() < CHUNK { Ok(()) } else { self.flush() }
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), Stopped> {
+        if self.chunk.entries.len() < CHUNK && self.wrong < WRONG { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
-        let next = Chunk { entries: Vec::with_capacity(CHUNK), wrong: Vec::new() };
-        let chunk = std::mem::replace(&mut self.chunk, next);
+        let chunk = std::mem::take(&mut self.chunk);
+        self.wrong = 0;
         self.sender.blocking_send(chunk).map_err(|_| Stopped)
     }
 

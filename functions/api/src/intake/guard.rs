@@ -71,3 +71,33 @@ pub fn explain(error: &io::Error) -> ApiError {
         None => ApiError::Malformed(format!("expected gzip: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads without end, finding an entry in every read or in none, and returns how far it came and why it ended.
+    fn read_on(finds_entries: bool) -> (u64, String) {
+        let unused = Rc::<Cell<usize>>::default();
+        let mut guard = Guard::new(io::repeat(b' '), unused.clone());
+        let mut buffer = vec![0; MAX_ENTRY / 4];
+        let error = loop {
+            if let Err(error) = guard.read(&mut buffer) {
+                break error;
+            }
+            if finds_entries {
+                unused.set(0);
+            }
+        };
+        let ApiError::TooLarge(detail) = explain(&error) else { panic!("{error}") };
+        (guard.total, detail)
+    }
+
+    #[test]
+    fn a_list_and_an_entry_end_some_time() {
+        let (read, detail) = read_on(true);
+        assert!(read > MAX_LIST && read < MAX_LIST + MAX_ENTRY as u64 && detail.contains("128 MB"), "{read} {detail}");
+        let (read, detail) = read_on(false);
+        assert!(read <= 2 * MAX_ENTRY as u64 && detail.contains("256 KB"), "{read} {detail}");
+    }
+}

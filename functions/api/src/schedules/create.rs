@@ -11,7 +11,7 @@ use serde::Serialize;
 use shared::{
     db::{
         repeat_on_deadlock,
-        schedules::{NewSchedule, count_added, insert_schedule},
+        schedules::{NewSchedule, ScheduleStatus, count_added, insert_schedule},
     },
     queue::DispatchMessage,
 };
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     App,
     announce::announce,
-    error::ApiError,
+    error::{ApiError, FieldError},
     intake::{Format, List, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
     query::Query,
@@ -53,7 +53,7 @@ pub async fn create(State(app): State<App>, query: Query, headers: HeaderMap, bo
     });
     let created = created.await??;
     let location = format!("/v1/schedules/{}", schedule.id);
-    if created.schedule.status == shared::db::schedules::ScheduleStatus::Scheduled {
+    if created.schedule.status == ScheduleStatus::Scheduled {
         let message = DispatchMessage { schedule_id: schedule.id, version: created.schedule.version };
         announce(&app, message, schedule.run_at).await;
     }
@@ -68,6 +68,10 @@ async fn write(app: &App, schedule: &NewSchedule, list: Option<List>, on_invalid
         if let Some(list) = list {
             let target = Target { schedule_id: schedule.id, next_seq: 1, on_invalid, now: schedule.created_at };
             let loaded = load(&mut transaction, list, target).await?;
+            if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
+                let error = FieldError::new("recipients", "none-valid", "expected at least one valid number");
+                return Err(ApiError::invalid(vec![error]));
+            }
             count_added(&mut transaction, schedule.id, &loaded.added).await?;
             invalid = loaded.invalid;
         }

@@ -1,0 +1,134 @@
+//! The function's own process behind a Lambda runtime API: the largest requests that there are, one after the other, and its
+//! memory stays under 64 MB.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use common::{gzip, in_seconds, phones, request};
+use lambda_http::aws_lambda_events::encodings;
+use serde_json::{Value, json};
+use shared::db::MIGRATOR;
+use sqlx::{ConnectOptions, MySqlPool};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, mpsc},
+};
+
+/// Lambda, as the function sees it.
+struct Lambda {
+    function: Child,
+    events: mpsc::Sender<String>,
+    answers: mpsc::Receiver<Value>,
+}
+
+type Runtime = State<(Arc<Mutex<mpsc::Receiver<String>>>, mpsc::Sender<Value>)>;
+
+async fn next(State((events, _)): Runtime) -> ([(&'static str, &'static str); 2], String) {
+    let event = events.lock().await.recv().await.unwrap();
+    ([("lambda-runtime-aws-request-id", "1"), ("lambda-runtime-deadline-ms", "9999999999999")], event)
+}
+
+async fn answer(State((_, answers)): Runtime, body: Bytes) -> StatusCode {
+    answers.send(serde_json::from_slice(&body).unwrap()).await.unwrap();
+    StatusCode::ACCEPTED
+}
+
+impl Drop for Lambda {
+    fn drop(&mut self) {
+        let _ = self.function.kill();
+        let _ = self.function.wait();
+    }
+}
+
+impl Lambda {
+    async fn start(database_url: &str) -> Self {
+        let (events, taken) = mpsc::channel(1);
+        let (given, answers) = mpsc::channel(1);
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/1/response", post(answer))
+            .layer(DefaultBodyLimit::disable())
+            .with_state((Arc::new(Mutex::new(taken)), given));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        let function = Command::new(env!("CARGO_BIN_EXE_api"))
+            .env_clear()
+            .envs([("AWS_LAMBDA_RUNTIME_API", address.as_str()), ("DATABASE_URL", database_url)])
+            .envs([("AWS_LAMBDA_FUNCTION_NAME", "api"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
+            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_REGION", "us-east-1"), ("STACK_NAME", "test")])
+            .envs([("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"), ("DISPATCH_FUNCTION_ARN", "d"), ("SCHEDULE_GROUP", "g")])
+            .envs([("SCHEDULER_ROLE_ARN", "r"), ("DISPATCH_LEAD_S", "90")])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { function, events, answers }
+    }
+
+    /// Status and body.
+    async fn call(&mut self, path: &str, content_type: &str, body: Value) -> (u64, Value) {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let http = json!({"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
+        let event = json!({
+            "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body,
+            "isBase64Encoded": content_type == "application/gzip", "headers": {"content-type": content_type},
+            "requestContext": {"http": http, "stage": "$default"},
+        });
+        self.events.send(event.to_string()).await.unwrap();
+        let answer = self.answers.recv().await.unwrap();
+        (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+    }
+
+    /// The most that it ever had in memory, in MB.
+    fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.function.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn no_request_takes_more_than_64_mb(pool: MySqlPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let mut lambda = Lambda::start(&url).await;
+    let numbers: Vec<_> = phones(0..390_000);
+    let mut body = request();
+    body["draft"] = json!(true);
+    body["recipients"] = json!(numbers);
+    let (status, schedule) = lambda.call("/v1/schedules", "application/json", body.to_string().into()).await;
+    assert_eq!((status, &schedule["recipients"]["total"]), (201, &json!(390_000)), "{schedule}");
+    println!("390,000 numbers in JSON: {} MB", lambda.peak());
+
+    // A million entries in gzip, of every country; since most of those are refused, it takes little time.
+    let path = format!("/v1/schedules/{}/recipients", schedule["id"].as_str().unwrap());
+    let mut list: Vec<_> = (1..1_000).map(|country| format!("+{country}2012345678")).collect();
+    list.extend(numbers.into_iter().cycle().take(999_001));
+    let (status, answer) = lambda.call(&path, "application/gzip", base64(&gzip(list.join("\n").as_bytes())).into()).await;
+    assert_eq!((status, answer["errors_total"].as_u64() > Some(100)), (422, true), "{answer}");
+    println!("1,000,000 entries in gzip: {} MB", lambda.peak());
+
+    let text = json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true}).to_string();
+    assert_eq!(lambda.call("/v1/schedules", "application/json", text.into()).await.0, 422);
+    let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
+    assert_eq!(lambda.call(&path, "application/json", objects.into()).await.0, 422);
+    println!("texts and objects: {} MB", lambda.peak());
+    assert!(lambda.peak() < 64, "{} MB", lambda.peak());
+}
+
+/// As the gateway encodes what is binary.
+fn base64(bytes: &[u8]) -> String {
+    serde_json::from_value(json!(encodings::Body::Binary(bytes.to_vec()))).unwrap()
+}
