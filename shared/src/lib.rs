@@ -14,3 +14,4 @@ pub mod release;
 pub mod scheduler;
 pub mod status;
 pub mod text;
+pub mod worker;

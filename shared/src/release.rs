@@ -1,20 +1,18 @@
-//! The end of every pass over a batch, of a send as of a recheck: when something is due next, the release, the next queue
-//! messages, and the end of the schedule. Run twice, the second release finds another's token, or none, and does nothing.
+//! What a batch is to be told at the end of a pass over it, of a send as of a recheck: when something is due next, when the sweep looks
+//! at it, and which queue messages that takes. Pure; [`crate::worker`] does it.
 
 use std::time::Duration;
 
-use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     backoff,
     config::Env,
     db::{
-        Db,
-        batches::{self, Claim, ClaimedBatch, Release},
+        batches::{self, Claim, ClaimedBatch, Dues, Release},
         outcomes::BatchRow,
     },
-    queue::{self, Outgoing, SharedQueue},
+    queue,
     status::Status,
 };
 
@@ -49,20 +47,6 @@ impl Timing {
         let delay = self.recheck_delays.get(checks as usize).or(self.recheck_delays.last());
         delay.and_then(|delay| TimeDelta::from_std(*delay).ok()).unwrap_or(TimeDelta::minutes(1))
     }
-}
-
-/// What send and recheck share.
-pub struct Worker {
-    /// The database.
-    pub db: Db,
-    /// Where batches with something to send go.
-    pub send_queue: SharedQueue,
-    /// Where batches with something to ask go.
-    pub recheck_queue: SharedQueue,
-    /// When things are done again.
-    pub timing: Timing,
-    /// Whether an UNCERTAIN message can be asked by an id of ours.
-    pub can_ask: bool,
 }
 
 /// How a pass ended.
@@ -115,44 +99,33 @@ impl Policy {
     }
 }
 
-impl Worker {
-    /// Releases the batch and enqueues what is due next. `rows` are the batch's rows as this pass has left them.
-    pub async fn release(&self, claim: &Claim, batch: &ClaimedBatch, rows: &[BatchRow], ended: Ended) -> anyhow::Result<()> {
-        let now = self.db.now();
-        let release = self.next((claim, batch), rows, ended, now);
-        let range = (batch.first_seq, batch.last_seq);
-        let released = crate::db::repeat_on_deadlock(|| batches::release(&self.db, claim, range, &release)).await;
-        if !released.context("releasing the batch")? {
-            tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "the claim was lost before the release");
-            return Ok(());
-        }
-        let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
-        let enqueue = async |queue: &SharedQueue, planned: Option<DateTime<Utc>>, due: Option<DateTime<Utc>>| {
-            if let Some(due) = due.filter(|due| queue::within_reach(*due, now) && !is_on_queue(planned, *due, (claim.at, now))) {
-                // What the queue does not take the sweep finds.
-                queue.send(&[Outgoing::batch(claim.batch, due, self.db.now())]).await;
-            }
-        };
-        enqueue(&self.send_queue, batch.send_at, dues.send_at).await;
-        enqueue(&self.recheck_queue, batch.check_at, dues.check_at).await;
-        if dues.send_at.is_none() && dues.check_at.is_none() {
-            let finish = || batches::finish_schedule(&self.db, claim.batch.schedule_id, self.db.now());
-            if crate::db::repeat_on_deadlock(finish).await.context("finishing the schedule")? {
-                tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
-            }
-        }
-        Ok(())
-    }
+/// What a pass knows when it ends.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// The claim under which it ran.
+    pub claim: &'a Claim,
+    /// The batch as it was claimed.
+    pub batch: &'a ClaimedBatch,
+    /// Its rows as the pass has left them.
+    pub rows: &'a [BatchRow],
+    /// How it ended.
+    pub ended: Ended,
+    /// Whether an UNCERTAIN message can be asked by an id of ours.
+    pub can_ask: bool,
+}
 
-    fn next(&self, (claim, batch): (&Claim, &ClaimedBatch), rows: &[BatchRow], ended: Ended, now: DateTime<Utc>) -> Release {
+impl Pass<'_> {
+    /// What the release is to write.
+    pub fn release(&self, timing: &Timing, now: DateTime<Utc>) -> Release {
+        let Self { claim, batch, rows, ended, can_ask } = *self;
         let sweep = |planned, due| {
             let waits = is_on_queue(planned, due, (claim.at, now));
             // Its message may be lost, or wait in a long queue: the sweep's patience counts from the due time, not from this pass.
             if waits { now.max(due + backoff::sweep_after(batch.requeues)) } else { sweep_at(due, now) }
         };
-        let policy = Policy::of(batch, self.can_ask, now);
-        let send_at = next_send(batch, rows, &self.timing, (policy, ended), now);
-        let check_at = next_check(batch, rows, &self.timing, ended, now);
+        let policy = Policy::of(batch, can_ask, now);
+        let send_at = next_send(batch, rows, timing, (policy, ended), now);
+        let check_at = next_check(batch, rows, timing, ended, now);
         let (accepted, refused) = match ended {
             Ended::Sent { accepted, refused, .. } => (accepted, refused),
             Ended::Checked => (false, false),
@@ -160,7 +133,7 @@ impl Worker {
         Release {
             max_resends: policy.max_resends,
             resend_uncertain: policy.resend_uncertain,
-            ask_uncertain_since: self.can_ask.then(|| now - self.timing.recheck_deadline),
+            ask_uncertain_since: can_ask.then(|| now - timing.recheck_deadline),
             send_at,
             check_at,
             sweep_send_at: sweep(batch.send_at, send_at),
@@ -168,6 +141,14 @@ impl Worker {
             accepted,
             refused,
         }
+    }
+
+    /// Which of the dues that the release has set want a message now: for sending, for asking.
+    pub fn to_enqueue(&self, dues: Dues, now: DateTime<Utc>) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let wanted = |planned, due: Option<DateTime<Utc>>| {
+            due.filter(|due| queue::within_reach(*due, now) && !is_on_queue(planned, *due, (self.claim.at, now)))
+        };
+        (wanted(self.batch.send_at, dues.send_at), wanted(self.batch.check_at, dues.check_at))
     }
 }
 

@@ -5,23 +5,23 @@
 
 mod verdict;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::{StreamExt, stream};
 use shared::{
     budget::Budget,
-    carrier::{Answer, Carrier, StatusError},
+    carrier::{Answer, StatusError},
     config::Env,
     db::{
         self,
-        batches::{self, Claim, ClaimedBatch},
         outcomes::{self, BatchRow, Verdict},
     },
     queue::{self, BatchMessage},
-    release::{Ended, Worker},
+    release::Ended,
     status::Status,
+    worker::{Claimed, Work, Worker},
 };
 use verdict::Judge;
 
@@ -46,10 +46,8 @@ impl Settings {
 
 /// Clients and settings of the function.
 pub struct Rechecker {
-    /// Database, queues and timing.
+    /// Database, queues, carrier and timing.
     pub worker: Worker,
-    /// The carrier.
-    pub carrier: Arc<dyn Carrier>,
     /// The numbers.
     pub settings: Settings,
 }
@@ -65,49 +63,25 @@ impl Rechecker {
 
     /// Claim, ask, record, release.
     pub async fn recheck_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
-        let Some((claim, batch)) = self.claim(message, budget).await? else {
-            tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, "nothing to ask");
-            return Ok(());
-        };
-        let mut rows = self.read_rows(&claim, &batch).await?;
-        let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts: batch.parts.into() };
-        let asked = self.ask(&judge, &batch, &rows, budget).await;
-        self.record(&claim, &judge, &mut rows, asked).await?;
-        self.worker.release(&claim, &batch, &rows, Ended::Checked).await
-    }
-
-    async fn claim(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<Option<(Claim, ClaimedBatch)>> {
-        let db = &self.worker.db;
-        let now = db.now();
-        let claim = Claim::new(message, now, budget.lease_until(now));
-        if !db::repeat_on_deadlock(|| batches::claim_to_check(db, &claim)).await.context("claiming the batch")? {
-            return Ok(None);
-        }
-        let batch = batches::read_claimed(db, &claim).await.context("reading the claimed batch")?;
-        Ok(batch.map(|batch| (claim, batch)))
-    }
-
-    async fn read_rows(&self, claim: &Claim, batch: &ClaimedBatch) -> anyhow::Result<Vec<BatchRow>> {
-        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
-        let mut rows = outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")?;
-        if rows.iter().any(|row| row.status == Status::Sending) {
-            // A send that died: nobody else may be at work on a claimed batch.
-            db::repeat_on_deadlock(|| outcomes::mark_owner_lost(db, claim, range)).await.context("marking leftovers")?;
-            rows = outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")?;
-        }
-        Ok(rows)
+        let Some(mut claimed) = self.worker.claim(message, Work::Check, budget).await? else { return Ok(()) };
+        let parts = claimed.batch.parts.into();
+        let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts };
+        let asked = self.ask(&judge, &claimed, budget).await;
+        self.record(&mut claimed, &judge, asked).await?;
+        self.worker.release(&claimed, Ended::Checked).await
     }
 
     /// Asks about every message that has no verdict yet, many at once; when time or the carrier's patience is up, the rest waits for
     /// the next pass, which begins at another place of the list.
-    async fn ask(&self, judge: &Judge<'_>, batch: &ClaimedBatch, rows: &[BatchRow], budget: Budget) -> Vec<Asked> {
+    async fn ask(&self, judge: &Judge<'_>, claimed: &Claimed, budget: Budget) -> Vec<Asked> {
+        let Claimed { batch, rows, .. } = claimed;
         let mut open: Vec<usize> = (0..rows.len()).filter(|&at| self.is_open(&rows[at])).collect();
         if !open.is_empty() {
             let turn = batch.checks as usize * self.settings.in_flight % open.len();
             open.rotate_left(turn);
         }
         let busy = std::cell::Cell::new(false);
-        let (busy, carrier) = (&busy, &self.carrier);
+        let (busy, carrier) = (&busy, &self.worker.carrier);
         let questions = open.into_iter().map(|at| {
             let ids = rows[at].message_id.clone().unwrap_or_else(|| judge.own_ids(&rows[at]));
             async move {
@@ -127,13 +101,14 @@ impl Rechecker {
     fn is_open(&self, row: &BatchRow) -> bool {
         match row.status {
             Status::Acceptd | Status::Enroute => true,
-            Status::Uncertain => self.worker.can_ask,
+            Status::Uncertain => self.worker.carrier.can_ask_own_id(),
             _ => false,
         }
     }
 
-    /// Writes what is new, in one statement, and brings `rows` up to date.
-    async fn record(&self, claim: &Claim, judge: &Judge<'_>, rows: &mut [BatchRow], asked: Vec<Asked>) -> anyhow::Result<()> {
+    /// Writes what is new, in one statement, and brings the rows up to date.
+    async fn record(&self, claimed: &mut Claimed, judge: &Judge<'_>, asked: Vec<Asked>) -> anyhow::Result<()> {
+        let Claimed { claim, rows, .. } = claimed;
         let db = &self.worker.db;
         let now = db.now();
         let failed = asked.iter().filter(|(_, answer)| matches!(answer, Some(Err(_)))).count();

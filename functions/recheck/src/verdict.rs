@@ -94,8 +94,8 @@ mod tests {
         }
     }
 
-    fn said(status: Status, raw: &str) -> Option<Result<Answer, StatusError>> {
-        Some(Ok(Answer::Status { status, raw: raw.into() }))
+    fn says(status: Status, raw: &str) -> Answer {
+        Answer::Status { status, raw: raw.into() }
     }
 
     #[test]
@@ -107,22 +107,27 @@ mod tests {
         let enroute = |sent_at| row(Status::Enroute, Some("a"), Some("ENROUTE"), sent_at);
         let uncertain = |sent_at| row(Status::Uncertain, None, None, sent_at);
         let table = [
-            ("delivered", accepted(minute), said(Status::Delivrd, "DELIVRD"), Some(Status::Delivrd)),
-            ("failed", accepted(minute), said(Status::Undeliv, "UNDELIV"), Some(Status::Undeliv)),
-            ("on its way", accepted(minute), said(Status::Enroute, "ENROUTE"), Some(Status::Enroute)),
-            ("nothing new", enroute(minute), said(Status::Enroute, "ENROUTE"), None),
-            ("another odd word", enroute(minute), said(Status::Enroute, "IM_EXPD"), Some(Status::Enroute)),
-            ("UNKNOWN is no verdict yet", accepted(hour), said(Status::Unknown, "UNKNOWN"), Some(Status::Acceptd)),
-            ("UNKNOWN at the deadline", accepted(day), said(Status::Unknown, "UNKNOWN"), Some(Status::Unknown)),
-            ("still on its way at the deadline", enroute(day), said(Status::Enroute, "ENROUTE"), Some(Status::Unknown)),
-            ("delivered at the deadline", enroute(day), said(Status::Delivrd, "DELIVRD"), Some(Status::Delivrd)),
+            ("delivered", accepted(minute), Some(Ok(says(Status::Delivrd, "DELIVRD"))), Some(Status::Delivrd)),
+            ("failed", accepted(minute), Some(Ok(says(Status::Undeliv, "UNDELIV"))), Some(Status::Undeliv)),
+            ("on its way", accepted(minute), Some(Ok(says(Status::Enroute, "ENROUTE"))), Some(Status::Enroute)),
+            ("nothing new", enroute(minute), Some(Ok(says(Status::Enroute, "ENROUTE"))), None),
+            ("another odd word", enroute(minute), Some(Ok(says(Status::Enroute, "IM_EXPD"))), Some(Status::Enroute)),
+            ("UNKNOWN is no verdict yet", accepted(hour), Some(Ok(says(Status::Unknown, "UNKNOWN"))), Some(Status::Acceptd)),
+            ("UNKNOWN at the deadline", accepted(day), Some(Ok(says(Status::Unknown, "UNKNOWN"))), Some(Status::Unknown)),
+            ("still on its way at the deadline", enroute(day), Some(Ok(says(Status::Enroute, "ENROUTE"))), Some(Status::Unknown)),
+            ("delivered at the deadline", enroute(day), Some(Ok(says(Status::Delivrd, "DELIVRD"))), Some(Status::Delivrd)),
             ("an error says nothing", enroute(hour), failed(), None),
             ("an error at the deadline", enroute(day), failed(), Some(Status::Unknown)),
             ("not asked at the deadline: asked first", enroute(day), None, None),
             ("not found, though it was accepted", enroute(hour), Some(Ok(Answer::NotFound)), None),
-            ("found by our own id", uncertain(minute), said(Status::Enroute, "ENROUTE"), Some(Status::Enroute)),
-            ("delivered, found by our own id", uncertain(minute), said(Status::Delivrd, "DELIVRD"), Some(Status::Delivrd)),
-            ("UNKNOWN says nothing of an uncertain one", uncertain(day), said(Status::Unknown, "UNKNOWN"), None),
+            ("found by our own id", uncertain(minute), Some(Ok(says(Status::Enroute, "ENROUTE"))), Some(Status::Enroute)),
+            (
+                "delivered, found by our own id",
+                uncertain(minute),
+                Some(Ok(says(Status::Delivrd, "DELIVRD"))),
+                Some(Status::Delivrd),
+            ),
+            ("UNKNOWN says nothing of an uncertain one", uncertain(day), Some(Ok(says(Status::Unknown, "UNKNOWN"))), None),
             ("not found, and perhaps on the wire", uncertain(minute), Some(Ok(Answer::NotFound)), None),
             ("not found after the quiet time", uncertain(hour), Some(Ok(Answer::NotFound)), Some(Status::Pending)),
             ("an uncertain one stays so", uncertain(day), failed(), None),

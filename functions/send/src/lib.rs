@@ -9,7 +9,7 @@ mod pace;
 mod pass;
 mod trouble;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
@@ -17,16 +17,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pass::Pass;
 use shared::{
     budget::Budget,
-    carrier::Carrier,
     config::Env,
-    db::{
-        self,
-        batches::{self, Claim, ClaimedBatch},
-        outcomes::{self, BatchRow},
-    },
+    db::{self, batches::ClaimedBatch, outcomes},
     queue::{self, BatchMessage},
-    release::{Ended, Worker},
+    release::Ended,
     status::Status,
+    worker::{Claimed, Work, Worker},
 };
 
 /// The numbers that send works with.
@@ -55,10 +51,8 @@ impl Settings {
 
 /// Clients and settings of the function.
 pub struct Sender {
-    /// Database, queues and timing.
+    /// Database, queues, carrier and timing.
     pub worker: Worker,
-    /// The carrier.
-    pub carrier: Arc<dyn Carrier>,
     /// The numbers.
     pub settings: Settings,
 }
@@ -71,49 +65,21 @@ impl Sender {
 
     /// Claim, do, record, release.
     pub async fn send_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
-        let Some((claim, batch)) = self.claim(message, budget).await? else {
-            tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, "nothing to send");
-            return Ok(());
-        };
-        let mut rows = self.read_rows(&claim, &batch).await?;
-        let ended = if let Some(why) = reason_to_close(&batch, self.worker.db.now()) {
-            self.close(&claim, &batch, &mut rows, why).await?
+        let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else { return Ok(()) };
+        let ended = if let Some(why) = reason_to_close(&claimed.batch, self.worker.db.now()) {
+            self.close(&mut claimed, why).await?
         } else {
-            self.wait_until_due(&batch).await;
-            let mut pass = Pass::new(self, &claim, &batch, budget, rows);
+            self.wait_until_due(&claimed.batch).await;
+            let mut pass = Pass::new(self, &mut claimed, budget);
             pass.run().await?;
-            let ended = pass.ended();
-            rows = pass.into_rows();
-            ended
+            pass.ended()
         };
-        self.worker.release(&claim, &batch, &rows, ended).await
-    }
-
-    async fn claim(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<Option<(Claim, ClaimedBatch)>> {
-        let db = &self.worker.db;
-        let now = db.now();
-        let claim = Claim::new(message, now, budget.lease_until(now));
-        if !db::repeat_on_deadlock(|| batches::claim_to_send(db, &claim)).await.context("claiming the batch")? {
-            return Ok(None);
-        }
-        let batch = batches::read_claimed(db, &claim).await.context("reading the claimed batch")?;
-        Ok(batch.map(|batch| (claim, batch)))
-    }
-
-    /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
-    async fn read_rows(&self, claim: &Claim, batch: &ClaimedBatch) -> anyhow::Result<Vec<BatchRow>> {
-        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
-        let rows = outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")?;
-        if !rows.iter().any(|row| row.status == Status::Sending) {
-            return Ok(rows);
-        }
-        let lost = db::repeat_on_deadlock(|| outcomes::mark_owner_lost(db, claim, range)).await.context("marking leftovers")?;
-        tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
-        outcomes::open_rows(db, claim.batch, range).await.context("reading recipients")
+        self.worker.release(&claimed, ended).await
     }
 
     /// Ends what was not sent.
-    async fn close(&self, claim: &Claim, batch: &ClaimedBatch, rows: &mut Vec<BatchRow>, why: &str) -> anyhow::Result<Ended> {
+    async fn close(&self, claimed: &mut Claimed, why: &str) -> anyhow::Result<Ended> {
+        let Claimed { claim, batch, rows } = claimed;
         let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
         let closed =
             db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, why, db.now())).await.context("closing")?;

@@ -16,6 +16,7 @@ use shared::{
     },
     release::{Ended, Policy},
     status::Status,
+    worker::Claimed,
 };
 use sqlx::MySqlConnection;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -40,7 +41,7 @@ pub struct Pass<'a> {
     batch: &'a ClaimedBatch,
     budget: Budget,
     text: Arc<str>,
-    rows: Vec<BatchRow>,
+    rows: &'a mut Vec<BatchRow>,
     waiting: VecDeque<usize>,
     unrecorded: Vec<FlushRow>,
     /// Rows to wait again once their answer "not accepted" is recorded.
@@ -54,10 +55,11 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass over what of `rows` is to be sent now.
-    pub fn new(sender: &'a Sender, claim: &'a Claim, batch: &'a ClaimedBatch, budget: Budget, rows: Vec<BatchRow>) -> Self {
+    /// A pass over what of the batch is to be sent now; it leaves the rows as they are afterwards.
+    pub fn new(sender: &'a Sender, claimed: &'a mut Claimed, budget: Budget) -> Self {
+        let Claimed { claim, batch, rows } = claimed;
         let now = sender.worker.db.now();
-        let policy = Policy::of(batch, sender.worker.can_ask, now);
+        let policy = Policy::of(batch, sender.worker.carrier.can_ask_own_id(), now);
         let timing = &sender.worker.timing;
         let due = |row: &BatchRow| policy.send_at(row, timing, now).is_some_and(|at| at <= now);
         let waiting = rows.iter().enumerate().filter(|(_, row)| due(row)).map(|(at, _)| at).collect();
@@ -105,11 +107,6 @@ impl<'a> Pass<'a> {
             backoff::through_queue(tries, self.retry_after)
         };
         Ended::Sent { accepted: self.accepted, refused: self.refused, wait }
-    }
-
-    /// The rows as the pass has left them.
-    pub fn into_rows(self) -> Vec<BatchRow> {
-        self.rows
     }
 
     /// Waits for the answers in flight: for all, or until 250 ms after the first.
@@ -182,7 +179,7 @@ impl<'a> Pass<'a> {
     }
 
     fn request_size(&self) -> usize {
-        let most = backoff::request_size(self.batch.refusals, self.sender.carrier.max_numbers());
+        let most = backoff::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
         if self.trouble.is_careful() { 1 } else { most }
     }
 
@@ -240,7 +237,7 @@ impl<'a> Pass<'a> {
     }
 
     fn start(&self, request: Request) -> BoxFuture<'static, (Request, Answer)> {
-        let carrier = Arc::clone(&self.sender.carrier);
+        let carrier = Arc::clone(&self.sender.worker.carrier);
         let phones: Vec<String> = request.iter().map(|&at| self.rows[at].phone.clone()).collect();
         let (text, sender, parts) = (Arc::clone(&self.text), self.batch.sender.clone(), usize::from(self.batch.parts));
         // Such a carrier gets one number a request.

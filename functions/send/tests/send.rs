@@ -212,7 +212,7 @@ async fn a_429_is_waited_out_and_costs_no_resend(pool: MySqlPool) {
     // The capacity of this second is used up by somebody else.
     let numbers = ["60199999999"];
     let submit = shared::carrier::Submit { numbers: &numbers, text: "x", sender: None, own_id: None, parts: 1 };
-    stage.sender.carrier.submit(submit).await.unwrap();
+    stage.sender.worker.carrier.submit(submit).await.unwrap();
     stage.send(batch).await;
     let lines = fixture::recipients(&stage.db, batch.schedule_id).await;
     assert!(lines.iter().all(|line| line.contains("ACCEPTD") && line.ends_with(" 0")), "{lines:?}");

@@ -11,7 +11,8 @@ use shared::{
     carrier::{Alaris, Carrier, CarrierConfig, Form},
     db::Db,
     queue::BatchMessage,
-    release::{Timing, Worker},
+    release::Timing,
+    worker::Worker,
 };
 use simulator::{Settings, Simulator};
 use sqlx::MySqlPool;
@@ -56,10 +57,10 @@ impl Stage {
         let (send_queue, recheck_queue) = (FakeQueue::new(), FakeQueue::new());
         let worker = || Worker {
             db: db.clone(),
+            carrier: carrier.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
             timing: timing(),
-            can_ask: carrier.can_ask_own_id(),
         };
         let timeout = Duration::from_secs(2);
         let dispatcher = Dispatcher {
@@ -69,9 +70,9 @@ impl Stage {
             settings: dispatch::Settings { lead: TimeDelta::seconds(90), sweep_lead: TimeDelta::seconds(70), batch_size: 5 },
         };
         let settings = send::Settings { in_flight: 2, timeout, parts_per_second: None };
-        let sender = Sender { worker: worker(), carrier: carrier.clone(), settings };
+        let sender = Sender { worker: worker(), settings };
         let settings = recheck::Settings { in_flight: 10, timeout };
-        let rechecker = Rechecker { worker: worker(), carrier: carrier.clone(), settings };
+        let rechecker = Rechecker { worker: worker(), settings };
         Self { db: db.clone(), simulator, send_queue, recheck_queue, dispatcher, sender, rechecker }
     }
 
