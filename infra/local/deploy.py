@@ -41,9 +41,10 @@ LOCAL = {
     "RECHECK_IN_FLIGHT": ("RecheckInFlight", None),
     "RESEND_DELAY_S": ("ResendDelayS", "2"),
     "RUST_LOG": ("LogLevel", None),
-    "SEND_CONCURRENCY": ("SendConcurrency", "4"),
+    "SEND_CONCURRENCY": ("SendConcurrency", "8"),
     "SEND_IN_FLIGHT": ("SendInFlight", None),
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
+    "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
 }
 
 

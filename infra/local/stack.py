@@ -27,6 +27,12 @@ from processes import Processes, alone, free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGUN = time.monotonic()
+# The simulator as a demo wants it: some latency, a delivery that takes a while, and messages that fail. SIMULATOR_SETTINGS={} is a
+# perfect carrier, which the tests take.
+LIFELIKE = json.dumps({
+    "latency_ms": 40, "latency_jitter_ms": 40, "delivery_delay_ms_min": 500, "delivery_delay_ms_max": 4000,
+    "undeliv": 0.02, "expired": 0.005, "odd": 0.01,
+})
 USAGE = "stack.py up | down | status | logs | version | database NAME"
 
 
@@ -138,7 +144,7 @@ class Stack:
         port = entry.get("port") or free_port(wanted_port)
         if not self.processes.running(name) or entry.get("built") != built:
             self.processes.stop(name)
-            env = {**os.environ, "SIMULATOR_PORT": str(port)}
+            env = {"SIMULATOR_SETTINGS": LIFELIKE, **os.environ, "SIMULATOR_PORT": str(port)}
             self.processes.start(name, [binary, *arguments(port)], env=env, port=port, built=built)
             self.processes.wait_until(name, lambda: listening(port), 20)
         return port
