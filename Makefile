@@ -1,6 +1,6 @@
 # What a developer types. `make` alone says what there is.
 #
-#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2030-01-01T09:00:00+08:00] [PROFILE=release]
+#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…] [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make test [DB=mysql]
 #
