@@ -44,8 +44,8 @@ impl Memory {
             found.map(String::from_utf8_lossy)
         };
         let name = variable("AWS_LAMBDA_FUNCTION_NAME")?;
-        let elsewhere = variable("AWS_ENDPOINT_URL").is_some_and(|endpoint| port(&endpoint) != self.endpoint);
-        (!elsewhere).then(|| name.into_owned())
+        let ours = variable("AWS_ENDPOINT_URL").is_some_and(|endpoint| port(&endpoint) == self.endpoint);
+        ours.then(|| name.into_owned())
     }
 
     /// Each function's highest resident size, in kB.
@@ -73,7 +73,7 @@ mod tests {
         let memory = Memory::of_stack("http://127.0.0.1:4566/");
         let table: [(&[u8], _); 4] = [
             (b"PATH=/bin\0AWS_LAMBDA_FUNCTION_NAME=sms-send\0AWS_ENDPOINT_URL=http://localhost:4566\0", Some("sms-send")),
-            (b"AWS_LAMBDA_FUNCTION_NAME=sms-send", Some("sms-send")),
+            (b"AWS_LAMBDA_FUNCTION_NAME=sms-send", None),
             (b"AWS_LAMBDA_FUNCTION_NAME=sms-send\0AWS_ENDPOINT_URL=http://localhost:4567\0", None),
             (b"PATH=/bin\0NOT_AWS_LAMBDA_FUNCTION_NAME=x", None),
         ];
