@@ -19,11 +19,11 @@ async fn states_that_contradict_themselves_are_refused(pool: MySqlPool) {
     let schedule =
         "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends, resend_within_s,
         on_uncertain, created_at, batch_count, dispatched_at, paused_at, finished_at)
-        VALUES (UNHEX(MD5(RAND())), {}, 'x', 1, '2030-01-01', '+00:00', 60, 2, 60, 'hold', '2030-01-01', {})";
+        VALUES (UNHEX(REPLACE(UUID(), '-', '')), {}, 'x', 1, '2030-01-01', '+00:00', 60, 2, 60, 'hold', '2030-01-01', {})";
     let recipient = "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, final_at, message_id)
-        VALUES (UNHEX(MD5(RAND())), 1, {})";
+        VALUES (UNHEX(REPLACE(UUID(), '-', '')), 1, {})";
     let batch = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, send_at, check_at, sweep_at, claim_token, claimed_until)
-        VALUES (UNHEX(MD5(RAND())), 1, {}, {}, '2030-01-01', {})";
+        VALUES (UNHEX(REPLACE(UUID(), '-', '')), 1, {}, {}, '2030-01-01', {})";
     // Filled in from left to right; whether it is taken; why.
     let table: &[(&str, &[&str], bool, &str)] = &[
         (schedule, &["'scheduled'", "NULL, NULL, NULL, NULL"], true, "waits"),
@@ -47,7 +47,7 @@ async fn states_that_contradict_themselves_are_refused(pool: MySqlPool) {
         (batch, &["1", "5", "NULL, NULL, NULL, NULL, NULL"], true, "done"),
         (batch, &["5", "1", "NULL, NULL, NULL, NULL, NULL"], false, "a range from its end"),
         (batch, &["1", "5", "'2030-01-01', NULL, NULL, NULL, NULL"], false, "due, and out of the sweep's sight"),
-        (batch, &["1", "5", "NULL, NULL, '2030-01-01', UNHEX(MD5(1)), NULL"], false, "a claim without an end"),
+        (batch, &["1", "5", "NULL, NULL, '2030-01-01', UNHEX(REPLACE(UUID(), '-', '')), NULL"], false, "a claim without an end"),
     ];
     for (sql, values, taken, why) in table {
         let sql = values.iter().fold((*sql).to_owned(), |sql, value| sql.replacen("{}", value, 1));
