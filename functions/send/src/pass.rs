@@ -30,6 +30,9 @@ use crate::{
 
 /// An answer waits at most so long for others before it is recorded.
 const FLUSH_AFTER: Duration = Duration::from_millis(250);
+/// Between two tries to record.
+const WRITE_PAUSE: Duration = Duration::from_millis(500);
+
 /// Places in [`Pass::rows`] that one request carries.
 type Request = Vec<usize>;
 type InFlight = FuturesUnordered<BoxFuture<'static, (Request, Answer)>>;
@@ -188,7 +191,7 @@ impl<'a> Pass<'a> {
         let marks = starting.iter().flatten().map(|&at| mark(&self.rows[at]));
         let mut rows = std::mem::take(&mut self.unrecorded);
         rows.extend(marks);
-        let written = db::repeat_on_deadlock(|| self.write(&rows)).await.context("recording and marking")?;
+        let written = self.write_patiently(&rows).await.context("recording and marking")?;
         if written.matched == rows.len() as u64 && !written.lost {
             self.note_marks(starting);
             return Ok(true);
@@ -199,6 +202,20 @@ impl<'a> Pass<'a> {
         self.stopped = true;
         self.unrecorded.extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
         Ok(false)
+    }
+
+    /// An answer that can't be recorded becomes UNCERTAIN, so a database that fails is asked again for as long as there is time. What a
+    /// lost commit has written already does not match the second time, and stops the pass.
+    async fn write_patiently(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
+        loop {
+            match db::repeat_on_deadlock(|| self.write(rows)).await {
+                Err(error) if self.budget.remaining() > WRITE_PAUSE * 4 => {
+                    tracing::warn!(%error, "recording failed, trying again");
+                    tokio::time::sleep(WRITE_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn write(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {

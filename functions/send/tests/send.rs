@@ -343,3 +343,17 @@ async fn a_request_starts_only_if_its_answer_can_be_recorded(pool: MySqlPool) {
     assert_eq!(fixture::count(&stage.db, batch.schedule_id, "PENDING").await, 3);
     assert_eq!(stage.send_queue.take().len(), 1);
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_answer_is_recorded_once_a_failing_database_is_back(pool: MySqlPool) {
+    let (stage, batch) = cut(pool, Settings { latency_ms: 400, ..Settings::default() }, three()).await;
+    let fail = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        sqlx::raw_sql("RENAME TABLE recipients TO elsewhere").execute(&stage.db.pool).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        sqlx::raw_sql("RENAME TABLE elsewhere TO recipients").execute(&stage.db.pool).await.unwrap();
+    };
+    tokio::join!(stage.send(batch), fail);
+    assert_eq!(fixture::recipients(&stage.db, batch.schedule_id).await, ["1 ACCEPTD 1 0", "2 ACCEPTD 1 0", "3 ACCEPTD 1 0"]);
+    assert_eq!(stage.simulator.carrier().accepted(), 3);
+}
