@@ -1,0 +1,2 @@
+//! The chaos runner.
+fn main() {}
