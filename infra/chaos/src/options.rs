@@ -16,7 +16,7 @@ pub struct Options {
 impl Options {
     /// Reads it; a seed is drawn if none is given.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let given = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let given = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let number = |name: &str, usual: u64| match given(name) {
             None => Ok(usual),
             Some(value) => value.trim().parse().with_context(|| format!("{name} is `{value}`; expected a whole number")),

@@ -55,7 +55,9 @@ pub async fn examine(evidence: &Evidence<'_>) -> anyhow::Result<Outcome> {
     let wrong = history::forbidden_steps(pool, schedule_id).await?;
     outcome.problems.extend(wrong.into_iter().map(|step| format!("{name}: {step}")));
     let wrong = wrong_counts(pool, schedule_id).await?;
-    outcome.problems.extend(wrong.into_iter().map(|batch| format!("{name}: the counts of batch {batch} are not those of its rows")));
+    outcome
+        .problems
+        .extend(wrong.into_iter().map(|batch| format!("{name}: the counts of batch {batch} are not those of its rows")));
     let last = proof.case.rows.iter().flat_map(|row| [row.sent_ms, row.final_ms]).flatten().max();
     let healed = last.map_or(0, |last| last - began.timestamp_millis()).max(0);
     outcome.heal.push(Duration::from_millis(healed as u64));
@@ -74,10 +76,22 @@ async fn held(pool: &MySqlPool, schedule_id: Uuid) -> sqlx::Result<HashSet<u32>>
 /// Batches at rest whose counts differ from their rows.
 async fn wrong_counts(pool: &MySqlPool, schedule_id: Uuid) -> sqlx::Result<Vec<u32>> {
     const STATES: [&str; 13] = [
-        "pending", "sending", "uncertain", "acceptd", "enroute", "delivrd", "undeliv", "expired", "deleted", "rejectd", "unknown",
-        "cancelled", "suppressed",
+        "pending",
+        "sending",
+        "uncertain",
+        "acceptd",
+        "enroute",
+        "delivrd",
+        "undeliv",
+        "expired",
+        "deleted",
+        "rejectd",
+        "unknown",
+        "cancelled",
+        "suppressed",
     ];
-    let differ: Vec<_> = STATES.iter().map(|state| format!("MAX(b.{state}) <> SUM(r.status = '{}')", state.to_uppercase())).collect();
+    let differ: Vec<_> =
+        STATES.iter().map(|state| format!("MAX(b.{state}) <> SUM(r.status = '{}')", state.to_uppercase())).collect();
     let sql = format!(
         "SELECT b.batch_no FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id AND r.seq BETWEEN b.first_seq AND b.last_seq
          WHERE b.schedule_id = ? AND b.claim_token IS NULL GROUP BY b.schedule_id, b.batch_no HAVING {}",
