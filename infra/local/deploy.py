@@ -26,6 +26,7 @@ CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 # Environment variable of `make up`: (the template's parameter, its value here). Short times, so that a demo ends in seconds; the
 # emulator fires a schedule up to 10 s late, and 20 s of lead leave room for that.
 LOCAL = {
+    "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "CARRIER_FORM": ("CarrierForm", None),
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
@@ -35,16 +36,23 @@ LOCAL = {
     "CARRIER_USERNAME": ("CarrierUsername", None),
     "DISPATCH_CONCURRENCY": ("DispatchConcurrency", "2"),
     "DISPATCH_LEAD_S": ("DispatchLeadS", "20"),
+    "DISPATCH_TIMEOUT_S": ("DispatchTimeoutS", None),
+    "DISPATCH_VISIBILITY_S": ("DispatchVisibilityS", None),
+    "LEASE_MARGIN_S": ("LeaseMarginS", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),
     "RECHECK_IN_FLIGHT": ("RecheckInFlight", None),
+    "RECORDING_SHARE_S": ("RecordingShareS", None),
     "RESEND_DELAY_S": ("ResendDelayS", "2"),
     "RUST_LOG": ("LogLevel", None),
     "SEND_CONCURRENCY": ("SendConcurrency", "8"),
     "SEND_IN_FLIGHT": ("SendInFlight", None),
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
+    "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
+    "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
+    "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),
 }
 
 
