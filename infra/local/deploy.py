@@ -1,7 +1,8 @@
 """Deploys template.yaml, the file that production uses, to the emulator: as `aws cloudformation package` and `deploy` would.
 
 Each `CodeUri: target/lambda/<function>/` becomes the address of an uploaded zip, named by its content, so that a function
-whose binary is the same is not published again. Only parameters differ from production; the table below holds them.
+whose binary is the same is not published again; the binaries come from the folder that the caller names. Only parameters
+differ from production; the table below holds them.
 """
 
 import contextlib
@@ -70,10 +71,10 @@ def given_settings():
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
-def parameters(database, carrier_url, commit, settings):
+def parameters(database_urls, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
-    _, migrate_url, app_url = database.urls()
+    _, migrate_url, app_url = database_urls
     given |= UNUSED | {
         "CarrierUrl": carrier_url,
         "Commit": commit,
@@ -103,11 +104,11 @@ def zipped(binary):
 class Deployment:
     """What should be deployed for one state folder, and what is (its digest stands in <state>/deployed.json)."""
 
-    def __init__(self, processes, values):
+    def __init__(self, processes, values, folder):
         self.processes = processes
         self.values = values
         self.template = (ROOT / "template.yaml").read_text()
-        self.binaries = {name: ROOT / "target" / "lambda" / name / "bootstrap" for name in sorted(set(CODE.findall(self.template)))}
+        self.binaries = {name: folder / name / "bootstrap" for name in sorted(set(CODE.findall(self.template)))}
         self.codes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in self.binaries.items()}
         self.file = processes.state / "deployed.json"
         self.cloudformation = emulator.client(processes, "cloudformation")
