@@ -86,6 +86,8 @@ class Database:
         if not (data / "mysql").is_dir():
             shutil.rmtree(data, ignore_errors=True)  # half made by a start that was interrupted
             self._initialise(data)
+        # Left by a server that was killed; MySQL does not start while the system still knows the id in it, be it a zombie's.
+        (data / "s.sock.lock").unlink(missing_ok=True)
         users = self.folder / "users.sql"
         users.write_text(USERS)
         command = [*self._program(), f"--datadir={data}", f"--port={port}", f"--init-file={users}", *SERVER]
