@@ -5,10 +5,12 @@
 
 pub mod batches;
 pub mod cut;
+pub mod moves;
 pub mod outcomes;
 pub mod recipients;
 pub mod schedules;
 pub mod sweep;
+pub mod trouble;
 
 use std::{
     sync::{
