@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::batches::MAX_CRASHES;
+use crate::patience::MAX_CRASHES;
 
 /// Batches of one schedule that need a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
