@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"dev": ROOT / "target" / "debug", "release": ROOT / "target" / "release"}
 FUNCTIONS = ("api", "dispatch", "migrate", "recheck", "send")
-FAULT_FEATURES = []
+FAULT_FEATURES = ["chaos/fault-points"]
 FAULT_MARK = b"FAULT_POINTS_URL"  # the variable that only fault points read
 
 
@@ -23,7 +23,7 @@ def functions_folder(faults):
 def run(profile, faults=False):
     """cargo build, then the `bootstrap` of each function that changed."""
     command = ["cargo", "build", "--workspace", "--bins", "--profile", profile]
-    if faults and FAULT_FEATURES:
+    if faults:
         command += ["--features", ",".join(FAULT_FEATURES)]
     if not sys.stderr.isatty():
         command.append("--quiet")
