@@ -38,9 +38,9 @@ def _bootstrap(binary, folder, faults):
     made_from, mark = folder / "made-from", f"{binary} {binary.stat().st_mtime_ns}"
     if (folder / "bootstrap").exists() and made_from.exists() and made_from.read_text() == mark:
         return
+    if not faults and FAULT_MARK in binary.read_bytes():
+        raise SystemExit(f"{binary} has fault points, and was not asked for them")
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["strip", "-o", folder / "bootstrap.new", binary], check=True)
-    if not faults and FAULT_MARK in (folder / "bootstrap.new").read_bytes():
-        raise SystemExit(f"{binary} has fault points, and was not asked for them")
     (folder / "bootstrap.new").rename(folder / "bootstrap")
     made_from.write_text(mark)
