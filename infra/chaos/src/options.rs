@@ -31,8 +31,11 @@ impl Options {
 
     /// Whether that fault, played there, is asked for.
     pub fn wants(&self, place: &str, name: &str) -> bool {
-        let is_meant = |wanted: &String| wanted.strip_prefix(place).and_then(|rest| rest.strip_prefix('/')).unwrap_or(wanted);
-        self.faults.is_empty() || self.faults.iter().any(|wanted| name.starts_with(is_meant(wanted)))
+        let means = |wanted: &String| {
+            let rest = wanted.strip_prefix(place).and_then(|rest| rest.strip_prefix('/'));
+            name.starts_with(rest.unwrap_or(wanted.as_str()))
+        };
+        self.faults.is_empty() || self.faults.iter().any(means)
     }
 
     /// The seed of a fault's n-th run (from 0): the same whatever else is played, so that `SEED=… FAULT=… RUNS=1` plays it again.
