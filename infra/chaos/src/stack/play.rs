@@ -165,6 +165,9 @@ async fn examine(world: &World, from: u64, run: &mut Played<'_>, stuck: Option<S
     let name = run.name();
     let evidence = Evidence { pool: &world.pool, ledger: &world.ledger, from, schedule_id: run.id, began: run.run_at, name: &name };
     let mut outcome = witness::examine(&evidence).await.with_context(|| name.clone())?;
+    if run.fault.uncertain.is_some_and(|most| outcome.uncertain > most) {
+        outcome.problems.push(format!("{name}: {} recipients are uncertain, more than were in flight", outcome.uncertain));
+    }
     outcome.problems.extend(stuck.map(|state| format!("{name}: stuck: {state}")));
     if let Some(injected) = run.injected.take()
         && let Err(error) = injected.await.map_err(anyhow::Error::from).flatten()
