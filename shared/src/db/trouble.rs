@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::batches::MAX_CRASHES;
+use crate::patience::MAX_CRASHES;
 
 /// The sweep comes every minute: what it should have taken up so long ago is stuck.
 pub const OVERDUE: TimeDelta = TimeDelta::minutes(10);
