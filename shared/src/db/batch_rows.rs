@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::{batches::MAX_CRASHES, recipients::Counts};
-use crate::status::Status;
+use super::recipients::Counts;
+use crate::{patience::MAX_CRASHES, status::Status};
 
 /// What is to become of a batch next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

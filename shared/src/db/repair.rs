@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::batches::MAX_CRASHES;
+use crate::patience::MAX_CRASHES;
 use crate::queue::BatchMessage;
 
 /// Parked batches among the numbers from `first` to `last` may be claimed again, and are due for the sweep.

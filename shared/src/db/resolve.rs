@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::batches::MAX_CRASHES;
+use crate::patience::MAX_CRASHES;
 
 /// A batch, locked.
 #[derive(Clone, Copy, Debug)]

@@ -84,18 +84,20 @@ async fn read_page(
         let mut counts = batch.counts();
         if batch.claimed_until.is_some() {
             // They are those of the last release; the rows know better.
-            counts.values_mut().for_each(|count| *count = 0);
             let rows = count_range(connection, id, batch.first_seq, batch.last_seq).await?;
-            counts.extend(rows.into_iter().map(|(status, count)| (status, count as u64)));
+            let rows: Counts = rows.into_iter().map(|(status, count)| (status, count as u64)).collect();
+            for (status, count) in &mut counts {
+                *count = rows.get(status).copied().unwrap_or_default();
+            }
         }
-        batches.push(view(batch, listed.state.clone(), counts));
+        batches.push(view(&batch, listed.state.clone(), counts));
     }
     let last = batches.last().filter(|_| batches.len() == limit as usize);
     let next_cursor = last.map(|last| format!("b{:x}", last.batch_no));
     Ok(Page { batches, next_cursor })
 }
 
-fn view(batch: ShownBatch, state: String, counts: Counts) -> BatchView {
+fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
     BatchView {
         batch_no: batch.batch_no,
         state,

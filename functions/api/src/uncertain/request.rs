@@ -84,20 +84,17 @@ impl ResolveRequest {
 }
 
 fn outcome(fields: &mut Fields) -> Option<Outcome> {
-    match fields.raw("outcome") {
-        Some(given) => {
-            let given: String = serde_json::from_str(given.get()).unwrap_or_default();
-            let found = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == given);
-            if found.is_none() {
-                fields.complain("outcome", "not-a-choice", "expected one of: sent, resend");
-            }
-            found
-        }
-        None => {
-            fields.complain("outcome", "missing", "expected one of: sent, resend");
-            None
-        }
+    const EXPECTED: &str = "expected one of: sent, resend";
+    let Some(given) = fields.raw("outcome") else {
+        fields.complain("outcome", "missing", EXPECTED);
+        return None;
+    };
+    let given: String = serde_json::from_str(given.get()).unwrap_or_default();
+    let found = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == given);
+    if found.is_none() {
+        fields.complain("outcome", "not-a-choice", EXPECTED);
     }
+    found
 }
 
 fn names(given: &RawValue, errors: &mut Vec<FieldError>) -> Option<Names> {
