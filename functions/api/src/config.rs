@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use shared::config::{DatabaseSource, Env};
 
 /// See the template for what each variable is.
@@ -15,6 +16,7 @@ pub struct Config {
     pub schedule_dlq_arn: Option<String>,
     pub stack: String,
     pub dispatch_lead: Duration,
+    pub quiet_time: TimeDelta,
     pub commit: String,
 }
 
@@ -34,6 +36,7 @@ impl Config {
             schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN"),
             stack: env.text("STACK_NAME"),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
+            quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
             commit: env.optional("GIT_COMMIT").unwrap_or_else(|| "unknown".to_owned()),
         };
         env.finish(config)

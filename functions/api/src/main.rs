@@ -22,6 +22,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             dead_letter_arn: config.schedule_dlq_arn,
         }),
         dispatch_lead: config.dispatch_lead,
+        quiet_time: config.quiet_time,
         commit: config.commit,
     };
     gateway::run(router(app)).await

@@ -33,6 +33,7 @@ impl Api {
             dispatch_queue: dispatch_queue.clone(),
             scheduler: scheduler.clone(),
             dispatch_lead: Duration::from_secs(90),
+            quiet_time: TimeDelta::minutes(5),
             commit: "test".into(),
         };
         Self { app, dispatch_queue, scheduler }
