@@ -1,0 +1,1 @@
+//! The send protocol as a model.
