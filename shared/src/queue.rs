@@ -48,6 +48,11 @@ impl Outgoing {
         Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.schedule_id.to_string() }
     }
 
+    /// Has dispatch sweep at once: somebody has made batches due, and does not want to wait for the minute.
+    pub fn sweep() -> Self {
+        Self { body: r#"{"sweep":true}"#.to_owned(), delay_s: 0, group: "sweep".to_owned() }
+    }
+
     /// A message for dispatch, at once.
     pub fn dispatch(message: DispatchMessage) -> Self {
         Self { body: to_body(&message), delay_s: 0, group: message.schedule_id.to_string() }

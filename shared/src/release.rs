@@ -72,6 +72,8 @@ pub struct Policy {
     pub max_resends: u32,
     /// UNCERTAIN messages are sent again, as nobody can be asked.
     pub resend_uncertain: bool,
+    /// What was never sent is held: it was found too late.
+    pub hold_pending: bool,
 }
 
 impl Policy {
@@ -82,6 +84,7 @@ impl Policy {
         Self {
             max_resends: if alive && in_time { batch.max_resends } else { 0 },
             resend_uncertain: batch.on_uncertain == "resend" && !can_ask,
+            hold_pending: batch.missed,
         }
     }
 
@@ -89,7 +92,7 @@ impl Policy {
     pub fn send_at(&self, row: &BatchRow, timing: &Timing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let again = row.resends < self.max_resends;
         match row.status {
-            Status::Pending => Some(now),
+            Status::Pending => (!self.hold_pending).then_some(now),
             Status::Undeliv | Status::Expired if again => Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay)),
             Status::Uncertain if again && self.resend_uncertain => {
                 Some(row.sent_at.map_or(now, |sent_at| now.max(sent_at + timing.quiet_time)))
@@ -178,7 +181,7 @@ fn next_send(
         Ended::Checked => batch.send_at.unwrap_or(now),
     };
     let due = |row: &BatchRow| match row.status {
-        Status::Pending => Some(pending_at),
+        Status::Pending => (!policy.hold_pending).then_some(pending_at),
         _ => policy.send_at(row, timing, now),
     };
     // Without such a row the release finds nothing to send, and does not use the time.
@@ -228,6 +231,7 @@ mod tests {
             refusals: 0,
             checks: 0,
             requeues: 0,
+            missed: false,
             schedule_status: "running".into(),
             message: "x".into(),
             parts: 1,
@@ -254,6 +258,7 @@ mod tests {
         let over = ClaimedBatch { planned_at: now - TimeDelta::hours(2), ..resend.clone() };
         let cancelled = ClaimedBatch { schedule_status: "cancelled".into(), ..resend.clone() };
         let paused = ClaimedBatch { schedule_status: "paused".into(), ..batch(now) };
+        let missed = ClaimedBatch { missed: true, ..batch(now) };
         let later = now + TimeDelta::seconds(300);
         let table = [
             (&batch(now), Status::Pending, 0, false, Some(now)),
@@ -268,6 +273,8 @@ mod tests {
             (&over, Status::Pending, 0, false, Some(now)),
             (&cancelled, Status::Undeliv, 0, false, None),
             (&paused, Status::Undeliv, 0, false, Some(later)),
+            (&missed, Status::Pending, 0, false, None),
+            (&missed, Status::Undeliv, 0, false, Some(later)),
         ];
         for (batch, status, resends, can_ask, expected) in table {
             let policy = Policy::of(batch, can_ask, now);

@@ -19,13 +19,37 @@ const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
 const WAVE: usize = 80;
 
+/// What became of a schedule.
+enum Cut {
+    /// Not due, another version, or cut already.
+    Nothing,
+    /// Found too late: it waits for a person.
+    Missed,
+    /// Cut into these.
+    Batches(Outcome, Vec<NewBatch>),
+}
+
+/// What is to become of it.
+enum Decision {
+    Nothing,
+    Missed,
+    Cut(Outcome),
+}
+
 impl Dispatcher {
     /// Cuts the schedule if it is due, of that version and not cut yet, and enqueues what is due soon.
     pub async fn dispatch(&self, message: DispatchMessage, way: Way) -> anyhow::Result<()> {
         let cut = db::repeat_on_deadlock(|| self.cut(message, way)).await.context("cutting the schedule")?;
-        let Some((outcome, batches)) = cut else {
-            tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), "nothing to cut");
-            return Ok(());
+        let (outcome, batches) = match cut {
+            Cut::Nothing => {
+                tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), "nothing to cut");
+                return Ok(());
+            }
+            Cut::Missed => {
+                tracing::error!(schedule.id = %message.schedule_id, way = way.as_str(), "schedule missed");
+                return Ok(());
+            }
+            Cut::Batches(outcome, batches) => (outcome, batches),
         };
         tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), ?outcome, batches = batches.len(), "schedule cut");
         self.enqueue(message, &batches).await?;
@@ -35,28 +59,28 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The transaction. `None`: not due, another version, or cut already.
-    async fn cut(&self, message: DispatchMessage, way: Way) -> sqlx::Result<Option<(Outcome, Vec<NewBatch>)>> {
+    /// The transaction.
+    async fn cut(&self, message: DispatchMessage, way: Way) -> sqlx::Result<Cut> {
         let mut transaction = self.db.pool.begin().await?;
         let cut = self.write_cut(&mut transaction, message, way).await;
         // Never left to the drop: a frozen environment would keep the lock.
         match cut {
-            Ok(Some(_)) => transaction.commit().await?,
+            Ok(Cut::Batches(..) | Cut::Missed) => transaction.commit().await?,
             _ => transaction.rollback().await?,
         }
         cut
     }
 
-    async fn write_cut(
-        &self,
-        db: &mut MySqlConnection,
-        message: DispatchMessage,
-        way: Way,
-    ) -> sqlx::Result<Option<(Outcome, Vec<NewBatch>)>> {
+    async fn write_cut(&self, db: &mut MySqlConnection, message: DispatchMessage, way: Way) -> sqlx::Result<Cut> {
         let now = self.db.now();
-        let schedule = cut::lock_schedule(db, message.schedule_id).await?;
-        let Some((schedule, outcome)) = schedule.and_then(|schedule| self.decide(schedule, message, now)) else {
-            return Ok(None);
+        let Some(schedule) = cut::lock_schedule(db, message.schedule_id).await? else { return Ok(Cut::Nothing) };
+        let outcome = match self.decide(&schedule, message, now) {
+            Decision::Nothing => return Ok(Cut::Nothing),
+            Decision::Missed => {
+                let marked = cut::mark_missed(db, message).await?;
+                return Ok(if marked { Cut::Missed } else { Cut::Nothing });
+            }
+            Decision::Cut(outcome) => outcome,
         };
         let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
         let stretches = cut::read_stretches(db, message.schedule_id, size).await?;
@@ -64,26 +88,24 @@ impl Dispatcher {
         let (start, rate) = if outcome == Outcome::Running { (schedule.run_at, schedule.rate) } else { (now, None) };
         let batches = plan::plan(&stretches, start, rate, (now, self.settings.lead));
         if !cut::mark_cut(db, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
-            return Ok(None);
+            return Ok(Cut::Nothing);
         }
         cut::insert_batches(db, message.schedule_id, &batches).await?;
-        Ok(Some((outcome, batches)))
+        Ok(Cut::Batches(outcome, batches))
     }
 
-    fn decide(&self, schedule: Schedule, message: DispatchMessage, now: DateTime<Utc>) -> Option<(Schedule, Outcome)> {
+    fn decide(&self, schedule: &Schedule, message: DispatchMessage, now: DateTime<Utc>) -> Decision {
         if schedule.batch_count.is_some() || schedule.version != message.version {
-            return None;
+            return Decision::Nothing;
         }
         let late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
-        let outcome = match schedule.status.as_str() {
-            "scheduled" if schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE => return None,
-            "scheduled" if late => Outcome::Missed,
-            "scheduled" => Outcome::Running,
-            "missed" => Outcome::Missed,
-            "cancelled" => Outcome::Cancelled,
-            _ => return None,
-        };
-        Some((schedule, outcome))
+        match schedule.status.as_str() {
+            "scheduled" if schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE => Decision::Nothing,
+            "scheduled" if late => Decision::Missed,
+            "scheduled" => Decision::Cut(Outcome::Running),
+            "cancelled" => Decision::Cut(Outcome::Cancelled),
+            _ => Decision::Nothing,
+        }
     }
 
     /// Puts what is due soon on the send queue, wave by wave, and marks each wave. What the queue refuses stays due for the sweep.

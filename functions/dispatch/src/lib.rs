@@ -28,11 +28,24 @@ pub enum Trigger {
     /// The one-time schedule of one schedule of ours.
     OneTime(DispatchMessage),
     /// Every minute.
-    Sweep {
-        /// Always true.
-        #[serde(rename = "sweep")]
-        _sweep: bool,
-    },
+    Sweep(SweepNow),
+}
+
+/// `{"sweep":true}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepNow {
+    /// Always true.
+    #[serde(rename = "sweep")]
+    _sweep: bool,
+}
+
+/// What the dispatch queue carries.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Queued {
+    Schedule(DispatchMessage),
+    Sweep(#[expect(dead_code, reason = "only its shape matters")] SweepNow),
 }
 
 /// What made a cut; kept in `schedules.dispatched_by`.
@@ -100,11 +113,14 @@ impl Dispatcher {
     pub async fn handle(&self, trigger: Trigger, budget: Budget) -> anyhow::Result<SqsBatchResponse> {
         match trigger {
             Trigger::Queue(event) => {
-                let cut = async |message: DispatchMessage| self.dispatch(message, Way::Queue).await;
-                return Ok(queue::handle_each(event, cut).await);
+                let handle = async |queued: Queued| match queued {
+                    Queued::Schedule(message) => self.dispatch(message, Way::Queue).await,
+                    Queued::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await,
+                };
+                return Ok(queue::handle_each(event, handle).await);
             }
             Trigger::OneTime(message) => self.dispatch(message, Way::EventBridge).await?,
-            Trigger::Sweep { .. } => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
+            Trigger::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
         }
         Ok(SqsBatchResponse::default())
     }

@@ -146,13 +146,15 @@ async fn a_rate_spreads_the_batches_and_the_sweep_enqueues_them_in_time(pool: My
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_schedule_found_too_late_is_missed_and_its_recipients_closed(pool: MySqlPool) {
+async fn a_schedule_found_too_late_is_missed_and_waits_for_a_person(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule { run_in_s: -3700, ..Default::default() }.insert(&stage.db).await;
     sweep(&stage).await;
     stage.play().await;
     assert_eq!(fixture::status(&stage.db, schedule.schedule_id).await, "missed");
-    assert_eq!(fixture::recipients(&stage.db, schedule.schedule_id).await[0], "1 CANCELLED 0 0 missed");
+    assert_eq!(fixture::recipients(&stage.db, schedule.schedule_id).await[0], "1 PENDING 0 0");
+    sweep(&stage).await;
+    assert_eq!(fixture::status(&stage.db, schedule.schedule_id).await, "missed", "a second sweep has nothing to do");
     assert_eq!(stage.simulator.carrier().accepted(), 0);
 }
 

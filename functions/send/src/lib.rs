@@ -18,9 +18,12 @@ use pass::Pass;
 use shared::{
     budget::Budget,
     config::Env,
-    db::{self, batches::ClaimedBatch, outcomes},
+    db::{
+        self,
+        batches::{self, ClaimedBatch},
+        outcomes,
+    },
     queue::{self, BatchMessage},
-    release::Ended,
     status::Status,
     worker::{Claimed, Work, Worker},
 };
@@ -66,26 +69,40 @@ impl Sender {
     /// Claim, do, record, release.
     pub async fn send_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
         let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else { return Ok(()) };
-        let ended = if let Some(why) = reason_to_close(&claimed.batch, self.worker.db.now()) {
-            self.close(&mut claimed, why).await?
+        if claimed.batch.schedule_status == "cancelled" {
+            self.close(&mut claimed).await?;
+        } else if is_too_late(&claimed, self.worker.db.now()) {
+            self.hold(&mut claimed).await?;
         } else {
             self.wait_until_due(&claimed.batch).await;
-            let mut pass = Pass::new(self, &mut claimed, budget);
-            pass.run().await?;
-            pass.ended()
-        };
+        }
+        let mut pass = Pass::new(self, &mut claimed, budget);
+        pass.run().await?;
+        let ended = pass.ended();
         self.worker.release(&claimed, ended).await
     }
 
     /// Ends what was not sent.
-    async fn close(&self, claimed: &mut Claimed, why: &str) -> anyhow::Result<Ended> {
+    async fn close(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
-        let closed =
-            db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, why, db.now())).await.context("closing")?;
-        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, why, "batch closed");
+        let closed = db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, db.now())).await.context("closing")?;
+        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, "batch closed");
         rows.retain(|row| row.status != Status::Pending);
-        Ok(Ended::Sent { accepted: false, refused: false, wait: Duration::ZERO })
+        Ok(())
+    }
+
+    /// Holds what was not sent, for a person to decide; what was sent before goes on by its policy.
+    async fn hold(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+        let Claimed { claim, batch, .. } = claimed;
+        let db = &self.worker.db;
+        let held = db::repeat_on_deadlock(|| batches::hold_missed(db, claim, db.now())).await.context("holding")?;
+        // In this pass it is not sent either way; not held, the schedule is not running any more, and the next pass decides.
+        batch.missed = true;
+        if held {
+            tracing::error!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "batch missed");
+        }
+        Ok(())
     }
 
     /// A message comes a little early; nothing is marked before its time.
@@ -98,12 +115,9 @@ impl Sender {
     }
 }
 
-/// Why a batch is closed instead of sent; `None`: it is sent.
-fn reason_to_close(batch: &ClaimedBatch, now: DateTime<Utc>) -> Option<&'static str> {
-    match batch.schedule_status.as_str() {
-        "cancelled" => Some("cancelled"),
-        "missed" => Some("missed"),
-        _ if now > batch.planned_at + TimeDelta::seconds(batch.max_lateness_s.into()) => Some("too late"),
-        _ => None,
-    }
+/// Whether the batch was found later than its schedule allows, with messages that were never sent.
+fn is_too_late(claimed: &Claimed, now: DateTime<Utc>) -> bool {
+    let Claimed { batch, rows, .. } = claimed;
+    let late = now > batch.planned_at + TimeDelta::seconds(batch.max_lateness_s.into());
+    late && !batch.missed && rows.iter().any(|row| row.status == Status::Pending)
 }

@@ -36,6 +36,10 @@ fn three() -> fixture::Schedule {
     fixture::Schedule::default()
 }
 
+fn three_late() -> fixture::Schedule {
+    fixture::Schedule { max_lateness_s: 60, ..three() }
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_batch_is_sent_and_its_recheck_enqueued(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
@@ -274,7 +278,7 @@ async fn a_cancel_closes_what_was_not_sent(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     sqlx::query("UPDATE schedules SET status = 'cancelled'").execute(&stage.db.pool).await.unwrap();
     stage.send(batch).await;
-    assert_eq!(fixture::recipients(&stage.db, batch.schedule_id).await[0], "1 CANCELLED 0 0 cancelled");
+    assert_eq!(fixture::recipients(&stage.db, batch.schedule_id).await[0], "1 CANCELLED 0 0");
     assert_eq!(stage.simulator.carrier().accepted(), 0);
     assert!(fixture::batch(&stage.db, batch).await.sweep_at.is_none());
 }
@@ -296,11 +300,33 @@ async fn a_pause_takes_hold_inside_a_batch(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_batch_found_too_late_is_not_sent(pool: MySqlPool) {
-    let (stage, batch) = cut(pool, Settings::default(), fixture::Schedule { max_lateness_s: 60, ..three() }).await;
+async fn a_batch_found_too_late_is_held_and_shown_and_what_was_sent_goes_on(pool: MySqlPool) {
+    let (stage, batch) = cut(pool, Settings { undeliv_first_attempts: 1, ..Settings::default() }, three_late()).await;
+    // One of the three was refused at first, and waits as PENDING; an outage follows.
+    let first = fixture::phone(1).trim_start_matches('+').to_owned();
+    stage
+        .simulator
+        .carrier()
+        .set(Settings { refuse_numbers: vec![first], undeliv_first_attempts: 1, ..Settings::default() })
+        .unwrap();
+    for _ in 0..3 {
+        stage.send(batch).await;
+        stage.db.clock.advance(Duration::from_secs(5));
+    }
+    assert_eq!(fixture::count(&stage.db, batch.schedule_id, "PENDING").await, 1);
+    stage.simulator.carrier().set(Settings::default()).unwrap();
     stage.db.clock.advance(Duration::from_secs(61));
     stage.send(batch).await;
-    assert_eq!(fixture::recipients(&stage.db, batch.schedule_id).await[0], "1 CANCELLED 0 0 too late");
+    let lines = fixture::recipients(&stage.db, batch.schedule_id).await;
+    assert!(lines[0].starts_with("1 PENDING"), "{lines:?}");
+    let missed: bool = sqlx::query_scalar("SELECT missed_at IS NOT NULL FROM batches").fetch_one(&stage.db.pool).await.unwrap();
+    assert!(missed);
+    stage.play().await;
+    assert_eq!(fixture::count(&stage.db, batch.schedule_id, "DELIVRD").await, 2);
+    assert_eq!(fixture::count(&stage.db, batch.schedule_id, "PENDING").await, 1, "nobody is sent to at three in the morning");
+    assert_eq!(fixture::status(&stage.db, batch.schedule_id).await, "missed");
+    let row = fixture::batch(&stage.db, batch).await;
+    assert!(row.send_at.is_none() && row.sweep_at.is_none(), "{row:?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -21,7 +21,9 @@ const OPEN: [&str; 4] = ["PENDING", "SENDING", "ACCEPTD", "ENROUTE"];
 pub fn is_over(schedule: &Schedule) -> bool {
     match schedule.status.as_str() {
         "finished" => true,
-        "cancelled" | "missed" => OPEN.iter().all(|status| schedule.count(status) == 0),
+        "cancelled" => OPEN.iter().all(|status| schedule.count(status) == 0),
+        // What was not sent waits for a person.
+        "missed" => true,
         _ => false,
     }
 }
@@ -91,7 +93,7 @@ mod tests {
             ("cancelled", vec![("PENDING", 1), ("CANCELLED", 1)], false),
             ("cancelled", vec![("ENROUTE", 1), ("CANCELLED", 1)], false),
             ("cancelled", vec![("CANCELLED", 2)], true),
-            ("missed", vec![("CANCELLED", 2), ("PENDING", 0)], true),
+            ("missed", vec![("DELIVRD", 2), ("PENDING", 1)], true),
         ];
         for (status, counts, expected) in table {
             assert_eq!(is_over(&schedule(status, &counts)), expected, "{status} {counts:?}");

@@ -58,6 +58,8 @@ pub struct ClaimedBatch {
     pub checks: u32,
     /// How often the sweep has enqueued what this pass does not do.
     pub requeues: u32,
+    /// What was never sent is held: it was found too late, and a person has not decided yet.
+    pub missed: bool,
     /// `schedules.status`
     pub schedule_status: String,
     /// The text.
@@ -85,7 +87,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
            b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
-           AND s.status IN ('running', 'cancelled', 'missed')",
+           AND s.status IN ('running', 'cancelled')",
         claim.token,
         claim.until,
         claim.until + AFTER_LEASE,
@@ -123,8 +125,9 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
     sqlx::query_as!(
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
-             b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues, s.status AS schedule_status, s.message, s.parts,
-             s.sender, s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
+             b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender,
+             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
         claim.batch.schedule_id,
@@ -162,9 +165,10 @@ pub struct Release {
 pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<bool> {
     let BatchMessage { schedule_id, batch_no } = claim.batch;
     let done = sqlx::query!(
-        // A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN.
+        // A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
+        // remembered: a person may have decided meanwhile.
         "UPDATE batches b JOIN (
-           SELECT SUM(status = 'PENDING' OR (resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?)))) AS sendable,
+           SELECT SUM(resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?))) AS again,
              SUM(status IN ('SENDING', 'ACCEPTD', 'ENROUTE') OR (status = 'UNCERTAIN' AND sent_at > ?)) AS askable,
              SUM(status = 'PENDING') AS pending, SUM(status = 'SENDING') AS sending, SUM(status = 'UNCERTAIN') AS uncertain,
              SUM(status = 'ACCEPTD') AS acceptd, SUM(status = 'ENROUTE') AS enroute, SUM(status = 'DELIVRD') AS delivrd,
@@ -176,8 +180,8 @@ pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Releas
            b.checks = IF(?, 0, b.checks), b.pending = c.pending, b.sending = c.sending, b.uncertain = c.uncertain,
            b.acceptd = c.acceptd, b.enroute = c.enroute, b.delivrd = c.delivrd, b.undeliv = c.undeliv, b.expired = c.expired,
            b.deleted = c.deleted, b.rejectd = c.rejectd, b.unknown = c.unknown, b.cancelled = c.cancelled, b.suppressed = c.suppressed,
-           b.send_at = IF(c.sendable > 0, ?, NULL), b.check_at = IF(c.askable > 0, ?, NULL),
-           b.sweep_at = NULLIF(LEAST(IF(c.sendable > 0, ?, '9999-12-31'), IF(c.askable > 0, ?, '9999-12-31')), '9999-12-31')
+           b.send_at = IF((c.pending > 0 AND b.missed_at IS NULL) OR c.again > 0, ?, NULL), b.check_at = IF(c.askable > 0, ?, NULL),
+           b.sweep_at = NULLIF(LEAST(IF((c.pending > 0 AND b.missed_at IS NULL) OR c.again > 0, ?, '9999-12-31'), IF(c.askable > 0, ?, '9999-12-31')), '9999-12-31')
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?",
         release.max_resends,
         release.resend_uncertain,
@@ -226,12 +230,27 @@ pub async fn read_dues(db: &Db, batch: BatchMessage) -> sqlx::Result<Option<Dues
     .await
 }
 
-/// Finishes a running schedule that has no batch left with something to do. A statement of its own, after the release has
-/// committed: two last batches that each looked inside their own transactions would finish nobody.
+/// Holds what a batch has not sent, as it was found too late: it stays PENDING until a person says. False: the claim is lost, or the
+/// schedule not running any more, so that cancelling and holding never cross.
+pub async fn hold_missed(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id SET b.missed_at = ?
+         WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ? AND s.status = 'running'",
+        now,
+        claim.batch.schedule_id,
+        claim.batch.batch_no,
+        claim.token
+    );
+    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+}
+
+/// Finishes a running schedule that has no batch left with something to do; where a batch is held, it ends `missed`. A statement of
+/// its own, after the release has committed: two last batches that each looked inside their own transactions would finish nobody.
 pub async fn finish_schedule(db: &Db, schedule_id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules s LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
-         SET s.status = 'finished', s.finished_at = ?
+         SET s.status = IF(EXISTS (SELECT 1 FROM batches m WHERE m.schedule_id = s.id AND m.missed_at IS NOT NULL), 'missed', 'finished'),
+           s.finished_at = IF(EXISTS (SELECT 1 FROM batches m WHERE m.schedule_id = s.id AND m.missed_at IS NOT NULL), NULL, ?)
          WHERE s.id = ? AND s.status = 'running' AND s.batch_count IS NOT NULL AND b.schedule_id IS NULL",
         now,
         schedule_id

@@ -66,9 +66,7 @@ pub async fn read_stretches(db: &mut MySqlConnection, id: Uuid, size: u32) -> sq
 pub enum Outcome {
     /// Its batches are to be sent.
     Running,
-    /// Found later than its maximum lateness: its batches close their recipients.
-    Missed,
-    /// Cancelled before it was cut: likewise.
+    /// Cancelled before it was cut: its batches close their recipients.
     Cancelled,
 }
 
@@ -77,7 +75,6 @@ impl Outcome {
     pub const fn status(self) -> &'static str {
         match self {
             Self::Running => "running",
-            Self::Missed => "missed",
             Self::Cancelled => "cancelled",
         }
     }
@@ -93,11 +90,22 @@ pub async fn mark_cut(
     let (outcome, batch_count, dispatched_by) = cut;
     let done = sqlx::query!(
         "UPDATE schedules SET status = ?, batch_count = ?, dispatched_by = ?, dispatched_at = ?
-         WHERE id = ? AND version = ? AND batch_count IS NULL AND status IN ('scheduled', 'cancelled', 'missed')",
+         WHERE id = ? AND version = ? AND batch_count IS NULL AND status IN ('scheduled', 'cancelled')",
         outcome.status(),
         batch_count,
         dispatched_by,
         now,
+        schedule.schedule_id,
+        schedule.version
+    );
+    Ok(done.execute(db).await?.rows_affected() == 1)
+}
+
+/// Notes that a schedule was found later than its maximum lateness. It is not cut: its recipients stay as they are until a person has
+/// it sent after all, or cancels it.
+pub async fn mark_missed(db: &mut MySqlConnection, schedule: DispatchMessage) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE schedules SET status = 'missed' WHERE id = ? AND version = ? AND batch_count IS NULL AND status = 'scheduled'",
         schedule.schedule_id,
         schedule.version
     );

@@ -89,14 +89,13 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: (u32, u32)) -> sqlx:
     Ok(done.execute(&db.pool).await?.rows_affected())
 }
 
-/// Ends what was not sent, for `why`: the schedule was cancelled, missed, or this batch is too late.
-pub async fn close_pending(db: &Db, claim: &Claim, range: (u32, u32), why: &str, now: DateTime<Utc>) -> sqlx::Result<u64> {
+/// Ends what was not sent, the schedule having been cancelled.
+pub async fn close_pending(db: &Db, claim: &Claim, range: (u32, u32), now: DateTime<Utc>) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
-         SET r.status = 'CANCELLED', r.error = ?, r.final_at = ?
+         SET r.status = 'CANCELLED', r.error = NULL, r.final_at = ?
          WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.status = 'PENDING' AND b.claim_token = ?",
         claim.batch.batch_no,
-        why,
         now,
         claim.batch.schedule_id,
         range.0,
@@ -243,7 +242,8 @@ pub async fn poke_if_lost(db: &mut MySqlConnection, claim: &Claim, now: DateTime
         return Ok(false);
     }
     let reopened = sqlx::query!(
-        "UPDATE schedules SET status = 'running', finished_at = NULL WHERE id = ? AND status = 'finished'",
+        "UPDATE schedules SET status = 'running', finished_at = NULL
+         WHERE id = ? AND status IN ('finished', 'missed') AND batch_count IS NOT NULL",
         schedule_id
     );
     reopened.execute(db).await.map(|_| true)

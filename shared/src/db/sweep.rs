@@ -10,14 +10,14 @@ use crate::queue::{BatchMessage, DispatchMessage};
 /// At most this many a round: one round is one page of work, so that a long backlog never fills the memory.
 pub const ROUND: u32 = 1000;
 
-/// Schedules to cut: scheduled and due by then, and cancelled or missed ones whose recipients are still open.
+/// Schedules to cut: scheduled and due by then, and cancelled ones whose recipients are still open.
 pub async fn schedules_to_cut(db: &Db, due_by: DateTime<Utc>) -> sqlx::Result<Vec<DispatchMessage>> {
     sqlx::query_as!(
         DispatchMessage,
         r#"(SELECT id AS "schedule_id: Uuid", version FROM schedules
             WHERE batch_count IS NULL AND status = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT 1000)
            UNION ALL
-           (SELECT id, version FROM schedules WHERE batch_count IS NULL AND status IN ('cancelled', 'missed') LIMIT 1000)"#,
+           (SELECT id, version FROM schedules WHERE batch_count IS NULL AND status = 'cancelled' LIMIT 1000)"#,
         due_by
     )
     .fetch_all(&db.pool)
