@@ -125,13 +125,13 @@ pub struct Row {
     /// Parts whose ids are in `message_id`, as bits.
     pub ids: u8,
     /// `attempts.status`, by attempt.
-    pub kept: [Option<Status>; ATTEMPTS],
+    pub kept: [Option<Status>; ATTEMPTS + 2],
 }
 
 impl Row {
     /// As it is inserted.
     pub const NEW: Self =
-        Self { status: Status::Pending, attempt: 0, resends: 0, age: Age::Fresh, ids: 0, kept: [None; ATTEMPTS] };
+        Self { status: Status::Pending, attempt: 0, resends: 0, age: Age::Fresh, ids: 0, kept: [None; ATTEMPTS + 2] };
 
     /// Where it is on its way: by attempt, and within it. PENDING after an attempt comes before the next one.
     pub const fn place(&self) -> (u8, u8) {

@@ -1,1 +1,11 @@
 //! The send protocol as a model.
+
+pub mod broken;
+pub mod database;
+pub mod mixes;
+pub mod model;
+pub mod pass;
+pub mod recheck;
+pub mod rules;
+pub mod steps;
+pub mod world;

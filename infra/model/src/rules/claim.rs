@@ -10,7 +10,7 @@ fn is_free(batch: &Batch) -> bool {
 
 /// Whether [`claim`] matches for a send pass.
 pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule) -> bool {
-    let alive = matches!(schedule.status, Life::Running | Life::Cancelled | Life::Missed);
+    let alive = matches!(schedule.status, Life::Running | Life::Cancelled);
     batch.send_at == Due::Now && is_free(batch) && alive
 }
 
@@ -101,7 +101,7 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
         return false;
     }
     *batch = Batch { check_at: batch.check_at.at_once(), sweep_at: batch.sweep_at.at_once(), ..*batch };
-    if schedule.status == Life::Finished {
+    if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
         schedule.status = Life::Running;
     }
     true

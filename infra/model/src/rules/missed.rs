@@ -5,13 +5,13 @@ use shared::status::Status;
 use crate::database::{Batch, Due, Life, Row, Schedule};
 
 /// Whether [`hold_missed`] matches.
-pub fn may_hold_missed(owns: bool) -> bool {
-    owns
+pub fn may_hold_missed(schedule: &Schedule, owns: bool) -> bool {
+    owns && schedule.status == Life::Running
 }
 
 /// `hold_missed`: the owner of a batch found too late leaves its rows PENDING.
-pub fn hold_missed(batch: &mut Batch, owns: bool) -> bool {
-    let may = may_hold_missed(owns);
+pub fn hold_missed(batch: &mut Batch, schedule: &Schedule, owns: bool) -> bool {
+    let may = may_hold_missed(schedule, owns);
     if may {
         batch.missed = true;
     }

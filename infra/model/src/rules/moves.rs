@@ -36,8 +36,10 @@ pub fn cancel(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
     schedule.status = Life::Cancelled;
     for batch in batches.iter_mut() {
         if (batch.send_at.is_set() || batch.missed) && batch.token.is_none() {
-            *batch = Batch { send_at: Due::Now, sweep_at: Due::Now, missed: false, ..*batch };
+            *batch = Batch { send_at: Due::Now, sweep_at: Due::Now, ..*batch };
         }
+        // Also of a batch that is owned: its release then finds the rows to be closed.
+        batch.missed = false;
     }
     true
 }
