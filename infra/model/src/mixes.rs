@@ -19,11 +19,11 @@ pub const MIXES: [Mix; 16] = [
     Mix { name: "UNCERTAIN, asked by ids of ours", own_ids: true, lost: true, freeze: true, crash: true, forgets: true, requests: &[0b001], ..Mix::CALM },
     Mix { name: "two parts", parts: 2, own_ids: true, lost: true, crash: true, undelivered: true, max_resends: 1, requests: &[0b001], max_attempts: 2, ..Mix::CALM },
     Mix { name: "pause, resume, cancel", moves: 3, crash: true, freeze: true, undelivered: true, max_resends: 1, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "lateness, send now", lateness: true, moves: 2, crash: true, freeze: true, throttle: true, requests: &[0b001], ..Mix::CALM },
+    Mix { name: "lateness, send now", lateness: true, moves: 2, crash: true, freeze: true, requests: &[0b001], ..Mix::CALM },
     Mix { name: "an operator decides", operator: true, lost: true, freeze: true, crash: true, requests: &[0b001], ..Mix::CALM },
     Mix { name: "queues that lose and double messages", queues: true, crash: true, freeze: true, lost: true, requests: &[0b001], ..Mix::CALM },
     Mix { name: "two parts, ids of the carrier's", parts: 2, freeze: true, undelivered: true, max_resends: 1, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "everything, to one recipient", crash: true, freeze: true, lost: true, throttle: true, undelivered: true, max_resends: 1, resend_uncertain: true, lateness: true, moves: 1, requests: &[0b001], max_attempts: 2, ..Mix::CALM },
+    Mix { name: "everything, to one recipient", crash: true, freeze: true, lost: true, throttle: true, undelivered: true, max_resends: 1, resend_uncertain: true, moves: 1, requests: &[0b001], max_attempts: 2, ..Mix::CALM },
 ];
 
 /// How an exploration went.
@@ -39,11 +39,27 @@ pub struct Report {
     pub violation: Option<(&'static str, Vec<String>)>,
 }
 
-/// Explores a mix to the end, or to the first violation.
+/// Explores a mix to the end, or to a first violation.
 pub fn explore(mix: Mix) -> Report {
+    explore_to(mix, usize::MAX)
+}
+
+/// Explores until a violation is found, then for a shorter way to one, until there is none.
+pub fn shortest_violation(mix: Mix) -> Option<(&'static str, Vec<String>)> {
+    let mut shortest = explore(mix).violation?;
+    while let Some(shorter) = explore_to(mix, shortest.1.len()).violation {
+        shortest = shorter;
+    }
+    Some(shortest)
+}
+
+/// Violations after fewer than `steps` steps.
+fn explore_to(mix: Mix, steps: usize) -> Report {
     let start = Instant::now();
-    let checker = mix.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let shortest = checker.discoveries().into_iter().map(|(name, path)| (name, path.into_actions())).min_by_key(|(_, steps)| steps.len());
-    let violation = shortest.map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect()));
+    let checker = mix.checker().threads(2).target_max_depth(steps.saturating_add(1)).finish_when(HasDiscoveries::AnyFailures);
+    let checker = checker.spawn_bfs().join();
+    let found = checker.discoveries().into_iter().map(|(name, path)| (name, path.into_actions()));
+    let violation = found.min_by_key(|(name, steps)| (steps.len(), *name));
+    let violation = violation.map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect()));
     Report { states: checker.unique_state_count(), depth: checker.max_depth(), time: start.elapsed(), violation }
 }

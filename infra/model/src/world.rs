@@ -250,7 +250,7 @@ pub struct Mix {
     /// An operator decides on what is UNCERTAIN.
     pub operator: bool,
     /// See there.
-    pub broken: Option<Broken>,
+    pub broken: &'static [Broken],
 }
 
 impl Mix {
@@ -277,12 +277,12 @@ impl Mix {
         lateness: false,
         moves: 0,
         operator: false,
-        broken: None,
+        broken: &[],
     };
 
-    /// Its name, or the rule that is left out.
+    /// Its name, or the rules that are left out.
     pub fn title(&self) -> String {
-        self.broken.map_or_else(|| self.name.to_owned(), |rule| format!("without a rule: {rule:?}"))
+        if self.broken.is_empty() { self.name.to_owned() } else { format!("broken: {:?}", self.broken) }
     }
 
     /// How many recipients there are.
@@ -292,7 +292,7 @@ impl Mix {
 
     /// Whether that rule is left out.
     pub fn is_broken(&self, rule: Broken) -> bool {
-        self.broken == Some(rule)
+        self.broken.contains(&rule)
     }
 
     /// A batch that has just been cut.
