@@ -10,16 +10,16 @@ fn main() {
     for mix in MIXES.into_iter().filter(|mix| mix.title().contains(&wanted)) {
         let report = explore(mix);
         println!("{:>9} states, depth {:>3}, {:>5.1} s: {}", report.states, report.depth, report.time.as_secs_f64(), mix.title());
-        print(report.violation);
+        for (property, steps) in report.violations {
+            print(property, &steps);
+        }
     }
-    for (mix, _) in BROKEN.into_iter().filter(|(mix, _)| mix.title().contains(&wanted)) {
+    for (mix, property) in BROKEN.into_iter().filter(|(mix, _)| mix.title().contains(&wanted)) {
         println!("{}", mix.title());
-        print(shortest_violation(mix));
+        print(property, &shortest_violation(mix, property).unwrap_or_default());
     }
 }
 
-fn print(violation: Option<(&'static str, Vec<String>)>) {
-    if let Some((property, steps)) = violation {
-        println!("  VIOLATED after {} steps: {property}\n    {}", steps.len(), steps.join("\n    "));
-    }
+fn print(property: &str, steps: &[String]) {
+    println!("  \"{property}\" does not hold after {} steps:\n    {}", steps.len(), steps.join("\n    "));
 }

@@ -1,6 +1,9 @@
 //! The mixes of faults, each small enough to be explored to the end in seconds.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -35,31 +38,30 @@ pub struct Report {
     pub depth: usize,
     /// How long it took.
     pub time: Duration,
-    /// The property that does not hold, and the steps there.
-    pub violation: Option<(&'static str, Vec<String>)>,
+    /// The properties that do not hold, and steps that lead there.
+    pub violations: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// Explores a mix to the end, or to a first violation.
 pub fn explore(mix: Mix) -> Report {
-    explore_to(mix, usize::MAX)
+    explore_to(mix, usize::MAX, HasDiscoveries::AnyFailures)
 }
 
-/// Explores until a violation is found, then for a shorter way to one, until there is none.
-pub fn shortest_violation(mix: Mix) -> Option<(&'static str, Vec<String>)> {
-    let mut shortest = explore(mix).violation?;
-    while let Some(shorter) = explore_to(mix, shortest.1.len()).violation {
+/// Explores until that property is violated, then for a shorter way there, until there is none. The steps.
+pub fn shortest_violation(mix: Mix, property: &'static str) -> Option<Vec<String>> {
+    let look = |steps| explore_to(mix, steps, HasDiscoveries::AnyOf([property].into())).violations.remove(property);
+    let mut shortest = look(usize::MAX)?;
+    while let Some(shorter) = look(shortest.len()) {
         shortest = shorter;
     }
     Some(shortest)
 }
 
-/// Violations after fewer than `steps` steps.
-fn explore_to(mix: Mix, steps: usize) -> Report {
+/// Explores what takes fewer than `steps` steps.
+fn explore_to(mix: Mix, steps: usize, end: HasDiscoveries) -> Report {
     let start = Instant::now();
-    let checker = mix.checker().threads(2).target_max_depth(steps.saturating_add(1)).finish_when(HasDiscoveries::AnyFailures);
-    let checker = checker.spawn_bfs().join();
+    let checker = mix.checker().threads(2).target_max_depth(steps.saturating_add(1)).finish_when(end).spawn_bfs().join();
     let found = checker.discoveries().into_iter().map(|(name, path)| (name, path.into_actions()));
-    let violation = found.min_by_key(|(name, steps)| (steps.len(), *name));
-    let violation = violation.map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect()));
-    Report { states: checker.unique_state_count(), depth: checker.max_depth(), time: start.elapsed(), violation }
+    let violations = found.map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect())).collect();
+    Report { states: checker.unique_state_count(), depth: checker.max_depth(), time: start.elapsed(), violations }
 }

@@ -4,7 +4,7 @@ use crate::{
     database::{Age, Batch, Due},
     model::Action,
     rules,
-    world::{Mix, Stage, Work, Worker, World, bit, parts_of},
+    world::{Broken, Mix, Stage, Work, Worker, World, bit, parts_of},
 };
 
 impl World {
@@ -50,16 +50,20 @@ impl World {
             Action::QuietTimeIsOver(at) => self.rows[at].age = Age::Quiet,
             Action::DeadlineIsOver(at) => self.rows[at].age = Age::Old,
             Action::BecomesLate => self.late = true,
-            _ => self.take_move(action),
+            _ => self.take_move(mix, action),
         }
     }
 
-    fn take_move(&mut self, action: Action) {
+    fn take_move(&mut self, mix: &Mix, action: Action) {
         let batches = std::slice::from_mut(&mut self.batch);
         match action {
             Action::Pause => _ = rules::pause(&mut self.schedule),
             Action::Resume => _ = rules::resume(&mut self.schedule, batches, Due::Now),
-            Action::Cancel => _ = rules::cancel(&mut self.schedule, batches),
+            Action::Cancel => {
+                let held = self.batch.missed && self.batch.token.is_some() && mix.is_broken(Broken::HoldSurvivesCancel);
+                rules::cancel(&mut self.schedule, std::slice::from_mut(&mut self.batch));
+                self.batch.missed |= held;
+            }
             Action::SendNow => {
                 self.late &= !rules::send_now(&mut self.schedule, batches);
                 return;

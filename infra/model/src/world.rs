@@ -199,6 +199,8 @@ pub enum Broken {
     StartAfterLease,
     /// Holding what is late does not look at the schedule.
     HoldWithoutSchedule,
+    /// Cancelling does not look at batches that are owned.
+    HoldSurvivesCancel,
     /// A lost answer counts as not accepted.
     LostIsNotAccepted,
 }

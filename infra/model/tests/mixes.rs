@@ -11,14 +11,15 @@ fn no_mix_of_faults_loses_doubles_or_forgets() {
     for mix in MIXES {
         let report = explore(mix);
         println!("{:>9} states, depth {:>3}, {:>5.1} s: {}", report.states, report.depth, report.time.as_secs_f64(), mix.name);
-        assert_eq!(report.violation, None, "{}", mix.name);
+        assert!(report.violations.is_empty(), "{}: {:#?}", mix.name, report.violations);
     }
 }
 
 #[test]
 fn each_rule_that_is_left_out_is_missed() {
-    for (mix, expected) in BROKEN {
-        let (property, steps) = shortest_violation(mix).unwrap_or_else(|| panic!("{} is not noticed", mix.title()));
-        assert_eq!(property, expected, "{}: {}", mix.title(), steps.join(", "));
+    for (mix, property) in BROKEN {
+        let steps = shortest_violation(mix, property);
+        println!("{}: \"{property}\" after {steps:?}", mix.title());
+        assert!(steps.is_some(), "{} is not noticed", mix.title());
     }
 }
