@@ -1,7 +1,9 @@
 //! The send protocol as a model.
 
 pub mod broken;
+pub mod cut;
 pub mod database;
+pub mod finish;
 pub mod mixes;
 pub mod model;
 pub mod pass;

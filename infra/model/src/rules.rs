@@ -4,6 +4,7 @@
 //! `owns` says that the batch's token is that of the claim under which the statement is said.
 
 mod claim;
+mod cut;
 mod missed;
 mod moves;
 mod outcomes;
@@ -12,6 +13,7 @@ pub use claim::{
     Release, claim, finish, hands_out_check, hands_out_send, may_claim_to_check, may_claim_to_send, may_finish, poke, release,
     wants_check, wants_send,
 };
+pub use cut::{Decision, Hour, decide, is_open, mark_cut, mark_missed, may_mark_cut, wants_cut};
 pub use missed::{hold_missed, may_hold_missed, may_resolve, resolve_resend, resolve_sent, send_now};
 pub use moves::{cancel, pause, resume};
 pub use outcomes::{
