@@ -3,13 +3,14 @@
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…] [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make test [DB=mysql]
+#   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #
 # STATE names the folder of a second stack; variables given to make reach the scripts through the environment.
 
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs demo test check sqlx lambda deploy
+.PHONY: help setup up down status logs demo test chaos check sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -34,6 +35,9 @@ demo: up ## post a list, watch it go out, prove that every number got it once; l
 
 test: ## all tests on MariaDB (DB=mysql: on MySQL), then end to end on a stack of their own
 	@infra/local/test
+
+chaos: ## inject faults into the functions, hold the ledger against the database; on a stack of its own
+	@infra/local/chaos
 
 check: setup ## what CI checks beside the tests: format, clippy, query data, template
 	@infra/local/check

@@ -10,10 +10,11 @@ import getpass
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from processes import free_port
+from processes import free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "sms_local"
@@ -33,6 +34,8 @@ SERVER = [
 ]
 # Tests create and drop a database each: no flush to the disk. A crash of the machine loses the data; tests don't mind.
 FAST = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF", "--innodb-flush-method=nosync"]
+# The same for a server that will be killed: every commit is with the system when it is answered, and a half-written page can be mended.
+FAST_AND_KILLED = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
 
 USERS = r"""
 CREATE USER IF NOT EXISTS 'sms_migrate'@'%' IDENTIFIED BY 'local';
@@ -65,10 +68,11 @@ def with_name(url, name, user=None):
 class Database:
     """One state folder's database server, of kind `mariadb`, `mysql` or `given`."""
 
-    def __init__(self, processes, kind, fast=False):
+    def __init__(self, processes, kind, flags=()):
         self.processes = processes
         self.kind = "given" if os.environ.get("DATABASE_URL") else kind
-        self.fast = fast
+        # Those of the first start hold: a restart is to change nothing.
+        self.flags = list(processes.known.get("database", {}).get("flags", flags))
         self.folder = processes.state / "database"
 
     def start(self):
@@ -82,12 +86,28 @@ class Database:
         if not (data / "mysql").is_dir():
             shutil.rmtree(data, ignore_errors=True)  # half made by a start that was interrupted
             self._initialise(data)
+        # Left by a server that was killed; MySQL does not start while the system still knows the id in it, be it a zombie's.
+        (data / "s.sock.lock").unlink(missing_ok=True)
         users = self.folder / "users.sql"
         users.write_text(USERS)
         command = [*self._program(), f"--datadir={data}", f"--port={port}", f"--init-file={users}", *SERVER]
-        self.processes.start("database", command + (FAST if self.fast else []), port=port, kind=self.kind)
+        self.processes.start("database", command + self.flags, port=port, kind=self.kind, flags=self.flags)
         self.processes.wait_until("database", self._answers, 60)
         return self.url()
+
+    def restart(self):
+        """Kill the server, as a crash would, and start it again on the same port and data; returns its administrator's URL."""
+        if self.kind == "given":
+            raise SystemExit("the server of DATABASE_URL is not ours to restart")
+        if "database" not in self.processes.known:
+            raise SystemExit("no database runs: `make up` first")
+        before = self.url()
+        self.processes.kill("database")
+        while listening(urlsplit(before).port):  # a thread of it outlives it for a moment, and its sockets with that
+            time.sleep(0.01)
+        if self.start() != before:
+            raise SystemExit(f"the port of {before} was taken meanwhile")
+        return before
 
     def url(self):
         """The administrator's URL of the running private server, without a database."""

@@ -1,7 +1,8 @@
 """Deploys template.yaml, the file that production uses, to the emulator: as `aws cloudformation package` and `deploy` would.
 
 Each `CodeUri: target/lambda/<function>/` becomes the address of an uploaded zip, named by its content, so that a function
-whose binary is the same is not published again. Only parameters differ from production; the table below holds them.
+whose binary is the same is not published again; the binaries come from the folder that the caller names. Only parameters
+differ from production; the table below holds them.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 # Environment variable of `make up`: (the template's parameter, its value here). Short times, so that a demo ends in seconds; the
 # emulator fires a schedule up to 10 s late, and 20 s of lead leave room for that.
 LOCAL = {
+    "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "CARRIER_FORM": ("CarrierForm", None),
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
@@ -35,16 +37,23 @@ LOCAL = {
     "CARRIER_USERNAME": ("CarrierUsername", None),
     "DISPATCH_CONCURRENCY": ("DispatchConcurrency", "2"),
     "DISPATCH_LEAD_S": ("DispatchLeadS", "20"),
+    "DISPATCH_TIMEOUT_S": ("DispatchTimeoutS", None),
+    "DISPATCH_VISIBILITY_S": ("DispatchVisibilityS", None),
+    "LEASE_MARGIN_S": ("LeaseMarginS", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),
     "RECHECK_IN_FLIGHT": ("RecheckInFlight", None),
+    "RECORDING_SHARE_S": ("RecordingShareS", None),
     "RESEND_DELAY_S": ("ResendDelayS", "2"),
     "RUST_LOG": ("LogLevel", None),
     "SEND_CONCURRENCY": ("SendConcurrency", "8"),
     "SEND_IN_FLIGHT": ("SendInFlight", None),
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
+    "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
+    "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
+    "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),
 }
 
 
@@ -62,10 +71,10 @@ def given_settings():
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
-def parameters(database, carrier_url, commit, settings):
+def parameters(database_urls, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
-    _, migrate_url, app_url = database.urls()
+    _, migrate_url, app_url = database_urls
     given |= UNUSED | {
         "CarrierUrl": carrier_url,
         "Commit": commit,
@@ -95,11 +104,11 @@ def zipped(binary):
 class Deployment:
     """What should be deployed for one state folder, and what is (its digest stands in <state>/deployed.json)."""
 
-    def __init__(self, processes, values):
+    def __init__(self, processes, values, folder):
         self.processes = processes
         self.values = values
         self.template = (ROOT / "template.yaml").read_text()
-        self.binaries = {name: ROOT / "target" / "lambda" / name / "bootstrap" for name in sorted(set(CODE.findall(self.template)))}
+        self.binaries = {name: folder / name / "bootstrap" for name in sorted(set(CODE.findall(self.template)))}
         self.codes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in self.binaries.items()}
         self.file = processes.state / "deployed.json"
         self.cloudformation = emulator.client(processes, "cloudformation")

@@ -30,8 +30,8 @@ def client(processes, service):
     )
 
 
-def start(processes):
-    """Start the emulator if it doesn't run; whether it is a new one, empty."""
+def start(processes, functions_environment):
+    """Start the emulator if it doesn't run; whether it is a new one, empty. The functions inherit that environment from it."""
     if processes.running("emulator"):
         return False
     earlier = processes.known.get("emulator", {}).get("port")  # kept, so that the queues' URLs stay what they were
@@ -46,6 +46,7 @@ def start(processes):
     env = {
         **inherited,
         **CREDENTIALS,
+        **functions_environment,
         "AWS_ENDPOINT_URL": endpoint(port),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),

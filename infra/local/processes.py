@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,8 +17,11 @@ from pathlib import Path
 
 
 def free_port(wanted=None):
-    """`wanted` if nothing listens there, else any free port of the loopback interface."""
-    for port in ([int(wanted)] if wanted else []) + [0]:
+    """`wanted` if nothing listens there, else any free port of the loopback interface. One that the system gives to no outgoing
+    connection, if there is: what ends and starts again on its port would find it taken by chance, the more the busier the machine."""
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    others = range(min(10_000, outgoing), outgoing)
+    for port in ([int(wanted)] if wanted else []) + random.sample(others, min(len(others), 50)) + [0]:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -129,6 +133,14 @@ class Processes:
                 os.kill(pid, signal.SIGKILL)
         del self.known[name]
         self._save()
+
+    def kill(self, name):
+        """End the process and all that it started at once, as a crash would; what is remembered of it (its port) stays."""
+        for pid in self._session(self.known[name]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while self._session(self.known[name]):
+            time.sleep(0.01)
 
     def tail(self, name, lines=25):
         """The last lines of a process's log, for the message that says why it failed."""

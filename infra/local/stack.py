@@ -1,8 +1,9 @@
-"""The local stack: `up`, `down`, `status`, `logs`, `database` (only that), `version`. Called by the Makefile, and by test and demo.
+"""The local stack: `up`, `down`, `status`, `logs`, `database` (only that), `version`, `restart-database`. Called by the Makefile, and by
+test, demo and chaos.
 
 `up` brings what is wanted and what runs together: nothing running → all is started; half of it dead → the rest is; a healthy
 stack → only what changed since is built and deployed. Everything lives in the folder STATE (default .local), so two stacks
-with two folders don't know of each other.
+with two folders don't know of each other. FAULTS=1 adds what faults.py has.
 """
 
 import contextlib
@@ -22,7 +23,8 @@ import build
 import deploy
 import emulator
 import logs
-from database import NAME, Database, with_name
+from database import FAST, FAST_AND_KILLED, NAME, Database, with_name
+from faults import Faults
 from processes import Processes, alone, free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +35,7 @@ LIFELIKE = json.dumps({
     "latency_ms": 40, "latency_jitter_ms": 40, "delivery_delay_ms_min": 500, "delivery_delay_ms_max": 4000,
     "undeliv": 0.02, "expired": 0.005, "odd": 0.01,
 })
-USAGE = "stack.py up | down | status | logs | version | database NAME"
+USAGE = "stack.py up | down | status | logs | version | restart-database | database NAME"
 
 
 def say(text):
@@ -65,7 +67,10 @@ class Stack:
             os.environ.pop("DATABASE_URL", None)
         kind = self.facts.get("database") or os.environ.get("DB") or "mariadb"
         self.kind = kind
-        self.database = Database(self.processes, kind, fast=bool(os.environ.get("FAST_DATABASE")))
+        wanted = bool(os.environ.get("FAULTS"))
+        self.faults = Faults(self) if self.facts.get("faults", wanted) else None
+        flags = (FAST_AND_KILLED if self.faults else FAST) if os.environ.get("FAST_DATABASE") else []
+        self.database = Database(self.processes, kind, flags)
         self.profile = os.environ.get("PROFILE") or self.facts.get("profile") or "dev"
 
     def refuse_what_cannot_be(self, wanted_kind, wanted_url):
@@ -78,6 +83,8 @@ class Stack:
             raise SystemExit(f"this stack runs on {self.kind}: `make down` first")
         if self.facts and wanted_url and wanted_url != self.facts.get("given"):
             raise SystemExit("this stack runs on another database than DATABASE_URL: `make down` first")
+        if os.environ.get("FAULTS") and not self.faults:
+            raise SystemExit("this stack runs without FAULTS: `make down` first")
 
     def remember(self, **facts):
         """Keep decisions for the next call."""
@@ -87,7 +94,7 @@ class Stack:
     def start_database(self):
         """Start the database server only; returns its administrator's URL."""
         admin = self.database.start()
-        self.remember(database=self.kind, **({"given": admin} if self.database.kind == "given" else {}))
+        self.remember(database=self.kind, faults=bool(self.faults), **({"given": admin} if self.database.kind == "given" else {}))
         return admin
 
     def with_database(self, name):
@@ -104,10 +111,10 @@ class Stack:
         self.with_database(NAME)
         self.remember(profile=self.profile)
         say(f"database   {self.database.version()}")
-        fresh = emulator.start(self.processes)
+        fresh = emulator.start(self.processes, self.faults.functions_environment() if self.faults else {})
         say(f"emulator   {emulator.endpoint(self.processes.known['emulator']['port'])}")
-        build.run(self.profile)
-        say(f"build      profile {self.profile}")
+        build.run(self.profile, bool(self.faults))
+        say(f"build      profile {self.profile}{' with fault points' if self.faults else ''}")
         carrier = self.carrier()
         say(f"carrier    {carrier}")
         outputs = self.deploy(carrier, fresh)
@@ -136,9 +143,13 @@ class Stack:
         port = self.keep_running("simulator", os.environ.get("SIMULATOR_PORT"), lambda port: [])
         return f"http://127.0.0.1:{port}/api"
 
-    def keep_running(self, name, wanted_port, arguments):
+    def restart_database(self):
+        """Kill the database's server and start it again: what is committed is there, what is open is lost."""
+        say(f"database   {self.database.restart()} again")
+
+    def keep_running(self, name, wanted_port, arguments, program=None):
         """Start our own program on a port that it keeps, and again when it was built anew; returns the port."""
-        binary = build.FOLDERS[self.profile] / name
+        binary = build.FOLDERS[self.profile] / (program or name)
         built = [str(binary), binary.stat().st_mtime_ns, *arguments(0)]
         entry = self.processes.known.get(name, {})
         port = entry.get("port") or free_port(wanted_port)
@@ -154,8 +165,11 @@ class Stack:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip() or "none"
         # Settings hold until `down`, as a database and a carrier do: `make demo` runs on what `make up SEND_IN_FLIGHT=5` made.
         self.remember(settings=self.facts.get("settings", {}) | deploy.given_settings())
-        values = deploy.parameters(self.database, carrier, commit, self.facts["settings"])
-        deployment = deploy.Deployment(self.processes, values)
+        urls = self.database.urls()
+        if self.faults:
+            urls, carrier = self.faults.database(urls[0], urls), self.faults.carrier(carrier)
+        values = deploy.parameters(urls, carrier, commit, self.facts["settings"])
+        deployment = deploy.Deployment(self.processes, values, build.functions_folder(bool(self.faults)))
         if fresh:
             deployment.forget()
         there = deployment.deployed()
@@ -193,7 +207,8 @@ class Stack:
             **emulator.CREDENTIALS,
             "DISPATCH_LEAD_S": self.facts["settings"].get("DISPATCH_LEAD_S", deploy.LOCAL["DISPATCH_LEAD_S"][1]),
             **{deploy.shouted(name): value for name, value in outputs.items() if name not in ("ApiUrl", "ApiId")},
-            **{f"{name.upper()}_PID": str(entry["pid"]) for name, entry in self.processes.known.items()},
+            **{f"{name.upper().replace('-', '_')}_PID": str(entry["pid"]) for name, entry in self.processes.known.items()},
+            **(self.faults.environment() if self.faults else {}),
         }
         new = self.state / "stack.env.new"
         new.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
@@ -201,7 +216,7 @@ class Stack:
 
     def down(self):
         """End every process, and remove all that was made, a database on a given server included."""
-        for name in ("gateway", "emulator", "simulator"):
+        for name in ("gateway", "emulator", "proxy-carrier", "proxy-database", "simulator"):
             self.processes.stop(name)
         for name in self.facts.get("created", []) if self.database.kind == "given" else []:
             self.database.drop(name)
@@ -212,10 +227,10 @@ class Stack:
         """A line for each process; whether all is well."""
         for name, entry in self.processes.known.items():
             state = "running" if self.processes.running(name) else "dead"
-            print(f"{name:10} {state:8} pid {entry['pid']:<8} port {entry.get('port', '')}")
+            print(f"{name:14} {state:8} pid {entry['pid']:<8} port {entry.get('port', '')}")
         api = self.processes.known.get("gateway")
         answer = api and health(f"http://127.0.0.1:{api['port']}")
-        print(f"health     {json.dumps(answer) if answer else 'no answer'}")
+        print(f"health         {json.dumps(answer) if answer else 'no answer'}")
         return bool(answer) and all(map(self.processes.running, self.processes.known))
 
 
@@ -233,7 +248,7 @@ def main():
         with contextlib.suppress(KeyboardInterrupt):
             logs.follow(Processes(state))
         return
-    if command not in ("up", "down", "database", "version") or len(names) != (command == "database"):
+    if command not in ("up", "down", "database", "version", "restart-database") or len(names) != (command == "database"):
         raise SystemExit(USAGE)
     with alone(state):
         wanted = os.environ.get("DB"), os.environ.get("DATABASE_URL")
@@ -246,7 +261,7 @@ def main():
             print(stack.database.version())
         else:
             try:
-                getattr(stack, command)()
+                getattr(stack, command.replace("-", "_"))()
             except (ClientError, RuntimeError, OSError) as error:
                 raise SystemExit(f"{type(error).__name__}: {error}") from error
 

@@ -7,7 +7,10 @@ the rule notices, for a rule that cannot fail proves nothing.
 """
 
 import copy
+import functools
 import json
+import operator
+import re
 import unittest
 from pathlib import Path
 
@@ -21,14 +24,15 @@ WORKERS = ("Dispatch", "Send", "Recheck")  # functions behind a queue that re-en
 
 ENVIRONMENT = {  # the contract with the functions' own configuration
     "Api": "DISPATCH_QUEUE_URL DISPATCH_FUNCTION_ARN SCHEDULE_GROUP SCHEDULER_ROLE_ARN SCHEDULE_DLQ_ARN STACK_NAME DISPATCH_LEAD_S",
-    "Dispatch": "SEND_QUEUE_URL RECHECK_QUEUE_URL DISPATCH_LEAD_S SWEEP_LEAD_S BATCH_SIZE",
-    "Send": "SEND_CONCURRENCY SEND_IN_FLIGHT",
+    "Dispatch": "SEND_QUEUE_URL RECHECK_QUEUE_URL DISPATCH_LEAD_S SWEEP_LEAD_S SWEEP_PATIENCE_S BATCH_SIZE",
+    "Send": "SEND_CONCURRENCY SEND_IN_FLIGHT BACKOFF_MAX_S",
     "Recheck": "RECHECK_IN_FLIGHT",
     "Migrate": "MIGRATION_DATABASE_URL MIGRATION_SECRET_ARN",
 }
 CARRIER = (
     "SEND_QUEUE_URL RECHECK_QUEUE_URL CARRIER_URL CARRIER_FORM CARRIER_USERNAME CARRIER_PASSWORD CARRIER_SECRET_ARN CARRIER_OWN_IDS "
-    "CARRIER_TIMEOUT_S CARRIER_PARTS_PER_SECOND RECHECK_DELAYS_S RECHECK_DEADLINE_S RESEND_DELAY_S UNCERTAIN_QUIET_S"
+    "CARRIER_TIMEOUT_S CARRIER_PARTS_PER_SECOND RECHECK_DELAYS_S RECHECK_DEADLINE_S RESEND_DELAY_S UNCERTAIN_QUIET_S "
+    "RECORDING_SHARE_S LEASE_MARGIN_S SWEEP_PATIENCE_S"
 )
 
 
@@ -71,12 +75,27 @@ def variables(template, name):
     return common | functions(template)[name]["Environment"]["Variables"]
 
 
+def number(template, value):
+    """A number, or the default of the parameter that stands for it."""
+    return template["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value
+
+
 def visibility(template):
-    """A message stays hidden for six times its function's time-out, as Lambda asks: a retry never meets the first run."""
+    """A message stays hidden for six times its function's time-out, as Lambda asks: a call that is throttled first is tried again within
+    that time, and a retry never meets the first run. Both are parameters; who changes a default of one changes the other's."""
     queues = resources(template, "AWS::SQS::Queue")
     for name, function, queue, _ in sources(template):
-        if queues[queue]["VisibilityTimeout"] < 6 * function["Timeout"]:
+        if number(template, queues[queue]["VisibilityTimeout"]) < 6 * number(template, function["Timeout"]):
             yield f"{queue} is visible again before {name} surely ended"
+
+
+def time_to_record(template):
+    """By default a carrier request of its full time-out, begun at once, leaves a worker the time to record its answer."""
+    for name in ("Send", "Recheck"):
+        given = variables(template, name)
+        needed = number(template, given["CARRIER_TIMEOUT_S"]) + number(template, given["RECORDING_SHARE_S"])
+        if needed >= number(template, functions(template)[name]["Timeout"]):
+            yield f"{name} ends before it can record the carrier's answer"
 
 
 def queue_sources(template):
@@ -113,10 +132,25 @@ def dead_letters(template):
 def alarms(template):
     """Errors and throttles of every function, and every alarm tells the topic."""
     found = resources(template, "AWS::CloudWatch::Alarm")
-    watched = {(alarm["MetricName"], str(alarm["Dimensions"][0]["Value"])) for alarm in found.values()}
+    watched = {(alarm["MetricName"], str(alarm["Dimensions"][0]["Value"])) for alarm in found.values() if "Dimensions" in alarm}
     for name in functions(template):
         yield from (f"no alarm on {metric} of {name}" for metric in ("Errors", "Throttles") if (metric, str({"Ref": name})) not in watched)
     yield from (f"{name} tells nobody" for name, alarm in found.items() if "AlarmTopicArn" not in json.dumps(alarm.get("AlarmActions", "")))
+
+
+def log_lines(template):
+    """Each metric filter waits for a message that its function does log, as tracing writes it, and has an alarm on its metric."""
+    ours = {"Ref": "AWS::StackName"}
+    watched = {alarm["MetricName"] for alarm in resources(template, "AWS::CloudWatch::Alarm").values() if alarm["Namespace"] == ours}
+    for name, line in resources(template, "AWS::Logs::MetricFilter").items():
+        function = line["LogGroupName"]["Ref"].removesuffix("Logs").lower()
+        message = re.fullmatch(r'\{ \$\.fields\.message = ("[a-z ]+") \}', line["FilterPattern"])
+        source = "".join(path.read_text() for path in (ROOT / "functions" / function / "src").glob("*.rs"))
+        if not message or not re.search(rf"tracing::(warn|error)!\([^;]*{message[1]}\)", source):
+            yield f"{name} waits for what {function} never logs"
+        metric, = line["MetricTransformations"]
+        if metric["MetricNamespace"] != ours or metric["MetricName"] not in watched:
+            yield f"{name} has no alarm"
 
 
 def recursion(template):
@@ -193,7 +227,10 @@ def code(template):
             yield f"{name} would be built by SAM"
 
 
-RULES = (visibility, queue_sources, dead_letters, alarms, recursion, wildcards, roles, routes, environment, databases, parameters, code)
+RULES = (
+    visibility, time_to_record, queue_sources, dead_letters, alarms, log_lines, recursion, wildcards, roles, routes, environment, databases,
+    parameters, code,
+)
 
 
 class Template(unittest.TestCase):
@@ -210,9 +247,11 @@ class Template(unittest.TestCase):
     def test_every_rule_notices_a_broken_template(self):
         at = {
             visibility: ("SendQueue", "Properties", "VisibilityTimeout", 300),
+            time_to_record: ("Recheck", "Properties", "Timeout", 25),
             queue_sources: ("Send", "Properties", "Events", "Batches", "Properties", "FunctionResponseTypes", []),
             dead_letters: ("SendQueue", "Properties", "RedrivePolicy", "maxReceiveCount", 2),
             alarms: ("SendErrorsAlarm", "Properties", "MetricName", "Invocations"),
+            log_lines: ("BatchMissedLines", "Properties", "FilterPattern", '{ $.fields.message = "batch parked" }'),
             recursion: ("Recheck", "Properties", "RecursiveLoop", "Terminate"),
             wildcards: ("ApiRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 3, "Resource", "*"),
             roles: ("Send", "Properties", "Role", {"Fn::GetAtt": ["ApiRole", "Arn"]}),
@@ -224,11 +263,21 @@ class Template(unittest.TestCase):
         for rule, (*path, last, value) in at.items():
             with self.subTest(rule=rule.__name__):
                 broken = copy.deepcopy(self.template)
-                place = broken["Resources"]
-                for step in path:
-                    place = place[step]
-                place[last] = value
+                functools.reduce(operator.getitem, path, broken["Resources"])[last] = value
                 self.assertNotEqual(list(rule(broken)), [])
+
+    def test_a_changed_default_that_lets_a_message_come_back_too_early_is_noticed(self):
+        for parameter, value in (("WorkerTimeoutS", 61), ("WorkerVisibilityS", 359), ("DispatchTimeoutS", 121), ("DispatchVisibilityS", 719)):
+            broken = copy.deepcopy(self.template)
+            broken["Parameters"][parameter]["Default"] = value
+            self.assertNotEqual(list(visibility(broken)), [], parameter)
+
+    def test_a_log_line_without_an_alarm_or_under_another_key_is_noticed(self):
+        lines = self.template["Resources"]["BatchMissedLines"]["Properties"]
+        lines["FilterPattern"] = '{ $.message = "batch missed" }'
+        self.assertEqual(list(log_lines(self.template)), ["BatchMissedLines waits for what send never logs"])
+        del self.template["Resources"]["BatchParkedAlarm"]
+        self.assertIn("BatchParkedLines has no alarm", list(log_lines(self.template)))
 
     def test_a_concurrency_of_one_is_noticed(self):
         self.template["Parameters"]["SendConcurrency"]["MinValue"] = 1

@@ -5,11 +5,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A request has to end this long before the deadline, for its answer to be recorded and the batch to be released.
-pub const RECORDING_SHARE: Duration = Duration::from_secs(5);
-/// A lease ends this long after the deadline: by then Lambda has ended the owner for certain.
-const LEASE_MARGIN: TimeDelta = TimeDelta::seconds(10);
-
 /// The deadline of one invocation, on both clocks: the monotonic one can't be set back, and the wall clock goes on while an
 /// environment is frozen.
 #[derive(Clone, Copy, Debug)]
@@ -35,14 +30,14 @@ impl Budget {
         monotonic.min(self.wall.duration_since(SystemTime::now()).unwrap_or_default())
     }
 
-    /// Whether a request that may take `timeout` may still start.
-    pub fn allows(&self, timeout: Duration) -> bool {
-        self.remaining() > timeout + RECORDING_SHARE
+    /// Whether a request that may take `timeout` may still start, so that `recording` is left when it ends.
+    pub fn allows(&self, timeout: Duration, recording: Duration) -> bool {
+        self.remaining() > timeout + recording
     }
 
-    /// The end of a lease taken now, on the database's clock.
-    pub fn lease_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        now + TimeDelta::from_std(self.remaining()).unwrap_or_default() + LEASE_MARGIN
+    /// The end of a lease taken now, on the database's clock: `margin` after the deadline.
+    pub fn lease_until(&self, now: DateTime<Utc>, margin: TimeDelta) -> DateTime<Utc> {
+        now + TimeDelta::from_std(self.remaining()).unwrap_or_default() + margin
     }
 }
 
@@ -53,15 +48,16 @@ mod tests {
     #[test]
     fn a_request_starts_only_if_its_answer_can_still_be_recorded() {
         let budget = Budget::new(Duration::from_secs(30));
-        assert!(budget.allows(Duration::from_secs(20)));
-        assert!(!budget.allows(Duration::from_secs(25)));
-        assert!(!Budget::until(SystemTime::now() - Duration::from_secs(1)).allows(Duration::ZERO));
+        let recording = Duration::from_secs(5);
+        assert!(budget.allows(Duration::from_secs(20), recording));
+        assert!(!budget.allows(Duration::from_secs(25), recording));
+        assert!(!Budget::until(SystemTime::now() - Duration::from_secs(1)).allows(Duration::ZERO, Duration::ZERO));
     }
 
     #[test]
     fn a_lease_outlasts_the_invocation() {
         let now = Utc::now();
-        let lease = Budget::new(Duration::from_secs(60)).lease_until(now) - now;
+        let lease = Budget::new(Duration::from_secs(60)).lease_until(now, TimeDelta::seconds(10)) - now;
         assert!(lease > TimeDelta::seconds(69) && lease <= TimeDelta::seconds(70), "{lease}");
     }
 }

@@ -3,11 +3,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod aws;
-pub mod backoff;
 pub mod budget;
 pub mod carrier;
 pub mod config;
 pub mod db;
+pub mod fault;
+pub mod patience;
 pub mod phone;
 pub mod queue;
 pub mod release;

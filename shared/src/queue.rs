@@ -1,6 +1,6 @@
 //! The queues: ids only, so a message is small, and a duplicate or a lost one costs nothing: the rows are the truth.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -10,6 +10,8 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
+
+use crate::patience::{MAX_DELAY, MESSAGE_EARLY, QUEUE_TRIES, after_queue_refusal};
 
 /// What the send and recheck queues carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,17 +66,9 @@ fn to_body(message: &impl Serialize) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
-/// The longest delay that SQS takes.
-pub const MAX_DELAY: Duration = Duration::from_secs(900);
-
-/// A message is to arrive at least this long before its due time, and less than a second more: send waits the rest, to the
-/// millisecond. A delay in whole seconds, rounded up, would be up to a second late; this also hides a cold start. A claim is given
-/// three seconds early at most (`CLAIM_EARLY`), so the clocks may differ by one.
-const EARLY: Duration = Duration::from_millis(800);
-
 /// The delay for what is due at `due`: whole seconds, rounded down from 0.8 s early.
 pub fn delay_s(due: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
-    let wait = (due - now).to_std().unwrap_or_default().saturating_sub(EARLY).min(MAX_DELAY);
+    let wait = (due - now).to_std().unwrap_or_default().saturating_sub(MESSAGE_EARLY).min(MAX_DELAY);
     wait.as_secs() as u32
 }
 
@@ -101,8 +95,6 @@ pub type SharedQueue = Arc<dyn Queue>;
 const ENTRIES: usize = 10;
 /// Calls in flight at once.
 const CALLS: usize = 8;
-/// How often entries that SQS reported as failed are sent again at once.
-const TRIES: u32 = 3;
 
 /// A queue in SQS.
 pub struct SqsQueue {
@@ -119,8 +111,8 @@ impl SqsQueue {
     /// Up to ten messages; a 200 may still carry a `Failed` list, of which all but the sender's own faults are tried again.
     async fn send_ten(&self, first: usize, messages: &[Outgoing]) -> Vec<usize> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
-        for tried in 0..TRIES {
-            tokio::time::sleep(Duration::from_millis(50) * tried * tried).await;
+        for tried in 0..QUEUE_TRIES {
+            tokio::time::sleep(after_queue_refusal(tried)).await;
             let entries = left.iter().filter_map(|&at| entry(at, &messages[at]));
             let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
             match call.send().await {

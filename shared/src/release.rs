@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    backoff,
     config::Env,
     db::{
-        batches::{self, Claim, ClaimedBatch, Dues, Release},
+        batches::{Claim, ClaimedBatch, Dues, Release},
         outcomes::BatchRow,
     },
+    patience::{CLAIM_EARLY, Patience},
     queue,
     status::Status,
 };
@@ -28,17 +28,21 @@ pub struct Timing {
     /// Before an UNCERTAIN message is sent again, and before a carrier's "not found" is believed: what is still on the wire has
     /// arrived by then.
     pub quiet_time: TimeDelta,
+    /// Leases, back-off, and the sweep's patience.
+    pub patience: Patience,
 }
 
 impl Timing {
-    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`.
+    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and those of [`Patience`].
     pub fn from_env(env: &mut Env) -> Self {
+        let patience = Patience::from_env(env);
         let mut seconds = |name, range, default| TimeDelta::seconds(env.number(name, range, default).into());
         Self {
             recheck_deadline: seconds("RECHECK_DEADLINE_S", 60..=86_400, Some(82_800)),
             resend_delay: seconds("RESEND_DELAY_S", 1..=86_400, Some(300)),
             quiet_time: seconds("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)),
             recheck_delays: env.seconds_list("RECHECK_DELAYS_S"),
+            patience,
         }
     }
 
@@ -124,7 +128,7 @@ impl Pass<'_> {
         let sweep = |planned, due| {
             let waits = is_on_queue(planned, due, (claim.at, now));
             // Its message may be lost, or wait in a long queue: the sweep's patience counts from the due time, not from this pass.
-            if waits { now.max(due + backoff::sweep_after(batch.requeues)) } else { sweep_at(due, now) }
+            if waits { now.max(due + timing.patience.sweep_after(batch.requeues)) } else { timing.patience.sweep_at(due, now) }
         };
         let policy = Policy::of(batch, can_ask, now);
         let send_at = next_send(batch, rows, timing, (policy, ended), now);
@@ -158,14 +162,8 @@ impl Pass<'_> {
 /// Whether a message for `due` is on its queue already, as it was planned before this pass. One that was due during the pass, from
 /// `claimed_at` to `now`, has found the batch owned and is gone.
 fn is_on_queue(planned: Option<DateTime<Utc>>, due: DateTime<Utc>, (claimed_at, now): (DateTime<Utc>, DateTime<Utc>)) -> bool {
-    let during = claimed_at - batches::CLAIM_EARLY..=now + batches::CLAIM_EARLY;
+    let during = claimed_at - CLAIM_EARLY..=now + CLAIM_EARLY;
     planned == Some(due) && !during.contains(&due) && queue::within_reach(due, now)
-}
-
-/// When the sweep takes up what is due at `due`: two minutes after it, if a message for it is enqueued now; else just before, for the
-/// sweep to enqueue it with the exact delay.
-pub fn sweep_at(due: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    if queue::within_reach(due, now) { due.max(now) + TimeDelta::seconds(120) } else { due - TimeDelta::seconds(75) }
 }
 
 fn next_send(
@@ -217,6 +215,7 @@ mod tests {
             recheck_deadline: TimeDelta::hours(23),
             resend_delay: TimeDelta::seconds(300),
             quiet_time: TimeDelta::seconds(300),
+            patience: Patience::default(),
         }
     }
 
@@ -335,14 +334,5 @@ mod tests {
         for (planned, due, waits, why) in table {
             assert_eq!(is_on_queue(planned, due, (claimed_at, now)), waits, "{why}");
         }
-    }
-
-    #[test]
-    fn the_sweep_comes_after_a_message_or_before_a_far_due_time() {
-        let now = Utc::now();
-        let due = now + TimeDelta::seconds(900);
-        assert_eq!(sweep_at(due, now), due + TimeDelta::seconds(120));
-        let due = now + TimeDelta::seconds(901);
-        assert_eq!(sweep_at(due, now), due - TimeDelta::seconds(75));
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         batches::{self, Claim, ClaimedBatch},
         outcomes::{self, BatchRow},
     },
+    fault::{self, Point},
     queue::{BatchMessage, Outgoing, SharedQueue, SqsQueue},
     release::{Ended, Pass, Timing},
     status::Status,
@@ -93,14 +94,18 @@ impl Worker {
     pub async fn claim(&self, message: BatchMessage, work: Work, budget: Budget) -> anyhow::Result<Option<Claimed>> {
         let db = &self.db;
         let now = db.now();
-        let claim = Claim::new(message, now, budget.lease_until(now));
+        let claim = Claim::new(message, now, budget.lease_until(now, self.timing.patience.lease_margin));
         let claimed = db::repeat_on_deadlock(|| async {
             match work {
                 Work::Send => batches::claim_to_send(db, &claim).await,
                 Work::Check => batches::claim_to_check(db, &claim).await,
             }
         });
-        let batch = if claimed.await.context("claiming the batch")? { batches::read_claimed(db, &claim).await? } else { None };
+        let mut batch = None;
+        if claimed.await.context("claiming the batch")? {
+            fault::reach(Point::Claimed, message).await;
+            batch = batches::read_claimed(db, &claim).await.context("reading the batch")?;
+        }
         let Some(batch) = batch else {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
@@ -132,6 +137,7 @@ impl Worker {
             tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "the claim was lost before the release");
             return Ok(());
         }
+        fault::reach(Point::Released, claim.batch).await;
         let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
         let (send_at, check_at) = pass.to_enqueue(dues, now);
         for (queue, due) in [(&self.send_queue, send_at), (&self.recheck_queue, check_at)] {

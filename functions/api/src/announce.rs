@@ -34,6 +34,14 @@ pub async fn enqueue(app: &App, message: DispatchMessage) {
     }
 }
 
+/// Has dispatch sweep at once: batches have been made due, and nobody should wait for the minute.
+pub async fn sweep(app: &App) {
+    match tokio::time::timeout(PATIENCE, app.dispatch_queue.send(&[Outgoing::sweep()])).await {
+        Ok(failed) if failed.is_empty() => {}
+        _ => tracing::warn!("no sweep was asked for; the next one comes within a minute"),
+    }
+}
+
 /// Takes back the one-time schedule of a time that no longer holds. One that fires all the same finds nothing to do.
 pub async fn withdraw(app: &App, message: DispatchMessage) {
     let deleted = tokio::time::timeout(PATIENCE, app.scheduler.delete(message)).await;

@@ -15,6 +15,7 @@ pub mod load;
 pub mod query;
 pub mod recipients;
 pub mod schedules;
+pub mod transaction;
 
 use std::time::Duration;
 
@@ -44,12 +45,13 @@ pub struct App {
 pub fn router(app: App) -> Router {
     let v1 = Router::new()
         .route("/schedules", get(schedules::list::list).post(schedules::create::create))
-        .route("/schedules/{id}", get(schedules::show::show))
+        .route("/schedules/{id}", get(schedules::show::show).patch(schedules::change::change))
         .route("/schedules/{id}/recipients", get(recipients::list::list).post(recipients::append::append))
         .route("/schedules/{id}/activate", post(schedules::moves::activate))
         .route("/schedules/{id}/pause", post(schedules::moves::pause))
         .route("/schedules/{id}/resume", post(schedules::moves::resume))
-        .route("/schedules/{id}/cancel", post(schedules::moves::cancel));
+        .route("/schedules/{id}/cancel", post(schedules::moves::cancel))
+        .route("/schedules/{id}/send-now", post(schedules::moves::send_now));
     Router::new()
         .nest("/v1", v1)
         .route("/health", get(health::health))

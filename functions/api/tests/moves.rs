@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
+
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{Answer, Api, phones};
+use common::{Answer, Api, in_seconds, phones};
 use serde_json::{Value, json};
 use shared::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
@@ -17,15 +19,20 @@ async fn run(pool: &MySqlPool, id: Uuid, sql: &str) {
 
 /// Puts a schedule of ten into a state, as the workers would.
 async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
-    let cut = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
+    let done = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
     let assignments = match status {
         "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
         "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'".to_owned(),
-        "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {cut}"),
-        "finished" => format!("finished_at = UTC_TIMESTAMP(3), {cut}"),
-        _ => cut.to_owned(),
+        "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {done}"),
+        "finished" => format!("finished_at = UTC_TIMESTAMP(3), {done}"),
+        _ => done.to_owned(),
     };
-    let status = status.trim_end_matches(", cut");
+    if status == "running, missed" || status == "missed, cut" {
+        cut(pool, id).await;
+        run(pool, id, "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?")
+            .await;
+    }
+    let status = status.split(',').next().unwrap();
     run(pool, id, &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?")).await;
 }
 
@@ -51,41 +58,50 @@ async fn times(pool: &MySqlPool, id: Uuid, no: u32) -> (DateTime<Utc>, DateTime<
 async fn every_state_allows_what_it_should(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let none: &[&str] = &[];
-    let table: [(&str, &[&str]); 8] = [
-        ("draft", &["append", "activate", "cancel"]),
-        ("scheduled", &["append", "pause", "cancel"]),
+    let table: [(&str, &[&str]); 10] = [
+        ("draft", &["append", "patch", "activate", "cancel"]),
+        ("scheduled", &["append", "patch", "pause", "cancel"]),
         ("running", &["pause", "cancel"]),
-        ("paused", &["resume", "cancel"]),
+        ("running, missed", &["pause", "cancel"]),
+        ("paused", &["patch", "resume", "cancel"]),
         ("paused, cut", &["resume", "cancel"]),
         ("finished", none),
         ("cancelled", none),
-        ("missed", none),
+        ("missed", &["send-now", "cancel"]),
+        ("missed, cut", &["send-now", "cancel"]),
     ];
-    let becomes = |step, state: &str| match step {
+    let becomes = |step, state: &'static str| match step {
+        "append" | "patch" => state,
         "activate" => "scheduled",
         "pause" => "paused",
         "resume" if state == "paused" => "scheduled",
-        "resume" => "running",
+        "send-now" if state == "missed" => "scheduled",
+        "resume" | "send-now" => "running",
         _ => "cancelled",
     };
     for (state, possible) in table {
-        for step in ["append", "activate", "pause", "resume", "cancel"] {
+        for step in ["append", "patch", "activate", "pause", "resume", "cancel", "send-now"] {
             let id = api.schedule(&phones(0..10)).await;
             put(&pool, id, state).await;
             let answer: Answer = match step {
                 "append" => api.append(id, "", "text/csv", phones(10..11).join("")).await,
+                "patch" => api.patch(id, &json!({"run_at": in_seconds(7_200)})).await,
                 step => api.make(id, step).await,
             };
-            if possible.contains(&step) {
+            if possible.contains(&step) || (state, step) == ("running, missed", "send-now") {
                 assert_eq!(answer.status, StatusCode::OK, "{state} {step}: {}", answer.body);
-                let expected = if step == "append" { state } else { becomes(step, state) };
+                let expected = becomes(step, state);
                 let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
                 assert_eq!(shown["status"], expected, "{state} {step}");
                 assert_eq!(shown["paused_at"].is_string(), expected == "paused", "{state} {step}");
             } else {
-                let problem = if step == "append" { "schedule-begun" } else { "wrong-state" };
+                let problem = match (step, state) {
+                    ("append" | "patch", _) => "schedule-begun",
+                    ("send-now", "running" | "finished") => "nothing-missed",
+                    _ => "wrong-state",
+                };
                 assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, problem), "{state} {step}");
-                assert_eq!(answer.body["schedule_status"], state.trim_end_matches(", cut"));
+                assert_eq!(answer.body["schedule_status"], state.split(',').next().unwrap());
                 assert_eq!(answer.body["possible"], json!(possible), "{state} {step}");
             }
         }
@@ -147,6 +163,7 @@ async fn what_was_not_sent_moves_by_as_long_as_it_was_paused(pool: MySqlPool) {
         .unwrap();
     assert_eq!(checked, 1);
     assert!(api.fakes.queued.lock().unwrap().is_empty());
+    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -169,6 +186,7 @@ async fn a_cancelled_schedule_says_how_many_had_gone_out(pool: MySqlPool) {
     assert!((Utc::now() - times(&pool, id, 1).await.1).num_seconds().abs() < 5);
     assert_eq!(times(&pool, id, 2).await.1, times(&pool, id, 2).await.0);
     assert!(api.fakes.queued.lock().unwrap().is_empty());
+    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -180,4 +198,74 @@ async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPo
     let message = DispatchMessage { schedule_id: id, version: 1 };
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message]);
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message]);
+}
+
+/// A batch as a line: whether it is held, then `send_at check_at sweep_at planned_at` as now or later, then its tries.
+async fn dues(pool: &MySqlPool, id: Uuid, no: u32) -> String {
+    let sql = "SELECT CONCAT_WS(' ', IF(missed_at IS NULL, '-', 'held'),
+          CASE WHEN send_at IS NULL THEN '-' WHEN send_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
+          CASE WHEN check_at IS NULL THEN '-' WHEN check_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
+          CASE WHEN sweep_at IS NULL THEN '-' WHEN sweep_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
+          CASE WHEN planned_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END, tries)
+        FROM batches WHERE schedule_id = ? AND batch_no = ?";
+    sqlx::query_scalar(sql).bind(id).bind(no).fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..10)).await;
+    put(&pool, id, "missed").await;
+    run(&pool, id, "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?").await;
+    let answer = api.make(id, "send-now").await.body;
+    assert_eq!((&answer["status"], &answer["version"], &answer["batches"]), (&json!("scheduled"), &json!(2), &json!(0)));
+    let run_at = DateTime::parse_from_rfc3339(answer["run_at"].as_str().unwrap()).unwrap().to_utc();
+    assert!((Utc::now() - run_at).num_seconds().abs() < 5);
+    assert_eq!(*api.fakes.queued.lock().unwrap(), [DispatchMessage { schedule_id: id, version: 2 }]);
+    let again = api.make(id, "send-now").await;
+    assert_eq!(again.problem(), "wrong-state");
+
+    let id = api.schedule(&phones(0..10)).await;
+    put(&pool, id, "missed").await;
+    assert_eq!(api.make(id, "cancel").await.body["status"], "cancelled");
+    assert_eq!(api.fakes.queued.lock().unwrap()[1], DispatchMessage { schedule_id: id, version: 1 });
+    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 0);
+}
+
+/// Three batches held, of which one is claimed, and one is not held.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    for (state, step) in [("running", "send-now"), ("missed, cut", "send-now"), ("running", "cancel"), ("missed, cut", "cancel")] {
+        let id = api.schedule(&phones(0..10)).await;
+        put(&pool, id, state).await;
+        if state == "running" {
+            cut(&pool, id).await;
+            run(
+                &pool,
+                id,
+                "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?",
+            )
+            .await;
+        }
+        let rest = "planned_at, send_at, check_at, sweep_at, missed_at, tries, pending) SELECT schedule_id, ";
+        let values = "20, 20, planned_at, NULL, NULL, NULL, missed_at, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
+        run(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 3, {values}")).await;
+        let values = "30, 30, planned_at, sweep_at, NULL, sweep_at, NULL, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
+        run(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 4, {values}")).await;
+        let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+        assert_eq!(shown["attention"], json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0}));
+        let answer = api.make(id, step).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.body["attention"]["missed_batches"], 0);
+        let dues = [dues(&pool, id, 1).await, dues(&pool, id, 2).await, dues(&pool, id, 3).await, dues(&pool, id, 4).await];
+        if step == "send-now" {
+            assert_eq!((&answer.body["status"], &answer.body["batches"]), (&json!("running"), &json!(3)));
+            assert_eq!(dues, ["- now later now now 0", "- - later later now 0", "- now - now now 0", "- later - later later 5"]);
+        } else {
+            assert_eq!(answer.body["status"], "cancelled");
+            assert_eq!(dues, ["- now later now later 0", "- - later later later 0", "- now - now later 5", "- now - now later 5"]);
+        }
+    }
+    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 4);
 }

@@ -8,14 +8,14 @@ use shared::{
         self, batches,
         cut::{self, NewBatch, Outcome, Schedule},
     },
+    fault::{self, Point},
+    patience::CLOCK_TOLERANCE,
     queue::{BatchMessage, DispatchMessage, Outgoing},
 };
 use sqlx::MySqlConnection;
 
 use crate::{Dispatcher, Way, plan};
 
-/// Events come up to this much before the lead begins: the clocks of EventBridge and the database are not one.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
 const WAVE: usize = 80;
 
@@ -52,6 +52,7 @@ impl Dispatcher {
             Cut::Batches(outcome, batches) => (outcome, batches),
         };
         tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), ?outcome, batches = batches.len(), "schedule cut");
+        fault::reach(Point::Cut, BatchMessage { schedule_id: message.schedule_id, batch_no: 0 }).await;
         self.enqueue(message, &batches).await?;
         if batches.is_empty() {
             batches::finish_schedule(&self.db, message.schedule_id, self.db.now()).await.context("finishing an empty schedule")?;
@@ -86,7 +87,7 @@ impl Dispatcher {
         let stretches = cut::read_stretches(db, message.schedule_id, size).await?;
         // What is only closed needs no spreading.
         let (start, rate) = if outcome == Outcome::Running { (schedule.run_at, schedule.rate) } else { (now, None) };
-        let batches = plan::plan(&stretches, start, rate, (now, self.settings.lead));
+        let batches = plan::plan(&stretches, (start, rate), now, &self.settings);
         if !cut::mark_cut(db, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
             return Ok(Cut::Nothing);
         }
@@ -118,9 +119,10 @@ impl Dispatcher {
             let message = |batch: &NewBatch| BatchMessage { schedule_id: schedule.schedule_id, batch_no: batch.batch_no };
             let messages: Vec<_> = wave.iter().map(|batch| Outgoing::batch(message(batch), batch.send_at, now)).collect();
             let failed = self.send_queue.send(&messages).await;
+            fault::reach(Point::Enqueued, BatchMessage { schedule_id: schedule.schedule_id, batch_no: 0 }).await;
             let taken = wave.iter().enumerate().filter(|(at, _)| !failed.contains(at)).map(|(_, batch)| batch.clone());
             let taken: Vec<_> = taken.collect();
-            db::repeat_on_deadlock(|| cut::mark_enqueued(&self.db, schedule.schedule_id, &taken))
+            db::repeat_on_deadlock(|| cut::mark_enqueued(&self.db, schedule.schedule_id, &taken, &self.settings.patience))
                 .await
                 .context("marking batches enqueued")?;
         }

@@ -7,8 +7,6 @@ mod cut;
 mod plan;
 mod sweep;
 
-use std::time::Duration;
-
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -16,6 +14,7 @@ use shared::{
     budget::Budget,
     config::Env,
     db::Db,
+    patience::{Patience, SWEEP_RESERVE},
     queue::{self, DispatchMessage, SharedQueue},
 };
 
@@ -79,16 +78,20 @@ pub struct Settings {
     pub sweep_lead: TimeDelta,
     /// Most recipients in a batch.
     pub batch_size: u32,
+    /// The sweep's.
+    pub patience: Patience,
 }
 
 impl Settings {
-    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`.
+    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Patience`].
     pub fn from_env(env: &mut Env) -> Self {
+        let patience = Patience::from_env(env);
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
             lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=900, 90).into()),
             sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=900, 70).into()),
             batch_size: number("BATCH_SIZE", 1..=10_000, 500),
+            patience,
         }
     }
 }
@@ -104,9 +107,6 @@ pub struct Dispatcher {
     /// The numbers.
     pub settings: Settings,
 }
-
-/// The sweep stops taking new rounds this long before its deadline.
-const SWEEP_RESERVE: Duration = Duration::from_secs(20);
 
 impl Dispatcher {
     /// One invocation. An error makes Lambda invoke again, which is safe.

@@ -3,8 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     db::cut::{NewBatch, Stretch},
-    release::sweep_at,
+    patience::before_due,
 };
+
+use crate::Settings;
 
 /// With a rate, a batch holds no more than this many seconds of it: smaller bursts, at the price of more batches.
 const SECONDS_OF_RATE: u32 = 2;
@@ -18,17 +20,16 @@ pub fn stretch_size(batch_size: u32, rate: Option<u32>) -> u32 {
 /// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
 pub fn plan(
     stretches: &[Stretch],
-    start: DateTime<Utc>,
-    rate: Option<u32>,
-    (now, lead): (DateTime<Utc>, TimeDelta),
+    (start, rate): (DateTime<Utc>, Option<u32>),
+    now: DateTime<Utc>,
+    settings: &Settings,
 ) -> Vec<NewBatch> {
     let mut before: i64 = 0;
     let mut batches = Vec::with_capacity(stretches.len());
     for (stretch, batch_no) in stretches.iter().zip(1..) {
         let offset = rate.map_or(0, |rate| before * 1000 / i64::from(rate));
         let send_at = start + TimeDelta::milliseconds(offset);
-        let sweep_at =
-            if is_enqueued_now(send_at, now, lead) { now } else { sweep_at(send_at, now).min(send_at - TimeDelta::seconds(75)) };
+        let sweep_at = if is_enqueued_now(send_at, now, settings.lead) { now } else { before_due(send_at) };
         let (first_seq, last_seq) = (stretch.first_seq, stretch.last_seq);
         batches.push(NewBatch { batch_no, first_seq, last_seq, pending: stretch.pending, send_at, sweep_at });
         before += i64::from(stretch.pending);
@@ -43,7 +44,14 @@ pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDel
 
 #[cfg(test)]
 mod tests {
+    use shared::patience::Patience;
+
     use super::*;
+
+    fn settings() -> Settings {
+        let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
+        Settings { lead, sweep_lead, batch_size: 500, patience: Patience::default() }
+    }
 
     fn stretches(pending: &[u32]) -> Vec<Stretch> {
         let stretch = |(n, pending): (u32, &u32)| Stretch { first_seq: n * 500 + 1, last_seq: n * 500 + 500, pending: *pending };
@@ -54,7 +62,7 @@ mod tests {
     fn without_a_rate_all_batches_are_sent_at_once() {
         let now = Utc::now();
         let start = now + TimeDelta::seconds(60);
-        let batches = plan(&stretches(&[500, 499]), start, None, (now, TimeDelta::seconds(90)));
+        let batches = plan(&stretches(&[500, 499]), (start, None), now, &settings());
         assert_eq!(
             batches.iter().map(|batch| (batch.batch_no, batch.send_at, batch.sweep_at)).collect::<Vec<_>>(),
             [(1, start, now), (2, start, now)]
@@ -64,7 +72,7 @@ mod tests {
     #[test]
     fn a_rate_is_never_exceeded_from_the_start_to_any_batch() {
         let now = Utc::now();
-        let batches = plan(&stretches(&[20, 13, 20, 20]), now, Some(10), (now, TimeDelta::seconds(90)));
+        let batches = plan(&stretches(&[20, 13, 20, 20]), (now, Some(10)), now, &settings());
         let mut sent = 0.0;
         for batch in &batches {
             let seconds = (batch.send_at - now).as_seconds_f64();
@@ -76,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_due_later_than_the_lead_is_left_to_the_sweep() {
         let now = Utc::now();
-        let batches = plan(&stretches(&[100, 100]), now, Some(1), (now, TimeDelta::seconds(90)));
+        let batches = plan(&stretches(&[100, 100]), (now, Some(1)), now, &settings());
         assert_eq!(batches[0].sweep_at, now);
         assert_eq!(batches[1].sweep_at, batches[1].send_at - TimeDelta::seconds(75));
     }

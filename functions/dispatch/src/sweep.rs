@@ -4,23 +4,17 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use shared::{
-    backoff,
     db::{
-        self,
-        batches::{self, MAX_CRASHES},
+        self, batches,
         sweep::{self, DueBatch, PushBack},
     },
+    patience::{MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
     queue::{Outgoing, SharedQueue},
 };
 
 use crate::{Dispatcher, Way};
-
-/// What falls due within this time is enqueued, with the exact delay.
-const AHEAD: TimeDelta = TimeDelta::seconds(120);
-/// A parked batch is looked at, and logged, this often.
-const PARKED: TimeDelta = TimeDelta::minutes(32);
 
 impl Dispatcher {
     /// One sweep; `has_time` says whether another round may begin.
@@ -66,7 +60,7 @@ impl Dispatcher {
             let done = [sent.outcome(at), asked.outcome(at)];
             // What a queue refused keeps its place; the next sweep tries again.
             if !done.contains(&Put::Refused) {
-                back.push(push_back(batch, done.contains(&Put::Taken), now));
+                back.push(push_back(batch, done.contains(&Put::Taken), now, &self.settings.patience));
             }
         }
         tracing::warn!(batches = round.len(), sent = sent.taken.len(), rechecked = asked.taken.len(), "the sweep took batches up");
@@ -124,7 +118,7 @@ impl Puts {
 }
 
 fn soon(due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    due.filter(|due| *due <= now + AHEAD)
+    due.filter(|due| *due <= now + SWEEP_AHEAD)
 }
 
 fn due_to_send(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -136,14 +130,15 @@ fn due_to_check(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     soon(batch.check_at, now).filter(|_| batch.crashes < MAX_CRASHES)
 }
 
-fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>) -> PushBack {
+fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, patience: &Patience) -> PushBack {
     let due = [batch.send_at, batch.check_at].into_iter().flatten().min().unwrap_or(now);
-    let again = if batch.crashes >= MAX_CRASHES { now + PARKED } else { due.max(now) + backoff::sweep_patience(batch.requeues) };
+    let again = if batch.crashes >= MAX_CRASHES { now + PARKED } else { due.max(now) + patience.sweep_again(batch.requeues) };
     PushBack { schedule_id: batch.schedule_id, batch_no: batch.batch_no, seen: batch.sweep_at, again, requeued: u8::from(requeued) }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use shared::queue::BatchMessage;
     use uuid::Uuid;
 
@@ -166,7 +161,7 @@ mod tests {
         let now = Utc::now();
         let parked = DueBatch { crashes: MAX_CRASHES, ..batch(Some(now), Some(now), now) };
         assert_eq!((due_to_send(&parked, now), due_to_check(&parked, now)), (None, None));
-        assert_eq!(push_back(&parked, false, now).again, now + PARKED);
+        assert_eq!(push_back(&parked, false, now, &Patience::default()).again, now + PARKED);
     }
 
     #[test]
@@ -174,9 +169,9 @@ mod tests {
         let now = Utc::now();
         let due = now + TimeDelta::seconds(70);
         let next = batch(Some(due), None, now);
-        assert_eq!(push_back(&next, true, now).again, due + TimeDelta::minutes(2));
+        assert_eq!(push_back(&next, true, now, &Patience::default()).again, due + TimeDelta::minutes(2));
         let again = DueBatch { requeues: 3, send_at: Some(now - TimeDelta::hours(1)), ..next };
-        assert_eq!(push_back(&again, true, now).again, now + TimeDelta::minutes(16));
+        assert_eq!(push_back(&again, true, now, &Patience::default()).again, now + TimeDelta::minutes(16));
         assert_eq!(again.message(), BatchMessage { schedule_id: Uuid::nil(), batch_no: 1 });
     }
 

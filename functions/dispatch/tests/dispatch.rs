@@ -105,7 +105,7 @@ async fn the_sweep_takes_up_the_batch_of_a_dead_owner(pool: MySqlPool) {
     stage.dispatcher.dispatch(schedule, Way::Queue).await.unwrap();
     let batch = stage.send_queue.take_batches()[0];
     let now = stage.db.now();
-    let lease = Budget::new(INVOCATION).lease_until(now);
+    let lease = Budget::new(INVOCATION).lease_until(now, TimeDelta::seconds(10));
     assert!(batches::claim_to_send(&stage.db, &Claim::new(batch, now, lease)).await.unwrap());
     stage.db.clock.advance(Duration::from_secs(70));
     sweep(&stage).await;

@@ -18,6 +18,7 @@ use shared::{
         self,
         outcomes::{self, BatchRow, Verdict},
     },
+    fault::{self, Point},
     queue::{self, BatchMessage},
     release::Ended,
     status::Status,
@@ -67,6 +68,7 @@ impl Rechecker {
         let parts = claimed.batch.parts.into();
         let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts };
         let asked = self.ask(&judge, &claimed, budget).await;
+        fault::reach(Point::Asked, message).await;
         self.record(&mut claimed, &judge, asked).await?;
         self.worker.release(&claimed, Ended::Checked).await
     }
@@ -85,7 +87,7 @@ impl Rechecker {
         let questions = open.into_iter().map(|at| {
             let ids = rows[at].message_id.clone().unwrap_or_else(|| judge.own_ids(&rows[at]));
             async move {
-                if busy.get() || !budget.allows(self.settings.timeout) {
+                if busy.get() || !budget.allows(self.settings.timeout, self.worker.timing.patience.recording_share) {
                     return (at, None);
                 }
                 let answer = carrier.status(&ids).await;

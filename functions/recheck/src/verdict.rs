@@ -77,6 +77,7 @@ mod tests {
             recheck_deadline: TimeDelta::hours(23),
             resend_delay: TimeDelta::seconds(1),
             quiet_time: TimeDelta::minutes(5),
+            patience: shared::patience::Patience::default(),
         }
     }
 

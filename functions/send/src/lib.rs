@@ -23,6 +23,7 @@ use shared::{
         batches::{self, ClaimedBatch},
         outcomes,
     },
+    fault::{self, Point},
     queue::{self, BatchMessage},
     status::Status,
     worker::{Claimed, Work, Worker},
@@ -79,6 +80,7 @@ impl Sender {
         let mut pass = Pass::new(self, &mut claimed, budget);
         pass.run().await?;
         let ended = pass.ended();
+        fault::reach(Point::Recorded, message).await;
         self.worker.release(&claimed, ended).await
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shared::{
-    backoff::MAX_REFUSALS,
     carrier::SendError,
     db::outcomes::{BatchRow, FlushRow, Step},
+    patience::MAX_REFUSALS,
     status::Status,
 };
 

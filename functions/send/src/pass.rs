@@ -4,9 +4,12 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, join},
+    stream::FuturesUnordered,
+};
 use shared::{
-    backoff,
     budget::Budget,
     carrier::Submit,
     db::{
@@ -14,6 +17,8 @@ use shared::{
         batches::{self, Claim, ClaimedBatch},
         outcomes::{self, BatchRow, FlushRow, Step},
     },
+    fault::{self, Point},
+    patience::{self, FLUSH_AFTER, WRITE_PAUSE},
     release::{Ended, Policy},
     status::Status,
     worker::Claimed,
@@ -27,11 +32,6 @@ use crate::{
     pace::Pace,
     trouble::{Next, Trouble},
 };
-
-/// An answer waits at most so long for others before it is recorded.
-const FLUSH_AFTER: Duration = Duration::from_millis(250);
-/// Between two tries to record.
-const WRITE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Places in [`Pass::rows`] that one request carries.
 type Request = Vec<usize>;
@@ -92,7 +92,13 @@ impl<'a> Pass<'a> {
             self.collect_answers(&mut in_flight).await;
             let starting = self.next_requests(in_flight.len()).await;
             if !starting.is_empty() || !self.unrecorded.is_empty() {
+                if !self.unrecorded.is_empty() {
+                    fault::reach(Point::Answered, self.claim.batch).await;
+                }
                 if self.flush(&starting).await? {
+                    if !starting.is_empty() {
+                        fault::reach(Point::Marked, self.claim.batch).await;
+                    }
                     in_flight.extend(starting.into_iter().map(|request| self.start(request)));
                 }
             } else if in_flight.is_empty() {
@@ -104,10 +110,11 @@ impl<'a> Pass<'a> {
     /// How the pass ended.
     pub fn ended(&self) -> Ended {
         let tries = if self.accepted { 1 } else { self.batch.tries };
+        let patience = &self.sender.worker.timing.patience;
         let wait = if self.refused {
-            backoff::after_refusal(self.batch.refusals + 1)
+            patience.after_refusal(self.batch.refusals + 1)
         } else {
-            backoff::through_queue(tries, self.retry_after)
+            patience.through_queue(tries, self.retry_after)
         };
         Ended::Sent { accepted: self.accepted, refused: self.refused, wait }
     }
@@ -170,7 +177,7 @@ impl<'a> Pass<'a> {
                 }
                 sleep_until(free_at).await;
             }
-            if !self.budget.allows(self.sender.settings.timeout) {
+            if !self.budget.allows(self.sender.settings.timeout, self.recording_share()) {
                 self.stopped = true;
                 break;
             }
@@ -181,8 +188,12 @@ impl<'a> Pass<'a> {
         starting
     }
 
+    fn recording_share(&self) -> Duration {
+        self.sender.worker.timing.patience.recording_share
+    }
+
     fn request_size(&self) -> usize {
-        let most = backoff::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
+        let most = patience::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
         if self.trouble.is_careful() { 1 } else { most }
     }
 
@@ -259,16 +270,17 @@ impl<'a> Pass<'a> {
         let (text, sender, parts) = (Arc::clone(&self.text), self.batch.sender.clone(), usize::from(self.batch.parts));
         // Such a carrier gets one number a request.
         let own_id = carrier.can_ask_own_id().then(|| self.rows[request[0]].own_id(self.claim.batch.schedule_id));
-        let (budget, timeout) = (self.budget, self.sender.settings.timeout);
+        let batch = self.claim.batch;
+        let (budget, timeout, recording) = (self.budget, self.sender.settings.timeout, self.recording_share());
         Box::pin(async move {
             // An environment that was frozen after the mark wakes up here, perhaps long after its lease.
-            if !budget.allows(timeout) {
+            if !budget.allows(timeout, recording) {
                 let reason = "no time left to send".to_owned();
                 return (request, Err(shared::carrier::SendError::NotAccepted { reason, retry_after: None }));
             }
             let numbers: Vec<&str> = phones.iter().map(String::as_str).collect();
             let submit = Submit { numbers: &numbers, text: &text, sender: sender.as_deref(), own_id: own_id.as_deref(), parts };
-            let answer = carrier.submit(submit).await;
+            let (answer, ()) = join(carrier.submit(submit), fault::reach(Point::InFlight, batch)).await;
             (request, answer)
         })
     }

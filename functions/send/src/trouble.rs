@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use shared::backoff;
+use shared::patience::{self, WAIT_IN_PLACE};
 use tokio::time::Instant;
-
-/// A wait longer than this goes through the queue, where it costs nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether the pass goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +61,9 @@ impl Trouble {
     /// The carrier takes nothing just now.
     pub fn not_accepted(&mut self, retry_after: Option<Duration>) -> Next {
         self.throttled += 1;
-        let wait = backoff::in_place(self.throttled, retry_after);
+        let wait = patience::in_place(self.throttled, retry_after);
         self.not_before = Some(Instant::now() + wait);
-        if wait > PATIENCE { Next::Stop } else { Next::Continue }
+        if wait > WAIT_IN_PLACE { Next::Stop } else { Next::Continue }
     }
 }
 

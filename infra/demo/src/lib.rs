@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
+pub mod aws;
 pub mod evidence;
 pub mod gather;
 pub mod ledger;

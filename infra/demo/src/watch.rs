@@ -20,10 +20,9 @@ const OPEN: [&str; 4] = ["PENDING", "SENDING", "ACCEPTD", "ENROUTE"];
 /// be sent again.
 pub fn is_over(schedule: &Schedule) -> bool {
     match schedule.status.as_str() {
-        "finished" => true,
+        // What was missed waits for a person.
+        "finished" | "missed" => true,
         "cancelled" => OPEN.iter().all(|status| schedule.count(status) == 0),
-        // What was not sent waits for a person.
-        "missed" => true,
         _ => false,
     }
 }

@@ -121,8 +121,11 @@ impl Plan {
 
     fn move_by(&mut self, step: Step) {
         match step {
-            Step::Reschedule => self.change_time(Life::Scheduled, Hour::Early),
-            Step::SendNow => self.change_time(Life::Scheduled, Hour::Due),
+            Step::Reschedule => self.change_time(self.schedule.status, Hour::Early),
+            Step::SendNow => {
+                rules::send_uncut_now(&mut self.schedule);
+                self.change_time(self.schedule.status, Hour::Due);
+            }
             Step::Resume => self.change_time(Life::Scheduled, if self.hour == Hour::Early { Hour::Early } else { Hour::Due }),
             Step::Pause => _ = rules::pause(&mut self.schedule),
             Step::Cancel => _ = rules::cancel(&mut self.schedule, &mut []),
@@ -220,7 +223,7 @@ impl Way {
         let may_append = rules::is_open(&plan.schedule) && plan.recipients < MOST && !plan.unlocked_append;
         steps.extend(may_append.then_some(Step::LockToAppend));
         let changeable = plan.version < VERSIONS && !cut;
-        steps.extend((changeable && rules::is_open(&plan.schedule)).then_some(Step::Reschedule));
+        steps.extend((changeable && rules::is_changeable(&plan.schedule)).then_some(Step::Reschedule));
         steps.extend((changeable && status == Life::Paused).then_some(Step::Resume));
         steps.extend((changeable && status == Life::Missed).then_some(Step::SendNow));
         steps.extend((status == Life::Scheduled).then_some(Step::Pause));

@@ -1,6 +1,6 @@
 //! What may happen next, and what must hold always.
 
-use shared::{db::batches::MAX_CRASHES, status::Status};
+use shared::{patience::MAX_CRASHES, status::Status};
 use stateright::{Model, Property};
 
 use crate::{
@@ -189,7 +189,7 @@ impl Mix {
             actions.extend(paused.then_some(Action::Resume));
             actions.extend((running || paused || world.schedule.status == Life::Missed).then_some(Action::Cancel));
         }
-        if world.batch.missed {
+        if world.batch.missed && rules::may_send_now(&world.schedule) {
             actions.push(Action::SendNow);
         }
         for at in 0..if self.operator { self.recipients() } else { 0 } {

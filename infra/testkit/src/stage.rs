@@ -10,6 +10,7 @@ use shared::{
     budget::Budget,
     carrier::{Alaris, Carrier, CarrierConfig, Form},
     db::Db,
+    patience::Patience,
     queue::BatchMessage,
     release::Timing,
     worker::Worker,
@@ -67,7 +68,12 @@ impl Stage {
             db: db.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
-            settings: dispatch::Settings { lead: TimeDelta::seconds(90), sweep_lead: TimeDelta::seconds(70), batch_size: 5 },
+            settings: dispatch::Settings {
+                lead: TimeDelta::seconds(90),
+                sweep_lead: TimeDelta::seconds(70),
+                batch_size: 5,
+                patience: Patience::default(),
+            },
         };
         let settings = send::Settings { in_flight: 2, timeout, parts_per_second: None };
         let sender = Sender { worker: worker(), settings };
@@ -121,5 +127,6 @@ pub fn timing() -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(30),
         quiet_time: TimeDelta::minutes(5),
+        patience: Patience::default(),
     }
 }

@@ -11,18 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{Answer, Carrier, SendError, StatusError, Submit, join::join, reply::Reply, status_answer, submit_answer};
+use crate::patience::{CARRIER_CONNECT, CARRIER_IDLE};
 
 /// The protocol's limit. Its other one, 2,048 characters for all numbers, is then out of reach: 100 × 15 digits and 99 commas.
 const MAX_NUMBERS: usize = 100;
 const _: () = assert!(MAX_NUMBERS * 15 + (MAX_NUMBERS - 1) <= 2048);
-
-/// A carrier that does not take a connection in that time is down, and nothing was sent.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An idle connection that the carrier closes just as a request goes out makes that request uncertain, 100 recipients at once.
-/// So it is given up first: five seconds is the shortest common keep-alive time (Node.js). It is kept all the same, as the
-/// requests of a batch follow each other within milliseconds.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Where the carrier is and which of its forms it speaks.
 pub struct CarrierConfig {
@@ -64,8 +57,8 @@ impl Alaris {
         let client = Client::builder()
             .timeout(config.timeout)
             // In time for its error to say that nothing was sent: at the total timeout that is no longer known.
-            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout / 2))
-            .pool_idle_timeout(IDLE_TIMEOUT)
+            .connect_timeout(CARRIER_CONNECT.min(config.timeout / 2))
+            .pool_idle_timeout(CARRIER_IDLE)
             // A request is never made again by itself. What stays is hyper's own second try, on a new connection, when the kept one
             // turns out to be closed before a byte of the request was written
             // (`a_request_is_made_once_when_the_kept_connection_breaks`).

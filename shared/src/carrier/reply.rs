@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, Response, header::RETRY_AFTER};
 
+use crate::patience::MAX_RETRY_AFTER;
+
 /// 100 numbers with ten parts each fit in; a page of nonsense does not fill the memory.
 const MAX_BODY: usize = 256 * 1024;
-/// A carrier may ask for a pause of an hour; a longer one is more likely a mistake.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// As wide as `recipients.error`.
 const MAX_REASON: usize = 64;
 

@@ -3,19 +3,14 @@
 //! A claim is a conditional UPDATE with a fresh token and a lease; one of two workers gets it, the other finds 0 rows and goes
 //! on. A release recounts from the rows, so that whatever happened to them meanwhile is in it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::types::Uuid;
 
 use super::Db;
-use crate::queue::BatchMessage;
-
-/// A batch may be claimed this long before it is due: messages come early. Send sleeps the rest; recheck asks a little sooner.
-pub const CLAIM_EARLY: TimeDelta = TimeDelta::seconds(3);
-/// The sweep takes a batch up this long after its lease has ended.
-const AFTER_LEASE: TimeDelta = TimeDelta::seconds(5);
-/// Claims without a release after which a batch is parked until a person looks at it: otherwise a bug that ends the process
-/// would turn wave after wave UNCERTAIN.
-pub const MAX_CRASHES: u32 = 3;
+use crate::{
+    patience::{AFTER_LEASE, CLAIM_EARLY, MAX_CRASHES},
+    queue::BatchMessage,
+};
 
 /// The right to work on one batch until its lease ends.
 #[derive(Clone, Copy, Debug)]

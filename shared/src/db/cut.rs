@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::{MySqlConnection, types::Uuid};
 
 use super::Db;
-use crate::queue::DispatchMessage;
+use crate::{patience::Patience, queue::DispatchMessage};
 
 /// A schedule that may be cut, locked.
 #[derive(Clone, Debug)]
@@ -155,14 +155,15 @@ pub async fn insert_batches(db: &mut MySqlConnection, id: Uuid, batches: &[NewBa
 
 /// Notes that batches are on the queue: the sweep looks at them only if they are still there then. Send first, then mark: a
 /// crash between the two costs one duplicate message, never a batch.
-pub async fn mark_enqueued(db: &Db, id: Uuid, batches: &[NewBatch]) -> sqlx::Result<()> {
+pub async fn mark_enqueued(db: &Db, id: Uuid, batches: &[NewBatch], patience: &Patience) -> sqlx::Result<()> {
     let json = serde_json::to_string(batches).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let done = sqlx::query!(
         // A batch claimed meanwhile has a sweep_at of its own, which stays.
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', t DATETIME(3) PATH '$.t')) j
-         SET b.sweep_at = j.t + INTERVAL 120 SECOND
+         SET b.sweep_at = j.t + INTERVAL ? SECOND
          WHERE b.schedule_id = ? AND b.batch_no = j.n AND b.claim_token IS NULL AND b.send_at = j.t AND b.requeues = 0",
         json,
+        patience.sweep.num_seconds(),
         id
     );
     done.execute(&db.pool).await.map(drop)

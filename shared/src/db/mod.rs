@@ -5,10 +5,12 @@
 
 pub mod batches;
 pub mod cut;
+pub mod moves;
 pub mod outcomes;
 pub mod recipients;
 pub mod schedules;
 pub mod sweep;
+pub mod trouble;
 
 use std::{
     sync::{
@@ -27,7 +29,10 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
 };
 
-use crate::config::DatabaseSource;
+use crate::{
+    config::DatabaseSource,
+    patience::{DATABASE_CONNECT, DEADLOCK_TRIES, after_deadlock},
+};
 
 /// The migrations, for the function that runs them and for tests.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -106,7 +111,7 @@ impl Db {
         let measured = clock.clone();
         let pool = MySqlPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(DATABASE_CONNECT)
             .after_connect(move |connection, _| {
                 let clock = measured.clone();
                 Box::pin(async move { clock.measure(connection).await })
@@ -152,9 +157,6 @@ pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlCon
     }
 }
 
-/// How often a statement that lost a deadlock is said again.
-const DEADLOCK_TRIES: u32 = 5;
-
 /// Whether the server undid the statement because of locks (deadlock 1213, lock-wait time-out 1205): it may simply be said
 /// again.
 pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
@@ -173,7 +175,7 @@ where
         match statement().await {
             Err(error) if is_lock_conflict(&error) && tries < DEADLOCK_TRIES => {
                 tracing::warn!(tries, "lock conflict, saying it again");
-                tokio::time::sleep(Duration::from_millis(20 * u64::from(tries * tries))).await;
+                tokio::time::sleep(after_deadlock(tries)).await;
                 tries += 1;
             }
             other => return other,

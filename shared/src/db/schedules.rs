@@ -1,5 +1,5 @@
-//! `schedules`, as the API reads and writes them: created with their recipients in one transaction, then moved from state to
-//! state. Every move names the states it may start from, so that a call that comes twice, or too late, matches no row.
+//! `schedules`, as the API reads and writes them: created with their recipients in one transaction, shown, listed, and locked for
+//! what moves them ([`super::moves`]).
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub enum ScheduleStatus {
     Paused,
     /// Stopped for good.
     Cancelled,
-    /// Found too late to be sent.
+    /// Found too late: what was not sent waits for a person.
     Missed,
 }
 
@@ -212,86 +212,4 @@ pub async fn page_of_schedules(
         limit
     );
     page.fetch_all(connection).await
-}
-
-/// draft → scheduled.
-pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
-    let done = sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id);
-    done.execute(connection).await.map(drop)
-}
-
-/// scheduled or running → paused. It takes hold at the next mark; rechecks go on.
-pub async fn pause_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    let done = sqlx::query!(
-        "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL
-         WHERE id = ? AND status IN ('scheduled', 'running')",
-        now,
-        id
-    );
-    done.execute(connection).await.map(drop)
-}
-
-/// paused → scheduled, where it had not been cut. A time that passed meanwhile becomes now; the version rises, so that events
-/// for the old time are ignored.
-pub async fn resume_uncut_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    let done = sqlx::query!(
-        "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
-           pause_reason = NULL
-         WHERE id = ? AND status = 'paused' AND batch_count IS NULL",
-        now,
-        id
-    );
-    done.execute(connection).await.map(drop)
-}
-
-/// paused → running, where it had been cut; what was not sent moves by as long as it was paused, since `paused_at`.
-pub async fn resume_cut_schedule(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    paused_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL
-         WHERE id = ? AND status = 'paused' AND batch_count IS NOT NULL",
-        id
-    )
-    .execute(&mut *connection)
-    .await?;
-    let pause_us = (now - paused_at).num_milliseconds().max(0) * 1000;
-    // One table: assignments are made from left to right, so send_at reads the planned_at of before.
-    sqlx::query!(
-        "UPDATE batches SET send_at = GREATEST(?, planned_at + INTERVAL ? MICROSECOND),
-           planned_at = planned_at + INTERVAL ? MICROSECOND, sweep_at = ?, requeues = 0
-         WHERE schedule_id = ? AND send_at IS NOT NULL",
-        now,
-        pause_us,
-        pause_us,
-        now,
-        id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Any state but the last ones → cancelled; its batches come due at once, so that workers close what was not sent.
-pub async fn cancel_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL
-         WHERE id = ? AND status IN ('draft', 'scheduled', 'running', 'paused')",
-        id
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "UPDATE batches SET send_at = ?, sweep_at = ?, requeues = 0
-         WHERE schedule_id = ? AND send_at IS NOT NULL AND claim_token IS NULL",
-        now,
-        now,
-        id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }

@@ -8,10 +8,7 @@ use axum::{
     http::HeaderMap,
 };
 use serde::Serialize;
-use shared::db::{
-    repeat_on_deadlock,
-    schedules::{ScheduleStatus, count_added, lock_schedule},
-};
+use shared::db::schedules::{ScheduleStatus, count_added, lock_schedule};
 use uuid::Uuid;
 
 use crate::{
@@ -20,7 +17,8 @@ use crate::{
     intake::{List, body, entry::Refused},
     load::{OnInvalid, Target, load},
     query::Query,
-    schedules::{moves::begun, show::parse_id},
+    schedules::{show::parse_id, state::begun},
+    transaction::{repeat, settle},
 };
 
 /// What came of a call.
@@ -50,13 +48,7 @@ pub async fn append(
     let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
     let list = body::read_list(&headers, &mut query, body).await?;
     query.finish()?;
-    let appended = repeat_on_deadlock(|| async {
-        match write(&app, id, list.clone(), on_invalid).await {
-            Err(ApiError::Database(error)) => Err(error),
-            other => Ok(other),
-        }
-    });
-    Ok(Json(appended.await??))
+    Ok(Json(repeat(|| write(&app, id, list.clone(), on_invalid)).await?))
 }
 
 async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
@@ -64,7 +56,7 @@ async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result
     let written = async {
         let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
         if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
-            return Err(begun(schedule.status));
+            return Err(begun(&schedule, "recipients can be appended to what is draft or scheduled"));
         }
         let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
         let loaded = load(&mut transaction, list, target).await?;
@@ -82,10 +74,5 @@ async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result
         })
     }
     .await;
-    // Never left to the drop: a frozen environment would keep the locks.
-    match written {
-        Ok(_) => transaction.commit().await?,
-        Err(_) => transaction.rollback().await?,
-    }
-    written
+    settle(transaction, written).await
 }

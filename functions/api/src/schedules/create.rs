@@ -8,13 +8,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Serialize;
-use shared::{
-    db::{
-        repeat_on_deadlock,
-        schedules::{NewSchedule, ScheduleStatus, count_added, insert_schedule},
-    },
-    queue::DispatchMessage,
-};
+use shared::db::schedules::{NewSchedule, ScheduleStatus, count_added, insert_schedule};
 
 use super::{
     request::CreateRequest,
@@ -27,6 +21,7 @@ use crate::{
     intake::{Format, List, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
     query::Query,
+    transaction::{repeat, settle},
 };
 
 /// The schedule, and what was wrong with the list.
@@ -45,17 +40,10 @@ pub async fn create(State(app): State<App>, query: Query, headers: HeaderMap, bo
     let request = CreateRequest::read(&body, app.db.now())?;
     let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false });
     let Some(schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
-    let created = repeat_on_deadlock(|| async {
-        match write(&app, &schedule, list.clone(), request.on_invalid).await {
-            Err(ApiError::Database(error)) => Err(error),
-            other => Ok(other),
-        }
-    });
-    let created = created.await??;
+    let created = repeat(|| write(&app, &schedule, list.clone(), request.on_invalid)).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
-        let message = DispatchMessage { schedule_id: schedule.id, version: created.schedule.version };
-        announce(&app, message, schedule.run_at).await;
+        announce(&app, created.schedule.message(), schedule.run_at).await;
     }
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
@@ -75,13 +63,8 @@ async fn write(app: &App, schedule: &NewSchedule, list: Option<List>, on_invalid
             count_added(&mut transaction, schedule.id, &loaded.added).await?;
             invalid = loaded.invalid;
         }
-        Ok(Created { schedule: read_view(&mut transaction, schedule.id).await?, invalid })
+        Ok(Created { schedule: read_view(app, &mut transaction, schedule.id).await?, invalid })
     }
     .await;
-    // Never left to the drop: a frozen environment would keep the locks.
-    match written {
-        Ok(_) => transaction.commit().await?,
-        Err(_) => transaction.rollback().await?,
-    }
-    written
+    settle(transaction, written).await
 }

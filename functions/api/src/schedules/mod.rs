@@ -1,7 +1,9 @@
-//! Schedules: made, shown, listed, moved from state to state.
+//! Schedules: made, shown, listed, changed, moved from state to state.
 
+pub mod change;
 pub mod create;
 pub mod list;
 pub mod moves;
 pub mod request;
 pub mod show;
+pub mod state;

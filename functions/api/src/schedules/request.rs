@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
-use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use shared::{
     db::schedules::{NewSchedule, ScheduleStatus},
     text,
@@ -69,9 +69,8 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         message,
         parts,
         sender,
-        // Whole milliseconds, as the column holds them; a leap second becomes the one after it.
-        run_at: DateTime::from_timestamp_millis(run_at.timestamp_millis())?,
-        run_at_offset: run_at.offset().to_string(),
+        run_at: run_at.at,
+        run_at_offset: run_at.offset,
         rate,
         max_lateness_s,
         max_resends: max_attempts - 1,
@@ -81,7 +80,17 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     })
 }
 
-fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<FixedOffset>> {
+/// A time, and how far from UTC the clock of whoever gave it is.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// In whole milliseconds, as the column holds them; a leap second becomes the one after it.
+    pub at: DateTime<Utc>,
+    /// Such as `+08:00`.
+    pub offset: String,
+}
+
+/// The field `run_at`: required, to come, not too far ahead.
+pub fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
     const EXPECTED: &str = "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
     let Some(given) = fields.raw("run_at") else {
         fields.complain("run_at", "missing", EXPECTED);
@@ -100,7 +109,8 @@ fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<FixedOffse
     } else if run_at > now + MAX_AHEAD {
         fields.complain("run_at", "too-far-ahead", format!("expected a time within {} days", MAX_AHEAD.num_days()));
     }
-    Some(run_at)
+    let at = DateTime::from_timestamp_millis(run_at.timestamp_millis())?;
+    Some(Moment { at, offset: run_at.offset().to_string() })
 }
 
 fn message(fields: &mut Fields) -> Option<(String, u16)> {

@@ -11,7 +11,10 @@ use shared::{
     db::{
         recipients::{Counts, count_by_status},
         schedules::{Schedule, ScheduleStatus, load_schedule},
+        trouble::{Waiting, count_waiting},
     },
+    queue::DispatchMessage,
+    status::Status,
     text,
 };
 use sqlx::MySqlConnection;
@@ -41,6 +44,9 @@ pub struct ScheduleView {
     /// Not in lists: there it would cost a query a schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// What of it needs a person; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Attention>,
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -48,6 +54,18 @@ pub struct ScheduleView {
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub links: serde_json::Value,
+}
+
+/// What of a schedule needs a person: nothing of it goes on by itself, the UNCERTAIN recipients apart whose carrier can be asked, or
+/// that are sent again by policy.
+#[derive(Debug, Serialize)]
+pub struct Attention {
+    /// Batches of which something was found too late and is held.
+    pub missed_batches: u32,
+    /// Batches that were claimed three times without a release.
+    pub parked_batches: u32,
+    /// Recipients UNCERTAIN.
+    pub uncertain: u64,
 }
 
 /// What came of the list.
@@ -87,29 +105,41 @@ impl ScheduleView {
                 duplicates: schedule.duplicate_count,
             },
             counts,
+            attention: None,
             dispatched_by: schedule.dispatched_by,
             dispatched_at: schedule.dispatched_at,
             paused_at: schedule.paused_at,
             pause_reason: schedule.pause_reason,
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
-            links: json!({"self": here, "recipients": format!("{here}/recipients")}),
+            links: json!({"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")}),
         }
+    }
+
+    /// What dispatch is told of it.
+    pub const fn message(&self) -> DispatchMessage {
+        DispatchMessage { schedule_id: self.id, version: self.version }
     }
 }
 
-/// A schedule and its counts, which have to be read in one transaction.
-pub async fn read_view(transaction: &mut MySqlConnection, id: Uuid) -> Result<ScheduleView, ApiError> {
+/// A schedule, its counts and what of it needs a person, which have to be read in one transaction.
+pub async fn read_view(app: &App, transaction: &mut MySqlConnection, id: Uuid) -> Result<ScheduleView, ApiError> {
     let schedule = load_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
     let counts = count_by_status(transaction, &schedule).await?;
-    Ok(ScheduleView::new(schedule, Some(counts)))
+    let waiting = match schedule.batch_count {
+        Some(_) => count_waiting(transaction, id, app.db.now()).await?,
+        None => Waiting::default(),
+    };
+    let uncertain = counts.get(&Status::Uncertain).copied().unwrap_or_default();
+    let attention = Attention { missed_batches: waiting.missed, parked_batches: waiting.parked, uncertain };
+    Ok(ScheduleView { attention: Some(attention), ..ScheduleView::new(schedule, Some(counts)) })
 }
 
 /// Answers with the schedule and where its messages are.
 pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, ApiError> {
     let id = parse_id(&id)?;
     let mut transaction = app.db.pool.begin().await?;
-    let view = read_view(&mut transaction, id).await;
+    let view = read_view(&app, &mut transaction, id).await;
     transaction.rollback().await?;
     Ok(Json(view?))
 }

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,6 +34,7 @@ pub const LEAD: Duration = Duration::from_secs(90);
 pub struct Fakes {
     pub broken: AtomicBool,
     pub queued: Mutex<Vec<DispatchMessage>>,
+    pub sweeps: AtomicUsize,
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
 }
@@ -44,8 +45,13 @@ impl Queue for Fakes {
         if self.broken.load(Ordering::Relaxed) {
             return (0..messages.len()).collect();
         }
-        let read = messages.iter().map(|message| serde_json::from_str::<DispatchMessage>(&message.body).unwrap());
-        self.queued.lock().unwrap().extend(read);
+        for message in messages {
+            if *message == Outgoing::sweep() {
+                self.sweeps.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.queued.lock().unwrap().push(serde_json::from_str(&message.body).unwrap());
+            }
+        }
         Vec::new()
     }
 
@@ -142,6 +148,11 @@ impl Api {
 
     pub async fn append(&self, id: Uuid, query: &str, content_type: &str, body: impl Into<Body>) -> Answer {
         self.send(&format!("/v1/schedules/{id}/recipients{query}"), content_type, body).await
+    }
+
+    pub async fn patch(&self, id: Uuid, body: &Value) -> Answer {
+        let request = Request::patch(format!("/v1/schedules/{id}")).header("content-type", "application/json");
+        self.call(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
     pub async fn make(&self, id: Uuid, step: &str) -> Answer {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aws_smithy_http_client::Builder;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use demo::{
     api::{Api, NewSchedule, Schedule, http_client},
+    aws,
     gather::{Proof, prove},
     ledger::Ledger,
     stack::Stack,
@@ -85,26 +85,12 @@ impl Stage {
 
     /// The stack's SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "the emulator takes any");
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version_latest()
-            .region(aws_sdk_sqs::config::Region::new(self.stack.value("AWS_REGION").unwrap().to_owned()))
-            .endpoint_url(self.stack.value("AWS_ENDPOINT_URL").unwrap())
-            .credentials_provider(credentials)
-            .http_client(Builder::new().build_http());
-        aws_sdk_sqs::Client::from_conf(config.build())
+        aws::sqs(&self.stack).unwrap()
     }
 
     /// The stack's EventBridge Scheduler.
     pub fn scheduler(&self) -> aws_sdk_scheduler::Client {
-        let credentials = aws_sdk_scheduler::config::Credentials::new("test", "test", None, None, "the emulator takes any");
-        let config = aws_sdk_scheduler::Config::builder()
-            .behavior_version_latest()
-            .region(aws_sdk_scheduler::config::Region::new(self.stack.value("AWS_REGION").unwrap().to_owned()))
-            .endpoint_url(self.stack.value("AWS_ENDPOINT_URL").unwrap())
-            .credentials_provider(credentials)
-            .http_client(Builder::new().build_http());
-        aws_sdk_scheduler::Client::from_conf(config.build())
+        aws::scheduler(&self.stack).unwrap()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `batches`: claimed, released, finished, and made due again by an answer that comes late.
 
-use shared::{db::batches::MAX_CRASHES, status::Status};
+use shared::{patience::MAX_CRASHES, status::Status};
 
 use crate::database::{Age, Batch, Due, Life, Row, Schedule};
 

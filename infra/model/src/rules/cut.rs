@@ -58,7 +58,21 @@ pub fn mark_missed(schedule: &mut Schedule, same_version: bool) -> bool {
     may
 }
 
-/// Whether recipients may be appended, or the time be changed.
+/// `change_time`: whether it matches.
+pub fn is_changeable(schedule: &Schedule) -> bool {
+    !schedule.cut && matches!(schedule.status, Life::Draft | Life::Scheduled | Life::Paused)
+}
+
+/// `send_uncut_now`
+pub fn send_uncut_now(schedule: &mut Schedule) -> bool {
+    let may = !schedule.cut && schedule.status == Life::Missed;
+    if may {
+        schedule.status = Life::Scheduled;
+    }
+    may
+}
+
+/// Whether recipients may be appended.
 pub fn is_open(schedule: &Schedule) -> bool {
     matches!(schedule.status, Life::Draft | Life::Scheduled)
 }

@@ -18,16 +18,24 @@ pub fn hold_missed(batch: &mut Batch, schedule: &Schedule, owns: bool) -> bool {
     may
 }
 
-/// Send now: what was missed is due, and the schedule runs again.
+/// The states from which the API lets a person send now what was missed.
+pub fn may_send_now(schedule: &Schedule) -> bool {
+    matches!(schedule.status, Life::Missed | Life::Running | Life::Finished)
+}
+
+/// `send_held_now`: what was held is due, and a missed schedule runs again. A batch that is owned gets its due time from its release.
 pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
-    let may = matches!(schedule.status, Life::Missed | Life::Running) && batches.iter().any(|batch| batch.missed);
-    if may {
-        schedule.status = Life::Running;
-        for batch in batches.iter_mut().filter(|batch| batch.missed) {
-            *batch = Batch { missed: false, send_at: Due::Now, sweep_at: Due::Now, ..*batch };
+    let held = batches.iter().any(|batch| batch.missed);
+    for batch in batches.iter_mut().filter(|batch| batch.missed) {
+        batch.missed = false;
+        if batch.token.is_none() {
+            *batch = Batch { send_at: Due::Now, sweep_at: Due::Now, ..*batch };
         }
     }
-    may
+    if held && schedule.status == Life::Missed && schedule.cut {
+        schedule.status = Life::Running;
+    }
+    held
 }
 
 /// An operator may decide on an UNCERTAIN row whose batch nobody works on.

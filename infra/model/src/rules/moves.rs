@@ -26,8 +26,7 @@ pub fn resume(schedule: &mut Schedule, batches: &mut [Batch], send_at: Due) -> b
 /// Any state but the last ones → cancelled; batches come due, so that workers close what was not sent.
 pub fn cancel(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
     let may = match schedule.status {
-        Life::Draft | Life::Scheduled | Life::Running | Life::Paused => true,
-        Life::Missed => true,
+        Life::Draft | Life::Scheduled | Life::Running | Life::Paused | Life::Missed => true,
         Life::Finished | Life::Cancelled => false,
     };
     if !may {

@@ -1,8 +1,11 @@
-//! `mark_cut`, `mark_missed`.
+//! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_time`.
 
 use model::{database::Life, rules};
 use shared::{
-    db::cut::{self, Outcome},
+    db::{
+        cut::{self, Outcome},
+        moves,
+    },
     queue::DispatchMessage,
 };
 use sqlx::MySqlPool;
@@ -47,4 +50,27 @@ async fn missing_is_as_the_model_says(pool: MySqlPool) {
     }
     drop(connection);
     table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(pool: MySqlPool) {
+    let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut changed = 0;
+    for (at, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
+        if version == 1 {
+            changed += u32::from(rules::send_uncut_now(&mut case.schedule));
+            moves::send_uncut_now(&mut connection, table.ids[at], table.now).await.unwrap();
+        } else {
+            changed += u32::from(rules::is_changeable(&case.schedule));
+            moves::change_time(&mut connection, table.ids[at], (table.now, "+00:00")).await.unwrap();
+        }
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+    let risen: u32 =
+        sqlx::query_scalar("SELECT CAST(SUM(version - 1) AS UNSIGNED) FROM schedules").fetch_one(&table.db.pool).await.unwrap();
+    assert_eq!(risen, changed, "each change of time raises the version");
 }

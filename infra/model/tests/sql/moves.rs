@@ -1,10 +1,10 @@
-//! Pause, resume, cancel, of a schedule in the states that the API allows them in.
+//! Pause, resume, cancel, send now, of a schedule in the states that the API allows them in.
 
 use model::{
     database::{Batch, Due, Life, Schedule},
     rules,
 };
-use shared::db::{batches, schedules};
+use shared::db::{batches, moves};
 use sqlx::MySqlPool;
 
 use crate::table::{Case, TOKENS, Table, pairs};
@@ -32,7 +32,7 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // By a person, and by the system itself: the same for a schedule that is cut.
         if at % 2 == 0 {
-            schedules::pause_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
+            moves::pause_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
         } else {
             batches::pause_schedule(&table.db, table.ids[at], "why", table.now).await.unwrap();
         }
@@ -49,7 +49,7 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::resume(&mut case.schedule, std::slice::from_mut(&mut case.batch), Due::Now);
-        schedules::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now).await.unwrap();
+        moves::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now).await.unwrap();
     }
     drop(connection);
     table.expect(&cases, &expected).await;
@@ -57,14 +57,29 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
-    let mut cases = cases(&[Life::Running, Life::Paused]);
-    cases.retain(|case| !case.batch.missed);
+    let cases = cases(&[Life::Running, Life::Paused, Life::Missed]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        schedules::cancel_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
+        moves::cancel_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
+    let mut cases = cases(&[Life::Running, Life::Missed, Life::Finished]);
+    cases.retain(|case| rules::may_send_now(&case.schedule));
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (at, case) in expected.iter_mut().enumerate() {
+        let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
+        let released = moves::send_held_now(&mut connection, table.ids[at], table.now).await.unwrap();
+        assert_eq!(released, u64::from(sent), "{case:?}");
     }
     drop(connection);
     table.expect(&cases, &expected).await;

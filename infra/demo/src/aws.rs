@@ -1,0 +1,44 @@
+//! The running stack's AWS: clients for the emulator, for whoever acts behind the functions' backs.
+
+use anyhow::Context;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_http_client::Builder;
+
+use crate::stack::Stack;
+
+fn credentials() -> Credentials {
+    Credentials::new("test", "test", None, None, "the emulator takes any")
+}
+
+/// Its SQS.
+pub fn sqs(stack: &Stack) -> anyhow::Result<aws_sdk_sqs::Client> {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(stack.value("AWS_REGION")?.to_owned()))
+        .endpoint_url(stack.value("AWS_ENDPOINT_URL")?)
+        .credentials_provider(credentials())
+        .http_client(Builder::new().build_http());
+    Ok(aws_sdk_sqs::Client::from_conf(config.build()))
+}
+
+/// Its EventBridge Scheduler.
+pub fn scheduler(stack: &Stack) -> anyhow::Result<aws_sdk_scheduler::Client> {
+    let config = aws_sdk_scheduler::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(stack.value("AWS_REGION")?.to_owned()))
+        .endpoint_url(stack.value("AWS_ENDPOINT_URL")?)
+        .credentials_provider(credentials())
+        .http_client(Builder::new().build_http());
+    Ok(aws_sdk_scheduler::Client::from_conf(config.build()))
+}
+
+/// Invokes a function and waits for its answer, without its SDK: another half minute to compile, for one call.
+pub async fn invoke(stack: &Stack, http: &reqwest::Client, function: &str, event: &serde_json::Value) -> anyhow::Result<()> {
+    let (endpoint, name) = (stack.value("AWS_ENDPOINT_URL")?, stack.value(&format!("{function}_FUNCTION"))?);
+    let call = http.post(format!("{endpoint}/2015-03-31/functions/{name}/invocations")).json(event);
+    let answer = call.send().await.context("invoking a function")?.error_for_status().context("invoking a function")?;
+    let failed = answer.headers().contains_key("x-amz-function-error");
+    let body = answer.text().await.context("a function's answer")?;
+    anyhow::ensure!(!failed, "{function} failed: {body}");
+    Ok(())
+}
