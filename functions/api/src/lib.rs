@@ -27,7 +27,7 @@ use axum::{
     routing::{get, post},
 };
 use chrono::TimeDelta;
-use shared::{db::Db, queue::SharedQueue, scheduler::SharedScheduler};
+use shared::{db::Db, dead_letters::DeadLetters, queue::SharedQueue, scheduler::SharedScheduler};
 
 /// What the handlers work with, made once.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct App {
     pub dispatch_queue: SharedQueue,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
+    /// What nobody could take from a queue.
+    pub dead_letters: Vec<DeadLetters>,
     /// How long before its time a schedule is dispatched.
     pub dispatch_lead: Duration,
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
@@ -63,6 +65,8 @@ pub fn router(app: App) -> Router {
         .route("/schedules/{id}/uncertain", post(uncertain::resolve_all))
         .route("/schedules/{id}/recipients/{seq}/resolve", post(uncertain::resolve_one))
         .route("/trouble", get(trouble::overview::overview))
+        .route("/trouble/dead-letters", get(trouble::dead_letters::list))
+        .route("/trouble/dead-letters/redrive", post(trouble::dead_letters::redrive))
         .route("/trouble/{kind}", get(trouble::list::list));
     Router::new()
         .nest("/v1", v1)

@@ -47,7 +47,10 @@ async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
     id
 }
 
-fn facts(entry: &Value) -> (Uuid, u64, u64) {
+/// Whose, which batch, how many recipients.
+type Facts = (Uuid, u64, u64);
+
+fn facts(entry: &Value) -> Facts {
     let id = entry["schedule_id"].as_str().unwrap().parse().unwrap();
     assert!(entry["since"].is_string(), "{entry}");
     (id, entry["batch_no"].as_u64().unwrap_or_default(), entry["recipients"].as_u64().unwrap())
@@ -74,7 +77,7 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
     rows::batch(&pool, held_back, 1, "crashes = 1, send_at = now(-900), sweep_at = now(900), claim(-700)").await;
     rows::schedule(&pool, held_back, "status = 'paused', paused_at = UTC_TIMESTAMP(3)").await;
 
-    let expected: [(&str, Vec<(Uuid, u64, u64)>); 7] = [
+    let expected: [(&str, Vec<Facts>); 7] = [
         ("missed-batches", vec![(id, 2, 2), (id, 1, 5)]),
         ("missed-schedules", vec![(missed, 0, 4)]),
         ("overdue", vec![(id, 5, 5), (id, 6, 5)]),

@@ -22,6 +22,9 @@ use shared::{
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
+/// Field, position, code.
+type Wrong<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
+
 async fn resolve(api: &Api, id: Uuid, body: &Value) -> Answer {
     api.post_json(&format!("/v1/schedules/{id}/uncertain"), body).await
 }
@@ -187,7 +190,6 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
     let many: Vec<_> = (1..=10_001).collect();
-    type Wrong<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
     #[rustfmt::skip]
     let table: Vec<(Value, Wrong)> = vec![
         (json!({}), vec![("outcome", None, "missing")]),

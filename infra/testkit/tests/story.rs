@@ -32,6 +32,7 @@ impl Api {
             db: stage.db.clone(),
             dispatch_queue: dispatch_queue.clone(),
             scheduler: scheduler.clone(),
+            dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
             quiet_time: TimeDelta::minutes(5),
             commit: "test".into(),

@@ -1,6 +1,7 @@
 //! What needs a person: everything that does not go on by itself, listed by kind, each entry with what can be done about it.
 
 pub mod batches;
+pub mod dead_letters;
 pub mod entry;
 pub mod list;
 pub mod overview;

@@ -1,6 +1,7 @@
 //! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod letters;
 pub mod rows;
 
 use std::{
@@ -21,9 +22,11 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
+use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
     db::Db,
+    dead_letters::DeadLetters,
     queue::{DispatchMessage, Outgoing, Queue},
     scheduler::OneTimeScheduler,
 };
@@ -39,6 +42,8 @@ pub struct Fakes {
     pub sweeps: AtomicUsize,
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
+    pub letters: Arc<FakeLetters>,
+    pub other_letters: Arc<FakeLetters>,
 }
 
 #[async_trait]
@@ -113,6 +118,10 @@ impl Api {
             db: db.clone(),
             dispatch_queue: fakes.clone(),
             scheduler: fakes.clone(),
+            dead_letters: vec![
+                DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },
+                DeadLetters { name: "dispatch".to_owned(), letters: fakes.other_letters.clone() },
+            ],
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
             commit: "c0ffee".to_owned(),
