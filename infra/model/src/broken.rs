@@ -1,6 +1,6 @@
 //! The test of the check: each rule, left out, and what then goes wrong.
 
-use crate::world::{Broken, Mix};
+use crate::mix::{Broken, Mix};
 
 const ONE: Mix = Mix { requests: &[0b001], ..Mix::CALM };
 const DOUBLED: &str = "doubled 0";

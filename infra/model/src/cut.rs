@@ -165,7 +165,7 @@ impl Model for Way {
             Some(Holder::Cutting(_)) => steps.extend([Step::Count, Step::Crash]),
             Some(Holder::Counted(..)) => steps.extend([Step::CommitCut, Step::Crash]),
             Some(Holder::Appending) => steps.extend([Step::CommitAppend, Step::Crash]),
-            None => self.unlocked_actions(plan, steps),
+            None => plan.unlocked_actions(steps),
         }
         if plan.half_cut {
             steps.extend([Step::InsertBatches, Step::Crash]);
@@ -215,15 +215,15 @@ impl Model for Way {
     }
 }
 
-impl Way {
-    fn unlocked_actions(&self, plan: &Plan, steps: &mut Vec<Step>) {
-        let Schedule { status, cut } = plan.schedule;
-        steps.extend((1..=plan.version).filter(|version| plan.events & (1 << version) != 0).map(Step::Event));
-        steps.extend(rules::wants_cut(&plan.schedule, plan.hour).then_some(Step::Sweep));
-        let may_append = rules::is_open(&plan.schedule) && plan.recipients < MOST && !plan.unlocked_append;
+impl Plan {
+    fn unlocked_actions(&self, steps: &mut Vec<Step>) {
+        let Schedule { status, cut } = self.schedule;
+        steps.extend((1..=self.version).filter(|version| self.events & (1 << version) != 0).map(Step::Event));
+        steps.extend(rules::wants_cut(&self.schedule, self.hour).then_some(Step::Sweep));
+        let may_append = rules::is_open(&self.schedule) && self.recipients < MOST && !self.unlocked_append;
         steps.extend(may_append.then_some(Step::LockToAppend));
-        let changeable = plan.version < VERSIONS && !cut;
-        steps.extend((changeable && rules::is_changeable(&plan.schedule)).then_some(Step::Reschedule));
+        let changeable = self.version < VERSIONS && !cut;
+        steps.extend((changeable && rules::is_changeable(&self.schedule)).then_some(Step::Reschedule));
         steps.extend((changeable && status == Life::Paused).then_some(Step::Resume));
         steps.extend((changeable && status == Life::Missed).then_some(Step::SendNow));
         steps.extend((status == Life::Scheduled).then_some(Step::Pause));

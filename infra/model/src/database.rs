@@ -24,20 +24,6 @@ impl Due {
     pub const fn is_set(self) -> bool {
         !matches!(self, Self::Never)
     }
-
-    /// `LEAST(COALESCE(due, now), now)`.
-    pub const fn at_once(self) -> Self {
-        Self::Now
-    }
-
-    /// The earlier of the two that are set.
-    pub const fn least(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Now, _) | (_, Self::Now) => Self::Now,
-            (Self::Later, _) | (_, Self::Later) => Self::Later,
-            _ => Self::Never,
-        }
-    }
 }
 
 /// How long ago the attempt was marked.

@@ -7,26 +7,109 @@ use std::{
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::world::Mix;
+use crate::mix::Mix;
 
 /// Every mix.
 pub const MIXES: [Mix; 16] = [
     Mix { name: "processes die", crash: true, ..Mix::CALM },
     Mix { name: "processes die, leases end under living owners", crash: true, freeze: true, ..Mix::CALM },
     Mix { name: "answers are lost", freeze: true, lost: true, ..Mix::CALM },
-    Mix { name: "three recipients in two requests, partial answers", requests: &[0b011, 0b100], partial: true, freeze: true, max_attempts: 2, ..Mix::CALM },
+    Mix {
+        name: "three recipients in two requests, partial answers",
+        requests: &[0b011, 0b100],
+        partial: true,
+        freeze: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
     Mix { name: "429 and 4xx", requests: &[0b011], crash: true, freeze: true, throttle: true, refuse: true, ..Mix::CALM },
     Mix { name: "a commit whose answer is lost", commit_lost: true, freeze: true, throttle: true, max_attempts: 2, ..Mix::CALM },
-    Mix { name: "UNDELIV, sent again", undelivered: true, max_resends: 1, freeze: true, forgets: true, crash: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "UNCERTAIN, sent again by policy", resend_uncertain: true, max_resends: 1, lost: true, freeze: true, crash: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "UNCERTAIN, asked by ids of ours", own_ids: true, lost: true, freeze: true, crash: true, forgets: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "two parts", parts: 2, own_ids: true, lost: true, crash: true, undelivered: true, max_resends: 1, requests: &[0b001], max_attempts: 2, ..Mix::CALM },
-    Mix { name: "pause, resume, cancel", moves: 3, crash: true, freeze: true, undelivered: true, max_resends: 1, requests: &[0b001], ..Mix::CALM },
+    Mix {
+        name: "UNDELIV, sent again",
+        undelivered: true,
+        max_resends: 1,
+        freeze: true,
+        forgets: true,
+        crash: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "UNCERTAIN, sent again by policy",
+        resend_uncertain: true,
+        max_resends: 1,
+        lost: true,
+        freeze: true,
+        crash: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "UNCERTAIN, asked by ids of ours",
+        own_ids: true,
+        lost: true,
+        freeze: true,
+        crash: true,
+        forgets: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "two parts",
+        parts: 2,
+        own_ids: true,
+        lost: true,
+        crash: true,
+        undelivered: true,
+        max_resends: 1,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "pause, resume, cancel",
+        moves: 3,
+        crash: true,
+        freeze: true,
+        undelivered: true,
+        max_resends: 1,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
     Mix { name: "lateness, send now", lateness: true, moves: 2, crash: true, freeze: true, requests: &[0b001], ..Mix::CALM },
     Mix { name: "an operator decides", operator: true, lost: true, freeze: true, crash: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "queues that lose and double messages", queues: true, crash: true, freeze: true, lost: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "two parts, ids of the carrier's", parts: 2, freeze: true, undelivered: true, max_resends: 1, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "everything, to one recipient", crash: true, freeze: true, lost: true, throttle: true, undelivered: true, max_resends: 1, resend_uncertain: true, moves: 1, requests: &[0b001], max_attempts: 2, ..Mix::CALM },
+    Mix {
+        name: "queues that lose and double messages",
+        queues: true,
+        crash: true,
+        freeze: true,
+        lost: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "two parts, ids of the carrier's",
+        parts: 2,
+        freeze: true,
+        undelivered: true,
+        max_resends: 1,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "everything, to one recipient",
+        crash: true,
+        freeze: true,
+        lost: true,
+        throttle: true,
+        undelivered: true,
+        max_resends: 1,
+        resend_uncertain: true,
+        moves: 1,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
 ];
 
 /// How an exploration went.

@@ -1,14 +1,16 @@
-//! What may happen next, and what must hold always.
+//! What may happen next.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::status::Status;
 use stateright::{Model, Property};
 
 use crate::{
-    database::{Age, Due, Life, ROWS},
+    database::{Age, Life, ROWS},
+    mix::Mix,
     pass::Reply,
+    properties,
     recheck::Words,
     rules,
-    world::{Mix, PARTS, Place, Stage, WORKERS, Work, Worker, World, bit, parts_of},
+    world::{PARTS, Place, Stage, WORKERS, Work, Worker, World, bit, parts_of},
 };
 
 /// One step of somebody.
@@ -46,10 +48,6 @@ pub enum Action {
     ResolveResend(usize),
 }
 
-fn property(name: &'static str, holds: fn(&Mix, &World) -> bool) -> Property<Mix> {
-    Property::always(name, holds)
-}
-
 impl Model for Mix {
     type State = World;
     type Action = Action;
@@ -77,22 +75,12 @@ impl Model for Mix {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            property("doubled 0", |_, world| world.carrier.iter().all(|it| it.times_accepted() <= 1 + it.allowed)),
-            property("no acceptance is forgotten", |_, world| (0..ROWS).all(|at| !world.has_forgotten(at))),
-            property("a state never goes back", |_, world| !world.noticed.went_back),
-            property("final is final", |_, world| !world.noticed.final_changed),
-            property("no answer is thrown away", |_, world| !world.noticed.answer_thrown_away),
-            property("what is due is in the sweep's sight", |_, world| world.is_in_sight()),
-            property("delivered when all known parts are", World::is_delivered_whole),
-            property("at rest nothing is lost", |mix, world| !world.is_at_rest(mix) || world.is_settled(mix)),
-            property("at rest the counts are the rows'", |mix, world| !world.is_at_rest(mix) || world.is_counted()),
-        ]
+        properties::all()
     }
 }
 
 impl Mix {
-    fn worker_actions(&self, world: &World, actions: &mut Vec<Action>) {
+    pub(crate) fn worker_actions(&self, world: &World, actions: &mut Vec<Action>) {
         for worker in 0..WORKERS {
             let it = &world.workers[worker];
             match it.stage {
@@ -145,7 +133,7 @@ impl Mix {
         }
     }
 
-    fn queue_actions(&self, world: &World, actions: &mut Vec<Action>) {
+    pub(crate) fn queue_actions(&self, world: &World, actions: &mut Vec<Action>) {
         let free = world.workers.contains(&Worker::IDLE);
         let handed = world.batch.sweep_at.is_set();
         for (at, work) in [Work::Send, Work::Check].into_iter().enumerate() {
@@ -168,7 +156,7 @@ impl Mix {
         }
     }
 
-    fn carrier_actions(&self, world: &World, actions: &mut Vec<Action>) {
+    pub(crate) fn carrier_actions(&self, world: &World, actions: &mut Vec<Action>) {
         for at in 0..self.recipients() {
             let wire = world.carrier[at].wire;
             for attempt in (1..=self.max_attempts).filter(|attempt| wire & parts_of(*attempt, PARTS) != 0) {
@@ -235,65 +223,5 @@ impl World {
         let row = &self.rows[at];
         let may_start = |it: &Worker| it.places[at] == Place::Marked && it.attempts[at] == row.attempt && !it.over;
         self.carrier[at].wire & parts_of(row.attempt, PARTS) == 0 && !self.workers.iter().any(may_start)
-    }
-
-    /// The carrier has accepted the attempt, and the row says that it was never sent.
-    fn has_forgotten(&self, at: usize) -> bool {
-        let row = &self.rows[at];
-        let denies = matches!(row.status, Status::Pending | Status::Cancelled | Status::Rejectd | Status::Suppressed);
-        row.attempt > 0 && denies && self.carrier[at].has(row.attempt) && row.kept[usize::from(row.attempt)].is_none()
-    }
-
-    fn is_in_sight(&self) -> bool {
-        let batch = &self.batch;
-        batch.sweep_at != Due::Never || (batch.send_at == Due::Never && batch.check_at == Due::Never && batch.token.is_none())
-    }
-
-    fn is_delivered_whole(_: &Mix, world: &Self) -> bool {
-        let whole = |at: usize| {
-            let (row, carrier) = (&world.rows[at], &world.carrier[at]);
-            row.status != Status::Delivrd || (row.ids != 0 && carrier.delivered & row.ids == row.ids)
-        };
-        (0..ROWS).all(whole)
-    }
-
-    fn is_parked(&self) -> bool {
-        u32::from(self.batch.crashes) >= MAX_CRASHES
-    }
-
-    /// No message, no worker, nothing on the wire, and time and the sweep bring nothing.
-    pub fn is_at_rest(&self, mix: &Mix) -> bool {
-        let mut actions = Vec::new();
-        mix.worker_actions(self, &mut actions);
-        mix.queue_actions(self, &mut actions);
-        mix.carrier_actions(self, &mut actions);
-        let lease_runs = self.batch.token.is_some() && !self.batch.lease_over;
-        actions.is_empty() && !lease_runs
-    }
-
-    /// Every row is where it may stay, or where a person sees that it is kept.
-    fn is_settled(&self, mix: &Mix) -> bool {
-        let paused = self.schedule.status == Life::Paused;
-        let held = self.batch.missed && matches!(self.schedule.status, Life::Missed | Life::Paused);
-        let ended = matches!(self.schedule.status, Life::Finished | Life::Missed | Life::Cancelled | Life::Paused);
-        let stopped = matches!(self.schedule.status, Life::Cancelled | Life::Paused);
-        let settled = |at: usize| {
-            let row = &self.rows[at];
-            match row.status {
-                // What a dead owner has left of a paused batch is taken up when it goes on.
-                _ if self.is_parked() || (paused && self.batch.token.is_some()) => true,
-                Status::Pending => paused || held,
-                Status::Uncertain if mix.resend_uncertain => row.resends >= mix.max_resends || stopped,
-                Status::Uncertain => !mix.own_ids || row.age == Age::Old,
-                Status::Sending | Status::Acceptd | Status::Enroute => false,
-                Status::Undeliv | Status::Expired => row.resends >= mix.max_resends || stopped,
-                _ => true,
-            }
-        };
-        (0..mix.recipients()).all(settled) && (ended || self.is_parked())
-    }
-
-    fn is_counted(&self) -> bool {
-        !self.uncounted || self.is_parked() || (self.schedule.status == Life::Paused && self.batch.token.is_some())
     }
 }

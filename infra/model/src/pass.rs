@@ -3,22 +3,30 @@
 use shared::{db::outcomes::Step, status::Status};
 
 use crate::{
-    database::{Age, Due, ROWS, Row},
+    database::{Age, Due, Life, ROWS, Row},
+    mix::{Broken, Mix},
+    recheck,
     rules::{self, Flush},
-    world::{Broken, Mix, Place, Stage, Work, World, bit, parts_of},
+    world::{Carrier, PARTS, Place, Stage, Work, Worker, World, bit, parts_of},
 };
 
 /// How the carrier's answer to a request reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
     /// Ids, but for these recipients.
-    Ids { missing: u8 },
+    Ids {
+        /// As bits.
+        missing: u8,
+    },
     /// Time-out, reset, 5xx.
     Lost,
     /// 429: again in this pass, or in a later one.
     Throttled,
-    /// A 4xx text: PENDING, or the last one: REJECTD.
-    Refused { last: bool },
+    /// A 4xx text.
+    Refused {
+        /// It is the last one that is borne: REJECTD instead of PENDING.
+        last: bool,
+    },
 }
 
 fn rows_of(request: u8) -> impl Iterator<Item = usize> {
@@ -34,7 +42,7 @@ impl World {
     /// After the claim: leftovers become UNCERTAIN, then everything is read.
     pub fn read(&mut self, mix: &Mix, worker: usize, work: Work) {
         if !self.owns(worker) {
-            self.workers[worker] = crate::world::Worker::IDLE;
+            self.workers[worker] = Worker::IDLE;
             return;
         }
         for at in 0..mix.recipients() {
@@ -44,11 +52,11 @@ impl World {
             }
         }
         let schedule = self.schedule.status;
-        let alive = matches!(schedule, crate::database::Life::Running | crate::database::Life::Paused);
+        let alive = matches!(schedule, Life::Running | Life::Paused);
         let too_late = self.late && !self.batch.missed && self.rows.iter().any(|row| row.status == Status::Pending);
         let stage = match work {
             Work::Check => Stage::Asking,
-            Work::Send if schedule == crate::database::Life::Cancelled => Stage::Close,
+            Work::Send if schedule == Life::Cancelled => Stage::Close,
             Work::Send if too_late => Stage::Hold,
             Work::Send => Stage::Sending,
         };
@@ -62,7 +70,7 @@ impl World {
         let asking = self.workers[worker].stage == Stage::Asking;
         for at in 0..mix.recipients() {
             let row = &self.rows[at];
-            let place = if asking { question(mix, row) } else { errand(mix, row, max_resends, hold_pending) };
+            let place = if asking { recheck::question(mix, row) } else { errand(mix, row, max_resends, hold_pending) };
             let it = &mut self.workers[worker];
             it.places[at] = place;
             if place != Place::Rest {
@@ -221,7 +229,7 @@ impl World {
             return Vec::new();
         }
         let attempts = &self.workers[worker].attempts;
-        let all = |carried: fn(&crate::world::Carrier) -> u8| {
+        let all = |carried: fn(&Carrier) -> u8| {
             rows_of(flying).all(|at| carried(&self.carrier[at]) & parts_of(attempts[at], mix.parts) != 0)
         };
         let arrived = rows_of(flying).all(|at| self.carrier[at].wire & bit(attempts[at], 0) == 0);
@@ -243,7 +251,7 @@ impl World {
     pub fn answer(&mut self, mix: &Mix, worker: usize, request: u8, reply: Reply) {
         for at in rows_of(self.standing(worker, request, |place| place == Place::Flying)) {
             let it = &mut self.workers[worker];
-            let ids = (self.carrier[at].accepted >> ((it.attempts[at] - 1) * crate::world::PARTS)) & 0b11;
+            let ids = (self.carrier[at].accepted >> ((it.attempts[at] - 1) * PARTS)) & 0b11;
             let (status, ids, again) = match reply {
                 Reply::Ids { missing } if missing & (1 << at) == 0 => (Status::Acceptd, ids, false),
                 Reply::Lost if mix.is_broken(Broken::LostIsNotAccepted) => (Status::Pending, 0, false),
@@ -271,7 +279,7 @@ impl World {
             self.queued[0] |= mix.queues && self.batch.send_at.is_set();
             self.queued[1] |= mix.queues && self.batch.check_at.is_set();
         }
-        self.workers[worker] = crate::world::Worker::IDLE;
+        self.workers[worker] = Worker::IDLE;
     }
 }
 
@@ -285,13 +293,4 @@ fn errand(mix: &Mix, row: &Row, max_resends: u8, hold_pending: bool) -> Place {
         _ => false,
     };
     if due { Place::Waiting } else { Place::Rest }
-}
-
-/// What a recheck pass does with a row.
-fn question(mix: &Mix, row: &Row) -> Place {
-    match row.status {
-        Status::Acceptd | Status::Enroute => Place::Ask,
-        Status::Uncertain if mix.own_ids => Place::Ask,
-        _ => Place::Rest,
-    }
 }

@@ -3,9 +3,10 @@
 use shared::status::Status;
 
 use crate::{
-    database::{Age, ROWS},
+    database::{Age, ROWS, Row},
+    mix::{Broken, Mix},
     rules::{self, Verdict},
-    world::{Broken, Mix, PARTS, Place, World, bit, parts_of},
+    world::{PARTS, Place, World, bit, parts_of},
 };
 
 /// What the carrier says of one part.
@@ -132,5 +133,14 @@ impl World {
             self.change(at, |row, _| rules::verdict(row, owns, &said));
         }
         self.workers[worker].places = [Place::Rest; ROWS];
+    }
+}
+
+/// What a recheck pass does with a row.
+pub fn question(mix: &Mix, row: &Row) -> Place {
+    match row.status {
+        Status::Acceptd | Status::Enroute => Place::Ask,
+        Status::Uncertain if mix.own_ids => Place::Ask,
+        _ => Place::Rest,
     }
 }

@@ -13,7 +13,7 @@ pub use claim::{
     Release, claim, finish, hands_out_check, hands_out_send, may_claim_to_check, may_claim_to_send, may_finish, poke, release,
     wants_check, wants_send,
 };
-pub use cut::{Decision, Hour, decide, is_changeable, is_open, send_uncut_now,  mark_cut, mark_missed, may_mark_cut, wants_cut};
+pub use cut::{Decision, Hour, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut, send_uncut_now, wants_cut};
 pub use missed::{hold_missed, may_hold_missed, may_resolve, may_send_now, resolve_resend, resolve_sent, send_now};
 pub use moves::{cancel, pause, resume};
 pub use outcomes::{

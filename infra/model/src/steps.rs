@@ -2,9 +2,10 @@
 
 use crate::{
     database::{Age, Batch, Due},
+    mix::{Broken, Mix},
     model::Action,
     rules,
-    world::{Broken, Mix, Stage, Work, Worker, World, bit, parts_of},
+    world::{Stage, Work, Worker, World, bit, parts_of},
 };
 
 impl World {

@@ -100,7 +100,8 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
     if owns {
         return false;
     }
-    *batch = Batch { check_at: batch.check_at.at_once(), sweep_at: batch.sweep_at.at_once(), ..*batch };
+    // `LEAST(COALESCE(due, now), now)`
+    *batch = Batch { check_at: Due::Now, sweep_at: Due::Now, ..*batch };
     if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
         schedule.status = Life::Running;
     }

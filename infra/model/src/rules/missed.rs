@@ -60,7 +60,7 @@ pub fn resolve_resend(row: &mut Row, batch: &mut Batch, schedule: &mut Schedule)
 
 fn wake(batch: &mut Batch, schedule: &mut Schedule) {
     if !batch.send_at.is_set() {
-        batch.check_at = batch.check_at.at_once();
+        batch.check_at = Due::Now;
     }
     batch.sweep_at = Due::Now;
     if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {

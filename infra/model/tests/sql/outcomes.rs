@@ -14,7 +14,8 @@ use crate::table::{Case, TOKENS, Table, pairs, rows, schedules};
 
 /// Every row under every token; the schedule is running.
 fn cases() -> Vec<Case> {
-    let case = |(row, (token, lease_over))| Case { row, batch: Batch { token, lease_over, ..Case::SENDING.batch }, ..Case::SENDING };
+    let case =
+        |(row, (token, lease_over))| Case { row, batch: Batch { token, lease_over, ..Case::SENDING.batch }, ..Case::SENDING };
     let mut cases: Vec<_> = pairs(&rows(), &TOKENS).into_iter().map(case).collect();
     cases.retain(Case::is_allowed);
     cases

@@ -106,7 +106,11 @@ impl Table {
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
             let Schedule { status, cut } = case.schedule;
-            row.push_bind(id).push_bind(status.as_str()).push("'Hello', 1").push_bind(self.now).push("'+00:00', 3600, 1, 3600, 'hold'");
+            row.push_bind(id)
+                .push_bind(status.as_str())
+                .push("'Hello', 1")
+                .push_bind(self.now)
+                .push("'+00:00', 3600, 1, 3600, 'hold'");
             row.push_bind(cut.then_some(1)).push_bind(cut.then_some(self.now));
             row.push_bind((status == Life::Paused).then_some(self.now)).push_bind((status == Life::Finished).then_some(self.now));
             row.push_bind(self.now);
@@ -115,7 +119,8 @@ impl Table {
     }
 
     async fn insert_batches(&self, cases: &[(Uuid, &Case)]) {
-        let sql = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, send_at, check_at, sweep_at, claim_token,
+        let sql =
+            "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, send_at, check_at, sweep_at, claim_token,
             claimed_until, crashes, missed_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
@@ -130,7 +135,8 @@ impl Table {
     }
 
     async fn insert_recipients(&self, cases: &[(Uuid, &Case)]) {
-        let sql = "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, message_id, sent_at, final_at) ";
+        let sql =
+            "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, message_id, sent_at, final_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
             let Row { status, attempt, resends, age, ids, .. } = case.row;
@@ -166,14 +172,14 @@ impl Table {
 
     /// The cases as they are now, and that they are as expected.
     pub async fn expect(&self, cases: &[Case], expected: &[Case]) {
-        let sql = "SELECT s.id, s.status AS life, s.batch_count IS NOT NULL AS cut, b.send_at, b.check_at, b.sweep_at, b.claim_token,
+        let sql =
+            "SELECT s.id, s.status AS life, s.batch_count IS NOT NULL AS cut, b.send_at, b.check_at, b.sweep_at, b.claim_token,
             b.claimed_until, b.crashes, b.missed_at IS NOT NULL AS missed, r.status, r.attempt, r.resends, r.message_id, r.sent_at
             FROM schedules s JOIN batches b ON b.schedule_id = s.id AND b.batch_no = 1
             JOIN recipients r ON r.schedule_id = s.id AND r.seq = 1 ORDER BY s.id";
         let rows = sqlx::query(sql).fetch_all(&self.db.pool).await.unwrap();
         let kept = sqlx::query("SELECT schedule_id, attempt, status FROM attempts").fetch_all(&self.db.pool).await.unwrap();
-        let mut found: std::collections::HashMap<Uuid, Case> =
-            rows.iter().map(|row| (row.get("id"), self.read(row))).collect();
+        let mut found: std::collections::HashMap<Uuid, Case> = rows.iter().map(|row| (row.get("id"), self.read(row))).collect();
         for row in kept {
             let case = found.get_mut(&row.get("schedule_id")).unwrap();
             case.row.kept[row.get::<u32, _>("attempt") as usize] = Status::parse(row.get("status"));
@@ -203,7 +209,7 @@ impl Table {
         let age = sent_at.map_or(TimeDelta::zero(), |sent_at| self.now - sent_at);
         let age = match age.num_minutes() {
             ..30 => Age::Fresh,
-            ..1200 => Age::Quiet,
+            30..1200 => Age::Quiet,
             _ => Age::Old,
         };
         let cut = row.get("cut");
