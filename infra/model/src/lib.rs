@@ -26,9 +26,8 @@
 //! than a mix says. SENDING or ACCEPTD rows that a dead owner leaves in a batch of a paused schedule rest until it is resumed: the model
 //! allows that.
 //!
-//! In two points the model is ahead of recheck, which does as the variants `QuietWhenRecorded` and `VerdictWithoutPoke` do, found wrong
-//! here: a "not found" has to be judged by the time when it was asked, and verdicts that come after the lease have to make the batch due
-//! again.
+//! Two of the rules were found here: a "not found" is judged by the time when it was asked (`QuietWhenRecorded` is the variant without
+//! it), and verdicts that come after the lease make the batch due again (`VerdictWithoutPoke`).
 //!
 //! # How large it is
 //!

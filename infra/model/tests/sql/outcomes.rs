@@ -129,7 +129,9 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
         let matched = rules::verdict(&mut case.row, owns, &Verdict { attempt: 1, status, ids });
         let (message_id, is_final) = ((ids != 0).then(|| "own".to_owned()), u8::from(status.is_final()));
         let said = outcomes::Verdict { seq: 1, attempt: 1, status, carrier_status: Some("X".into()), message_id, is_final };
-        let recorded = outcomes::record_verdicts(&table.db, &table.claim(at), &[said], table.now).await.unwrap();
+        let mut connection = table.db.pool.acquire().await.unwrap();
+        let recorded = outcomes::record_verdicts(&mut connection, &table.claim(at), &[said], table.now).await.unwrap();
+        drop(connection);
         assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
     }
     table.expect(&cases, &expected).await;
