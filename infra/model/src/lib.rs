@@ -3,7 +3,7 @@
 //!
 //! [`rules`] are the statements of `shared::db` as plain functions. The model moves the database by these alone, and `tests/sql` holds
 //! each against the statement that it stands for, on a real server, over every combination of the values that it tells apart (some
-//! 50,000 rows): otherwise the model would be a model of itself.
+//! 40,000 cases): otherwise the model would be a model of itself.
 //!
 //! # What is modelled
 //!
