@@ -221,7 +221,7 @@ mod tests {
             (failed(&schedule_body), Ok(vec![Named::Schedule(schedule)])),
             (failed(&sweep), Ok(vec![named_sweep])),
             (event(&[batch_body.clone(), sweep.clone()]), Ok(vec![Named::Batch(batch), named_sweep])),
-            (failed(&event(&[schedule_body.clone()])), Ok(vec![Named::Schedule(schedule)])),
+            (failed(&event(std::slice::from_ref(&schedule_body))), Ok(vec![Named::Schedule(schedule)])),
             (failed(&failed(&failed(&sweep))), Err("events inside events")),
             (event(&[]), Err("an event without messages")),
             (json!({"Records": [{"messageId": "m"}]}), Err("a record without a body")),

@@ -25,8 +25,8 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let batch = json!(BatchMessage { schedule_id: Uuid::nil(), batch_no: 3 });
     api.fakes.letters.put(&batch);
-    api.fakes.letters.put("x".repeat(1_000));
-    api.fakes.other_letters.put(json!({"requestPayload": {"sweep": true}}));
+    api.fakes.letters.put(&"x".repeat(1_000));
+    api.fakes.other_letters.put(&json!({"requestPayload": {"sweep": true}}));
     for _ in 0..2 {
         // A look takes nothing away.
         let listed = api.get(PATH).await.body;
@@ -57,13 +57,13 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
     let batch = |schedule_id, batch_no| json!(BatchMessage { schedule_id, batch_no });
     // Number 4 has nothing to do; one is named twice; one is in no schedule; and a schedule, a sweep, and an event with two.
     for no in [1, 1, 3, 4] {
-        api.fakes.letters.put(batch(id, no));
+        api.fakes.letters.put(&batch(id, no));
     }
-    api.fakes.letters.put(batch(Uuid::nil(), 1));
-    api.fakes.letters.put("hello");
-    api.fakes.letters.put(json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
-    api.fakes.other_letters.put(json!({"schedule_id": id, "version": 1}));
-    api.fakes.other_letters.put(json!({"sweep": true}));
+    api.fakes.letters.put(&batch(Uuid::nil(), 1));
+    api.fakes.letters.put(&"hello");
+    api.fakes.letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
+    api.fakes.other_letters.put(&json!({"schedule_id": id, "version": 1}));
+    api.fakes.other_letters.put(&json!({"sweep": true}));
     let done = redrive(&api, "").await;
     assert_eq!(
         (&done["changed"], &done["deleted"], &done["discarded"], &done["more"]),
@@ -95,7 +95,7 @@ async fn a_queue_that_does_not_answer_keeps_no_other_from_being_redriven(pool: M
     let api = Api::new(&pool).await;
     api.fakes.letters.broken.store(true, Ordering::Relaxed);
     for n in 0..25 {
-        api.fakes.other_letters.put(json!({"schedule_id": Uuid::nil(), "version": n}));
+        api.fakes.other_letters.put(&json!({"schedule_id": Uuid::nil(), "version": n}));
     }
     let done = redrive(&api, "").await;
     assert_eq!((&done["left"]["unreachable"], &done["deleted"]), (&json!(["send"]), &json!(25)));

@@ -16,7 +16,7 @@ pub struct FakeLetters {
 }
 
 impl FakeLetters {
-    pub fn put(&self, body: impl ToString) {
+    pub fn put(&self, body: &impl ToString) {
         let mut letters = self.letters.lock().unwrap();
         let name = format!("m{}", letters.len() + 1);
         let letter = Letter { message_id: name.clone(), receipt: name, body: body.to_string(), sent_at: Some(chrono::Utc::now()) };
