@@ -64,6 +64,11 @@ impl Clock {
         now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
     }
 
+    /// A clock that runs behind: for tests whose carrier stamps real times, which must never be before a time of ours.
+    pub fn behind(by: Duration) -> Self {
+        Self { offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))) }
+    }
+
     /// Moves the clock, for tests that would otherwise wait.
     pub fn advance(&self, by: Duration) {
         self.offset_ms.fetch_add(by.as_millis() as i64, Ordering::Relaxed);

@@ -1,0 +1,57 @@
+//! Environments that die, are frozen, or meet.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use shared::fault::Point;
+use simulator::Settings;
+
+use crate::lab::plan::{Act, Call, Deliveries, Does, Kills, Plan, Trap, Uncertain};
+
+/// Short, since a frozen environment's time has to pass in real time.
+const SHORT_LIVED: Duration = Duration::from_millis(1_400);
+
+/// See the name.
+pub fn frozen_before_http(rng: &mut Rng) -> Plan {
+    let until = [Point::Claimed, Point::Marked, Point::Recorded, Point::Released][rng.usize(..4)];
+    let freeze = Does::Freeze(until, if rng.bool() { 0 } else { 60 });
+    let traps = vec![Trap::new(&[Point::Marked], 0.7, 2, freeze)];
+    Plan { budget: SHORT_LIVED, traps, ..Plan::calm(rng) }
+}
+
+/// See the name.
+pub fn frozen_with_an_answer(rng: &mut Rng) -> Plan {
+    let freeze = Does::Freeze(Point::Released, [0, 30, 7_200][rng.usize(..3)]);
+    let traps = vec![Trap::new(&[Point::Answered], 0.7, 2, freeze)];
+    Plan { budget: SHORT_LIVED, traps, ..Plan::calm(rng) }
+}
+
+/// See the name.
+pub fn stale_recheck(rng: &mut Rng) -> Plan {
+    let freeze = Does::Freeze(Point::Released, [0, 30, 7_200][rng.usize(..3)]);
+    let traps = vec![Trap::new(&[Point::Asked], 0.5, 3, freeze)];
+    let calm = Plan::calm(rng);
+    let carrier = Settings { delivery_delay_ms_min: 30, delivery_delay_ms_max: 900, ..calm.carrier.clone() };
+    Plan { budget: SHORT_LIVED, traps, carrier, ..calm }
+}
+
+/// See the name.
+pub fn killed_anywhere(rng: &mut Rng) -> Plan {
+    let kills = Kills { at_points: 0.15, at_any_moment: 0.1, in_a_row: 2 };
+    Plan { kills, uncertain: Uncertain::InFlight, ..Plan::open_ended(rng) }
+}
+
+/// See the name.
+pub fn killed_three_times(rng: &mut Rng) -> Plan {
+    let points = &[Point::Claimed, Point::Marked, Point::InFlight, Point::Answered, Point::Recorded];
+    let kill = Trap { batch: Some(1), ..Trap::new(points, 0.6, 3, Does::Kill) };
+    let kills = Kills { in_a_row: 3, ..Kills::default() };
+    let script = vec![(3_000, Act::Call(Call::Retry))];
+    Plan { kills, script, traps: vec![kill], uncertain: Uncertain::InFlight, ..Plan::open_ended(rng) }
+}
+
+/// See the name.
+pub fn two_at_once(rng: &mut Rng) -> Plan {
+    let queues = Deliveries { copied: 1.0, copies_at_once: true, ..Deliveries::default() };
+    Plan { queues, environments: 4, ..Plan::calm(rng) }
+}
