@@ -8,7 +8,10 @@ use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
 use shared::{budget::Budget, db::Db, patience::Patience, release::Timing, worker::Worker};
-use sqlx::{MySqlPool, mysql::{MySqlConnectOptions, MySqlPoolOptions}};
+use sqlx::{
+    MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
 
 use super::{invocation::Invocation, plan::Plan, world::World};
 
@@ -90,12 +93,19 @@ impl Environment {
         let (pool, plan) = (pool(options), &world.plan);
         let db = Db { pool: pool.clone(), clock: world.clock.clone() };
         let (send_queue, recheck_queue) = (world.queue(Function::Send), world.queue(Function::Recheck));
-        let worker = |db| Worker { db, carrier: Arc::clone(&world.carrier), send_queue: send_queue.clone(), recheck_queue: recheck_queue.clone(), timing: timing(plan) };
+        let worker = |db| Worker {
+            db,
+            carrier: Arc::clone(&world.carrier),
+            send_queue: send_queue.clone(),
+            recheck_queue: recheck_queue.clone(),
+            timing: timing(plan),
+        };
         let timeout = plan.timeout;
         let handler = match function {
             Function::Dispatch => {
                 let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
-                let settings = dispatch::Settings { lead, sweep_lead, batch_size: plan.batch_size, patience: patience(plan.budget) };
+                let settings =
+                    dispatch::Settings { lead, sweep_lead, batch_size: plan.batch_size, patience: patience(plan.budget) };
                 Handler::Dispatch(Dispatcher { db, send_queue, recheck_queue, settings })
             }
             Function::Send => {
@@ -111,7 +121,12 @@ impl Environment {
     }
 
     /// Handles an event. An environment that died does not come back.
-    pub async fn invoke(self, event: Value, invocation: Arc<Invocation>, limits: (Duration, Option<Duration>)) -> (Option<Self>, Ended) {
+    pub async fn invoke(
+        self,
+        event: Value,
+        invocation: Arc<Invocation>,
+        limits: (Duration, Option<Duration>),
+    ) -> (Option<Self>, Ended) {
         let (budget, fuse) = limits;
         let ended = invocation.run(self.handle(event, Budget::new(budget)), fuse).await;
         match ended {

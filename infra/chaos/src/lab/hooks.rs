@@ -193,7 +193,8 @@ impl Hooks {
 
 impl State {
     fn note_other_owner(&mut self, point: Point, batch_no: u32, invocation: &Arc<Invocation>, now: DateTime<Utc>) {
-        let waits = |frozen: &&mut Frozen| frozen.batch_no == batch_no && frozen.until == point && frozen.invocation.id != invocation.id;
+        let waits =
+            |frozen: &&mut Frozen| frozen.batch_no == batch_no && frozen.until == point && frozen.invocation.id != invocation.id;
         for frozen in self.frozen.iter_mut().filter(waits) {
             frozen.thaw_at = frozen.thaw_at.min(now + frozen.longer);
         }

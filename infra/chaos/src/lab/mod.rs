@@ -68,7 +68,8 @@ pub async fn play_plan(plan: Plan, name: String, rng: Rng, admin_url: &str) -> a
     let (admin_url, thread) = (admin_url.to_owned(), std::thread::Builder::new().stack_size(STACK));
     thread.spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(in_database(plan, name, rng, admin_url)));
+        let outcome =
+            runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(in_database(plan, name, rng, admin_url)));
         // Nobody waits for it any more: nobody wants to know.
         let _ = sender.send(outcome);
     })?;
@@ -117,7 +118,8 @@ fn more_uncertain(world: &World, outcome: &Outcome) -> Option<String> {
         Uncertain::Nobody => 0,
         Uncertain::InFlight => u64::from(world.hooks.kills()) * (IN_FLIGHT * size) as u64,
     };
-    (outcome.uncertain > most).then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
+    (outcome.uncertain > most)
+        .then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
 }
 
 /// Who did not get it, where everybody should.

@@ -120,7 +120,21 @@ impl World {
             dispatch_lead: Duration::from_secs(90),
             commit: "lab".into(),
         };
-        Ok(Self { plan, dice, clock, pool: admin, options, simulator, carrier, events, hooks, app, queues, carrier_proxy, database_proxy })
+        Ok(Self {
+            plan,
+            dice,
+            clock,
+            pool: admin,
+            options,
+            simulator,
+            carrier,
+            events,
+            hooks,
+            app,
+            queues,
+            carrier_proxy,
+            database_proxy,
+        })
     }
 
     /// The queue in front of that function.
