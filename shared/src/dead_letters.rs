@@ -1,7 +1,7 @@
 //! The dead-letter queues: what nobody could do. A letter names rows at most, and the rows are the truth, so nothing in it is lost when
 //! it is deleted; what names nothing was made by somebody else, and is for a person to look at.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -13,10 +13,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::queue::{BatchMessage, DispatchMessage, read_body};
+use crate::{
+    patience::LETTER_HIDDEN,
+    queue::{BatchMessage, DispatchMessage, read_body},
+};
 
-/// A letter that somebody looks at is hidden from others for so long, should it not be put back.
-const HIDDEN: Duration = Duration::from_secs(30);
 /// Of SQS's many servers all are asked, not some.
 const LONG_POLL_S: i32 = 1;
 /// What SQS takes and gives in one call.
@@ -152,7 +153,7 @@ impl LetterBox for SqsLetterBox {
         while letters.len() < limit {
             let call = self.client.receive_message().queue_url(&self.url).wait_time_seconds(LONG_POLL_S);
             let call = call.max_number_of_messages((limit - letters.len()).min(BATCH) as i32);
-            let call = call.visibility_timeout(HIDDEN.as_secs() as i32);
+            let call = call.visibility_timeout(LETTER_HIDDEN.as_secs() as i32);
             let answer = call.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp).send().await;
             let messages = match answer {
                 Ok(answer) => answer.messages.unwrap_or_default(),

@@ -1,14 +1,11 @@
 //! What needs a person: missed, parked, uncertain, overdue, paused. Nothing of it goes on by itself, so all of it can be listed, page
 //! by page in the order of an index.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::patience::MAX_CRASHES;
-
-/// The sweep comes every minute: what it should have taken up so long ago is stuck.
-pub const OVERDUE: TimeDelta = TimeDelta::minutes(10);
+use crate::patience::{MAX_CRASHES, OVERDUE};
 
 /// Batches of one schedule that need a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

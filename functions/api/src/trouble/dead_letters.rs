@@ -12,16 +12,15 @@ use serde::Serialize;
 use shared::{
     db::repair::sweep_soon,
     dead_letters::{DeadLetters, Letter, Named},
+    patience::{LETTERS, ONE_CALL},
     queue::BatchMessage,
 };
 
 use super::entry::Action;
 use crate::{App, announce::sweep, error::ApiError, query::Query, transaction::repeat};
 
-/// A queue that does not answer in that time is told as such.
-const PATIENCE: Duration = Duration::from_secs(6);
 /// A redrive takes no more letters after so long, nor more than so many.
-const ENOUGH: (Duration, u64) = (Duration::from_secs(12), 1_000);
+const ENOUGH: (Duration, u64) = (ONE_CALL, 1_000);
 /// Letters that a redrive takes at a time, each of a queue.
 const WAVE: usize = 10;
 /// Characters of a letter that are shown.
@@ -90,7 +89,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Lette
 pub async fn peek(app: &App, limit: usize) -> Letters {
     let mut found = Letters { kind: "dead-letters", ..Letters::default() };
     for queue in &app.dead_letters {
-        match tokio::time::timeout(PATIENCE, peek_one(queue, limit)).await.map_err(anyhow::Error::from).flatten() {
+        match tokio::time::timeout(LETTERS, peek_one(queue, limit)).await.map_err(anyhow::Error::from).flatten() {
             Ok((count, letters)) => {
                 found.counts.insert(queue.name.clone(), count);
                 found.entries.extend(letters.iter().map(|letter| LetterView::new(&queue.name, letter)));
@@ -182,13 +181,13 @@ async fn redrive_one(
     (done, kept): (&mut Redriven, &mut Vec<Letter>),
 ) -> Result<(), Failed> {
     // To find a queue empty takes a second, to ask for its count a moment.
-    let mut last = tokio::time::timeout(PATIENCE, queue.letters.count()).await.map_err(anyhow::Error::from).flatten()? == 0;
+    let mut last = tokio::time::timeout(LETTERS, queue.letters.count()).await.map_err(anyhow::Error::from).flatten()? == 0;
     while !last {
         if begun.elapsed() > ENOUGH.0 || done.deleted + done.discarded + kept.len() as u64 >= ENOUGH.1 {
             done.more = true;
             return Ok(());
         }
-        let taken = tokio::time::timeout(PATIENCE, queue.letters.take(WAVE)).await.map_err(anyhow::Error::from).flatten()?;
+        let taken = tokio::time::timeout(LETTERS, queue.letters.take(WAVE)).await.map_err(anyhow::Error::from).flatten()?;
         last = taken.len() < WAVE;
         let (named, malformed): (Vec<_>, Vec<_>) = taken.into_iter().partition(|letter| letter.named().is_ok());
         match write(app, &named).await {

@@ -4,10 +4,7 @@
 pub mod batch;
 pub mod request;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use axum::{
     Json,
@@ -16,9 +13,12 @@ use axum::{
     http::HeaderMap,
 };
 use serde::Serialize;
-use shared::db::{
-    resolve::{batch_ranges, batches_with_uncertain, find_phones, find_seqs},
-    schedules::load_schedule,
+use shared::{
+    db::{
+        resolve::{batch_ranges, batches_with_uncertain, find_phones, find_seqs},
+        schedules::load_schedule,
+    },
+    patience::ONE_CALL,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -28,9 +28,6 @@ use self::{
     request::{Names, Outcome, ResolveRequest},
 };
 use crate::{App, announce::sweep, error::ApiError, intake::body, query::Query, schedules::show::parse_id};
-
-/// A call stops taking batches after so long, well before the gateway gives up; the rest is the next call's.
-const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What came of a decision.
 #[derive(Serialize)]
@@ -83,7 +80,7 @@ async fn resolve(app: &App, id: Uuid, outcome: Outcome, names: Option<Names>) ->
     let mut more = false;
     let mut work = Work::find(app, id, names, &mut tally).await?;
     while let Some((batch_no, seqs)) = work.next(app, id).await? {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > ONE_CALL {
             more = true;
             break;
         }

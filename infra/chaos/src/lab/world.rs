@@ -117,6 +117,8 @@ impl World {
             db: Db { pool: pool(&options), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             scheduler: events.clone(),
+            dead_letters: Vec::new(),
+            quiet_time: chrono::TimeDelta::minutes(5),
             dispatch_lead: Duration::from_secs(90),
             commit: "lab".into(),
         };
