@@ -13,6 +13,8 @@ use chaos::{
 };
 use futures_util::{StreamExt, stream};
 
+/// Schedules of the stack at a time: more would only wait for each other.
+const SCHEDULES_AT_ONCE: u32 = 60;
 /// Runs of the lab at a time: each waits for the database and for sockets most of its time.
 const AT_ONCE: usize = 4;
 
@@ -34,13 +36,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Those that befall single schedules all at once, then the others one by one.
+/// Those that befall single schedules many at once, then the others one by one.
 async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     let faults = stack::faults();
     let (each, all): (Vec<_>, Vec<_>) =
         faults.iter().filter(|fault| options.wants("stack", fault.name)).partition(|fault| matches!(fault.how, How::Each(_)));
-    let rounds = std::iter::once(each).filter(|each| !each.is_empty()).chain(all.into_iter().map(|fault| vec![fault]));
+    let many = (SCHEDULES_AT_ONCE / options.runs).max(1) as usize;
+    let rounds = each.chunks(many).map(<[_]>::to_vec).chain(all.into_iter().map(|fault| vec![fault]));
     for round in rounds {
         let mut outcomes = stack::play(world, &round, options).await?;
         for fault in round {

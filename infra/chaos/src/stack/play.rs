@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Longer than every lease, back-off and time-out of the chaos settings, several times over.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 /// No two schedules of a stack share a number.
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
