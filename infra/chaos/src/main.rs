@@ -45,7 +45,13 @@ async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec
     let many = (SCHEDULES_AT_ONCE / options.runs).max(1) as usize;
     let rounds = each.chunks(many).map(<[_]>::to_vec).chain(all.into_iter().map(|fault| vec![fault]));
     for round in rounds {
-        let mut outcomes = stack::play(world, &round, options).await?;
+        let mut outcomes = match stack::play(world, &round, options).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                problems.push(format!("{}: could not be played: {error:#}", round[0].name));
+                continue;
+            }
+        };
         for fault in round {
             let outcome = outcomes.remove(fault.name).unwrap_or_default();
             println!("{}", table::line(fault.name, "stack", &outcome));

@@ -76,8 +76,9 @@ async fn post<'a>(
 ) -> anyhow::Result<(Vec<Played<'a>>, Option<Injection>)> {
     let (mut runs, mut everything) = (Vec::new(), None);
     for &fault in faults {
-        // Posting takes a moment for many.
-        let run_at = Utc::now() + TimeDelta::seconds(fault.lead_s) + TimeDelta::milliseconds(30) * options.runs as i32;
+        // Posting takes a moment for many: on a busy machine, a quarter of a millisecond for each number.
+        let posting = TimeDelta::milliseconds(i64::from(options.runs) * (40 + i64::from(fault.recipients) / 4));
+        let run_at = Utc::now() + TimeDelta::seconds(fault.lead_s) + posting;
         for run in 0..options.runs {
             let seed = options.seed_of(run);
             let id = world.draft(run_at, numbers(fault.recipients)).await?;
