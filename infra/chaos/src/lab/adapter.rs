@@ -19,9 +19,7 @@ impl LabCarrier {
     pub fn new(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
         let form = match plan.form {
             Spoken::Bare => Form::Bare,
-            spoken => {
-                Form::Alaris { username: "lab".into(), password: "lab".to_owned().into(), own_ids: spoken == Spoken::OwnIds }
-            }
+            spoken => Form::Alaris { username: "lab".into(), password: "lab".to_owned().into(), own_ids: spoken == Spoken::OwnIds },
         };
         let inner = Alaris::new(CarrierConfig { url: format!("{origin}/api"), form, timeout: plan.timeout })?;
         Ok(Arc::new(Self { inner, request_size: plan.request_size, twice: plan.submits_twice }))

@@ -29,9 +29,10 @@ use uuid::Uuid;
 
 use self::{
     dice::Dice,
-    environment::IN_FLIGHT,
+    environment::{Function, IN_FLIGHT},
     plan::{Plan, Spoken, Uncertain},
     run::Run,
+    state::State,
     world::{Database, World},
 };
 use crate::{
@@ -68,7 +69,8 @@ pub async fn play_plan(plan: Plan, name: String, rng: Rng, admin_url: &str) -> a
     let (admin_url, thread) = (admin_url.to_owned(), std::thread::Builder::new().stack_size(STACK));
     thread.spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(in_database(plan, name, rng, admin_url)));
+        let outcome =
+            runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(in_database(plan, name, rng, admin_url)));
         // Nobody waits for it any more: nobody wants to know.
         let _ = sender.send(outcome);
     })?;
@@ -104,7 +106,8 @@ async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let mut wrong = Vec::new();
     wrong.extend(ended?.err().map(|state| format!("stuck: {state}")));
     wrong.extend(more_uncertain(world, &outcome));
-    wrong.extend(left_out(world).await?);
+    wrong.extend(left_out(world, id).await?);
+    wrong.extend(no_dead_letters(world));
     outcome.problems.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
     Ok(outcome)
 }
@@ -117,12 +120,21 @@ fn more_uncertain(world: &World, outcome: &Outcome) -> Option<String> {
         Uncertain::Nobody => 0,
         Uncertain::InFlight => u64::from(world.hooks.kills()) * (IN_FLIGHT * size) as u64,
     };
-    (outcome.uncertain > most).then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
+    (outcome.uncertain > most)
+        .then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
+}
+
+/// A fault that has not come about shows nothing.
+fn no_dead_letters(world: &World) -> Option<String> {
+    let dead: u32 = Function::ALL.into_iter().map(|function| world.queue(function).dead_letters()).sum();
+    (world.plan.queues.failed >= 1.0 && dead == 0).then(|| "every message failed, and none ended as a dead letter".to_owned())
 }
 
 /// Who did not get it, where everybody should.
-async fn left_out(world: &World) -> sqlx::Result<Option<String>> {
+async fn left_out(world: &World, id: Uuid) -> sqlx::Result<Option<String>> {
     let sql = "SELECT GROUP_CONCAT(CONCAT_WS(' ', seq, status, error) SEPARATOR ', ') FROM recipients WHERE status <> 'DELIVRD'";
     let left_out: Option<String> = sqlx::query_scalar(sql).fetch_one(&world.pool).await?;
-    Ok(left_out.filter(|_| world.plan.everybody).map(|rows| format!("not everybody has it: {rows}")))
+    let Some(rows) = left_out.filter(|_| world.plan.everybody) else { return Ok(None) };
+    let state = State::read(world, id).await?.describe();
+    Ok(Some(format!("not everybody has it: {rows}; {state}")))
 }

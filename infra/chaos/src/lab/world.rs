@@ -19,7 +19,7 @@ use tokio::net::lookup_host;
 use super::{
     adapter::LabCarrier,
     dice::Dice,
-    environment::{Function, pool},
+    environment::{DATABASE, Function, pool},
     events::LabScheduler,
     hooks::Hooks,
     plan::{Act, Plan},
@@ -114,13 +114,27 @@ impl World {
         let events = LabScheduler::new(dice.clone(), plan.events.clone());
         let hooks = Hooks::new(clock.clone(), dice.clone(), plan.kills.clone(), plan.traps.clone());
         let app = App {
-            db: Db { pool: pool(&options), clock: clock.clone() },
+            db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             scheduler: events.clone(),
             dispatch_lead: Duration::from_secs(90),
             commit: "lab".into(),
         };
-        Ok(Self { plan, dice, clock, pool: admin, options, simulator, carrier, events, hooks, app, queues, carrier_proxy, database_proxy })
+        Ok(Self {
+            plan,
+            dice,
+            clock,
+            pool: admin,
+            options,
+            simulator,
+            carrier,
+            events,
+            hooks,
+            app,
+            queues,
+            carrier_proxy,
+            database_proxy,
+        })
     }
 
     /// The queue in front of that function.
