@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"dev": ROOT / "target" / "debug", "release": ROOT / "target" / "release"}
 FUNCTIONS = ("api", "dispatch", "migrate", "recheck", "send")
-FAULT_FEATURES = []
+FAULT_FEATURES = ["chaos/fault-points"]
 FAULT_MARK = b"FAULT_POINTS_URL"  # the variable that only fault points read
 
 
@@ -23,7 +23,7 @@ def functions_folder(faults):
 def run(profile, faults=False):
     """cargo build, then the `bootstrap` of each function that changed."""
     command = ["cargo", "build", "--workspace", "--bins", "--profile", profile]
-    if faults and FAULT_FEATURES:
+    if faults:
         command += ["--features", ",".join(FAULT_FEATURES)]
     if not sys.stderr.isatty():
         command.append("--quiet")
@@ -38,9 +38,9 @@ def _bootstrap(binary, folder, faults):
     made_from, mark = folder / "made-from", f"{binary} {binary.stat().st_mtime_ns}"
     if (folder / "bootstrap").exists() and made_from.exists() and made_from.read_text() == mark:
         return
+    if not faults and FAULT_MARK in binary.read_bytes():
+        raise SystemExit(f"{binary} has fault points, and was not asked for them")
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["strip", "-o", folder / "bootstrap.new", binary], check=True)
-    if not faults and FAULT_MARK in (folder / "bootstrap.new").read_bytes():
-        raise SystemExit(f"{binary} has fault points, and was not asked for them")
     (folder / "bootstrap.new").rename(folder / "bootstrap")
     made_from.write_text(mark)

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod carrier;
 pub mod config;
 pub mod db;
+pub mod dead_letters;
 pub mod fault;
 pub mod patience;
 pub mod phone;

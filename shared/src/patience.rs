@@ -77,6 +77,24 @@ const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 /// A parked batch is looked at, and logged for its alarm, this often.
 pub const PARKED: TimeDelta = TimeDelta::minutes(32);
 
+/// The sweep comes every minute: what it should have taken up so long ago is stuck, and shown as such.
+pub const OVERDUE: TimeDelta = TimeDelta::minutes(10);
+
+// ---- the API, whose gateway gives up at 30 s ---------------------------------------------------------------------------------------
+
+/// Sooner than this a one-time schedule could miss its moment; the queue takes it.
+pub const TOO_SOON_FOR_EVENTBRIDGE: TimeDelta = TimeDelta::seconds(5);
+/// For word to dispatch, while the client waits; without it the sweep finds the row.
+pub const ANNOUNCEMENT: Duration = Duration::from_secs(5);
+/// For the database, where only its health is asked: shorter than a load balancer's patience.
+pub const HEALTH: Duration = Duration::from_secs(3);
+/// A call that works through many batches or letters takes no more of them after so long; the rest is the next call's.
+pub const ONE_CALL: Duration = Duration::from_secs(12);
+/// A dead-letter queue that does not answer in that time is told as such.
+pub const LETTERS: Duration = Duration::from_secs(6);
+/// A letter that somebody looks at is hidden from others for so long, should it not be put back.
+pub const LETTER_HIDDEN: Duration = Duration::from_secs(30);
+
 // ---- what a deployment may set -----------------------------------------------------------------------------------------------------
 
 /// The waits that a deployment may set. The defaults are production's; the chaos runner takes seconds.

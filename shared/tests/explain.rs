@@ -8,6 +8,8 @@ use chrono::{TimeDelta, Utc};
 use sqlx::{Column, MySqlPool, Row, mysql::MySqlArguments, query::Query};
 use uuid::Uuid;
 
+/// A line for each table: `table key extra`.
+type Plan = Vec<(String, String, String)>;
 type Bound<'q> = Query<'q, sqlx::MySql, MySqlArguments>;
 
 /// Twenty schedules of 2,000 recipients in 100 batches each: half of the batches done, half waiting, a few due.
@@ -52,8 +54,8 @@ fn statement(words: &[&str]) -> String {
     found[0].clone()
 }
 
-/// Explains a statement; a line for each table: `table key extra`.
-async fn explain(pool: &MySqlPool, sql: &str, bind: impl for<'q> FnOnce(Bound<'q>) -> Bound<'q>) -> Vec<(String, String, String)> {
+/// Explains a statement.
+async fn explain(pool: &MySqlPool, sql: &str, bind: impl for<'q> FnOnce(Bound<'q>) -> Bound<'q>) -> Plan {
     // MySQL 9 answers with a tree unless told otherwise.
     let explain = format!("EXPLAIN FORMAT=TRADITIONAL {sql}");
     let rows = bind(sqlx::query(&explain)).fetch_all(pool).await.unwrap();
@@ -63,6 +65,24 @@ async fn explain(pool: &MySqlPool, sql: &str, bind: impl for<'q> FnOnce(Bound<'q
         row.try_get::<Option<String>, _>(place).unwrap().unwrap_or_default()
     };
     rows.iter().map(|row| (text(row, "table"), text(row, "key"), text(row, "Extra"))).collect()
+}
+
+/// What is wrong with a plan: another key than it should use, a table scanned, rows sorted.
+fn complaints(what: &str, plan: &Plan, keys: &[(&str, &str)]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (table, key) in keys {
+        if !plan.iter().any(|(explained, used, _)| explained == table && used == key) {
+            wrong.push(format!("{what}: {table} should use {key}: {plan:?}"));
+        }
+    }
+    // A derived table of batches or answers may be scanned; no table of ours may, and nothing may be sorted.
+    let sorted = plan.iter().any(|(_, _, extra)| extra.contains("filesort"));
+    let ours = ["schedules", "recipients", "batches", "s", "r", "b"];
+    let scanned = plan.iter().any(|(table, key, _)| ours.contains(&table.as_str()) && key.is_empty());
+    if sorted || scanned {
+        wrong.push(format!("{what}: sorted {sorted}, scanned {scanned}: {plan:?}"));
+    }
+    wrong
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -76,21 +96,7 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     sqlx::query(sql).bind(token).bind(past).bind(past).bind(id).execute(&pool).await.unwrap();
     let rows = r#"[{"q":1,"a":1,"k":0,"r":0,"s":"ACCEPTD","m":"x","e":null,"f":0}]"#;
     let mut wrong = Vec::new();
-    let mut check = |what: &str, plan: Vec<(String, String, String)>, keys: &[(&str, &str)]| {
-        for (table, key) in keys {
-            if !plan.iter().any(|(explained, used, _)| explained == table && used == key) {
-                wrong.push(format!("{what}: {table} should use {key}: {plan:?}"));
-            }
-        }
-        // A derived table of batches or answers may be scanned; no table of ours may, and nothing may be sorted.
-        let sorted = plan.iter().any(|(_, _, extra)| extra.contains("filesort"));
-        let scanned = plan.iter().any(|(table, key, _)| {
-            ["schedules", "recipients", "batches", "s", "r", "b"].contains(&table.as_str()) && key.is_empty()
-        });
-        if sorted || scanned {
-            wrong.push(format!("{what}: sorted {sorted}, scanned {scanned}: {plan:?}"));
-        }
-    };
+    let mut check = |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
 
     let sql = statement(&["b.tries = b.tries + 1", "s.status IN ('running', 'cancelled')"]);
     let plan = explain(&pool, &sql, |q| q.bind(token).bind(now).bind(now).bind(id).bind(1).bind(now).bind(now).bind(3)).await;
@@ -117,7 +123,7 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
         explain(&pool, &sql, |q| q.bind(rows).bind(1).bind(now).bind(now).bind(id).bind(token).bind(token).bind(token)).await;
     check("flush", plan, &[("r", "PRIMARY"), ("b", "PRIMARY"), ("s", "PRIMARY")]);
 
-    let sql = statement(&["INSERT INTO attempts"]);
+    let sql = statement(&["INSERT INTO attempts", "b.claim_token = ?"]);
     let plan = explain(&pool, &sql, |q| q.bind(rows).bind(id).bind(1).bind(token)).await;
     check("keep attempts", plan, &[("r", "PRIMARY"), ("b", "PRIMARY"), ("s", "PRIMARY")]);
 
@@ -153,6 +159,84 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let sql = statement(&["UNHEX(j.i)"]);
     let plan = explain(&pool, &sql, |q| q.bind(r#"[{"i":"00","n":1,"o":"2030-01-01","t":"2030-01-01","r":1}]"#)).await;
     check("push back", plan, &[("b", "PRIMARY")]);
+
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lists of what needs a person, and what a person does about it; where a few hundred of two thousand batches are in trouble.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_statement_about_trouble_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
+    let id = fill(&pool).await[0];
+    let trouble = "UPDATE batches SET missed_at = IF(batch_no % 10 = 1, planned_at, NULL), crashes = IF(batch_no % 10 = 3, 3, 0),
+        uncertain = IF(batch_no % 10 = 5, 7, 0)";
+    sqlx::query(trouble).execute(&pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE schedules, recipients, batches, attempts").execute(&pool).await.unwrap();
+    let now = Utc::now();
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
+
+    let plan = explain(&pool, &statement(&["missed_at >= ?"]), |q| q.bind(now).bind(now).bind(id).bind(id).bind(1).bind(50)).await;
+    check("missed batches", plan, &[("batches", "missed")]);
+
+    let sql = statement(&["FORCE INDEX (due)", "crashes >= ?", "ORDER BY"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(now).bind(id).bind(id).bind(1).bind(3).bind(now).bind(50)).await;
+    check("parked batches", plan, &[("batches", "due")]);
+
+    let sql = statement(&["uncertain >= ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(1).bind(1).bind(id).bind(id).bind(1).bind(now).bind(50));
+    check("uncertain batches", plan.await, &[("batches", "with_uncertain")]);
+
+    let sql = statement(&["FORCE INDEX (due)", "b.crashes < ?", "ORDER BY"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(now).bind(id).bind(id).bind(1).bind(3).bind(now).bind(now).bind(50));
+    check("overdue batches", plan.await, &[("b", "due"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["FORCE INDEX (to_cut)"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(now + TimeDelta::minutes(5)).bind(now).bind(id).bind(50)).await;
+    check("overdue schedules", plan, &[("schedules", "to_cut")]);
+
+    let plan = explain(&pool, &statement(&["status = 'paused' AND id < ?"]), |q| q.bind(id).bind(50)).await;
+    check("schedules paused by the system", plan, &[("schedules", "by_status")]);
+
+    let plan = explain(&pool, &statement(&["WHERE status = ? AND id < ?"]), |q| q.bind("missed").bind(id).bind(50)).await;
+    check("schedules in a state", plan, &[("schedules", "by_status")]);
+
+    let sql = statement(&["AS \"missed_schedules!: i64\""]);
+    let plan = explain(&pool, &sql, |q| q.bind(3).bind(now).bind(now).bind(3).bind(now).bind(now).bind(now)).await;
+    check("counts of trouble", plan, &[("schedules", "by_status"), ("batches", "missed"), ("batches", "due"), ("b", "due")]);
+
+    let sql = statement(&["named.batch_no", "CONCAT_WS"]);
+    let names = format!("[[0, \"{}\", 1]]", id.simple());
+    let plan = explain(&pool, &sql, |q| q.bind(names.clone())).await;
+    check("batches by name", plan, &[("b", "PRIMARY"), ("s", "PRIMARY")]);
+
+    let sql = statement(&["WHEN claimed_until >= ? THEN 'claimed'"]);
+    let plan = explain(&pool, &sql, |q| q.bind(3).bind(now).bind(now).bind(id).bind(1).bind("done").bind("done").bind(50)).await;
+    check("batches of a schedule", plan, &[("batches", "PRIMARY")]);
+
+    let sql = statement(&["SET crashes = 0"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(id).bind(1).bind(1).bind(3).bind(now)).await;
+    check("retry", plan, &[("batches", "PRIMARY")]);
+
+    let sql = statement(&["SELECT DISTINCT named.id"]);
+    let plan = explain(&pool, &sql, |q| q.bind(format!("[[\"{}\", 1]]", id.simple())).bind(now).bind(now)).await;
+    check("sweep soon", plan, &[("b", "PRIMARY")]);
+
+    let sql = statement(&["status = 'UNCERTAIN' ORDER BY seq FOR UPDATE"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20)).await;
+    check("lock uncertain recipients", plan, &[("recipients", "PRIMARY")]);
+
+    let plan = explain(&pool, &statement(&["'resolved as sent'"]), |q| q.bind("[1, 2]").bind(now).bind(id)).await;
+    check("close as sent", plan, &[("r", "PRIMARY")]);
+
+    let plan = explain(&pool, &statement(&["SET r.status = 'PENDING'"]), |q| q.bind("[1, 2]").bind(id)).await;
+    check("send again", plan, &[("r", "PRIMARY")]);
+
+    let sql = statement(&["SET b.pending = c.pending"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(now).bind(now).bind(now).bind(now).bind(id).bind(1));
+    check("recount", plan.await, &[("b", "PRIMARY"), ("recipients", "PRIMARY")]);
+
+    let plan = explain(&pool, &statement(&["CONVERT(j.phone USING ascii)"]), |q| q.bind("[\"+60121000001\"]").bind(id)).await;
+    check("recipients by number", plan, &[("r", "phone_once")]);
 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,25 +1,21 @@
 //! Word to dispatch, after the rows are committed. If it gets lost, nothing is: the sweep finds the row within a minute. So a
 //! failure here is logged and the call still succeeds.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use shared::queue::{DispatchMessage, Outgoing};
+use chrono::{DateTime, Utc};
+use shared::{
+    patience::{ANNOUNCEMENT, TOO_SOON_FOR_EVENTBRIDGE},
+    queue::{DispatchMessage, Outgoing},
+};
 
 use crate::App;
-
-/// Sooner than this a one-time schedule could miss its moment; the queue takes it.
-const TOO_SOON: TimeDelta = TimeDelta::seconds(5);
-/// The client waits meanwhile.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Has the schedule dispatched ahead of `run_at`.
 pub async fn announce(app: &App, message: DispatchMessage, run_at: DateTime<Utc>) {
     let fire_at = run_at - app.dispatch_lead;
-    if fire_at <= app.db.now() + TOO_SOON {
+    if fire_at <= app.db.now() + TOO_SOON_FOR_EVENTBRIDGE {
         return enqueue(app, message).await;
     }
-    let created = tokio::time::timeout(PATIENCE, app.scheduler.create(message, fire_at)).await;
+    let created = tokio::time::timeout(ANNOUNCEMENT, app.scheduler.create(message, fire_at)).await;
     match created.map_err(anyhow::Error::from).flatten() {
         Ok(()) => {}
         Err(error) => warn(message, &format!("{error:#}")),
@@ -28,7 +24,7 @@ pub async fn announce(app: &App, message: DispatchMessage, run_at: DateTime<Utc>
 
 /// Has the schedule dispatched at once.
 pub async fn enqueue(app: &App, message: DispatchMessage) {
-    match tokio::time::timeout(PATIENCE, app.dispatch_queue.send(&[Outgoing::dispatch(message)])).await {
+    match tokio::time::timeout(ANNOUNCEMENT, app.dispatch_queue.send(&[Outgoing::dispatch(message)])).await {
         Ok(failed) if failed.is_empty() => {}
         _ => warn(message, "the dispatch queue did not take it"),
     }
@@ -36,7 +32,7 @@ pub async fn enqueue(app: &App, message: DispatchMessage) {
 
 /// Has dispatch sweep at once: batches have been made due, and nobody should wait for the minute.
 pub async fn sweep(app: &App) {
-    match tokio::time::timeout(PATIENCE, app.dispatch_queue.send(&[Outgoing::sweep()])).await {
+    match tokio::time::timeout(ANNOUNCEMENT, app.dispatch_queue.send(&[Outgoing::sweep()])).await {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!("no sweep was asked for; the next one comes within a minute"),
     }
@@ -44,7 +40,7 @@ pub async fn sweep(app: &App) {
 
 /// Takes back the one-time schedule of a time that no longer holds. One that fires all the same finds nothing to do.
 pub async fn withdraw(app: &App, message: DispatchMessage) {
-    let deleted = tokio::time::timeout(PATIENCE, app.scheduler.delete(message)).await;
+    let deleted = tokio::time::timeout(ANNOUNCEMENT, app.scheduler.delete(message)).await;
     if let Err(error) = deleted.map_err(anyhow::Error::from).flatten() {
         warn(message, &format!("{error:#}"));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use shared::config::{DatabaseSource, Env};
 
 /// See the template for what each variable is.
@@ -14,7 +15,9 @@ pub struct Config {
     pub scheduler_role_arn: String,
     pub schedule_dlq_arn: Option<String>,
     pub stack: String,
+    pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
+    pub quiet_time: TimeDelta,
     pub commit: String,
 }
 
@@ -33,11 +36,29 @@ impl Config {
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
             schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN"),
             stack: env.text("STACK_NAME"),
+            dead_letter_queues: dead_letter_queues(&mut env),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
+            quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
             commit: env.optional("GIT_COMMIT").unwrap_or_else(|| "unknown".to_owned()),
         };
         env.finish(config)
     }
+}
+
+/// Names and URLs of the dead-letter queues, `send=https://…,recheck=https://…`.
+fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
+    const NAME: &str = "DEAD_LETTER_QUEUES";
+    const EXPECTED: &str = "expected names and URLs, such as send=https://…,recheck=https://…";
+    let Some(given) = env.optional(NAME) else {
+        return env.complain(NAME, format!("is missing; {EXPECTED}")).unwrap_or_default();
+    };
+    let read = |queue: &str| {
+        let (name, url) = queue.trim().split_once('=')?;
+        let is_url = url.starts_with("http://") || url.starts_with("https://");
+        (is_url && !name.is_empty()).then(|| (name.to_owned(), url.to_owned()))
+    };
+    let queues: Option<Vec<_>> = given.split(',').map(read).collect();
+    queues.unwrap_or_else(|| env.complain(NAME, format!("is `{given}`; {EXPECTED}")).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -52,6 +73,24 @@ mod tests {
             assert!(error.contains(&format!("{name} is missing")), "{name} is not in: {error}");
         }
         assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"), "{error}");
+        assert!(error.contains("DEAD_LETTER_QUEUES is missing"), "{error}");
         assert!(!error.contains("GIT_COMMIT") && !error.contains("SCHEDULE_DLQ_ARN") && !error.contains("STACK_NAME"), "{error}");
+    }
+
+    #[test]
+    fn dead_letter_queues_are_names_and_urls() {
+        let read = |given: &str| {
+            let mut env = Env::from_pairs([("DEAD_LETTER_QUEUES", given)]);
+            let queues = dead_letter_queues(&mut env);
+            env.finish(queues).ok()
+        };
+        let pair = |name: &str, url: &str| (name.to_owned(), url.to_owned());
+        assert_eq!(
+            read("send=https://sqs/1/a, dispatch-events=http://sqs/b"),
+            Some(vec![pair("send", "https://sqs/1/a"), pair("dispatch-events", "http://sqs/b")])
+        );
+        for wrong in ["", "send", "=https://x", "send=arn:aws:sqs", "send=https://x,"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,18 +1,14 @@
 //! `GET /health`: that the function answers, what it was built from, and whether the database answers it.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
+use shared::patience::HEALTH;
 
 use crate::{App, error::ApiError};
 
-/// Shorter than a load balancer's patience.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// 200, or a problem with the same members and 503.
 pub async fn health(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    match tokio::time::timeout(PATIENCE, app.db.ping()).await {
+    match tokio::time::timeout(HEALTH, app.db.ping()).await {
         Ok(Ok(())) => {
             Ok(Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": app.commit, "database": "ok"})))
         }

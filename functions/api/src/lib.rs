@@ -16,6 +16,8 @@ pub mod query;
 pub mod recipients;
 pub mod schedules;
 pub mod transaction;
+pub mod trouble;
+pub mod uncertain;
 
 use std::time::Duration;
 
@@ -24,7 +26,8 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use shared::{db::Db, queue::SharedQueue, scheduler::SharedScheduler};
+use chrono::TimeDelta;
+use shared::{db::Db, dead_letters::DeadLetters, queue::SharedQueue, scheduler::SharedScheduler};
 
 /// What the handlers work with, made once.
 #[derive(Clone)]
@@ -35,8 +38,12 @@ pub struct App {
     pub dispatch_queue: SharedQueue,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
+    /// What nobody could take from a queue.
+    pub dead_letters: Vec<DeadLetters>,
     /// How long before its time a schedule is dispatched.
     pub dispatch_lead: Duration,
+    /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
+    pub quiet_time: TimeDelta,
     /// The commit that this was built from.
     pub commit: String,
 }
@@ -51,7 +58,16 @@ pub fn router(app: App) -> Router {
         .route("/schedules/{id}/pause", post(schedules::moves::pause))
         .route("/schedules/{id}/resume", post(schedules::moves::resume))
         .route("/schedules/{id}/cancel", post(schedules::moves::cancel))
-        .route("/schedules/{id}/send-now", post(schedules::moves::send_now));
+        .route("/schedules/{id}/send-now", post(schedules::moves::send_now))
+        .route("/schedules/{id}/retry", post(schedules::batches::retry_all))
+        .route("/schedules/{id}/batches", get(schedules::batches::list))
+        .route("/schedules/{id}/batches/{no}/retry", post(schedules::batches::retry_one))
+        .route("/schedules/{id}/uncertain", post(uncertain::resolve_all))
+        .route("/schedules/{id}/recipients/{seq}/resolve", post(uncertain::resolve_one))
+        .route("/trouble", get(trouble::overview::overview))
+        .route("/trouble/dead-letters", get(trouble::dead_letters::list))
+        .route("/trouble/dead-letters/redrive", post(trouble::dead_letters::redrive))
+        .route("/trouble/{kind}", get(trouble::list::list));
     Router::new()
         .nest("/v1", v1)
         .route("/health", get(health::health))

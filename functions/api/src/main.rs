@@ -3,16 +3,24 @@
 use std::sync::Arc;
 
 use api::{App, config::Config, gateway, router};
-use shared::{aws, db::Db, queue::SqsQueue, scheduler::EventBridge};
+use shared::{
+    aws,
+    db::Db,
+    dead_letters::{DeadLetters, SqsLetterBox},
+    queue::SqsQueue,
+    scheduler::EventBridge,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     lambda_http::tracing::init_default_subscriber();
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
+    let sqs = aws_sdk_sqs::Client::new(&sdk);
+    let letters = |(name, url)| DeadLetters { name, letters: SqsLetterBox::shared(sqs.clone(), url) };
     let app = App {
         db: Db::connect(&config.database).await?,
-        dispatch_queue: SqsQueue::shared(aws_sdk_sqs::Client::new(&sdk), config.dispatch_queue_url),
+        dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),
             group: config.schedule_group,
@@ -21,7 +29,9 @@ async fn main() -> Result<(), lambda_http::Error> {
             role_arn: config.scheduler_role_arn,
             dead_letter_arn: config.schedule_dlq_arn,
         }),
+        dead_letters: config.dead_letter_queues.into_iter().map(letters).collect(),
         dispatch_lead: config.dispatch_lead,
+        quiet_time: config.quiet_time,
         commit: config.commit,
     };
     gateway::run(router(app)).await

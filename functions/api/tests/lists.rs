@@ -5,22 +5,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Api, phones};
-use serde_json::Value;
+use common::{Api, phones, walk};
 use shared::{db::MIGRATOR, status::Status};
 use sqlx::MySqlPool;
-
-/// Walks over a list to its end, and returns one member of every row.
-async fn walk(api: &Api, path: &str, rows: &str, member: &str) -> Vec<Value> {
-    let mut found = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = api.get(&format!("{path}{cursor}")).await.body;
-        found.extend(page[rows].as_array().unwrap().iter().map(|row| row[member].clone()));
-        let Some(next) = page["next_cursor"].as_str() else { return found };
-        cursor = format!("&cursor={next}");
-    }
-}
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn schedules_are_listed_newest_first(pool: MySqlPool) {

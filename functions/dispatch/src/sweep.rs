@@ -34,11 +34,12 @@ impl Dispatcher {
             let finish = || batches::finish_schedule(&self.db, schedule_id, self.db.now());
             db::repeat_on_deadlock(finish).await.context("finishing a schedule")?;
         }
-        while has_time() {
+        // At least one round, however short an invocation's time is set.
+        loop {
             let round = sweep::due_batches(&self.db, self.db.now()).await.context("looking for due batches")?;
             let last = round.len() < sweep::ROUND as usize;
             self.take_up(round).await?;
-            if last {
+            if last || !has_time() {
                 break;
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use shared::{
     budget::Budget,
@@ -16,6 +17,7 @@ use shared::{
     config::Env,
     db::{
         self,
+        batches::Claim,
         outcomes::{self, BatchRow, Verdict},
     },
     fault::{self, Point},
@@ -53,8 +55,8 @@ pub struct Rechecker {
     pub settings: Settings,
 }
 
-/// What the carrier said about one row; `None`: it was not asked, time being up.
-type Asked = (usize, Option<Result<Answer, StatusError>>);
+/// What the carrier said about one row, and when it was asked; `None`: it was not, time being up.
+type Asked = (usize, DateTime<Utc>, Option<Result<Answer, StatusError>>);
 
 impl Rechecker {
     /// One invocation: each message on its own; what fails comes again.
@@ -83,16 +85,17 @@ impl Rechecker {
             open.rotate_left(turn);
         }
         let busy = std::cell::Cell::new(false);
-        let (busy, carrier) = (&busy, &self.worker.carrier);
+        let (busy, carrier, db) = (&busy, &self.worker.carrier, &self.worker.db);
         let questions = open.into_iter().map(|at| {
             let ids = rows[at].message_id.clone().unwrap_or_else(|| judge.own_ids(&rows[at]));
             async move {
                 if busy.get() || !budget.allows(self.settings.timeout, self.worker.timing.patience.recording_share) {
-                    return (at, None);
+                    return (at, db.now(), None);
                 }
+                let asked_at = db.now();
                 let answer = carrier.status(&ids).await;
                 busy.set(busy.get() || matches!(answer, Err(StatusError::Busy { .. })));
-                (at, Some(answer))
+                (at, asked_at, Some(answer))
             }
         });
         // Collected first: a closure that borrows its argument does not suit the stream.
@@ -113,10 +116,12 @@ impl Rechecker {
         let Claimed { claim, rows, .. } = claimed;
         let db = &self.worker.db;
         let now = db.now();
-        let failed = asked.iter().filter(|(_, answer)| matches!(answer, Some(Err(_)))).count();
+        let failed = asked.iter().filter(|(_, _, answer)| matches!(answer, Some(Err(_)))).count();
         let mut verdicts: Vec<Verdict> = Vec::new();
-        for (at, answer) in asked {
-            if let Some(verdict) = judge.verdict(&rows[at], answer, now) {
+        for (at, asked_at, answer) in asked {
+            // Judged by the time of the question: a process may have been frozen since, and "not found" counts only if it was said
+            // when nothing could be on the wire any more.
+            if let Some(verdict) = judge.verdict(&rows[at], answer, asked_at) {
                 let row = &mut rows[at];
                 row.status = verdict.status;
                 row.final_at = verdict.status.is_final().then_some(now);
@@ -129,9 +134,23 @@ impl Rechecker {
         if verdicts.is_empty() {
             return Ok(());
         }
-        db::repeat_on_deadlock(|| outcomes::record_verdicts(db, claim, &verdicts, now))
-            .await
-            .context("recording verdicts")
-            .map(drop)
+        db::repeat_on_deadlock(|| self.write(claim, &verdicts, now)).await.context("recording verdicts")
+    }
+
+    async fn write(&self, claim: &Claim, verdicts: &[Verdict], now: DateTime<Utc>) -> sqlx::Result<()> {
+        let mut transaction = self.worker.db.pool.begin().await?;
+        let written = async {
+            outcomes::poke_if_lost(&mut transaction, claim, now).await?;
+            outcomes::record_verdicts(&mut transaction, claim, verdicts, now).await
+        }
+        .await;
+        // Never left to the drop: a frozen environment would keep the locks.
+        match written {
+            Ok(_) => transaction.commit().await,
+            Err(error) => {
+                transaction.rollback().await?;
+                Err(error)
+            }
+        }
     }
 }

@@ -160,8 +160,31 @@ async fn a_final_state_never_goes_back(pool: MySqlPool) {
     };
     let now = stage.db.now();
     let verdicts = [late(1, shared::status::Status::Acceptd), late(2, shared::status::Status::Undeliv)];
-    let matched = shared::db::outcomes::record_verdicts(&stage.db, &Claim::new(batch, now, now), &verdicts, now).await.unwrap();
+    let (claim, mut connection) = (Claim::new(batch, now, now), stage.db.pool.acquire().await.unwrap());
+    let matched = shared::db::outcomes::record_verdicts(&mut connection, &claim, &verdicts, now).await.unwrap();
     assert_eq!((matched, fixture::count(&stage.db, batch.schedule_id, "DELIVRD").await), (0, 3));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_verdict_after_the_lease_makes_the_batch_due_again(pool: MySqlPool) {
+    let (stage, batch) = sent(pool, Settings { undeliv: 1.0, ..Settings::default() }, three()).await;
+    let behave = |settings| stage.simulator.carrier().set(settings).unwrap();
+    behave(Settings { status_latency_ms: 700, ..Settings::default() });
+    stage.db.clock.advance(Duration::from_secs(5));
+    let old = stage.recheck(batch);
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // The lease ends while the owner waits; another takes over, learns nothing, and plans the next recheck.
+        behave(Settings { status_error: 1.0, ..Settings::default() });
+        stage.db.clock.advance(INVOCATION + Duration::from_secs(11));
+        stage.recheck(batch).await;
+        behave(Settings::default());
+        assert!(fixture::batch(&stage.db, batch).await.check_at.unwrap() > stage.db.now());
+    };
+    tokio::join!(old, other);
+    // They may be sent again: somebody has to count, and decide.
+    assert_eq!(fixture::count(&stage.db, batch.schedule_id, "UNDELIV").await, 3);
+    assert!(fixture::batch(&stage.db, batch).await.check_at.unwrap() <= stage.db.now());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -222,7 +222,7 @@ impl<'a> Pass<'a> {
     async fn write_patiently(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
         loop {
             match db::repeat_on_deadlock(|| self.write(rows)).await {
-                Err(error) if self.budget.remaining() > WRITE_PAUSE * 4 => {
+                Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
                     tracing::warn!(%error, "recording failed, trying again");
                     tokio::time::sleep(WRITE_PAUSE).await;
                 }

@@ -13,6 +13,8 @@ use chaos::{
 };
 use futures_util::{StreamExt, stream};
 
+/// Schedules of the stack at a time: more would only wait for each other.
+const SCHEDULES_AT_ONCE: u32 = 60;
 /// Runs of the lab at a time: each waits for the database and for sockets most of its time.
 const AT_ONCE: usize = 4;
 
@@ -34,13 +36,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Those that befall single schedules all at once, then the others one by one.
+/// Those that befall single schedules many at once, then the others one by one.
 async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     let faults = stack::faults();
     let (each, all): (Vec<_>, Vec<_>) =
-        faults.iter().filter(|fault| options.wants(fault.name)).partition(|fault| matches!(fault.how, How::Each(_)));
-    let rounds = std::iter::once(each).filter(|each| !each.is_empty()).chain(all.into_iter().map(|fault| vec![fault]));
+        faults.iter().filter(|fault| options.wants("stack", fault.name)).partition(|fault| matches!(fault.how, How::Each(_)));
+    let many = (SCHEDULES_AT_ONCE / options.runs).max(1) as usize;
+    let rounds = each.chunks(many).map(<[_]>::to_vec).chain(all.into_iter().map(|fault| vec![fault]));
     for round in rounds {
         let mut outcomes = stack::play(world, &round, options).await?;
         for fault in round {
@@ -55,7 +58,7 @@ async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec
 async fn play_lab(admin_url: &str, options: &Options) -> anyhow::Result<Vec<String>> {
     let runs = lab::FAULTS
         .iter()
-        .filter(|fault| options.wants(fault.name))
+        .filter(|fault| options.wants("lab", fault.name))
         .flat_map(|fault| (0..options.runs).map(move |run| (fault, options.seed_of(run))));
     let played = stream::iter(runs).map(async |(fault, seed)| (fault.name, lab::play(fault, seed, admin_url).await));
     let mut played = played.buffered(AT_ONCE);
@@ -67,7 +70,7 @@ async fn play_lab(admin_url: &str, options: &Options) -> anyhow::Result<Vec<Stri
             Err(error) => sum.problems.push(format!("{name}: the run itself failed: {error:#}")),
         }
     }
-    for fault in lab::FAULTS.iter().filter(|fault| options.wants(fault.name)) {
+    for fault in lab::FAULTS.iter().filter(|fault| options.wants("lab", fault.name)) {
         let outcome = outcomes.remove(fault.name).unwrap_or_default();
         println!("{}", table::line(fault.name, "lab", &outcome));
         problems.extend(outcome.problems);

@@ -4,11 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use demo::{
-    gather::prove,
-    ledger::Ledger,
-    proof::{Kind, Problem},
-};
+use demo::{gather::prove, ledger::Ledger, proof::Kind};
 use sqlx::{MySqlPool, Row};
 use uuid::Uuid;
 
@@ -35,22 +31,21 @@ pub async fn examine(evidence: &Evidence<'_>) -> anyhow::Result<Outcome> {
     let Evidence { pool, ledger, from, schedule_id, began, name } = *evidence;
     let proof = prove(pool, ledger, from, schedule_id).await.context("the proof")?;
     let held = held(pool, schedule_id).await?;
-    let mut outcome = Outcome { runs: 1, uncertain: proof.findings.uncertain, held: held.len() as u64, ..Outcome::default() };
+    let mut findings = proof.findings;
+    let mut outcome = Outcome { runs: 1, uncertain: findings.uncertain, held: held.len() as u64, ..Outcome::default() };
     outcome.recipients = proof.case.recipients().count() as u64;
-    if let Some(reason) = proof.no_ledger {
+    if let Some(reason) = &proof.no_ledger {
         outcome.problems.push(format!("{name}: no ledger: {reason}"));
     }
-    for Problem { kind, seq } in proof.findings.problems {
+    // What is held is shown, and to be restarted.
+    findings.problems.retain(|problem| !(problem.kind == Kind::Unfinished && held.contains(&problem.seq)));
+    for (kind, (count, examples)) in findings.by_kind() {
         match kind {
-            // Shown, and to be restarted.
-            Kind::Unfinished if held.contains(&seq) => {}
-            Kind::Unfinished | Kind::Lost | Kind::NoId => outcome.lost += 1,
-            Kind::Doubled | Kind::ResentWithoutReason => outcome.doubled += 1,
-            _ => {}
+            Kind::Unfinished | Kind::Lost | Kind::NoId => outcome.lost += count,
+            Kind::Doubled | Kind::ResentWithoutReason => outcome.doubled += count,
+            Kind::WrongText | Kind::Early | Kind::ResentEarly | Kind::HistoryMissing => {}
         }
-        if !(kind == Kind::Unfinished && held.contains(&seq)) {
-            outcome.problems.push(format!("{name}: recipient {seq} {}", kind.sentence()));
-        }
+        outcome.problems.push(format!("{name}: {count} recipients {}, such as {examples:?}", kind.sentence()));
     }
     let wrong = history::forbidden_steps(pool, schedule_id).await?;
     outcome.problems.extend(wrong.into_iter().map(|step| format!("{name}: {step}")));

@@ -32,7 +32,9 @@ impl Api {
             db: stage.db.clone(),
             dispatch_queue: dispatch_queue.clone(),
             scheduler: scheduler.clone(),
+            dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
+            quiet_time: TimeDelta::minutes(5),
             commit: "test".into(),
         };
         Self { app, dispatch_queue, scheduler }

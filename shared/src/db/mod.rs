@@ -3,11 +3,14 @@
 //! The statements run on MySQL 8.4 and on MariaDB 10.11 alike. In a joined UPDATE no assignment reads another column that the
 //! statement writes: the order of assignments is not guaranteed there.
 
+pub mod batch_rows;
 pub mod batches;
 pub mod cut;
 pub mod moves;
 pub mod outcomes;
 pub mod recipients;
+pub mod repair;
+pub mod resolve;
 pub mod schedules;
 pub mod sweep;
 pub mod trouble;

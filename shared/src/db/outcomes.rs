@@ -272,8 +272,14 @@ pub struct Verdict {
     pub is_final: u8,
 }
 
-/// Records verdicts: facts, so they need the attempt alone; only "never arrived" needs the token too.
-pub async fn record_verdicts(db: &Db, claim: &Claim, verdicts: &[Verdict], now: DateTime<Utc>) -> sqlx::Result<u64> {
+/// Records verdicts: facts, so they need the attempt alone; only "never arrived" needs the token too. Behind [`poke_if_lost`], in one
+/// transaction: a verdict that comes after the lease may be one on which something is to be sent again.
+pub async fn record_verdicts(
+    db: &mut MySqlConnection,
+    claim: &Claim,
+    verdicts: &[Verdict],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', attempt INT UNSIGNED PATH '$.a',
              status VARCHAR(10) PATH '$.s', word VARCHAR(32) PATH '$.w', id VARCHAR(512) PATH '$.m', final INT PATH '$.f')) j
@@ -288,5 +294,5 @@ pub async fn record_verdicts(db: &Db, claim: &Claim, verdicts: &[Verdict], now: 
         claim.batch.schedule_id,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }

@@ -188,8 +188,9 @@ async fn claimed_ranges(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Res
     Ok(ranges.fetch_all(connection).await?.into_iter().map(|range| (range.first_seq, range.last_seq)).collect())
 }
 
-/// A range at a time: joined to the batches, the optimiser would not see the bounds and walk over the whole schedule.
-async fn count_range(connection: &mut MySqlConnection, id: Uuid, first: u32, last: u32) -> sqlx::Result<Vec<(Status, i64)>> {
+/// How many recipients of a range are in each state, INVALID ones apart. A range at a time: joined to the batches, the optimiser would
+/// not see the bounds and walk over the whole schedule.
+pub async fn count_range(connection: &mut MySqlConnection, id: Uuid, first: u32, last: u32) -> sqlx::Result<Vec<(Status, i64)>> {
     let counts = sqlx::query!(
         r#"SELECT status, COUNT(*) AS "count!: i64" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status <> 'INVALID' GROUP BY status"#,

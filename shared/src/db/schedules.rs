@@ -206,7 +206,7 @@ pub async fn page_of_schedules(
         return page.fetch_all(connection).await;
     };
     let page = sqlx::query_scalar!(
-        r#"SELECT id AS "id: Uuid" FROM schedules WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
+        r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_status) WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
         status.as_str(),
         before,
         limit

@@ -14,6 +14,7 @@ use shared::{
         moves::change_time,
         schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
     },
+    patience::CLOCK_TOLERANCE,
     queue::DispatchMessage,
 };
 use sqlx::MySqlConnection;
@@ -33,9 +34,6 @@ use crate::{
     query::Query,
     transaction::{repeat, settle},
 };
-
-/// Dispatch allows for clocks that differ: an event may come so much before the lead begins.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 
 /// A changed schedule.
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! Schedules: made, shown, listed, changed, moved from state to state.
 
+pub mod batches;
 pub mod change;
 pub mod create;
 pub mod list;

@@ -1,6 +1,9 @@
 //! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod letters;
+pub mod rows;
+
 use std::{
     io::Write,
     sync::{
@@ -19,9 +22,11 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
+use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
     db::Db,
+    dead_letters::DeadLetters,
     queue::{DispatchMessage, Outgoing, Queue},
     scheduler::OneTimeScheduler,
 };
@@ -37,6 +42,8 @@ pub struct Fakes {
     pub sweeps: AtomicUsize,
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
+    pub letters: Arc<FakeLetters>,
+    pub other_letters: Arc<FakeLetters>,
 }
 
 #[async_trait]
@@ -111,7 +118,12 @@ impl Api {
             db: db.clone(),
             dispatch_queue: fakes.clone(),
             scheduler: fakes.clone(),
+            dead_letters: vec![
+                DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },
+                DeadLetters { name: "dispatch".to_owned(), letters: fakes.other_letters.clone() },
+            ],
             dispatch_lead: LEAD,
+            quiet_time: TimeDelta::seconds(300),
             commit: "c0ffee".to_owned(),
         };
         Self { router: router(app), fakes, db }
@@ -155,6 +167,10 @@ impl Api {
         self.call(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.send(path, "application/json", body.to_string()).await
+    }
+
     pub async fn make(&self, id: Uuid, step: &str) -> Answer {
         self.call(Request::post(format!("/v1/schedules/{id}/{step}")).body(Body::empty()).unwrap()).await
     }
@@ -183,4 +199,16 @@ pub fn gzip(text: &[u8]) -> Vec<u8> {
 /// One number of a query.
 pub async fn count(pool: &MySqlPool, sql: &str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
+
+/// Walks over a list to its end, and returns one member of every row.
+pub async fn walk(api: &Api, path: &str, rows: &str, member: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("{path}{cursor}")).await.body;
+        found.extend(page[rows].as_array().unwrap().iter().map(|row| row[member].clone()));
+        let Some(next) = page["next_cursor"].as_str() else { return found };
+        cursor = format!("&cursor={next}");
+    }
 }

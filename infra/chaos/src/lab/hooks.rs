@@ -73,10 +73,6 @@ impl Hooks {
         shared::fault::install(schedule_id, Arc::new(hook));
     }
 
-    /// Nothing would ever come here.
-    #[cfg(not(feature = "fault-points"))]
-    pub fn install(self: &Arc<Self>, _: uuid::Uuid) {}
-
     #[cfg_attr(not(feature = "fault-points"), expect(dead_code, reason = "nothing comes here without them"))]
     async fn reached(&self, point: Point, batch: BatchMessage) {
         let Ok(invocation) = CURRENT.try_with(Arc::clone) else { return };

@@ -94,6 +94,7 @@ async fn in_database(plan: Plan, name: String, rng: Rng, admin_url: String) -> a
 
 async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let id = world.post_schedule().await?;
+    #[cfg(feature = "fault-points")]
     world.hooks.install(id);
     let run_at: DateTime<Utc> = sqlx::query_scalar("SELECT run_at FROM schedules").fetch_one(&world.pool).await?;
     let ended = Run::new(world, id, run_at).play().await;

@@ -109,7 +109,7 @@ impl World {
             origin = format!("http://{}", proxy.address());
             carrier_proxy = Some(proxy);
         }
-        let carrier = LabCarrier::new(&origin, &plan)?;
+        let carrier = LabCarrier::shared(&origin, &plan)?;
         let queues = Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
         let events = LabScheduler::new(dice.clone(), plan.events.clone());
         let hooks = Hooks::new(clock.clone(), dice.clone(), plan.kills.clone(), plan.traps.clone());
@@ -117,6 +117,8 @@ impl World {
             db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             scheduler: events.clone(),
+            dead_letters: Vec::new(),
+            quiet_time: chrono::TimeDelta::minutes(5),
             dispatch_lead: Duration::from_secs(90),
             commit: "lab".into(),
         };
@@ -151,15 +153,11 @@ impl World {
                 change(&mut settings);
                 self.simulator.carrier().set(settings)?;
             }
-            (Act::CarrierGone(gone), Some(proxy), _) => {
+            (Act::CarrierGone(gone), Some(proxy), _) | (Act::DatabaseGone(gone), _, Some(proxy)) => {
                 proxy.set(port(gone)).await?;
                 proxy.cut().await;
             }
             (Act::DatabaseCut, _, Some(proxy)) => proxy.cut().await,
-            (Act::DatabaseGone(gone), _, Some(proxy)) => {
-                proxy.set(port(gone)).await?;
-                proxy.cut().await;
-            }
             (Act::Purge, ..) => self.queues.iter().for_each(|queue| queue.purge()),
             (Act::Lock(real_ms), ..) => self.lock(Duration::from_millis(real_ms)).await?,
             _ => {}

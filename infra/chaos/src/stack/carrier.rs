@@ -14,7 +14,7 @@ use super::{
 use shared::fault::Point;
 
 const fn fault(name: &'static str, what: &'static str, how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 600, lead_s: 4, how: How::All(how) }
+    Fault { name, what, recipients: 600, lead_s: 4, uncertain: None, how: How::All(how) }
 }
 
 pub(super) fn faults() -> Vec<Fault> {
@@ -46,6 +46,7 @@ pub(super) fn faults() -> Vec<Fault> {
             what: "kills, duplicates, a cut network, and a carrier that swallows, resets and throttles, all at random",
             recipients: 1200,
             lead_s: 4,
+            uncertain: None,
             how: How::All(|all| Box::pin(mix(all))),
         },
     ]

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::{BoxFuture, Everything, Fault, How, World, world::until};
 
 const fn fault(name: &'static str, what: &'static str, how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 1200, lead_s: 4, how: How::All(how) }
+    Fault { name, what, recipients: 600, lead_s: 4, uncertain: None, how: How::All(how) }
 }
 
 pub(super) fn faults() -> Vec<Fault> {

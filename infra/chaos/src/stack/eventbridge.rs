@@ -9,7 +9,7 @@ use super::{BoxFuture, Fault, How, One, World, world::until};
 const LEAD_S: i64 = 28;
 
 const fn fault(name: &'static str, what: &'static str, how: fn(One) -> BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 60, lead_s: LEAD_S, how: How::Each(how) }
+    Fault { name, what, recipients: 60, lead_s: LEAD_S, uncertain: Some(0), how: How::Each(how) }
 }
 
 pub(super) fn faults() -> Vec<Fault> {

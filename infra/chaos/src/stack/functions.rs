@@ -11,18 +11,26 @@ use super::{
     queues,
 };
 
+/// A crash that leaves everybody certain.
 const fn fault(name: &'static str, what: &'static str, how: fn(One) -> super::BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 500, lead_s: 4, how: How::Each(how) }
+    Fault { name, what, recipients: 500, lead_s: 4, uncertain: Some(0), how: How::Each(how) }
+}
+
+/// A crash that leaves uncertain what was on the wire: two requests of a hundred, of five.
+const fn in_flight(name: &'static str, what: &'static str, how: fn(One) -> super::BoxFuture<'static, anyhow::Result<()>>) -> Fault {
+    Fault { uncertain: Some(200), ..fault(name, what, how) }
 }
 
 pub(super) fn faults() -> Vec<Fault> {
     vec![
         fault("killed-after-claim", "send is killed when it has claimed a batch", |one| once(one, Point::Claimed, KILL)),
-        fault("killed-after-mark", "send is killed when it has marked, before any request", |one| once(one, Point::Marked, KILL)),
-        fault("killed-in-flight", "send is killed while two requests are on the wire", |one| {
+        in_flight("killed-after-mark", "send is killed when it has marked, before any request", |one| {
+            once(one, Point::Marked, KILL)
+        }),
+        in_flight("killed-in-flight", "send is killed while two requests are on the wire", |one| {
             once(one, Point::InFlight, Action::Kill { after: Duration::from_millis(150) })
         }),
-        fault("killed-before-record", "send is killed with the carrier's answer in its hands", |one| {
+        in_flight("killed-before-record", "send is killed with the carrier's answer in its hands", |one| {
             once(one, Point::Answered, KILL)
         }),
         fault("killed-before-release", "send is killed when everything is recorded, before the release", |one| {
@@ -38,11 +46,11 @@ pub(super) fn faults() -> Vec<Fault> {
         fault("killed-dispatch-after-enqueue", "dispatch is killed when the messages are out, not marked so", |one| {
             once(one, Point::Enqueued, KILL)
         }),
-        fault("killed-twice", "killed after the claim, and its successor in flight", |one| Box::pin(twice(one))),
-        fault("timed-out", "send hangs with answers in its hands until Lambda ends it", |one| {
+        in_flight("killed-twice", "killed after the claim, and its successor in flight", |one| Box::pin(twice(one))),
+        in_flight("timed-out", "send hangs with answers in its hands until Lambda ends it", |one| {
             once(one, Point::Answered, Action::Hold(Duration::from_secs(9)))
         }),
-        fault("panicked", "send panics with answers in its hands", |one| once(one, Point::Answered, Action::Panic)),
+        in_flight("panicked", "send panics with answers in its hands", |one| once(one, Point::Answered, Action::Panic)),
         fault("two-at-once", "several sends get the same batch at the same time", |one| Box::pin(two_at_once(one))),
         fault("killed-three-times", "three claims die: the batch is parked, and a person has it tried again", |one| {
             Box::pin(parked(one))

@@ -30,6 +30,8 @@ pub struct Fault {
     pub recipients: u32,
     /// Seconds from the call to `run_at`.
     pub lead_s: i64,
+    /// Most recipients of a schedule that may end UNCERTAIN; `None`: as many as the carrier leaves unanswered.
+    pub uncertain: Option<u64>,
     /// How it is done.
     pub how: How,
 }

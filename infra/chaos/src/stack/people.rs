@@ -15,7 +15,7 @@ const fn fault(
     lead_s: i64,
     how: fn(One) -> BoxFuture<'static, anyhow::Result<()>>,
 ) -> Fault {
-    Fault { name, what, recipients: 1200, lead_s, how: How::Each(how) }
+    Fault { name, what, recipients: 1200, lead_s, uncertain: Some(0), how: How::Each(how) }
 }
 
 pub(super) fn faults() -> Vec<Fault> {

@@ -24,12 +24,12 @@ use crate::{
 };
 
 /// Longer than every lease, back-off and time-out of the chaos settings, several times over.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 /// No two schedules of a stack share a number.
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
 /// One schedule.
-struct Run<'a> {
+struct Played<'a> {
     fault: &'a Fault,
     seed: u64,
     id: Uuid,
@@ -37,7 +37,7 @@ struct Run<'a> {
     injected: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-impl Run<'_> {
+impl Played<'_> {
     fn name(&self) -> String {
         format!("{} (SEED={})", self.fault.name, self.seed)
     }
@@ -73,7 +73,7 @@ async fn post<'a>(
     world: &Arc<World>,
     faults: &[&'a Fault],
     options: &Options,
-) -> anyhow::Result<(Vec<Run<'a>>, Option<Injection>)> {
+) -> anyhow::Result<(Vec<Played<'a>>, Option<Injection>)> {
     let (mut runs, mut everything) = (Vec::new(), None);
     for &fault in faults {
         // Posting takes a moment for many.
@@ -86,7 +86,7 @@ async fn post<'a>(
                 How::Each(inject) => Some(tokio::spawn(inject(One { world: Arc::clone(world), id, run_at, random }))),
                 How::All(_) => None,
             };
-            runs.push(Run { fault, seed, id, run_at, injected });
+            runs.push(Played { fault, seed, id, run_at, injected });
         }
         if let How::All(inject) = fault.how {
             let ids: Vec<_> = runs.iter().map(|run| run.id).collect();
@@ -116,13 +116,13 @@ async fn sweep(world: Arc<World>) {
 /// Waits until nothing more will happen by itself; what still might after long patience is stuck, with the state it is in.
 async fn wait(
     world: &World,
-    runs: &mut [Run<'_>],
+    runs: &mut [Played<'_>],
     everything: Option<&JoinHandle<anyhow::Result<()>>>,
 ) -> anyhow::Result<HashMap<Uuid, String>> {
     let latest = runs.iter().map(|run| run.run_at).max().unwrap_or_else(Utc::now);
     let patience = Instant::now() + (latest - Utc::now()).to_std().unwrap_or_default() + PATIENCE;
     loop {
-        let injected = |run: &Run<'_>| run.injected.as_ref().is_none_or(JoinHandle::is_finished);
+        let injected = |run: &Played<'_>| run.injected.as_ref().is_none_or(JoinHandle::is_finished);
         let faults_over = everything.is_none_or(JoinHandle::is_finished) && runs.iter().all(injected);
         let mut open = HashMap::new();
         for run in runs.iter() {
@@ -151,13 +151,23 @@ async fn still_open(world: &World, id: Uuid) -> sqlx::Result<Option<String>> {
         "running" => open > 0 && open == parked,
         _ => false,
     };
-    Ok((!over).then(|| format!("{status}, uncut: {uncut}, batches open: {open}, parked: {parked}")))
+    if over {
+        return Ok(None);
+    }
+    let sql = "SELECT CONCAT_WS(' ', batch_no, 'send', COALESCE(send_at, '-'), 'check', COALESCE(check_at, '-'), 'sweep', sweep_at, 'requeues',
+          requeues, 'claimed', COALESCE(claimed_until, '-'), 'crashes', crashes)
+        FROM batches WHERE schedule_id = ? AND sweep_at IS NOT NULL ORDER BY batch_no LIMIT 3";
+    let batches: Vec<String> = sqlx::query_scalar(sql).bind(id).fetch_all(&world.pool).await?;
+    Ok(Some(format!("{status}, uncut: {uncut}, batches open: {open}, parked: {parked}; {}", batches.join("; "))))
 }
 
-async fn examine(world: &World, from: u64, run: &mut Run<'_>, stuck: Option<String>) -> anyhow::Result<Outcome> {
+async fn examine(world: &World, from: u64, run: &mut Played<'_>, stuck: Option<String>) -> anyhow::Result<Outcome> {
     let name = run.name();
     let evidence = Evidence { pool: &world.pool, ledger: &world.ledger, from, schedule_id: run.id, began: run.run_at, name: &name };
     let mut outcome = witness::examine(&evidence).await.with_context(|| name.clone())?;
+    if run.fault.uncertain.is_some_and(|most| outcome.uncertain > most) {
+        outcome.problems.push(format!("{name}: {} recipients are uncertain, more than were in flight", outcome.uncertain));
+    }
     outcome.problems.extend(stuck.map(|state| format!("{name}: stuck: {state}")));
     if let Some(injected) = run.injected.take()
         && let Err(error) = injected.await.map_err(anyhow::Error::from).flatten()

@@ -16,6 +16,7 @@ pub(super) fn faults() -> Vec<Fault> {
             what: "every message comes two or three times, at once, late and out of order",
             recipients: 1200,
             lead_s: 4,
+            uncertain: Some(0),
             how: How::Each(|one| Box::pin(thrice(one))),
         },
         Fault {
@@ -23,6 +24,7 @@ pub(super) fn faults() -> Vec<Fault> {
             what: "all queues are purged, again and again",
             recipients: 1200,
             lead_s: 4,
+            uncertain: Some(0),
             how: How::All(|everything| Box::pin(purge(everything))),
         },
         Fault {
@@ -30,6 +32,7 @@ pub(super) fn faults() -> Vec<Fault> {
             what: "the messages are in the dead-letter queues, and a person brings them back",
             recipients: 600,
             lead_s: 4,
+            uncertain: Some(0),
             how: How::All(|everything| Box::pin(dead_letters(everything))),
         },
     ]

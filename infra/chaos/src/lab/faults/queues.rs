@@ -65,5 +65,5 @@ pub fn event_in_the_wrong_state(rng: &mut Rng) -> Plan {
         1 => vec![call(begin, Call::Pause), call(begin + pause, Call::Cancel)],
         _ => vec![call(begin, Call::Cancel)],
     };
-    Plan { script, events, ..Plan::open_ended(rng) }
+    Plan { events, script, ..Plan::open_ended(rng) }
 }

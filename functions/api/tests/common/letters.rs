@@ -1,0 +1,61 @@
+//! A dead-letter queue in memory, which hides what is taken, as SQS does.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use shared::dead_letters::{Letter, LetterBox};
+
+/// Letters, and whether somebody has taken them.
+#[derive(Default)]
+pub struct FakeLetters {
+    letters: Mutex<Vec<(Letter, bool)>>,
+    pub broken: AtomicBool,
+}
+
+impl FakeLetters {
+    pub fn put(&self, body: &impl ToString) {
+        let mut letters = self.letters.lock().unwrap();
+        let name = format!("m{}", letters.len() + 1);
+        let letter = Letter { message_id: name.clone(), receipt: name, body: body.to_string(), sent_at: Some(chrono::Utc::now()) };
+        letters.push((letter, false));
+    }
+
+    /// How many there are, and how many of them are hidden.
+    pub fn left(&self) -> (usize, usize) {
+        let letters = self.letters.lock().unwrap();
+        (letters.len(), letters.iter().filter(|(_, taken)| *taken).count())
+    }
+}
+
+#[async_trait]
+impl LetterBox for FakeLetters {
+    async fn count(&self) -> anyhow::Result<u64> {
+        anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
+        Ok(self.left().0 as u64)
+    }
+
+    async fn take(&self, limit: usize) -> anyhow::Result<Vec<Letter>> {
+        anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
+        let mut letters = self.letters.lock().unwrap();
+        let free = letters.iter_mut().filter(|(_, taken)| !taken).take(limit);
+        let take = |(letter, taken): &mut (Letter, bool)| {
+            *taken = true;
+            letter.clone()
+        };
+        Ok(free.map(take).collect())
+    }
+
+    async fn put_back(&self, back: &[Letter]) {
+        for (_, taken) in self.letters.lock().unwrap().iter_mut().filter(|(letter, _)| back.contains(letter)) {
+            *taken = false;
+        }
+    }
+
+    async fn delete(&self, gone: &[Letter]) -> anyhow::Result<usize> {
+        self.letters.lock().unwrap().retain(|(letter, _)| !gone.contains(letter));
+        Ok(gone.len())
+    }
+}

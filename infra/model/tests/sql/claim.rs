@@ -1,0 +1,70 @@
+//! `claim_to_send`, `claim_to_check`, `poke_if_lost`.
+
+use model::{
+    database::{Batch, Due, Row},
+    rules,
+};
+use shared::db::{batches, outcomes};
+use sqlx::MySqlPool;
+
+use crate::table::{Case, OURS, TOKENS, Table, pairs, schedules};
+
+const DUES: [Due; 3] = [Due::Never, Due::Now, Due::Later];
+
+/// Every batch and schedule that a claim tells apart. The recipient does not matter.
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (schedule, (send_at, check_at)) in pairs(&schedules(), &pairs(&DUES, &DUES)) {
+        for ((token, lease_over), (crashes, sweep_at)) in pairs(&TOKENS, &pairs(&[0, 2, 3], &DUES)) {
+            let batch = Batch { send_at, check_at, sweep_at, token, lease_over, crashes, missed: false };
+            cases.push(Case { schedule, batch, row: Row::NEW });
+        }
+    }
+    cases.retain(Case::is_allowed);
+    cases
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
+    let cases = cases();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (at, case) in expected.iter_mut().enumerate() {
+        let may = rules::may_claim_to_send(&case.batch, &case.schedule);
+        assert_eq!(batches::claim_to_send(&table.db, &table.claim(at)).await.unwrap(), may, "{case:?}");
+        if may {
+            rules::claim(&mut case.batch, OURS);
+        }
+    }
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
+    let cases = cases();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (at, case) in expected.iter_mut().enumerate() {
+        let may = rules::may_claim_to_check(&case.batch);
+        assert_eq!(batches::claim_to_check(&table.db, &table.claim(at)).await.unwrap(), may, "{case:?}");
+        if may {
+            rules::claim(&mut case.batch, OURS);
+        }
+    }
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
+    let cases = cases();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (at, case) in expected.iter_mut().enumerate() {
+        let owns = case.owns();
+        let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
+        assert_eq!(outcomes::poke_if_lost(&mut connection, &table.claim(at), table.now).await.unwrap(), poked, "{case:?}");
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
