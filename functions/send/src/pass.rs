@@ -171,15 +171,17 @@ impl<'a> Pass<'a> {
         let limit = if self.trouble.is_single() { 1 } else { self.sender.settings.in_flight };
         while !self.stopped && !self.waiting.is_empty() && in_flight + starting.len() < limit {
             let free_at = (Instant::now() + self.pace.wait()).max(self.trouble.not_before().unwrap_or_else(Instant::now));
-            if free_at > Instant::now() {
+            let wait = free_at.saturating_duration_since(Instant::now());
+            // Looked at before the wait: the batch is given back at once, not slept on until there is no time left.
+            if !self.budget.allows(wait + self.sender.settings.timeout, self.recording_share()) {
+                self.stopped = true;
+                break;
+            }
+            if !wait.is_zero() {
                 if in_flight > 0 || !starting.is_empty() || !self.unrecorded.is_empty() {
                     break;
                 }
                 sleep_until(free_at).await;
-            }
-            if !self.budget.allows(self.sender.settings.timeout, self.recording_share()) {
-                self.stopped = true;
-                break;
             }
             let request: Request = self.waiting.drain(..self.request_size().min(self.waiting.len())).collect();
             self.pace.note(request.len() * usize::from(self.batch.parts));

@@ -19,7 +19,7 @@ async fn nothing_is_lost_and_nothing_doubled_whatever_happens() {
     let (options, url) = (options(), std::env::var("DATABASE_URL").expect("DATABASE_URL"));
     println!("{}", table::heading());
     let mut problems = Vec::new();
-    for fault in lab::FAULTS.iter().filter(|fault| options.wants(fault.name)) {
+    for fault in lab::FAULTS.iter().filter(|fault| options.wants("lab", fault.name)) {
         let began = Instant::now();
         let runs = (0..options.runs).map(|run| lab::play(fault, options.seed_of(run), &url));
         let outcomes: Vec<_> = stream::iter(runs).buffered(3).collect().await;

@@ -16,7 +16,7 @@ pub struct LabCarrier {
 
 impl LabCarrier {
     /// An adapter to the carrier at `origin`, as the plan says.
-    pub fn new(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
+    pub fn shared(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
         let form = match plan.form {
             Spoken::Bare => Form::Bare,
             spoken => Form::Alaris { username: "lab".into(), password: "lab".to_owned().into(), own_ids: spoken == Spoken::OwnIds },

@@ -54,7 +54,7 @@ pub enum Ended {
     Killed,
 }
 
-/// `REQUESTS_IN_FLIGHT` of send: production's.
+/// `SEND_IN_FLIGHT`: production's.
 pub const IN_FLIGHT: usize = 2;
 /// Production's: the function's time-out, and ten seconds.
 pub const LEASE: Duration = Duration::from_secs(70);
@@ -77,9 +77,12 @@ fn timing(plan: &Plan) -> Timing {
     }
 }
 
+/// For a connection.
+pub const DATABASE: Duration = Duration::from_millis(400);
+
 /// A pool as a function has it, but for a time-out that is as short as the others.
-pub fn pool(options: &MySqlConnectOptions) -> MySqlPool {
-    let pool = MySqlPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_millis(400));
+pub fn pool(options: &MySqlConnectOptions, timeout: Duration) -> MySqlPool {
+    let pool = MySqlPoolOptions::new().max_connections(1).acquire_timeout(timeout);
     // The server's own 50 s would pass in real time; one is the least that it takes.
     let pool = pool.after_connect(|connection, _| {
         Box::pin(async move { sqlx::query("SET SESSION innodb_lock_wait_timeout = 1").execute(connection).await.map(drop) })
@@ -88,9 +91,19 @@ pub fn pool(options: &MySqlConnectOptions) -> MySqlPool {
 }
 
 impl Environment {
-    /// A cold start; `options` say where the database is, or where it is not.
-    pub fn start(function: Function, world: &World, options: &MySqlConnectOptions) -> Self {
-        let (pool, plan) = (pool(options), &world.plan);
+    /// A cold start.
+    pub fn start(function: Function, world: &World) -> Self {
+        Self::with_pool(function, world, pool(&world.options, DATABASE))
+    }
+
+    /// One that looks for the database where nobody listens.
+    pub fn start_lost(function: Function, world: &World) -> Self {
+        let nowhere = world.options.clone().host("127.0.0.1").port(1);
+        Self::with_pool(function, world, pool(&nowhere, Duration::from_millis(20)))
+    }
+
+    fn with_pool(function: Function, world: &World, pool: MySqlPool) -> Self {
+        let plan = &world.plan;
         let db = Db { pool: pool.clone(), clock: world.clock.clone() };
         let (send_queue, recheck_queue) = (world.queue(Function::Send), world.queue(Function::Recheck));
         let worker = |db| Worker {

@@ -32,8 +32,8 @@ pub struct Hooks {
 struct State {
     /// How often each trap has snapped.
     snapped: HashMap<usize, u32>,
-    /// Of each batch, since its last release.
-    kills_in_a_row: HashMap<u32, u32>,
+    /// Kills and freezes of each batch, since its last release.
+    in_a_row: HashMap<u32, u32>,
     kills: u32,
     first: Option<DateTime<Utc>>,
     frozen: Vec<Frozen>,
@@ -73,10 +73,6 @@ impl Hooks {
         shared::fault::install(schedule_id, Arc::new(hook));
     }
 
-    /// Nothing would ever come here.
-    #[cfg(not(feature = "fault-points"))]
-    pub fn install(self: &Arc<Self>, _: uuid::Uuid) {}
-
     #[cfg_attr(not(feature = "fault-points"), expect(dead_code, reason = "nothing comes here without them"))]
     async fn reached(&self, point: Point, batch: BatchMessage) {
         let Ok(invocation) = CURRENT.try_with(Arc::clone) else { return };
@@ -101,7 +97,7 @@ impl Hooks {
         let mut state = self.state();
         state.note_other_owner(point, batch_no, invocation, now);
         if point == Point::Released {
-            state.kills_in_a_row.remove(&batch_no);
+            state.in_a_row.remove(&batch_no);
         }
         let mut does = self.snap(&mut state, point, batch_no);
         if does.is_none() && self.dice.chance(self.kills.at_points) {
@@ -110,7 +106,10 @@ impl Hooks {
         match &does {
             Some(Does::Kill) if !state.may_kill(batch_no, &self.kills) => return None,
             Some(Does::Kill) => state.note_kill(batch_no),
+            // Two at a time, and their successor, would be three claims without a release.
+            Some(Does::Freeze(..)) if state.in_a_row(batch_no) > 0 => return None,
             Some(Does::Freeze(until, longer_s)) => {
+                *state.in_a_row.entry(batch_no).or_default() += 1;
                 let (until, longer) = (*until, TimeDelta::seconds((*longer_s).into()));
                 let invocation = Arc::clone(invocation);
                 state.frozen.push(Frozen { invocation, batch_no, until, longer, thaw_at: now + FROZEN_AT_MOST });
@@ -200,12 +199,16 @@ impl State {
         }
     }
 
+    fn in_a_row(&self, batch_no: u32) -> u32 {
+        self.in_a_row.get(&batch_no).copied().unwrap_or_default()
+    }
+
     fn may_kill(&self, batch_no: u32, kills: &Kills) -> bool {
-        self.kills_in_a_row.get(&batch_no).copied().unwrap_or_default() < kills.in_a_row
+        self.in_a_row(batch_no) < kills.in_a_row
     }
 
     fn note_kill(&mut self, batch_no: u32) {
-        *self.kills_in_a_row.entry(batch_no).or_default() += 1;
+        *self.in_a_row.entry(batch_no).or_default() += 1;
         self.kills += 1;
     }
 }

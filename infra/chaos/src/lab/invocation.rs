@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, Utc};
 use futures_util::{
     future::{Either, pending, poll_fn, select},
     task::AtomicWaker,
@@ -27,7 +26,6 @@ pub struct Invocation {
     /// Fresh for each.
     pub id: u64,
     /// On the run's clock.
-    pub began: DateTime<Utc>,
     /// Its end, real time.
     pub deadline: Instant,
     dead: AtomicBool,
@@ -37,10 +35,10 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// One that begins now.
-    pub fn new(id: u64, began: DateTime<Utc>, budget: Duration) -> Arc<Self> {
+    /// One that begins now, with so much real time.
+    pub fn new(id: u64, budget: Duration) -> Arc<Self> {
         let (dead, frozen, was_frozen, waker) = Default::default();
-        Arc::new(Self { id, began, deadline: Instant::now() + budget, dead, frozen, was_frozen, waker })
+        Arc::new(Self { id, deadline: Instant::now() + budget, dead, frozen, was_frozen, waker })
     }
 
     /// Its process dies here and now.

@@ -29,9 +29,10 @@ use uuid::Uuid;
 
 use self::{
     dice::Dice,
-    environment::IN_FLIGHT,
+    environment::{Function, IN_FLIGHT},
     plan::{Plan, Spoken, Uncertain},
     run::Run,
+    state::State,
     world::{Database, World},
 };
 use crate::{
@@ -93,6 +94,7 @@ async fn in_database(plan: Plan, name: String, rng: Rng, admin_url: String) -> a
 
 async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let id = world.post_schedule().await?;
+    #[cfg(feature = "fault-points")]
     world.hooks.install(id);
     let run_at: DateTime<Utc> = sqlx::query_scalar("SELECT run_at FROM schedules").fetch_one(&world.pool).await?;
     let ended = Run::new(world, id, run_at).play().await;
@@ -105,7 +107,8 @@ async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let mut wrong = Vec::new();
     wrong.extend(ended?.err().map(|state| format!("stuck: {state}")));
     wrong.extend(more_uncertain(world, &outcome));
-    wrong.extend(left_out(world).await?);
+    wrong.extend(left_out(world, id).await?);
+    wrong.extend(no_dead_letters(world));
     outcome.problems.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
     Ok(outcome)
 }
@@ -122,9 +125,17 @@ fn more_uncertain(world: &World, outcome: &Outcome) -> Option<String> {
         .then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
 }
 
+/// A fault that has not come about shows nothing.
+fn no_dead_letters(world: &World) -> Option<String> {
+    let dead: u32 = Function::ALL.into_iter().map(|function| world.queue(function).dead_letters()).sum();
+    (world.plan.queues.failed >= 1.0 && dead == 0).then(|| "every message failed, and none ended as a dead letter".to_owned())
+}
+
 /// Who did not get it, where everybody should.
-async fn left_out(world: &World) -> sqlx::Result<Option<String>> {
+async fn left_out(world: &World, id: Uuid) -> sqlx::Result<Option<String>> {
     let sql = "SELECT GROUP_CONCAT(CONCAT_WS(' ', seq, status, error) SEPARATOR ', ') FROM recipients WHERE status <> 'DELIVRD'";
     let left_out: Option<String> = sqlx::query_scalar(sql).fetch_one(&world.pool).await?;
-    Ok(left_out.filter(|_| world.plan.everybody).map(|rows| format!("not everybody has it: {rows}")))
+    let Some(rows) = left_out.filter(|_| world.plan.everybody) else { return Ok(None) };
+    let state = State::read(world, id).await?.describe();
+    Ok(Some(format!("not everybody has it: {rows}; {state}")))
 }

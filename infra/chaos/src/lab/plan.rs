@@ -207,7 +207,7 @@ impl Plan {
             recipients: rng.u32(20..=60),
             batch_size: rng.u32(10..=30),
             request_size: rng.usize(4..=15),
-            rate: (rng.u32(0..4) == 0).then(|| rng.u32(1..=10)),
+            rate: (rng.u32(0..4) == 0).then(|| rng.u32(5..=20)),
             text: SHORT.to_owned(),
             max_attempts: 3,
             resends_uncertain: false,

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time on the run's clock, likewise.
 const DAYS: TimeDelta = TimeDelta::days(4);
 
+/// A jump so long takes some real time as well: the carrier delivers in real time.
+const LONG: Duration = Duration::from_secs(500);
+
 /// What was begun.
 enum Job {
     Message(Function, u64),
@@ -126,7 +129,9 @@ impl<'a> Run<'a> {
     }
 
     fn has_room(&self, function: Function) -> bool {
-        self.busy.get(&function).copied().unwrap_or_default() < self.world.plan.environments
+        // Lambda has given up what is frozen.
+        let most = self.world.plan.environments + self.world.hooks.frozen();
+        self.busy.get(&function).copied().unwrap_or_default() < most
     }
 
     fn begin_act(&mut self, act: Act) {
@@ -145,15 +150,14 @@ impl<'a> Run<'a> {
         let batch_no = batch_of(&event);
         let broken = self.is_broken(&job);
         let environment = if broken {
-            // Nobody listens there.
-            Environment::start(function, world, &world.options.clone().host("127.0.0.1").port(1))
+            Environment::start_lost(function, world)
         } else {
             let warm = self.idle.get_mut(&function).and_then(Vec::pop);
-            warm.unwrap_or_else(|| Environment::start(function, world, &world.options))
+            warm.unwrap_or_else(|| Environment::start(function, world))
         };
         let fuse = world.hooks.dies(batch_no).then(|| world.dice.millis(0..=40));
         self.invocations += 1;
-        let invocation = Invocation::new(self.invocations, world.clock.now(), plan.budget);
+        let invocation = Invocation::new(self.invocations, plan.budget);
         *self.busy.entry(function).or_default() += 1;
         self.running.push(Box::pin(async move {
             let (environment, ended) = environment.invoke(event, invocation, (plan.budget, fuse)).await;
@@ -216,6 +220,9 @@ impl<'a> Run<'a> {
         let Ok(by) = (to - self.world.clock.now()).to_std() else { return };
         if let Some(deadline) = self.world.hooks.frozen_deadline() {
             tokio::time::sleep_until(deadline.into()).await;
+        }
+        if by > LONG {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.world.clock.advance(by);
         while self.next_sweep + TimeDelta::minutes(1) <= to {

@@ -19,7 +19,7 @@ use tokio::net::lookup_host;
 use super::{
     adapter::LabCarrier,
     dice::Dice,
-    environment::{Function, pool},
+    environment::{DATABASE, Function, pool},
     events::LabScheduler,
     hooks::Hooks,
     plan::{Act, Plan},
@@ -109,12 +109,12 @@ impl World {
             origin = format!("http://{}", proxy.address());
             carrier_proxy = Some(proxy);
         }
-        let carrier = LabCarrier::new(&origin, &plan)?;
+        let carrier = LabCarrier::shared(&origin, &plan)?;
         let queues = Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
         let events = LabScheduler::new(dice.clone(), plan.events.clone());
         let hooks = Hooks::new(clock.clone(), dice.clone(), plan.kills.clone(), plan.traps.clone());
         let app = App {
-            db: Db { pool: pool(&options), clock: clock.clone() },
+            db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             scheduler: events.clone(),
             dead_letters: Vec::new(),
@@ -153,15 +153,11 @@ impl World {
                 change(&mut settings);
                 self.simulator.carrier().set(settings)?;
             }
-            (Act::CarrierGone(gone), Some(proxy), _) => {
+            (Act::CarrierGone(gone), Some(proxy), _) | (Act::DatabaseGone(gone), _, Some(proxy)) => {
                 proxy.set(port(gone)).await?;
                 proxy.cut().await;
             }
             (Act::DatabaseCut, _, Some(proxy)) => proxy.cut().await,
-            (Act::DatabaseGone(gone), _, Some(proxy)) => {
-                proxy.set(port(gone)).await?;
-                proxy.cut().await;
-            }
             (Act::Purge, ..) => self.queues.iter().for_each(|queue| queue.purge()),
             (Act::Lock(real_ms), ..) => self.lock(Duration::from_millis(real_ms)).await?,
             _ => {}
