@@ -4,20 +4,24 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use shared::fault::Point;
-use simulator::Settings;
+use simulator::{Settings, UnknownId};
 
-use crate::lab::plan::{Act, Call, Does, Kills, Plan, Trap, Uncertain};
+use crate::lab::plan::{Act, Call, Does, Kills, Plan, Spoken, Trap, Uncertain};
 
 /// Short, since a frozen environment's time has to pass in real time.
 const SHORT_LIVED: Duration = Duration::from_millis(1_400);
 
-/// See the name.
+/// Half of them with ids of ours: there the carrier says that it has no such message, others send it again, and whoever wakes up and sends
+/// it after all has doubled it. Without, it would be one that the other owner holds UNCERTAIN.
 pub fn frozen_before_http(rng: &mut Rng) -> Plan {
     let until = [Point::Claimed, Point::Marked, Point::Recorded, Point::Released][rng.usize(..4)];
-    let freeze = Does::Freeze(until, if rng.bool() { 0 } else { 60 });
+    let freeze = Does::Freeze(until, [0, 60, 600, 1_800][rng.usize(..4)]);
     let traps = vec![Trap::new(&[Point::Marked], 0.7, 2, freeze)];
+    let calm = Plan::calm(rng);
+    let form = if rng.bool() { Spoken::OwnIds } else { Spoken::Bare };
+    let carrier = Settings { unknown_id: UnknownId::NotFound, ..calm.carrier.clone() };
     // Where nobody else comes it wakes up after two hours: still in time.
-    Plan { budget: SHORT_LIVED, traps, max_lateness_s: 86_400, ..Plan::calm(rng) }
+    Plan { budget: SHORT_LIVED, traps, form, carrier, max_lateness_s: 86_400, ..calm }
 }
 
 /// See the name.
