@@ -14,11 +14,12 @@ const SHORT_LIVED: Duration = Duration::from_millis(3_000);
 
 /// See the name.
 pub fn cut(rng: &mut Rng) -> Plan {
-    let traps = vec![Trap::new(WRITING, 0.15, 5, Does::Act(Act::DatabaseCut))];
+    let mut traps = vec![Trap::new(WRITING, 0.15, 5, Does::Act(Act::DatabaseCut))];
     let mut script = vec![(rng.i64(-80..60), Act::DatabaseCut)];
     if rng.u32(0..3) == 0 {
-        let gone = rng.i64(-80..60);
-        script.extend([(gone, Act::DatabaseGone(true)), (gone + rng.i64(10..150), Act::DatabaseGone(false))]);
+        // With answers in hand, say, which nobody can write down then.
+        traps.push(Trap::new(WRITING, 0.2, 2, Does::Act(Act::DatabaseGone(true))));
+        script.extend((1..20).map(|n| (n * 100, Act::DatabaseGone(false))));
     }
     Plan { traps, script, budget: SHORT_LIVED, ..Plan::open_ended(rng) }
 }
