@@ -108,7 +108,7 @@ async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     wrong.extend(ended?.err().map(|state| format!("stuck: {state}")));
     wrong.extend(more_uncertain(world, &outcome));
     wrong.extend(left_out(world, id).await?);
-    wrong.extend(no_dead_letters(world));
+    wrong.extend(wrong_dead_letters(world));
     outcome.problems.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
     Ok(outcome)
 }
@@ -125,10 +125,18 @@ fn more_uncertain(world: &World, outcome: &Outcome) -> Option<String> {
         .then(|| format!("{} are UNCERTAIN; at most {most} were in flight where something died", outcome.uncertain))
 }
 
-/// A fault that has not come about shows nothing.
-fn no_dead_letters(world: &World) -> Option<String> {
+/// A fault that has not come about shows nothing; and a carrier alone never makes a dead letter, however long it is away.
+fn wrong_dead_letters(world: &World) -> Option<String> {
     let dead: u32 = Function::ALL.into_iter().map(|function| world.queue(function).dead_letters()).sum();
-    (world.plan.queues.failed >= 1.0 && dead == 0).then(|| "every message failed, and none ended as a dead letter".to_owned())
+    let Plan { queues, kills, traps, .. } = &world.plan;
+    let dies = kills.at_points > 0.0 || kills.at_any_moment > 0.0 || !traps.is_empty();
+    match dead {
+        0 if queues.failed >= 1.0 => Some("every message failed, and none ended as a dead letter".to_owned()),
+        1.. if queues.failed == 0.0 && !dies && !world.plan.takes_the_database() => {
+            Some(format!("{dead} dead letters, though nothing but the carrier failed"))
+        }
+        _ => None,
+    }
 }
 
 /// Who did not get it, where everybody should.
