@@ -39,7 +39,8 @@ fn check_row(case: &Case, row: &Row, findings: &mut Findings) {
 
 fn check_order(case: &Case, before: &Row, after: &Row, findings: &mut Findings) {
     // Pending again after a 429: the later attempt was made, and not accepted.
-    let by_policy = before.status == Status::Uncertain && case.resends_uncertain;
+    // ACCEPTD: it was UNCERTAIN when it was sent again, and its answer came after that.
+    let by_policy = matches!(before.status, Status::Uncertain | Status::Acceptd) && case.resends_uncertain;
     if !matches!(before.status, Status::Undeliv | Status::Expired) && !by_policy {
         findings.wrong(Kind::ResentWithoutReason, after.seq);
     }

@@ -168,6 +168,14 @@ fn an_uncertain_message_may_be_sent_again_by_policy() {
 }
 
 #[test]
+fn the_answer_may_come_after_the_policy_has_sent_it_again() {
+    let case = |resends_uncertain| Case { resends_uncertain, ..case(vec![earlier(1, Acceptd, "a"), second(1, Delivrd, "b")]) };
+    let ledger = || vec![entry(1, "a", 20), entry(1, "b", 4_100)];
+    assert_eq!(kinds(&examine(&case(true), Some(&mut ledger()), &Elsewhere::default())), []);
+    assert_eq!(kinds(&examine(&case(false), Some(&mut ledger()), &Elsewhere::default())), [Kind::ResentWithoutReason]);
+}
+
+#[test]
 fn every_part_is_accounted_for() {
     let part = |id| Entry { text: Text::Ours(4), ..entry(1, id, 20) };
     let table = [

@@ -20,6 +20,7 @@ const fn fault(name: &'static str, what: &'static str, plan: fn(&mut Rng) -> Pla
 pub const ALL: &[Fault] = &[
     fault("old-environment-before-http", "an environment is frozen between mark and request until another owns the batch: it sends nothing", process::frozen_before_http),
     fault("old-environment-with-an-answer", "an environment is frozen with the carrier's answer in hand until another has released the batch: the answer counts", process::frozen_with_an_answer),
+    fault("old-environment-after-a-resend", "likewise, the policy being to send again what is uncertain: its answer comes after that", process::answer_after_a_resend),
     fault("stale-recheck", "an environment is frozen with ENROUTE in hand until another has recorded DELIVRD", process::stale_recheck),
     fault("killed-anywhere", "environments of all functions die at any point and moment, at most twice in a row with one batch", process::killed_anywhere),
     fault("killed-three-times", "three owners of a batch die one after the other: it is parked, until a person has it tried again", process::killed_three_times),

@@ -31,6 +31,13 @@ pub fn frozen_with_an_answer(rng: &mut Rng) -> Plan {
     Plan { budget: SHORT_LIVED, traps, ..Plan::calm(rng) }
 }
 
+/// See the name. Nobody but the policy knows better: the text goes out twice, and both are accounted for.
+pub fn answer_after_a_resend(rng: &mut Rng) -> Plan {
+    let freeze = Does::Freeze(Point::Released, rng.u32(400..1_800));
+    let traps = vec![Trap::new(&[Point::Answered], 0.7, 2, freeze)];
+    Plan { budget: SHORT_LIVED, traps, resends_uncertain: true, uncertain: Uncertain::Nobody, ..Plan::open_ended(rng) }
+}
+
 /// See the name.
 pub fn stale_recheck(rng: &mut Rng) -> Plan {
     let freeze = Does::Freeze(Point::Released, [0, 30, 7_200][rng.usize(..3)]);
