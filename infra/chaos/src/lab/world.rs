@@ -96,19 +96,13 @@ impl World {
     pub async fn new(plan: Plan, dice: Dice, database: &Database, admin_url: &str) -> anyhow::Result<Self> {
         let clock = Clock::behind(BEHIND);
         let (mut options, admin) = database.open().await?;
-        let mut database_proxy = None;
-        if plan.takes_the_database() {
-            let proxy = Proxy::start(address(admin_url).await?).await?;
+        let database_proxy = in_front_of(admin_url, plan.takes_the_database()).await?;
+        if let Some(proxy) = &database_proxy {
             options = options.host("127.0.0.1").port(proxy.address().port());
-            database_proxy = Some(proxy);
         }
         let simulator = Simulator::start(plan.carrier.clone()).await?;
-        let (mut carrier_proxy, mut origin) = (None, simulator.url());
-        if plan.takes_the_carrier() {
-            let proxy = Proxy::start(address(&origin).await?).await?;
-            origin = format!("http://{}", proxy.address());
-            carrier_proxy = Some(proxy);
-        }
+        let carrier_proxy = in_front_of(&simulator.url(), plan.takes_the_carrier()).await?;
+        let origin = carrier_proxy.as_ref().map_or_else(|| simulator.url(), |proxy| format!("http://{}", proxy.address()));
         let carrier = LabCarrier::shared(&origin, &plan)?;
         let queues = Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
         let events = LabScheduler::new(dice.clone(), plan.events.clone());
@@ -185,6 +179,14 @@ impl World {
         transaction.rollback().await?;
         Ok(())
     }
+}
+
+/// A proxy, where one is wanted.
+async fn in_front_of(url: &str, wanted: bool) -> anyhow::Result<Option<Proxy>> {
+    if !wanted {
+        return Ok(None);
+    }
+    Proxy::start(address(url).await?).await.map(Some)
 }
 
 async fn address(url: &str) -> anyhow::Result<SocketAddr> {
