@@ -39,7 +39,7 @@ impl World {
             Call::Pause => (Request::post(path("/pause")), Value::Null),
             Call::Resume => (Request::post(path("/resume")), Value::Null),
             Call::SendNow => (Request::post(path("/send-now")), Value::Null),
-            Call::Retry => return self.retry(id).await,
+            Call::Retry => (Request::post(path("/retry")), Value::Null),
             Call::Append(count) => {
                 let first = 1000 + self.dice.number(0..=8) * 1000;
                 (Request::post(path("/recipients")), json!({ "recipients": phones(first, count) }))
@@ -49,16 +49,6 @@ impl World {
             }
         };
         let (status, _) = self.call_api(request, &body).await?;
-        Ok(!status.is_server_error())
-    }
-
-    /// Has parked batches tried again.
-    async fn retry(&self, id: Uuid) -> anyhow::Result<bool> {
-        let (status, _) = self.call_api(Request::post(format!("/v1/schedules/{id}/retry")), &Value::Null).await?;
-        if status == StatusCode::NOT_FOUND {
-            let sql = "UPDATE batches SET crashes = 0, sweep_at = ? WHERE schedule_id = ? AND crashes >= 3";
-            sqlx::query(sql).bind(self.clock.now()).bind(id).execute(&self.pool).await?;
-        }
         Ok(!status.is_server_error())
     }
 
