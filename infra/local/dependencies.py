@@ -52,7 +52,7 @@ UNMAINTAINED = {
 }
 # Exceptions: (name, the only crates that may bring it) and why it is borne. One that is no longer needed is a finding too.
 BORNE = {
-    "atomic-polyfill": ({"heapless"}, "phonenumber's postcard brings it for processors without compare-and-swap; here it only passes on core's"),
+    "atomic-polyfill": ({"heapless"}, "phonenumber's postcard brings it for processors without compare-and-swap; no binary of ours has it"),
 }
 
 
