@@ -38,7 +38,7 @@ def person(processes, function, name):
     payload = json.dumps({"admin": name}).encode()
     answer = emulator.client(processes, "lambda").invoke(FunctionName=function, Payload=payload)
     body = answer["Payload"].read().decode()
-    if "FunctionError" in answer:
+    if "FunctionError" in answer or "temporary_password" not in body:
         raise SystemExit(f"no admin was made: {body}\n{logs.tail(processes, 'migrate')}")
     return json.loads(body)
 
