@@ -13,9 +13,8 @@ def told(**changes):
     ours = {"id": "ours", "name": "ours", "version": "0.1.0", "license": None, "source": None, "dependencies": [{"name": "theirs"}]}
     theirs = {"id": "theirs", "name": "theirs", "version": "1.2.3", "license": "MIT OR Apache-2.0", "source": dependencies.SOURCE}
     borne = [theirs | {"id": name, "name": name, "dependencies": []} for name in dependencies.BORNE]
-    bringers = [
-        theirs | {"id": by, "name": by, "dependencies": [{"name": name}]} for name, (brought, _) in dependencies.BORNE.items() for by in brought
-    ]
+    brought = [(by, name) for name, (bringers, _) in dependencies.BORNE.items() for by in bringers]
+    bringers = [theirs | {"id": by, "name": by, "dependencies": [{"name": name}]} for by, name in brought]
     theirs = theirs | {"dependencies": []} | changes
     return {"packages": [ours, theirs, *borne, *bringers], "workspace_members": ["ours"]}
 
