@@ -2,6 +2,7 @@
 #
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…] [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
+#   make admin [NAME=ana]
 #   make test [DB=mysql]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #
@@ -10,7 +11,7 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs demo test chaos check sqlx lambda deploy
+.PHONY: help setup up down status logs admin demo test chaos security check sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -30,6 +31,9 @@ status: ## what runs
 logs: ## follow what the functions print
 	@$(STACK) logs
 
+admin: ## make a person admin of the running stack: prints username and temporary password
+	@$(STACK) admin $(or $(NAME),admin)
+
 demo: up ## post a list, watch it go out, prove that every number got it once; leaves the stack up
 	@infra/local/demo
 
@@ -39,7 +43,10 @@ test: ## all tests on MariaDB (DB=mysql: on MySQL), then end to end on a stack o
 chaos: ## inject faults into the functions, hold the ledger against the database; on a stack of its own
 	@infra/local/chaos
 
-check: setup ## what CI checks beside the tests: format, clippy, query data, template
+security: ## attack the API: tokens, roles, limits, and every route; on a stack of its own, then the dependencies
+	@infra/local/security
+
+check: setup ## what CI checks beside the tests: format, clippy, query data, template, dependencies
 	@infra/local/check
 
 sqlx: setup ## regenerate .sqlx, the query data, after a change of a query or a table

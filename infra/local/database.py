@@ -1,9 +1,10 @@
 """The stack's database: a private MariaDB, a private real MySQL, or the server that DATABASE_URL names.
 
 Private ones live in <state>/database and listen on 127.0.0.1. They get MySQL's strictness (MariaDB is laxer by default), UTC,
-a collation that both have, and two users beside root: `sms_migrate` may do anything in databases named sms_*, `sms_app` may
-only read and write rows there, as on AWS. On a server given by DATABASE_URL no user is made and nothing but databases
-named sms_* is touched: all functions connect as that URL's user.
+a collation that both have, and two users beside root, as on AWS: `sms_migrate` may do anything in databases named sms_*, `sms_app`
+may read and add rows there. Which rows it may change and delete too, migrate grants it table by table: never those of the audit
+log. On a server given by DATABASE_URL no user is made and nothing but databases named sms_* is touched: all functions connect as
+that URL's user.
 """
 
 import getpass
@@ -18,6 +19,7 @@ from processes import free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "sms_local"
+APP_USER = "sms_app"
 
 SQL_MODE = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 SERVER = [
@@ -40,8 +42,8 @@ FAST_AND_KILLED = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=
 USERS = r"""
 CREATE USER IF NOT EXISTS 'sms_migrate'@'%' IDENTIFIED BY 'local';
 CREATE USER IF NOT EXISTS 'sms_app'@'%' IDENTIFIED BY 'local';
-GRANT ALL ON `sms\_%`.* TO 'sms_migrate'@'%';
-GRANT SELECT, INSERT, UPDATE, DELETE ON `sms\_%`.* TO 'sms_app'@'%';
+GRANT ALL ON `sms\_%`.* TO 'sms_migrate'@'%' WITH GRANT OPTION;
+GRANT SELECT, INSERT ON `sms\_%`.* TO 'sms_app'@'%';
 """
 
 
@@ -169,5 +171,9 @@ class Database:
     def urls(self):
         """(administrator, migrate, functions): the URLs of the stack's database for each of them."""
         admin = self.start()
-        users = (None, None, None) if self.kind == "given" else (None, "sms_migrate:local", "sms_app:local")
+        users = (None, None, None) if self.kind == "given" else (None, "sms_migrate:local", f"{APP_USER}:local")
         return tuple(with_name(admin, NAME, user) for user in users)
+
+    def app_user(self):
+        """Whom migrate grants what the functions need beyond the least; nobody where all connect as one user."""
+        return "" if self.kind == "given" else APP_USER

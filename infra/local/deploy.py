@@ -35,16 +35,22 @@ LOCAL = {
     "CARRIER_PASSWORD": ("CarrierPassword", None),
     "CARRIER_TIMEOUT_S": ("CarrierTimeoutS", "10"),
     "CARRIER_USERNAME": ("CarrierUsername", None),
+    "CORS_ORIGINS": ("CorsOrigins", None),
     "DISPATCH_CONCURRENCY": ("DispatchConcurrency", "2"),
     "DISPATCH_LEAD_S": ("DispatchLeadS", "20"),
     "DISPATCH_TIMEOUT_S": ("DispatchTimeoutS", None),
     "DISPATCH_VISIBILITY_S": ("DispatchVisibilityS", None),
     "LEASE_MARGIN_S": ("LeaseMarginS", None),
+    "OIDC_AUDIENCE": ("OidcAudience", None),
+    "OIDC_ISSUER": ("OidcIssuer", None),
+    "OIDC_ROLES": ("OidcRoles", None),
+    "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),
     "RECHECK_IN_FLIGHT": ("RecheckInFlight", None),
     "RECORDING_SHARE_S": ("RecordingShareS", None),
+    "REQUESTS_PER_MINUTE": ("RequestsPerMinute", None),
     "RESEND_DELAY_S": ("ResendDelayS", "2"),
     "RUST_LOG": ("LogLevel", None),
     "SEND_CONCURRENCY": ("SendConcurrency", "8"),
@@ -71,7 +77,7 @@ def given_settings():
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
-def parameters(database_urls, carrier_url, commit, settings):
+def parameters(database_urls, app_user, jwt_keys, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
     _, migrate_url, app_url = database_urls
@@ -79,6 +85,8 @@ def parameters(database_urls, carrier_url, commit, settings):
         "CarrierUrl": carrier_url,
         "Commit": commit,
         "DatabaseUrl": app_url,
+        "DatabaseUser": app_user,
+        "JwtKeys": jwt_keys,
         "MigrationDatabaseUrl": migrate_url,
         "Where": "local",
     }

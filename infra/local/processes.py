@@ -40,7 +40,7 @@ def listening(port):
 def alone(state):
     """One `up` or `down` at a time for a state folder."""
     while True:
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds keys
         folder = os.open(state, os.O_RDONLY)
         fcntl.flock(folder, fcntl.LOCK_EX)
         # A `down` that we waited for has removed the folder that we opened.

@@ -1,5 +1,5 @@
-"""The local stack: `up`, `down`, `status`, `logs`, `database` (only that), `version`, `restart-database`. Called by the Makefile, and by
-test, demo and chaos.
+"""The local stack: `up`, `down`, `status`, `logs`, `database` (only that), `version`, `restart-database`, `admin` (a person who may do
+everything). Called by the Makefile, and by test, demo, chaos and security.
 
 `up` brings what is wanted and what runs together: nothing running → all is started; half of it dead → the rest is; a healthy
 stack → only what changed since is built and deployed. Everything lives in the folder STATE (default .local), so two stacks
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+import access
 import build
 import deploy
 import emulator
@@ -35,7 +36,7 @@ LIFELIKE = json.dumps({
     "latency_ms": 40, "latency_jitter_ms": 40, "delivery_delay_ms_min": 500, "delivery_delay_ms_max": 4000,
     "undeliv": 0.02, "expired": 0.005, "odd": 0.01,
 })
-USAGE = "stack.py up | down | status | logs | version | restart-database | database NAME"
+USAGE = "stack.py up | down | status | logs | version | restart-database | database NAME | admin NAME"
 
 
 def say(text):
@@ -89,7 +90,7 @@ class Stack:
     def remember(self, **facts):
         """Keep decisions for the next call."""
         self.facts |= facts
-        self.file.write_text(json.dumps(self.facts, indent=1))
+        access.private(self.file, json.dumps(self.facts, indent=1))
 
     def start_database(self):
         """Start the database server only; returns its administrator's URL."""
@@ -107,7 +108,7 @@ class Stack:
         return with_name(admin, name)
 
     def up(self):
-        """Bring all up, and end when GET /health answered through API_URL."""
+        """Bring all up, and end when GET /health answered through API_URL and there is a key for the rest."""
         self.with_database(NAME)
         self.remember(profile=self.profile)
         say(f"database   {self.database.version()}")
@@ -119,8 +120,9 @@ class Stack:
         say(f"carrier    {carrier}")
         outputs = self.deploy(carrier, fresh)
         api = self.gateway(outputs["ApiId"])
-        self.write_environment(carrier, api, outputs)
         self.wait_for_health(api)
+        key = access.api_key(self, api, outputs["MigrateFunction"])
+        self.write_environment(carrier, api, key, outputs)
         say(f"ready      {api}  {json.dumps(health(api))}")
         say(f"           its settings: {self.state / 'stack.env'}")
 
@@ -168,7 +170,9 @@ class Stack:
         urls = self.database.urls()
         if self.faults:
             urls, carrier = self.faults.database(urls[0], urls), self.faults.carrier(carrier)
-        values = deploy.parameters(urls, carrier, commit, self.facts["settings"])
+        keys = self.facts.get("jwt_keys") or access.signing_keys()
+        self.remember(jwt_keys=keys)
+        values = deploy.parameters(urls, self.database.app_user(), keys, carrier, commit, self.facts["settings"])
         deployment = deploy.Deployment(self.processes, values, build.functions_folder(bool(self.faults)))
         if fresh:
             deployment.forget()
@@ -195,24 +199,33 @@ class Stack:
             say(f"port {wanted} was taken")
         return f"http://127.0.0.1:{port}"
 
-    def write_environment(self, carrier, api, outputs):
-        """<state>/stack.env: what a client, a test or a person needs; readable by a shell."""
+    def write_environment(self, carrier, api, key, outputs):
+        """<state>/stack.env: what a client, a test or a person needs; readable by a shell, and by its owner alone."""
         admin = self.database.urls()[0]
         values = {
             "API_URL": api,
+            "API_KEY": key,
+            "JWT_KEYS": self.facts["jwt_keys"],  # for tests, which forge tokens with them
             "DATABASE_URL": admin,  # the administrator's: it reads everything
             "CARRIER_URL": carrier,
             "PROFILE": self.profile,
             "AWS_ENDPOINT_URL": emulator.endpoint(self.processes.known["emulator"]["port"]),
             **emulator.CREDENTIALS,
             "DISPATCH_LEAD_S": self.facts["settings"].get("DISPATCH_LEAD_S", deploy.LOCAL["DISPATCH_LEAD_S"][1]),
+            **{name: self.facts["settings"].get(name, "") for name in ("OIDC_ISSUER", "OIDC_AUDIENCE")},
             **{deploy.shouted(name): value for name, value in outputs.items() if name not in ("ApiUrl", "ApiId")},
             **{f"{name.upper().replace('-', '_')}_PID": str(entry["pid"]) for name, entry in self.processes.known.items()},
             **(self.faults.environment() if self.faults else {}),
         }
-        new = self.state / "stack.env.new"
-        new.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
-        new.rename(self.state / "stack.env")
+        access.private(self.state / "stack.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
+
+    def admin(self, name):
+        """Make somebody an admin of the running stack, or one again; says the password with which to log in first."""
+        deployed = self.state / "deployed.json"
+        if not deployed.exists() or not self.processes.running("emulator"):
+            raise SystemExit("nothing runs: `make up` first")
+        made = access.person(self.processes, json.loads(deployed.read_text())["outputs"]["MigrateFunction"], name)
+        print(f"username            {made['username']}\ntemporary password  {made['temporary_password']}")
 
     def down(self):
         """End every process, and remove all that was made, a database on a given server included."""
@@ -248,7 +261,8 @@ def main():
         with contextlib.suppress(KeyboardInterrupt):
             logs.follow(Processes(state))
         return
-    if command not in ("up", "down", "database", "version", "restart-database") or len(names) != (command == "database"):
+    known = ("up", "down", "database", "version", "restart-database", "admin")
+    if command not in known or len(names) != (command in ("database", "admin")):
         raise SystemExit(USAGE)
     with alone(state):
         wanted = os.environ.get("DB"), os.environ.get("DATABASE_URL")
@@ -261,7 +275,7 @@ def main():
             print(stack.database.version())
         else:
             try:
-                getattr(stack, command.replace("-", "_"))()
+                getattr(stack, command.replace("-", "_"))(*names)
             except (ClientError, RuntimeError, OSError) as error:
                 raise SystemExit(f"{type(error).__name__}: {error}") from error
 

@@ -2,6 +2,7 @@
 //! ([`scheduler`]), queue messages ([`queue`]), carrier requests ([`carrier`]), and rows again ([`release`] says what is due next).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod access;
 pub mod aws;
 pub mod budget;
 pub mod carrier;
@@ -14,6 +15,7 @@ pub mod phone;
 pub mod queue;
 pub mod release;
 pub mod scheduler;
+pub mod secret;
 pub mod status;
 pub mod text;
 pub mod worker;

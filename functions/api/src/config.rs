@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use chrono::TimeDelta;
-use shared::config::{DatabaseSource, Env};
+use shared::{
+    config::{DatabaseSource, Env},
+    db::limits::Rate,
+};
+use url::Url;
+
+use crate::auth::{
+    issuer::IssuerConfig,
+    tokens::{KeySource, key_source},
+};
 
 /// See the template for what each variable is.
 #[expect(missing_docs, reason = "named as the variables")]
@@ -19,6 +29,10 @@ pub struct Config {
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
     pub commit: String,
+    pub key_source: KeySource,
+    pub issuer: Option<IssuerConfig>,
+    pub rate: Rate,
+    pub cors_origins: Vec<HeaderValue>,
 }
 
 impl Config {
@@ -39,6 +53,10 @@ impl Config {
             dead_letter_queues: dead_letter_queues(&mut env),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
             quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
+            key_source: key_source(&mut env),
+            issuer: IssuerConfig::read(&mut env),
+            rate: Rate { per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)) },
+            cors_origins: cors_origins(&mut env),
             commit: env.optional("GIT_COMMIT").unwrap_or_else(|| "unknown".to_owned()),
         };
         env.finish(config)
@@ -59,6 +77,20 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     };
     let queues: Option<Vec<_>> = given.split(',').map(read).collect();
     queues.unwrap_or_else(|| env.complain(NAME, format!("is `{given}`; {EXPECTED}")).unwrap_or_default())
+}
+
+/// Origins, `https://console.example.com,https://…`; none: no browser may call from another page.
+fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
+    const NAME: &str = "CORS_ORIGINS";
+    let given = env.optional(NAME).unwrap_or_default();
+    let read = |origin: &str| {
+        let url = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        // As a browser writes it: no path, no slash at the end.
+        (url.origin().ascii_serialization() == origin).then(|| HeaderValue::from_str(origin).ok()).flatten()
+    };
+    let origins: Option<Vec<_>> = given.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(read).collect();
+    let expected = "expected origins such as https://console.example.com, separated by commas, without a path";
+    origins.unwrap_or_else(|| env.complain(NAME, format!("is `{given}`; {expected}")).unwrap_or_default())
 }
 
 #[cfg(test)]

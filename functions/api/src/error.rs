@@ -2,12 +2,12 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::db::schedules::ScheduleStatus;
+use shared::{access::Permission, db::schedules::ScheduleStatus};
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,12 +35,33 @@ impl FieldError {
 pub enum ApiError {
     /// Not even readable: JSON, CSV, gzip.
     Malformed(String),
+    /// No token, or, with the reason, one that does not hold.
+    Unauthenticated(Option<&'static str>),
+    /// A login, or a refresh, that is refused.
+    WrongCredentials(&'static str),
+    /// A temporary password, which is good for choosing another only.
+    PasswordChangeRequired,
+    /// The caller may not; the permission that it lacks, or none where only a person's own session will do.
+    Forbidden(Option<Permission>),
+    /// Too often, or too much for a day.
+    TooMany {
+        /// Last part of the problem's type.
+        slug: &'static str,
+        /// What was expected.
+        detail: String,
+        /// Seconds until it may be tried again.
+        wait_s: u64,
+    },
+    /// The keys that a token is verified with can't be had.
+    KeysUnavailable(String),
     /// No such route, or no such schedule.
     NotFound(String),
     /// A known route, another method.
     WrongMethod(String),
     /// The schedule's state does not allow it.
     Conflict(Conflict),
+    /// What is there already, or must stay, does not allow it: last part of the type, and what was expected.
+    Refused(&'static str, String),
     /// More than a call may bring.
     TooLarge(String),
     /// A content type, or an encoding, that isn't read here.
@@ -87,9 +108,16 @@ impl ApiError {
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed-body", "The body can't be read"),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who calls is not known"),
+            Self::WrongCredentials(_) => (StatusCode::UNAUTHORIZED, "wrong-credentials", "These credentials are not right"),
+            Self::PasswordChangeRequired => (StatusCode::FORBIDDEN, "password-change-required", "The password has to be changed"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "The caller may not do this"),
+            Self::TooMany { slug, .. } => (StatusCode::TOO_MANY_REQUESTS, slug, "Too many"),
+            Self::KeysUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Tokens can't be verified"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Conflict(conflict) => (StatusCode::CONFLICT, conflict.slug, "The state of the schedule does not allow it"),
+            Self::Refused(slug, _) => (StatusCode::CONFLICT, slug, "What there is does not allow it"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "More than one call may bring"),
             Self::UnsupportedType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-type", "The content type is not read here")
@@ -103,6 +131,22 @@ impl ApiError {
         }
     }
 
+    /// Headers beside the usual ones: how to log in (RFC 6750, section 3), when to come again.
+    fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
+        const REALM: &str = "Bearer realm=\"sms\"";
+        let value = match self {
+            Self::Unauthenticated(Some(reason)) => format!("{REALM}, error=\"invalid_token\", error_description=\"{reason}\""),
+            Self::Unauthenticated(None) | Self::WrongCredentials(_) => REALM.to_owned(),
+            Self::Forbidden(Some(permission)) => {
+                format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", permission.as_str())
+            }
+            Self::Forbidden(None) => format!("{REALM}, error=\"insufficient_scope\""),
+            Self::TooMany { wait_s, .. } => return Some((header::RETRY_AFTER, HeaderValue::from(*wait_s))),
+            _ => return None,
+        };
+        Some((header::WWW_AUTHENTICATE, HeaderValue::try_from(value).ok()?))
+    }
+
     /// The sentence, and members of its own.
     fn detail(self) -> (String, Value) {
         match self {
@@ -110,7 +154,19 @@ impl ApiError {
             | Self::NotFound(detail)
             | Self::WrongMethod(detail)
             | Self::TooLarge(detail)
-            | Self::UnsupportedType(detail) => (detail, json!({})),
+            | Self::UnsupportedType(detail)
+            | Self::Refused(_, detail) => (detail, json!({})),
+            Self::Unauthenticated(None) => {
+                ("expected `Authorization: Bearer` with an API key or an access token".to_owned(), json!({}))
+            }
+            Self::Unauthenticated(Some(reason)) | Self::WrongCredentials(reason) => (reason.to_owned(), json!({})),
+            Self::PasswordChangeRequired => ("this password is temporary: log in with `new_password`".to_owned(), json!({})),
+            Self::Forbidden(Some(permission)) => {
+                (format!("expected a caller with the permission {}", permission.as_str()), json!({"permission": permission}))
+            }
+            Self::Forbidden(None) => ("expected the access token of a person who logged in here".to_owned(), json!({})),
+            Self::TooMany { detail, wait_s, .. } => (detail, json!({"retry_after_s": wait_s})),
+            Self::KeysUnavailable(_) => ("try again in a few seconds".to_owned(), json!({})),
             Self::Conflict(conflict) => {
                 (conflict.detail, json!({"schedule_status": conflict.status, "possible": conflict.possible}))
             }
@@ -159,6 +215,7 @@ fn log(error: &ApiError) {
             tracing::error!(db.code = error.code().as_deref(), db.kind = ?error.kind(), "a statement failed");
         }
         ApiError::Database(error) => tracing::error!(%error, "the database failed"),
+        ApiError::KeysUnavailable(error) => tracing::error!(error, "the keys of tokens can't be read"),
         ApiError::Internal(error) => tracing::error!(error, "request failed"),
         _ => {}
     }
@@ -168,6 +225,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         log(&self);
         let (status, slug, title) = self.kind();
+        let own = self.headers();
         let (detail, members) = self.detail();
         let problem = Problem { r#type: format!("/problems/{slug}"), title, status: status.as_u16(), detail, members };
         let mut response = (status, Json(problem)).into_response();
@@ -176,6 +234,7 @@ impl IntoResponse for ApiError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        headers.extend(own);
         response
     }
 }

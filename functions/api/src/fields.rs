@@ -18,6 +18,7 @@ const MOST_FIELDS: usize = 100;
 pub struct Fields<'a> {
     left: Vec<(Cow<'a, str>, &'a RawValue)>,
     known: Vec<&'static str>,
+    given: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Fields<'a> {
     /// The object in `body`. What is no JSON is [`ApiError::Malformed`], with line and column.
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice::<Members<'a>>(body) {
-            Ok(Members(left)) => Ok(Self { left, known: Vec::new(), errors: Vec::new() }),
+            Ok(Members(left)) => Ok(Self { left, known: Vec::new(), given: Vec::new(), errors: Vec::new() }),
             Err(error) if error.is_data() => {
                 let expected = format!("expected a JSON object of at most {MOST_FIELDS} fields");
                 Err(ApiError::invalid(vec![FieldError::new("", "not-an-object", expected)]))
@@ -76,7 +77,11 @@ impl<'a> Fields<'a> {
                 self.complain(name, "given-twice", "expected this field once");
             }
         }
-        found.filter(|value| value.get() != "null")
+        let found = found.filter(|value| value.get() != "null");
+        if found.is_some() {
+            self.given.push(name);
+        }
+        found
     }
 
     /// A field of any type; `expected` says which, for people.
@@ -111,6 +116,13 @@ impl<'a> Fields<'a> {
             self.complain(name, "not-a-choice", format!("expected {expected}"));
         }
         found
+    }
+
+    /// Complains about a field that was asked for and not given; not where something else is wrong with it.
+    pub fn require(&mut self, name: &'static str, expected: &str) {
+        if !self.given.contains(&name) && !self.errors.iter().any(|error| error.field == name) {
+            self.complain(name, "missing", format!("expected {expected}"));
+        }
     }
 
     /// Notes that something is wrong with a field.

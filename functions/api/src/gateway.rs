@@ -1,8 +1,8 @@
 //! Between API Gateway's HTTP API (payload format 2.0) and the router.
 //!
 //! `lambda_http::run` would do, but it copies a body twice, which for 6 MB matters, and it panics on a host or a query that is
-//! no part of a URL. The router needs neither host nor scheme, so they are left out. A middleware that wants to know the
-//! caller finds the event's `request_context` here.
+//! no part of a URL. The router needs neither host nor scheme, so they are left out. What the gateway
+//! knows of the request, the client's address and an id, goes along as [`Gateway`].
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ use lambda_http::{
     tower::ServiceExt,
 };
 
-use crate::error::ApiError;
+use crate::{error::ApiError, origin::Gateway};
 
 /// Serves invocations until the environment ends.
 pub async fn run(router: Router) -> Result<(), Error> {
@@ -54,9 +54,11 @@ fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError>
         None => Body::empty(),
     };
     let mut request = Request::new(body);
-    *request.method_mut() = event.request_context.http.method;
+    *request.method_mut() = event.request_context.http.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = event.headers;
+    let context = event.request_context;
+    request.extensions_mut().insert(Gateway { address: context.http.source_ip, request_id: context.request_id });
     Ok(request)
 }
 

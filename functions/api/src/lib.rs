@@ -5,6 +5,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod announce;
+pub mod api_keys;
+pub mod audit;
+pub mod auth;
 pub mod config;
 pub mod error;
 pub mod fields;
@@ -12,21 +15,21 @@ pub mod gateway;
 pub mod health;
 pub mod intake;
 pub mod load;
+pub mod origin;
 pub mod query;
 pub mod recipients;
+pub mod routes;
 pub mod schedules;
+pub mod sessions;
 pub mod transaction;
 pub mod trouble;
 pub mod uncertain;
+pub mod users;
 
 use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    routing::{get, post},
-};
 use chrono::TimeDelta;
+pub use routes::router;
 use shared::{db::Db, dead_letters::DeadLetters, queue::SharedQueue, scheduler::SharedScheduler};
 
 /// What the handlers work with, made once.
@@ -44,36 +47,8 @@ pub struct App {
     pub dispatch_lead: Duration,
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
     pub quiet_time: TimeDelta,
+    /// What it takes to let somebody in.
+    pub gate: auth::Gate,
     /// The commit that this was built from.
     pub commit: String,
-}
-
-/// Every route. Who may call which is a layer around `/v1`, so that no route is forgotten.
-pub fn router(app: App) -> Router {
-    let v1 = Router::new()
-        .route("/schedules", get(schedules::list::list).post(schedules::create::create))
-        .route("/schedules/{id}", get(schedules::show::show).patch(schedules::change::change))
-        .route("/schedules/{id}/recipients", get(recipients::list::list).post(recipients::append::append))
-        .route("/schedules/{id}/activate", post(schedules::moves::activate))
-        .route("/schedules/{id}/pause", post(schedules::moves::pause))
-        .route("/schedules/{id}/resume", post(schedules::moves::resume))
-        .route("/schedules/{id}/cancel", post(schedules::moves::cancel))
-        .route("/schedules/{id}/send-now", post(schedules::moves::send_now))
-        .route("/schedules/{id}/retry", post(schedules::batches::retry_all))
-        .route("/schedules/{id}/batches", get(schedules::batches::list))
-        .route("/schedules/{id}/batches/{no}/retry", post(schedules::batches::retry_one))
-        .route("/schedules/{id}/uncertain", post(uncertain::resolve_all))
-        .route("/schedules/{id}/recipients/{seq}/resolve", post(uncertain::resolve_one))
-        .route("/trouble", get(trouble::overview::overview))
-        .route("/trouble/dead-letters", get(trouble::dead_letters::list))
-        .route("/trouble/dead-letters/redrive", post(trouble::dead_letters::redrive))
-        .route("/trouble/{kind}", get(trouble::list::list));
-    Router::new()
-        .nest("/v1", v1)
-        .route("/health", get(health::health))
-        .fallback(error::no_such_route)
-        .method_not_allowed_fallback(error::wrong_method)
-        // The limits are the intake's own, by content type.
-        .layer(DefaultBodyLimit::disable())
-        .with_state(app)
 }

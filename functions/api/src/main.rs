@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use api::{App, config::Config, gateway, router};
+use api::{
+    App,
+    auth::{Gate, issuer::Issuer},
+    config::Config,
+    gateway, router,
+};
 use shared::{
     aws,
     db::Db,
@@ -32,6 +37,11 @@ async fn main() -> Result<(), lambda_http::Error> {
         dead_letters: config.dead_letter_queues.into_iter().map(letters).collect(),
         dispatch_lead: config.dispatch_lead,
         quiet_time: config.quiet_time,
+        gate: Gate {
+            issuer: config.issuer.map(Issuer::new).transpose()?,
+            cors_origins: config.cors_origins,
+            ..Gate::open(config.key_source, config.rate).await?
+        },
         commit: config.commit,
     };
     gateway::run(router(app)).await

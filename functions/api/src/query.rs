@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
 
 use crate::error::{ApiError, FieldError};
 
@@ -57,6 +58,17 @@ impl Query {
             self.complain(name, "not-a-choice", format!("expected one of: {}", words.join(", ")));
         }
         found
+    }
+
+    /// A time.
+    pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let given = self.text(name)?;
+        // A `+` that was not encoded has become a blank.
+        let read = DateTime::parse_from_rfc3339(&given.replace(' ', "+")).ok();
+        if read.is_none() {
+            self.complain(name, "not-a-time", "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00Z");
+        }
+        read.map(|time| time.to_utc())
     }
 
     /// Where the page before ended.

@@ -17,10 +17,10 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use common::{gzip, in_seconds, phones, request};
+use common::{gzip, in_seconds, insert_key, phones, request};
 use lambda_http::aws_lambda_events::encodings;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::{access::Permission, db::MIGRATOR};
 use sqlx::{ConnectOptions, MySqlPool};
 use tokio::{
     net::TcpListener,
@@ -71,6 +71,7 @@ impl Lambda {
             .envs([("AWS_LAMBDA_FUNCTION_NAME", "api"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
             .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_REGION", "us-east-1"), ("STACK_NAME", "test")])
             .envs([("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"), ("DISPATCH_FUNCTION_ARN", "d"), ("SCHEDULE_GROUP", "g")])
+            .env("JWT_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
             .envs([("SCHEDULER_ROLE_ARN", "r"), ("DISPATCH_LEAD_S", "90"), ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d")])
             .stdout(Stdio::null())
             .spawn()
@@ -79,12 +80,12 @@ impl Lambda {
     }
 
     /// Status and body.
-    async fn call(&mut self, path: &str, content_type: &str, body: Value) -> (u64, Value) {
+    async fn call(&mut self, token: &str, path: &str, content_type: &str, body: Value) -> (u64, Value) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let http = json!({"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
         let event = json!({
             "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body,
-            "isBase64Encoded": content_type == "application/gzip", "headers": {"content-type": content_type},
+            "isBase64Encoded": content_type == "application/gzip", "headers": {"content-type": content_type, "authorization": format!("Bearer {token}")},
             "requestContext": {"http": http, "stage": "$default"},
         });
         self.events.send(event.to_string()).await.unwrap();
@@ -104,11 +105,12 @@ impl Lambda {
 async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
     let url = pool.connect_options().to_url_lossy().to_string();
     let mut lambda = Lambda::start(&url).await;
+    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
     let numbers: Vec<_> = phones(0..390_000);
     let mut body = request();
     body["draft"] = json!(true);
     body["recipients"] = json!(numbers);
-    let (status, schedule) = lambda.call("/v1/schedules", "application/json", body.to_string().into()).await;
+    let (status, schedule) = lambda.call(token, "/v1/schedules", "application/json", body.to_string().into()).await;
     assert_eq!((status, &schedule["recipients"]["total"]), (201, &json!(390_000)), "{schedule}");
     println!("390,000 numbers in JSON: {} MB", lambda.peak());
 
@@ -116,14 +118,14 @@ async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
     let path = format!("/v1/schedules/{}/recipients", schedule["id"].as_str().unwrap());
     let mut list: Vec<_> = (1..1_000).map(|country| format!("+{country}2012345678")).collect();
     list.extend(numbers.into_iter().cycle().take(999_001));
-    let (status, answer) = lambda.call(&path, "application/gzip", base64(&gzip(list.join("\n").as_bytes())).into()).await;
+    let (status, answer) = lambda.call(token, &path, "application/gzip", base64(&gzip(list.join("\n").as_bytes())).into()).await;
     assert_eq!((status, answer["errors_total"].as_u64() > Some(100)), (422, true), "{answer}");
     println!("1,000,000 entries in gzip: {} MB", lambda.peak());
 
     let text = json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true}).to_string();
-    assert_eq!(lambda.call("/v1/schedules", "application/json", text.into()).await.0, 422);
+    assert_eq!(lambda.call(token, "/v1/schedules", "application/json", text.into()).await.0, 422);
     let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
-    assert_eq!(lambda.call(&path, "application/json", objects.into()).await.0, 422);
+    assert_eq!(lambda.call(token, &path, "application/json", objects.into()).await.0, 422);
     println!("texts and objects: {} MB", lambda.peak());
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use reqwest::{RequestBuilder, header::CONTENT_TYPE};
+use reqwest::{
+    Method, RequestBuilder,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -13,6 +16,7 @@ use uuid::Uuid;
 pub struct Api {
     client: reqwest::Client,
     url: String,
+    authorization: HeaderValue,
 }
 
 /// A schedule to be made.
@@ -111,38 +115,45 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
 }
 
 impl Api {
-    /// The API at that URL.
-    pub fn new(client: reqwest::Client, url: &str) -> Self {
-        Self { client, url: format!("{}/v1/schedules", url.trim_end_matches('/')) }
+    /// The API at that URL, to be called with that key.
+    pub fn new(client: reqwest::Client, url: &str, key: &str) -> anyhow::Result<Self> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).context("API_KEY")?;
+        authorization.set_sensitive(true);
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), authorization })
+    }
+
+    /// A call with the key; the path begins with `/v1`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).header(AUTHORIZATION, self.authorization.clone())
     }
 
     /// Makes a schedule.
     pub async fn create(&self, schedule: &NewSchedule) -> anyhow::Result<Schedule> {
-        send(self.client.post(&self.url).json(schedule)).await.context("POST /v1/schedules")
+        send(self.request(Method::POST, "/v1/schedules").json(schedule)).await.context("POST /v1/schedules")
     }
 
     /// Appends NDJSON, compressed with gzip.
     pub async fn append(&self, id: Uuid, gzip: Vec<u8>) -> anyhow::Result<Appended> {
-        let url = format!("{}/{id}/recipients?format=ndjson", self.url);
-        let call = self.client.post(url).header(CONTENT_TYPE, "application/gzip").body(gzip);
+        let call = self.request(Method::POST, &format!("/v1/schedules/{id}/recipients?format=ndjson"));
+        let call = call.header(CONTENT_TYPE, "application/gzip").body(gzip);
         send(call).await.context("POST …/recipients")
     }
 
     /// Lets a draft take its course.
     pub async fn activate(&self, id: Uuid) -> anyhow::Result<()> {
-        let call = self.client.post(format!("{}/{id}/activate", self.url));
+        let call = self.request(Method::POST, &format!("/v1/schedules/{id}/activate"));
         send::<serde_json::Value>(call).await.context("POST …/activate").map(drop)
     }
 
     /// Cancels a schedule.
     pub async fn cancel(&self, id: Uuid) -> anyhow::Result<()> {
-        let call = self.client.post(format!("{}/{id}/cancel", self.url));
+        let call = self.request(Method::POST, &format!("/v1/schedules/{id}/cancel"));
         send::<serde_json::Value>(call).await.context("POST …/cancel").map(drop)
     }
 
     /// A schedule with its counts.
     pub async fn schedule(&self, id: Uuid) -> anyhow::Result<Schedule> {
-        send(self.client.get(format!("{}/{id}", self.url))).await.context("GET /v1/schedules/{id}")
+        send(self.request(Method::GET, &format!("/v1/schedules/{id}"))).await.context("GET /v1/schedules/{id}")
     }
 }
 
@@ -160,6 +171,16 @@ async fn send<T: DeserializeOwned>(call: RequestBuilder) -> anyhow::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_call_has_the_key_and_shows_it_to_nobody() {
+        let api = Api::new(http_client().unwrap(), "http://127.0.0.1:1/", "sms_a_b").unwrap();
+        let call = api.request(Method::GET, "/v1/schedules").build().unwrap();
+        assert_eq!(call.url().as_str(), "http://127.0.0.1:1/v1/schedules");
+        assert_eq!(call.headers()[AUTHORIZATION], "Bearer sms_a_b");
+        assert!(!format!("{call:?}").contains("sms_a_b"));
+        assert!(Api::new(http_client().unwrap(), "http://127.0.0.1:1", "a\nb").is_err());
+    }
 
     #[test]
     fn what_is_not_set_is_not_sent() {

@@ -38,7 +38,7 @@ impl Story {
         let url = stack.value("DATABASE_URL")?;
         let pool = MySqlPoolOptions::new().max_connections(1).connect(url).await.context("connecting to the database")?;
         Ok(Self {
-            api: Api::new(client.clone(), stack.value("API_URL")?),
+            api: Api::new(client.clone(), stack.value("API_URL")?, stack.value("API_KEY")?)?,
             ledger: Ledger::new(client, &stack.carrier_origin()?),
             pool,
             memory: Memory::of_stack(stack.optional("AWS_ENDPOINT_URL").unwrap_or_default()),

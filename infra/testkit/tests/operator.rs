@@ -2,6 +2,8 @@
 //! to, and what was said is what the carrier's ledger shows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod gate;
+
 use std::{sync::Arc, time::Duration};
 
 use api::App;
@@ -35,12 +37,14 @@ impl Operator {
             dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
             quiet_time: TimeDelta::minutes(5),
+            gate: gate::open().await,
             commit: "test".into(),
         };
         Self { stage, app, dispatch_queue }
     }
 
-    async fn call(&self, request: Request<Body>) -> Value {
+    async fn call(&self, mut request: Request<Body>) -> Value {
+        request.headers_mut().insert("authorization", gate::new_key(&self.app.db).await);
         let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
         let status = answer.status();
         let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();

@@ -2,6 +2,8 @@
 //! forgets numbers and fails to deliver takes it, functions die, and at the end everybody has the text once.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod gate;
+
 use std::time::Duration;
 
 use api::App;
@@ -26,7 +28,7 @@ struct Api {
 }
 
 impl Api {
-    fn new(stage: &Stage) -> Self {
+    async fn new(stage: &Stage) -> Self {
         let (dispatch_queue, scheduler) = (FakeQueue::new(), FakeScheduler::new());
         let app = App {
             db: stage.db.clone(),
@@ -35,12 +37,14 @@ impl Api {
             dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
             quiet_time: TimeDelta::minutes(5),
+            gate: gate::open().await,
             commit: "test".into(),
         };
         Self { app, dispatch_queue, scheduler }
     }
 
-    async fn call(&self, request: Request<Body>) -> Value {
+    async fn call(&self, mut request: Request<Body>) -> Value {
+        request.headers_mut().insert("authorization", gate::new_key(&self.app.db).await);
         let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
         let status = answer.status();
         let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
@@ -97,7 +101,7 @@ async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
         config.form = Form::Alaris { username: "u".into(), password: "p".to_owned().into(), own_ids: true };
     })
     .await;
-    let api = Api::new(&stage);
+    let api = Api::new(&stage).await;
 
     let run_at = stage.db.now() + TimeDelta::minutes(10);
     let body =

@@ -3,17 +3,23 @@
 //! The statements run on MySQL 8.4 and on MariaDB 10.11 alike. In a joined UPDATE no assignment reads another column that the
 //! statement writes: the order of assignments is not guaranteed there.
 
+pub mod api_keys;
+pub mod audit;
 pub mod batch_rows;
 pub mod batches;
+pub mod bootstrap;
 pub mod cut;
+pub mod limits;
 pub mod moves;
 pub mod outcomes;
 pub mod recipients;
 pub mod repair;
 pub mod resolve;
 pub mod schedules;
+pub mod sessions;
 pub mod sweep;
 pub mod trouble;
+pub mod users;
 
 use std::{
     sync::{

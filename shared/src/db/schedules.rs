@@ -73,6 +73,7 @@ pub struct Schedule {
     pub pause_reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+    pub created_by: Option<String>,
 }
 
 /// What a client may choose about a schedule.
@@ -92,6 +93,7 @@ pub struct NewSchedule {
     pub resend_within_s: u32,
     pub on_uncertain: &'static str,
     pub created_at: DateTime<Utc>,
+    pub created_by: Option<String>,
 }
 
 /// What a move or an append needs to know, read under the lock that it holds to its end.
@@ -122,8 +124,8 @@ pub struct Added {
 pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, max_lateness_s, max_resends,
-           resend_within_s, on_uncertain, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           resend_within_s, on_uncertain, created_at, created_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -137,6 +139,7 @@ pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule
         new.resend_within_s,
         new.on_uncertain,
         new.created_at,
+        new.created_by,
     )
     .execute(connection)
     .await?;
@@ -179,7 +182,7 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
              s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.max_lateness_s, s.max_resends, s.resend_within_s,
              s.on_uncertain, s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
-             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>"
+             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted
            STRAIGHT_JOIN schedules s ON s.id = UNHEX(wanted.id)"#,
         serde_json::json!(ids).to_string()

@@ -41,6 +41,16 @@ pub async fn read_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiErro
     }
 }
 
+/// Far more than a login or a user's fields take.
+const MAX_SMALL: usize = 16 * 1024;
+
+/// A JSON body of a few fields.
+pub async fn read_small_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    content_type(headers, &[])?;
+    let too_large = |_| ApiError::TooLarge(format!("expected at most {MAX_SMALL} bytes"));
+    axum::body::to_bytes(body, MAX_SMALL).await.map_err(too_large)
+}
+
 fn content_type(headers: &HeaderMap, others: &[(&str, Format)]) -> Result<Type, ApiError> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

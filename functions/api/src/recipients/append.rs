@@ -8,11 +8,13 @@ use axum::{
     http::HeaderMap,
 };
 use serde::Serialize;
+use serde_json::json;
 use shared::db::schedules::{ScheduleStatus, count_added, lock_schedule};
 use uuid::Uuid;
 
 use crate::{
     App,
+    auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
     intake::{List, body, entry::Refused},
     load::{OnInvalid, Target, load},
@@ -39,6 +41,7 @@ pub struct Appended {
 /// 200 with what was accepted, or nothing is written.
 pub async fn append(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     mut query: Query,
     request: (HeaderMap, Body),
@@ -48,10 +51,10 @@ pub async fn append(
     let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
     let list = body::read_list(&headers, &mut query, body).await?;
     query.finish()?;
-    Ok(Json(repeat(|| write(&app, id, list.clone(), on_invalid)).await?))
+    Ok(Json(repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?))
 }
 
-async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
+async fn write(app: &App, caller: &Caller, id: Uuid, list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
@@ -64,7 +67,13 @@ async fn write(app: &App, id: Uuid, list: List, on_invalid: OnInvalid) -> Result
             let error = FieldError::new("recipients", "empty", "expected at least one entry");
             return Err(ApiError::invalid(vec![error]));
         }
+        caller.use_messages(&mut transaction, target.now, loaded.added.recipients).await?;
         count_added(&mut transaction, id, &loaded.added).await?;
+        let before = json!({"recipients": schedule.recipient_count});
+        let after = json!({"recipients": schedule.recipient_count + loaded.added.recipients, "invalid": loaded.added.invalid,
+            "duplicates": loaded.added.duplicates});
+        let change = Change::of_schedule("schedule.append", id, before, after);
+        caller.record(&mut transaction, target.now, change).await?;
         Ok(Appended {
             accepted: loaded.added.recipients,
             duplicates: loaded.added.duplicates,

@@ -6,6 +6,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use shared::db::{
     batch_rows::{BatchState, ShownBatch, load_batches, page_of_batches},
     recipients::{Counts, count_range},
@@ -19,6 +20,7 @@ use super::show::parse_id;
 use crate::{
     App,
     announce::sweep,
+    auth::{Caller, caller::Change},
     error::ApiError,
     query::Query,
     transaction::{repeat, settle},
@@ -137,27 +139,33 @@ struct Left {
 }
 
 /// All parked batches of a schedule.
-pub async fn retry_all(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<Retried>, ApiError> {
+pub async fn retry_all(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<Retried>, ApiError> {
     query.finish()?;
-    retry(&app, parse_id(&id)?, None).await.map(Json)
+    retry(&app, &caller, parse_id(&id)?, None).await.map(Json)
 }
 
 /// One of them.
 pub async fn retry_one(
     State(app): State<App>,
+    caller: Caller,
     Path((id, batch_no)): Path<(String, String)>,
     query: Query,
 ) -> Result<Json<Retried>, ApiError> {
     query.finish()?;
     let batch_no = batch_no.parse().map_err(|_| no_such_batch())?;
-    retry(&app, parse_id(&id)?, Some(batch_no)).await.map(Json)
+    retry(&app, &caller, parse_id(&id)?, Some(batch_no)).await.map(Json)
 }
 
 /// Whatever it finds, dispatch sweeps: so it also helps where the sweep has not come.
-async fn retry(app: &App, id: Uuid, batch_no: Option<u32>) -> Result<Retried, ApiError> {
+async fn retry(app: &App, caller: &Caller, id: Uuid, batch_no: Option<u32>) -> Result<Retried, ApiError> {
     let retried = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let retried = write(&mut transaction, id, batch_no, app.db.now()).await;
+        let retried = write(&mut transaction, caller, (id, batch_no), app.db.now()).await;
         settle(transaction, retried).await
     });
     let retried = retried.await?;
@@ -167,8 +175,8 @@ async fn retry(app: &App, id: Uuid, batch_no: Option<u32>) -> Result<Retried, Ap
 
 async fn write(
     transaction: &mut MySqlConnection,
-    id: Uuid,
-    batch_no: Option<u32>,
+    caller: &Caller,
+    (id, batch_no): (Uuid, Option<u32>),
     now: DateTime<Utc>,
 ) -> Result<Retried, ApiError> {
     let range = batch_no.map_or((1, u32::MAX), |batch_no| (batch_no, batch_no));
@@ -177,6 +185,10 @@ async fn write(
     let found = count_left(transaction, id, range, now).await?;
     if batch_no.is_some() && found.batches == 0 {
         return Err(no_such_batch());
+    }
+    if changed > 0 {
+        let after = json!({"batch_no": batch_no, "batches": changed});
+        caller.record(transaction, now, Change::of_schedule("schedule.retry", id, (), after)).await?;
     }
     let busy = found.busy as u64;
     Ok(Retried { changed, left: Left { busy, not_parked: found.batches as u64 - changed - busy } })

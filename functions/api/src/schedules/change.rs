@@ -9,6 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::{
         moves::change_time,
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     App,
     announce::{announce, withdraw},
+    auth::{Caller, caller::Change},
     error::ApiError,
     fields::Fields,
     intake::body,
@@ -47,6 +49,7 @@ pub struct Changed {
 /// 200 with the schedule.
 pub async fn change(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Query,
     request: (HeaderMap, Body),
@@ -60,7 +63,7 @@ pub async fn change(
     let Some(moment) = moment.filter(|_| errors.is_empty()) else { return Err(ApiError::invalid(errors)) };
     let (before, schedule) = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let changed = write(&app, &mut transaction, id, &moment).await;
+        let changed = write(&app, &mut transaction, &caller, (id, &moment)).await;
         settle(transaction, changed).await
     })
     .await?;
@@ -76,8 +79,8 @@ pub async fn change(
 async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
-    id: Uuid,
-    moment: &Moment,
+    caller: &Caller,
+    (id, moment): (Uuid, &Moment),
 ) -> Result<(LockedSchedule, ScheduleView), ApiError> {
     let before = lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
     let waits = matches!(before.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled | ScheduleStatus::Paused);
@@ -86,5 +89,7 @@ async fn write(
     }
     change_time(transaction, id, (moment.at, &moment.offset)).await?;
     let view = read_view(app, transaction, id).await?;
+    let (was, is) = (json!({"run_at": before.run_at}), json!({"run_at": view.run_at}));
+    caller.record(transaction, app.db.now(), Change::of_schedule("schedule.change", id, was, is)).await?;
     Ok((before, view))
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     App,
     announce::announce,
+    auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
     intake::{Format, List, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
@@ -34,13 +35,20 @@ pub struct Created {
 }
 
 /// 201 with the schedule.
-pub async fn create(State(app): State<App>, query: Query, headers: HeaderMap, body: Body) -> Result<impl IntoResponse, ApiError> {
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let request = CreateRequest::read(&body, app.db.now())?;
     let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false });
-    let Some(schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
-    let created = repeat(|| write(&app, &schedule, list.clone(), request.on_invalid)).await?;
+    let Some(mut schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
+    schedule.created_by = Some(caller.actor());
+    let created = repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         announce(&app, created.schedule.message(), schedule.run_at).await;
@@ -48,7 +56,13 @@ pub async fn create(State(app): State<App>, query: Query, headers: HeaderMap, bo
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
 }
 
-async fn write(app: &App, schedule: &NewSchedule, list: Option<List>, on_invalid: OnInvalid) -> Result<Created, ApiError> {
+async fn write(
+    app: &App,
+    caller: &Caller,
+    schedule: &NewSchedule,
+    list: Option<List>,
+    on_invalid: OnInvalid,
+) -> Result<Created, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         insert_schedule(&mut transaction, schedule).await?;
@@ -60,10 +74,14 @@ async fn write(app: &App, schedule: &NewSchedule, list: Option<List>, on_invalid
                 let error = FieldError::new("recipients", "none-valid", "expected at least one valid number");
                 return Err(ApiError::invalid(vec![error]));
             }
+            caller.use_messages(&mut transaction, app.db.now(), loaded.added.recipients).await?;
             count_added(&mut transaction, schedule.id, &loaded.added).await?;
             invalid = loaded.invalid;
         }
-        Ok(Created { schedule: read_view(app, &mut transaction, schedule.id).await?, invalid })
+        let view = read_view(app, &mut transaction, schedule.id).await?;
+        let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
+        caller.record(&mut transaction, app.db.now(), change).await?;
+        Ok(Created { schedule: view, invalid })
     }
     .await;
     settle(transaction, written).await

@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, State},
 };
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::{
         moves::{
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     App,
     announce::{announce, enqueue, sweep, withdraw},
+    auth::{Caller, caller::Change},
     error::ApiError,
     query::Query,
     transaction::{repeat, settle},
@@ -58,17 +60,27 @@ struct Moved {
 }
 
 /// draft → scheduled. It needs recipients and a time to come.
-pub async fn activate(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<ScheduleView>, ApiError> {
+pub async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { view, .. } = make(&app, parse_id(&id)?, Move::Activate).await?;
+    let Moved { view, .. } = make(&app, &caller, parse_id(&id)?, Move::Activate).await?;
     announce(&app, view.message(), view.run_at.to_utc()).await;
     Ok(Json(view))
 }
 
 /// scheduled or running → paused. What was sent is still checked.
-pub async fn pause(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<ScheduleView>, ApiError> {
+pub async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, parse_id(&id)?, Move::Pause).await?;
+    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, view.message()).await;
     }
@@ -76,9 +88,14 @@ pub async fn pause(State(app): State<App>, Path(id): Path<String>, query: Query)
 }
 
 /// paused → running, or scheduled where it had not been cut; the time that passed is added.
-pub async fn resume(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<ScheduleView>, ApiError> {
+pub async fn resume(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, parse_id(&id)?, Move::Resume).await?;
+    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
     if before.batch_count.is_none() {
         announce(&app, view.message(), view.run_at.to_utc()).await;
     } else {
@@ -88,9 +105,14 @@ pub async fn resume(State(app): State<App>, Path(id): Path<String>, query: Query
 }
 
 /// Anything that has not ended → cancelled. Workers close what was not sent.
-pub async fn cancel(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<Cancelled>, ApiError> {
+pub async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<Cancelled>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, .. } = make(&app, parse_id(&id)?, Move::Cancel).await?;
+    let Moved { before, view: schedule, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, schedule.message()).await;
     }
@@ -104,9 +126,14 @@ pub async fn cancel(State(app): State<App>, Path(id): Path<String>, query: Query
 }
 
 /// What was found too late is sent after all, now: a whole schedule that was missed, or the batches of it that were.
-pub async fn send_now(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<Restarted>, ApiError> {
+pub async fn send_now(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<Restarted>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, batches } = make(&app, parse_id(&id)?, Move::SendNow).await?;
+    let Moved { before, view: schedule, batches } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
     if before.batch_count.is_none() {
         announce(&app, schedule.message(), schedule.run_at.to_utc()).await;
     } else {
@@ -116,16 +143,21 @@ pub async fn send_now(State(app): State<App>, Path(id): Path<String>, query: Que
 }
 
 /// Makes the move.
-async fn make(app: &App, id: Uuid, step: Move) -> Result<Moved, ApiError> {
+async fn make(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let made = try_make(app, &mut transaction, id, step).await;
+        let made = try_make(app, &mut transaction, caller, (id, step)).await;
         settle(transaction, made).await
     })
     .await
 }
 
-async fn try_make(app: &App, transaction: &mut MySqlConnection, id: Uuid, step: Move) -> Result<Moved, ApiError> {
+async fn try_make(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    caller: &Caller,
+    (id, step): (Uuid, Move),
+) -> Result<Moved, ApiError> {
     let before = lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
     allow(&before, step, app.db.now())?;
     let batches = write(app, transaction, &before, step).await?;
@@ -134,6 +166,10 @@ async fn try_make(app: &App, transaction: &mut MySqlConnection, id: Uuid, step: 
         return Err(conflict("nothing-missed", &before, detail));
     }
     let view = read_view(app, transaction, id).await?;
+    let was = json!({"status": before.status, "version": before.version, "run_at": before.run_at});
+    let is =
+        json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
+    caller.record(transaction, app.db.now(), Change::of_schedule(step.action(), id, was, is)).await?;
     Ok(Moved { before, view, batches })
 }
 

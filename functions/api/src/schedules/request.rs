@@ -77,6 +77,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         resend_within_s,
         on_uncertain,
         created_at: now,
+        created_by: None,
     })
 }
 

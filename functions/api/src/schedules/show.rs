@@ -53,6 +53,8 @@ pub struct ScheduleView {
     pub pause_reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+    /// As in the audit log.
+    pub created_by: Option<String>,
     pub links: serde_json::Value,
 }
 
@@ -112,6 +114,7 @@ impl ScheduleView {
             pause_reason: schedule.pause_reason,
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
+            created_by: schedule.created_by,
             links: json!({"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")}),
         }
     }

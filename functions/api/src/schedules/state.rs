@@ -20,6 +20,19 @@ pub enum Move {
     SendNow,
 }
 
+impl Move {
+    /// In the audit log.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Activate => "schedule.activate",
+            Self::Pause => "schedule.pause",
+            Self::Resume => "schedule.resume",
+            Self::Cancel => "schedule.cancel",
+            Self::SendNow => "schedule.send-now",
+        }
+    }
+}
+
 /// Whether the state allows the move. That something was missed at all is seen by who releases it.
 pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Result<(), ApiError> {
     use ScheduleStatus::{Draft, Finished, Missed, Paused, Running, Scheduled};

@@ -9,6 +9,7 @@ use std::{
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::repair::sweep_soon,
     dead_letters::{DeadLetters, Letter, Named},
@@ -17,7 +18,14 @@ use shared::{
 };
 
 use super::entry::Action;
-use crate::{App, announce::sweep, error::ApiError, query::Query, transaction::repeat};
+use crate::{
+    App,
+    announce::sweep,
+    auth::{Caller, caller::Change},
+    error::ApiError,
+    query::Query,
+    transaction::repeat,
+};
 
 /// A redrive takes no more letters after so long, nor more than so many.
 const ENOUGH: (Duration, u64) = (ONE_CALL, 1_000);
@@ -140,7 +148,7 @@ struct Left {
 }
 
 /// 200 with what was done.
-pub async fn redrive(State(app): State<App>, mut query: Query) -> Result<Json<Redriven>, ApiError> {
+pub async fn redrive(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<Redriven>, ApiError> {
     let discard = query.choice("discard_malformed", &["false", "true"], |word| word) == Some("true");
     query.finish()?;
     let begun = Instant::now();
@@ -155,6 +163,11 @@ pub async fn redrive(State(app): State<App>, mut query: Query) -> Result<Json<Re
             Err(Failed::Queue(error)) => done.left.unreachable.push(unreachable(queue, &error)),
             Err(Failed::Request(error)) => return Err(error),
         }
+    }
+    if done.deleted + done.discarded > 0 {
+        let after = Some(json!({"batches": done.changed, "deleted": done.deleted, "discarded": done.discarded}));
+        let change = Change { action: "dead-letters.redrive", thing: "dead-letters".to_owned(), after, ..Change::default() };
+        caller.record(&mut *app.db.pool.acquire().await?, app.db.now(), change).await?;
     }
     sweep(&app).await;
     tracing::info!(letters = done.deleted, discarded = done.discarded, batches = done.changed, "dead letters redriven");

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use shared::db::{
     batch_rows::uncertain_in,
     resolve::{
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::request::Outcome;
 use crate::{
     App,
+    auth::{Caller, caller::Change},
     error::ApiError,
     schedules::state::conflict,
     transaction::{repeat, settle},
@@ -62,10 +64,16 @@ impl Tally {
 }
 
 /// Resolves the UNCERTAIN recipients of a batch, or those of them that are named.
-pub async fn resolve_batch(app: &App, id: Uuid, batch_no: u32, seqs: Option<&[u32]>, outcome: Outcome) -> Result<Tally, ApiError> {
+pub async fn resolve_batch(
+    app: &App,
+    caller: &Caller,
+    (id, batch_no): (Uuid, u32),
+    seqs: Option<&[u32]>,
+    outcome: Outcome,
+) -> Result<Tally, ApiError> {
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let decision = Decision { id, batch_no, seqs, outcome, now: app.db.now() };
+        let decision = Decision { caller, id, batch_no, seqs, outcome, now: app.db.now() };
         let resolved = decision.write(app, &mut transaction).await;
         settle(transaction, resolved).await
     })
@@ -73,6 +81,7 @@ pub async fn resolve_batch(app: &App, id: Uuid, batch_no: u32, seqs: Option<&[u3
 }
 
 struct Decision<'a> {
+    caller: &'a Caller,
     id: Uuid,
     batch_no: u32,
     seqs: Option<&'a [u32]>,
@@ -140,6 +149,9 @@ impl Decision<'_> {
             send_soon(db, self.id, self.batch_no, (planned_at, self.now)).await?;
         }
         reopen_schedule(db, self.id).await?;
+        let before = json!({"status": "UNCERTAIN"});
+        let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": changed, "seqs": seqs});
+        self.caller.record(db, self.now, Change::of_schedule("schedule.resolve", self.id, before, after)).await?;
         Ok(changed)
     }
 }

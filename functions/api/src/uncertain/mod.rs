@@ -27,7 +27,7 @@ use self::{
     batch::{Tally, resolve_batch},
     request::{Names, Outcome, ResolveRequest},
 };
-use crate::{App, announce::sweep, error::ApiError, intake::body, query::Query, schedules::show::parse_id};
+use crate::{App, announce::sweep, auth::Caller, error::ApiError, intake::body, query::Query, schedules::show::parse_id};
 
 /// What came of a decision.
 #[derive(Serialize)]
@@ -43,6 +43,7 @@ pub struct Resolved {
 /// All UNCERTAIN recipients of a schedule, or those of them that are named.
 pub async fn resolve_all(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Query,
     request: (HeaderMap, Body),
@@ -51,12 +52,13 @@ pub async fn resolve_all(
     let id = parse_id(&id)?;
     let bytes = body::read_json(&request.0, request.1).await?;
     let ResolveRequest { outcome, names } = ResolveRequest::read(&bytes)?;
-    resolve(&app, id, outcome, names).await.map(Json)
+    resolve(&app, &caller, id, (outcome, names)).await.map(Json)
 }
 
 /// One recipient, by its place in the list.
 pub async fn resolve_one(
     State(app): State<App>,
+    caller: Caller,
     Path((id, seq)): Path<(String, String)>,
     query: Query,
     request: (HeaderMap, Body),
@@ -68,13 +70,13 @@ pub async fn resolve_one(
     let bytes = body::read_json(&request.0, request.1).await?;
     let outcome = ResolveRequest::read_outcome(&bytes)?;
     let names = Names { seqs: [seq].into(), ..Names::default() };
-    let resolved = resolve(&app, id, outcome, Some(names)).await?;
+    let resolved = resolve(&app, &caller, id, (outcome, Some(names))).await?;
     if resolved.tally.left.not_found > 0 { Err(no_such_recipient()) } else { Ok(Json(resolved)) }
 }
 
 /// One batch after the other, each in a transaction of its own: a million rows would be locked for long. So a call that ends half-way
 /// has done whole batches, and made again does the rest.
-async fn resolve(app: &App, id: Uuid, outcome: Outcome, names: Option<Names>) -> Result<Resolved, ApiError> {
+async fn resolve(app: &App, caller: &Caller, id: Uuid, (outcome, names): (Outcome, Option<Names>)) -> Result<Resolved, ApiError> {
     let begun = Instant::now();
     let mut tally = Tally::default();
     let mut more = false;
@@ -84,7 +86,7 @@ async fn resolve(app: &App, id: Uuid, outcome: Outcome, names: Option<Names>) ->
             more = true;
             break;
         }
-        tally.add(resolve_batch(app, id, batch_no, seqs.as_deref(), outcome).await?);
+        tally.add(resolve_batch(app, caller, (id, batch_no), seqs.as_deref(), outcome).await?);
     }
     if tally.changed > 0 {
         sweep(app).await;

@@ -13,7 +13,12 @@ use std::{
     time::Duration,
 };
 
-use api::{App, router};
+use api::{
+    App,
+    api_keys::create::{KeyRequest, new_key},
+    auth::{Gate, tokens::KeySource},
+    router,
+};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -25,10 +30,12 @@ use lambda_http::tower::ServiceExt;
 use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
-    db::Db,
+    access::Permission,
+    db::{Db, api_keys::insert_api_key, limits::Rate},
     dead_letters::DeadLetters,
     queue::{DispatchMessage, Outgoing, Queue},
     scheduler::OneTimeScheduler,
+    secret::hash_token,
 };
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
 use uuid::Uuid;
@@ -107,6 +114,8 @@ pub struct Api {
     pub router: Router,
     pub fakes: Arc<Fakes>,
     pub db: Db,
+    /// Goes along with every call; empty: none does.
+    pub token: String,
 }
 
 impl Api {
@@ -124,15 +133,25 @@ impl Api {
             ],
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
+            gate: gate(Rate { per_minute: 100_000 }).await,
             commit: "c0ffee".to_owned(),
         };
-        Self { router: router(app), fakes, db }
+        Self { router: router(app), fakes, db, token: insert_key(pool, &Permission::GRANTABLE, None).await }
     }
 
-    pub async fn call(&self, request: Request<Body>) -> Answer {
+    /// The same API, as somebody else sees it.
+    pub fn with(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    pub async fn call(&self, mut request: Request<Body>) -> Answer {
+        if !self.token.is_empty() && !request.headers().contains_key("authorization") {
+            request.headers_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+        }
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"));
+        let none = parts.status == StatusCode::NO_CONTENT && body.is_empty();
+        let body = if none { Value::Null } else { serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")) };
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
@@ -174,6 +193,20 @@ impl Api {
     pub async fn make(&self, id: Uuid, step: &str) -> Answer {
         self.call(Request::post(format!("/v1/schedules/{id}/{step}")).body(Body::empty()).unwrap()).await
     }
+}
+
+/// A gate with keys of its own and no outside issuer.
+pub async fn gate(rate: Rate) -> Gate {
+    let keys = json!({"kid": "test", "key": "a key of at least thirty-two characters"}).to_string();
+    Gate::open(KeySource::Fixed(keys.into()), rate).await.unwrap()
+}
+
+/// A new API key.
+pub async fn insert_key(pool: &MySqlPool, permissions: &[Permission], messages_per_day: Option<u32>) -> String {
+    let request = KeyRequest { name: "test".to_owned(), permissions: permissions.to_vec(), messages_per_day, expires_at: None };
+    let (row, key) = new_key(&request, "nobody".to_owned(), Utc::now());
+    insert_api_key(&mut pool.acquire().await.unwrap(), &row, &hash_token(&key)).await.unwrap();
+    key
 }
 
 /// A request that is right, an hour from now, without recipients.

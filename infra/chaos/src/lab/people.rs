@@ -54,7 +54,10 @@ impl World {
 
     async fn call_api(&self, request: Builder, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let request = request.header("content-type", "application/json").body(body)?;
+        let request = request
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", self.key))
+            .body(body)?;
         let answer = api::router(self.app.clone()).oneshot(request).await?;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await?;

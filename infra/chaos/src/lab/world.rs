@@ -3,11 +3,17 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use api::App;
+use api::{
+    App,
+    api_keys::create::{KeyRequest, new_key},
+    auth::{Gate, tokens::KeySource},
+};
 use proxy::{Mode, Proxy};
 use shared::{
+    access::Permission,
     carrier::Carrier,
-    db::{Clock, Db, MIGRATOR},
+    db::{Clock, Db, MIGRATOR, api_keys::insert_api_key, limits::Rate},
+    secret::hash_token,
 };
 use simulator::Simulator;
 use sqlx::{
@@ -31,6 +37,9 @@ use crate::history;
 /// ours that it should be after.
 const BEHIND: Duration = Duration::from_hours(24 * 20);
 
+/// Nobody logs in here with a password.
+const SIGNING_KEY: &str = r#"{"kid":"lab","key":"a key of at least thirty-two characters"}"#;
+
 /// See the module.
 pub struct World {
     /// What happens.
@@ -53,6 +62,8 @@ pub struct World {
     pub hooks: Arc<Hooks>,
     /// The API.
     pub app: App,
+    /// The key to it.
+    pub key: String,
     queues: [Arc<LabQueue>; 3],
     carrier_proxy: Option<Proxy>,
     database_proxy: Option<Proxy>,
@@ -114,11 +125,13 @@ impl World {
             dead_letters: Vec::new(),
             quiet_time: chrono::TimeDelta::minutes(5),
             dispatch_lead: Duration::from_secs(90),
+            gate: Gate::open(KeySource::Fixed(SIGNING_KEY.to_owned().into()), Rate { per_minute: 1_000_000 }).await?,
             commit: "lab".into(),
         };
         Ok(Self {
             plan,
             dice,
+            key: admit(&admin, &clock).await?,
             clock,
             pool: admin,
             options,
@@ -179,6 +192,14 @@ impl World {
         transaction.rollback().await?;
         Ok(())
     }
+}
+
+/// A key to the API that may do all that a key may.
+async fn admit(pool: &MySqlPool, clock: &Clock) -> anyhow::Result<String> {
+    let request = KeyRequest { name: "lab".to_owned(), permissions: Permission::GRANTABLE.to_vec(), ..KeyRequest::default() };
+    let (row, key) = new_key(&request, "nobody".to_owned(), clock.now());
+    insert_api_key(&mut *pool.acquire().await?, &row, &hash_token(&key)).await?;
+    Ok(key)
 }
 
 /// A proxy, where one is wanted.

@@ -49,7 +49,7 @@ impl World {
         let port = stack.value("FAULT_POINTS_PORT")?.parse().context("FAULT_POINTS_PORT")?;
         let carrier = stack.carrier_origin()?;
         Ok(Self {
-            api: Api::new(http.clone(), stack.value("API_URL")?),
+            api: Api::new(http.clone(), stack.value("API_URL")?, stack.value("API_KEY")?)?,
             sqs: aws::sqs(&stack)?,
             scheduler: aws::scheduler(&stack)?,
             ledger: Ledger::new(http.clone(), &carrier),
@@ -69,9 +69,8 @@ impl World {
 
     /// Calls something else of the API; its answer, whatever it is. Repeated while the API is out of reach, as a client would.
     pub async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<(u16, Value)> {
-        let url = format!("{}{path}", self.stack.value("API_URL")?);
         for _ in 0..20 {
-            let mut call = self.http.request(method.clone(), &url).timeout(Duration::from_secs(30));
+            let mut call = self.api.request(method.clone(), path).timeout(Duration::from_secs(30));
             if let Some(body) = &body {
                 call = call.json(body);
             }

@@ -35,7 +35,7 @@ impl Stage {
         let http = http_client().unwrap();
         let pool = MySqlPoolOptions::new().max_connections(2).connect(stack.value("DATABASE_URL").unwrap());
         let pool = pool.await.expect("the stack's database");
-        let api = Api::new(http.clone(), stack.value("API_URL").unwrap());
+        let api = Api::new(http.clone(), stack.value("API_URL").unwrap(), stack.value("API_KEY").unwrap()).unwrap();
         let ledger = Ledger::new(http.clone(), &stack.carrier_origin().unwrap());
         let ledger_from = ledger.length().await;
         Self { stack, api, pool, http, ledger, ledger_from }

@@ -1,0 +1,176 @@
+//! The keys that our tokens are signed with. A new key comes in front of the list, which makes it the one that signs, and the old
+//! one stays behind it for as long as its tokens live. Environments that started before take the new key when they meet it.
+//!
+//! A key that is taken out is forgotten by an environment when it starts anew, or reads the secret again.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use shared::{aws, config::Env};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify};
+use crate::auth::ring_provider;
+
+/// Shorter ones are weaker than the hash (RFC 7518, section 3.2).
+const KEY_BYTES: usize = 32;
+
+/// Long enough for a name and a date.
+const KID_CHARS: usize = 64;
+
+/// Unknown keys may be anybody's invention: the secret is read again at most so often.
+const BETWEEN_READS: TimeDelta = TimeDelta::minutes(1);
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the environment itself.
+    Fixed(SecretString),
+    /// In a secret, under this ARN.
+    SecretArn(String),
+}
+
+/// The source: exactly one of `JWT_KEYS` and `JWT_KEYS_SECRET_ARN`.
+pub fn key_source(env: &mut Env) -> KeySource {
+    const KEYS: &str = "JWT_KEYS";
+    const ARN: &str = "JWT_KEYS_SECRET_ARN";
+    let problem = match (env.optional(KEYS), env.optional(ARN)) {
+        (Some(keys), None) => match KeyRing::read(&keys) {
+            Ok(_) => return KeySource::Fixed(keys.into()),
+            Err(error) => format!("is not as expected: {error}"),
+        },
+        (None, Some(arn)) if arn.starts_with("arn:") => return KeySource::SecretArn(arn),
+        (None, Some(_)) => format!("is missing, and {ARN} is not an ARN"),
+        (Some(_), Some(_)) => format!("and {ARN} are both set; expected one of them"),
+        (None, None) => format!("is missing; expected it, or {ARN}"),
+    };
+    env.complain::<()>(KEYS, problem);
+    KeySource::Fixed(String::new().into())
+}
+
+/// The keys: the first signs, all verify.
+#[derive(Debug)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Key {
+    kid: String,
+    key: SecretString,
+}
+
+impl KeyRing {
+    /// Reads `{"kid":"…","key":"…"}`, or an array of such. No error shows a key.
+    pub fn read(json: &str) -> anyhow::Result<Self> {
+        let is_array = json.trim_start().starts_with('[');
+        let read = if is_array { serde_json::from_str(json) } else { serde_json::from_str(json).map(|key| vec![key]) };
+        // The parser's own words may quote what it read.
+        let Ok(keys) = read else { bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of such") };
+        let keys: Vec<Key> = keys;
+        ensure!(!keys.is_empty(), "expected at least one key");
+        for (position, Key { kid, key }) in keys.iter().enumerate() {
+            let chars = kid.chars().count();
+            ensure!((1..=KID_CHARS).contains(&chars), "key {position}: expected a kid of 1 to {KID_CHARS} characters");
+            ensure!(key.expose_secret().len() >= KEY_BYTES, "key {position}: expected at least {KEY_BYTES} bytes");
+            ensure!(keys[..position].iter().all(|other| other.kid != *kid), "key {position}: its kid is taken already");
+        }
+        Ok(Self { keys })
+    }
+
+    fn issue(&self, claims: &Claims) -> anyhow::Result<String> {
+        let first = self.keys.first().context("there is no key")?;
+        sign(claims, &first.kid, first.key.expose_secret().as_bytes())
+    }
+
+    fn verify(&self, kid: &str, token: &str, now: DateTime<Utc>) -> Result<Claims, Refused> {
+        let key = self.keys.iter().find(|key| key.kid == kid).ok_or(Refused::UnknownKey)?;
+        verify(token, key.key.expose_secret().as_bytes(), now)
+    }
+}
+
+/// Reads the secret under an ARN.
+pub(super) type ReadSecret = Box<dyn Fn(String) -> BoxFuture<'static, anyhow::Result<String>> + Send + Sync>;
+
+/// Issues tokens and verifies them.
+#[derive(Clone)]
+pub struct SigningKeys {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ring: RwLock<Arc<KeyRing>>,
+    source: KeySource,
+    read_secret: ReadSecret,
+    last_read: Mutex<Option<DateTime<Utc>>>,
+}
+
+impl SigningKeys {
+    /// Reads the keys.
+    pub async fn open(source: KeySource) -> anyhow::Result<Self> {
+        let read_secret = |arn: String| -> BoxFuture<'static, _> { Box::pin(async move { aws::read_secret(&arn).await }) };
+        Self::open_with(source, Box::new(read_secret)).await
+    }
+
+    pub(super) async fn open_with(source: KeySource, read_secret: ReadSecret) -> anyhow::Result<Self> {
+        ring_provider::install();
+        let ring = match &source {
+            KeySource::Fixed(keys) => KeyRing::read(keys.expose_secret()).context("JWT_KEYS")?,
+            KeySource::SecretArn(arn) => read_ring(arn, &read_secret).await?,
+        };
+        let ring = RwLock::new(Arc::new(ring));
+        Ok(Self { inner: Arc::new(Inner { ring, source, read_secret, last_read: Mutex::default() }) })
+    }
+
+    /// A token for this session, good from now on for [`ACCESS_TOKEN`].
+    pub fn issue(&self, user: Uuid, session: Uuid, role: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
+        let iat = now.timestamp();
+        let (iss, aud) = (SMS.to_owned(), SMS.to_owned());
+        let exp = iat + ACCESS_TOKEN.num_seconds();
+        self.ring().issue(&Claims { iss, aud, sub: user, sid: session, role: role.to_owned(), iat, nbf: iat, exp })
+    }
+
+    /// What the token says, if it is one of ours and its time is now.
+    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, Refused> {
+        let (_, kid) = named_key(token)?;
+        match self.ring().verify(&kid, token, now) {
+            Err(Refused::UnknownKey) => {
+                self.read_again(now).await?;
+                self.ring().verify(&kid, token, now)
+            }
+            verified => verified,
+        }
+    }
+
+    /// Takes the keys as they are in the secret now, unless they were read a moment ago.
+    async fn read_again(&self, now: DateTime<Utc>) -> Result<(), Refused> {
+        let KeySource::SecretArn(arn) = &self.inner.source else { return Ok(()) };
+        let mut last_read = self.inner.last_read.lock().await;
+        if last_read.is_some_and(|last| (now - last).abs() < BETWEEN_READS) {
+            return Ok(());
+        }
+        *last_read = Some(now);
+        match read_ring(arn, &self.inner.read_secret).await {
+            Ok(ring) => *self.inner.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the keys of the tokens can't be read again");
+                return Err(Refused::Unavailable(format!("{error:#}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn read_ring(arn: &str, read_secret: &ReadSecret) -> anyhow::Result<KeyRing> {
+    let keys = SecretString::from(read_secret(arn.to_owned()).await?);
+    KeyRing::read(keys.expose_secret()).context("the secret of JWT_KEYS_SECRET_ARN")
+}

@@ -1,0 +1,88 @@
+//! `POST /v1/users`.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use shared::{
+    access::{Role, USERNAME, is_username},
+    db::{
+        audit::new_id,
+        users::{User, insert_user},
+    },
+    secret::random_text,
+};
+
+use super::{Handed, TEMPORARY, logged};
+use crate::{
+    App,
+    auth::{Caller, caller::Change},
+    error::ApiError,
+    fields::Fields,
+    intake::body,
+    query::Query,
+    sessions::login::hash,
+    transaction::{repeat, settle},
+};
+
+/// 201 with the user and a temporary password.
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Handed>), ApiError> {
+    query.finish()?;
+    let (username, role) = read(&body::read_small_json(&headers, body).await?)?;
+    let password = random_text(20);
+    let now = app.db.now();
+    let user = User {
+        id: new_id(now),
+        username,
+        role,
+        password_hash: hash(password.clone().into()).await?,
+        password_expires_at: Some(now + TEMPORARY),
+        disabled_at: None,
+        created_at: now,
+        last_login_at: None,
+    };
+    repeat(|| write(&app, &caller, &user)).await?;
+    Ok((StatusCode::CREATED, Json(Handed { user: user.into(), temporary_password: Some(password) })))
+}
+
+async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        insert_user(&mut transaction, user).await.map_err(|error| match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => {
+                ApiError::Refused("username-taken", "expected a username that nobody has".to_owned())
+            }
+            error => error.into(),
+        })?;
+        let change =
+            Change { action: "user.create", thing: format!("user:{}", user.id), after: Some(logged(user)), ..Change::default() };
+        caller.record(&mut transaction, app.db.now(), change).await?;
+        Ok(())
+    };
+    let written = written.await;
+    settle(transaction, written).await
+}
+
+fn read(body: &[u8]) -> Result<(String, Role), ApiError> {
+    let mut fields = Fields::read(body)?;
+    let username = fields.text("username").map(|username| username.to_ascii_lowercase());
+    fields.require("username", USERNAME);
+    if username.as_ref().is_some_and(|username| !is_username(username)) {
+        fields.complain("username", "not-a-username", format!("expected {USERNAME}"));
+    }
+    let role = fields.choice("role", &Role::ALL, Role::as_str);
+    fields.require("role", "one of: viewer, operator, admin");
+    let errors = fields.finish();
+    match (username, role) {
+        (Some(username), Some(role)) if errors.is_empty() => Ok((username, role)),
+        _ => Err(ApiError::invalid(errors)),
+    }
+}

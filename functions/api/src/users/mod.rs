@@ -1,0 +1,68 @@
+//! `/v1/users`: people who log in here. An admin makes them with a temporary password, which is shown once and has to be changed at the
+//! first login. Nobody is removed: the audit log names them.
+
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod show;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::{access::Role, db::users::User};
+use uuid::Uuid;
+
+use crate::error::ApiError;
+
+/// A temporary password is good for so long.
+pub const TEMPORARY: TimeDelta = TimeDelta::days(7);
+
+/// A user as an admin sees it.
+#[derive(Serialize)]
+#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+pub struct UserView {
+    pub id: Uuid,
+    pub username: String,
+    pub role: Role,
+    pub disabled_at: Option<DateTime<Utc>>,
+    /// Set: the password is temporary until then.
+    pub password_expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub last_login_at: Option<DateTime<Utc>>,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username,
+            role: user.role,
+            disabled_at: user.disabled_at,
+            password_expires_at: user.password_expires_at,
+            created_at: user.created_at,
+            last_login_at: user.last_login_at,
+        }
+    }
+}
+
+/// A user, and the password to hand over, which stands nowhere else.
+#[derive(Serialize)]
+pub struct Handed {
+    #[serde(flatten)]
+    user: UserView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary_password: Option<String>,
+}
+
+/// What of a user is logged.
+fn logged(user: &User) -> Value {
+    json!({"username": user.username, "role": user.role, "disabled": user.disabled_at.is_some()})
+}
+
+fn parse_id(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(id).map_err(|_| no_such_user())
+}
+
+fn no_such_user() -> ApiError {
+    ApiError::NotFound("there is no user with this id".to_owned())
+}
