@@ -35,7 +35,7 @@ pub async fn guard(State((app, access, route)): State<(App, Access, &'static str
     let (actor, mut response) = match admit(&app, access, &parts).await {
         Ok((caller, spent)) => {
             let actor = caller.actor();
-            (actor, run(Request::from_parts(parts, body), caller, (app.gate.rate, spent), next).await)
+            (actor, run(Request::from_parts(parts, body), caller, (access, app.gate.rate, spent), next).await)
         }
         Err(error) => ("nobody".to_owned(), error.into_response()),
     };
@@ -43,9 +43,9 @@ pub async fn guard(State((app, access, route)): State<(App, Access, &'static str
     response
 }
 
-async fn run(mut request: Request, caller: Caller, (rate, spent): (Rate, Option<Spent>), next: Next) -> Response {
+/// The rate comes before the permission, so that nobody tries doors for nothing.
+async fn run(mut request: Request, caller: Caller, (access, rate, spent): (Access, Rate, Option<Spent>), next: Next) -> Response {
     let refused = spent.filter(|spent| !spent.allowed);
-    request.extensions_mut().insert(caller);
     let mut response = match refused {
         Some(spent) => ApiError::TooMany {
             slug: "rate-limited",
@@ -53,7 +53,13 @@ async fn run(mut request: Request, caller: Caller, (rate, spent): (Rate, Option<
             wait_s: spent.wait_ms.div_ceil(1000).max(1),
         }
         .into_response(),
-        None => next.run(request).await,
+        None => match may(&caller, access) {
+            Ok(()) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => error.into_response(),
+        },
     };
     if let Some(spent) = spent {
         response.headers_mut().extend(rate_headers(rate, spent));
@@ -69,8 +75,7 @@ fn rate_headers(rate: Rate, spent: Spent) -> impl Iterator<Item = (HeaderName, H
     [header("ratelimit-policy", policy), header("ratelimit", state)].into_iter().flatten()
 }
 
-/// The caller, and what its rate says; who may not call this route is an error. The rate comes before the permission, so that nobody tries
-/// doors for nothing.
+/// The caller, and what its rate says.
 async fn admit(app: &App, access: Access, request: &Parts) -> Result<(Caller, Option<Spent>), ApiError> {
     let origin = request.extensions.get::<Origin>().cloned().unwrap_or_default();
     let caller = match access {
@@ -82,9 +87,6 @@ async fn admit(app: &App, access: Access, request: &Parts) -> Result<(Caller, Op
         return Ok((caller, None));
     }
     let spent = spend_request(&mut *app.db.pool.acquire().await?, &caller.counted_by(), app.gate.rate, app.db.now()).await?;
-    if spent.allowed {
-        may(&caller, access)?;
-    }
     Ok((caller, Some(spent)))
 }
 

@@ -112,6 +112,7 @@ impl JwtVerifier for Ecdsa {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken says what it looks like")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     match algorithm {
         Algorithm::HS256 => Ok(Box::new(Hmac::new(key.family(), key.as_bytes())?)),
@@ -119,6 +120,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken says what it looks like")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     match (algorithm, key.family()) {
         (Algorithm::HS256, family) => Ok(Box::new(Hmac::new(family, key.try_get_as_bytes()?)?)),

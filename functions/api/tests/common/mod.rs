@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod letters;
+pub mod people;
 pub mod rows;
 
 use std::{
@@ -112,6 +113,7 @@ impl Answer {
 #[derive(Clone)]
 pub struct Api {
     pub router: Router,
+    pub app: App,
     pub fakes: Arc<Fakes>,
     pub db: Db,
     /// Goes along with every call; empty: none does.
@@ -136,7 +138,7 @@ impl Api {
             gate: gate(Rate { per_minute: 100_000 }).await,
             commit: "c0ffee".to_owned(),
         };
-        Self { router: router(app), fakes, db, token: insert_key(pool, &Permission::GRANTABLE, None).await }
+        Self { router: router(app.clone()), app, fakes, db, token: insert_key(pool, &Permission::GRANTABLE, None).await }
     }
 
     /// The same API, as somebody else sees it.

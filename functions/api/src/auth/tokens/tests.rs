@@ -124,7 +124,7 @@ async fn an_environment_of_before_a_rotation_takes_the_new_key() {
         assert_eq!(arn, "arn:keys");
         held.1.fetch_add(1, Ordering::Relaxed);
         let keys = held.0.lock().unwrap().clone();
-        Box::pin(async move { if keys.is_empty() { anyhow::bail!("away") } else { Ok(keys) } })
+        Box::pin(async move { (!keys.is_empty()).then_some(keys).ok_or_else(|| anyhow::anyhow!("away")) })
     });
     let environment = SigningKeys::open_with(KeySource::SecretArn("arn:keys".to_owned()), read).await.unwrap();
     let new = keys(NEW).await.issue(Uuid::nil(), Uuid::nil(), "admin", now()).unwrap();
