@@ -40,3 +40,9 @@ def tail(processes, function, lines=25):
     """The last lines of one function, for the message that says why it failed."""
     kept = [line for _, _, name, line, _ in _since(emulator.client(processes, "logs"), 0) if name == function]
     return f"--- the end of what {function} printed\n" + "\n".join(kept[-lines:])
+
+
+def dump(processes):
+    """Print every line of every function, once, its name before it."""
+    for _, _, name, line, _ in _since(emulator.client(processes, "logs"), 0):
+        print(name, line)

@@ -11,7 +11,10 @@ use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::patience::{MAX_DELAY, MESSAGE_EARLY, QUEUE_TRIES, after_queue_refusal};
+use crate::{
+    db::describe::describe,
+    patience::{MAX_DELAY, MESSAGE_EARLY, QUEUE_TRIES, after_queue_refusal},
+};
 
 /// What the send and recheck queues carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +183,7 @@ pub async fn handle_each<T: DeserializeOwned>(
             Err(error) => Err(error),
         };
         if let Err(error) = handled {
-            tracing::error!(sqs.message_id = message_id, error = format!("{error:#}"), "message failed");
+            tracing::error!(sqs.message_id = message_id, error = describe(&error), "message failed");
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message_id;
             response.batch_item_failures.push(failure);

@@ -2,7 +2,12 @@
 
 use dispatch::{Dispatcher, Settings, Trigger};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::{budget::Budget, config::Env, db::Db, queue::SqsQueue};
+use shared::{
+    budget::Budget,
+    config::Env,
+    db::{Db, describe::describe},
+    queue::SqsQueue,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -24,7 +29,9 @@ async fn main() -> Result<(), Error> {
     };
     let dispatcher = &dispatcher;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
-        Ok::<_, Error>(dispatcher.handle(event.payload, Budget::until(event.context.deadline())).await?)
+        // The runtime logs what it is given.
+        let handled = dispatcher.handle(event.payload, Budget::until(event.context.deadline())).await;
+        handled.map_err(|error| Error::from(describe(&error)))
     }))
     .await
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use shared::{
     db::{
         self, batches,
+        describe::describe,
         sweep::{self, DueBatch, PushBack},
     },
     patience::{MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
@@ -26,7 +27,7 @@ impl Dispatcher {
         let mut failed = None;
         for schedule in cut {
             if let Err(error) = self.dispatch(schedule, Way::Sweep).await {
-                tracing::error!(schedule.id = %schedule.schedule_id, error = format!("{error:#}"), "cutting failed");
+                tracing::error!(schedule.id = %schedule.schedule_id, error = describe(&error), "cutting failed");
                 failed = Some(error);
             }
         }

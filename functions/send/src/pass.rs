@@ -15,6 +15,7 @@ use shared::{
     db::{
         self,
         batches::{self, Claim, ClaimedBatch},
+        describe::describe_one,
         outcomes::{self, BatchRow, FlushRow, Step},
     },
     fault::{self, Point},
@@ -157,7 +158,7 @@ impl<'a> Pass<'a> {
         tracing::error!(schedule.id = %schedule_id, reason, "the carrier refuses our credentials; the schedule is paused");
         let reason = format!("the carrier refuses our credentials: {reason}");
         if let Err(error) = batches::pause_schedule(db, schedule_id, &reason, db.now()).await {
-            tracing::error!(schedule.id = %schedule_id, %error, "pausing failed");
+            tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed");
         }
     }
 
@@ -223,7 +224,7 @@ impl<'a> Pass<'a> {
         loop {
             match db::repeat_on_deadlock(|| self.write(rows)).await {
                 Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
-                    tracing::warn!(%error, "recording failed, trying again");
+                    tracing::warn!(error = describe_one(&error), "recording failed, trying again");
                     tokio::time::sleep(WRITE_PAUSE).await;
                 }
                 other => return other,

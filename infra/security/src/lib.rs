@@ -1,5 +1,7 @@
 //! The API of the local stack, as its users, its machines and those who have no business there see it. The tests are in `tests/`.
 
+pub mod forge;
+
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -74,6 +76,11 @@ impl Target {
     pub async fn key(&self, permissions: &[&str]) -> anyhow::Result<(String, String)> {
         let made = self.post(&self.admin, "/v1/api-keys", &json!({"name": "test", "permissions": permissions})).await?;
         Ok((text(&made, "id")?, text(&made, "key")?))
+    }
+
+    /// A call as the caller of this made it up: any header, any body.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
     }
 
     /// The admin's own token.

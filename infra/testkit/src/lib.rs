@@ -1,8 +1,9 @@
-//! What the functions' tests need: queues in memory ([`FakeQueue`]), schedules and their rows ([`fixture`]), and a [`Stage`] with all
+//! What the functions' tests need: queues in memory ([`FakeQueue`]), an outside [`issuer`], schedules and their rows ([`fixture`]), and a [`Stage`] with all
 //! workers on it, real database, real HTTP to a carrier simulator. In no binary that is deployed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod fixture;
+pub mod issuer;
 mod queue;
 mod scheduler;
 mod stage;

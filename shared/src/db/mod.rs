@@ -9,6 +9,7 @@ pub mod batch_rows;
 pub mod batches;
 pub mod bootstrap;
 pub mod cut;
+pub mod describe;
 pub mod limits;
 pub mod moves;
 pub mod outcomes;

@@ -1,4 +1,4 @@
-//! Tokens of an outside issuer of `OpenID` Connect: Cognito, Auth0, Keycloak. A token comes in; out goes who it speaks of and with which
+//! Tokens of an outside OIDC issuer: Cognito, Auth0, Keycloak. A token comes in; out goes who it speaks of and with which
 //! of our roles. The issuer is asked for its keys only: nothing is written, and a token may come as often as it likes.
 
 mod claims;

@@ -14,8 +14,8 @@ use ring::{
 };
 
 static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: signer,
-    verifier_factory: verifier,
+    signer_factory: |algorithm, key| signer(*algorithm, key),
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
     // Keys are never made into JWKs here. The library's stand-ins panic, these don't.
     key_utils: KeyUtils {
         rsa_pub_components_from_private_key: |_| unsupported(),
@@ -112,16 +112,14 @@ impl JwtVerifier for Ecdsa {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken says what it looks like")]
-fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+fn signer(algorithm: Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     match algorithm {
         Algorithm::HS256 => Ok(Box::new(Hmac::new(key.family(), key.as_bytes())?)),
         _ => unsupported(),
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken says what it looks like")]
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     match (algorithm, key.family()) {
         (Algorithm::HS256, family) => Ok(Box::new(Hmac::new(family, key.try_get_as_bytes()?)?)),
         (Algorithm::RS256, AlgorithmFamily::Rsa) => Ok(Box::new(Rsa(key.clone()))),
@@ -191,11 +189,11 @@ mod tests {
         for algorithm in ALL {
             for key in &signing {
                 let signs = algorithm == Algorithm::HS256 && key.family() == AlgorithmFamily::Hmac;
-                assert_eq!(signer(&algorithm, key).is_ok(), signs, "{algorithm:?} {key:?}");
+                assert_eq!(signer(algorithm, key).is_ok(), signs, "{algorithm:?} {key:?}");
             }
             for (key, its_own) in &verifying {
                 let fits = algorithm == *its_own && key.family() == algorithm.family();
-                assert_eq!(verifier(&algorithm, key).is_ok(), fits, "{algorithm:?} {key:?}");
+                assert_eq!(verifier(algorithm, key).is_ok(), fits, "{algorithm:?} {key:?}");
                 if fits {
                     assert!(!verify("AAAA", b"message", key, algorithm).unwrap(), "{algorithm:?} {key:?}");
                 }

@@ -12,19 +12,21 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, rou
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
-    rsa::PublicKeyComponents,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents},
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
+/// A part of a token.
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A key of an issuer's.
 pub enum Signer {
+    /// RS256
     Rsa(RsaKeyPair),
+    /// ES256
     Ec(EcdsaKeyPair),
 }
 
@@ -45,6 +47,7 @@ impl Signer {
         Self::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap())
     }
 
+    /// As a header says it.
     pub fn alg(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RS256",
@@ -56,7 +59,7 @@ impl Signer {
     pub fn jwk(&self, kid: &str) -> Value {
         match self {
             Self::Rsa(key) => {
-                let public = PublicKeyComponents::<Vec<u8>>::from(key.public());
+                let public = RsaPublicKeyComponents::<Vec<u8>>::from(key.public());
                 let (n, e) = (base64url(public.n), base64url(public.e));
                 json!({"kty": "RSA", "kid": kid, "use": "sig", "alg": "RS256", "n": n, "e": e})
             }
@@ -83,6 +86,7 @@ impl Signer {
         format!("{message}.{}", base64url(signature))
     }
 
+    /// A token with these claims.
     pub fn token(&self, kid: &str, claims: &Value) -> String {
         self.token_with(&json!({"alg": self.alg(), "kid": kid, "typ": "JWT"}), claims)
     }
@@ -91,21 +95,29 @@ impl Signer {
 /// What the issuer answers, and how often it was asked.
 #[derive(Default)]
 pub struct Answers {
-    pub discovery: Mutex<String>,
-    pub keys: Mutex<String>,
-    pub discoveries: AtomicUsize,
-    pub key_fetches: AtomicUsize,
+    discovery: Mutex<String>,
+    keys: Mutex<String>,
+    discoveries: AtomicUsize,
+    key_fetches: AtomicUsize,
 }
 
+/// An issuer on a port of its own, or on a given one, until it is dropped.
 pub struct MockIssuer {
+    /// What it calls itself.
     pub url: String,
-    pub answers: Arc<Answers>,
+    answers: Arc<Answers>,
     server: JoinHandle<()>,
 }
 
 impl MockIssuer {
+    /// On a free port.
     pub async fn start(keys: &[Value]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", keys).await
+    }
+
+    /// On that one, so that somebody who was told of it finds it there.
+    pub async fn start_at(address: &str, keys: &[Value]) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}/realms/test", listener.local_addr().unwrap());
         let answers = Arc::new(Answers::default());
         let router = Router::new()
@@ -119,10 +131,12 @@ impl MockIssuer {
         issuer
     }
 
+    /// Another discovery document.
     pub fn discover(&self, document: &Value) {
         *self.answers.discovery.lock().unwrap() = document.to_string();
     }
 
+    /// Other keys.
     pub fn publish(&self, keys: &[Value]) {
         *self.answers.keys.lock().unwrap() = json!({ "keys": keys }).to_string();
     }
@@ -132,6 +146,12 @@ impl MockIssuer {
         (self.answers.discoveries.load(Ordering::Relaxed), self.answers.key_fetches.load(Ordering::Relaxed))
     }
 
+    /// The keys can't be had from now on.
+    pub fn fail(&self) {
+        self.answers.keys.lock().unwrap().clear();
+    }
+
+    /// Nobody answers there any more.
     pub async fn stop(&mut self) {
         self.server.abort();
         (&mut self.server).await.ok();

@@ -1,0 +1,89 @@
+//! A full run, from the login to the last verdict; then every line that any function has printed, and every error that the API has answered,
+//! is searched for what must not be there: passwords, tokens, keys, numbers, texts.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::{path::Path, process::Command, time::Duration};
+
+use demo::{
+    api::{Api, NewSchedule, http_client},
+    stack::Stack,
+};
+use reqwest::Method;
+use security::Target;
+use serde_json::json;
+
+const TEXT: &str = "An appointment that is nobody else's business";
+const PASSWORD: &str = "open sesame, but longer than that";
+
+/// What the functions have printed. They hand it over after each invocation.
+fn printed() -> String {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let stack = std::env::var("STACK_ENV").unwrap();
+    let code =
+        "import logs, sys; from pathlib import Path; from processes import Processes; logs.dump(Processes(Path(sys.argv[1])))";
+    let mut python = Command::new("infra/local/python");
+    python.current_dir(&workspace).env("PYTHONPATH", "infra/local").args(["-c", code]);
+    let done = python.arg(Path::new(&stack).parent().unwrap()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs the local stack: make security"]
+async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
+    let target = Target::enter().await.unwrap();
+    let stack = Stack::from_environment().unwrap();
+    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned(), stack.value("JWT_KEYS").unwrap().to_owned()];
+    let (_, _) = target.user("secrets-of", "operator").await.unwrap();
+    secrets.push(security::PASSWORD.to_owned());
+    let tokens = json!({"username": "secrets-of", "password": security::PASSWORD, "new_password": PASSWORD});
+    let tokens = target.post("", "/v1/auth/login", &tokens).await.unwrap();
+    let next = target.post("", "/v1/auth/refresh", &json!({"refresh_token": tokens["refresh_token"]})).await.unwrap();
+    for pair in [&tokens, &next] {
+        secrets.extend(["access_token", "refresh_token"].map(|member| pair[member].as_str().unwrap().to_owned()));
+    }
+    let (_, key) = target.key(&["schedules:read", "schedules:write"]).await.unwrap();
+    secrets.push(key.clone());
+
+    let numbers: Vec<String> = (0..25).map(|n| format!("+6019{:07}", 7_654_300 + n)).collect();
+    secrets.extend(numbers.iter().map(|number| number.trim_start_matches('+').to_owned()));
+    let api = Api::new(http_client().unwrap(), stack.value("API_URL").unwrap(), &key).unwrap();
+    let run_at = chrono::Utc::now() + chrono::TimeDelta::seconds(4);
+    let schedule = api.create(&NewSchedule::new(run_at, TEXT, numbers.clone())).await.unwrap();
+    for _ in 0..120 {
+        if api.schedule(schedule.id).await.unwrap().status == "finished" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(api.schedule(schedule.id).await.unwrap().count("DELIVRD"), 25);
+
+    let errors = [
+        ("/v1/auth/login", json!({"username": "secrets-of", "password": format!("{PASSWORD}!")})),
+        ("/v1/auth/login", json!({"username": "secrets-of", "password": PASSWORD, "unknown": PASSWORD})),
+        ("/v1/auth/refresh", json!({"refresh_token": tokens["refresh_token"]})),
+        ("/v1/schedules", json!({"run_at": run_at, "message": TEXT, "recipients": numbers})),
+        ("/v1/schedules", json!({"run_at": "never", "message": TEXT.repeat(100)})),
+    ];
+    let mut answered = String::new();
+    for (path, body) in errors {
+        let answer = target.request(Method::POST, path).bearer_auth(&key).json(&body).send().await.unwrap();
+        assert!(answer.status().is_client_error(), "{path} {}", answer.status());
+        let headers = format!("{:?}", answer.headers());
+        answered += &[path, &headers, &answer.text().await.unwrap()].concat();
+    }
+
+    let printed = printed();
+    for (place, text) in [("the logs", &printed), ("an error", &answered)] {
+        let found: Vec<_> = secrets.iter().filter(|secret| text.contains(secret.as_str())).collect();
+        let lines: Vec<_> = text.lines().filter(|line| found.iter().any(|secret| line.contains(secret.as_str()))).take(5).collect();
+        assert!(found.is_empty(), "{place} holds {} of {} secrets: {lines:#?}", found.len(), secrets.len());
+    }
+    // The search does find what is there: the schedule's id, from every function on its way.
+    let id = schedule.id.to_string();
+    for function in ["api", "dispatch", "send", "recheck"] {
+        let told = |line: &str| line.starts_with(function) && (function == "api" || line.contains(&id));
+        assert!(printed.lines().any(told), "{function} printed nothing of it");
+    }
+    assert!(answered.contains("wrong-credentials") && answered.contains("invalid-request"));
+}
