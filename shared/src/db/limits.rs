@@ -46,7 +46,7 @@ impl Rate {
 /// Asks for a request of `key`, 32 bytes that nobody else has: the hash of a name, or a key's own.
 pub async fn spend_request(connection: &mut MySqlConnection, key: &[u8], rate: Rate, now: DateTime<Utc>) -> sqlx::Result<Spent> {
     let (now_us, cost_us) = (now.timestamp_micros() as u64, rate.cost_us());
-    for _ in 0..2 {
+    for _ in 0..3 {
         // LAST_INSERT_ID(…) brings the new value back with the answer: no second way to the server.
         let done = sqlx::query!(
             "UPDATE callers SET free_at_us = LAST_INSERT_ID(GREATEST(free_at_us, ?) + ?), last_used_at = ?
@@ -64,10 +64,14 @@ pub async fn spend_request(connection: &mut MySqlConnection, key: &[u8], rate: R
             return Ok(rate.spent(done.last_insert_id(), now_us, true));
         }
         let found = sqlx::query_scalar!("SELECT free_at_us FROM callers WHERE caller = ?", key);
-        if let Some(free_at_us) = found.fetch_optional(&mut *connection).await? {
-            return Ok(rate.spent(free_at_us, now_us, false));
+        match found.fetch_optional(&mut *connection).await? {
+            Some(free_at_us) if free_at_us.max(now_us) + cost_us > now_us + MINUTE_US => {
+                return Ok(rate.spent(free_at_us, now_us, false));
+            }
+            // Somebody else's was the first, between the two statements: once again.
+            Some(_) => continue,
+            None => {}
         }
-        // Its first request; where two are the first, one goes around again.
         let added = sqlx::query!(
             "INSERT IGNORE INTO callers (caller, free_at_us, last_used_at) VALUES (?, ?, ?)",
             key,

@@ -60,7 +60,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let filter = Filter {
         actor: query.text("actor"),
         thing: query.text("thing"),
-        action: query.text("action"),
+        action: query.word("action"),
         from,
         before: to.min(before),
     };
