@@ -35,8 +35,8 @@ mod tests {
 
     #[sqlx::test(migrations = false)]
     async fn a_value_in_a_servers_message_is_not_told(pool: MySqlPool) {
-        let failed = sqlx::query("SELECT CAST('+60123456789' AS NOTHING)").execute(&pool).await;
-        assert!(failed.as_ref().unwrap_err().to_string().contains("NOTHING"), "the server quotes");
+        let failed = sqlx::query("SELEKT '+60123456789'").execute(&pool).await;
+        assert!(failed.as_ref().unwrap_err().to_string().contains("+60123456789"), "the server quotes");
         assert_eq!(describe_one(failed.as_ref().unwrap_err()), "the database refused a statement: 1064");
         let error = failed.context("recording").unwrap_err();
         assert_eq!(describe(&error), "recording: the database refused a statement: 1064");
