@@ -10,6 +10,7 @@ use shared::{
         self, batches,
         describe::describe,
         sweep::{self, DueBatch, PushBack},
+        tidy,
     },
     patience::{MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
     queue::{Outgoing, SharedQueue},
@@ -43,6 +44,12 @@ impl Dispatcher {
             if last || !has_time() {
                 break;
             }
+        }
+        // Last, as nothing waits for it; what it leaves over, the next hour's takes.
+        let now = self.db.now();
+        if tidy::is_time(now) && has_time() {
+            let tidied = tidy::tidy(&self.db, now).await.context("deleting old rows")?;
+            tracing::info!(?tidied, "old rows deleted");
         }
         failed.map_or(Ok(()), Err)
     }

@@ -72,6 +72,16 @@ async fn credentials(target: &Target) -> Vec<Credential> {
     let done = target.call(&format!("Bearer {}", target.admin()), Method::DELETE, &format!("/v1/api-keys/{id}")).await.unwrap();
     assert_eq!(done.status(), 200);
     all.push(Credential::bad("revoked key", format!("Bearer {revoked}")));
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(1)).to_rfc3339();
+    let expiring = json!({"name": "expired", "permissions": ["schedules:read", "schedules:write"], "expires_at": soon});
+    let expired = target.post(target.admin(), "/v1/api-keys", &expiring).await.unwrap();
+    all.push(Credential::bad("expired key", format!("Bearer {}", expired["key"].as_str().unwrap())));
+    let (id, disabled) = target.user("matrix-disabled-admin", "admin").await.unwrap();
+    let patch = target.request(Method::PATCH, &format!("/v1/users/{id}")).bearer_auth(target.admin());
+    assert_eq!(patch.json(&json!({"disabled": true})).send().await.unwrap().status(), 200);
+    all.push(Credential::bad("disabled user", format!("Bearer {disabled}")));
+    // By now that key's time is over.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     for role in Role::ALL {
         let (_, token) = target.user(&format!("matrix-{}", role.as_str()), role.as_str()).await.unwrap();
         let permissions = Some(role.permissions().to_vec());

@@ -19,6 +19,7 @@ pub mod resolve;
 pub mod schedules;
 pub mod sessions;
 pub mod sweep;
+pub mod tidy;
 pub mod trouble;
 pub mod users;
 
