@@ -27,6 +27,8 @@ async fn fill(pool: &MySqlPool, name: u8, age: TimeDelta, now: DateTime<Utc>) {
     sqlx::query(sql).bind(&id).bind(vec![name + 100; 32]).bind(then).execute(pool).await.unwrap();
     let sql = "INSERT INTO login_guards (subject, failures, last_at, locked_until) VALUES (?, 1, ?, ?)";
     sqlx::query(sql).bind(&key).bind(then).bind(then).execute(pool).await.unwrap();
+    let sql = "INSERT INTO idempotency_keys (id, fingerprint, token, locked_until, created_at) VALUES (?, ?, ?, ?, ?)";
+    sqlx::query(sql).bind(&key).bind(&key).bind(&id).bind(then).bind(then).execute(pool).await.unwrap();
     let sql = "INSERT INTO key_days (key_id, day, messages) VALUES (?, ?, 1)";
     sqlx::query(sql).bind(&id).bind(then.date_naive()).execute(pool).await.unwrap();
 }
@@ -43,7 +45,7 @@ async fn what_nobody_will_ask_for_is_deleted_and_nothing_else(pool: MySqlPool) {
     fill(&pool, 3, TimeDelta::days(94), now).await;
     let db = Db::from_pool(pool.clone());
     let tidied = tidy(&db, now).await.unwrap();
-    assert_eq!(tidied, Tidied { refresh_tokens: 4, sessions: 2, callers: 2, login_guards: 2, key_days: 1 });
+    assert_eq!(tidied, Tidied { refresh_tokens: 4, sessions: 2, callers: 2, login_guards: 2, key_days: 1, idempotency_keys: 2 });
     assert_eq!(tidy(&db, now).await.unwrap(), Tidied::default());
     let mut left = Vec::new();
     for table in ["sessions", "refresh_tokens", "callers", "login_guards", "key_days", "api_keys"] {

@@ -62,6 +62,8 @@ pub enum ApiError {
     Conflict(Conflict),
     /// What is there already, or must stay, does not allow it: last part of the type, and what was expected.
     Refused(&'static str, String),
+    /// An `Idempotency-Key` that came with another request before.
+    KeyReused,
     /// More than a call may bring.
     TooLarge(String),
     /// A content type, or an encoding, that isn't read here.
@@ -118,6 +120,7 @@ impl ApiError {
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Conflict(conflict) => (StatusCode::CONFLICT, conflict.slug, "The state of the schedule does not allow it"),
             Self::Refused(slug, _) => (StatusCode::CONFLICT, slug, "What there is does not allow it"),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "This key belongs to another request"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "More than one call may bring"),
             Self::UnsupportedType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-type", "The content type is not read here")
@@ -160,6 +163,9 @@ impl ApiError {
                 ("expected `Authorization: Bearer` with an API key or an access token".to_owned(), json!({}))
             }
             Self::Unauthenticated(Some(reason)) | Self::WrongCredentials(reason) => (reason.to_owned(), json!({})),
+            Self::KeyReused => {
+                ("expected a new Idempotency-Key: this one came with another request within 24 hours".to_owned(), json!({}))
+            }
             Self::PasswordChangeRequired => ("this password is temporary: log in with `new_password`".to_owned(), json!({})),
             Self::Forbidden(Some(permission)) => {
                 (format!("expected a caller with the permission {}", permission.as_str()), json!({"permission": permission}))

@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod health;
 pub mod intake;
 pub mod load;
+pub mod once;
 pub mod origin;
 pub mod query;
 pub mod recipients;

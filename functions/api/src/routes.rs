@@ -14,7 +14,9 @@ use shared::access::Permission::{self, ApiKeys, AuditRead, SchedulesRead, Schedu
 use crate::{
     App, api_keys, audit,
     auth::{cors, guard},
-    error, health, origin, recipients, schedules, sessions, trouble, uncertain, users,
+    error, health,
+    once::{self, Keep},
+    origin, recipients, schedules, sessions, trouble, uncertain, users,
 };
 
 /// Who may call a route.
@@ -38,23 +40,32 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What is kept of the answer to a request with an `Idempotency-Key`; none: the key means nothing here.
+    pub keep: Option<Keep>,
     handler: MethodRouter<App>,
 }
 
 fn get<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::GET, path, access, handler: on(MethodFilter::GET, handler) }
+    Route { method: Method::GET, path, access, keep: None, handler: on(MethodFilter::GET, handler) }
 }
 
 fn post<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::POST, path, access, handler: on(MethodFilter::POST, handler) }
+    // A login is never carried out for an earlier one, and its answer is nothing to keep.
+    let keep = matches!(access, Access::Needs(_)).then_some(Keep::Answer);
+    Route { method: Method::POST, path, access, keep, handler: on(MethodFilter::POST, handler) }
+}
+
+/// A POST whose answer holds a secret that is shown once.
+fn post_secret<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    Route { keep: Some(Keep::Nothing), ..post(path, access, handler) }
 }
 
 fn patch<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::PATCH, path, access, handler: on(MethodFilter::PATCH, handler) }
+    Route { method: Method::PATCH, path, access, keep: None, handler: on(MethodFilter::PATCH, handler) }
 }
 
 fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::DELETE, path, access, handler: on(MethodFilter::DELETE, handler) }
+    Route { method: Method::DELETE, path, access, keep: None, handler: on(MethodFilter::DELETE, handler) }
 }
 
 /// Every route.
@@ -68,11 +79,11 @@ pub fn table() -> Vec<Route> {
         post("/v1/auth/password", Person, sessions::password::change),
         get("/v1/auth/me", Anyone, sessions::me::me),
         get("/v1/users", Needs(Users), users::list::list),
-        post("/v1/users", Needs(Users), users::create::create),
+        post_secret("/v1/users", Needs(Users), users::create::create),
         get("/v1/users/{id}", Needs(Users), users::show::show),
         patch("/v1/users/{id}", Needs(Users), users::change::change),
         get("/v1/api-keys", Needs(ApiKeys), api_keys::list),
-        post("/v1/api-keys", Needs(ApiKeys), api_keys::create::create),
+        post_secret("/v1/api-keys", Needs(ApiKeys), api_keys::create::create),
         get("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::show),
         delete("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::revoke),
         get("/v1/audit", Needs(AuditRead), audit::list::list),
@@ -102,8 +113,12 @@ pub fn table() -> Vec<Route> {
 /// The router of the table.
 pub fn router(app: App) -> Router {
     let guarded = |router: Router<App>, route: Route| {
-        let layer = from_fn_with_state((app.clone(), route.access, route.path), guard::guard);
-        router.route(route.path, route.handler.route_layer(layer))
+        let handler = match route.keep {
+            Some(keep) => route.handler.route_layer(from_fn_with_state((app.clone(), keep), once::once)),
+            None => route.handler,
+        };
+        let guard = from_fn_with_state((app.clone(), route.access, route.path), guard::guard);
+        router.route(route.path, handler.route_layer(guard))
     };
     let routes = table().into_iter().fold(Router::new(), guarded);
     let routes = routes.fallback(error::no_such_route).method_not_allowed_fallback(error::wrong_method);

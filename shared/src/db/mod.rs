@@ -10,6 +10,7 @@ pub mod batches;
 pub mod bootstrap;
 pub mod cut;
 pub mod describe;
+pub mod idempotency;
 pub mod limits;
 pub mod moves;
 pub mod outcomes;

@@ -1,4 +1,4 @@
-//! Old rows of the login and its limits, which nobody will ask for again. What is deleted here changes no answer: a session that is
+//! Old rows of the login, its limits and repeated requests, which nobody will ask for again. What is deleted here changes no answer: a session that is
 //! over opens nothing, a rate that was not used for an hour is whole, a count of failures of yesterday is none.
 //!
 //! Once an hour, a bounded number of rows a table: `callers`, `login_guards` and `key_days` have few rows and are scanned, since an
@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 
-use super::Db;
+use super::{Db, idempotency::REMEMBERED};
 
 /// At most so many rows a table and hour.
 pub const MOST_ROWS: u32 = 5000;
@@ -26,6 +26,7 @@ pub struct Tidied {
     pub callers: u64,
     pub login_guards: u64,
     pub key_days: u64,
+    pub idempotency_keys: u64,
 }
 
 /// Whether this minute's sweep is the one that tidies.
@@ -62,5 +63,8 @@ pub async fn tidy(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Tidied> {
     let login_guards = guards.execute(&db.pool).await?.rows_affected();
     let days = sqlx::query!("DELETE FROM key_days WHERE day < ? LIMIT ?", long_ago, MOST_ROWS);
     let key_days = days.execute(&db.pool).await?.rows_affected();
-    Ok(Tidied { refresh_tokens, sessions, callers, login_guards, key_days })
+    let keys =
+        sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?", now - REMEMBERED, MOST_ROWS);
+    let idempotency_keys = keys.execute(&db.pool).await?.rows_affected();
+    Ok(Tidied { refresh_tokens, sessions, callers, login_guards, key_days, idempotency_keys })
 }

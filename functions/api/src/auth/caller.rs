@@ -9,6 +9,7 @@ use shared::{
     db::{
         api_keys::use_allowance,
         audit::{Entry, insert_entry, new_id},
+        idempotency::{Attempt, note_done},
     },
     secret::hash_token,
 };
@@ -58,6 +59,8 @@ pub struct Caller {
     pub permissions: Vec<Permission>,
     /// Where it calls from.
     pub origin: Origin,
+    /// Where the request has an `Idempotency-Key`: what its change is committed with.
+    pub attempt: Option<Attempt>,
 }
 
 /// What a change did, for the log.
@@ -89,7 +92,7 @@ impl<'a> Change<'a> {
 impl Caller {
     /// Nobody, from there.
     pub fn nobody(origin: Origin) -> Self {
-        Self { identity: Identity::Nobody, name: "nobody".to_owned(), role: None, permissions: Vec::new(), origin }
+        Self { identity: Identity::Nobody, name: "nobody".to_owned(), role: None, permissions: Vec::new(), origin, attempt: None }
     }
 
     /// As the audit log names it.
@@ -118,6 +121,11 @@ impl Caller {
 
     /// Writes a change down, in the transaction that makes it.
     pub async fn record(&self, transaction: &mut MySqlConnection, now: DateTime<Utc>, change: Change<'_>) -> sqlx::Result<()> {
+        if let Some(attempt) = &self.attempt
+            && !note_done(transaction, attempt, &change.thing).await?
+        {
+            return Err(sqlx::Error::Protocol("another attempt at this request has taken over".to_owned()));
+        }
         let entry = Entry {
             id: new_id(now),
             actor: self.actor(),

@@ -111,7 +111,7 @@ async fn authenticate(app: &App, headers: &HeaderMap, origin: Origin) -> Result<
     let role = outsider.role.and_then(Role::parse);
     let permissions = role.map(|role| role.permissions().to_vec()).unwrap_or_default();
     let identity = Identity::Outsider { subject: outsider.subject };
-    Ok(Caller { identity, name: outsider.name, role, permissions, origin })
+    Ok(Caller { identity, name: outsider.name, role, permissions, origin, attempt: None })
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1), given once.
@@ -142,6 +142,7 @@ async fn by_key(app: &App, token: &str, origin: Origin) -> Result<Caller, ApiErr
         role: None,
         permissions: Permission::parse_list(&key.permissions),
         origin,
+        attempt: None,
     })
 }
 
@@ -158,6 +159,7 @@ async fn by_session(app: &App, token: &str, origin: Origin) -> Result<Caller, Ap
         role: Some(user.role),
         permissions: user.role.permissions().to_vec(),
         origin,
+        attempt: None,
     })
 }
 

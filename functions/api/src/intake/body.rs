@@ -51,6 +51,11 @@ pub async fn read_small_json(headers: &HeaderMap, body: Body) -> Result<Bytes, A
     axum::body::to_bytes(body, MAX_SMALL).await.map_err(too_large)
 }
 
+/// A body of any type, whole: no call brings more than a list.
+pub async fn read_any(body: Body) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(body, MAX_TEXT).await.map_err(|_| too_large(MAX_TEXT, "text"))
+}
+
 fn content_type(headers: &HeaderMap, others: &[(&str, Format)]) -> Result<Type, ApiError> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -75,15 +80,16 @@ fn content_type(headers: &HeaderMap, others: &[(&str, Format)]) -> Result<Type, 
 
 async fn read_bytes(body: Body, content_type: Type) -> Result<Bytes, ApiError> {
     let (limit, kind) = if content_type == Type::Gzip { (MAX_BINARY, "binary") } else { (MAX_TEXT, "text") };
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| {
-        let detail = format!("expected at most {limit} bytes of {kind} a call; append a longer list by several calls");
-        ApiError::TooLarge(detail)
-    })?;
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| too_large(limit, kind))?;
     if content_type != Type::Gzip && (is_gzip(&bytes) || was_gzip(&bytes)) {
         let detail = "this is gzip under a text's content type, which gateways destroy: send it as application/gzip";
         return Err(ApiError::UnsupportedType(detail.to_owned()));
     }
     Ok(bytes)
+}
+
+fn too_large(limit: usize, kind: &str) -> ApiError {
+    ApiError::TooLarge(format!("expected at most {limit} bytes of {kind} a call; append a longer list by several calls"))
 }
 
 /// Whether it begins as gzip does (RFC 1952, section 2.3.1).
