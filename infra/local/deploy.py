@@ -33,6 +33,7 @@ LOCAL = {
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
     "CARRIER_PARTS_PER_SECOND": ("CarrierPartsPerSecond", None),
     "CARRIER_PASSWORD": ("CarrierPassword", None),
+    "CARRIER_REQUEST_MS": ("CarrierRequestMs", None),
     "CARRIER_TIMEOUT_S": ("CarrierTimeoutS", "10"),
     "CARRIER_USERNAME": ("CarrierUsername", None),
     "CORS_ORIGINS": ("CorsOrigins", None),

@@ -73,7 +73,7 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// The sweep enqueues, with the exact delay, what falls due within this time: two of its minutes.
 pub const SWEEP_AHEAD: TimeDelta = TimeDelta::seconds(120);
 /// What is due too far away for a queue gets into the sweep's sight so long before: one of its minutes, and a quarter for its lateness.
-const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
+pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 /// A parked batch is looked at, and logged for its alarm, this often.
 pub const PARKED: TimeDelta = TimeDelta::minutes(32);
 
@@ -171,6 +171,9 @@ impl Patience {
 pub fn before_due(due: DateTime<Utc>) -> DateTime<Utc> {
     due - SWEEP_BEFORE
 }
+
+/// With a rate, a batch, and a request, holds no more than this many seconds of it: smaller bursts, at the price of more batches.
+pub const SECONDS_OF_RATE: u32 = 2;
 
 /// Inside an invocation, after the n-th 429 or refused connection in a row (from 1): short, because a carrier's limit counts
 /// seconds. What the carrier asks for (`Retry-After`) wins.

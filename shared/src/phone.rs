@@ -4,6 +4,9 @@
 use std::{fmt, num::NonZeroU64, str::FromStr};
 
 mod country;
+mod region;
+
+pub use region::Region;
 
 /// More than any way of writing 15 digits needs; a longer input is text.
 const MAX_INPUT: usize = 40;
@@ -47,12 +50,34 @@ pub enum PhoneError {
 impl Phone {
     /// Reads an international number; spaces and `-./()` may stand in it. Never panics.
     pub fn parse(input: &str) -> Result<Self, PhoneError> {
-        let mut buffer = [0; MAX_DIGITS];
-        let digits = digits(input, &mut buffer)?;
+        Self::parse_in(input, None)
+    }
+
+    /// Likewise, and a number without a plus sign as it is dialled in that region.
+    pub fn parse_in(input: &str, region: Option<&Region>) -> Result<Self, PhoneError> {
+        let mut buffer = [0; MAX_INPUT];
+        let (has_plus, digits) = digits(input, &mut buffer)?;
+        if has_plus {
+            return Self::international(digits);
+        }
+        let region = region.ok_or(PhoneError::NoCountryCode)?;
+        match region.behind_international_prefix(digits) {
+            Some(digits) => Self::international(digits),
+            None => Self::of_parts(region.country(), digits),
+        }
+    }
+
+    fn international(digits: &[u8]) -> Result<Self, PhoneError> {
+        if digits.len() > MAX_DIGITS {
+            return Err(PhoneError::TooLong { country: None, most: MAX_DIGITS as u8 });
+        }
         let country = country::of(digits).ok_or(PhoneError::UnknownCountryCode)?;
-        let (code, national) = digits.split_at(country.code_digits());
+        Self::of_parts(country, &digits[country.code_digits()..])
+    }
+
+    fn of_parts(country: &country::Country, national: &[u8]) -> Result<Self, PhoneError> {
         let national = country.find(national).ok_or_else(|| country.complaint(national.len()))?;
-        let value = code.iter().chain(national).fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        let value = national.iter().fold(u64::from(country.code()), |value, digit| value * 10 + u64::from(digit - b'0'));
         NonZeroU64::new(value).map(Self).ok_or(PhoneError::NotANumber)
     }
 }
@@ -116,8 +141,8 @@ impl fmt::Display for PhoneError {
 
 impl std::error::Error for PhoneError {}
 
-/// The digits behind the plus sign.
-fn digits<'a>(input: &str, buffer: &'a mut [u8; MAX_DIGITS]) -> Result<&'a [u8], PhoneError> {
+/// Whether there is a plus sign, and the digits.
+fn digits<'a>(input: &str, buffer: &'a mut [u8; MAX_INPUT]) -> Result<(bool, &'a [u8]), PhoneError> {
     // Contact apps copy a number between invisible marks for its direction.
     let input = input.trim_matches(|c: char| {
         c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -128,15 +153,12 @@ fn digits<'a>(input: &str, buffer: &'a mut [u8; MAX_DIGITS]) -> Result<&'a [u8],
     if !well_formed || input.chars().nth(MAX_INPUT).is_some() || !body.bytes().any(|byte| byte.is_ascii_digit()) {
         return Err(PhoneError::NotANumber);
     }
-    if behind_plus.is_none() {
-        return Err(PhoneError::NoCountryCode);
-    }
     let mut count = 0;
     for digit in body.bytes().filter(u8::is_ascii_digit) {
-        *buffer.get_mut(count).ok_or(PhoneError::TooLong { country: None, most: MAX_DIGITS as u8 })? = digit;
+        buffer[count] = digit;
         count += 1;
     }
-    Ok(&buffer[..count])
+    Ok((behind_plus.is_some(), &buffer[..count]))
 }
 
 #[cfg(test)]

@@ -235,6 +235,7 @@ mod tests {
             message: "x".into(),
             parts: 1,
             sender: None,
+            rate: None,
             max_lateness_s: 3600,
             max_resends: 2,
             resend_within_s: 3600,

@@ -197,7 +197,9 @@ async fn every_statement_about_trouble_uses_its_key_and_sorts_nothing(pool: MySq
     let plan = explain(&pool, &statement(&["status = 'paused' AND id < ?"]), |q| q.bind(id).bind(50)).await;
     check("schedules paused by the system", plan, &[("schedules", "by_status")]);
 
-    let plan = explain(&pool, &statement(&["WHERE status = ? AND id < ?"]), |q| q.bind("missed").bind(id).bind(50)).await;
+    let plan =
+        explain(&pool, &statement(&["WHERE status = ? AND id < ?"]), |q| q.bind("missed").bind(id).bind(now).bind(now).bind(50))
+            .await;
     check("schedules in a state", plan, &[("schedules", "by_status")]);
 
     let sql = statement(&["AS \"missed_schedules!: i64\""]);

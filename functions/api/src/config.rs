@@ -10,9 +10,12 @@ use shared::{
 };
 use url::Url;
 
-use crate::auth::{
-    issuer::IssuerConfig,
-    tokens::{KeySource, key_source},
+use crate::{
+    auth::{
+        issuer::IssuerConfig,
+        tokens::{KeySource, key_source},
+    },
+    forecast::Capacity,
 };
 
 /// See the template for what each variable is.
@@ -28,6 +31,7 @@ pub struct Config {
     pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
+    pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
     pub issuer: Option<IssuerConfig>,
@@ -53,6 +57,7 @@ impl Config {
             dead_letter_queues: dead_letter_queues(&mut env),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
             quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
+            capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
             issuer: IssuerConfig::read(&mut env),
             rate: Rate { per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)) },

@@ -90,6 +90,20 @@ impl<'a> Fields<'a> {
         value.map_err(|_| self.complain(name, "wrong-type", format!("expected {expected}"))).ok()
     }
 
+    /// A field that may be null, which is told from not given: `Some(None)`.
+    pub fn nullable<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        if self.is_null(name) {
+            self.raw(name);
+            return Some(None);
+        }
+        read(self).map(Some)
+    }
+
+    /// Whether the field is given as null.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.left.iter().any(|(key, value)| key == name && value.get() == "null")
+    }
+
     /// A text.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.read_as(name, "a string")

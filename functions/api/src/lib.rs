@@ -11,10 +11,12 @@ pub mod auth;
 pub mod config;
 pub mod error;
 pub mod fields;
+pub mod forecast;
 pub mod gateway;
 pub mod health;
 pub mod intake;
 pub mod load;
+pub mod messages;
 pub mod once;
 pub mod origin;
 pub mod query;
@@ -48,6 +50,8 @@ pub struct App {
     pub dispatch_lead: Duration,
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
     pub quiet_time: TimeDelta,
+    /// What the deployment sends at a time.
+    pub capacity: forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
     /// The commit that this was built from.

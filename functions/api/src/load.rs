@@ -59,7 +59,7 @@ pub struct Target {
 /// Errors that are shown where a list is refused.
 const SHOWN_ERRORS: usize = 100;
 /// Entries that are shown where they are skipped.
-const SHOWN_SKIPPED: usize = 1_000;
+pub const SHOWN_SKIPPED: usize = 1_000;
 
 /// What came of a list.
 #[derive(Debug)]
@@ -103,6 +103,16 @@ pub async fn refuse(mut errors: Vec<FieldError>, list: Option<List>, on_invalid:
         errors.extend(list_errors);
     }
     loaded.into_error(errors)
+}
+
+/// Refuses a list for fields that no entry has.
+pub fn refuse_wrong(mut wrong: Vec<FieldError>) -> Result<(), ApiError> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let total = wrong.len();
+    wrong.truncate(SHOWN_ERRORS);
+    Err(ApiError::Invalid(wrong, total))
 }
 
 impl Loaded {
@@ -154,7 +164,7 @@ impl Loaded {
             match entry {
                 Entry::Valid(phone) => numbers.push((seq, *phone)),
                 Entry::Invalid(refused) => {
-                    invalid.push(InvalidEntry { seq, input: &refused.input, code: refused.code });
+                    invalid.push(InvalidEntry { seq, position: refused.position, input: &refused.input, code: refused.code });
                 }
             }
         }

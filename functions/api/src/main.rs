@@ -37,6 +37,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         dead_letters: config.dead_letter_queues.into_iter().map(letters).collect(),
         dispatch_lead: config.dispatch_lead,
         quiet_time: config.quiet_time,
+        capacity: config.capacity,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,

@@ -49,6 +49,11 @@ impl Query {
         })
     }
 
+    /// `true` or `false`; not given: false.
+    pub fn flag(&mut self, name: &'static str) -> bool {
+        self.choice(name, &["true", "false"], |word| word) == Some("true")
+    }
+
     /// A word, found among `all` by its name.
     pub fn choice<T: Copy>(&mut self, name: &'static str, all: &[T], word: impl Fn(T) -> &'static str) -> Option<T> {
         let given = self.text(name)?;
@@ -91,7 +96,8 @@ impl Query {
         read
     }
 
-    fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+    /// Notes that something is wrong with a parameter.
+    pub fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(name, code, detail));
     }
 

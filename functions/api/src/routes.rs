@@ -14,7 +14,7 @@ use shared::access::Permission::{self, ApiKeys, AuditRead, SchedulesRead, Schedu
 use crate::{
     App, api_keys, audit,
     auth::{cors, guard},
-    error, health,
+    error, health, messages,
     once::{self, Keep},
     origin, recipients, schedules, sessions, trouble, uncertain, users,
 };
@@ -103,6 +103,7 @@ pub fn table() -> Vec<Route> {
         post("/v1/schedules/{id}/batches/{no}/retry", Needs(TroubleWrite), schedules::batches::retry_one),
         post("/v1/schedules/{id}/uncertain", Needs(TroubleWrite), uncertain::resolve_all),
         post("/v1/schedules/{id}/recipients/{seq}/resolve", Needs(TroubleWrite), uncertain::resolve_one),
+        get("/v1/messages", Needs(SchedulesRead), messages::list::list),
         get("/v1/trouble", Needs(TroubleRead), trouble::overview::overview),
         get("/v1/trouble/dead-letters", Needs(TroubleRead), trouble::dead_letters::list),
         post("/v1/trouble/dead-letters/redrive", Needs(TroubleWrite), trouble::dead_letters::redrive),

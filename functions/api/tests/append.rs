@@ -104,7 +104,10 @@ async fn an_append_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
     cut.commit().await.unwrap();
     let answer = append.await.unwrap();
     assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "schedule-begun"));
-    assert_eq!((&answer.body["schedule_status"], &answer.body["possible"]), (&json!("running"), &json!(["pause", "cancel"])));
+    assert_eq!(
+        (&answer.body["schedule_status"], &answer.body["possible"]),
+        (&json!("running"), &json!(["patch-rate", "pause", "cancel"]))
+    );
     assert_eq!(rows(&pool, id).await, 1);
 }
 

@@ -146,7 +146,7 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
         ("application/x-ndjson", "", format!("\"{one}\"\n\n{{\"phone\"").into_bytes(), 400, "malformed-body", "line 3 column 8"),
         ("application/x-ndjson", "", format!("\"{one}\" \"{one}\"").into_bytes(), 400, "malformed-body", "line 1 column 16"),
         ("application/x-ndjson", "", b"\n\n".to_vec(), 422, "invalid-request", "at least one entry"),
-        ("text/csv", "", b"name,number\nA,+12012000000".to_vec(), 422, "invalid-request", "found 2 columns"),
+        ("text/csv", "", b"name,number\nA,+12012000000".to_vec(), 422, "invalid-request", "has 2 columns"),
         ("text/csv", "", format!("phone,name\n{one},\"A\n{one},B\n").into_bytes(), 400, "malformed-body", "quote is not closed"),
         ("text/csv", "", b"phone\n".to_vec(), 422, "invalid-request", "at least one entry"),
         ("application/gzip", "", b"+12012000000".to_vec(), 400, "malformed-body", "1F 8B"),
@@ -180,7 +180,7 @@ async fn what_does_not_exist_is_said_so(pool: MySqlPool) {
     let nobody = "018f0000-0000-7000-8000-000000000000";
     let table = [
         ("GET", "/".to_owned(), 404, ""),
-        ("GET", "/v1/messages".to_owned(), 404, ""),
+        ("GET", "/v1/message".to_owned(), 404, ""),
         ("GET", format!("/v1/schedules/{nobody}"), 404, ""),
         ("GET", "/v1/schedules/1".to_owned(), 404, ""),
         ("POST", format!("/v1/schedules/{nobody}/send-now"), 404, ""),

@@ -1,4 +1,5 @@
-//! Another time for a schedule: what it may be, what it does to the one-time schedules, and a cut that comes first or second.
+//! Another time, text or rate for a schedule: what it may be, what it does to the one-time schedules and to batches, and a cut that comes
+//! first or second.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{Api, LEAD, in_seconds, phones};
+use common::{Api, LEAD, in_seconds, phones, rows};
 use serde_json::{Value, json};
 use shared::{
     db::{MIGRATOR, schedules::lock_schedule},
@@ -69,15 +70,20 @@ async fn every_wrong_field_of_a_change_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     #[rustfmt::skip]
-    let table: [(Value, &[(&str, &str)]); 8] = [
-        (json!({}), &[("run_at", "missing")]),
-        (json!({"run_at": null}), &[("run_at", "missing")]),
+    let table: [(Value, &[(&str, &str)]); 13] = [
+        (json!({}), &[("", "nothing-to-change")]),
+        (json!({"run_at": null}), &[("run_at", "wrong-type")]),
         (json!({"run_at": in_seconds(-1)}), &[("run_at", "in-the-past")]),
         (json!({"run_at": in_seconds(366 * 86_400)}), &[("run_at", "too-far-ahead")]),
         (json!({"run_at": "2030-01-31T09:00:00"}), &[("run_at", "no-offset")]),
         (json!({"run_at": 7}), &[("run_at", "not-a-time")]),
-        (json!({"run_at": in_seconds(60), "message": "x"}), &[("message", "unknown-field")]),
-        (json!({"status": "paused"}), &[("run_at", "missing"), ("status", "unknown-field")]),
+        (json!({"message": " "}), &[("message", "empty")]),
+        (json!({"message": null, "max_attempts": null}), &[("message", "wrong-type"), ("max_attempts", "wrong-type")]),
+        (json!({"message": "a".repeat(1_531)}), &[("message", "too-long")]),
+        (json!({"rate": 0, "sender": "Twelve chars"}), &[("sender", "not-a-sender"), ("rate", "out-of-range")]),
+        (json!({"on_uncertain": "shrug", "resend_within_s": -1}), &[("resend_within_s", "out-of-range"), ("on_uncertain", "not-a-choice")]),
+        (json!({"run_at": in_seconds(60), "recipients": []}), &[("recipients", "unknown-field")]),
+        (json!({"status": "paused"}), &[("status", "unknown-field")]),
     ];
     for (body, expected) in table {
         let answer = api.patch(id, &body).await;
@@ -87,6 +93,84 @@ async fn every_wrong_field_of_a_change_is_named(pool: MySqlPool) {
         assert_eq!(errors, expected, "{body}");
     }
     assert_eq!(api.get(&format!("/v1/schedules/{id}")).await.body["version"], 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..3)).await;
+    api.fakes.created.lock().unwrap().clear();
+    let edit = json!({"message": "Grüße ж", "sender": "ACME", "rate": 7, "max_attempts": 1, "max_lateness_s": 60,
+        "resend_within_s": 0, "on_uncertain": "resend"});
+    let changed = api.patch(id, &edit).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    for (name, value) in edit.as_object().unwrap() {
+        assert_eq!(&changed.body[name], value, "{name}");
+    }
+    assert_eq!(
+        (&changed.body["encoding"], &changed.body["parts"], &changed.body["version"]),
+        (&json!("UCS-2"), &json!(1), &json!(1))
+    );
+    assert!(api.fakes.created.lock().unwrap().is_empty(), "the time is the same, and so is its one-time schedule");
+    let cleared = api.patch(id, &json!({"sender": null, "rate": null})).await.body;
+    assert_eq!((&cleared["sender"], &cleared["rate"], &cleared["message"]), (&Value::Null, &Value::Null, &json!("Grüße ж")));
+    let log = api.admin().await.audit("&action=schedule.change").await;
+    assert_eq!(log[0]["before"], json!({"sender": "ACME", "rate": 7}));
+    assert_eq!(log[0]["after"], json!({"sender": null, "rate": null}));
+    assert_eq!(log[1]["after"], edit);
+}
+
+/// Milliseconds from now to the planned time of each batch, and whether its due times agree with it.
+async fn plan(pool: &MySqlPool, id: Uuid) -> Vec<i64> {
+    let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
+        FROM batches WHERE schedule_id = ? ORDER BY batch_no";
+    let rows: Vec<(i64, bool, Option<bool>)> = sqlx::query_as(sql).bind(id).fetch_all(pool).await.unwrap();
+    assert!(rows.iter().all(|(_, same, early)| *same && early.unwrap_or(true)), "{rows:?}");
+    rows.into_iter().map(|(wait, ..)| wait).collect()
+}
+
+fn assert_near(plan: &[i64], expected: &[i64]) {
+    let near = plan.len() == expected.len() && plan.iter().zip(expected).all(|(one, other)| (one - other).abs() < 5_000);
+    assert!(near, "{plan:?} is not {expected:?}");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_rate_of_what_runs_can_be_changed(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = rows::cut(&api, &pool, 6).await;
+    // One is sent, one is owned, one waits for its back-off, one is due, two wait for their time.
+    for (no, row) in [
+        (1, "pending = 0, delivrd = 5, check_at = now(60), sweep_at = now(60)"),
+        (2, "send_at = planned_at, sweep_at = planned_at, claim(60)"),
+        (3, "planned_at = now(50), send_at = planned_at, sweep_at = planned_at, tries = 2"),
+        (4, "send_at = planned_at, sweep_at = planned_at"),
+        (5, "planned_at = now(9000), send_at = planned_at, sweep_at = planned_at"),
+        (6, "planned_at = now(9900), send_at = planned_at, sweep_at = planned_at"),
+    ] {
+        rows::batch(&pool, id, no, row).await;
+    }
+    let hour = -3_600_000;
+    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, hour, 9_000_000, 9_900_000]);
+    // Five a batch, one in ten seconds would be too little to say; one a second it is.
+    let changed = api.patch(id, &json!({"rate": 1})).await;
+    assert_eq!(
+        (changed.status, &changed.body["rate"], &changed.body["changeable_until"]),
+        (StatusCode::OK, &json!(1), &Value::Null)
+    );
+    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, 0, 5_000, 10_000]);
+    assert_eq!(api.fakes.sweeps.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(api.patch(id, &json!({"rate": null})).await.status, StatusCode::OK);
+    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, 0, 0, 0]);
+    // Paused, it is spread from the beginning of the pause, whose length the resume adds.
+    rows::schedule(&pool, id, "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND").await;
+    assert_eq!(api.patch(id, &json!({"rate": 1})).await.status, StatusCode::OK);
+    assert_near(&plan(&pool, id).await[3..], &[-1_000_000, -995_000, -990_000]);
+    assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
+    assert_near(&plan(&pool, id).await[3..], &[0, 5_000, 10_000]);
+    let refused = api.patch(id, &json!({"rate": 2, "message": "Other"})).await;
+    assert_eq!(refused.problem(), "schedule-begun");
+    rows::schedule(&pool, id, "status = 'cancelled'").await;
+    assert_eq!(api.patch(id, &json!({"rate": 2})).await.problem(), "schedule-begun");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -105,7 +189,10 @@ async fn a_change_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
     cut.commit().await.unwrap();
     let answer = change.await.unwrap();
     assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "schedule-begun"));
-    assert_eq!((&answer.body["schedule_status"], &answer.body["possible"]), (&json!("running"), &json!(["pause", "cancel"])));
+    assert_eq!(
+        (&answer.body["schedule_status"], &answer.body["possible"]),
+        (&json!("running"), &json!(["patch-rate", "pause", "cancel"]))
+    );
     assert!(api.fakes.deleted.lock().unwrap().is_empty());
 }
 

@@ -61,10 +61,10 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
     let table: [(&str, &[&str]); 10] = [
         ("draft", &["append", "patch", "activate", "cancel"]),
         ("scheduled", &["append", "patch", "pause", "cancel"]),
-        ("running", &["pause", "cancel"]),
-        ("running, missed", &["pause", "cancel"]),
+        ("running", &["patch-rate", "pause", "cancel"]),
+        ("running, missed", &["patch-rate", "pause", "cancel"]),
         ("paused", &["patch", "resume", "cancel"]),
-        ("paused, cut", &["resume", "cancel"]),
+        ("paused, cut", &["patch-rate", "resume", "cancel"]),
         ("finished", none),
         ("cancelled", none),
         ("missed", &["send-now", "cancel"]),

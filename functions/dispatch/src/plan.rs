@@ -3,13 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     db::cut::{NewBatch, Stretch},
-    patience::before_due,
+    patience::{SECONDS_OF_RATE, before_due},
 };
 
 use crate::Settings;
-
-/// With a rate, a batch holds no more than this many seconds of it: smaller bursts, at the price of more batches.
-const SECONDS_OF_RATE: u32 = 2;
 
 /// How many places of the list make a batch.
 pub fn stretch_size(batch_size: u32, rate: Option<u32>) -> u32 {

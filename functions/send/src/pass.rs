@@ -19,7 +19,7 @@ use shared::{
         outcomes::{self, BatchRow, FlushRow, Step},
     },
     fault::{self, Point},
-    patience::{self, FLUSH_AFTER, WRITE_PAUSE},
+    patience::{self, FLUSH_AFTER, SECONDS_OF_RATE, WRITE_PAUSE},
     release::{Ended, Policy},
     status::Status,
     worker::Claimed,
@@ -69,7 +69,7 @@ impl<'a> Pass<'a> {
         let waiting = rows.iter().enumerate().filter(|(_, row)| due(row)).map(|(at, _)| at).collect();
         Self {
             text: batch.message.as_str().into(),
-            pace: Pace::new(sender.settings.parts_per_second),
+            pace: Pace::new(slower(sender.settings.parts_per_second, batch)),
             trouble: Trouble::after(batch.tries),
             sender,
             claim,
@@ -197,6 +197,8 @@ impl<'a> Pass<'a> {
 
     fn request_size(&self) -> usize {
         let most = patience::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
+        // A batch that was cut for a faster rate goes out in small requests, each some seconds after the other.
+        let most = self.batch.rate.map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize));
         if self.trouble.is_careful() { 1 } else { most }
     }
 
@@ -287,6 +289,12 @@ impl<'a> Pass<'a> {
             (request, answer)
         })
     }
+}
+
+/// The carrier's limit, as this environment has it, or the schedule's own rate, in message parts a second.
+fn slower(limit: Option<f64>, batch: &ClaimedBatch) -> Option<f64> {
+    let rate = batch.rate.map(|rate| f64::from(rate) * f64::from(batch.parts));
+    limit.into_iter().chain(rate).min_by(f64::total_cmp)
 }
 
 struct Written {

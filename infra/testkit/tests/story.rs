@@ -6,7 +6,7 @@ mod gate;
 
 use std::time::Duration;
 
-use api::App;
+use api::{App, forecast::Capacity};
 use axum::{
     body::{Body, to_bytes},
     http::Request,
@@ -36,6 +36,7 @@ impl Api {
             scheduler: scheduler.clone(),
             dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
+            capacity: Capacity::default(),
             quiet_time: TimeDelta::minutes(5),
             gate: gate::open().await,
             commit: "test".into(),

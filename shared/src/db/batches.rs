@@ -63,6 +63,8 @@ pub struct ClaimedBatch {
     pub parts: u16,
     /// Sender address.
     pub sender: Option<String>,
+    /// Messages a second.
+    pub rate: Option<u32>,
     /// `schedules.max_lateness_s`
     pub max_lateness_s: u32,
     /// `schedules.max_resends`
@@ -121,7 +123,7 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
-             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate,
              s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,

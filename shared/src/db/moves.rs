@@ -5,26 +5,76 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
+use super::schedules::Schedule;
+use crate::patience::SWEEP_BEFORE;
+
 /// draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
     let done = sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id);
     done.execute(connection).await.map(drop)
 }
 
-/// Another time for what has not been cut. The version rises, so that an event for the old time finds nothing to do.
-pub async fn change_time(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    (run_at, run_at_offset): (DateTime<Utc>, &str),
-) -> sqlx::Result<()> {
+/// What a client has changed about a schedule that has not been cut. With the time the version rises, so that an event for the old time
+/// finds nothing to do.
+pub async fn change_schedule(connection: &mut MySqlConnection, row: &Schedule, time_changed: bool) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET run_at = ?, run_at_offset = ?, version = version + 1
+        "UPDATE schedules SET run_at = ?, run_at_offset = ?, message = ?, parts = ?, sender = ?, rate = ?, max_lateness_s = ?,
+           max_resends = ?, resend_within_s = ?, on_uncertain = ?, version = version + ?
          WHERE id = ? AND batch_count IS NULL AND status IN ('draft', 'scheduled', 'paused')",
-        run_at,
-        run_at_offset,
-        id
+        row.run_at,
+        row.run_at_offset,
+        row.message,
+        row.parts,
+        row.sender,
+        row.rate,
+        row.max_lateness_s,
+        row.max_resends,
+        row.resend_within_s,
+        row.on_uncertain,
+        u32::from(time_changed),
+        row.id
     );
     done.execute(connection).await.map(drop)
+}
+
+/// Another rate for what has been cut: the batches of which nothing was tried yet are spread anew, beginning at `from`. What somebody
+/// owns or waits for its back-off keeps its time. Of messages on a queue, those that come too early find nothing to claim, and those that
+/// come too late are overtaken by the sweep's.
+pub async fn change_rate(
+    connection: &mut MySqlConnection,
+    (id, rate): (Uuid, Option<u32>),
+    from: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE schedules SET rate = ? WHERE id = ? AND status IN ('running', 'paused') AND batch_count IS NOT NULL",
+        rate,
+        id
+    );
+    done.execute(&mut *connection).await?;
+    // Without a rate all are due at once. The plan is made whole before the first row is written, so it may read what is written.
+    let rate = rate.map_or(i64::MAX / 1_000_000, i64::from);
+    sqlx::query!(
+        "UPDATE batches b JOIN (
+           SELECT batch_no, CAST((SUM(pending) OVER (ORDER BY batch_no) - pending) * 1000 AS SIGNED) DIV ? * 1000 AS wait_us
+           FROM batches
+           WHERE schedule_id = ? AND claim_token IS NULL AND tries = 0 AND pending > 0 AND missed_at IS NULL AND send_at IS NOT NULL) p
+           ON p.batch_no = b.batch_no
+         SET b.planned_at = ? + INTERVAL p.wait_us MICROSECOND, b.send_at = ? + INTERVAL p.wait_us MICROSECOND,
+           b.sweep_at = GREATEST(?, ? + INTERVAL p.wait_us MICROSECOND - INTERVAL ? SECOND), b.requeues = 0
+         WHERE b.schedule_id = ? AND b.claim_token IS NULL",
+        rate,
+        id,
+        from,
+        from,
+        now,
+        from,
+        SWEEP_BEFORE.num_seconds(),
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// scheduled or running → paused. It takes hold at the next mark; rechecks go on.

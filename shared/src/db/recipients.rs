@@ -17,6 +17,8 @@ pub type Counts = BTreeMap<Status, u64>;
 pub struct InvalidEntry<'a> {
     /// Its place.
     pub seq: u32,
+    /// Its line or index in the call.
+    pub position: u32,
     /// What was given, at most 64 characters.
     pub input: &'a str,
     /// Why it isn't valid: a code, at most 64 characters.
@@ -30,6 +32,7 @@ pub struct Recipient {
     pub seq: u32,
     pub phone: Option<String>,
     pub input: Option<String>,
+    pub position: Option<u32>,
     pub status: String,
     pub attempt: u32,
     pub resends: u32,
@@ -84,12 +87,12 @@ pub async fn insert_invalid_entries(
     if entries.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.input, entry.code)).collect();
+    let rows: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.position, entry.input, entry.code)).collect();
     sqlx::query!(
-        "INSERT INTO recipients (schedule_id, seq, input, status, error, final_at)
-         SELECT ?, j.seq, j.input, 'INVALID', j.code, ?
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', input VARCHAR(64) PATH '$[1]',
-           code VARCHAR(64) PATH '$[2]')) j",
+        "INSERT INTO recipients (schedule_id, seq, position, input, status, error, final_at)
+         SELECT ?, j.seq, j.position, j.input, 'INVALID', j.code, ?
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', position INT UNSIGNED PATH '$[1]',
+           input VARCHAR(64) PATH '$[2]', code VARCHAR(64) PATH '$[3]')) j",
         id,
         now,
         serde_json::json!(rows).to_string()
@@ -109,7 +112,7 @@ pub async fn page_of_recipients(
     let status = status.map(Status::as_str);
     sqlx::query_as!(
         Recipient,
-        r#"SELECT seq, phone, input, status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT seq, phone, input, position, status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
         id,

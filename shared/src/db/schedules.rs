@@ -195,24 +195,3 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
 pub async fn load_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
     Ok(load_schedules(connection, &[id]).await?.pop())
 }
-
-/// Ids of schedules older than `before`, newest first, of one state or all. Two statements, because each has its own index.
-pub async fn page_of_schedules(
-    connection: &mut MySqlConnection,
-    status: Option<ScheduleStatus>,
-    before: Uuid,
-    limit: u32,
-) -> sqlx::Result<Vec<Uuid>> {
-    let Some(status) = status else {
-        let page =
-            sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM schedules WHERE id < ? ORDER BY id DESC LIMIT ?"#, before, limit);
-        return page.fetch_all(connection).await;
-    };
-    let page = sqlx::query_scalar!(
-        r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_status) WHERE status = ? AND id < ? ORDER BY id DESC LIMIT ?"#,
-        status.as_str(),
-        before,
-        limit
-    );
-    page.fetch_all(connection).await
-}

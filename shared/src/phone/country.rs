@@ -51,6 +51,11 @@ impl Country {
         Some(Self { code, ranges, trunk_prefixes, least, most })
     }
 
+    /// The code itself.
+    pub(super) const fn code(&self) -> u16 {
+        self.code
+    }
+
     /// Digits of the code itself.
     pub(super) fn code_digits(&self) -> usize {
         self.code.ilog10() as usize + 1

@@ -5,8 +5,9 @@ use axum::{
     http::{HeaderMap, header},
 };
 
-use super::{Format, List};
+use super::{Format, List, Options};
 use crate::{error::ApiError, query::Query};
+use shared::phone::Region;
 
 /// What Lambda takes in one call.
 const MAX_TEXT: usize = 6 * 1024 * 1024;
@@ -27,7 +28,30 @@ pub async fn read_list(headers: &HeaderMap, query: &mut Query, body: Body) -> Re
         Type::Text(format) => (Some(format), false),
         Type::Gzip => (query.choice("format", &Format::ALL, Format::as_str), true),
     };
-    Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip })
+    let options = Options { region: default_country(query), column: column(query) };
+    Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip, options })
+}
+
+/// `?default_country=MY`
+fn default_country(query: &mut Query) -> Option<Region> {
+    let given = query.text("default_country")?;
+    let region = Region::parse(&given);
+    if region.is_none() {
+        query.complain("default_country", "not-a-country", COUNTRY);
+    }
+    region
+}
+
+/// What is expected of a country.
+pub const COUNTRY: &str = "expected a country's two letters (ISO 3166), such as MY";
+
+/// `?column=mobile` or `?column=2`
+fn column(query: &mut Query) -> Option<String> {
+    let given = query.text("column")?;
+    if given.trim().is_empty() || given.len() > 128 || given == "0" {
+        query.complain("column", "not-a-column", "expected the name of a column in the header, or its place from 1");
+    }
+    Some(given.trim().to_owned())
 }
 
 /// A JSON body.

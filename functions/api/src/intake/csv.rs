@@ -1,5 +1,5 @@
-//! A list as CSV (RFC 4180): one column, or a header with a column that is called `phone`. Quotes, CRLF and a byte order mark
-//! are understood.
+//! A list as CSV (RFC 4180): one column, a header with a column that is called `phone`, or a column that was chosen. Quotes, CRLF and
+//! a byte order mark are understood.
 
 use std::{
     cell::Cell,
@@ -59,7 +59,7 @@ impl<R> Lines<R> {
 }
 
 /// Reads a list to its end.
-pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
+pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
     let open_quote = Rc::new(Cell::new(false));
     let text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
     let mut records = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(16 * 1024).from_reader(text);
@@ -71,7 +71,7 @@ pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
         sink.position = records.position().line().saturating_sub(lines) as u32;
         sink.unused.set(0);
         let is_header = if column.is_none() {
-            let (found, is_header) = first_record(&record)?;
+            let (found, is_header) = first_record(&record, wanted)?;
             column = Some(found);
             is_header
         } else {
@@ -87,13 +87,27 @@ pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The column with the numbers, and whether this is a header.
-fn first_record(record: &ByteRecord) -> Result<(usize, bool), ApiError> {
-    match record.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(HEADER)) {
+/// The column with the numbers, and whether this is a header. A column that is named has a header; where it is given by its place, a
+/// first line without a digit there is one.
+fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, bool), ApiError> {
+    if let Some(place) = wanted.and_then(|wanted| wanted.parse::<usize>().ok()) {
+        let place = place.saturating_sub(1);
+        let is_header = record.get(place).is_some_and(|field| !field.iter().any(u8::is_ascii_digit));
+        return Ok((place, is_header));
+    }
+    let name = wanted.map_or(HEADER, str::as_bytes);
+    match record.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(name)) {
         Some(column) => Ok((column, true)),
-        None if record.len() == 1 => Ok((0, false)),
+        None if record.len() == 1 && wanted.is_none() => Ok((0, false)),
         None => {
-            let detail = format!("expected one column, or a header with a column `phone`; found {} columns", record.len());
+            let found: Vec<_> =
+                record.iter().map(|field| String::from_utf8_lossy(&field[..field.len().min(32)])).take(10).collect();
+            let detail = format!(
+                "expected a column `{}`, or ?column= with its name or place; the first line has {} columns, found: {}",
+                String::from_utf8_lossy(name),
+                record.len(),
+                found.join(", ")
+            );
             Err(ApiError::invalid(vec![FieldError {
                 position: Some(1),
                 ..FieldError::new("recipients", "no-phone-column", detail)
@@ -106,7 +120,7 @@ fn entry(record: &ByteRecord, column: usize, sink: &mut Sink) -> Result<(), ApiE
     let pushed = match record.get(column).map(std::str::from_utf8) {
         Some(Ok(field)) => sink.text(field),
         Some(Err(_)) => sink.refuse("", "not-utf-8", "expected a number in UTF-8"),
-        None => sink.refuse("", "missing", "expected a number in the column `phone`"),
+        None => sink.refuse("", "missing", "expected a number in this column"),
     };
     // Why is known to the sink.
     pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))

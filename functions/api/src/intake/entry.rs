@@ -3,7 +3,7 @@
 use std::{cell::Cell, fmt, rc::Rc};
 
 use serde::Serialize;
-use shared::phone::Phone;
+use shared::phone::{Phone, Region};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::{ApiError, FieldError};
@@ -58,6 +58,7 @@ pub struct Sink {
     /// Of the chunk, what is wrong.
     wrong: usize,
     stopped: Option<ApiError>,
+    region: Option<Region>,
     /// Bytes that were read since the last entry; see [`super::guard`].
     pub unused: Rc<Cell<usize>>,
 }
@@ -74,13 +75,13 @@ impl fmt::Display for Stopped {
 
 impl Sink {
     /// An empty one.
-    pub fn new(sender: Sender<Chunk>) -> Self {
-        Self { sender, chunk: Chunk::default(), position: 0, count: 0, wrong: 0, stopped: None, unused: Rc::default() }
+    pub fn new(sender: Sender<Chunk>, region: Option<Region>) -> Self {
+        Self { sender, chunk: Chunk::default(), position: 0, count: 0, wrong: 0, stopped: None, region, unused: Rc::default() }
     }
 
     /// An entry's text, at the current position.
     pub fn text(&mut self, input: &str) -> Result<(), Stopped> {
-        match Phone::parse(input) {
+        match Phone::parse_in(input, self.region.as_ref()) {
             Ok(phone) => self.push(Entry::Valid(phone)),
             Err(error) => self.refuse(input, error.code(), error.to_string()),
         }

@@ -13,6 +13,7 @@ mod ndjson;
 use std::io::BufReader;
 
 use axum::body::Bytes;
+use shared::phone::Region;
 use tokio::{
     sync::mpsc::{self, Receiver},
     task::JoinHandle,
@@ -58,6 +59,17 @@ pub struct List {
     pub format: Option<Format>,
     /// Whether `bytes` is gzip.
     pub gzip: bool,
+    /// How its entries are read.
+    pub options: Options,
+}
+
+/// How the entries of a list are read.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where numbers without a country code are dialled; none: they are no numbers.
+    pub region: Option<Region>,
+    /// Of CSV, the column with the numbers: its name in the header, or its place from 1.
+    pub column: Option<String>,
 }
 
 /// A list being read.
@@ -72,7 +84,10 @@ impl List {
     /// Begins to read. Has to be called within a tokio runtime.
     pub fn read(self) -> Reading {
         let (sender, chunks) = mpsc::channel(2);
-        let end = tokio::task::spawn_blocking(move || self.parse(Sink::new(sender)));
+        let end = tokio::task::spawn_blocking(move || {
+            let sink = Sink::new(sender, self.options.region.clone());
+            self.parse(sink)
+        });
         Reading { chunks, end }
     }
 
@@ -86,7 +101,7 @@ impl List {
         match self.format.unwrap_or_else(|| body::sniff(text)) {
             Format::Json => json::parse_slice(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
-            Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), sink),
+            Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), self.options.column.as_deref(), sink),
         }
     }
 
@@ -96,7 +111,7 @@ impl List {
         match self.format.map_or_else(|| gzip::sniff(&mut text), Ok)? {
             Format::Json => json::parse_reader(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
-            Format::Csv => csv::parse(text, sink),
+            Format::Csv => csv::parse(text, self.options.column.as_deref(), sink),
         }
     }
 }
@@ -153,27 +168,50 @@ mod tests {
         ];
         for (format, text, expected) in table {
             let (what, zipped) = (String::from_utf8_lossy(&text).into_owned(), gzip(&text));
-            let list = List { bytes: text.into(), format: Some(format), gzip: false };
+            let list = List { bytes: text.into(), format: Some(format), gzip: false, options: Options::default() };
             assert_eq!(entries(list).await, expected, "{what}");
             for format in [Some(format), None] {
-                let list = List { bytes: zipped.clone().into(), format, gzip: true };
+                let list = List { bytes: zipped.clone().into(), format, gzip: true, options: Options::default() };
                 assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
             }
         }
     }
 
     #[tokio::test]
+    async fn a_column_is_chosen_and_numbers_may_be_national() {
+        const A: &str = "+60123456789";
+        let table: Vec<(Option<&str>, &str, Vec<&str>)> = vec![
+            (Some("mobile"), "name;phone,Mobile\nx,012-345 6789\n", vec![A]),
+            (Some("2"), "name,mobile\nx,012-345 6789\ny,abc\n", vec![A, "3 abc not-a-number"]),
+            (Some("2"), "x,0123456789\n", vec![A]),
+            (Some("1"), "0123456789,x\n\n0060123456789,y", vec![A, A]),
+            (Some("3"), "a,b\nc,d\n", vec!["1  missing", "2  missing"]),
+            (None, "phone\n0123456789", vec![A]),
+            (None, "0123456789", vec![A]),
+        ];
+        for (column, text, expected) in table {
+            let options = Options { region: Region::parse("MY"), column: column.map(str::to_owned) };
+            let list = List { bytes: text.into(), format: Some(Format::Csv), gzip: false, options };
+            assert_eq!(entries(list).await, expected, "{column:?} {text}");
+        }
+        let options = Options { column: Some("mobile".to_owned()), ..Options::default() };
+        let list = List { bytes: "name,phone\n".into(), format: Some(Format::Csv), gzip: false, options };
+        let error = list.read().end.await.unwrap().unwrap_err();
+        assert!(format!("{error:?}").contains("found: name, phone"), "{error:?}");
+    }
+
+    #[tokio::test]
     async fn a_long_list_comes_in_chunks_and_in_order() {
         let numbers: Vec<_> = (0..20_001).map(|n| format!("+1201{}", 2_000_000 + n)).collect();
         let zipped = [gzip(numbers[..9_000].join("\n").as_bytes()), gzip(b"\n"), gzip(numbers[9_000..].join("\n").as_bytes())];
-        let list = List { bytes: zipped.concat().into(), format: None, gzip: true };
+        let list = List { bytes: zipped.concat().into(), format: None, gzip: true, options: Options::default() };
         assert!(entries(list).await == numbers);
     }
 
     #[tokio::test]
     async fn reading_ends_when_nobody_listens() {
         let bytes = "+12012345678\n".repeat(100_000).into();
-        let mut reading = List { bytes, format: Some(Format::Csv), gzip: false }.read();
+        let mut reading = List { bytes, format: Some(Format::Csv), gzip: false, options: Options::default() }.read();
         reading.chunks.recv().await.unwrap();
         drop(reading.chunks);
         assert!(reading.end.await.unwrap().is_err());

@@ -1,5 +1,6 @@
-//! `PATCH /v1/schedules/{id}`: another time for a schedule that has not begun. The lock on its row decides between this and the cut:
-//! whoever comes second finds it changed. An event for the old time carries the old version, and finds nothing to do.
+//! `PATCH /v1/schedules/{id}`: another time, text, rate or policy for a schedule that has not begun, and another rate for one that runs.
+//! The lock on its row decides between this and the cut: whoever comes second finds it changed. An event for the old time carries the
+//! old version, and finds nothing to do.
 
 use axum::{
     Json,
@@ -9,11 +10,10 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use serde_json::json;
 use shared::{
     db::{
-        moves::change_time,
-        schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
+        moves::{change_rate, change_schedule},
+        schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
     },
     patience::CLOCK_TOLERANCE,
     queue::DispatchMessage,
@@ -22,16 +22,15 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
-    request::{self, Moment},
+    edit::Edit,
     show::{ScheduleView, parse_id, read_view},
     state::begun,
 };
 use crate::{
     App,
-    announce::{announce, withdraw},
+    announce::{announce, sweep, withdraw},
     auth::{Caller, caller::Change},
     error::ApiError,
-    fields::Fields,
     intake::body,
     query::Query,
     transaction::{repeat, settle},
@@ -42,7 +41,7 @@ use crate::{
 pub struct Changed {
     #[serde(flatten)]
     schedule: ScheduleView,
-    /// Until when it surely has not begun; null for one that does not begin by itself.
+    /// Until when it surely has not begun; null for one that does not begin by itself, or has begun.
     changeable_until: Option<DateTime<Utc>>,
 }
 
@@ -56,40 +55,45 @@ pub async fn change(
 ) -> Result<Json<Changed>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let bytes = body::read_json(&request.0, request.1).await?;
-    let mut fields = Fields::read(&bytes)?;
-    let moment = request::run_at(&mut fields, app.db.now());
-    let errors = fields.finish();
-    let Some(moment) = moment.filter(|_| errors.is_empty()) else { return Err(ApiError::invalid(errors)) };
+    let edit = Edit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
     let (before, schedule) = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let changed = write(&app, &mut transaction, &caller, (id, &moment)).await;
+        let changed = write(&app, &mut transaction, &caller, (id, &edit)).await;
         settle(transaction, changed).await
     })
     .await?;
-    let scheduled = schedule.status == ScheduleStatus::Scheduled;
-    if scheduled {
+    let (scheduled, run_at) = (schedule.status == ScheduleStatus::Scheduled, schedule.run_at.to_utc());
+    if before.batch_count.is_some() {
+        sweep(&app).await;
+    } else if scheduled && edit.run_at.is_some() {
         withdraw(&app, DispatchMessage { schedule_id: id, version: before.version }).await;
-        announce(&app, schedule.message(), moment.at).await;
+        announce(&app, schedule.message(), run_at).await;
     }
     let lead = TimeDelta::from_std(app.dispatch_lead).unwrap_or_default() + CLOCK_TOLERANCE;
-    Ok(Json(Changed { schedule, changeable_until: scheduled.then(|| moment.at - lead) }))
+    Ok(Json(Changed { schedule, changeable_until: scheduled.then(|| run_at - lead) }))
 }
 
 async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
     caller: &Caller,
-    (id, moment): (Uuid, &Moment),
+    (id, edit): (Uuid, &Edit),
 ) -> Result<(LockedSchedule, ScheduleView), ApiError> {
+    use ScheduleStatus::{Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
-    let waits = matches!(before.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled | ScheduleStatus::Paused);
-    if !waits || before.batch_count.is_some() {
-        return Err(begun(&before, "the time can be changed of what is draft or scheduled, or was paused before it began"));
+    let mut row = load_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    let was = edit.touched(&row);
+    edit.apply(&mut row);
+    match (before.status, before.batch_count) {
+        (Draft | Scheduled | Paused, None) => change_schedule(transaction, &row, edit.run_at.is_some()).await?,
+        (Running | Paused, Some(_)) if !edit.changes_more_than_rate() => {
+            // What is paused moves on by the time of its pause when it is resumed; so it is spread from the pause's beginning.
+            let from = before.paused_at.unwrap_or_else(|| app.db.now());
+            change_rate(transaction, (id, row.rate), from, app.db.now()).await?;
+        }
+        _ => return Err(begun(&before, "expected a schedule that has not begun; of one that has, only the rate can be changed")),
     }
-    change_time(transaction, id, (moment.at, &moment.offset)).await?;
-    let view = read_view(app, transaction, id).await?;
-    let (was, is) = (json!({"run_at": before.run_at}), json!({"run_at": view.run_at}));
+    let is = edit.touched(&row);
     caller.record(transaction, app.db.now(), Change::of_schedule("schedule.change", id, was, is)).await?;
-    Ok((before, view))
+    Ok((before, read_view(app, transaction, id).await?))
 }

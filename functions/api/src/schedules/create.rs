@@ -1,16 +1,18 @@
-//! `POST /v1/schedules`: a schedule and its recipients, as many as one call takes; all of it is written, or nothing.
+//! `POST /v1/schedules`: a schedule and its recipients, as many as one call takes; all of it is written, or nothing. With `?dry_run=true`
+//! nothing, in any case.
 
 use axum::{
     Json,
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use shared::db::schedules::{NewSchedule, ScheduleStatus, count_added, insert_schedule};
 
 use super::{
+    dry_run::dry_run,
     request::CreateRequest,
     show::{ScheduleView, read_view},
 };
@@ -19,7 +21,7 @@ use crate::{
     announce::announce,
     auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
-    intake::{Format, List, body, entry::Refused},
+    intake::{Format, List, Options, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
     query::Query,
     transaction::{repeat, settle},
@@ -34,26 +36,31 @@ pub struct Created {
     invalid: Vec<Refused>,
 }
 
-/// 201 with the schedule.
+/// 201 with the schedule; 200 with a report for a dry run.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
-    query: Query,
+    mut query: Query,
     headers: HeaderMap,
     body: Body,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
+    let only_look = query.flag("dry_run");
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let request = CreateRequest::read(&body, app.db.now())?;
-    let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false });
+    let options = Options { region: request.region, column: None };
+    let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false, options });
     let Some(mut schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
+    if only_look {
+        return Ok(Json(dry_run(&schedule, list, request.on_invalid, app.capacity).await?).into_response());
+    }
     schedule.created_by = Some(caller.actor());
     let created = repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         announce(&app, created.schedule.message(), schedule.run_at).await;
     }
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)).into_response())
 }
 
 async fn write(

@@ -1,8 +1,14 @@
-//! `GET /v1/schedules`: newest first, page by page.
+//! `GET /v1/schedules`: by state and time, newest first or by planned time, page by page.
+
+use std::collections::HashMap;
 
 use axum::{Json, extract::State};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
-use shared::db::schedules::{ScheduleStatus, load_schedules, page_of_schedules};
+use shared::db::{
+    schedule_pages::{ScheduleFilter, earliest_schedules, latest_schedules, page_of_schedules},
+    schedules::{Schedule, ScheduleStatus, load_schedules},
+};
 use uuid::Uuid;
 
 use super::show::ScheduleView;
@@ -16,17 +22,68 @@ pub struct Page {
     next_cursor: Option<String>,
 }
 
+/// In which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Newest,
+    Earliest,
+    Latest,
+}
+
+impl Sort {
+    const ALL: [Self; 3] = [Self::Newest, Self::Earliest, Self::Latest];
+
+    /// The member to sort by; a minus: the greatest first.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "-created_at",
+            Self::Earliest => "run_at",
+            Self::Latest => "-run_at",
+        }
+    }
+}
+
+/// Where a page ended; the time is 0 where it is sorted by creation, as ids are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor(Uuid, DateTime<Utc>);
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let (id, time) = text.strip_prefix('s')?.split_once('-')?;
+        let time = DateTime::from_timestamp_millis(i64::from_str_radix(time, 16).ok()?)?;
+        (1970..9999).contains(&time.year()).then_some(())?;
+        Some(Self(Uuid::try_parse(id).ok()?, time))
+    }
+
+    fn write(self) -> String {
+        format!("s{}-{:x}", self.0.simple(), self.1.timestamp_millis())
+    }
+}
+
 /// 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let status = query.choice("status", &ScheduleStatus::ALL, ScheduleStatus::as_str);
+    let (from, to) = (query.time("from"), query.time("to"));
+    let sort = query.choice("sort", &Sort::ALL, Sort::as_str).unwrap_or(Sort::Newest);
     let limit = query.number("limit", 1..=200, 50);
-    let before = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('s')?).ok()).unwrap_or(Uuid::max());
+    let cursor = query.cursor(Cursor::read);
     query.finish()?;
+    let filter = ScheduleFilter { status, from, to };
     let mut connection = app.db.pool.acquire().await?;
-    let ids = page_of_schedules(&mut connection, status, before, limit).await?;
-    let mut schedules = load_schedules(&mut connection, &ids).await?;
-    schedules.sort_unstable_by_key(|schedule| std::cmp::Reverse(schedule.id));
-    let last = ids.last().filter(|_| ids.len() == limit as usize);
-    let next_cursor = last.map(|last| format!("s{}", last.simple()));
-    Ok(Json(Page { schedules: schedules.into_iter().map(|schedule| ScheduleView::new(schedule, None)).collect(), next_cursor }))
+    let place = cursor.map(|Cursor(id, time)| (time, id));
+    let ids = match sort {
+        Sort::Newest => {
+            let before = cursor.map_or(Uuid::max(), |Cursor(id, _)| id);
+            page_of_schedules(&mut connection, filter, before, limit).await?
+        }
+        Sort::Earliest => earliest_schedules(&mut connection, filter, place, limit).await?,
+        Sort::Latest => latest_schedules(&mut connection, filter, place, limit).await?,
+    };
+    let mut found: HashMap<Uuid, Schedule> =
+        load_schedules(&mut connection, &ids).await?.into_iter().map(|schedule| (schedule.id, schedule)).collect();
+    let schedules: Vec<_> =
+        ids.iter().filter_map(|id| found.remove(id)).map(|schedule| ScheduleView::new(schedule, None)).collect();
+    let last = schedules.last().filter(|_| ids.len() == limit as usize);
+    let next_cursor = last.map(|last| Cursor(last.id, last.run_at.to_utc()).write());
+    Ok(Json(Page { schedules, next_cursor }))
 }

@@ -3,6 +3,8 @@
 pub mod batches;
 pub mod change;
 pub mod create;
+pub mod dry_run;
+pub mod edit;
 pub mod list;
 pub mod moves;
 pub mod request;

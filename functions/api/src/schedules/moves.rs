@@ -7,16 +7,12 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use shared::{
-    db::{
-        moves::{
-            activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
-            send_uncut_now,
-        },
-        recipients::Counts,
-        schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
+use shared::db::{
+    moves::{
+        activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
+        send_uncut_now,
     },
-    status::Status,
+    schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -33,15 +29,6 @@ use crate::{
     query::Query,
     transaction::{repeat, settle},
 };
-
-/// A cancelled schedule.
-#[derive(Serialize)]
-pub struct Cancelled {
-    #[serde(flatten)]
-    schedule: ScheduleView,
-    /// How many messages had gone out, or were just going out, when the cancellation took hold.
-    already_sent: u64,
-}
 
 /// A schedule that had been missed.
 #[derive(Serialize)]
@@ -110,7 +97,7 @@ pub async fn cancel(
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
-) -> Result<Json<Cancelled>, ApiError> {
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let Moved { before, view: schedule, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
@@ -121,8 +108,7 @@ pub async fn cancel(
     } else {
         sweep(&app).await;
     }
-    let already_sent = schedule.counts.as_ref().map(sent).unwrap_or_default();
-    Ok(Json(Cancelled { schedule, already_sent }))
+    Ok(Json(schedule))
 }
 
 /// What was found too late is sent after all, now: a whole schedule that was missed, or the batches of it that were.
@@ -188,10 +174,4 @@ async fn write(app: &App, transaction: &mut MySqlConnection, before: &LockedSche
         (Move::SendNow, _) => return send_held_now(transaction, before.id, now).await,
     }
     Ok(0)
-}
-
-/// Everything that an HTTP request to the carrier was begun for.
-fn sent(counts: &Counts) -> u64 {
-    let stayed = |status: &Status| matches!(status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid);
-    counts.iter().filter(|(status, _)| !stayed(status)).map(|(_, count)| count).sum()
 }

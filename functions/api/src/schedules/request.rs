@@ -6,13 +6,15 @@ use axum::body::Bytes;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use shared::{
     db::schedules::{NewSchedule, ScheduleStatus},
-    text,
+    phone::Region,
+    text::parts,
 };
 use uuid::Uuid;
 
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
+    intake::body::COUNTRY,
     load::OnInvalid,
 };
 
@@ -20,11 +22,16 @@ use crate::{
 const MAX_PARTS: usize = 10;
 /// Further ahead than this is a typing error in the year.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(365);
-const RATE: RangeInclusive<u32> = 1..=10_000;
-const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=10;
-const MAX_LATENESS_S: RangeInclusive<u32> = 60..=86_400;
+/// Messages a second.
+pub const RATE: RangeInclusive<u32> = 1..=10_000;
+/// How often a message may be tried.
+pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=10;
+/// From a minute to a day.
+pub const MAX_LATENESS_S: RangeInclusive<u32> = 60..=86_400;
 /// An hour under the carrier's memory of a day: a message has to be asked for to its end.
-const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
+pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
+/// What becomes of a message whose answer was lost.
+pub const ON_UNCERTAIN: [&str; 2] = ["hold", "resend"];
 
 /// What a body says.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub struct CreateRequest {
     pub recipients: Option<Bytes>,
     /// What becomes of the list when entries are invalid.
     pub on_invalid: OnInvalid,
+    /// Where numbers without a country code are dialled.
+    pub region: Option<Region>,
 }
 
 impl CreateRequest {
@@ -46,11 +55,21 @@ impl CreateRequest {
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
         let recipients = recipients(&mut fields, draft);
         let on_invalid = fields.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
+        let region = region(&mut fields);
         let schedule = schedule(&mut fields, draft, now);
         let errors = fields.finish();
         let recipients = recipients.map(|list| body.slice_ref(list.as_bytes()));
-        Ok(Self { schedule: schedule.filter(|_| errors.is_empty()), errors, recipients, on_invalid })
+        Ok(Self { schedule: schedule.filter(|_| errors.is_empty()), errors, recipients, on_invalid, region })
     }
+}
+
+fn region(fields: &mut Fields) -> Option<Region> {
+    let given = fields.text("default_country")?;
+    let region = Region::parse(&given);
+    if region.is_none() {
+        fields.complain("default_country", "not-a-country", COUNTRY);
+    }
+    region
 }
 
 fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewSchedule> {
@@ -61,7 +80,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let max_attempts = fields.number("max_attempts", MAX_ATTEMPTS).unwrap_or(3);
     let max_lateness_s = fields.number("max_lateness_s", MAX_LATENESS_S).unwrap_or(3_600);
     let resend_within_s = fields.number("resend_within_s", RESEND_WITHIN_S).unwrap_or(21_600);
-    let on_uncertain = fields.choice("on_uncertain", &["hold", "resend"], |word| word).unwrap_or("hold");
+    let on_uncertain = fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word).unwrap_or("hold");
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {
         id: Uuid::now_v7(),
@@ -90,18 +109,23 @@ pub struct Moment {
     pub offset: String,
 }
 
+const TIME: &str = "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
+
 /// The field `run_at`: required, to come, not too far ahead.
-pub fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
-    const EXPECTED: &str = "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
-    let Some(given) = fields.raw("run_at") else {
-        fields.complain("run_at", "missing", EXPECTED);
-        return None;
-    };
+fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
+    let moment = moment(fields, now);
+    fields.require("run_at", TIME);
+    moment
+}
+
+/// The field `run_at`, if given.
+pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
+    let given = fields.raw("run_at")?;
     let given: String = serde_json::from_str(given.get()).unwrap_or_default();
     let Ok(run_at) = DateTime::parse_from_rfc3339(&given) else {
         let zoneless = given.parse::<NaiveDateTime>().is_ok();
         let (code, why) = if zoneless { ("no-offset", "the offset is missing; ") } else { ("not-a-time", "") };
-        fields.complain("run_at", code, format!("{why}{EXPECTED}"));
+        fields.complain("run_at", code, format!("{why}{TIME}"));
         return None;
     };
     if run_at <= now {
@@ -115,16 +139,18 @@ pub fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
 }
 
 fn message(fields: &mut Fields) -> Option<(String, u16)> {
-    let given = fields.raw("message");
-    let Some(message) = given.map_or(Some(String::new()), |given| serde_json::from_str(given.get()).ok()) else {
-        fields.complain("message", "wrong-type", "expected a string");
-        return None;
-    };
+    let message = text(fields);
+    fields.require("message", "a text that is more than white space");
+    message
+}
+
+/// The field `message`, if given, and its parts.
+pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
+    let message = fields.text("message")?;
     if message.trim().is_empty() {
-        let code = if given.is_none() { "missing" } else { "empty" };
-        fields.complain("message", code, "expected a text that is more than white space");
+        fields.complain("message", "empty", "expected a text that is more than white space");
     }
-    let counted = text::parts(&message);
+    let counted = parts(&message);
     if counted.parts > MAX_PARTS {
         let (encoding, parts) = (counted.encoding.as_str(), counted.parts);
         let why = counted.forced_by.map(|character| format!(", forced by the character {character:?}")).unwrap_or_default();
@@ -135,7 +161,7 @@ fn message(fields: &mut Fields) -> Option<(String, u16)> {
 }
 
 /// As carriers take them: a name of the default alphabet's letters and digits, or a number.
-fn sender(fields: &mut Fields) -> Option<String> {
+pub fn sender(fields: &mut Fields) -> Option<String> {
     let sender = fields.text("sender")?;
     let number = sender.strip_prefix('+').unwrap_or(&sender);
     let number = (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());

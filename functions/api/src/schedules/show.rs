@@ -44,6 +44,9 @@ pub struct ScheduleView {
     /// Not in lists: there it would cost a query a schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// How many messages had gone out, or were just going out: what an HTTP request to the carrier was begun for; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub already_sent: Option<u64>,
     /// What of it needs a person; likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
@@ -106,6 +109,7 @@ impl ScheduleView {
                 invalid: schedule.invalid_count,
                 duplicates: schedule.duplicate_count,
             },
+            already_sent: counts.as_ref().map(sent),
             counts,
             attention: None,
             dispatched_by: schedule.dispatched_by,
@@ -145,6 +149,12 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json
     let view = read_view(&app, &mut transaction, id).await;
     transaction.rollback().await?;
     Ok(Json(view?))
+}
+
+/// Everything that an HTTP request to the carrier was begun for.
+fn sent(counts: &Counts) -> u64 {
+    let stayed = |status: &Status| matches!(status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid);
+    counts.iter().filter(|(status, _)| !stayed(status)).map(|(_, count)| count).sum()
 }
 
 /// What isn't an id belongs to no schedule.

@@ -75,9 +75,9 @@ fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {
         (ScheduleStatus::Draft, _) => &["append", "patch", "activate", "cancel"],
         (ScheduleStatus::Scheduled, _) => &["append", "patch", "pause", "cancel"],
-        (ScheduleStatus::Running, _) => &["pause", "cancel"],
+        (ScheduleStatus::Running, _) => &["patch-rate", "pause", "cancel"],
         (ScheduleStatus::Paused, None) => &["patch", "resume", "cancel"],
-        (ScheduleStatus::Paused, Some(_)) => &["resume", "cancel"],
+        (ScheduleStatus::Paused, Some(_)) => &["patch-rate", "resume", "cancel"],
         (ScheduleStatus::Missed, _) => &["send-now", "cancel"],
         (ScheduleStatus::Finished | ScheduleStatus::Cancelled, _) => &[],
     }

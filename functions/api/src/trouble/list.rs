@@ -8,7 +8,8 @@ use axum::{
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::db::{
-    schedules::{ScheduleStatus, page_of_schedules},
+    schedule_pages::{ScheduleFilter, page_of_schedules},
+    schedules::ScheduleStatus,
     trouble::{Place, missed_batches, overdue_batches, overdue_schedules, parked_batches, paused_by_system, uncertain_batches},
 };
 use sqlx::MySqlConnection;
@@ -56,7 +57,10 @@ pub async fn read_page(
         Kind::Uncertain => uncertain_batches(connection, after, limit, now).await?,
         Kind::Overdue => overdue_batches(connection, after, limit, now).await?,
         Kind::OverdueSchedules => overdue_schedules(connection, after, limit, now).await?,
-        Kind::MissedSchedules => newest(page_of_schedules(connection, Some(ScheduleStatus::Missed), before(after), limit).await?),
+        Kind::MissedSchedules => {
+            let missed = ScheduleFilter { status: Some(ScheduleStatus::Missed), ..ScheduleFilter::default() };
+            newest(page_of_schedules(connection, missed, before(after), limit).await?)
+        }
         Kind::Paused => newest(paused_by_system(connection, before(after), limit).await?),
     };
     let entries = match kind {

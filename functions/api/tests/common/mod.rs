@@ -18,6 +18,7 @@ use api::{
     App,
     api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
+    forecast::Capacity,
     router,
 };
 use async_trait::async_trait;
@@ -135,6 +136,7 @@ impl Api {
             ],
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
+            capacity: Capacity::default(),
             gate: gate(Rate { per_minute: 100_000 }).await,
             commit: "c0ffee".to_owned(),
         };

@@ -1,10 +1,11 @@
-//! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_time`.
+//! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
 use model::{database::Life, rules};
 use shared::{
     db::{
         cut::{self, Outcome},
         moves,
+        schedules::{Schedule, load_schedule},
     },
     queue::DispatchMessage,
 };
@@ -65,7 +66,8 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
             moves::send_uncut_now(&mut connection, table.ids[at], table.now).await.unwrap();
         } else {
             changed += u32::from(rules::is_changeable(&case.schedule));
-            moves::change_time(&mut connection, table.ids[at], (table.now, "+00:00")).await.unwrap();
+            let row = load_schedule(&mut connection, table.ids[at]).await.unwrap().unwrap();
+            moves::change_schedule(&mut connection, &Schedule { run_at: table.now, ..row }, true).await.unwrap();
         }
     }
     drop(connection);

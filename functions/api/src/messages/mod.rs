@@ -1,0 +1,3 @@
+//! Messages across schedules.
+
+pub mod list;

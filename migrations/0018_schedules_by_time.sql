@@ -1,0 +1,1 @@
+ALTER TABLE schedules ADD KEY by_time (run_at, id)
