@@ -18,6 +18,12 @@ pub enum Permission {
     /// Decide about it: send after all, send again, retry, redrive.
     #[serde(rename = "trouble:write")]
     TroubleWrite,
+    /// See who has opted out.
+    #[serde(rename = "suppressions:read")]
+    SuppressionsRead,
+    /// Add and take off numbers that nobody sends to.
+    #[serde(rename = "suppressions:write")]
+    SuppressionsWrite,
     /// See who changed what.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -31,18 +37,27 @@ pub enum Permission {
 
 impl Permission {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::TroubleRead,
         Self::TroubleWrite,
+        Self::SuppressionsRead,
+        Self::SuppressionsWrite,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
     ];
     /// What a key may have: a machine makes neither people nor keys, so a stolen one can't outlive its revocation.
-    pub const GRANTABLE: [Self; 5] =
-        [Self::SchedulesRead, Self::SchedulesWrite, Self::TroubleRead, Self::TroubleWrite, Self::AuditRead];
+    pub const GRANTABLE: [Self; 7] = [
+        Self::SchedulesRead,
+        Self::SchedulesWrite,
+        Self::TroubleRead,
+        Self::TroubleWrite,
+        Self::SuppressionsRead,
+        Self::SuppressionsWrite,
+        Self::AuditRead,
+    ];
 
     /// The word in the database, in the API, and as an OAuth scope.
     pub const fn as_str(self) -> &'static str {
@@ -51,6 +66,8 @@ impl Permission {
             Self::SchedulesWrite => "schedules:write",
             Self::TroubleRead => "trouble:read",
             Self::TroubleWrite => "trouble:write",
+            Self::SuppressionsRead => "suppressions:read",
+            Self::SuppressionsWrite => "suppressions:write",
             Self::AuditRead => "audit:read",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
@@ -103,10 +120,10 @@ impl Role {
 
     /// What it may do; each role may what the one before it may.
     pub const fn permissions(self) -> &'static [Permission] {
-        use Permission::{SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite};
+        use Permission::{SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite};
         match self {
-            Self::Viewer => &[SchedulesRead, TroubleRead],
-            Self::Operator => &[SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite],
+            Self::Viewer => &[SchedulesRead, TroubleRead, SuppressionsRead],
+            Self::Operator => &[SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite, SuppressionsRead, SuppressionsWrite],
             Self::Admin => &Permission::ALL,
         }
     }

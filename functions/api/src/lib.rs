@@ -24,6 +24,7 @@ pub mod recipients;
 pub mod routes;
 pub mod schedules;
 pub mod sessions;
+pub mod suppressions;
 pub mod transaction;
 pub mod trouble;
 pub mod uncertain;

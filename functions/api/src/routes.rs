@@ -9,14 +9,16 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::{MethodFilter, MethodRouter, on},
 };
-use shared::access::Permission::{self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite, Users};
+use shared::access::Permission::{
+    self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite, Users,
+};
 
 use crate::{
     App, api_keys, audit,
     auth::{cors, guard},
     error, health, messages,
     once::{self, Keep},
-    origin, recipients, schedules, sessions, trouble, uncertain, users,
+    origin, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
 };
 
 /// Who may call a route.
@@ -58,6 +60,10 @@ fn post<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, hand
 /// A POST whose answer holds a secret that is shown once.
 fn post_secret<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
     Route { keep: Some(Keep::Nothing), ..post(path, access, handler) }
+}
+
+fn put<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    Route { method: Method::PUT, path, access, keep: None, handler: on(MethodFilter::PUT, handler) }
 }
 
 fn patch<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
@@ -104,6 +110,11 @@ pub fn table() -> Vec<Route> {
         post("/v1/schedules/{id}/uncertain", Needs(TroubleWrite), uncertain::resolve_all),
         post("/v1/schedules/{id}/recipients/{seq}/resolve", Needs(TroubleWrite), uncertain::resolve_one),
         get("/v1/messages", Needs(SchedulesRead), messages::list::list),
+        get("/v1/suppressions", Needs(SuppressionsRead), suppressions::read::list),
+        post("/v1/suppressions/import", Needs(SuppressionsWrite), suppressions::import::import),
+        get("/v1/suppressions/{phone}", Needs(SuppressionsRead), suppressions::read::show),
+        put("/v1/suppressions/{phone}", Needs(SuppressionsWrite), suppressions::change::put),
+        delete("/v1/suppressions/{phone}", Needs(SuppressionsWrite), suppressions::change::delete),
         get("/v1/trouble", Needs(TroubleRead), trouble::overview::overview),
         get("/v1/trouble/dead-letters", Needs(TroubleRead), trouble::dead_letters::list),
         post("/v1/trouble/dead-letters/redrive", Needs(TroubleWrite), trouble::dead_letters::redrive),

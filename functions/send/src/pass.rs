@@ -1,6 +1,8 @@
 //! One pass over a claimed batch: requests in flight, and between them *flushes*, each a statement that records what has ended and
 //! marks what starts next. So a crash leaves UNCERTAIN what is in flight, not the batch.
 
+mod suppressed;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::Context;
@@ -56,6 +58,8 @@ pub struct Pass<'a> {
     accepted: bool,
     refused: bool,
     retry_after: Option<Duration>,
+    /// When it was last asked who has opted out.
+    looked_at: Option<Instant>,
 }
 
 impl<'a> Pass<'a> {
@@ -83,6 +87,7 @@ impl<'a> Pass<'a> {
             accepted: false,
             refused: false,
             retry_after: None,
+            looked_at: None,
         }
     }
 
@@ -91,6 +96,7 @@ impl<'a> Pass<'a> {
         let mut in_flight = InFlight::new();
         loop {
             self.collect_answers(&mut in_flight).await;
+            self.leave_out_suppressed().await;
             let starting = self.next_requests(in_flight.len()).await;
             if !starting.is_empty() || !self.unrecorded.is_empty() {
                 if !self.unrecorded.is_empty() {

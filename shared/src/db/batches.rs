@@ -162,10 +162,11 @@ pub struct Release {
 pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<bool> {
     let BatchMessage { schedule_id, batch_no } = claim.batch;
     let done = sqlx::query!(
-        // A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
+        // Who has opted out meanwhile gets nothing again. A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
         // remembered: a person may have decided meanwhile.
         "UPDATE batches b JOIN (
-           SELECT SUM(resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?))) AS again,
+           SELECT SUM(resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?))
+               AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone)) AS again,
              SUM(status IN ('SENDING', 'ACCEPTD', 'ENROUTE') OR (status = 'UNCERTAIN' AND sent_at > ?)) AS askable,
              SUM(status = 'PENDING') AS pending, SUM(status = 'SENDING') AS sending, SUM(status = 'UNCERTAIN') AS uncertain,
              SUM(status = 'ACCEPTD') AS acceptd, SUM(status = 'ENROUTE') AS enroute, SUM(status = 'DELIVRD') AS delivrd,

@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod schedule_pages;
 pub mod schedules;
 pub mod sessions;
+pub mod suppressions;
 pub mod sweep;
 pub mod tidy;
 pub mod trouble;

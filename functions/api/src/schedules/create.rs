@@ -52,7 +52,9 @@ pub async fn create(
     let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false, options });
     let Some(mut schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
     if only_look {
-        return Ok(Json(dry_run(&schedule, list, request.on_invalid, app.capacity).await?).into_response());
+        let mut connection = app.db.pool.acquire().await?;
+        let report = dry_run(&mut connection, &schedule, list, request.on_invalid, app.capacity).await?;
+        return Ok(Json(report).into_response());
     }
     schedule.created_by = Some(caller.actor());
     let created = repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;

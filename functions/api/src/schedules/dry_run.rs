@@ -3,10 +3,15 @@
 use chrono::{DateTime, FixedOffset};
 use serde::Serialize;
 use shared::{
-    db::schedules::NewSchedule,
+    db::{
+        schedules::{NewSchedule, ScheduleStatus},
+        suppressions::suppressed_among,
+    },
     phone::Phone,
     text::{self, Encoding},
 };
+
+use sqlx::MySqlConnection;
 
 use crate::{
     error::ApiError,
@@ -26,8 +31,10 @@ pub struct Report {
     /// Whether the call would be taken: an invalid number refuses it under `on_invalid: reject`, and a list without a valid one.
     accepted: bool,
     run_at: DateTime<FixedOffset>,
-    /// Distinct numbers that would get the text.
+    /// Distinct numbers.
     valid: u64,
+    /// Of these, numbers that have opted out by now, and would get nothing.
+    suppressed: u64,
     /// Entries whose number is in the list already.
     duplicates: u64,
     /// Entries that are no valid numbers.
@@ -47,6 +54,7 @@ pub struct Report {
 
 /// Reads the list, and says what would come of it.
 pub async fn dry_run(
+    connection: &mut MySqlConnection,
     schedule: &NewSchedule,
     list: Option<List>,
     on_invalid: OnInvalid,
@@ -61,15 +69,18 @@ pub async fn dry_run(
     found.phones.sort_unstable();
     found.phones.dedup();
     let valid = found.phones.len() as u64;
+    let suppressed = count_suppressed(connection, &found.phones).await?;
     let counted = text::parts(&schedule.message);
-    let load = Load { messages: valid, parts: valid * u64::from(schedule.parts), rate: schedule.rate };
-    let draft = schedule.status == shared::db::schedules::ScheduleStatus::Draft;
+    let messages = valid - suppressed;
+    let load = Load { messages, parts: messages * u64::from(schedule.parts), rate: schedule.rate };
+    let draft = schedule.status == ScheduleStatus::Draft;
     let offset: Option<FixedOffset> = schedule.run_at_offset.parse().ok();
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft) && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
         run_at: offset.map_or_else(|| schedule.run_at.fixed_offset(), |offset| schedule.run_at.with_timezone(&offset)),
         valid,
+        suppressed,
         duplicates: entries as u64 - valid,
         invalid_count: found.invalid_count,
         invalid: found.invalid,
@@ -79,6 +90,16 @@ pub async fn dry_run(
         parts_total: load.parts,
         forecast: forecast(load, capacity),
     })
+}
+
+async fn count_suppressed(connection: &mut MySqlConnection, phones: &[Phone]) -> Result<u64, ApiError> {
+    let mut count = 0;
+    for phones in phones.chunks(10_000) {
+        let phones: Vec<_> = phones.iter().map(Phone::to_string).collect();
+        let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+        count += suppressed_among(connection, &phones).await?.len() as u64;
+    }
+    Ok(count)
 }
 
 #[derive(Default)]

@@ -16,6 +16,7 @@ const NEEDED: [&str; 6] = ["run_at", "message", "max_attempts", "max_lateness_s"
 
 /// What is to change; none: it stays.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::option_option, reason = "null takes a field away, which is told from leaving it out")]
 pub struct Edit {
     /// Another time.
     pub run_at: Option<Moment>,

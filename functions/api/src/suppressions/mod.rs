@@ -1,0 +1,49 @@
+//! Who has opted out: numbers that nobody sends to.
+
+pub mod change;
+pub mod import;
+pub mod read;
+
+use shared::phone::Phone;
+
+use crate::{
+    error::{ApiError, FieldError},
+    fields::Fields,
+};
+
+/// Words of a source.
+const SOURCE: &str = "expected 1 to 32 of a-z 0-9 . _ -";
+
+fn is_source(source: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=32).contains(&source.len()) && source.bytes().all(letter)
+}
+
+/// At most 255 characters.
+fn is_reason(reason: &str) -> bool {
+    reason.chars().count() <= 255
+}
+
+/// A number in a path.
+fn phone_of(path: &str) -> Result<Phone, ApiError> {
+    Phone::parse(path).map_err(|error| ApiError::invalid(vec![FieldError::new("phone", error.code(), error.to_string())]))
+}
+
+fn no_such_suppression() -> ApiError {
+    ApiError::NotFound("this number is not suppressed".to_owned())
+}
+
+/// `reason` and `source` of a body.
+fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason");
+    if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
+        fields.complain("reason", "too-long", "expected at most 255 characters");
+    }
+    let source = fields.text("source");
+    if source.as_deref().is_some_and(|source| !is_source(source)) {
+        fields.complain("source", "not-a-source", SOURCE);
+    }
+    let errors = fields.finish();
+    if errors.is_empty() { Ok((reason, source)) } else { Err(ApiError::invalid(errors)) }
+}

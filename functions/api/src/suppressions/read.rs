@@ -1,0 +1,45 @@
+//! `GET /v1/suppressions` and `GET /v1/suppressions/{phone}`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use shared::{
+    db::suppressions::{Suppression, find_suppression, page_of_suppressions},
+    phone::Phone,
+};
+
+use super::{SOURCE, is_source, no_such_suppression, phone_of};
+use crate::{App, error::ApiError, query::Query};
+
+/// A page.
+#[derive(Serialize)]
+pub struct Page {
+    suppressions: Vec<Suppression>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page, in the order of the numbers' digits.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let source = query.text("source");
+    if source.as_deref().is_some_and(|source| !is_source(source)) {
+        query.complain("source", "not-a-source", SOURCE);
+    }
+    let limit = query.number("limit", 1..=1_000, 100);
+    let read = |cursor: &str| cursor.strip_prefix('x').and_then(|digits| Phone::parse(&format!("+{digits}")).ok());
+    let after = query.cursor(read).map(|phone| phone.to_string()).unwrap_or_default();
+    query.finish()?;
+    let suppressions = page_of_suppressions(&mut *app.db.pool.acquire().await?, source.as_deref(), &after, limit).await?;
+    let last = suppressions.last().filter(|_| suppressions.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("x{}", last.phone.trim_start_matches('+')));
+    Ok(Json(Page { suppressions, next_cursor }))
+}
+
+/// 200 with the row; 404: nobody has opted out with this number.
+pub async fn show(State(app): State<App>, Path(phone): Path<String>, query: Query) -> Result<Json<Suppression>, ApiError> {
+    query.finish()?;
+    let found = find_suppression(&mut *app.db.pool.acquire().await?, phone_of(&phone)?).await?;
+    found.map(Json).ok_or_else(no_such_suppression)
+}
