@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{access::Permission, db::schedules::ScheduleStatus};
 
+use crate::problems::problem;
+
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -231,6 +233,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         log(&self);
         let (status, slug, title) = self.kind();
+        debug_assert!(problem(slug).is_some(), "the problem {slug} has no page");
         let own = self.headers();
         let (detail, members) = self.detail();
         let problem = Problem { r#type: format!("/problems/{slug}"), title, status: status.as_u16(), detail, members };

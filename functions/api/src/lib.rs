@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod announce;
+pub mod answer;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
@@ -19,6 +20,7 @@ pub mod load;
 pub mod messages;
 pub mod once;
 pub mod origin;
+pub mod problems;
 pub mod query;
 pub mod recipients;
 pub mod routes;

@@ -14,11 +14,11 @@ use shared::access::Permission::{
 };
 
 use crate::{
-    App, api_keys, audit,
+    App, answer, api_keys, audit,
     auth::{cors, guard},
     error, health, messages,
     once::{self, Keep},
-    origin, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
+    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
 };
 
 /// Who may call a route.
@@ -79,6 +79,8 @@ pub fn table() -> Vec<Route> {
     use Access::{Anyone, Needs, Person, Public};
     vec![
         get("/health", Public, health::health),
+        get("/problems", Public, problems::list),
+        get("/problems/{slug}", Public, problems::show),
         post("/v1/auth/login", Public, sessions::login::login),
         post("/v1/auth/refresh", Public, sessions::refresh::refresh),
         post("/v1/auth/logout", Person, sessions::end::logout),
@@ -135,6 +137,6 @@ pub fn router(app: App) -> Router {
     let routes = table().into_iter().fold(Router::new(), guarded);
     let routes = routes.fallback(error::no_such_route).method_not_allowed_fallback(error::wrong_method);
     // The limits are the intake's own, by content type.
-    let routes = cors(routes, &app.gate.cors_origins).layer(DefaultBodyLimit::disable());
+    let routes = answer::finish(cors(routes, &app.gate.cors_origins)).layer(DefaultBodyLimit::disable());
     routes.layer(from_fn(origin::trace)).with_state(app)
 }

@@ -18,7 +18,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use caller::{Caller, Identity};
 
-use crate::{App, origin::REQUEST_ID};
+use crate::{App, once::IDEMPOTENCY_KEY, origin::REQUEST_ID};
 
 /// What it takes to let somebody in, made once.
 #[derive(Clone)]
@@ -46,14 +46,14 @@ pub fn cors(router: Router<App>, origins: &[HeaderValue]) -> Router<App> {
     if origins.is_empty() {
         return router;
     }
-    let exposed = ["ratelimit", "ratelimit-policy"].map(HeaderName::from_static);
+    let exposed = ["idempotency-replayed", "ratelimit", "ratelimit-policy"].map(HeaderName::from_static);
     router.layer(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins.iter().cloned()))
-            .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID])
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, IDEMPOTENCY_KEY, REQUEST_ID])
             .expose_headers(
-                [header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID]
+                [header::ETAG, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID]
                     .into_iter()
                     .chain(exposed)
                     .collect::<Vec<_>>(),
