@@ -1,6 +1,8 @@
 //! What every answer says, what browsers are told, what odd input comes to, and what the functions' database user may not do.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::io::Read;
+
 use demo::stack::Stack;
 use reqwest::{Method, Response};
 use security::Target;
@@ -76,6 +78,25 @@ const ODD: [&str; 14] = [
     "\u{202e}\u{feff}é😀",
     "%c0%ae%c0%ae/",
 ];
+
+/// A compressed answer is binary, which function and gateway hand on in base64.
+#[tokio::test]
+#[ignore = "needs the local stack: make security"]
+async fn a_compressed_answer_arrives_whole_and_an_unchanged_one_not_at_all() {
+    let target = Target::enter().await.unwrap();
+    let ask = |name: &'static str, value: String| target.request(Method::GET, "/problems").header(name, value).send();
+    let plain = ask("accept-encoding", "identity".to_owned()).await.unwrap();
+    let tag = header(&plain, "etag").to_owned();
+    let plain = plain.bytes().await.unwrap();
+    let packed = ask("accept-encoding", "gzip".to_owned()).await.unwrap();
+    assert_eq!((header(&packed, "content-encoding"), header(&packed, "etag")), ("gzip", &*tag));
+    let packed = packed.bytes().await.unwrap();
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_end(&mut unpacked).unwrap();
+    assert!(unpacked == plain && packed.len() * 2 < plain.len(), "{} of {}", packed.len(), plain.len());
+    let same = ask("if-none-match", tag).await.unwrap();
+    assert_eq!((same.status().as_u16(), same.bytes().await.unwrap().len()), (304, 0));
+}
 
 #[tokio::test]
 #[ignore = "needs the local stack: make security"]
