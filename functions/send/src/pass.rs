@@ -203,8 +203,7 @@ impl<'a> Pass<'a> {
 
     fn request_size(&self) -> usize {
         let most = patience::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
-        // A batch that was cut for a faster rate goes out in small requests, each some seconds after the other.
-        let most = self.batch.rate.map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize));
+        let most = rate_inside(self.batch).map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize));
         if self.trouble.is_careful() { 1 } else { most }
     }
 
@@ -297,9 +296,15 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// The schedule's rate where it has to be kept inside the batch, in small requests: where that was cut for a faster one. Else the cut has
+/// spread the batches, and one goes out as fast as the carrier takes it.
+fn rate_inside(batch: &ClaimedBatch) -> Option<u32> {
+    batch.rate.filter(|rate| batch.last_seq - batch.first_seq >= rate * SECONDS_OF_RATE)
+}
+
 /// The carrier's limit, as this environment has it, or the schedule's own rate, in message parts a second.
 fn slower(limit: Option<f64>, batch: &ClaimedBatch) -> Option<f64> {
-    let rate = batch.rate.map(|rate| f64::from(rate) * f64::from(batch.parts));
+    let rate = rate_inside(batch).map(|rate| f64::from(rate) * f64::from(batch.parts));
     limit.into_iter().chain(rate).min_by(f64::total_cmp)
 }
 
