@@ -4,7 +4,7 @@
 //! `DATABASE_URL=… cargo bench --profile dev --bench gate`: of a server where a database may be made.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/handlers/common/mod.rs"]
 mod common;
 
 use std::time::{Duration, Instant};

@@ -53,7 +53,7 @@ async fn every_answer_has_its_id_and_the_security_headers() {
 #[ignore = "needs the local stack: make security"]
 async fn a_browser_may_call_from_the_configured_origin_only() {
     let target = Target::enter().await.unwrap();
-    // Preflights are in functions/api/tests/access.rs: the emulator answers them itself.
+    // Preflights are in functions/api/tests/handlers/access.rs: the emulator answers them itself.
     let from = |origin: &'static str| target.request(Method::GET, "/health").header("origin", origin).send();
     assert_eq!(header(&from(ORIGIN).await.unwrap(), "access-control-allow-origin"), ORIGIN);
     for other in ["https://console.example.com.evil.example", "http://console.example.com", "null"] {

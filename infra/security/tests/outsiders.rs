@@ -1,5 +1,5 @@
 //! Tokens of the outside issuer that the stack is configured for, on the running stack: which let in, as whom, and which do not. Every
-//! refusal that there is stands in `functions/api/tests/issuer.rs`; this is the whole way, from the template's parameters on.
+//! refusal that there is stands in `functions/api/tests/handlers/issuer.rs`; this is the whole way, from the template's parameters on.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use demo::stack::Stack;

@@ -1,15 +1,12 @@
 //! What is done to answers on their way out: tags, compression, and the pages of problems.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::{collections::BTreeSet, io::Read};
 
+use crate::common::{Api, phones};
 use axum::{
     body::{Body, to_bytes},
     http::{Request, Response, StatusCode},
 };
-use common::{Api, phones};
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;

@@ -1,12 +1,9 @@
 //! Recipients appended: every content type, duplicates, calls at once, a cut that comes first.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{Api, count, gzip, phones, request};
 use axum::http::StatusCode;
-use common::{Api, count, gzip, phones, request};
 use serde_json::{Value, json};
 use shared::db::{MIGRATOR, schedules::lock_schedule};
 use sqlx::MySqlPool;

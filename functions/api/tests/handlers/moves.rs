@@ -1,13 +1,10 @@
 //! The life of a schedule: every state against every call, and what a move does to rows, queue and scheduler.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::sync::atomic::Ordering;
 
+use crate::common::{Answer, Api, in_seconds, phones};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{Answer, Api, in_seconds, phones};
 use serde_json::{Value, json};
 use shared::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;

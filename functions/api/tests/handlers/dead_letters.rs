@@ -1,12 +1,9 @@
 //! Dead letters are listed by what they name, and redriven from the rows.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::sync::atomic::Ordering;
 
+use crate::common::{Api, rows};
 use axum::http::StatusCode;
-use common::{Api, rows};
 use serde_json::{Value, json};
 use shared::{db::MIGRATOR, queue::BatchMessage};
 use sqlx::MySqlPool;

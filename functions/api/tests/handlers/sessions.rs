@@ -1,15 +1,12 @@
 //! People: login, refresh, logout, passwords, users.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
+use crate::common::{Api, count, people::PASSWORD};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Api, count, people::PASSWORD};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

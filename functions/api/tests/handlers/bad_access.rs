@@ -1,13 +1,10 @@
 //! Bad input to the calls about people, keys and the log, as tables: what is sent, what comes back. Nothing of it changes a row.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Api, count, people::PASSWORD};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Api, count, people::PASSWORD};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

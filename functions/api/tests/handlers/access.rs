@@ -1,17 +1,14 @@
 //! Keys, permissions, limits, the audit log.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{Api, count, gate, insert_key, phones, request};
 use api::{App, auth::Gate, router};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use chrono::{TimeDelta, Utc};
-use common::{Api, count, gate, insert_key, phones, request};
 use lambda_http::tower::ServiceExt;
 use serde_json::json;
 use shared::{
@@ -147,7 +144,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
     // By time, and page by page.
     let soon = (Utc::now() + TimeDelta::minutes(1)).format("%FT%TZ");
     assert_eq!((api.audit(&format!("&from={soon}")).await.len(), api.audit(&format!("&to={soon}")).await.len()), (0, 6));
-    let walked = common::walk(&api, "/v1/audit?limit=2", "entries", "id").await;
+    let walked = crate::common::walk(&api, "/v1/audit?limit=2", "entries", "id").await;
     assert_eq!(walked.len(), 6);
 }
 

@@ -1,10 +1,7 @@
 //! Messages across schedules, and schedules by time.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Api, in_seconds, phones, request, walk};
 use axum::http::StatusCode;
-use common::{Api, in_seconds, phones, request, walk};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

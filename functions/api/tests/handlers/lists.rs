@@ -1,11 +1,8 @@
 //! Lists, page by page, and counts that equal the rows.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Api, phones, walk};
+use crate::common::{Api, phones, walk};
 use shared::{db::MIGRATOR, status::Status};
 use sqlx::MySqlPool;
 

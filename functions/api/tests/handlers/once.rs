@@ -1,15 +1,12 @@
 //! `Idempotency-Key`: a request that comes twice, at once, changed, after a crash, after a day.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{Answer, Api, count, phones, request};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Answer, Api, count, phones, request};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

@@ -1,15 +1,12 @@
 //! What needs a person: every kind is listed, page by page, with calls that do something about it; parked batches are retried.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::sync::atomic::Ordering;
 
+use crate::common::{Api, phones, rows, walk};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Api, phones, rows, walk};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../handlers/common/mod.rs"]
 mod common;
 
 use std::{

@@ -1,5 +1,5 @@
 //! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
-#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 pub mod letters;
 pub mod people;

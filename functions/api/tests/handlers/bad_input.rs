@@ -1,13 +1,10 @@
 //! Bad input as tables: what is sent, what comes back. Nothing of it leaves a row behind.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Api, count, gzip, in_seconds, phones, request};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Api, count, gzip, in_seconds, phones, request};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

@@ -1,13 +1,10 @@
 //! Who has opted out: put, looked at, taken off, imported, and counted by a dry run.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Answer, Api, count, gzip, insert_key, phones, request, walk};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use common::{Answer, Api, count, gzip, insert_key, phones, request, walk};
 use serde_json::{Value, json};
 use shared::{access::Permission, db::MIGRATOR};
 use sqlx::MySqlPool;

@@ -1,5 +1,4 @@
 //! Tokens of an outside issuer, from one that runs here: what is taken, what is refused, and how often the issuer is asked.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use api::auth::{
     issuer::{Issuer, IssuerConfig},

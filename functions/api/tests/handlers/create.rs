@@ -1,13 +1,10 @@
 //! A schedule posted with its recipients: rows, duplicates, invalid entries, word to dispatch.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::sync::atomic::Ordering;
 
+use crate::common::{Api, LEAD, count, in_seconds, phones, request};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use common::{Api, LEAD, count, in_seconds, phones, request};
 use serde_json::json;
 use shared::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;

@@ -1,13 +1,10 @@
 //! A person says what became of messages whose answer was lost.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use crate::common::{Answer, Api, phones, rows};
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
-use common::{Answer, Api, phones, rows};
 use serde_json::{Value, json};
 use shared::{
     db::{

@@ -1,10 +1,7 @@
 //! A dry run: what would come of a call, and nothing of it in the database.
-#![allow(missing_docs, clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Api, count, phones, request};
 use axum::http::StatusCode;
-use common::{Api, count, phones, request};
 use serde_json::{Value, json};
 use shared::db::MIGRATOR;
 use sqlx::MySqlPool;

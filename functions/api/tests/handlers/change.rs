@@ -1,14 +1,11 @@
 //! Another time, text or rate for a schedule: what it may be, what it does to the one-time schedules and to batches, and a cut that comes
 //! first or second.
-#![allow(missing_docs, clippy::unwrap_used)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{Api, LEAD, in_seconds, phones, rows};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{Api, LEAD, in_seconds, phones, rows};
 use serde_json::{Value, json};
 use shared::{
     db::{MIGRATOR, schedules::lock_schedule},

@@ -1,0 +1,23 @@
+//! Every handler against a real database. One binary, because twenty that each link the whole API cost minutes and gigabytes.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+mod access;
+mod answers;
+mod append;
+mod bad_access;
+mod bad_input;
+mod change;
+mod create;
+mod dead_letters;
+mod dry_run;
+mod issuer;
+mod lists;
+mod messages;
+mod moves;
+mod once;
+mod sessions;
+mod suppressions;
+mod trouble;
+mod uncertain;
