@@ -17,5 +17,6 @@ pub mod release;
 pub mod scheduler;
 pub mod secret;
 pub mod status;
+pub mod template;
 pub mod text;
 pub mod worker;

@@ -1,6 +1,9 @@
 //! How many SMS parts a text takes, which is what the carrier bills. GSM 03.38 as in 3GPP TS 23.038 section 6.2.1 (no national
 //! shift tables: carriers seldom have them), and UCS-2 as it is in use, that is UTF-16, for everything else.
 
+/// Parts that a text may take: a longer one is a mistake more often than a wish, and the ids of ten fit into `recipients.message_id`.
+pub const MAX_PARTS: usize = 10;
+
 /// Octets of a part are 140: 160 septets or 70 code units. The header that joins several parts takes 6 octets of each.
 const GSM: Room = Room { alone: 160, joined: 153 };
 const UCS2: Room = Room { alone: 70, joined: 67 };
