@@ -19,4 +19,5 @@ pub mod secret;
 pub mod status;
 pub mod template;
 pub mod text;
+pub mod texts;
 pub mod worker;

@@ -136,7 +136,9 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_syntax(variables_only());
-        environment.add_template_owned("text", message.to_owned()).map_err(|error| TemplateError::Placeholder(error.to_string()))?;
+        environment
+            .add_template_owned("text", message.to_owned())
+            .map_err(|error| TemplateError::Placeholder(error.to_string()))?;
         let template = Self { environment, names, needed };
         template.refuse_reserved()?;
         Ok(Some(template))
@@ -222,8 +224,9 @@ mod tests {
 
     #[test]
     fn a_text_is_made_from_what_came_with_the_number() {
+        type Case = (&'static str, &'static [(&'static str, &'static str)], Result<&'static str, &'static str>);
         #[rustfmt::skip]
-        let table: [(&str, &[(&str, &str)], Result<&str, &str>); 16] = [
+        let table: [Case; 16] = [
             ("Dear {{name}}, {{amount}} due", &[("name", "Ana"), ("amount", "1.10")], Ok("Dear Ana, 1.10 due")),
             ("{{Name}} {{ NAME }} {{name}}", &[("name", "Ana")], Ok("Ana Ana Ana")),
             ("{{name|default('friend')}}", &[], Ok("friend")),

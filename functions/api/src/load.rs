@@ -6,6 +6,7 @@ use shared::{
     db::{
         recipients::{InvalidEntry, insert_invalid_entries, insert_recipients},
         schedules::Added,
+        variables::insert_variables,
     },
     phone::Phone,
 };
@@ -159,10 +160,17 @@ impl Loaded {
     async fn write(&mut self, connection: &mut MySqlConnection, entries: &[Entry], target: Target) -> sqlx::Result<()> {
         let first = self.added.next_seq;
         let mut numbers: Vec<(u32, Phone)> = Vec::with_capacity(entries.len());
-        let mut invalid = Vec::new();
+        let (mut variables, mut invalid) = (Vec::new(), Vec::new());
         for (seq, entry) in (first..).zip(entries) {
             match entry {
                 Entry::Valid(phone) => numbers.push((seq, *phone)),
+                Entry::Personal(personal) => {
+                    numbers.push((seq, personal.phone));
+                    self.added.parts = self.added.parts.max(personal.parts);
+                    if !personal.variables.is_empty() {
+                        variables.push((seq, personal.variables.as_str()));
+                    }
+                }
                 Entry::Invalid(refused) => {
                     invalid.push(InvalidEntry { seq, position: refused.position, input: &refused.input, code: refused.code });
                 }
@@ -173,6 +181,7 @@ impl Loaded {
         numbers.sort_unstable_by_key(|(seq, phone)| (*phone, *seq));
         numbers.dedup_by_key(|(_, phone)| *phone);
         let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;
+        insert_variables(&mut *connection, target.schedule_id, &variables).await?;
         insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
         self.added.recipients += new;
         self.added.duplicates += given - new;

@@ -5,7 +5,7 @@
 
 mod verdict;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
@@ -24,6 +24,7 @@ use shared::{
     queue::{self, BatchMessage},
     release::Ended,
     status::Status,
+    texts::Texts,
     worker::{Claimed, Work, Worker},
 };
 use verdict::Judge;
@@ -68,11 +69,24 @@ impl Rechecker {
     pub async fn recheck_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
         let Some(mut claimed) = self.worker.claim(message, Work::Check, budget).await? else { return Ok(()) };
         let parts = claimed.batch.parts.into();
-        let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts };
+        let personal = self.personal_parts(&claimed).await?;
+        let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts, personal };
         let asked = self.ask(&judge, &claimed, budget).await;
         fault::reach(Point::Asked, message).await;
         self.record(&mut claimed, &judge, asked).await?;
         self.worker.release(&claimed, Ended::Checked).await
+    }
+
+    /// In how many parts a personal text travelled is asked where the carrier knows it by our own ids only: one for each part.
+    async fn personal_parts(&self, claimed: &Claimed) -> anyhow::Result<HashMap<u32, usize>> {
+        let Claimed { claim, batch, rows } = claimed;
+        let asked = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
+        if !rows.iter().any(asked) {
+            return Ok(HashMap::new());
+        }
+        let texts = Texts::read(&self.worker.db, claim, batch, rows).await?;
+        let parts = rows.iter().enumerate().filter(|(_, row)| asked(row));
+        Ok(parts.map(|(at, row)| (row.seq, texts.of(at).parts.into())).collect())
     }
 
     /// Asks about every message that has no verdict yet, many at once; when time or the carrier's patience is up, the rest waits for

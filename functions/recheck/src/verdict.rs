@@ -1,5 +1,7 @@
 //! What the carrier's answer to a status query means for a row. Pure.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     carrier::{Answer, StatusError, own_ids},
@@ -17,6 +19,8 @@ pub struct Judge<'a> {
     pub schedule_id: Uuid,
     /// Parts of the text, likewise.
     pub parts: usize,
+    /// Of personal texts: the parts of those that our own id may be asked for, by place.
+    pub personal: HashMap<u32, usize>,
 }
 
 impl Judge<'_> {
@@ -55,7 +59,8 @@ impl Judge<'_> {
 
     /// The ids that the row's message has at the carrier if it took ours.
     pub fn own_ids(&self, row: &BatchRow) -> String {
-        own_ids(&row.own_id(self.schedule_id), self.parts)
+        let parts = self.personal.get(&row.seq).copied().unwrap_or(self.parts);
+        own_ids(&row.own_id(self.schedule_id), parts)
     }
 
     fn write(&self, row: &BatchRow, status: Status, carrier_status: Option<String>) -> Verdict {
@@ -135,7 +140,7 @@ mod tests {
         ];
         for (what, row, answer, expected) in table {
             let timing = timing();
-            let judge = Judge { timing: &timing, schedule_id: Uuid::nil(), parts: 1 };
+            let judge = Judge { timing: &timing, schedule_id: Uuid::nil(), parts: 1, personal: HashMap::new() };
             let verdict = judge.verdict(&row, answer, now);
             assert_eq!(verdict.as_ref().map(|verdict| verdict.status), expected, "{what}");
             if let Some(verdict) = verdict {

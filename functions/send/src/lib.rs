@@ -77,7 +77,7 @@ impl Sender {
         } else {
             self.wait_until_due(&claimed.batch).await;
         }
-        let mut pass = Pass::new(self, &mut claimed, budget);
+        let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
         let ended = pass.ended();
         fault::reach(Point::Recorded, message).await;

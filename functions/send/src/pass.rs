@@ -1,11 +1,11 @@
 //! One pass over a claimed batch: requests in flight, and between them *flushes*, each a statement that records what has ended and
 //! marks what starts next. So a crash leaves UNCERTAIN what is in flight, not the batch.
 
+mod flush;
 mod suppressed;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use futures_util::{
     StreamExt,
     future::{BoxFuture, join},
@@ -15,18 +15,17 @@ use shared::{
     budget::Budget,
     carrier::Submit,
     db::{
-        self,
         batches::{self, Claim, ClaimedBatch},
         describe::describe_one,
-        outcomes::{self, BatchRow, FlushRow, Step},
+        outcomes::{BatchRow, FlushRow},
     },
     fault::{self, Point},
-    patience::{self, FLUSH_AFTER, SECONDS_OF_RATE, WRITE_PAUSE},
+    patience::{self, FLUSH_AFTER, SECONDS_OF_RATE},
     release::{Ended, Policy},
     status::Status,
+    texts::Texts,
     worker::Claimed,
 };
-use sqlx::MySqlConnection;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
@@ -46,7 +45,7 @@ pub struct Pass<'a> {
     claim: &'a Claim,
     batch: &'a ClaimedBatch,
     budget: Budget,
-    text: Arc<str>,
+    texts: Texts,
     rows: &'a mut Vec<BatchRow>,
     waiting: VecDeque<usize>,
     unrecorded: Vec<FlushRow>,
@@ -64,15 +63,19 @@ pub struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// A pass over what of the batch is to be sent now; it leaves the rows as they are afterwards.
-    pub fn new(sender: &'a Sender, claimed: &'a mut Claimed, budget: Budget) -> Self {
+    pub async fn new(sender: &'a Sender, claimed: &'a mut Claimed, budget: Budget) -> anyhow::Result<Self> {
         let Claimed { claim, batch, rows } = claimed;
+        let texts = Texts::read(&sender.worker.db, claim, batch, rows).await?;
         let now = sender.worker.db.now();
         let policy = Policy::of(batch, sender.worker.carrier.can_ask_own_id(), now);
         let timing = &sender.worker.timing;
         let due = |row: &BatchRow| policy.send_at(row, timing, now).is_some_and(|at| at <= now);
-        let waiting = rows.iter().enumerate().filter(|(_, row)| due(row)).map(|(at, _)| at).collect();
-        Self {
-            text: batch.message.as_str().into(),
+        let mut waiting: Vec<usize> = rows.iter().enumerate().filter(|(_, row)| due(row)).map(|(at, _)| at).collect();
+        // Who gets the same text stands together, and shares a request.
+        waiting.sort_by_key(|&at| texts.of(at).number);
+        Ok(Self {
+            texts,
+            waiting: waiting.into(),
             pace: Pace::new(slower(sender.settings.parts_per_second, batch)),
             trouble: Trouble::after(batch.tries),
             sender,
@@ -80,7 +83,6 @@ impl<'a> Pass<'a> {
             batch,
             budget,
             rows,
-            waiting,
             unrecorded: Vec::new(),
             retry: Vec::new(),
             stopped: false,
@@ -88,7 +90,7 @@ impl<'a> Pass<'a> {
             refused: false,
             retry_after: None,
             looked_at: None,
-        }
+        })
     }
 
     /// Sends until nothing waits, time is up, or something says stop; everything that was answered is recorded.
@@ -190,11 +192,19 @@ impl<'a> Pass<'a> {
                 }
                 sleep_until(free_at).await;
             }
-            let request: Request = self.waiting.drain(..self.request_size().min(self.waiting.len())).collect();
-            self.pace.note(request.len() * usize::from(self.batch.parts));
+            let request = self.take_request();
+            self.pace.note(request.len() * usize::from(self.texts.of(request[0]).parts));
             starting.push(request);
         }
         starting
+    }
+
+    /// The first that wait, as many as get the same text and fit into a request.
+    fn take_request(&mut self) -> Request {
+        let number = |at: &usize| self.texts.of(*at).number;
+        let first = self.waiting.front().map(number);
+        let same = self.waiting.iter().take(self.request_size()).take_while(|at| Some(number(at)) == first).count();
+        self.waiting.drain(..same).collect()
     }
 
     fn recording_share(&self) -> Duration {
@@ -207,77 +217,10 @@ impl<'a> Pass<'a> {
         if self.trouble.is_careful() { 1 } else { most }
     }
 
-    /// Records and marks. True: the requests may start.
-    async fn flush(&mut self, starting: &[Request]) -> anyhow::Result<bool> {
-        let marks = starting.iter().flatten().map(|&at| mark(&self.rows[at]));
-        let mut rows = std::mem::take(&mut self.unrecorded);
-        rows.extend(marks);
-        let written = self.write_patiently(&rows).await.context("recording and marking")?;
-        if written.matched == rows.len() as u64 && !written.lost {
-            self.note_marks(starting);
-            return Ok(true);
-        }
-        // The claim is lost, the schedule paused or cancelled, or a row has been changed by somebody: start nothing more.
-        let batch = self.claim.batch;
-        tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
-        self.stopped = true;
-        self.unrecorded.extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
-        Ok(false)
-    }
-
-    /// An answer that can't be recorded becomes UNCERTAIN, so a database that fails is asked again for as long as there is time. What a
-    /// lost commit has written already does not match the second time, and stops the pass.
-    async fn write_patiently(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        loop {
-            match db::repeat_on_deadlock(|| self.write(rows)).await {
-                Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
-                    tracing::warn!(error = describe_one(&error), "recording failed, trying again");
-                    tokio::time::sleep(WRITE_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn write(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        let mut transaction = self.sender.worker.db.pool.begin().await?;
-        let written = self.write_rows(&mut transaction, rows).await;
-        // Never left to the drop: a frozen environment would keep the locks.
-        match written {
-            Ok(_) => transaction.commit().await?,
-            Err(_) => transaction.rollback().await?,
-        }
-        written
-    }
-
-    async fn write_rows(&self, db: &mut MySqlConnection, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        let now = self.sender.worker.db.now();
-        let answers = rows.iter().any(|row| row.step == Step::Answer);
-        let lost = answers && outcomes::poke_if_lost(db, self.claim, now).await?;
-        if rows.iter().any(|row| row.step == Step::Mark && row.attempt > 0) {
-            outcomes::keep_attempts(db, self.claim, rows).await?;
-        }
-        if lost {
-            outcomes::record_late_answers(db, self.claim.batch, rows).await?;
-        }
-        Ok(Written { matched: outcomes::flush(db, self.claim, rows, now).await?, lost })
-    }
-
-    fn note_marks(&mut self, starting: &[Request]) {
-        let now = self.sender.worker.db.now();
-        for &at in starting.iter().flatten() {
-            let row = &mut self.rows[at];
-            row.resends += u32::from(mark(row).resend);
-            row.attempt += 1;
-            row.status = Status::Sending;
-            row.sent_at = Some(now);
-        }
-    }
-
     fn start(&self, request: Request) -> BoxFuture<'static, (Request, Answer)> {
         let carrier = Arc::clone(&self.sender.worker.carrier);
         let phones: Vec<String> = request.iter().map(|&at| self.rows[at].phone.clone()).collect();
-        let (text, sender, parts) = (Arc::clone(&self.text), self.batch.sender.clone(), usize::from(self.batch.parts));
+        let (text, sender) = (self.texts.of(request[0]).clone(), self.batch.sender.clone());
         // Such a carrier gets one number a request.
         let own_id = carrier.can_ask_own_id().then(|| self.rows[request[0]].own_id(self.claim.batch.schedule_id));
         let batch = self.claim.batch;
@@ -289,7 +232,13 @@ impl<'a> Pass<'a> {
                 return (request, Err(shared::carrier::SendError::NotAccepted { reason, retry_after: None }));
             }
             let numbers: Vec<&str> = phones.iter().map(String::as_str).collect();
-            let submit = Submit { numbers: &numbers, text: &text, sender: sender.as_deref(), own_id: own_id.as_deref(), parts };
+            let submit = Submit {
+                numbers: &numbers,
+                text: &text.text,
+                sender: sender.as_deref(),
+                own_id: own_id.as_deref(),
+                parts: text.parts.into(),
+            };
             let (answer, ()) = join(carrier.submit(submit), fault::reach(Point::InFlight, batch)).await;
             (request, answer)
         })
@@ -306,22 +255,4 @@ fn rate_inside(batch: &ClaimedBatch) -> Option<u32> {
 fn slower(limit: Option<f64>, batch: &ClaimedBatch) -> Option<f64> {
     let rate = rate_inside(batch).map(|rate| f64::from(rate) * f64::from(batch.parts));
     limit.into_iter().chain(rate).min_by(f64::total_cmp)
-}
-
-struct Written {
-    matched: u64,
-    lost: bool,
-}
-
-fn mark(row: &BatchRow) -> FlushRow {
-    let resend = u8::from(row.status != Status::Pending);
-    flush_row(row, row.attempt, Step::Mark, (Status::Sending, resend))
-}
-
-fn unmark(row: &BatchRow) -> FlushRow {
-    flush_row(row, row.attempt + 1, Step::Unmark, (Status::Pending, 0))
-}
-
-fn flush_row(row: &BatchRow, attempt: u32, step: Step, (status, resend): (Status, u8)) -> FlushRow {
-    FlushRow { seq: row.seq, attempt, step, resend, status, message_id: None, error: None, is_final: 0 }
 }

@@ -26,6 +26,7 @@ pub mod sweep;
 pub mod tidy;
 pub mod trouble;
 pub mod users;
+pub mod variables;
 
 use std::{
     sync::{

@@ -103,6 +103,7 @@ pub struct LockedSchedule {
     pub id: Uuid,
     pub status: ScheduleStatus,
     pub version: u32,
+    pub message: String,
     pub run_at: DateTime<Utc>,
     pub recipient_count: u32,
     pub next_seq: u32,
@@ -118,6 +119,8 @@ pub struct Added {
     pub recipients: u32,
     pub invalid: u32,
     pub duplicates: u32,
+    /// The most of any text; 0 where all get the same.
+    pub parts: u16,
 }
 
 /// Adds a schedule without recipients; [`count_added`] follows in the same transaction.
@@ -150,7 +153,7 @@ pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule
 pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<LockedSchedule>> {
     sqlx::query_as!(
         LockedSchedule,
-        r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>",
+        r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, message, run_at AS "run_at: DateTime<Utc>",
              recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>"
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
@@ -163,11 +166,12 @@ pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::
 pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Added) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET next_seq = ?, recipient_count = recipient_count + ?, invalid_count = invalid_count + ?,
-           duplicate_count = duplicate_count + ? WHERE id = ?",
+           duplicate_count = duplicate_count + ?, parts = GREATEST(parts, ?) WHERE id = ?",
         added.next_seq,
         added.recipients,
         added.invalid,
         added.duplicates,
+        added.parts,
         id
     );
     done.execute(connection).await.map(drop)

@@ -16,7 +16,12 @@ async fn every_statement_of_the_lists_uses_its_key_and_sorts_nothing(pool: MySql
         "INSERT INTO suppressions (phone, source, created_at, created_by) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1
         FROM n WHERE n < 900) SELECT CONCAT('+6013', 1000000 + n), 'api', NOW(), 'nobody' FROM n";
     sqlx::query(opted_out).execute(&pool).await.unwrap();
-    sqlx::raw_sql("ANALYZE TABLE schedules, recipients, batches, attempts, suppressions").execute(&pool).await.unwrap();
+    let variables = "INSERT INTO recipient_variables (schedule_id, seq, variables) SELECT schedule_id, seq, '{}' FROM recipients";
+    sqlx::query(variables).execute(&pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE schedules, recipients, recipient_variables, batches, attempts, suppressions")
+        .execute(&pool)
+        .await
+        .unwrap();
     let mut wrong = Vec::new();
     let mut check = |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
     let none = None::<String>;
@@ -53,6 +58,18 @@ async fn every_statement_of_the_lists_uses_its_key_and_sorts_nothing(pool: MySql
             explain(&pool, &sql, |q| q.bind(place).bind(place).bind(id).bind(day_before).bind(now).bind(none.clone()).bind(50));
         check(order, plan.await, &[("schedules", "by_time")]);
     }
+
+    let sql = statement(&["SELECT seq, variables FROM recipient_variables"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(5)).await;
+    check("the variables of a batch", plan, &[("recipient_variables", "PRIMARY")]);
+
+    let sql = statement(&["STRAIGHT_JOIN recipient_variables v"]);
+    let plan = explain(&pool, &sql, |q| q.bind(format!(r#"[["{}", 1]]"#, id.simple()))).await;
+    check("the variables of a page", plan, &[("v", "PRIMARY")]);
+
+    let sql = statement(&["LEFT JOIN recipient_variables v"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(5).bind(50)).await;
+    check("whom another message needs a text for", plan, &[("r", "PRIMARY"), ("v", "PRIMARY")]);
 
     let sql = statement(&["SUM(pending) OVER"]);
     let plan = explain(&pool, &sql, |q| q.bind(5).bind(id).bind(now).bind(now).bind(now).bind(now).bind(75).bind(id));

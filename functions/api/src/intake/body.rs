@@ -28,7 +28,7 @@ pub async fn read_list(headers: &HeaderMap, query: &mut Query, body: Body) -> Re
         Type::Text(format) => (Some(format), false),
         Type::Gzip => (query.choice("format", &Format::ALL, Format::as_str), true),
     };
-    let options = Options { region: default_country(query), column: column(query) };
+    let options = Options { region: default_country(query), column: column(query), ..Options::default() };
     Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip, options })
 }
 

@@ -9,7 +9,9 @@ use std::{
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{entry::Sink, guard};
+use shared::template::Variables;
+
+use super::{Wanted, entry::Sink, guard, variables::Columns};
 use crate::error::{ApiError, FieldError};
 
 const HEADER: &[u8] = b"phone";
@@ -64,21 +66,24 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
     let text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
     let mut records = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(16 * 1024).from_reader(text);
     let mut record = ByteRecord::new();
-    let mut column = None;
+    let mut layout: Option<Layout> = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
         // The line behind the record, less the lines that it takes itself.
         let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
         sink.position = records.position().line().saturating_sub(lines) as u32;
         sink.unused.set(0);
-        let is_header = if column.is_none() {
-            let (found, is_header) = first_record(&record, wanted)?;
-            column = Some(found);
-            is_header
-        } else {
-            false
+        if let Some(layout) = &layout {
+            layout.entry(&record, sink)?;
+            continue;
+        }
+        let (column, is_header) = first_record(&record, wanted)?;
+        let others = match sink.wanted() {
+            Wanted::For(template) if is_header => Some(Columns::of(&record, column, template)),
+            _ => None,
         };
+        let layout = layout.insert(Layout { column, others });
         if !is_header {
-            entry(&record, column.unwrap_or_default(), sink)?;
+            layout.entry(&record, sink)?;
         }
     }
     if open_quote.get() {
@@ -116,14 +121,26 @@ fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, boo
     }
 }
 
-fn entry(record: &ByteRecord, column: usize, sink: &mut Sink) -> Result<(), ApiError> {
-    let pushed = match record.get(column).map(std::str::from_utf8) {
-        Some(Ok(field)) => sink.text(field),
-        Some(Err(_)) => sink.refuse("", "not-utf-8", "expected a number in UTF-8"),
-        None => sink.refuse("", "missing", "expected a number in this column"),
-    };
-    // Why is known to the sink.
-    pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
+/// Where things stand in a line.
+struct Layout {
+    /// The number.
+    column: usize,
+    /// What its text is made of.
+    others: Option<Columns>,
+}
+
+impl Layout {
+    fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
+        let variables = self.others.as_ref().map_or_else(|| Ok(Variables::new()), |others| others.read(record));
+        let pushed = match (record.get(self.column).map(std::str::from_utf8), variables) {
+            (Some(Ok(field)), Ok(variables)) => sink.entry(field, &variables),
+            (Some(Ok(field)), Err(detail)) => sink.refuse(field, "not-utf-8", detail),
+            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", "expected a number in UTF-8"),
+            (None, _) => sink.refuse("", "missing", "expected a number in this column"),
+        };
+        // Why is known to the sink.
+        pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
+    }
 }
 
 fn explain(error: csv::Error) -> ApiError {

@@ -1,11 +1,20 @@
 //! The entries of a list: numbers, and what is no number; collected into chunks.
 
-use std::{cell::Cell, fmt, rc::Rc};
+use std::{
+    cell::Cell,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
 
 use serde::Serialize;
-use shared::phone::{Phone, Region};
+use shared::{
+    phone::Phone,
+    template::{MAX_VARIABLES, Variables},
+};
 use tokio::sync::mpsc::Sender;
 
+use super::{Options, Wanted};
 use crate::error::{ApiError, FieldError};
 
 /// Entries a call may bring.
@@ -14,6 +23,8 @@ pub const MAX_ENTRIES: u32 = 1_000_000;
 const CHUNK: usize = 10_000;
 /// Entries and fields of a chunk that are wrong: each takes much more memory than a number.
 const WRONG: usize = 1_000;
+/// Bytes of variables in a chunk.
+const PERSONAL: usize = 1024 * 1024;
 /// Characters of an invalid input that are kept and shown.
 const SHOWN: usize = 64;
 
@@ -35,8 +46,23 @@ pub struct Refused {
 pub enum Entry {
     /// A valid number.
     Valid(Phone),
+    /// A valid number, and what came with it.
+    Personal(Box<Personal>),
     /// Anything else.
     Invalid(Box<Refused>),
+}
+
+/// A number with variables, or one that a template makes a text for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Personal {
+    /// The number.
+    pub phone: Phone,
+    /// A JSON object; empty: nothing came with it.
+    pub variables: String,
+    /// Equal for equal texts, within a process; 0 without a template.
+    pub text: u64,
+    /// Parts of the text; 0 without a template.
+    pub parts: u16,
 }
 
 /// Some entries, in the order of the list.
@@ -57,8 +83,10 @@ pub struct Sink {
     count: u32,
     /// Of the chunk, what is wrong.
     wrong: usize,
+    /// Of the chunk, bytes of variables.
+    personal: usize,
     stopped: Option<ApiError>,
-    region: Option<Region>,
+    options: Options,
     /// Bytes that were read since the last entry; see [`super::guard`].
     pub unused: Rc<Cell<usize>>,
 }
@@ -75,16 +103,38 @@ impl fmt::Display for Stopped {
 
 impl Sink {
     /// An empty one.
-    pub fn new(sender: Sender<Chunk>, region: Option<Region>) -> Self {
-        Self { sender, chunk: Chunk::default(), position: 0, count: 0, wrong: 0, stopped: None, region, unused: Rc::default() }
+    pub fn new(sender: Sender<Chunk>, options: Options) -> Self {
+        let (chunk, unused) = (Chunk::default(), Rc::default());
+        Self { sender, chunk, position: 0, count: 0, wrong: 0, personal: 0, stopped: None, options, unused }
     }
 
-    /// An entry's text, at the current position.
-    pub fn text(&mut self, input: &str) -> Result<(), Stopped> {
-        match Phone::parse_in(input, self.region.as_ref()) {
-            Ok(phone) => self.push(Entry::Valid(phone)),
-            Err(error) => self.refuse(input, error.code(), error.to_string()),
+    /// What may come with a number.
+    pub const fn wanted(&self) -> &Wanted {
+        &self.options.variables
+    }
+
+    /// An entry's number and what came with it, at the current position.
+    pub fn entry(&mut self, input: &str, variables: &Variables) -> Result<(), Stopped> {
+        let phone = match Phone::parse_in(input, self.options.region.as_ref()) {
+            Ok(phone) => phone,
+            Err(error) => return self.refuse(input, error.code(), error.to_string()),
+        };
+        let (mut text, mut parts) = (0, 0);
+        if let Wanted::For(template) = &self.options.variables {
+            match template.render(variables) {
+                Ok(made) => (text, parts) = (hash(&made.text), made.parts),
+                Err(error) => return self.refuse(input, error.code(), error.to_string()),
+            }
+        } else if variables.is_empty() {
+            return self.push(Entry::Valid(phone));
         }
+        let variables = if variables.is_empty() { String::new() } else { serde_json::json!(variables).to_string() };
+        if variables.len() > MAX_VARIABLES {
+            let detail = format!("expected at most {MAX_VARIABLES} bytes of variables");
+            return self.refuse(input, "variables-too-long", detail);
+        }
+        self.personal += variables.len();
+        self.push(Entry::Personal(Box::new(Personal { phone, variables, text, parts })))
     }
 
     /// An entry that is no number.
@@ -96,7 +146,8 @@ impl Sink {
     /// A field that entries don't have.
     pub fn unknown_field(&mut self, name: &str) -> Result<(), Stopped> {
         let name: String = name.chars().take(SHOWN).collect();
-        let detail = "unknown field; expected only: phone";
+        let known = if matches!(self.wanted(), Wanted::No) { "phone" } else { "phone, vars" };
+        let detail = format!("unknown field; expected only: {known}");
         let error = FieldError::new(format!("recipients.{name}"), "unknown-field", detail);
         self.wrong(FieldError { position: Some(self.position), ..error })
     }
@@ -122,12 +173,13 @@ impl Sink {
     }
 
     fn flush_if_full(&mut self) -> Result<(), Stopped> {
-        if self.chunk.entries.len() < CHUNK && self.wrong < WRONG { Ok(()) } else { self.flush() }
+        let small = self.chunk.entries.len() < CHUNK && self.wrong < WRONG && self.personal < PERSONAL;
+        if small { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
         let chunk = std::mem::take(&mut self.chunk);
-        self.wrong = 0;
+        (self.wrong, self.personal) = (0, 0);
         self.sender.blocking_send(chunk).map_err(|_| Stopped)
     }
 
@@ -141,4 +193,10 @@ impl Sink {
         let _ = self.flush();
         Ok(())
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

@@ -8,7 +8,10 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{entry::Sink, guard};
+use serde_json::value::RawValue;
+use shared::template::Variables;
+
+use super::{Wanted, entry::Sink, guard, variables};
 use crate::error::{ApiError, FieldError};
 
 /// Reads a list that lies in memory.
@@ -28,7 +31,8 @@ pub fn parse_reader(json: impl io::Read, sink: &mut Sink) -> Result<(), ApiError
 /// One line of NDJSON.
 pub fn parse_line(json: &[u8], sink: &mut Sink) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    Item { sink, inside: false }.deserialize(&mut deserializer)?;
+    let seen = Item { sink: &mut *sink, inside: false }.deserialize(&mut deserializer)?;
+    seen.put::<serde_json::Error>(sink)?;
     deserializer.end()
 }
 
@@ -62,7 +66,8 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Item { sink: &mut *self.0, inside: false })?.is_some() {
+        while let Some(seen) = seq.next_element_seed(Item { sink: &mut *self.0, inside: false })? {
+            seen.put::<A::Error>(self.0)?;
             self.0.position += 1;
         }
         Ok(())
@@ -100,79 +105,109 @@ impl<'de> DeserializeSeed<'de> for Array<'_> {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// One entry: a string, or an object with `phone`. Anything else is an entry too, an invalid one.
+/// One entry: a string, or an object with `phone` and perhaps `vars`. Anything else is an entry too, an invalid one.
 struct Item<'a> {
     sink: &'a mut Sink,
     /// Whether this is the value of `phone`, which can't be an object again.
     inside: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Item<'_> {
-    type Value = ();
+/// What an entry was found to be.
+struct Seen<'de> {
+    /// A number, or what there is in its place.
+    phone: Result<Cow<'de, str>, String>,
+    /// Or what is wrong with them.
+    variables: Result<Variables, String>,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+impl<'de> Seen<'de> {
+    fn number(phone: Cow<'de, str>) -> Self {
+        Self { phone: Ok(phone), variables: Ok(Variables::new()) }
+    }
+
+    fn other(shown: impl Into<String>) -> Self {
+        Self { phone: Err(shown.into()), variables: Ok(Variables::new()) }
+    }
+
+    fn put<E: Error>(self, sink: &mut Sink) -> Result<(), E> {
+        let put = match (self.phone, self.variables) {
+            (Err(shown), _) => {
+                sink.refuse(&shown, "wrong-type", r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#)
+            }
+            (Ok(phone), Err(detail)) => sink.refuse(&phone, "wrong-variables", detail),
+            (Ok(phone), Ok(variables)) => sink.entry(&phone, &variables),
+        };
+        put.map_err(E::custom)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = Seen<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Item<'_> {
-    fn wrong_type<E: Error>(self, given: &str) -> Result<(), E> {
-        let expected = r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#;
-        self.sink.refuse(given, "wrong-type", expected).map_err(E::custom)
-    }
-}
-
 impl<'de> Visitor<'de> for Item<'_> {
-    type Value = ();
+    type Value = Seen<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a phone number")
     }
 
-    fn visit_str<E: Error>(self, input: &str) -> Result<(), E> {
-        self.sink.text(input).map_err(E::custom)
+    fn visit_borrowed_str<E: Error>(self, input: &'de str) -> Result<Seen<'de>, E> {
+        Ok(Seen::number(input.into()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_str<E: Error>(self, input: &str) -> Result<Seen<'de>, E> {
+        Ok(Seen::number(input.to_owned().into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen<'de>, A::Error> {
         if self.inside {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return self.wrong_type("{}");
+            return Ok(Seen::other("{}"));
         }
-        let mut given = false;
+        let (mut phone, mut variables) = (None, None);
         while let Some(Key(key)) = map.next_key()? {
-            if key == "phone" && !given {
-                given = true;
-                map.next_value_seed(Item { sink: &mut *self.sink, inside: true })?;
+            if key == "phone" && phone.is_none() {
+                phone = Some(map.next_value_seed(Item { sink: &mut *self.sink, inside: true })?.phone);
+            } else if key == "vars" && variables.is_none() && !matches!(self.sink.wanted(), Wanted::No) {
+                variables = Some(variables::read(&map.next_value::<Box<RawValue>>()?));
             } else {
                 map.next_value::<IgnoredAny>()?;
                 self.sink.unknown_field(&key).map_err(A::Error::custom)?;
             }
         }
-        if given { Ok(()) } else { self.wrong_type("{}") }
+        Ok(Seen {
+            phone: phone.unwrap_or_else(|| Err("{}".to_owned())),
+            variables: variables.unwrap_or_else(|| Ok(Variables::new())),
+        })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Seen<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        self.wrong_type("[]")
+        Ok(Seen::other("[]"))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.wrong_type("null")
+    fn visit_unit<E: Error>(self) -> Result<Seen<'de>, E> {
+        Ok(Seen::other("null"))
     }
 
-    fn visit_bool<E: Error>(self, given: bool) -> Result<(), E> {
-        self.wrong_type(&given.to_string())
+    fn visit_bool<E: Error>(self, given: bool) -> Result<Seen<'de>, E> {
+        Ok(Seen::other(given.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, given: u64) -> Result<(), E> {
-        self.wrong_type(&given.to_string())
+    fn visit_u64<E: Error>(self, given: u64) -> Result<Seen<'de>, E> {
+        Ok(Seen::other(given.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, given: i64) -> Result<(), E> {
-        self.wrong_type(&given.to_string())
+    fn visit_i64<E: Error>(self, given: i64) -> Result<Seen<'de>, E> {
+        Ok(Seen::other(given.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, given: f64) -> Result<(), E> {
-        self.wrong_type(&given.to_string())
+    fn visit_f64<E: Error>(self, given: f64) -> Result<Seen<'de>, E> {
+        Ok(Seen::other(given.to_string()))
     }
 }

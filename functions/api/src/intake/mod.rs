@@ -9,11 +9,12 @@ mod guard;
 mod gzip;
 mod json;
 mod ndjson;
+mod variables;
 
-use std::io::BufReader;
+use std::{io::BufReader, sync::Arc};
 
 use axum::body::Bytes;
-use shared::phone::Region;
+use shared::{phone::Region, template::Template};
 use tokio::{
     sync::mpsc::{self, Receiver},
     task::JoinHandle,
@@ -70,6 +71,28 @@ pub struct Options {
     pub region: Option<Region>,
     /// Of CSV, the column with the numbers: its name in the header, or its place from 1.
     pub column: Option<String>,
+    /// What may come with a number.
+    pub variables: Wanted,
+}
+
+/// What may come with a number.
+#[derive(Clone, Debug, Default)]
+pub enum Wanted {
+    /// Nothing: variables are unknown fields.
+    #[default]
+    No,
+    /// Variables, which are kept, though no text needs them.
+    Any,
+    /// What this message needs; a number without it is an invalid entry. Of CSV, the columns that it names.
+    For(Arc<Template>),
+}
+
+impl Wanted {
+    /// By a message, which was found good when it was posted.
+    pub fn by(message: &str) -> Result<Self, ApiError> {
+        let template = Template::parse(message).map_err(|error| ApiError::Internal(error.to_string()))?;
+        Ok(template.map_or(Self::Any, |template| Self::For(Arc::new(template))))
+    }
 }
 
 /// A list being read.
@@ -85,7 +108,7 @@ impl List {
     pub fn read(self) -> Reading {
         let (sender, chunks) = mpsc::channel(2);
         let end = tokio::task::spawn_blocking(move || {
-            let sink = Sink::new(sender, self.options.region.clone());
+            let sink = Sink::new(sender, self.options.clone());
             self.parse(sink)
         });
         Reading { chunks, end }
@@ -138,6 +161,7 @@ mod tests {
             assert!(chunk.wrong.is_empty());
             found.extend(chunk.entries.iter().map(|entry| match entry {
                 Entry::Valid(phone) => phone.to_string(),
+                Entry::Personal(personal) => format!("{} {} {}", personal.phone, personal.parts, personal.variables),
                 Entry::Invalid(refused) => format!("{} {} {}", refused.position, refused.input, refused.code),
             }));
         }
@@ -190,7 +214,7 @@ mod tests {
             (None, "0123456789", vec![A]),
         ];
         for (column, text, expected) in table {
-            let options = Options { region: Region::parse("MY"), column: column.map(str::to_owned) };
+            let options = Options { region: Region::parse("MY"), column: column.map(str::to_owned), ..Options::default() };
             let list = List { bytes: text.into(), format: Some(Format::Csv), gzip: false, options };
             assert_eq!(entries(list).await, expected, "{column:?} {text}");
         }
@@ -198,6 +222,40 @@ mod tests {
         let list = List { bytes: "name,phone\n".into(), format: Some(Format::Csv), gzip: false, options };
         let error = list.read().end.await.unwrap().unwrap_err();
         assert!(format!("{error:?}").contains("found: name, phone"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn variables_come_with_numbers_in_every_format() {
+        let template = |message: &str| Wanted::by(message).unwrap();
+        let greeting = "Hi {{name}}: {{amount|default('-')}}";
+        #[rustfmt::skip]
+        let table: Vec<(Format, Wanted, &str, Vec<&str>)> = vec![
+            (Format::Json, template(greeting),
+                r#"[{"vars": {"Name": "A\u0041", "amount": 1.10, "other": null}, "phone": "+12012345678"}, "+12012345679"]"#,
+                vec![r#"+12012345678 1 {"amount":"1.10","name":"AA"}"#, "1 +12012345679 missing-variable"]),
+            (Format::Ndjson, template(greeting), "{\"phone\":\"+12012345678\",\"vars\":{\"name\":[]}}\n{\"phone\":\"+12012345678\",\"vars\":5}",
+                vec!["1 +12012345678 wrong-variables", "2 +12012345678 wrong-variables"]),
+            (Format::Json, template("{{name|default('you')}}"), r#"["+12012345678", {"phone": "+12012345679", "vars": null}]"#,
+                vec!["+12012345678 1 ", "+12012345679 1 "]),
+            (Format::Json, Wanted::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
+                vec!["+12012345678", r#"+12012345679 0 {"a":"b"}"#]),
+            (Format::Csv, template("{{first_name}} {{amount|default('0')}}"),
+                "First Name,mobile,phone,Amount\nAna,x,+12012345678, 5 \n,x,+12012345679,6\nBo,x,+12012345670,\n",
+                vec![r#"+12012345678 1 {"amount":"5","first_name":"Ana"}"#, "3 +12012345679 missing-variable",
+                    r#"+12012345670 1 {"first_name":"Bo"}"#]),
+            (Format::Csv, Wanted::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
+        ];
+        for (format, variables, text, expected) in table {
+            let options = Options { variables, ..Options::default() };
+            let list = List { bytes: text.to_owned().into(), format: Some(format), gzip: false, options: options.clone() };
+            assert_eq!(entries(list).await, expected, "{text}");
+            let list = List { bytes: gzip(text.as_bytes()).into(), format: Some(format), gzip: true, options };
+            assert_eq!(entries(list).await, expected, "gzip {text}");
+        }
+        let long = format!(r#"[{{"phone": "+12012345678", "vars": {{"a": "{}"}}}}]"#, "x".repeat(4_096));
+        let options = Options { variables: Wanted::Any, ..Options::default() };
+        let list = List { bytes: long.into(), format: Some(Format::Json), gzip: false, options };
+        assert_eq!(entries(list).await, ["0 +12012345678 variables-too-long"]);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! `GET /v1/messages`: who got what, when, with its earlier attempts: of a number, of a schedule, or of all by time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
@@ -11,10 +11,12 @@ use shared::{
             Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone, messages_of_schedule,
             schedules_by_time,
         },
-        schedules::load_schedule,
+        schedules::{load_schedule, load_schedules},
+        variables::variables_of,
     },
     phone::Phone,
     status::Status,
+    template::{Template, Variables},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -37,6 +39,8 @@ pub struct Page {
 struct MessageView {
     #[serde(flatten)]
     message: Message,
+    /// What it says, with the recipient's variables in it.
+    text: String,
     earlier_attempts: Vec<EarlierAttempt>,
 }
 
@@ -91,7 +95,8 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         }
         Of::Everything => of_all(&mut connection, filter, (cursor, limit), app.db.now()).await?,
     };
-    let messages = with_attempts(&mut connection, messages).await?;
+    let texts = texts(&mut connection, &messages).await?;
+    let messages = with_attempts(&mut connection, messages, texts).await?;
     Ok(Json(Page { messages, next_cursor: next.map(Cursor::write) }))
 }
 
@@ -175,16 +180,48 @@ async fn of_all(
     Ok((found, next))
 }
 
-async fn with_attempts(connection: &mut MySqlConnection, messages: Vec<Message>) -> Result<Vec<MessageView>, ApiError> {
+async fn with_attempts(
+    connection: &mut MySqlConnection,
+    messages: Vec<Message>,
+    texts: Vec<String>,
+) -> Result<Vec<MessageView>, ApiError> {
     let mut earlier: HashMap<(Uuid, u32), Vec<EarlierAttempt>> = HashMap::new();
     for attempt in earlier_attempts(connection, &messages).await? {
         earlier.entry((attempt.schedule_id, attempt.seq)).or_default().push(attempt);
     }
-    let view = |message: Message| {
+    let view = |(message, text): (Message, String)| {
         let earlier_attempts = earlier.remove(&(message.schedule_id, message.seq)).unwrap_or_default();
-        MessageView { message, earlier_attempts }
+        MessageView { message, text, earlier_attempts }
     };
-    Ok(messages.into_iter().map(view).collect())
+    Ok(messages.into_iter().zip(texts).map(view).collect())
+}
+
+/// What each of these messages says.
+async fn texts(connection: &mut MySqlConnection, messages: &[Message]) -> Result<Vec<String>, ApiError> {
+    let ids: BTreeSet<Uuid> = messages.iter().map(|message| message.schedule_id).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let schedules = load_schedules(connection, &ids).await?;
+    let known: HashMap<Uuid, (String, Option<Template>)> = schedules
+        .into_iter()
+        .map(|schedule| {
+            let template = Template::parse(&schedule.message).ok().flatten();
+            (schedule.id, (schedule.message, template))
+        })
+        .collect();
+    let template = |id: &Uuid| known.get(id).and_then(|(_, template)| template.as_ref());
+    let personal: Vec<(Uuid, u32)> = messages
+        .iter()
+        .filter(|message| template(&message.schedule_id).is_some())
+        .map(|message| (message.schedule_id, message.seq))
+        .collect();
+    let (variables, none) = (variables_of(connection, &personal).await?, Variables::new());
+    let text = |message: &Message| {
+        let given = variables.get(&(message.schedule_id, message.seq)).unwrap_or(&none);
+        let made = template(&message.schedule_id).and_then(|template| template.render(given).ok());
+        let plain = || known.get(&message.schedule_id).map(|(text, _)| text.clone()).unwrap_or_default();
+        made.map_or_else(plain, |made| made.text)
+    };
+    Ok(messages.iter().map(text).collect())
 }
 
 #[cfg(test)]

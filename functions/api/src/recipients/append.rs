@@ -16,7 +16,7 @@ use crate::{
     App,
     auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
-    intake::{List, body, entry::Refused},
+    intake::{List, Wanted, body, entry::Refused},
     load::{OnInvalid, Target, load},
     query::Query,
     schedules::{show::parse_id, state::begun},
@@ -54,13 +54,14 @@ pub async fn append(
     Ok(Json(repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?))
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid, list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
+async fn write(app: &App, caller: &Caller, id: Uuid, mut list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
         if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
             return Err(begun(&schedule, "recipients can be appended to what is draft or scheduled"));
         }
+        list.options.variables = Wanted::by(&schedule.message)?;
         let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
         let loaded = load(&mut transaction, list, target).await?;
         if loaded.entries == 0 {

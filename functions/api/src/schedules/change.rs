@@ -25,13 +25,14 @@ use super::{
     edit::Edit,
     show::{ScheduleView, parse_id, read_view},
     state::begun,
+    texts::most_parts,
 };
 use crate::{
     App,
     announce::{announce, sweep, withdraw},
     auth::{Caller, caller::Change},
     error::ApiError,
-    intake::body,
+    intake::{Wanted, body},
     query::Query,
     transaction::{repeat, settle},
 };
@@ -85,7 +86,12 @@ async fn write(
     let was = edit.touched(&row);
     edit.apply(&mut row);
     match (before.status, before.batch_count) {
-        (Draft | Scheduled | Paused, None) => change_schedule(transaction, &row, edit.run_at.is_some()).await?,
+        (Draft | Scheduled | Paused, None) => {
+            if let (true, Wanted::For(template)) = (edit.message.is_some(), Wanted::by(&row.message)?) {
+                row.parts = most_parts(transaction, id, &template).await?;
+            }
+            change_schedule(transaction, &row, edit.run_at.is_some()).await?;
+        }
         (Running | Paused, Some(_)) if !edit.changes_more_than_rate() => {
             // What is paused moves on by the time of its pause when it is resumed; so it is spread from the pause's beginning.
             let from = before.paused_at.unwrap_or_else(|| app.db.now());

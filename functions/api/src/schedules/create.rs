@@ -21,7 +21,7 @@ use crate::{
     announce::announce,
     auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
-    intake::{Format, List, Options, body, entry::Refused},
+    intake::{Format, List, Options, Wanted, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
     query::Query,
     transaction::{repeat, settle},
@@ -48,7 +48,8 @@ pub async fn create(
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let request = CreateRequest::read(&body, app.db.now())?;
-    let options = Options { region: request.region, column: None };
+    let message = request.schedule.as_ref().map_or("", |schedule| &schedule.message);
+    let options = Options { region: request.region, column: None, variables: Wanted::by(message)? };
     let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false, options });
     let Some(mut schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
     if only_look {

@@ -1,5 +1,7 @@
 //! `POST /v1/schedules?dry_run=true`: what would come of a call. It is read as the call itself is, and nothing is written.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, FixedOffset};
 use serde::Serialize;
 use shared::{
@@ -17,7 +19,7 @@ use crate::{
     error::ApiError,
     forecast::{Capacity, Forecast, Load, forecast},
     intake::{
-        List,
+        List, Wanted,
         entry::{Entry, Refused},
     },
     load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
@@ -41,10 +43,11 @@ pub struct Report {
     invalid_count: u64,
     /// The first thousand of them.
     invalid: Vec<Refused>,
-    encoding: &'static str,
+    /// None for a personal text: it may differ.
+    encoding: Option<&'static str>,
     /// The character that is in no GSM 03.38 alphabet, where the encoding is UCS-2.
     forced_by: Option<char>,
-    /// Parts of a message.
+    /// Parts of a message, of personal texts the longest.
     parts: u16,
     /// Parts of all messages.
     parts_total: u64,
@@ -61,55 +64,88 @@ pub async fn dry_run(
     capacity: Capacity,
 ) -> Result<Report, ApiError> {
     let mut found = Found::default();
+    let variables = list.as_ref().map_or(Wanted::No, |list| list.options.variables.clone());
     if let Some(list) = list {
         found.read(list).await?;
     }
-    let entries = found.phones.len();
-    // Eight bytes a number: a list of a million takes as much memory as its body does.
-    found.phones.sort_unstable();
-    found.phones.dedup();
-    let valid = found.phones.len() as u64;
-    let suppressed = count_suppressed(connection, &found.phones).await?;
-    let counted = text::parts(&schedule.message);
-    let messages = valid - suppressed;
-    let load = Load { messages, parts: messages * u64::from(schedule.parts), rate: schedule.rate };
+    let personal = matches!(variables, Wanted::For(_));
+    let entries = found.messages.len();
+    found.messages.sort_unstable_by_key(|message| (message.phone, message.place));
+    found.messages.dedup_by_key(|message| message.phone);
+    let valid = found.messages.len();
+    leave_out_suppressed(connection, &mut found.messages).await?;
+    found.messages.sort_unstable_by_key(|message| message.place);
+    let counted = (!personal).then(|| text::parts(&schedule.message));
+    let load = found.load(schedule, capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
     let offset: Option<FixedOffset> = schedule.run_at_offset.parse().ok();
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft) && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
         run_at: offset.map_or_else(|| schedule.run_at.fixed_offset(), |offset| schedule.run_at.with_timezone(&offset)),
-        valid,
-        suppressed,
-        duplicates: entries as u64 - valid,
+        valid: valid as u64,
+        suppressed: valid as u64 - load.messages,
+        duplicates: (entries - valid) as u64,
         invalid_count: found.invalid_count,
         invalid: found.invalid,
-        encoding: counted.encoding.as_str(),
-        forced_by: counted.forced_by.filter(|_| counted.encoding == Encoding::Ucs2),
-        parts: schedule.parts,
+        encoding: counted.map(|counted| counted.encoding.as_str()),
+        forced_by: counted.filter(|counted| counted.encoding == Encoding::Ucs2).and_then(|counted| counted.forced_by),
+        parts: found.most_parts.max(schedule.parts),
         parts_total: load.parts,
         forecast: forecast(load, capacity),
     })
 }
 
-async fn count_suppressed(connection: &mut MySqlConnection, phones: &[Phone]) -> Result<u64, ApiError> {
-    let mut count = 0;
-    for phones in phones.chunks(10_000) {
-        let phones: Vec<_> = phones.iter().map(Phone::to_string).collect();
+async fn leave_out_suppressed(connection: &mut MySqlConnection, messages: &mut Vec<Message>) -> Result<(), ApiError> {
+    let mut suppressed = HashSet::new();
+    for messages in messages.chunks(10_000) {
+        let phones: Vec<_> = messages.iter().map(|message| message.phone.to_string()).collect();
         let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
-        count += suppressed_among(connection, &phones).await?.len() as u64;
+        suppressed.extend(suppressed_among(connection, &phones).await?.iter().filter_map(|phone| phone.parse::<Phone>().ok()));
     }
-    Ok(count)
+    messages.retain(|message| !suppressed.contains(&message.phone));
+    Ok(())
+}
+
+/// One number of the list: 24 bytes, so that a list takes about as much memory as its body does.
+struct Message {
+    phone: Phone,
+    /// In the list, without what is invalid.
+    place: u32,
+    parts: u16,
+    /// Equal for equal texts.
+    text: u64,
 }
 
 #[derive(Default)]
 struct Found {
-    phones: Vec<Phone>,
+    messages: Vec<Message>,
+    most_parts: u16,
     invalid: Vec<Refused>,
     invalid_count: u64,
 }
 
 impl Found {
+    fn push(&mut self, phone: Phone, parts: u16, text: u64) {
+        let place = self.messages.len() as u32;
+        self.most_parts = self.most_parts.max(parts);
+        self.messages.push(Message { phone, place, parts, text });
+    }
+
+    /// What is to be sent. As send does it: within a batch, numbers with the same text share requests.
+    fn load(&self, schedule: &NewSchedule, capacity: Capacity) -> Load {
+        let mut requests = 0;
+        for batch in self.messages.chunks(capacity.batch as usize) {
+            let mut equal: HashMap<u64, u64> = HashMap::new();
+            for message in batch {
+                *equal.entry(message.text).or_default() += 1;
+            }
+            requests += equal.values().map(|count| count.div_ceil(capacity.numbers.into())).sum::<u64>();
+        }
+        let parts = self.messages.iter().map(|message| u64::from(message.parts.max(schedule.parts)));
+        Load { messages: self.messages.len() as u64, parts: parts.sum(), requests, rate: schedule.rate }
+    }
+
     async fn read(&mut self, list: List) -> Result<(), ApiError> {
         let mut reading = list.read();
         let mut wrong = Vec::new();
@@ -117,7 +153,8 @@ impl Found {
             wrong.extend(chunk.wrong);
             for entry in chunk.entries {
                 match entry {
-                    Entry::Valid(phone) => self.phones.push(phone),
+                    Entry::Valid(phone) => self.push(phone, 0, 0),
+                    Entry::Personal(personal) => self.push(personal.phone, personal.parts, personal.text),
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;
                         if self.invalid.len() < SHOWN_SKIPPED {

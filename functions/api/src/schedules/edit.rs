@@ -20,7 +20,8 @@ const NEEDED: [&str; 6] = ["run_at", "message", "max_attempts", "max_lateness_s"
 pub struct Edit {
     /// Another time.
     pub run_at: Option<Moment>,
-    message: Option<(String, u16)>,
+    /// Another text, and its parts.
+    pub message: Option<(String, u16)>,
     sender: Option<Option<String>>,
     /// Another rate, or none any more.
     pub rate: Option<Option<u32>>,

@@ -10,3 +10,4 @@ pub mod moves;
 pub mod request;
 pub mod show;
 pub mod state;
+mod texts;

@@ -7,7 +7,8 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use shared::{
     db::schedules::{NewSchedule, ScheduleStatus},
     phone::Region,
-    text::parts,
+    template::Template,
+    text::{MAX_PARTS, parts},
 };
 use uuid::Uuid;
 
@@ -18,8 +19,6 @@ use crate::{
     load::OnInvalid,
 };
 
-/// A longer text is a mistake more often than a wish.
-const MAX_PARTS: usize = 10;
 /// Further ahead than this is a typing error in the year.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(365);
 /// Messages a second.
@@ -144,11 +143,20 @@ fn message(fields: &mut Fields) -> Option<(String, u16)> {
     message
 }
 
-/// The field `message`, if given, and its parts.
+/// The field `message`, if given, and its parts; of one with variables, 1.
 pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     let message = fields.text("message")?;
     if message.trim().is_empty() {
         fields.complain("message", "empty", "expected a text that is more than white space");
+    }
+    match Template::parse(&message) {
+        // How many parts it takes is known when the numbers come, each with its variables.
+        Ok(Some(_)) => return Some((message, 1)),
+        Ok(None) => {}
+        Err(error) => {
+            fields.complain("message", error.code(), error.to_string());
+            return Some((message, 1));
+        }
     }
     let counted = parts(&message);
     if counted.parts > MAX_PARTS {

@@ -15,6 +15,7 @@ use shared::{
     },
     queue::DispatchMessage,
     status::Status,
+    template::Template,
     text,
 };
 use sqlx::MySqlConnection;
@@ -32,8 +33,12 @@ pub struct ScheduleView {
     /// With the offset that it was given with.
     pub run_at: DateTime<FixedOffset>,
     pub message: String,
-    pub encoding: &'static str,
+    /// Null for a message with variables: it may differ from text to text.
+    pub encoding: Option<&'static str>,
+    /// Of a message with variables, the most that any of its texts takes.
     pub parts: u16,
+    /// What the message takes from each recipient; empty: all get the same.
+    pub variables: Vec<String>,
     pub sender: Option<String>,
     pub rate: Option<u32>,
     pub max_attempts: u32,
@@ -89,13 +94,15 @@ impl ScheduleView {
     pub fn new(schedule: Schedule, counts: Option<Counts>) -> Self {
         // Written by ourselves, so it reads; were it broken, UTC is still the right moment.
         let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
+        let template = Template::parse(&schedule.message).ok().flatten();
         let here = format!("/v1/schedules/{}", schedule.id);
         Self {
             id: schedule.id,
             status: schedule.status,
             version: schedule.version,
             run_at: schedule.run_at.with_timezone(&offset),
-            encoding: text::parts(&schedule.message).encoding.as_str(),
+            encoding: template.is_none().then(|| text::parts(&schedule.message).encoding.as_str()),
+            variables: template.iter().flat_map(Template::names).map(str::to_owned).collect(),
             message: schedule.message,
             parts: schedule.parts,
             sender: schedule.sender,

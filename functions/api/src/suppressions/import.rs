@@ -76,6 +76,7 @@ async fn write(transaction: &mut MySqlConnection, list: List, note: &Note) -> Re
         for entry in chunk.entries {
             match entry {
                 Entry::Valid(phone) => phones.push(phone),
+                Entry::Personal(personal) => phones.push(personal.phone),
                 Entry::Invalid(refused) => {
                     imported.invalid_count += 1;
                     if imported.invalid.len() < SHOWN_SKIPPED {

@@ -56,10 +56,14 @@ async fn every_wrong_field_of_a_schedule_is_named(pool: MySqlPool) {
         (json!({"recipients": ["", "0123", good, {"phone": "+1"}, "+12015550"]}), vec![
             ("recipients", Some(0), "not-a-number"), ("recipients", Some(1), "no-country-code"),
             ("recipients", Some(3), "too-short"), ("recipients", Some(4), "not-valid-for-country")]),
-        (json!({"recipients": [{"phone": good, "vars": {"name": "A"}}, {"number": good}]}), vec![
-            ("recipients.vars", Some(0), "unknown-field"), ("recipients.number", Some(1), "unknown-field"),
+        (json!({"recipients": [{"phone": good, "variables": {"name": "A"}}, {"number": good}]}), vec![
+            ("recipients.variables", Some(0), "unknown-field"), ("recipients.number", Some(1), "unknown-field"),
             ("recipients", Some(1), "wrong-type")]),
-        (json!({"recipients": [{"phone": good, "vars": 1}, "x"], "on_invalid": "skip"}), vec![("recipients.vars", Some(0), "unknown-field")]),
+        (json!({"recipients": [{"phone": good, "var": 1}, "x"], "on_invalid": "skip"}), vec![("recipients.var", Some(0), "unknown-field")]),
+        (json!({"recipients": [{"phone": good, "vars": 1}, {"phone": good, "vars": {"name": {}}}]}), vec![
+            ("recipients", Some(0), "wrong-variables"), ("recipients", Some(1), "wrong-variables")]),
+        (json!({"message": "Dear {{name}}", "recipients": [good]}), vec![("recipients", Some(0), "missing-variable")]),
+        (json!({"message": "Dear {{first name}}"}), vec![("message", None, "bad-variable")]),
         (json!({"recipients": ["x", "y"], "on_invalid": "skip"}), vec![("recipients", None, "none-valid")]),
         (json!({"sender": "Twelve chars"}), vec![("sender", None, "not-a-sender")]),
         (json!({"sender": ""}), vec![("sender", None, "not-a-sender")]),

@@ -12,7 +12,7 @@ use shared::{
 };
 use tokio::time::Instant;
 
-use super::{Pass, flush_row};
+use super::{Pass, flush::flush_row};
 
 /// An opt-out that is older than this when a message is marked is honoured.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,95 @@
+//! `recipient_variables`: what came with a number, from which its personal text is made.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::template::Variables;
+
+/// A recipient and what its text is made of.
+#[derive(Debug)]
+pub struct Addressee {
+    /// Its place.
+    pub seq: u32,
+    /// E.164.
+    pub phone: String,
+    /// None where nothing came with the number.
+    pub variables: Variables,
+}
+
+/// Adds variables, each a JSON object, for those of these places that a recipient has taken: the others are duplicates.
+pub async fn insert_variables(connection: &mut MySqlConnection, id: Uuid, rows: &[(u32, &str)]) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "INSERT INTO recipient_variables (schedule_id, seq, variables)
+         SELECT ?, j.seq, j.variables
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', variables TEXT PATH '$[1]')) j
+         STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
+        id,
+        json!(rows).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// The variables of a range of places; those without any are left out.
+pub async fn variables_of_range(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    (first, last): (u32, u32),
+) -> sqlx::Result<HashMap<u32, Variables>> {
+    let rows = sqlx::query!(
+        "SELECT seq, variables FROM recipient_variables WHERE schedule_id = ? AND seq BETWEEN ? AND ?",
+        id,
+        first,
+        last
+    );
+    rows.fetch_all(connection).await?.into_iter().map(|row| Ok((row.seq, read(&row.variables)?))).collect()
+}
+
+/// The variables of recipients of many schedules.
+pub async fn variables_of(
+    connection: &mut MySqlConnection,
+    named: &[(Uuid, u32)],
+) -> sqlx::Result<HashMap<(Uuid, u32), Variables>> {
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named: Vec<_> = named.iter().map(|(id, seq)| (id.simple().to_string(), seq)).collect();
+    let rows = sqlx::query!(
+        r#"SELECT v.schedule_id AS "schedule_id: Uuid", v.seq, v.variables
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) named
+           STRAIGHT_JOIN recipient_variables v ON v.schedule_id = UNHEX(named.id) AND v.seq = named.seq"#,
+        json!(named).to_string()
+    );
+    rows.fetch_all(connection).await?.into_iter().map(|row| Ok(((row.schedule_id, row.seq), read(&row.variables)?))).collect()
+}
+
+/// The valid recipients behind place `after`, with their variables.
+pub async fn page_of_addressees(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    (after, limit): (u32, u32),
+) -> sqlx::Result<Vec<Addressee>> {
+    let rows = sqlx::query!(
+        r#"SELECT r.seq, r.phone AS "phone!", v.variables AS "variables?"
+           FROM recipients r LEFT JOIN recipient_variables v ON v.schedule_id = r.schedule_id AND v.seq = r.seq
+           WHERE r.schedule_id = ? AND r.seq > ? AND r.status <> 'INVALID' ORDER BY r.seq LIMIT ?"#,
+        id,
+        after,
+        limit
+    );
+    let addressee = |seq, phone, variables: Option<String>| {
+        let variables = variables.as_deref().map(read).transpose()?.unwrap_or_default();
+        Ok(Addressee { seq, phone, variables })
+    };
+    rows.fetch_all(connection).await?.into_iter().map(|row| addressee(row.seq, row.phone, row.variables)).collect()
+}
+
+fn read(json: &str) -> sqlx::Result<Variables> {
+    serde_json::from_str(json).map_err(|error| sqlx::Error::Decode(error.into()))
+}
