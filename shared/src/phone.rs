@@ -163,6 +163,8 @@ fn digits<'a>(input: &str, buffer: &'a mut [u8; MAX_INPUT]) -> Result<(bool, &'a
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -258,5 +260,18 @@ mod tests {
     fn a_phone_is_small_and_keeps_silent() {
         assert_eq!(size_of::<Option<Phone>>(), 8);
         assert_eq!(format!("{:?}", Phone::parse("+60123456789")), "Ok(Phone(…))");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_number_or_none(text in "\\PC{0,40}|[+0-9 ()./-]{0,40}|\\+(1|44|60|65|49)[0-9]{5,12}", at: proptest::sample::Index) {
+            let regions = ["MY", "US", "GB", "IT", "RU", "DE", "AR", "MX"];
+            for region in [None, Region::parse(regions[at.index(regions.len())])] {
+                let Ok(phone) = Phone::parse_in(&text, region.as_ref()) else { continue };
+                let written = phone.to_string();
+                prop_assert!(written.len() <= 16 && written.starts_with('+'), "{}", written);
+                prop_assert_eq!(Phone::parse(&written), Ok(phone), "{} is read as it is written", written);
+            }
+        }
     }
 }

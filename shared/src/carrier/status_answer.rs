@@ -60,6 +60,8 @@ fn status(body: &str) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -119,6 +121,18 @@ mod tests {
         ];
         for (http, body, expected) in table {
             assert_eq!(read(&Reply { http, retry_after, body: body.into() }, &[]), expected, "{http} {body}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes back: final is only what the protocol calls so, word for word.
+        #[test]
+        fn any_answer_is_a_status_or_none(http in 100_u16..600, body in "(\\[?\\{\"status\":\"[A-Z]{0,8}\\PC{0,9}\"\\}\\]?|[\\[{}\":,]|status|DELIVRD|\\PC){0,20}") {
+            let reply = Reply { http, retry_after: None, body: body.clone() };
+            if let Ok(Answer::Status { status, raw }) = read(&reply, &[]) {
+                prop_assert!((1..=MAX_RAW).contains(&raw.len()) && raw.is_ascii());
+                prop_assert!(!status.is_final() || body.contains(status.as_str()), "{}", body);
+            }
         }
     }
 }

@@ -100,6 +100,8 @@ pub(super) fn digits(number: &str) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ONE: [&str; 1] = ["+60123456789"];
@@ -196,4 +198,25 @@ mod tests {
             assert_eq!(error, expected, "{http} {body}");
         }
     }
+
+    proptest! {
+        /// Whatever comes back: a number has an id that fits its column or none, and a success that names nobody is no success.
+        #[test]
+        fn any_answer_is_a_yes_a_no_or_a_maybe(http in 100_u16..600, body in ANSWERS) {
+            let reply = Reply { http, retry_after: None, body };
+            match read(&reply, &["+60123456789", "+6581234567"], &["secret"]) {
+                Ok(ids) => {
+                    prop_assert!(ids.len() == 2 && ids.iter().any(Option::is_some));
+                    prop_assert!(ids.iter().flatten().all(|id| !id.is_empty() && id.len() <= MAX_IDS && id.is_ascii()));
+                }
+                Err(error) => {
+                    let told = format!("{error:?}");
+                    prop_assert!(!told.contains("secret"), "{}", told);
+                }
+            }
+        }
+    }
+
+    const ANSWERS: &str = "([\\[\\]{},:\"]|\"dnis\":|\"message_id\":|\"60123456789\"|6581234567|\"a-1\"|\"part_num\"|null|true|secret|200 |400 NO ROUTES|\\PC){0,30}\
+        |\\[\\{\"dnis\":\"60123456789\",\"message_id\":\"\\PC{0,200}\"\\}\\]";
 }

@@ -13,8 +13,6 @@ use crate::template::Variables;
 pub struct Addressee {
     /// Its place.
     pub seq: u32,
-    /// E.164.
-    pub phone: String,
     /// None where nothing came with the number.
     pub variables: Variables,
 }
@@ -76,18 +74,18 @@ pub async fn page_of_addressees(
     (after, limit): (u32, u32),
 ) -> sqlx::Result<Vec<Addressee>> {
     let rows = sqlx::query!(
-        r#"SELECT r.seq, r.phone AS "phone!", v.variables AS "variables?"
+        r#"SELECT r.seq, v.variables AS "variables?"
            FROM recipients r LEFT JOIN recipient_variables v ON v.schedule_id = r.schedule_id AND v.seq = r.seq
            WHERE r.schedule_id = ? AND r.seq > ? AND r.status <> 'INVALID' ORDER BY r.seq LIMIT ?"#,
         id,
         after,
         limit
     );
-    let addressee = |seq, phone, variables: Option<String>| {
+    let addressee = |seq, variables: Option<String>| {
         let variables = variables.as_deref().map(read).transpose()?.unwrap_or_default();
-        Ok(Addressee { seq, phone, variables })
+        Ok(Addressee { seq, variables })
     };
-    rows.fetch_all(connection).await?.into_iter().map(|row| addressee(row.seq, row.phone, row.variables)).collect()
+    rows.fetch_all(connection).await?.into_iter().map(|row| addressee(row.seq, row.variables)).collect()
 }
 
 fn read(json: &str) -> sqlx::Result<Variables> {

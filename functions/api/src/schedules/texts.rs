@@ -16,7 +16,7 @@ const PAGE: u32 = 10_000;
 /// for how many, and why for the first.
 pub async fn most_parts(connection: &mut MySqlConnection, id: Uuid, template: &Template) -> Result<u16, ApiError> {
     let (mut most, mut after) = (1, 0);
-    let mut failed: Option<(String, PersonalError, u64)> = None;
+    let mut failed: Option<(u32, PersonalError, u64)> = None;
     loop {
         let page = page_of_addressees(connection, id, (after, PAGE)).await?;
         for addressee in &page {
@@ -24,14 +24,14 @@ pub async fn most_parts(connection: &mut MySqlConnection, id: Uuid, template: &T
             match (template.render(&addressee.variables), &mut failed) {
                 (Ok(made), _) => most = most.max(made.parts),
                 (Err(_), Some((_, _, count))) => *count += 1,
-                (Err(error), None) => failed = Some((addressee.phone.clone(), error, 1)),
+                (Err(error), None) => failed = Some((addressee.seq, error, 1)),
             }
         }
         if page.len() < PAGE as usize {
             break;
         }
     }
-    let Some((phone, error, count)) = failed else { return Ok(most) };
-    let detail = format!("this message makes no text for {count} of the recipients; the first is {phone}: {error}");
+    let Some((seq, error, count)) = failed else { return Ok(most) };
+    let detail = format!("this message makes no text for {count} of the recipients; the first has seq {seq}: {error}");
     Err(ApiError::invalid(vec![FieldError::new("message", error.code(), detail)]))
 }

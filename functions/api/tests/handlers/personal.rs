@@ -77,7 +77,7 @@ async fn another_message_needs_a_text_for_everybody(pool: MySqlPool) {
     let error = &refused.body["errors"][0];
     assert_eq!((&error["field"], &error["code"]), (&json!("message"), &json!("missing-variable")));
     let detail = error["detail"].as_str().unwrap();
-    assert!(detail.contains("for 2 of the recipients; the first is +12012000002") && detail.contains("`sum`"), "{detail}");
+    assert!(detail.contains("for 2 of the recipients; the first has seq 2") && detail.contains("`sum`"), "{detail}");
     assert_eq!(api.get(&path).await.body["message"], "Hello");
     let message = format!("{{{{name|default('you')}}}}{}", "x".repeat(159));
     let changed = api.patch(id, &json!({"message": message})).await;
