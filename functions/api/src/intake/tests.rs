@@ -176,7 +176,7 @@ proptest! {
         let message = "{{name}}";
         let rows: Vec<_> =
             names.iter().enumerate().map(|(at, name)| serde_json::json!({"phone": phone(at), "vars": {"Name": name.trim()}})).collect();
-        let ndjson: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        let ndjson = rows.iter().map(serde_json::Value::to_string).collect::<Vec<_>>().join("\n");
         let mut csv = ::csv::Writer::from_writer(Vec::new());
         csv.write_record(["NAME", "phone"]).unwrap();
         for (at, name) in names.iter().enumerate() {
