@@ -20,4 +20,5 @@ pub mod status;
 pub mod template;
 pub mod text;
 pub mod texts;
+pub mod window;
 pub mod worker;

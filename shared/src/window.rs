@@ -1,0 +1,223 @@
+//! The hours in which a schedule may send: days of the week, from a time to a time, on the clocks of an IANA zone. Days on which clocks
+//! change are as long as they are: the window begins and ends when the clock on the wall says so.
+
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc, Weekday, offset::MappedLocalTime,
+};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+/// Minutes of a day.
+const DAY: u16 = 1_440;
+/// Days that are looked through for the next window: there is one a week at least, but on the day that clocks skip it.
+const LOOK_AHEAD: u64 = 16;
+
+/// See the module. Kept in `schedules.send_window` as JSON, which is also how the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Days of the week on which it opens, each once, from Monday on.
+    pub days: Vec<Weekday>,
+    /// When it opens.
+    pub from: Clock,
+    /// When it closes, on the same day; later than `from`.
+    pub to: Clock,
+    /// Whose clocks.
+    pub zone: Tz,
+}
+
+/// A time of day, `00:00` to `24:00`: minutes since midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Clock(u16);
+
+impl Clock {
+    /// Reads `09:30`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (hours, minutes) = text.split_once(':')?;
+        let good = hours.len() == 2 && minutes.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+        let total = hours * 60 + minutes;
+        (good && minutes < 60 && total <= DAY).then_some(Self(total))
+    }
+}
+
+impl From<Clock> for String {
+    fn from(clock: Clock) -> Self {
+        format!("{:02}:{:02}", clock.0 / 60, clock.0 % 60)
+    }
+}
+
+impl TryFrom<String> for Clock {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("expected a time such as 09:30")
+    }
+}
+
+/// From when to when it is open.
+type Opening = (DateTime<Utc>, DateTime<Utc>);
+
+impl Window {
+    /// Reads what the column holds; none: at all hours.
+    pub fn of(column: Option<&str>) -> Option<Self> {
+        // Written by ourselves, so it reads.
+        column.and_then(|json| serde_json::from_str(json).ok())
+    }
+
+    /// Whether it is open at that moment.
+    pub fn is_open(&self, at: DateTime<Utc>) -> bool {
+        self.next_open(at) == at
+    }
+
+    /// That moment if it is open then, else when it opens next.
+    pub fn next_open(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        self.opening(at).map_or(at, |(opens, _)| at.max(opens))
+    }
+
+    /// When so much open time has passed since `from`: what does not fit into a window goes on in the next.
+    pub fn after(&self, from: DateTime<Utc>, mut open: TimeDelta) -> DateTime<Utc> {
+        let mut at = from;
+        while let Some((opens, closes)) = self.opening(at) {
+            at = at.max(opens);
+            if open < closes - at {
+                return at + open;
+            }
+            open -= closes - at;
+            at = closes;
+        }
+        at + open
+    }
+
+    /// The first one that closes after that moment.
+    fn opening(&self, at: DateTime<Utc>) -> Option<Opening> {
+        let today = at.with_timezone(&self.zone).date_naive();
+        // An hour that the clock shows twice may belong to the day before.
+        let first = today.checked_sub_days(Days::new(1))?;
+        let days = (0..LOOK_AHEAD).filter_map(|ahead| first.checked_add_days(Days::new(ahead)));
+        days.filter_map(|day| self.on(day)).find(|(_, closes)| *closes > at)
+    }
+
+    /// On that day.
+    fn on(&self, day: NaiveDate) -> Option<Opening> {
+        let opens = self.moment(day, self.from, false)?;
+        let closes = self.moment(day, self.to, true)?;
+        (self.days.contains(&day.weekday()) && opens < closes).then_some((opens, closes))
+    }
+
+    /// When the clock shows that time; `last`: for the last time, should it do so twice. A time that it skips is when it has skipped it.
+    fn moment(&self, day: NaiveDate, clock: Clock, last: bool) -> Option<DateTime<Utc>> {
+        let midnight = NaiveDateTime::new(day, NaiveTime::MIN);
+        (clock.0..=clock.0 + DAY).find_map(|minutes| {
+            let shown = midnight + TimeDelta::minutes(minutes.into());
+            match self.zone.from_local_datetime(&shown) {
+                MappedLocalTime::Single(at) => Some(at.to_utc()),
+                MappedLocalTime::Ambiguous(first, second) => Some(if last { second } else { first }.to_utc()),
+                MappedLocalTime::None => None,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+
+    fn window(days: &[Weekday], from: &str, to: &str, zone: &str) -> Window {
+        let clock = |text| Clock::parse(text).unwrap();
+        Window { days: days.to_vec(), from: clock(from), to: clock(to), zone: zone.parse().unwrap() }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_on_in_the_next_window() {
+        let office = window(&WEEK[..5], "09:00", "17:30", "Asia/Kuala_Lumpur"); // UTC+8
+        #[rustfmt::skip]
+        let table = [
+            // from, seconds of open time, then
+            ("2026-11-24T01:00:00Z", 0, "2026-11-24T01:00:00Z"),          // Tuesday, 9:00
+            ("2026-11-24T00:59:59Z", 0, "2026-11-24T01:00:00Z"),
+            ("2026-11-24T09:29:59Z", 0, "2026-11-24T09:29:59Z"),
+            ("2026-11-24T09:30:00Z", 0, "2026-11-25T01:00:00Z"),          // closed to the second
+            ("2026-11-24T09:29:59Z", 1, "2026-11-25T01:00:00Z"),
+            ("2026-11-27T12:00:00Z", 0, "2026-11-30T01:00:00Z"),          // Friday evening: Monday
+            ("2026-11-26T09:00:00Z", 30_600, "2026-11-27T09:00:00Z"),     // a whole day of eight and a half hours
+            ("2026-11-27T09:00:00Z", 30_600 + 60, "2026-11-30T09:01:00Z"),
+        ];
+        for (from, seconds, then) in table {
+            assert_eq!(office.after(at(from), TimeDelta::seconds(seconds)), at(then), "{from} + {seconds}");
+        }
+    }
+
+    #[test]
+    fn days_on_which_clocks_change_are_as_long_as_they_are() {
+        // Berlin: at 02:00 of March 29 it is 03:00; at 03:00 of October 25 it is 02:00 again.
+        let day = window(&WEEK, "00:00", "24:00", "Europe/Berlin");
+        assert_eq!(
+            day.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()).map(|(opens, closes)| (closes - opens).num_hours()),
+            Some(23)
+        );
+        assert_eq!(
+            day.on(NaiveDate::from_ymd_opt(2026, 10, 25).unwrap()).map(|(opens, closes)| (closes - opens).num_hours()),
+            Some(25)
+        );
+        assert!(day.is_open(at("2026-10-25T00:30:00Z")) && day.is_open(at("2026-03-29T23:59:59Z")));
+        let night = window(&WEEK, "02:00", "02:30", "Europe/Berlin");
+        // The hour does not exist, so there is no window on that day.
+        assert_eq!(night.next_open(at("2026-03-29T00:00:00Z")), at("2026-03-30T00:00:00Z"));
+        // The hour comes twice: open from the first 02:00 to the second 02:30.
+        assert_eq!(night.next_open(at("2026-10-24T23:00:00Z")), at("2026-10-25T00:00:00Z"));
+        assert_eq!(night.after(at("2026-10-25T00:00:00Z"), TimeDelta::minutes(90)), at("2026-10-26T01:00:00Z"));
+        let late = window(&WEEK, "01:30", "03:30", "Europe/Berlin");
+        assert_eq!(
+            late.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()),
+            Some((at("2026-03-29T00:30:00Z"), at("2026-03-29T01:30:00Z")))
+        );
+        // Half past two is shown by no clock: it opens when three o'clock strikes.
+        let half = window(&WEEK, "02:30", "04:00", "Europe/Berlin");
+        assert_eq!(
+            half.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()),
+            Some((at("2026-03-29T01:00:00Z"), at("2026-03-29T02:00:00Z")))
+        );
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_written() {
+        for good in ["00:00", "09:30", "23:59", "24:00"] {
+            assert_eq!(String::from(Clock::parse(good).unwrap()), good);
+        }
+        for bad in ["", "9:30", "09:60", "24:01", "25:00", "+9:30", "09:3", "0930", "09:30:00", " 9:30", "-1:30"] {
+            assert_eq!(Clock::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        /// In any zone, at any time: it is open when it says so, what is planned is planned inside, and more time never leads to an
+        /// earlier moment.
+        #[test]
+        fn what_is_planned_is_planned_inside(
+            zone in proptest::sample::select(&chrono_tz::TZ_VARIANTS[..]), days in proptest::sample::subsequence(&WEEK[..], 1..=7),
+            (from, length) in (0_u16..1_439).prop_flat_map(|from| (Just(from), 1..=1_440 - from)),
+            start in 1_700_000_000_i64..1_900_000_000, open_s in 0_i64..500_000,
+        ) {
+            let window = Window { days, from: Clock(from), to: Clock(from + length), zone };
+            let start = DateTime::from_timestamp(start, 0).unwrap();
+            let next = window.next_open(start);
+            prop_assert!(next >= start && window.is_open(next));
+            prop_assert_eq!(window.is_open(start), next == start);
+            let planned = window.after(start, TimeDelta::seconds(open_s));
+            prop_assert!(window.is_open(planned) && planned >= next + TimeDelta::seconds(open_s));
+            prop_assert!(window.after(start, TimeDelta::seconds(open_s + 1)) > planned);
+            let column = serde_json::to_string(&window).unwrap();
+            prop_assert!(column.len() <= 255);
+            prop_assert_eq!(Window::of(Some(&column)), Some(window));
+        }
+    }
+}
