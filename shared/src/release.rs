@@ -14,6 +14,7 @@ use crate::{
     patience::{CLAIM_EARLY, Patience},
     queue,
     status::Status,
+    window::Window,
 };
 
 /// When things are done again.
@@ -132,6 +133,7 @@ impl Pass<'_> {
         };
         let policy = Policy::of(batch, can_ask, now);
         let send_at = next_send(batch, rows, timing, (policy, ended), now);
+        let send_at = self.in_window(send_at);
         let check_at = next_check(batch, rows, timing, ended, now);
         let (accepted, refused) = match ended {
             Ended::Sent { accepted, refused, .. } => (accepted, refused),
@@ -147,6 +149,14 @@ impl Pass<'_> {
             sweep_check_at: sweep(batch.check_at, check_at),
             accepted,
             refused,
+        }
+    }
+
+    /// The time, or when the schedule's window opens next. What is only to be closed waits for none.
+    fn in_window(&self, send_at: DateTime<Utc>) -> DateTime<Utc> {
+        match Window::of(self.batch.send_window.as_deref()) {
+            Some(window) if self.batch.schedule_status != "cancelled" => window.next_open(send_at),
+            _ => send_at,
         }
     }
 
@@ -236,6 +246,7 @@ mod tests {
             parts: 1,
             sender: None,
             rate: None,
+            send_window: None,
             max_lateness_s: 3600,
             max_resends: 2,
             resend_within_s: 3600,

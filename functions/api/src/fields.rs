@@ -99,6 +99,11 @@ impl<'a> Fields<'a> {
         read(self).map(Some)
     }
 
+    /// Whether the field is not given, or null.
+    pub fn is_absent(&self, name: &str) -> bool {
+        !self.left.iter().any(|(key, value)| key == name && value.get() != "null")
+    }
+
     /// Whether the field is given as null.
     pub fn is_null(&self, name: &str) -> bool {
         self.left.iter().any(|(key, value)| key == name && value.get() == "null")

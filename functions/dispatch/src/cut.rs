@@ -11,6 +11,7 @@ use shared::{
     fault::{self, Point},
     patience::CLOCK_TOLERANCE,
     queue::{BatchMessage, DispatchMessage, Outgoing},
+    window::Window,
 };
 use sqlx::MySqlConnection;
 
@@ -86,8 +87,14 @@ impl Dispatcher {
         let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
         let stretches = cut::read_stretches(db, message.schedule_id, size).await?;
         // What is only closed needs no spreading.
-        let (start, rate) = if outcome == Outcome::Running { (schedule.run_at, schedule.rate) } else { (now, None) };
-        let batches = plan::plan(&stretches, (start, rate), now, &self.settings);
+        let spread = match outcome {
+            Outcome::Running => {
+                let window = Window::of(schedule.send_window.as_deref());
+                plan::Spread { start: schedule.run_at, rate: schedule.rate, window }
+            }
+            Outcome::Cancelled => plan::Spread { start: now, rate: None, window: None },
+        };
+        let batches = plan::plan(&stretches, &spread, now, &self.settings);
         if !cut::mark_cut(db, message, (outcome, batches.len() as u32, way.as_str()), now).await? {
             return Ok(Cut::Nothing);
         }
@@ -99,7 +106,10 @@ impl Dispatcher {
         if schedule.batch_count.is_some() || schedule.version != message.version {
             return Decision::Nothing;
         }
-        let late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
+        // Nothing was to be sent before its window opened.
+        let planned =
+            Window::of(schedule.send_window.as_deref()).map_or(schedule.run_at, |window| window.next_open(schedule.run_at));
+        let late = planned + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
         match schedule.status.as_str() {
             "scheduled" if schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE => Decision::Nothing,
             "scheduled" if late => Decision::Missed,

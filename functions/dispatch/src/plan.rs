@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     db::cut::{NewBatch, Stretch},
     patience::{SECONDS_OF_RATE, before_due},
+    window::Window,
 };
 
 use crate::Settings;
@@ -13,19 +14,32 @@ pub fn stretch_size(batch_size: u32, rate: Option<u32>) -> u32 {
     rate.map_or(batch_size, |rate| batch_size.min(rate.saturating_mul(SECONDS_OF_RATE)).max(1))
 }
 
-/// The batches of a schedule that starts at `start`: all at once, or spread so that at no time more has been planned than `rate`
+/// Over what time the batches go out.
+#[derive(Clone, Debug)]
+pub struct Spread {
+    /// Nothing is sent before.
+    pub start: DateTime<Utc>,
+    /// Messages a second; none: all at once.
+    pub rate: Option<u32>,
+    /// The only hours that count; none: all.
+    pub window: Option<Window>,
+}
+
+impl Spread {
+    /// When the message is planned that has so many before it.
+    fn at(&self, before: i64) -> DateTime<Utc> {
+        let offset = TimeDelta::milliseconds(self.rate.map_or(0, |rate| before * 1000 / i64::from(rate)));
+        self.window.as_ref().map_or(self.start + offset, |window| window.after(self.start, offset))
+    }
+}
+
+/// The batches of a schedule: all at once, or spread so that at no time more has been planned than `rate`
 /// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
-pub fn plan(
-    stretches: &[Stretch],
-    (start, rate): (DateTime<Utc>, Option<u32>),
-    now: DateTime<Utc>,
-    settings: &Settings,
-) -> Vec<NewBatch> {
+pub fn plan(stretches: &[Stretch], spread: &Spread, now: DateTime<Utc>, settings: &Settings) -> Vec<NewBatch> {
     let mut before: i64 = 0;
     let mut batches = Vec::with_capacity(stretches.len());
     for (stretch, batch_no) in stretches.iter().zip(1..) {
-        let offset = rate.map_or(0, |rate| before * 1000 / i64::from(rate));
-        let send_at = start + TimeDelta::milliseconds(offset);
+        let send_at = spread.at(before);
         let sweep_at = if is_enqueued_now(send_at, now, settings.lead) { now } else { before_due(send_at) };
         let (first_seq, last_seq) = (stretch.first_seq, stretch.last_seq);
         batches.push(NewBatch { batch_no, first_seq, last_seq, pending: stretch.pending, send_at, sweep_at });
@@ -59,7 +73,7 @@ mod tests {
     fn without_a_rate_all_batches_are_sent_at_once() {
         let now = Utc::now();
         let start = now + TimeDelta::seconds(60);
-        let batches = plan(&stretches(&[500, 499]), (start, None), now, &settings());
+        let batches = plan(&stretches(&[500, 499]), &Spread { start: start, rate: None, window: None }, now, &settings());
         assert_eq!(
             batches.iter().map(|batch| (batch.batch_no, batch.send_at, batch.sweep_at)).collect::<Vec<_>>(),
             [(1, start, now), (2, start, now)]
@@ -69,7 +83,7 @@ mod tests {
     #[test]
     fn a_rate_is_never_exceeded_from_the_start_to_any_batch() {
         let now = Utc::now();
-        let batches = plan(&stretches(&[20, 13, 20, 20]), (now, Some(10)), now, &settings());
+        let batches = plan(&stretches(&[20, 13, 20, 20]), &Spread { start: now, rate: Some(10), window: None }, now, &settings());
         let mut sent = 0.0;
         for batch in &batches {
             let seconds = (batch.send_at - now).as_seconds_f64();
@@ -81,7 +95,7 @@ mod tests {
     #[test]
     fn what_is_due_later_than_the_lead_is_left_to_the_sweep() {
         let now = Utc::now();
-        let batches = plan(&stretches(&[100, 100]), (now, Some(1)), now, &settings());
+        let batches = plan(&stretches(&[100, 100]), &Spread { start: now, rate: Some(1), window: None }, now, &settings());
         assert_eq!(batches[0].sweep_at, now);
         assert_eq!(batches[1].sweep_at, batches[1].send_at - TimeDelta::seconds(75));
     }

@@ -26,6 +26,7 @@ use shared::{
     fault::{self, Point},
     queue::{self, BatchMessage},
     status::Status,
+    window::Window,
     worker::{Claimed, Work, Worker},
 };
 
@@ -80,6 +81,7 @@ impl Sender {
         let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
         let ended = pass.ended();
+        self.put_off(&mut claimed).await?;
         fault::reach(Point::Recorded, message).await;
         self.worker.release(&claimed, ended).await
     }
@@ -104,6 +106,21 @@ impl Sender {
         if held {
             tracing::error!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "batch missed");
         }
+        Ok(())
+    }
+
+    /// What was not sent while the window was open is planned for the next one, and late only from then on.
+    async fn put_off(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+        let Claimed { claim, batch, rows } = claimed;
+        let (db, now) = (&self.worker.db, self.worker.db.now());
+        let Some(window) = Window::of(batch.send_window.as_deref()).filter(|window| !window.is_open(now)) else { return Ok(()) };
+        if batch.missed || batch.schedule_status == "cancelled" || rows.iter().all(|row| row.status != Status::Pending) {
+            return Ok(());
+        }
+        let opens = window.next_open(now);
+        db::repeat_on_deadlock(|| batches::put_off(db, claim, opens)).await.context("putting off")?;
+        batch.planned_at = opens;
+        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, until = %opens, "batch put off: its window is closed");
         Ok(())
     }
 

@@ -24,6 +24,7 @@ use shared::{
     release::{Ended, Policy},
     status::Status,
     texts::Texts,
+    window::Window,
     worker::Claimed,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -57,6 +58,8 @@ pub struct Pass<'a> {
     accepted: bool,
     refused: bool,
     retry_after: Option<Duration>,
+    /// Outside of it nothing is sent.
+    window: Option<Window>,
     /// When it was last asked who has opted out.
     looked_at: Option<Instant>,
 }
@@ -89,6 +92,7 @@ impl<'a> Pass<'a> {
             accepted: false,
             refused: false,
             retry_after: None,
+            window: Window::of(batch.send_window.as_deref()),
             looked_at: None,
         })
     }
@@ -178,6 +182,8 @@ impl<'a> Pass<'a> {
         }
         let mut starting = Vec::new();
         let limit = if self.trouble.is_single() { 1 } else { self.sender.settings.in_flight };
+        // Closed: nothing starts any more, and the release puts the rest off.
+        self.stopped |= self.window.as_ref().is_some_and(|window| !window.is_open(self.sender.worker.db.now()));
         while !self.stopped && !self.waiting.is_empty() && in_flight + starting.len() < limit {
             let free_at = (Instant::now() + self.pace.wait()).max(self.trouble.not_before().unwrap_or_else(Instant::now));
             let wait = free_at.saturating_duration_since(Instant::now());

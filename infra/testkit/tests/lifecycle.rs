@@ -308,6 +308,9 @@ impl Play {
         let lines = fixture::recipients(&self.stage.db, self.id).await;
         let count = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
         let delivered = count("DELIVRD") as u64;
+        let early = "SELECT COUNT(*) FROM recipients r JOIN schedules s ON s.id = r.schedule_id WHERE r.sent_at < s.run_at";
+        let early: i64 = sqlx::query_scalar(early).fetch_one(&self.stage.db.pool).await.unwrap();
+        prop_assert_eq!(early, 0, "sent before its time: {:?}", lines);
         prop_assert_eq!(self.accepted(), delivered, "{}: {:?}", status, lines);
         match status.as_str() {
             "finished" => prop_assert_eq!(delivered as usize, lines.len(), "{:?}", lines),

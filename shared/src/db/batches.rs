@@ -65,6 +65,8 @@ pub struct ClaimedBatch {
     pub sender: Option<String>,
     /// Messages a second.
     pub rate: Option<u32>,
+    /// `schedules.send_window`
+    pub send_window: Option<String>,
     /// `schedules.max_lateness_s`
     pub max_lateness_s: u32,
     /// `schedules.max_resends`
@@ -123,7 +125,7 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
-             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate, s.send_window,
              s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
@@ -240,6 +242,20 @@ pub async fn hold_missed(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Re
         claim.token
     );
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+}
+
+/// Moves the planned time of a batch to when its schedule's window opens next: lateness counts from there. Should the claim be lost, it is
+/// another's to do.
+pub async fn put_off(db: &Db, claim: &Claim, at: DateTime<Utc>) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE batches SET planned_at = ? WHERE schedule_id = ? AND batch_no = ? AND claim_token = ? AND planned_at < ?",
+        at,
+        claim.batch.schedule_id,
+        claim.batch.batch_no,
+        claim.token,
+        at
+    );
+    done.execute(&db.pool).await.map(drop)
 }
 
 /// Finishes a running schedule that has no batch left with something to do; where a batch is held, it ends `missed`. A statement of

@@ -19,6 +19,8 @@ pub struct Schedule {
     pub run_at: DateTime<Utc>,
     /// Messages a second.
     pub rate: Option<u32>,
+    /// `schedules.send_window`
+    pub send_window: Option<String>,
     /// `schedules.max_lateness_s`
     pub max_lateness_s: u32,
     /// `None`: not cut yet.
@@ -29,7 +31,7 @@ pub struct Schedule {
 pub async fn lock_schedule(db: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
     sqlx::query_as!(
         Schedule,
-        r#"SELECT status, version, run_at AS "run_at: DateTime<Utc>", rate, max_lateness_s, batch_count
+        r#"SELECT status, version, run_at AS "run_at: DateTime<Utc>", rate, send_window, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )

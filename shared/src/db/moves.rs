@@ -1,12 +1,13 @@
 //! The moves of a schedule's life that people make. Each names the states that it may start from, so that a call that comes twice, or
 //! too late, matches no row. All run under the lock of [`super::schedules::lock_schedule`].
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::schedules::Schedule;
-use crate::patience::SWEEP_BEFORE;
+use crate::{patience::SWEEP_BEFORE, window::Window};
 
 /// draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
@@ -18,7 +19,7 @@ pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sq
 /// finds nothing to do.
 pub async fn change_schedule(connection: &mut MySqlConnection, row: &Schedule, time_changed: bool) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET run_at = ?, run_at_offset = ?, message = ?, parts = ?, sender = ?, rate = ?, max_lateness_s = ?,
+        "UPDATE schedules SET run_at = ?, run_at_offset = ?, message = ?, parts = ?, sender = ?, rate = ?, send_window = ?, max_lateness_s = ?,
            max_resends = ?, resend_within_s = ?, on_uncertain = ?, version = version + ?
          WHERE id = ? AND batch_count IS NULL AND status IN ('draft', 'scheduled', 'paused')",
         row.run_at,
@@ -27,6 +28,7 @@ pub async fn change_schedule(connection: &mut MySqlConnection, row: &Schedule, t
         row.parts,
         row.sender,
         row.rate,
+        row.send_window,
         row.max_lateness_s,
         row.max_resends,
         row.resend_within_s,
@@ -75,6 +77,47 @@ pub async fn change_rate(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Spreads what of a schedule with a window was not tried yet over the hours in which it may send, from `from` on: [`change_rate`] and
+/// [`resume_cut_schedule`] know of no hours, and leave it in their order.
+pub async fn spread_in_window(
+    connection: &mut MySqlConnection,
+    schedule: &Schedule,
+    from: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let Some(window) = Window::of(schedule.send_window.as_deref()) else { return Ok(()) };
+    let batches = sqlx::query!(
+        "SELECT batch_no, pending FROM batches
+         WHERE schedule_id = ? AND claim_token IS NULL AND tries = 0 AND pending > 0 AND missed_at IS NULL AND send_at IS NOT NULL
+         ORDER BY batch_no",
+        schedule.id
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut before: i64 = 0;
+    let mut plan = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let offset = TimeDelta::milliseconds(schedule.rate.map_or(0, |rate| before * 1000 / i64::from(rate)));
+        let at = window.after(from, offset);
+        plan.push((batch.batch_no, text_of(at), text_of(now.max(at - SWEEP_BEFORE))));
+        before += i64::from(batch.pending);
+    }
+    let done = sqlx::query!(
+        "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (batch_no INT UNSIGNED PATH '$[0]', at DATETIME(3) PATH '$[1]',
+             sweep DATETIME(3) PATH '$[2]')) p ON p.batch_no = b.batch_no
+         SET b.planned_at = p.at, b.send_at = p.at, b.sweep_at = p.sweep, b.requeues = 0
+         WHERE b.schedule_id = ? AND b.claim_token IS NULL",
+        json!(plan).to_string(),
+        schedule.id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// As the database reads a time: UTC, in whole milliseconds.
+fn text_of(at: DateTime<Utc>) -> String {
+    at.format("%F %T%.3f").to_string()
 }
 
 /// scheduled or running → paused. It takes hold at the next mark; rechecks go on.

@@ -59,6 +59,7 @@ pub struct Schedule {
     pub run_at: DateTime<Utc>,
     pub run_at_offset: String,
     pub rate: Option<u32>,
+    pub send_window: Option<String>,
     pub max_lateness_s: u32,
     pub max_resends: u32,
     pub resend_within_s: u32,
@@ -88,6 +89,7 @@ pub struct NewSchedule {
     pub run_at: DateTime<Utc>,
     pub run_at_offset: String,
     pub rate: Option<u32>,
+    pub send_window: Option<String>,
     pub max_lateness_s: u32,
     pub max_resends: u32,
     pub resend_within_s: u32,
@@ -126,9 +128,9 @@ pub struct Added {
 /// Adds a schedule without recipients; [`count_added`] follows in the same transaction.
 pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, max_lateness_s, max_resends,
+        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, send_window, max_lateness_s, max_resends,
            resend_within_s, on_uncertain, created_at, created_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -137,6 +139,7 @@ pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule
         new.run_at,
         new.run_at_offset,
         new.rate,
+        new.send_window,
         new.max_lateness_s,
         new.max_resends,
         new.resend_within_s,
@@ -183,7 +186,7 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
     sqlx::query_as!(
         Schedule,
         r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
-             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.max_lateness_s, s.max_resends, s.resend_within_s,
+             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.send_window, s.max_lateness_s, s.max_resends, s.resend_within_s,
              s.on_uncertain, s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
              s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use shared::{
     db::{
-        moves::{change_rate, change_schedule},
+        moves::{change_rate, change_schedule, spread_in_window},
         schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
     },
     patience::CLOCK_TOLERANCE,
@@ -93,9 +93,11 @@ async fn write(
             change_schedule(transaction, &row, edit.run_at.is_some()).await?;
         }
         (Running | Paused, Some(_)) if !edit.changes_more_than_rate() => {
-            // What is paused moves on by the time of its pause when it is resumed; so it is spread from the pause's beginning.
-            let from = before.paused_at.unwrap_or_else(|| app.db.now());
+            // What is paused moves on by the time of its pause when it is resumed; so it is spread from the pause's beginning. Nothing
+            // moves ahead of the schedule's time: it is cut some time before.
+            let from = before.paused_at.unwrap_or_else(|| app.db.now()).max(before.run_at);
             change_rate(transaction, (id, row.rate), from, app.db.now()).await?;
+            spread_in_window(transaction, &row, from, app.db.now()).await?;
         }
         _ => return Err(begun(&before, "expected a schedule that has not begun; of one that has, only the rate can be changed")),
     }

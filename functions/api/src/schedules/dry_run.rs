@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
 use serde::Serialize;
 use shared::{
     db::{
@@ -11,6 +11,7 @@ use shared::{
     },
     phone::Phone,
     text::{self, Encoding},
+    window::Window,
 };
 
 use sqlx::MySqlConnection;
@@ -53,6 +54,9 @@ pub struct Report {
     parts_total: u64,
     #[serde(flatten)]
     forecast: Forecast,
+    /// When the first message goes out, and about when the last does: within the window, if there is one.
+    starts_at: DateTime<FixedOffset>,
+    ends_at: DateTime<FixedOffset>,
 }
 
 /// Reads the list, and says what would come of it.
@@ -79,10 +83,13 @@ pub async fn dry_run(
     let load = found.load(schedule, capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
     let offset: Option<FixedOffset> = schedule.run_at_offset.parse().ok();
+    let forecast = forecast(load, capacity);
+    let offset = offset.unwrap_or_else(|| Utc.fix());
+    let (starts_at, ends_at) = times(schedule, &forecast);
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft) && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
-        run_at: offset.map_or_else(|| schedule.run_at.fixed_offset(), |offset| schedule.run_at.with_timezone(&offset)),
+        run_at: schedule.run_at.with_timezone(&offset),
         valid: valid as u64,
         suppressed: valid as u64 - load.messages,
         duplicates: (entries - valid) as u64,
@@ -92,8 +99,19 @@ pub async fn dry_run(
         forced_by: counted.filter(|counted| counted.encoding == Encoding::Ucs2).and_then(|counted| counted.forced_by),
         parts: found.most_parts.max(schedule.parts),
         parts_total: load.parts,
-        forecast: forecast(load, capacity),
+        forecast,
+        starts_at: starts_at.with_timezone(&offset),
+        ends_at: ends_at.with_timezone(&offset),
     })
+}
+
+/// The first and about the last moment at which something is sent.
+fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTime<Utc>) {
+    let duration = TimeDelta::milliseconds((forecast.duration_s * 1000.0) as i64);
+    match Window::of(schedule.send_window.as_deref()) {
+        Some(window) => (window.next_open(schedule.run_at), window.after(schedule.run_at, duration)),
+        None => (schedule.run_at, schedule.run_at + duration),
+    }
 }
 
 async fn leave_out_suppressed(connection: &mut MySqlConnection, messages: &mut Vec<Message>) -> Result<(), ApiError> {

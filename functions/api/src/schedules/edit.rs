@@ -3,9 +3,10 @@
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use shared::db::schedules::Schedule;
+use shared::{db::schedules::Schedule, window::Window};
 
 use super::request::{MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, moment, sender, text};
+use super::window;
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
@@ -25,6 +26,7 @@ pub struct Edit {
     sender: Option<Option<String>>,
     /// Another rate, or none any more.
     pub rate: Option<Option<u32>>,
+    window: Option<Option<String>>,
     max_attempts: Option<u32>,
     max_lateness_s: Option<u32>,
     resend_within_s: Option<u32>,
@@ -43,6 +45,7 @@ impl Edit {
             message: text(&mut fields),
             sender: fields.nullable("sender", sender),
             rate: fields.nullable("rate", |fields| fields.number("rate", RATE)),
+            window: fields.nullable("window", window::read),
             max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
@@ -50,7 +53,7 @@ impl Edit {
         };
         let mut errors = fields.finish();
         if errors.is_empty() && !edit.changes_more_than_rate() && edit.rate.is_none() {
-            let expected = "expected at least one of: run_at, message, sender, rate, max_attempts, max_lateness_s, resend_within_s, on_uncertain";
+            let expected = "expected at least one of: run_at, message, sender, rate, window, max_attempts, max_lateness_s, resend_within_s, on_uncertain";
             errors.push(FieldError::new("", "nothing-to-change", expected));
         }
         if errors.is_empty() { Ok(edit) } else { Err(ApiError::invalid(errors)) }
@@ -61,6 +64,7 @@ impl Edit {
         self.run_at.is_some()
             || self.message.is_some()
             || self.sender.is_some()
+            || self.window.is_some()
             || self.max_attempts.is_some()
             || self.max_lateness_s.is_some()
             || self.resend_within_s.is_some()
@@ -79,6 +83,9 @@ impl Edit {
             row.sender.clone_from(sender);
         }
         row.rate = self.rate.unwrap_or(row.rate);
+        if let Some(window) = &self.window {
+            row.send_window.clone_from(window);
+        }
         row.max_resends = self.max_attempts.map_or(row.max_resends, |attempts| attempts - 1);
         row.max_lateness_s = self.max_lateness_s.unwrap_or(row.max_lateness_s);
         row.resend_within_s = self.resend_within_s.unwrap_or(row.resend_within_s);
@@ -94,6 +101,7 @@ impl Edit {
             ("message", self.message.is_some(), json!(row.message)),
             ("sender", self.sender.is_some(), json!(row.sender)),
             ("rate", self.rate.is_some(), json!(row.rate)),
+            ("window", self.window.is_some(), json!(Window::of(row.send_window.as_deref()))),
             ("max_attempts", self.max_attempts.is_some(), json!(row.max_resends + 1)),
             ("max_lateness_s", self.max_lateness_s.is_some(), json!(row.max_lateness_s)),
             ("resend_within_s", self.resend_within_s.is_some(), json!(row.resend_within_s)),

@@ -11,3 +11,4 @@ pub mod request;
 pub mod show;
 pub mod state;
 mod texts;
+mod window;

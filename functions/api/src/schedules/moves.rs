@@ -10,9 +10,9 @@ use serde_json::json;
 use shared::db::{
     moves::{
         activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
-        send_uncut_now,
+        send_uncut_now, spread_in_window,
     },
-    schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
+    schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -167,6 +167,9 @@ async fn write(app: &App, transaction: &mut MySqlConnection, before: &LockedSche
         (Move::Pause, _) => pause_schedule(transaction, before.id, now).await?,
         (Move::Resume, Some(paused_at)) if before.batch_count.is_some() => {
             resume_cut_schedule(transaction, before.id, paused_at, now).await?;
+            if let Some(row) = load_schedule(transaction, before.id).await? {
+                spread_in_window(transaction, &row, now.max(row.run_at), now).await?;
+            }
         }
         (Move::Resume, _) => resume_uncut_schedule(transaction, before.id, now).await?,
         (Move::Cancel, _) => cancel_schedule(transaction, before.id, now).await?,

@@ -12,6 +12,7 @@ use shared::{
 };
 use uuid::Uuid;
 
+use super::window;
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
@@ -76,6 +77,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let message = message(fields);
     let sender = sender(fields);
     let rate = fields.number("rate", RATE);
+    let send_window = window::read(fields);
     let max_attempts = fields.number("max_attempts", MAX_ATTEMPTS).unwrap_or(3);
     let max_lateness_s = fields.number("max_lateness_s", MAX_LATENESS_S).unwrap_or(3_600);
     let resend_within_s = fields.number("resend_within_s", RESEND_WITHIN_S).unwrap_or(21_600);
@@ -90,6 +92,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         run_at: run_at.at,
         run_at_offset: run_at.offset,
         rate,
+        send_window,
         max_lateness_s,
         max_resends: max_attempts - 1,
         resend_within_s,

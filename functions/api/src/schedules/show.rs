@@ -17,6 +17,7 @@ use shared::{
     status::Status,
     template::Template,
     text,
+    window::Window,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -41,6 +42,7 @@ pub struct ScheduleView {
     pub variables: Vec<String>,
     pub sender: Option<String>,
     pub rate: Option<u32>,
+    pub window: Option<Window>,
     pub max_attempts: u32,
     pub max_lateness_s: u32,
     pub resend_within_s: u32,
@@ -107,6 +109,7 @@ impl ScheduleView {
             parts: schedule.parts,
             sender: schedule.sender,
             rate: schedule.rate,
+            window: Window::of(schedule.send_window.as_deref()),
             max_attempts: schedule.max_resends + 1,
             max_lateness_s: schedule.max_lateness_s,
             resend_within_s: schedule.resend_within_s,
