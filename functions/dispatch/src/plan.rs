@@ -73,11 +73,22 @@ mod tests {
     fn without_a_rate_all_batches_are_sent_at_once() {
         let now = Utc::now();
         let start = now + TimeDelta::seconds(60);
-        let batches = plan(&stretches(&[500, 499]), &Spread { start: start, rate: None, window: None }, now, &settings());
+        let batches = plan(&stretches(&[500, 499]), &Spread { start, rate: None, window: None }, now, &settings());
         assert_eq!(
             batches.iter().map(|batch| (batch.batch_no, batch.send_at, batch.sweep_at)).collect::<Vec<_>>(),
             [(1, start, now), (2, start, now)]
         );
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_window_goes_on_in_the_next() {
+        let column = r#"{"days":["Mon","Wed"],"from":"09:00","to":"09:01","zone":"UTC"}"#;
+        let start = DateTime::from_timestamp(1_795_420_800, 0).unwrap_or_default(); // 2026-11-23, a Monday, 08:00
+        let spread = Spread { start, rate: Some(10), window: Window::of(Some(column)) };
+        let batches = plan(&stretches(&[500, 100, 400, 1]), &spread, start, &settings());
+        let times: Vec<_> = batches.iter().map(|batch| batch.send_at.to_rfc3339()).collect();
+        let expected = ["2026-11-23T09:00:00", "2026-11-23T09:00:50", "2026-11-25T09:00:00", "2026-11-25T09:00:40"];
+        assert_eq!(times, expected.map(|time| format!("{time}+00:00")));
     }
 
     #[test]

@@ -85,15 +85,14 @@ fn by_workers(from: &str) -> &'static [&'static str] {
 
 /// What a call makes of a state; none: it is refused. What is missed in part depends on the batches.
 fn by_call(from: &str, call: Call) -> &'static [&'static str] {
+    use Call::{Activate, Append, Cancel, Pause, Rate, Resume, SendNow, Text};
     match (call, from) {
-        (Call::Activate, "draft") => &["scheduled"],
-        (Call::Pause, "scheduled" | "running") | (Call::Text | Call::Rate, "paused") => &["paused"],
-        (Call::Resume, "paused") => &["scheduled", "running"],
-        (Call::Cancel, "draft" | "scheduled" | "running" | "paused" | "missed") => &["cancelled"],
-        (Call::SendNow, "missed") => &["scheduled", "running"],
-        (Call::SendNow, "running" | "finished") | (Call::Rate, "running") => &["running"],
-        (Call::Append | Call::Text | Call::Rate, "draft") => &["draft"],
-        (Call::Append | Call::Text | Call::Rate, "scheduled") => &["scheduled"],
+        (Append | Text | Rate, "draft") => &["draft"],
+        (Activate, "draft") | (Append | Text | Rate, "scheduled") => &["scheduled"],
+        (Pause, "scheduled" | "running") | (Text | Rate, "paused") => &["paused"],
+        (Resume, "paused") | (SendNow, "missed") => &["scheduled", "running"],
+        (SendNow, "running" | "finished") | (Rate, "running") => &["running"],
+        (Cancel, "draft" | "scheduled" | "running" | "paused" | "missed") => &["cancelled"],
         _ => &[],
     }
 }

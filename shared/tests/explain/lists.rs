@@ -71,6 +71,13 @@ async fn every_statement_of_the_lists_uses_its_key_and_sorts_nothing(pool: MySql
     let plan = explain(&pool, &sql, |q| q.bind(id).bind(5).bind(50)).await;
     check("whom another message needs a text for", plan, &[("r", "PRIMARY"), ("v", "PRIMARY")]);
 
+    let sql = statement(&["SELECT batch_no, pending FROM batches"]);
+    check("what is spread over a window", explain(&pool, &sql, |q| q.bind(id)).await, &[("batches", "PRIMARY")]);
+
+    let sql = statement(&["sweep DATETIME(3)"]);
+    let plan = explain(&pool, &sql, |q| q.bind(r#"[[1, "2030-01-01 00:00:00", "2030-01-01 00:00:00"]]"#).bind(id)).await;
+    check("its new times", plan, &[("b", "PRIMARY")]);
+
     let sql = statement(&["SUM(pending) OVER"]);
     let plan = explain(&pool, &sql, |q| q.bind(5).bind(id).bind(now).bind(now).bind(now).bind(now).bind(75).bind(id));
     let plan: Plan = plan.await.into_iter().map(|(table, key, extra)| (table, key, extra.replace("Using filesort", ""))).collect();

@@ -6,6 +6,7 @@ use shared::window::{Clock, Window};
 use crate::fields::Fields;
 
 const EXPECTED: &str = r#"an object such as {"days": ["Mon", "Tue"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"}"#;
+const ZONE: &str = "an IANA time zone such as Asia/Kuala_Lumpur";
 /// From Monday on.
 const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
@@ -36,7 +37,6 @@ fn members_of(members: &mut Fields) -> Option<Window> {
             "expected a later time than `from`: a window closes on the day on which it opens, at 24:00 at the latest",
         );
     }
-    const ZONE: &str = "an IANA time zone such as Asia/Kuala_Lumpur";
     let zone = members.text("zone").map(|name| name.parse());
     if let Some(Err(_)) = zone {
         members.complain("zone", "not-a-zone", format!("expected {ZONE}"));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Api, LEAD, in_seconds, phones, rows};
+use crate::common::{Api, LEAD, count, in_seconds, phones, rows};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -135,6 +135,7 @@ fn assert_near(plan: &[i64], expected: &[i64]) {
 async fn the_rate_of_what_runs_can_be_changed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 6).await;
+    rows::schedule(&pool, id, "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND").await;
     // One is sent, one is owned, one waits for its back-off, one is due, two wait for their time.
     for (no, row) in [
         (1, "pending = 0, delivrd = 5, check_at = now(60), sweep_at = now(60)"),
@@ -168,6 +169,20 @@ async fn the_rate_of_what_runs_can_be_changed(pool: MySqlPool) {
     assert_eq!(refused.problem(), "schedule-begun");
     rows::schedule(&pool, id, "status = 'cancelled'").await;
     assert_eq!(api.patch(id, &json!({"rate": 2})).await.problem(), "schedule-begun");
+}
+
+/// It is cut some time before: a change of its rate in that time moves nothing ahead.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn another_rate_never_moves_anything_ahead_of_run_at(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = rows::cut(&api, &pool, 2).await;
+    for no in 1..=2 {
+        rows::batch(&pool, id, no, "planned_at = now(80), send_at = planned_at, sweep_at = planned_at").await;
+    }
+    rows::schedule(&pool, id, "run_at = UTC_TIMESTAMP(3) + INTERVAL 80 SECOND").await;
+    assert_eq!(api.patch(id, &json!({"rate": 5})).await.status, StatusCode::OK);
+    let early = "SELECT COUNT(*) FROM batches b JOIN schedules s ON s.id = b.schedule_id WHERE b.send_at < s.run_at OR b.planned_at < s.run_at";
+    assert_eq!(count(&pool, early).await, 0);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

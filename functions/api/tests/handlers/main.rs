@@ -22,3 +22,4 @@ mod sessions;
 mod suppressions;
 mod trouble;
 mod uncertain;
+mod window;

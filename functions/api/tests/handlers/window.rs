@@ -1,0 +1,105 @@
+//! The hours in which a schedule may send: read, shown, forecast, and kept when a schedule that runs is changed.
+
+use crate::common::{Api, phones, request, rows};
+use axum::http::StatusCode;
+use chrono::{DateTime, Timelike, Utc};
+use serde_json::{Value, json};
+use shared::db::MIGRATOR;
+use sqlx::MySqlPool;
+
+fn with(window: &Value) -> Value {
+    let mut body = request();
+    (body["window"], body["recipients"]) = (window.clone(), json!(phones(0..4)));
+    body
+}
+
+fn morning() -> Value {
+    json!({"from": "09:00", "to": "11:00", "zone": "Asia/Kuala_Lumpur"})
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let created =
+        api.post(&with(&json!({"days": ["fri", "Monday"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
+    let shown = json!({"days": ["Mon", "Fri"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"});
+    assert_eq!((created.status, &created.body["window"]), (StatusCode::CREATED, &shown), "{}", created.body);
+    let changed = api.patch(created.id(), &json!({"window": morning()})).await;
+    assert_eq!(changed.body["window"]["days"], json!(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]));
+    let logged = api.get("/v1/audit?limit=1").await.body["entries"][0].clone();
+    assert_eq!((&logged["before"]["window"], &logged["after"]["window"]["from"]), (&shown, &json!("09:00")), "{logged}");
+    let none = api.patch(created.id(), &json!({"window": null})).await;
+    assert_eq!((none.status, &none.body["window"]), (StatusCode::OK, &Value::Null));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn every_wrong_member_of_a_window_is_named(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let table = [
+        (json!("09:00-11:00"), vec![("window", "wrong-type")]),
+        (json!({}), vec![("window.from", "missing"), ("window.to", "missing"), ("window.zone", "missing")]),
+        (
+            json!({"from": "9:00", "to": 11, "zone": "KL"}),
+            vec![("window.from", "not-a-time"), ("window.to", "wrong-type"), ("window.zone", "not-a-zone")],
+        ),
+        (json!({"from": "22:00", "to": "06:00", "zone": "UTC"}), vec![("window.to", "not-later")]),
+        (json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "wrong-type")]),
+        (json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}), vec![("window.until", "unknown-field")]),
+    ];
+    for (window, expected) in table {
+        for path in ["/v1/schedules", "/v1/schedules?dry_run=true"] {
+            let answer = api.post_json(path, &with(&window)).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{window}");
+            let errors = answer.body["errors"].as_array().unwrap();
+            let mut found: Vec<_> =
+                errors.iter().map(|error| (error["field"].as_str().unwrap(), error["code"].as_str().unwrap())).collect();
+            let mut expected = expected.clone();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{window}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_counts_open_hours_only(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    // 8,000 messages, one a second, in windows of two hours: 7,200 on one day, the rest on the next.
+    let mut body = with(&json!({"from": "09:00", "to": "11:00", "zone": "UTC"}));
+    (body["recipients"], body["rate"]) = (json!(phones(0..8_000)), json!(1));
+    let tomorrow = (Utc::now() + chrono::Days::new(2)).date_naive();
+    body["run_at"] = json!(format!("{tomorrow}T12:00:00Z"));
+    let report = api.post_json("/v1/schedules?dry_run=true", &body).await.body;
+    let day = |ahead| tomorrow + chrono::Days::new(ahead);
+    assert_eq!(report["starts_at"], format!("{}T09:00:00Z", day(1)), "{report}");
+    assert_eq!(report["ends_at"], format!("{}T09:13:20Z", day(2)), "{report}");
+    assert_eq!(report["duration_s"], 8_000.0);
+}
+
+/// Every minute of the clock but the one hour: whenever this test runs, it is closed, or open until the hour is over.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_runs_is_spread_over_its_hours_only(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = rows::cut(&api, &pool, 3).await;
+    for no in 1..=3 {
+        rows::batch(&pool, id, no, "send_at = planned_at, sweep_at = planned_at").await;
+    }
+    let hour = (Utc::now().hour() + 12) % 23;
+    let window =
+        format!(r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{hour:02}:00","to":"{hour:02}:01","zone":"UTC"}}"#);
+    rows::schedule(&pool, id, &format!("send_window = '{window}'")).await;
+    // Five a batch, one message in ten seconds does not exist; one a second: all in the one minute.
+    let plan = || async {
+        let sql = "SELECT send_at FROM batches WHERE schedule_id = ? AND send_at = planned_at ORDER BY batch_no";
+        sqlx::query_scalar::<_, DateTime<Utc>>(sql).bind(id).fetch_all(&pool).await.unwrap()
+    };
+    assert_eq!(api.patch(id, &json!({"rate": 1})).await.status, StatusCode::OK);
+    let clocks: Vec<_> = plan().await.iter().map(|at| (at.hour(), at.minute(), at.second())).collect();
+    assert_eq!(clocks, [(hour, 0, 0), (hour, 0, 5), (hour, 0, 10)]);
+    assert_eq!(api.make(id, "pause").await.status, StatusCode::OK);
+    assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
+    let clocks: Vec<_> = plan().await.iter().map(|at| (at.hour(), at.minute(), at.second())).collect();
+    assert_eq!(clocks, [(hour, 0, 0), (hour, 0, 5), (hour, 0, 10)]);
+}
