@@ -12,14 +12,17 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use lambda_http::tower::ServiceExt;
 use proptest::{
     prelude::*,
     test_runner::{TestCaseError, TestRunner},
 };
 use serde_json::{Value, json};
-use shared::queue::BatchMessage;
+use shared::{
+    queue::BatchMessage,
+    window::{Clock, Window},
+};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, FakeScheduler, Stage, fixture};
@@ -97,6 +100,17 @@ fn by_call(from: &str, call: Call) -> &'static [&'static str] {
     }
 }
 
+/// Ten minutes a day, of which the next begin in a few minutes: around noon in a zone where it is noon now.
+fn window(now: DateTime<Utc>) -> Window {
+    let zone = format!("Etc/GMT{:+}", now.hour() as i32 - 12);
+    let at = |minutes: u32| {
+        let minutes = 12 * 60 + now.minute() + minutes;
+        Clock::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
+    };
+    let days = "Mon Tue Wed Thu Fri Sat Sun".split(' ').map(|day| day.parse().unwrap()).collect();
+    Window { days, from: at(3), to: at(13), zone: zone.parse().unwrap() }
+}
+
 struct Play {
     stage: Stage,
     app: App,
@@ -104,10 +118,12 @@ struct Play {
     id: Uuid,
     /// How many had gone out, as the last pause or cancel said it.
     told: Option<u64>,
+    /// The hours in which it may send.
+    window: Option<Window>,
 }
 
 impl Play {
-    async fn new(pool: &MySqlPool) -> Self {
+    async fn new(pool: &MySqlPool, with_window: bool) -> Self {
         for table in ["batches", "recipients", "schedules"] {
             sqlx::query(&format!("DELETE FROM {table}")).execute(pool).await.unwrap();
         }
@@ -124,12 +140,15 @@ impl Play {
             commit: "test".into(),
         };
         let key = gate::new_key(&app.db).await;
-        let mut play = Self { stage, app, key, id: Uuid::nil(), told: None };
+        let mut play = Self { stage, app, key, id: Uuid::nil(), told: None, window: None };
         let phones: Vec<_> = (1..=12).map(fixture::phone).collect();
         let run_at = (play.stage.db.now() + TimeDelta::seconds(100)).to_rfc3339();
-        let body = json!({"run_at": run_at, "message": "Hello", "recipients": phones, "draft": true, "max_lateness_s": 600});
+        let window = with_window.then(|| window(play.stage.db.now()));
+        let body = json!({"run_at": run_at, "message": "Hello", "recipients": phones, "draft": true, "max_lateness_s": 600,
+            "window": window});
         let (status, created) = play.http(Method::POST, "", &body).await;
         assert_eq!(status, StatusCode::CREATED, "{created}");
+        play.window = window;
         play.id = created["id"].as_str().unwrap().parse().unwrap();
         play
     }
@@ -175,7 +194,7 @@ impl Play {
     }
 
     /// A pass that is claimed a little early sleeps until its time, of which there is none to spare here.
-    async fn is_due(&self, batch: BatchMessage, now: chrono::DateTime<chrono::Utc>) -> bool {
+    async fn is_due(&self, batch: BatchMessage, now: DateTime<Utc>) -> bool {
         fixture::batch(&self.stage.db, batch).await.send_at.is_none_or(|at| at <= now)
     }
 
@@ -269,7 +288,7 @@ impl Play {
 
     /// Whatever state it is in: a person brings it to an end.
     async fn finish(&mut self) -> Result<(), TestCaseError> {
-        for _ in 0..60 {
+        for _ in 0..if self.window.is_some() { 500 } else { 60 } {
             let (status, missed) =
                 (self.status().await, self.http(Method::GET, "", &Value::Null).await.1["attention"]["missed_batches"].clone());
             let step = match status.as_str() {
@@ -288,7 +307,7 @@ impl Play {
                     self.told = answer["already_sent"].as_u64();
                 }
             }
-            self.wait(60);
+            self.wait(if self.window.is_some() { 400 } else { 60 });
             self.sweep().await;
             self.work(false).await;
             let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
@@ -310,6 +329,13 @@ impl Play {
         let early = "SELECT COUNT(*) FROM recipients r JOIN schedules s ON s.id = r.schedule_id WHERE r.sent_at < s.run_at";
         let early: i64 = sqlx::query_scalar(early).fetch_one(&self.stage.db.pool).await.unwrap();
         prop_assert_eq!(early, 0, "sent before its time: {:?}", lines);
+        if let Some(window) = &self.window {
+            let sent = "SELECT sent_at FROM recipients WHERE schedule_id = ? AND sent_at IS NOT NULL";
+            let sent: Vec<DateTime<Utc>> = sqlx::query_scalar(sent).bind(self.id).fetch_all(&self.stage.db.pool).await.unwrap();
+            // The mark is written a moment after the look at the clock.
+            let outside = |at: &&DateTime<Utc>| !window.is_open(**at) && !window.is_open(**at - TimeDelta::seconds(1));
+            prop_assert_eq!(sent.iter().find(outside), None, "outside of {:?}", window);
+        }
         prop_assert_eq!(self.accepted(), delivered, "{}: {:?}", status, lines);
         match status.as_str() {
             "finished" => prop_assert_eq!(delivered as usize, lines.len(), "{:?}", lines),
@@ -331,10 +357,10 @@ async fn no_sequence_of_calls_leaves_the_table_of_states_or_forgets_anybody(pool
         let mut runner =
             TestRunner::new(ProptestConfig { cases: 32, max_shrink_iters: 200, failure_persistence: None, ..Default::default() });
         // Most of them live before anything else happens.
-        let steps = (proptest::bool::weighted(0.9), proptest::collection::vec(step(), 5..40));
-        runner.run(&steps, |(activated, steps)| {
+        let steps = (proptest::bool::weighted(0.9), proptest::bool::weighted(0.3), proptest::collection::vec(step(), 5..40));
+        runner.run(&steps, |(activated, with_window, steps)| {
             handle.block_on(async {
-                let mut play = Play::new(&pool).await;
+                let mut play = Play::new(&pool, with_window).await;
                 if activated {
                     play.step(Step::Call(Call::Activate)).await?;
                 }
