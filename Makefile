@@ -4,6 +4,7 @@
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…] [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make admin [NAME=ana]
 #   make test [DB=mysql]
+#   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #
 # STATE names the folder of a second stack; variables given to make reach the scripts through the environment.
@@ -11,7 +12,7 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test chaos security check sqlx lambda deploy
+.PHONY: help setup up down status logs admin demo test chaos security conformance check sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -45,6 +46,9 @@ chaos: ## inject faults into the functions, hold the ledger against the database
 
 security: ## attack the API: tokens, roles, limits, and every route; on a stack of its own, then the dependencies
 	@infra/local/security
+
+conformance: ## hold the API against its own description with made-up requests (schemathesis); on a stack of its own
+	@infra/local/conformance
 
 check: setup ## what CI checks beside the tests: format, clippy, query data, template, dependencies
 	@infra/local/check

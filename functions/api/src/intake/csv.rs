@@ -1,5 +1,5 @@
-//! A list as CSV (RFC 4180): one column, a header with a column that is called `phone`, or a column that was chosen. Quotes, CRLF and
-//! a byte order mark are understood.
+//! A list as CSV (RFC 4180): one column, a header with a column that is called `phone`, or a column that was chosen. Quotes, CRLF, a byte
+//! order mark, and the semicolons or tabs that spreadsheets of many countries write instead of commas are understood.
 
 use std::{
     cell::Cell,
@@ -15,6 +15,8 @@ use super::{Wanted, entry::Sink, guard, variables::Columns};
 use crate::error::{ApiError, FieldError};
 
 const HEADER: &[u8] = b"phone";
+/// So much of a list is looked at to tell what separates its fields.
+const BEGINNING: u64 = 4096;
 
 /// Makes every line end in LF, the last one too: the parser ends a record at either half of CRLF, so that its own count of
 /// lines would be off. And counts quotes: in CSV that is whole there are as many that open as that close. The parser takes
@@ -63,8 +65,12 @@ impl<R> Lines<R> {
 /// Reads a list to its end.
 pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
     let open_quote = Rc::new(Cell::new(false));
-    let text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
-    let mut records = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(16 * 1024).from_reader(text);
+    let mut text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
+    let mut beginning = Vec::new();
+    text.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| guard::explain(&error))?;
+    let mut reader = ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).buffer_capacity(16 * 1024).delimiter(separator(&beginning));
+    let mut records = reader.from_reader(beginning.chain(text));
     let mut record = ByteRecord::new();
     let mut layout: Option<Layout> = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
@@ -90,6 +96,20 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
         return Err(ApiError::Malformed(format!("expected CSV: a quote is not closed, at line {} or before", sink.position)));
     }
     Ok(())
+}
+
+/// What separates the fields of the first line: of comma, semicolon and tab the one that stands there most often, outside of quotes.
+fn separator(beginning: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    for byte in beginning.iter().take_while(|byte| **byte != b'\n') {
+        quoted ^= *byte == b'"';
+        if let Some((_, count)) = counts.iter_mut().find(|(separator, _)| !quoted && separator == byte) {
+            *count += 1;
+        }
+    }
+    // The first of equals, so a line without any is one of commas.
+    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(separator, _)| *separator)
 }
 
 /// The column with the numbers, and whether this is a header. A column that is named has a header; where it is given by its place, a

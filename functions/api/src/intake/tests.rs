@@ -48,6 +48,9 @@ async fn a_list_is_the_same_in_every_format() {
             vec![A, "4 x not-a-number", "5  missing"]),
         (Format::Csv, b"\"phone\"\n\"+12012345678\"\n".to_vec(), vec![A]),
         (Format::Csv, b"phone\n\xFF\n".to_vec(), vec!["2  not-utf-8"]),
+        (Format::Csv, b"\xEF\xBB\xBFname;phone\r\n\"Doe; J, Jr\";+12012345678\r\nRoe, R;x\r\n".to_vec(), vec![A, "3 x not-a-number"]),
+        (Format::Csv, b"\"a;b;c\",phone\n;,+12012345678\n".to_vec(), vec![A]),
+        (Format::Csv, b"phone\tnote\n+12012345678\ta,b;c\n+60123456789".to_vec(), vec![A, B]),
         (Format::Csv, b"number\n+12012345678".to_vec(), vec!["1 number not-a-number", A]),
     ];
     for (format, text, expected) in table {
