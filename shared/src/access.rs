@@ -1,10 +1,11 @@
 //! Who may do what: the permissions that routes need, and the roles that bundle them. A person has a role; an API key has permissions of
 //! its own. Which route needs which is the table of the API's routes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 pub enum Permission {
     /// See schedules, their recipients and batches.
     #[serde(rename = "schedules:read")]
@@ -88,7 +89,7 @@ impl Permission {
 }
 
 /// What a person is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase")]
 pub enum Role {
@@ -131,6 +132,9 @@ impl Role {
 
 /// What a username is made of, for people.
 pub const USERNAME: &str = "3 to 64 characters of a-z 0-9 . _ - @";
+
+/// The same as a regular expression; it is put into lower case first.
+pub const USERNAME_PATTERN: &str = "^[A-Za-z0-9._@-]{3,64}$";
 
 /// Whether it is a username.
 pub fn is_username(name: &str) -> bool {

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
     QueueAttributeName,
 };
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,8 +38,9 @@ pub struct Letter {
 }
 
 /// What a letter names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(rename = "NamedInLetter")]
 pub enum Named {
     /// A batch that send or recheck could not take.
     Batch(BatchMessage),
@@ -49,8 +51,9 @@ pub enum Named {
 }
 
 /// `{"sweep":true}`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NamedSweep")]
 pub struct Sweep {
     sweep: bool,
 }

@@ -13,6 +13,9 @@ const MAX_INPUT: usize = 40;
 /// ITU-T E.164, section 6: country code and all.
 const MAX_DIGITS: usize = 15;
 
+/// How a number is written in E.164, as a regular expression; not every such text is a valid number.
+pub const E164: &str = r"^\+[1-9][0-9]{6,14}$";
+
 /// A valid number in E.164. Eight bytes, also as `Option<Phone>`: a list of a million takes 8 MB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Phone(NonZeroU64);

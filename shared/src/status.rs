@@ -1,11 +1,12 @@
 //! The delivery state of one recipient: SMPP's words (SMPP 3.4, section 5.2.28), and our own for what SMPP has no word for.
 //! The same words stand in `recipients.status`, in the API and in the logs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where one recipient's message is. A state never goes back, and a final one stays, except that UNDELIV and EXPIRED may be
 /// followed by another attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// Not sent yet, or certainly not accepted by the carrier.

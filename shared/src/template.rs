@@ -18,7 +18,7 @@ pub type Variables = BTreeMap<String, String>;
 /// Bytes of JSON that a recipient's variables may take.
 pub const MAX_VARIABLES: usize = 4_096;
 /// Bytes of a message that is a template.
-const MAX_TEMPLATE: usize = 10_000;
+pub const MAX_TEMPLATE: usize = 10_000;
 /// What opens a variable.
 const OPEN: &str = "{{";
 

@@ -29,6 +29,9 @@ pub enum Encoding {
     Ucs2,
 }
 
+/// The words for an encoding in the API; none where it may differ from text to text.
+pub const ENCODINGS: [Option<&str>; 3] = [Some(Encoding::Gsm7.as_str()), Some(Encoding::Ucs2.as_str()), None];
+
 impl Encoding {
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {

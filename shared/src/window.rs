@@ -5,6 +5,7 @@ use chrono::{
     DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc, Weekday, offset::MappedLocalTime,
 };
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Minutes of a day.
@@ -13,7 +14,7 @@ const DAY: u16 = 1_440;
 const LOOK_AHEAD: u64 = 16;
 
 /// See the module. Kept in `schedules.send_window` as JSON, which is also how the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Window {
     /// Days of the week on which it opens, each once, from Monday on.
     pub days: Vec<Weekday>,
@@ -22,12 +23,17 @@ pub struct Window {
     /// When it closes, on the same day; later than `from`.
     pub to: Clock,
     /// Whose clocks.
+    #[schemars(with = "String")]
     pub zone: Tz,
 }
 
+/// How a [`Clock`] is written, as a regular expression.
+pub const CLOCK: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
+
 /// A time of day, `00:00` to `24:00`: minutes since midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
+#[schemars(with = "String", extend("pattern" = CLOCK))]
 pub struct Clock(u16);
 
 impl Clock {

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{access::Permission, db::schedules::ScheduleStatus};
@@ -12,7 +13,7 @@ use shared::{access::Permission, db::schedules::ScheduleStatus};
 use crate::problems::problem;
 
 /// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct FieldError {
     /// The field, the query parameter or the header.
     pub field: String,

@@ -1,6 +1,7 @@
 //! How long a list will take: what the deployment allows, against what is to be sent. An estimate: nobody knows how fast the carrier will
 //! be.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::config::Env;
 
@@ -55,14 +56,18 @@ pub struct Load {
     pub rate: Option<u32>,
 }
 
+/// What may be the slowest.
+const LIMITS: [&str; 3] = ["requests", "carrier", "rate"];
+
 /// What to expect of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Forecast {
     /// Requests to the carrier.
     pub requests: u64,
     /// From the first message to the last, in seconds.
     pub duration_s: f64,
     /// What it is that takes so long: the schedule's `rate`, the `carrier`'s limit, or the number of `requests`.
+    #[schemars(extend("enum" = LIMITS))]
     pub limited_by: &'static str,
 }
 
@@ -72,9 +77,9 @@ pub fn forecast(load: Load, capacity: Capacity) -> Forecast {
     let per_second = |count: u64, rate: Option<u32>| rate.map_or(0.0, |rate| count as f64 / f64::from(rate));
     let in_flight = requests as f64 * f64::from(capacity.request_ms) / 1000.0 / f64::from(capacity.in_flight);
     let limits = [
-        ("requests", in_flight),
-        ("carrier", per_second(load.parts, capacity.parts_per_second)),
-        ("rate", per_second(load.messages, load.rate)),
+        (LIMITS[0], in_flight),
+        (LIMITS[1], per_second(load.parts, capacity.parts_per_second)),
+        (LIMITS[2], per_second(load.messages, load.rate)),
     ];
     let (limited_by, duration_s) = limits.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or_default();
     Forecast { requests, duration_s: (duration_s * 10.0).ceil() / 10.0, limited_by }

@@ -25,6 +25,22 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
+/// Marks an answer that is a file of the page of [`crate::openapi::page`], which may run what comes from here, and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnPage;
+
+/// The page's own. Its icons are drawn in its style sheet.
+const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+];
+
 /// What the gateway knows of a request. It is the gateway's word, never a header's: those anybody can write.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
@@ -76,11 +92,15 @@ pub async fn trace(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(origin.clone());
     let mut response = next.run(request).await;
     let told = response.extensions_mut().remove::<Told>();
+    let page = response.extensions_mut().remove::<OwnPage>();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.extend(SECURITY_HEADERS);
+    if page.is_some() {
+        headers.extend(PAGE_HEADERS);
+    }
     tracing::info!(
         request.id = origin.request_id,
         request.method = %method,

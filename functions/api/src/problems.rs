@@ -1,12 +1,14 @@
 //! `GET /problems/{slug}`: the page of each type of problem, at the address that the type is.
 
-use axum::{Json, extract::Path};
+use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::{error::ApiError, query::Query};
+use crate::{error::ApiError, openapi::Operation, path::Path, query::Query};
 
 /// A type of problem.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct ProblemPage {
     /// Last part of the type.
     pub slug: &'static str,
@@ -69,4 +71,20 @@ pub async fn list(query: Query) -> Result<Json<&'static [ProblemPage]>, ApiError
 pub async fn show(Path(slug): Path<String>, query: Query) -> Result<Json<&'static ProblemPage>, ApiError> {
     query.finish()?;
     problem(&slug).map(Json).ok_or_else(|| ApiError::NotFound("there is no problem of this type; /problems lists all".to_owned()))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listProblems", "about", "Every type of problem")
+        .answers::<Vec<ProblemPage>>(200, "The pages of all types.", json!([problem("not-found")]))
+        .from_memory()
+}
+
+/// For the document.
+pub fn show_doc() -> Operation {
+    Operation::new("getProblem", "about", "What a type of problem means")
+        .text("The `type` of a problem document is this address.")
+        .answers::<ProblemPage>(200, "The page of the type.", json!(problem("not-found")))
+        .problems(&["not-found"])
+        .from_memory()
 }

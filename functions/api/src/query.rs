@@ -16,6 +16,23 @@ pub struct Query {
     errors: Vec<FieldError>,
 }
 
+/// How many entries a page has: at most, and where nothing is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// At most.
+    pub most: u32,
+    /// Where nothing is said.
+    pub default: u32,
+}
+
+/// What [`Query::word`] takes.
+pub const WORD: &str = "^[!-~]{1,64}$";
+
+/// Of most lists.
+pub const LIMIT: Limit = Limit { most: 200, default: 50 };
+/// Of lists of numbers.
+pub const LONG_LIMIT: Limit = Limit { most: 1_000, default: 100 };
+
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = ApiError;
 
@@ -47,6 +64,11 @@ impl Query {
             self.complain(name, "out-of-range", expected);
             default
         })
+    }
+
+    /// How many entries a page has.
+    pub fn limit(&mut self, limit: Limit) -> u32 {
+        self.number("limit", 1..=limit.most, limit.default)
     }
 
     /// `true` or `false`; not given: false.

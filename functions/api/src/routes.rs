@@ -1,5 +1,6 @@
-//! Every route, and what it needs: one table. The router is made from it, so a route without a word about who may call it can't be
-//! written; the authorization matrix (`infra/security`) walks over it.
+//! Every route, and what it needs: one table. The router is made from it, so a route without a word about who may call it, or about what it
+//! is, can't be written; the OpenAPI document ([`crate::openapi`]) is made from it too; the authorization matrix (`infra/security`) walks
+//! over it.
 
 use axum::{
     Router,
@@ -18,6 +19,7 @@ use crate::{
     auth::{cors, guard},
     error, health, messages,
     once::{self, Keep},
+    openapi::{Operation, page, serve},
     origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
 };
 
@@ -42,85 +44,110 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What the document says of it.
+    pub doc: fn() -> Operation,
     /// What is kept of the answer to a request with an `Idempotency-Key`; none: the key means nothing here.
     pub keep: Option<Keep>,
     handler: MethodRouter<App>,
 }
 
-fn get<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::GET, path, access, keep: None, handler: on(MethodFilter::GET, handler) }
+fn get<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
+    Route { method: Method::GET, path, access, doc, keep: None, handler: on(MethodFilter::GET, handler) }
 }
 
-fn post<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+fn post<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
     // A login is never carried out for an earlier one, and its answer is nothing to keep.
     let keep = matches!(access, Access::Needs(_)).then_some(Keep::Answer);
-    Route { method: Method::POST, path, access, keep, handler: on(MethodFilter::POST, handler) }
+    Route { method: Method::POST, path, access, doc, keep, handler: on(MethodFilter::POST, handler) }
 }
 
 /// A POST whose answer holds a secret that is shown once.
-fn post_secret<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { keep: Some(Keep::Nothing), ..post(path, access, handler) }
+fn post_secret<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
+    Route { keep: Some(Keep::Nothing), ..post(path, access, handler, doc) }
 }
 
-fn put<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::PUT, path, access, keep: None, handler: on(MethodFilter::PUT, handler) }
+fn put<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
+    Route { method: Method::PUT, path, access, doc, keep: None, handler: on(MethodFilter::PUT, handler) }
 }
 
-fn patch<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::PATCH, path, access, keep: None, handler: on(MethodFilter::PATCH, handler) }
+fn patch<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
+    Route { method: Method::PATCH, path, access, doc, keep: None, handler: on(MethodFilter::PATCH, handler) }
 }
 
-fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    Route { method: Method::DELETE, path, access, keep: None, handler: on(MethodFilter::DELETE, handler) }
+fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H, doc: fn() -> Operation) -> Route {
+    Route { method: Method::DELETE, path, access, doc, keep: None, handler: on(MethodFilter::DELETE, handler) }
 }
 
 /// Every route.
 pub fn table() -> Vec<Route> {
     use Access::{Anyone, Needs, Person, Public};
     vec![
-        get("/health", Public, health::health),
-        get("/problems", Public, problems::list),
-        get("/problems/{slug}", Public, problems::show),
-        post("/v1/auth/login", Public, sessions::login::login),
-        post("/v1/auth/refresh", Public, sessions::refresh::refresh),
-        post("/v1/auth/logout", Person, sessions::end::logout),
-        post("/v1/auth/password", Person, sessions::password::change),
-        get("/v1/auth/me", Anyone, sessions::me::me),
-        get("/v1/users", Needs(Users), users::list::list),
-        post_secret("/v1/users", Needs(Users), users::create::create),
-        get("/v1/users/{id}", Needs(Users), users::show::show),
-        patch("/v1/users/{id}", Needs(Users), users::change::change),
-        get("/v1/api-keys", Needs(ApiKeys), api_keys::list),
-        post_secret("/v1/api-keys", Needs(ApiKeys), api_keys::create::create),
-        get("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::show),
-        delete("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::revoke),
-        get("/v1/audit", Needs(AuditRead), audit::list::list),
-        get("/v1/schedules", Needs(SchedulesRead), schedules::list::list),
-        post("/v1/schedules", Needs(SchedulesWrite), schedules::create::create),
-        get("/v1/schedules/{id}", Needs(SchedulesRead), schedules::show::show),
-        patch("/v1/schedules/{id}", Needs(SchedulesWrite), schedules::change::change),
-        get("/v1/schedules/{id}/recipients", Needs(SchedulesRead), recipients::list::list),
-        post("/v1/schedules/{id}/recipients", Needs(SchedulesWrite), recipients::append::append),
-        post("/v1/schedules/{id}/activate", Needs(SchedulesWrite), schedules::moves::activate),
-        post("/v1/schedules/{id}/pause", Needs(SchedulesWrite), schedules::moves::pause),
-        post("/v1/schedules/{id}/resume", Needs(SchedulesWrite), schedules::moves::resume),
-        post("/v1/schedules/{id}/cancel", Needs(SchedulesWrite), schedules::moves::cancel),
-        post("/v1/schedules/{id}/send-now", Needs(TroubleWrite), schedules::moves::send_now),
-        get("/v1/schedules/{id}/batches", Needs(SchedulesRead), schedules::batches::list),
-        post("/v1/schedules/{id}/retry", Needs(TroubleWrite), schedules::batches::retry_all),
-        post("/v1/schedules/{id}/batches/{no}/retry", Needs(TroubleWrite), schedules::batches::retry_one),
-        post("/v1/schedules/{id}/uncertain", Needs(TroubleWrite), uncertain::resolve_all),
-        post("/v1/schedules/{id}/recipients/{seq}/resolve", Needs(TroubleWrite), uncertain::resolve_one),
-        get("/v1/messages", Needs(SchedulesRead), messages::list::list),
-        get("/v1/suppressions", Needs(SuppressionsRead), suppressions::read::list),
-        post("/v1/suppressions/import", Needs(SuppressionsWrite), suppressions::import::import),
-        get("/v1/suppressions/{phone}", Needs(SuppressionsRead), suppressions::read::show),
-        put("/v1/suppressions/{phone}", Needs(SuppressionsWrite), suppressions::change::put),
-        delete("/v1/suppressions/{phone}", Needs(SuppressionsWrite), suppressions::change::delete),
-        get("/v1/trouble", Needs(TroubleRead), trouble::overview::overview),
-        get("/v1/trouble/dead-letters", Needs(TroubleRead), trouble::dead_letters::list),
-        post("/v1/trouble/dead-letters/redrive", Needs(TroubleWrite), trouble::dead_letters::redrive),
-        get("/v1/trouble/{kind}", Needs(TroubleRead), trouble::list::list),
+        get("/health", Public, health::health, health::health_doc),
+        get("/problems", Public, problems::list, problems::list_doc),
+        get("/problems/{slug}", Public, problems::show, problems::show_doc),
+        get("/openapi.json", Public, serve::openapi, serve::openapi_doc),
+        get("/docs", Public, page::page, page::page_doc),
+        get("/docs/{file}", Public, page::file, page::file_doc),
+        post("/v1/auth/login", Public, sessions::login::login, sessions::login::login_doc),
+        post("/v1/auth/refresh", Public, sessions::refresh::refresh, sessions::refresh::refresh_doc),
+        post("/v1/auth/logout", Person, sessions::end::logout, sessions::end::logout_doc),
+        post("/v1/auth/password", Person, sessions::password::change, sessions::password::change_doc),
+        get("/v1/auth/me", Anyone, sessions::me::me, sessions::me::me_doc),
+        get("/v1/users", Needs(Users), users::list::list, users::list::list_doc),
+        post_secret("/v1/users", Needs(Users), users::create::create, users::create::create_doc),
+        get("/v1/users/{id}", Needs(Users), users::show::show, users::show::show_doc),
+        patch("/v1/users/{id}", Needs(Users), users::change::change, users::change::change_doc),
+        get("/v1/api-keys", Needs(ApiKeys), api_keys::list, api_keys::list_doc),
+        post_secret("/v1/api-keys", Needs(ApiKeys), api_keys::create::create, api_keys::create::create_doc),
+        get("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::show, api_keys::show_doc),
+        delete("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::revoke, api_keys::revoke_doc),
+        get("/v1/audit", Needs(AuditRead), audit::list::list, audit::list::list_doc),
+        get("/v1/schedules", Needs(SchedulesRead), schedules::list::list, schedules::list::list_doc),
+        post("/v1/schedules", Needs(SchedulesWrite), schedules::create::create, schedules::create::create_doc),
+        get("/v1/schedules/{id}", Needs(SchedulesRead), schedules::show::show, schedules::show::show_doc),
+        patch("/v1/schedules/{id}", Needs(SchedulesWrite), schedules::change::change, schedules::change::change_doc),
+        get("/v1/schedules/{id}/recipients", Needs(SchedulesRead), recipients::list::list, recipients::list::list_doc),
+        post("/v1/schedules/{id}/recipients", Needs(SchedulesWrite), recipients::append::append, recipients::append::append_doc),
+        post("/v1/schedules/{id}/activate", Needs(SchedulesWrite), schedules::moves::activate, schedules::moves::activate_doc),
+        post("/v1/schedules/{id}/pause", Needs(SchedulesWrite), schedules::moves::pause, schedules::moves::pause_doc),
+        post("/v1/schedules/{id}/resume", Needs(SchedulesWrite), schedules::moves::resume, schedules::moves::resume_doc),
+        post("/v1/schedules/{id}/cancel", Needs(SchedulesWrite), schedules::moves::cancel, schedules::moves::cancel_doc),
+        post("/v1/schedules/{id}/send-now", Needs(TroubleWrite), schedules::moves::send_now, schedules::moves::send_now_doc),
+        get("/v1/schedules/{id}/batches", Needs(SchedulesRead), schedules::batches::list, schedules::batches::list_doc),
+        post("/v1/schedules/{id}/retry", Needs(TroubleWrite), schedules::batches::retry_all, schedules::batches::retry_all_doc),
+        post(
+            "/v1/schedules/{id}/batches/{no}/retry",
+            Needs(TroubleWrite),
+            schedules::batches::retry_one,
+            schedules::batches::retry_one_doc,
+        ),
+        post("/v1/schedules/{id}/uncertain", Needs(TroubleWrite), uncertain::resolve_all, uncertain::resolve_all_doc),
+        post(
+            "/v1/schedules/{id}/recipients/{seq}/resolve",
+            Needs(TroubleWrite),
+            uncertain::resolve_one,
+            uncertain::resolve_one_doc,
+        ),
+        get("/v1/messages", Needs(SchedulesRead), messages::list::list, messages::list::list_doc),
+        get("/v1/suppressions", Needs(SuppressionsRead), suppressions::read::list, suppressions::read::list_doc),
+        post("/v1/suppressions/import", Needs(SuppressionsWrite), suppressions::import::import, suppressions::import::import_doc),
+        get("/v1/suppressions/{phone}", Needs(SuppressionsRead), suppressions::read::show, suppressions::read::show_doc),
+        put("/v1/suppressions/{phone}", Needs(SuppressionsWrite), suppressions::change::put, suppressions::change::put_doc),
+        delete(
+            "/v1/suppressions/{phone}",
+            Needs(SuppressionsWrite),
+            suppressions::change::delete,
+            suppressions::change::delete_doc,
+        ),
+        get("/v1/trouble", Needs(TroubleRead), trouble::overview::overview, trouble::overview::overview_doc),
+        get("/v1/trouble/dead-letters", Needs(TroubleRead), trouble::dead_letters::list, trouble::dead_letters::list_doc),
+        post(
+            "/v1/trouble/dead-letters/redrive",
+            Needs(TroubleWrite),
+            trouble::dead_letters::redrive,
+            trouble::dead_letters::redrive_doc,
+        ),
+        get("/v1/trouble/{kind}", Needs(TroubleRead), trouble::list::list, trouble::list::list_doc),
     ]
 }
 

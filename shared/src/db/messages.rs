@@ -2,6 +2,7 @@
 //! attempts.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -9,12 +10,14 @@ use uuid::Uuid;
 use crate::{phone::Phone, status::Status};
 
 /// A message as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
+#[schemars(rename = "MessageRow")]
 pub struct Message {
     pub schedule_id: Uuid,
     pub seq: u32,
     pub phone: Option<String>,
+    #[schemars(with = "Status")]
     pub status: String,
     pub attempt: u32,
     pub resends: u32,
@@ -26,7 +29,7 @@ pub struct Message {
 }
 
 /// An attempt that was followed by another.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct EarlierAttempt {
     #[serde(skip)]
@@ -34,6 +37,7 @@ pub struct EarlierAttempt {
     #[serde(skip)]
     pub seq: u32,
     pub attempt: u32,
+    #[schemars(with = "Status")]
     pub status: String,
     pub message_id: Option<String>,
     pub carrier_status: Option<String>,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -26,13 +27,14 @@ pub struct InvalidEntry<'a> {
 }
 
 /// One recipient as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Recipient {
     pub seq: u32,
     pub phone: Option<String>,
     pub input: Option<String>,
     pub position: Option<u32>,
+    #[schemars(with = "Status")]
     pub status: String,
     pub attempt: u32,
     pub resends: u32,

@@ -1,13 +1,14 @@
 //! `suppressions`: numbers that nobody sends to. They are looked up at the time of sending, so what was scheduled before is covered too.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
 use crate::phone::Phone;
 
 /// A row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Suppression {
     pub phone: String,

@@ -1,5 +1,7 @@
 //! `POST /v1/api-keys`.
 
+use std::ops::RangeInclusive;
+
 use axum::{
     Json,
     body::Body,
@@ -7,6 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
@@ -25,12 +28,19 @@ use crate::{
     error::ApiError,
     fields::Fields,
     intake::body,
+    openapi::{Operation, Takes, operation::object},
     query::Query,
     transaction::{repeat, settle},
 };
 
+/// Characters of a name.
+const LONGEST_NAME: usize = 64;
+/// Recipients a day.
+const PER_DAY: RangeInclusive<u32> = 1..=100_000_000;
+
 /// A new key.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "NewApiKey")]
 pub struct Created {
     #[serde(flatten)]
     row: KeyView,
@@ -96,16 +106,34 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(Created { row: row.into(), key })))
 }
 
+/// For the document.
+pub fn create_doc() -> Operation {
+    let fields = json!({
+        "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"},
+        "permissions": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}},
+        "messages_per_day": {"type": ["integer", "null"], "minimum": PER_DAY.start(), "maximum": PER_DAY.end(),
+            "description": "Recipients that it may add in a day (UTC); null: any number."},
+        "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time to come; null: never."},
+    });
+    let example = json!({"name": "shop", "permissions": ["schedules:read", "schedules:write"], "messages_per_day": 10_000});
+    let mut made = super::example();
+    made["key"] = json!("sms_k7m2p4q6_k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2");
+    Operation::new("createApiKey", "api-keys", "Make one")
+        .text("The key is shown once; kept is its hash.")
+        .body(Takes::json(object(fields, &["name", "permissions"]), example))
+        .answers::<Created>(201, "The key.", made)
+}
+
 impl KeyRequest {
     fn read(body: &[u8], now: DateTime<Utc>) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let name = fields.text("name");
         fields.require("name", "a string");
-        if name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > 64) {
-            fields.complain("name", "out-of-range", "expected 1 to 64 characters");
+        if name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
+            fields.complain("name", "out-of-range", format!("expected 1 to {LONGEST_NAME} characters"));
         }
         let permissions = permissions(&mut fields);
-        let messages_per_day = fields.number("messages_per_day", 1..=100_000_000);
+        let messages_per_day = fields.number("messages_per_day", PER_DAY);
         let expires_at = expires_at(&mut fields, now);
         let errors = fields.finish();
         match (name, permissions) {

@@ -3,13 +3,11 @@
 
 pub mod create;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     access::Permission,
     db::api_keys::{ApiKey, load_api_key, page_of_api_keys, revoke_api_key},
@@ -20,13 +18,16 @@ use crate::{
     App,
     auth::{Caller, caller::Change},
     error::ApiError,
-    query::Query,
+    openapi::{Operation, parameters},
+    path::Path,
+    query::{LIMIT, Query},
     transaction::{repeat, settle},
 };
 
 /// A key as an admin sees it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[schemars(rename = "ApiKey")]
 pub struct KeyView {
     pub id: Uuid,
     pub name: String,
@@ -59,7 +60,8 @@ impl From<ApiKey> for KeyView {
 }
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ApiKeyPage")]
 pub struct Page {
     api_keys: Vec<KeyView>,
     /// Where the next page begins; null: this is the last.
@@ -68,7 +70,7 @@ pub struct Page {
 
 /// 200 with a page, in the order of their making.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
-    let limit = query.number("limit", 1..=200, 50);
+    let limit = query.limit(LIMIT);
     let after = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('k')?).ok()).unwrap_or(Uuid::nil());
     query.finish()?;
     let keys = page_of_api_keys(&mut *app.db.pool.acquire().await?, after, limit).await?;
@@ -120,4 +122,45 @@ fn parse_id(id: &str) -> Result<Uuid, ApiError> {
 
 fn no_such_key() -> ApiError {
     ApiError::NotFound("there is no API key with this id".to_owned())
+}
+
+/// For the document.
+fn example() -> Value {
+    json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "name": "shop",
+        "prefix": "sms_k7m2p4q6",
+        "permissions": ["schedules:read", "schedules:write"],
+        "messages_per_day": 10_000,
+        "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000e",
+        "created_at": "2026-12-01T01:00:00Z",
+        "expires_at": null,
+        "revoked_at": null,
+        "last_used_at": null,
+    })
+}
+
+/// Likewise.
+pub fn list_doc() -> Operation {
+    Operation::new("listApiKeys", "api-keys", "Machines that call")
+        .text("In the order in which they were made, revoked ones too. The keys themselves stand nowhere.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"api_keys": [example()], "next_cursor": null}))
+}
+
+/// Likewise.
+pub fn show_doc() -> Operation {
+    Operation::new("getApiKey", "api-keys", "One of them")
+        .answers::<KeyView>(200, "The key's row.", example())
+        .problems(&["not-found"])
+}
+
+/// Likewise.
+pub fn revoke_doc() -> Operation {
+    let mut revoked = example();
+    revoked["revoked_at"] = json!("2026-12-02T01:00:00Z");
+    Operation::new("revokeApiKey", "api-keys", "Revoke one")
+        .text("It opens nothing any more. A second call changes nothing.")
+        .answers::<KeyView>(200, "The key's row.", revoked)
+        .problems(&["not-found"])
 }

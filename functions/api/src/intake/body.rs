@@ -45,10 +45,13 @@ fn default_country(query: &mut Query) -> Option<Region> {
 /// What is expected of a country.
 pub const COUNTRY: &str = "expected a country's two letters (ISO 3166), such as MY";
 
+/// Bytes of a column's name.
+pub const LONGEST_COLUMN: usize = 128;
+
 /// `?column=mobile` or `?column=2`
 fn column(query: &mut Query) -> Option<String> {
     let given = query.text("column")?;
-    if given.trim().is_empty() || given.len() > 128 || given == "0" {
+    if given.trim().is_empty() || given.len() > LONGEST_COLUMN || given == "0" {
         query.complain("column", "not-a-column", "expected the name of a column in the header, or its place from 1");
     }
     Some(given.trim().to_owned())

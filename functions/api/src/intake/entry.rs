@@ -7,6 +7,7 @@ use std::{
     rc::Rc,
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     phone::Phone,
@@ -29,7 +30,8 @@ const PERSONAL: usize = 1024 * 1024;
 const SHOWN: usize = 64;
 
 /// An entry that is no valid number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "InvalidEntry")]
 pub struct Refused {
     /// Index from 0 (JSON) or line from 1 (NDJSON, CSV).
     pub position: u32,

@@ -4,6 +4,7 @@
 
 pub mod body;
 mod csv;
+pub mod doc;
 pub mod entry;
 mod guard;
 mod gzip;

@@ -1,9 +1,11 @@
 //! `GET /v1/messages`: who got what, when, with its earlier attempts: of a number, of a schedule, or of all by time.
 
+use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     db::{
@@ -21,13 +23,22 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::{App, error::ApiError, query::Query};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{
+        Operation,
+        parameters::{self, e164},
+    },
+    query::{LONG_LIMIT, Query},
+};
 
 /// Schedules that one call looks through: a page may be short, or empty, and still not be the last.
 const SCHEDULES: u32 = 20;
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "MessagePage")]
 pub struct Page {
     messages: Vec<MessageView>,
     /// Where the next page begins; null: this is the last. There may be one behind a page that is not full.
@@ -35,7 +46,8 @@ pub struct Page {
 }
 
 /// A message and what came before its last attempt.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Message")]
 struct MessageView {
     #[serde(flatten)]
     message: Message,
@@ -83,7 +95,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         from: query.time("from"),
         to: query.time("to"),
     };
-    let limit = query.number("limit", 1..=1_000, 100);
+    let limit = query.limit(LONG_LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
     let mut connection = app.db.pool.acquire().await?;
@@ -120,6 +132,29 @@ fn of(query: &mut Query) -> Of {
         }
     }
     Of::Everything
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let earlier = json!({"attempt": 1, "status": "UNDELIV", "message_id": "a1b2c3", "carrier_status": "UNDELIV", "error": null,
+        "sent_at": "2027-01-31T01:00:00Z", "final_at": "2027-01-31T01:00:09Z"});
+    let message = json!({
+        "schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "seq": 1, "phone": "+60123456789", "status": "DELIVRD", "attempt": 2,
+        "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
+        "final_at": "2027-01-31T01:05:09Z", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
+    });
+    Operation::new("listMessages", "messages", "Who got what, and when")
+        .text(
+            "Of a number (its newest schedule first), of a schedule, or of all by planned time, the latest first; then a page may be short, or \
+             empty, before the last.",
+        )
+        .query("phone", e164(), "Only of this number. Not together with `schedule_id`.")
+        .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only of this schedule.")
+        .queries([parameters::status()])
+        .queries([parameters::time("from", "Sent at this time or later."), parameters::time("to", "Sent before this time.")])
+        .queries(parameters::page(LONG_LIMIT))
+        .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
+        .problems(&["not-found"])
 }
 
 type Found = (Vec<Message>, Option<Cursor>);

@@ -1,10 +1,9 @@
 //! `GET /v1/schedules/{id}/recipients`: who got what, page by page in the order of the list.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::{
         recipients::{Recipient, page_of_recipients},
@@ -13,10 +12,18 @@ use shared::{
     status::Status,
 };
 
-use crate::{App, error::ApiError, query::Query, schedules::show::parse_id};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{Operation, parameters},
+    path::Path,
+    query::{LONG_LIMIT, Query},
+    schedules::show::parse_id,
+};
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RecipientPage")]
 pub struct Page {
     recipients: Vec<Recipient>,
     /// Where the next page begins; null: this is the last.
@@ -27,7 +34,7 @@ pub struct Page {
 pub async fn list(State(app): State<App>, Path(id): Path<String>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let id = parse_id(&id)?;
     let status = query.choice("status", &Status::ALL, Status::as_str);
-    let limit = query.number("limit", 1..=1_000, 100);
+    let limit = query.limit(LONG_LIMIT);
     let after = query.cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok()).unwrap_or_default();
     query.finish()?;
     let mut connection = app.db.pool.acquire().await?;
@@ -36,4 +43,19 @@ pub async fn list(State(app): State<App>, Path(id): Path<String>, mut query: Que
     let last = recipients.last().filter(|_| recipients.len() == limit as usize);
     let next_cursor = last.map(|last| format!("r{:x}", last.seq));
     Ok(Json(Page { recipients, next_cursor }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let recipient = json!({
+        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "status": "DELIVRD", "attempt": 1, "resends": 0,
+        "message_id": "a1b2c3", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:00:00Z",
+        "final_at": "2027-01-31T01:00:09Z",
+    });
+    Operation::new("listRecipients", "recipients", "Who got what, in the order of the list")
+        .text("`status=INVALID`: what was refused under `skip`, with its `position`, `input` and the reason in `error`.")
+        .queries([parameters::status()])
+        .queries(parameters::page(LONG_LIMIT))
+        .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))
+        .problems(&["not-found"])
 }

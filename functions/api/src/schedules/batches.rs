@@ -1,10 +1,8 @@
 //! `GET /v1/schedules/{id}/batches`: how far each batch is, page by page, and `POST …/retry` for those that are parked.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::db::{
@@ -16,18 +14,21 @@ use shared::db::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::show::parse_id;
+use super::{examples::counts, show::parse_id};
 use crate::{
     App,
     announce::sweep,
     auth::{Caller, caller::Change},
     error::ApiError,
-    query::Query,
+    openapi::{CountsSchema, Operation, parameters},
+    path::Path,
+    query::{LIMIT, Query},
     transaction::{repeat, settle},
 };
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "BatchPage")]
 pub struct Page {
     batches: Vec<BatchView>,
     /// Where the next page begins; null: this is the last.
@@ -35,9 +36,11 @@ pub struct Page {
 }
 
 /// A batch as a client sees it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Batch")]
 struct BatchView {
     batch_no: u32,
+    #[schemars(extend("enum" = BatchState::ALL.map(BatchState::as_str)))]
     state: String,
     first_seq: u32,
     last_seq: u32,
@@ -53,6 +56,7 @@ struct BatchView {
     refusals: u32,
     checks: u32,
     requeues: u32,
+    #[schemars(with = "CountsSchema")]
     counts: Counts,
 }
 
@@ -60,7 +64,7 @@ struct BatchView {
 pub async fn list(State(app): State<App>, Path(id): Path<String>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let id = parse_id(&id)?;
     let state = query.choice("state", &BatchState::ALL, BatchState::as_str);
-    let limit = query.number("limit", 1..=200, 50);
+    let limit = query.limit(LIMIT);
     let after = query.cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('b')?, 16).ok()).unwrap_or_default();
     query.finish()?;
     let mut transaction = app.db.pool.begin().await?;
@@ -122,7 +126,8 @@ fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
 }
 
 /// What a retry did.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RetriedBatches")]
 pub struct Retried {
     /// Parked batches that may be claimed again.
     changed: u64,
@@ -130,7 +135,8 @@ pub struct Retried {
 }
 
 /// What it left as it was, and why.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "BatchesLeft")]
 struct Left {
     /// Under their third claim: not parked yet.
     busy: u64,
@@ -196,4 +202,40 @@ async fn write(
 
 fn no_such_batch() -> ApiError {
     ApiError::NotFound("there is no batch with this number".to_owned())
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let batch = json!({
+        "batch_no": 1, "state": "to-send", "first_seq": 1, "last_seq": 2, "planned_at": "2027-01-31T01:00:00Z",
+        "send_at": "2027-01-31T01:00:00Z", "check_at": null, "sweep_at": "2027-01-31T01:05:00Z", "missed_at": null, "claimed": false,
+        "claimed_until": null, "crashes": 0, "tries": 0, "refusals": 0, "checks": 0, "requeues": 0, "counts": counts(),
+    });
+    Operation::new("listBatches", "schedules", "How far each batch is")
+        .text("A schedule is cut into batches when it begins. `state` is the first of these that holds.")
+        .query("state", json!({"type": "string", "enum": BatchState::ALL.map(BatchState::as_str)}), "Only those in this state.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"batches": [batch], "next_cursor": null}))
+        .problems(&["not-found"])
+}
+
+/// Likewise.
+pub fn retry_all_doc() -> Operation {
+    retry_doc("retryBatches", "Try all parked batches of a schedule again")
+}
+
+/// Likewise.
+pub fn retry_one_doc() -> Operation {
+    retry_doc("retryBatch", "Try a parked batch again")
+}
+
+fn retry_doc(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, "trouble", summary)
+        .text("What was claimed three times without a release may be claimed again. Always has dispatch sweep.")
+        .answers::<Retried>(
+            200,
+            "What was changed, and what was left, and why.",
+            json!({"changed": 1, "left": {"busy": 0, "not_parked": 0}}),
+        )
+        .problems(&["not-found"])
 }

@@ -2,14 +2,11 @@
 //! The lock on its row decides between this and the cut: whoever comes second finds it changed. An event for the old time carries the
 //! old version, and finds nothing to do.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::{
         moves::{change_rate, change_schedule, spread_in_window},
@@ -22,7 +19,8 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
-    edit::Edit,
+    edit::{Edit, edit_schema},
+    examples::shown,
     show::{ScheduleView, parse_id, read_view},
     state::begun,
     texts::most_parts,
@@ -33,12 +31,15 @@ use crate::{
     auth::{Caller, caller::Change},
     error::ApiError,
     intake::{Wanted, body},
+    openapi::{Operation, Takes, parameters::AHEAD},
+    path::Path,
     query::Query,
     transaction::{repeat, settle},
 };
 
 /// A changed schedule.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ChangedSchedule")]
 pub struct Changed {
     #[serde(flatten)]
     schedule: ScheduleView,
@@ -72,6 +73,20 @@ pub async fn change(
     }
     let lead = TimeDelta::from_std(app.dispatch_lead).unwrap_or_default() + CLOCK_TOLERANCE;
     Ok(Json(Changed { schedule, changeable_until: scheduled.then(|| run_at - lead) }))
+}
+
+/// For the document.
+pub fn change_doc() -> Operation {
+    let media = ("application/json", edit_schema(), vec![("time", json!({"run_at": AHEAD})), ("rate", json!({"rate": null}))]);
+    let changed = shown("scheduled", json!({"changeable_until": "2027-01-31T00:58:20Z"}));
+    Operation::new("changeSchedule", "schedules", "Another time, text, rate or policy")
+        .text(
+            "What is left out stays; null takes `sender`, `rate` or `window` away. Of what runs, or was paused while it ran, only `rate` can be \
+             changed: what was not tried yet is spread anew from now.",
+        )
+        .body(Takes { required: true, media: vec![media] })
+        .answers::<Changed>(200, "The schedule, and until when it surely has not begun.", changed)
+        .problems(&["not-found", "schedule-begun"])
 }
 
 async fn write(

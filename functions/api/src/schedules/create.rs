@@ -8,12 +8,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::db::schedules::{NewSchedule, ScheduleStatus, count_added, insert_schedule};
 
 use super::{
-    dry_run::dry_run,
-    request::CreateRequest,
+    dry_run::{Report, dry_run, report_example},
+    examples::shown,
+    request::{CreateRequest, request_schema},
     show::{ScheduleView, read_view},
 };
 use crate::{
@@ -23,12 +26,17 @@ use crate::{
     error::{ApiError, FieldError},
     intake::{Format, List, Options, Wanted, body, entry::Refused},
     load::{OnInvalid, Target, load, refuse},
+    openapi::{
+        Operation, Takes,
+        parameters::{AHEAD, flag},
+    },
     query::Query,
     transaction::{repeat, settle},
 };
 
 /// The schedule, and what was wrong with the list.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "CreatedSchedule")]
 pub struct Created {
     #[serde(flatten)]
     schedule: ScheduleView,
@@ -64,6 +72,30 @@ pub async fn create(
         announce(&app, created.schedule.message(), schedule.run_at).await;
     }
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)).into_response())
+}
+
+/// For the document.
+pub fn create_doc() -> Operation {
+    let body = json!({
+        "run_at": AHEAD,
+        "message": "Dear {{name|default('customer')}}, your parcel is here.",
+        "recipients": ["+60123456789", {"phone": "+60123456780", "vars": {"name": "Ana"}}],
+        "sender": "Acme",
+        "rate": 20,
+        "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
+    });
+    let draft = json!({"run_at": AHEAD, "message": "Your parcel is here.", "draft": true});
+    let media = ("application/json", request_schema(), vec![("schedule", body), ("draft", draft)]);
+    Operation::new("createSchedule", "schedules", "Plan a text for a list of numbers")
+        .text(
+            "All of it is written, or nothing. A longer list is appended to a draft by further calls, which `activate` then makes a plan. \
+             `{{name}}` in the message takes the variable of each recipient.",
+        )
+        .query("dry_run", flag(), "Says what would come of the call, and writes nothing.")
+        .body(Takes { required: true, media: vec![media] })
+        .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": []})))
+        .answers::<Report>(200, "Of a dry run, what would come of the call.", report_example())
+        .problems(&["daily-limit"])
 }
 
 async fn write(

@@ -1,8 +1,10 @@
 //! `POST /v1/schedules?dry_run=true`: what would come of a call. It is read as the call itself is, and nothing is written.
 
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     db::{
@@ -10,7 +12,7 @@ use shared::{
         suppressions::suppressed_among,
     },
     phone::Phone,
-    text::{self, Encoding},
+    text::{self, ENCODINGS, Encoding},
     window::Window,
 };
 
@@ -24,12 +26,15 @@ use crate::{
         entry::{Entry, Refused},
     },
     load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
+    openapi::parameters::AHEAD,
 };
 
 /// What would come of the call.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "DryRun")]
 pub struct Report {
     /// Always true.
+    #[schemars(extend("const" = true))]
     dry_run: bool,
     /// Whether the call would be taken: an invalid number refuses it under `on_invalid: reject`, and a list without a valid one.
     accepted: bool,
@@ -45,6 +50,7 @@ pub struct Report {
     /// The first thousand of them.
     invalid: Vec<Refused>,
     /// None for a personal text: it may differ.
+    #[schemars(extend("enum" = ENCODINGS))]
     encoding: Option<&'static str>,
     /// The character that is in no GSM 03.38 alphabet, where the encoding is UCS-2.
     forced_by: Option<char>,
@@ -102,6 +108,15 @@ pub async fn dry_run(
         forecast,
         starts_at: starts_at.with_timezone(&offset),
         ends_at: ends_at.with_timezone(&offset),
+    })
+}
+
+/// For the document.
+pub fn report_example() -> Value {
+    json!({
+        "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "duration_s": 0.1, "limited_by": "rate",
+        "starts_at": AHEAD, "ends_at": AHEAD,
     })
 }
 

@@ -5,11 +5,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use shared::{db::schedules::Schedule, window::Window};
 
-use super::request::{MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, moment, sender, text};
+use super::request::{
+    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema, moment, sender, text,
+};
 use super::window;
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
+    openapi::operation::{object, or_null},
 };
 
 /// Fields that a schedule can't be without.
@@ -110,4 +113,17 @@ impl Edit {
         let touched = fields.into_iter().filter(|(_, touched, _)| *touched);
         Value::Object(touched.map(|(name, _, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
     }
+}
+
+/// For the document: what [`Edit::read`] takes.
+pub fn edit_schema() -> Value {
+    let field = |(name, mut schema): (&str, Value)| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove("default");
+        }
+        (name.to_owned(), if NEEDED.contains(&name) { schema } else { or_null(schema) })
+    };
+    let mut schema = object(Value::Object(fields_schema().map(field).into_iter().collect()), &[]);
+    schema["minProperties"] = json!(1);
+    schema
 }

@@ -1,9 +1,11 @@
 //! `GET /v1/schedules`: by state and time, newest first or by planned time, page by page.
 
+use serde_json::json;
 use std::collections::HashMap;
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Datelike, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::db::{
     schedule_pages::{ScheduleFilter, earliest_schedules, latest_schedules, page_of_schedules},
@@ -11,11 +13,17 @@ use shared::db::{
 };
 use uuid::Uuid;
 
-use super::show::ScheduleView;
-use crate::{App, error::ApiError, query::Query};
+use super::{examples::listed, show::ScheduleView};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{Operation, parameters},
+    query::{LIMIT, Query},
+};
 
 /// A page. The schedules in it are without counts.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "SchedulePage")]
 pub struct Page {
     schedules: Vec<ScheduleView>,
     /// Where the next page begins; null: this is the last.
@@ -65,7 +73,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let status = query.choice("status", &ScheduleStatus::ALL, ScheduleStatus::as_str);
     let (from, to) = (query.time("from"), query.time("to"));
     let sort = query.choice("sort", &Sort::ALL, Sort::as_str).unwrap_or(Sort::Newest);
-    let limit = query.number("limit", 1..=200, 50);
+    let limit = query.limit(LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
     let filter = ScheduleFilter { status, from, to };
@@ -86,4 +94,26 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let last = schedules.last().filter(|_| ids.len() == limit as usize);
     let next_cursor = last.map(|last| Cursor(last.id, last.run_at.to_utc()).write());
     Ok(Json(Page { schedules, next_cursor }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listSchedules", "schedules", "Schedules, page by page")
+        .text("Without counts: those are in each schedule's own answer.")
+        .query(
+            "status",
+            json!({"type": "string", "enum": ScheduleStatus::ALL.map(ScheduleStatus::as_str)}),
+            "Only those in this state.",
+        )
+        .queries([
+            parameters::time("from", "Planned for this time or later."),
+            parameters::time("to", "Planned for before this time."),
+        ])
+        .query(
+            "sort",
+            json!({"type": "string", "enum": Sort::ALL.map(Sort::as_str), "default": Sort::Newest.as_str()}),
+            "By which member; a minus: the greatest first.",
+        )
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"schedules": [listed("scheduled")], "next_cursor": null}))
 }

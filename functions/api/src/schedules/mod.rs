@@ -5,6 +5,7 @@ pub mod change;
 pub mod create;
 pub mod dry_run;
 pub mod edit;
+mod examples;
 pub mod list;
 pub mod moves;
 pub mod request;

@@ -1,10 +1,8 @@
 //! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the life of a schedule. A call that comes twice,
 //! or too late, changes nothing and is told what is possible. A move takes hold at a batch's next mark, inside a batch too.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::db::{
@@ -18,6 +16,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
+    examples::shown,
     show::{ScheduleView, parse_id, read_view},
     state::{Move, allow, conflict},
 };
@@ -26,12 +25,15 @@ use crate::{
     announce::{announce, enqueue, sweep, withdraw},
     auth::{Caller, caller::Change},
     error::ApiError,
+    openapi::Operation,
+    path::Path,
     query::Query,
     transaction::{repeat, settle},
 };
 
 /// A schedule that had been missed.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RestartedSchedule")]
 pub struct Restarted {
     #[serde(flatten)]
     schedule: ScheduleView,
@@ -126,6 +128,46 @@ pub async fn send_now(
         sweep(&app).await;
     }
     Ok(Json(Restarted { schedule, batches }))
+}
+
+/// For the document.
+pub fn activate_doc() -> Operation {
+    Operation::new("activateSchedule", "schedules", "A draft becomes a plan")
+        .text("It needs recipients, and a time to come.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
+        .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
+}
+
+/// For the document.
+pub fn pause_doc() -> Operation {
+    Operation::new("pauseSchedule", "schedules", "Stop for now")
+        .text("Of what is scheduled or running. Takes hold at the next request to the carrier. What was sent is still checked.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("paused", json!({})))
+        .problems(&["not-found", "wrong-state"])
+}
+
+/// For the document.
+pub fn resume_doc() -> Operation {
+    Operation::new("resumeSchedule", "schedules", "Go on")
+        .text("What was not sent moves by as long as the pause was.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
+        .problems(&["not-found", "wrong-state"])
+}
+
+/// For the document.
+pub fn cancel_doc() -> Operation {
+    Operation::new("cancelSchedule", "schedules", "Stop for good")
+        .text("Of what has not ended. What was not sent is closed; `already_sent` says how many had gone out, or were just going.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("cancelled", json!({})))
+        .problems(&["not-found", "wrong-state"])
+}
+
+/// For the document.
+pub fn send_now_doc() -> Operation {
+    Operation::new("sendScheduleNow", "schedules", "Send after all what was found too late")
+        .text("Of a schedule that is missed, or was missed in part. As fast as the carrier takes it.")
+        .answers::<Restarted>(200, "The schedule.", shown("running", json!({"batches": 1})))
+        .problems(&["not-found", "wrong-state", "nothing-missed"])
 }
 
 /// Makes the move.

@@ -1,5 +1,6 @@
 //! What a client may say about a schedule: read from the body field by field, every wrong one told at once.
 
+use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
@@ -7,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use shared::{
     db::schedules::{NewSchedule, ScheduleStatus},
     phone::Region,
-    template::Template,
+    template::{MAX_TEMPLATE, Template},
     text::{MAX_PARTS, parts},
 };
 use uuid::Uuid;
@@ -16,8 +17,12 @@ use super::window;
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
-    intake::body::COUNTRY,
+    intake::{
+        body::COUNTRY,
+        doc::{country_schema, entries_schema},
+    },
     load::OnInvalid,
+    openapi::operation::{object, one_of_these, or_null},
 };
 
 /// Further ahead than this is a typing error in the year.
@@ -30,7 +35,12 @@ pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=10;
 pub const MAX_LATENESS_S: RangeInclusive<u32> = 60..=86_400;
 /// An hour under the carrier's memory of a day: a message has to be asked for to its end.
 pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
-/// What becomes of a message whose answer was lost.
+const DEFAULT_MAX_ATTEMPTS: u32 = 3;
+const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
+const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
+/// What [`sender`] takes, as a regular expression.
+const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
+/// What becomes of a message whose answer was lost; the first, where nothing is said.
 pub const ON_UNCERTAIN: [&str; 2] = ["hold", "resend"];
 
 /// What a body says.
@@ -78,10 +88,10 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let sender = sender(fields);
     let rate = fields.number("rate", RATE);
     let send_window = window::read(fields);
-    let max_attempts = fields.number("max_attempts", MAX_ATTEMPTS).unwrap_or(3);
-    let max_lateness_s = fields.number("max_lateness_s", MAX_LATENESS_S).unwrap_or(3_600);
-    let resend_within_s = fields.number("resend_within_s", RESEND_WITHIN_S).unwrap_or(21_600);
-    let on_uncertain = fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word).unwrap_or("hold");
+    let max_attempts = fields.number("max_attempts", MAX_ATTEMPTS).unwrap_or(DEFAULT_MAX_ATTEMPTS);
+    let max_lateness_s = fields.number("max_lateness_s", MAX_LATENESS_S).unwrap_or(DEFAULT_MAX_LATENESS_S);
+    let resend_within_s = fields.number("resend_within_s", RESEND_WITHIN_S).unwrap_or(DEFAULT_RESEND_WITHIN_S);
+    let on_uncertain = fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word).unwrap_or(ON_UNCERTAIN[0]);
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {
         id: Uuid::now_v7(),
@@ -199,4 +209,59 @@ fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
         _ => return list,
     }
     None
+}
+
+/// For the document: what [`CreateRequest::read`] takes.
+pub fn request_schema() -> Value {
+    let mut fields = json!({
+        "recipients": or_null(entries_schema(true)),
+        "draft": {"type": ["boolean", "null"], "default": false, "description": "Nothing happens before it is activated."},
+        "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
+            "description": "`reject`: one invalid entry refuses the call; `skip`: whatever is no number is kept as INVALID."})),
+        "default_country": or_null(country_schema()),
+    });
+    for (name, field) in fields_schema() {
+        let needed = ["run_at", "message"].contains(&name);
+        fields[name] = if needed { field } else { or_null(field) };
+    }
+    let some = [("recipients", json!({"type": "array"})), ("draft", json!({"const": true}))];
+    one_of_these(object(fields, &["run_at", "message"]), &some)
+}
+
+/// Fields that can also be changed later.
+pub fn fields_schema() -> [(&'static str, Value); 9] {
+    let number = |range: RangeInclusive<u32>, default: Option<u32>, text: &str| {
+        let mut schema = json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "description": text});
+        if let Some(default) = default {
+            schema["default"] = json!(default);
+        }
+        schema
+    };
+    let message = format!(
+        "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, a text for each recipient, of at most {MAX_TEMPLATE} bytes before it is made."
+    );
+    let (attempts, lateness, within) = (Some(DEFAULT_MAX_ATTEMPTS), Some(DEFAULT_MAX_LATENESS_S), Some(DEFAULT_RESEND_WITHIN_S));
+    [
+        (
+            "run_at",
+            json!({"type": "string", "format": "date-time",
+            "description": format!("A time to come, within {} days, with an offset from UTC.", MAX_AHEAD.num_days())}),
+        ),
+        ("message", json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": message})),
+        (
+            "sender",
+            json!({"type": "string", "pattern": SENDER,
+            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that take one."}),
+        ),
+        ("rate", number(RATE, None, "Messages a second; null: as fast as the carrier takes them.")),
+        ("window", window::schema()),
+        ("max_attempts", number(MAX_ATTEMPTS, attempts, "How often a message is tried that ends UNDELIV or EXPIRED.")),
+        ("max_lateness_s", number(MAX_LATENESS_S, lateness, "What is found later than this waits for a person.")),
+        ("resend_within_s", number(RESEND_WITHIN_S, within, "No resend later than this after the planned time.")),
+        (
+            "on_uncertain",
+            json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
+            "description": "A message whose answer was lost waits for a person, or is sent again after a quiet time."}),
+        ),
+    ]
 }

@@ -1,10 +1,8 @@
 //! `GET /v1/schedules/{id}`, and how a schedule looks in every answer.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use chrono::{DateTime, FixedOffset, Offset, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
@@ -16,17 +14,25 @@ use shared::{
     queue::DispatchMessage,
     status::Status,
     template::Template,
-    text,
+    text::{self, ENCODINGS},
     window::Window,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::{App, error::ApiError};
+use super::{examples::shown, request::ON_UNCERTAIN};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{CountsSchema, Operation},
+    path::Path,
+    query::Query,
+};
 
 /// A schedule as a client sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[schemars(rename = "Schedule")]
 pub struct ScheduleView {
     pub id: Uuid,
     pub status: ScheduleStatus,
@@ -35,6 +41,7 @@ pub struct ScheduleView {
     pub run_at: DateTime<FixedOffset>,
     pub message: String,
     /// Null for a message with variables: it may differ from text to text.
+    #[schemars(extend("enum" = ENCODINGS))]
     pub encoding: Option<&'static str>,
     /// Of a message with variables, the most that any of its texts takes.
     pub parts: u16,
@@ -46,10 +53,12 @@ pub struct ScheduleView {
     pub max_attempts: u32,
     pub max_lateness_s: u32,
     pub resend_within_s: u32,
+    #[schemars(extend("enum" = ON_UNCERTAIN))]
     pub on_uncertain: String,
     pub recipients: Totals,
     /// Not in lists: there it would cost a query a schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CountsSchema")]
     pub counts: Option<Counts>,
     /// How many messages had gone out, or were just going out: what an HTTP request to the carrier was begun for; likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,12 +74,25 @@ pub struct ScheduleView {
     pub created_at: DateTime<Utc>,
     /// As in the audit log.
     pub created_by: Option<String>,
-    pub links: serde_json::Value,
+    pub links: Links,
+}
+
+/// Where else to look.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "ScheduleLinks")]
+pub struct Links {
+    /// This schedule.
+    #[serde(rename = "self")]
+    pub here: String,
+    /// Its recipients.
+    pub recipients: String,
+    /// Its batches.
+    pub batches: String,
 }
 
 /// What of a schedule needs a person: nothing of it goes on by itself, the UNCERTAIN recipients apart whose carrier can be asked, or
 /// that are sent again by policy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Attention {
     /// Batches of which something was found too late and is held.
     pub missed_batches: u32,
@@ -81,7 +103,8 @@ pub struct Attention {
 }
 
 /// What came of the list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "RecipientTotals")]
 pub struct Totals {
     /// Distinct valid numbers.
     pub total: u32,
@@ -129,7 +152,7 @@ impl ScheduleView {
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,
-            links: json!({"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")}),
+            links: Links { recipients: format!("{here}/recipients"), batches: format!("{here}/batches"), here },
         }
     }
 
@@ -153,12 +176,21 @@ pub async fn read_view(app: &App, transaction: &mut MySqlConnection, id: Uuid) -
 }
 
 /// Answers with the schedule and where its messages are.
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<ScheduleView>, ApiError> {
+pub async fn show(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<ScheduleView>, ApiError> {
+    query.finish()?;
     let id = parse_id(&id)?;
     let mut transaction = app.db.pool.begin().await?;
     let view = read_view(&app, &mut transaction, id).await;
     transaction.rollback().await?;
     Ok(Json(view?))
+}
+
+/// For the document.
+pub fn show_doc() -> Operation {
+    Operation::new("getSchedule", "schedules", "One of them")
+        .text("`counts` is right while it runs; `attention` says what of it may need a person.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
+        .problems(&["not-found"])
 }
 
 /// Everything that an HTTP request to the carrier was begun for.

@@ -70,6 +70,9 @@ pub fn conflict(slug: &'static str, schedule: &LockedSchedule, detail: String) -
     ApiError::Conflict(Conflict { slug, detail, status: schedule.status, possible: possible(schedule) })
 }
 
+/// Every call that [`conflict`] may name.
+pub const STEPS: [&str; 8] = ["append", "patch", "patch-rate", "activate", "pause", "resume", "cancel", "send-now"];
+
 /// What a person may do to the life of a schedule. `send-now` while it runs depends on its batches, so it is not named there.
 fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {

@@ -1,9 +1,10 @@
 //! The field `window`: the hours in which a schedule may send.
 
 use chrono::Weekday;
-use shared::window::{Clock, Window};
+use serde_json::{Value, json};
+use shared::window::{CLOCK, Clock, Window};
 
-use crate::fields::Fields;
+use crate::{fields::Fields, openapi::operation::object};
 
 const EXPECTED: &str = r#"an object such as {"days": ["Mon", "Tue"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"}"#;
 const ZONE: &str = "an IANA time zone such as Asia/Kuala_Lumpur";
@@ -63,12 +64,27 @@ fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
 }
 
 fn clock(members: &mut Fields, name: &'static str) -> Option<Clock> {
-    const CLOCK: &str = "a time of day from 00:00 to 24:00, such as 09:30";
+    const TIME: &str = "a time of day from 00:00 to 24:00, such as 09:30";
     let given = members.text(name);
     let clock = given.as_deref().and_then(Clock::parse);
     if given.is_some() && clock.is_none() {
-        members.complain(name, "not-a-time", format!("expected {CLOCK}"));
+        members.complain(name, "not-a-time", format!("expected {TIME}"));
     }
-    members.require(name, CLOCK);
+    members.require(name, TIME);
     clock
+}
+
+/// For the document: what [`read`] takes.
+pub fn schema() -> Value {
+    let clock = json!({"type": "string", "pattern": CLOCK});
+    let days = WEEK.map(|day| day.to_string());
+    let members = json!({
+        "days": {"type": ["array", "null"], "minItems": 1, "items": {"type": "string", "enum": days}, "description": "Default: all."},
+        "from": clock,
+        "to": {"type": "string", "pattern": CLOCK, "description": "Later than `from`, on the same day; `24:00` at the latest."},
+        "zone": {"type": "string", "description": "An IANA time zone, such as `Asia/Kuala_Lumpur`."},
+    });
+    let mut schema = object(members, &["from", "to", "zone"]);
+    schema["description"] = json!("Nothing is sent outside of these hours; null: at any hour.");
+    schema
 }

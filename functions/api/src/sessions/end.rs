@@ -8,6 +8,7 @@ use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
     error::ApiError,
+    openapi::{Operation, parameters::flag},
     query::Query,
     transaction::{repeat, settle},
 };
@@ -36,4 +37,12 @@ pub async fn logout(State(app): State<App>, caller: Caller, mut query: Query) ->
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// For the document.
+pub fn logout_doc() -> Operation {
+    Operation::new("logOut", "auth", "End the session")
+        .text("Its tokens are void at once.")
+        .query("everywhere", flag(), "All sessions of the user, not this one only.")
+        .answers_nothing("It has ended.")
 }

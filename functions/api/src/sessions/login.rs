@@ -17,13 +17,17 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use super::{SESSION, Tokens, issue, new_password, secret};
+use super::{SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema, tokens_example};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
     error::{ApiError, FieldError},
     fields::Fields,
     intake::body,
+    openapi::{
+        Operation, Takes,
+        operation::{object, or_null},
+    },
     query::Query,
     transaction::{repeat, settle},
 };
@@ -91,6 +95,24 @@ pub async fn login(
     let tokens = tokens.await?;
     subjects.absolve(&app).await?;
     Ok(Json(tokens))
+}
+
+/// For the document.
+pub fn login_doc() -> Operation {
+    let fields = json!({
+        "username": secret_schema(),
+        "password": secret_schema(),
+        "new_password": or_null(new_password_schema()),
+    });
+    let example = json!({"username": "ana", "password": "correct horse battery staple"});
+    Operation::new("logIn", "auth", "Log in with a password")
+        .text(
+            "A temporary password needs `new_password` in the same call. After four failed logins of a username each further one has to wait, \
+             whether the name exists or not.",
+        )
+        .body(Takes::json(object(fields, &["username", "password"]), example))
+        .answers::<Tokens>(200, "A session has begun.", tokens_example())
+        .problems(&["wrong-credentials", "password-change-required", "login-locked"])
 }
 
 /// The user, if the password is his, still holds, and he is not disabled.

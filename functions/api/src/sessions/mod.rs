@@ -8,8 +8,10 @@ pub mod password;
 pub mod refresh;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::{Value, json};
 use shared::{
     access::Role,
     db::sessions::insert_refresh_token,
@@ -27,10 +29,16 @@ pub const REFRESH_TOKEN: TimeDelta = TimeDelta::days(7);
 /// Characters of a password. NIST SP 800-63B asks for length, and for nothing else.
 pub const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
 
+/// Bytes of a text that is compared with a secret.
+const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 1..=1024;
+/// How a token goes along with a call.
+const TOKEN_TYPE: &str = "Bearer";
+
 /// Tokens, as OAuth 2.0 names them (RFC 6749, section 5.1).
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Tokens {
     access_token: String,
+    #[schemars(extend("const" = TOKEN_TYPE))]
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
@@ -40,7 +48,7 @@ pub struct Tokens {
     user: Person,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Person {
     id: Uuid,
     username: String,
@@ -62,7 +70,7 @@ async fn issue(
     let access_token = issued.map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     Ok(Tokens {
         access_token,
-        token_type: "Bearer",
+        token_type: TOKEN_TYPE,
         expires_in: ACCESS_TOKEN.num_seconds(),
         refresh_token,
         refresh_expires_in: REFRESH_TOKEN.num_seconds(),
@@ -74,8 +82,8 @@ async fn issue(
 fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     let given = fields.text(name);
     match given {
-        Some(text) if text.is_empty() || text.len() > 1024 => {
-            fields.complain(name, "out-of-range", "expected 1 to 1024 bytes");
+        Some(text) if !SECRET_LENGTH.contains(&text.len()) => {
+            fields.complain(name, "out-of-range", format!("expected 1 to {} bytes", SECRET_LENGTH.end()));
             None
         }
         Some(text) => Some(text.into()),
@@ -97,4 +105,26 @@ fn new_password(fields: &mut Fields, name: &'static str) -> Option<SecretString>
         return None;
     }
     Some(text.into())
+}
+
+/// For the document.
+fn secret_schema() -> Value {
+    json!({"type": "string", "minLength": SECRET_LENGTH.start(), "maxLength": SECRET_LENGTH.end(), "format": "password"})
+}
+
+/// Likewise.
+fn new_password_schema() -> Value {
+    json!({"type": "string", "minLength": PASSWORD_LENGTH.start(), "maxLength": PASSWORD_LENGTH.end(), "format": "password"})
+}
+
+/// Likewise.
+fn tokens_example() -> Value {
+    json!({
+        "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        "token_type": TOKEN_TYPE,
+        "expires_in": ACCESS_TOKEN.num_seconds(),
+        "refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2",
+        "refresh_expires_in": REFRESH_TOKEN.num_seconds(),
+        "user": {"id": "0190a0b0-c0d0-7080-8000-00000000000f", "username": "ana", "role": "operator"},
+    })
 }

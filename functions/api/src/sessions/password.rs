@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     login::{Subjects, hash, same_password},
-    new_password, secret,
+    new_password, new_password_schema, secret, secret_schema,
 };
 use crate::{
     App,
@@ -26,6 +26,7 @@ use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
     intake::body,
+    openapi::{Operation, Takes, operation::object},
     query::Query,
     transaction::{repeat, settle},
 };
@@ -69,6 +70,17 @@ fn read(body: &[u8]) -> Result<(SecretString, SecretString), ApiError> {
         (Some(current), Some(new)) if errors.is_empty() => Ok((current, new)),
         _ => Err(ApiError::invalid(errors)),
     }
+}
+
+/// For the document.
+pub fn change_doc() -> Operation {
+    let fields = json!({"current_password": secret_schema(), "new_password": new_password_schema()});
+    let example = json!({"current_password": "correct horse battery staple", "new_password": "another staple of some length"});
+    Operation::new("changePassword", "auth", "Choose another password")
+        .text("All sessions end, this one too. A wrong current password counts as a failed login.")
+        .body(Takes::json(object(fields, &["current_password", "new_password"]), example))
+        .answers_nothing("It is changed.")
+        .problems(&["login-locked", "password-changed"])
 }
 
 async fn write(app: &App, caller: &Caller, id: Uuid, (old, new): (Option<&str>, &str)) -> Result<(), ApiError> {

@@ -9,13 +9,14 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use super::{REFRESH_TOKEN, Tokens, issue, secret};
+use super::{REFRESH_TOKEN, Tokens, issue, secret, secret_schema, tokens_example};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
     error::ApiError,
     fields::Fields,
     intake::body,
+    openapi::{Operation, Takes, operation::object},
     query::Query,
     transaction::{repeat, settle},
 };
@@ -44,6 +45,17 @@ pub async fn refresh(
         settle(transaction, refreshed).await
     });
     tokens.await?.map(Json).ok_or(REFUSED)
+}
+
+/// For the document.
+pub fn refresh_doc() -> Operation {
+    let fields = json!({"refresh_token": secret_schema()});
+    let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
+    Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
+        .text("A refresh token is good once, for 7 days. Used twice, its session ends. A session ends after 30 days.")
+        .body(Takes::json(object(fields, &["refresh_token"]), example))
+        .answers::<Tokens>(200, "The next pair.", tokens_example())
+        .problems(&["wrong-credentials"])
 }
 
 /// The next pair; `None`: refused.

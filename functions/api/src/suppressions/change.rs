@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use serde_json::json;
@@ -12,12 +12,14 @@ use shared::{
     phone::Phone,
 };
 
-use super::{no_such_suppression, phone_of, read_note};
+use super::{example, no_such_suppression, note_schema, phone_of, read_note};
 use crate::{
     App,
     auth::{Caller, caller::Change},
     error::ApiError,
     intake::body,
+    openapi::{Operation, Takes},
+    path::Path,
     query::Query,
     transaction::{repeat, settle},
 };
@@ -81,4 +83,21 @@ pub async fn delete(
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// For the document.
+pub fn put_doc() -> Operation {
+    let note = json!({"reason": "asked by mail", "source": "support"});
+    Operation::new("putSuppression", "suppressions", "Send no more to a number")
+        .text("Counts for schedules made before it, too.")
+        .body(Takes::json(note_schema(), note))
+        .answers::<Suppression>(201, "It is added.", example())
+        .answers::<Suppression>(200, "It was there; reason and source are the new ones.", example())
+}
+
+/// Likewise.
+pub fn delete_doc() -> Operation {
+    Operation::new("deleteSuppression", "suppressions", "Send to a number again")
+        .answers_nothing("It is taken off.")
+        .problems(&["not-found"])
 }

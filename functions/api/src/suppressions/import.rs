@@ -1,27 +1,33 @@
 //! `POST /v1/suppressions/import`: a list of numbers, in any format that recipients come in. A call that comes twice adds nothing.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::db::suppressions::{Note, insert_suppressions};
+use shared::{
+    db::suppressions::{Note, insert_suppressions},
+    phone::Phone,
+};
 use sqlx::MySqlConnection;
 
-use super::{SOURCE, is_reason, is_source};
+use super::{SOURCE, is_reason, is_source, reason_schema, source_schema};
 use crate::{
     App,
     auth::{Caller, caller::Change},
     error::ApiError,
     intake::{
-        List, body,
+        List, body, doc,
         entry::{Entry, Refused},
     },
     load::{SHOWN_SKIPPED, refuse_wrong},
+    openapi::Operation,
     query::Query,
     transaction::{repeat, settle},
 };
 
 /// What came of a call.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "ImportedSuppressions")]
 pub struct Imported {
     /// Numbers that were not suppressed before.
     added: u64,
@@ -64,6 +70,18 @@ pub async fn import(
         settle(transaction, imported).await
     });
     Ok(Json(imported.await?))
+}
+
+/// For the document.
+pub fn import_doc() -> Operation {
+    let refused = json!({"position": 1, "input": "abc", "code": "not-a-number", "detail": Phone::parse("abc").err().map(|error| error.to_string())});
+    Operation::new("importSuppressions", "suppressions", "Send no more to the numbers of a list")
+        .text("All or nothing, but for entries that are no numbers: those are told. A call that comes twice adds nothing.")
+        .query("reason", reason_schema(), "Why.")
+        .query("source", source_schema(), "Whence; default: `import`.")
+        .queries(doc::list_parameters())
+        .body(doc::list_body(false))
+        .answers::<Imported>(200, "What was added.", json!({"added": 1, "already": 0, "invalid_count": 1, "invalid": [refused]}))
 }
 
 async fn write(transaction: &mut MySqlConnection, list: List, note: &Note) -> Result<Imported, ApiError> {

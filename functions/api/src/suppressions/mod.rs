@@ -4,11 +4,13 @@ pub mod change;
 pub mod import;
 pub mod read;
 
+use serde_json::{Value, json};
 use shared::phone::Phone;
 
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
+    openapi::operation::{object, or_null},
 };
 
 /// Words of a source.
@@ -19,9 +21,11 @@ fn is_source(source: &str) -> bool {
     (1..=32).contains(&source.len()) && source.bytes().all(letter)
 }
 
-/// At most 255 characters.
+/// Characters of a reason.
+const LONGEST_REASON: usize = 255;
+
 fn is_reason(reason: &str) -> bool {
-    reason.chars().count() <= 255
+    reason.chars().count() <= LONGEST_REASON
 }
 
 /// A number in a path.
@@ -46,4 +50,30 @@ fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> 
     }
     let errors = fields.finish();
     if errors.is_empty() { Ok((reason, source)) } else { Err(ApiError::invalid(errors)) }
+}
+
+/// For the document.
+fn source_schema() -> Value {
+    json!({"type": "string", "pattern": "^[a-z0-9._-]{1,32}$"})
+}
+
+/// Likewise.
+fn reason_schema() -> Value {
+    json!({"type": "string", "maxLength": LONGEST_REASON})
+}
+
+/// Likewise, for what [`read_note`] reads.
+fn note_schema() -> Value {
+    object(json!({"reason": or_null(reason_schema()), "source": or_null(source_schema())}), &[])
+}
+
+/// Likewise.
+fn example() -> Value {
+    json!({
+        "phone": "+60123456789",
+        "reason": "asked by mail",
+        "source": "support",
+        "created_at": "2026-12-01T01:00:00Z",
+        "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000e",
+    })
 }

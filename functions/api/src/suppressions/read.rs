@@ -1,20 +1,26 @@
 //! `GET /v1/suppressions` and `GET /v1/suppressions/{phone}`.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     db::suppressions::{Suppression, find_suppression, page_of_suppressions},
     phone::Phone,
 };
 
-use super::{SOURCE, is_source, no_such_suppression, phone_of};
-use crate::{App, error::ApiError, query::Query};
+use super::{SOURCE, example, is_source, no_such_suppression, phone_of, source_schema};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{Operation, parameters},
+    path::Path,
+    query::{LONG_LIMIT, Query},
+};
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "SuppressionPage")]
 pub struct Page {
     suppressions: Vec<Suppression>,
     /// Where the next page begins; null: this is the last.
@@ -27,7 +33,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     if source.as_deref().is_some_and(|source| !is_source(source)) {
         query.complain("source", "not-a-source", SOURCE);
     }
-    let limit = query.number("limit", 1..=1_000, 100);
+    let limit = query.limit(LONG_LIMIT);
     let read = |cursor: &str| cursor.strip_prefix('x').and_then(|digits| Phone::parse(&format!("+{digits}")).ok());
     let after = query.cursor(read).map(|phone| phone.to_string()).unwrap_or_default();
     query.finish()?;
@@ -42,4 +48,20 @@ pub async fn show(State(app): State<App>, Path(phone): Path<String>, query: Quer
     query.finish()?;
     let found = find_suppression(&mut *app.db.pool.acquire().await?, phone_of(&phone)?).await?;
     found.map(Json).ok_or_else(no_such_suppression)
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listSuppressions", "suppressions", "Who has opted out")
+        .text("In the order of the numbers' digits.")
+        .query("source", source_schema(), "Only those of this source.")
+        .queries(parameters::page(LONG_LIMIT))
+        .answers::<Page>(200, "A page.", json!({"suppressions": [example()], "next_cursor": null}))
+}
+
+/// Likewise.
+pub fn show_doc() -> Operation {
+    Operation::new("getSuppression", "suppressions", "Whether a number has opted out")
+        .answers::<Suppression>(200, "It has.", example())
+        .problems(&["not-found"])
 }

@@ -8,6 +8,7 @@ use std::{
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
@@ -23,7 +24,11 @@ use crate::{
     announce::sweep,
     auth::{Caller, caller::Change},
     error::ApiError,
-    query::Query,
+    openapi::{
+        Operation,
+        parameters::{flag, only_limit},
+    },
+    query::{Limit, Query},
     transaction::repeat,
 };
 
@@ -34,9 +39,14 @@ const WAVE: usize = 10;
 /// Characters of a letter that are shown.
 const SHOWN: usize = 256;
 
+/// Letters of each queue.
+const LETTER_LIMIT: Limit = Limit { most: 100, default: 50 };
+
 /// Letters of all queues.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "DeadLetters")]
 pub struct Letters {
+    #[schemars(extend("const" = "dead-letters"))]
     kind: &'static str,
     /// About how many there are in each queue.
     pub counts: BTreeMap<String, u64>,
@@ -47,7 +57,8 @@ pub struct Letters {
 }
 
 /// A letter as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "DeadLetter")]
 pub struct LetterView {
     queue: String,
     message_id: String,
@@ -60,7 +71,8 @@ pub struct LetterView {
     actions: Vec<Action>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "MalformedLetter")]
 struct Malformed {
     reason: &'static str,
     body: String,
@@ -88,7 +100,7 @@ impl LetterView {
 
 /// 200 with the first letters of each queue. There is no second page: a queue has no order to continue in.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Letters>, ApiError> {
-    let limit = query.number("limit", 1..=100, 50);
+    let limit = query.limit(LETTER_LIMIT);
     query.finish()?;
     Ok(Json(peek(&app, limit as usize).await))
 }
@@ -125,7 +137,8 @@ fn unreachable(queue: &DeadLetters, error: &anyhow::Error) -> String {
 }
 
 /// What a redrive did.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "RedrivenLetters")]
 pub struct Redriven {
     /// Batches that are due for the sweep now; the others of those that are named have nothing to do, or somebody works on them.
     changed: u64,
@@ -139,7 +152,8 @@ pub struct Redriven {
 }
 
 /// What it left, and why.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
+#[schemars(rename = "LettersLeft")]
 struct Left {
     /// Letters that name nothing.
     malformed: Vec<LetterView>,
@@ -230,4 +244,27 @@ async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
         return Ok(0);
     }
     repeat(|| async { Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?) }).await
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let letter = json!({
+        "queue": "send", "message_id": "m1", "sent_at": "2026-12-01T02:00:00Z",
+        "names": [{"schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "batch_no": 1}],
+        "actions": [{"name": "redrive", "method": "POST", "href": "/v1/trouble/dead-letters/redrive"}],
+    });
+    let example = json!({"kind": "dead-letters", "counts": {"send": 1}, "entries": [letter], "unreachable": []});
+    Operation::new("listDeadLetters", "trouble", "Messages that nobody could take from a queue")
+        .text("The first of each queue. There is no second page.")
+        .queries([only_limit(LETTER_LIMIT)])
+        .answers::<Letters>(200, "The letters.", example)
+}
+
+/// Likewise.
+pub fn redrive_doc() -> Operation {
+    let example = json!({"changed": 1, "deleted": 1, "discarded": 0, "left": {"malformed": [], "unreachable": []}, "more": false});
+    Operation::new("redriveDeadLetters", "trouble", "Have done what the letters say")
+        .text("Nothing is sent again by it: what a letter names is put into the sweep's sight, and then the letter is deleted.")
+        .query("discard_malformed", flag(), "Letters that name nothing are deleted too.")
+        .answers::<Redriven>(200, "What was done, and what is left.", example)
 }

@@ -1,12 +1,11 @@
 //! `GET /v1/trouble/{kind}`: everything of one kind, page by page. Between two pages an entry may move in the order of its list, so
 //! the first page is the one to trust.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::db::{
     schedule_pages::{ScheduleFilter, page_of_schedules},
     schedules::ScheduleStatus,
@@ -15,13 +14,26 @@ use shared::db::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::{Kind, batches, entry::Entry, read_cursor, schedules, write_cursor};
-use crate::{App, error::ApiError, query::Query, transaction::settle};
+use super::{
+    Kind, batches,
+    entry::{Entry, example},
+    read_cursor, schedules, write_cursor,
+};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{Operation, parameters},
+    path::Path,
+    query::{LIMIT, Query},
+    transaction::settle,
+};
 
 /// A page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "TroublePage")]
 pub struct Page {
     /// The kind.
+    #[schemars(extend("enum" = Kind::ALL.map(Kind::as_str)))]
     pub kind: &'static str,
     /// What needs a person.
     pub entries: Vec<Entry>,
@@ -36,7 +48,7 @@ pub async fn list(State(app): State<App>, Path(kind): Path<String>, mut query: Q
         let kinds: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
         ApiError::NotFound(format!("there is no such list; expected one of: {}, dead-letters", kinds.join(", ")))
     })?;
-    let limit = query.number("limit", 1..=200, 50);
+    let limit = query.limit(LIMIT);
     let after = query.cursor(read_cursor).unwrap_or(Place::START);
     query.finish()?;
     let mut transaction = app.db.pool.begin().await?;
@@ -81,4 +93,13 @@ fn before(after: Place) -> Uuid {
 
 fn newest(ids: Vec<Uuid>) -> Vec<Place> {
     ids.into_iter().map(|schedule_id| Place { schedule_id, ..Place::START }).collect()
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listTrouble", "trouble", "What needs a person, of one kind")
+        .text("Each entry has the calls that do something about it. Between two pages an entry may move: the first page is the one to trust.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"kind": "missed-schedules", "entries": [example()], "next_cursor": null}))
+        .problems(&["not-found"])
 }

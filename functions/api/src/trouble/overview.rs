@@ -1,25 +1,28 @@
 //! `GET /v1/trouble`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use shared::db::trouble::{Place, count_trouble};
 use sqlx::MySqlConnection;
 
 use super::{
     Kind,
-    dead_letters::peek,
+    dead_letters::{LetterView, peek},
+    entry::{Entry, example},
     list::{Page, read_page},
 };
-use crate::{App, error::ApiError, query::Query, transaction::settle};
+use crate::{App, error::ApiError, openapi::Operation, query::Query, transaction::settle};
 
 /// Entries of each kind; its list has them all.
 const FIRST: u32 = 10;
 
 /// The document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Trouble")]
 pub struct Overview {
     /// How much there is in all; 0: nobody has to do anything.
     total: i64,
@@ -28,12 +31,13 @@ pub struct Overview {
 }
 
 /// One kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "TroubleKind")]
 pub struct Summary {
     /// How many entries its list has.
     count: i64,
     /// The first of them.
-    entries: Value,
+    entries: Vec<Listed>,
     /// Where its list goes on; null: this is all.
     next_cursor: Option<String>,
     /// The list.
@@ -41,6 +45,17 @@ pub struct Summary {
     /// Queues that did not answer: of them nothing is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreachable: Vec<String>,
+}
+
+/// An entry of any kind.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(untagged)]
+#[schemars(rename = "TroubleEntryOrLetter")]
+enum Listed {
+    /// Of a schedule.
+    Entry(Entry),
+    /// Of a queue.
+    Letter(LetterView),
 }
 
 /// 200 with the document.
@@ -52,7 +67,7 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
     let letters = peek(&app, FIRST as usize).await;
     let summary = Summary {
         count: letters.counts.values().sum::<u64>() as i64,
-        entries: json!(letters.entries),
+        entries: letters.entries.into_iter().map(Listed::Letter).collect(),
         next_cursor: None,
         href: "/v1/trouble/dead-letters".to_owned(),
         unreachable: letters.unreachable,
@@ -67,8 +82,17 @@ async fn read_kinds(app: &App, connection: &mut MySqlConnection) -> Result<BTree
     let mut kinds = BTreeMap::new();
     for kind in Kind::ALL {
         let Page { entries, next_cursor, .. } = read_page(connection, kind, (Place::START, FIRST), now).await?;
+        let entries = entries.into_iter().map(Listed::Entry).collect();
         let (count, href) = (kind.count(&totals), format!("/v1/trouble/{}", kind.as_str()));
-        kinds.insert(kind.as_str(), Summary { count, entries: json!(entries), next_cursor, href, unreachable: Vec::new() });
+        kinds.insert(kind.as_str(), Summary { count, entries, next_cursor, href, unreachable: Vec::new() });
     }
     Ok(kinds)
+}
+
+/// For the document.
+pub fn overview_doc() -> Operation {
+    let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/trouble/missed-schedules"});
+    Operation::new("getTrouble", "trouble", "Everything that needs a person")
+        .text("How much there is of each kind, and the first of it. A `total` of 0: nobody has to do anything.")
+        .answers::<Overview>(200, "How much there is.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
 }

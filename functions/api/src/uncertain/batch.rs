@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::db::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// How many recipients a decision changed, how many it left as they were, and what those wait for that are to be sent again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Tally {
     /// Resolved.
     pub changed: u64,
@@ -38,7 +39,8 @@ pub struct Tally {
 }
 
 /// Why recipients were left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "RecipientsLeft")]
 pub struct Left {
     /// Somebody works on their batch.
     pub busy: u64,

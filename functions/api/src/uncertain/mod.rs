@@ -4,14 +4,11 @@
 pub mod batch;
 pub mod request;
 
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::{
     db::{
@@ -27,10 +24,21 @@ use self::{
     batch::{Tally, resolve_batch},
     request::{Names, Outcome, ResolveRequest},
 };
-use crate::{App, announce::sweep, auth::Caller, error::ApiError, intake::body, query::Query, schedules::show::parse_id};
+use crate::{
+    App,
+    announce::sweep,
+    auth::Caller,
+    error::ApiError,
+    intake::body,
+    openapi::{Operation, Takes},
+    path::Path,
+    query::Query,
+    schedules::show::parse_id,
+};
 
 /// What came of a decision.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ResolvedRecipients")]
 pub struct Resolved {
     /// The decision.
     outcome: Outcome,
@@ -152,4 +160,27 @@ async fn by_batch(
         }
     }
     Ok(batches)
+}
+
+/// For the document.
+pub fn resolve_all_doc() -> Operation {
+    let everybody = ("everybody", json!({"outcome": "sent"}));
+    let some = ("some", json!({"outcome": "resend", "recipients": ["+60123456789", 2]}));
+    resolve_doc("resolveRecipients", "Say what became of messages whose answer was lost", request::request_schema())
+        .text("Of all that are UNCERTAIN, or of those that are named. `more`: the time of the call was over first; make it again.")
+        .body(Takes { required: true, media: vec![("application/json", request::request_schema(), vec![everybody, some])] })
+}
+
+/// Likewise.
+pub fn resolve_one_doc() -> Operation {
+    resolve_doc("resolveRecipient", "Say what became of one message whose answer was lost", request::outcome_schema())
+}
+
+fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
+    let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
+        "held": 0, "parked": 0, "more": false});
+    Operation::new(id, "trouble", summary)
+        .body(Takes::json(schema, json!({"outcome": "sent"})))
+        .answers::<Resolved>(200, "How many were changed, and how many were left, and why.", answer)
+        .problems(&["not-found", "wrong-state"])
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use axum::body::Bytes;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 use shared::phone::Phone;
 
 use crate::{
     error::{ApiError, FieldError},
     fields::Fields,
+    openapi::{operation::object, parameters::e164},
 };
 
 /// Recipients that a call may name.
@@ -20,7 +22,7 @@ const MAX_NAME: usize = 64;
 const SHOWN: usize = 100;
 
 /// What became of messages whose answer was lost, as a person says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// They were accepted.
@@ -30,9 +32,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 2] = [Self::Sent, Self::Resend];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sent, Self::Resend];
 
-    const fn as_str(self) -> &'static str {
+    /// The word in the API.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Resend => "resend",
@@ -137,4 +141,22 @@ impl Names {
 
 fn too_many() -> FieldError {
     FieldError::new("recipients", "too-many", format!("expected at most {MAX_NAMED} entries; name the rest by further calls"))
+}
+
+/// For the document: what [`ResolveRequest::read`] takes.
+pub fn request_schema() -> Value {
+    let name = json!({"anyOf": [e164(), {"type": "integer", "minimum": 1, "maximum": u32::MAX}]});
+    let names = json!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_NAMED, "items": name,
+        "description": "Numbers, or places in the list; null: everybody."});
+    object(json!({"outcome": field_schema(), "recipients": names}), &["outcome"])
+}
+
+/// Likewise, for [`ResolveRequest::read_outcome`].
+pub fn outcome_schema() -> Value {
+    object(json!({"outcome": field_schema()}), &["outcome"])
+}
+
+fn field_schema() -> Value {
+    json!({"type": "string", "enum": Outcome::ALL.map(Outcome::as_str),
+        "description": "`sent`: never sent to again. `resend`: it goes out again, and may arrive twice."})
 }

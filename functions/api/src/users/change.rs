@@ -1,12 +1,7 @@
 //! `PATCH /v1/users/{id}`: another role, disabled or not, a new temporary password. Who is disabled, or gets another password, has no
 //! session left.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
     access::Role,
@@ -19,13 +14,18 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::{Handed, TEMPORARY, logged, no_such_user, parse_id};
+use super::{Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id};
 use crate::{
     App,
     auth::{Caller, caller::Change},
     error::{ApiError, FieldError},
     fields::Fields,
     intake::body,
+    openapi::{
+        Operation, Takes,
+        operation::{object, one_of_these, or_null},
+    },
+    path::Path,
     query::Query,
     sessions::login::hash,
     transaction::{repeat, settle},
@@ -74,6 +74,23 @@ pub async fn change(
         settle(transaction, changed).await
     });
     Ok(Json(Handed { user: user.await?.into(), temporary_password }))
+}
+
+/// For the document.
+pub fn change_doc() -> Operation {
+    let role = json!({"type": "string", "enum": Role::ALL.map(Role::as_str)});
+    let fields = json!({
+        "role": or_null(role.clone()),
+        "disabled": {"type": ["boolean", "null"], "description": "Whether to keep him out. Ends his sessions."},
+        "reset_password": {"type": ["boolean", "null"], "default": false,
+            "description": "Gives a new temporary password. Ends his sessions."},
+    });
+    let one = [("role", role), ("disabled", json!({"type": "boolean"})), ("reset_password", json!({"const": true}))];
+    Operation::new("changeUser", "users", "Another role, out or in again, another password")
+        .text("What is left out stays. The last admin stays one.")
+        .body(Takes::json(one_of_these(object(fields, &[]), &one), json!({"role": "viewer", "reset_password": true})))
+        .answers::<Handed>(200, "The user, and the new password where one was asked for.", handed_example())
+        .problems(&["not-found", "last-admin"])
 }
 
 async fn write(

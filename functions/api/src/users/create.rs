@@ -6,8 +6,9 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
 };
+use serde_json::json;
 use shared::{
-    access::{Role, USERNAME, is_username},
+    access::{Role, USERNAME, USERNAME_PATTERN, is_username},
     db::{
         audit::new_id,
         users::{User, insert_user},
@@ -15,13 +16,14 @@ use shared::{
     secret::random_text,
 };
 
-use super::{Handed, TEMPORARY, logged};
+use super::{Handed, TEMPORARY, handed_example, logged};
 use crate::{
     App,
     auth::{Caller, caller::Change},
     error::ApiError,
     fields::Fields,
     intake::body,
+    openapi::{Operation, Takes, operation::object},
     query::Query,
     sessions::login::hash,
     transaction::{repeat, settle},
@@ -51,6 +53,19 @@ pub async fn create(
     };
     repeat(|| write(&app, &caller, &user)).await?;
     Ok((StatusCode::CREATED, Json(Handed { user: user.into(), temporary_password: Some(password) })))
+}
+
+/// For the document.
+pub fn create_doc() -> Operation {
+    let fields = json!({
+        "username": {"type": "string", "pattern": USERNAME_PATTERN, "description": "Kept in lower case."},
+        "role": {"type": "string", "enum": Role::ALL.map(Role::as_str)},
+    });
+    Operation::new("createUser", "users", "Add somebody")
+        .text("The temporary password is shown once. It is good for 7 days, and for choosing another at the first login.")
+        .body(Takes::json(object(fields, &["username", "role"]), json!({"username": "ana", "role": "operator"})))
+        .answers::<Handed>(201, "The user, and the password to hand over.", handed_example())
+        .problems(&["username-taken"])
 }
 
 async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {

@@ -1,15 +1,23 @@
 //! `GET /v1/users`: in the order of their making, page by page.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::db::users::page_of_users;
 use uuid::Uuid;
 
-use super::UserView;
-use crate::{App, error::ApiError, query::Query};
+use super::{UserView, example};
+use crate::{
+    App,
+    error::ApiError,
+    openapi::{Operation, parameters},
+    query::{LIMIT, Query},
+};
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserPage")]
 pub struct Page {
     users: Vec<UserView>,
     /// Where the next page begins; null: this is the last.
@@ -18,11 +26,19 @@ pub struct Page {
 
 /// 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
-    let limit = query.number("limit", 1..=200, 50);
+    let limit = query.limit(LIMIT);
     let after = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('u')?).ok()).unwrap_or(Uuid::nil());
     query.finish()?;
     let users = page_of_users(&mut *app.db.pool.acquire().await?, after, limit).await?;
     let last = users.last().filter(|_| users.len() == limit as usize);
     let next_cursor = last.map(|last| format!("u{}", last.id.simple()));
     Ok(Json(Page { users: users.into_iter().map(UserView::from).collect(), next_cursor }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listUsers", "users", "People who log in here")
+        .text("In the order in which they were made.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"users": [example()], "next_cursor": null}))
 }

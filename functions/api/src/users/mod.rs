@@ -7,6 +7,7 @@ pub mod list;
 pub mod show;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{access::Role, db::users::User};
@@ -18,8 +19,9 @@ use crate::error::ApiError;
 pub const TEMPORARY: TimeDelta = TimeDelta::days(7);
 
 /// A user as an admin sees it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[schemars(rename = "User")]
 pub struct UserView {
     pub id: Uuid,
     pub username: String,
@@ -46,7 +48,8 @@ impl From<User> for UserView {
 }
 
 /// A user, and the password to hand over, which stands nowhere else.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserAndPassword")]
 pub struct Handed {
     #[serde(flatten)]
     user: UserView,
@@ -65,4 +68,24 @@ fn parse_id(id: &str) -> Result<Uuid, ApiError> {
 
 fn no_such_user() -> ApiError {
     ApiError::NotFound("there is no user with this id".to_owned())
+}
+
+/// For the document.
+fn example() -> Value {
+    json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "username": "ana",
+        "role": "operator",
+        "disabled_at": null,
+        "password_expires_at": "2026-12-08T01:00:00Z",
+        "created_at": "2026-12-01T01:00:00Z",
+        "last_login_at": null,
+    })
+}
+
+/// Likewise.
+fn handed_example() -> Value {
+    let mut example = example();
+    example["temporary_password"] = json!("k7m2p4q6r8s3t5v7w9x2");
+    example
 }

@@ -1,0 +1,93 @@
+//! Problem documents (RFC 9457): one schema a type, from the same list as its page.
+
+use serde_json::{Map, Value, json};
+use shared::{access::Permission, db::schedules::ScheduleStatus};
+
+use super::schemas::Schemas;
+use crate::{
+    error::FieldError,
+    problems::{PROBLEMS, ProblemPage},
+    schedules::state::STEPS,
+};
+
+/// A name for the document: `not-found` is `NotFoundProblem`.
+fn name(slug: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(1.min(word.len()));
+        first.to_uppercase() + rest
+    };
+    slug.split('-').map(capital).collect::<String>() + "Problem"
+}
+
+/// Members beside the usual ones, and those of them that are always there.
+fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]) {
+    match slug {
+        "forbidden" => {
+            (json!({"permission": {"enum": Permission::ALL.map(Permission::as_str), "description": "What the caller lacks."}}), &[])
+        }
+        "wrong-state" | "schedule-begun" | "nothing-missed" | "no-recipients" | "run-at-past" => {
+            let possible = json!({"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."});
+            let status = schemas.generator().subschema_for::<ScheduleStatus>();
+            (json!({"schedule_status": status, "possible": possible}), &["schedule_status", "possible"])
+        }
+        "invalid-request" => {
+            let error = schemas.generator().subschema_for::<FieldError>();
+            let total = json!({"type": "integer", "minimum": 1, "description": "How many there are; the first hundred are shown."});
+            (
+                json!({"errors": {"type": "array", "items": error, "minItems": 1}, "errors_total": total}),
+                &["errors", "errors_total"],
+            )
+        }
+        "rate-limited" | "login-locked" | "daily-limit" => {
+            (json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "As `Retry-After`."}}), &["retry_after_s"])
+        }
+        // `/health` tells these too.
+        "unavailable" => {
+            (json!({"version": {"type": "string"}, "commit": {"type": "string"}, "database": {"const": "unavailable"}}), &[])
+        }
+        _ => (json!({}), &[]),
+    }
+}
+
+fn schema(page: &ProblemPage, schemas: &mut Schemas) -> Value {
+    let (own, always) = members(page.slug, schemas);
+    let mut properties = json!({
+        "type": {"const": format!("/problems/{}", page.slug)},
+        "title": {"type": "string"},
+        "status": {"const": page.status},
+        "detail": {"type": "string", "description": "What was expected, for people."},
+    });
+    if let (Some(properties), Value::Object(own)) = (properties.as_object_mut(), own) {
+        properties.extend(own);
+    }
+    let required: Vec<_> = ["type", "title", "status", "detail"].iter().chain(always).collect();
+    let text = format!("{} {}", page.meaning, page.remedy);
+    json!({"type": "object", "description": text, "properties": properties, "required": required, "additionalProperties": false})
+}
+
+/// The problems of these slugs, by their status: one answer each.
+pub fn answers(slugs: &[&str], schemas: &mut Schemas) -> Vec<(u16, Value)> {
+    let mut by_status: std::collections::BTreeMap<u16, Vec<&ProblemPage>> = std::collections::BTreeMap::new();
+    for page in PROBLEMS.iter().filter(|page| slugs.contains(&page.slug)) {
+        by_status.entry(page.status).or_default().push(page);
+    }
+    by_status.into_iter().map(|(status, pages)| (status, answer(status, &pages, schemas))).collect()
+}
+
+fn answer(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
+    let mut refs: Vec<Value> = Vec::new();
+    for page in pages {
+        let schema = schema(page, schemas);
+        refs.push(schemas.add(&name(page.slug), schema));
+    }
+    let text: String = pages.iter().map(|page| format!("\n- `{}`: {}", page.slug, page.meaning)).collect();
+    let schema = if refs.len() == 1 { refs.remove(0) } else { json!({"oneOf": refs}) };
+    let mut headers = Map::new();
+    let mut header = |name: &str| headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    match status {
+        401 | 403 => header("WWW-Authenticate"),
+        429 | 503 => header("Retry-After"),
+        _ => None,
+    };
+    json!({"description": text.trim(), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
+}
