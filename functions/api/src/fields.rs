@@ -22,6 +22,13 @@ pub struct Fields<'a> {
     errors: Vec<FieldError>,
 }
 
+/// A whole number, also where it is written with a fraction of nothing, `17.0`: to JSON Schema, and to many languages, that is one.
+pub fn whole(number: &serde_json::Number) -> Option<u32> {
+    let with_fraction =
+        || number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n)).map(|n| n as u32);
+    number.as_u64().and_then(|number| u32::try_from(number).ok()).or_else(with_fraction)
+}
+
 /// Members of an object, as they come.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -118,7 +125,7 @@ impl<'a> Fields<'a> {
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let number: serde_json::Number = self.read_as(name, &expected)?;
-        let number = number.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number));
+        let number = whole(&number).filter(|number| range.contains(number));
         if number.is_none() {
             self.complain(name, "out-of-range", format!("expected {expected}"));
         }
@@ -157,5 +164,29 @@ impl<'a> Fields<'a> {
             self.errors.push(FieldError::new(name, "unknown-field", &expected));
         }
         self.errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (given, expected) in [
+            ("0", Some(0)),
+            ("17", Some(17)),
+            ("17.0", Some(17)),
+            ("1e3", Some(1000)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("4294967296.0", None),
+            ("1.5", None),
+            ("-1", None),
+            ("-0.0", Some(0)),
+            ("1e300", None),
+        ] {
+            assert_eq!(whole(&serde_json::from_str(given).unwrap()), expected, "{given}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use shared::phone::Phone;
 
 use crate::{
     error::{ApiError, FieldError},
-    fields::Fields,
+    fields::{Fields, whole},
     openapi::{operation::object, parameters::e164},
 };
 
@@ -131,7 +131,7 @@ impl Names {
             let phone = Phone::parse(&phone).map_err(|error| (error.code(), error.to_string()))?;
             self.phones.insert(phone);
         } else {
-            let seq = entry.parse().ok().filter(|seq| *seq > 0);
+            let seq = serde_json::from_str(entry).ok().and_then(|number| whole(&number)).filter(|seq| *seq > 0);
             let expected = || ("wrong-type", r#"expected a number, "+60123456789", or a place in the list, 17"#.to_owned());
             self.seqs.insert(seq.ok_or_else(expected)?);
         }

@@ -28,6 +28,9 @@ async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
     assert_eq!(changed.body["window"]["days"], json!(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]));
     let logged = api.get("/v1/audit?limit=1").await.body["entries"][0].clone();
     assert_eq!((&logged["before"]["window"], &logged["after"]["window"]["from"]), (&shown, &json!("09:00")), "{logged}");
+    let every_day = json!({"days": null, "from": "09:00", "to": "11:00", "zone": "UTC"});
+    let every_day = api.patch(created.id(), &json!({"window": every_day, "rate": 5.0})).await;
+    assert_eq!((&every_day.body["window"]["days"], &every_day.body["rate"]), (&changed.body["window"]["days"], &json!(5)));
     let none = api.patch(created.id(), &json!({"window": null})).await;
     assert_eq!((none.status, &none.body["window"]), (StatusCode::OK, &Value::Null));
 }
