@@ -11,7 +11,7 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test chaos security check sqlx lambda deploy
+.PHONY: help setup up down status logs admin demo test chaos security check openapi sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -48,6 +48,9 @@ security: ## attack the API: tokens, roles, limits, and every route; on a stack 
 
 check: setup ## what CI checks beside the tests: format, clippy, query data, template, dependencies
 	@infra/local/check
+
+openapi: ## renew docs/openapi.json, the committed copy of what the API says of itself
+	@RENEW_OPENAPI=1 cargo test -q -p api --lib openapi::tests::the_committed_copy
 
 sqlx: setup ## regenerate .sqlx, the query data, after a change of a query or a table
 	@infra/local/sqlx

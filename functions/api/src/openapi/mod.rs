@@ -24,11 +24,13 @@ pub mod parameters;
 mod problems;
 pub mod schemas;
 pub mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 
 pub use operation::{Operation, Takes};
-pub use schemas::CountsSchema;
+pub use schemas::{BatchCounts, CountsSchema};
 use serde_json::{Map, Value, json};
 
 use crate::routes::{Route, table};
@@ -48,6 +50,7 @@ fn make(table: &[Route]) -> Value {
         path[route.method.as_str().to_lowercase()] = made;
     }
     let mut components = common::components();
+    components["responses"] = Value::Object(std::mem::take(&mut schemas.answers));
     components["schemas"] = Value::Object(schemas.finish());
     json!({
         "openapi": "3.1.1",

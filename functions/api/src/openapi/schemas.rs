@@ -13,6 +13,8 @@ pub const PLACE: &str = "#/components/schemas/";
 pub struct Schemas {
     generator: SchemaGenerator,
     others: Map<String, Value>,
+    /// Answers that several operations have.
+    pub answers: Map<String, Value>,
 }
 
 impl Schemas {
@@ -22,7 +24,11 @@ impl Schemas {
             settings.definitions_path = PLACE.trim_start_matches('#').trim_end_matches('/').into();
             settings.meta_schema = None;
         });
-        Self { generator: settings.with_transform(RecursiveTransform(exact)).into_generator(), others: Map::new() }
+        Self {
+            generator: settings.with_transform(RecursiveTransform(exact)).into_generator(),
+            others: Map::new(),
+            answers: Map::new(),
+        }
     }
 
     /// Where derived ones go.
@@ -75,8 +81,26 @@ impl JsonSchema for CountsSchema {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let words = Status::ALL.map(Status::as_str);
-        let each: Map<_, _> = words.iter().map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0}))).collect();
-        json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
+        counts(&Status::ALL)
     }
+}
+
+/// Likewise, of a batch: what is INVALID is in none.
+pub struct BatchCounts;
+
+impl JsonSchema for BatchCounts {
+    fn schema_name() -> Cow<'static, str> {
+        "BatchCounts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let statuses: Vec<_> = Status::ALL.into_iter().filter(|status| *status != Status::Invalid).collect();
+        counts(&statuses)
+    }
+}
+
+fn counts(statuses: &[Status]) -> Schema {
+    let words: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
+    let each: Map<_, _> = words.iter().map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0}))).collect();
+    json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
 }

@@ -50,6 +50,8 @@ fn members_of(members: &mut Fields) -> Option<Window> {
 fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
     const DAYS: &str = "days of the week, such as [\"Mon\", \"Fri\"], at least one";
     if members.is_absent("days") {
+        // A null is taken, and an unknown field is told of this one.
+        members.raw("days");
         return Some(WEEK.to_vec());
     }
     let given: Vec<String> = members.read_as("days", DAYS)?;
