@@ -89,7 +89,7 @@ fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
         let schema = schema(page, schemas);
         refs.push(schemas.add(&schema_name(page.slug), schema));
     }
-    let text: String = pages.iter().map(|page| format!("\n- `{}`: {}", page.slug, page.meaning)).collect();
+    let lines: Vec<_> = pages.iter().map(|page| format!("- `{}`: {}", page.slug, page.meaning)).collect();
     let schema = if refs.len() == 1 { refs.remove(0) } else { json!({"oneOf": refs}) };
     let mut headers = Map::new();
     let own: &[&str] = match status {
@@ -101,5 +101,5 @@ fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
     for name in own.iter().chain(&["X-Request-Id", "RateLimit", "RateLimit-Policy"]) {
         headers.insert((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
     }
-    json!({"description": text.trim(), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
+    json!({"description": lines.join("\n"), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
 }

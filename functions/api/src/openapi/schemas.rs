@@ -19,7 +19,7 @@ pub struct Schemas {
 
 impl Schemas {
     /// None yet.
-    pub fn new() -> Self {
+    pub fn none() -> Self {
         let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
             settings.definitions_path = PLACE.trim_start_matches('#').trim_end_matches('/').into();
             settings.meta_schema = None;
@@ -63,9 +63,9 @@ fn exact(schema: &mut Schema) {
         words.iter().map(|word| Some((word.get("const")?.as_str()?, word["description"].as_str()?))).collect::<Option<Vec<_>>>()
     });
     let Some(words) = words else { return };
-    let told: String = words.iter().map(|(word, text)| format!("\n- `{word}`: {text}")).collect();
+    let told: Vec<_> = words.iter().map(|(word, text)| format!("- `{word}`: {text}")).collect();
     let words: Vec<_> = words.iter().map(|(word, _)| json!(word)).collect();
-    let text = format!("{}\n{told}", schema.get("description").and_then(Value::as_str).unwrap_or_default());
+    let text = format!("{}\n\n{}", schema.get("description").and_then(Value::as_str).unwrap_or_default(), told.join("\n"));
     schema.remove("oneOf");
     schema.insert("type".to_owned(), json!("string"));
     schema.insert("enum".to_owned(), json!(words));
