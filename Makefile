@@ -12,7 +12,7 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test chaos security conformance check sqlx lambda deploy
+.PHONY: help setup up down status logs admin demo test chaos security conformance check openapi sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -52,6 +52,9 @@ conformance: ## hold the API against its own description with made-up requests (
 
 check: setup ## what CI checks beside the tests: format, clippy, query data, template, dependencies
 	@infra/local/check
+
+openapi: ## renew docs/openapi.json, the committed copy of what the API says of itself
+	@RENEW_OPENAPI=1 cargo test -q -p api --lib openapi::tests::the_committed_copy
 
 sqlx: setup ## regenerate .sqlx, the query data, after a change of a query or a table
 	@infra/local/sqlx

@@ -99,7 +99,9 @@ pub async fn trace(mut request: Request, next: Next) -> Response {
     }
     headers.extend(SECURITY_HEADERS);
     if page.is_some() {
-        headers.extend(PAGE_HEADERS);
+        for (name, value) in PAGE_HEADERS {
+            headers.insert(name, value);
+        }
     }
     tracing::info!(
         request.id = origin.request_id,

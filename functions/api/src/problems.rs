@@ -27,7 +27,7 @@ const fn page(slug: &'static str, status: u16, meaning: &'static str, remedy: &'
 /// Every type. An answer with another one fails every test that meets it.
 #[rustfmt::skip]
 pub const PROBLEMS: [ProblemPage; 27] = [
-    page("malformed-body", 400, "The body, or the query, can't be read as what it says to be.", "Mend it at the place that `detail` names."),
+    page("malformed-body", 400, "The body, or the path, can't be read as what it says to be.", "Mend it at the place that `detail` names."),
     page("unauthenticated", 401, "There is no token, or one that does not hold.", "Send `Authorization: Bearer` with an API key or an access token; log in again, or refresh."),
     page("wrong-credentials", 401, "The username, the password or the refresh token is wrong.", "Log in again; ask an admin for a new password."),
     page("forbidden", 403, "The caller is known and may not do this.", "Use a caller with the `permission` that is named."),

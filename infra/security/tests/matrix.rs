@@ -145,6 +145,7 @@ fn forged(target: &Target) -> Vec<Credential> {
 fn filled(path: &str) -> String {
     path.replace("{id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{slug}", "not-found")
+        .replace("{file}", "page.js")
         .replace("{phone}", "+12012000000")
         .replace("{no}", "1")
         .replace("{seq}", "1")

@@ -82,7 +82,7 @@ async fn admit(app: &App, access: Access, request: &Parts) -> Result<(Caller, Op
         Access::Public => Caller::nobody(origin),
         _ => authenticate(app, &request.headers, origin).await?,
     };
-    // What needs no login and only reads, /health, costs nothing worth a write.
+    // What needs no login and only reads, such as /health, costs nothing worth a write.
     if access == Access::Public && request.method != Method::POST {
         return Ok((caller, None));
     }

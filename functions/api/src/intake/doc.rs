@@ -41,7 +41,7 @@ pub fn list_parameters() -> [Value; 3] {
         ),
         parameter(
             "column",
-            json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S"}),
+            json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}}),
             "Of CSV, the column with the numbers: its name in the header, or its place from 1. Not given: the one called `phone`, or the only one.",
         ),
         parameter(
@@ -79,7 +79,7 @@ pub fn list_body(variables: bool) -> Takes {
             ),
             (
                 "application/gzip",
-                json!({"contentMediaType": "application/gzip", "description": "Any of them, in gzip."}),
+                json!({"type": "string", "format": "binary", "contentMediaType": "application/gzip", "description": "Any of them, in gzip."}),
                 Vec::new(),
             ),
         ],

@@ -21,8 +21,7 @@ pub fn complete(route: &Route, operation: Operation, schemas: &mut Schemas) -> V
             answers.insert("304".to_owned(), not_modified);
         }
     }
-    for (status, mut answer) in problems::answers(&slugs, schemas) {
-        merge(&mut answer["headers"], headers(route, &[]));
+    for (status, answer) in problems::answers(&slugs, schemas) {
         answers.insert(status.to_string(), answer);
     }
     let mut made = json!({
@@ -141,12 +140,6 @@ fn success(route: &Route, answer: &Answer, id: &str, schemas: &mut Schemas) -> V
         made["links"] = Value::Object(links);
     }
     made
-}
-
-fn merge(into: &mut Value, more: Map<String, Value>) {
-    if let Some(into) = into.as_object_mut() {
-        into.extend(more);
-    }
 }
 
 /// Parameters and headers that operations refer to, and the way to log in.

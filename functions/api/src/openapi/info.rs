@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-const TEXT: &str = r#"Sends a text to many phone numbers at a planned time, and tells what became of each.
+const TEXT: &str = r"Sends a text to many phone numbers at a planned time, and tells what became of each.
 
 **Who calls.** `Authorization: Bearer TOKEN`: an API key, an access token from `POST /v1/auth/login`, or a token of the configured outside
 issuer. Each operation names the permission that it needs (`x-permission`): a role bundles some, a key is granted its own. 401 and 403 have
@@ -23,7 +23,7 @@ cursor says is nobody's business.
 what it means and what to do. `invalid-request` names every wrong field at once; nothing was written. Unknown fields and parameters are
 refused. A field that is null counts as not given.
 
-**Times** are RFC 3339 with an offset from UTC. **Numbers** are E.164, such as `+60123456789`."#;
+**Times** are RFC 3339 with an offset from UTC. **Numbers** are E.164, such as `+60123456789`.";
 
 /// Title, version, and how everything works.
 pub fn info() -> Value {

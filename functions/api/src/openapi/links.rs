@@ -56,3 +56,9 @@ pub fn of(id: &str, status: u16) -> Map<String, Value> {
     })
     .collect()
 }
+
+/// How many there are.
+#[cfg(test)]
+pub fn count() -> usize {
+    LINKS.iter().map(|(_, to, _)| to.len()).sum()
+}

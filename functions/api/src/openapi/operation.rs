@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 /// The schema of an answer, which goes to the others of the document.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
+/// A content type of a body, its schema, and examples by their names.
+pub type Media = (&'static str, Value, Vec<(&'static str, Value)>);
+
 /// An operation. Problems that every route of its kind has are not named here.
+#[must_use]
 pub struct Operation {
     /// Its name for programs, which never changes.
     pub id: &'static str,
@@ -31,11 +35,12 @@ pub struct Operation {
 }
 
 /// What an operation takes: one or more content types.
+#[must_use]
 pub struct Takes {
     /// Whether there has to be one.
     pub required: bool,
-    /// Each with its schema, and examples by their names.
-    pub media: Vec<(&'static str, Value, Vec<(&'static str, Value)>)>,
+    /// Each of them.
+    pub media: Vec<Media>,
 }
 
 /// A success.

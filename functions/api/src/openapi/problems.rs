@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A name for the document: `not-found` is `NotFoundProblem`.
-fn name(slug: &str) -> String {
+fn schema_name(slug: &str) -> String {
     let capital = |word: &str| {
         let (first, rest) = word.split_at(1.min(word.len()));
         first.to_uppercase() + rest
@@ -75,19 +75,31 @@ pub fn answers(slugs: &[&str], schemas: &mut Schemas) -> Vec<(u16, Value)> {
 }
 
 fn answer(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
+    let name = pages.iter().fold(status.to_string(), |name, page| name + "." + page.slug);
+    if !schemas.answers.contains_key(&name) {
+        let answer = make(status, pages, schemas);
+        schemas.answers.insert(name.clone(), answer);
+    }
+    json!({"$ref": format!("#/components/responses/{name}")})
+}
+
+fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
     let mut refs: Vec<Value> = Vec::new();
     for page in pages {
         let schema = schema(page, schemas);
-        refs.push(schemas.add(&name(page.slug), schema));
+        refs.push(schemas.add(&schema_name(page.slug), schema));
     }
-    let text: String = pages.iter().map(|page| format!("\n- `{}`: {}", page.slug, page.meaning)).collect();
+    let lines: Vec<_> = pages.iter().map(|page| format!("- `{}`: {}", page.slug, page.meaning)).collect();
     let schema = if refs.len() == 1 { refs.remove(0) } else { json!({"oneOf": refs}) };
     let mut headers = Map::new();
-    let mut header = |name: &str| headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
-    match status {
-        401 | 403 => header("WWW-Authenticate"),
-        429 | 503 => header("Retry-After"),
-        _ => None,
+    let own: &[&str] = match status {
+        401 | 403 => &["WWW-Authenticate"],
+        429 | 503 => &["Retry-After"],
+        _ => &[],
     };
-    json!({"description": text.trim(), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
+    // The rate only where requests are counted.
+    for name in own.iter().chain(&["X-Request-Id", "RateLimit", "RateLimit-Policy"]) {
+        headers.insert((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    }
+    json!({"description": lines.join("\n"), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
 }

@@ -13,16 +13,22 @@ pub const PLACE: &str = "#/components/schemas/";
 pub struct Schemas {
     generator: SchemaGenerator,
     others: Map<String, Value>,
+    /// Answers that several operations have.
+    pub answers: Map<String, Value>,
 }
 
 impl Schemas {
     /// None yet.
-    pub fn new() -> Self {
+    pub fn none() -> Self {
         let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
             settings.definitions_path = PLACE.trim_start_matches('#').trim_end_matches('/').into();
             settings.meta_schema = None;
         });
-        Self { generator: settings.with_transform(RecursiveTransform(exact)).into_generator(), others: Map::new() }
+        Self {
+            generator: settings.with_transform(RecursiveTransform(exact)).into_generator(),
+            others: Map::new(),
+            answers: Map::new(),
+        }
     }
 
     /// Where derived ones go.
@@ -57,9 +63,9 @@ fn exact(schema: &mut Schema) {
         words.iter().map(|word| Some((word.get("const")?.as_str()?, word["description"].as_str()?))).collect::<Option<Vec<_>>>()
     });
     let Some(words) = words else { return };
-    let told: String = words.iter().map(|(word, text)| format!("\n- `{word}`: {text}")).collect();
+    let told: Vec<_> = words.iter().map(|(word, text)| format!("- `{word}`: {text}")).collect();
     let words: Vec<_> = words.iter().map(|(word, _)| json!(word)).collect();
-    let text = format!("{}\n{told}", schema.get("description").and_then(Value::as_str).unwrap_or_default());
+    let text = format!("{}\n\n{}", schema.get("description").and_then(Value::as_str).unwrap_or_default(), told.join("\n"));
     schema.remove("oneOf");
     schema.insert("type".to_owned(), json!("string"));
     schema.insert("enum".to_owned(), json!(words));
@@ -75,8 +81,26 @@ impl JsonSchema for CountsSchema {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let words = Status::ALL.map(Status::as_str);
-        let each: Map<_, _> = words.iter().map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0}))).collect();
-        json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
+        counts(&Status::ALL)
     }
+}
+
+/// Likewise, of a batch: what is INVALID is in none.
+pub struct BatchCounts;
+
+impl JsonSchema for BatchCounts {
+    fn schema_name() -> Cow<'static, str> {
+        "BatchCounts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let statuses: Vec<_> = Status::ALL.into_iter().filter(|status| *status != Status::Invalid).collect();
+        counts(&statuses)
+    }
+}
+
+fn counts(statuses: &[Status]) -> Schema {
+    let words: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
+    let each: Map<_, _> = words.iter().map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0}))).collect();
+    json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
 }

@@ -17,6 +17,7 @@ mod lists;
 mod messages;
 mod moves;
 mod once;
+mod openapi;
 mod personal;
 mod sessions;
 mod suppressions;

@@ -24,7 +24,9 @@ async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
         api.post(&with(&json!({"days": ["fri", "Monday"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
     let shown = json!({"days": ["Mon", "Fri"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"});
     assert_eq!((created.status, &created.body["window"]), (StatusCode::CREATED, &shown), "{}", created.body);
-    let changed = api.patch(created.id(), &json!({"window": morning()})).await;
+    let mut every_day = morning();
+    every_day["days"] = json!(null);
+    let changed = api.patch(created.id(), &json!({"window": every_day})).await;
     assert_eq!(changed.body["window"]["days"], json!(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]));
     let logged = api.get("/v1/audit?limit=1").await.body["entries"][0].clone();
     assert_eq!((&logged["before"]["window"], &logged["after"]["window"]["from"]), (&shown, &json!("09:00")), "{logged}");

@@ -1,6 +1,7 @@
 //! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod document;
 pub mod letters;
 pub mod people;
 pub mod rows;
@@ -152,10 +153,12 @@ impl Api {
         if !self.token.is_empty() && !request.headers().contains_key("authorization") {
             request.headers_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
         }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let none = parts.status == StatusCode::NO_CONTENT && body.is_empty();
         let body = if none { Value::Null } else { serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")) };
+        document::check(&method, &path, (parts.status, &parts.headers, &body));
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
