@@ -16,7 +16,7 @@ use shared::access::Permission::{
 use crate::{
     App, answer, api_keys, audit,
     auth::{cors, guard},
-    error, health, messages,
+    callbacks, error, health, messages,
     once::{self, Keep},
     origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
 };
@@ -26,6 +26,8 @@ use crate::{
 pub enum Access {
     /// Everybody, without a login.
     Public,
+    /// Who signs: the handler looks, before it does anything, and no request is counted.
+    Signed,
     /// Everybody with one.
     Anyone,
     /// A person who logged in here: it is about that session, or that password.
@@ -76,7 +78,7 @@ fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, ha
 
 /// Every route.
 pub fn table() -> Vec<Route> {
-    use Access::{Anyone, Needs, Person, Public};
+    use Access::{Anyone, Needs, Person, Public, Signed};
     vec![
         get("/health", Public, health::health),
         get("/problems", Public, problems::list),
@@ -86,6 +88,7 @@ pub fn table() -> Vec<Route> {
         post("/v1/auth/logout", Person, sessions::end::logout),
         post("/v1/auth/password", Person, sessions::password::change),
         get("/v1/auth/me", Anyone, sessions::me::me),
+        post("/v1/carrier/callbacks/{carrier}", Signed, callbacks::receive),
         get("/v1/users", Needs(Users), users::list::list),
         post_secret("/v1/users", Needs(Users), users::create::create),
         get("/v1/users/{id}", Needs(Users), users::show::show),
