@@ -68,7 +68,7 @@ fn among(found: Option<&Vec<Found>>, receipt: &Receipt) -> Whose {
         Some(Found { status: Status::Pending | Status::Cancelled | Status::Suppressed, .. }) => Whose::Nobody,
         Some(found) => Whose::Message(found.clone()),
         // Without an id of its own, and so perhaps the one that it is about.
-        None if !found.is_empty() => Whose::Early,
+        None if found.iter().any(|found| found.message_id.is_none()) => Whose::Early,
         None => Whose::Nobody,
     }
 }
