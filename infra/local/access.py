@@ -1,7 +1,7 @@
 """Who may call the local stack's API: the keys that sign its tokens, a person who may do everything, and an API key for clients.
 
-All of it is made once for a state folder and holds until `down`. It stands in files that only their owner can read: the API key and
-the signing keys in <state>/stack.env, the person's name and password in <state>/admin.json. `person` is what `make admin` does.
+All of it is made once for a state folder and holds until `down`. It stands in files that only their owner can read: the API key, the
+signing keys and the secret of callbacks in <state>/stack.env, the person's name and password in <state>/admin.json. `person` is what `make admin` does.
 """
 
 import json
@@ -13,6 +13,7 @@ import emulator
 import logs
 
 ADMIN = "local-admin"
+CARRIER = "sim"  # the simulator's name in the path of its callbacks
 # Everything that a key may do.
 PERMISSIONS = ("schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read", "suppressions:write", "audit:read")
 # Longer than the gateway lets any call take; a password is hashed slowly, the more so by a binary that is not optimised.
@@ -31,6 +32,11 @@ def private(file, text):
 def signing_keys():
     """New keys for access tokens, as JWT_KEYS takes them."""
     return json.dumps({"kid": "local", "key": secrets.token_urlsafe(48)}, separators=(",", ":"))
+
+
+def callback_secrets():
+    """A new secret with which the simulator may sign receipts, as CALLBACK_SECRETS takes it."""
+    return json.dumps({CARRIER: secrets.token_urlsafe(48)}, separators=(",", ":"))
 
 
 def person(processes, function, name):

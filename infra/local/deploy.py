@@ -78,11 +78,13 @@ def given_settings():
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
-def parameters(database_urls, app_user, jwt_keys, carrier_url, commit, settings):
+def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
     _, migrate_url, app_url = database_urls
+    jwt_keys, callback_secrets = keys
     given |= UNUSED | {
+        "CallbackSecrets": callback_secrets,
         "CarrierUrl": carrier_url,
         "Commit": commit,
         "DatabaseUrl": app_url,

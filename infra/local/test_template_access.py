@@ -13,7 +13,9 @@ PAIRS = (  # one of two: what the local stack gives openly, and the secret on AW
     ("DATABASE_URL", "DATABASE_SECRET_ARN"),
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
+    ("CALLBACK_SECRETS", "CALLBACK_SECRETS_ARN"),
 )
+RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
 
 
 def statements(properties):
@@ -50,11 +52,14 @@ def roles(template):
 
 
 def routes(template):
-    """The one route is open to the function api, which checks every caller itself and so needs its keys; and it is throttled: whoever
-    has no token yet costs an invocation too."""
+    """The routes are open to the function api, which checks every caller itself and so needs its keys; and they are throttled: whoever
+    has no token yet costs an invocation too. Receipts have a route, and so a throttle, of their own."""
     found = resources(template, "AWS::ApiGatewayV2::Route")
-    if [(route["RouteKey"], route["AuthorizationType"]) for route in found.values()] != [("$default", "NONE")]:
-        yield "there is not just the one route that the function's router knows"
+    open_routes = sorted((route["RouteKey"], route["AuthorizationType"]) for route in found.values())
+    if open_routes != [("$default", "NONE"), (RECEIPTS, "NONE")]:
+        yield "there are not just the routes that the function's router knows"
+    if {json.dumps(route["Target"]) for route in found.values()} != {json.dumps({"Fn::Sub": "integrations/${GatewayToApi}"})}:
+        yield "a route leads somewhere else"
     integrations = resources(template, "AWS::ApiGatewayV2::Integration")
     if [integration["IntegrationUri"] for integration in integrations.values()] != [{"Ref": "Api.Alias"}]:
         yield "the route leads to a function that checks nobody"
@@ -63,9 +68,9 @@ def routes(template):
         if keys & set(variables(template, name)) != (keys if name == "Api" else set()):
             yield f"{name}: the keys of the access tokens are api's, and only its"
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
-        limits = stage.get("DefaultRouteSettings", {})
-        if not (0 < limits.get("ThrottlingRateLimit", 0) <= 1000 and 0 < limits.get("ThrottlingBurstLimit", 0) <= 1000):
-            yield f"{name} is not throttled"
+        for route, limits in {"every route": stage.get("DefaultRouteSettings", {}), RECEIPTS: {}, **stage.get("RouteSettings", {})}.items():
+            if not (0 < limits.get("ThrottlingRateLimit", 0) <= 1000 and 0 < limits.get("ThrottlingBurstLimit", 0) <= 1000):
+                yield f"{name} does not throttle {route}"
 
 
 def pairs(template):
@@ -84,7 +89,7 @@ def pairs(template):
 def secrets(template):
     """A function may read the secrets that it is told of, and no other."""
     for name in functions(template):
-        told = [value for variable, value in variables(template, name).items() if variable.endswith("SECRET_ARN")]
+        told = [value for variable, value in variables(template, name).items() if variable.endswith(("SECRET_ARN", "SECRETS_ARN"))]
         told = {json.dumps(value["Fn::If"][1] if "Fn::If" in value else value) for value in told}
         found = list(statements(template["Resources"][f"{name}Role"]["Properties"]))
         readable = [listed(allowed["Resource"]) for allowed in found if "secretsmanager:GetSecretValue" in listed(allowed["Action"])]
@@ -95,7 +100,7 @@ def secrets(template):
 def undisclosed(template):
     """What is secret is echoed by no console: each parameter that holds one says NoEcho."""
     for name, parameter in template["Parameters"].items():
-        if name.endswith(("Password", "DatabaseUrl", "Keys")) and parameter.get("NoEcho") is not True:
+        if name.endswith(("Password", "DatabaseUrl", "Keys", "Secrets")) and parameter.get("NoEcho") is not True:
             yield f"{name} is shown to whoever may look at the stack"
 
 
@@ -126,11 +131,17 @@ class Access(unittest.TestCase):
             (routes, "GatewayToApi", "Properties", "IntegrationUri", {"Ref": "Send.Alias"}),
             (routes, "Stage", "Properties", "DefaultRouteSettings", {}),
             (routes, "Stage", "Properties", "DefaultRouteSettings", "ThrottlingRateLimit", 10_000),
+            (routes, "Stage", "Properties", "RouteSettings", {}),
+            (routes, "Stage", "Properties", "RouteSettings", RECEIPTS, {"ThrottlingRateLimit": 50}),
+            (routes, "CallbackRoute", "Properties", "Target", {"Fn::Sub": "integrations/${Another}"}),
+            (routes, "CallbackRoute", "Properties", "RouteKey", "POST /v1/schedules"),
             (routes, "Send", *environment, self.template["Resources"]["Api"]["Properties"]["Environment"]["Variables"]),
             (pairs, "Send", *environment, "DATABASE_URL", {"Fn::If": ["OnAws", "x", "x"]}),
             (pairs, "Api", *environment, "JWT_KEYS", {"Ref": "JwtKeys"}),
             (pairs, "Api", *environment, "JWT_KEYS_SECRET_ARN", {"Fn::If": ["OnAws", NOTHING, NOTHING]}),
             (secrets, "ApiRole", *statement, 5, "Fn::If", 1, "Resource", {"Ref": "DatabaseSecretArn"}),
+            (secrets, "ApiRole", *statement, 6, "Fn::If", 1, "Resource", {"Ref": "CarrierSecretArn"}),
+            (pairs, "Api", *environment, "CALLBACK_SECRETS", {"Ref": "CallbackSecrets"}),
             (secrets, "MigrateRole", *statement, 1, "Fn::If", 1, "Resource", [{"Ref": "MigrationSecretArn"}, {"Ref": "JwtSecret"}]),
         )
         for rule, *path, value in at:
@@ -143,7 +154,7 @@ class Access(unittest.TestCase):
         self.assertEqual(list(routes(self.template)), ["Api: the keys of the access tokens are api's, and only its"])
         self.assertEqual(list(pairs(self.template)), ["Api: JWT_KEYS and JWT_KEYS_SECRET_ARN are not one of two"])
 
-    def test_a_second_route_is_noticed(self):
+    def test_another_route_is_noticed(self):
         self.template["Resources"]["Another"] = self.template["Resources"]["EveryRoute"]
         self.assertNotEqual(list(routes(self.template)), [])
 

@@ -95,6 +95,19 @@ pub const LETTERS: Duration = Duration::from_secs(6);
 /// A letter that somebody looks at is hidden from others for so long, should it not be put back.
 pub const LETTER_HIDDEN: Duration = Duration::from_secs(30);
 
+// ---- delivery receipts that a carrier pushes ---------------------------------------------------------------------------------------
+
+/// A signature counts as long as its time stamp is no further from the clock: what somebody has overheard is of no use later.
+pub const RECEIPT_AGE: TimeDelta = TimeDelta::minutes(5);
+/// A recheck that comes within this time need not be brought forward for a receipt, and one that is, unless it was the last of its
+/// batch, comes then: so a flood of receipts costs a batch one recheck in that time.
+pub const RECEIPT_RECHECK: TimeDelta = TimeDelta::seconds(60);
+/// So long after its request, an answer may not be recorded yet: the carrier is to come again with a receipt for such a number. Later its
+/// id belongs to nobody here. A lease and its margin end well before.
+pub const RECEIPT_EARLY: TimeDelta = TimeDelta::minutes(15);
+/// The secrets of callbacks are read again, for a signature that none of them made, at most so often.
+pub const BETWEEN_SECRETS: TimeDelta = TimeDelta::minutes(1);
+
 // ---- what a deployment may set -----------------------------------------------------------------------------------------------------
 
 /// The waits that a deployment may set. The defaults are production's; the chaos runner takes seconds.

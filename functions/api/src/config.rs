@@ -15,6 +15,7 @@ use crate::{
         issuer::IssuerConfig,
         tokens::{KeySource, key_source},
     },
+    callbacks::secrets::{SecretSource, secret_source},
     forecast::Capacity,
 };
 
@@ -23,6 +24,7 @@ use crate::{
 pub struct Config {
     pub database: DatabaseSource,
     pub dispatch_queue_url: String,
+    pub recheck_queue_url: String,
     pub dispatch_arn: String,
     pub schedule_group: String,
     pub scheduler_role_arn: String,
@@ -34,6 +36,7 @@ pub struct Config {
     pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
+    pub callback_secrets: SecretSource,
     pub issuer: Option<IssuerConfig>,
     pub rate: Rate,
     pub cors_origins: Vec<HeaderValue>,
@@ -49,6 +52,7 @@ impl Config {
         let config = Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
+            recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
@@ -59,6 +63,7 @@ impl Config {
             quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
             capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
+            callback_secrets: secret_source(&mut env),
             issuer: IssuerConfig::read(&mut env),
             rate: Rate { per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)) },
             cors_origins: cors_origins(&mut env),
@@ -106,7 +111,14 @@ mod tests {
     fn what_is_missing_is_named_at_once() {
         let error = Config::read(Env::from_pairs([("DISPATCH_LEAD_S", "0"), ("STACK_NAME", "sms")])).err().map(|e| e.to_string());
         let error = error.unwrap_or_default();
-        for name in ["DATABASE_URL", "DISPATCH_QUEUE_URL", "DISPATCH_FUNCTION_ARN", "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN"] {
+        for name in [
+            "DATABASE_URL",
+            "DISPATCH_QUEUE_URL",
+            "RECHECK_QUEUE_URL",
+            "DISPATCH_FUNCTION_ARN",
+            "SCHEDULE_GROUP",
+            "SCHEDULER_ROLE_ARN",
+        ] {
             assert!(error.contains(&format!("{name} is missing")), "{name} is not in: {error}");
         }
         assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"), "{error}");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{access::Permission, db::schedules::ScheduleStatus};
 
-use crate::problems::problem;
+use crate::{callbacks::Received, problems::problem};
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -40,6 +40,10 @@ pub enum ApiError {
     Malformed(String),
     /// No token, or, with the reason, one that does not hold.
     Unauthenticated(Option<&'static str>),
+    /// A callback that is not signed as it has to be, and what was expected.
+    BadSignature(&'static str),
+    /// Receipts for messages whose answers are still to be recorded; what became of the others.
+    TooEarly(Box<Received>),
     /// A login, or a refresh, that is refused.
     WrongCredentials(&'static str),
     /// A temporary password, which is good for choosing another only.
@@ -114,6 +118,8 @@ impl ApiError {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed-body", "The body can't be read"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who calls is not known"),
+            Self::BadSignature(_) => (StatusCode::UNAUTHORIZED, "bad-signature", "This is not signed as it has to be"),
+            Self::TooEarly(_) => (StatusCode::SERVICE_UNAVAILABLE, "receipt-too-early", "Some messages are not known yet"),
             Self::WrongCredentials(_) => (StatusCode::UNAUTHORIZED, "wrong-credentials", "These credentials are not right"),
             Self::PasswordChangeRequired => (StatusCode::FORBIDDEN, "password-change-required", "The password has to be changed"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "The caller may not do this"),
@@ -143,6 +149,7 @@ impl ApiError {
         let value = match self {
             Self::Unauthenticated(Some(reason)) => format!("{REALM}, error=\"invalid_token\", error_description=\"{reason}\""),
             Self::Unauthenticated(None) | Self::WrongCredentials(_) => REALM.to_owned(),
+            Self::BadSignature(_) => "HMAC-SHA256 realm=\"callbacks\"".to_owned(),
             Self::Forbidden(Some(permission)) => {
                 format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", permission.as_str())
             }
@@ -165,7 +172,12 @@ impl ApiError {
             Self::Unauthenticated(None) => {
                 ("expected `Authorization: Bearer` with an API key or an access token".to_owned(), json!({}))
             }
-            Self::Unauthenticated(Some(reason)) | Self::WrongCredentials(reason) => (reason.to_owned(), json!({})),
+            Self::TooEarly(received) => {
+                ("the others are recorded; send the same again after Retry-After".to_owned(), json!(received))
+            }
+            Self::Unauthenticated(Some(reason)) | Self::WrongCredentials(reason) | Self::BadSignature(reason) => {
+                (reason.to_owned(), json!({}))
+            }
             Self::KeyReused => {
                 ("expected a new Idempotency-Key: this one came with another request within 24 hours".to_owned(), json!({}))
             }

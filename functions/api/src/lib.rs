@@ -9,6 +9,7 @@ pub mod answer;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod callbacks;
 pub mod config;
 pub mod error;
 pub mod fields;
@@ -47,6 +48,8 @@ pub struct App {
     pub db: Db,
     /// Takes what is due at once.
     pub dispatch_queue: SharedQueue,
+    /// Takes batches with something to ask.
+    pub recheck_queue: SharedQueue,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.
@@ -59,6 +62,8 @@ pub struct App {
     pub capacity: forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
+    /// The carriers that push receipts.
+    pub callbacks: callbacks::secrets::Callbacks,
     /// The commit that this was built from.
     pub commit: String,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::{
     App,
     auth::{Gate, issuer::Issuer},
+    callbacks::secrets::Callbacks,
     config::Config,
     gateway, router,
 };
@@ -23,9 +24,11 @@ async fn main() -> Result<(), lambda_http::Error> {
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(&sdk);
     let letters = |(name, url)| DeadLetters { name, letters: SqsLetterBox::shared(sqs.clone(), url) };
+    let dead_letters = config.dead_letter_queues.into_iter().map(letters).collect();
     let app = App {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
+        recheck_queue: SqsQueue::shared(sqs, config.recheck_queue_url),
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),
             group: config.schedule_group,
@@ -34,7 +37,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             role_arn: config.scheduler_role_arn,
             dead_letter_arn: config.schedule_dlq_arn,
         }),
-        dead_letters: config.dead_letter_queues.into_iter().map(letters).collect(),
+        dead_letters,
         dispatch_lead: config.dispatch_lead,
         quiet_time: config.quiet_time,
         capacity: config.capacity,
@@ -43,6 +46,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             cors_origins: config.cors_origins,
             ..Gate::open(config.key_source, config.rate).await?
         },
+        callbacks: Callbacks::open(config.callback_secrets).await?,
         commit: config.commit,
     };
     gateway::run(router(app)).await

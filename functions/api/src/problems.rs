@@ -26,9 +26,10 @@ const fn page(slug: &'static str, status: u16, meaning: &'static str, remedy: &'
 
 /// Every type. An answer with another one fails every test that meets it.
 #[rustfmt::skip]
-pub const PROBLEMS: [ProblemPage; 27] = [
+pub const PROBLEMS: [ProblemPage; 29] = [
     page("malformed-body", 400, "The body, or the path, can't be read as what it says to be.", "Mend it at the place that `detail` names."),
     page("unauthenticated", 401, "There is no token, or one that does not hold.", "Send `Authorization: Bearer` with an API key or an access token; log in again, or refresh."),
+    page("bad-signature", 401, "The callback is not signed with the carrier's secret, or its time is not now.", "Sign the body as it is sent, with the time of sending; check the secret and the clock."),
     page("wrong-credentials", 401, "The username, the password or the refresh token is wrong.", "Log in again; ask an admin for a new password."),
     page("forbidden", 403, "The caller is known and may not do this.", "Use a caller with the `permission` that is named."),
     page("password-change-required", 403, "The password is temporary.", "Log in with `new_password` in the same call."),
@@ -53,6 +54,7 @@ pub const PROBLEMS: [ProblemPage; 27] = [
     page("login-locked", 429, "There were too many failed logins, of this username or from this address.", "Wait for `Retry-After`."),
     page("daily-limit", 429, "The key may not add so many recipients today.", "Wait for `Retry-After`, or ask for another key."),
     page("internal", 500, "Something failed here; nothing was written.", "It is logged. Tell us the `X-Request-Id`."),
+    page("receipt-too-early", 503, "A receipt names a message whose id is not recorded yet; the others of the call are.", "Send the same again after `Retry-After`."),
     page("unavailable", 503, "The database, or the keys of tokens, can't be had for now.", "Try again after `Retry-After`."),
 ];
 

@@ -17,7 +17,7 @@ use shared::access::Permission::{
 use crate::{
     App, answer, api_keys, audit,
     auth::{cors, guard},
-    error, health, messages,
+    callbacks, error, health, messages,
     once::{self, Keep},
     openapi::{Operation, page, serve},
     origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
@@ -28,6 +28,8 @@ use crate::{
 pub enum Access {
     /// Everybody, without a login.
     Public,
+    /// Who signs: the handler looks, before it does anything, and no request is counted.
+    Signed,
     /// Everybody with one.
     Anyone,
     /// A person who logged in here: it is about that session, or that password.
@@ -80,7 +82,7 @@ fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, ha
 
 /// Every route.
 pub fn table() -> Vec<Route> {
-    use Access::{Anyone, Needs, Person, Public};
+    use Access::{Anyone, Needs, Person, Public, Signed};
     vec![
         get("/health", Public, health::health, health::health_doc),
         get("/problems", Public, problems::list, problems::list_doc),
@@ -93,6 +95,7 @@ pub fn table() -> Vec<Route> {
         post("/v1/auth/logout", Person, sessions::end::logout, sessions::end::logout_doc),
         post("/v1/auth/password", Person, sessions::password::change, sessions::password::change_doc),
         get("/v1/auth/me", Anyone, sessions::me::me, sessions::me::me_doc),
+        post("/v1/carrier/callbacks/{carrier}", Signed, callbacks::receive, callbacks::receive_doc),
         get("/v1/users", Needs(Users), users::list::list, users::list::list_doc),
         post_secret("/v1/users", Needs(Users), users::create::create, users::create::create_doc),
         get("/v1/users/{id}", Needs(Users), users::show::show, users::show::show_doc),

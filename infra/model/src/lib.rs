@@ -7,7 +7,7 @@
 //!
 //! # What is modelled
 //!
-//! One batch from the cut to its end ([`world`], [`pass`], [`recheck`], [`steps`], [`model`]): up to three recipients in two requests, two
+//! One batch from the cut to its end ([`world`], [`pass`], [`recheck`], [`push`], [`steps`], [`model`]): up to three recipients in two requests, two
 //! workers, a carrier, people. A worker dies between any two statements; its lease ends while it is frozen, and it goes on later, with
 //! what the budget still allows it; requests arrive late or never, answers are lost, partial, 429 or 4xx; commits are lost; queues lose
 //! and double; schedules are paused, resumed, cancelled, found too late, sent now; operators decide. Before it, appends and changes of
@@ -62,6 +62,7 @@ pub mod mixes;
 pub mod model;
 pub mod pass;
 pub mod properties;
+pub mod push;
 pub mod recheck;
 pub mod rules;
 pub mod steps;

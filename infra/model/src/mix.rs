@@ -22,6 +22,8 @@ pub enum Broken {
     QuietWhenRecorded,
     /// Verdicts that come after the lease do not make the batch due again.
     VerdictWithoutPoke,
+    /// A receipt does not make a batch due again that nobody looks at.
+    ReceiptWithoutPoke,
     /// The owner of a lost lease is failed instead of uncertain: SENDING becomes PENDING.
     LeftoversPending,
     /// A request starts under a lease that is over.
@@ -80,6 +82,8 @@ pub struct Mix {
     pub moves: u8,
     /// An operator decides on what is UNCERTAIN.
     pub operator: bool,
+    /// The carrier pushes receipts, at any moment after it has accepted.
+    pub pushes: bool,
     /// See there.
     pub broken: &'static [Broken],
 }
@@ -108,6 +112,7 @@ impl Mix {
         lateness: false,
         moves: 0,
         operator: false,
+        pushes: false,
         broken: &[],
     };
 

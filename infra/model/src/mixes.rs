@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// Every mix.
-pub const MIXES: [Mix; 16] = [
+pub const MIXES: [Mix; 19] = [
     Mix { name: "processes die", crash: true, ..Mix::CALM },
     Mix { name: "processes die, leases end under living owners", crash: true, freeze: true, ..Mix::CALM },
     Mix { name: "answers are lost", freeze: true, lost: true, ..Mix::CALM },
@@ -94,6 +94,42 @@ pub const MIXES: [Mix; 16] = [
         undelivered: true,
         max_resends: 1,
         requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "receipts pushed, two recipients",
+        pushes: true,
+        undelivered: true,
+        max_resends: 1,
+        crash: true,
+        freeze: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "receipts pushed, ids of ours",
+        pushes: true,
+        own_ids: true,
+        lost: true,
+        crash: true,
+        freeze: true,
+        forgets: true,
+        moves: 1,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "receipts pushed, two parts",
+        pushes: true,
+        parts: 2,
+        own_ids: true,
+        lost: true,
+        crash: true,
+        undelivered: true,
+        max_resends: 1,
+        requests: &[0b001],
+        max_attempts: 2,
         ..Mix::CALM
     },
     Mix {

@@ -37,6 +37,7 @@ pub enum Action {
     Arrives { at: usize, attempt: u8, part: u8 },
     IsRefused { at: usize, attempt: u8 },
     IsLostOnTheWire { at: usize, attempt: u8 },
+    Push { at: usize, attempt: u8, part: u8, status: Status },
     QuietTimeIsOver(usize),
     DeadlineIsOver(usize),
     BecomesLate,
@@ -60,6 +61,7 @@ impl Model for Mix {
         self.worker_actions(world, actions);
         self.queue_actions(world, actions);
         self.carrier_actions(world, actions);
+        self.push_actions(world, actions);
         self.people_actions(world, actions);
         self.time_actions(world, actions);
     }

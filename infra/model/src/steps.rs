@@ -48,6 +48,7 @@ impl World {
                 self.carrier[at].refused |= parts_of(attempt, mix.parts);
             }
             Action::IsLostOnTheWire { at, attempt } => self.carrier[at].wire &= !parts_of(attempt, mix.parts),
+            Action::Push { at, attempt, part, status } => self.push(mix, at, (attempt, part), status),
             Action::QuietTimeIsOver(at) => self.rows[at].age = Age::Quiet,
             Action::DeadlineIsOver(at) => self.rows[at].age = Age::Old,
             Action::BecomesLate => self.late = true,

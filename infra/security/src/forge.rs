@@ -60,3 +60,16 @@ pub fn sign(key: &[u8], header: &Value, claims: &Value) -> String {
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes());
     format!("{message}.{}", encode(signature))
 }
+
+/// The secret with which the stack's simulator may sign receipts.
+pub fn callback_secret() -> anyhow::Result<String> {
+    let secrets: Value = serde_json::from_str(Stack::from_environment()?.value("CALLBACK_SECRETS")?)?;
+    secrets["sim"].as_str().map(str::to_owned).context("CALLBACK_SECRETS has no sim")
+}
+
+/// The signature of a callback with any secret, as `X-Callback-Signature`.
+pub fn sign_callback(secret: &[u8], timestamp: &str, body: &str) -> String {
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), format!("{timestamp}.{body}").as_bytes());
+    let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v1={hex}")
+}

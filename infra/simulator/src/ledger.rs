@@ -199,6 +199,12 @@ impl Ledger {
         (from..end).map(|index| self.line(index as usize))
     }
 
+    /// Id, number and life of the entries from the `from`-th on, for whoever pushes their ends.
+    pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = (String, String, Life)> {
+        let entry = |index: usize| (self.message_id(index), self.entries[index].number.to_string(), self.life(index));
+        (from as usize..self.entries.len()).map(entry)
+    }
+
     fn line(&self, index: usize) -> LedgerLine {
         let batch = self.batch(index);
         let entry = &self.entries[index];

@@ -24,6 +24,7 @@ mod names;
 mod number;
 mod parameters;
 mod parts;
+mod push;
 mod routes;
 mod serve;
 mod settings;

@@ -60,6 +60,13 @@ impl Life {
         }
     }
 
+    /// When and with what word it ends, ms since 1970; nothing for one that never does.
+    pub(crate) fn end(&self) -> Option<(u64, &'static str)> {
+        let end_ms = self.accepted_ms + u64::from(self.delay_ms);
+        let endless = matches!(self.fate, Fate::Unknown | Fate::Stuck | Fate::Duplicate | Fate::OddForEver);
+        (!endless).then(|| (end_ms, self.status(end_ms)))
+    }
+
     /// The delivery time in one of the three forms seen in the wild; empty unless delivered.
     pub(crate) fn delivery_time(&self, now_ms: u64) -> String {
         if self.status(now_ms) != "DELIVRD" {
@@ -109,6 +116,16 @@ mod tests {
         ];
         for (fate, words) in table {
             assert_eq!([1_000, 1_050, 1_100].map(|now_ms| life(fate).status(now_ms)), words);
+        }
+    }
+
+    #[test]
+    fn what_ends_ends_with_its_last_word() {
+        for fate in [Fate::Delivrd, Fate::Undeliv, Fate::Expired, Fate::Rejectd, Fate::Deleted, Fate::Odd] {
+            assert_eq!(life(fate).end(), Some((1_100, life(fate).status(1_100))));
+        }
+        for fate in [Fate::Unknown, Fate::Stuck, Fate::Duplicate, Fate::OddForEver] {
+            assert_eq!(life(fate).end(), None);
         }
     }
 

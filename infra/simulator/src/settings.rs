@@ -7,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::push;
+
 /// All settings. In JSON each field has the same name; shares lie between 0 and 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -86,6 +88,11 @@ pub struct Settings {
     /// Share of requests answered 503 and not accepted.
     pub error_5xx_before: f64,
 
+    /// With it, the final status of every message is pushed there: an http URL of this machine. See `push`.
+    pub callback_url: Option<String>,
+    /// What pushes are signed with; goes with `callback_url`.
+    pub callback_secret: Option<String>,
+
     /// Share of status queries answered 500.
     pub status_error: f64,
     /// Share of status queries answered a web page.
@@ -126,6 +133,12 @@ impl Settings {
         self.check_shares()?;
         if self.delivery_delay_ms_min > self.delivery_delay_ms_max {
             return Err(SettingsError::new("delivery_delay_ms_min", "must not exceed delivery_delay_ms_max"));
+        }
+        if self.callback_url.as_deref().is_some_and(|url| push::target(url).is_none()) {
+            return Err(SettingsError::new("callback_url", "must be an http URL of this machine: 127.0.0.1, localhost or ::1"));
+        }
+        if self.callback_url.is_some() && self.callback_secret.is_none() {
+            return Err(SettingsError::new("callback_secret", "must be there with callback_url"));
         }
         Ok(())
     }

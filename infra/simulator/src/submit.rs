@@ -14,6 +14,7 @@ use crate::carrier::{Carrier, State, now_ms};
 use crate::ledger::Entry;
 use crate::life::Fate;
 use crate::parameters::Parameters;
+use crate::push;
 use crate::shares::{FaultAfter, FaultBefore};
 use crate::submission::{Refusal, Submission};
 
@@ -102,7 +103,9 @@ fn latency_ms(state: &mut State) -> u32 {
 
 fn accept_and_answer(carrier: &Carrier, submission: &Submission<'_>) -> Planned {
     let state = &mut *carrier.state();
+    let before = state.ledger.len();
     let mut rows = accept(state, submission);
+    push::begin(state, before);
     // Nobody should match answers by position.
     state.draws.shuffle(&mut rows);
     let Some((setting, fault)) = state.draws.pick(&state.settings.faults_after()) else {

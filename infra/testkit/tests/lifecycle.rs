@@ -131,12 +131,14 @@ impl Play {
         let app = App {
             db: stage.db.clone(),
             dispatch_queue: FakeQueue::new(),
+            recheck_queue: stage.recheck_queue.clone(),
             scheduler: FakeScheduler::new(),
             dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
             capacity: Capacity::default(),
             quiet_time: TimeDelta::minutes(5),
             gate: gate::open().await,
+            callbacks: gate::callbacks().await,
             commit: "test".into(),
         };
         let key = gate::new_key(&app.db).await;

@@ -33,12 +33,14 @@ impl Operator {
         let app = App {
             db: stage.db.clone(),
             dispatch_queue: dispatch_queue.clone(),
+            recheck_queue: stage.recheck_queue.clone(),
             scheduler: FakeScheduler::new(),
             dead_letters: Vec::new(),
             dispatch_lead: Duration::from_secs(90),
             capacity: Capacity::default(),
             quiet_time: TimeDelta::minutes(5),
             gate: gate::open().await,
+            callbacks: gate::callbacks().await,
             commit: "test".into(),
         };
         Self { stage, app, dispatch_queue }

@@ -14,10 +14,12 @@ mod tests;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 pub use self::{
     alaris::{Alaris, CarrierConfig, Form},
     source::Source,
+    status_answer::read_word,
 };
 use crate::status::Status;
 
@@ -109,6 +111,39 @@ pub enum StatusError {
         /// Why.
         reason: String,
     },
+}
+
+/// What an id of ours, or of a part of such a message, says: the text that [`own_ids`] made of `BatchRow::own_id`, read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnId {
+    /// `schedules.id`
+    pub schedule_id: Uuid,
+    /// `recipients.seq`
+    pub seq: u32,
+    /// `recipients.attempt`
+    pub attempt: u32,
+    /// Which part of a message of several, from 1.
+    pub part: Option<u32>,
+}
+
+impl OwnId {
+    /// Reads it; `None`: no id of ours.
+    pub fn read(id: &str) -> Option<Self> {
+        let mut fields = id.split('-');
+        let schedule_id = Uuid::try_parse(fields.next()?).ok()?;
+        let (seq, attempt) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let part = fields.next().map(str::parse).transpose().ok()?;
+        let own = Self { schedule_id, seq, attempt, part };
+        // Only as we write it: no upper case, no zeros in front, nothing behind.
+        (own.to_string() == id).then_some(own)
+    }
+}
+
+impl fmt::Display for OwnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.schedule_id.simple(), self.seq, self.attempt)?;
+        self.part.map_or(Ok(()), |part| write!(f, "-{part}"))
+    }
 }
 
 /// The ids that a message with an own id has at the carrier, in the form that [`Carrier::status`] takes.

@@ -49,13 +49,19 @@ fn status(body: &str) -> Option<Answer> {
         Value::Array(elements) if elements.len() == 1 => elements.first()?.get("status")?.as_str()?,
         value => value.get("status")?.as_str()?,
     };
+    let (status, raw) = read_word(word)?;
+    Some(Answer::Status { status, raw })
+}
+
+/// A status in the carrier's words, as a state of ours and as it is kept: printable ASCII, at most 32 characters. `None`: no word.
+pub fn read_word(word: &str) -> Option<(Status, String)> {
     if word.is_empty() {
         return None;
     }
     // A word that is not in the table (`IM_EXPD`, lower case, trailing blanks) may mean anything, so it decides nothing.
     let status = WORDS.into_iter().find(|(known, _)| *known == word).map_or(Status::Enroute, |(_, status)| status);
     let raw = word.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).take(MAX_RAW).collect();
-    Some(Answer::Status { status, raw })
+    Some((status, raw))
 }
 
 #[cfg(test)]

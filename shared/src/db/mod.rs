@@ -15,6 +15,7 @@ pub mod limits;
 pub mod messages;
 pub mod moves;
 pub mod outcomes;
+pub mod receipts;
 pub mod recipients;
 pub mod repair;
 pub mod resolve;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{MySqlConnection, types::Uuid};
 
-use super::{Db, batches::Claim};
+use super::{Db, batches::Claim, resolve::reopen_schedule};
 use crate::{queue::BatchMessage, status::Status};
 
 /// A recipient with something left to do, or that may be sent again.
@@ -159,7 +159,7 @@ pub struct FlushRow {
     pub is_final: u8,
 }
 
-fn to_json(rows: &[impl Serialize]) -> sqlx::Result<String> {
+pub(super) fn to_json(rows: &[impl Serialize]) -> sqlx::Result<String> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
@@ -241,12 +241,7 @@ pub async fn poke_if_lost(db: &mut MySqlConnection, claim: &Claim, now: DateTime
     if poked.execute(&mut *db).await?.rows_affected() == 0 {
         return Ok(false);
     }
-    let reopened = sqlx::query!(
-        "UPDATE schedules SET status = 'running', finished_at = NULL
-         WHERE id = ? AND status IN ('finished', 'missed') AND batch_count IS NOT NULL",
-        schedule_id
-    );
-    reopened.execute(db).await.map(|_| true)
+    reopen_schedule(db, schedule_id).await.map(|()| true)
 }
 
 /// What the carrier said of one recipient.

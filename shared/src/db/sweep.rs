@@ -94,7 +94,7 @@ pub struct PushBack {
     pub requeued: u8,
 }
 
-fn as_hex<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_hex<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&id.simple())
 }
 

@@ -48,7 +48,7 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let plan = explain(&pool, &sql, |q| q.bind(rows).bind(id).bind(1).bind(token)).await;
     check("keep attempts", plan, &[("r", "PRIMARY"), ("b", "PRIMARY"), ("s", "PRIMARY")]);
 
-    let sql = statement(&["SET r.carrier_status = j.word"]);
+    let sql = statement(&["SET r.carrier_status = j.word", "b.claim_token = ?"]);
     let plan = explain(&pool, &sql, |q| q.bind(rows).bind(1).bind(now).bind(id).bind(token)).await;
     check("record verdicts", plan, &[("r", "PRIMARY"), ("b", "PRIMARY")]);
 
@@ -77,7 +77,7 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let plan = explain(&pool, &sql, |q| q).await;
     check("running schedules", plan, &[("schedules", "by_status")]);
 
-    let sql = statement(&["UNHEX(j.i)"]);
+    let sql = statement(&["b.requeues + j.r"]);
     let plan = explain(&pool, &sql, |q| q.bind(r#"[{"i":"00","n":1,"o":"2030-01-01","t":"2030-01-01","r":1}]"#)).await;
     check("push back", plan, &[("b", "PRIMARY")]);
 

@@ -5,6 +5,7 @@
 mod hot;
 mod lists;
 mod people;
+mod receipts;
 mod trouble;
 
 use std::{fs, path::Path};

@@ -8,6 +8,8 @@ mod answers;
 mod append;
 mod bad_access;
 mod bad_input;
+mod callbacks;
+mod callbacks_signed;
 mod change;
 mod create;
 mod dead_letters;

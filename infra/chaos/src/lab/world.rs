@@ -7,6 +7,7 @@ use api::{
     App,
     api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
+    callbacks::secrets::{Callbacks, SecretSource},
     forecast::Capacity,
 };
 use proxy::{Mode, Proxy};
@@ -122,12 +123,14 @@ impl World {
         let app = App {
             db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
+            recheck_queue: queues[Function::Recheck as usize].clone(),
             scheduler: events.clone(),
             dead_letters: Vec::new(),
             capacity: Capacity::default(),
             quiet_time: chrono::TimeDelta::minutes(5),
             dispatch_lead: Duration::from_secs(90),
             gate: Gate::open(KeySource::Fixed(SIGNING_KEY.to_owned().into()), Rate { per_minute: 1_000_000 }).await?,
+            callbacks: Callbacks::open(SecretSource::None).await?,
             commit: "lab".into(),
         };
         Ok(Self {

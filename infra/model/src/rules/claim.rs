@@ -107,3 +107,14 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
     }
     true
 }
+
+/// `bring_forward`, and the schedule reopened behind it: for a receipt, where nobody owns the batch. True: it is due again.
+pub fn bring_forward(batch: &mut Batch, schedule: &mut Schedule) -> bool {
+    if batch.token.is_none() {
+        *batch = Batch { check_at: Due::Now, sweep_at: Due::Now, ..*batch };
+    }
+    if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
+        schedule.status = Life::Running;
+    }
+    batch.token.is_none()
+}

@@ -128,3 +128,34 @@ pub fn verdict(row: &mut Row, owns: bool, said: &Verdict) -> bool {
     }
     may
 }
+
+/// `record_receipts`: a verdict that a carrier pushes. Nobody's token is asked for, and it is never "never arrived".
+pub fn may_write_receipt(row: &Row, said: &Verdict) -> bool {
+    row.attempt == said.attempt
+        && matches!(row.status, Status::Acceptd | Status::Enroute | Status::Uncertain)
+        && (row.status, said.status) != (Status::Enroute, Status::Acceptd)
+}
+
+/// `record_receipts`
+pub fn receipt(row: &mut Row, said: &Verdict) -> bool {
+    let may = may_write_receipt(row, said);
+    if may {
+        row.ids = if row.ids == 0 { said.ids } else { row.ids };
+        row.status = said.status;
+    }
+    may
+}
+
+/// `record_late_receipts`: for an attempt that another has followed.
+pub fn late_receipt(row: &mut Row, said: &Verdict) -> bool {
+    let kept = &mut row.kept[usize::from(said.attempt)];
+    let may = match kept {
+        Some(Status::Enroute) => said.status != Status::Acceptd,
+        Some(status) => matches!(status, Status::Acceptd | Status::Uncertain),
+        None => false,
+    };
+    if may {
+        *kept = Some(said.status);
+    }
+    may
+}

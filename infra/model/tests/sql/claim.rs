@@ -1,10 +1,14 @@
-//! `claim_to_send`, `claim_to_check`, `poke_if_lost`.
+//! `claim_to_send`, `claim_to_check`, `poke_if_lost`, `bring_forward` with `reopen_schedule`.
 
 use model::{
     database::{Batch, Due, Row},
     rules,
 };
-use shared::db::{batches, outcomes};
+use shared::db::{
+    batches, outcomes,
+    receipts::{Due as Forward, bring_forward},
+    resolve::reopen_schedule,
+};
 use sqlx::MySqlPool;
 
 use crate::table::{Case, OURS, TOKENS, Table, pairs, schedules};
@@ -64,6 +68,22 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
         let owns = case.owns();
         let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
         assert_eq!(outcomes::poke_if_lost(&mut connection, &table.claim(at), table.now).await.unwrap(), poked, "{case:?}");
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_recheck_is_brought_forward_as_the_model_says(pool: MySqlPool) {
+    let cases = cases();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (at, case) in expected.iter_mut().enumerate() {
+        rules::bring_forward(&mut case.batch, &mut case.schedule);
+        let due = Forward { schedule_id: table.ids[at], batch_no: 1, check_at: table.now };
+        bring_forward(&mut connection, &[due]).await.unwrap();
+        reopen_schedule(&mut connection, table.ids[at]).await.unwrap();
     }
     drop(connection);
     table.expect(&cases, &expected).await;

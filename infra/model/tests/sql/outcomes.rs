@@ -1,11 +1,14 @@
-//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_verdicts`, `mark_owner_lost`, `close_pending`.
+//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_verdicts`, `record_receipts`, `record_late_receipts`, `mark_owner_lost`, `close_pending`.
 
 use model::{
     database::{Batch, Row},
     rules::{self, Flush, Verdict},
 };
 use shared::{
-    db::outcomes::{self, FlushRow, Step},
+    db::{
+        outcomes::{self, FlushRow, Step},
+        receipts::{Receipt, record_late_receipts, record_receipts},
+    },
     status::Status,
 };
 use sqlx::MySqlPool;
@@ -134,6 +137,59 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
         drop(connection);
         assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
     }
+    table.expect(&cases, &expected).await;
+}
+
+fn pushed(table: &Table, at: usize, status: Status) -> Receipt {
+    Receipt {
+        schedule_id: table.ids[at],
+        seq: 1,
+        attempt: 1,
+        status,
+        carrier_status: "X".into(),
+        message_id: "own".into(),
+        is_final: u8::from(status.is_final()),
+    }
+}
+
+const PUSHED: [Status; 5] = [Status::Acceptd, Status::Enroute, Status::Delivrd, Status::Undeliv, Status::Rejectd];
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_receipt_is_as_the_model_says(pool: MySqlPool) {
+    let all = pairs(&cases(), &PUSHED).into_iter().filter(|(case, _)| case.row.resends == 0);
+    let (cases, words): (Vec<_>, Vec<_>) = all.unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
+        let matched = rules::receipt(&mut case.row, &Verdict { attempt: 1, status, ids: 1 });
+        let recorded = record_receipts(&mut connection, &[pushed(&table, at, status)], table.now).await.unwrap();
+        assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_late_receipt_is_as_the_model_says(pool: MySqlPool) {
+    let statuses =
+        [Status::Uncertain, Status::Acceptd, Status::Enroute, Status::Undeliv, Status::Expired, Status::Unknown].map(Some);
+    let with_kept = |(status, at): (Option<Status>, usize)| {
+        let mut row = Row { status: Status::Sending, attempt: 3, ..Row::NEW };
+        row.kept[at] = status;
+        Case { row, ..Case::SENDING }
+    };
+    let kept: Vec<_> = pairs(&statuses, &[1, 2]).into_iter().map(with_kept).collect();
+    let (cases, words): (Vec<_>, Vec<_>) = pairs(&kept, &PUSHED).into_iter().unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
+        let matched = rules::late_receipt(&mut case.row, &Verdict { attempt: 1, status, ids: 1 });
+        let recorded = record_late_receipts(&mut connection, &[pushed(&table, at, status)], table.now).await.unwrap();
+        assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
+    }
+    drop(connection);
     table.expect(&cases, &expected).await;
 }
 

@@ -1,8 +1,10 @@
 //! The API's gate, and a key to it.
+#![allow(dead_code, reason = "one of the test binaries logs in nobody")]
 
 use api::{
     api_keys::create::{KeyRequest, new_key as make_key},
     auth::{Gate, tokens::KeySource},
+    callbacks::secrets::{Callbacks, SecretSource},
 };
 use axum::http::HeaderValue;
 use shared::{
@@ -23,4 +25,9 @@ pub async fn new_key(db: &Db) -> HeaderValue {
     let (row, key) = make_key(&request, "nobody".to_owned(), db.now());
     insert_api_key(&mut db.pool.acquire().await.unwrap(), &row, &hash_token(&key)).await.unwrap();
     HeaderValue::try_from(format!("Bearer {key}")).unwrap()
+}
+
+/// No carrier pushes.
+pub async fn callbacks() -> Callbacks {
+    Callbacks::open(SecretSource::None).await.unwrap()
 }

@@ -4,6 +4,7 @@
 pub mod document;
 pub mod letters;
 pub mod people;
+pub mod receipts;
 pub mod rows;
 
 use std::{
@@ -19,6 +20,7 @@ use api::{
     App,
     api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
+    callbacks::secrets::{Callbacks, SecretSource},
     forecast::Capacity,
     router,
 };
@@ -41,6 +43,7 @@ use shared::{
     secret::hash_token,
 };
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
+use testkit::FakeQueue;
 use uuid::Uuid;
 
 pub const LEAD: Duration = Duration::from_secs(90);
@@ -52,6 +55,7 @@ pub struct Fakes {
     pub sweeps: AtomicUsize,
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
+    pub rechecks: Arc<FakeQueue>,
     pub letters: Arc<FakeLetters>,
     pub other_letters: Arc<FakeLetters>,
 }
@@ -130,6 +134,7 @@ impl Api {
         let app = App {
             db: db.clone(),
             dispatch_queue: fakes.clone(),
+            recheck_queue: fakes.rechecks.clone(),
             scheduler: fakes.clone(),
             dead_letters: vec![
                 DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },
@@ -139,6 +144,7 @@ impl Api {
             quiet_time: TimeDelta::seconds(300),
             capacity: Capacity::default(),
             gate: gate(Rate { per_minute: 100_000 }).await,
+            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into())).await.unwrap(),
             commit: "c0ffee".to_owned(),
         };
         Self { router: router(app.clone()), app, fakes, db, token: insert_key(pool, &Permission::GRANTABLE, None).await }

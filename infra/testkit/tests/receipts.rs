@@ -1,0 +1,188 @@
+//! A carrier that pushes, through all functions: what a schedule comes to by receipts alone, and by receipts that meet a recheck.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod gate;
+
+use std::time::Duration;
+
+use api::{
+    App,
+    callbacks::secrets::{Callbacks, SecretSource},
+    forecast::Capacity,
+};
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
+use chrono::TimeDelta;
+use dispatch::Way;
+use lambda_http::tower::ServiceExt;
+use ring::hmac;
+use serde_json::{Value, json};
+use shared::queue::BatchMessage;
+use simulator::Settings;
+use sqlx::MySqlPool;
+use testkit::{FakeQueue, FakeScheduler, Stage, fixture};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "the simulator's secret, of more than thirty-two bytes";
+const PATH: &str = "/v1/carrier/callbacks/sim";
+
+struct Pushed {
+    stage: Stage,
+    app: App,
+    batch: BatchMessage,
+}
+
+impl Pushed {
+    /// A schedule of three whose only batch was just sent, to be asked about in an hour.
+    async fn new(pool: MySqlPool, settings: Settings) -> Self {
+        let stage = Stage::new(pool, settings).await;
+        let app = Self::app(&stage).await;
+        let message = fixture::Schedule::default().insert(&stage.db).await;
+        stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
+        let batch = stage.send_queue.take_batches()[0];
+        stage.send(batch).await;
+        stage.recheck_queue.take();
+        sqlx::query("UPDATE batches SET check_at = check_at + INTERVAL 1 HOUR, sweep_at = sweep_at + INTERVAL 1 HOUR")
+            .execute(&stage.db.pool)
+            .await
+            .unwrap();
+        Self { stage, app, batch }
+    }
+
+    async fn app(stage: &Stage) -> App {
+        let secrets = json!({ "sim": SECRET }).to_string();
+        App {
+            db: stage.db.clone(),
+            dispatch_queue: FakeQueue::new(),
+            recheck_queue: stage.recheck_queue.clone(),
+            scheduler: FakeScheduler::new(),
+            dead_letters: Vec::new(),
+            dispatch_lead: Duration::from_secs(90),
+            capacity: Capacity::default(),
+            quiet_time: TimeDelta::minutes(5),
+            gate: gate::open().await,
+            callbacks: Callbacks::open(SecretSource::Fixed(secrets.into())).await.unwrap(),
+            commit: "test".into(),
+        }
+    }
+
+    /// Pushes that word for the recipient at that place; what was recorded.
+    async fn push(&self, seq: u32, word: &str) -> u64 {
+        let dnis = fixture::phone(seq);
+        let ledger = self.stage.simulator.carrier().ledger();
+        let id = ledger.iter().rev().find(|line| line.dnis == dnis[1..]).unwrap().message_id.clone();
+        let body = json!({"message_id": id, "dnis": dnis, "status": word}).to_string();
+        let timestamp = self.stage.db.now().timestamp().to_string();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+        let tag = hmac::sign(&key, format!("{timestamp}.{body}").as_bytes());
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = Request::post(PATH).header("x-callback-timestamp", timestamp);
+        let request = request.header("x-callback-signature", format!("v1={hex}")).body(Body::from(body)).unwrap();
+        let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
+        let status = answer.status();
+        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        body["recorded"].as_u64().unwrap()
+    }
+
+    async fn recipients(&self) -> Vec<String> {
+        fixture::recipients(&self.stage.db, self.batch.schedule_id).await
+    }
+
+    async fn status(&self) -> String {
+        fixture::status(&self.stage.db, self.batch.schedule_id).await
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(pool: MySqlPool) {
+    let it = Pushed::new(pool, Settings { stuck: 1.0, ..Settings::default() }).await;
+    for (seq, queued) in [(1, 0), (2, 0), (3, 1)] {
+        assert_eq!(it.push(seq, "DELIVRD").await, 1);
+        let batches = it.stage.recheck_queue.take_batches();
+        assert_eq!(batches.len(), queued, "{seq}");
+    }
+    let questions = it.stage.simulator.carrier().stats();
+    it.stage.recheck(it.batch).await;
+    assert_eq!(it.stage.simulator.carrier().stats().status_queries, questions.status_queries, "nothing is left to ask");
+    assert_eq!(it.status().await, "finished");
+    fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
+    // And once it is finished, the same again changes nothing.
+    assert_eq!(it.push(3, "UNDELIV").await, 0);
+    assert!(it.stage.recheck_queue.take().is_empty());
+    assert_eq!((it.status().await.as_str(), it.recipients().await[2].as_str()), ("finished", "3 DELIVRD 1 0"));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
+    let it = Pushed::new(pool, Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
+    assert_eq!(it.push(1, "UNDELIV").await, 1);
+    let queued = it.stage.recheck_queue.take();
+    assert_eq!(queued.iter().map(|message| message.delay_s).collect::<Vec<_>>(), [59], "within the minute");
+    it.stage.recheck_queue.send_batch(it.batch).await;
+    it.stage.play().await;
+    assert_eq!(it.recipients().await, ["1 DELIVRD 2 1", "2 DELIVRD 2 1", "3 DELIVRD 2 1"]);
+    assert!(it.stage.acceptances().iter().all(|(_, times)| *times == 2));
+    assert_eq!(it.status().await, "finished");
+    fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
+}
+
+/// Thirty times, a recheck asks and a receipt of the other kind comes meanwhile, a little later each time: one of the two counts, and the
+/// schedule comes to the end that follows from it.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MySqlPool) {
+    let mut by_receipt = 0;
+    for n in 0..30_u64 {
+        let it = Pushed::new(pool.clone(), Settings { status_latency_ms: 15, ..Settings::default() }).await;
+        it.stage.db.clock.advance(Duration::from_secs(3_700));
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(n)).await;
+            it.push(1, "UNDELIV").await + it.push(2, "DELETED").await
+        };
+        let ((), recorded) = tokio::join!(it.stage.recheck(it.batch), late);
+        by_receipt += recorded;
+        it.stage.recheck_queue.send_batch(it.batch).await;
+        it.stage.play().await;
+        let rows = it.recipients().await;
+        // Sent again if the receipt came first, and then delivered; never both.
+        assert!(matches!(rows[0].as_str(), "1 DELIVRD 1 0" | "1 DELIVRD 2 1"), "{n}: {rows:?}");
+        assert!(matches!(rows[1].as_str(), "2 DELIVRD 1 0" | "2 DELETED 1 0"), "{n}: {rows:?}");
+        assert_eq!(rows[2], "3 DELIVRD 1 0");
+        let sent = it.stage.simulator.carrier().accepted();
+        assert_eq!(sent, if rows[0] == "1 DELIVRD 2 1" { 4 } else { 3 }, "{n}");
+        assert_eq!(it.status().await, "finished", "{n}");
+        fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
+    }
+    println!("{by_receipt} of 60 by a receipt");
+}
+
+/// The simulator pushes over HTTP, before its own answer even: some receipts are too early and come again, and none is lost.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
+    let stage = Stage::new(pool, Settings::default()).await;
+    let app = Pushed::app(&stage).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, api::router(app)).await.unwrap() });
+    let pushing =
+        Settings { latency_ms: 200, callback_url: Some(url), callback_secret: Some(SECRET.to_owned()), ..Settings::default() };
+    stage.simulator.carrier().set(pushing).unwrap();
+    let message = fixture::Schedule { recipients: 12, ..fixture::Schedule::default() }.insert(&stage.db).await;
+    stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
+    for batch in stage.send_queue.take_batches() {
+        stage.send(batch).await;
+    }
+    for _ in 0..400 {
+        if fixture::count(&stage.db, message.schedule_id, "DELIVRD").await == 12 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(fixture::count(&stage.db, message.schedule_id, "DELIVRD").await, 12);
+    assert_eq!(stage.simulator.carrier().stats().status_queries, 0, "nobody was asked");
+    stage.play().await;
+    assert_eq!(fixture::status(&stage.db, message.schedule_id).await, "finished");
+    server.abort();
+}
