@@ -186,51 +186,50 @@ pub async fn record_late_receipts(db: &mut MySqlConnection, receipts: &[Receipt]
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// The batch of a recipient, as far as it matters who looks at it next.
+/// A batch, as far as it matters who looks at it next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touched {
     /// `batches.schedule_id`
     pub schedule_id: Uuid,
-    /// The recipient.
-    pub seq: u32,
     /// `batches.batch_no`
     pub batch_no: u32,
-    /// Its range.
+    /// First `recipients.seq`.
     pub first_seq: u32,
-    /// Likewise.
+    /// Last `recipients.seq`.
     pub last_seq: u32,
     /// Its owner, or whoever claims it when the lease is over, counts the rows at the release; or a person has to come first.
     pub is_taken: bool,
     /// When something is to be asked.
     pub check_at: Option<DateTime<Utc>>,
-    /// When the sweep may enqueue it.
-    pub sweep_at: Option<DateTime<Utc>>,
 }
 
-/// A recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Place {
+/// A stretch of a schedule's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stretch {
     /// `recipients.schedule_id`
     #[serde(rename = "i", serialize_with = "as_hex")]
     pub schedule_id: Uuid,
-    /// `recipients.seq`
-    #[serde(rename = "q")]
-    pub seq: u32,
+    /// First `recipients.seq`.
+    #[serde(rename = "f")]
+    pub first_seq: u32,
+    /// Last `recipients.seq`.
+    #[serde(rename = "l")]
+    pub last_seq: u32,
 }
 
-/// The batches of these recipients, read after the record in its transaction. A batch that is taken then is released later, and the
-/// release, which locks the rows that it counts, waits for the record; one that is not was released before it.
-pub async fn batches_of(db: &mut MySqlConnection, places: &[Place]) -> sqlx::Result<Vec<Touched>> {
+/// The batches of these stretches, one for each schedule, read after the record in its transaction. A batch that is taken then is released
+/// later, and the release, which locks the rows that it counts, waits for the record; one that is not was released before it.
+pub async fn batches_of(db: &mut MySqlConnection, stretches: &[Stretch]) -> sqlx::Result<Vec<Touched>> {
     sqlx::query_as!(
         Touched,
-        r#"SELECT b.schedule_id AS "schedule_id!: Uuid", j.q AS "seq!: u32", b.batch_no AS "batch_no!: u32",
-             b.first_seq AS "first_seq!: u32", b.last_seq AS "last_seq!: u32",
-             (b.claim_token IS NOT NULL OR b.crashes >= ?) AS "is_taken!: bool", b.check_at AS "check_at: DateTime<Utc>",
-             b.sweep_at AS "sweep_at: DateTime<Utc>"
-           FROM JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', q INT UNSIGNED PATH '$.q')) j
-             STRAIGHT_JOIN batches b ON b.schedule_id = UNHEX(j.i) AND j.q BETWEEN b.first_seq AND b.last_seq"#,
+        // The batches of a schedule are looked through once, for all receipts of a call.
+        r#"SELECT b.schedule_id AS "schedule_id!: Uuid", b.batch_no AS "batch_no!: u32", b.first_seq AS "first_seq!: u32",
+             b.last_seq AS "last_seq!: u32", (b.claim_token IS NOT NULL OR b.crashes >= ?) AS "is_taken!: bool",
+             b.check_at AS "check_at: DateTime<Utc>"
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l')) j
+             STRAIGHT_JOIN batches b ON b.schedule_id = UNHEX(j.i) AND b.last_seq >= j.f AND b.first_seq <= j.l"#,
         MAX_CRASHES,
-        to_json(places)?
+        to_json(stretches)?
     )
     .fetch_all(db)
     .await

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use shared::{
     db::{
         receipts::{
-            Due, Found, Left, Place, Receipt as Row, Touched, batches_of, bring_forward, record_late_receipts, record_receipts,
+            Due, Found, Left, Receipt as Row, Stretch, Touched, batches_of, bring_forward, record_late_receipts, record_receipts,
             what_is_left,
         },
         resolve::reopen_schedule,
@@ -20,6 +20,7 @@ use shared::{
     status::Status,
 };
 use sqlx::MySqlConnection;
+use uuid::Uuid;
 
 use super::{
     find::Whose,
@@ -35,6 +36,9 @@ pub struct News {
     late: Vec<Row>,
     asked: BTreeSet<Place>,
 }
+
+/// A recipient: its schedule, and its place in the list.
+type Place = (Uuid, u32);
 
 /// A message as the receipts so far have left it.
 struct Message {
@@ -59,7 +63,7 @@ impl News {
             match judge(&message.found, receipt) {
                 Judgement::Write(row) => message.take(row),
                 Judgement::Ask if !is_late => {
-                    news.asked.insert(Place { schedule_id: found.schedule_id, seq: found.seq });
+                    news.asked.insert((found.schedule_id, found.seq));
                 }
                 Judgement::Ask | Judgement::Nothing => {}
             }
@@ -75,10 +79,25 @@ impl News {
         self.rows.is_empty() && self.late.is_empty() && self.asked.is_empty()
     }
 
-    /// Everybody whose batch may have to know.
-    fn places(&self) -> BTreeSet<Place> {
-        let of = |row: &Row| Place { schedule_id: row.schedule_id, seq: row.seq };
-        self.rows.iter().map(of).chain(self.asked.iter().copied()).collect()
+    /// What each recipient whose batch may have to know of it was told.
+    fn told(&self) -> impl Iterator<Item = (Place, Told)> {
+        let of_row = |row: &Row| {
+            let asks = matches!(row.status, Status::Undeliv | Status::Expired);
+            ((row.schedule_id, row.seq), Told { ended: row.is_final == 1, asks })
+        };
+        let of_part = |place: &Place| (*place, Told { ended: false, asks: true });
+        self.rows.iter().map(of_row).chain(self.asked.iter().map(of_part))
+    }
+
+    /// The stretch of each schedule's list that they lie in.
+    fn stretches(&self) -> Vec<Stretch> {
+        let mut stretches: BTreeMap<Uuid, Stretch> = BTreeMap::new();
+        for ((schedule_id, seq), _) in self.told() {
+            let stretch = stretches.entry(schedule_id).or_insert(Stretch { schedule_id, first_seq: seq, last_seq: seq });
+            stretch.first_seq = stretch.first_seq.min(seq);
+            stretch.last_seq = stretch.last_seq.max(seq);
+        }
+        stretches.into_values().collect()
     }
 }
 
@@ -133,25 +152,29 @@ struct Told {
 }
 
 async fn dues(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Result<Vec<Due>, ApiError> {
-    let places: Vec<_> = news.places().into_iter().collect();
-    if places.is_empty() {
+    let stretches = news.stretches();
+    if stretches.is_empty() {
         return Ok(Vec::new());
     }
-    let mut batches: BTreeMap<_, (Touched, Told)> = BTreeMap::new();
-    for touched in batches_of(db, &places).await? {
-        let (_, told) = batches.entry((touched.schedule_id, touched.batch_no)).or_insert((touched, Told::default()));
-        let rows = news.rows.iter().filter(|row| (row.schedule_id, row.seq) == (touched.schedule_id, touched.seq));
-        for row in rows {
-            told.ended |= row.is_final == 1;
-            told.asks |= matches!(row.status, Status::Undeliv | Status::Expired);
+    let batches = batches_of(db, &stretches).await?.into_iter();
+    let mut batches: BTreeMap<Place, (Touched, Option<Told>)> =
+        batches.map(|batch| ((batch.schedule_id, batch.first_seq), (batch, None))).collect();
+    for ((schedule_id, seq), told) in news.told() {
+        // The last batch that begins at the recipient or before it.
+        let batch = batches.range_mut((schedule_id, 0)..=(schedule_id, seq)).next_back();
+        if let Some((_, (_, so_far))) = batch.filter(|(_, (touched, _))| touched.last_seq >= seq) {
+            let so_far = so_far.get_or_insert_default();
+            so_far.ended |= told.ended;
+            so_far.asks |= told.asks;
         }
-        told.asks |= news.asked.contains(&Place { schedule_id: touched.schedule_id, seq: touched.seq });
     }
     let mut dues = Vec::new();
-    for (touched, told) in batches.into_values().filter(|(touched, told)| may_need(touched, *told, now)) {
-        let left = what_is_left(db, touched.schedule_id, (touched.first_seq, touched.last_seq)).await?;
-        if let Some(check_at) = when(&touched, told, left, now) {
-            dues.push(Due { schedule_id: touched.schedule_id, batch_no: touched.batch_no, check_at });
+    for (touched, told) in batches.into_values().filter_map(|(touched, told)| Some((touched, told?))) {
+        if may_need(&touched, told, now) {
+            let left = what_is_left(db, touched.schedule_id, (touched.first_seq, touched.last_seq)).await?;
+            if let Some(check_at) = when(&touched, told, left, now) {
+                dues.push(Due { schedule_id: touched.schedule_id, batch_no: touched.batch_no, check_at });
+            }
         }
     }
     Ok(dues)
@@ -193,7 +216,6 @@ async fn enqueue(app: &App, dues: &[Due], now: DateTime<Utc>) {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -201,7 +223,7 @@ mod tests {
 
     fn touched(check_in_s: Option<i64>, is_taken: bool, now: DateTime<Utc>) -> Touched {
         let check_at = check_in_s.map(|seconds| now + TimeDelta::seconds(seconds));
-        Touched { schedule_id: Uuid::nil(), seq: 1, batch_no: 1, first_seq: 1, last_seq: 5, is_taken, check_at, sweep_at: check_at }
+        Touched { schedule_id: Uuid::nil(), batch_no: 1, first_seq: 1, last_seq: 5, is_taken, check_at }
     }
 
     #[test]
