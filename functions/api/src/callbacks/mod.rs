@@ -11,13 +11,10 @@ pub mod record;
 pub mod secrets;
 pub mod signature;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use self::{
     find::{Whose, find},
@@ -27,6 +24,8 @@ use self::{
 use crate::{
     App,
     error::{ApiError, FieldError},
+    openapi::{Operation, Takes},
+    path::Path,
     transaction::repeat,
 };
 
@@ -34,7 +33,7 @@ use crate::{
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// What became of the receipts of a call.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct Received {
     /// They said something new, and it is recorded.
     pub recorded: u64,
@@ -73,6 +72,21 @@ pub async fn receive(
     let received = Received { recorded, unchanged, unknown, too_early, invalid };
     tell(&carrier, &received);
     if too_early > 0 { Err(ApiError::TooEarly(Box::new(received))) } else { Ok(Json(received)) }
+}
+
+/// For the document.
+pub fn receive_doc() -> Operation {
+    let example = json!([
+        {"message_id": "alss-a1b2c3d4-e5f67890", "dnis": "60123456789", "status": "DELIVRD", "delivery_time": "270131090003"},
+    ]);
+    let received = json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
+    Operation::new("receiveReceipts", "carrier", "Delivery receipts of a carrier that pushes")
+        .text("In any order, any number of times. An entry that can't be read is told by its position, and the others count.")
+        .body(Takes::json(receipt::schema(), example))
+        .answers::<Received>(200, "What became of them.", received)
+        .problems(&["not-found", "invalid-request", "receipt-too-early"])
+        .any_type()
+        .any_query()
 }
 
 fn tell(carrier: &str, received: &Received) {

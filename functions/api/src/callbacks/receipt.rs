@@ -1,7 +1,7 @@
 //! The body of a callback: a receipt, or an array of up to a thousand. Fields that are not known here are left alone, as carriers add
 //! some; an entry that can't be read is told by its position, and the others count. No complaint repeats a value.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shared::{carrier::read_word, status::Status};
 
 use crate::error::{ApiError, FieldError};
@@ -62,6 +62,22 @@ pub fn read(body: &[u8]) -> Result<Receipts, ApiError> {
         }
     }
     Ok(found)
+}
+
+/// For the document: what [`read`] takes.
+pub fn schema() -> Value {
+    let receipt = json!({
+        "type": "object",
+        "properties": {
+            "message_id": {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
+                "description": "The carrier's id of the message, or of one part of it."},
+            "dnis": {"type": ["string", "integer"], "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
+            "status": {"type": "string", "minLength": 1, "description": "The carrier's word, such as `DELIVRD`."},
+        },
+        "required": ["message_id", "dnis", "status"],
+        "description": "Other members, such as `error_code`, are left alone.",
+    });
+    json!({"anyOf": [receipt, {"type": "array", "items": receipt, "maxItems": MOST}]})
 }
 
 type Wrong = (&'static str, &'static str, &'static str);

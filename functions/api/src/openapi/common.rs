@@ -34,6 +34,7 @@ pub fn complete(route: &Route, operation: Operation, schemas: &mut Schemas) -> V
     });
     match route.access {
         Access::Public => made["security"] = json!([]),
+        Access::Signed => made["security"] = json!([{"signature": []}]),
         Access::Needs(permission) => made["x-permission"] = json!(permission),
         Access::Anyone | Access::Person => {}
     }
@@ -53,6 +54,7 @@ fn slugs(route: &Route, operation: &Operation) -> Vec<&'static str> {
     let mut slugs = operation.problems.clone();
     match route.access {
         Access::Public => {}
+        Access::Signed => slugs.push("bad-signature"),
         Access::Anyone => slugs.push("unauthenticated"),
         Access::Person | Access::Needs(_) => slugs.extend(["unauthenticated", "forbidden"]),
     }
@@ -69,7 +71,10 @@ fn slugs(route: &Route, operation: &Operation) -> Vec<&'static str> {
         slugs.push("malformed-body");
     }
     if operation.body.is_some() {
-        slugs.extend(["malformed-body", "too-large", "unsupported-content-type"]);
+        slugs.extend(["malformed-body", "too-large"]);
+    }
+    if operation.body.is_some() && !operation.any_type {
+        slugs.push("unsupported-content-type");
     }
     if route.keep.is_some() {
         slugs.extend(["idempotency-in-progress", "idempotency-answer-lost", "idempotency-key-reused", "too-large"]);
@@ -80,14 +85,15 @@ fn slugs(route: &Route, operation: &Operation) -> Vec<&'static str> {
     slugs
 }
 
-/// What only reads, and needs no login, is not counted.
+/// What only reads, and needs no login, is not counted, nor is what is signed.
 fn is_counted(route: &Route) -> bool {
-    route.access != Access::Public || route.method == Method::POST
+    route.access != Access::Signed && (route.access != Access::Public || route.method == Method::POST)
 }
 
 fn description(route: &Route, operation: &Operation) -> String {
     let needs = match route.access {
         Access::Public => "Needs no login.".to_owned(),
+        Access::Signed => "Needs a signature, and no login.".to_owned(),
         Access::Anyone => "Needs a login, or a key; no permission.".to_owned(),
         Access::Person => "Needs the access token of a person who logged in here.".to_owned(),
         Access::Needs(permission) => format!("Needs the permission `{}`.", permission.as_str()),
@@ -104,6 +110,9 @@ fn parameters(route: &Route, operation: &Operation) -> Vec<Value> {
     }
     if route.keep.is_some() {
         all.push(shared("Idempotency-Key"));
+    }
+    if route.access == Access::Signed {
+        all.push(shared("X-Callback-Timestamp"));
     }
     all.push(shared("X-Request-Id"));
     all
@@ -150,13 +159,19 @@ pub fn components() -> Value {
     let parameter =
         |name: &str, text: &str, schema: Value| json!({"name": name, "in": "header", "description": text, "schema": schema});
     json!({
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer",
-            "description": "An API key (`sms_…`), an access token from `/v1/auth/login`, or a token of the configured outside issuer."}},
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer",
+                "description": "An API key (`sms_…`), an access token from `/v1/auth/login`, or a token of the configured outside issuer."},
+            "signature": {"type": "apiKey", "in": "header", "name": "X-Callback-Signature",
+                "description": "`v1=` and the HMAC-SHA256, in hexadecimal digits, of the time stamp, a full stop and the body, by the carrier's secret."},
+        },
         "parameters": {
             "If-None-Match": parameter("If-None-Match", "An `ETag` that the client has: 304 where nothing has changed.", text()),
             "Idempotency-Key": parameter("Idempotency-Key",
                 "The same request with the same key is carried out once within 24 hours, and answered alike.",
                 json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"})),
+            "X-Callback-Timestamp": parameter("X-Callback-Timestamp",
+                "When it was signed, in seconds of Unix time; within five minutes of now.", json!({"type": "string", "pattern": "^[0-9]{1,12}$"})),
             "X-Request-Id": parameter("X-Request-Id",
                 "An id of the request for the logs, up to 64 letters, digits and `._=-`; the answer has it, or else a new one.", text()),
         },

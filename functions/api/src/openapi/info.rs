@@ -38,6 +38,7 @@ pub fn tags() -> Value {
         tag("schedules", "A text, a time and a list: made, changed, moved from state to state."),
         tag("recipients", "Who is to get it, and who got it."),
         tag("messages", "Who got what, when, over all schedules."),
+        tag("carrier", "What a carrier tells by itself."),
         tag("suppressions", "Numbers that nobody sends to."),
         tag("trouble", "What needs a person, and what a person can do about it."),
         tag("users", "People who log in here."),

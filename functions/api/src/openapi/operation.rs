@@ -32,6 +32,8 @@ pub struct Operation {
     pub from_memory: bool,
     /// Unknown parameters are none of its business.
     pub any_query: bool,
+    /// The content type of its body is none of its business.
+    pub any_type: bool,
 }
 
 /// What an operation takes: one or more content types.
@@ -69,6 +71,7 @@ impl Operation {
             problems: Vec::new(),
             from_memory: false,
             any_query: false,
+            any_type: false,
         }
     }
 
@@ -137,6 +140,11 @@ impl Operation {
     /// It asks no database.
     pub fn from_memory(self) -> Self {
         Self { from_memory: true, ..self }
+    }
+
+    /// The body is read whatever its type is said to be.
+    pub fn any_type(self) -> Self {
+        Self { any_type: true, ..self }
     }
 
     /// Unknown parameters are left alone.

@@ -20,6 +20,7 @@ fn of_name(name: &str) -> Value {
         "phone" => (e164(), "A number; `+` may be written `%2B`.", json!("+60123456789")),
         "no" => (place(), "The batch's number in its schedule, from 1.", json!(1)),
         "seq" => (place(), "The recipient's place in the list, from 1.", json!(1)),
+        "carrier" => (json!({"type": "string"}), "Its name, as `CALLBACK_SECRETS` has it.", json!("sim")),
         "kind" => (json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "The kind.", json!("uncertain")),
         "slug" => {
             let slugs: Vec<_> = PROBLEMS.iter().map(|page| page.slug).collect();

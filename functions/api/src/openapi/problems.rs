@@ -41,6 +41,15 @@ fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]
         "rate-limited" | "login-locked" | "daily-limit" => {
             (json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "As `Retry-After`."}}), &["retry_after_s"])
         }
+        "receipt-too-early" => {
+            let count = || json!({"type": "integer", "minimum": 0});
+            let error = schemas.generator().subschema_for::<FieldError>();
+            let invalid = json!({"type": "array", "items": error});
+            (
+                json!({"recorded": count(), "unchanged": count(), "unknown": count(), "too_early": count(), "invalid": invalid}),
+                &["recorded", "unchanged", "unknown", "too_early", "invalid"],
+            )
+        }
         // `/health` tells these too.
         "unavailable" => {
             (json!({"version": {"type": "string"}, "commit": {"type": "string"}, "database": {"const": "unavailable"}}), &[])
