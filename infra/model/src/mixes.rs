@@ -97,13 +97,14 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "receipts pushed, two recipients",
+        name: "receipts pushed",
         pushes: true,
         undelivered: true,
         max_resends: 1,
+        forgets: true,
         crash: true,
         freeze: true,
-        max_attempts: 2,
+        requests: &[0b001],
         ..Mix::CALM
     },
     Mix {

@@ -70,6 +70,6 @@ pub fn callback_secret() -> anyhow::Result<String> {
 /// The signature of a callback with any secret, as `X-Callback-Signature`.
 pub fn sign_callback(secret: &[u8], timestamp: &str, body: &str) -> String {
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), format!("{timestamp}.{body}").as_bytes());
-    let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = signature.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("v1={hex}")
 }

@@ -96,7 +96,7 @@ async fn push(receipts: Vec<Receipt>, target: (IpAddr, u16, Url), key: hmac::Key
 async fn call(body: &str, (ip, port, url): &(IpAddr, u16, Url), key: &hmac::Key) -> anyhow::Result<()> {
     let timestamp = (now_ms() / 1000).to_string();
     let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let request = Request::post(url.path())
         .header("host", format!("{}:{port}", url.host_str().unwrap_or_default()))
         .header("content-type", "application/json")

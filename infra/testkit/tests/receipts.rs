@@ -77,7 +77,7 @@ impl Pushed {
         let timestamp = self.stage.db.now().timestamp().to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
         let tag = hmac::sign(&key, format!("{timestamp}.{body}").as_bytes());
-        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let request = Request::post(PATH).header("x-callback-timestamp", timestamp);
         let request = request.header("x-callback-signature", format!("v1={hex}")).body(Body::from(body)).unwrap();
         let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();

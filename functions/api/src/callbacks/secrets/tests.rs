@@ -17,7 +17,7 @@ fn signed(secret: &str, now: DateTime<Utc>, body: &[u8]) -> HeaderMap {
     let timestamp = now.timestamp().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, &[timestamp.as_bytes(), b".", body].concat());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let mut headers = HeaderMap::new();
     headers.insert(TIMESTAMP, timestamp.parse().unwrap());
     headers.insert(SIGNATURE, format!("v1={hex}").parse().unwrap());

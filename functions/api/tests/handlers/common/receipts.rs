@@ -18,7 +18,7 @@ pub const PATH: &str = "/v1/carrier/callbacks/sim";
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, &[timestamp.as_bytes(), b".", body].concat());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("v1={hex}")
 }
 
