@@ -14,7 +14,7 @@ import logs
 
 ADMIN = "local-admin"
 # Everything that a key may do.
-PERMISSIONS = ("schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read", "suppressions:write", "audit:read")
+PERMISSIONS = ("schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read", "suppressions:write", "webhooks:read", "audit:read")
 # Longer than the gateway lets any call take; a password is hashed slowly, the more so by a binary that is not optimised.
 TIMEOUT_S = 35
 

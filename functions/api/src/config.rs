@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use shared::{
     config::{DatabaseSource, Env},
     db::limits::Rate,
+    webhooks::{self, target::Reach},
 };
 use url::Url;
 
@@ -23,6 +24,9 @@ use crate::{
 pub struct Config {
     pub database: DatabaseSource,
     pub dispatch_queue_url: String,
+    pub notify_queue_url: String,
+    pub webhook_keys: webhooks::source::KeySource,
+    pub webhook_reach: Reach,
     pub dispatch_arn: String,
     pub schedule_group: String,
     pub scheduler_role_arn: String,
@@ -49,6 +53,9 @@ impl Config {
         let config = Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
+            notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
+            webhook_keys: webhooks::source::KeySource::from_env(&mut env),
+            webhook_reach: Reach::from_env(&mut env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
@@ -106,7 +113,15 @@ mod tests {
     fn what_is_missing_is_named_at_once() {
         let error = Config::read(Env::from_pairs([("DISPATCH_LEAD_S", "0"), ("STACK_NAME", "sms")])).err().map(|e| e.to_string());
         let error = error.unwrap_or_default();
-        for name in ["DATABASE_URL", "DISPATCH_QUEUE_URL", "DISPATCH_FUNCTION_ARN", "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN"] {
+        for name in [
+            "DATABASE_URL",
+            "DISPATCH_QUEUE_URL",
+            "NOTIFY_QUEUE_URL",
+            "WEBHOOK_KEYS",
+            "DISPATCH_FUNCTION_ARN",
+            "SCHEDULE_GROUP",
+            "SCHEDULER_ROLE_ARN",
+        ] {
             assert!(error.contains(&format!("{name} is missing")), "{name} is not in: {error}");
         }
         assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"), "{error}");

@@ -36,7 +36,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 pub use routes::router;
-use shared::{db::Db, dead_letters::DeadLetters, queue::SharedQueue, scheduler::SharedScheduler};
+use shared::{
+    db::Db,
+    dead_letters::DeadLetters,
+    queue::SharedQueue,
+    scheduler::SharedScheduler,
+    webhooks::{source::OpenKeys, target::Reach},
+};
 
 /// What the handlers work with, made once.
 #[derive(Clone)]
@@ -45,6 +51,12 @@ pub struct App {
     pub db: Db,
     /// Takes what is due at once.
     pub dispatch_queue: SharedQueue,
+    /// Takes deliveries to webhooks that are due at once.
+    pub notify_queue: SharedQueue,
+    /// What the secrets of webhooks are made of.
+    pub webhook_keys: OpenKeys,
+    /// Which URLs a webhook may have.
+    pub webhook_reach: Reach,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.

@@ -14,6 +14,7 @@ use shared::{
     dead_letters::{DeadLetters, SqsLetterBox},
     queue::SqsQueue,
     scheduler::EventBridge,
+    webhooks::source::OpenKeys,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,6 +27,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let app = App {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
+        notify_queue: SqsQueue::shared(sqs.clone(), config.notify_queue_url),
+        webhook_keys: OpenKeys::open(config.webhook_keys).await?,
+        webhook_reach: config.webhook_reach,
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),
             group: config.schedule_group,

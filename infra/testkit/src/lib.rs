@@ -4,10 +4,12 @@
 
 pub mod fixture;
 pub mod issuer;
+mod keys;
 mod queue;
 mod scheduler;
 mod stage;
 
+pub use keys::{WEBHOOK_KEYS, webhook_keys};
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;
 pub use stage::{INVOCATION, Stage, timing};

@@ -2,6 +2,7 @@
 //! that it tells, one for each webhook that wants it; the function notify posts them, signed ([`secret`]), to where it may ([`target`]).
 
 pub mod secret;
+pub mod source;
 pub mod target;
 
 /// What a webhook can be told.

@@ -8,6 +8,8 @@ use std::{
 
 use url::{Host, Url};
 
+use crate::config::Env;
+
 /// `webhooks.url` has so much room.
 pub const LONGEST_URL: usize = 2048;
 
@@ -18,6 +20,13 @@ pub enum Reach {
     Public,
     /// Also http, and private addresses: for the local stack and for tests.
     Anywhere,
+}
+
+impl Reach {
+    /// `WEBHOOK_PRIVATE`: true lets in what only the local stack and tests need; missing: false.
+    pub fn from_env(env: &mut Env) -> Self {
+        if env.flag("WEBHOOK_PRIVATE") { Self::Anywhere } else { Self::Public }
+    }
 }
 
 /// Why a URL is no target.

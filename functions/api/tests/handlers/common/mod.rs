@@ -38,8 +38,10 @@ use shared::{
     queue::{DispatchMessage, Outgoing, Queue},
     scheduler::OneTimeScheduler,
     secret::hash_token,
+    webhooks::target::Reach,
 };
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
+use testkit::FakeQueue;
 use uuid::Uuid;
 
 pub const LEAD: Duration = Duration::from_secs(90);
@@ -51,6 +53,7 @@ pub struct Fakes {
     pub sweeps: AtomicUsize,
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
+    pub deliveries: Arc<FakeQueue>,
     pub letters: Arc<FakeLetters>,
     pub other_letters: Arc<FakeLetters>,
 }
@@ -129,6 +132,9 @@ impl Api {
         let app = App {
             db: db.clone(),
             dispatch_queue: fakes.clone(),
+            notify_queue: fakes.deliveries.clone(),
+            webhook_keys: testkit::webhook_keys().await,
+            webhook_reach: Reach::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
                 DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },
