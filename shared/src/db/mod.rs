@@ -27,6 +27,7 @@ pub mod tidy;
 pub mod trouble;
 pub mod users;
 pub mod variables;
+pub mod webhooks;
 
 use std::{
     sync::{
