@@ -31,6 +31,7 @@ pub mod transaction;
 pub mod trouble;
 pub mod uncertain;
 pub mod users;
+pub mod webhooks;
 
 use std::time::Duration;
 

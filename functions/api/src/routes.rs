@@ -11,6 +11,7 @@ use axum::{
 };
 use shared::access::Permission::{
     self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite, Users,
+    WebhooksRead, WebhooksWrite,
 };
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     auth::{cors, guard},
     error, health, messages,
     once::{self, Keep},
-    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
+    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users, webhooks,
 };
 
 /// Who may call a route.
@@ -95,6 +96,16 @@ pub fn table() -> Vec<Route> {
         get("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::show),
         delete("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::revoke),
         get("/v1/audit", Needs(AuditRead), audit::list::list),
+        get("/v1/webhooks", Needs(WebhooksRead), webhooks::list::list),
+        post_secret("/v1/webhooks", Needs(WebhooksWrite), webhooks::create::create),
+        get("/v1/webhooks/{id}", Needs(WebhooksRead), webhooks::list::show),
+        patch("/v1/webhooks/{id}", Needs(WebhooksWrite), webhooks::change::change),
+        delete("/v1/webhooks/{id}", Needs(WebhooksWrite), webhooks::remove::remove),
+        post_secret("/v1/webhooks/{id}/rotate-secret", Needs(WebhooksWrite), webhooks::rotate::rotate),
+        post("/v1/webhooks/{id}/test", Needs(WebhooksWrite), webhooks::test::test),
+        get("/v1/webhooks/{id}/deliveries", Needs(WebhooksRead), webhooks::deliveries::list),
+        post("/v1/webhooks/{id}/deliveries/repeat-failed", Needs(WebhooksWrite), webhooks::repeat::failed),
+        post("/v1/webhooks/{id}/deliveries/{event_id}/repeat", Needs(WebhooksWrite), webhooks::repeat::one),
         get("/v1/schedules", Needs(SchedulesRead), schedules::list::list),
         post("/v1/schedules", Needs(SchedulesWrite), schedules::create::create),
         get("/v1/schedules/{id}", Needs(SchedulesRead), schedules::show::show),

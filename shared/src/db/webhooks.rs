@@ -194,7 +194,11 @@ pub async fn page_of_deliveries(
 }
 
 /// One delivery.
-pub async fn load_delivery(connection: &mut MySqlConnection, webhook_id: Uuid, event_id: Uuid) -> sqlx::Result<Option<DeliveryRow>> {
+pub async fn load_delivery(
+    connection: &mut MySqlConnection,
+    webhook_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<Option<DeliveryRow>> {
     sqlx::query_as!(
         DeliveryRow,
         r#"SELECT event_id AS "event_id: Uuid", type AS "type", schedule_id AS "schedule_id: Uuid", status, tries,
