@@ -22,4 +22,6 @@ mod sessions;
 mod suppressions;
 mod trouble;
 mod uncertain;
+mod webhook_deliveries;
+mod webhooks;
 mod window;

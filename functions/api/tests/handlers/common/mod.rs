@@ -1,6 +1,7 @@
 //! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod hooks;
 pub mod letters;
 pub mod people;
 pub mod rows;
