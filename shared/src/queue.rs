@@ -36,6 +36,16 @@ pub struct DispatchMessage {
     pub version: u32,
 }
 
+/// What the notify queue carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryMessage {
+    /// `webhooks.id`
+    pub webhook_id: Uuid,
+    /// `webhook_deliveries.event_id`
+    pub event_id: Uuid,
+}
+
 /// One message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -43,7 +53,7 @@ pub struct Outgoing {
     pub body: String,
     /// Seconds, at most 900.
     pub delay_s: u32,
-    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones.
+    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones; of deliveries the webhook.
     pub group: String,
 }
 
@@ -56,6 +66,11 @@ impl Outgoing {
     /// Has dispatch sweep at once: somebody has made batches due, and does not want to wait for the minute.
     pub fn sweep() -> Self {
         Self { body: r#"{"sweep":true}"#.to_owned(), delay_s: 0, group: "sweep".to_owned() }
+    }
+
+    /// A message for one delivery, to arrive shortly before `due`.
+    pub fn delivery(message: DeliveryMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.webhook_id.to_string() }
     }
 
     /// A message for dispatch, at once.
