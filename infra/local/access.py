@@ -29,7 +29,7 @@ def private(file, text):
 
 
 def signing_keys():
-    """New keys for access tokens, as JWT_KEYS takes them."""
+    """New keys, as JWT_KEYS and WEBHOOK_KEYS take them."""
     return json.dumps({"kid": "local", "key": secrets.token_urlsafe(48)}, separators=(",", ":"))
 
 

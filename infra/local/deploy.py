@@ -42,6 +42,7 @@ LOCAL = {
     "DISPATCH_TIMEOUT_S": ("DispatchTimeoutS", None),
     "DISPATCH_VISIBILITY_S": ("DispatchVisibilityS", None),
     "LEASE_MARGIN_S": ("LeaseMarginS", None),
+    "NOTIFY_CONCURRENCY": ("NotifyConcurrency", "2"),
     "OIDC_AUDIENCE": ("OidcAudience", None),
     "OIDC_ISSUER": ("OidcIssuer", None),
     "OIDC_ROLES": ("OidcRoles", None),
@@ -59,6 +60,7 @@ LOCAL = {
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
     "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
+    "WEBHOOK_PRIVATE": ("WebhookPrivate", "true"),  # receivers stand on this machine
     "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
     "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),
 }
@@ -78,7 +80,7 @@ def given_settings():
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
-def parameters(database_urls, app_user, jwt_keys, carrier_url, commit, settings):
+def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
     _, migrate_url, app_url = database_urls
@@ -87,8 +89,9 @@ def parameters(database_urls, app_user, jwt_keys, carrier_url, commit, settings)
         "Commit": commit,
         "DatabaseUrl": app_url,
         "DatabaseUser": app_user,
-        "JwtKeys": jwt_keys,
+        "JwtKeys": keys["jwt_keys"],
         "MigrationDatabaseUrl": migrate_url,
+        "WebhookKeys": keys["webhook_keys"],
         "Where": "local",
     }
     return {name: value for name, value in given.items() if value is not None}

@@ -170,8 +170,8 @@ class Stack:
         urls = self.database.urls()
         if self.faults:
             urls, carrier = self.faults.database(urls[0], urls), self.faults.carrier(carrier)
-        keys = self.facts.get("jwt_keys") or access.signing_keys()
-        self.remember(jwt_keys=keys)
+        keys = {name: self.facts.get(name) or access.signing_keys() for name in ("jwt_keys", "webhook_keys")}
+        self.remember(**keys)
         values = deploy.parameters(urls, self.database.app_user(), keys, carrier, commit, self.facts["settings"])
         deployment = deploy.Deployment(self.processes, values, build.functions_folder(bool(self.faults)))
         if fresh:
@@ -206,6 +206,7 @@ class Stack:
             "API_URL": api,
             "API_KEY": key,
             "JWT_KEYS": self.facts["jwt_keys"],  # for tests, which forge tokens with them
+            "WEBHOOK_KEYS": self.facts["webhook_keys"],  # for tests, which verify what is signed with them
             "DATABASE_URL": admin,  # the administrator's: it reads everything
             "CARRIER_URL": carrier,
             "PROFILE": self.profile,

@@ -13,6 +13,7 @@ PAIRS = (  # one of two: what the local stack gives openly, and the secret on AW
     ("DATABASE_URL", "DATABASE_SECRET_ARN"),
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
+    ("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"),
 )
 
 
@@ -62,6 +63,9 @@ def routes(template):
         keys = {"JWT_KEYS", "JWT_KEYS_SECRET_ARN"}
         if keys & set(variables(template, name)) != (keys if name == "Api" else set()):
             yield f"{name}: the keys of the access tokens are api's, and only its"
+        keys = {"WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"}
+        if keys & set(variables(template, name)) != (keys if name in ("Api", "Notify") else set()):
+            yield f"{name}: the keys of the webhooks are api's and notify's"
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
         limits = stage.get("DefaultRouteSettings", {})
         if not (0 < limits.get("ThrottlingRateLimit", 0) <= 1000 and 0 < limits.get("ThrottlingBurstLimit", 0) <= 1000):

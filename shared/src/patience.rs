@@ -95,6 +95,38 @@ pub const LETTERS: Duration = Duration::from_secs(6);
 /// A letter that somebody looks at is hidden from others for so long, should it not be put back.
 pub const LETTER_HIDDEN: Duration = Duration::from_secs(30);
 
+// ---- webhooks ----------------------------------------------------------------------------------------------------------------------
+
+/// A receiver that does not take a connection in that time is down.
+pub const WEBHOOK_CONNECT: Duration = Duration::from_secs(5);
+/// From the name's resolution to the answer's head: what a receiver should do later than that, it should do after its answer.
+pub const WEBHOOK_ANSWER: Duration = Duration::from_secs(15);
+/// Who has not recorded a try so long after its claim has died: twice the time of a post.
+pub const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
+/// A delivery may be claimed this long before it is due: messages come early. Less than what a lease is longer than a post.
+pub const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
+/// How often a delivery is posted; and how often it is claimed, should each claim end in a crash.
+pub const DELIVERY_TRIES: u32 = 10;
+/// After the n-th try (from 1) that failed: soon, for a restart; then over three days, for a weekend. The schedule is the one
+/// that Standard Webhooks recommends.
+const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// A webhook that has taken nothing for so long is disabled: longer than any one delivery is tried, so it takes more than one.
+pub const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
+/// After a rotation the secret before signs too, for a receiver to be changed in peace.
+pub const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
+/// An unknown key has its secret read again, at most so often.
+pub const BETWEEN_KEY_READS: TimeDelta = TimeDelta::minutes(1);
+/// The sweep takes up so many deliveries at most, and none while the queue holds as many messages: what is due stays due until somebody
+/// posts it, so a queue that is slow would else be given the same ones each minute.
+pub const DELIVERIES_A_SWEEP: u32 = 1000;
+
+/// Before a delivery is posted again that has failed `tries` times; `None`: it is not. What the receiver asks for (`Retry-After`) is kept,
+/// up to an hour.
+pub fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    let wait = DELIVERY_WAITS_S.get(tries.max(1) as usize - 1).copied().map(Duration::from_secs)?;
+    Some(jitter(wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))))
+}
+
 // ---- what a deployment may set -----------------------------------------------------------------------------------------------------
 
 /// The waits that a deployment may set. The defaults are production's; the chaos runner takes seconds.
@@ -224,6 +256,18 @@ mod tests {
         for (in_a_row, ms) in [(1, 250), (2, 500), (5, 4000), (40, 60_000)] {
             assert!(within(in_place(in_a_row, None), ms), "{in_a_row}");
         }
+    }
+
+    #[test]
+    fn a_delivery_is_tried_for_three_days_and_a_receiver_may_ask_for_more_time() {
+        let waits: Vec<_> = (1..).map_while(|tries| before_delivery(tries, None)).collect();
+        assert!(waits.len() == 9 && within(waits[0], 5000) && within(waits[8], 86_400_000));
+        assert!(waits.iter().sum::<Duration>() > Duration::from_hours(75));
+        assert!(WEBHOOK_FAILING.to_std().unwrap() > waits.iter().sum::<Duration>());
+        let asked = |tries, seconds| before_delivery(tries, Some(Duration::from_secs(seconds))).unwrap();
+        assert!(within(asked(1, 60), 60_000) && within(asked(2, 60), 300_000));
+        assert!(within(asked(1, 1_000_000), 3_600_000), "an hour at most");
+        assert_eq!(before_delivery(10, Some(Duration::from_secs(1))), None);
     }
 
     #[test]

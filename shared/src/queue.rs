@@ -1,6 +1,6 @@
 //! The queues: ids only, so a message is small, and a duplicate or a lost one costs nothing: the rows are the truth.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -26,16 +26,6 @@ pub struct BatchMessage {
     pub batch_no: u32,
 }
 
-/// What the notify queue carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeliveryMessage {
-    /// `webhooks.id`
-    pub webhook_id: Uuid,
-    /// `webhook_deliveries.event_id`
-    pub event_id: Uuid,
-}
-
 /// What the dispatch queue and the one-time schedules carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +36,16 @@ pub struct DispatchMessage {
     pub version: u32,
 }
 
+/// What the notify queue carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryMessage {
+    /// `webhooks.id`
+    pub webhook_id: Uuid,
+    /// `webhook_deliveries.event_id`
+    pub event_id: Uuid,
+}
+
 /// One message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -53,7 +53,7 @@ pub struct Outgoing {
     pub body: String,
     /// Seconds, at most 900.
     pub delay_s: u32,
-    /// The fair queue's group (`MessageGroupId`): the schedule or the webhook, so that a large one can't starve small ones.
+    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones; of deliveries the webhook.
     pub group: String,
 }
 
@@ -68,10 +68,9 @@ impl Outgoing {
         Self { body: r#"{"sweep":true}"#.to_owned(), delay_s: 0, group: "sweep".to_owned() }
     }
 
-    /// A message for one delivery, to arrive after `delay`: whole seconds, at most [`MAX_DELAY`].
-    pub fn delivery(message: DeliveryMessage, delay: Duration) -> Self {
-        let delay_s = delay.min(MAX_DELAY).as_secs() as u32;
-        Self { body: to_body(&message), delay_s, group: message.webhook_id.to_string() }
+    /// A message for one delivery, to arrive shortly before `due`.
+    pub fn delivery(message: DeliveryMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.webhook_id.to_string() }
     }
 
     /// A message for dispatch, at once.
@@ -254,10 +253,11 @@ mod tests {
     #[test]
     fn a_delivery_message_names_ids_only_in_its_webhooks_group() {
         let message = DeliveryMessage { webhook_id: Uuid::nil(), event_id: Uuid::max() };
-        let outgoing = Outgoing::delivery(message, Duration::from_millis(5_900));
+        let now = Utc::now();
+        let outgoing = Outgoing::delivery(message, now + TimeDelta::seconds(6), now);
         assert_eq!((outgoing.delay_s, outgoing.group.as_str()), (5, "00000000-0000-0000-0000-000000000000"));
         assert_eq!(read_body::<DeliveryMessage>(&outgoing.body).unwrap(), message);
-        assert_eq!(Outgoing::delivery(message, Duration::from_hours(2)).delay_s, 900);
+        assert_eq!(Outgoing::delivery(message, now + TimeDelta::hours(2), now).delay_s, 900);
         let more = outgoing.body.replace('}', r#","url":"x"}"#);
         assert!(read_body::<DeliveryMessage>(&more).is_err(), "{more}");
     }

@@ -1,8 +1,6 @@
 //! Word to dispatch, after the rows are committed. If it gets lost, nothing is: the sweep finds the row within a minute. So a
 //! failure here is logged and the call still succeeds.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use shared::{
     patience::{ANNOUNCEMENT, TOO_SOON_FOR_EVENTBRIDGE},
@@ -42,7 +40,8 @@ pub async fn sweep(app: &App) {
 
 /// Has deliveries posted at once, which their rows say are due now.
 pub async fn deliver(app: &App, deliveries: &[DeliveryMessage]) {
-    let messages: Vec<_> = deliveries.iter().map(|delivery| Outgoing::delivery(*delivery, Duration::ZERO)).collect();
+    let now = app.db.now();
+    let messages: Vec<_> = deliveries.iter().map(|delivery| Outgoing::delivery(*delivery, now, now)).collect();
     match tokio::time::timeout(ANNOUNCEMENT, app.notify_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!(deliveries = messages.len(), "not all were enqueued; the next sweep does it"),

@@ -42,7 +42,7 @@ use shared::{
     dead_letters::DeadLetters,
     queue::SharedQueue,
     scheduler::SharedScheduler,
-    webhooks::{source::OpenKeys, target::Reach},
+    webhooks::{keys::SharedKeys, target::Reach},
 };
 
 /// What the handlers work with, made once.
@@ -55,7 +55,7 @@ pub struct App {
     /// Takes deliveries to webhooks that are due at once.
     pub notify_queue: SharedQueue,
     /// What the secrets of webhooks are made of.
-    pub webhook_keys: OpenKeys,
+    pub webhook_keys: SharedKeys,
     /// Which URLs a webhook may have.
     pub webhook_reach: Reach,
     /// Takes what is due later.

@@ -14,7 +14,7 @@ use shared::{
     dead_letters::{DeadLetters, SqsLetterBox},
     queue::SqsQueue,
     scheduler::EventBridge,
-    webhooks::source::OpenKeys,
+    webhooks::keys::SharedKeys,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
         notify_queue: SqsQueue::shared(sqs.clone(), config.notify_queue_url),
-        webhook_keys: OpenKeys::open(config.webhook_keys).await?,
+        webhook_keys: SharedKeys::open(config.webhook_keys).await?,
         webhook_reach: config.webhook_reach,
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),

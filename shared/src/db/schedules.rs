@@ -198,6 +198,12 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
     .await
 }
 
+/// Its status alone.
+pub async fn read_status(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<ScheduleStatus>> {
+    let status = sqlx::query_scalar!(r#"SELECT status AS "status: ScheduleStatus" FROM schedules WHERE id = ?"#, id);
+    status.fetch_optional(connection).await
+}
+
 /// One schedule.
 pub async fn load_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
     Ok(load_schedules(connection, &[id]).await?.pop())

@@ -1,9 +1,10 @@
 //! Webhooks: users' own URLs that are told what happens. An event becomes rows of `webhook_deliveries` in the transaction of the change
 //! that it tells, one for each webhook that wants it; the function notify posts them, signed ([`secret`]), to where it may ([`target`]).
 
+pub mod keys;
 pub mod secret;
-pub mod source;
 pub mod target;
+pub mod tell;
 
 /// What a webhook can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -39,7 +39,7 @@ pub async fn create(
         url: request.url,
         events: request.events,
         description: request.description,
-        key_id: app.webhook_keys.newest(),
+        key_id: app.webhook_keys.current().newest().to_owned(),
         secret_no: 1,
         rotated_at: None,
         failing_since: None,
@@ -48,7 +48,7 @@ pub async fn create(
         created_at: now,
         created_by: caller.actor(),
     };
-    let secret = app.webhook_keys.secret(&webhook.key_id, webhook.id, webhook.secret_no, now).await;
+    let secret = app.webhook_keys.secret(&webhook.key_id, (webhook.id, webhook.secret_no), now).await;
     let secret = secret.ok().flatten().ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
     repeat(|| write(&app, &caller, &webhook)).await?;
     let location = format!("/v1/webhooks/{}", webhook.id);

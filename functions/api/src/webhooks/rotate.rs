@@ -37,12 +37,12 @@ pub async fn rotate(
 }
 
 async fn next_secret(app: &App, seen: &Webhook) -> anyhow::Result<(String, Secret)> {
-    let (keys, next, now) = (&app.webhook_keys, seen.secret_no + 1, app.db.now());
-    if let Some(secret) = keys.secret(&seen.key_id, seen.id, next, now).await? {
+    let (keys, next, now) = (&app.webhook_keys, (seen.id, seen.secret_no + 1), app.db.now());
+    if let Some(secret) = keys.secret(&seen.key_id, next, now).await? {
         return Ok((seen.key_id.clone(), secret));
     }
-    let newest = keys.newest();
-    let secret = keys.secret(&newest, seen.id, next, now).await?;
+    let newest = keys.current().newest().to_owned();
+    let secret = keys.secret(&newest, next, now).await?;
     secret.map(|secret| (newest, secret)).ok_or_else(|| anyhow::anyhow!("there is no key for webhooks"))
 }
 

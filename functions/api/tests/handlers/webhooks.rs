@@ -12,10 +12,11 @@ use axum::{
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
+    config::KeySource,
     db::MIGRATOR,
     webhooks::{
+        keys::SharedKeys,
         secret::WebhookKeys,
-        source::{KeySource, OpenKeys},
         target::{LONGEST_URL, Reach},
     },
 };
@@ -29,7 +30,7 @@ fn secret(id: Uuid, no: u32) -> String {
 
 /// The same API with other keys.
 async fn with_keys(api: &Api, keys: &str) -> Api {
-    let webhook_keys = OpenKeys::open(KeySource::Fixed(keys.to_owned().into())).await.unwrap();
+    let webhook_keys = SharedKeys::open(KeySource::Fixed(keys.to_owned().into())).await.unwrap();
     Api { router: router(App { webhook_keys, ..api.app.clone() }), ..api.clone() }
 }
 

@@ -15,7 +15,7 @@ use shared::{
     carrier::Carrier,
     db::{Clock, Db, MIGRATOR, api_keys::insert_api_key, limits::Rate},
     secret::hash_token,
-    webhooks::{self, source::OpenKeys, target::Reach},
+    webhooks::{keys::SharedKeys, target::Reach},
 };
 use simulator::Simulator;
 use sqlx::{
@@ -125,7 +125,7 @@ impl World {
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             // No schedule here has a webhook.
             notify_queue: LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()),
-            webhook_keys: OpenKeys::open(webhooks::source::KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
+            webhook_keys: SharedKeys::open(KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
             webhook_reach: Reach::Public,
             scheduler: events.clone(),
             dead_letters: Vec::new(),
