@@ -6,6 +6,7 @@ mod hot;
 mod lists;
 mod people;
 mod trouble;
+mod webhooks;
 
 use std::{fs, path::Path};
 
@@ -91,6 +92,8 @@ fn complaints(what: &str, plan: &Plan, keys: &[(&str, &str)]) -> Vec<String> {
         "api_keys",
         "callers",
         "suppressions",
+        "webhooks",
+        "webhook_deliveries",
         "a",
         "x",
         "s",
