@@ -160,7 +160,7 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
 async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
-    let events = deliveries(&pool, id, Utc::now(), &["pending"; 2_500]).await;
+    let events = deliveries(&pool, id, Utc::now(), &vec!["pending"; 2_500]).await;
     deliveries(&pool, other, Utc::now(), &["pending"; 3]).await;
     assert_eq!(admin.delete_webhook(id).await.status, StatusCode::NO_CONTENT);
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM webhook_deliveries").await, 3, "the other's");
