@@ -168,9 +168,8 @@ impl Worker {
         if batch.told {
             return tell::release(&self.db, claim, range, release).await;
         }
-        let released = db::repeat_on_deadlock(|| async {
-            batches::release(&mut *self.db.pool.acquire().await?, claim, range, release).await
-        });
+        let released =
+            db::repeat_on_deadlock(|| async { batches::release(&mut *self.db.pool.acquire().await?, claim, range, release).await });
         Ok(released.await?.then(Vec::new))
     }
 }

@@ -127,13 +127,7 @@ impl Notifier {
     }
 
     /// How the webhook does: one that wants nothing any more, or has failed for days, is disabled.
-    async fn note(
-        &self,
-        message: DeliveryMessage,
-        delivery: &Delivery,
-        verdict: &Verdict,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    async fn note(&self, message: DeliveryMessage, delivery: &Delivery, verdict: &Verdict, now: DateTime<Utc>) -> sqlx::Result<()> {
         let (db, webhook) = (&self.db, message.webhook_id);
         let reason = match delivery.failing_since {
             Some(_) if verdict.delivered => return deliveries::note_success(db, webhook).await,

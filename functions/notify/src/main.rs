@@ -15,12 +15,8 @@ use shared::{
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let mut env = Env::from_process();
-    let config = (
-        env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
-        env.url("NOTIFY_QUEUE_URL"),
-        key_source(&mut env),
-        reach(&mut env),
-    );
+    let config =
+        (env.database("DATABASE_URL", "DATABASE_SECRET_ARN"), env.url("NOTIFY_QUEUE_URL"), key_source(&mut env), reach(&mut env));
     let (database, queue, keys, reach) = env.finish(config)?;
     let notifier = &Notifier {
         db: Db::connect(&database).await?,
@@ -28,8 +24,8 @@ async fn main() -> Result<(), Error> {
         keys: SharedKeys::open(keys).await?,
         poster: Poster::new(reach)?,
     };
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(notifier.handle(event.payload).await)
-    }))
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Error>(notifier.handle(event.payload).await) },
+    ))
     .await
 }

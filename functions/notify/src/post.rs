@@ -1,12 +1,7 @@
 //! The way out: one request, to an address that may be posted to. A name is resolved here, and of its addresses only those are used that
 //! are allowed, so that what is looked at is what is connected to. No redirect is followed, no connection kept, no body read.
 
-use std::{
-    error::Error,
-    fmt,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use reqwest::{
@@ -163,7 +158,13 @@ mod tests {
     #[tokio::test]
     async fn private_addresses_are_refused_whatever_they_are_called() {
         let poster = Poster::new(Reach::Public).unwrap();
-        for url in ["https://127.0.0.1:9/", "https://[::1]:9/", "https://localhost:9/", "https://169.254.169.254/", "https://[::ffff:10.0.0.1]/"] {
+        for url in [
+            "https://127.0.0.1:9/",
+            "https://[::1]:9/",
+            "https://localhost:9/",
+            "https://169.254.169.254/",
+            "https://[::ffff:10.0.0.1]/",
+        ] {
             assert_eq!(poster.post(request(url)).await, Answer::None(PRIVATE), "{url}");
         }
         for url in ["http://example.com/", "nonsense", "https://user@example.com/"] {

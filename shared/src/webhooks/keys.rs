@@ -57,12 +57,7 @@ impl SharedKeys {
 
     /// The secret of a webhook: of its key, its id, and how often it was rotated. `None`: the key is gone. An error: it may be a new
     /// one, and the keys can't be read again just now.
-    pub async fn secret(
-        &self,
-        kid: &str,
-        (webhook, secret_no): (Uuid, u32),
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<Option<Secret>> {
+    pub async fn secret(&self, kid: &str, (webhook, secret_no): (Uuid, u32), now: DateTime<Utc>) -> anyhow::Result<Option<Secret>> {
         if let Some(secret) = self.current().secret(kid, webhook, secret_no) {
             return Ok(Some(secret));
         }

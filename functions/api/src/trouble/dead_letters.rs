@@ -235,7 +235,8 @@ async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
         changed += repeat(|| async { Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?) }).await?;
     }
     if !deliveries.is_empty() {
-        changed += repeat(|| async { Ok(deliver_soon(&mut *app.db.pool.acquire().await?, &deliveries, app.db.now()).await?) }).await?;
+        changed +=
+            repeat(|| async { Ok(deliver_soon(&mut *app.db.pool.acquire().await?, &deliveries, app.db.now()).await?) }).await?;
     }
     Ok(changed)
 }
