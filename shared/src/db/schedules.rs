@@ -199,9 +199,8 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
 }
 
 /// Its status alone.
-pub async fn read_status(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<ScheduleStatus>> {
-    let status = sqlx::query_scalar!(r#"SELECT status AS "status: ScheduleStatus" FROM schedules WHERE id = ?"#, id);
-    status.fetch_optional(connection).await
+pub async fn read_status(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("SELECT status FROM schedules WHERE id = ?", id).fetch_optional(connection).await
 }
 
 /// One schedule.

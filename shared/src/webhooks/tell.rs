@@ -11,7 +11,7 @@ use crate::{
         self, Db, Transaction,
         batches::{self, Claim, Release},
         events,
-        schedules::{ScheduleStatus, read_status},
+        schedules::read_status,
     },
     queue::{DeliveryMessage, Outgoing, SharedQueue},
 };
@@ -25,8 +25,8 @@ pub async fn finish(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Vec<Deliv
             if !batches::finish_schedule(&mut transaction, schedule_id, now).await? {
                 return Ok(None);
             }
-            let kind = match read_status(&mut transaction, schedule_id).await? {
-                Some(ScheduleStatus::Missed) => EventType::ScheduleMissed,
+            let kind = match read_status(&mut transaction, schedule_id).await?.as_deref() {
+                Some("missed") => EventType::ScheduleMissed,
                 _ => EventType::ScheduleFinished,
             };
             events::record_event(&mut transaction, kind, schedule_id, now).await.map(Some)

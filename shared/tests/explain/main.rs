@@ -6,6 +6,7 @@ mod hot;
 mod lists;
 mod people;
 mod trouble;
+mod webhook_calls;
 mod webhooks;
 
 use std::{fs, path::Path};
@@ -102,6 +103,7 @@ fn complaints(what: &str, plan: &Plan, keys: &[(&str, &str)]) -> Vec<String> {
         "u",
         "k",
         "c",
+        "d",
     ];
     let scanned = plan.iter().any(|(table, key, _)| ours.contains(&table.as_str()) && key.is_empty());
     if sorted || scanned {

@@ -1,69 +1,60 @@
-//! What the API asks about webhooks and their deliveries.
+//! What events and their deliveries ask.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use crate::{Plan, complaints, explain, statement};
-
-/// Twenty webhooks, one of them with 18,000 deliveries of which every tenth has failed.
-async fn fill(pool: &MySqlPool, known: Uuid) {
-    let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 900) SELECT";
-    for sql in [
-        format!(
-            "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by)
-             {numbers} UNHEX(LPAD(HEX(n), 32, '0')), '', 'messages.final', '', NOW(), '' FROM n LIMIT 20"
-        ),
-        format!(
-            "INSERT INTO webhook_deliveries (webhook_id, event_id, type, status, due_at, created_at)
-             {numbers} UNHEX('{}'), UNHEX(LPAD(HEX(n.n * 20 + k.n), 32, '0')), 'messages.final', IF(n.n % 10, 'pending', 'failed'),
-               IF(n.n % 10, NOW(), NULL), NOW() FROM n JOIN (SELECT n FROM n LIMIT 20) k",
-            known.simple()
-        ),
-    ] {
-        sqlx::query(&sql).execute(pool).await.unwrap();
-    }
-    sqlx::raw_sql("ANALYZE TABLE webhooks, webhook_deliveries").execute(pool).await.unwrap();
-}
+use crate::{Plan, complaints, explain, fill, statement};
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_statement_about_webhooks_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
-    let (now, id, known) = (Utc::now(), Uuid::nil(), Uuid::from_u128(7));
-    fill(&pool, known).await;
+async fn events_and_deliveries_use_their_keys(pool: MySqlPool) {
+    let id = fill(&pool).await[0];
+    let (now, webhook, event) = (Utc::now(), Uuid::now_v7(), Uuid::now_v7());
+    let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, 'https://x', 'messages.final', 'x', ?, 'x')";
+    sqlx::query(sql).bind(webhook).bind(now).execute(&pool).await.unwrap();
+    let seqs = serde_json::to_string(&(1..=2000).collect::<Vec<u32>>()).unwrap();
+    let sql = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, status, due_at, created_at)
+        SELECT ?, UNHEX(LPAD(HEX(j.n), 32, '0')), 'x', IF(j.n % 100, 'delivered', 'pending'), IF(j.n % 100, NULL, ?), ? - INTERVAL j.n HOUR
+        FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j";
+    sqlx::query(sql).bind(webhook).bind(now).bind(now).bind(&seqs).execute(&pool).await.unwrap();
+    let sql = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, due_at, created_at) VALUES (?, ?, 'x', ?, ?)";
+    sqlx::query(sql).bind(webhook).bind(event).bind(now).bind(now).execute(&pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE webhooks, webhook_deliveries").execute(&pool).await.unwrap();
     let mut wrong = Vec::new();
-    let mut check = |what: &str, plan: Plan, table: &str| wrong.extend(complaints(what, &plan, &[(table, "PRIMARY")]));
-    let none = None::<String>;
+    let mut check = |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
 
-    let plan = explain(&pool, &statement(&["FROM webhooks WHERE id > ?"]), |q| q.bind(id).bind(50)).await;
-    check("a page of webhooks", plan, "webhooks");
-    let plan = explain(&pool, &statement(&["FROM webhooks WHERE id = ? FOR UPDATE"]), |q| q.bind(known)).await;
-    check("a webhook", plan, "webhooks");
-    let sql = statement(&["UPDATE webhooks", "secret_no = secret_no + 1"]);
-    check("a rotation", explain(&pool, &sql, |q| q.bind("").bind(now).bind(known).bind(1)).await, "webhooks");
-    let sql = statement(&["UPDATE webhooks", "description = ?"]);
-    let plan = explain(&pool, &sql, |q| {
-        q.bind("").bind("").bind(none.clone()).bind(none.clone()).bind(none.clone()).bind(none.clone()).bind(known)
-    });
-    check("a change", plan.await, "webhooks");
+    let sql = statement(&["UPDATE recipients SET final_event = ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(event).bind(id).bind(1).bind(20).bind(2).bind(1000)).await;
+    check("tell what has ended", plan, &[("recipients", "PRIMARY")]);
 
-    let sql = statement(&["FROM webhook_deliveries", "ORDER BY event_id DESC"]);
-    for (what, status) in [("a page of deliveries", None), ("a page of failed ones", Some("failed"))] {
-        let plan = explain(&pool, &sql, |q| {
-            let q = q.bind(known).bind(Uuid::max()).bind(status).bind(status).bind(none.clone()).bind(none.clone());
-            q.bind(50)
-        });
-        check(what, plan.await, "webhook_deliveries");
-    }
-    let sql = statement(&["http_status, error", "FROM webhook_deliveries WHERE webhook_id = ? AND event_id = ?"]);
-    check("a delivery", explain(&pool, &sql, |q| q.bind(known).bind(Uuid::from_u128(21))).await, "webhook_deliveries");
-    let sql = statement(&["tries = 0, due_at = ? WHERE webhook_id = ? AND event_id = ?"]);
-    check("a repeat", explain(&pool, &sql, |q| q.bind(now).bind(known).bind(Uuid::from_u128(21))).await, "webhook_deliveries");
-    let sql = statement(&["event_id >= ? AND status = 'failed'"]);
-    check("what failed", explain(&pool, &sql, |q| q.bind(known).bind(id).bind(200)).await, "webhook_deliveries");
-    let sql = statement(&["event_id BETWEEN ? AND ? AND status = 'failed'"]);
-    let plan = explain(&pool, &sql, |q| q.bind(now).bind(known).bind(Uuid::from_u128(21)).bind(Uuid::from_u128(400)));
-    check("its repeat", plan.await, "webhook_deliveries");
-    let sql = statement(&["DELETE FROM webhook_deliveries WHERE webhook_id = ?", "LIMIT"]);
-    check("what a webhook leaves", explain(&pool, &sql, |q| q.bind(known).bind(1_000)).await, "webhook_deliveries");
+    let sql = statement(&["MIN(seq)", "final_event = ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(event)).await;
+    check("the range that was told", plan, &[("recipients", "PRIMARY")]);
+
+    let sql = statement(&["carrier_status", "final_event = ?", "ORDER BY seq"]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(event)).await;
+    check("the messages of an event", plan, &[("recipients", "PRIMARY")]);
+
+    let sql = statement(&["SET due_at = ?, tries = tries + 1"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now).bind(now).bind(webhook).bind(event).bind(now)).await;
+    check("claim a delivery", plan, &[("webhook_deliveries", "PRIMARY")]);
+
+    let sql = statement(&["FROM webhook_deliveries d JOIN webhooks w", "d.event_id = ?", "d.tries"]);
+    let plan = explain(&pool, &sql, |q| q.bind(webhook).bind(event)).await;
+    check("read a delivery", plan, &[("d", "PRIMARY"), ("w", "PRIMARY")]);
+
+    let sql = statement(&["FROM webhook_deliveries", "WHERE due_at <= ? ORDER BY due_at LIMIT ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now - TimeDelta::seconds(1)).bind(1000)).await;
+    check("due deliveries", plan, &[("webhook_deliveries", "due")]);
+
+    let sql = statement(&["SET d.due_at = LEAST(d.due_at, ?)"]);
+    let names = serde_json::json!([[webhook.simple().to_string(), event.simple().to_string()]]).to_string();
+    let plan = explain(&pool, &sql, |q| q.bind(names).bind(now)).await;
+    check("deliver soon", plan, &[("d", "PRIMARY")]);
+
+    let sql = statement(&["DELETE FROM webhook_deliveries WHERE created_at < ?"]);
+    let plan = explain(&pool, &sql, |q| q.bind(now - TimeDelta::days(80)).bind(10)).await;
+    check("delete old deliveries", plan, &[("webhook_deliveries", "by_age")]);
+
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -12,6 +12,7 @@ mod change;
 mod create;
 mod dead_letters;
 mod dry_run;
+mod events;
 mod issuer;
 mod lists;
 mod messages;
