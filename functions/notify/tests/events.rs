@@ -1,8 +1,6 @@
 //! Which events are recorded: by dispatch, send and recheck on a real database, each once, with the change that it tells.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-mod scene;
-
 use std::time::Duration;
 
 use dispatch::Way;
