@@ -111,15 +111,18 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// Global unicast alone (2000::/3), without what wraps an IPv4 address or is for documentation.
+/// Global unicast alone (`2000::/3`), without what wraps an IPv4 address or is for documentation.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return is_public_v4(mapped);
     }
     let [first, second, ..] = address.segments();
     let global = first & 0xe000 == 0x2000;
-    let special =
-        (first == 0x2001 && second < 0x200) || (first == 0x2001 && second == 0x0db8) || first == 0x2002 || first & 0xfff0 == 0x3ff0;
+    let special = match first {
+        0x2001 => second < 0x200 || second == 0x0db8,
+        0x2002 | 0x3ff0..=0x3fff => true,
+        _ => false,
+    };
     global && !special
 }
 
