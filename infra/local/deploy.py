@@ -21,7 +21,7 @@ import emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "code"
-TEMPLATE = "template.yaml"  # in the bucket: in the call itself CloudFormation takes 51,200 bytes at most
+TEMPLATE = "template.yaml"
 STACK = "sms-local"
 CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 
@@ -152,7 +152,8 @@ class Deployment:
             values["Commit"] += f"+{self.wanted()[:6]}"
         request = {
             "StackName": STACK,
-            "TemplateURL": f"{emulator.endpoint(self.processes.known['emulator']['port'])}/{BUCKET}/{TEMPLATE}",
+            # By its address, as the AWS CLI does it too: in the call itself a template has 51,200 bytes at most.
+            "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{TEMPLATE}",
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         }
@@ -187,8 +188,8 @@ class Deployment:
         for name, binary in self.binaries.items():
             if self._key(name) not in there:
                 s3.put_object(Bucket=BUCKET, Key=self._key(name), Body=zipped(binary))
-        template = CODE.sub(lambda found: f"CodeUri: s3://{BUCKET}/{self._key(found[1])}", self.template)
-        s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.encode())
+        packaged = CODE.sub(lambda found: f"CodeUri: s3://{BUCKET}/{self._key(found[1])}", self.template)
+        s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=packaged.encode())
 
     def _wait(self):
         while True:

@@ -38,7 +38,7 @@ pub struct Request<'a> {
 }
 
 /// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A status, and the time that the receiver asks for.
     Status(u16, Option<Duration>),

@@ -59,7 +59,7 @@ mod tests {
             (Answer::Disabled, 1, (false, false, None)),
         ];
         for (answer, tries, expected) in table {
-            let verdict = judge(answer.clone(), tries);
+            let verdict = judge(answer, tries);
             let least = expected.2.map(Duration::from_secs);
             assert_eq!((verdict.delivered, verdict.gone, verdict.again_after.is_some()), (expected.0, expected.1, least.is_some()));
             assert!(verdict.again_after >= least && verdict.again_after <= least.map(|least| least * 5 / 4), "{answer:?}");

@@ -46,7 +46,8 @@ async fn webhook(target: &Target) -> [String; 3] {
 async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
     let target = Target::enter().await.unwrap();
     let stack = Stack::from_environment().unwrap();
-    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned(), stack.value("JWT_KEYS").unwrap().to_owned()];
+    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned()];
+    secrets.extend(["JWT_KEYS", "WEBHOOK_KEYS"].map(|keys| stack.value(keys).unwrap().to_owned()));
     let (_, _) = target.user("secrets-of", "operator").await.unwrap();
     secrets.push(security::PASSWORD.to_owned());
     let tokens = json!({"username": "secrets-of", "password": security::PASSWORD, "new_password": PASSWORD});

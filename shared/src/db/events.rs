@@ -29,7 +29,7 @@ pub async fn webhooks_for(connection: &mut MySqlConnection, kind: EventType) -> 
 /// An event to be written down.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// UUIDv7.
+    /// `webhook_deliveries.event_id`
     pub id: Uuid,
     /// What happened.
     pub kind: EventType,

@@ -127,7 +127,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     let [first, second, ..] = address.segments();
     let global = first & 0xe000 == 0x2000;
-    let special = (first == 0x2001 && (second < 0x200 || second == 0x0db8)) || first == 0x2002 || first & 0xfff0 == 0x3ff0;
+    let special = match first {
+        0x2001 => second < 0x200 || second == 0x0db8,
+        0x2002 | 0x3ff0..=0x3fff => true,
+        _ => false,
+    };
     global && !special
 }
 
