@@ -15,7 +15,7 @@ import logs
 ADMIN = "local-admin"
 CARRIER = "sim"  # the simulator's name in the path of its callbacks
 # Everything that a key may do.
-PERMISSIONS = ("schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read", "suppressions:write", "audit:read")
+PERMISSIONS = ("schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read", "suppressions:write", "webhooks:read", "audit:read")
 # Longer than the gateway lets any call take; a password is hashed slowly, the more so by a binary that is not optimised.
 TIMEOUT_S = 35
 
@@ -30,7 +30,7 @@ def private(file, text):
 
 
 def signing_keys():
-    """New keys for access tokens, as JWT_KEYS takes them."""
+    """New keys, as JWT_KEYS and WEBHOOK_KEYS take them."""
     return json.dumps({"kid": "local", "key": secrets.token_urlsafe(48)}, separators=(",", ":"))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"dev": ROOT / "target" / "debug", "release": ROOT / "target" / "release"}
-FUNCTIONS = ("api", "dispatch", "migrate", "recheck", "send")
+FUNCTIONS = ("api", "dispatch", "migrate", "notify", "recheck", "send")
 FAULT_FEATURES = ["chaos/fault-points"]
 FAULT_MARK = b"FAULT_POINTS_URL"  # the variable that only fault points read
 

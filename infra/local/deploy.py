@@ -21,6 +21,7 @@ import emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "code"
+TEMPLATE = "template.yaml"
 STACK = "sms-local"
 CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 
@@ -42,6 +43,7 @@ LOCAL = {
     "DISPATCH_TIMEOUT_S": ("DispatchTimeoutS", None),
     "DISPATCH_VISIBILITY_S": ("DispatchVisibilityS", None),
     "LEASE_MARGIN_S": ("LeaseMarginS", None),
+    "NOTIFY_CONCURRENCY": ("NotifyConcurrency", "2"),
     "OIDC_AUDIENCE": ("OidcAudience", None),
     "OIDC_ISSUER": ("OidcIssuer", None),
     "OIDC_ROLES": ("OidcRoles", None),
@@ -59,6 +61,7 @@ LOCAL = {
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
     "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
+    "WEBHOOK_LOOPBACK": ("WebhookLoopback", "true"),  # receivers stand on this machine
     "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
     "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),
 }
@@ -82,15 +85,15 @@ def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
     """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
     _, migrate_url, app_url = database_urls
-    jwt_keys, callback_secrets = keys
     given |= UNUSED | {
-        "CallbackSecrets": callback_secrets,
+        "CallbackSecrets": keys["callback_secrets"],
         "CarrierUrl": carrier_url,
         "Commit": commit,
         "DatabaseUrl": app_url,
         "DatabaseUser": app_user,
-        "JwtKeys": jwt_keys,
+        "JwtKeys": keys["jwt_keys"],
         "MigrationDatabaseUrl": migrate_url,
+        "WebhookKeys": keys["webhook_keys"],
         "Where": "local",
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -150,7 +153,8 @@ class Deployment:
             values["Commit"] += f"+{self.wanted()[:6]}"
         request = {
             "StackName": STACK,
-            "TemplateBody": CODE.sub(lambda found: f"CodeUri: s3://{BUCKET}/{self._key(found[1])}", self.template),
+            # By its address, as the AWS CLI does it too: in the call itself a template has 51,200 bytes at most.
+            "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{TEMPLATE}",
             "Capabilities": ["CAPABILITY_IAM"],
             "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         }
@@ -185,6 +189,8 @@ class Deployment:
         for name, binary in self.binaries.items():
             if self._key(name) not in there:
                 s3.put_object(Bucket=BUCKET, Key=self._key(name), Body=zipped(binary))
+        packaged = CODE.sub(lambda found: f"CodeUri: s3://{BUCKET}/{self._key(found[1])}", self.template)
+        s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=packaged.encode())
 
     def _wait(self):
         while True:

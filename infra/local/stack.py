@@ -170,10 +170,10 @@ class Stack:
         urls = self.database.urls()
         if self.faults:
             urls, carrier = self.faults.database(urls[0], urls), self.faults.carrier(carrier)
-        keys = self.facts.get("jwt_keys") or access.signing_keys()
-        secrets = self.facts.get("callback_secrets") or access.callback_secrets()
-        self.remember(jwt_keys=keys, callback_secrets=secrets)
-        values = deploy.parameters(urls, self.database.app_user(), (keys, secrets), carrier, commit, self.facts["settings"])
+        keys = {name: self.facts.get(name) or access.signing_keys() for name in ("jwt_keys", "webhook_keys")}
+        keys["callback_secrets"] = self.facts.get("callback_secrets") or access.callback_secrets()
+        self.remember(**keys)
+        values = deploy.parameters(urls, self.database.app_user(), keys, carrier, commit, self.facts["settings"])
         deployment = deploy.Deployment(self.processes, values, build.functions_folder(bool(self.faults)))
         if fresh:
             deployment.forget()
@@ -208,6 +208,7 @@ class Stack:
             "API_KEY": key,
             "JWT_KEYS": self.facts["jwt_keys"],  # for tests, which forge tokens with them
             "CALLBACK_SECRETS": self.facts["callback_secrets"],  # for tests, and for a simulator that pushes receipts
+            "WEBHOOK_KEYS": self.facts["webhook_keys"],  # for tests, which verify what is signed with them
             "DATABASE_URL": admin,  # the administrator's: it reads everything
             "CARRIER_URL": carrier,
             "PROFILE": self.profile,

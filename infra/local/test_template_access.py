@@ -14,6 +14,7 @@ PAIRS = (  # one of two: what the local stack gives openly, and the secret on AW
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
     ("CALLBACK_SECRETS", "CALLBACK_SECRETS_ARN"),
+    ("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"),
 )
 RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
 
@@ -67,6 +68,9 @@ def routes(template):
         keys = {"JWT_KEYS", "JWT_KEYS_SECRET_ARN"}
         if keys & set(variables(template, name)) != (keys if name == "Api" else set()):
             yield f"{name}: the keys of the access tokens are api's, and only its"
+        keys = {"WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"}
+        if keys & set(variables(template, name)) != (keys if name in ("Api", "Notify") else set()):
+            yield f"{name}: the keys of the webhooks are api's and notify's"
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
         for route, limits in {"every route": stage.get("DefaultRouteSettings", {}), RECEIPTS: {}, **stage.get("RouteSettings", {})}.items():
             if not (0 < limits.get("ThrottlingRateLimit", 0) <= 1000 and 0 < limits.get("ThrottlingBurstLimit", 0) <= 1000):

@@ -25,6 +25,12 @@ pub enum Permission {
     /// Add and take off numbers that nobody sends to.
     #[serde(rename = "suppressions:write")]
     SuppressionsWrite,
+    /// See webhooks and what was posted to them.
+    #[serde(rename = "webhooks:read")]
+    WebhooksRead,
+    /// Make, change, try out, repeat, remove webhooks.
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
     /// See who changed what.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -38,25 +44,28 @@ pub enum Permission {
 
 impl Permission {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::TroubleRead,
         Self::TroubleWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
     ];
-    /// What a key may have: a machine makes neither people nor keys, so a stolen one can't outlive its revocation.
-    pub const GRANTABLE: [Self; 7] = [
+    /// What a key may have: a machine makes neither people nor keys nor webhooks, so what a stolen one does can't outlive its revocation.
+    pub const GRANTABLE: [Self; 8] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::TroubleRead,
         Self::TroubleWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
+        Self::WebhooksRead,
         Self::AuditRead,
     ];
 
@@ -69,6 +78,8 @@ impl Permission {
             Self::TroubleWrite => "trouble:write",
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
+            Self::WebhooksRead => "webhooks:read",
+            Self::WebhooksWrite => "webhooks:write",
             Self::AuditRead => "audit:read",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
@@ -121,10 +132,14 @@ impl Role {
 
     /// What it may do; each role may what the one before it may.
     pub const fn permissions(self) -> &'static [Permission] {
-        use Permission::{SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite};
+        use Permission::{
+            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite, WebhooksRead,
+        };
         match self {
             Self::Viewer => &[SchedulesRead, TroubleRead, SuppressionsRead],
-            Self::Operator => &[SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite, SuppressionsRead, SuppressionsWrite],
+            Self::Operator => {
+                &[SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite, SuppressionsRead, SuppressionsWrite, WebhooksRead]
+            }
             Self::Admin => &Permission::ALL,
         }
     }
@@ -161,6 +176,18 @@ mod tests {
         for pair in Role::ALL.windows(2) {
             assert!(pair[0].permissions().iter().all(|permission| pair[1].permissions().contains(permission)));
         }
+    }
+
+    #[test]
+    fn no_key_and_no_operator_makes_what_outlives_it() {
+        for permission in [Permission::Users, Permission::ApiKeys, Permission::WebhooksWrite] {
+            assert!(!Permission::GRANTABLE.contains(&permission), "{permission:?}");
+            assert!(!Role::Operator.permissions().contains(&permission), "{permission:?}");
+        }
+        assert!(
+            Permission::GRANTABLE.contains(&Permission::WebhooksRead)
+                && !Role::Viewer.permissions().contains(&Permission::WebhooksRead)
+        );
     }
 
     #[test]

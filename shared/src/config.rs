@@ -22,6 +22,15 @@ pub enum DatabaseSource {
     SecretArn(String),
 }
 
+/// Where keys are: those that sign access tokens, or those that the webhooks' secrets are made of.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the environment itself.
+    Fixed(SecretString),
+    /// In a secret, under this ARN.
+    SecretArn(String),
+}
+
 impl Env {
     /// The environment of this process.
     pub fn from_process() -> Self {
@@ -122,6 +131,22 @@ impl Env {
                 DatabaseSource::Url(String::new().into())
             }
         }
+    }
+
+    /// Keys: exactly one of them, as `check` wants them, and the ARN of a secret. What `check` says must show no key.
+    pub fn key_source(&mut self, keys: &str, arn: &str, check: impl FnOnce(&str) -> anyhow::Result<()>) -> KeySource {
+        let problem = match (self.optional(keys), self.optional(arn)) {
+            (Some(given), None) => match check(&given) {
+                Ok(()) => return KeySource::Fixed(given.into()),
+                Err(error) => format!("is not as expected: {error}"),
+            },
+            (None, Some(given)) if given.starts_with("arn:") => return KeySource::SecretArn(given),
+            (None, Some(_)) => format!("is missing, and {arn} is not an ARN"),
+            (Some(_), Some(_)) => format!("and {arn} are both set; expected one of them"),
+            (None, None) => format!("is missing; expected it, or {arn}"),
+        };
+        self.complain::<()>(keys, problem);
+        KeySource::Fixed(String::new().into())
     }
 
     /// Notes a problem that concerns more than the form of one variable.

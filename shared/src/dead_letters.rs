@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     patience::LETTER_HIDDEN,
-    queue::{BatchMessage, DispatchMessage, read_body},
+    queue::{BatchMessage, DeliveryMessage, DispatchMessage, read_body},
 };
 
 /// Of SQS's many servers all are asked, not some.
@@ -46,6 +46,8 @@ pub enum Named {
     Batch(BatchMessage),
     /// A schedule that dispatch could not take, or was not given.
     Schedule(DispatchMessage),
+    /// A delivery that notify could not take.
+    Delivery(DeliveryMessage),
     /// A sweep; the next one does the same.
     Sweep(Sweep),
 }
@@ -88,8 +90,9 @@ fn collect(mut body: Value, depth: u32, named: &mut Vec<Named>) -> Result<(), &'
     }
     let read = serde_json::from_value(body.clone()).map(Named::Batch);
     let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Schedule));
+    let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Delivery));
     let read = read.or_else(|_| serde_json::from_value(body).map(Named::Sweep));
-    named.push(read.map_err(|_| "it names no batch, no schedule and no sweep")?);
+    named.push(read.map_err(|_| "it names no batch, no schedule, no delivery and no sweep")?);
     Ok(())
 }
 
@@ -211,6 +214,7 @@ mod tests {
     fn every_shape_of_a_letter_is_read_and_no_other() {
         let batch = BatchMessage { schedule_id: Uuid::now_v7(), batch_no: 7 };
         let schedule = DispatchMessage { schedule_id: batch.schedule_id, version: 2 };
+        let delivery = DeliveryMessage { webhook_id: Uuid::now_v7(), event_id: Uuid::now_v7() };
         let (sweep, named_sweep) = (json!({"sweep": true}), Named::Sweep(Sweep { sweep: true }));
         let event = |bodies: &[Value]| {
             let records: Vec<_> = bodies.iter().map(|body| json!({"messageId": "m", "body": body.to_string()})).collect();
@@ -222,6 +226,7 @@ mod tests {
             (batch_body.clone(), Ok(vec![Named::Batch(batch)])),
             (schedule_body.clone(), Ok(vec![Named::Schedule(schedule)])),
             (sweep.clone(), Ok(vec![named_sweep])),
+            (json!(delivery), Ok(vec![Named::Delivery(delivery)])),
             (failed(&schedule_body), Ok(vec![Named::Schedule(schedule)])),
             (failed(&sweep), Ok(vec![named_sweep])),
             (event(&[batch_body.clone(), sweep.clone()]), Ok(vec![Named::Batch(batch), named_sweep])),
@@ -230,10 +235,10 @@ mod tests {
             (event(&[]), Err("an event without messages")),
             (json!({"Records": [{"messageId": "m"}]}), Err("a record without a body")),
             (json!({"Records": [{"body": "hello"}]}), Err("a record that is not JSON")),
-            (event(&[batch_body, json!({"batch_no": 7})]), Err("it names no batch, no schedule and no sweep")),
-            (json!({"schedule_id": "x", "batch_no": 7}), Err("it names no batch, no schedule and no sweep")),
-            (json!([1, 2]), Err("it names no batch, no schedule and no sweep")),
-            (Value::Null, Err("it names no batch, no schedule and no sweep")),
+            (event(&[batch_body, json!({"batch_no": 7})]), Err("it names no batch, no schedule, no delivery and no sweep")),
+            (json!({"schedule_id": "x", "batch_no": 7}), Err("it names no batch, no schedule, no delivery and no sweep")),
+            (json!([1, 2]), Err("it names no batch, no schedule, no delivery and no sweep")),
+            (Value::Null, Err("it names no batch, no schedule, no delivery and no sweep")),
         ];
         for (body, expected) in table {
             let letter = Letter { body: body.to_string(), ..Letter::default() };

@@ -20,5 +20,6 @@ pub mod status;
 pub mod template;
 pub mod text;
 pub mod texts;
+pub mod webhooks;
 pub mod window;
 pub mod worker;

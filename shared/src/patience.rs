@@ -108,6 +108,38 @@ pub const RECEIPT_EARLY: TimeDelta = TimeDelta::minutes(15);
 /// The secrets of callbacks are read again, for a signature that none of them made, at most so often.
 pub const BETWEEN_SECRETS: TimeDelta = TimeDelta::minutes(1);
 
+// ---- webhooks ----------------------------------------------------------------------------------------------------------------------
+
+/// A receiver that does not take a connection in that time is down.
+pub const WEBHOOK_CONNECT: Duration = Duration::from_secs(5);
+/// From the name's resolution to the answer's head: what a receiver should do later than that, it should do after its answer.
+pub const WEBHOOK_ANSWER: Duration = Duration::from_secs(15);
+/// Who has not recorded a try so long after its claim has died: twice the time of a post.
+pub const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
+/// A delivery may be claimed this long before it is due: messages come early. Less than what a lease is longer than a post.
+pub const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
+/// How often a delivery is posted; and how often it is claimed, should each claim end in a crash.
+pub const DELIVERY_TRIES: u32 = 10;
+/// After the n-th try (from 1) that failed: soon, for a restart; then over three days, for a weekend. The schedule is the one
+/// that Standard Webhooks recommends.
+const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// A webhook that has taken nothing for so long is disabled: longer than any one delivery is tried, so it takes more than one.
+pub const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
+/// After a rotation the secret before signs too, for a receiver to be changed in peace.
+pub const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
+/// An unknown key has its secret read again, at most so often.
+pub const BETWEEN_KEY_READS: TimeDelta = TimeDelta::minutes(1);
+/// The sweep takes up so many deliveries at most, and none while the queue holds as many messages: what is due stays due until somebody
+/// posts it, so a queue that is slow would else be given the same ones each minute.
+pub const DELIVERIES_A_SWEEP: u32 = 1000;
+
+/// Before a delivery is posted again that has failed `tries` times; `None`: it is not. What the receiver asks for (`Retry-After`) is kept,
+/// up to an hour.
+pub fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    let wait = DELIVERY_WAITS_S.get(tries.max(1) as usize - 1).copied().map(Duration::from_secs)?;
+    Some(jitter(wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))))
+}
+
 // ---- what a deployment may set -----------------------------------------------------------------------------------------------------
 
 /// The waits that a deployment may set. The defaults are production's; the chaos runner takes seconds.
@@ -217,70 +249,4 @@ fn jitter(wait: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn usual() -> Patience {
-        Patience::default()
-    }
-
-    fn within(wait: Duration, from_ms: u64) -> bool {
-        let (least, most) = (Duration::from_millis(from_ms), Duration::from_millis(from_ms + from_ms / 4 + 1));
-        (least..=most).contains(&wait)
-    }
-
-    #[test]
-    fn waits_double_up_to_their_limit() {
-        for (tries, ms) in [(0, 1000), (1, 1000), (2, 2000), (6, 32_000), (7, 60_000), (4_000_000, 60_000)] {
-            assert!(within(usual().through_queue(tries, None), ms), "{tries}");
-        }
-        for (in_a_row, ms) in [(1, 250), (2, 500), (5, 4000), (40, 60_000)] {
-            assert!(within(in_place(in_a_row, None), ms), "{in_a_row}");
-        }
-    }
-
-    #[test]
-    fn what_the_carrier_asks_for_is_kept() {
-        let asked = Some(Duration::from_secs(7));
-        assert!(within(in_place(1, asked), 7000));
-        assert!(within(usual().through_queue(1, asked), 7000));
-        assert!(within(usual().through_queue(9, asked), 60_000));
-        assert!(within(usual().through_queue(1, Some(Duration::from_secs(100_000))), 900_000));
-    }
-
-    #[test]
-    fn requests_get_smaller_with_each_refusal() {
-        for (refusals, max, size) in [(0, 100, 100), (1, 100, 10), (2, 100, 1), (7, 100, 1), (0, 1, 1), (1, 1, 1)] {
-            assert_eq!(request_size(refusals, max), size);
-        }
-        assert!(
-            within(usual().after_refusal(1), 1000)
-                && within(usual().after_refusal(7), 600_000)
-                && within(usual().after_refusal(90), 600_000)
-        );
-    }
-
-    #[test]
-    fn the_sweep_grows_patient_up_to_32_minutes() {
-        let minutes: Vec<_> = (0..7).map(|requeues| usual().sweep_again(requeues).num_minutes()).collect();
-        assert_eq!(minutes, [2, 4, 8, 16, 32, 32, 32]);
-        assert_eq!([0, 1, 2].map(|requeues| usual().sweep_after(requeues).num_minutes()), [2, 6, 14]);
-    }
-
-    #[test]
-    fn the_sweep_comes_after_a_message_or_before_a_far_due_time() {
-        let now = Utc::now();
-        let due = now + TimeDelta::seconds(900);
-        assert_eq!(usual().sweep_at(due, now), due + TimeDelta::seconds(120));
-        let due = now + TimeDelta::seconds(901);
-        assert_eq!(usual().sweep_at(due, now), due - TimeDelta::seconds(75));
-    }
-
-    #[test]
-    fn a_deployment_may_set_them() {
-        let mut env = Env::from_pairs([("SWEEP_PATIENCE_S", "3"), ("LEASE_MARGIN_S", "0")]);
-        let patience = Patience::from_env(&mut env);
-        assert_eq!((patience.sweep.num_seconds(), patience.backoff_max.as_secs()), (3, 60));
-        assert!(env.finish(()).unwrap_err().to_string().contains("LEASE_MARGIN_S is `0`; expected a whole number from 1 to 900"));
-    }
-}
+mod tests;

@@ -39,6 +39,16 @@ pub struct DispatchMessage {
     pub version: u32,
 }
 
+/// What the notify queue carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryMessage {
+    /// `webhooks.id`
+    pub webhook_id: Uuid,
+    /// `webhook_deliveries.event_id`
+    pub event_id: Uuid,
+}
+
 /// One message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -46,7 +56,7 @@ pub struct Outgoing {
     pub body: String,
     /// Seconds, at most 900.
     pub delay_s: u32,
-    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones.
+    /// The fair queue's group (`MessageGroupId`): the schedule, so that a large one can't starve small ones; of deliveries the webhook.
     pub group: String,
 }
 
@@ -59,6 +69,11 @@ impl Outgoing {
     /// Has dispatch sweep at once: somebody has made batches due, and does not want to wait for the minute.
     pub fn sweep() -> Self {
         Self { body: r#"{"sweep":true}"#.to_owned(), delay_s: 0, group: "sweep".to_owned() }
+    }
+
+    /// A message for one delivery, to arrive shortly before `due`.
+    pub fn delivery(message: DeliveryMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.webhook_id.to_string() }
     }
 
     /// A message for dispatch, at once.
@@ -236,6 +251,18 @@ mod tests {
         assert_eq!(handled, [1, 2, 4], "a record without an id could only fail the whole batch");
         let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
         assert_eq!(failed, ["failing", "not JSON", "unknown field", "no body"]);
+    }
+
+    #[test]
+    fn a_delivery_message_names_ids_only_in_its_webhooks_group() {
+        let message = DeliveryMessage { webhook_id: Uuid::nil(), event_id: Uuid::max() };
+        let now = Utc::now();
+        let outgoing = Outgoing::delivery(message, now + TimeDelta::seconds(6), now);
+        assert_eq!((outgoing.delay_s, outgoing.group.as_str()), (5, "00000000-0000-0000-0000-000000000000"));
+        assert_eq!(read_body::<DeliveryMessage>(&outgoing.body).unwrap(), message);
+        assert_eq!(Outgoing::delivery(message, now + TimeDelta::hours(2), now).delay_s, 900);
+        let more = outgoing.body.replace('}', r#","url":"x"}"#);
+        assert!(read_body::<DeliveryMessage>(&more).is_err(), "{more}");
     }
 
     #[test]

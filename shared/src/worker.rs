@@ -12,13 +12,14 @@ use crate::{
     config::{DatabaseSource, Env},
     db::{
         self, Db,
-        batches::{self, Claim, ClaimedBatch},
+        batches::{self, Claim, ClaimedBatch, Release},
         outcomes::{self, BatchRow},
     },
     fault::{self, Point},
-    queue::{BatchMessage, Outgoing, SharedQueue, SqsQueue},
+    queue::{BatchMessage, DeliveryMessage, Outgoing, SharedQueue, SqsQueue},
     release::{Ended, Pass, Timing},
     status::Status,
+    webhooks::tell,
 };
 
 /// What the environment says.
@@ -26,17 +27,19 @@ pub struct WorkerConfig {
     database: DatabaseSource,
     send_queue: String,
     recheck_queue: String,
+    notify_queue: String,
     carrier: carrier::Source,
     timing: Timing,
 }
 
 impl WorkerConfig {
-    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, those of [`carrier::Source`] and of [`Timing`].
+    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`carrier::Source`] and of [`Timing`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             send_queue: env.url("SEND_QUEUE_URL"),
             recheck_queue: env.url("RECHECK_QUEUE_URL"),
+            notify_queue: env.url("NOTIFY_QUEUE_URL"),
             carrier: carrier::Source::from_env(env),
             timing: Timing::from_env(env),
         }
@@ -49,7 +52,8 @@ impl WorkerConfig {
             db: Db::connect(&self.database).await?,
             carrier: Arc::new(self.carrier.connect().await?),
             send_queue: SqsQueue::shared(sqs.clone(), self.send_queue),
-            recheck_queue: SqsQueue::shared(sqs, self.recheck_queue),
+            recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
+            notify_queue: SqsQueue::shared(sqs, self.notify_queue),
             timing: self.timing,
         })
     }
@@ -65,6 +69,8 @@ pub struct Worker {
     pub send_queue: SharedQueue,
     /// Where batches with something to ask go.
     pub recheck_queue: SharedQueue,
+    /// Where deliveries of events go.
+    pub notify_queue: SharedQueue,
     /// When things are done again.
     pub timing: Timing,
 }
@@ -131,12 +137,11 @@ impl Worker {
         let Claimed { claim, batch, rows } = claimed;
         let now = self.db.now();
         let pass = Pass { claim, batch, rows, ended, can_ask: self.carrier.can_ask_own_id() };
-        let (release, range) = (pass.release(&self.timing, now), (batch.first_seq, batch.last_seq));
-        let released = db::repeat_on_deadlock(|| batches::release(&self.db, claim, range, &release)).await;
-        if !released.context("releasing the batch")? {
+        let released = self.write_release(claimed, &pass.release(&self.timing, now)).await.context("releasing the batch")?;
+        let Some(mut told) = released else {
             tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "the claim was lost before the release");
             return Ok(());
-        }
+        };
         fault::reach(Point::Released, claim.batch).await;
         let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
         let (send_at, check_at) = pass.to_enqueue(dues, now);
@@ -146,12 +151,25 @@ impl Worker {
                 queue.send(&[Outgoing::batch(claim.batch, due, self.db.now())]).await;
             }
         }
-        if dues.send_at.is_none() && dues.check_at.is_none() {
-            let finish = || batches::finish_schedule(&self.db, claim.batch.schedule_id, self.db.now());
-            if db::repeat_on_deadlock(finish).await.context("finishing the schedule")? {
-                tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
-            }
+        if !dues.schedule_open
+            && let Some(finished) = tell::finish(&self.db, claim.batch.schedule_id).await.context("finishing the schedule")?
+        {
+            tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
+            told.extend(finished);
         }
+        tell::enqueue(&self.notify_queue, &told, self.db.now()).await;
         Ok(())
+    }
+
+    /// Where no webhook wants to know of messages, the release is one statement. `None`: the claim is lost.
+    async fn write_release(&self, claimed: &Claimed, release: &Release) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
+        let Claimed { claim, batch, .. } = claimed;
+        let range = (batch.first_seq, batch.last_seq);
+        if batch.told {
+            return tell::release(&self.db, claim, range, release).await;
+        }
+        let released =
+            db::repeat_on_deadlock(|| async { batches::release(&mut *self.db.pool.acquire().await?, claim, range, release).await });
+        Ok(released.await?.then(Vec::new))
     }
 }

@@ -29,6 +29,15 @@ async fn fill(pool: &MySqlPool, name: u8, age: TimeDelta, now: DateTime<Utc>) {
     sqlx::query(sql).bind(&key).bind(then).bind(then).execute(pool).await.unwrap();
     let sql = "INSERT INTO idempotency_keys (id, fingerprint, token, locked_until, created_at) VALUES (?, ?, ?, ?, ?)";
     sqlx::query(sql).bind(&key).bind(&key).bind(&id).bind(then).bind(then).execute(pool).await.unwrap();
+    let over = age > TimeDelta::days(1);
+    for (event, status, due) in
+        [(name, "delivered", None), (name + 100, if over { "pending" } else { "failed" }, over.then_some(then))]
+    {
+        let sql =
+            "INSERT INTO webhook_deliveries (webhook_id, event_id, type, status, due_at, created_at) VALUES (?, ?, 'x', ?, ?, ?)";
+        let insert = sqlx::query(sql).bind(&id).bind(vec![event; 16]).bind(status).bind(due).bind(then);
+        insert.execute(pool).await.unwrap();
+    }
     let sql = "INSERT INTO key_days (key_id, day, messages) VALUES (?, ?, 1)";
     sqlx::query(sql).bind(&id).bind(then.date_naive()).execute(pool).await.unwrap();
 }
@@ -45,14 +54,23 @@ async fn what_nobody_will_ask_for_is_deleted_and_nothing_else(pool: MySqlPool) {
     fill(&pool, 3, TimeDelta::days(94), now).await;
     let db = Db::from_pool(pool.clone());
     let tidied = tidy(&db, now).await.unwrap();
-    assert_eq!(tidied, Tidied { refresh_tokens: 4, sessions: 2, callers: 2, login_guards: 2, key_days: 1, idempotency_keys: 2 });
+    let expected = Tidied {
+        refresh_tokens: 4,
+        sessions: 2,
+        callers: 2,
+        login_guards: 2,
+        key_days: 1,
+        idempotency_keys: 2,
+        webhook_deliveries: 1,
+    };
+    assert_eq!(tidied, expected, "of the deliveries: one of 94 days is over, the other is still tried");
     assert_eq!(tidy(&db, now).await.unwrap(), Tidied::default());
     let mut left = Vec::new();
-    for table in ["sessions", "refresh_tokens", "callers", "login_guards", "key_days", "api_keys"] {
+    for table in ["sessions", "refresh_tokens", "callers", "login_guards", "key_days", "api_keys", "webhook_deliveries"] {
         left.push(count(&pool, table).await);
     }
     // Of the callers, one is young and three are API keys, whose last use is told.
-    assert_eq!(left, [1, 2, 4, 1, 2, 3]);
+    assert_eq!(left, [1, 2, 4, 1, 2, 3, 5]);
 }
 
 #[test]

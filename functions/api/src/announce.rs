@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use shared::{
     patience::{ANNOUNCEMENT, TOO_SOON_FOR_EVENTBRIDGE},
-    queue::{DispatchMessage, Outgoing},
+    queue::{DeliveryMessage, DispatchMessage, Outgoing},
 };
 
 use crate::App;
@@ -35,6 +35,16 @@ pub async fn sweep(app: &App) {
     match tokio::time::timeout(ANNOUNCEMENT, app.dispatch_queue.send(&[Outgoing::sweep()])).await {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!("no sweep was asked for; the next one comes within a minute"),
+    }
+}
+
+/// Has deliveries posted at once, which their rows say are due now.
+pub async fn deliver(app: &App, deliveries: &[DeliveryMessage]) {
+    let now = app.db.now();
+    let messages: Vec<_> = deliveries.iter().map(|delivery| Outgoing::delivery(*delivery, now, now)).collect();
+    match tokio::time::timeout(ANNOUNCEMENT, app.notify_queue.send(&messages)).await {
+        Ok(failed) if failed.is_empty() => {}
+        _ => tracing::warn!(deliveries = messages.len(), "not all were enqueued; the next sweep does it"),
     }
 }
 

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use shared::{
     config::{DatabaseSource, Env},
     db::limits::Rate,
+    webhooks::{self, target::Reach},
 };
 use url::Url;
 
@@ -25,6 +26,9 @@ pub struct Config {
     pub database: DatabaseSource,
     pub dispatch_queue_url: String,
     pub recheck_queue_url: String,
+    pub notify_queue_url: String,
+    pub webhook_keys: KeySource,
+    pub webhook_reach: Reach,
     pub dispatch_arn: String,
     pub schedule_group: String,
     pub scheduler_role_arn: String,
@@ -53,6 +57,9 @@ impl Config {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
+            notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
+            webhook_keys: webhooks::keys::key_source(&mut env),
+            webhook_reach: Reach::from_env(&mut env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
@@ -115,6 +122,8 @@ mod tests {
             "DATABASE_URL",
             "DISPATCH_QUEUE_URL",
             "RECHECK_QUEUE_URL",
+            "NOTIFY_QUEUE_URL",
+            "WEBHOOK_KEYS",
             "DISPATCH_FUNCTION_ARN",
             "SCHEDULE_GROUP",
             "SCHEDULER_ROLE_ARN",

@@ -34,12 +34,19 @@ pub mod transaction;
 pub mod trouble;
 pub mod uncertain;
 pub mod users;
+pub mod webhooks;
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 pub use routes::router;
-use shared::{db::Db, dead_letters::DeadLetters, queue::SharedQueue, scheduler::SharedScheduler};
+use shared::{
+    db::Db,
+    dead_letters::DeadLetters,
+    queue::SharedQueue,
+    scheduler::SharedScheduler,
+    webhooks::{keys::SharedKeys, target::Reach},
+};
 
 /// What the handlers work with, made once.
 #[derive(Clone)]
@@ -50,6 +57,12 @@ pub struct App {
     pub dispatch_queue: SharedQueue,
     /// Takes batches with something to ask.
     pub recheck_queue: SharedQueue,
+    /// Takes deliveries to webhooks that are due at once.
+    pub notify_queue: SharedQueue,
+    /// What the secrets of webhooks are made of.
+    pub webhook_keys: SharedKeys,
+    /// Which URLs a webhook may have.
+    pub webhook_reach: Reach,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.

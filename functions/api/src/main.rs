@@ -15,6 +15,7 @@ use shared::{
     dead_letters::{DeadLetters, SqsLetterBox},
     queue::SqsQueue,
     scheduler::EventBridge,
+    webhooks::keys::SharedKeys,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +29,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     let app = App {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
-        recheck_queue: SqsQueue::shared(sqs, config.recheck_queue_url),
+        recheck_queue: SqsQueue::shared(sqs.clone(), config.recheck_queue_url),
+        notify_queue: SqsQueue::shared(sqs, config.notify_queue_url),
+        webhook_keys: SharedKeys::open(config.webhook_keys).await?,
+        webhook_reach: config.webhook_reach,
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),
             group: config.schedule_group,

@@ -26,7 +26,7 @@ const fn page(slug: &'static str, status: u16, meaning: &'static str, remedy: &'
 
 /// Every type. An answer with another one fails every test that meets it.
 #[rustfmt::skip]
-pub const PROBLEMS: [ProblemPage; 29] = [
+pub const PROBLEMS: [ProblemPage; 32] = [
     page("malformed-body", 400, "The body, or the path, can't be read as what it says to be.", "Mend it at the place that `detail` names."),
     page("unauthenticated", 401, "There is no token, or one that does not hold.", "Send `Authorization: Bearer` with an API key or an access token; log in again, or refresh."),
     page("bad-signature", 401, "The callback is not signed with the carrier's secret, or its time is not now.", "Sign the body as it is sent, with the time of sending; check the secret and the clock."),
@@ -43,9 +43,12 @@ pub const PROBLEMS: [ProblemPage; 29] = [
     page("username-taken", 409, "Somebody has this username.", "Choose another."),
     page("last-admin", 409, "Nobody else could make users.", "Make another admin first."),
     page("password-changed", 409, "The password was changed by another call at the same time.", "Log in again."),
+    page("too-many-webhooks", 409, "There are as many webhooks as there may be.", "Remove one that nobody needs, or have one do for both."),
+    page("webhook-disabled", 409, "The webhook is disabled: nothing is posted to it.", "Mend the receiver, then `PATCH` the webhook with `{\"disabled\": false}`."),
+    page("secret-rotated", 409, "The secret was rotated by another call at the same time.", "Use the secret that the other call was given; rotate again only if nobody has it."),
     page("idempotency-in-progress", 409, "The same request is being carried out.", "Try again in a few seconds."),
     page("idempotency-answer-lost", 409, "The request was carried out, and its answer was lost.", "Look at what `detail` names; nothing is to be done again."),
-    page("idempotency-answer-not-kept", 409, "The request was carried out; its answer held a secret, which is shown once.", "Where the secret is lost, revoke what was made and make another, with a new key."),
+    page("idempotency-answer-not-kept", 409, "The request was carried out; its answer held a secret, which is shown once.", "Where the secret is lost, revoke what was made and make another, with a new key; a webhook's is rotated."),
     page("idempotency-key-reused", 422, "The Idempotency-Key came with another request within 24 hours.", "Use a new key for every new request."),
     page("too-large", 413, "The call brings more than one call may.", "Divide it among several calls, or send gzip."),
     page("unsupported-content-type", 415, "The content type, or the encoding, is not read here.", "`detail` names those that are."),

@@ -12,6 +12,7 @@ use axum::{
 };
 use shared::access::Permission::{
     self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite, Users,
+    WebhooksRead, WebhooksWrite,
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     callbacks, error, health, messages,
     once::{self, Keep},
     openapi::{Operation, page, serve},
-    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
+    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users, webhooks,
 };
 
 /// Who may call a route.
@@ -105,6 +106,31 @@ pub fn table() -> Vec<Route> {
         get("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::show, api_keys::show_doc),
         delete("/v1/api-keys/{id}", Needs(ApiKeys), api_keys::revoke, api_keys::revoke_doc),
         get("/v1/audit", Needs(AuditRead), audit::list::list, audit::list::list_doc),
+        get("/v1/webhooks", Needs(WebhooksRead), webhooks::list::list, webhooks::list::list_doc),
+        post_secret("/v1/webhooks", Needs(WebhooksWrite), webhooks::create::create, webhooks::create::create_doc),
+        get("/v1/webhooks/{id}", Needs(WebhooksRead), webhooks::list::show, webhooks::list::show_doc),
+        patch("/v1/webhooks/{id}", Needs(WebhooksWrite), webhooks::change::change, webhooks::change::change_doc),
+        delete("/v1/webhooks/{id}", Needs(WebhooksWrite), webhooks::remove::remove, webhooks::remove::remove_doc),
+        post_secret(
+            "/v1/webhooks/{id}/rotate-secret",
+            Needs(WebhooksWrite),
+            webhooks::rotate::rotate,
+            webhooks::rotate::rotate_doc,
+        ),
+        post("/v1/webhooks/{id}/test", Needs(WebhooksWrite), webhooks::test::test, webhooks::test::test_doc),
+        get("/v1/webhooks/{id}/deliveries", Needs(WebhooksRead), webhooks::deliveries::list, webhooks::deliveries::list_doc),
+        post(
+            "/v1/webhooks/{id}/deliveries/repeat-failed",
+            Needs(WebhooksWrite),
+            webhooks::repeat::failed,
+            webhooks::repeat::failed_doc,
+        ),
+        post(
+            "/v1/webhooks/{id}/deliveries/{event_id}/repeat",
+            Needs(WebhooksWrite),
+            webhooks::repeat::one,
+            webhooks::repeat::one_doc,
+        ),
         get("/v1/schedules", Needs(SchedulesRead), schedules::list::list, schedules::list::list_doc),
         post("/v1/schedules", Needs(SchedulesWrite), schedules::create::create, schedules::create::create_doc),
         get("/v1/schedules/{id}", Needs(SchedulesRead), schedules::show::show, schedules::show::show_doc),

@@ -5,15 +5,18 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     db::{
-        self, batches,
+        self,
         cut::{self, NewBatch, Outcome, Schedule},
+        events::record_event,
     },
     fault::{self, Point},
     patience::CLOCK_TOLERANCE,
-    queue::{BatchMessage, DispatchMessage, Outgoing},
+    queue::{BatchMessage, DeliveryMessage, DispatchMessage, Outgoing},
+    webhooks::{EventType, tell},
     window::Window,
 };
 use sqlx::MySqlConnection;
+use uuid::Uuid;
 
 use crate::{Dispatcher, Way, plan};
 
@@ -24,10 +27,10 @@ const WAVE: usize = 80;
 enum Cut {
     /// Not due, another version, or cut already.
     Nothing,
-    /// Found too late: it waits for a person.
-    Missed,
+    /// Found too late: it waits for a person. Who is to be told.
+    Missed(Vec<DeliveryMessage>),
     /// Cut into these.
-    Batches(Outcome, Vec<NewBatch>),
+    Batches(Outcome, Vec<NewBatch>, Vec<DeliveryMessage>),
 }
 
 /// What is to become of it.
@@ -41,23 +44,29 @@ impl Dispatcher {
     /// Cuts the schedule if it is due, of that version and not cut yet, and enqueues what is due soon.
     pub async fn dispatch(&self, message: DispatchMessage, way: Way) -> anyhow::Result<()> {
         let cut = db::repeat_on_deadlock(|| self.cut(message, way)).await.context("cutting the schedule")?;
-        let (outcome, batches) = match cut {
+        let (outcome, batches, told) = match cut {
             Cut::Nothing => {
                 tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), "nothing to cut");
                 return Ok(());
             }
-            Cut::Missed => {
+            Cut::Missed(told) => {
                 tracing::error!(schedule.id = %message.schedule_id, way = way.as_str(), "schedule missed");
+                tell::enqueue(&self.notify_queue, &told, self.db.now()).await;
                 return Ok(());
             }
-            Cut::Batches(outcome, batches) => (outcome, batches),
+            Cut::Batches(outcome, batches, told) => (outcome, batches, told),
         };
         tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), ?outcome, batches = batches.len(), "schedule cut");
         fault::reach(Point::Cut, BatchMessage { schedule_id: message.schedule_id, batch_no: 0 }).await;
         self.enqueue(message, &batches).await?;
-        if batches.is_empty() {
-            batches::finish_schedule(&self.db, message.schedule_id, self.db.now()).await.context("finishing an empty schedule")?;
-        }
+        tell::enqueue(&self.notify_queue, &told, self.db.now()).await;
+        if batches.is_empty() { self.finish(message.schedule_id).await } else { Ok(()) }
+    }
+
+    /// Finishes a schedule that has nothing left to do.
+    pub(crate) async fn finish(&self, schedule_id: Uuid) -> anyhow::Result<()> {
+        let told = tell::finish(&self.db, schedule_id).await.context("finishing a schedule")?;
+        tell::enqueue(&self.notify_queue, &told.unwrap_or_default(), self.db.now()).await;
         Ok(())
     }
 
@@ -67,7 +76,7 @@ impl Dispatcher {
         let cut = self.write_cut(&mut transaction, message, way).await;
         // Never left to the drop: a frozen environment would keep the lock.
         match cut {
-            Ok(Cut::Batches(..) | Cut::Missed) => transaction.commit().await?,
+            Ok(Cut::Batches(..) | Cut::Missed(_)) => transaction.commit().await?,
             _ => transaction.rollback().await?,
         }
         cut
@@ -79,8 +88,10 @@ impl Dispatcher {
         let outcome = match self.decide(&schedule, message, now) {
             Decision::Nothing => return Ok(Cut::Nothing),
             Decision::Missed => {
-                let marked = cut::mark_missed(db, message).await?;
-                return Ok(if marked { Cut::Missed } else { Cut::Nothing });
+                if !cut::mark_missed(db, message).await? {
+                    return Ok(Cut::Nothing);
+                }
+                return Ok(Cut::Missed(record_event(db, EventType::ScheduleMissed, message.schedule_id, now).await?));
             }
             Decision::Cut(outcome) => outcome,
         };
@@ -99,7 +110,12 @@ impl Dispatcher {
             return Ok(Cut::Nothing);
         }
         cut::insert_batches(db, message.schedule_id, &batches).await?;
-        Ok(Cut::Batches(outcome, batches))
+        let told = match outcome {
+            Outcome::Running => record_event(db, EventType::ScheduleStarted, message.schedule_id, now).await?,
+            // Told by who has cancelled it.
+            Outcome::Cancelled => Vec::new(),
+        };
+        Ok(Cut::Batches(outcome, batches, told))
     }
 
     fn decide(&self, schedule: &Schedule, message: DispatchMessage, now: DateTime<Utc>) -> Decision {

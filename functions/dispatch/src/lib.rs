@@ -1,7 +1,7 @@
 //! Dispatch: makes batches of a due schedule and puts them on the send queue; once a minute, sweeps.
 //!
-//! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send
-//! and recheck. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
+//! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send,
+//! recheck and notify. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
 
 mod cut;
 mod plan;
@@ -104,6 +104,8 @@ pub struct Dispatcher {
     pub send_queue: SharedQueue,
     /// Where batches go that have something to ask.
     pub recheck_queue: SharedQueue,
+    /// Where deliveries of events go.
+    pub notify_queue: SharedQueue,
     /// The numbers.
     pub settings: Settings,
 }

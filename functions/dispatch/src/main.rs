@@ -17,14 +17,16 @@ async fn main() -> Result<(), Error> {
         env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
         env.url("SEND_QUEUE_URL"),
         env.url("RECHECK_QUEUE_URL"),
+        env.url("NOTIFY_QUEUE_URL"),
         Settings::from_env(&mut env),
     );
-    let (database, send_queue, recheck_queue, settings) = env.finish(config)?;
+    let (database, send_queue, recheck_queue, notify_queue, settings) = env.finish(config)?;
     let sqs = aws_sdk_sqs::Client::new(&shared::aws::sdk_config().await);
     let dispatcher = Dispatcher {
         db: Db::connect(&database).await?,
         send_queue: SqsQueue::shared(sqs.clone(), send_queue),
-        recheck_queue: SqsQueue::shared(sqs, recheck_queue),
+        recheck_queue: SqsQueue::shared(sqs.clone(), recheck_queue),
+        notify_queue: SqsQueue::shared(sqs, notify_queue),
         settings,
     };
     let dispatcher = &dispatcher;

@@ -7,13 +7,14 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use shared::{
     db::{
-        self, batches,
+        self, deliveries,
         describe::describe,
         sweep::{self, DueBatch, PushBack},
         tidy,
     },
-    patience::{MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
+    patience::{DELIVERIES_A_SWEEP, MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
     queue::{Outgoing, SharedQueue},
+    webhooks::tell,
 };
 
 use crate::{Dispatcher, Way};
@@ -32,9 +33,8 @@ impl Dispatcher {
                 failed = Some(error);
             }
         }
-        for schedule_id in sweep::running_schedules(&self.db).await.context("looking for running schedules")? {
-            let finish = || batches::finish_schedule(&self.db, schedule_id, self.db.now());
-            db::repeat_on_deadlock(finish).await.context("finishing a schedule")?;
+        for schedule_id in sweep::idle_schedules(&self.db).await.context("looking for schedules with nothing to do")? {
+            self.finish(schedule_id).await?;
         }
         // At least one round, however short an invocation's time is set.
         loop {
@@ -45,6 +45,7 @@ impl Dispatcher {
                 break;
             }
         }
+        self.deliver().await.context("looking for deliveries")?;
         // Last, as nothing waits for it; what it leaves over, the next hour's takes.
         let now = self.db.now();
         if tidy::is_time(now) && has_time() {
@@ -52,6 +53,19 @@ impl Dispatcher {
             tracing::info!(?tidied, "old rows deleted");
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Puts what is due of webhooks' deliveries on their queue. The rows stay as they are: only who posts one moves its due time, so that
+    /// a message that comes twice finds it posted, and one that is lost is found again.
+    async fn deliver(&self) -> anyhow::Result<()> {
+        let now = self.db.now();
+        let due = deliveries::due_deliveries(&self.db, now, DELIVERIES_A_SWEEP).await?;
+        if due.is_empty() || self.notify_queue.backlog().await? >= DELIVERIES_A_SWEEP.into() {
+            return Ok(());
+        }
+        tracing::info!(deliveries = due.len(), "the sweep took deliveries up");
+        tell::enqueue(&self.notify_queue, &due, now).await;
+        Ok(())
     }
 
     async fn take_up(&self, round: Vec<DueBatch>) -> anyhow::Result<()> {

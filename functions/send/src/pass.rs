@@ -15,7 +15,7 @@ use shared::{
     budget::Budget,
     carrier::Submit,
     db::{
-        batches::{self, Claim, ClaimedBatch},
+        batches::{Claim, ClaimedBatch},
         describe::describe_one,
         outcomes::{BatchRow, FlushRow},
     },
@@ -24,8 +24,9 @@ use shared::{
     release::{Ended, Policy},
     status::Status,
     texts::Texts,
+    webhooks::tell,
     window::Window,
-    worker::Claimed,
+    worker::{Claimed, Worker},
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -165,12 +166,13 @@ impl<'a> Pass<'a> {
 
     async fn pause(&mut self, reason: &str) {
         self.stopped = true;
-        let db = &self.sender.worker.db;
+        let Worker { db, notify_queue, .. } = &self.sender.worker;
         let schedule_id = self.claim.batch.schedule_id;
         tracing::error!(schedule.id = %schedule_id, reason, "the carrier refuses our credentials; the schedule is paused");
         let reason = format!("the carrier refuses our credentials: {reason}");
-        if let Err(error) = batches::pause_schedule(db, schedule_id, &reason, db.now()).await {
-            tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed");
+        match tell::pause(db, schedule_id, &reason).await {
+            Ok(told) => tell::enqueue(notify_queue, &told.unwrap_or_default(), db.now()).await,
+            Err(error) => tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed"),
         }
     }
 

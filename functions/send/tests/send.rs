@@ -13,6 +13,7 @@ use shared::{
         outcomes,
     },
     queue::BatchMessage,
+    webhooks::tell,
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -97,6 +98,7 @@ async fn a_crash_before_the_record_leaves_uncertain_what_was_in_flight_and_nothi
         db: stage.db.clone(),
         send_queue: stage.send_queue.clone(),
         recheck_queue: stage.recheck_queue.clone(),
+        notify_queue: stage.notify_queue.clone(),
         settings: dispatch::Settings { batch_size: 500, ..stage.dispatcher.settings.clone() },
     };
     dispatcher.dispatch(message, dispatch::Way::Queue).await.unwrap();
@@ -291,7 +293,7 @@ async fn a_pause_takes_hold_inside_a_batch(pool: MySqlPool) {
     sqlx::query("UPDATE batches SET refusals = 2").execute(&stage.db.pool).await.unwrap();
     let pause = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        batches::pause_schedule(&stage.db, batch.schedule_id, "a person", stage.db.now()).await.unwrap();
+        tell::pause(&stage.db, batch.schedule_id, "a person").await.unwrap();
     };
     tokio::join!(stage.send(batch), pause);
     assert_eq!(stage.simulator.carrier().accepted(), 2, "two were in flight");

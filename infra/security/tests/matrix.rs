@@ -145,6 +145,7 @@ fn forged(target: &Target) -> Vec<Credential> {
 /// A path with an id that nobody has.
 fn filled(path: &str) -> String {
     path.replace("{id}", "018f0000-0000-7000-8000-000000000000")
+        .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{slug}", "not-found")
         .replace("{file}", "page.js")
         .replace("{phone}", "+12012000000")

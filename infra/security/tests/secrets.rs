@@ -28,12 +28,26 @@ fn printed() -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
+/// A webhook that nobody answers at, rotated once: what its URL and its secrets hold.
+async fn webhook(target: &Target) -> [String; 3] {
+    let token = "a-token-in-the-query-of-a-url";
+    let wanted =
+        json!({"url": format!("http://127.0.0.1:9/hook?token={token}"), "events": ["schedule.started", "schedule.finished"]});
+    let made = target.post(target.admin(), "/v1/webhooks", &wanted).await.unwrap();
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    let rotated = target.post(target.admin(), &format!("{path}/rotate-secret"), &json!({})).await.unwrap();
+    target.post(target.admin(), &format!("{path}/test"), &json!({})).await.unwrap();
+    let secret = |answer: &serde_json::Value| answer["secret"].as_str().unwrap().trim_start_matches("whsec_").to_owned();
+    [token.to_owned(), secret(&made), secret(&rotated)]
+}
+
 #[tokio::test]
 #[ignore = "needs the local stack: make security"]
 async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
     let target = Target::enter().await.unwrap();
     let stack = Stack::from_environment().unwrap();
-    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned(), stack.value("JWT_KEYS").unwrap().to_owned()];
+    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned()];
+    secrets.extend(["JWT_KEYS", "WEBHOOK_KEYS"].map(|keys| stack.value(keys).unwrap().to_owned()));
     let (_, _) = target.user("secrets-of", "operator").await.unwrap();
     secrets.push(security::PASSWORD.to_owned());
     let tokens = json!({"username": "secrets-of", "password": security::PASSWORD, "new_password": PASSWORD});
@@ -44,6 +58,7 @@ async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
     }
     let (_, key) = target.key(&["schedules:read", "schedules:write"]).await.unwrap();
     secrets.push(key.clone());
+    secrets.extend(webhook(&target).await);
 
     let numbers: Vec<String> = (0..25).map(|n| format!("+6019{:07}", 7_654_300 + n)).collect();
     secrets.extend(numbers.iter().map(|number| number.trim_start_matches('+').to_owned()));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared::queue::{BatchMessage, Outgoing, Queue};
+use shared::queue::{BatchMessage, DeliveryMessage, Outgoing, Queue};
 
 /// See the module.
 #[derive(Default)]
@@ -30,6 +30,11 @@ impl FakeQueue {
     pub fn take_batches(&self) -> Vec<BatchMessage> {
         let read = |message: &Outgoing| serde_json_body(&message.body);
         self.take().iter().map(read).collect()
+    }
+
+    /// Likewise, as names of deliveries.
+    pub fn take_deliveries(&self) -> Vec<DeliveryMessage> {
+        self.take().iter().map(|message| shared::queue::read_body(&message.body).expect("a delivery message")).collect()
     }
 
     /// Puts the name of a batch on the queue.

@@ -30,6 +30,8 @@ pub struct Stage {
     pub send_queue: Arc<FakeQueue>,
     /// Messages for recheck.
     pub recheck_queue: Arc<FakeQueue>,
+    /// Messages for notify.
+    pub notify_queue: Arc<FakeQueue>,
     /// Dispatch, with batches of five.
     pub dispatcher: Dispatcher,
     /// Send, with two requests in flight.
@@ -55,12 +57,13 @@ impl Stage {
             CarrierConfig { url: format!("{}/api", simulator.url()), form: Form::Bare, timeout: Duration::from_secs(2) };
         adjust(&mut config);
         let carrier: Arc<dyn Carrier> = Arc::new(Alaris::new(config).unwrap());
-        let (send_queue, recheck_queue) = (FakeQueue::new(), FakeQueue::new());
+        let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
         let worker = || Worker {
             db: db.clone(),
             carrier: carrier.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
+            notify_queue: notify_queue.clone(),
             timing: timing(),
         };
         let timeout = Duration::from_secs(2);
@@ -68,6 +71,7 @@ impl Stage {
             db: db.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
+            notify_queue: notify_queue.clone(),
             settings: dispatch::Settings {
                 lead: TimeDelta::seconds(90),
                 sweep_lead: TimeDelta::seconds(70),
@@ -79,7 +83,7 @@ impl Stage {
         let sender = Sender { worker: worker(), settings };
         let settings = recheck::Settings { in_flight: 10, timeout };
         let rechecker = Rechecker { worker: worker(), settings };
-        Self { db: db.clone(), simulator, send_queue, recheck_queue, dispatcher, sender, rechecker }
+        Self { db: db.clone(), simulator, send_queue, recheck_queue, notify_queue, dispatcher, sender, rechecker }
     }
 
     /// Sends a batch, with a minute of time.

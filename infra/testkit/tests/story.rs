@@ -14,12 +14,14 @@ use axum::{
 use chrono::TimeDelta;
 use dispatch::{Trigger, Way};
 use lambda_http::tower::ServiceExt;
+use notify::{Notifier, Poster};
 use serde_json::{Value, json};
-use shared::{budget::Budget, carrier::Form};
+use shared::{budget::Budget, carrier::Form, webhooks::target::Reach};
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture};
+use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks};
 use uuid::Uuid;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 struct Api {
     app: App,
@@ -36,6 +38,9 @@ impl Api {
             recheck_queue: stage.recheck_queue.clone(),
             scheduler: scheduler.clone(),
             dead_letters: Vec::new(),
+            notify_queue: FakeQueue::new(),
+            webhook_keys: testkit::webhook_keys().await,
+            webhook_reach: shared::webhooks::target::Reach::Public,
             dispatch_lead: Duration::from_secs(90),
             capacity: Capacity::default(),
             quiet_time: TimeDelta::minutes(5),
@@ -178,4 +183,69 @@ async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool:
     assert_eq!(fixture::status(&stage.db, schedule.schedule_id).await, "finished");
     let way: String = sqlx::query_scalar("SELECT dispatched_by FROM schedules").fetch_one(&stage.db.pool).await.unwrap();
     assert_eq!(way, Way::Sweep.as_str());
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_webhook_is_told_the_whole_story_though_its_queue_is_purged_and_it_fails_at_first(pool: MySqlPool) {
+    let stage = Stage::new(pool, Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
+    let (api, receiver) = (Api::new(&stage).await, MockServer::start().await);
+    Mock::given(any()).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&receiver).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&receiver).await;
+    let wanted = "schedule.started,schedule.paused,schedule.resumed,schedule.finished,messages.final";
+    let webhook = webhooks::insert(&stage.db, &receiver.uri(), wanted).await;
+    let (queue, keys) = (stage.notify_queue.clone(), webhooks::keys().await);
+    let notifier = Notifier { db: stage.db.clone(), queue: queue.clone(), keys, poster: Poster::new(Reach::Loopback).unwrap() };
+
+    let run_at = stage.db.now() + TimeDelta::seconds(60);
+    let body = json!({"run_at": run_at.to_rfc3339(), "message": "Hello", "recipients": phones(1..=12)});
+    let schedule: Uuid = api.post("/v1/schedules", &body).await["id"].as_str().unwrap().parse().unwrap();
+    for minute in 0..40 {
+        stage.dispatcher.sweep(|| true).await.unwrap();
+        let path = format!("/v1/schedules/{schedule}");
+        match minute {
+            2 => drop(api.post(&format!("{path}/pause"), &json!({})).await),
+            4 => drop(api.post(&format!("{path}/resume"), &json!({})).await),
+            _ => {}
+        }
+        for batch in stage.send_queue.take_batches() {
+            stage.send(batch).await;
+        }
+        for batch in stage.recheck_queue.take_batches() {
+            stage.recheck(batch).await;
+        }
+        let deliveries = queue.take_deliveries();
+        // Its queue is purged in one minute of two.
+        for delivery in deliveries.into_iter().filter(|_| minute % 2 == 0) {
+            notifier.deliver(delivery).await.unwrap();
+        }
+        stage.db.clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(fixture::status(&stage.db, schedule).await, "finished");
+    let lines = webhooks::deliveries(&stage.db, webhook).await;
+    assert!(lines.iter().all(|line| line.contains(" delivered ")), "{lines:?}");
+
+    let received = receiver.received_requests().await.unwrap();
+    let secret = webhooks::secret(webhook, 1);
+    let mut told = std::collections::BTreeMap::new();
+    for request in &received {
+        let header = |name: &str| request.headers[name].to_str().unwrap();
+        let id = header("webhook-id").to_owned();
+        assert!(webhooks::is_signed(&secret, (&id, header("webhook-timestamp"), header("webhook-signature")), &request.body));
+        // What was not taken came again, the same under the same id.
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(*told.entry(id).or_insert_with(|| body.clone()), body);
+    }
+    assert_eq!((received.len(), told.len()), (lines.len() + 2, lines.len()), "two were refused once");
+    let mut count = std::collections::BTreeMap::<&str, usize>::new();
+    for body in told.values() {
+        *count.entry(body["type"].as_str().unwrap()).or_default() += 1;
+    }
+    for kind in ["schedule.started", "schedule.paused", "schedule.resumed", "schedule.finished"] {
+        assert_eq!(count[kind], 1, "{count:?}");
+    }
+    let messages = told.values().filter_map(|body| body["data"]["messages"].as_array()).flatten();
+    let mut ended: Vec<_> = messages.map(|message| (message["phone"].clone(), message["status"].clone())).collect();
+    ended.sort_by_key(|(phone, _)| phone.to_string());
+    let expected: Vec<_> = phones(1..=12).into_iter().map(|phone| (json!(phone), json!("DELIVRD"))).collect();
+    assert_eq!(ended, expected, "each once, as it ended, after it was sent again");
 }

@@ -4,7 +4,7 @@
 //! on. A release recounts from the rows, so that whatever happened to them meanwhile is in it.
 
 use chrono::{DateTime, Utc};
-use sqlx::types::Uuid;
+use sqlx::{MySqlConnection, types::Uuid};
 
 use super::Db;
 use crate::{
@@ -75,6 +75,8 @@ pub struct ClaimedBatch {
     pub resend_within_s: u32,
     /// `hold` or `resend`
     pub on_uncertain: String,
+    /// A webhook wants to know of messages that have ended.
+    pub told: bool,
 }
 
 /// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
@@ -126,7 +128,8 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
              b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate, s.send_window,
-             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain
+             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain,
+             EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "told!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
         claim.batch.schedule_id,
@@ -160,8 +163,9 @@ pub struct Release {
     pub refused: bool,
 }
 
-/// Gives the batch back: dues and counts come from the rows, in the statement. False: somebody else's now.
-pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<bool> {
+/// Gives the batch back: dues and counts come from the rows, in the statement. False: somebody else's now. What it does not send again
+/// `events::tell_final` tells as final, in one transaction with it; the condition is the same there.
+pub async fn release(db: &mut MySqlConnection, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<bool> {
     let BatchMessage { schedule_id, batch_no } = claim.batch;
     let done = sqlx::query!(
         // Who has opted out meanwhile gets nothing again. A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
@@ -200,7 +204,7 @@ pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Releas
         batch_no,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Later than any message was sent: no UNCERTAIN row can be asked.
@@ -215,14 +219,18 @@ pub struct Dues {
     pub send_at: Option<DateTime<Utc>>,
     /// When something is to be asked.
     pub check_at: Option<DateTime<Utc>>,
+    /// A batch of the schedule has something to do, this one or another. Of two last ones that are released at once, the one that looks
+    /// later sees both.
+    pub schedule_open: bool,
 }
 
-/// What the release has set.
+/// What the release has set. Read after it has committed.
 pub async fn read_dues(db: &Db, batch: BatchMessage) -> sqlx::Result<Option<Dues>> {
     sqlx::query_as!(
         Dues,
-        r#"SELECT send_at AS "send_at: DateTime<Utc>", check_at AS "check_at: DateTime<Utc>"
-           FROM batches WHERE schedule_id = ? AND batch_no = ?"#,
+        r#"SELECT b.send_at AS "send_at: DateTime<Utc>", b.check_at AS "check_at: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
+           FROM batches b WHERE b.schedule_id = ? AND b.batch_no = ?"#,
         batch.schedule_id,
         batch.batch_no
     )
@@ -260,7 +268,7 @@ pub async fn put_off(db: &Db, claim: &Claim, at: DateTime<Utc>) -> sqlx::Result<
 
 /// Finishes a running schedule that has no batch left with something to do; where a batch is held, it ends `missed`. A statement of
 /// its own, after the release has committed: two last batches that each looked inside their own transactions would finish nobody.
-pub async fn finish_schedule(db: &Db, schedule_id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn finish_schedule(db: &mut MySqlConnection, schedule_id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules s LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
          SET s.status = IF(EXISTS (SELECT 1 FROM batches m WHERE m.schedule_id = s.id AND m.missed_at IS NOT NULL), 'missed', 'finished'),
@@ -269,16 +277,16 @@ pub async fn finish_schedule(db: &Db, schedule_id: Uuid, now: DateTime<Utc>) -> 
         now,
         schedule_id
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() > 0)
+    Ok(done.execute(db).await?.rows_affected() > 0)
 }
 
 /// Pauses a running schedule on the system's own account, such as when the carrier refuses our credentials.
-pub async fn pause_schedule(db: &Db, schedule_id: Uuid, reason: &str, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn pause_schedule(db: &mut MySqlConnection, schedule_id: Uuid, reason: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = ? WHERE id = ? AND status = 'running'",
         now,
         reason,
         schedule_id
     );
-    done.execute(&db.pool).await.map(drop)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }

@@ -9,7 +9,9 @@ pub mod batch_rows;
 pub mod batches;
 pub mod bootstrap;
 pub mod cut;
+pub mod deliveries;
 pub mod describe;
+pub mod events;
 pub mod idempotency;
 pub mod limits;
 pub mod messages;
@@ -28,6 +30,7 @@ pub mod tidy;
 pub mod trouble;
 pub mod users;
 pub mod variables;
+pub mod webhooks;
 
 use std::{
     sync::{

@@ -199,6 +199,11 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
     .await
 }
 
+/// Its status alone.
+pub async fn read_status(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("SELECT status FROM schedules WHERE id = ?", id).fetch_optional(connection).await
+}
+
 /// One schedule.
 pub async fn load_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
     Ok(load_schedules(connection, &[id]).await?.pop())

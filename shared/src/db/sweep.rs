@@ -24,9 +24,13 @@ pub async fn schedules_to_cut(db: &Db, due_by: DateTime<Utc>) -> sqlx::Result<Ve
     .await
 }
 
-/// Running schedules: the sweep tries to finish each.
-pub async fn running_schedules(db: &Db) -> sqlx::Result<Vec<Uuid>> {
-    let rows = sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM schedules WHERE status = 'running' ORDER BY id"#);
+/// Running schedules of which no batch has anything to do: the sweep tries to finish each.
+pub async fn idle_schedules(db: &Db) -> sqlx::Result<Vec<Uuid>> {
+    let rows = sqlx::query_scalar!(
+        r#"SELECT s.id AS "id: Uuid" FROM schedules s
+           WHERE s.status = 'running' AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = s.id AND b.sweep_at IS NOT NULL)
+           ORDER BY s.id"#
+    );
     rows.fetch_all(&db.pool).await
 }
 

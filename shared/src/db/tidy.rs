@@ -12,6 +12,8 @@ use super::{Db, idempotency::REMEMBERED};
 pub const MOST_ROWS: u32 = 5000;
 /// `key_days` says what a key used; a quarter of a year is enough to look back.
 const KEY_DAYS: TimeDelta = TimeDelta::days(92);
+/// What became of a delivery is told for so long; one that is still tried stays.
+const DELIVERIES: TimeDelta = TimeDelta::days(30);
 /// Longer than every limit reaches.
 const FORGOTTEN: TimeDelta = TimeDelta::days(1);
 /// Not with the hour, when most schedules are due.
@@ -27,6 +29,7 @@ pub struct Tidied {
     pub login_guards: u64,
     pub key_days: u64,
     pub idempotency_keys: u64,
+    pub webhook_deliveries: u64,
 }
 
 /// Whether this minute's sweep is the one that tidies.
@@ -66,5 +69,11 @@ pub async fn tidy(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Tidied> {
     let keys =
         sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?", now - REMEMBERED, MOST_ROWS);
     let idempotency_keys = keys.execute(&db.pool).await?.rows_affected();
-    Ok(Tidied { refresh_tokens, sessions, callers, login_guards, key_days, idempotency_keys })
+    let deliveries = sqlx::query!(
+        "DELETE FROM webhook_deliveries WHERE created_at < ? AND status <> 'pending' ORDER BY created_at LIMIT ?",
+        now - DELIVERIES,
+        MOST_ROWS
+    );
+    let webhook_deliveries = deliveries.execute(&db.pool).await?.rows_affected();
+    Ok(Tidied { refresh_tokens, sessions, callers, login_guards, key_days, idempotency_keys, webhook_deliveries })
 }

@@ -34,6 +34,7 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         max_resends: 2,
         resend_within_s: 3600,
         on_uncertain: "hold".into(),
+        told: false,
     }
 }
 

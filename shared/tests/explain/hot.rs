@@ -31,7 +31,7 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(token)).await;
     check("read the claimed batch", plan, &[("b", "PRIMARY"), ("s", "PRIMARY")]);
 
-    let sql = statement(&["FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?", "carrier_status", "ORDER BY seq"]);
+    let sql = statement(&["FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?", "attempt, resends", "ORDER BY seq"]);
     let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20)).await;
     check("read open recipients", plan, &[("recipients", "PRIMARY")]);
 
@@ -73,9 +73,13 @@ async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let plan = explain(&pool, &sql, |q| q.bind(now + TimeDelta::seconds(90))).await;
     check("schedules to cut", plan, &[("schedules", "to_cut")]);
 
-    let sql = statement(&["WHERE status = 'running' ORDER BY id"]);
+    let sql = statement(&["WHERE s.status = 'running' AND NOT EXISTS"]);
     let plan = explain(&pool, &sql, |q| q).await;
-    check("running schedules", plan, &[("schedules", "by_status")]);
+    check("running schedules with nothing to do", plan, &[("s", "by_status"), ("b", "still_open")]);
+
+    let sql = statement(&["AS \"schedule_open!: bool\""]);
+    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1)).await;
+    check("what a release has set", plan, &[("b", "PRIMARY"), ("o", "still_open")]);
 
     let sql = statement(&["b.requeues + j.r"]);
     let plan = explain(&pool, &sql, |q| q.bind(r#"[{"i":"00","n":1,"o":"2030-01-01","t":"2030-01-01","r":1}]"#)).await;

@@ -7,6 +7,8 @@ mod lists;
 mod people;
 mod receipts;
 mod trouble;
+mod webhook_calls;
+mod webhooks;
 
 use std::{fs, path::Path};
 
@@ -92,6 +94,8 @@ fn complaints(what: &str, plan: &Plan, keys: &[(&str, &str)]) -> Vec<String> {
         "api_keys",
         "callers",
         "suppressions",
+        "webhooks",
+        "webhook_deliveries",
         "a",
         "x",
         "s",
@@ -100,6 +104,7 @@ fn complaints(what: &str, plan: &Plan, keys: &[(&str, &str)]) -> Vec<String> {
         "u",
         "k",
         "c",
+        "d",
     ];
     let scanned = plan.iter().any(|(table, key, _)| ours.contains(&table.as_str()) && key.is_empty());
     if sorted || scanned {

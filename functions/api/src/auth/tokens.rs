@@ -16,7 +16,8 @@ use jsonwebtoken::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-pub use keys::{KeyRing, KeySource, SigningKeys, key_source};
+pub use keys::{KeyRing, SigningKeys, key_source};
+pub use shared::config::KeySource;
 
 /// How long a token of ours is good for.
 pub const ACCESS_TOKEN: TimeDelta = TimeDelta::minutes(15);

@@ -43,6 +43,7 @@ pub fn tags() -> Value {
         tag("trouble", "What needs a person, and what a person can do about it."),
         tag("users", "People who log in here."),
         tag("api-keys", "Machines that call."),
+        tag("webhooks", "URLs of yours that are told what happens."),
         tag("audit", "Who changed what."),
         tag("about", "Whether it answers, what problems mean, and this document."),
     ])

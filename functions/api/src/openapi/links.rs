@@ -24,6 +24,16 @@ const OF_SCHEDULE: &[&str] = &[
     "resolveRecipients",
 ];
 
+const OF_WEBHOOK: &[&str] = &[
+    "getWebhook",
+    "changeWebhook",
+    "testWebhook",
+    "rotateWebhookSecret",
+    "listDeliveries",
+    "repeatFailedDeliveries",
+    "deleteWebhook",
+];
+
 const LINKS: &[Link] = &[
     (("createSchedule", 201), OF_SCHEDULE, ID),
     (("createSchedule", 201), &["listMessages"], &[("schedule_id", "$response.body#/id")]),
@@ -42,6 +52,9 @@ const LINKS: &[Link] = &[
     (("listUsers", 200), &["getUser"], &[("id", "$response.body#/users/0/id")]),
     (("createApiKey", 201), &["getApiKey", "revokeApiKey"], ID),
     (("listApiKeys", 200), &["getApiKey"], &[("id", "$response.body#/api_keys/0/id")]),
+    (("createWebhook", 201), OF_WEBHOOK, ID),
+    (("listWebhooks", 200), &["getWebhook"], &[("id", "$response.body#/webhooks/0/id")]),
+    (("testWebhook", 202), &["repeatDelivery"], &[("id", "$request.path.id"), ("event_id", "$response.body#/event_id")]),
     (("putSuppression", 201), &["getSuppression", "putSuppression", "deleteSuppression"], PHONE),
     (("putSuppression", 200), &["getSuppression", "deleteSuppression"], PHONE),
     (("listSuppressions", 200), &["getSuppression"], &[("phone", "$response.body#/suppressions/0/phone")]),

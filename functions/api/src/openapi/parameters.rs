@@ -17,6 +17,9 @@ pub fn of_path(path: &str) -> Vec<Value> {
 fn of_name(name: &str) -> Value {
     let (schema, text, example) = match name {
         "id" => (json!({"type": "string", "format": "uuid"}), "Its id.", json!("0190a0b0-c0d0-7080-8000-00000000000f")),
+        "event_id" => {
+            (json!({"type": "string", "format": "uuid"}), "The event's id.", json!("0190a0b0-c0d0-7080-8000-00000000000d"))
+        }
         "phone" => (e164(), "A number; `+` may be written `%2B`.", json!("+60123456789")),
         "no" => (place(), "The batch's number in its schedule, from 1.", json!(1)),
         "seq" => (place(), "The recipient's place in the list, from 1.", json!(1)),

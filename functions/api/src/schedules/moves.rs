@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::db::{
+    events::record_event,
     moves::{
         activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
         send_uncut_now, spread_in_window,
@@ -46,6 +47,8 @@ struct Moved {
     before: LockedSchedule,
     view: ScheduleView,
     batches: u64,
+    /// Webhooks are to be told of it: the sweep puts that on its way.
+    told: bool,
 }
 
 /// draft → scheduled. It needs recipients and a time to come.
@@ -69,9 +72,12 @@ pub async fn pause(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
+    let Moved { before, view, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, view.message()).await;
+    }
+    if told {
+        sweep(&app).await;
     }
     Ok(Json(view))
 }
@@ -84,10 +90,11 @@ pub async fn resume(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
+    let Moved { before, view, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
     if before.batch_count.is_none() {
         announce(&app, view.message(), view.run_at.to_utc()).await;
-    } else {
+    }
+    if before.batch_count.is_some() || told {
         sweep(&app).await;
     }
     Ok(Json(view))
@@ -101,13 +108,14 @@ pub async fn cancel(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
+    let Moved { before, view: schedule, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, schedule.message()).await;
     }
     if before.batch_count.is_none() {
         enqueue(&app, schedule.message()).await;
-    } else {
+    }
+    if before.batch_count.is_some() || told {
         sweep(&app).await;
     }
     Ok(Json(schedule))
@@ -121,7 +129,7 @@ pub async fn send_now(
     query: Query,
 ) -> Result<Json<Restarted>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, batches } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
+    let Moved { before, view: schedule, batches, .. } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
     if before.batch_count.is_none() {
         announce(&app, schedule.message(), schedule.run_at.to_utc()).await;
     } else {
@@ -198,7 +206,11 @@ async fn try_make(
     let is =
         json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
     caller.record(transaction, app.db.now(), Change::of_schedule(step.action(), id, was, is)).await?;
-    Ok(Moved { before, view, batches })
+    let told = match step.event() {
+        Some(event) => !record_event(transaction, event, id, app.db.now()).await?.is_empty(),
+        None => false,
+    };
+    Ok(Moved { before, view, batches, told })
 }
 
 /// Returns how many held batches were released.

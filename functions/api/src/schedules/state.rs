@@ -1,7 +1,10 @@
 //! What each state of a schedule allows, and how it is told that it does not.
 
 use chrono::{DateTime, Utc};
-use shared::db::schedules::{LockedSchedule, ScheduleStatus};
+use shared::{
+    db::schedules::{LockedSchedule, ScheduleStatus},
+    webhooks::EventType,
+};
 
 use crate::error::{ApiError, Conflict};
 
@@ -29,6 +32,16 @@ impl Move {
             Self::Resume => "schedule.resume",
             Self::Cancel => "schedule.cancel",
             Self::SendNow => "schedule.send-now",
+        }
+    }
+
+    /// What webhooks are told of it; the others' beginning is told when they are cut.
+    pub const fn event(self) -> Option<EventType> {
+        match self {
+            Self::Pause => Some(EventType::SchedulePaused),
+            Self::Resume => Some(EventType::ScheduleResumed),
+            Self::Cancel => Some(EventType::ScheduleCancelled),
+            Self::Activate | Self::SendNow => None,
         }
     }
 }

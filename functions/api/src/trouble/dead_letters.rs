@@ -12,10 +12,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    db::repair::sweep_soon,
+    db::{deliveries::deliver_soon, repair::sweep_soon},
     dead_letters::{DeadLetters, Letter, Named},
     patience::{LETTERS, ONE_CALL},
-    queue::BatchMessage,
 };
 
 use super::entry::Action;
@@ -63,7 +62,7 @@ pub struct LetterView {
     queue: String,
     message_id: String,
     sent_at: Option<DateTime<Utc>>,
-    /// The batches, schedules and sweeps that it names; nobody else made it.
+    /// The batches, schedules, deliveries and sweeps that it names; nobody else made it.
     names: Vec<Named>,
     /// Why it names nothing, and its beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +139,7 @@ fn unreachable(queue: &DeadLetters, error: &anyhow::Error) -> String {
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[schemars(rename = "RedrivenLetters")]
 pub struct Redriven {
-    /// Batches that are due for the sweep now; the others of those that are named have nothing to do, or somebody works on them.
+    /// Batches and deliveries that are due for the sweep now; the others of those that are named have nothing to do, or somebody works on them.
     changed: u64,
     /// Letters that are gone, as the rows say what they said.
     deleted: u64,
@@ -237,13 +236,23 @@ async fn redrive_one(
 
 /// A schedule, or a sweep, needs nothing: the sweep that follows finds what there is to do.
 async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
-    let named = letters.iter().flat_map(|letter| letter.named().unwrap_or_default());
-    let batches: Vec<BatchMessage> =
-        named.filter_map(|named| if let Named::Batch(batch) = named { Some(batch) } else { None }).collect();
-    if batches.is_empty() {
-        return Ok(0);
+    let (mut batches, mut deliveries) = (Vec::new(), Vec::new());
+    for named in letters.iter().flat_map(|letter| letter.named().unwrap_or_default()) {
+        match named {
+            Named::Batch(batch) => batches.push(batch),
+            Named::Delivery(delivery) => deliveries.push(delivery),
+            Named::Schedule(_) | Named::Sweep(_) => {}
+        }
     }
-    repeat(|| async { Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?) }).await
+    let mut changed = 0;
+    if !batches.is_empty() {
+        changed += repeat(|| async { Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?) }).await?;
+    }
+    if !deliveries.is_empty() {
+        changed +=
+            repeat(|| async { Ok(deliver_soon(&mut *app.db.pool.acquire().await?, &deliveries, app.db.now()).await?) }).await?;
+    }
+    Ok(changed)
 }
 
 /// For the document.

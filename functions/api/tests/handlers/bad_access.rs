@@ -19,7 +19,7 @@ fn wrong(body: &Value) -> Vec<(&str, &str)> {
     wrong.collect()
 }
 
-async fn assert_refused(api: &Api, method: &str, path: &str, table: &[(Value, &[(&str, &str)])]) {
+pub async fn assert_refused(api: &Api, method: &str, path: &str, table: &[(Value, &[(&str, &str)])]) {
     for (body, expected) in table {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let answer = api.call(request.body(Body::from(body.to_string())).unwrap()).await;

@@ -40,6 +40,7 @@ fn filled(path: &str) -> String {
         .replace("{no}", "1")
         .replace("{seq}", "1")
         .replace("{carrier}", "sim")
+        .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
 }
 
 /// What an answer says may be there: the names in the complaint about one that is unknown.
@@ -121,7 +122,7 @@ async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
 }
 
 /// The operations that take a body, in an order in which their examples can be carried out.
-const WITH_BODY: [&str; 14] = [
+const WITH_BODY: [&str; 16] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -136,6 +137,8 @@ const WITH_BODY: [&str; 14] = [
     "putSuppression",
     "importSuppressions",
     "receiveReceipts",
+    "createWebhook",
+    "changeWebhook",
 ];
 
 /// Who makes the call, and its path, for one example.
@@ -163,6 +166,7 @@ impl Stage {
                 (if id == "changePassword" { nobody.with(&tokens.text("access_token")) } else { nobody }, path.to_owned())
             }
             "changeUser" => (self.admin.clone(), path.replace("{id}", &self.user_id().await)),
+            "changeWebhook" => (self.admin.clone(), path.replace("{id}", &self.webhook_id().await)),
             "changeSchedule" => (self.admin.clone(), path.replace("{id}", &self.admin.schedule(&phones(0..2)).await.to_string())),
             "appendRecipients" => (self.admin.clone(), path.replace("{id}", &self.admin.schedule(&[]).await.to_string())),
             "resolveRecipients" | "resolveRecipient" => {
@@ -173,6 +177,10 @@ impl Stage {
             _ => (self.admin.clone(), filled(path)),
         };
         (caller, path)
+    }
+
+    async fn webhook_id(&self) -> String {
+        self.admin.get("/v1/webhooks").await.body["webhooks"][0]["id"].as_str().unwrap().to_owned()
     }
 
     async fn user_id(&self) -> String {

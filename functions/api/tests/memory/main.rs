@@ -72,6 +72,8 @@ impl Lambda {
             .envs([("AWS_LAMBDA_FUNCTION_NAME", "api"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
             .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_REGION", "us-east-1"), ("STACK_NAME", "test")])
             .envs([("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"), ("DISPATCH_FUNCTION_ARN", "d"), ("SCHEDULE_GROUP", "g")])
+            .env("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n")
+            .env("WEBHOOK_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
             .env("JWT_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
             .envs([("SCHEDULER_ROLE_ARN", "r"), ("DISPATCH_LEAD_S", "90"), ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d")])
             .stdout(Stdio::null())

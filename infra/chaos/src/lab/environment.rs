@@ -13,7 +13,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use super::{invocation::Invocation, plan::Plan, world::World};
+use super::{invocation::Invocation, plan::Plan, queue::LabQueue, world::World};
 
 /// The functions behind queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,11 +106,14 @@ impl Environment {
         let plan = &world.plan;
         let db = Db { pool: pool.clone(), clock: world.clock.clone() };
         let (send_queue, recheck_queue) = (world.queue(Function::Send), world.queue(Function::Recheck));
+        // Nobody has a webhook here, so nothing is ever put on it.
+        let notify_queue = LabQueue::new(world.clock.clone(), world.dice.clone(), plan.queues.clone());
         let worker = |db| Worker {
             db,
             carrier: Arc::clone(&world.carrier),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
+            notify_queue: notify_queue.clone(),
             timing: timing(plan),
         };
         let timeout = plan.timeout;
@@ -119,7 +122,7 @@ impl Environment {
                 let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
                 let settings =
                     dispatch::Settings { lead, sweep_lead, batch_size: plan.batch_size, patience: patience(plan.budget) };
-                Handler::Dispatch(Dispatcher { db, send_queue, recheck_queue, settings })
+                Handler::Dispatch(Dispatcher { db, send_queue, recheck_queue, notify_queue, settings })
             }
             Function::Send => {
                 let settings = send::Settings { in_flight: IN_FLIGHT, timeout, parts_per_second: None };

@@ -16,6 +16,7 @@ use shared::{
     carrier::Carrier,
     db::{Clock, Db, MIGRATOR, api_keys::insert_api_key, limits::Rate},
     secret::hash_token,
+    webhooks::{keys::SharedKeys, target::Reach},
 };
 use simulator::Simulator;
 use sqlx::{
@@ -124,6 +125,10 @@ impl World {
             db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             recheck_queue: queues[Function::Recheck as usize].clone(),
+            // No schedule here has a webhook.
+            notify_queue: LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()),
+            webhook_keys: SharedKeys::open(KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
+            webhook_reach: Reach::Public,
             scheduler: events.clone(),
             dead_letters: Vec::new(),
             capacity: Capacity::default(),

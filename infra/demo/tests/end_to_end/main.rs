@@ -10,3 +10,4 @@ mod lists;
 mod queues;
 mod resends;
 mod stage;
+mod webhooks;

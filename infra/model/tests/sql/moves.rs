@@ -34,7 +34,7 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
         if at % 2 == 0 {
             moves::pause_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
         } else {
-            batches::pause_schedule(&table.db, table.ids[at], "why", table.now).await.unwrap();
+            batches::pause_schedule(&mut connection, table.ids[at], "why", table.now).await.unwrap();
         }
     }
     drop(connection);

@@ -30,6 +30,7 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
     let cases: Vec<_> = pairs(&rows, &batches).into_iter().map(case).collect();
     let (cases, told): (Vec<_>, Vec<_>) = pairs(&cases, &releases()).into_iter().unzip();
     let table = Table::of(pool, &cases).await;
+    let mut connection = table.db.pool.acquire().await.unwrap();
     let mut expected = cases.clone();
     for (at, (case, told)) in expected.iter_mut().zip(told).enumerate() {
         let (owns, soon) = (case.owns(), table.now + TimeDelta::seconds(120));
@@ -45,8 +46,9 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
             accepted: false,
             refused: false,
         };
-        assert_eq!(batches::release(&table.db, &table.claim(at), (1, 1), &release).await.unwrap(), released, "{case:?}");
+        assert_eq!(batches::release(&mut connection, &table.claim(at), (1, 1), &release).await.unwrap(), released, "{case:?}");
     }
+    drop(connection);
     table.expect(&cases, &expected).await;
     let wrong = "SELECT COUNT(*) FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id WHERE b.crashes = 0 AND r.status <> 'INVALID'
         AND (b.pending <> (r.status = 'PENDING') OR b.uncertain <> (r.status = 'UNCERTAIN') OR b.acceptd <> (r.status = 'ACCEPTD')
@@ -64,11 +66,13 @@ async fn a_finish_is_as_the_model_says(pool: MySqlPool) {
     let mut cases: Vec<_> = pairs(&schedules(), &batches).into_iter().map(case).collect();
     cases.retain(Case::is_allowed);
     let table = Table::of(pool, &cases).await;
+    let mut connection = table.db.pool.acquire().await.unwrap();
     let mut expected = cases.clone();
     for (at, case) in expected.iter_mut().enumerate() {
         let may = rules::may_finish(&case.schedule, &[case.batch]);
         rules::finish(&mut case.schedule, &[case.batch]);
-        assert_eq!(batches::finish_schedule(&table.db, table.ids[at], table.now).await.unwrap(), may, "{case:?}");
+        assert_eq!(batches::finish_schedule(&mut connection, table.ids[at], table.now).await.unwrap(), may, "{case:?}");
     }
+    drop(connection);
     table.expect(&cases, &expected).await;
 }

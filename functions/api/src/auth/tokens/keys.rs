@@ -10,7 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shared::{aws, config::Env};
+use shared::{
+    aws,
+    config::{Env, KeySource},
+};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -26,31 +29,9 @@ const KID_CHARS: usize = 64;
 /// Unknown keys may be anybody's invention: the secret is read again at most so often.
 const BETWEEN_READS: TimeDelta = TimeDelta::minutes(1);
 
-/// Where the keys are.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// In the environment itself.
-    Fixed(SecretString),
-    /// In a secret, under this ARN.
-    SecretArn(String),
-}
-
 /// The source: exactly one of `JWT_KEYS` and `JWT_KEYS_SECRET_ARN`.
 pub fn key_source(env: &mut Env) -> KeySource {
-    const KEYS: &str = "JWT_KEYS";
-    const ARN: &str = "JWT_KEYS_SECRET_ARN";
-    let problem = match (env.optional(KEYS), env.optional(ARN)) {
-        (Some(keys), None) => match KeyRing::read(&keys) {
-            Ok(_) => return KeySource::Fixed(keys.into()),
-            Err(error) => format!("is not as expected: {error}"),
-        },
-        (None, Some(arn)) if arn.starts_with("arn:") => return KeySource::SecretArn(arn),
-        (None, Some(_)) => format!("is missing, and {ARN} is not an ARN"),
-        (Some(_), Some(_)) => format!("and {ARN} are both set; expected one of them"),
-        (None, None) => format!("is missing; expected it, or {ARN}"),
-    };
-    env.complain::<()>(KEYS, problem);
-    KeySource::Fixed(String::new().into())
+    env.key_source("JWT_KEYS", "JWT_KEYS_SECRET_ARN", |keys| KeyRing::read(keys).map(drop))
 }
 
 /// The keys: the first signs, all verify.

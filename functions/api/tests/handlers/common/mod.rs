@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod document;
+pub mod hooks;
 pub mod letters;
 pub mod people;
 pub mod receipts;
@@ -41,6 +42,7 @@ use shared::{
     queue::{DispatchMessage, Outgoing, Queue},
     scheduler::OneTimeScheduler,
     secret::hash_token,
+    webhooks::target::Reach,
 };
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
 use testkit::FakeQueue;
@@ -56,6 +58,7 @@ pub struct Fakes {
     pub created: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
     pub deleted: Mutex<Vec<DispatchMessage>>,
     pub rechecks: Arc<FakeQueue>,
+    pub deliveries: Arc<FakeQueue>,
     pub letters: Arc<FakeLetters>,
     pub other_letters: Arc<FakeLetters>,
 }
@@ -135,6 +138,9 @@ impl Api {
             db: db.clone(),
             dispatch_queue: fakes.clone(),
             recheck_queue: fakes.rechecks.clone(),
+            notify_queue: fakes.deliveries.clone(),
+            webhook_keys: testkit::webhook_keys().await,
+            webhook_reach: Reach::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
                 DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },

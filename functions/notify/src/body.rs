@@ -1,0 +1,39 @@
+//! What is posted: type, time and data of the event, the same bytes' worth each time.
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use shared::db::{
+    Db,
+    deliveries::{Delivery, FinalMessage, final_messages},
+};
+use uuid::Uuid;
+
+#[derive(Serialize)]
+struct Body<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// When it happened, not when it is posted.
+    timestamp: DateTime<Utc>,
+    data: T,
+}
+
+/// Of an event that tells of messages.
+#[derive(Serialize)]
+struct Messages {
+    schedule_id: Uuid,
+    messages: Vec<FinalMessage>,
+}
+
+/// The body. What an event says of messages is read from their rows, so that no number lies anywhere else.
+pub async fn compose(db: &Db, event: Uuid, delivery: &Delivery) -> anyhow::Result<Vec<u8>> {
+    let (kind, timestamp) = (delivery.kind.as_str(), delivery.created_at);
+    let range = delivery.first_seq.zip(delivery.last_seq);
+    if let (Some(schedule_id), Some(range)) = (delivery.schedule_id, range) {
+        let messages = final_messages(db, schedule_id, range, event).await.context("reading the messages")?;
+        return Ok(serde_json::to_vec(&Body { kind, timestamp, data: Messages { schedule_id, messages } })?);
+    }
+    let data: Box<RawValue> = serde_json::from_str(delivery.data.as_deref().unwrap_or("{}")).context("the event's data")?;
+    Ok(serde_json::to_vec(&Body { kind, timestamp, data })?)
+}

@@ -1,0 +1,38 @@
+//! The binary of the notify function: tracing, configuration, clients, then the runtime.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use notify::{Notifier, Poster};
+use shared::{
+    aws,
+    config::Env,
+    db::Db,
+    queue::SqsQueue,
+    webhooks::{
+        keys::{SharedKeys, key_source},
+        target::Reach,
+    },
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let mut env = Env::from_process();
+    let config = (
+        env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+        env.url("NOTIFY_QUEUE_URL"),
+        key_source(&mut env),
+        Reach::from_env(&mut env),
+    );
+    let (database, queue, keys, reach) = env.finish(config)?;
+    let notifier = &Notifier {
+        db: Db::connect(&database).await?,
+        queue: SqsQueue::shared(aws_sdk_sqs::Client::new(&aws::sdk_config().await), queue),
+        keys: SharedKeys::open(keys).await?,
+        poster: Poster::new(reach)?,
+    };
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Error>(notifier.handle(event.payload).await) },
+    ))
+    .await
+}

@@ -1,0 +1,65 @@
+//! A stage with all workers, and a webhook that wants everything.
+
+use dispatch::Way;
+use notify::{Notifier, Poster};
+use serde_json::Value;
+use shared::{queue::BatchMessage, webhooks::target::Reach};
+use simulator::Settings;
+use sqlx::MySqlPool;
+use testkit::{Stage, fixture, webhooks};
+use uuid::Uuid;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+pub const EVERYTHING: &str =
+    "schedule.started,schedule.paused,schedule.resumed,schedule.finished,schedule.cancelled,schedule.missed,messages.final";
+
+/// A stage with a webhook that wants everything, whose receiver answers 200.
+pub struct Told {
+    pub stage: Stage,
+    server: MockServer,
+    pub webhook: Uuid,
+}
+
+impl Told {
+    pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
+        let stage = Stage::new(pool, settings).await;
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        let webhook = webhooks::insert(&stage.db, &server.uri(), EVERYTHING).await;
+        Self { stage, server, webhook }
+    }
+
+    /// A schedule that is cut; its first batch.
+    pub async fn cut(&self, schedule: fixture::Schedule) -> BatchMessage {
+        let message = schedule.insert(&self.stage.db).await;
+        self.stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
+        BatchMessage { schedule_id: message.schedule_id, batch_no: 1 }
+    }
+
+    pub async fn events(&self) -> Vec<String> {
+        webhooks::events(&self.stage.db, self.webhook).await
+    }
+
+    /// Has everything posted that waits on the queue; the bodies.
+    pub async fn posted(&self) -> Vec<Value> {
+        let notifier = Notifier {
+            db: self.stage.db.clone(),
+            queue: self.stage.notify_queue.clone(),
+            keys: webhooks::keys().await,
+            poster: Poster::new(Reach::Loopback).unwrap(),
+        };
+        for message in self.stage.notify_queue.take_deliveries() {
+            notifier.deliver(message).await.unwrap();
+        }
+        let received = self.server.received_requests().await.unwrap();
+        received.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+    }
+
+    /// What was told of messages, as `seq STATUS attempt`, one list an event.
+    pub async fn messages(&self) -> Vec<Vec<String>> {
+        let bodies = self.posted().await;
+        let finals = bodies.iter().filter(|body| body["type"] == "messages.final");
+        let line = |message: &Value| format!("{} {} {}", message["seq"], message["status"].as_str().unwrap(), message["attempt"]);
+        finals.map(|body| body["data"]["messages"].as_array().unwrap().iter().map(line).collect()).collect()
+    }
+}

@@ -1,0 +1,22 @@
+CREATE TABLE webhook_deliveries (
+    webhook_id BINARY(16) NOT NULL COMMENT 'webhooks.id',
+    event_id BINARY(16) NOT NULL COMMENT 'UUIDv7 of the event, the same for all webhooks that it goes to, and at each try',
+    type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL COMMENT 'Such as schedule.finished',
+    schedule_id BINARY(16) NULL COMMENT 'schedules.id; NULL for a test',
+    first_seq INT UNSIGNED NULL COMMENT 'messages.final: first recipients.seq of the range in which recipients.final_event is this event',
+    last_seq INT UNSIGNED NULL COMMENT 'messages.final: last recipients.seq of that range',
+    data TEXT NULL COMMENT 'What the event says, JSON, as it was then; NULL for messages.final, which is read from the rows. No number and no text in it',
+    status VARCHAR(10) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL DEFAULT 'pending' COMMENT 'pending, delivered, failed',
+    tries INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'How often it was posted since it was last asked for; drives the back-off',
+    due_at DATETIME(3) NULL COMMENT 'UTC. From when on it may be posted; while somebody posts it, when his time is over. NULL: over',
+    tried_at DATETIME(3) NULL COMMENT 'UTC. Last try',
+    http_status SMALLINT UNSIGNED NULL COMMENT 'What the last try was answered',
+    error VARCHAR(64) NULL COMMENT 'Why the last try failed, where there was no answer',
+    created_at DATETIME(3) NOT NULL COMMENT 'UTC. When it happened',
+    PRIMARY KEY (webhook_id, event_id),
+    KEY due (due_at),
+    KEY by_age (created_at),
+    CONSTRAINT delivery_status CHECK (status IN ('pending', 'delivered', 'failed')),
+    CONSTRAINT delivery_due CHECK ((due_at IS NOT NULL) = (status = 'pending')),
+    CONSTRAINT delivery_range CHECK ((first_seq IS NULL) = (last_seq IS NULL))
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci COMMENT 'One row an event and webhook: what is to be posted, and what became of it'
