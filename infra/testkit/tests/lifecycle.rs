@@ -7,7 +7,7 @@ mod gate;
 
 use std::time::Duration;
 
-use api::{App, forecast::Capacity};
+use api::App;
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
@@ -25,7 +25,7 @@ use shared::{
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, Stage, fixture};
+use testkit::{Stage, fixture};
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,22 +128,7 @@ impl Play {
             sqlx::query(&format!("DELETE FROM {table}")).execute(pool).await.unwrap();
         }
         let stage = Stage::new(pool.clone(), Settings { latency_ms: 10, ..Settings::default() }).await;
-        let app = App {
-            db: stage.db.clone(),
-            dispatch_queue: FakeQueue::new(),
-            recheck_queue: stage.recheck_queue.clone(),
-            scheduler: FakeScheduler::new(),
-            dead_letters: Vec::new(),
-            notify_queue: FakeQueue::new(),
-            webhook_keys: testkit::webhook_keys().await,
-            webhook_reach: shared::webhooks::target::Reach::Public,
-            dispatch_lead: Duration::from_secs(90),
-            capacity: Capacity::default(),
-            quiet_time: TimeDelta::minutes(5),
-            gate: gate::open().await,
-            callbacks: gate::callbacks().await,
-            commit: "test".into(),
-        };
+        let app = gate::app(&stage).await;
         let key = gate::new_key(&app.db).await;
         let mut play = Self { stage, app, key, id: Uuid::nil(), told: None, window: None };
         let phones: Vec<_> = (1..=12).map(fixture::phone).collect();

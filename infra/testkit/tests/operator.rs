@@ -6,7 +6,7 @@ mod gate;
 
 use std::{sync::Arc, time::Duration};
 
-use api::{App, forecast::Capacity};
+use api::App;
 use axum::{
     body::{Body, to_bytes},
     http::Request,
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use shared::queue::{BatchMessage, DispatchMessage, Outgoing, read_body};
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, Stage, fixture};
+use testkit::{FakeQueue, Stage, fixture};
 use uuid::Uuid;
 
 struct Operator {
@@ -30,22 +30,7 @@ impl Operator {
     async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
         let dispatch_queue = FakeQueue::new();
-        let app = App {
-            db: stage.db.clone(),
-            dispatch_queue: dispatch_queue.clone(),
-            recheck_queue: stage.recheck_queue.clone(),
-            scheduler: FakeScheduler::new(),
-            dead_letters: Vec::new(),
-            notify_queue: FakeQueue::new(),
-            webhook_keys: testkit::webhook_keys().await,
-            webhook_reach: shared::webhooks::target::Reach::Public,
-            dispatch_lead: Duration::from_secs(90),
-            capacity: Capacity::default(),
-            quiet_time: TimeDelta::minutes(5),
-            gate: gate::open().await,
-            callbacks: gate::callbacks().await,
-            commit: "test".into(),
-        };
+        let app = App { dispatch_queue: dispatch_queue.clone(), ..gate::app(&stage).await };
         Self { stage, app, dispatch_queue }
     }
 

@@ -8,13 +8,11 @@ use std::time::Duration;
 use api::{
     App,
     callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
 };
 use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use chrono::TimeDelta;
 use dispatch::Way;
 use lambda_http::tower::ServiceExt;
 use ring::hmac;
@@ -22,7 +20,7 @@ use serde_json::{Value, json};
 use shared::queue::BatchMessage;
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, Stage, fixture};
+use testkit::{Stage, fixture};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "the simulator's secret, of more than thirty-two bytes";
@@ -53,19 +51,8 @@ impl Pushed {
 
     async fn app(stage: &Stage) -> App {
         let secrets = json!({ "sim": SECRET }).to_string();
-        App {
-            db: stage.db.clone(),
-            dispatch_queue: FakeQueue::new(),
-            recheck_queue: stage.recheck_queue.clone(),
-            scheduler: FakeScheduler::new(),
-            dead_letters: Vec::new(),
-            dispatch_lead: Duration::from_secs(90),
-            capacity: Capacity::default(),
-            quiet_time: TimeDelta::minutes(5),
-            gate: gate::open().await,
-            callbacks: Callbacks::open(SecretSource::Fixed(secrets.into())).await.unwrap(),
-            commit: "test".into(),
-        }
+        let callbacks = Callbacks::open(SecretSource::Fixed(secrets.into())).await.unwrap();
+        App { callbacks, ..gate::app(stage).await }
     }
 
     /// Pushes that word for the recipient at that place; what was recorded.

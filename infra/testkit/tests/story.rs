@@ -6,7 +6,7 @@ mod gate;
 
 use std::time::Duration;
 
-use api::{App, forecast::Capacity};
+use api::App;
 use axum::{
     body::{Body, to_bytes},
     http::Request,
@@ -32,22 +32,7 @@ struct Api {
 impl Api {
     async fn new(stage: &Stage) -> Self {
         let (dispatch_queue, scheduler) = (FakeQueue::new(), FakeScheduler::new());
-        let app = App {
-            db: stage.db.clone(),
-            dispatch_queue: dispatch_queue.clone(),
-            recheck_queue: stage.recheck_queue.clone(),
-            scheduler: scheduler.clone(),
-            dead_letters: Vec::new(),
-            notify_queue: FakeQueue::new(),
-            webhook_keys: testkit::webhook_keys().await,
-            webhook_reach: shared::webhooks::target::Reach::Public,
-            dispatch_lead: Duration::from_secs(90),
-            capacity: Capacity::default(),
-            quiet_time: TimeDelta::minutes(5),
-            gate: gate::open().await,
-            callbacks: gate::callbacks().await,
-            commit: "test".into(),
-        };
+        let app = App { dispatch_queue: dispatch_queue.clone(), scheduler: scheduler.clone(), ..gate::app(stage).await };
         Self { app, dispatch_queue, scheduler }
     }
 

@@ -329,7 +329,7 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
         Utc::now()
     };
     let releasing = async {
-        let released = release(&mut *db.pool.acquire().await.unwrap(), &claim, (1, 5), &told).await.unwrap();
+        let released = release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told).await.unwrap();
         (released, Utc::now())
     };
     let (committed_at, (released, released_at)) = tokio::join!(commit, releasing);

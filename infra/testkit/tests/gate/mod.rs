@@ -1,17 +1,24 @@
-//! The API's gate, and a key to it.
+//! The API on a stage, its gate, and a key to it.
 #![allow(dead_code, reason = "one of the test binaries logs in nobody")]
 
+use std::time::Duration;
+
 use api::{
+    App,
     api_keys::create::{KeyRequest, new_key as make_key},
     auth::{Gate, tokens::KeySource},
     callbacks::secrets::{Callbacks, SecretSource},
+    forecast::Capacity,
 };
 use axum::http::HeaderValue;
+use chrono::TimeDelta;
 use shared::{
     access::Permission,
     db::{Db, api_keys::insert_api_key, limits::Rate},
     secret::hash_token,
+    webhooks::target::Reach,
 };
+use testkit::{FakeQueue, FakeScheduler, Stage};
 
 /// A gate that asks of its callers only to have a key.
 pub async fn open() -> Gate {
@@ -27,7 +34,22 @@ pub async fn new_key(db: &Db) -> HeaderValue {
     HeaderValue::try_from(format!("Bearer {key}")).unwrap()
 }
 
-/// No carrier pushes.
-pub async fn callbacks() -> Callbacks {
-    Callbacks::open(SecretSource::None).await.unwrap()
+/// The API on the stage's rows and its recheck queue; whatever else it tells is forgotten, and no carrier pushes.
+pub async fn app(stage: &Stage) -> App {
+    App {
+        db: stage.db.clone(),
+        dispatch_queue: FakeQueue::new(),
+        recheck_queue: stage.recheck_queue.clone(),
+        notify_queue: FakeQueue::new(),
+        webhook_keys: testkit::webhook_keys().await,
+        webhook_reach: Reach::Public,
+        scheduler: FakeScheduler::new(),
+        dead_letters: Vec::new(),
+        dispatch_lead: Duration::from_secs(90),
+        capacity: Capacity::default(),
+        quiet_time: TimeDelta::minutes(5),
+        gate: open().await,
+        callbacks: Callbacks::open(SecretSource::None).await.unwrap(),
+        commit: "test".into(),
+    }
 }
