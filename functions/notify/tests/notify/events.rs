@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dispatch::Way;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{budget::Budget, queue::BatchMessage, release::Ended, webhooks::tell, worker::Work};
 use simulator::Settings;
 use sqlx::MySqlPool;
