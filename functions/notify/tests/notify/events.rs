@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dispatch::Way;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{budget::Budget, queue::BatchMessage, release::Ended, webhooks::tell, worker::Work};
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -58,15 +58,14 @@ async fn what_is_told_is_what_the_rows_say(pool: MySqlPool) {
         (&json!("schedule.started"), &json!("running"), &json!(2))
     );
     assert!(started["data"].get("counts").is_none() && started["timestamp"].is_string() && started["data"]["run_at"].is_string());
-    let columns = "SELECT JSON_OBJECT('id', message_id, 'word', carrier_status) FROM recipients WHERE schedule_id = ? ORDER BY seq";
-    let rows: Vec<String> = sqlx::query_scalar(columns).bind(batch.schedule_id).fetch_all(&told.stage.db.pool).await.unwrap();
+    let columns = "SELECT message_id, carrier_status FROM recipients WHERE schedule_id = ? ORDER BY seq";
+    let rows: Vec<(String, String)> = sqlx::query_as(columns).bind(batch.schedule_id).fetch_all(&told.stage.db.pool).await.unwrap();
     let messages: Vec<_> = bodies[1]["data"]["messages"].as_array().unwrap().clone();
     for ((message, row), seq) in messages.iter().zip(&rows).zip(1..) {
-        let row: Value = serde_json::from_str(row).unwrap();
         let (sent_at, final_at) = (&message["sent_at"], &message["final_at"]);
         assert!(sent_at.is_string() && final_at.is_string());
-        let expected = json!({"seq": seq, "phone": fixture::phone(seq), "status": "DELIVRD", "attempt": 1, "message_id": row["id"],
-            "carrier_status": row["word"], "error": null, "sent_at": sent_at, "final_at": final_at});
+        let expected = json!({"seq": seq, "phone": fixture::phone(seq), "status": "DELIVRD", "attempt": 1, "message_id": row.0,
+            "carrier_status": row.1, "error": null, "sent_at": sent_at, "final_at": final_at});
         assert_eq!(*message, expected);
     }
     assert_eq!((messages.len(), &bodies[1]["data"]["schedule_id"]), (2, &json!(batch.schedule_id)));
