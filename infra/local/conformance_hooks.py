@@ -1,14 +1,17 @@
 """Who schemathesis is to the API, and what of its judgement is not taken.
 
-It is the admin of the stack, logged in as a person is. Calls that end a session are made by somebody else, in a session of their own
-each time; nobody takes the admin's rights from him.
+It is the admin of the stack, logged in as a person is, and the carrier of the stack, which signs what it sends. Calls that end a session
+are made by somebody else, in a session of their own each time; nobody takes the admin's rights from him.
 """
 
 import ast
+import hashlib
+import hmac
 import json
 import os
 import secrets
 import threading
+import time
 import urllib.request
 
 import schemathesis
@@ -21,6 +24,7 @@ FRESH_S = 600
 LEAVER = f"leaver-{secrets.token_hex(4)}"
 PASSWORD = secrets.token_urlsafe(24)
 ENDS_SESSIONS = ["/v1/auth/logout"]
+SIGNED = ["/v1/carrier/callbacks/{carrier}"]
 
 # What is wrong with requests that no schema forbids: numbers in use, zones, hours and times, variables of texts, cursors, passwords.
 BEYOND_SCHEMAS = {
@@ -47,6 +51,12 @@ def ndjson(context, value):
     """A line an entry."""
     lines = value if isinstance(value, list) else [value]
     return {"data": "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines).encode(errors="replace")}
+
+
+@schemathesis.serializer("application/json")
+def as_json(context, value):
+    """As bytes that can be signed."""
+    return {"data": value if isinstance(value, bytes) else json.dumps(value, default=str).encode()}
 
 
 @schemathesis.serializer("text/csv", "application/gzip")
@@ -87,7 +97,7 @@ class Bearer:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-@schemathesis.auth(refresh_interval=FRESH_S).skip_for(path=ENDS_SESSIONS)
+@schemathesis.auth(refresh_interval=FRESH_S).skip_for(path=ENDS_SESSIONS + SIGNED)
 class Admin(Bearer):
     """The admin, in one session."""
 
@@ -103,6 +113,22 @@ class Leaver(Bearer):
     def get(self, case, context):
         """A token."""
         return _log_in(LEAVER, PASSWORD)["access_token"]
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(path=SIGNED)
+class Carrier:
+    """Signs what it sends, as a carrier does."""
+
+    def get(self, case, context):
+        """The secret of the one that the local stack knows."""
+        return json.loads(os.environ["CALLBACK_SECRETS"])["sim"]
+
+    def set(self, case, data, context):
+        """Time stamp and signature."""
+        now = str(int(time.time()))
+        body = case.as_transport_kwargs().get("data") or b""
+        signature = hmac.new(data.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
+        case.headers = (case.headers or {}) | {"X-Callback-Timestamp": now, "X-Callback-Signature": f"v1={signature}"}
 
 
 @schemathesis.hook
