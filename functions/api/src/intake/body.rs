@@ -24,9 +24,16 @@ enum Type {
 /// A list from a request's body; inside gzip its format is named by `?format=`, or seen by its beginning.
 pub async fn read_list(headers: &HeaderMap, query: &mut Query, body: Body) -> Result<List, ApiError> {
     let content_type = content_type(headers, &[("application/x-ndjson", Format::Ndjson), ("text/csv", Format::Csv)])?;
+    let named = query.choice("format", &Format::ALL, Format::as_str);
     let (format, gzip) = match content_type {
-        Type::Text(format) => (Some(format), false),
-        Type::Gzip => (query.choice("format", &Format::ALL, Format::as_str), true),
+        Type::Text(format) => {
+            if named.is_some_and(|named| named != format) {
+                let expected = format!("expected no `format`, or {}, as the content type says", format.as_str());
+                query.complain("format", "not-the-content-type", expected);
+            }
+            (Some(format), false)
+        }
+        Type::Gzip => (named, true),
     };
     let options = Options { region: default_country(query), column: column(query), ..Options::default() };
     Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip, options })

@@ -47,7 +47,7 @@ pub fn list_parameters() -> [Value; 3] {
         parameter(
             "format",
             json!({"type": "string", "enum": Format::ALL.map(Format::as_str)}),
-            "What is in `application/gzip`; not given: seen by its beginning. For gzip only.",
+            "What is in `application/gzip`; not given: seen by its beginning. Elsewhere it has to be what the content type says.",
         ),
     ]
 }

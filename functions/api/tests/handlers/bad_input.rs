@@ -155,6 +155,7 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
         ("application/gzip", "", mangled.clone(), 400, "malformed-body", "destroyed"),
         ("application/gzip", "?format=xml", gzip(one.as_bytes()), 422, "invalid-request", "json, ndjson, csv"),
         ("application/gzip", "?format=json", gzip(b"[1,"), 400, "malformed-body", "line 1 column 3"),
+        ("text/csv", "?format=json", one.clone().into_bytes(), 422, "invalid-request", "expected no `format`, or csv, as the content type says"),
         ("application/gzip", "", gzip(&vec![b'x'; 300_000]), 413, "too-large", "256 KB"),
         ("application/gzip", "", gzip("1\n".repeat(1_000_001).as_bytes()), 413, "too-large", "further calls"),
         ("application/json", "", gzip(one.as_bytes()), 415, "unsupported-content-type", "application/gzip"),

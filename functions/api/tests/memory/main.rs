@@ -9,6 +9,7 @@ mod common;
 use std::{
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -72,7 +73,7 @@ impl Lambda {
             .envs([("AWS_LAMBDA_FUNCTION_NAME", "api"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
             .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_REGION", "us-east-1"), ("STACK_NAME", "test")])
             .envs([("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"), ("DISPATCH_FUNCTION_ARN", "d"), ("SCHEDULE_GROUP", "g")])
-            .env("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n")
+            .envs([("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"), ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r")])
             .env("WEBHOOK_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
             .env("JWT_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
             .envs([("SCHEDULER_ROLE_ARN", "r"), ("DISPATCH_LEAD_S", "90"), ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d")])
@@ -92,7 +93,13 @@ impl Lambda {
             "requestContext": {"http": http, "stage": "$default"},
         });
         self.events.send(event.to_string()).await.unwrap();
-        let answer = self.answers.recv().await.unwrap();
+        // A function that has ended answers nothing any more.
+        let answer = loop {
+            tokio::select! {
+                answer = self.answers.recv() => break answer.unwrap(),
+                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "it has ended"),
+            }
+        };
         (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
     }
 
