@@ -79,7 +79,7 @@ impl Poster {
         // Again, for what was allowed when it was made; and an address in a URL is never resolved.
         let url = match target::read(request.url, self.reach) {
             Ok(url) => url,
-            Err(BadTarget::Private) => return Answer::None(PRIVATE),
+            Err(BadTarget::Private | BadTarget::Elsewhere) => return Answer::None(PRIVATE),
             Err(_) => return Answer::None("bad url"),
         };
         let call = self.client.post(url).header(CONTENT_TYPE, "application/json").header("webhook-id", request.id);

@@ -38,8 +38,10 @@ pub enum BadTarget {
     Scheme,
     /// Name or password in it would lie in the database as they are.
     Login,
-    /// An address inside of a private network, or one that is for special use; on a stack of one machine, any other machine.
+    /// An address inside of a private network, or one that is for special use.
     Private,
+    /// Of a stack on one machine: another machine.
+    Elsewhere,
 }
 
 impl BadTarget {
@@ -50,6 +52,7 @@ impl BadTarget {
             Self::Scheme => "not-https",
             Self::Login => "login-in-url",
             Self::Private => "private-address",
+            Self::Elsewhere => "not-this-machine",
         }
     }
 }
@@ -60,9 +63,8 @@ impl fmt::Display for BadTarget {
             Self::NotAUrl => "expected an absolute URL of at most 2048 characters, such as https://example.com/sms-events",
             Self::Scheme => "expected a URL that begins with https://",
             Self::Login => "expected a URL without a name or a password in it; requests are signed instead",
-            Self::Private => {
-                "expected a public address; this one is private, or for special use (a local stack: expected this machine)"
-            }
+            Self::Private => "expected a public address; this one is private, or for special use",
+            Self::Elsewhere => "expected an address of this machine, as this is a local stack",
         })
     }
 }
@@ -86,7 +88,11 @@ pub fn read(given: &str, reach: Reach) -> Result<Url, BadTarget> {
         Host::Domain(name) if reach == Reach::Loopback => is_within(name, "localhost"),
         Host::Domain(name) => !is_local_name(name),
     };
-    if may { Ok(url) } else { Err(BadTarget::Private) }
+    match reach {
+        _ if may => Ok(url),
+        Reach::Public => Err(BadTarget::Private),
+        Reach::Loopback => Err(BadTarget::Elsewhere),
+    }
 }
 
 /// Whether a connection to this address may be made.
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_url_that_is_no_target_is_told_why() {
-        use BadTarget::{Login, NotAUrl, Private, Scheme};
+        use BadTarget::{Elsewhere, Login, NotAUrl, Private, Scheme};
         let long = format!("https://example.com/{}", "a".repeat(LONGEST_URL));
         for (given, expected) in [
             ("https://example.com/hook?x=1", None),
@@ -224,10 +230,10 @@ mod tests {
             ("http://127.0.0.1:9/hook", None),
             ("https://localhost/hook", None),
             ("http://[::1]/", None),
-            ("https://example.com/hook", Some(Private)),
-            ("https://8.8.8.8/", Some(Private)),
-            ("http://10.0.0.1/", Some(Private)),
-            ("http://intranet/", Some(Private)),
+            ("https://example.com/hook", Some(Elsewhere)),
+            ("https://8.8.8.8/", Some(Elsewhere)),
+            ("http://10.0.0.1/", Some(Elsewhere)),
+            ("http://intranet/", Some(Elsewhere)),
         ] {
             assert_eq!(read(given, Reach::Loopback).err(), expected, "{given}");
         }
