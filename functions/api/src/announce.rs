@@ -40,6 +40,9 @@ pub async fn sweep(app: &App) {
 
 /// Has deliveries posted at once, which their rows say are due now.
 pub async fn deliver(app: &App, deliveries: &[DeliveryMessage]) {
+    if deliveries.is_empty() {
+        return;
+    }
     let now = app.db.now();
     let messages: Vec<_> = deliveries.iter().map(|delivery| Outgoing::delivery(*delivery, now, now)).collect();
     match tokio::time::timeout(ANNOUNCEMENT, app.notify_queue.send(&messages)).await {

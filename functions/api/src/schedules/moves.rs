@@ -5,13 +5,16 @@ use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::db::{
-    events::record_event,
-    moves::{
-        activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
-        send_uncut_now, spread_in_window,
+use shared::{
+    db::{
+        events::record_event,
+        moves::{
+            activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
+            send_uncut_now, spread_in_window,
+        },
+        schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
     },
-    schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
+    queue::DeliveryMessage,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -23,7 +26,7 @@ use super::{
 };
 use crate::{
     App,
-    announce::{announce, enqueue, sweep, withdraw},
+    announce::{announce, deliver, enqueue, sweep, withdraw},
     auth::{Caller, caller::Change},
     error::ApiError,
     openapi::Operation,
@@ -47,8 +50,8 @@ struct Moved {
     before: LockedSchedule,
     view: ScheduleView,
     batches: u64,
-    /// Webhooks are to be told of it: the sweep puts that on its way.
-    told: bool,
+    /// What webhooks are told of it.
+    told: Vec<DeliveryMessage>,
 }
 
 /// draft → scheduled. It needs recipients and a time to come.
@@ -72,12 +75,9 @@ pub async fn pause(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
+    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, view.message()).await;
-    }
-    if told {
-        sweep(&app).await;
     }
     Ok(Json(view))
 }
@@ -90,11 +90,10 @@ pub async fn resume(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
+    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
     if before.batch_count.is_none() {
         announce(&app, view.message(), view.run_at.to_utc()).await;
-    }
-    if before.batch_count.is_some() || told {
+    } else {
         sweep(&app).await;
     }
     Ok(Json(view))
@@ -108,14 +107,13 @@ pub async fn cancel(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, told, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
+    let Moved { before, view: schedule, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, schedule.message()).await;
     }
     if before.batch_count.is_none() {
         enqueue(&app, schedule.message()).await;
-    }
-    if before.batch_count.is_some() || told {
+    } else {
         sweep(&app).await;
     }
     Ok(Json(schedule))
@@ -178,14 +176,16 @@ pub fn send_now_doc() -> Operation {
         .problems(&["not-found", "wrong-state", "nothing-missed"])
 }
 
-/// Makes the move.
+/// Makes the move, and has webhooks told of it.
 async fn make(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
-    repeat(|| async {
+    let moved = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let made = try_make(app, &mut transaction, caller, (id, step)).await;
         settle(transaction, made).await
     })
-    .await
+    .await?;
+    deliver(app, &moved.told).await;
+    Ok(moved)
 }
 
 async fn try_make(
@@ -207,8 +207,8 @@ async fn try_make(
         json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
     caller.record(transaction, app.db.now(), Change::of_schedule(step.action(), id, was, is)).await?;
     let told = match step.event() {
-        Some(event) => !record_event(transaction, event, id, app.db.now()).await?.is_empty(),
-        None => false,
+        Some(event) => record_event(transaction, event, id, app.db.now()).await?,
+        None => Vec::new(),
     };
     Ok(Moved { before, view, batches, told })
 }

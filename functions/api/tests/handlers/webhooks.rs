@@ -264,12 +264,13 @@ async fn every_wrong_field_of_a_webhook_is_named(pool: MySqlPool) {
     }
 }
 
+/// Of the addresses below those of this machine.
+const HERE: [&str; 5] = ["https://localhost/", "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::1]/"];
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let here = Api { router: router(App { webhook_reach: Reach::Loopback, ..admin.app.clone() }), ..admin.clone() };
-    const HERE: [&str; 5] =
-        ["https://localhost/", "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::1]/"];
     let urls = [
         "https://localhost/",
         "https://127.0.0.1/",

@@ -34,13 +34,13 @@ pub async fn new_key(db: &Db) -> HeaderValue {
     HeaderValue::try_from(format!("Bearer {key}")).unwrap()
 }
 
-/// The API on the stage's rows and its recheck queue; whatever else it tells is forgotten, and no carrier pushes.
+/// The API on the stage's rows and queues, but for dispatch's, which is forgotten, as EventBridge is; no carrier pushes.
 pub async fn app(stage: &Stage) -> App {
     App {
         db: stage.db.clone(),
         dispatch_queue: FakeQueue::new(),
         recheck_queue: stage.recheck_queue.clone(),
-        notify_queue: FakeQueue::new(),
+        notify_queue: stage.notify_queue.clone(),
         webhook_keys: testkit::webhook_keys().await,
         webhook_reach: Reach::Public,
         scheduler: FakeScheduler::new(),
