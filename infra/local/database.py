@@ -92,7 +92,7 @@ class Database:
         (data / "s.sock.lock").unlink(missing_ok=True)
         users = self.folder / "users.sql"
         users.write_text(USERS)
-        command = [*self._program(), f"--datadir={data}", f"--port={port}", f"--init-file={users}", *SERVER]
+        command = [*self._program(), f"--datadir={data}", self._temporary(), f"--port={port}", f"--init-file={users}", *SERVER]
         self.processes.start("database", command + self.flags, port=port, kind=self.kind, flags=self.flags)
         self.processes.wait_until("database", self._answers, 60)
         return self.url()
@@ -122,6 +122,12 @@ class Database:
             return False
         return True
 
+    def _temporary(self):
+        # A server that starts deletes what it finds of temporary tables: in a folder that it shares those of other servers too.
+        folder = self.folder / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"--tmpdir={folder}"
+
     def _program(self):
         if self.kind == "mariadb":
             server = shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -142,11 +148,11 @@ class Database:
             self.folder.mkdir(parents=True, exist_ok=True)
             command = [
                 "mariadb-install-db", "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={data}", "--skip-test-db",
-                "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M",
+                "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M", self._temporary(),
             ]
         else:
             data.mkdir(parents=True, exist_ok=True)
-            command = [*map(str, self._program()), "--initialize-insecure", f"--user={getpass.getuser()}", f"--datadir={data}"]
+            command = [*map(str, self._program()), "--initialize-insecure", f"--user={getpass.getuser()}", f"--datadir={data}", self._temporary()]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             shutil.rmtree(data, ignore_errors=True)
@@ -155,8 +161,12 @@ class Database:
     def create(self, name):
         """Create a database; whether it is new."""
         admin = self.start()
-        known = query(admin, f"SHOW DATABASES LIKE '{name}'")
-        query(admin, f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci")
+        try:
+            known = query(admin, f"SHOW DATABASES LIKE '{name}'")
+            query(admin, f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci")
+        except RuntimeError as error:
+            log = self.processes.tail("database") if "database" in self.processes.known else ""
+            raise SystemExit(f"{name} was not made: {error}\n{log}") from error
         return not known
 
     def drop(self, name):

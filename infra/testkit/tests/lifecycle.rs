@@ -1,11 +1,12 @@
 //! The life of a schedule as a state machine: random calls of people, one by one and in the middle of a worker's pass, with lost messages,
 //! messages that come twice and time that passes. No state is reached that the table of states does not have, what a pause or a cancel
-//! said had gone out is what the carrier's ledger shows, and in the end everybody has got it once, or was closed.
+//! said had gone out is what the carrier's ledger shows, and in the end everybody has got it once, or was closed, and a webhook was told
+//! of each move and of each recipient once.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod gate;
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use api::App;
 use axum::{
@@ -21,11 +22,12 @@ use proptest::{
 use serde_json::{Value, json};
 use shared::{
     queue::BatchMessage,
+    webhooks::EventType,
     window::{Clock, Window},
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, webhooks};
 use uuid::Uuid;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,17 +122,22 @@ struct Play {
     told: Option<u64>,
     /// The hours in which it may send.
     window: Option<Window>,
+    /// A webhook that wants to know everything, and the moves that it is to be told of.
+    webhook: Uuid,
+    moves: Mutex<Vec<&'static str>>,
 }
 
 impl Play {
     async fn new(pool: &MySqlPool, with_window: bool) -> Self {
-        for table in ["batches", "recipients", "schedules"] {
+        for table in ["batches", "recipients", "schedules", "webhooks", "webhook_deliveries"] {
             sqlx::query(&format!("DELETE FROM {table}")).execute(pool).await.unwrap();
         }
         let stage = Stage::new(pool.clone(), Settings { latency_ms: 10, ..Settings::default() }).await;
         let app = gate::app(&stage).await;
         let key = gate::new_key(&app.db).await;
-        let mut play = Self { stage, app, key, id: Uuid::nil(), told: None, window: None };
+        let wanted = EventType::ALL.map(EventType::as_str).join(",");
+        let webhook = webhooks::insert(&stage.db, "https://example.com/hook", &wanted).await;
+        let mut play = Self { stage, app, key, id: Uuid::nil(), told: None, window: None, webhook, moves: Mutex::default() };
         let phones: Vec<_> = (1..=12).map(fixture::phone).collect();
         let run_at = (play.stage.db.now() + TimeDelta::seconds(100)).to_rfc3339();
         let window = with_window.then(|| window(play.stage.db.now()));
@@ -153,6 +160,20 @@ impl Play {
     }
 
     async fn call(&self, call: Call) -> (StatusCode, Value) {
+        let (status, answer) = self.make(call).await;
+        let told = match call {
+            Call::Pause => "schedule.paused",
+            Call::Resume => "schedule.resumed",
+            Call::Cancel => "schedule.cancelled",
+            _ => return (status, answer),
+        };
+        if status.is_success() {
+            self.moves.lock().unwrap().push(told);
+        }
+        (status, answer)
+    }
+
+    async fn make(&self, call: Call) -> (StatusCode, Value) {
         let post = |path: &'static str| self.http(Method::POST, path, &Value::Null);
         match call {
             Call::Activate => post("/activate").await,
@@ -308,7 +329,24 @@ impl Play {
                 break;
             }
         }
+        self.judge_what_was_told().await?;
         self.judge_the_end().await
+    }
+
+    /// Each move once, in its order; everybody that has ended, in one event; and the end, if it was one.
+    async fn judge_what_was_told(&self) -> Result<(), TestCaseError> {
+        let told = webhooks::events(&self.stage.db, self.webhook).await;
+        let is_move = |kind: &&String| matches!(kind.as_str(), "schedule.paused" | "schedule.resumed" | "schedule.cancelled");
+        let moves: Vec<_> = told.iter().filter(is_move).map(String::as_str).collect();
+        let expected = self.moves.lock().unwrap().clone();
+        prop_assert_eq!(moves, expected);
+        let untold = "SELECT COUNT(*) FROM recipients r LEFT JOIN webhook_deliveries d ON d.event_id = r.final_event AND r.seq BETWEEN d.first_seq AND d.last_seq
+            WHERE (r.final_at IS NOT NULL) <> (d.event_id IS NOT NULL)";
+        let untold: i64 = sqlx::query_scalar(untold).fetch_one(&self.stage.db.pool).await.unwrap();
+        prop_assert_eq!(untold, 0, "{:?}", told);
+        let ended = self.status().await == "finished";
+        prop_assert!(!ended || told.iter().any(|kind| kind == "schedule.finished"), "{:?}", told);
+        Ok(())
     }
 
     async fn judge_the_end(&self) -> Result<(), TestCaseError> {
