@@ -131,6 +131,16 @@ class Carrier:
 
 
 @schemathesis.hook
+def map_case(context, case):
+    """A webhook on this machine, where nobody listens: the stack takes no other."""
+    if case.operation.path.startswith("/v1/webhooks") and isinstance(case.body, dict):
+        url = case.body.get("url")
+        if isinstance(url, str) and url.startswith(("http://", "https://")) and len(url) < 2000:
+            case.body["url"] = "http://127.0.0.1:9/hook"
+    return case
+
+
+@schemathesis.hook
 def filter_case(context, case):
     """Leave those alone who make the calls."""
     return case.operation.path != "/v1/users/{id}" or str((case.path_parameters or {}).get("id")) not in OWN

@@ -1,11 +1,13 @@
 //! The body of a callback: a receipt, or an array of up to a thousand. Fields that are not known here are left alone, as carriers add
 //! some; an entry that can't be read is told by its position, and the others count. No complaint repeats a value.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use shared::{carrier::read_word, status::Status};
 
 use crate::error::{ApiError, FieldError};
 
+/// Beyond it JSON's numbers are not exact everywhere (RFC 8259, section 6).
+const EXACT: u64 = (1 << 53) - 1;
 /// Most receipts in a call.
 const MOST: usize = 1000;
 /// Longest id of a message: the column takes ten of ours, and no carrier's is longer.
@@ -69,9 +71,9 @@ pub fn schema() -> Value {
     let receipt = json!({
         "type": "object",
         "properties": {
-            "message_id": {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
+            "message_id": {"type": ["string", "integer"], "minimum": 0, "maximum": EXACT, "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
                 "description": "The carrier's id of the message, or of one part of it."},
-            "dnis": {"type": ["string", "integer"], "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
+            "dnis": {"type": ["string", "integer"], "minimum": 1_000_000, "maximum": 999_999_999_999_999_u64, "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
             "status": {"type": "string", "minLength": 1, "description": "The carrier's word, such as `DELIVRD`."},
         },
         "required": ["message_id", "dnis", "status"],
@@ -104,14 +106,22 @@ fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
     }
 }
 
-/// A text; carriers write numbers without quotes too.
+/// A text; carriers write whole numbers without quotes too.
 fn text(members: &Map<String, Value>, name: &'static str) -> Result<String, Wrong> {
     match members.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) if name != "status" => Ok(number.to_string()),
+        Some(Value::Number(number)) if name != "status" => {
+            whole(number).map(|number| number.to_string()).ok_or((name, "wrong-type", "expected a text"))
+        }
         None | Some(Value::Null) => Err((name, "missing", "expected this field")),
         Some(_) => Err((name, "wrong-type", "expected a text")),
     }
+}
+
+/// A whole number, however it is written, as far as every language can.
+fn whole(number: &Number) -> Option<u64> {
+    let with_fraction = || number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=EXACT as f64).contains(n)).map(|n| n as u64);
+    number.as_u64().or_else(with_fraction).filter(|number| *number <= EXACT)
 }
 
 #[cfg(test)]
@@ -151,12 +161,10 @@ mod tests {
         let body = json!([
             good, 7, {}, {"message_id": "", "dnis": "012", "status": ""}, {"message_id": "a,b", "dnis": "+60 12 345", "status": 7}, good,
             {"message_id": ["x"], "dnis": null, "status": "DELIVRD"}, {"message_id": "x".repeat(129), "dnis": "6".repeat(16), "status": "X"},
+            {"message_id": 2.5, "dnis": -60_123_456_789_i64, "status": "DELIVRD"}, {"message_id": 17.0, "dnis": 60_123_456_789_u64, "status": "DELIVRD"},
         ]);
         let read = read(body.to_string().as_bytes()).unwrap();
-        assert_eq!(
-            read.receipts,
-            [receipt("17", "+60123456789", Status::Delivrd, "DELIVRD"), receipt("17", "+60123456789", Status::Delivrd, "DELIVRD")]
-        );
+        assert_eq!(read.receipts, [(); 3].map(|()| receipt("17", "+60123456789", Status::Delivrd, "DELIVRD")));
         let wrong: Vec<_> = read.invalid.iter().map(|error| (error.position.unwrap(), error.field.as_str(), error.code)).collect();
         #[rustfmt::skip]
         assert_eq!(wrong, [
@@ -166,6 +174,7 @@ mod tests {
             (4, "message_id", "not-an-id"), (4, "dnis", "not-a-number"), (4, "status", "wrong-type"),
             (6, "message_id", "wrong-type"), (6, "dnis", "missing"),
             (7, "message_id", "not-an-id"), (7, "dnis", "not-a-number"),
+            (8, "message_id", "wrong-type"), (8, "dnis", "wrong-type"),
         ]);
         assert!(read.invalid.iter().all(|error| error.detail.starts_with("expected")));
     }
