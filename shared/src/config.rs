@@ -3,8 +3,9 @@
 
 use std::{collections::HashMap, fmt::Display, ops::RangeInclusive, time::Duration};
 
-use anyhow::bail;
-use secrecy::SecretString;
+use anyhow::{bail, ensure};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use url::Url;
 
 /// A reader that collects what is wrong instead of stopping at the first variable. Its getters return a stand-in for what is
@@ -29,6 +30,34 @@ pub enum KeySource {
     Fixed(SecretString),
     /// In a secret, under this ARN.
     SecretArn(String),
+}
+
+/// A key for HMAC, and the name by which what it made is known.
+#[derive(Debug, Deserialize)]
+pub struct NamedKey {
+    /// Up to 64 characters.
+    pub kid: String,
+    /// At least 32 bytes: shorter ones are weaker than the hash (RFC 7518, section 3.2).
+    pub key: SecretString,
+}
+
+/// Reads `{"kid":"…","key":"…"}`, or an array of such: the first makes, all verify. No error shows a key.
+pub fn read_keys(json: &str) -> anyhow::Result<Vec<NamedKey>> {
+    const KEY_BYTES: usize = 32;
+    // Long enough for a name and a date, and as long as `webhooks.key_id`.
+    const KID_CHARS: usize = 64;
+    let is_array = json.trim_start().starts_with('[');
+    let read = if is_array { serde_json::from_str(json) } else { serde_json::from_str(json).map(|key| vec![key]) };
+    // The parser's own words may quote what it read.
+    let Ok(keys) = read else { bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of such") };
+    let keys: Vec<NamedKey> = keys;
+    ensure!(!keys.is_empty(), "expected at least one key");
+    for (position, NamedKey { kid, key }) in keys.iter().enumerate() {
+        ensure!((1..=KID_CHARS).contains(&kid.chars().count()), "key {position}: expected a kid of 1 to {KID_CHARS} characters");
+        ensure!(key.expose_secret().len() >= KEY_BYTES, "key {position}: expected at least {KEY_BYTES} bytes");
+        ensure!(keys[..position].iter().all(|other| other.kid != *kid), "key {position}: its kid is taken already");
+    }
+    Ok(keys)
 }
 
 impl Env {

@@ -1,48 +1,23 @@
 //! The secrets of webhooks, and what is signed with them, as Standard Webhooks says (standardwebhooks.com, version 1). A secret is made
 //! of a key of the deployment and the webhook's id, each time anew: no row holds one, and who reads the database can sign nothing.
 
-use anyhow::{bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-/// As long as the hash.
-const KEY_BYTES: usize = 32;
-/// `webhooks.key_id` has so much room.
-const KID_CHARS: usize = 64;
+use crate::config::{NamedKey, read_keys};
 
 /// The deployment's keys: new webhooks get the first, the others are there for the webhooks that were made with them.
 #[derive(Debug)]
 pub struct WebhookKeys {
-    keys: Vec<Key>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Key {
-    kid: String,
-    key: SecretString,
+    keys: Vec<NamedKey>,
 }
 
 impl WebhookKeys {
-    /// Reads `{"kid":"…","key":"…"}`, or an array of such. No error shows a key.
+    /// As [`read_keys`] reads them.
     pub fn read(json: &str) -> anyhow::Result<Self> {
-        let is_array = json.trim_start().starts_with('[');
-        let read = if is_array { serde_json::from_str(json) } else { serde_json::from_str(json).map(|key| vec![key]) };
-        // The parser's own words may quote what it read.
-        let Ok(keys) = read else { bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of such") };
-        let keys: Vec<Key> = keys;
-        ensure!(!keys.is_empty(), "expected at least one key");
-        for (position, Key { kid, key }) in keys.iter().enumerate() {
-            ensure!(
-                (1..=KID_CHARS).contains(&kid.chars().count()),
-                "key {position}: expected a kid of 1 to {KID_CHARS} characters"
-            );
-            ensure!(key.expose_secret().len() >= KEY_BYTES, "key {position}: expected at least {KEY_BYTES} bytes");
-            ensure!(keys[..position].iter().all(|other| other.kid != *kid), "key {position}: its kid is taken already");
-        }
-        Ok(Self { keys })
+        Ok(Self { keys: read_keys(json)? })
     }
 
     /// The id of the key that new webhooks are given.

@@ -5,26 +5,19 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use shared::{
     aws,
-    config::{Env, KeySource},
+    config::{Env, KeySource, NamedKey, read_keys},
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify};
 use crate::auth::ring_provider;
-
-/// Shorter ones are weaker than the hash (RFC 7518, section 3.2).
-const KEY_BYTES: usize = 32;
-
-/// Long enough for a name and a date.
-const KID_CHARS: usize = 64;
 
 /// Unknown keys may be anybody's invention: the secret is read again at most so often.
 const BETWEEN_READS: TimeDelta = TimeDelta::minutes(1);
@@ -37,31 +30,13 @@ pub fn key_source(env: &mut Env) -> KeySource {
 /// The keys: the first signs, all verify.
 #[derive(Debug)]
 pub struct KeyRing {
-    keys: Vec<Key>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Key {
-    kid: String,
-    key: SecretString,
+    keys: Vec<NamedKey>,
 }
 
 impl KeyRing {
-    /// Reads `{"kid":"…","key":"…"}`, or an array of such. No error shows a key.
+    /// As [`read_keys`] reads them.
     pub fn read(json: &str) -> anyhow::Result<Self> {
-        let is_array = json.trim_start().starts_with('[');
-        let read = if is_array { serde_json::from_str(json) } else { serde_json::from_str(json).map(|key| vec![key]) };
-        // The parser's own words may quote what it read.
-        let Ok(keys) = read else { bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of such") };
-        let keys: Vec<Key> = keys;
-        ensure!(!keys.is_empty(), "expected at least one key");
-        for (position, Key { kid, key }) in keys.iter().enumerate() {
-            let chars = kid.chars().count();
-            ensure!((1..=KID_CHARS).contains(&chars), "key {position}: expected a kid of 1 to {KID_CHARS} characters");
-            ensure!(key.expose_secret().len() >= KEY_BYTES, "key {position}: expected at least {KEY_BYTES} bytes");
-            ensure!(keys[..position].iter().all(|other| other.kid != *kid), "key {position}: its kid is taken already");
-        }
-        Ok(Self { keys })
+        Ok(Self { keys: read_keys(json)? })
     }
 
     fn issue(&self, claims: &Claims) -> anyhow::Result<String> {
