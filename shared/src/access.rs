@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
+)]
 pub enum Permission {
     /// See schedules, their recipients and batches.
     #[serde(rename = "schedules:read")]
@@ -88,19 +90,38 @@ impl Permission {
 
     /// Words, separated by blanks, as a key's row holds them. What isn't known any more is no permission.
     pub fn parse_list(words: &str) -> Vec<Self> {
-        let known = |word| Self::ALL.into_iter().find(|permission| permission.as_str() == word);
+        let known = |word| {
+            Self::ALL
+                .into_iter()
+                .find(|permission| permission.as_str() == word)
+        };
         words.split(' ').filter_map(known).collect()
     }
 
     /// The reverse of [`Permission::parse_list`].
     pub fn to_list(permissions: &[Self]) -> String {
-        let words: Vec<_> = permissions.iter().map(|permission| permission.as_str()).collect();
+        let words: Vec<_> = permissions
+            .iter()
+            .map(|permission| permission.as_str())
+            .collect();
         words.join(" ")
     }
 }
 
 /// What a person is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    JsonSchema,
+    Serialize,
+    Deserialize,
+    sqlx::Type,
+)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase")]
 pub enum Role {
@@ -133,13 +154,20 @@ impl Role {
     /// What it may do; each role may what the one before it may.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead, TroubleWrite, WebhooksRead,
+            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead,
+            TroubleWrite, WebhooksRead,
         };
         match self {
             Self::Viewer => &[SchedulesRead, TroubleRead, SuppressionsRead],
-            Self::Operator => {
-                &[SchedulesRead, SchedulesWrite, TroubleRead, TroubleWrite, SuppressionsRead, SuppressionsWrite, WebhooksRead]
-            }
+            Self::Operator => &[
+                SchedulesRead,
+                SchedulesWrite,
+                TroubleRead,
+                TroubleWrite,
+                SuppressionsRead,
+                SuppressionsWrite,
+                WebhooksRead,
+            ],
             Self::Admin => &Permission::ALL,
         }
     }
@@ -153,7 +181,8 @@ pub const USERNAME_PATTERN: &str = "^[A-Za-z0-9._@-]{3,64}$";
 
 /// Whether it is a username.
 pub fn is_username(name: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-@".contains(&byte);
+    let letter =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-@".contains(&byte);
     (3..=64).contains(&name.len()) && name.bytes().all(letter)
 }
 
@@ -163,9 +192,14 @@ mod tests {
 
     #[test]
     fn a_username_can_do_no_harm() {
-        for (name, good) in
-            [("ana", true), ("ana.b_c-d@example.com", true), ("an", false), ("Ana", false), ("a b", false), ("a'--", false)]
-        {
+        for (name, good) in [
+            ("ana", true),
+            ("ana.b_c-d@example.com", true),
+            ("an", false),
+            ("Ana", false),
+            ("a b", false),
+            ("a'--", false),
+        ] {
             assert_eq!(is_username(name), good, "{name}");
         }
         assert!(is_username(&"a".repeat(64)) && !is_username(&"a".repeat(65)));
@@ -174,19 +208,36 @@ mod tests {
     #[test]
     fn each_role_may_what_the_one_before_it_may() {
         for pair in Role::ALL.windows(2) {
-            assert!(pair[0].permissions().iter().all(|permission| pair[1].permissions().contains(permission)));
+            assert!(
+                pair[0]
+                    .permissions()
+                    .iter()
+                    .all(|permission| pair[1].permissions().contains(permission))
+            );
         }
     }
 
     #[test]
     fn no_key_and_no_operator_makes_what_outlives_it() {
-        for permission in [Permission::Users, Permission::ApiKeys, Permission::WebhooksWrite] {
-            assert!(!Permission::GRANTABLE.contains(&permission), "{permission:?}");
-            assert!(!Role::Operator.permissions().contains(&permission), "{permission:?}");
+        for permission in [
+            Permission::Users,
+            Permission::ApiKeys,
+            Permission::WebhooksWrite,
+        ] {
+            assert!(
+                !Permission::GRANTABLE.contains(&permission),
+                "{permission:?}"
+            );
+            assert!(
+                !Role::Operator.permissions().contains(&permission),
+                "{permission:?}"
+            );
         }
         assert!(
             Permission::GRANTABLE.contains(&Permission::WebhooksRead)
-                && !Role::Viewer.permissions().contains(&Permission::WebhooksRead)
+                && !Role::Viewer
+                    .permissions()
+                    .contains(&Permission::WebhooksRead)
         );
     }
 
@@ -194,11 +245,21 @@ mod tests {
     fn words_are_read_as_they_are_written() {
         for permission in Permission::ALL {
             assert_eq!(Permission::parse_list(permission.as_str()), [permission]);
-            assert_eq!(serde_json::to_value(permission).unwrap(), permission.as_str());
+            assert_eq!(
+                serde_json::to_value(permission).unwrap(),
+                permission.as_str()
+            );
         }
         let two = [Permission::SchedulesRead, Permission::AuditRead];
         assert_eq!(Permission::parse_list(&Permission::to_list(&two)), two);
-        assert_eq!(Permission::parse_list("schedules:read everything"), [Permission::SchedulesRead]);
-        assert!(Role::ALL.into_iter().all(|role| Role::parse(role.as_str()) == Some(role)));
+        assert_eq!(
+            Permission::parse_list("schedules:read everything"),
+            [Permission::SchedulesRead]
+        );
+        assert!(
+            Role::ALL
+                .into_iter()
+                .all(|role| Role::parse(role.as_str()) == Some(role))
+        );
     }
 }

@@ -8,12 +8,20 @@ use aws_smithy_http_client::{Builder, tls};
 pub async fn sdk_config() -> aws_config::SdkConfig {
     let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let client = Builder::new().tls_provider(ring).build_https();
-    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(client).load().await
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(client)
+        .load()
+        .await
 }
 
 /// Reads a secret's string from Secrets Manager.
 pub async fn read_secret(arn: &str) -> anyhow::Result<String> {
     let client = aws_sdk_secretsmanager::Client::new(&sdk_config().await);
-    let secret = client.get_secret_value().secret_id(arn).send().await.context("reading the secret")?;
+    let secret = client
+        .get_secret_value()
+        .secret_id(arn)
+        .send()
+        .await
+        .context("reading the secret")?;
     secret.secret_string.context("the secret holds no string")
 }

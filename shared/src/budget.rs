@@ -16,7 +16,10 @@ pub struct Budget {
 impl Budget {
     /// From now.
     pub fn new(time: Duration) -> Self {
-        Self { monotonic: Instant::now() + time, wall: SystemTime::now() + time }
+        Self {
+            monotonic: Instant::now() + time,
+            wall: SystemTime::now() + time,
+        }
     }
 
     /// What Lambda's context says.
@@ -27,7 +30,11 @@ impl Budget {
     /// What is left, by whichever clock says less.
     pub fn remaining(&self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(Instant::now());
-        monotonic.min(self.wall.duration_since(SystemTime::now()).unwrap_or_default())
+        monotonic.min(
+            self.wall
+                .duration_since(SystemTime::now())
+                .unwrap_or_default(),
+        )
     }
 
     /// Whether a request that may take `timeout` may still start, so that `recording` is left when it ends.
@@ -51,13 +58,20 @@ mod tests {
         let recording = Duration::from_secs(5);
         assert!(budget.allows(Duration::from_secs(20), recording));
         assert!(!budget.allows(Duration::from_secs(25), recording));
-        assert!(!Budget::until(SystemTime::now() - Duration::from_secs(1)).allows(Duration::ZERO, Duration::ZERO));
+        assert!(
+            !Budget::until(SystemTime::now() - Duration::from_secs(1))
+                .allows(Duration::ZERO, Duration::ZERO)
+        );
     }
 
     #[test]
     fn a_lease_outlasts_the_invocation() {
         let now = Utc::now();
-        let lease = Budget::new(Duration::from_secs(60)).lease_until(now, TimeDelta::seconds(10)) - now;
-        assert!(lease > TimeDelta::seconds(69) && lease <= TimeDelta::seconds(70), "{lease}");
+        let lease =
+            Budget::new(Duration::from_secs(60)).lease_until(now, TimeDelta::seconds(10)) - now;
+        assert!(
+            lease > TimeDelta::seconds(69) && lease <= TimeDelta::seconds(70),
+            "{lease}"
+        );
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName,
-    QueueAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageSystemAttributeName, QueueAttributeName,
 };
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -70,7 +70,11 @@ impl Letter {
         let body = serde_json::from_str(&self.body).map_err(|_| "not JSON")?;
         let mut named = Vec::new();
         collect(body, DEPTH, &mut named)?;
-        if named.is_empty() { Err("an event without messages") } else { Ok(named) }
+        if named.is_empty() {
+            Err("an event without messages")
+        } else {
+            Ok(named)
+        }
     }
 }
 
@@ -84,7 +88,11 @@ fn collect(mut body: Value, depth: u32, named: &mut Vec<Named>) -> Result<(), &'
     if let Some(records) = body.get("Records").and_then(Value::as_array) {
         for record in records {
             let body = record["body"].as_str().ok_or("a record without a body")?;
-            collect(read_body(body).map_err(|_| "a record that is not JSON")?, depth - 1, named)?;
+            collect(
+                read_body(body).map_err(|_| "a record that is not JSON")?,
+                depth - 1,
+                named,
+            )?;
         }
         return Ok(());
     }
@@ -135,7 +143,9 @@ impl SqsLetterBox {
 }
 
 fn letter(message: Message) -> Letter {
-    let sent_at = message.attributes().and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
+    let sent_at = message
+        .attributes()
+        .and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
     Letter {
         sent_at: sent_at.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
         message_id: message.message_id.unwrap_or_default(),
@@ -147,20 +157,39 @@ fn letter(message: Message) -> Letter {
 #[async_trait]
 impl LetterBox for SqsLetterBox {
     async fn count(&self) -> anyhow::Result<u64> {
-        let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
-        let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()));
         let answer = call.send().await.context("GetQueueAttributes")?;
-        let numbers = answer.attributes().into_iter().flat_map(std::collections::HashMap::values);
-        Ok(numbers.filter_map(|number| number.parse::<u64>().ok()).sum())
+        let numbers = answer
+            .attributes()
+            .into_iter()
+            .flat_map(std::collections::HashMap::values);
+        Ok(numbers
+            .filter_map(|number| number.parse::<u64>().ok())
+            .sum())
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Vec<Letter>> {
         let mut letters: Vec<Letter> = Vec::new();
         while letters.len() < limit {
-            let call = self.client.receive_message().queue_url(&self.url).wait_time_seconds(LONG_POLL_S);
+            let call = self
+                .client
+                .receive_message()
+                .queue_url(&self.url)
+                .wait_time_seconds(LONG_POLL_S);
             let call = call.max_number_of_messages((limit - letters.len()).min(BATCH) as i32);
             let call = call.visibility_timeout(LETTER_HIDDEN.as_secs() as i32);
-            let answer = call.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp).send().await;
+            let answer = call
+                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+                .send()
+                .await;
             let messages = match answer {
                 Ok(answer) => answer.messages.unwrap_or_default(),
                 Err(error) => {
@@ -180,12 +209,23 @@ impl LetterBox for SqsLetterBox {
         for ten in letters.chunks(BATCH) {
             let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
-                entry.receipt_handle(&letter.receipt).visibility_timeout(0).build().ok()
+                entry
+                    .receipt_handle(&letter.receipt)
+                    .visibility_timeout(0)
+                    .build()
+                    .ok()
             });
-            let call = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+            let call = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.collect()));
             if let Err(error) = call.send().await {
                 let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                tracing::warn!(error, "letters were not put back; they show in half a minute");
+                tracing::warn!(
+                    error,
+                    "letters were not put back; they show in half a minute"
+                );
             }
         }
     }
@@ -194,10 +234,23 @@ impl LetterBox for SqsLetterBox {
         let mut deleted = 0;
         for ten in letters.chunks(BATCH) {
             let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
-                DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(&letter.receipt).build().ok()
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(at.to_string())
+                    .receipt_handle(&letter.receipt)
+                    .build()
+                    .ok()
             });
-            let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
-            deleted += call.send().await.context("DeleteMessageBatch")?.successful().len();
+            let call = self
+                .client
+                .delete_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.collect()));
+            deleted += call
+                .send()
+                .await
+                .context("DeleteMessageBatch")?
+                .successful()
+                .len();
         }
         Ok(deleted)
     }
@@ -212,12 +265,24 @@ mod tests {
 
     #[test]
     fn every_shape_of_a_letter_is_read_and_no_other() {
-        let batch = BatchMessage { schedule_id: Uuid::now_v7(), batch_no: 7 };
-        let schedule = DispatchMessage { schedule_id: batch.schedule_id, version: 2 };
-        let delivery = DeliveryMessage { webhook_id: Uuid::now_v7(), event_id: Uuid::now_v7() };
+        let batch = BatchMessage {
+            schedule_id: Uuid::now_v7(),
+            batch_no: 7,
+        };
+        let schedule = DispatchMessage {
+            schedule_id: batch.schedule_id,
+            version: 2,
+        };
+        let delivery = DeliveryMessage {
+            webhook_id: Uuid::now_v7(),
+            event_id: Uuid::now_v7(),
+        };
         let (sweep, named_sweep) = (json!({"sweep": true}), Named::Sweep(Sweep { sweep: true }));
         let event = |bodies: &[Value]| {
-            let records: Vec<_> = bodies.iter().map(|body| json!({"messageId": "m", "body": body.to_string()})).collect();
+            let records: Vec<_> = bodies
+                .iter()
+                .map(|body| json!({"messageId": "m", "body": body.to_string()}))
+                .collect();
             json!({"Records": records})
         };
         let failed = |payload: &Value| json!({"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload});
@@ -229,22 +294,59 @@ mod tests {
             (json!(delivery), Ok(vec![Named::Delivery(delivery)])),
             (failed(&schedule_body), Ok(vec![Named::Schedule(schedule)])),
             (failed(&sweep), Ok(vec![named_sweep])),
-            (event(&[batch_body.clone(), sweep.clone()]), Ok(vec![Named::Batch(batch), named_sweep])),
-            (failed(&event(std::slice::from_ref(&schedule_body))), Ok(vec![Named::Schedule(schedule)])),
-            (failed(&failed(&failed(&sweep))), Err("events inside events")),
+            (
+                event(&[batch_body.clone(), sweep.clone()]),
+                Ok(vec![Named::Batch(batch), named_sweep]),
+            ),
+            (
+                failed(&event(std::slice::from_ref(&schedule_body))),
+                Ok(vec![Named::Schedule(schedule)]),
+            ),
+            (
+                failed(&failed(&failed(&sweep))),
+                Err("events inside events"),
+            ),
             (event(&[]), Err("an event without messages")),
-            (json!({"Records": [{"messageId": "m"}]}), Err("a record without a body")),
-            (json!({"Records": [{"body": "hello"}]}), Err("a record that is not JSON")),
-            (event(&[batch_body, json!({"batch_no": 7})]), Err("it names no batch, no schedule, no delivery and no sweep")),
-            (json!({"schedule_id": "x", "batch_no": 7}), Err("it names no batch, no schedule, no delivery and no sweep")),
-            (json!([1, 2]), Err("it names no batch, no schedule, no delivery and no sweep")),
-            (Value::Null, Err("it names no batch, no schedule, no delivery and no sweep")),
+            (
+                json!({"Records": [{"messageId": "m"}]}),
+                Err("a record without a body"),
+            ),
+            (
+                json!({"Records": [{"body": "hello"}]}),
+                Err("a record that is not JSON"),
+            ),
+            (
+                event(&[batch_body, json!({"batch_no": 7})]),
+                Err("it names no batch, no schedule, no delivery and no sweep"),
+            ),
+            (
+                json!({"schedule_id": "x", "batch_no": 7}),
+                Err("it names no batch, no schedule, no delivery and no sweep"),
+            ),
+            (
+                json!([1, 2]),
+                Err("it names no batch, no schedule, no delivery and no sweep"),
+            ),
+            (
+                Value::Null,
+                Err("it names no batch, no schedule, no delivery and no sweep"),
+            ),
         ];
         for (body, expected) in table {
-            let letter = Letter { body: body.to_string(), ..Letter::default() };
+            let letter = Letter {
+                body: body.to_string(),
+                ..Letter::default()
+            };
             assert_eq!(letter.named(), expected, "{body}");
         }
-        assert_eq!(Letter { body: "+60123456789,".into(), ..Letter::default() }.named(), Err("not JSON"));
+        assert_eq!(
+            Letter {
+                body: "+60123456789,".into(),
+                ..Letter::default()
+            }
+            .named(),
+            Err("not JSON")
+        );
         assert_eq!(json!(named_sweep), sweep);
     }
 }

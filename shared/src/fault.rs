@@ -31,7 +31,11 @@ pub enum Point {
 /// Does nothing.
 #[cfg(not(feature = "fault-points"))]
 #[inline(always)]
-#[expect(clippy::unused_async, clippy::inline_always, reason = "as it is with the feature, and gone without")]
+#[expect(
+    clippy::unused_async,
+    clippy::inline_always,
+    reason = "as it is with the feature, and gone without"
+)]
 pub async fn reach(_: Point, _: BatchMessage) {}
 
 #[cfg(feature = "fault-points")]
@@ -55,18 +59,26 @@ mod with_faults {
     static HOOKS: LazyLock<Mutex<HashMap<Uuid, Hook>>> = LazyLock::new(Mutex::default);
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         // Its error says that one is installed already.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         reqwest::Client::new()
     });
 
     /// Has `hook` called whenever something reaches a point with that schedule.
     pub fn install(schedule_id: Uuid, hook: Hook) {
-        HOOKS.lock().unwrap_or_else(PoisonError::into_inner).insert(schedule_id, hook);
+        HOOKS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(schedule_id, hook);
     }
 
     /// Ends that.
     pub fn remove(schedule_id: Uuid) {
-        HOOKS.lock().unwrap_or_else(PoisonError::into_inner).remove(&schedule_id);
+        HOOKS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&schedule_id);
     }
 
     /// Says that the point is reached and does what it is told: by the hook, else by whoever answers at `FAULT_POINTS_URL`, who may
@@ -76,14 +88,28 @@ mod with_faults {
     ///
     /// When told so.
     pub async fn reach(point: Point, batch: BatchMessage) {
-        let hook = HOOKS.lock().unwrap_or_else(PoisonError::into_inner).get(&batch.schedule_id).cloned();
+        let hook = HOOKS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&batch.schedule_id)
+            .cloned();
         if let Some(hook) = hook {
             return hook(point, batch).await;
         }
-        let Ok(url) = std::env::var("FAULT_POINTS_URL") else { return };
-        let BatchMessage { schedule_id, batch_no } = batch;
-        let url = format!("{url}/{point:?}/{schedule_id}/{batch_no}/{}", std::process::id());
-        let Ok(answer) = CLIENT.get(url).send().await else { return };
+        let Ok(url) = std::env::var("FAULT_POINTS_URL") else {
+            return;
+        };
+        let BatchMessage {
+            schedule_id,
+            batch_no,
+        } = batch;
+        let url = format!(
+            "{url}/{point:?}/{schedule_id}/{batch_no}/{}",
+            std::process::id()
+        );
+        let Ok(answer) = CLIENT.get(url).send().await else {
+            return;
+        };
         let answer = answer.text().await.unwrap_or_default();
         assert!(answer != "panic", "told so at the fault point {point:?}");
     }

@@ -122,7 +122,8 @@ pub const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
 pub const DELIVERY_TRIES: u32 = 10;
 /// After the n-th try (from 1) that failed: soon, for a restart; then over three days, for a weekend. The schedule is the one
 /// that Standard Webhooks recommends.
-const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] =
+    [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
 /// A webhook that has taken nothing for so long is disabled: longer than any one delivery is tried, so it takes more than one.
 pub const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
 /// After a rotation the secret before signs too, for a receiver to be changed in peace.
@@ -136,8 +137,13 @@ pub const DELIVERIES_A_SWEEP: u32 = 1000;
 /// Before a delivery is posted again that has failed `tries` times; `None`: it is not. What the receiver asks for (`Retry-After`) is kept,
 /// up to an hour.
 pub fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Duration> {
-    let wait = DELIVERY_WAITS_S.get(tries.max(1) as usize - 1).copied().map(Duration::from_secs)?;
-    Some(jitter(wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))))
+    let wait = DELIVERY_WAITS_S
+        .get(tries.max(1) as usize - 1)
+        .copied()
+        .map(Duration::from_secs)?;
+    Some(jitter(
+        wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)),
+    ))
 }
 
 // ---- what a deployment may set -----------------------------------------------------------------------------------------------------
@@ -171,11 +177,20 @@ impl Patience {
     /// `RECORDING_SHARE_S`, `LEASE_MARGIN_S`, `SWEEP_PATIENCE_S`, `BACKOFF_MAX_S`.
     pub fn from_env(env: &mut Env) -> Self {
         let usual = Self::default();
-        let mut seconds = |name, usual: u64| u64::from(env.number(name, 1..=900, Some(usual as u32)));
+        let mut seconds =
+            |name, usual: u64| u64::from(env.number(name, 1..=900, Some(usual as u32)));
         Self {
-            recording_share: Duration::from_secs(seconds("RECORDING_SHARE_S", usual.recording_share.as_secs())),
-            lease_margin: TimeDelta::seconds(seconds("LEASE_MARGIN_S", usual.lease_margin.num_seconds() as u64) as i64),
-            sweep: TimeDelta::seconds(seconds("SWEEP_PATIENCE_S", usual.sweep.num_seconds() as u64) as i64),
+            recording_share: Duration::from_secs(seconds(
+                "RECORDING_SHARE_S",
+                usual.recording_share.as_secs(),
+            )),
+            lease_margin: TimeDelta::seconds(seconds(
+                "LEASE_MARGIN_S",
+                usual.lease_margin.num_seconds() as u64,
+            ) as i64),
+            sweep: TimeDelta::seconds(
+                seconds("SWEEP_PATIENCE_S", usual.sweep.num_seconds() as u64) as i64,
+            ),
             backoff_max: Duration::from_secs(seconds("BACKOFF_MAX_S", usual.backoff_max.as_secs())),
         }
     }
@@ -202,13 +217,19 @@ impl Patience {
 
     /// How long after its due time the sweep enqueues a batch for the time `requeues` + 1: the sum of its patience so far.
     pub fn sweep_after(&self, requeues: u32) -> TimeDelta {
-        (0..=requeues.min(40)).map(|requeues| self.sweep_again(requeues)).sum()
+        (0..=requeues.min(40))
+            .map(|requeues| self.sweep_again(requeues))
+            .sum()
     }
 
     /// When the sweep takes up what is due at `due`: some time after it, if a message for it is enqueued now; else just before, for the
     /// sweep to enqueue it with the exact delay.
     pub fn sweep_at(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-        if queue::within_reach(due, now) { due.max(now) + self.sweep } else { before_due(due) }
+        if queue::within_reach(due, now) {
+            due.max(now) + self.sweep
+        } else {
+            before_due(due)
+        }
     }
 }
 
@@ -223,7 +244,13 @@ pub const SECONDS_OF_RATE: u32 = 2;
 /// Inside an invocation, after the n-th 429 or refused connection in a row (from 1): short, because a carrier's limit counts
 /// seconds. What the carrier asks for (`Retry-After`) wins.
 pub fn in_place(in_a_row: u32, retry_after: Option<Duration>) -> Duration {
-    jitter(retry_after.unwrap_or_else(|| doubled(Duration::from_millis(250), in_a_row, Duration::from_secs(60))))
+    jitter(retry_after.unwrap_or_else(|| {
+        doubled(
+            Duration::from_millis(250),
+            in_a_row,
+            Duration::from_secs(60),
+        )
+    }))
 }
 
 /// Passes with a refused request (4xx text) after which its numbers end REJECTD.
@@ -236,7 +263,11 @@ pub const fn request_size(refusals: u32, max_numbers: usize) -> usize {
         1 => 10,
         _ => 1,
     };
-    if size < max_numbers { size } else { max_numbers }
+    if size < max_numbers {
+        size
+    } else {
+        max_numbers
+    }
 }
 
 fn doubled(first: Duration, times: u32, most: Duration) -> Duration {

@@ -72,16 +72,27 @@ impl Phone {
 
     fn international(digits: &[u8]) -> Result<Self, PhoneError> {
         if digits.len() > MAX_DIGITS {
-            return Err(PhoneError::TooLong { country: None, most: MAX_DIGITS as u8 });
+            return Err(PhoneError::TooLong {
+                country: None,
+                most: MAX_DIGITS as u8,
+            });
         }
         let country = country::of(digits).ok_or(PhoneError::UnknownCountryCode)?;
         Self::of_parts(country, &digits[country.code_digits()..])
     }
 
     fn of_parts(country: &country::Country, national: &[u8]) -> Result<Self, PhoneError> {
-        let national = country.find(national).ok_or_else(|| country.complaint(national.len()))?;
-        let value = national.iter().fold(u64::from(country.code()), |value, digit| value * 10 + u64::from(digit - b'0'));
-        NonZeroU64::new(value).map(Self).ok_or(PhoneError::NotANumber)
+        let national = country
+            .find(national)
+            .ok_or_else(|| country.complaint(national.len()))?;
+        let value = national
+            .iter()
+            .fold(u64::from(country.code()), |value, digit| {
+                value * 10 + u64::from(digit - b'0')
+            });
+        NonZeroU64::new(value)
+            .map(Self)
+            .ok_or(PhoneError::NotANumber)
     }
 }
 
@@ -145,15 +156,23 @@ impl fmt::Display for PhoneError {
 impl std::error::Error for PhoneError {}
 
 /// Whether there is a plus sign, and the digits.
-fn digits<'a>(input: &str, buffer: &'a mut [u8; MAX_INPUT]) -> Result<(bool, &'a [u8]), PhoneError> {
+fn digits<'a>(
+    input: &str,
+    buffer: &'a mut [u8; MAX_INPUT],
+) -> Result<(bool, &'a [u8]), PhoneError> {
     // Contact apps copy a number between invisible marks for its direction.
     let input = input.trim_matches(|c: char| {
         c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     });
     let behind_plus = input.strip_prefix('+');
     let body = behind_plus.unwrap_or(input);
-    let well_formed = body.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')'));
-    if !well_formed || input.chars().nth(MAX_INPUT).is_some() || !body.bytes().any(|byte| byte.is_ascii_digit()) {
+    let well_formed = body
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')'));
+    if !well_formed
+        || input.chars().nth(MAX_INPUT).is_some()
+        || !body.bytes().any(|byte| byte.is_ascii_digit())
+    {
         return Err(PhoneError::NotANumber);
     }
     let mut count = 0;
@@ -187,7 +206,12 @@ mod tests {
             "+29022158", "+881612345678", "+80012345678",
         ];
         for number in table {
-            assert_eq!(Phone::parse(number).map(|phone| phone.to_string()).as_deref(), Ok(number));
+            assert_eq!(
+                Phone::parse(number)
+                    .map(|phone| phone.to_string())
+                    .as_deref(),
+                Ok(number)
+            );
         }
     }
 
@@ -207,7 +231,14 @@ mod tests {
             ("+39 (06) 1234 5678", "+390612345678"),
         ];
         for (input, number) in table {
-            assert_eq!(input.parse().map(|phone: Phone| phone.to_string()).as_deref(), Ok(number), "{input:?}");
+            assert_eq!(
+                input
+                    .parse()
+                    .map(|phone: Phone| phone.to_string())
+                    .as_deref(),
+                Ok(number),
+                "{input:?}"
+            );
         }
     }
 
@@ -231,12 +262,25 @@ mod tests {
             ("+447946095", "not-valid-for-country"), ("+60923856789", "not-valid-for-country"),
         ];
         for (input, code) in table {
-            assert_eq!(Phone::parse(input).map_err(PhoneError::code), Err(code), "{input:?}");
+            assert_eq!(
+                Phone::parse(input).map_err(PhoneError::code),
+                Err(code),
+                "{input:?}"
+            );
         }
         let message = |input| Phone::parse(input).map_err(|error| error.to_string());
-        assert_eq!(message("+658123456789012"), Err("expected at most 11 digits behind +65".into()));
-        assert_eq!(message("+1201555"), Err("expected at least 7 digits behind +1".into()));
-        assert_eq!(message("+1234567890123456"), Err("expected at most 15 digits in all".into()));
+        assert_eq!(
+            message("+658123456789012"),
+            Err("expected at most 11 digits behind +65".into())
+        );
+        assert_eq!(
+            message("+1201555"),
+            Err("expected at least 7 digits behind +1".into())
+        );
+        assert_eq!(
+            message("+1234567890123456"),
+            Err("expected at most 15 digits in all".into())
+        );
         assert_eq!(
             message("0123456789"),
             Err("expected an international number: a plus sign and the country code first, such as +60123456789".into())
@@ -245,14 +289,20 @@ mod tests {
 
     #[test]
     fn no_input_panics() {
-        let alphabet: Vec<char> = "+++0123456789012345678901234567890  -./()x;ü\u{202a}\u{a0}٣😀\0".chars().collect();
+        let alphabet: Vec<char> = "+++0123456789012345678901234567890  -./()x;ü\u{202a}\u{a0}٣😀\0"
+            .chars()
+            .collect();
         let mut state = 1_u64;
         let mut next = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 33) as usize % below
         };
         for _ in 0..20_000 {
-            let input: String = (0..next(45)).map(|_| alphabet[next(alphabet.len())]).collect();
+            let input: String = (0..next(45))
+                .map(|_| alphabet[next(alphabet.len())])
+                .collect();
             if let Ok(phone) = Phone::parse(&input) {
                 assert_eq!(Phone::parse(&phone.to_string()), Ok(phone));
             }
@@ -262,7 +312,10 @@ mod tests {
     #[test]
     fn a_phone_is_small_and_keeps_silent() {
         assert_eq!(size_of::<Option<Phone>>(), 8);
-        assert_eq!(format!("{:?}", Phone::parse("+60123456789")), "Ok(Phone(…))");
+        assert_eq!(
+            format!("{:?}", Phone::parse("+60123456789")),
+            "Ok(Phone(…))"
+        );
     }
 
     proptest! {

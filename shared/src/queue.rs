@@ -63,22 +63,38 @@ pub struct Outgoing {
 impl Outgoing {
     /// A message for one batch, to arrive shortly before `due`.
     pub fn batch(message: BatchMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.schedule_id.to_string() }
+        Self {
+            body: to_body(&message),
+            delay_s: delay_s(due, now),
+            group: message.schedule_id.to_string(),
+        }
     }
 
     /// Has dispatch sweep at once: somebody has made batches due, and does not want to wait for the minute.
     pub fn sweep() -> Self {
-        Self { body: r#"{"sweep":true}"#.to_owned(), delay_s: 0, group: "sweep".to_owned() }
+        Self {
+            body: r#"{"sweep":true}"#.to_owned(),
+            delay_s: 0,
+            group: "sweep".to_owned(),
+        }
     }
 
     /// A message for one delivery, to arrive shortly before `due`.
     pub fn delivery(message: DeliveryMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self { body: to_body(&message), delay_s: delay_s(due, now), group: message.webhook_id.to_string() }
+        Self {
+            body: to_body(&message),
+            delay_s: delay_s(due, now),
+            group: message.webhook_id.to_string(),
+        }
     }
 
     /// A message for dispatch, at once.
     pub fn dispatch(message: DispatchMessage) -> Self {
-        Self { body: to_body(&message), delay_s: 0, group: message.schedule_id.to_string() }
+        Self {
+            body: to_body(&message),
+            delay_s: 0,
+            group: message.schedule_id.to_string(),
+        }
     }
 }
 
@@ -89,7 +105,11 @@ fn to_body(message: &impl Serialize) -> String {
 
 /// The delay for what is due at `due`: whole seconds, rounded down from 0.8 s early.
 pub fn delay_s(due: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
-    let wait = (due - now).to_std().unwrap_or_default().saturating_sub(MESSAGE_EARLY).min(MAX_DELAY);
+    let wait = (due - now)
+        .to_std()
+        .unwrap_or_default()
+        .saturating_sub(MESSAGE_EARLY)
+        .min(MAX_DELAY);
     wait.as_secs() as u32
 }
 
@@ -135,19 +155,38 @@ impl SqsQueue {
         for tried in 0..QUEUE_TRIES {
             tokio::time::sleep(after_queue_refusal(tried)).await;
             let entries = left.iter().filter_map(|&at| entry(at, &messages[at]));
-            let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+            let call = self
+                .client
+                .send_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.collect()));
             match call.send().await {
                 Ok(answer) => {
-                    let taken = |at: &usize| answer.successful().iter().any(|taken| taken.id() == at.to_string());
+                    let taken = |at: &usize| {
+                        answer
+                            .successful()
+                            .iter()
+                            .any(|taken| taken.id() == at.to_string())
+                    };
                     for failed in answer.failed() {
-                        tracing::warn!(sqs.code = failed.code(), sqs.sender_fault = failed.sender_fault(), "SQS refused an entry");
+                        tracing::warn!(
+                            sqs.code = failed.code(),
+                            sqs.sender_fault = failed.sender_fault(),
+                            "SQS refused an entry"
+                        );
                     }
                     left.retain(|at| !taken(at));
-                    if answer.failed().iter().any(aws_sdk_sqs::types::BatchResultErrorEntry::sender_fault) {
+                    if answer
+                        .failed()
+                        .iter()
+                        .any(aws_sdk_sqs::types::BatchResultErrorEntry::sender_fault)
+                    {
                         break;
                     }
                 }
-                Err(error) => tracing::warn!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "SendMessageBatch failed"),
+                Err(error) => {
+                    tracing::warn!(error = %aws_sdk_sqs::error::DisplayErrorContext(&error), "SendMessageBatch failed")
+                }
             }
             if left.is_empty() {
                 break;
@@ -158,24 +197,48 @@ impl SqsQueue {
 }
 
 fn entry(at: usize, message: &Outgoing) -> Option<SendMessageBatchRequestEntry> {
-    let entry = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(&message.body);
-    entry.delay_seconds(message.delay_s as i32).message_group_id(&message.group).build().ok()
+    let entry = SendMessageBatchRequestEntry::builder()
+        .id(at.to_string())
+        .message_body(&message.body);
+    entry
+        .delay_seconds(message.delay_s as i32)
+        .message_group_id(&message.group)
+        .build()
+        .ok()
 }
 
 #[async_trait]
 impl Queue for SqsQueue {
     async fn send(&self, messages: &[Outgoing]) -> Vec<usize> {
         let tens = messages.chunks(ENTRIES).enumerate();
-        let calls: Vec<_> = tens.map(|(n, ten)| self.send_ten(n * ENTRIES, ten)).collect();
-        stream::iter(calls).buffer_unordered(CALLS).collect::<Vec<_>>().await.concat()
+        let calls: Vec<_> = tens
+            .map(|(n, ten)| self.send_ten(n * ENTRIES, ten))
+            .collect();
+        stream::iter(calls)
+            .buffer_unordered(CALLS)
+            .collect::<Vec<_>>()
+            .await
+            .concat()
     }
 
     async fn backlog(&self) -> anyhow::Result<u64> {
-        let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesDelayed];
-        let call = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()));
         let answer = call.send().await?;
-        let numbers = answer.attributes().into_iter().flat_map(std::collections::HashMap::values);
-        Ok(numbers.filter_map(|number| number.parse::<u64>().ok()).sum())
+        let numbers = answer
+            .attributes()
+            .into_iter()
+            .flat_map(std::collections::HashMap::values);
+        Ok(numbers
+            .filter_map(|number| number.parse::<u64>().ok())
+            .sum())
     }
 }
 
@@ -201,7 +264,11 @@ pub async fn handle_each<T: DeserializeOwned>(
             Err(error) => Err(error),
         };
         if let Err(error) = handled {
-            tracing::error!(sqs.message_id = message_id, error = describe(&error), "message failed");
+            tracing::error!(
+                sqs.message_id = message_id,
+                error = describe(&error),
+                "message failed"
+            );
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message_id;
             response.batch_item_failures.push(failure);
@@ -220,12 +287,26 @@ mod tests {
     #[test]
     fn a_message_comes_early_and_never_late() {
         let now = Utc::now();
-        for (due_ms, seconds) in
-            [(-5000, 0), (0, 0), (1799, 0), (1800, 1), (60_000, 59), (60_799, 59), (900_000, 899), (5_000_000, 900)]
-        {
-            assert_eq!(delay_s(now + TimeDelta::milliseconds(due_ms), now), seconds, "{due_ms}");
+        for (due_ms, seconds) in [
+            (-5000, 0),
+            (0, 0),
+            (1799, 0),
+            (1800, 1),
+            (60_000, 59),
+            (60_799, 59),
+            (900_000, 899),
+            (5_000_000, 900),
+        ] {
+            assert_eq!(
+                delay_s(now + TimeDelta::milliseconds(due_ms), now),
+                seconds,
+                "{due_ms}"
+            );
         }
-        assert!(within_reach(now + TimeDelta::seconds(900), now) && !within_reach(now + TimeDelta::seconds(901), now));
+        assert!(
+            within_reach(now + TimeDelta::seconds(900), now)
+                && !within_reach(now + TimeDelta::seconds(901), now)
+        );
     }
 
     #[tokio::test]
@@ -242,25 +323,48 @@ mod tests {
             {"messageId": "good too", "body": body(4)},
         ]});
         let mut handled = Vec::new();
-        let response = handle_each(serde_json::from_value(event).unwrap(), async |message: BatchMessage| {
-            handled.push(message.batch_no);
-            anyhow::ensure!(message.batch_no != 2, "failing");
-            Ok(())
-        })
+        let response = handle_each(
+            serde_json::from_value(event).unwrap(),
+            async |message: BatchMessage| {
+                handled.push(message.batch_no);
+                anyhow::ensure!(message.batch_no != 2, "failing");
+                Ok(())
+            },
+        )
         .await;
-        assert_eq!(handled, [1, 2, 4], "a record without an id could only fail the whole batch");
-        let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+        assert_eq!(
+            handled,
+            [1, 2, 4],
+            "a record without an id could only fail the whole batch"
+        );
+        let failed: Vec<_> = response
+            .batch_item_failures
+            .iter()
+            .map(|failure| failure.item_identifier.as_str())
+            .collect();
         assert_eq!(failed, ["failing", "not JSON", "unknown field", "no body"]);
     }
 
     #[test]
     fn a_delivery_message_names_ids_only_in_its_webhooks_group() {
-        let message = DeliveryMessage { webhook_id: Uuid::nil(), event_id: Uuid::max() };
+        let message = DeliveryMessage {
+            webhook_id: Uuid::nil(),
+            event_id: Uuid::max(),
+        };
         let now = Utc::now();
         let outgoing = Outgoing::delivery(message, now + TimeDelta::seconds(6), now);
-        assert_eq!((outgoing.delay_s, outgoing.group.as_str()), (5, "00000000-0000-0000-0000-000000000000"));
-        assert_eq!(read_body::<DeliveryMessage>(&outgoing.body).unwrap(), message);
-        assert_eq!(Outgoing::delivery(message, now + TimeDelta::hours(2), now).delay_s, 900);
+        assert_eq!(
+            (outgoing.delay_s, outgoing.group.as_str()),
+            (5, "00000000-0000-0000-0000-000000000000")
+        );
+        assert_eq!(
+            read_body::<DeliveryMessage>(&outgoing.body).unwrap(),
+            message
+        );
+        assert_eq!(
+            Outgoing::delivery(message, now + TimeDelta::hours(2), now).delay_s,
+            900
+        );
         let more = outgoing.body.replace('}', r#","url":"x"}"#);
         assert!(read_body::<DeliveryMessage>(&more).is_err(), "{more}");
     }
@@ -268,8 +372,21 @@ mod tests {
     #[test]
     fn a_batch_message_names_ids_only() {
         let now = Utc::now();
-        let message = Outgoing::batch(BatchMessage { schedule_id: Uuid::nil(), batch_no: 7 }, now, now);
-        assert_eq!(message.body, r#"{"schedule_id":"00000000-0000-0000-0000-000000000000","batch_no":7}"#);
-        assert_eq!(read_body::<BatchMessage>(&message.body).unwrap().batch_no, 7);
+        let message = Outgoing::batch(
+            BatchMessage {
+                schedule_id: Uuid::nil(),
+                batch_no: 7,
+            },
+            now,
+            now,
+        );
+        assert_eq!(
+            message.body,
+            r#"{"schedule_id":"00000000-0000-0000-0000-000000000000","batch_no":7}"#
+        );
+        assert_eq!(
+            read_body::<BatchMessage>(&message.body).unwrap().batch_no,
+            7
+        );
     }
 }

@@ -37,7 +37,8 @@ impl Timing {
     /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and those of [`Patience`].
     pub fn from_env(env: &mut Env) -> Self {
         let patience = Patience::from_env(env);
-        let mut seconds = |name, range, default| TimeDelta::seconds(env.number(name, range, default).into());
+        let mut seconds =
+            |name, range, default| TimeDelta::seconds(env.number(name, range, default).into());
         Self {
             recheck_deadline: seconds("RECHECK_DEADLINE_S", 60..=86_400, Some(82_800)),
             resend_delay: seconds("RESEND_DELAY_S", 1..=86_400, Some(300)),
@@ -49,8 +50,13 @@ impl Timing {
 
     /// The delay after so many rechecks since the last send.
     fn recheck_delay(&self, checks: u32) -> TimeDelta {
-        let delay = self.recheck_delays.get(checks as usize).or(self.recheck_delays.last());
-        delay.and_then(|delay| TimeDelta::from_std(*delay).ok()).unwrap_or(TimeDelta::minutes(1))
+        let delay = self
+            .recheck_delays
+            .get(checks as usize)
+            .or(self.recheck_delays.last());
+        delay
+            .and_then(|delay| TimeDelta::from_std(*delay).ok())
+            .unwrap_or(TimeDelta::minutes(1))
     }
 }
 
@@ -87,21 +93,33 @@ impl Policy {
         let alive = matches!(batch.schedule_status.as_str(), "running" | "paused");
         let in_time = now < batch.planned_at + TimeDelta::seconds(batch.resend_within_s.into());
         Self {
-            max_resends: if alive && in_time { batch.max_resends } else { 0 },
+            max_resends: if alive && in_time {
+                batch.max_resends
+            } else {
+                0
+            },
             resend_uncertain: batch.on_uncertain == "resend" && !can_ask,
             hold_pending: batch.missed,
         }
     }
 
     /// When `row` is to be sent (again), counting from `now`; `None`: it is not.
-    pub fn send_at(&self, row: &BatchRow, timing: &Timing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub fn send_at(
+        &self,
+        row: &BatchRow,
+        timing: &Timing,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
         let again = row.resends < self.max_resends;
         match row.status {
             Status::Pending => (!self.hold_pending).then_some(now),
-            Status::Undeliv | Status::Expired if again => Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay)),
-            Status::Uncertain if again && self.resend_uncertain => {
-                Some(row.sent_at.map_or(now, |sent_at| now.max(sent_at + timing.quiet_time)))
+            Status::Undeliv | Status::Expired if again => {
+                Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay))
             }
+            Status::Uncertain if again && self.resend_uncertain => Some(
+                row.sent_at
+                    .map_or(now, |sent_at| now.max(sent_at + timing.quiet_time)),
+            ),
             _ => None,
         }
     }
@@ -125,18 +143,30 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// What the release is to write.
     pub fn release(&self, timing: &Timing, now: DateTime<Utc>) -> Release {
-        let Self { claim, batch, rows, ended, can_ask } = *self;
+        let Self {
+            claim,
+            batch,
+            rows,
+            ended,
+            can_ask,
+        } = *self;
         let sweep = |planned, due| {
             let waits = is_on_queue(planned, due, (claim.at, now));
             // Its message may be lost, or wait in a long queue: the sweep's patience counts from the due time, not from this pass.
-            if waits { now.max(due + timing.patience.sweep_after(batch.requeues)) } else { timing.patience.sweep_at(due, now) }
+            if waits {
+                now.max(due + timing.patience.sweep_after(batch.requeues))
+            } else {
+                timing.patience.sweep_at(due, now)
+            }
         };
         let policy = Policy::of(batch, can_ask, now);
         let send_at = next_send(batch, rows, timing, (policy, ended), now);
         let send_at = self.in_window(send_at);
         let check_at = next_check(batch, rows, timing, ended, now);
         let (accepted, refused) = match ended {
-            Ended::Sent { accepted, refused, .. } => (accepted, refused),
+            Ended::Sent {
+                accepted, refused, ..
+            } => (accepted, refused),
             Ended::Checked => (false, false),
         };
         Release {
@@ -161,17 +191,30 @@ impl Pass<'_> {
     }
 
     /// Which of the dues that the release has set want a message now: for sending, for asking.
-    pub fn to_enqueue(&self, dues: Dues, now: DateTime<Utc>) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    pub fn to_enqueue(
+        &self,
+        dues: Dues,
+        now: DateTime<Utc>,
+    ) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
         let wanted = |planned, due: Option<DateTime<Utc>>| {
-            due.filter(|due| queue::within_reach(*due, now) && !is_on_queue(planned, *due, (self.claim.at, now)))
+            due.filter(|due| {
+                queue::within_reach(*due, now) && !is_on_queue(planned, *due, (self.claim.at, now))
+            })
         };
-        (wanted(self.batch.send_at, dues.send_at), wanted(self.batch.check_at, dues.check_at))
+        (
+            wanted(self.batch.send_at, dues.send_at),
+            wanted(self.batch.check_at, dues.check_at),
+        )
     }
 }
 
 /// Whether a message for `due` is on its queue already, as it was planned before this pass. One that was due during the pass, from
 /// `claimed_at` to `now`, has found the batch owned and is gone.
-fn is_on_queue(planned: Option<DateTime<Utc>>, due: DateTime<Utc>, (claimed_at, now): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+fn is_on_queue(
+    planned: Option<DateTime<Utc>>,
+    due: DateTime<Utc>,
+    (claimed_at, now): (DateTime<Utc>, DateTime<Utc>),
+) -> bool {
     let during = claimed_at - CLAIM_EARLY..=now + CLAIM_EARLY;
     planned == Some(due) && !during.contains(&due) && queue::within_reach(due, now)
 }
@@ -201,13 +244,30 @@ fn next_send(
     }
 }
 
-fn next_check(batch: &ClaimedBatch, rows: &[BatchRow], timing: &Timing, ended: Ended, now: DateTime<Utc>) -> DateTime<Utc> {
-    let checks = if matches!(ended, Ended::Checked) { batch.checks } else { 0 };
+fn next_check(
+    batch: &ClaimedBatch,
+    rows: &[BatchRow],
+    timing: &Timing,
+    ended: Ended,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let checks = if matches!(ended, Ended::Checked) {
+        batch.checks
+    } else {
+        0
+    };
     let delayed = now + timing.recheck_delay(checks);
     // The last question comes at the deadline, not some time after it.
-    let open = rows.iter().filter(|row| matches!(row.status, Status::Acceptd | Status::Enroute));
-    let deadlines = open.filter_map(|row| row.sent_at).map(|sent_at| sent_at + timing.recheck_deadline);
-    let capped = deadlines.filter(|deadline| *deadline > now).min().map_or(delayed, |deadline| delayed.min(deadline));
+    let open = rows
+        .iter()
+        .filter(|row| matches!(row.status, Status::Acceptd | Status::Enroute));
+    let deadlines = open
+        .filter_map(|row| row.sent_at)
+        .map(|sent_at| sent_at + timing.recheck_deadline);
+    let capped = deadlines
+        .filter(|deadline| *deadline > now)
+        .min()
+        .map_or(delayed, |deadline| delayed.min(deadline));
     match (ended, batch.check_at) {
         // A recheck that was planned before this send is kept.
         (Ended::Sent { .. }, Some(planned)) => capped.min(planned),

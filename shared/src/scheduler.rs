@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
+    ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode,
+    RetryPolicy, Target,
 };
 use chrono::{DateTime, Utc};
 
@@ -49,15 +50,29 @@ impl EventBridge {
     /// `<stack>-<id>-<version>`: a schedule moved to another time gets another name, since a name that has fired may be remembered.
     /// A name holds 64 characters, so of the stack's the first 16 have to do; the group is the stack's own anyway.
     fn name(&self, message: DispatchMessage) -> String {
-        format!("{:.16}-{}-{}", self.stack, message.schedule_id, message.version)
+        format!(
+            "{:.16}-{}-{}",
+            self.stack, message.schedule_id, message.version
+        )
     }
 
     fn target(&self, message: DispatchMessage) -> anyhow::Result<Target> {
-        let retry =
-            RetryPolicy::builder().maximum_event_age_in_seconds(MAX_EVENT_AGE_S).maximum_retry_attempts(MAX_RETRIES).build();
-        let dead_letter = self.dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build());
-        let target = Target::builder().arn(&self.target_arn).role_arn(&self.role_arn).input(serde_json::to_string(&message)?);
-        Ok(target.retry_policy(retry).set_dead_letter_config(dead_letter).build()?)
+        let retry = RetryPolicy::builder()
+            .maximum_event_age_in_seconds(MAX_EVENT_AGE_S)
+            .maximum_retry_attempts(MAX_RETRIES)
+            .build();
+        let dead_letter = self
+            .dead_letter_arn
+            .as_ref()
+            .map(|arn| DeadLetterConfig::builder().arn(arn).build());
+        let target = Target::builder()
+            .arn(&self.target_arn)
+            .role_arn(&self.role_arn)
+            .input(serde_json::to_string(&message)?);
+        Ok(target
+            .retry_policy(retry)
+            .set_dead_letter_config(dead_letter)
+            .build()?)
     }
 }
 
@@ -65,11 +80,20 @@ impl EventBridge {
 impl OneTimeScheduler for EventBridge {
     async fn create(&self, message: DispatchMessage, fire_at: DateTime<Utc>) -> anyhow::Result<()> {
         let name = self.name(message);
-        let call = self.client.create_schedule().name(&name).client_token(&name).group_name(&self.group);
+        let call = self
+            .client
+            .create_schedule()
+            .name(&name)
+            .client_token(&name)
+            .group_name(&self.group);
         let call = call
             .schedule_expression(fire_at.format("at(%Y-%m-%dT%H:%M:%S)").to_string())
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?)
+            .flexible_time_window(
+                FlexibleTimeWindow::builder()
+                    .mode(FlexibleTimeWindowMode::Off)
+                    .build()?,
+            )
             .action_after_completion(ActionAfterCompletion::Delete)
             .target(self.target(message)?);
         match call.send().await.map_err(aws_sdk_scheduler::Error::from) {
@@ -79,7 +103,11 @@ impl OneTimeScheduler for EventBridge {
     }
 
     async fn delete(&self, message: DispatchMessage) -> anyhow::Result<()> {
-        let call = self.client.delete_schedule().name(self.name(message)).group_name(&self.group);
+        let call = self
+            .client
+            .delete_schedule()
+            .name(self.name(message))
+            .group_name(&self.group);
         match call.send().await.map_err(aws_sdk_scheduler::Error::from) {
             Ok(_) | Err(aws_sdk_scheduler::Error::ResourceNotFoundException(_)) => Ok(()),
             Err(error) => Err(anyhow::Error::from(error).context("DeleteSchedule")),

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Where one recipient's message is. A state never goes back, and a final one stays, except that UNDELIV and EXPIRED may be
 /// followed by another attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// Not sent yet, or certainly not accepted by the carrier.
@@ -85,7 +87,10 @@ impl Status {
 
     /// Whether nothing more will happen by itself, a resend apart. The CHECK `recipient_final` has the same list.
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Sending | Self::Uncertain | Self::Acceptd | Self::Enroute)
+        !matches!(
+            self,
+            Self::Pending | Self::Sending | Self::Uncertain | Self::Acceptd | Self::Enroute
+        )
     }
 }
 

@@ -26,9 +26,13 @@ const OPEN: &str = "{{";
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     let name = "(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})";
     let default = r#"default\(\s*(?:'[^'\\{}]*'|"[^"\\{}]*")\s*\)"#;
-    let filters = format!(r"(?P<filters>(?:\s*\|\s*(?:upper|lower|title|capitalize|trim|{default}))*)");
+    let filters =
+        format!(r"(?P<filters>(?:\s*\|\s*(?:upper|lower|title|capitalize|trim|{default}))*)");
     let pattern = format!(r#"^\{{\{{\s*(?:{name}{filters}|'\{{\{{'|"\{{\{{")\s*\}}\}}"#);
-    #[expect(clippy::expect_used, reason = "a constant, which every test of this file compiles")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a constant, which every test of this file compiles"
+    )]
     Regex::new(&pattern).expect("a pattern")
 });
 
@@ -70,8 +74,14 @@ impl fmt::Display for TemplateError {
                 "expected a variable such as {{{{name}}}} or {{{{name|default('friend')}}}}, with the filters default, upper, lower, title, \
                  capitalize, trim, or {{{{'{{{{'}}}} for the braces themselves; found `{found}`"
             ),
-            Self::Reserved(name) => write!(f, "expected another name than `{name}`, which the template language keeps for itself"),
-            Self::TooLong => write!(f, "expected at most {MAX_TEMPLATE} bytes of a message with variables"),
+            Self::Reserved(name) => write!(
+                f,
+                "expected another name than `{name}`, which the template language keeps for itself"
+            ),
+            Self::TooLong => write!(
+                f,
+                "expected at most {MAX_TEMPLATE} bytes of a message with variables"
+            ),
         }
     }
 }
@@ -104,9 +114,16 @@ impl PersonalError {
 impl fmt::Display for PersonalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(f, "expected the variable `{name}`, which the message uses"),
-            Self::TooLong(parts) => write!(f, "expected at most {MAX_PARTS} parts; with these variables the text takes {parts}"),
-            Self::Empty => f.write_str("expected a text that is more than white space; with these variables it is not"),
+            Self::Missing(name) => {
+                write!(f, "expected the variable `{name}`, which the message uses")
+            }
+            Self::TooLong(parts) => write!(
+                f,
+                "expected at most {MAX_PARTS} parts; with these variables the text takes {parts}"
+            ),
+            Self::Empty => f.write_str(
+                "expected a text that is more than white space; with these variables it is not",
+            ),
             Self::Failed(why) => write!(f, "the text can't be made: {why}"),
         }
     }
@@ -139,7 +156,11 @@ impl Template {
         environment
             .add_template_owned("text", message.to_owned())
             .map_err(|error| TemplateError::Placeholder(error.to_string()))?;
-        let template = Self { environment, names, needed };
+        let template = Self {
+            environment,
+            names,
+            needed,
+        };
         template.refuse_reserved()?;
         Ok(Some(template))
     }
@@ -151,8 +172,17 @@ impl Template {
 
     /// A word such as `true` reads as a name, and is none to the engine.
     fn refuse_reserved(&self) -> Result<(), TemplateError> {
-        let known = self.environment.get_template("text").map(|text| text.undeclared_variables(false)).unwrap_or_default();
-        match self.names.values().flatten().find(|name| !known.contains(*name)) {
+        let known = self
+            .environment
+            .get_template("text")
+            .map(|text| text.undeclared_variables(false))
+            .unwrap_or_default();
+        match self
+            .names
+            .values()
+            .flatten()
+            .find(|name| !known.contains(*name))
+        {
             Some(name) => Err(TemplateError::Reserved(name.clone())),
             None => Ok(()),
         }
@@ -160,27 +190,47 @@ impl Template {
 
     /// The text for whom these variables came with.
     pub fn render(&self, variables: &Variables) -> Result<Personal, PersonalError> {
-        if let Some(missing) = self.needed.iter().find(|name| !variables.contains_key(*name)) {
+        if let Some(missing) = self
+            .needed
+            .iter()
+            .find(|name| !variables.contains_key(*name))
+        {
             return Err(PersonalError::Missing(missing.clone()));
         }
-        let values = self.names.iter().filter_map(|(name, written)| Some((written, variables.get(name)?)));
-        let context: BTreeMap<String, Value> =
-            values.flat_map(|(written, value)| written.iter().map(move |name| (name.clone(), Value::from(value)))).collect();
-        let text = self.environment.get_template("text").and_then(|text| text.render(context));
+        let values = self
+            .names
+            .iter()
+            .filter_map(|(name, written)| Some((written, variables.get(name)?)));
+        let context: BTreeMap<String, Value> = values
+            .flat_map(|(written, value)| {
+                written
+                    .iter()
+                    .map(move |name| (name.clone(), Value::from(value)))
+            })
+            .collect();
+        let text = self
+            .environment
+            .get_template("text")
+            .and_then(|text| text.render(context));
         let text = text.map_err(|error| PersonalError::Failed(error.to_string()))?;
         if text.trim().is_empty() {
             return Err(PersonalError::Empty);
         }
         match text::parts(&text).parts {
             parts if parts > MAX_PARTS => Err(PersonalError::TooLong(parts)),
-            parts => Ok(Personal { text, parts: parts as u16 }),
+            parts => Ok(Personal {
+                text,
+                parts: parts as u16,
+            }),
         }
     }
 }
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Template").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Template")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -192,11 +242,19 @@ fn names(message: &str) -> Result<Names, TemplateError> {
     let mut rest = message;
     while let Some(at) = rest.find(OPEN) {
         rest = &rest[at..];
-        let found = PLACEHOLDER.captures(rest).ok_or_else(|| TemplateError::Placeholder(rest.chars().take(40).collect()))?;
+        let found = PLACEHOLDER
+            .captures(rest)
+            .ok_or_else(|| TemplateError::Placeholder(rest.chars().take(40).collect()))?;
         if let Some(name) = found.name("name") {
             let name = name.as_str();
-            names.entry(name.to_ascii_lowercase()).or_default().insert(name.to_owned());
-            if !found.name("filters").is_some_and(|filters| filters.as_str().contains("default(")) {
+            names
+                .entry(name.to_ascii_lowercase())
+                .or_default()
+                .insert(name.to_owned());
+            if !found
+                .name("filters")
+                .is_some_and(|filters| filters.as_str().contains("default("))
+            {
                 needed.insert(name.to_ascii_lowercase());
             }
         }
@@ -208,7 +266,10 @@ fn names(message: &str) -> Result<Names, TemplateError> {
 /// Nothing but variables: what else the engine knows is opened by characters that a message can't be posted with a sense for.
 fn variables_only() -> SyntaxConfig {
     let mut syntax = SyntaxConfig::builder();
-    syntax.block_delimiters("\u{1}{%", "%}\u{1}").comment_delimiters("\u{1}{#", "#}\u{1}").keep_trailing_newline(true);
+    syntax
+        .block_delimiters("\u{1}{%", "%}\u{1}")
+        .comment_delimiters("\u{1}{#", "#}\u{1}")
+        .keep_trailing_newline(true);
     syntax.build().unwrap_or_default()
 }
 
@@ -219,12 +280,19 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_text_is_made_from_what_came_with_the_number() {
-        type Case = (&'static str, &'static [(&'static str, &'static str)], Result<&'static str, &'static str>);
+        type Case = (
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            Result<&'static str, &'static str>,
+        );
         #[rustfmt::skip]
         let table: [Case; 16] = [
             ("Dear {{name}}, {{amount}} due", &[("name", "Ana"), ("amount", "1.10")], Ok("Dear Ana, 1.10 due")),
@@ -248,7 +316,11 @@ mod tests {
         for (message, given, expected) in table {
             let template = Template::parse(message).unwrap().unwrap();
             let made = template.render(&variables(given));
-            assert_eq!(made.map(|made| made.text).map_err(|error| error.code()), expected.map(str::to_owned), "{message}");
+            assert_eq!(
+                made.map(|made| made.text).map_err(|error| error.code()),
+                expected.map(str::to_owned),
+                "{message}"
+            );
         }
         assert!(Template::parse("Hello { {name} } }}").unwrap().is_none());
     }
@@ -258,20 +330,38 @@ mod tests {
         let bad = "{{}} | {{ | {{name | {{name}{ | {{1a}} | {{a.b}} | {{a b}} | {{a|safe}} | {{a|upper()}} | {{a*9}} | {{a~b}} | {{'x'}} | {{-a}} \
             | {{a|default(b)}} | {{a|default('}}')}} | {{ä}} | {{a[0]}} | {{range(9)}} | {{{a}}} | {{a|default('\\')}}";
         for message in bad.split(" | ") {
-            assert_eq!(Template::parse(message).unwrap_err().code(), "bad-variable", "{message}");
+            assert_eq!(
+                Template::parse(message).unwrap_err().code(),
+                "bad-variable",
+                "{message}"
+            );
         }
         for name in ["true", "none", "not"] {
             let error = Template::parse(&format!("{{{{{name}}}}}")).unwrap_err();
             assert_eq!(error.code(), "bad-variable", "{name}");
         }
-        assert_eq!(Template::parse(&format!("{{{{a}}}}{}", "x".repeat(10_000))).unwrap_err(), TemplateError::TooLong);
+        assert_eq!(
+            Template::parse(&format!("{{{{a}}}}{}", "x".repeat(10_000))).unwrap_err(),
+            TemplateError::TooLong
+        );
     }
 
     #[test]
     fn parts_are_those_of_the_text_that_is_sent() {
         let template = Template::parse("{{text}}").unwrap().unwrap();
-        let parts = |text: String| template.render(&variables(&[("text", &text)])).map(|made| made.parts);
-        assert_eq!((parts("a".repeat(160)), parts("a".repeat(161)), parts("漢".repeat(71))), (Ok(1), Ok(2), Ok(2)));
+        let parts = |text: String| {
+            template
+                .render(&variables(&[("text", &text)]))
+                .map(|made| made.parts)
+        };
+        assert_eq!(
+            (
+                parts("a".repeat(160)),
+                parts("a".repeat(161)),
+                parts("漢".repeat(71))
+            ),
+            (Ok(1), Ok(2), Ok(2))
+        );
         assert_eq!(parts("a".repeat(1_530)), Ok(10));
         assert_eq!(parts("a".repeat(1_531)), Err(PersonalError::TooLong(11)));
     }

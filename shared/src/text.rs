@@ -5,8 +5,14 @@
 pub const MAX_PARTS: usize = 10;
 
 /// Octets of a part are 140: 160 septets or 70 code units. The header that joins several parts takes 6 octets of each.
-const GSM: Room = Room { alone: 160, joined: 153 };
-const UCS2: Room = Room { alone: 70, joined: 67 };
+const GSM: Room = Room {
+    alone: 160,
+    joined: 153,
+};
+const UCS2: Room = Room {
+    alone: 70,
+    joined: 67,
+};
 
 /// The default alphabet in the order of its codes, without the escape (0x1B).
 const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -30,7 +36,11 @@ pub enum Encoding {
 }
 
 /// The words for an encoding in the API; none where it may differ from text to text.
-pub const ENCODINGS: [Option<&str>; 3] = [Some(Encoding::Gsm7.as_str()), Some(Encoding::Ucs2.as_str()), None];
+pub const ENCODINGS: [Option<&str>; 3] = [
+    Some(Encoding::Gsm7.as_str()),
+    Some(Encoding::Ucs2.as_str()),
+    None,
+];
 
 impl Encoding {
     /// The name in the API.
@@ -58,20 +68,38 @@ pub struct Parts {
 /// Counts the parts of a text.
 pub fn parts(text: &str) -> Parts {
     let forced_by = text.chars().find(|&character| septets(character).is_none());
-    let (encoding, room) = if forced_by.is_some() { (Encoding::Ucs2, UCS2) } else { (Encoding::Gsm7, GSM) };
+    let (encoding, room) = if forced_by.is_some() {
+        (Encoding::Ucs2, UCS2)
+    } else {
+        (Encoding::Gsm7, GSM)
+    };
     let sizes = text.chars().map(|character| match encoding {
         Encoding::Gsm7 => septets(character).unwrap_or_default(),
         Encoding::Ucs2 => character.len_utf16(),
     });
     let units = sizes.clone().sum();
-    let parts = if units <= room.alone { 1 } else { joined_parts(sizes, room.joined) };
-    Parts { encoding, units, parts, forced_by }
+    let parts = if units <= room.alone {
+        1
+    } else {
+        joined_parts(sizes, room.joined)
+    };
+    Parts {
+        encoding,
+        units,
+        parts,
+        forced_by,
+    }
 }
 
 /// A character of two units that meets the last unit of a part moves to the next part whole, so this is not a mere division.
 fn joined_parts(sizes: impl Iterator<Item = usize>, room: usize) -> usize {
-    let (parts, _) =
-        sizes.fold((1, 0), |(parts, used), size| if used + size > room { (parts + 1, size) } else { (parts, used + size) });
+    let (parts, _) = sizes.fold((1, 0), |(parts, used), size| {
+        if used + size > room {
+            (parts + 1, size)
+        } else {
+            (parts, used + size)
+        }
+    });
     parts
 }
 
@@ -92,9 +120,20 @@ mod tests {
 
     #[test]
     fn the_alphabet_has_its_127_characters_and_10_more() {
-        assert_eq!((GSM_BASIC.chars().count(), GSM_EXTENSION.chars().count()), (127, 10));
-        assert!(GSM_BASIC.chars().all(|character| septets(character) == Some(1)));
-        assert!(GSM_EXTENSION.chars().all(|character| septets(character) == Some(2)));
+        assert_eq!(
+            (GSM_BASIC.chars().count(), GSM_EXTENSION.chars().count()),
+            (127, 10)
+        );
+        assert!(
+            GSM_BASIC
+                .chars()
+                .all(|character| septets(character) == Some(1))
+        );
+        assert!(
+            GSM_EXTENSION
+                .chars()
+                .all(|character| septets(character) == Some(2))
+        );
     }
 
     #[test]
@@ -133,7 +172,16 @@ mod tests {
             ("cafe\u{301}".into(), Ucs2, 5, 1, Some('\u{301}')), // a combining accent is a character of its own
         ];
         for (text, encoding, units, count, forced_by) in table {
-            assert_eq!(parts(&text), Parts { encoding, units, parts: count, forced_by }, "{text:?}");
+            assert_eq!(
+                parts(&text),
+                Parts {
+                    encoding,
+                    units,
+                    parts: count,
+                    forced_by
+                },
+                "{text:?}"
+            );
         }
     }
 }

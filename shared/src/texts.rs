@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use anyhow::Context;
 
 use crate::{
-    db::{Db, batches::Claim, batches::ClaimedBatch, outcomes::BatchRow, variables::variables_of_range},
+    db::{
+        Db, batches::Claim, batches::ClaimedBatch, outcomes::BatchRow,
+        variables::variables_of_range,
+    },
     template::{Template, Variables},
 };
 
@@ -32,23 +35,37 @@ pub enum Texts {
 impl Texts {
     /// Makes them. A text that can't be made is an error, which in the end parks the batch: it was made when its recipient was taken in,
     /// so something is wrong that a person has to look at.
-    pub async fn read(db: &Db, claim: &Claim, batch: &ClaimedBatch, rows: &[BatchRow]) -> anyhow::Result<Self> {
-        let Some(template) =
-            Template::parse(&batch.message).map_err(|error| anyhow::anyhow!("the message is no template: {error}"))?
+    pub async fn read(
+        db: &Db,
+        claim: &Claim,
+        batch: &ClaimedBatch,
+        rows: &[BatchRow],
+    ) -> anyhow::Result<Self> {
+        let Some(template) = Template::parse(&batch.message)
+            .map_err(|error| anyhow::anyhow!("the message is no template: {error}"))?
         else {
-            return Ok(Self::Same(Text { text: batch.message.as_str().into(), parts: batch.parts, number: 0 }));
+            return Ok(Self::Same(Text {
+                text: batch.message.as_str().into(),
+                parts: batch.parts,
+                number: 0,
+            }));
         };
         let mut connection = db.pool.acquire().await?;
         let range = (batch.first_seq, batch.last_seq);
-        let variables = variables_of_range(&mut connection, claim.batch.schedule_id, range).await.context("reading variables")?;
+        let variables = variables_of_range(&mut connection, claim.batch.schedule_id, range)
+            .await
+            .context("reading variables")?;
         let (mut known, none) = (HashMap::<String, Text>::new(), Variables::new());
         let mut texts = Vec::with_capacity(rows.len());
         for row in rows {
             let made = template.render(variables.get(&row.seq).unwrap_or(&none));
             let made = made.with_context(|| format!("the text of recipient {}", row.seq))?;
             let number = known.len();
-            let text =
-                known.entry(made.text).or_insert_with_key(|text| Text { text: text.as_str().into(), parts: made.parts, number });
+            let text = known.entry(made.text).or_insert_with_key(|text| Text {
+                text: text.as_str().into(),
+                parts: made.parts,
+                number,
+            });
             texts.push(text.clone());
         }
         Ok(Self::Each(texts))

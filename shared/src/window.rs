@@ -2,7 +2,8 @@
 //! change are as long as they are: the window begins and ends when the clock on the wall says so.
 
 use chrono::{
-    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc, Weekday, offset::MappedLocalTime,
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
+    Weekday, offset::MappedLocalTime,
 };
 use chrono_tz::Tz;
 use schemars::JsonSchema;
@@ -31,7 +32,9 @@ pub struct Window {
 pub const CLOCK: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
 
 /// A time of day, `00:00` to `24:00`: minutes since midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(into = "String", try_from = "String")]
 #[schemars(with = "String", extend("pattern" = CLOCK))]
 pub struct Clock(u16);
@@ -40,7 +43,11 @@ impl Clock {
     /// Reads `09:30`.
     pub fn parse(text: &str) -> Option<Self> {
         let (hours, minutes) = text.split_once(':')?;
-        let good = hours.len() == 2 && minutes.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        let good = hours.len() == 2
+            && minutes.len() == 2
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b':');
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         let total = hours * 60 + minutes;
         (good && minutes < 60 && total <= DAY).then_some(Self(total))
@@ -101,7 +108,8 @@ impl Window {
         // An hour that the clock shows twice may belong to the day before.
         let first = today.checked_sub_days(Days::new(1))?;
         let days = (0..LOOK_AHEAD).filter_map(|ahead| first.checked_add_days(Days::new(ahead)));
-        days.filter_map(|day| self.on(day)).find(|(_, closes)| *closes > at)
+        days.filter_map(|day| self.on(day))
+            .find(|(_, closes)| *closes > at)
     }
 
     /// On that day.
@@ -118,7 +126,9 @@ impl Window {
             let shown = midnight + TimeDelta::minutes(minutes.into());
             match self.zone.from_local_datetime(&shown) {
                 MappedLocalTime::Single(at) => Some(at.to_utc()),
-                MappedLocalTime::Ambiguous(first, second) => Some(if last { second } else { first }.to_utc()),
+                MappedLocalTime::Ambiguous(first, second) => {
+                    Some(if last { second } else { first }.to_utc())
+                }
                 MappedLocalTime::None => None,
             }
         })
@@ -131,11 +141,24 @@ mod tests {
 
     use super::*;
 
-    const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+    const WEEK: [Weekday; 7] = [
+        Weekday::Mon,
+        Weekday::Tue,
+        Weekday::Wed,
+        Weekday::Thu,
+        Weekday::Fri,
+        Weekday::Sat,
+        Weekday::Sun,
+    ];
 
     fn window(days: &[Weekday], from: &str, to: &str, zone: &str) -> Window {
         let clock = |text| Clock::parse(text).unwrap();
-        Window { days: days.to_vec(), from: clock(from), to: clock(to), zone: zone.parse().unwrap() }
+        Window {
+            days: days.to_vec(),
+            from: clock(from),
+            to: clock(to),
+            zone: zone.parse().unwrap(),
+        }
     }
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -158,7 +181,11 @@ mod tests {
             ("2026-11-27T09:00:00Z", 30_600 + 60, "2026-11-30T09:01:00Z"),
         ];
         for (from, seconds, then) in table {
-            assert_eq!(office.after(at(from), TimeDelta::seconds(seconds)), at(then), "{from} + {seconds}");
+            assert_eq!(
+                office.after(at(from), TimeDelta::seconds(seconds)),
+                at(then),
+                "{from} + {seconds}"
+            );
         }
     }
 
@@ -167,20 +194,31 @@ mod tests {
         // Berlin: at 02:00 of March 29 it is 03:00; at 03:00 of October 25 it is 02:00 again.
         let day = window(&WEEK, "00:00", "24:00", "Europe/Berlin");
         assert_eq!(
-            day.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()).map(|(opens, closes)| (closes - opens).num_hours()),
+            day.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap())
+                .map(|(opens, closes)| (closes - opens).num_hours()),
             Some(23)
         );
         assert_eq!(
-            day.on(NaiveDate::from_ymd_opt(2026, 10, 25).unwrap()).map(|(opens, closes)| (closes - opens).num_hours()),
+            day.on(NaiveDate::from_ymd_opt(2026, 10, 25).unwrap())
+                .map(|(opens, closes)| (closes - opens).num_hours()),
             Some(25)
         );
         assert!(day.is_open(at("2026-10-25T00:30:00Z")) && day.is_open(at("2026-03-29T23:59:59Z")));
         let night = window(&WEEK, "02:00", "02:30", "Europe/Berlin");
         // The hour does not exist, so there is no window on that day.
-        assert_eq!(night.next_open(at("2026-03-29T00:00:00Z")), at("2026-03-30T00:00:00Z"));
+        assert_eq!(
+            night.next_open(at("2026-03-29T00:00:00Z")),
+            at("2026-03-30T00:00:00Z")
+        );
         // The hour comes twice: open from the first 02:00 to the second 02:30.
-        assert_eq!(night.next_open(at("2026-10-24T23:00:00Z")), at("2026-10-25T00:00:00Z"));
-        assert_eq!(night.after(at("2026-10-25T00:00:00Z"), TimeDelta::minutes(90)), at("2026-10-26T01:00:00Z"));
+        assert_eq!(
+            night.next_open(at("2026-10-24T23:00:00Z")),
+            at("2026-10-25T00:00:00Z")
+        );
+        assert_eq!(
+            night.after(at("2026-10-25T00:00:00Z"), TimeDelta::minutes(90)),
+            at("2026-10-26T01:00:00Z")
+        );
         let late = window(&WEEK, "01:30", "03:30", "Europe/Berlin");
         assert_eq!(
             late.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()),
@@ -199,7 +237,10 @@ mod tests {
         for good in ["00:00", "09:30", "23:59", "24:00"] {
             assert_eq!(String::from(Clock::parse(good).unwrap()), good);
         }
-        for bad in ["", "9:30", "09:60", "24:01", "25:00", "+9:30", "09:3", "0930", "09:30:00", " 9:30", "-1:30"] {
+        for bad in [
+            "", "9:30", "09:60", "24:01", "25:00", "+9:30", "09:3", "0930", "09:30:00", " 9:30",
+            "-1:30",
+        ] {
             assert_eq!(Clock::parse(bad), None, "{bad}");
         }
     }

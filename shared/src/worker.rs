@@ -97,10 +97,19 @@ pub struct Claimed {
 impl Worker {
     /// Claims a batch and reads what is left to do. `None`: done, owned by another, not due, parked, paused; the message is
     /// acknowledged all the same, since the sweep is the second copy of each.
-    pub async fn claim(&self, message: BatchMessage, work: Work, budget: Budget) -> anyhow::Result<Option<Claimed>> {
+    pub async fn claim(
+        &self,
+        message: BatchMessage,
+        work: Work,
+        budget: Budget,
+    ) -> anyhow::Result<Option<Claimed>> {
         let db = &self.db;
         let now = db.now();
-        let claim = Claim::new(message, now, budget.lease_until(now, self.timing.patience.lease_margin));
+        let claim = Claim::new(
+            message,
+            now,
+            budget.lease_until(now, self.timing.patience.lease_margin),
+        );
         let claimed = db::repeat_on_deadlock(|| async {
             match work {
                 Work::Send => batches::claim_to_send(db, &claim).await,
@@ -110,49 +119,73 @@ impl Worker {
         let mut batch = None;
         if claimed.await.context("claiming the batch")? {
             fault::reach(Point::Claimed, message).await;
-            batch = batches::read_claimed(db, &claim).await.context("reading the batch")?;
+            batch = batches::read_claimed(db, &claim)
+                .await
+                .context("reading the batch")?;
         }
         let Some(batch) = batch else {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
-        let rows = self.read_rows(&claim, (batch.first_seq, batch.last_seq)).await?;
+        let rows = self
+            .read_rows(&claim, (batch.first_seq, batch.last_seq))
+            .await?;
         Ok(Some(Claimed { claim, batch, rows }))
     }
 
     /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
     async fn read_rows(&self, claim: &Claim, range: (u32, u32)) -> anyhow::Result<Vec<BatchRow>> {
-        let rows = outcomes::open_rows(&self.db, claim.batch, range).await.context("reading recipients")?;
+        let rows = outcomes::open_rows(&self.db, claim.batch, range)
+            .await
+            .context("reading recipients")?;
         if !rows.iter().any(|row| row.status == Status::Sending) {
             return Ok(rows);
         }
-        let lost =
-            db::repeat_on_deadlock(|| outcomes::mark_owner_lost(&self.db, claim, range)).await.context("marking leftovers")?;
+        let lost = db::repeat_on_deadlock(|| outcomes::mark_owner_lost(&self.db, claim, range))
+            .await
+            .context("marking leftovers")?;
         tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
-        outcomes::open_rows(&self.db, claim.batch, range).await.context("reading recipients")
+        outcomes::open_rows(&self.db, claim.batch, range)
+            .await
+            .context("reading recipients")
     }
 
     /// Releases a batch as its pass has left it, enqueues what is due next, and finishes the schedule if that was the last.
     pub async fn release(&self, claimed: &Claimed, ended: Ended) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let now = self.db.now();
-        let pass = Pass { claim, batch, rows, ended, can_ask: self.carrier.can_ask_own_id() };
-        let released = self.write_release(claimed, &pass.release(&self.timing, now)).await.context("releasing the batch")?;
+        let pass = Pass {
+            claim,
+            batch,
+            rows,
+            ended,
+            can_ask: self.carrier.can_ask_own_id(),
+        };
+        let released = self
+            .write_release(claimed, &pass.release(&self.timing, now))
+            .await
+            .context("releasing the batch")?;
         let Some(mut told) = released else {
             tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "the claim was lost before the release");
             return Ok(());
         };
         fault::reach(Point::Released, claim.batch).await;
-        let dues = batches::read_dues(&self.db, claim.batch).await?.context("the batch is gone")?;
+        let dues = batches::read_dues(&self.db, claim.batch)
+            .await?
+            .context("the batch is gone")?;
         let (send_at, check_at) = pass.to_enqueue(dues, now);
         for (queue, due) in [(&self.send_queue, send_at), (&self.recheck_queue, check_at)] {
             if let Some(due) = due {
                 // What the queue does not take the sweep finds.
-                queue.send(&[Outgoing::batch(claim.batch, due, self.db.now())]).await;
+                queue
+                    .send(&[Outgoing::batch(claim.batch, due, self.db.now())])
+                    .await;
             }
         }
         if !dues.schedule_open
-            && let Some(finished) = tell::finish(&self.db, claim.batch.schedule_id).await.context("finishing the schedule")?
+            && let Some(finished) = tell::finish(&self.db, claim.batch.schedule_id)
+                .await
+                .context("finishing the schedule")?
         {
             tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
             told.extend(finished);
@@ -162,14 +195,19 @@ impl Worker {
     }
 
     /// Where no webhook wants to know of messages, the release is one statement. `None`: the claim is lost.
-    async fn write_release(&self, claimed: &Claimed, release: &Release) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
+    async fn write_release(
+        &self,
+        claimed: &Claimed,
+        release: &Release,
+    ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
         let Claimed { claim, batch, .. } = claimed;
         let range = (batch.first_seq, batch.last_seq);
         if batch.told {
             return tell::release(&self.db, claim, range, release).await;
         }
-        let released =
-            db::repeat_on_deadlock(|| async { batches::release(&mut *self.db.pool.acquire().await?, claim, range, release).await });
+        let released = db::repeat_on_deadlock(|| async {
+            batches::release(&mut *self.db.pool.acquire().await?, claim, range, release).await
+        });
         Ok(released.await?.then(Vec::new))
     }
 }

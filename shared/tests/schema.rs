@@ -26,36 +26,159 @@ async fn states_that_contradict_themselves_are_refused(pool: MySqlPool) {
         VALUES (UNHEX(REPLACE(UUID(), '-', '')), 1, {}, {}, '2030-01-01', {})";
     // Filled in from left to right; whether it is taken; why.
     let table: &[(&str, &[&str], bool, &str)] = &[
-        (schedule, &["'scheduled'", "NULL, NULL, NULL, NULL"], true, "waits"),
-        (schedule, &["'running'", "1, '2030-01-01', NULL, NULL"], true, "cut"),
-        (schedule, &["'running'", "NULL, NULL, NULL, NULL"], false, "runs without batches: no sweep would find it"),
-        (schedule, &["'scheduled'", "1, '2030-01-01', NULL, NULL"], false, "cut before it is due"),
-        (schedule, &["'paused'", "NULL, NULL, NULL, NULL"], false, "paused since never"),
-        (schedule, &["'finished'", "1, '2030-01-01', NULL, NULL"], false, "finished at no time"),
-        (schedule, &["'sent'", "NULL, NULL, NULL, NULL"], false, "no such state"),
-        (recipient, &["'+60123456789', 'PENDING', 0, NULL, NULL, NULL"], true, "waits"),
-        (recipient, &["'+60123456789', 'DELIVRD', 1, '2030-01-01', '2030-01-01', 'id'"], true, "delivered"),
-        (recipient, &["NULL, 'INVALID', 0, NULL, '2030-01-01', NULL"], true, "no number"),
-        (recipient, &["'+60123456789', 'DELIVRD', 1, '2030-01-01', NULL, 'id'"], false, "final at no time"),
-        (recipient, &["'+60123456789', 'ENROUTE', 1, '2030-01-01', '2030-01-01', 'id'"], false, "not final, with a final time"),
-        (recipient, &["'+60123456789', 'ACCEPTD', 1, '2030-01-01', NULL, NULL"], false, "accepted without an id: nobody can ask"),
-        (recipient, &["'+60123456789', 'SENDING', 0, NULL, NULL, NULL"], false, "sending without an attempt"),
-        (recipient, &["'+60123456789', 'PENDING', 1, NULL, NULL, NULL"], false, "an attempt at no time"),
-        (recipient, &["NULL, 'PENDING', 0, NULL, NULL, NULL"], false, "nobody to send to"),
-        (recipient, &["'+60123456789', 'delivered', 0, NULL, NULL, NULL"], false, "no such state"),
-        (batch, &["1", "5", "'2030-01-01', NULL, '2030-01-01', NULL, NULL"], true, "to be sent"),
-        (batch, &["1", "5", "NULL, NULL, NULL, NULL, NULL"], true, "done"),
-        (batch, &["5", "1", "NULL, NULL, NULL, NULL, NULL"], false, "a range from its end"),
-        (batch, &["1", "5", "'2030-01-01', NULL, NULL, NULL, NULL"], false, "due, and out of the sweep's sight"),
-        (batch, &["1", "5", "NULL, NULL, '2030-01-01', UNHEX(REPLACE(UUID(), '-', '')), NULL"], false, "a claim without an end"),
+        (
+            schedule,
+            &["'scheduled'", "NULL, NULL, NULL, NULL"],
+            true,
+            "waits",
+        ),
+        (
+            schedule,
+            &["'running'", "1, '2030-01-01', NULL, NULL"],
+            true,
+            "cut",
+        ),
+        (
+            schedule,
+            &["'running'", "NULL, NULL, NULL, NULL"],
+            false,
+            "runs without batches: no sweep would find it",
+        ),
+        (
+            schedule,
+            &["'scheduled'", "1, '2030-01-01', NULL, NULL"],
+            false,
+            "cut before it is due",
+        ),
+        (
+            schedule,
+            &["'paused'", "NULL, NULL, NULL, NULL"],
+            false,
+            "paused since never",
+        ),
+        (
+            schedule,
+            &["'finished'", "1, '2030-01-01', NULL, NULL"],
+            false,
+            "finished at no time",
+        ),
+        (
+            schedule,
+            &["'sent'", "NULL, NULL, NULL, NULL"],
+            false,
+            "no such state",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'PENDING', 0, NULL, NULL, NULL"],
+            true,
+            "waits",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'DELIVRD', 1, '2030-01-01', '2030-01-01', 'id'"],
+            true,
+            "delivered",
+        ),
+        (
+            recipient,
+            &["NULL, 'INVALID', 0, NULL, '2030-01-01', NULL"],
+            true,
+            "no number",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'DELIVRD', 1, '2030-01-01', NULL, 'id'"],
+            false,
+            "final at no time",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'ENROUTE', 1, '2030-01-01', '2030-01-01', 'id'"],
+            false,
+            "not final, with a final time",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'ACCEPTD', 1, '2030-01-01', NULL, NULL"],
+            false,
+            "accepted without an id: nobody can ask",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'SENDING', 0, NULL, NULL, NULL"],
+            false,
+            "sending without an attempt",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'PENDING', 1, NULL, NULL, NULL"],
+            false,
+            "an attempt at no time",
+        ),
+        (
+            recipient,
+            &["NULL, 'PENDING', 0, NULL, NULL, NULL"],
+            false,
+            "nobody to send to",
+        ),
+        (
+            recipient,
+            &["'+60123456789', 'delivered', 0, NULL, NULL, NULL"],
+            false,
+            "no such state",
+        ),
+        (
+            batch,
+            &["1", "5", "'2030-01-01', NULL, '2030-01-01', NULL, NULL"],
+            true,
+            "to be sent",
+        ),
+        (
+            batch,
+            &["1", "5", "NULL, NULL, NULL, NULL, NULL"],
+            true,
+            "done",
+        ),
+        (
+            batch,
+            &["5", "1", "NULL, NULL, NULL, NULL, NULL"],
+            false,
+            "a range from its end",
+        ),
+        (
+            batch,
+            &["1", "5", "'2030-01-01', NULL, NULL, NULL, NULL"],
+            false,
+            "due, and out of the sweep's sight",
+        ),
+        (
+            batch,
+            &[
+                "1",
+                "5",
+                "NULL, NULL, '2030-01-01', UNHEX(REPLACE(UUID(), '-', '')), NULL",
+            ],
+            false,
+            "a claim without an end",
+        ),
     ];
     for (sql, values, taken, why) in table {
-        let sql = values.iter().fold((*sql).to_owned(), |sql, value| sql.replacen("{}", value, 1));
+        let sql = values
+            .iter()
+            .fold((*sql).to_owned(), |sql, value| sql.replacen("{}", value, 1));
         let result = sqlx::query(&sql).execute(&pool).await;
-        let refused = result.as_ref().err().and_then(|error| error.as_database_error()).map(sqlx::error::DatabaseError::kind);
+        let refused = result
+            .as_ref()
+            .err()
+            .and_then(|error| error.as_database_error())
+            .map(sqlx::error::DatabaseError::kind);
         match taken {
             true => assert!(result.is_ok(), "{why}: {result:?}"),
-            false => assert!(matches!(refused, Some(ErrorKind::CheckViolation)), "{why}: {result:?}"),
+            false => assert!(
+                matches!(refused, Some(ErrorKind::CheckViolation)),
+                "{why}: {result:?}"
+            ),
         }
     }
 }

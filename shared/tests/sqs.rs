@@ -13,13 +13,24 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 async fn queue(server: &MockServer) -> SharedQueue {
     let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
     let config = shared::aws::sdk_config().await.into_builder();
-    let config = config.endpoint_url(server.uri()).region(aws_sdk_sqs::config::Region::new("us-east-1"));
-    let config = config.credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(credentials)).build();
-    SqsQueue::shared(aws_sdk_sqs::Client::new(&config), format!("{}/000000000000/q", server.uri()))
+    let config = config
+        .endpoint_url(server.uri())
+        .region(aws_sdk_sqs::config::Region::new("us-east-1"));
+    let config = config
+        .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(
+            credentials,
+        ))
+        .build();
+    SqsQueue::shared(
+        aws_sdk_sqs::Client::new(&config),
+        format!("{}/000000000000/q", server.uri()),
+    )
 }
 
 /// SQS, refusing what `refuses` says: by call (from 0) and by the message's delay, which the tests use as a name.
-async fn sqs(refuses: impl Fn(usize, u64) -> Option<bool> + Send + Sync + 'static) -> (MockServer, Arc<AtomicUsize>) {
+async fn sqs(
+    refuses: impl Fn(usize, u64) -> Option<bool> + Send + Sync + 'static,
+) -> (MockServer, Arc<AtomicUsize>) {
     let server = MockServer::start().await;
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -29,18 +40,30 @@ async fn sqs(refuses: impl Fn(usize, u64) -> Option<bool> + Send + Sync + 'stati
         let (mut taken, mut failed) = (Vec::new(), Vec::new());
         for entry in body["Entries"].as_array().unwrap() {
             match refuses(call, entry["DelaySeconds"].as_u64().unwrap()) {
-                None => taken.push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "x"})),
-                Some(fault) => failed.push(json!({"Id": entry["Id"], "SenderFault": fault, "Code": "InternalError"})),
+                None => taken
+                    .push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "x"})),
+                Some(fault) => failed.push(
+                    json!({"Id": entry["Id"], "SenderFault": fault, "Code": "InternalError"}),
+                ),
             }
         }
         ResponseTemplate::new(200).set_body_json(json!({"Successful": taken, "Failed": failed}))
     };
-    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
+    Mock::given(method("POST"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
     (server, calls)
 }
 
 fn messages(count: u32) -> Vec<Outgoing> {
-    (0..count).map(|delay_s| Outgoing { body: "{}".into(), delay_s, group: "g".into() }).collect()
+    (0..count)
+        .map(|delay_s| Outgoing {
+            body: "{}".into(),
+            delay_s,
+            group: "g".into(),
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -48,7 +71,8 @@ async fn entries_that_failed_once_are_sent_again_and_no_others() {
     let (server, calls) = sqs(|call, name| (call == 0 && name == 3).then_some(false)).await;
     assert!(queue(&server).await.send(&messages(5)).await.is_empty());
     assert_eq!(calls.load(Ordering::SeqCst), 2);
-    let second: Value = serde_json::from_slice(&server.received_requests().await.unwrap()[1].body).unwrap();
+    let second: Value =
+        serde_json::from_slice(&server.received_requests().await.unwrap()[1].body).unwrap();
     assert_eq!(second["Entries"].as_array().unwrap().len(), 1);
 }
 

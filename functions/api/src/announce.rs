@@ -24,7 +24,12 @@ pub async fn announce(app: &App, message: DispatchMessage, run_at: DateTime<Utc>
 
 /// Has the schedule dispatched at once.
 pub async fn enqueue(app: &App, message: DispatchMessage) {
-    match tokio::time::timeout(ANNOUNCEMENT, app.dispatch_queue.send(&[Outgoing::dispatch(message)])).await {
+    match tokio::time::timeout(
+        ANNOUNCEMENT,
+        app.dispatch_queue.send(&[Outgoing::dispatch(message)]),
+    )
+    .await
+    {
         Ok(failed) if failed.is_empty() => {}
         _ => warn(message, "the dispatch queue did not take it"),
     }
@@ -44,10 +49,16 @@ pub async fn deliver(app: &App, deliveries: &[DeliveryMessage]) {
         return;
     }
     let now = app.db.now();
-    let messages: Vec<_> = deliveries.iter().map(|delivery| Outgoing::delivery(*delivery, now, now)).collect();
+    let messages: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| Outgoing::delivery(*delivery, now, now))
+        .collect();
     match tokio::time::timeout(ANNOUNCEMENT, app.notify_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
-        _ => tracing::warn!(deliveries = messages.len(), "not all were enqueued; the next sweep does it"),
+        _ => tracing::warn!(
+            deliveries = messages.len(),
+            "not all were enqueued; the next sweep does it"
+        ),
     }
 }
 
@@ -60,6 +71,9 @@ pub async fn withdraw(app: &App, message: DispatchMessage) {
 }
 
 fn warn(message: DispatchMessage, error: &str) {
-    let DispatchMessage { schedule_id, version } = message;
+    let DispatchMessage {
+        schedule_id,
+        version,
+    } = message;
     tracing::warn!(schedule.id = %schedule_id, schedule.version = version, error, "not announced; the sweep will find it");
 }

@@ -67,14 +67,21 @@ impl Config {
             stack: env.text("STACK_NAME"),
             dead_letter_queues: dead_letter_queues(&mut env),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
-            quiet_time: TimeDelta::seconds(env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)).into()),
+            quiet_time: TimeDelta::seconds(
+                env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300))
+                    .into(),
+            ),
             capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
             callback_secrets: secret_source(&mut env),
             issuer: IssuerConfig::read(&mut env),
-            rate: Rate { per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)) },
+            rate: Rate {
+                per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)),
+            },
             cors_origins: cors_origins(&mut env),
-            commit: env.optional("GIT_COMMIT").unwrap_or_else(|| "unknown".to_owned()),
+            commit: env
+                .optional("GIT_COMMIT")
+                .unwrap_or_else(|| "unknown".to_owned()),
         };
         env.finish(config)
     }
@@ -85,7 +92,9 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     const NAME: &str = "DEAD_LETTER_QUEUES";
     const EXPECTED: &str = "expected names and URLs, such as send=https://…,recheck=https://…";
     let Some(given) = env.optional(NAME) else {
-        return env.complain(NAME, format!("is missing; {EXPECTED}")).unwrap_or_default();
+        return env
+            .complain(NAME, format!("is missing; {EXPECTED}"))
+            .unwrap_or_default();
     };
     let read = |queue: &str| {
         let (name, url) = queue.trim().split_once('=')?;
@@ -93,7 +102,10 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
         (is_url && !name.is_empty()).then(|| (name.to_owned(), url.to_owned()))
     };
     let queues: Option<Vec<_>> = given.split(',').map(read).collect();
-    queues.unwrap_or_else(|| env.complain(NAME, format!("is `{given}`; {EXPECTED}")).unwrap_or_default())
+    queues.unwrap_or_else(|| {
+        env.complain(NAME, format!("is `{given}`; {EXPECTED}"))
+            .unwrap_or_default()
+    })
 }
 
 /// Origins, `https://console.example.com,https://…`; none: no browser may call from another page.
@@ -101,13 +113,26 @@ fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
     const NAME: &str = "CORS_ORIGINS";
     let given = env.optional(NAME).unwrap_or_default();
     let read = |origin: &str| {
-        let url = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let url = Url::parse(origin)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         // As a browser writes it: no path, no slash at the end.
-        (url.origin().ascii_serialization() == origin).then(|| HeaderValue::from_str(origin).ok()).flatten()
+        (url.origin().ascii_serialization() == origin)
+            .then(|| HeaderValue::from_str(origin).ok())
+            .flatten()
     };
-    let origins: Option<Vec<_>> = given.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(read).collect();
-    let expected = "expected origins such as https://console.example.com, separated by commas, without a path";
-    origins.unwrap_or_else(|| env.complain(NAME, format!("is `{given}`; {expected}")).unwrap_or_default())
+    let origins: Option<Vec<_>> = given
+        .split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty())
+        .map(read)
+        .collect();
+    let expected =
+        "expected origins such as https://console.example.com, separated by commas, without a path";
+    origins.unwrap_or_else(|| {
+        env.complain(NAME, format!("is `{given}`; {expected}"))
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +141,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_at_once() {
-        let error = Config::read(Env::from_pairs([("DISPATCH_LEAD_S", "0"), ("STACK_NAME", "sms")])).err().map(|e| e.to_string());
+        let error = Config::read(Env::from_pairs([
+            ("DISPATCH_LEAD_S", "0"),
+            ("STACK_NAME", "sms"),
+        ]))
+        .err()
+        .map(|e| e.to_string());
         let error = error.unwrap_or_default();
         for name in [
             "DATABASE_URL",
@@ -128,11 +158,22 @@ mod tests {
             "SCHEDULE_GROUP",
             "SCHEDULER_ROLE_ARN",
         ] {
-            assert!(error.contains(&format!("{name} is missing")), "{name} is not in: {error}");
+            assert!(
+                error.contains(&format!("{name} is missing")),
+                "{name} is not in: {error}"
+            );
         }
-        assert!(error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"), "{error}");
+        assert!(
+            error.contains("DISPATCH_LEAD_S is `0`; expected a whole number from 1 to 900"),
+            "{error}"
+        );
         assert!(error.contains("DEAD_LETTER_QUEUES is missing"), "{error}");
-        assert!(!error.contains("GIT_COMMIT") && !error.contains("SCHEDULE_DLQ_ARN") && !error.contains("STACK_NAME"), "{error}");
+        assert!(
+            !error.contains("GIT_COMMIT")
+                && !error.contains("SCHEDULE_DLQ_ARN")
+                && !error.contains("STACK_NAME"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -145,9 +186,18 @@ mod tests {
         let pair = |name: &str, url: &str| (name.to_owned(), url.to_owned());
         assert_eq!(
             read("send=https://sqs/1/a, dispatch-events=http://sqs/b"),
-            Some(vec![pair("send", "https://sqs/1/a"), pair("dispatch-events", "http://sqs/b")])
+            Some(vec![
+                pair("send", "https://sqs/1/a"),
+                pair("dispatch-events", "http://sqs/b")
+            ])
         );
-        for wrong in ["", "send", "=https://x", "send=arn:aws:sqs", "send=https://x,"] {
+        for wrong in [
+            "",
+            "send",
+            "=https://x",
+            "send=arn:aws:sqs",
+            "send=https://x,",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

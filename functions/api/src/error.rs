@@ -29,7 +29,12 @@ pub struct FieldError {
 impl FieldError {
     /// Something wrong with a field outside of any list.
     pub fn new(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), position: None, detail: detail.into(), code }
+        Self {
+            field: field.into(),
+            position: None,
+            detail: detail.into(),
+            code,
+        }
     }
 }
 
@@ -116,30 +121,98 @@ impl ApiError {
     /// Status, last part of the type, title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed-body", "The body can't be read"),
-            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "Who calls is not known"),
-            Self::BadSignature(_) => (StatusCode::UNAUTHORIZED, "bad-signature", "This is not signed as it has to be"),
-            Self::TooEarly(_) => (StatusCode::SERVICE_UNAVAILABLE, "receipt-too-early", "Some messages are not known yet"),
-            Self::WrongCredentials(_) => (StatusCode::UNAUTHORIZED, "wrong-credentials", "These credentials are not right"),
-            Self::PasswordChangeRequired => (StatusCode::FORBIDDEN, "password-change-required", "The password has to be changed"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "The caller may not do this"),
+            Self::Malformed(_) => (
+                StatusCode::BAD_REQUEST,
+                "malformed-body",
+                "The body can't be read",
+            ),
+            Self::Unauthenticated(_) => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Who calls is not known",
+            ),
+            Self::BadSignature(_) => (
+                StatusCode::UNAUTHORIZED,
+                "bad-signature",
+                "This is not signed as it has to be",
+            ),
+            Self::TooEarly(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "receipt-too-early",
+                "Some messages are not known yet",
+            ),
+            Self::WrongCredentials(_) => (
+                StatusCode::UNAUTHORIZED,
+                "wrong-credentials",
+                "These credentials are not right",
+            ),
+            Self::PasswordChangeRequired => (
+                StatusCode::FORBIDDEN,
+                "password-change-required",
+                "The password has to be changed",
+            ),
+            Self::Forbidden(_) => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "The caller may not do this",
+            ),
             Self::TooMany { slug, .. } => (StatusCode::TOO_MANY_REQUESTS, slug, "Too many"),
-            Self::KeysUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Tokens can't be verified"),
+            Self::KeysUnavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Tokens can't be verified",
+            ),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-            Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
-            Self::Conflict(conflict) => (StatusCode::CONFLICT, conflict.slug, "The state of the schedule does not allow it"),
-            Self::Refused(slug, _) => (StatusCode::CONFLICT, slug, "What there is does not allow it"),
-            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "This key belongs to another request"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "More than one call may bring"),
-            Self::UnsupportedType(_) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-type", "The content type is not read here")
-            }
-            Self::Invalid(..) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "The request is not valid"),
-            Self::Unhealthy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The database does not answer"),
-            Self::Database(error) if is_away(error) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The database does not answer")
-            }
-            Self::Database(_) | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed here"),
+            Self::WrongMethod(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Self::Conflict(conflict) => (
+                StatusCode::CONFLICT,
+                conflict.slug,
+                "The state of the schedule does not allow it",
+            ),
+            Self::Refused(slug, _) => (
+                StatusCode::CONFLICT,
+                slug,
+                "What there is does not allow it",
+            ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "This key belongs to another request",
+            ),
+            Self::TooLarge(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "More than one call may bring",
+            ),
+            Self::UnsupportedType(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-content-type",
+                "The content type is not read here",
+            ),
+            Self::Invalid(..) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-request",
+                "The request is not valid",
+            ),
+            Self::Unhealthy { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The database does not answer",
+            ),
+            Self::Database(error) if is_away(error) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The database does not answer",
+            ),
+            Self::Database(_) | Self::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something failed here",
+            ),
         }
     }
 
@@ -147,14 +220,21 @@ impl ApiError {
     fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
         const REALM: &str = "Bearer realm=\"sms\"";
         let value = match self {
-            Self::Unauthenticated(Some(reason)) => format!("{REALM}, error=\"invalid_token\", error_description=\"{reason}\""),
+            Self::Unauthenticated(Some(reason)) => {
+                format!("{REALM}, error=\"invalid_token\", error_description=\"{reason}\"")
+            }
             Self::Unauthenticated(None) | Self::WrongCredentials(_) => REALM.to_owned(),
             Self::BadSignature(_) => "HMAC-SHA256 realm=\"callbacks\"".to_owned(),
             Self::Forbidden(Some(permission)) => {
-                format!("{REALM}, error=\"insufficient_scope\", scope=\"{}\"", permission.as_str())
+                format!(
+                    "{REALM}, error=\"insufficient_scope\", scope=\"{}\"",
+                    permission.as_str()
+                )
             }
             Self::Forbidden(None) => format!("{REALM}, error=\"insufficient_scope\""),
-            Self::TooMany { wait_s, .. } => return Some((header::RETRY_AFTER, HeaderValue::from(*wait_s))),
+            Self::TooMany { wait_s, .. } => {
+                return Some((header::RETRY_AFTER, HeaderValue::from(*wait_s)));
+            }
             _ => return None,
         };
         Some((header::WWW_AUTHENTICATE, HeaderValue::try_from(value).ok()?))
@@ -208,8 +288,13 @@ impl ApiError {
 
 /// Whether the server could not be reached, as against a statement that it refused.
 fn is_away(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
-        || shared::db::is_lock_conflict(error)
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+    ) || shared::db::is_lock_conflict(error)
 }
 
 impl From<sqlx::Error> for ApiError {
@@ -236,7 +321,9 @@ fn log(error: &ApiError) {
             tracing::error!(db.code = error.code().as_deref(), db.kind = ?error.kind(), "a statement failed");
         }
         ApiError::Database(error) => tracing::error!(%error, "the database failed"),
-        ApiError::KeysUnavailable(error) => tracing::error!(error, "the keys of tokens can't be read"),
+        ApiError::KeysUnavailable(error) => {
+            tracing::error!(error, "the keys of tokens can't be read")
+        }
         ApiError::Internal(error) => tracing::error!(error, "request failed"),
         _ => {}
     }
@@ -249,10 +336,19 @@ impl IntoResponse for ApiError {
         debug_assert!(problem(slug).is_some(), "the problem {slug} has no page");
         let own = self.headers();
         let (detail, members) = self.detail();
-        let problem = Problem { r#type: format!("/problems/{slug}"), title, status: status.as_u16(), detail, members };
+        let problem = Problem {
+            r#type: format!("/problems/{slug}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            members,
+        };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -268,5 +364,8 @@ pub async fn no_such_route(uri: Uri) -> ApiError {
 
 /// 405; axum adds `Allow`.
 pub async fn wrong_method(method: Method, uri: Uri) -> ApiError {
-    ApiError::WrongMethod(format!("{method} is not possible at {}; the header Allow says what is", uri.path()))
+    ApiError::WrongMethod(format!(
+        "{method} is not possible at {}; the header Allow says what is",
+        uri.path()
+    ))
 }

@@ -24,9 +24,16 @@ pub struct Fields<'a> {
 
 /// A whole number, also where it is written with a fraction of nothing, `17.0`: to JSON Schema, and to many languages, that is one.
 pub fn whole(number: &serde_json::Number) -> Option<u32> {
-    let with_fraction =
-        || number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n)).map(|n| n as u32);
-    number.as_u64().and_then(|number| u32::try_from(number).ok()).or_else(with_fraction)
+    let with_fraction = || {
+        number
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n))
+            .map(|n| n as u32)
+    };
+    number
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok())
+        .or_else(with_fraction)
 }
 
 /// Members of an object, as they come.
@@ -65,10 +72,19 @@ impl<'a> Fields<'a> {
     /// The object in `body`. What is no JSON is [`ApiError::Malformed`], with line and column.
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice::<Members<'a>>(body) {
-            Ok(Members(left)) => Ok(Self { left, known: Vec::new(), given: Vec::new(), errors: Vec::new() }),
+            Ok(Members(left)) => Ok(Self {
+                left,
+                known: Vec::new(),
+                given: Vec::new(),
+                errors: Vec::new(),
+            }),
             Err(error) if error.is_data() => {
                 let expected = format!("expected a JSON object of at most {MOST_FIELDS} fields");
-                Err(ApiError::invalid(vec![FieldError::new("", "not-an-object", expected)]))
+                Err(ApiError::invalid(vec![FieldError::new(
+                    "",
+                    "not-an-object",
+                    expected,
+                )]))
             }
             Err(error) => Err(ApiError::Malformed(format!("expected JSON: {error}"))),
         }
@@ -94,11 +110,17 @@ impl<'a> Fields<'a> {
     /// A field of any type; `expected` says which, for people.
     pub fn read_as<T: Deserialize<'a>>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let value = serde_json::from_str(self.raw(name)?.get());
-        value.map_err(|_| self.complain(name, "wrong-type", format!("expected {expected}"))).ok()
+        value
+            .map_err(|_| self.complain(name, "wrong-type", format!("expected {expected}")))
+            .ok()
     }
 
     /// A field that may be null, which is told from not given: `Some(None)`.
-    pub fn nullable<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
         if self.is_null(name) {
             self.raw(name);
             return Some(None);
@@ -108,12 +130,17 @@ impl<'a> Fields<'a> {
 
     /// Whether the field is not given, or null.
     pub fn is_absent(&self, name: &str) -> bool {
-        !self.left.iter().any(|(key, value)| key == name && value.get() != "null")
+        !self
+            .left
+            .iter()
+            .any(|(key, value)| key == name && value.get() != "null")
     }
 
     /// Whether the field is given as null.
     pub fn is_null(&self, name: &str) -> bool {
-        self.left.iter().any(|(key, value)| key == name && value.get() == "null")
+        self.left
+            .iter()
+            .any(|(key, value)| key == name && value.get() == "null")
     }
 
     /// A text.
@@ -133,7 +160,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A word, found among `all` by its name.
-    pub fn choice<T: Copy>(&mut self, name: &'static str, all: &[T], word: impl Fn(T) -> &'static str) -> Option<T> {
+    pub fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        word: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
         let words: Vec<_> = all.iter().map(|choice| word(*choice)).collect();
         let expected = format!("one of: {}", words.join(", "));
         let given: String = self.read_as(name, &expected)?;
@@ -161,7 +193,8 @@ impl<'a> Fields<'a> {
         let expected = format!("unknown field; expected only: {}", self.known.join(", "));
         for (key, _) in &self.left {
             let name: String = key.chars().take(64).collect();
-            self.errors.push(FieldError::new(name, "unknown-field", &expected));
+            self.errors
+                .push(FieldError::new(name, "unknown-field", &expected));
         }
         self.errors
     }
@@ -186,7 +219,11 @@ mod tests {
             ("-0.0", Some(0)),
             ("1e300", None),
         ] {
-            assert_eq!(whole(&serde_json::from_str(given).unwrap()), expected, "{given}");
+            assert_eq!(
+                whole(&serde_json::from_str(given).unwrap()),
+                expected,
+                "{given}"
+            );
         }
     }
 }

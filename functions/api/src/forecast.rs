@@ -23,7 +23,13 @@ pub struct Capacity {
 /// That of the template's defaults.
 impl Default for Capacity {
     fn default() -> Self {
-        Self { in_flight: 40, numbers: 100, batch: 500, request_ms: 200, parts_per_second: None }
+        Self {
+            in_flight: 40,
+            numbers: 100,
+            batch: 500,
+            request_ms: 200,
+            parts_per_second: None,
+        }
     }
 }
 
@@ -74,15 +80,24 @@ pub struct Forecast {
 /// The slowest of what limits it.
 pub fn forecast(load: Load, capacity: Capacity) -> Forecast {
     let requests = load.requests;
-    let per_second = |count: u64, rate: Option<u32>| rate.map_or(0.0, |rate| count as f64 / f64::from(rate));
-    let in_flight = requests as f64 * f64::from(capacity.request_ms) / 1000.0 / f64::from(capacity.in_flight);
+    let per_second =
+        |count: u64, rate: Option<u32>| rate.map_or(0.0, |rate| count as f64 / f64::from(rate));
+    let in_flight =
+        requests as f64 * f64::from(capacity.request_ms) / 1000.0 / f64::from(capacity.in_flight);
     let limits = [
         (LIMITS[0], in_flight),
         (LIMITS[1], per_second(load.parts, capacity.parts_per_second)),
         (LIMITS[2], per_second(load.messages, load.rate)),
     ];
-    let (limited_by, duration_s) = limits.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other)).unwrap_or_default();
-    Forecast { requests, duration_s: (duration_s * 10.0).ceil() / 10.0, limited_by }
+    let (limited_by, duration_s) = limits
+        .into_iter()
+        .max_by(|(_, one), (_, other)| one.total_cmp(other))
+        .unwrap_or_default();
+    Forecast {
+        requests,
+        duration_s: (duration_s * 10.0).ceil() / 10.0,
+        limited_by,
+    }
 }
 
 #[cfg(test)]
@@ -91,15 +106,63 @@ mod tests {
 
     #[test]
     fn the_slowest_says_how_long_it_takes() {
-        let capacity = Capacity { in_flight: 40, numbers: 100, batch: 500, request_ms: 200, parts_per_second: None };
-        let load = Load { messages: 1_000_000, parts: 2_000_000, requests: 10_000, rate: None };
-        assert_eq!(forecast(load, capacity), Forecast { requests: 10_000, duration_s: 50.0, limited_by: "requests" });
-        let limited = Capacity { parts_per_second: Some(1_000), ..capacity };
-        assert_eq!(forecast(load, limited), Forecast { requests: 10_000, duration_s: 2_000.0, limited_by: "carrier" });
-        let slow = Load { rate: Some(10), ..load };
-        assert_eq!(forecast(slow, limited), Forecast { requests: 10_000, duration_s: 100_000.0, limited_by: "rate" });
-        let single = Load { requests: 1_000_000, ..load };
-        assert_eq!(forecast(single, capacity), Forecast { requests: 1_000_000, duration_s: 5_000.0, limited_by: "requests" });
+        let capacity = Capacity {
+            in_flight: 40,
+            numbers: 100,
+            batch: 500,
+            request_ms: 200,
+            parts_per_second: None,
+        };
+        let load = Load {
+            messages: 1_000_000,
+            parts: 2_000_000,
+            requests: 10_000,
+            rate: None,
+        };
+        assert_eq!(
+            forecast(load, capacity),
+            Forecast {
+                requests: 10_000,
+                duration_s: 50.0,
+                limited_by: "requests"
+            }
+        );
+        let limited = Capacity {
+            parts_per_second: Some(1_000),
+            ..capacity
+        };
+        assert_eq!(
+            forecast(load, limited),
+            Forecast {
+                requests: 10_000,
+                duration_s: 2_000.0,
+                limited_by: "carrier"
+            }
+        );
+        let slow = Load {
+            rate: Some(10),
+            ..load
+        };
+        assert_eq!(
+            forecast(slow, limited),
+            Forecast {
+                requests: 10_000,
+                duration_s: 100_000.0,
+                limited_by: "rate"
+            }
+        );
+        let single = Load {
+            requests: 1_000_000,
+            ..load
+        };
+        assert_eq!(
+            forecast(single, capacity),
+            Forecast {
+                requests: 1_000_000,
+                duration_s: 5_000.0,
+                limited_by: "requests"
+            }
+        );
         assert!(forecast(Load::default(), capacity).duration_s.abs() < f64::EPSILON);
     }
 }

@@ -26,11 +26,17 @@ use crate::{error::ApiError, origin::Gateway};
 
 /// Serves invocations until the environment ends.
 pub async fn run(router: Router) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| handle(router.clone(), event.payload))).await
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        handle(router.clone(), event.payload)
+    }))
+    .await
 }
 
 /// One invocation.
-pub async fn handle(router: Router, event: ApiGatewayV2httpRequest) -> Result<ApiGatewayV2httpResponse, Error> {
+pub async fn handle(
+    router: Router,
+    event: ApiGatewayV2httpRequest,
+) -> Result<ApiGatewayV2httpResponse, Error> {
     let response = match to_request(event) {
         Ok(request) => router.oneshot(request).await?,
         Err(error) => error.into_response(),
@@ -40,16 +46,23 @@ pub async fn handle(router: Router, event: ApiGatewayV2httpRequest) -> Result<Ap
 
 fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError> {
     let path = event.raw_path.unwrap_or_default();
-    let mut uri = escape(&format!("/{}", path.strip_prefix('/').unwrap_or(&path)), b"?");
+    let mut uri = escape(
+        &format!("/{}", path.strip_prefix('/').unwrap_or(&path)),
+        b"?",
+    );
     if let Some(query) = event.raw_query_string.filter(|query| !query.is_empty()) {
         uri.push('?');
         uri.push_str(&escape(&query, b""));
     }
-    let uri: Uri = uri.parse().map_err(|_| ApiError::Malformed("expected a path that is a URL's".to_owned()))?;
+    let uri: Uri = uri
+        .parse()
+        .map_err(|_| ApiError::Malformed("expected a path that is a URL's".to_owned()))?;
     let body = match event.body {
         Some(body) if event.is_base64_encoded => serde_json::from_value::<Base64Data>(body.into())
             .map(|bytes| Body::from(bytes.0))
-            .map_err(|_| ApiError::Malformed("expected a body in base64 from the gateway".to_owned()))?,
+            .map_err(|_| {
+                ApiError::Malformed("expected a body in base64 from the gateway".to_owned())
+            })?,
         Some(body) => Body::from(body),
         None => Body::empty(),
     };
@@ -58,7 +71,10 @@ fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError>
     *request.uri_mut() = uri;
     *request.headers_mut() = event.headers;
     let context = event.request_context;
-    request.extensions_mut().insert(Gateway { address: context.http.source_ip, request_id: context.request_id });
+    request.extensions_mut().insert(Gateway {
+        address: context.http.source_ip,
+        request_id: context.request_id,
+    });
     Ok(request)
 }
 
@@ -111,18 +127,34 @@ mod tests {
 
     #[tokio::test]
     async fn no_event_panics_and_its_parts_arrive() {
-        let echo = Router::new()
-            .fallback(any(|uri: Uri, body: axum::body::Bytes| async move { format!("{uri} {:?}", body.as_ref()).into_response() }));
+        let echo = Router::new().fallback(any(|uri: Uri, body: axum::body::Bytes| async move {
+            format!("{uri} {:?}", body.as_ref()).into_response()
+        }));
         let table = [
-            ("/v1/a", "b=c%20d&e=f", json!("hi"), "/v1/a?b=c%20d&e=f [104, 105]"),
+            (
+                "/v1/a",
+                "b=c%20d&e=f",
+                json!("hi"),
+                "/v1/a?b=c%20d&e=f [104, 105]",
+            ),
             ("", "", Value::Null, "/ []"),
             (":80@x", "", Value::Null, "/:80@x []"),
-            ("/ü \"?#", "q=ü <>|^`{}#", Value::Null, "/%C3%BC%20%22%3F%23?q=%C3%BC%20%3C%3E%7C%5E%60%7B%7D%23 []"),
+            (
+                "/ü \"?#",
+                "q=ü <>|^`{}#",
+                Value::Null,
+                "/%C3%BC%20%22%3F%23?q=%C3%BC%20%3C%3E%7C%5E%60%7B%7D%23 []",
+            ),
             ("/gzip", "", json!("AIs="), "/gzip [0, 139]"),
         ];
         for (path, query, body, expected) in table {
-            let answer = handle(echo.clone(), event(path, query, &body)).await.unwrap();
-            assert_eq!((answer.status_code, answer.body), (200, Some(encodings::Body::Text(expected.to_owned()))));
+            let answer = handle(echo.clone(), event(path, query, &body))
+                .await
+                .unwrap();
+            assert_eq!(
+                (answer.status_code, answer.body),
+                (200, Some(encodings::Body::Text(expected.to_owned())))
+            );
             assert!(!answer.is_base64_encoded);
         }
     }

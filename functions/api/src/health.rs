@@ -25,7 +25,12 @@ const OK: &str = "ok";
 /// 200, or a problem with the same members and 503.
 pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     match tokio::time::timeout(HEALTH, app.db.ping()).await {
-        Ok(Ok(())) => Ok(Json(Health { status: OK, version: env!("CARGO_PKG_VERSION"), commit: app.commit, database: OK })),
+        Ok(Ok(())) => Ok(Json(Health {
+            status: OK,
+            version: env!("CARGO_PKG_VERSION"),
+            commit: app.commit,
+            database: OK,
+        })),
         _ => Err(ApiError::Unhealthy { commit: app.commit }),
     }
 }

@@ -77,7 +77,11 @@ pub struct Loaded {
 }
 
 /// Writes a list. Refused under `reject` or because of unknown fields: [`ApiError::Invalid`], and the caller rolls back.
-pub async fn load(connection: &mut MySqlConnection, list: List, target: Target) -> Result<Loaded, ApiError> {
+pub async fn load(
+    connection: &mut MySqlConnection,
+    list: List,
+    target: Target,
+) -> Result<Loaded, ApiError> {
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
     while let Some(chunk) = reading.chunks.recv().await {
@@ -87,14 +91,32 @@ pub async fn load(connection: &mut MySqlConnection, list: List, target: Target) 
             loaded.write(connection, &chunk.entries, target).await?;
         }
     }
-    reading.end.await.map_err(|error| ApiError::Internal(error.to_string()))??;
-    if loaded.is_refused() { Err(loaded.into_error(Vec::new())) } else { Ok(loaded) }
+    reading
+        .end
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))??;
+    if loaded.is_refused() {
+        Err(loaded.into_error(Vec::new()))
+    } else {
+        Ok(loaded)
+    }
 }
 
 /// What is wrong with a list that won't be written anyway, after what was wrong before it.
-pub async fn refuse(mut errors: Vec<FieldError>, list: Option<List>, on_invalid: OnInvalid) -> ApiError {
-    let Some(list) = list else { return ApiError::invalid(errors) };
-    let target = Target { schedule_id: Uuid::nil(), next_seq: 0, on_invalid, now: DateTime::UNIX_EPOCH };
+pub async fn refuse(
+    mut errors: Vec<FieldError>,
+    list: Option<List>,
+    on_invalid: OnInvalid,
+) -> ApiError {
+    let Some(list) = list else {
+        return ApiError::invalid(errors);
+    };
+    let target = Target {
+        schedule_id: Uuid::nil(),
+        next_seq: 0,
+        on_invalid,
+        now: DateTime::UNIX_EPOCH,
+    };
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
     while let Some(chunk) = reading.chunks.recv().await {
@@ -118,9 +140,19 @@ pub fn refuse_wrong(mut wrong: Vec<FieldError>) -> Result<(), ApiError> {
 
 impl Loaded {
     fn new(target: Target) -> Self {
-        let added = Added { next_seq: target.next_seq, ..Added::default() };
+        let added = Added {
+            next_seq: target.next_seq,
+            ..Added::default()
+        };
         let on_invalid = target.on_invalid;
-        Self { added, invalid: Vec::new(), entries: 0, wrong: Vec::new(), wrong_count: 0, on_invalid }
+        Self {
+            added,
+            invalid: Vec::new(),
+            entries: 0,
+            wrong: Vec::new(),
+            wrong_count: 0,
+            on_invalid,
+        }
     }
 
     fn note(&mut self, chunk: &Chunk) {
@@ -129,7 +161,9 @@ impl Loaded {
         let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
         self.wrong.extend(chunk.wrong.iter().take(room).cloned());
         for entry in &chunk.entries {
-            let Entry::Invalid(refused) = entry else { continue };
+            let Entry::Invalid(refused) = entry else {
+                continue;
+            };
             self.added.invalid += 1;
             if self.invalid.len() < SHOWN_SKIPPED {
                 self.invalid.push(Refused::clone(refused));
@@ -157,7 +191,12 @@ impl Loaded {
         ApiError::Invalid(errors, total)
     }
 
-    async fn write(&mut self, connection: &mut MySqlConnection, entries: &[Entry], target: Target) -> sqlx::Result<()> {
+    async fn write(
+        &mut self,
+        connection: &mut MySqlConnection,
+        entries: &[Entry],
+        target: Target,
+    ) -> sqlx::Result<()> {
         let first = self.added.next_seq;
         let mut numbers: Vec<(u32, Phone)> = Vec::with_capacity(entries.len());
         let (mut variables, mut invalid) = (Vec::new(), Vec::new());
@@ -172,7 +211,12 @@ impl Loaded {
                     }
                 }
                 Entry::Invalid(refused) => {
-                    invalid.push(InvalidEntry { seq, position: refused.position, input: &refused.input, code: refused.code });
+                    invalid.push(InvalidEntry {
+                        seq,
+                        position: refused.position,
+                        input: &refused.input,
+                        code: refused.code,
+                    });
                 }
             }
         }

@@ -24,7 +24,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(&sdk);
-    let letters = |(name, url)| DeadLetters { name, letters: SqsLetterBox::shared(sqs.clone(), url) };
+    let letters = |(name, url)| DeadLetters {
+        name,
+        letters: SqsLetterBox::shared(sqs.clone(), url),
+    };
     let dead_letters = config.dead_letter_queues.into_iter().map(letters).collect();
     let app = App {
         db: Db::connect(&config.database).await?,

@@ -19,10 +19,22 @@ const LONGEST_ID: usize = 64;
 /// (OWASP, REST Security Cheat Sheet).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+    (
+        header::STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
 ];
 
 /// Marks an answer that is a file of the page of [`crate::openapi::page`], which may run what comes from here, and nothing else.
@@ -70,12 +82,27 @@ pub struct Told {
 
 impl Origin {
     fn of(request: &Request) -> Self {
-        let gateway = request.extensions().get::<Gateway>().cloned().unwrap_or_default();
-        let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_good(id));
-        let request_id =
-            given.map(str::to_owned).or(gateway.request_id.filter(|id| is_good(id))).unwrap_or_else(|| Uuid::now_v7().to_string());
-        let address = gateway.address.filter(|address| !address.is_empty() && address.len() <= 45);
-        Self { address: address.unwrap_or_else(|| "unknown".to_owned()), request_id }
+        let gateway = request
+            .extensions()
+            .get::<Gateway>()
+            .cloned()
+            .unwrap_or_default();
+        let given = request
+            .headers()
+            .get(REQUEST_ID)
+            .and_then(|value| value.to_str().ok())
+            .filter(|id| is_good(id));
+        let request_id = given
+            .map(str::to_owned)
+            .or(gateway.request_id.filter(|id| is_good(id)))
+            .unwrap_or_else(|| Uuid::now_v7().to_string());
+        let address = gateway
+            .address
+            .filter(|address| !address.is_empty() && address.len() <= 45);
+        Self {
+            address: address.unwrap_or_else(|| "unknown".to_owned()),
+            request_id,
+        }
     }
 }
 
@@ -121,7 +148,14 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_only_if_it_can_do_no_harm() {
-        let table = [("abc-1.2_3=", true), ("", false), ("a b", false), ("a\"", false), ("ü", false), ("{}", false)];
+        let table = [
+            ("abc-1.2_3=", true),
+            ("", false),
+            ("a b", false),
+            ("a\"", false),
+            ("ü", false),
+            ("{}", false),
+        ];
         for (id, good) in table {
             assert_eq!(is_good(id), good, "{id}");
         }

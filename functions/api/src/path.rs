@@ -13,7 +13,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        let explain = |_| ApiError::Malformed("expected a path that is UTF-8, percent-encoded".to_owned());
-        read.map(|axum::extract::Path(parameters)| Self(parameters)).map_err(explain)
+        let explain =
+            |_| ApiError::Malformed("expected a path that is UTF-8, percent-encoded".to_owned());
+        read.map(|axum::extract::Path(parameters)| Self(parameters))
+            .map_err(explain)
     }
 }

@@ -20,8 +20,18 @@ pub struct ProblemPage {
     pub remedy: &'static str,
 }
 
-const fn page(slug: &'static str, status: u16, meaning: &'static str, remedy: &'static str) -> ProblemPage {
-    ProblemPage { slug, status, meaning, remedy }
+const fn page(
+    slug: &'static str,
+    status: u16,
+    meaning: &'static str,
+    remedy: &'static str,
+) -> ProblemPage {
+    ProblemPage {
+        slug,
+        status,
+        meaning,
+        remedy,
+    }
 }
 
 /// Every type. An answer with another one fails every test that meets it.
@@ -73,15 +83,24 @@ pub async fn list(query: Query) -> Result<Json<&'static [ProblemPage]>, ApiError
 }
 
 /// 200 with the page.
-pub async fn show(Path(slug): Path<String>, query: Query) -> Result<Json<&'static ProblemPage>, ApiError> {
+pub async fn show(
+    Path(slug): Path<String>,
+    query: Query,
+) -> Result<Json<&'static ProblemPage>, ApiError> {
     query.finish()?;
-    problem(&slug).map(Json).ok_or_else(|| ApiError::NotFound("there is no problem of this type; /problems lists all".to_owned()))
+    problem(&slug).map(Json).ok_or_else(|| {
+        ApiError::NotFound("there is no problem of this type; /problems lists all".to_owned())
+    })
 }
 
 /// For the document.
 pub fn list_doc() -> Operation {
     Operation::new("listProblems", "about", "Every type of problem")
-        .answers::<Vec<ProblemPage>>(200, "The pages of all types.", json!([problem("not-found")]))
+        .answers::<Vec<ProblemPage>>(
+            200,
+            "The pages of all types.",
+            json!([problem("not-found")]),
+        )
         .from_memory()
 }
 

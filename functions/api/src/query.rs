@@ -29,17 +29,31 @@ pub struct Limit {
 pub const WORD: &str = "^[!-~]{1,64}$";
 
 /// Of most lists.
-pub const LIMIT: Limit = Limit { most: 200, default: 50 };
+pub const LIMIT: Limit = Limit {
+    most: 200,
+    default: 50,
+};
 /// Of lists of numbers.
-pub const LONG_LIMIT: Limit = Limit { most: 1_000, default: 100 };
+pub const LONG_LIMIT: Limit = Limit {
+    most: 1_000,
+    default: 100,
+};
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let left = pairs.map_err(|error| ApiError::Malformed(format!("the query string can't be read: {error}")))?.0;
-        Ok(Self { left, known: Vec::new(), errors: Vec::new() })
+        let left = pairs
+            .map_err(|error| {
+                ApiError::Malformed(format!("the query string can't be read: {error}"))
+            })?
+            .0;
+        Ok(Self {
+            left,
+            known: Vec::new(),
+            errors: Vec::new(),
+        })
     }
 }
 
@@ -58,12 +72,22 @@ impl Query {
 
     /// A whole number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
-        let Some(given) = self.text(name) else { return default };
-        given.parse().ok().filter(|number| range.contains(number)).unwrap_or_else(|| {
-            let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
-            self.complain(name, "out-of-range", expected);
-            default
-        })
+        let Some(given) = self.text(name) else {
+            return default;
+        };
+        given
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .unwrap_or_else(|| {
+                let expected = format!(
+                    "expected a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                );
+                self.complain(name, "out-of-range", expected);
+                default
+            })
     }
 
     /// How many entries a page has.
@@ -77,12 +101,21 @@ impl Query {
     }
 
     /// A word, found among `all` by its name.
-    pub fn choice<T: Copy>(&mut self, name: &'static str, all: &[T], word: impl Fn(T) -> &'static str) -> Option<T> {
+    pub fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        word: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
         let given = self.text(name)?;
         let found = all.iter().copied().find(|choice| word(*choice) == given);
         if found.is_none() {
             let words: Vec<_> = all.iter().map(|choice| word(*choice)).collect();
-            self.complain(name, "not-a-choice", format!("expected one of: {}", words.join(", ")));
+            self.complain(
+                name,
+                "not-a-choice",
+                format!("expected one of: {}", words.join(", ")),
+            );
         }
         found
     }
@@ -90,9 +123,15 @@ impl Query {
     /// A word of ASCII, as programs write them: no other can be compared with a column of such.
     pub fn word(&mut self, name: &'static str) -> Option<String> {
         let given = self.text(name)?;
-        let good = !given.is_empty() && given.len() <= 64 && given.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = !given.is_empty()
+            && given.len() <= 64
+            && given.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
-            self.complain(name, "not-a-word", "expected 1 to 64 ASCII characters without blanks");
+            self.complain(
+                name,
+                "not-a-word",
+                "expected 1 to 64 ASCII characters without blanks",
+            );
         }
         good.then_some(given)
     }
@@ -103,7 +142,11 @@ impl Query {
         // A `+` that was not encoded has become a blank.
         let read = DateTime::parse_from_rfc3339(&given.replace(' ', "+")).ok();
         if read.is_none() {
-            self.complain(name, "not-a-time", "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00Z");
+            self.complain(
+                name,
+                "not-a-time",
+                "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00Z",
+            );
         }
         read.map(|time| time.to_utc())
     }
@@ -113,7 +156,11 @@ impl Query {
         let given = self.text("cursor")?;
         let read = read(&given);
         if read.is_none() {
-            self.complain("cursor", "not-a-cursor", "expected the next_cursor of an earlier page");
+            self.complain(
+                "cursor",
+                "not-a-cursor",
+                "expected the next_cursor of an earlier page",
+            );
         }
         read
     }
@@ -125,11 +172,23 @@ impl Query {
 
     /// The parameters that are wrong or unknown, if any.
     pub fn finish(mut self) -> Result<(), ApiError> {
-        let expected = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        let expected = if self.known.is_empty() {
+            "none".to_owned()
+        } else {
+            self.known.join(", ")
+        };
         for (key, _) in &self.left {
             let name: String = key.chars().take(64).collect();
-            self.errors.push(FieldError::new(name, "unknown-field", format!("unknown parameter; expected only: {expected}")));
+            self.errors.push(FieldError::new(
+                name,
+                "unknown-field",
+                format!("unknown parameter; expected only: {expected}"),
+            ));
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(self.errors))
+        }
     }
 }

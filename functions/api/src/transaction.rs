@@ -5,7 +5,10 @@ use shared::db::{self, repeat_on_deadlock};
 use crate::error::ApiError;
 
 /// Commits what went well and takes back what did not. Never left to the drop: a frozen environment would keep the locks.
-pub async fn settle<T>(transaction: db::Transaction<'_>, result: Result<T, ApiError>) -> Result<T, ApiError> {
+pub async fn settle<T>(
+    transaction: db::Transaction<'_>,
+    result: Result<T, ApiError>,
+) -> Result<T, ApiError> {
     match result {
         Ok(_) => transaction.commit().await?,
         Err(_) => transaction.rollback().await?,

@@ -112,7 +112,11 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// One invocation. An error makes Lambda invoke again, which is safe.
-    pub async fn handle(&self, trigger: Trigger, budget: Budget) -> anyhow::Result<SqsBatchResponse> {
+    pub async fn handle(
+        &self,
+        trigger: Trigger,
+        budget: Budget,
+    ) -> anyhow::Result<SqsBatchResponse> {
         match trigger {
             Trigger::Queue(event) => {
                 let handle = async |queued: Queued| match queued {

@@ -32,7 +32,9 @@ async fn main() -> Result<(), Error> {
     let dispatcher = &dispatcher;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
         // The runtime logs what it is given.
-        let handled = dispatcher.handle(event.payload, Budget::until(event.context.deadline())).await;
+        let handled = dispatcher
+            .handle(event.payload, Budget::until(event.context.deadline()))
+            .await;
         handled.map_err(|error| Error::from(describe(&error)))
     }))
     .await

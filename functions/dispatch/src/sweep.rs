@@ -33,12 +33,17 @@ impl Dispatcher {
                 failed = Some(error);
             }
         }
-        for schedule_id in sweep::idle_schedules(&self.db).await.context("looking for schedules with nothing to do")? {
+        for schedule_id in sweep::idle_schedules(&self.db)
+            .await
+            .context("looking for schedules with nothing to do")?
+        {
             self.finish(schedule_id).await?;
         }
         // At least one round, however short an invocation's time is set.
         loop {
-            let round = sweep::due_batches(&self.db, self.db.now()).await.context("looking for due batches")?;
+            let round = sweep::due_batches(&self.db, self.db.now())
+                .await
+                .context("looking for due batches")?;
             let last = round.len() < sweep::ROUND as usize;
             self.take_up(round).await?;
             if last || !has_time() {
@@ -49,7 +54,9 @@ impl Dispatcher {
         // Last, as nothing waits for it; what it leaves over, the next hour's takes.
         let now = self.db.now();
         if tidy::is_time(now) && has_time() {
-            let tidied = tidy::tidy(&self.db, now).await.context("deleting old rows")?;
+            let tidied = tidy::tidy(&self.db, now)
+                .await
+                .context("deleting old rows")?;
             tracing::info!(?tidied, "old rows deleted");
         }
         failed.map_or(Ok(()), Err)
@@ -73,8 +80,22 @@ impl Dispatcher {
             return Ok(());
         }
         let now = self.db.now();
-        let sent = self.put(&self.send_queue, &round, |batch| due_to_send(batch, now), now).await?;
-        let asked = self.put(&self.recheck_queue, &round, |batch| due_to_check(batch, now), now).await?;
+        let sent = self
+            .put(
+                &self.send_queue,
+                &round,
+                |batch| due_to_send(batch, now),
+                now,
+            )
+            .await?;
+        let asked = self
+            .put(
+                &self.recheck_queue,
+                &round,
+                |batch| due_to_check(batch, now),
+                now,
+            )
+            .await?;
         let mut back = Vec::with_capacity(round.len());
         for (at, batch) in round.iter().enumerate() {
             if batch.crashes >= MAX_CRASHES {
@@ -83,11 +104,23 @@ impl Dispatcher {
             let done = [sent.outcome(at), asked.outcome(at)];
             // What a queue refused keeps its place; the next sweep tries again.
             if !done.contains(&Put::Refused) {
-                back.push(push_back(batch, done.contains(&Put::Taken), now, &self.settings.patience));
+                back.push(push_back(
+                    batch,
+                    done.contains(&Put::Taken),
+                    now,
+                    &self.settings.patience,
+                ));
             }
         }
-        tracing::warn!(batches = round.len(), sent = sent.taken.len(), rechecked = asked.taken.len(), "the sweep took batches up");
-        db::repeat_on_deadlock(|| sweep::push_back(&self.db, &back)).await.context("pushing batches back")
+        tracing::warn!(
+            batches = round.len(),
+            sent = sent.taken.len(),
+            rechecked = asked.taken.len(),
+            "the sweep took batches up"
+        );
+        db::repeat_on_deadlock(|| sweep::push_back(&self.db, &back))
+            .await
+            .context("pushing batches back")
     }
 
     /// Puts those batches of a round on a queue that are due there. A queue that holds as many messages as batches are due is slow,
@@ -99,11 +132,20 @@ impl Dispatcher {
         due: impl Fn(&DueBatch) -> Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> anyhow::Result<Puts> {
-        let mut wanted: Vec<_> = round.iter().enumerate().filter_map(|(at, batch)| Some((at, batch, due(batch)?))).collect();
-        if wanted.iter().any(|(_, batch, _)| batch.requeues > 0) && queue.backlog().await? >= wanted.len() as u64 {
+        let mut wanted: Vec<_> = round
+            .iter()
+            .enumerate()
+            .filter_map(|(at, batch)| Some((at, batch, due(batch)?)))
+            .collect();
+        if wanted.iter().any(|(_, batch, _)| batch.requeues > 0)
+            && queue.backlog().await? >= wanted.len() as u64
+        {
             wanted.retain(|(_, batch, _)| batch.requeues == 0);
         }
-        let messages: Vec<_> = wanted.iter().map(|(_, batch, due)| Outgoing::batch(batch.message(), *due, now)).collect();
+        let messages: Vec<_> = wanted
+            .iter()
+            .map(|(_, batch, due)| Outgoing::batch(batch.message(), *due, now))
+            .collect();
         let failed: HashSet<_> = queue.send(&messages).await.into_iter().collect();
         let (mut taken, mut refused) = (HashSet::new(), HashSet::new());
         for (place, (at, ..)) in wanted.iter().enumerate() {
@@ -153,10 +195,29 @@ fn due_to_check(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     soon(batch.check_at, now).filter(|_| batch.crashes < MAX_CRASHES)
 }
 
-fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, patience: &Patience) -> PushBack {
-    let due = [batch.send_at, batch.check_at].into_iter().flatten().min().unwrap_or(now);
-    let again = if batch.crashes >= MAX_CRASHES { now + PARKED } else { due.max(now) + patience.sweep_again(batch.requeues) };
-    PushBack { schedule_id: batch.schedule_id, batch_no: batch.batch_no, seen: batch.sweep_at, again, requeued: u8::from(requeued) }
+fn push_back(
+    batch: &DueBatch,
+    requeued: bool,
+    now: DateTime<Utc>,
+    patience: &Patience,
+) -> PushBack {
+    let due = [batch.send_at, batch.check_at]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now);
+    let again = if batch.crashes >= MAX_CRASHES {
+        now + PARKED
+    } else {
+        due.max(now) + patience.sweep_again(batch.requeues)
+    };
+    PushBack {
+        schedule_id: batch.schedule_id,
+        batch_no: batch.batch_no,
+        seen: batch.sweep_at,
+        again,
+        requeued: u8::from(requeued),
+    }
 }
 
 #[cfg(test)]
@@ -167,24 +228,52 @@ mod tests {
 
     use super::*;
 
-    fn batch(send_at: Option<DateTime<Utc>>, check_at: Option<DateTime<Utc>>, sweep_at: DateTime<Utc>) -> DueBatch {
+    fn batch(
+        send_at: Option<DateTime<Utc>>,
+        check_at: Option<DateTime<Utc>>,
+        sweep_at: DateTime<Utc>,
+    ) -> DueBatch {
         let schedule_status = "running".to_owned();
-        DueBatch { schedule_id: Uuid::nil(), batch_no: 1, send_at, check_at, sweep_at, requeues: 0, crashes: 0, schedule_status }
+        DueBatch {
+            schedule_id: Uuid::nil(),
+            batch_no: 1,
+            send_at,
+            check_at,
+            sweep_at,
+            requeues: 0,
+            crashes: 0,
+            schedule_status,
+        }
     }
 
     #[test]
     fn a_paused_schedule_is_asked_about_but_not_sent() {
         let now = Utc::now();
-        let paused = DueBatch { schedule_status: "paused".into(), ..batch(Some(now), Some(now), now) };
-        assert_eq!((due_to_send(&paused, now), due_to_check(&paused, now)), (None, Some(now)));
+        let paused = DueBatch {
+            schedule_status: "paused".into(),
+            ..batch(Some(now), Some(now), now)
+        };
+        assert_eq!(
+            (due_to_send(&paused, now), due_to_check(&paused, now)),
+            (None, Some(now))
+        );
     }
 
     #[test]
     fn a_parked_batch_is_left_alone_for_a_while() {
         let now = Utc::now();
-        let parked = DueBatch { crashes: MAX_CRASHES, ..batch(Some(now), Some(now), now) };
-        assert_eq!((due_to_send(&parked, now), due_to_check(&parked, now)), (None, None));
-        assert_eq!(push_back(&parked, false, now, &Patience::default()).again, now + PARKED);
+        let parked = DueBatch {
+            crashes: MAX_CRASHES,
+            ..batch(Some(now), Some(now), now)
+        };
+        assert_eq!(
+            (due_to_send(&parked, now), due_to_check(&parked, now)),
+            (None, None)
+        );
+        assert_eq!(
+            push_back(&parked, false, now, &Patience::default()).again,
+            now + PARKED
+        );
     }
 
     #[test]
@@ -192,16 +281,42 @@ mod tests {
         let now = Utc::now();
         let due = now + TimeDelta::seconds(70);
         let next = batch(Some(due), None, now);
-        assert_eq!(push_back(&next, true, now, &Patience::default()).again, due + TimeDelta::minutes(2));
-        let again = DueBatch { requeues: 3, send_at: Some(now - TimeDelta::hours(1)), ..next };
-        assert_eq!(push_back(&again, true, now, &Patience::default()).again, now + TimeDelta::minutes(16));
-        assert_eq!(again.message(), BatchMessage { schedule_id: Uuid::nil(), batch_no: 1 });
+        assert_eq!(
+            push_back(&next, true, now, &Patience::default()).again,
+            due + TimeDelta::minutes(2)
+        );
+        let again = DueBatch {
+            requeues: 3,
+            send_at: Some(now - TimeDelta::hours(1)),
+            ..next
+        };
+        assert_eq!(
+            push_back(&again, true, now, &Patience::default()).again,
+            now + TimeDelta::minutes(16)
+        );
+        assert_eq!(
+            again.message(),
+            BatchMessage {
+                schedule_id: Uuid::nil(),
+                batch_no: 1
+            }
+        );
     }
 
     #[test]
     fn what_is_due_later_is_not_enqueued_yet() {
         let now = Utc::now();
-        let later = batch(Some(now + TimeDelta::seconds(121)), Some(now + TimeDelta::seconds(119)), now);
-        assert_eq!((due_to_send(&later, now).is_some(), due_to_check(&later, now).is_some()), (false, true));
+        let later = batch(
+            Some(now + TimeDelta::seconds(121)),
+            Some(now + TimeDelta::seconds(119)),
+            now,
+        );
+        assert_eq!(
+            (
+                due_to_send(&later, now).is_some(),
+                due_to_check(&later, now).is_some()
+            ),
+            (false, true)
+        );
     }
 }

@@ -51,7 +51,11 @@ enum Answer {
 }
 
 async fn handle(config: &Config, request: Request) -> anyhow::Result<Answer> {
-    let mut connection = connect_options(&config.database).await?.connect().await.context("connecting to the database")?;
+    let mut connection = connect_options(&config.database)
+        .await?
+        .connect()
+        .await
+        .context("connecting to the database")?;
     let answer = match request.admin {
         Some(username) => admin(&mut connection, username.to_ascii_lowercase()).await?,
         None => migrate(&mut connection, config.app_user.as_deref()).await?,
@@ -60,12 +64,21 @@ async fn handle(config: &Config, request: Request) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-async fn migrate(connection: &mut MySqlConnection, app_user: Option<&str>) -> anyhow::Result<Answer> {
+async fn migrate(
+    connection: &mut MySqlConnection,
+    app_user: Option<&str>,
+) -> anyhow::Result<Answer> {
     MIGRATOR.run(&mut *connection).await.context("migrating")?;
-    let versions = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
-    let versions = versions.fetch_all(&mut *connection).await.context("reading what is applied")?;
+    let versions =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
+    let versions = versions
+        .fetch_all(&mut *connection)
+        .await
+        .context("reading what is applied")?;
     let granted = match app_user {
-        Some(user) => grant_changes(connection, user).await.with_context(|| format!("granting changes to {user}"))?,
+        Some(user) => grant_changes(connection, user)
+            .await
+            .with_context(|| format!("granting changes to {user}"))?,
         None => Vec::new(),
     };
     tracing::info!(versions = ?versions, granted = granted.len(), "the schema is up to date");
@@ -78,21 +91,32 @@ async fn admin(connection: &mut MySqlConnection, username: String) -> anyhow::Re
     }
     let temporary_password = random_text(20);
     let mut transaction = connection.begin().await.context("beginning")?;
-    make_admin(&mut transaction, &username, temporary_password.clone().into(), (Utc::now(), TEMPORARY)).await?;
+    make_admin(
+        &mut transaction,
+        &username,
+        temporary_password.clone().into(),
+        (Utc::now(), TEMPORARY),
+    )
+    .await?;
     transaction.commit().await.context("committing")?;
     tracing::warn!(username, "an admin was made");
-    Ok(Answer::Admin { username, temporary_password })
+    Ok(Answer::Admin {
+        username,
+        temporary_password,
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let mut env = Env::from_process();
-    let config =
-        Config { database: env.database("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"), app_user: env.optional("APP_USER") };
+    let config = Config {
+        database: env.database("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
+        app_user: env.optional("APP_USER"),
+    };
     let config = &env.finish(config)?;
-    lambda_runtime::run(service_fn(
-        |event: LambdaEvent<Request>| async move { Ok::<_, Error>(handle(config, event.payload).await?) },
-    ))
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
+        Ok::<_, Error>(handle(config, event.payload).await?)
+    }))
     .await
 }

@@ -31,9 +31,23 @@ pub async fn compose(db: &Db, event: Uuid, delivery: &Delivery) -> anyhow::Resul
     let (kind, timestamp) = (delivery.kind.as_str(), delivery.created_at);
     let range = delivery.first_seq.zip(delivery.last_seq);
     if let (Some(schedule_id), Some(range)) = (delivery.schedule_id, range) {
-        let messages = final_messages(db, schedule_id, range, event).await.context("reading the messages")?;
-        return Ok(serde_json::to_vec(&Body { kind, timestamp, data: Messages { schedule_id, messages } })?);
+        let messages = final_messages(db, schedule_id, range, event)
+            .await
+            .context("reading the messages")?;
+        return Ok(serde_json::to_vec(&Body {
+            kind,
+            timestamp,
+            data: Messages {
+                schedule_id,
+                messages,
+            },
+        })?);
     }
-    let data: Box<RawValue> = serde_json::from_str(delivery.data.as_deref().unwrap_or("{}")).context("the event's data")?;
-    Ok(serde_json::to_vec(&Body { kind, timestamp, data })?)
+    let data: Box<RawValue> = serde_json::from_str(delivery.data.as_deref().unwrap_or("{}"))
+        .context("the event's data")?;
+    Ok(serde_json::to_vec(&Body {
+        kind,
+        timestamp,
+        data,
+    })?)
 }

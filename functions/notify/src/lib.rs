@@ -43,28 +43,39 @@ pub struct Notifier {
 impl Notifier {
     /// One invocation: each message on its own; what fails comes again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        queue::handle_each(event, async |message: DeliveryMessage| self.deliver(message).await).await
+        queue::handle_each(event, async |message: DeliveryMessage| {
+            self.deliver(message).await
+        })
+        .await
     }
 
     /// Claim, post, record.
     pub async fn deliver(&self, message: DeliveryMessage) -> anyhow::Result<()> {
-        let Some(delivery) = self.claim(message).await? else { return Ok(()) };
+        let Some(delivery) = self.claim(message).await? else {
+            return Ok(());
+        };
         let answer = self.post(message, &delivery).await?;
-        self.record(message, &delivery, judge(answer, delivery.tries)).await
+        self.record(message, &delivery, judge(answer, delivery.tries))
+            .await
     }
 
     /// `None`: over, not due, being posted, or its webhook is gone; the message is acknowledged all the same, since the sweep is the
     /// second copy of each.
     async fn claim(&self, message: DeliveryMessage) -> anyhow::Result<Option<Delivery>> {
         let db = &self.db;
-        let claimed = db::repeat_on_deadlock(|| deliveries::claim_delivery(db, message, db.now())).await;
+        let claimed =
+            db::repeat_on_deadlock(|| deliveries::claim_delivery(db, message, db.now())).await;
         if !claimed.context("claiming the delivery")? {
             tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, "nothing to deliver");
             return Ok(None);
         }
-        let delivery = deliveries::read_delivery(db, message).await.context("reading the delivery")?;
+        let delivery = deliveries::read_delivery(db, message)
+            .await
+            .context("reading the delivery")?;
         if delivery.is_none() {
-            deliveries::delete_delivery(db, message).await.context("deleting a delivery to nobody")?;
+            deliveries::delete_delivery(db, message)
+                .await
+                .context("deleting a delivery to nobody")?;
         }
         Ok(delivery)
     }
@@ -79,9 +90,19 @@ impl Notifier {
         }
         let now = self.db.now();
         let id = format!("msg_{}", message.event_id);
-        let body = body::compose(&self.db, message.event_id, delivery).await.context("composing what is posted")?;
-        let Some(signatures) = self.sign(message, delivery, (&id, &body), now).await? else { return Ok(Answer::None("key gone")) };
-        let request = Request { url: &delivery.url, id: &id, timestamp: now.timestamp(), signatures, body };
+        let body = body::compose(&self.db, message.event_id, delivery)
+            .await
+            .context("composing what is posted")?;
+        let Some(signatures) = self.sign(message, delivery, (&id, &body), now).await? else {
+            return Ok(Answer::None("key gone"));
+        };
+        let request = Request {
+            url: &delivery.url,
+            id: &id,
+            timestamp: now.timestamp(),
+            signatures,
+            body,
+        };
         Ok(self.poster.post(request).await)
     }
 
@@ -93,42 +114,80 @@ impl Notifier {
         (id, body): (&str, &[u8]),
         now: DateTime<Utc>,
     ) -> anyhow::Result<Option<String>> {
-        let overlaps = delivery.rotated_at.is_some_and(|rotated_at| now < rotated_at + SECRET_OVERLAP);
-        let numbers = [Some(delivery.secret_no), delivery.secret_no.checked_sub(1).filter(|_| overlaps)];
+        let overlaps = delivery
+            .rotated_at
+            .is_some_and(|rotated_at| now < rotated_at + SECRET_OVERLAP);
+        let numbers = [
+            Some(delivery.secret_no),
+            delivery.secret_no.checked_sub(1).filter(|_| overlaps),
+        ];
         let mut signatures = Vec::new();
         for secret_no in numbers.into_iter().flatten() {
-            let secret = self.keys.secret(&delivery.key_id, (message.webhook_id, secret_no), now).await;
-            let Some(secret) = secret.context("reading the keys of the webhooks")? else { return Ok(None) };
+            let secret = self
+                .keys
+                .secret(&delivery.key_id, (message.webhook_id, secret_no), now)
+                .await;
+            let Some(secret) = secret.context("reading the keys of the webhooks")? else {
+                return Ok(None);
+            };
             signatures.push(secret.sign(id, now.timestamp(), body));
         }
         Ok(Some(signatures.join(" ")))
     }
 
     /// Writes down what came of it, and has it tried again.
-    async fn record(&self, message: DeliveryMessage, delivery: &Delivery, verdict: Verdict) -> anyhow::Result<()> {
+    async fn record(
+        &self,
+        message: DeliveryMessage,
+        delivery: &Delivery,
+        verdict: Verdict,
+    ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
-        let Verdict { http_status, error, .. } = verdict;
+        let Verdict {
+            http_status, error, ..
+        } = verdict;
         tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
             http.status = http_status, error, delivered = verdict.delivered, "delivery tried");
         if verdict.delivered {
-            let delivered = || deliveries::record_delivered(db, message, http_status.unwrap_or_default());
-            db::repeat_on_deadlock(delivered).await.context("recording a delivery")?;
+            let delivered =
+                || deliveries::record_delivered(db, message, http_status.unwrap_or_default());
+            db::repeat_on_deadlock(delivered)
+                .await
+                .context("recording a delivery")?;
         } else {
-            let again_at = verdict.again_after.map(|wait| now + TimeDelta::from_std(wait).unwrap_or_default());
-            let tried = Tried { tries: delivery.tries, http_status, error, again_at };
-            let recorded = db::repeat_on_deadlock(|| deliveries::record_failure(db, message, tried)).await;
+            let again_at = verdict
+                .again_after
+                .map(|wait| now + TimeDelta::from_std(wait).unwrap_or_default());
+            let tried = Tried {
+                tries: delivery.tries,
+                http_status,
+                error,
+                again_at,
+            };
+            let recorded =
+                db::repeat_on_deadlock(|| deliveries::record_failure(db, message, tried)).await;
             if let (true, Some(again_at)) = (recorded.context("recording a failure")?, again_at)
                 && within_reach(again_at, now)
             {
                 // What is due later, and what the queue does not take, the sweep finds.
-                self.queue.send(&[Outgoing::delivery(message, again_at, now)]).await;
+                self.queue
+                    .send(&[Outgoing::delivery(message, again_at, now)])
+                    .await;
             }
         }
-        self.note(message, delivery, &verdict, now).await.context("noting how the webhook does")
+        self.note(message, delivery, &verdict, now)
+            .await
+            .context("noting how the webhook does")
     }
 
     /// How the webhook does: one that wants nothing any more, or has failed for days, is disabled.
-    async fn note(&self, message: DeliveryMessage, delivery: &Delivery, verdict: &Verdict, now: DateTime<Utc>) -> sqlx::Result<()> {
+    async fn note(
+        &self,
+        message: DeliveryMessage,
+        delivery: &Delivery,
+        verdict: &Verdict,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
         let (db, webhook) = (&self.db, message.webhook_id);
         let reason = match delivery.failing_since {
             Some(_) if verdict.delivered => return deliveries::note_success(db, webhook).await,

@@ -31,8 +31,8 @@ async fn main() -> Result<(), Error> {
         keys: SharedKeys::open(keys).await?,
         poster: Poster::new(reach)?,
     };
-    lambda_runtime::run(service_fn(
-        |event: LambdaEvent<SqsEvent>| async move { Ok::<_, Error>(notifier.handle(event.payload).await) },
-    ))
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, Error>(notifier.handle(event.payload).await)
+    }))
     .await
 }

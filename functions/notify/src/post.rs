@@ -57,7 +57,9 @@ impl Poster {
     /// One with less patience, for tests.
     pub fn with_timeout(reach: Reach, timeout: Duration) -> anyhow::Result<Self> {
         // The error says that one is installed already.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .timeout(timeout)
@@ -82,12 +84,24 @@ impl Poster {
             Err(BadTarget::Private | BadTarget::Elsewhere) => return Answer::None(PRIVATE),
             Err(_) => return Answer::None("bad url"),
         };
-        let call = self.client.post(url).header(CONTENT_TYPE, "application/json").header("webhook-id", request.id);
-        let call = call.header("webhook-timestamp", request.timestamp).header("webhook-signature", request.signatures);
+        let call = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", request.id);
+        let call = call
+            .header("webhook-timestamp", request.timestamp)
+            .header("webhook-signature", request.signatures);
         match call.body(request.body).send().await {
             Ok(response) => {
-                let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-                Answer::Status(response.status().as_u16(), retry_after.map(Duration::from_secs))
+                let retry_after = response
+                    .headers()
+                    .get(RETRY_AFTER)
+                    .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                Answer::Status(
+                    response.status().as_u16(),
+                    retry_after.map(Duration::from_secs),
+                )
             }
             Err(error) => Answer::None(word(&error)),
         }
@@ -132,7 +146,9 @@ impl Resolve for AllowedOnly {
         let reach = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| target::allows(address.ip(), reach)).collect();
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| target::allows(address.ip(), reach))
+                .collect();
             if allowed.is_empty() {
                 return Err(NotAllowed.into());
             }
@@ -146,7 +162,13 @@ mod tests {
     use super::*;
 
     fn request(url: &str) -> Request<'_> {
-        Request { url, id: "msg_x", timestamp: 0, signatures: String::new(), body: Vec::new() }
+        Request {
+            url,
+            id: "msg_x",
+            timestamp: 0,
+            signatures: String::new(),
+            body: Vec::new(),
+        }
     }
 
     #[tokio::test]
@@ -159,10 +181,22 @@ mod tests {
             "https://169.254.169.254/",
             "https://[::ffff:10.0.0.1]/",
         ] {
-            assert_eq!(poster.post(request(url)).await, Answer::None(PRIVATE), "{url}");
+            assert_eq!(
+                poster.post(request(url)).await,
+                Answer::None(PRIVATE),
+                "{url}"
+            );
         }
-        for url in ["http://example.com/", "nonsense", "https://user@example.com/"] {
-            assert_eq!(poster.post(request(url)).await, Answer::None("bad url"), "{url}");
+        for url in [
+            "http://example.com/",
+            "nonsense",
+            "https://user@example.com/",
+        ] {
+            assert_eq!(
+                poster.post(request(url)).await,
+                Answer::None("bad url"),
+                "{url}"
+            );
         }
     }
 
@@ -170,9 +204,17 @@ mod tests {
     async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_address() {
         // The URL's own check knows the name; here only the resolver stands in the way.
         let poster = Poster::new(Reach::Public).unwrap();
-        let error = poster.client.post("https://localhost:9/").send().await.unwrap_err();
+        let error = poster
+            .client
+            .post("https://localhost:9/")
+            .send()
+            .await
+            .unwrap_err();
         assert_eq!(word(&error), PRIVATE);
         let here = Poster::new(Reach::Loopback).unwrap();
-        assert_eq!(here.post(request("http://localhost:9/")).await, Answer::None("no connection"));
+        assert_eq!(
+            here.post(request("http://localhost:9/")).await,
+            Answer::None("no connection")
+        );
     }
 }

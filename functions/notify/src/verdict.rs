@@ -23,16 +23,41 @@ pub struct Verdict {
 
 /// Of the answer to the n-th try (from 1). Only 2xx is taken for a receipt, and only 410 for "no more".
 pub fn judge(answer: Answer, tries: u32) -> Verdict {
-    let failed = Verdict { delivered: false, gone: false, http_status: None, error: None, again_after: None };
+    let failed = Verdict {
+        delivered: false,
+        gone: false,
+        http_status: None,
+        error: None,
+        again_after: None,
+    };
     match answer {
-        Answer::Status(code @ 200..=299, _) => Verdict { delivered: true, http_status: Some(code), ..failed },
-        Answer::Status(410, _) => Verdict { gone: true, http_status: Some(410), ..failed },
+        Answer::Status(code @ 200..=299, _) => Verdict {
+            delivered: true,
+            http_status: Some(code),
+            ..failed
+        },
+        Answer::Status(410, _) => Verdict {
+            gone: true,
+            http_status: Some(410),
+            ..failed
+        },
         Answer::Status(code, retry_after) => {
             let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
-            Verdict { http_status: Some(code), again_after: before_delivery(tries, retry_after), ..failed }
+            Verdict {
+                http_status: Some(code),
+                again_after: before_delivery(tries, retry_after),
+                ..failed
+            }
         }
-        Answer::None(error) => Verdict { error: Some(error), again_after: before_delivery(tries, None), ..failed },
-        Answer::Disabled => Verdict { error: Some("webhook disabled"), ..failed },
+        Answer::None(error) => Verdict {
+            error: Some(error),
+            again_after: before_delivery(tries, None),
+            ..failed
+        },
+        Answer::Disabled => Verdict {
+            error: Some("webhook disabled"),
+            ..failed
+        },
     }
 }
 
@@ -61,9 +86,24 @@ mod tests {
         for (answer, tries, expected) in table {
             let verdict = judge(answer, tries);
             let least = expected.2.map(Duration::from_secs);
-            assert_eq!((verdict.delivered, verdict.gone, verdict.again_after.is_some()), (expected.0, expected.1, least.is_some()));
-            assert!(verdict.again_after >= least && verdict.again_after <= least.map(|least| least * 5 / 4), "{answer:?}");
-            assert_eq!(verdict.http_status.is_none(), verdict.error.is_some(), "{answer:?}");
+            assert_eq!(
+                (
+                    verdict.delivered,
+                    verdict.gone,
+                    verdict.again_after.is_some()
+                ),
+                (expected.0, expected.1, least.is_some())
+            );
+            assert!(
+                verdict.again_after >= least
+                    && verdict.again_after <= least.map(|least| least * 5 / 4),
+                "{answer:?}"
+            );
+            assert_eq!(
+                verdict.http_status.is_none(),
+                verdict.error.is_some(),
+                "{answer:?}"
+            );
         }
     }
 }

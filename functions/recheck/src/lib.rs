@@ -62,15 +62,25 @@ type Asked = (usize, DateTime<Utc>, Option<Result<Answer, StatusError>>);
 impl Rechecker {
     /// One invocation: each message on its own; what fails comes again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
-        queue::handle_each(event, async |message: BatchMessage| self.recheck_batch(message, budget).await).await
+        queue::handle_each(event, async |message: BatchMessage| {
+            self.recheck_batch(message, budget).await
+        })
+        .await
     }
 
     /// Claim, ask, record, release.
     pub async fn recheck_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
-        let Some(mut claimed) = self.worker.claim(message, Work::Check, budget).await? else { return Ok(()) };
+        let Some(mut claimed) = self.worker.claim(message, Work::Check, budget).await? else {
+            return Ok(());
+        };
         let parts = claimed.batch.parts.into();
         let personal = self.personal_parts(&claimed).await?;
-        let judge = Judge { timing: &self.worker.timing, schedule_id: message.schedule_id, parts, personal };
+        let judge = Judge {
+            timing: &self.worker.timing,
+            schedule_id: message.schedule_id,
+            parts,
+            personal,
+        };
         let asked = self.ask(&judge, &claimed, budget).await;
         fault::reach(Point::Asked, message).await;
         self.record(&mut claimed, &judge, asked).await?;
@@ -86,14 +96,18 @@ impl Rechecker {
         }
         let texts = Texts::read(&self.worker.db, claim, batch, rows).await?;
         let parts = rows.iter().enumerate().filter(|(_, row)| asked(row));
-        Ok(parts.map(|(at, row)| (row.seq, texts.of(at).parts.into())).collect())
+        Ok(parts
+            .map(|(at, row)| (row.seq, texts.of(at).parts.into()))
+            .collect())
     }
 
     /// Asks about every message that has no verdict yet, many at once; when time or the carrier's patience is up, the rest waits for
     /// the next pass, which begins at another place of the list.
     async fn ask(&self, judge: &Judge<'_>, claimed: &Claimed, budget: Budget) -> Vec<Asked> {
         let Claimed { batch, rows, .. } = claimed;
-        let mut open: Vec<usize> = (0..rows.len()).filter(|&at| self.is_open(&rows[at])).collect();
+        let mut open: Vec<usize> = (0..rows.len())
+            .filter(|&at| self.is_open(&rows[at]))
+            .collect();
         if !open.is_empty() {
             let turn = batch.checks as usize * self.settings.in_flight % open.len();
             open.rotate_left(turn);
@@ -101,9 +115,17 @@ impl Rechecker {
         let busy = std::cell::Cell::new(false);
         let (busy, carrier, db) = (&busy, &self.worker.carrier, &self.worker.db);
         let questions = open.into_iter().map(|at| {
-            let ids = rows[at].message_id.clone().unwrap_or_else(|| judge.own_ids(&rows[at]));
+            let ids = rows[at]
+                .message_id
+                .clone()
+                .unwrap_or_else(|| judge.own_ids(&rows[at]));
             async move {
-                if busy.get() || !budget.allows(self.settings.timeout, self.worker.timing.patience.recording_share) {
+                if busy.get()
+                    || !budget.allows(
+                        self.settings.timeout,
+                        self.worker.timing.patience.recording_share,
+                    )
+                {
                     return (at, db.now(), None);
                 }
                 let asked_at = db.now();
@@ -114,7 +136,10 @@ impl Rechecker {
         });
         // Collected first: a closure that borrows its argument does not suit the stream.
         let questions: Vec<_> = questions.collect();
-        stream::iter(questions).buffer_unordered(self.settings.in_flight).collect().await
+        stream::iter(questions)
+            .buffer_unordered(self.settings.in_flight)
+            .collect()
+            .await
     }
 
     fn is_open(&self, row: &BatchRow) -> bool {
@@ -126,11 +151,19 @@ impl Rechecker {
     }
 
     /// Writes what is new, in one statement, and brings the rows up to date.
-    async fn record(&self, claimed: &mut Claimed, judge: &Judge<'_>, asked: Vec<Asked>) -> anyhow::Result<()> {
+    async fn record(
+        &self,
+        claimed: &mut Claimed,
+        judge: &Judge<'_>,
+        asked: Vec<Asked>,
+    ) -> anyhow::Result<()> {
         let Claimed { claim, rows, .. } = claimed;
         let db = &self.worker.db;
         let now = db.now();
-        let failed = asked.iter().filter(|(_, _, answer)| matches!(answer, Some(Err(_)))).count();
+        let failed = asked
+            .iter()
+            .filter(|(_, _, answer)| matches!(answer, Some(Err(_))))
+            .count();
         let mut verdicts: Vec<Verdict> = Vec::new();
         for (at, asked_at, answer) in asked {
             // Judged by the time of the question: a process may have been frozen since, and "not found" counts only if it was said
@@ -148,10 +181,17 @@ impl Rechecker {
         if verdicts.is_empty() {
             return Ok(());
         }
-        db::repeat_on_deadlock(|| self.write(claim, &verdicts, now)).await.context("recording verdicts")
+        db::repeat_on_deadlock(|| self.write(claim, &verdicts, now))
+            .await
+            .context("recording verdicts")
     }
 
-    async fn write(&self, claim: &Claim, verdicts: &[Verdict], now: DateTime<Utc>) -> sqlx::Result<()> {
+    async fn write(
+        &self,
+        claim: &Claim,
+        verdicts: &[Verdict],
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
         let mut transaction = self.worker.db.pool.begin().await?;
         let written = async {
             outcomes::poke_if_lost(&mut transaction, claim, now).await?;

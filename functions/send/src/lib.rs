@@ -65,12 +65,17 @@ pub struct Sender {
 impl Sender {
     /// One invocation: each message on its own; what fails comes again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
-        queue::handle_each(event, async |message: BatchMessage| self.send_batch(message, budget).await).await
+        queue::handle_each(event, async |message: BatchMessage| {
+            self.send_batch(message, budget).await
+        })
+        .await
     }
 
     /// Claim, do, record, release.
     pub async fn send_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
-        let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else { return Ok(()) };
+        let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else {
+            return Ok(());
+        };
         if claimed.batch.schedule_status == "cancelled" {
             self.close(&mut claimed).await?;
         } else if is_too_late(&claimed, self.worker.db.now()) {
@@ -90,7 +95,9 @@ impl Sender {
     async fn close(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
-        let closed = db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, db.now())).await.context("closing")?;
+        let closed = db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, db.now()))
+            .await
+            .context("closing")?;
         tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, "batch closed");
         rows.retain(|row| row.status != Status::Pending);
         Ok(())
@@ -100,7 +107,9 @@ impl Sender {
     async fn hold(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, .. } = claimed;
         let db = &self.worker.db;
-        let held = db::repeat_on_deadlock(|| batches::hold_missed(db, claim, db.now())).await.context("holding")?;
+        let held = db::repeat_on_deadlock(|| batches::hold_missed(db, claim, db.now()))
+            .await
+            .context("holding")?;
         // In this pass it is not sent either way; not held, the schedule is not running any more, and the next pass decides.
         batch.missed = true;
         if held {
@@ -113,12 +122,21 @@ impl Sender {
     async fn put_off(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, now) = (&self.worker.db, self.worker.db.now());
-        let Some(window) = Window::of(batch.send_window.as_deref()).filter(|window| !window.is_open(now)) else { return Ok(()) };
-        if batch.missed || batch.schedule_status == "cancelled" || rows.iter().all(|row| row.status != Status::Pending) {
+        let Some(window) =
+            Window::of(batch.send_window.as_deref()).filter(|window| !window.is_open(now))
+        else {
+            return Ok(());
+        };
+        if batch.missed
+            || batch.schedule_status == "cancelled"
+            || rows.iter().all(|row| row.status != Status::Pending)
+        {
             return Ok(());
         }
         let opens = window.next_open(now);
-        db::repeat_on_deadlock(|| batches::put_off(db, claim, opens)).await.context("putting off")?;
+        db::repeat_on_deadlock(|| batches::put_off(db, claim, opens))
+            .await
+            .context("putting off")?;
         batch.planned_at = opens;
         tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, until = %opens, "batch put off: its window is closed");
         Ok(())
@@ -126,7 +144,9 @@ impl Sender {
 
     /// A message comes a little early; nothing is marked before its time.
     async fn wait_until_due(&self, batch: &ClaimedBatch) {
-        while let Some(Ok(wait)) = batch.send_at.map(|send_at| (send_at - self.worker.db.now()).to_std())
+        while let Some(Ok(wait)) = batch
+            .send_at
+            .map(|send_at| (send_at - self.worker.db.now()).to_std())
             && !wait.is_zero()
         {
             tokio::time::sleep(wait).await;

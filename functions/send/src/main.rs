@@ -9,9 +9,15 @@ use shared::{budget::Budget, config::Env, worker::WorkerConfig};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let mut env = Env::from_process();
-    let config = (WorkerConfig::from_env(&mut env), Settings::from_env(&mut env));
+    let config = (
+        WorkerConfig::from_env(&mut env),
+        Settings::from_env(&mut env),
+    );
     let (worker, settings) = env.finish(config)?;
-    let sender = &Sender { worker: worker.connect().await?, settings };
+    let sender = &Sender {
+        worker: worker.connect().await?,
+        settings,
+    };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let budget = Budget::until(event.context.deadline());
         Ok::<_, Error>(sender.handle(event.payload, budget).await)

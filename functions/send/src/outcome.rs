@@ -29,29 +29,70 @@ pub enum Sequel {
 
 /// The rows to be recorded for one request; `refusals` counts the batch's passes with a refusal before this one.
 pub fn record(rows: &[&BatchRow], answer: Answer, refusals: u32) -> (Vec<FlushRow>, Sequel) {
-    let all = |status: Status, error: &str| rows.iter().map(|row| answered(row, status, None, Some(error))).collect();
+    let all = |status: Status, error: &str| {
+        rows.iter()
+            .map(|row| answered(row, status, None, Some(error)))
+            .collect()
+    };
     match answer {
         Ok(ids) => {
             let record = |(row, id): (&&BatchRow, Option<String>)| match id {
                 Some(id) => answered(row, Status::Acceptd, Some(id), None),
-                None => answered(row, Status::Uncertain, None, Some("the carrier's answer leaves this number out")),
+                None => answered(
+                    row,
+                    Status::Uncertain,
+                    None,
+                    Some("the carrier's answer leaves this number out"),
+                ),
             };
             (rows.iter().zip(ids).map(record).collect(), Sequel::Accepted)
         }
-        Err(SendError::NotAccepted { reason, retry_after }) => (all(Status::Pending, &reason), Sequel::NotAccepted(retry_after)),
+        Err(SendError::NotAccepted {
+            reason,
+            retry_after,
+        }) => (
+            all(Status::Pending, &reason),
+            Sequel::NotAccepted(retry_after),
+        ),
         Err(SendError::Refused { reason }) => {
             let last = refusals + 1 >= MAX_REFUSALS;
-            (all(if last { Status::Rejectd } else { Status::Pending }, &reason), Sequel::Refused)
+            (
+                all(
+                    if last {
+                        Status::Rejectd
+                    } else {
+                        Status::Pending
+                    },
+                    &reason,
+                ),
+                Sequel::Refused,
+            )
         }
-        Err(SendError::Unauthorized { reason }) => (all(Status::Pending, &reason), Sequel::Unauthorized(reason)),
+        Err(SendError::Unauthorized { reason }) => {
+            (all(Status::Pending, &reason), Sequel::Unauthorized(reason))
+        }
         Err(SendError::Lost { reason }) => (all(Status::Uncertain, &reason), Sequel::Lost),
     }
 }
 
-fn answered(row: &BatchRow, status: Status, message_id: Option<String>, error: Option<&str>) -> FlushRow {
+fn answered(
+    row: &BatchRow,
+    status: Status,
+    message_id: Option<String>,
+    error: Option<&str>,
+) -> FlushRow {
     let error = error.map(|error| error.chars().take(64).collect());
     let is_final = u8::from(status.is_final());
-    FlushRow { seq: row.seq, attempt: row.attempt, step: Step::Answer, resend: 0, status, message_id, error, is_final }
+    FlushRow {
+        seq: row.seq,
+        attempt: row.attempt,
+        step: Step::Answer,
+        resend: 0,
+        status,
+        message_id,
+        error,
+        is_final,
+    }
 }
 
 #[cfg(test)]
@@ -60,13 +101,26 @@ mod tests {
 
     fn row(seq: u32) -> BatchRow {
         let (phone, status, sent_at) = ("+60123456789".to_owned(), Status::Sending, None);
-        BatchRow { seq, phone, status, attempt: 4, resends: 0, message_id: None, carrier_status: None, sent_at, final_at: None }
+        BatchRow {
+            seq,
+            phone,
+            status,
+            attempt: 4,
+            resends: 0,
+            message_id: None,
+            carrier_status: None,
+            sent_at,
+            final_at: None,
+        }
     }
 
     fn states(answer: Answer, refusals: u32) -> (Vec<Status>, Sequel) {
         let (a, b) = (row(1), row(2));
         let (rows, sequel) = record(&[&a, &b], answer, refusals);
-        assert!(rows.iter().all(|row| row.attempt == 4 && row.step == Step::Answer));
+        assert!(
+            rows.iter()
+                .all(|row| row.attempt == 4 && row.step == Step::Answer)
+        );
         (rows.into_iter().map(|row| row.status).collect(), sequel)
     }
 
@@ -75,22 +129,59 @@ mod tests {
         let reason = || "why".to_owned();
         let wait = Some(Duration::from_secs(3));
         let table = [
-            (Ok(vec![Some("a".into()), Some("b".into())]), 0, [Status::Acceptd; 2], Sequel::Accepted),
-            (Ok(vec![None, Some("b".into())]), 0, [Status::Uncertain, Status::Acceptd], Sequel::Accepted),
-            (Err(SendError::Lost { reason: reason() }), 0, [Status::Uncertain; 2], Sequel::Lost),
             (
-                Err(SendError::NotAccepted { reason: reason(), retry_after: wait }),
+                Ok(vec![Some("a".into()), Some("b".into())]),
+                0,
+                [Status::Acceptd; 2],
+                Sequel::Accepted,
+            ),
+            (
+                Ok(vec![None, Some("b".into())]),
+                0,
+                [Status::Uncertain, Status::Acceptd],
+                Sequel::Accepted,
+            ),
+            (
+                Err(SendError::Lost { reason: reason() }),
+                0,
+                [Status::Uncertain; 2],
+                Sequel::Lost,
+            ),
+            (
+                Err(SendError::NotAccepted {
+                    reason: reason(),
+                    retry_after: wait,
+                }),
                 7,
                 [Status::Pending; 2],
                 Sequel::NotAccepted(wait),
             ),
-            (Err(SendError::Refused { reason: reason() }), 6, [Status::Pending; 2], Sequel::Refused),
-            (Err(SendError::Refused { reason: reason() }), 7, [Status::Rejectd; 2], Sequel::Refused),
-            (Err(SendError::Unauthorized { reason: reason() }), 0, [Status::Pending; 2], Sequel::Unauthorized(reason())),
+            (
+                Err(SendError::Refused { reason: reason() }),
+                6,
+                [Status::Pending; 2],
+                Sequel::Refused,
+            ),
+            (
+                Err(SendError::Refused { reason: reason() }),
+                7,
+                [Status::Rejectd; 2],
+                Sequel::Refused,
+            ),
+            (
+                Err(SendError::Unauthorized { reason: reason() }),
+                0,
+                [Status::Pending; 2],
+                Sequel::Unauthorized(reason()),
+            ),
         ];
         for (answer, refusals, expected, sequel) in table {
             let shown = format!("{answer:?}");
-            assert_eq!(states(answer, refusals), (expected.to_vec(), sequel), "{shown}");
+            assert_eq!(
+                states(answer, refusals),
+                (expected.to_vec(), sequel),
+                "{shown}"
+            );
         }
     }
 }

@@ -11,7 +11,10 @@ pub struct Pace {
 impl Pace {
     /// `None`: no limit.
     pub fn new(parts_per_second: Option<f64>) -> Self {
-        Self { parts_per_second, free_at: Instant::now() }
+        Self {
+            parts_per_second,
+            free_at: Instant::now(),
+        }
     }
 
     /// How long until a request may start.
@@ -22,7 +25,8 @@ impl Pace {
     /// Notes a request of so many message parts.
     pub fn note(&mut self, parts: usize) {
         if let Some(rate) = self.parts_per_second {
-            self.free_at = self.free_at.max(Instant::now()) + Duration::from_secs_f64(parts as f64 / rate);
+            self.free_at =
+                self.free_at.max(Instant::now()) + Duration::from_secs_f64(parts as f64 / rate);
         }
     }
 }

@@ -67,14 +67,23 @@ pub struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// A pass over what of the batch is to be sent now; it leaves the rows as they are afterwards.
-    pub async fn new(sender: &'a Sender, claimed: &'a mut Claimed, budget: Budget) -> anyhow::Result<Self> {
+    pub async fn new(
+        sender: &'a Sender,
+        claimed: &'a mut Claimed,
+        budget: Budget,
+    ) -> anyhow::Result<Self> {
         let Claimed { claim, batch, rows } = claimed;
         let texts = Texts::read(&sender.worker.db, claim, batch, rows).await?;
         let now = sender.worker.db.now();
         let policy = Policy::of(batch, sender.worker.carrier.can_ask_own_id(), now);
         let timing = &sender.worker.timing;
         let due = |row: &BatchRow| policy.send_at(row, timing, now).is_some_and(|at| at <= now);
-        let mut waiting: Vec<usize> = rows.iter().enumerate().filter(|(_, row)| due(row)).map(|(at, _)| at).collect();
+        let mut waiting: Vec<usize> = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| due(row))
+            .map(|(at, _)| at)
+            .collect();
         // Who gets the same text stands together, and shares a request.
         waiting.sort_by_key(|&at| texts.of(at).number);
         Ok(Self {
@@ -130,12 +139,18 @@ impl<'a> Pass<'a> {
         } else {
             patience.through_queue(tries, self.retry_after)
         };
-        Ended::Sent { accepted: self.accepted, refused: self.refused, wait }
+        Ended::Sent {
+            accepted: self.accepted,
+            refused: self.refused,
+            wait,
+        }
     }
 
     /// Waits for the answers in flight: for all, or until 250 ms after the first.
     async fn collect_answers(&mut self, in_flight: &mut InFlight) {
-        let Some((request, answer)) = in_flight.next().await else { return };
+        let Some((request, answer)) = in_flight.next().await else {
+            return;
+        };
         self.note_answer(request, answer).await;
         let flush_at = Instant::now() + FLUSH_AFTER;
         while let Ok(Some((request, answer))) = timeout_at(flush_at, in_flight.next()).await {
@@ -166,31 +181,47 @@ impl<'a> Pass<'a> {
 
     async fn pause(&mut self, reason: &str) {
         self.stopped = true;
-        let Worker { db, notify_queue, .. } = &self.sender.worker;
+        let Worker {
+            db, notify_queue, ..
+        } = &self.sender.worker;
         let schedule_id = self.claim.batch.schedule_id;
         tracing::error!(schedule.id = %schedule_id, reason, "the carrier refuses our credentials; the schedule is paused");
         let reason = format!("the carrier refuses our credentials: {reason}");
         match tell::pause(db, schedule_id, &reason).await {
             Ok(told) => tell::enqueue(notify_queue, &told.unwrap_or_default(), db.now()).await,
-            Err(error) => tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed"),
+            Err(error) => {
+                tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed")
+            }
         }
     }
 
     /// The requests that may start now, beside those in flight; waits where nothing else is to be waited for.
     async fn next_requests(&mut self, in_flight: usize) -> Vec<Request> {
-        self.waiting.extend(self.retry.iter().filter(|_| self.unrecorded.is_empty()));
+        self.waiting
+            .extend(self.retry.iter().filter(|_| self.unrecorded.is_empty()));
         if self.unrecorded.is_empty() {
             self.retry.clear();
         }
         let mut starting = Vec::new();
-        let limit = if self.trouble.is_single() { 1 } else { self.sender.settings.in_flight };
+        let limit = if self.trouble.is_single() {
+            1
+        } else {
+            self.sender.settings.in_flight
+        };
         // Closed: nothing starts any more, and the release puts the rest off.
-        self.stopped |= self.window.as_ref().is_some_and(|window| !window.is_open(self.sender.worker.db.now()));
+        self.stopped |= self
+            .window
+            .as_ref()
+            .is_some_and(|window| !window.is_open(self.sender.worker.db.now()));
         while !self.stopped && !self.waiting.is_empty() && in_flight + starting.len() < limit {
-            let free_at = (Instant::now() + self.pace.wait()).max(self.trouble.not_before().unwrap_or_else(Instant::now));
+            let free_at = (Instant::now() + self.pace.wait())
+                .max(self.trouble.not_before().unwrap_or_else(Instant::now));
             let wait = free_at.saturating_duration_since(Instant::now());
             // Looked at before the wait: the batch is given back at once, not slept on until there is no time left.
-            if !self.budget.allows(wait + self.sender.settings.timeout, self.recording_share()) {
+            if !self
+                .budget
+                .allows(wait + self.sender.settings.timeout, self.recording_share())
+            {
                 self.stopped = true;
                 break;
             }
@@ -201,7 +232,8 @@ impl<'a> Pass<'a> {
                 sleep_until(free_at).await;
             }
             let request = self.take_request();
-            self.pace.note(request.len() * usize::from(self.texts.of(request[0]).parts));
+            self.pace
+                .note(request.len() * usize::from(self.texts.of(request[0]).parts));
             starting.push(request);
         }
         starting
@@ -211,7 +243,12 @@ impl<'a> Pass<'a> {
     fn take_request(&mut self) -> Request {
         let number = |at: &usize| self.texts.of(*at).number;
         let first = self.waiting.front().map(number);
-        let same = self.waiting.iter().take(self.request_size()).take_while(|at| Some(number(at)) == first).count();
+        let same = self
+            .waiting
+            .iter()
+            .take(self.request_size())
+            .take_while(|at| Some(number(at)) == first)
+            .count();
         self.waiting.drain(..same).collect()
     }
 
@@ -220,24 +257,43 @@ impl<'a> Pass<'a> {
     }
 
     fn request_size(&self) -> usize {
-        let most = patience::request_size(self.batch.refusals, self.sender.worker.carrier.max_numbers());
-        let most = rate_inside(self.batch).map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize));
+        let most = patience::request_size(
+            self.batch.refusals,
+            self.sender.worker.carrier.max_numbers(),
+        );
+        let most = rate_inside(self.batch)
+            .map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize));
         if self.trouble.is_careful() { 1 } else { most }
     }
 
     fn start(&self, request: Request) -> BoxFuture<'static, (Request, Answer)> {
         let carrier = Arc::clone(&self.sender.worker.carrier);
-        let phones: Vec<String> = request.iter().map(|&at| self.rows[at].phone.clone()).collect();
+        let phones: Vec<String> = request
+            .iter()
+            .map(|&at| self.rows[at].phone.clone())
+            .collect();
         let (text, sender) = (self.texts.of(request[0]).clone(), self.batch.sender.clone());
         // Such a carrier gets one number a request.
-        let own_id = carrier.can_ask_own_id().then(|| self.rows[request[0]].own_id(self.claim.batch.schedule_id));
+        let own_id = carrier
+            .can_ask_own_id()
+            .then(|| self.rows[request[0]].own_id(self.claim.batch.schedule_id));
         let batch = self.claim.batch;
-        let (budget, timeout, recording) = (self.budget, self.sender.settings.timeout, self.recording_share());
+        let (budget, timeout, recording) = (
+            self.budget,
+            self.sender.settings.timeout,
+            self.recording_share(),
+        );
         Box::pin(async move {
             // An environment that was frozen after the mark wakes up here, perhaps long after its lease.
             if !budget.allows(timeout, recording) {
                 let reason = "no time left to send".to_owned();
-                return (request, Err(shared::carrier::SendError::NotAccepted { reason, retry_after: None }));
+                return (
+                    request,
+                    Err(shared::carrier::SendError::NotAccepted {
+                        reason,
+                        retry_after: None,
+                    }),
+                );
             }
             let numbers: Vec<&str> = phones.iter().map(String::as_str).collect();
             let submit = Submit {
@@ -247,7 +303,8 @@ impl<'a> Pass<'a> {
                 own_id: own_id.as_deref(),
                 parts: text.parts.into(),
             };
-            let (answer, ()) = join(carrier.submit(submit), fault::reach(Point::InFlight, batch)).await;
+            let (answer, ()) =
+                join(carrier.submit(submit), fault::reach(Point::InFlight, batch)).await;
             (request, answer)
         })
     }
@@ -256,7 +313,9 @@ impl<'a> Pass<'a> {
 /// The schedule's rate where it has to be kept inside the batch, in small requests: where that was cut for a faster one. Else the cut has
 /// spread the batches, and one goes out as fast as the carrier takes it.
 fn rate_inside(batch: &ClaimedBatch) -> Option<u32> {
-    batch.rate.filter(|rate| batch.last_seq - batch.first_seq >= rate * SECONDS_OF_RATE)
+    batch
+        .rate
+        .filter(|rate| batch.last_seq - batch.first_seq >= rate * SECONDS_OF_RATE)
 }
 
 /// The carrier's limit, as this environment has it, or the schedule's own rate, in message parts a second.

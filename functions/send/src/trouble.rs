@@ -28,7 +28,10 @@ pub struct Trouble {
 impl Trouble {
     /// Of a pass that follows `tries - 1` passes without an acceptance.
     pub fn after(tries: u32) -> Self {
-        Self { careful: tries > 1, ..Self::default() }
+        Self {
+            careful: tries > 1,
+            ..Self::default()
+        }
     }
 
     /// One number a request.
@@ -53,7 +56,11 @@ impl Trouble {
 
     /// An answer was lost; twice in a row is enough.
     pub fn lost(&mut self) -> Next {
-        let next = if self.careful { Next::Stop } else { Next::Continue };
+        let next = if self.careful {
+            Next::Stop
+        } else {
+            Next::Continue
+        };
         self.careful = true;
         next
     }
@@ -63,7 +70,11 @@ impl Trouble {
         self.throttled += 1;
         let wait = patience::in_place(self.throttled, retry_after);
         self.not_before = Some(Instant::now() + wait);
-        if wait > WAIT_IN_PLACE { Next::Stop } else { Next::Continue }
+        if wait > WAIT_IN_PLACE {
+            Next::Stop
+        } else {
+            Next::Continue
+        }
     }
 }
 
@@ -74,9 +85,15 @@ mod tests {
     #[test]
     fn two_lost_answers_in_a_row_end_the_pass() {
         let mut trouble = Trouble::after(1);
-        assert_eq!((trouble.lost(), trouble.is_careful()), (Next::Continue, true));
+        assert_eq!(
+            (trouble.lost(), trouble.is_careful()),
+            (Next::Continue, true)
+        );
         trouble.accepted();
-        assert_eq!((trouble.is_careful(), trouble.lost(), trouble.lost()), (false, Next::Continue, Next::Stop));
+        assert_eq!(
+            (trouble.is_careful(), trouble.lost(), trouble.lost()),
+            (false, Next::Continue, Next::Stop)
+        );
     }
 
     #[test]
@@ -92,6 +109,9 @@ mod tests {
         assert_eq!(nexts[..4], [Next::Continue; 4]);
         assert_eq!(nexts[5], Next::Stop);
         assert!(trouble.is_single() && trouble.not_before().is_some());
-        assert_eq!(Trouble::after(1).not_accepted(Some(Duration::from_secs(6))), Next::Stop);
+        assert_eq!(
+            Trouble::after(1).not_accepted(Some(Duration::from_secs(6))),
+            Next::Stop
+        );
     }
 }

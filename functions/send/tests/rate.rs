@@ -10,26 +10,65 @@ use testkit::{Stage, fixture};
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_one(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
-    let schedule = fixture::Schedule { recipients: 5, ..Default::default() }.insert(&stage.db).await;
-    stage.dispatcher.dispatch(schedule, dispatch::Way::Queue).await.unwrap();
+    let schedule = fixture::Schedule {
+        recipients: 5,
+        ..Default::default()
+    }
+    .insert(&stage.db)
+    .await;
+    stage
+        .dispatcher
+        .dispatch(schedule, dispatch::Way::Queue)
+        .await
+        .unwrap();
     let batch = stage.send_queue.take_batches()[0];
-    sqlx::query("UPDATE schedules SET rate = 1").execute(&stage.db.pool).await.unwrap();
+    sqlx::query("UPDATE schedules SET rate = 1")
+        .execute(&stage.db.pool)
+        .await
+        .unwrap();
     let begun = Instant::now();
     stage.send(batch).await;
     // Two, two and one, each two seconds of the rate after the one before.
     assert_eq!(stage.simulator.carrier().stats().requests, 3);
-    assert_eq!(fixture::count(&stage.db, batch.schedule_id, "ACCEPTD").await, 5);
-    assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(
+        fixture::count(&stage.db, batch.schedule_id, "ACCEPTD").await,
+        5
+    );
+    assert!(
+        begun.elapsed() >= Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_batch_cut_for_its_rate_goes_out_with_all_requests_in_flight(pool: MySqlPool) {
-    let stage = Stage::new(pool, Settings { latency_ms: 100, ..Settings::default() }).await;
-    let schedule = fixture::Schedule { recipients: 5, rate: Some(3), ..Default::default() }.insert(&stage.db).await;
-    stage.dispatcher.dispatch(schedule, dispatch::Way::Queue).await.unwrap();
+    let stage = Stage::new(
+        pool,
+        Settings {
+            latency_ms: 100,
+            ..Settings::default()
+        },
+    )
+    .await;
+    let schedule = fixture::Schedule {
+        recipients: 5,
+        rate: Some(3),
+        ..Default::default()
+    }
+    .insert(&stage.db)
+    .await;
+    stage
+        .dispatcher
+        .dispatch(schedule, dispatch::Way::Queue)
+        .await
+        .unwrap();
     let batch = stage.send_queue.take_batches()[0];
     // Requests of one number, so that there is more than one.
-    sqlx::query("UPDATE batches SET refusals = 2").execute(&stage.db.pool).await.unwrap();
+    sqlx::query("UPDATE batches SET refusals = 2")
+        .execute(&stage.db.pool)
+        .await
+        .unwrap();
     stage.send(batch).await;
     let stats = stage.simulator.carrier().stats();
     assert_eq!((stats.requests, stats.in_flight_peak), (5, 2));

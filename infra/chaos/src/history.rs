@@ -26,10 +26,15 @@ pub async fn forbidden_steps(pool: &MySqlPool, schedule_id: Uuid) -> sqlx::Resul
     for row in sqlx::query(steps).bind(schedule_id).fetch_all(pool).await? {
         let (old, new): (String, String) = (row.try_get("old_status")?, row.try_get("new_status")?);
         let attempts: (u32, u32) = (row.try_get("old_attempt")?, row.try_get("new_attempt")?);
-        let allowed = Status::parse(&old).zip(Status::parse(&new)).is_some_and(|states| is_allowed(states, attempts));
+        let allowed = Status::parse(&old)
+            .zip(Status::parse(&new))
+            .is_some_and(|states| is_allowed(states, attempts));
         if !allowed {
             let seq: u32 = row.try_get("seq")?;
-            forbidden.push(format!("recipient {seq} went from {old} of attempt {} to {new} of attempt {}", attempts.0, attempts.1));
+            forbidden.push(format!(
+                "recipient {seq} went from {old} of attempt {} to {new} of attempt {}",
+                attempts.0, attempts.1
+            ));
         }
     }
     Ok(forbidden)
@@ -37,9 +42,13 @@ pub async fn forbidden_steps(pool: &MySqlPool, schedule_id: Uuid) -> sqlx::Resul
 
 /// Whether a row may go from one state to the other. Only a mark raises the attempt.
 fn is_allowed((old, new): (Status, Status), (old_attempt, new_attempt): (u32, u32)) -> bool {
-    use Status::{Acceptd, Cancelled, Enroute, Expired, Pending, Rejectd, Sending, Suppressed, Uncertain, Undeliv};
+    use Status::{
+        Acceptd, Cancelled, Enroute, Expired, Pending, Rejectd, Sending, Suppressed, Uncertain,
+        Undeliv,
+    };
     if new == Sending && old != Sending {
-        return matches!(old, Pending | Undeliv | Expired | Uncertain) && new_attempt == old_attempt + 1;
+        return matches!(old, Pending | Undeliv | Expired | Uncertain)
+            && new_attempt == old_attempt + 1;
     }
     let verdict = new.is_final() && !matches!(new, Cancelled | Suppressed | Status::Invalid);
     let states = match old {
@@ -58,7 +67,9 @@ mod tests {
 
     #[test]
     fn a_state_never_goes_back() {
-        use Status::{Acceptd, Cancelled, Delivrd, Enroute, Pending, Sending, Uncertain, Undeliv, Unknown};
+        use Status::{
+            Acceptd, Cancelled, Delivrd, Enroute, Pending, Sending, Uncertain, Undeliv, Unknown,
+        };
         let table = [
             (Pending, Sending, (0, 1), true),
             (Pending, Sending, (1, 1), false),
@@ -79,7 +90,11 @@ mod tests {
             (Acceptd, Cancelled, (1, 1), false),
         ];
         for (old, new, attempts, allowed) in table {
-            assert_eq!(is_allowed((old, new), attempts), allowed, "{old:?} {new:?} {attempts:?}");
+            assert_eq!(
+                is_allowed((old, new), attempts),
+                allowed,
+                "{old:?} {new:?} {attempts:?}"
+            );
         }
     }
 }

@@ -16,7 +16,15 @@ pub fn line(name: &str, place: &str, outcome: &Outcome) -> String {
     heal.sort_unstable();
     let median = heal.get(heal.len() / 2).copied().unwrap_or_default();
     let longest = heal.last().copied().unwrap_or_default();
-    let Outcome { runs, recipients, lost, doubled, uncertain, held, .. } = outcome;
+    let Outcome {
+        runs,
+        recipients,
+        lost,
+        doubled,
+        uncertain,
+        held,
+        ..
+    } = outcome;
     format!(
         "| {name} | {place} | {runs} | {recipients} | {lost} | {doubled} | {uncertain} | {held} | {}, {} |",
         short(median),
@@ -38,10 +46,25 @@ mod tests {
 
     #[test]
     fn a_line_has_as_many_cells_as_the_heading() {
-        let heal = vec![Duration::from_secs(2), Duration::from_hours(2), Duration::from_secs(100)];
-        let line = line("killed-after-claim", "stack", &Outcome { runs: 3, heal, ..Outcome::default() });
+        let heal = vec![
+            Duration::from_secs(2),
+            Duration::from_hours(2),
+            Duration::from_secs(100),
+        ];
+        let line = line(
+            "killed-after-claim",
+            "stack",
+            &Outcome {
+                runs: 3,
+                heal,
+                ..Outcome::default()
+            },
+        );
         assert!(line.ends_with("| 1 min, 2.0 h |"), "{line}");
         let cells = |line: &str| line.matches('|').count();
-        assert_eq!(cells(&line), cells(heading().lines().next().unwrap_or_default()));
+        assert_eq!(
+            cells(&line),
+            cells(heading().lines().next().unwrap_or_default())
+        );
     }
 }

@@ -14,39 +14,59 @@ use chaos::{
 use fastrand::Rng;
 use shared::fault::Point;
 
-static URL: LazyLock<String> = LazyLock::new(|| std::env::var("DATABASE_URL").expect("DATABASE_URL"));
+static URL: LazyLock<String> =
+    LazyLock::new(|| std::env::var("DATABASE_URL").expect("DATABASE_URL"));
 
 async fn play(change: impl FnOnce(&mut Plan)) -> Outcome {
     let mut rng = Rng::with_seed(3);
     let mut plan = Plan::calm(&mut rng);
     change(&mut plan);
-    play_plan(plan, "broken".to_owned(), rng, &URL).await.unwrap()
+    play_plan(plan, "broken".to_owned(), rng, &URL)
+        .await
+        .unwrap()
 }
 
 fn says(outcome: &Outcome, what: &str) -> bool {
-    outcome.problems.iter().any(|problem| problem.contains(what))
+    outcome
+        .problems
+        .iter()
+        .any(|problem| problem.contains(what))
 }
 
 #[tokio::test]
 async fn a_calm_world_holds() {
     let outcome = play(|_| ()).await;
-    assert!(outcome.holds() && outcome.recipients >= 20 && outcome.uncertain == 0, "{outcome:?}");
+    assert!(
+        outcome.holds() && outcome.recipients >= 20 && outcome.uncertain == 0,
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn queues_that_lose_everything_without_a_sweep_are_found_out() {
     let outcome = play(|plan| {
-        plan.queues = Deliveries { lost: 1.0, ..Deliveries::default() };
+        plan.queues = Deliveries {
+            lost: 1.0,
+            ..Deliveries::default()
+        };
         plan.sweeps_skipped = 1.0;
     })
     .await;
-    assert!(outcome.lost == outcome.recipients && says(&outcome, "stuck") && says(&outcome, "not at an end"), "{outcome:?}");
+    assert!(
+        outcome.lost == outcome.recipients
+            && says(&outcome, "stuck")
+            && says(&outcome, "not at an end"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_schedule_that_nobody_dispatches_is_found_out() {
     let outcome = play(|plan| {
-        plan.events = Events { never: true, ..Events::default() };
+        plan.events = Events {
+            never: true,
+            ..Events::default()
+        };
         plan.sweeps_skipped = 1.0;
     })
     .await;
@@ -57,7 +77,10 @@ async fn a_schedule_that_nobody_dispatches_is_found_out() {
 async fn an_adapter_that_sends_twice_is_found_out() {
     for form in [Spoken::Bare, Spoken::OwnIds] {
         let outcome = play(|plan| (plan.submits_twice, plan.form) = (true, form)).await;
-        assert!(outcome.doubled == outcome.recipients && says(&outcome, "double send"), "{outcome:?}");
+        assert!(
+            outcome.doubled == outcome.recipients && says(&outcome, "double send"),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -69,5 +92,8 @@ async fn a_crash_that_costs_more_than_it_may_is_found_out() {
         plan.uncertain = Uncertain::Nobody;
     })
     .await;
-    assert!(outcome.uncertain > 0 && says(&outcome, "are UNCERTAIN; at most 0"), "{outcome:?}");
+    assert!(
+        outcome.uncertain > 0 && says(&outcome, "are UNCERTAIN; at most 0"),
+        "{outcome:?}"
+    );
 }

@@ -1,6 +1,11 @@
 //! Every fault of the lab, played: once with a fixed seed, or as `FAULT`, `SEED` and `RUNS` say. Needs `DATABASE_URL`, as an administrator.
 #![cfg(feature = "fault-points")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout
+)]
 
 use std::time::Instant;
 
@@ -10,27 +15,50 @@ use futures_util::{StreamExt, stream};
 fn options() -> Options {
     let given = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let options = Options::from_environment().unwrap();
-    let (runs, seed) = (if given("RUNS") { options.runs } else { 1 }, if given("SEED") { options.seed } else { 7 });
-    Options { runs, seed, ..options }
+    let (runs, seed) = (
+        if given("RUNS") { options.runs } else { 1 },
+        if given("SEED") { options.seed } else { 7 },
+    );
+    Options {
+        runs,
+        seed,
+        ..options
+    }
 }
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_whatever_happens() {
-    let (options, url) = (options(), std::env::var("DATABASE_URL").expect("DATABASE_URL"));
+    let (options, url) = (
+        options(),
+        std::env::var("DATABASE_URL").expect("DATABASE_URL"),
+    );
     println!("{}", table::heading());
     let mut problems = Vec::new();
-    for fault in lab::FAULTS.iter().filter(|fault| options.wants("lab", fault.name)) {
+    for fault in lab::FAULTS
+        .iter()
+        .filter(|fault| options.wants("lab", fault.name))
+    {
         let began = Instant::now();
         let runs = (0..options.runs).map(|run| lab::play(fault, options.seed_of(run), &url));
         let outcomes: Vec<_> = stream::iter(runs).buffered(3).collect().await;
         let mut sum = Outcome::default();
         for (run, outcome) in outcomes.into_iter().enumerate() {
             let seed = options.seed_of(run as u32);
-            sum.add(outcome.unwrap_or_else(|error| panic!("{} SEED={seed}: {error:#}", fault.name)));
+            sum.add(
+                outcome.unwrap_or_else(|error| panic!("{} SEED={seed}: {error:#}", fault.name)),
+            );
         }
         let seconds = began.elapsed().as_secs_f64() / f64::from(options.runs);
-        println!("{} {seconds:.2} s a run", table::line(fault.name, "lab", &sum));
+        println!(
+            "{} {seconds:.2} s a run",
+            table::line(fault.name, "lab", &sum)
+        );
         problems.extend(sum.problems);
     }
-    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} problems:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }

@@ -45,7 +45,15 @@ impl NewSchedule {
     /// A schedule of numbers that all have to be valid.
     pub fn new(run_at: DateTime<Utc>, message: &str, recipients: Vec<String>) -> Self {
         let message = message.to_owned();
-        Self { run_at, message, recipients, draft: false, on_invalid: "reject", max_attempts: None, sender: None }
+        Self {
+            run_at,
+            message,
+            recipients,
+            draft: false,
+            on_invalid: "reject",
+            max_attempts: None,
+            sender: None,
+        }
     }
 }
 
@@ -111,30 +119,45 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
     // Fails only when it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Everything that it speaks to is given by URL: a proxy from the environment must not get between.
-    reqwest::Client::builder().no_proxy().build().context("making an HTTP client")
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .context("making an HTTP client")
 }
 
 impl Api {
     /// The API at that URL, to be called with that key.
     pub fn new(client: reqwest::Client, url: &str, key: &str) -> anyhow::Result<Self> {
-        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).context("API_KEY")?;
+        let mut authorization =
+            HeaderValue::try_from(format!("Bearer {key}")).context("API_KEY")?;
         authorization.set_sensitive(true);
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), authorization })
+        Ok(Self {
+            client,
+            url: url.trim_end_matches('/').to_owned(),
+            authorization,
+        })
     }
 
     /// A call with the key; the path begins with `/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).header(AUTHORIZATION, self.authorization.clone())
+        self.client
+            .request(method, format!("{}{path}", self.url))
+            .header(AUTHORIZATION, self.authorization.clone())
     }
 
     /// Makes a schedule.
     pub async fn create(&self, schedule: &NewSchedule) -> anyhow::Result<Schedule> {
-        send(self.request(Method::POST, "/v1/schedules").json(schedule)).await.context("POST /v1/schedules")
+        send(self.request(Method::POST, "/v1/schedules").json(schedule))
+            .await
+            .context("POST /v1/schedules")
     }
 
     /// Appends NDJSON, compressed with gzip.
     pub async fn append(&self, id: Uuid, gzip: Vec<u8>) -> anyhow::Result<Appended> {
-        let call = self.request(Method::POST, &format!("/v1/schedules/{id}/recipients?format=ndjson"));
+        let call = self.request(
+            Method::POST,
+            &format!("/v1/schedules/{id}/recipients?format=ndjson"),
+        );
         let call = call.header(CONTENT_TYPE, "application/gzip").body(gzip);
         send(call).await.context("POST …/recipients")
     }
@@ -142,18 +165,26 @@ impl Api {
     /// Lets a draft take its course.
     pub async fn activate(&self, id: Uuid) -> anyhow::Result<()> {
         let call = self.request(Method::POST, &format!("/v1/schedules/{id}/activate"));
-        send::<serde_json::Value>(call).await.context("POST …/activate").map(drop)
+        send::<serde_json::Value>(call)
+            .await
+            .context("POST …/activate")
+            .map(drop)
     }
 
     /// Cancels a schedule.
     pub async fn cancel(&self, id: Uuid) -> anyhow::Result<()> {
         let call = self.request(Method::POST, &format!("/v1/schedules/{id}/cancel"));
-        send::<serde_json::Value>(call).await.context("POST …/cancel").map(drop)
+        send::<serde_json::Value>(call)
+            .await
+            .context("POST …/cancel")
+            .map(drop)
     }
 
     /// A schedule with its counts.
     pub async fn schedule(&self, id: Uuid) -> anyhow::Result<Schedule> {
-        send(self.request(Method::GET, &format!("/v1/schedules/{id}"))).await.context("GET /v1/schedules/{id}")
+        send(self.request(Method::GET, &format!("/v1/schedules/{id}")))
+            .await
+            .context("GET /v1/schedules/{id}")
     }
 }
 
@@ -163,9 +194,13 @@ async fn send<T: DeserializeOwned>(call: RequestBuilder) -> anyhow::Result<T> {
     let status = answer.status();
     let body = answer.text().await?;
     if !status.is_success() {
-        bail!("the API answered {status}: {}", body.chars().take(2000).collect::<String>());
+        bail!(
+            "the API answered {status}: {}",
+            body.chars().take(2000).collect::<String>()
+        );
     }
-    serde_json::from_str(&body).with_context(|| format!("the API's answer is not as expected: {body}"))
+    serde_json::from_str(&body)
+        .with_context(|| format!("the API's answer is not as expected: {body}"))
 }
 
 #[cfg(test)]
@@ -194,7 +229,14 @@ mod tests {
         let json = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","status":"running","run_at":"2026-01-01T08:00:00+08:00",
             "counts":{"PENDING":3},"recipients":{"total":3,"more":1},"more":[]}"#;
         let schedule: Schedule = serde_json::from_str(json).unwrap();
-        assert_eq!((schedule.count("PENDING"), schedule.count("DELIVRD"), schedule.recipients.total), (3, 0, 3));
+        assert_eq!(
+            (
+                schedule.count("PENDING"),
+                schedule.count("DELIVRD"),
+                schedule.recipients.total
+            ),
+            (3, 0, 3)
+        );
         assert_eq!(schedule.dispatched_by, None);
     }
 }

@@ -33,10 +33,27 @@ pub fn scheduler(stack: &Stack) -> anyhow::Result<aws_sdk_scheduler::Client> {
 }
 
 /// Invokes a function and waits for its answer, without its SDK: another half minute to compile, for one call.
-pub async fn invoke(stack: &Stack, http: &reqwest::Client, function: &str, event: &serde_json::Value) -> anyhow::Result<()> {
-    let (endpoint, name) = (stack.value("AWS_ENDPOINT_URL")?, stack.value(&format!("{function}_FUNCTION"))?);
-    let call = http.post(format!("{endpoint}/2015-03-31/functions/{name}/invocations")).json(event);
-    let answer = call.send().await.context("invoking a function")?.error_for_status().context("invoking a function")?;
+pub async fn invoke(
+    stack: &Stack,
+    http: &reqwest::Client,
+    function: &str,
+    event: &serde_json::Value,
+) -> anyhow::Result<()> {
+    let (endpoint, name) = (
+        stack.value("AWS_ENDPOINT_URL")?,
+        stack.value(&format!("{function}_FUNCTION"))?,
+    );
+    let call = http
+        .post(format!(
+            "{endpoint}/2015-03-31/functions/{name}/invocations"
+        ))
+        .json(event);
+    let answer = call
+        .send()
+        .await
+        .context("invoking a function")?
+        .error_for_status()
+        .context("invoking a function")?;
     let failed = answer.headers().contains_key("x-amz-function-error");
     let body = answer.text().await.context("a function's answer")?;
     anyhow::ensure!(!failed, "{function} failed: {body}");

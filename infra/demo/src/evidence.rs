@@ -30,7 +30,12 @@ impl MessageId {
 
     /// The ids of a column: several are joined by commas.
     pub fn list(column: Option<&str>) -> Box<[Self]> {
-        column.into_iter().flat_map(|ids| ids.split(',')).filter(|id| !id.trim().is_empty()).map(Self::new).collect()
+        column
+            .into_iter()
+            .flat_map(|ids| ids.split(','))
+            .filter(|id| !id.trim().is_empty())
+            .map(Self::new)
+            .collect()
     }
 }
 
@@ -106,7 +111,11 @@ impl Case {
 
     /// All numbers, each with its place among the rows.
     pub fn phones(&self) -> HashMap<Phone, usize> {
-        let rows = self.rows.iter().enumerate().filter(|(_, row)| row.phone != 0);
+        let rows = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.phone != 0);
         // From the last to the first, so that a recipient's first row stays.
         rows.rev().map(|(at, row)| (row.phone, at)).collect()
     }
@@ -127,7 +136,13 @@ mod tests {
 
     #[test]
     fn a_number_is_its_digits() {
-        let table = [("+60111", Some(60111)), ("60111", Some(60111)), (" 60111 ", Some(60111)), ("6011x", None), ("", None)];
+        let table = [
+            ("+60111", Some(60111)),
+            ("60111", Some(60111)),
+            (" 60111 ", Some(60111)),
+            ("6011x", None),
+            ("", None),
+        ];
         for (text, expected) in table {
             assert_eq!(phone(text), expected, "{text}");
         }
@@ -135,7 +150,10 @@ mod tests {
 
     #[test]
     fn ids_are_split_at_commas() {
-        assert_eq!(*MessageId::list(Some("a, b,")), [MessageId::new("a"), MessageId::new("b")]);
+        assert_eq!(
+            *MessageId::list(Some("a, b,")),
+            [MessageId::new("a"), MessageId::new("b")]
+        );
         assert!(MessageId::list(None).is_empty());
     }
 }

@@ -24,7 +24,12 @@ pub struct Proof {
 }
 
 /// Reads rows and ledger, the latter from its `from`-th acceptance on, and compares them.
-pub async fn prove(pool: &MySqlPool, ledger: &Ledger, from: u64, id: Uuid) -> anyhow::Result<Proof> {
+pub async fn prove(
+    pool: &MySqlPool,
+    ledger: &Ledger,
+    from: u64,
+    id: Uuid,
+) -> anyhow::Result<Proof> {
     let schedule = rows::schedule(pool, id).await?;
     let case = rows::case(pool, id, &schedule).await?;
     let (findings, no_ledger) = match ledger.read(from, &case.phones(), &schedule.message).await? {
@@ -34,7 +39,15 @@ pub async fn prove(pool: &MySqlPool, ledger: &Ledger, from: u64, id: Uuid) -> an
             let elsewhere = rows::elsewhere(pool, id, &schedule.message, &strangers).await?;
             (proof::examine(&case, Some(&mut entries), &elsewhere), None)
         }
-        Reading::None(reason) => (proof::examine(&case, None, &Elsewhere::default()), Some(reason)),
+        Reading::None(reason) => (
+            proof::examine(&case, None, &Elsewhere::default()),
+            Some(reason),
+        ),
     };
-    Ok(Proof { schedule, case, findings, no_ledger })
+    Ok(Proof {
+        schedule,
+        case,
+        findings,
+        no_ledger,
+    })
 }

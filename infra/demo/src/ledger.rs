@@ -59,25 +59,64 @@ const BEHIND_THE_END: u64 = 1 << 52;
 impl Ledger {
     /// The ledger at that origin.
     pub fn new(client: reqwest::Client, origin: &str) -> Self {
-        Self { client, url: format!("{origin}/ledger") }
+        Self {
+            client,
+            url: format!("{origin}/ledger"),
+        }
     }
 
     /// How many acceptances it holds now; 0 where it doesn't say, or there is none: then all of it is read later.
     pub async fn length(&self) -> u64 {
-        let answer = self.client.get(&self.url).query(&[("from", BEHIND_THE_END)]).send().await;
-        let length = answer.ok().and_then(|answer| answer.headers().get("x-ledger-length")?.to_str().ok()?.parse().ok());
+        let answer = self
+            .client
+            .get(&self.url)
+            .query(&[("from", BEHIND_THE_END)])
+            .send()
+            .await;
+        let length = answer.ok().and_then(|answer| {
+            answer
+                .headers()
+                .get("x-ledger-length")?
+                .to_str()
+                .ok()?
+                .parse()
+                .ok()
+        });
         length.unwrap_or_default()
     }
 
     /// Reads what was accepted for `phones` from the `from`-th acceptance on; a carrier that ignores `from` gives more, which
     /// does no harm.
-    pub async fn read<T>(&self, from: u64, phones: &HashMap<Phone, T>, message: &str) -> anyhow::Result<Reading> {
-        let answer = match self.client.get(&self.url).query(&[("from", from)]).send().await {
+    pub async fn read<T>(
+        &self,
+        from: u64,
+        phones: &HashMap<Phone, T>,
+        message: &str,
+    ) -> anyhow::Result<Reading> {
+        let answer = match self
+            .client
+            .get(&self.url)
+            .query(&[("from", from)])
+            .send()
+            .await
+        {
             Ok(answer) if answer.status().is_success() => answer,
-            Ok(answer) => return Ok(Reading::None(format!("GET {} answered {}", self.url, answer.status()))),
+            Ok(answer) => {
+                return Ok(Reading::None(format!(
+                    "GET {} answered {}",
+                    self.url,
+                    answer.status()
+                )));
+            }
             Err(error) => return Ok(Reading::None(format!("GET {} failed: {error}", self.url))),
         };
-        let mut reader = Reader { message, phones, entries: Vec::new(), lines: 0, rest: Vec::new() };
+        let mut reader = Reader {
+            message,
+            phones,
+            entries: Vec::new(),
+            lines: 0,
+            rest: Vec::new(),
+        };
         let mut body = answer.bytes_stream();
         while let Some(chunk) = body.next().await {
             if let Err(error) = reader.take(&chunk.context("reading the ledger")?) {
@@ -105,8 +144,12 @@ impl<T> Reader<'_, T> {
         rest.extend_from_slice(chunk);
         let mut lines = rest.split(|&byte| byte == b'\n');
         self.rest = lines.next_back().unwrap_or_default().to_vec();
-        for line in lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-            self.line(line).with_context(|| format!("line {}", self.lines + 1))?;
+        for line in lines
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+        {
+            self.line(line)
+                .with_context(|| format!("line {}", self.lines + 1))?;
             self.lines += 1;
         }
         Ok(())
@@ -118,7 +161,12 @@ impl<T> Reader<'_, T> {
         if self.phones.contains_key(&phone) {
             let text = compare(line.text.as_deref(), self.message);
             let at_ms = line.time.and_then(milliseconds);
-            self.entries.push(Entry { phone, id: MessageId::new(&line.message_id.text()), at_ms, text });
+            self.entries.push(Entry {
+                phone,
+                id: MessageId::new(&line.message_id.text()),
+                at_ms,
+                text,
+            });
         }
         Ok(())
     }
@@ -128,14 +176,18 @@ impl<T> Reader<'_, T> {
         if self.lines > 0 {
             bail!(error.context("reading the ledger"));
         }
-        Ok(Reading::None(format!("GET {url} answered something that is no ledger ({error:#})")))
+        Ok(Reading::None(format!(
+            "GET {url} answered something that is no ledger ({error:#})"
+        )))
     }
 }
 
 fn compare(text: Option<&str>, message: &str) -> Text {
     match text {
         None | Some("") => Text::Unknown,
-        Some(text) if text == message || message.contains(text) => Text::Ours(text.chars().count() as u32),
+        Some(text) if text == message || message.contains(text) => {
+            Text::Ours(text.chars().count() as u32)
+        }
         Some(_) => Text::Other,
     }
 }
@@ -145,7 +197,11 @@ fn milliseconds(time: Word) -> Option<i64> {
     match time {
         Word::Text(text) => {
             let at_ms = DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis();
-            Some(if text.contains('.') { at_ms } else { at_ms + 999 })
+            Some(if text.contains('.') {
+                at_ms
+            } else {
+                at_ms + 999
+            })
         }
         Word::Number(number) => {
             let seconds = number.as_f64()?;
@@ -165,8 +221,17 @@ mod tests {
 
     fn read(chunks: &[&str]) -> anyhow::Result<Vec<Entry>> {
         let phones = HashMap::from([(60111, 0), (60112, 1)]);
-        let mut reader = Reader { message: "Hello you", phones: &phones, entries: Vec::new(), lines: 0, rest: Vec::new() };
-        chunks.iter().chain(&["\n"]).try_for_each(|chunk| reader.take(chunk.as_bytes()))?;
+        let mut reader = Reader {
+            message: "Hello you",
+            phones: &phones,
+            entries: Vec::new(),
+            lines: 0,
+            rest: Vec::new(),
+        };
+        chunks
+            .iter()
+            .chain(&["\n"])
+            .try_for_each(|chunk| reader.take(chunk.as_bytes()))?;
         Ok(reader.entries)
     }
 
@@ -179,22 +244,39 @@ mod tests {
         ]);
         let entries = entries.unwrap();
         assert_eq!(entries.len(), 2);
-        assert_eq!((entries[0].phone, entries[0].text, entries[0].id), (60111, Text::Ours(5), MessageId::new("a")));
+        assert_eq!(
+            (entries[0].phone, entries[0].text, entries[0].id),
+            (60111, Text::Ours(5), MessageId::new("a"))
+        );
         assert_eq!(entries[0].at_ms, Some(1_767_225_600_123));
-        assert_eq!((entries[1].phone, entries[1].text, entries[1].id), (60112, Text::Unknown, MessageId::new("7")));
+        assert_eq!(
+            (entries[1].phone, entries[1].text, entries[1].id),
+            (60112, Text::Unknown, MessageId::new("7"))
+        );
         assert_eq!(entries[1].at_ms, None);
     }
 
     #[test]
     fn what_is_no_ledger_is_an_error() {
-        for body in ["<html>", "[]", "{\"status\":\"UNKNOWN\"}", "{\"dnis\":\"x\",\"message_id\":\"a\"}", "404 not found"] {
+        for body in [
+            "<html>",
+            "[]",
+            "{\"status\":\"UNKNOWN\"}",
+            "{\"dnis\":\"x\",\"message_id\":\"a\"}",
+            "404 not found",
+        ] {
             assert!(read(&[body]).is_err(), "{body}");
         }
     }
 
     #[test]
     fn a_text_is_ours_another_or_unknown() {
-        let table = [("Hello you", Text::Ours(9)), (" you", Text::Ours(4)), ("hello", Text::Other), ("", Text::Unknown)];
+        let table = [
+            ("Hello you", Text::Ours(9)),
+            (" you", Text::Ours(4)),
+            ("hello", Text::Other),
+            ("", Text::Unknown),
+        ];
         for (text, expected) in table {
             assert_eq!(compare(Some(text), "Hello you"), expected, "{text}");
         }
@@ -211,7 +293,11 @@ mod tests {
             (r#""yesterday""#, None),
         ];
         for (time, expected) in table {
-            assert_eq!(milliseconds(serde_json::from_str(time).unwrap()), expected, "{time}");
+            assert_eq!(
+                milliseconds(serde_json::from_str(time).unwrap()),
+                expected,
+                "{time}"
+            );
         }
     }
 }

@@ -24,16 +24,29 @@ pub fn from_file(path: &Path) -> anyhow::Result<List> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let name = path.display().to_string();
     let list = read(BufReader::new(file)).with_context(|| format!("reading {name}"))?;
-    Ok(Box::new(list.map(move |entry| entry.with_context(|| format!("reading {name}")))))
+    Ok(Box::new(list.map(move |entry| {
+        entry.with_context(|| format!("reading {name}"))
+    })))
 }
 
 fn read(mut file: impl BufRead + Send + 'static) -> anyhow::Result<List> {
     let begin = file.fill_buf()?;
-    let begin = begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin).trim_ascii_start();
+    let begin = begin
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(begin)
+        .trim_ascii_start();
     // A quoted first field is CSV as well as a JSON string; only in JSON no comma can follow on that line.
-    let line = begin.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let is_json = serde_json::from_slice::<Entry>(line.trim_ascii()).is_ok_and(|entry| !matches!(entry, Entry::Number(_)));
-    if is_json { Ok(Box::new(ndjson(file))) } else { csv_list(file) }
+    let line = begin
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let is_json = serde_json::from_slice::<Entry>(line.trim_ascii())
+        .is_ok_and(|entry| !matches!(entry, Entry::Number(_)));
+    if is_json {
+        Ok(Box::new(ndjson(file)))
+    } else {
+        csv_list(file)
+    }
 }
 
 #[derive(Deserialize)]
@@ -46,11 +59,19 @@ enum Entry {
 }
 
 fn ndjson(file: impl BufRead) -> impl Iterator<Item = anyhow::Result<String>> {
-    let lines = file.lines().enumerate().filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
+    let lines = file
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
     lines.map(|(at, line)| {
         let line = line?;
         let entry = serde_json::from_str(line.trim_start_matches('\u{feff}').trim());
-        match entry.with_context(|| format!("line {} is neither a JSON string nor an object with a phone", at + 1))? {
+        match entry.with_context(|| {
+            format!(
+                "line {} is neither a JSON string nor an object with a phone",
+                at + 1
+            )
+        })? {
             Entry::Text(phone) | Entry::Object { phone } => Ok(phone),
             Entry::Number(number) => Ok(number.to_string()),
         }
@@ -58,15 +79,29 @@ fn ndjson(file: impl BufRead) -> impl Iterator<Item = anyhow::Result<String>> {
 }
 
 fn csv_list(file: impl Read + Send + 'static) -> anyhow::Result<List> {
-    let mut records =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(file).into_records();
+    let mut records = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(file)
+        .into_records();
     let Some(first) = records.next().transpose()? else {
         return Ok(Box::new(std::iter::empty()));
     };
-    let header = first.iter().position(|field| field.trim_start_matches('\u{feff}').eq_ignore_ascii_case("phone"));
+    let header = first.iter().position(|field| {
+        field
+            .trim_start_matches('\u{feff}')
+            .eq_ignore_ascii_case("phone")
+    });
     let column = header.unwrap_or(0);
     let rest = records.map(move |record| Ok(record?.get(column).unwrap_or_default().to_owned()));
-    let first = header.is_none().then(|| Ok(first.get(0).unwrap_or_default().trim_start_matches('\u{feff}').to_owned()));
+    let first = header.is_none().then(|| {
+        Ok(first
+            .get(0)
+            .unwrap_or_default()
+            .trim_start_matches('\u{feff}')
+            .to_owned())
+    });
     Ok(Box::new(first.into_iter().chain(rest)))
 }
 
@@ -79,17 +114,26 @@ mod tests {
         let table = [
             ("+60111\n+60112\n", vec!["+60111", "+60112"]),
             ("60111\r\n60112", vec!["60111", "60112"]),
-            ("name,phone\nAda,+60111\n\"Lovelace, A\",+60112\n", vec!["+60111", "+60112"]),
+            (
+                "name,phone\nAda,+60111\n\"Lovelace, A\",+60112\n",
+                vec!["+60111", "+60112"],
+            ),
             ("\u{feff}PHONE;x\n+60111\n", vec!["PHONE;x", "+60111"]),
             ("\u{feff}Phone,x\n+60111,1\n", vec!["+60111"]),
             ("+60111,Ada\n+60112,Eve,more\n", vec!["+60111", "+60112"]),
             ("\"+60111\",Ada\n", vec!["+60111"]),
             ("\"+60111\"\n\n\"+60112\"\n", vec!["+60111", "+60112"]),
-            ("{\"phone\":\"+60111\",\"vars\":{}}\n{\"phone\":\"+60112\"}\n", vec!["+60111", "+60112"]),
+            (
+                "{\"phone\":\"+60111\",\"vars\":{}}\n{\"phone\":\"+60112\"}\n",
+                vec!["+60111", "+60112"],
+            ),
             ("", vec![]),
         ];
         for (text, expected) in table {
-            let list = read(text.as_bytes()).unwrap().collect::<anyhow::Result<Vec<_>>>().unwrap();
+            let list = read(text.as_bytes())
+                .unwrap()
+                .collect::<anyhow::Result<Vec<_>>>()
+                .unwrap();
             assert_eq!(list, expected, "{text:?}");
         }
     }
@@ -98,7 +142,13 @@ mod tests {
     fn a_line_that_is_not_json_is_named() {
         let mut list = read("\"+60111\"\n{]\n".as_bytes()).unwrap();
         assert!(list.next().unwrap().is_ok());
-        assert!(list.next().unwrap().unwrap_err().to_string().contains("line 2"));
+        assert!(
+            list.next()
+                .unwrap()
+                .unwrap_err()
+                .to_string()
+                .contains("line 2")
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ pub struct Memory {
 impl Memory {
     /// For the functions of the stack whose AWS endpoint that is: another stack may run on this machine.
     pub fn of_stack(aws_endpoint: &str) -> Self {
-        Self { endpoint: port(aws_endpoint).to_owned(), highest_kb: BTreeMap::new() }
+        Self {
+            endpoint: port(aws_endpoint).to_owned(),
+            highest_kb: BTreeMap::new(),
+        }
     }
 
     /// Looks at every process of this machine. Does nothing where there is no `/proc`.
@@ -27,7 +30,12 @@ impl Memory {
     }
 
     fn look_at(&mut self, process: &Path) -> Option<()> {
-        if !process.file_name()?.to_str()?.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !process
+            .file_name()?
+            .to_str()?
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+        {
             return None;
         }
         let name = self.function(&fs::read(process.join("environ")).ok()?)?;
@@ -40,11 +48,14 @@ impl Memory {
     /// The function that runs with that environment, if it is one of this stack's.
     fn function(&self, environ: &[u8]) -> Option<String> {
         let variable = |name: &str| {
-            let found = environ.split(|&byte| byte == 0).find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            let found = environ
+                .split(|&byte| byte == 0)
+                .find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
             found.map(String::from_utf8_lossy)
         };
         let name = variable("AWS_LAMBDA_FUNCTION_NAME")?;
-        let ours = variable("AWS_ENDPOINT_URL").is_some_and(|endpoint| port(&endpoint) == self.endpoint);
+        let ours =
+            variable("AWS_ENDPOINT_URL").is_some_and(|endpoint| port(&endpoint) == self.endpoint);
         ours.then(|| name.into_owned())
     }
 
@@ -56,11 +67,16 @@ impl Memory {
 
 /// 127.0.0.1 and localhost are the same here.
 fn port(url: &str) -> &str {
-    url.trim_end_matches('/').rsplit(':').next().unwrap_or_default()
+    url.trim_end_matches('/')
+        .rsplit(':')
+        .next()
+        .unwrap_or_default()
 }
 
 fn highest_kb(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -78,13 +94,21 @@ mod tests {
             (b"PATH=/bin\0NOT_AWS_LAMBDA_FUNCTION_NAME=x", None),
         ];
         for (environ, expected) in table {
-            assert_eq!(memory.function(environ).as_deref(), expected, "{}", String::from_utf8_lossy(environ));
+            assert_eq!(
+                memory.function(environ).as_deref(),
+                expected,
+                "{}",
+                String::from_utf8_lossy(environ)
+            );
         }
     }
 
     #[test]
     fn the_high_water_mark_is_read() {
-        assert_eq!(highest_kb("Name:\tsend\nVmPeak:\t  99 kB\nVmHWM:\t   12345 kB\n"), Some(12345));
+        assert_eq!(
+            highest_kb("Name:\tsend\nVmPeak:\t  99 kB\nVmHWM:\t   12345 kB\n"),
+            Some(12345)
+        );
         assert_eq!(highest_kb("Name:\tkthreadd\n"), None);
     }
 

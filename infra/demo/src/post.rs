@@ -38,7 +38,12 @@ pub struct Posted {
 }
 
 /// Posts `schedule` with the numbers of `list`; `tell` hears after each call how many were posted so far.
-pub async fn post(api: &Api, mut schedule: NewSchedule, mut list: List, tell: impl Fn(u64)) -> anyhow::Result<Posted> {
+pub async fn post(
+    api: &Api,
+    mut schedule: NewSchedule,
+    mut list: List,
+    tell: impl Fn(u64),
+) -> anyhow::Result<Posted> {
     let begun = Instant::now();
     // One more than fits tells a short list from a long one.
     let head = take(&mut list, IN_ONE_CALL + 1)?;
@@ -48,16 +53,35 @@ pub async fn post(api: &Api, mut schedule: NewSchedule, mut list: List, tell: im
     if head.len() <= IN_ONE_CALL {
         schedule.recipients = head;
         let schedule = api.create(&schedule).await?;
-        return Ok(Posted { schedule, took: begun.elapsed(), calls: 1 });
+        return Ok(Posted {
+            schedule,
+            took: begun.elapsed(),
+            calls: 1,
+        });
     }
     schedule.draft = true;
     let id = api.create(&schedule).await?.id;
-    let appends = append_all(api, id, Box::new(head.into_iter().map(Ok).chain(list)), tell).await?;
+    let appends = append_all(
+        api,
+        id,
+        Box::new(head.into_iter().map(Ok).chain(list)),
+        tell,
+    )
+    .await?;
     api.activate(id).await?;
-    Ok(Posted { schedule: api.schedule(id).await?, took: begun.elapsed(), calls: appends + 2 })
+    Ok(Posted {
+        schedule: api.schedule(id).await?,
+        took: begun.elapsed(),
+        calls: appends + 2,
+    })
 }
 
-async fn append_all(api: &Api, id: Uuid, mut list: List, tell: impl Fn(u64)) -> anyhow::Result<u32> {
+async fn append_all(
+    api: &Api,
+    id: Uuid,
+    mut list: List,
+    tell: impl Fn(u64),
+) -> anyhow::Result<u32> {
     let (mut size, mut calls, mut posted) = (FIRST_APPEND, 0, 0);
     loop {
         let numbers = take(&mut list, size)?;
@@ -78,7 +102,10 @@ async fn append(api: &Api, id: Uuid, numbers: &[String]) -> anyhow::Result<Appen
     for tried in 1..TRIES {
         match api.append(id, body.clone()).await {
             Ok(appended) => return Ok(appended),
-            Err(error) => eprintln!("an append failed ({error:#}); try {} of {TRIES} follows", tried + 1),
+            Err(error) => eprintln!(
+                "an append failed ({error:#}); try {} of {TRIES} follows",
+                tried + 1
+            ),
         }
         tokio::time::sleep(Duration::from_secs(tried.into())).await;
     }
@@ -112,7 +139,12 @@ mod tests {
 
     #[test]
     fn the_size_of_an_append_follows_its_time() {
-        let table = [(20_000, 1, 40_000), (20_000, 12, 10_000), (200_000, 1, 250_000), (2_000, 60, 1_000)];
+        let table = [
+            (20_000, 1, 40_000),
+            (20_000, 12, 10_000),
+            (200_000, 1, 250_000),
+            (2_000, 60, 1_000),
+        ];
         for (size, took_s, next) in table {
             assert_eq!(next_size(size, Duration::from_secs(took_s)), next);
         }
@@ -120,11 +152,15 @@ mod tests {
 
     #[test]
     fn an_append_is_compressed_ndjson_within_the_gateways_limit() {
-        let numbers: Vec<_> = (0..LARGEST_APPEND as u64).map(|at| crate::numbers::number(at * 7919)).collect();
+        let numbers: Vec<_> = (0..LARGEST_APPEND as u64)
+            .map(|at| crate::numbers::number(at * 7919))
+            .collect();
         let body = compress(&numbers).unwrap();
         assert!(body.len() < 4_500_000, "{}", body.len());
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(&body[..])
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(text.lines().count(), LARGEST_APPEND);
         assert_eq!(text.lines().next(), Some(r#""+601110000000""#));
     }

@@ -48,7 +48,9 @@ impl Kind {
             Self::WrongText => "accepted with another text",
             Self::Early => "sent before the schedule's time",
             Self::ResentEarly => "sent again before the attempt before had ended",
-            Self::ResentWithoutReason => "sent again though the attempt before had not ended UNDELIV or EXPIRED",
+            Self::ResentWithoutReason => {
+                "sent again though the attempt before had not ended UNDELIV or EXPIRED"
+            }
             Self::HistoryMissing => "an earlier attempt was not kept",
         }
     }
@@ -117,7 +119,10 @@ impl Findings {
 /// Whether such a row says that the carrier accepted the message. REJECTD says nothing: a refused request ends so too.
 fn claims_acceptance(row: &Row) -> bool {
     use Status::{Acceptd, Deleted, Delivrd, Enroute, Expired, Undeliv, Unknown};
-    matches!(row.status, Acceptd | Enroute | Delivrd | Undeliv | Expired | Deleted | Unknown)
+    matches!(
+        row.status,
+        Acceptd | Enroute | Delivrd | Undeliv | Expired | Deleted | Unknown
+    )
 }
 
 /// Acceptances that no attempt of the case has, as places in the ledger: whether they are other schedules' has to be looked up.
@@ -129,7 +134,10 @@ pub fn strangers(case: &Case, ledger: &mut [Entry]) -> Vec<usize> {
 
 /// Compares all. Without a ledger, what the database alone can show.
 pub fn examine(case: &Case, ledger: Option<&mut [Entry]>, elsewhere: &Elsewhere) -> Findings {
-    let mut findings = Findings { with_ledger: ledger.is_some(), ..Findings::default() };
+    let mut findings = Findings {
+        with_ledger: ledger.is_some(),
+        ..Findings::default()
+    };
     for rows in case.recipients() {
         history::check(case, rows, &mut findings);
     }

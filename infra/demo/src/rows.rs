@@ -78,13 +78,17 @@ fn read(row: &MySqlRow) -> anyhow::Result<Row> {
     let seq = row.try_get("seq")?;
     let number: Option<&str> = row.try_get("phone")?;
     let status: &str = row.try_get("status")?;
-    let time = |column| row.try_get::<Option<DateTime<Utc>>, _>(column).map(|time| time.map(|time| time.timestamp_millis()));
+    let time = |column| {
+        row.try_get::<Option<DateTime<Utc>>, _>(column)
+            .map(|time| time.map(|time| time.timestamp_millis()))
+    };
     Ok(Row {
         seq,
         phone: number.and_then(phone).unwrap_or_default(),
         attempt: row.try_get("attempt")?,
         earlier: row.try_get("earlier")?,
-        status: Status::parse(status).with_context(|| format!("recipient {seq} has the status `{status}`"))?,
+        status: Status::parse(status)
+            .with_context(|| format!("recipient {seq} has the status `{status}`"))?,
         resends: row.try_get("resends")?,
         ids: MessageId::list(row.try_get("message_id")?),
         sent_ms: time("sent_at")?,
@@ -97,7 +101,12 @@ const AT_ONCE: usize = 500;
 
 /// What other schedules say of these acceptances' numbers. The ledger has been read before, so whatever another schedule has
 /// sent since is at least marked in its rows.
-pub async fn elsewhere(pool: &MySqlPool, id: Uuid, message: &str, entries: &[&Entry]) -> anyhow::Result<Elsewhere> {
+pub async fn elsewhere(
+    pool: &MySqlPool,
+    id: Uuid,
+    message: &str,
+    entries: &[&Entry],
+) -> anyhow::Result<Elsewhere> {
     let mut phones: Vec<_> = entries.iter().map(|entry| entry.phone).collect();
     phones.sort_unstable();
     phones.dedup();
@@ -115,7 +124,10 @@ pub async fn elsewhere(pool: &MySqlPool, id: Uuid, message: &str, entries: &[&En
         let mut query = sqlx::query(&statement);
         for _ in 0..2 {
             query = query.bind(message);
-            query = phones.iter().fold(query, |query, phone| query.bind(format!("+{phone}"))).bind(id);
+            query = phones
+                .iter()
+                .fold(query, |query, phone| query.bind(format!("+{phone}")))
+                .bind(id);
         }
         for row in query.fetch_all(pool).await? {
             note(&row, &mut elsewhere)?;
@@ -125,11 +137,14 @@ pub async fn elsewhere(pool: &MySqlPool, id: Uuid, message: &str, entries: &[&En
 }
 
 fn note(row: &MySqlRow, elsewhere: &mut Elsewhere) -> sqlx::Result<()> {
-    let Some(phone) = phone(row.try_get("phone")?) else { return Ok(()) };
+    let Some(phone) = phone(row.try_get("phone")?) else {
+        return Ok(());
+    };
     let ids = MessageId::list(row.try_get("message_id")?);
     let (status, parts): (&str, u16) = (row.try_get("status")?, row.try_get("parts")?);
     if row.try_get("same")? && matches!(status, "SENDING" | "UNCERTAIN") {
-        *elsewhere.open.entry(phone).or_default() += u32::from(parts).saturating_sub(ids.len() as u32);
+        *elsewhere.open.entry(phone).or_default() +=
+            u32::from(parts).saturating_sub(ids.len() as u32);
     }
     elsewhere.ids.extend(ids.into_iter().map(|id| (phone, id)));
     Ok(())
@@ -151,7 +166,13 @@ mod tests {
           VALUES (?, 1, '+60111', NULL, 'DELIVRD', 3, 1, 'c,d', '2026-01-01 00:00:04.5', '2026-01-01 00:00:05'),
                  (?, 2, '+60112', NULL, 'UNCERTAIN', 1, 0, NULL, '2026-01-01 00:00:00.01', NULL),
                  (?, 4, NULL, 'nonsense', 'INVALID', 0, 0, NULL, NULL, '2025-12-31 23:59:00')";
-        sqlx::query(insert).bind(id).bind(id).bind(id).execute(pool).await.unwrap();
+        sqlx::query(insert)
+            .bind(id)
+            .bind(id)
+            .bind(id)
+            .execute(pool)
+            .await
+            .unwrap();
         let insert = "INSERT INTO attempts (schedule_id, seq, attempt, status, message_id, sent_at, final_at)
           VALUES (?, 1, 1, 'UNDELIV', 'a', '2026-01-01 00:00:00.01', '2026-01-01 00:00:02')";
         sqlx::query(insert).bind(id).execute(pool).await.unwrap();
@@ -162,11 +183,29 @@ mod tests {
         let id = Uuid::new_v4();
         schedule_with(&pool, id).await;
         let row = schedule(&pool, id).await.unwrap();
-        assert_eq!((row.dispatched_by.as_deref(), row.status.as_str()), (Some("queue"), "finished"));
+        assert_eq!(
+            (row.dispatched_by.as_deref(), row.status.as_str()),
+            (Some("queue"), "finished")
+        );
         let case = case(&pool, id, &row).await.unwrap();
-        let order: Vec<_> = case.rows.iter().map(|row| (row.seq, row.attempt, row.earlier, row.ids.len())).collect();
-        assert_eq!(order, [(1, 1, true, 1), (1, 3, false, 2), (2, 1, false, 0), (4, 0, false, 0)]);
-        assert_eq!((case.rows[1].resends, case.rows[1].sent_ms), (1, Some(case.run_at_ms + 4500)));
+        let order: Vec<_> = case
+            .rows
+            .iter()
+            .map(|row| (row.seq, row.attempt, row.earlier, row.ids.len()))
+            .collect();
+        assert_eq!(
+            order,
+            [
+                (1, 1, true, 1),
+                (1, 3, false, 2),
+                (2, 1, false, 0),
+                (4, 0, false, 0)
+            ]
+        );
+        assert_eq!(
+            (case.rows[1].resends, case.rows[1].sent_ms),
+            (1, Some(case.run_at_ms + 4500))
+        );
         assert_eq!(case.phones(), [(60111, 0), (60112, 2)].into());
         assert!(schedule(&pool, Uuid::new_v4()).await.is_err());
     }
@@ -176,13 +215,22 @@ mod tests {
         let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
         schedule_with(&pool, ours).await;
         schedule_with(&pool, theirs).await;
-        let entry = |phone| Entry { phone, id: MessageId::new("x"), at_ms: None, text: Text::Unknown };
+        let entry = |phone| Entry {
+            phone,
+            id: MessageId::new("x"),
+            at_ms: None,
+            text: Text::Unknown,
+        };
         let entries = [entry(60111), entry(60112), entry(60999)];
-        let found = elsewhere(&pool, ours, "Hi", &entries.each_ref()).await.unwrap();
+        let found = elsewhere(&pool, ours, "Hi", &entries.each_ref())
+            .await
+            .unwrap();
         let expected = ["a", "c", "d"].map(|id| (60111, MessageId::new(id)));
         assert_eq!(found.ids, expected.into());
         assert_eq!(found.open, [(60112, 1)].into());
-        let found = elsewhere(&pool, ours, "Other", &entries.each_ref()).await.unwrap();
+        let found = elsewhere(&pool, ours, "Other", &entries.each_ref())
+            .await
+            .unwrap();
         assert!(found.open.is_empty(), "another text explains nothing");
     }
 }

@@ -36,9 +36,17 @@ impl Story {
     pub async fn of_stack(stack: &Stack) -> anyhow::Result<Self> {
         let client = crate::api::http_client()?;
         let url = stack.value("DATABASE_URL")?;
-        let pool = MySqlPoolOptions::new().max_connections(1).connect(url).await.context("connecting to the database")?;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(1)
+            .connect(url)
+            .await
+            .context("connecting to the database")?;
         Ok(Self {
-            api: Api::new(client.clone(), stack.value("API_URL")?, stack.value("API_KEY")?)?,
+            api: Api::new(
+                client.clone(),
+                stack.value("API_URL")?,
+                stack.value("API_KEY")?,
+            )?,
             ledger: Ledger::new(client, &stack.carrier_origin()?),
             pool,
             memory: Memory::of_stack(stack.optional("AWS_ENDPOINT_URL").unwrap_or_default()),
@@ -53,9 +61,18 @@ impl Story {
         let id = posted.schedule.id;
         let over = self.watch(id, options).await?;
         self.memory.sample();
-        println!("\nSchedule    {id}, {} recipients", grouped(over.recipients.total));
+        println!(
+            "\nSchedule    {id}, {} recipients",
+            grouped(over.recipients.total)
+        );
         let proof = prove(&self.pool, &self.ledger, from, id).await?;
-        print!("{}", Summary { proof: &proof, highest_kb: self.memory.highest_kb() });
+        print!(
+            "{}",
+            Summary {
+                proof: &proof,
+                highest_kb: self.memory.highest_kb()
+            }
+        );
         Ok(proof.findings.holds())
     }
 
@@ -64,12 +81,19 @@ impl Story {
         let run_at = options.run_at(Utc::now(), self.lead_s, count);
         let schedule = NewSchedule {
             // A list of one's own may have faults, which are shown; a generated one has none.
-            on_invalid: if options.file.is_some() { "skip" } else { "reject" },
+            on_invalid: if options.file.is_some() {
+                "skip"
+            } else {
+                "reject"
+            },
             max_attempts: options.max_attempts,
             sender: options.sender.clone(),
             ..NewSchedule::new(run_at, &options.text, Vec::new())
         };
-        let (memory, terminal) = (std::cell::RefCell::new(&mut self.memory), std::io::stdout().is_terminal());
+        let (memory, terminal) = (
+            std::cell::RefCell::new(&mut self.memory),
+            std::io::stdout().is_terminal(),
+        );
         let posted = post(&self.api, schedule, list, |count| {
             memory.borrow_mut().sample();
             let (begin, end) = if terminal { ("\r", "") } else { ("", "\n") };
@@ -79,7 +103,10 @@ impl Story {
         let posted = posted.await?;
         self.memory.sample();
         introduce(&posted, options);
-        anyhow::ensure!(posted.schedule.recipients.total > 0, "the list holds no valid number");
+        anyhow::ensure!(
+            posted.schedule.recipients.total > 0,
+            "the list holds no valid number"
+        );
         Ok(posted)
     }
 
@@ -98,14 +125,23 @@ impl Story {
 fn the_list(options: &Options) -> anyhow::Result<(List, u64)> {
     if let Some(file) = &options.file {
         // Read twice, first only to count: a file of any size takes no memory, and the time has to be known before it is posted.
-        return Ok((list::from_file(file)?, list::from_file(file)?.count() as u64));
+        return Ok((
+            list::from_file(file)?,
+            list::from_file(file)?.count() as u64,
+        ));
     }
-    let start = options.start.unwrap_or_else(|| numbers::start(Utc::now().timestamp() as u64));
+    let start = options
+        .start
+        .unwrap_or_else(|| numbers::start(Utc::now().timestamp() as u64));
     Ok((list::generated(start, options.count), options.count))
 }
 
 fn introduce(posted: &Posted, options: &Options) {
-    let Posted { schedule, took, calls } = posted;
+    let Posted {
+        schedule,
+        took,
+        calls,
+    } = posted;
     let (totals, seconds) = (schedule.recipients, took.as_secs_f64());
     let entries = totals.total + totals.duplicates + totals.invalid;
     let speed = grouped((entries as f64 / seconds.max(0.001)) as u64);
@@ -116,5 +152,10 @@ fn introduce(posted: &Posted, options: &Options) {
         grouped(totals.invalid),
         grouped(totals.duplicates)
     );
-    println!("Schedule    {}, due at {}, {} characters of text", schedule.id, schedule.run_at, options.text.chars().count());
+    println!(
+        "Schedule    {}, due at {}, {} characters of text",
+        schedule.id,
+        schedule.run_at,
+        options.text.chars().count()
+    );
 }

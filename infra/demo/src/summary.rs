@@ -35,7 +35,9 @@ impl Times {
     pub fn of(case: &Case) -> Self {
         let mut times = Self::default();
         for rows in case.recipients() {
-            let Some(first_ms) = rows[0].sent_ms else { continue };
+            let Some(first_ms) = rows[0].sent_ms else {
+                continue;
+            };
             let since = |at_ms: i64| Some(at_ms - case.run_at_ms);
             times.recipients_sent += 1;
             times.first_sent_ms = times.first_sent_ms.into_iter().chain(since(first_ms)).min();
@@ -52,7 +54,10 @@ impl Display for Summary<'_> {
         out.write_str(&outcomes(self.proof)?)?;
         out.write_str(&times(self.proof)?)?;
         out.write_str(&memory_table(self.highest_kb)?)?;
-        out.write_str(&verdict(&self.proof.findings, self.proof.no_ledger.as_deref())?)
+        out.write_str(&verdict(
+            &self.proof.findings,
+            self.proof.no_ledger.as_deref(),
+        )?)
     }
 }
 
@@ -61,10 +66,17 @@ fn outcomes(proof: &Proof) -> Result<String, fmt::Error> {
     let mut ends = BTreeMap::<Status, BTreeMap<u32, u64>>::new();
     for row in proof.case.rows.iter().filter(|row| !row.earlier) {
         let sends = if row.attempt == 0 { 0 } else { row.resends + 1 };
-        *ends.entry(row.status).or_default().entry(sends).or_default() += 1;
+        *ends
+            .entry(row.status)
+            .or_default()
+            .entry(sends)
+            .or_default() += 1;
     }
     let way = proof.schedule.dispatched_by.as_deref().unwrap_or("nothing");
-    let mut text = format!("\nOutcome     {}, dispatched by {way}\n", proof.schedule.status);
+    let mut text = format!(
+        "\nOutcome     {}, dispatched by {way}\n",
+        proof.schedule.status
+    );
     // Those that people look for stand there even when there are none.
     let asked_for = [Status::Delivrd, Status::Undeliv, Status::Uncertain];
     for status in Status::ALL {
@@ -72,27 +84,53 @@ fn outcomes(proof: &Proof) -> Result<String, fmt::Error> {
         if sends.is_empty() && !asked_for.contains(&status) {
             continue;
         }
-        write!(text, "  {:9} {:>10}", status.as_str(), grouped(sends.values().sum()))?;
+        write!(
+            text,
+            "  {:9} {:>10}",
+            status.as_str(),
+            grouped(sends.values().sum())
+        )?;
         let after = sends.iter().filter(|(sends, _)| **sends > 0);
-        let after: Vec<_> = after.map(|(sends, count)| format!("{} after {}", grouped(*count), attempts(*sends))).collect();
-        writeln!(text, "{}{}", if after.is_empty() { "" } else { "   " }, after.join(", "))?;
+        let after: Vec<_> = after
+            .map(|(sends, count)| format!("{} after {}", grouped(*count), attempts(*sends)))
+            .collect();
+        writeln!(
+            text,
+            "{}{}",
+            if after.is_empty() { "" } else { "   " },
+            after.join(", ")
+        )?;
     }
-    writeln!(text, "  duplicates{:>10}   left out, each number once", grouped(proof.schedule.duplicates))?;
+    writeln!(
+        text,
+        "  duplicates{:>10}   left out, each number once",
+        grouped(proof.schedule.duplicates)
+    )?;
     Ok(text)
 }
 
 fn attempts(count: u32) -> String {
-    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
+    if count == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{count} attempts")
+    }
 }
 
 fn times(proof: &Proof) -> Result<String, fmt::Error> {
     let times = Times::of(&proof.case);
-    let Some(first_ms) = times.first_sent_ms else { return Ok("Time        nothing was sent\n".to_owned()) };
+    let Some(first_ms) = times.first_sent_ms else {
+        return Ok("Time        nothing was sent\n".to_owned());
+    };
     let mut text = String::new();
     let early = if first_ms < 0 { "  TOO EARLY" } else { "" };
     write!(text, "Precision   first send {}{early}", relative(first_ms))?;
     match proof.findings.first_accepted_ms {
-        Some(at_ms) => writeln!(text, "; first acceptance in the ledger {}", relative(at_ms - proof.case.run_at_ms))?,
+        Some(at_ms) => writeln!(
+            text,
+            "; first acceptance in the ledger {}",
+            relative(at_ms - proof.case.run_at_ms)
+        )?,
         None => writeln!(text)?,
     }
     let seconds = |ms: Option<i64>| ms.unwrap_or_default() as f64 / 1000.0;
@@ -101,18 +139,34 @@ fn times(proof: &Proof) -> Result<String, fmt::Error> {
     write!(text, "Time        everybody sent to within {sent_s:.1} s")?;
     // Over less than a tenth of a second a speed says nothing.
     if sent_s >= 0.1 {
-        write!(text, " ({} messages/s)", rate(times.recipients_sent, sent_s))?;
+        write!(
+            text,
+            " ({} messages/s)",
+            rate(times.recipients_sent, sent_s)
+        )?;
     }
     if let Some(last_ms) = proof.findings.last_accepted_ms {
-        write!(text, ", last acceptance at {:.1} s", seconds(Some(last_ms - proof.case.run_at_ms)))?;
+        write!(
+            text,
+            ", last acceptance at {:.1} s",
+            seconds(Some(last_ms - proof.case.run_at_ms))
+        )?;
     }
     let final_s = seconds(times.last_final_ms);
-    writeln!(text, ", last message final at {final_s:.1} s ({} messages/s)", rate(times.recipients_sent, final_s))?;
+    writeln!(
+        text,
+        ", last message final at {final_s:.1} s ({} messages/s)",
+        rate(times.recipients_sent, final_s)
+    )?;
     Ok(text)
 }
 
 fn relative(ms: i64) -> String {
-    format!("{} ms {} run_at", ms.abs(), if ms < 0 { "before" } else { "after" })
+    format!(
+        "{} ms {} run_at",
+        ms.abs(),
+        if ms < 0 { "before" } else { "after" }
+    )
 }
 
 fn memory_table(highest_kb: &BTreeMap<String, u64>) -> Result<String, fmt::Error> {
@@ -121,8 +175,16 @@ fn memory_table(highest_kb: &BTreeMap<String, u64>) -> Result<String, fmt::Error
     }
     let mut text = "Memory      VmHWM, the highest of each function's processes\n".to_owned();
     for (function, &kb) in highest_kb {
-        let warning = if kb > memory::LIMIT_KB { "  WARNING: above 64 MB" } else { "" };
-        writeln!(text, "  {function:20} {:>6.1} MB{warning}", kb as f64 / 1024.0)?;
+        let warning = if kb > memory::LIMIT_KB {
+            "  WARNING: above 64 MB"
+        } else {
+            ""
+        };
+        writeln!(
+            text,
+            "  {function:20} {:>6.1} MB{warning}",
+            kb as f64 / 1024.0
+        )?;
     }
     Ok(text)
 }
@@ -130,7 +192,10 @@ fn memory_table(highest_kb: &BTreeMap<String, u64>) -> Result<String, fmt::Error
 fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::Error> {
     let mut text = String::new();
     match no_ledger {
-        Some(reason) => writeln!(text, "Proof       from the database alone: the carrier has no ledger ({reason})")?,
+        Some(reason) => writeln!(
+            text,
+            "Proof       from the database alone: the carrier has no ledger ({reason})"
+        )?,
         None => writeln!(
             text,
             "Proof       ledger: {} acceptances; database: {} attempts accepted, with {} message ids; compared number by number",
@@ -141,19 +206,44 @@ fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::
     }
     if findings.uncertain > 0 {
         let accepted = grouped(findings.uncertain_accepted);
-        let known = if findings.with_ledger { format!(" (the carrier took {accepted} messages of them)") } else { String::new() };
-        writeln!(text, "  {} attempts are or were UNCERTAIN{known}", grouped(findings.uncertain))?;
+        let known = if findings.with_ledger {
+            format!(" (the carrier took {accepted} messages of them)")
+        } else {
+            String::new()
+        };
+        writeln!(
+            text,
+            "  {} attempts are or were UNCERTAIN{known}",
+            grouped(findings.uncertain)
+        )?;
     }
     if findings.others > 0 {
-        writeln!(text, "  {} acceptances to the same numbers belong to other schedules or texts", grouped(findings.others))?;
+        writeln!(
+            text,
+            "  {} acceptances to the same numbers belong to other schedules or texts",
+            grouped(findings.others)
+        )?;
     }
     if findings.cut > 0 {
-        writeln!(text, "  NOTE: the carrier shortened {} messages", grouped(findings.cut))?;
+        writeln!(
+            text,
+            "  NOTE: the carrier shortened {} messages",
+            grouped(findings.cut)
+        )?;
     }
     for (kind, (count, examples)) in findings.by_kind() {
-        writeln!(text, "  WRONG: {} {} (recipients.seq {examples:?})", grouped(count), kind.sentence())?;
+        writeln!(
+            text,
+            "  WRONG: {} {} (recipients.seq {examples:?})",
+            grouped(count),
+            kind.sentence()
+        )?;
     }
-    text.push_str(if findings.holds() { "  THE PROOF HOLDS\n" } else { "  THE PROOF DOES NOT HOLD\n" });
+    text.push_str(if findings.holds() {
+        "  THE PROOF HOLDS\n"
+    } else {
+        "  THE PROOF DOES NOT HOLD\n"
+    });
     Ok(text)
 }
 
@@ -161,7 +251,10 @@ fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();
-    groups.map(|group| String::from_utf8_lossy(group)).collect::<Vec<_>>().join(",")
+    groups
+        .map(|group| String::from_utf8_lossy(group))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]

@@ -35,7 +35,12 @@ pub struct View {
 
 impl Default for View {
     fn default() -> Self {
-        Self { terminal: io::stdout().is_terminal(), drawn: false, samples: VecDeque::new(), last_plain: None }
+        Self {
+            terminal: io::stdout().is_terminal(),
+            drawn: false,
+            samples: VecDeque::new(),
+            last_plain: None,
+        }
     }
 }
 
@@ -48,12 +53,19 @@ struct Progress {
 
 impl Progress {
     fn of(schedule: &Schedule) -> Self {
-        let sum =
-            |wanted: fn(Status) -> bool| Status::ALL.into_iter().filter(|&s| wanted(s)).map(|s| schedule.count(s.as_str())).sum();
+        let sum = |wanted: fn(Status) -> bool| {
+            Status::ALL
+                .into_iter()
+                .filter(|&s| wanted(s))
+                .map(|s| schedule.count(s.as_str()))
+                .sum()
+        };
         let counted: u64 = sum(|status| status != Status::Invalid);
         Self {
             total: counted.max(schedule.recipients.total),
-            sent: sum(|status| !matches!(status, Status::Pending | Status::Sending | Status::Invalid)),
+            sent: sum(|status| {
+                !matches!(status, Status::Pending | Status::Sending | Status::Invalid)
+            }),
             done: sum(|status| status.is_final() && status != Status::Invalid),
         }
     }
@@ -64,14 +76,29 @@ impl View {
     pub fn show(&mut self, schedule: &Schedule) {
         let now = Instant::now();
         let progress = Progress::of(schedule);
-        self.samples.push_back(Sample { at: now, sent: progress.sent, done: progress.done });
+        self.samples.push_back(Sample {
+            at: now,
+            sent: progress.sent,
+            done: progress.done,
+        });
         // Of what is older than the window, or before the first send, one stays, to measure from.
-        while self.samples.get(1).is_some_and(|second| now - second.at > WINDOW || second.sent == 0) {
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|second| now - second.at > WINDOW || second.sent == 0)
+        {
             self.samples.pop_front();
         }
-        let (first, second) = (self.headline(schedule, &progress, Utc::now()), counts(schedule));
+        let (first, second) = (
+            self.headline(schedule, &progress, Utc::now()),
+            counts(schedule),
+        );
         // Without a terminal to show it on nobody is told.
-        let _ = if self.terminal { self.draw(&first, &second) } else { self.print(&format!("{first}  {second}"), now) };
+        let _ = if self.terminal {
+            self.draw(&first, &second)
+        } else {
+            self.print(&format!("{first}  {second}"), now)
+        };
     }
 
     fn draw(&mut self, first: &str, second: &str) -> io::Result<()> {
@@ -84,7 +111,10 @@ impl View {
     }
 
     fn print(&mut self, line: &str, now: Instant) -> io::Result<()> {
-        let skip = self.last_plain.as_ref().is_some_and(|(at, last)| now - *at < PLAIN_EVERY || last == line);
+        let skip = self
+            .last_plain
+            .as_ref()
+            .is_some_and(|(at, last)| now - *at < PLAIN_EVERY || last == line);
         if skip {
             return Ok(());
         }
@@ -95,32 +125,57 @@ impl View {
     fn headline(&self, schedule: &Schedule, progress: &Progress, now: DateTime<Utc>) -> String {
         let Progress { total, sent, done } = *progress;
         let percent = done * 100 / total.max(1);
-        let filled = |count: u64| (count as usize * BAR).checked_div(total as usize).unwrap_or(0).min(BAR);
-        let bar = format!("{:-<BAR$}", "#".repeat(filled(done)) + &"=".repeat(filled(sent) - filled(done).min(filled(sent))));
+        let filled = |count: u64| {
+            (count as usize * BAR)
+                .checked_div(total as usize)
+                .unwrap_or(0)
+                .min(BAR)
+        };
+        let bar = format!(
+            "{:-<BAR$}",
+            "#".repeat(filled(done)) + &"=".repeat(filled(sent) - filled(done).min(filled(sent)))
+        );
         let wait_s = (schedule.run_at - now).num_milliseconds() as f64 / 1000.0;
         let rest = if sent == 0 && wait_s > 0.0 {
             format!("{}, {wait_s:.0} s to go", schedule.status)
         } else {
             let (sending, ending) = self.speeds();
             let left = (total.saturating_sub(done)) as f64 / ending;
-            let left = if left.is_finite() && done < total { format!(", about {left:.0} s left") } else { String::new() };
-            format!("{}, {sending:.0} sent/s, {ending:.0} final/s{left}", schedule.status)
+            let left = if left.is_finite() && done < total {
+                format!(", about {left:.0} s left")
+            } else {
+                String::new()
+            };
+            format!(
+                "{}, {sending:.0} sent/s, {ending:.0} final/s{left}",
+                schedule.status
+            )
         };
         format!("[{bar}] {percent:>3} % of {total}  {rest}")
     }
 
     /// Messages a second: sent, and at their end.
     fn speeds(&self) -> (f64, f64) {
-        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else { return (0.0, 0.0) };
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
+            return (0.0, 0.0);
+        };
         let seconds = (last.at - first.at).as_secs_f64().max(0.1);
-        (last.sent.saturating_sub(first.sent) as f64 / seconds, last.done.saturating_sub(first.done) as f64 / seconds)
+        (
+            last.sent.saturating_sub(first.sent) as f64 / seconds,
+            last.done.saturating_sub(first.done) as f64 / seconds,
+        )
     }
 }
 
 /// The counts that aren't zero, in the order of the path.
 fn counts(schedule: &Schedule) -> String {
-    let counts = Status::ALL.into_iter().map(|status| (status.as_str(), schedule.count(status.as_str())));
-    let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).map(|(status, count)| format!("{status} {count}")).collect();
+    let counts = Status::ALL
+        .into_iter()
+        .map(|status| (status.as_str(), schedule.count(status.as_str())));
+    let counts: Vec<_> = counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(status, count)| format!("{status} {count}"))
+        .collect();
     counts.join("  ")
 }
 
@@ -138,32 +193,79 @@ mod tests {
             status: "running".to_owned(),
             version: 1,
             run_at: DateTime::UNIX_EPOCH,
-            counts: counts.iter().map(|&(status, count)| (status.to_owned(), count)).collect(),
-            recipients: Totals { total: 200, ..Totals::default() },
+            counts: counts
+                .iter()
+                .map(|&(status, count)| (status.to_owned(), count))
+                .collect(),
+            recipients: Totals {
+                total: 200,
+                ..Totals::default()
+            },
             dispatched_by: None,
         }
     }
 
     #[test]
     fn the_headline_tells_how_far_it_is() {
-        let schedule = schedule(&[("PENDING", 50), ("ACCEPTD", 50), ("DELIVRD", 90), ("UNDELIV", 10), ("INVALID", 7)]);
+        let schedule = schedule(&[
+            ("PENDING", 50),
+            ("ACCEPTD", 50),
+            ("DELIVRD", 90),
+            ("UNDELIV", 10),
+            ("INVALID", 7),
+        ]);
         let progress = Progress::of(&schedule);
-        assert_eq!((progress.total, progress.sent, progress.done), (200, 150, 100));
-        let mut view = View { terminal: false, drawn: false, samples: VecDeque::new(), last_plain: None };
+        assert_eq!(
+            (progress.total, progress.sent, progress.done),
+            (200, 150, 100)
+        );
+        let mut view = View {
+            terminal: false,
+            drawn: false,
+            samples: VecDeque::new(),
+            last_plain: None,
+        };
         let now = Instant::now();
-        view.samples.push_back(Sample { at: now, sent: 50, done: 0 });
-        view.samples.push_back(Sample { at: now + Duration::from_secs(2), sent: 150, done: 100 });
-        let line = view.headline(&schedule, &progress, DateTime::UNIX_EPOCH + TimeDelta::seconds(9));
+        view.samples.push_back(Sample {
+            at: now,
+            sent: 50,
+            done: 0,
+        });
+        view.samples.push_back(Sample {
+            at: now + Duration::from_secs(2),
+            sent: 150,
+            done: 100,
+        });
+        let line = view.headline(
+            &schedule,
+            &progress,
+            DateTime::UNIX_EPOCH + TimeDelta::seconds(9),
+        );
         let bar = "####################==========----------";
-        assert_eq!(line, format!("[{bar}]  50 % of 200  running, 50 sent/s, 50 final/s, about 2 s left"));
-        assert_eq!(counts(&schedule), "PENDING 50  ACCEPTD 50  DELIVRD 90  UNDELIV 10  INVALID 7");
+        assert_eq!(
+            line,
+            format!("[{bar}]  50 % of 200  running, 50 sent/s, 50 final/s, about 2 s left")
+        );
+        assert_eq!(
+            counts(&schedule),
+            "PENDING 50  ACCEPTD 50  DELIVRD 90  UNDELIV 10  INVALID 7"
+        );
     }
 
     #[test]
     fn before_its_time_it_counts_down() {
         let schedule = schedule(&[("PENDING", 200)]);
-        let view = View { terminal: false, drawn: false, samples: VecDeque::new(), last_plain: None };
-        let line = view.headline(&schedule, &Progress::of(&schedule), DateTime::UNIX_EPOCH - TimeDelta::seconds(9));
+        let view = View {
+            terminal: false,
+            drawn: false,
+            samples: VecDeque::new(),
+            last_plain: None,
+        };
+        let line = view.headline(
+            &schedule,
+            &Progress::of(&schedule),
+            DateTime::UNIX_EPOCH - TimeDelta::seconds(9),
+        );
         assert!(line.ends_with("0 % of 200  running, 9 s to go"), "{line}");
     }
 
@@ -171,7 +273,15 @@ mod tests {
     fn an_empty_schedule_divides_by_nothing() {
         let mut empty = schedule(&[]);
         empty.recipients.total = 0;
-        let view = View { terminal: false, drawn: false, samples: VecDeque::new(), last_plain: None };
-        assert!(view.headline(&empty, &Progress::of(&empty), Utc::now()).contains("0 % of 0"));
+        let view = View {
+            terminal: false,
+            drawn: false,
+            samples: VecDeque::new(),
+            last_plain: None,
+        };
+        assert!(
+            view.headline(&empty, &Progress::of(&empty), Utc::now())
+                .contains("0 % of 0")
+        );
     }
 }

@@ -29,7 +29,12 @@ pub fn is_over(schedule: &Schedule) -> bool {
 
 /// Waits until the schedule is over. Fails when nothing changes for `patience` after its time, or the API is out of reach.
 /// Each look is given to `see`.
-pub async fn until_over(api: &Api, id: Uuid, patience: Duration, mut see: impl FnMut(&Schedule)) -> anyhow::Result<Schedule> {
+pub async fn until_over(
+    api: &Api,
+    id: Uuid,
+    patience: Duration,
+    mut see: impl FnMut(&Schedule),
+) -> anyhow::Result<Schedule> {
     let mut last: Option<Schedule> = None;
     let (mut changed, mut reached) = (Instant::now(), Instant::now());
     loop {
@@ -50,17 +55,35 @@ pub async fn until_over(api: &Api, id: Uuid, patience: Duration, mut see: impl F
             Err(_) => {}
         }
         if changed.elapsed() > patience {
-            bail!("nothing has changed for {} s: {}", patience.as_secs(), standstill(last.as_ref()));
+            bail!(
+                "nothing has changed for {} s: {}",
+                patience.as_secs(),
+                standstill(last.as_ref())
+            );
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
 fn standstill(schedule: Option<&Schedule>) -> String {
-    let Some(schedule) = schedule else { return "the API has never answered".to_owned() };
-    let counts: Vec<_> = schedule.counts.iter().filter(|(_, count)| **count > 0).collect();
-    let counts: Vec<_> = counts.iter().map(|(status, count)| format!("{status} {count}")).collect();
-    format!("schedule {} is {}, with {}", schedule.id, schedule.status, counts.join(", "))
+    let Some(schedule) = schedule else {
+        return "the API has never answered".to_owned();
+    };
+    let counts: Vec<_> = schedule
+        .counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .collect();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(status, count)| format!("{status} {count}"))
+        .collect();
+    format!(
+        "schedule {} is {}, with {}",
+        schedule.id,
+        schedule.status,
+        counts.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -75,7 +98,10 @@ mod tests {
             status: status.to_owned(),
             version: 1,
             run_at: DateTime::UNIX_EPOCH,
-            counts: counts.iter().map(|&(status, count)| (status.to_owned(), count)).collect(),
+            counts: counts
+                .iter()
+                .map(|&(status, count)| (status.to_owned(), count))
+                .collect(),
             recipients: crate::api::Totals::default(),
             dispatched_by: None,
         }
@@ -95,13 +121,20 @@ mod tests {
             ("missed", vec![("DELIVRD", 2), ("PENDING", 1)], true),
         ];
         for (status, counts, expected) in table {
-            assert_eq!(is_over(&schedule(status, &counts)), expected, "{status} {counts:?}");
+            assert_eq!(
+                is_over(&schedule(status, &counts)),
+                expected,
+                "{status} {counts:?}"
+            );
         }
     }
 
     #[test]
     fn a_standstill_is_described() {
-        let text = standstill(Some(&schedule("running", &[("ENROUTE", 3), ("DELIVRD", 0)])));
+        let text = standstill(Some(&schedule(
+            "running",
+            &[("ENROUTE", 3), ("DELIVRD", 0)],
+        )));
         assert!(text.ends_with("is running, with ENROUTE 3"), "{text}");
     }
 }

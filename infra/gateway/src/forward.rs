@@ -56,43 +56,58 @@ impl fmt::Display for ForwardError {
         match self {
             Self::TooLarge => write!(formatter, "the body is larger than {LARGEST_BODY} bytes"),
             Self::Unreachable(reason) => write!(formatter, "the target can't be reached: {reason}"),
-            Self::Broken(error) => write!(formatter, "no answer from the target, which may have processed the request: {error}"),
+            Self::Broken(error) => write!(
+                formatter,
+                "no answer from the target, which may have processed the request: {error}"
+            ),
         }
     }
 }
 
 /// Sends `request` to `target`, once.
-pub(crate) async fn forward(target: &Target, mut request: Request) -> Result<Response<Incoming>, ForwardError> {
+pub(crate) async fn forward(
+    target: &Target,
+    mut request: Request,
+) -> Result<Response<Incoming>, ForwardError> {
     if announced_length(request.headers()).is_some_and(|length| length > LARGEST_BODY as u64) {
         return Err(ForwardError::TooLarge);
     }
-    *request.uri_mut() = target.uri(request.uri()).map_err(|error| ForwardError::Unreachable(error.to_string()))?;
+    *request.uri_mut() = target
+        .uri(request.uri())
+        .map_err(|error| ForwardError::Unreachable(error.to_string()))?;
     drop_hop_by_hop(request.headers_mut());
     // The server side of this proxy answers it by reading the body.
     request.headers_mut().remove(EXPECT);
     request.headers_mut().insert(HOST, target.host());
-    let stream = connect(target).await.map_err(|error| ForwardError::Unreachable(error.to_string()))?;
+    let stream = connect(target)
+        .await
+        .map_err(|error| ForwardError::Unreachable(error.to_string()))?;
     let mut response = send(stream, request).await?;
     drop_hop_by_hop(response.headers_mut());
     Ok(response)
 }
 
 async fn connect(target: &Target) -> std::io::Result<TcpStream> {
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target.address())).await??;
+    let stream =
+        tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target.address())).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 async fn send(stream: TcpStream, request: Request) -> Result<Response<Incoming>, ForwardError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| ForwardError::Unreachable(error.to_string()))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ForwardError::Unreachable(error.to_string()))?;
     // Its errors come out of the request and of the response's body.
     tokio::spawn(connection);
     let request = request.map(|body| Limited::new(body, LARGEST_BODY));
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| if is_too_large(&error) { ForwardError::TooLarge } else { ForwardError::Broken(error) })
+    sender.send_request(request).await.map_err(|error| {
+        if is_too_large(&error) {
+            ForwardError::TooLarge
+        } else {
+            ForwardError::Broken(error)
+        }
+    })
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {

@@ -16,8 +16,13 @@ async fn main() -> anyhow::Result<()> {
     };
     let port: u16 = port.parse().with_context(|| format!("{port} is no port"))?;
     let target: Target = target.parse()?;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("can't listen on port {port}"))?;
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("can't listen on port {port}"))?;
     println!("listening on http://{}", listener.local_addr()?);
     tokio::select! {
         served = gateway::serve(listener, target) => served.context("serving"),

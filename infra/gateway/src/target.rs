@@ -20,23 +20,40 @@ impl FromStr for Target {
 
     fn from_str(url: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
-        let uri::Parts { scheme, authority, path_and_query, .. } = uri.into_parts();
-        let (Some("http"), Some(authority)) = (scheme.as_ref().map(uri::Scheme::as_str), authority) else {
+        let uri::Parts {
+            scheme,
+            authority,
+            path_and_query,
+            ..
+        } = uri.into_parts();
+        let (Some("http"), Some(authority)) = (scheme.as_ref().map(uri::Scheme::as_str), authority)
+        else {
             bail!("{url} is no http URL");
         };
-        let path = path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
+        let path = path_and_query
+            .as_ref()
+            .map_or("", PathAndQuery::path)
+            .trim_end_matches('/')
+            .to_owned();
         if path_and_query.is_some_and(|path_and_query| path_and_query.query().is_some()) {
             bail!("{url} has a query");
         }
         let host = HeaderValue::from_str(authority.as_str())?;
-        Ok(Self { authority, path, host })
+        Ok(Self {
+            authority,
+            path,
+            host,
+        })
     }
 }
 
 impl Target {
     /// `HOST:PORT`, to connect to.
     pub(crate) fn address(&self) -> (&str, u16) {
-        (self.authority.host().trim_matches(['[', ']']), self.authority.port_u16().unwrap_or(80))
+        (
+            self.authority.host().trim_matches(['[', ']']),
+            self.authority.port_u16().unwrap_or(80),
+        )
     }
 
     /// The `Host` header.
@@ -46,7 +63,12 @@ impl Target {
 
     /// The target's path with that of a request behind it, byte for byte.
     pub(crate) fn uri(&self, requested: &Uri) -> Result<Uri, axum::http::uri::InvalidUri> {
-        format!("{}{}", self.path, requested.path_and_query().map_or("/", PathAndQuery::as_str)).parse()
+        format!(
+            "{}{}",
+            self.path,
+            requested.path_and_query().map_or("/", PathAndQuery::as_str)
+        )
+        .parse()
     }
 }
 
@@ -59,27 +81,43 @@ mod tests {
     #[test]
     fn paths_are_joined_without_touching_their_encoding() {
         let table = [
-            ("http://h:1/_aws/ID/%24default", "/a%2Fb?c=%20+d", "/_aws/ID/%24default/a%2Fb?c=%20+d"),
+            (
+                "http://h:1/_aws/ID/%24default",
+                "/a%2Fb?c=%20+d",
+                "/_aws/ID/%24default/a%2Fb?c=%20+d",
+            ),
             ("http://h:1/base/", "/", "/base/"),
             ("http://h:1", "/../x", "/../x"),
             ("http://h:1/", "/?", "/?"),
         ];
         for (target, requested, forwarded) in table {
             let target: Target = target.parse().unwrap();
-            assert_eq!(target.uri(&requested.parse().unwrap()).unwrap().to_string(), forwarded);
+            assert_eq!(
+                target.uri(&requested.parse().unwrap()).unwrap().to_string(),
+                forwarded
+            );
         }
     }
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
-        for (url, address) in [("http://localhost:81/x", ("localhost", 81)), ("http://[::1]", ("::1", 80))] {
+        for (url, address) in [
+            ("http://localhost:81/x", ("localhost", 81)),
+            ("http://[::1]", ("::1", 80)),
+        ] {
             assert_eq!(url.parse::<Target>().unwrap().address(), address);
         }
     }
 
     #[test]
     fn other_urls_are_refused() {
-        for url in ["", "/path", "localhost:80", "https://localhost", "http://localhost/?a=b"] {
+        for url in [
+            "",
+            "/path",
+            "localhost:80",
+            "https://localhost",
+            "http://localhost/?a=b",
+        ] {
             assert!(url.parse::<Target>().is_err(), "{url}");
         }
     }

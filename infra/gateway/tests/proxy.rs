@@ -28,10 +28,23 @@ struct Seen {
 
 type Log = Arc<Mutex<Vec<Seen>>>;
 
-async fn record(State(log): State<Log>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> http::Response<Body> {
+async fn record(
+    State(log): State<Log>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> http::Response<Body> {
     let echo = body.clone();
-    let status = headers.get("x-status").map_or(200, |status| status.to_str().unwrap().parse().unwrap());
-    log.lock().unwrap().push(Seen { method, uri: uri.to_string(), headers, body });
+    let status = headers
+        .get("x-status")
+        .map_or(200, |status| status.to_str().unwrap().parse().unwrap());
+    log.lock().unwrap().push(Seen {
+        method,
+        uri: uri.to_string(),
+        headers,
+        body,
+    });
     http::Response::builder()
         .status(status)
         .header("content-type", "text/odd")
@@ -61,7 +74,10 @@ async fn proxy(target: &str) -> String {
 async fn stage() -> (Log, String) {
     let log = Log::default();
     let (listener, address) = listen().await;
-    let router = Router::new().fallback(record).layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&log));
+    let router = Router::new()
+        .fallback(record)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(Arc::clone(&log));
     tokio::spawn(async move { axum::serve(listener, router).await });
     (log, proxy(&format!("http://{address}{PATH}")).await)
 }
@@ -69,14 +85,20 @@ async fn stage() -> (Log, String) {
 fn client() -> Client {
     // Fails when another test of this process has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// Bytes that no compression shortens.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u8
     };
     std::iter::repeat_with(next).take(length).collect()
@@ -84,7 +106,9 @@ fn noise(length: usize) -> Vec<u8> {
 
 /// Sends bytes and reads the answer until its end, for requests that no client library writes.
 async fn raw(url: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://"))
+        .await
+        .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -94,22 +118,56 @@ async fn raw(url: &str, request: &str) -> String {
 #[tokio::test]
 async fn method_path_query_headers_and_body_arrive() {
     let (log, url) = stage().await;
-    for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-        let request = client().request(method.clone(), format!("{url}/schedules/7?a=1")).header("x-mine", "yes").body("body");
+    for method in [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ] {
+        let request = client()
+            .request(method.clone(), format!("{url}/schedules/7?a=1"))
+            .header("x-mine", "yes")
+            .body("body");
         let response = request.send().await.unwrap();
-        assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (200, "body"));
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                response.text().await.unwrap().as_str()
+            ),
+            (200, "body")
+        );
         let seen = log.lock().unwrap().pop().unwrap();
-        assert_eq!((seen.method, seen.uri), (method, format!("{PATH}/schedules/7?a=1")));
-        assert_eq!((&seen.headers["x-mine"], &seen.body[..]), (&HeaderValue::from_static("yes"), &b"body"[..]));
+        assert_eq!(
+            (seen.method, seen.uri),
+            (method, format!("{PATH}/schedules/7?a=1"))
+        );
+        assert_eq!(
+            (&seen.headers["x-mine"], &seen.body[..]),
+            (&HeaderValue::from_static("yes"), &b"body"[..])
+        );
     }
 }
 
 #[tokio::test]
 async fn percent_encoding_is_kept_byte_for_byte() {
     let (log, url) = stage().await;
-    for path in ["/a%2Fb/%24c/%C3%BC%20", "/a/../b/./c//d", "/?", "/x?q=%26+%2B%20&&=~|^`", "/%7e/~/%7E?a=/?b"] {
-        raw(&url, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
-        assert_eq!(log.lock().unwrap().pop().unwrap().uri, format!("{PATH}{path}"));
+    for path in [
+        "/a%2Fb/%24c/%C3%BC%20",
+        "/a/../b/./c//d",
+        "/?",
+        "/x?q=%26+%2B%20&&=~|^`",
+        "/%7e/~/%7E?a=/?b",
+    ] {
+        raw(
+            &url,
+            &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        )
+        .await;
+        assert_eq!(
+            log.lock().unwrap().pop().unwrap().uri,
+            format!("{PATH}{path}")
+        );
     }
 }
 
@@ -119,7 +177,11 @@ async fn a_gzip_body_arrives_byte_for_byte_and_so_does_its_answer() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&b"491701234567\n".repeat(1_000)).unwrap();
     let packed = encoder.finish().unwrap();
-    let request = client().post(url).header("content-encoding", "gzip").header("content-type", "text/csv").body(packed.clone());
+    let request = client()
+        .post(url)
+        .header("content-encoding", "gzip")
+        .header("content-type", "text/csv")
+        .body(packed.clone());
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(response.bytes().await.unwrap(), packed);
@@ -144,7 +206,12 @@ async fn large_bodies_arrive_byte_for_byte() {
 async fn a_body_of_unknown_length_is_streamed() {
     let (log, url) = stage().await;
     let chunks = futures_util::stream::iter((0..60).map(|_| std::io::Result::Ok(noise(100_000))));
-    let response = client().post(&url).body(reqwest::Body::wrap_stream(chunks)).send().await.unwrap();
+    let response = client()
+        .post(&url)
+        .body(reqwest::Body::wrap_stream(chunks))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert!(log.lock().unwrap().pop().unwrap().body == noise(100_000).repeat(60));
 }
@@ -152,7 +219,8 @@ async fn a_body_of_unknown_length_is_streamed() {
 #[tokio::test]
 async fn more_than_12_megabytes_are_refused() {
     let (log, url) = stage().await;
-    let announced = "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 12582913\r\n\r\n";
+    let announced =
+        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 12582913\r\n\r\n";
     let answer = raw(&url, announced).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("application/problem+json"));
@@ -163,28 +231,59 @@ async fn more_than_12_megabytes_are_refused() {
 async fn the_answer_comes_back_as_it_is() {
     let (_, url) = stage().await;
     for status in [201, 302, 404, 422, 500] {
-        let response = client().get(&url).header("x-status", status).send().await.unwrap();
+        let response = client()
+            .get(&url)
+            .header("x-status", status)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), status);
         assert_eq!(
-            (&response.headers()["content-type"], &response.headers()["location"]),
+            (
+                &response.headers()["content-type"],
+                &response.headers()["location"]
+            ),
             (&"text/odd".parse().unwrap(), &"/elsewhere".parse().unwrap())
         );
-        assert_eq!(response.headers().get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+        assert_eq!(
+            response
+                .headers()
+                .get_all("set-cookie")
+                .iter()
+                .collect::<Vec<_>>(),
+            ["a=1", "b=2"]
+        );
     }
 }
 
 #[tokio::test]
 async fn headers_about_the_connection_stay_behind() {
     let (log, url) = stage().await;
-    let request = client().get(&url).header("connection", "x-hop, close").header("x-hop", "1").header("te", "trailers");
-    let response = request.header("expect", "100-continue").header("x-far", "1").send().await.unwrap();
+    let request = client()
+        .get(&url)
+        .header("connection", "x-hop, close")
+        .header("x-hop", "1")
+        .header("te", "trailers");
+    let response = request
+        .header("expect", "100-continue")
+        .header("x-far", "1")
+        .send()
+        .await
+        .unwrap();
     assert!(response.headers().get("keep-alive").is_none());
     let headers = log.lock().unwrap().pop().unwrap().headers;
     for name in ["x-hop", "te", "connection", "expect"] {
-        assert!(!headers.contains_key(HeaderName::from_static(name)), "{name}");
+        assert!(
+            !headers.contains_key(HeaderName::from_static(name)),
+            "{name}"
+        );
     }
     assert_eq!(headers["x-far"], "1");
-    assert_ne!(format!("http://{}", headers["host"].to_str().unwrap()), url, "the target's own host");
+    assert_ne!(
+        format!("http://{}", headers["host"].to_str().unwrap()),
+        url,
+        "the target's own host"
+    );
 }
 
 #[tokio::test]
@@ -194,7 +293,10 @@ async fn an_unreachable_target_is_a_502() {
     let url = proxy(&format!("http://{address}")).await;
     let response = client().post(url).body("body").send().await.unwrap();
     assert_eq!(response.status(), 502);
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
     assert!(response.text().await.unwrap().contains("can't be reached"));
 }
 
@@ -215,7 +317,13 @@ async fn a_request_without_an_answer_is_a_502_and_not_sent_again() {
     for sent in 1..=3 {
         let response = client().post(&url).body("body").send().await.unwrap();
         assert_eq!(response.status(), 502);
-        assert!(response.text().await.unwrap().contains("may have processed"));
+        assert!(
+            response
+                .text()
+                .await
+                .unwrap()
+                .contains("may have processed")
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(*requests.lock().unwrap(), sent);
     }
@@ -224,19 +332,38 @@ async fn a_request_without_an_answer_is_a_502_and_not_sent_again() {
 #[tokio::test]
 async fn the_program_forwards_and_stops_on_sigterm() {
     let (_, target) = stage().await;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gateway")).args(["0", &target]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["0", &target])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let url = line.trim_end().strip_prefix("listening on ").unwrap();
     assert_eq!(client().get(url).send().await.unwrap().status(), 200);
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(child.wait().unwrap().success());
 }
 
 #[test]
 fn wrong_arguments_are_told() {
-    for arguments in [&["80"][..], &["http", "http://localhost"], &["0", "https://localhost"]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_gateway")).args(arguments).output().unwrap();
+    for arguments in [
+        &["80"][..],
+        &["http", "http://localhost"],
+        &["0", "https://localhost"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(!output.status.success() && !output.stderr.is_empty());
     }
 }

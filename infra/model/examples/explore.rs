@@ -7,19 +7,38 @@ use model::{
 
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    for mix in MIXES.into_iter().filter(|mix| mix.title().contains(&wanted)) {
+    for mix in MIXES
+        .into_iter()
+        .filter(|mix| mix.title().contains(&wanted))
+    {
         let report = explore(mix);
-        println!("{:>9} states, depth {:>3}, {:>5.1} s: {}", report.states, report.depth, report.time.as_secs_f64(), mix.title());
+        println!(
+            "{:>9} states, depth {:>3}, {:>5.1} s: {}",
+            report.states,
+            report.depth,
+            report.time.as_secs_f64(),
+            mix.title()
+        );
         for (property, steps) in report.violations {
             print(property, &steps);
         }
     }
-    for (mix, property) in BROKEN.into_iter().filter(|(mix, _)| mix.title().contains(&wanted)) {
+    for (mix, property) in BROKEN
+        .into_iter()
+        .filter(|(mix, _)| mix.title().contains(&wanted))
+    {
         println!("{}", mix.title());
-        print(property, &shortest_violation(mix, property).unwrap_or_default());
+        print(
+            property,
+            &shortest_violation(mix, property).unwrap_or_default(),
+        );
     }
 }
 
 fn print(property: &str, steps: &[String]) {
-    println!("  \"{property}\" does not hold after {} steps:\n    {}", steps.len(), steps.join("\n    "));
+    println!(
+        "  \"{property}\" does not hold after {} steps:\n    {}",
+        steps.len(),
+        steps.join("\n    ")
+    );
 }

@@ -101,7 +101,10 @@ impl Plan {
     fn commit_cut(&mut self, way: Way, life: Life, counted: u8) {
         self.lock = None;
         if way.blind {
-            self.schedule = Schedule { status: life, cut: true };
+            self.schedule = Schedule {
+                status: life,
+                cut: true,
+            };
         } else if !rules::mark_cut(&mut self.schedule, true, life) {
             return;
         }
@@ -126,11 +129,22 @@ impl Plan {
                 rules::send_uncut_now(&mut self.schedule);
                 self.change_time(self.schedule.status, Hour::Due);
             }
-            Step::Resume => self.change_time(Life::Scheduled, if self.hour == Hour::Early { Hour::Early } else { Hour::Due }),
+            Step::Resume => self.change_time(
+                Life::Scheduled,
+                if self.hour == Hour::Early {
+                    Hour::Early
+                } else {
+                    Hour::Due
+                },
+            ),
             Step::Pause => _ = rules::pause(&mut self.schedule),
             Step::Cancel => _ = rules::cancel(&mut self.schedule, &mut []),
             _ => {
-                self.hour = if self.hour == Hour::Early { Hour::Due } else { Hour::TooLate };
+                self.hour = if self.hour == Hour::Early {
+                    Hour::Due
+                } else {
+                    Hour::TooLate
+                };
             }
         }
     }
@@ -145,7 +159,10 @@ impl Model for Way {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Plan> {
-        let schedule = Schedule { status: Life::Scheduled, cut: false };
+        let schedule = Schedule {
+            status: Life::Scheduled,
+            cut: false,
+        };
         vec![Plan {
             schedule,
             version: 1,
@@ -173,7 +190,9 @@ impl Model for Way {
         if plan.unlocked_append {
             steps.push(Step::CommitAppend);
         }
-        steps.extend((plan.hour != Hour::TooLate && plan.lock.is_none()).then_some(Step::TimePasses));
+        steps.extend(
+            (plan.hour != Hour::TooLate && plan.lock.is_none()).then_some(Step::TimePasses),
+        );
     }
 
     fn next_state(&self, plan: &Plan, step: Step) -> Option<Plan> {
@@ -184,8 +203,12 @@ impl Model for Way {
                 next.begin_cut(*self, version);
             }
             (Step::Sweep, _) => next.begin_cut(*self, plan.version),
-            (Step::Count, Some(Holder::Cutting(life))) => next.lock = Some(Holder::Counted(life, plan.recipients)),
-            (Step::CommitCut, Some(Holder::Counted(life, counted))) => next.commit_cut(*self, life, counted),
+            (Step::Count, Some(Holder::Cutting(life))) => {
+                next.lock = Some(Holder::Counted(life, plan.recipients))
+            }
+            (Step::CommitCut, Some(Holder::Counted(life, counted))) => {
+                next.commit_cut(*self, life, counted)
+            }
             (Step::InsertBatches, _) => {
                 next.half_cut = false;
                 next.batched.push(plan.recipients);
@@ -205,7 +228,8 @@ impl Model for Way {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let once = |_: &Self, plan: &Plan| plan.batched.len() <= 1;
-        let whole = |_: &Self, plan: &Plan| plan.half_cut || !plan.schedule.cut || plan.is_covered();
+        let whole =
+            |_: &Self, plan: &Plan| plan.half_cut || !plan.schedule.cut || plan.is_covered();
         let hour = |_: &Self, plan: &Plan| !plan.wrong_hour;
         vec![
             Property::always("cut once", once),
@@ -218,12 +242,19 @@ impl Model for Way {
 impl Plan {
     fn unlocked_actions(&self, steps: &mut Vec<Step>) {
         let Schedule { status, cut } = self.schedule;
-        steps.extend((1..=self.version).filter(|version| self.events & (1 << version) != 0).map(Step::Event));
+        steps.extend(
+            (1..=self.version)
+                .filter(|version| self.events & (1 << version) != 0)
+                .map(Step::Event),
+        );
         steps.extend(rules::wants_cut(&self.schedule, self.hour).then_some(Step::Sweep));
-        let may_append = rules::is_open(&self.schedule) && self.recipients < MOST && !self.unlocked_append;
+        let may_append =
+            rules::is_open(&self.schedule) && self.recipients < MOST && !self.unlocked_append;
         steps.extend(may_append.then_some(Step::LockToAppend));
         let changeable = self.version < VERSIONS && !cut;
-        steps.extend((changeable && rules::is_changeable(&self.schedule)).then_some(Step::Reschedule));
+        steps.extend(
+            (changeable && rules::is_changeable(&self.schedule)).then_some(Step::Reschedule),
+        );
         steps.extend((changeable && status == Life::Paused).then_some(Step::Resume));
         steps.extend((changeable && status == Life::Missed).then_some(Step::SendNow));
         steps.extend((status == Life::Scheduled).then_some(Step::Pause));

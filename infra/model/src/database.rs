@@ -52,8 +52,15 @@ pub enum Life {
 
 impl Life {
     /// Every one.
-    pub const ALL: [Self; 7] =
-        [Self::Draft, Self::Scheduled, Self::Running, Self::Finished, Self::Paused, Self::Cancelled, Self::Missed];
+    pub const ALL: [Self; 7] = [
+        Self::Draft,
+        Self::Scheduled,
+        Self::Running,
+        Self::Finished,
+        Self::Paused,
+        Self::Cancelled,
+        Self::Missed,
+    ];
 
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -116,8 +123,14 @@ pub struct Row {
 
 impl Row {
     /// As it is inserted.
-    pub const NEW: Self =
-        Self { status: Status::Pending, attempt: 0, resends: 0, age: Age::Fresh, ids: 0, kept: [None; ATTEMPTS + 2] };
+    pub const NEW: Self = Self {
+        status: Status::Pending,
+        attempt: 0,
+        resends: 0,
+        age: Age::Fresh,
+        ids: 0,
+        kept: [None; ATTEMPTS + 2],
+    };
 
     /// Where it is on its way: by attempt, and within it. PENDING after an attempt comes before the next one.
     pub const fn place(&self) -> (u8, u8) {

@@ -48,7 +48,9 @@ pub struct End {
 
 impl Ends {
     fn all_done(&self) -> bool {
-        self.workers.iter().all(|stage| matches!(stage, Stage::Committed | Stage::Gone))
+        self.workers
+            .iter()
+            .all(|stage| matches!(stage, Stage::Committed | Stage::Gone))
     }
 
     /// What a transaction sees: its own release, and what others have committed.
@@ -63,7 +65,10 @@ impl Model for End {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Ends> {
-        vec![Ends { workers: [Stage::Working; 2], finished: false }]
+        vec![Ends {
+            workers: [Stage::Working; 2],
+            finished: false,
+        }]
     }
 
     fn actions(&self, ends: &Ends, steps: &mut Vec<Step>) {
@@ -105,7 +110,12 @@ impl Model for End {
             model.actions(ends, &mut steps);
             !steps.is_empty() || ends.finished
         };
-        let early = |_: &Self, ends: &Ends| !ends.finished || ends.workers.iter().all(|stage| *stage != Stage::Working);
-        vec![Property::always("at rest it is finished", at_rest), Property::always("not before its last batch", early)]
+        let early = |_: &Self, ends: &Ends| {
+            !ends.finished || ends.workers.iter().all(|stage| *stage != Stage::Working)
+        };
+        vec![
+            Property::always("at rest it is finished", at_rest),
+            Property::always("not before its last batch", early),
+        ]
     }
 }

@@ -54,7 +54,10 @@
 //!     45744 states, depth  44,   0.1 s: receipts pushed, two parts
 //!   2063158 states, depth  54,   3.7 s: everything, to one recipient
 //! ```
-#![allow(clippy::trivially_copy_pass_by_ref, reason = "a rule reads alike for a row of three bytes and one of thirty")]
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "a rule reads alike for a row of three bytes and one of thirty"
+)]
 
 pub mod broken;
 pub mod cut;

@@ -118,12 +118,19 @@ impl Mix {
 
     /// Its name, or the rules that are left out.
     pub fn title(&self) -> String {
-        if self.broken.is_empty() { self.name.to_owned() } else { format!("broken: {:?}", self.broken) }
+        if self.broken.is_empty() {
+            self.name.to_owned()
+        } else {
+            format!("broken: {:?}", self.broken)
+        }
     }
 
     /// How many recipients there are.
     pub fn recipients(&self) -> usize {
-        self.requests.iter().map(|request| request.count_ones() as usize).sum()
+        self.requests
+            .iter()
+            .map(|request| request.count_ones() as usize)
+            .sum()
     }
 
     /// Whether that rule is left out.
@@ -143,7 +150,10 @@ impl Mix {
             missed: false,
         };
         World {
-            schedule: Schedule { status: Life::Running, cut: true },
+            schedule: Schedule {
+                status: Life::Running,
+                cut: true,
+            },
             batch,
             rows: [Row::NEW; ROWS],
             uncounted: false,

@@ -11,9 +11,23 @@ use crate::mix::Mix;
 
 /// Every mix.
 pub const MIXES: [Mix; 19] = [
-    Mix { name: "processes die", crash: true, ..Mix::CALM },
-    Mix { name: "processes die, leases end under living owners", crash: true, freeze: true, ..Mix::CALM },
-    Mix { name: "answers are lost", freeze: true, lost: true, ..Mix::CALM },
+    Mix {
+        name: "processes die",
+        crash: true,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "processes die, leases end under living owners",
+        crash: true,
+        freeze: true,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "answers are lost",
+        freeze: true,
+        lost: true,
+        ..Mix::CALM
+    },
     Mix {
         name: "three recipients in two requests, partial answers",
         requests: &[0b011, 0b100],
@@ -22,8 +36,23 @@ pub const MIXES: [Mix; 19] = [
         max_attempts: 2,
         ..Mix::CALM
     },
-    Mix { name: "429 and 4xx", requests: &[0b011], crash: true, freeze: true, throttle: true, refuse: true, ..Mix::CALM },
-    Mix { name: "a commit whose answer is lost", commit_lost: true, freeze: true, throttle: true, max_attempts: 2, ..Mix::CALM },
+    Mix {
+        name: "429 and 4xx",
+        requests: &[0b011],
+        crash: true,
+        freeze: true,
+        throttle: true,
+        refuse: true,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "a commit whose answer is lost",
+        commit_lost: true,
+        freeze: true,
+        throttle: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
     Mix {
         name: "UNDELIV, sent again",
         undelivered: true,
@@ -76,8 +105,24 @@ pub const MIXES: [Mix; 19] = [
         requests: &[0b001],
         ..Mix::CALM
     },
-    Mix { name: "lateness, send now", lateness: true, moves: 2, crash: true, freeze: true, requests: &[0b001], ..Mix::CALM },
-    Mix { name: "an operator decides", operator: true, lost: true, freeze: true, crash: true, requests: &[0b001], ..Mix::CALM },
+    Mix {
+        name: "lateness, send now",
+        lateness: true,
+        moves: 2,
+        crash: true,
+        freeze: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "an operator decides",
+        operator: true,
+        lost: true,
+        freeze: true,
+        crash: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
     Mix {
         name: "queues that lose and double messages",
         queues: true,
@@ -169,7 +214,11 @@ pub fn explore(mix: Mix) -> Report {
 
 /// Explores until that property is violated, then for a shorter way there, until there is none. The steps.
 pub fn shortest_violation(mix: Mix, property: &'static str) -> Option<Vec<String>> {
-    let look = |steps| explore_to(mix, steps, HasDiscoveries::AnyOf([property].into())).violations.remove(property);
+    let look = |steps| {
+        explore_to(mix, steps, HasDiscoveries::AnyOf([property].into()))
+            .violations
+            .remove(property)
+    };
     let mut shortest = look(usize::MAX)?;
     while let Some(shorter) = look(shortest.len()) {
         shortest = shorter;
@@ -180,8 +229,24 @@ pub fn shortest_violation(mix: Mix, property: &'static str) -> Option<Vec<String
 /// Explores what takes fewer than `steps` steps.
 fn explore_to(mix: Mix, steps: usize, end: HasDiscoveries) -> Report {
     let start = Instant::now();
-    let checker = mix.checker().threads(2).target_max_depth(steps.saturating_add(1)).finish_when(end).spawn_bfs().join();
-    let found = checker.discoveries().into_iter().map(|(name, path)| (name, path.into_actions()));
-    let violations = found.map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect())).collect();
-    Report { states: checker.unique_state_count(), depth: checker.max_depth(), time: start.elapsed(), violations }
+    let checker = mix
+        .checker()
+        .threads(2)
+        .target_max_depth(steps.saturating_add(1))
+        .finish_when(end)
+        .spawn_bfs()
+        .join();
+    let found = checker
+        .discoveries()
+        .into_iter()
+        .map(|(name, path)| (name, path.into_actions()));
+    let violations = found
+        .map(|(name, steps)| (name, steps.iter().map(|step| format!("{step:?}")).collect()))
+        .collect();
+    Report {
+        states: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        time: start.elapsed(),
+        violations,
+    }
 }

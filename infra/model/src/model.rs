@@ -15,29 +15,61 @@ use crate::{
 
 /// One step of somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the functions of their names say it; the first number is the worker's")]
+#[expect(
+    missing_docs,
+    reason = "the functions of their names say it; the first number is the worker's"
+)]
 pub enum Action {
     Claim(Work),
-    Deliver { work: Work, kept: bool },
+    Deliver {
+        work: Work,
+        kept: bool,
+    },
     LoseMessage(Work),
     Sweep,
     Read(usize, Work),
     Close(usize),
     Hold(usize),
-    Flush { worker: usize, twice: bool },
+    Flush {
+        worker: usize,
+        twice: bool,
+    },
     Start(usize),
     Stop(usize),
-    Answer { worker: usize, request: u8, reply: Reply },
-    Ask { worker: usize, at: usize, said: Words },
+    Answer {
+        worker: usize,
+        request: u8,
+        reply: Reply,
+    },
+    Ask {
+        worker: usize,
+        at: usize,
+        said: Words,
+    },
     Record(usize),
     Release(usize),
     Finish,
     LeaseEnds,
     Crash(usize),
-    Arrives { at: usize, attempt: u8, part: u8 },
-    IsRefused { at: usize, attempt: u8 },
-    IsLostOnTheWire { at: usize, attempt: u8 },
-    Push { at: usize, attempt: u8, part: u8, status: Status },
+    Arrives {
+        at: usize,
+        attempt: u8,
+        part: u8,
+    },
+    IsRefused {
+        at: usize,
+        attempt: u8,
+    },
+    IsLostOnTheWire {
+        at: usize,
+        attempt: u8,
+    },
+    Push {
+        at: usize,
+        attempt: u8,
+        part: u8,
+        status: Status,
+    },
     QuietTimeIsOver(usize),
     DeadlineIsOver(usize),
     BecomesLate,
@@ -73,7 +105,10 @@ impl Model for Mix {
     }
 
     fn within_boundary(&self, world: &World) -> bool {
-        world.rows.iter().all(|row| row.attempt <= self.max_attempts)
+        world
+            .rows
+            .iter()
+            .all(|row| row.attempt <= self.max_attempts)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -112,15 +147,25 @@ impl Mix {
             return;
         }
         if world.may_flush(self, worker) {
-            actions.push(Action::Flush { worker, twice: false });
-            actions.extend(self.commit_lost.then_some(Action::Flush { worker, twice: true }));
+            actions.push(Action::Flush {
+                worker,
+                twice: false,
+            });
+            actions.extend(self.commit_lost.then_some(Action::Flush {
+                worker,
+                twice: true,
+            }));
         }
         if it.places.contains(&Place::Waiting) {
             actions.push(Action::Stop(worker));
         }
         for request in self.requests {
             let replies = world.replies(self, worker, *request);
-            actions.extend(replies.into_iter().map(|reply| Action::Answer { worker, request: *request, reply }));
+            actions.extend(replies.into_iter().map(|reply| Action::Answer {
+                worker,
+                request: *request,
+                reply,
+            }));
         }
     }
 
@@ -128,7 +173,11 @@ impl Mix {
         let it = &world.workers[worker];
         for at in (0..ROWS).filter(|at| it.places[*at] == Place::Ask) {
             let sayings = world.sayings(self, worker, at);
-            actions.extend(sayings.into_iter().map(|said| Action::Ask { worker, at, said }));
+            actions.extend(
+                sayings
+                    .into_iter()
+                    .map(|said| Action::Ask { worker, at, said }),
+            );
         }
         if !it.is_done() {
             actions.push(Action::Record(worker));
@@ -144,7 +193,9 @@ impl Mix {
                 Work::Check => rules::may_claim_to_check(&world.batch),
             };
             if !self.queues {
-                actions.extend((free && handed && may && world.hands_out(work)).then_some(Action::Claim(work)));
+                actions.extend(
+                    (free && handed && may && world.hands_out(work)).then_some(Action::Claim(work)),
+                );
             } else if world.queued[at] {
                 actions.push(Action::LoseMessage(work));
                 if free {
@@ -161,11 +212,16 @@ impl Mix {
     pub(crate) fn carrier_actions(&self, world: &World, actions: &mut Vec<Action>) {
         for at in 0..self.recipients() {
             let wire = world.carrier[at].wire;
-            for attempt in (1..=self.max_attempts).filter(|attempt| wire & parts_of(*attempt, PARTS) != 0) {
+            for attempt in
+                (1..=self.max_attempts).filter(|attempt| wire & parts_of(*attempt, PARTS) != 0)
+            {
                 let parts = (0..PARTS).filter(|part| wire & bit(attempt, *part) != 0);
                 actions.extend(parts.map(|part| Action::Arrives { at, attempt, part }));
                 let whole = wire & parts_of(attempt, PARTS) == parts_of(attempt, self.parts);
-                actions.extend(((self.throttle || self.refuse) && whole).then_some(Action::IsRefused { at, attempt }));
+                actions.extend(
+                    ((self.throttle || self.refuse) && whole)
+                        .then_some(Action::IsRefused { at, attempt }),
+                );
                 actions.extend(self.lost.then_some(Action::IsLostOnTheWire { at, attempt }));
             }
         }
@@ -177,7 +233,10 @@ impl Mix {
             let paused = world.schedule.status == Life::Paused;
             actions.extend(running.then_some(Action::Pause));
             actions.extend(paused.then_some(Action::Resume));
-            actions.extend((running || paused || world.schedule.status == Life::Missed).then_some(Action::Cancel));
+            actions.extend(
+                (running || paused || world.schedule.status == Life::Missed)
+                    .then_some(Action::Cancel),
+            );
         }
         if world.batch.missed && rules::may_send_now(&world.schedule) {
             actions.push(Action::SendNow);
@@ -190,7 +249,10 @@ impl Mix {
     }
 
     fn time_actions(&self, world: &World, actions: &mut Vec<Action>) {
-        let owner = world.batch.token.map(|token| world.workers[usize::from(token)].stage != Stage::Idle);
+        let owner = world
+            .batch
+            .token
+            .map(|token| world.workers[usize::from(token)].stage != Stage::Idle);
         if let Some(alive) = owner
             && !world.batch.lease_over
             && (self.freeze || !alive)
@@ -199,11 +261,15 @@ impl Mix {
         }
         for at in 0..self.recipients() {
             let row = &world.rows[at];
-            let asked = matches!(row.status, Status::Sending | Status::Uncertain) && (self.own_ids || self.resend_uncertain);
+            let asked = matches!(row.status, Status::Sending | Status::Uncertain)
+                && (self.own_ids || self.resend_uncertain);
             if asked && row.age == Age::Fresh && world.is_quiet(at) {
                 actions.push(Action::QuietTimeIsOver(at));
             }
-            let open = matches!(row.status, Status::Acceptd | Status::Enroute | Status::Uncertain);
+            let open = matches!(
+                row.status,
+                Status::Acceptd | Status::Enroute | Status::Uncertain
+            );
             if open && row.age != Age::Old && self.forgets && world.is_quiet(at) {
                 actions.push(Action::DeadlineIsOver(at));
             }
@@ -223,7 +289,10 @@ impl World {
     /// The quiet time is longer than a lease and than anything stays on the wire: nothing of the attempt can arrive any more.
     fn is_quiet(&self, at: usize) -> bool {
         let row = &self.rows[at];
-        let may_start = |it: &Worker| it.places[at] == Place::Marked && it.attempts[at] == row.attempt && !it.over;
-        self.carrier[at].wire & parts_of(row.attempt, PARTS) == 0 && !self.workers.iter().any(may_start)
+        let may_start = |it: &Worker| {
+            it.places[at] == Place::Marked && it.attempts[at] == row.attempt && !it.over
+        };
+        self.carrier[at].wire & parts_of(row.attempt, PARTS) == 0
+            && !self.workers.iter().any(may_start)
     }
 }

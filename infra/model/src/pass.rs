@@ -36,7 +36,10 @@ fn rows_of(request: u8) -> impl Iterator<Item = usize> {
 impl World {
     /// The recipients of a request that stand at a place.
     fn standing(&self, worker: usize, request: u8, place: impl Fn(Place) -> bool) -> u8 {
-        rows_of(request).filter(|at| place(self.workers[worker].places[*at])).map(|at| 1 << at).sum()
+        rows_of(request)
+            .filter(|at| place(self.workers[worker].places[*at]))
+            .map(|at| 1 << at)
+            .sum()
     }
 
     /// After the claim: leftovers become UNCERTAIN, then everything is read.
@@ -47,13 +50,16 @@ impl World {
         }
         for at in 0..mix.recipients() {
             self.change(at, |row, _| rules::owner_lost(row, true));
-            if mix.is_broken(Broken::LeftoversPending) && self.rows[at].status == Status::Uncertain {
+            if mix.is_broken(Broken::LeftoversPending) && self.rows[at].status == Status::Uncertain
+            {
                 self.rows[at].status = Status::Pending;
             }
         }
         let schedule = self.schedule.status;
         let alive = matches!(schedule, Life::Running | Life::Paused);
-        let too_late = self.late && !self.batch.missed && self.rows.iter().any(|row| row.status == Status::Pending);
+        let too_late = self.late
+            && !self.batch.missed
+            && self.rows.iter().any(|row| row.status == Status::Pending);
         let stage = match work {
             Work::Check => Stage::Asking,
             Work::Send if schedule == Life::Cancelled => Stage::Close,
@@ -62,15 +68,27 @@ impl World {
         };
         self.workers[worker].alive = alive;
         self.workers[worker].stage = stage;
-        self.take_up(mix, worker, stage == Stage::Close || stage == Stage::Hold || self.batch.missed);
+        self.take_up(
+            mix,
+            worker,
+            stage == Stage::Close || stage == Stage::Hold || self.batch.missed,
+        );
     }
 
     fn take_up(&mut self, mix: &Mix, worker: usize, hold_pending: bool) {
-        let max_resends = if self.workers[worker].alive { mix.max_resends } else { 0 };
+        let max_resends = if self.workers[worker].alive {
+            mix.max_resends
+        } else {
+            0
+        };
         let asking = self.workers[worker].stage == Stage::Asking;
         for at in 0..mix.recipients() {
             let row = &self.rows[at];
-            let place = if asking { recheck::question(mix, row) } else { errand(mix, row, max_resends, hold_pending) };
+            let place = if asking {
+                recheck::question(mix, row)
+            } else {
+                errand(mix, row, max_resends, hold_pending)
+            };
             let it = &mut self.workers[worker];
             it.places[at] = place;
             if place != Place::Rest {
@@ -103,25 +121,44 @@ impl World {
     pub fn next_requests(&self, mix: &Mix, worker: usize) -> Vec<u8> {
         let it = &self.workers[worker];
         let is_up = |place| matches!(place, Place::Marked | Place::Flying);
-        let up = mix.requests.iter().filter(|request| self.standing(worker, **request, is_up) != 0).count();
-        let waiting = mix.requests.iter().map(|request| self.standing(worker, *request, |place| place == Place::Waiting));
-        let free = if it.stopped { 0 } else { mix.in_flight.saturating_sub(up) };
+        let up = mix
+            .requests
+            .iter()
+            .filter(|request| self.standing(worker, **request, is_up) != 0)
+            .count();
+        let waiting = mix
+            .requests
+            .iter()
+            .map(|request| self.standing(worker, *request, |place| place == Place::Waiting));
+        let free = if it.stopped {
+            0
+        } else {
+            mix.in_flight.saturating_sub(up)
+        };
         waiting.filter(|request| *request != 0).take(free).collect()
     }
 
     /// Whether the pass flushes now: something to record, or something to start and nothing to wait for.
     pub fn may_flush(&self, mix: &Mix, worker: usize) -> bool {
         let it = &self.workers[worker];
-        let unrecorded = it.places.iter().any(|place| matches!(place, Place::Answered { .. } | Place::Unmark));
-        let up = it.places.iter().any(|place| matches!(place, Place::Marked | Place::Flying));
-        it.stage == Stage::Sending && (unrecorded || (!up && !self.next_requests(mix, worker).is_empty()))
+        let unrecorded = it
+            .places
+            .iter()
+            .any(|place| matches!(place, Place::Answered { .. } | Place::Unmark));
+        let up = it
+            .places
+            .iter()
+            .any(|place| matches!(place, Place::Marked | Place::Flying));
+        it.stage == Stage::Sending
+            && (unrecorded || (!up && !self.next_requests(mix, worker).is_empty()))
     }
 
     /// The transaction that records what was answered and marks what starts; said twice when the first commit's answer was lost.
     pub fn flush(&mut self, mix: &Mix, worker: usize, twice: bool) {
         let starting: u8 = self.next_requests(mix, worker).iter().sum();
-        let rows: Vec<(usize, Flush)> =
-            (0..ROWS).filter_map(|at| Some((at, self.flush_row(worker, at, starting & (1 << at) != 0)?))).collect();
+        let rows: Vec<(usize, Flush)> = (0..ROWS)
+            .filter_map(|at| Some((at, self.flush_row(worker, at, starting & (1 << at) != 0)?)))
+            .collect();
         let mut whole = self.write(mix, worker, &rows);
         if twice {
             whole = self.write(mix, worker, &rows);
@@ -137,7 +174,11 @@ impl World {
                 // Only when the record stands does it wait again, as one that was never sent.
                 Step::Answer if whole && matches!(place, Place::Answered { again: true, .. }) => {
                     it.seen[*at] = Status::Pending;
-                    if it.stopped { Place::Rest } else { Place::Waiting }
+                    if it.stopped {
+                        Place::Rest
+                    } else {
+                        Place::Waiting
+                    }
                 }
                 _ => Place::Rest,
             };
@@ -152,11 +193,29 @@ impl World {
         let it = &self.workers[worker];
         let attempt = it.attempts[at];
         match it.places[at] {
-            Place::Answered { status, ids, .. } => Some(Flush { step: Step::Answer, attempt, status, resend: false, ids }),
-            Place::Unmark => Some(Flush { step: Step::Unmark, attempt, status: Status::Pending, resend: false, ids: 0 }),
+            Place::Answered { status, ids, .. } => Some(Flush {
+                step: Step::Answer,
+                attempt,
+                status,
+                resend: false,
+                ids,
+            }),
+            Place::Unmark => Some(Flush {
+                step: Step::Unmark,
+                attempt,
+                status: Status::Pending,
+                resend: false,
+                ids: 0,
+            }),
             Place::Waiting if starts => {
                 let resend = it.seen[at] != Status::Pending;
-                Some(Flush { step: Step::Mark, attempt, status: Status::Sending, resend, ids: 0 })
+                Some(Flush {
+                    step: Step::Mark,
+                    attempt,
+                    status: Status::Sending,
+                    resend,
+                    ids: 0,
+                })
             }
             _ => None,
         }
@@ -166,7 +225,9 @@ impl World {
     fn write(&mut self, mix: &Mix, worker: usize, rows: &[(usize, Flush)]) -> bool {
         let owns = self.owns(worker);
         let answers = rows.iter().any(|(_, said)| said.step == Step::Answer);
-        let poked = answers && !mix.is_broken(Broken::NoPoke) && rules::poke(&mut self.batch, &mut self.schedule, owns);
+        let poked = answers
+            && !mix.is_broken(Broken::NoPoke)
+            && rules::poke(&mut self.batch, &mut self.schedule, owns);
         let mut whole = !poked;
         for (at, said) in rows {
             let with_token = match said.step {
@@ -174,7 +235,8 @@ impl World {
                 Step::Unmark => owns || mix.is_broken(Broken::UnmarkWithoutToken),
                 _ => owns,
             };
-            let taken = !(mix.is_broken(Broken::AnswerNeedsToken) && said.step == Step::Answer && !owns);
+            let taken =
+                !(mix.is_broken(Broken::AnswerNeedsToken) && said.step == Step::Answer && !owns);
             let before = self.rows[*at];
             let matched = self.change(*at, |row, schedule| {
                 if said.step == Step::Mark && said.attempt > 0 {
@@ -195,7 +257,9 @@ impl World {
         let after = &self.rows[at];
         if after.attempt > before.attempt {
             let verdict = matches!(before.status, Status::Undeliv | Status::Expired);
-            let policy = before.status == Status::Uncertain && mix.resend_uncertain && before.age >= Age::Quiet;
+            let policy = before.status == Status::Uncertain
+                && mix.resend_uncertain
+                && before.age >= Age::Quiet;
             self.carrier[at].allowed += u8::from(verdict || policy);
         }
         let known = if after.attempt == said.attempt {
@@ -216,7 +280,11 @@ impl World {
                     it.places[at] = Place::Flying;
                     self.carrier[at].wire |= parts_of(it.attempts[at], mix.parts);
                 } else {
-                    it.places[at] = Place::Answered { status: Status::Pending, ids: 0, again: true };
+                    it.places[at] = Place::Answered {
+                        status: Status::Pending,
+                        ids: 0,
+                        again: true,
+                    };
                 }
             }
         }
@@ -230,17 +298,27 @@ impl World {
         }
         let attempts = &self.workers[worker].attempts;
         let all = |carried: fn(&Carrier) -> u8| {
-            rows_of(flying).all(|at| carried(&self.carrier[at]) & parts_of(attempts[at], mix.parts) != 0)
+            rows_of(flying)
+                .all(|at| carried(&self.carrier[at]) & parts_of(attempts[at], mix.parts) != 0)
         };
         let arrived = rows_of(flying).all(|at| self.carrier[at].wire & bit(attempts[at], 0) == 0);
         let mut replies = Vec::new();
         if arrived && all(|carrier| carrier.accepted) {
             replies.push(Reply::Ids { missing: 0 });
-            replies.extend(rows_of(flying).filter(|_| mix.partial).map(|at| Reply::Ids { missing: 1 << at }));
+            replies.extend(
+                rows_of(flying)
+                    .filter(|_| mix.partial)
+                    .map(|at| Reply::Ids { missing: 1 << at }),
+            );
         }
         if arrived && all(|carrier| carrier.refused) {
             replies.extend(mix.throttle.then_some(Reply::Throttled));
-            replies.extend([false, true].into_iter().filter(|_| mix.refuse).map(|last| Reply::Refused { last }));
+            replies.extend(
+                [false, true]
+                    .into_iter()
+                    .filter(|_| mix.refuse)
+                    .map(|last| Reply::Refused { last }),
+            );
         } else if mix.lost {
             replies.push(Reply::Lost);
         }
@@ -254,7 +332,9 @@ impl World {
             let ids = (self.carrier[at].accepted >> ((it.attempts[at] - 1) * PARTS)) & 0b11;
             let (status, ids, again) = match reply {
                 Reply::Ids { missing } if missing & (1 << at) == 0 => (Status::Acceptd, ids, false),
-                Reply::Lost if mix.is_broken(Broken::LostIsNotAccepted) => (Status::Pending, 0, false),
+                Reply::Lost if mix.is_broken(Broken::LostIsNotAccepted) => {
+                    (Status::Pending, 0, false)
+                }
                 Reply::Ids { .. } | Reply::Lost => (Status::Uncertain, 0, false),
                 Reply::Throttled => (Status::Pending, 0, true),
                 Reply::Refused { last: false } => (Status::Pending, 0, false),
@@ -267,7 +347,11 @@ impl World {
     /// Gives the batch back and ends the invocation.
     pub fn release(&mut self, mix: &Mix, worker: usize) {
         let told = rules::Release {
-            max_resends: if self.workers[worker].alive { mix.max_resends } else { 0 },
+            max_resends: if self.workers[worker].alive {
+                mix.max_resends
+            } else {
+                0
+            },
             resend_uncertain: mix.resend_uncertain && !mix.own_ids,
             ask_uncertain: mix.own_ids,
             send_at: Due::Now,

@@ -15,25 +15,39 @@ use crate::{
 fn judge(mix: &Mix, row: &Row, attempt: u8, status: Status) -> Option<Verdict> {
     // By its id, if the answer with it is recorded, or by one of ours.
     let known = row.attempt != attempt || row.ids != 0 || mix.own_ids;
-    let verdict = Verdict { attempt, status, ids: parts_of(1, mix.parts) };
+    let verdict = Verdict {
+        attempt,
+        status,
+        ids: parts_of(1, mix.parts),
+    };
     (known && (mix.parts == 1 || status == Status::Undeliv)).then_some(verdict)
 }
 
 impl Mix {
     pub(crate) fn push_actions(&self, world: &World, actions: &mut Vec<Action>) {
         for at in 0..if self.pushes { self.recipients() } else { 0 } {
-            let sent = (1..=self.max_attempts).flat_map(|attempt| (0..PARTS).map(move |part| (attempt, part)));
-            for (attempt, part) in sent.filter(|(attempt, part)| world.carrier[at].accepted & bit(*attempt, *part) != 0) {
+            let sent = (1..=self.max_attempts)
+                .flat_map(|attempt| (0..PARTS).map(move |part| (attempt, part)));
+            for (attempt, part) in sent
+                .filter(|(attempt, part)| world.carrier[at].accepted & bit(*attempt, *part) != 0)
+            {
                 let mut words = vec![Status::Delivrd];
                 words.extend(self.undelivered.then_some(Status::Undeliv));
                 words.extend(self.forgets.then_some(Status::Enroute));
                 for status in words {
-                    let changes = judge(self, &world.rows[at], attempt, status).is_some_and(|said| {
-                        let mut row = world.rows[at];
-                        let written = rules::receipt(&mut row, &said) || rules::late_receipt(&mut row, &said);
-                        written && row != world.rows[at]
-                    });
-                    actions.extend(changes.then_some(Action::Push { at, attempt, part, status }));
+                    let changes =
+                        judge(self, &world.rows[at], attempt, status).is_some_and(|said| {
+                            let mut row = world.rows[at];
+                            let written = rules::receipt(&mut row, &said)
+                                || rules::late_receipt(&mut row, &said);
+                            written && row != world.rows[at]
+                        });
+                    actions.extend(changes.then_some(Action::Push {
+                        at,
+                        attempt,
+                        part,
+                        status,
+                    }));
                 }
             }
         }
@@ -44,7 +58,9 @@ impl World {
     /// The transaction that records it, and has the batch looked at if nobody does: neither an owner, whose release counts the rows, nor a
     /// recheck that is due some time.
     pub(crate) fn push(&mut self, mix: &Mix, at: usize, (attempt, part): (u8, u8), status: Status) {
-        let Some(said) = judge(mix, &self.rows[at], attempt, status) else { return };
+        let Some(said) = judge(mix, &self.rows[at], attempt, status) else {
+            return;
+        };
         if status == Status::Delivrd {
             self.carrier[at].delivered |= 1 << part;
         }

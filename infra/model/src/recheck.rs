@@ -25,7 +25,12 @@ pub type Words = [Word; PARTS as usize];
 
 /// One word for all parts: delivered when all are, failed when one is.
 pub fn join(words: &[Word]) -> Word {
-    let has = |any: &[Status]| words.iter().copied().find(|word| matches!(word, Word::Is(status) if any.contains(status)));
+    let has = |any: &[Status]| {
+        words
+            .iter()
+            .copied()
+            .find(|word| matches!(word, Word::Is(status) if any.contains(status)))
+    };
     if let Some(failure) = has(&[Status::Undeliv]) {
         return failure;
     }
@@ -77,7 +82,11 @@ impl World {
         let mut words = vec![Word::Is(Status::Delivrd)];
         words.extend(mix.undelivered.then_some(Word::Is(Status::Undeliv)));
         if mix.forgets || mix.parts > 1 {
-            words.extend([Word::Is(Status::Enroute), Word::Is(Status::Unknown), Word::Failed]);
+            words.extend([
+                Word::Is(Status::Enroute),
+                Word::Is(Status::Unknown),
+                Word::Failed,
+            ]);
         }
         words
     }
@@ -85,8 +94,12 @@ impl World {
     /// One question is answered.
     pub fn ask(&mut self, mix: &Mix, worker: usize, at: usize, said: Words) {
         let asked = self.asked(mix, worker, at);
-        let words: Vec<Word> = (0..PARTS).filter(|part| asked & (1 << part) != 0).map(|part| said[usize::from(part)]).collect();
-        for part in (0..PARTS).filter(|part| said[usize::from(*part)] == Word::Is(Status::Delivrd)) {
+        let words: Vec<Word> = (0..PARTS)
+            .filter(|part| asked & (1 << part) != 0)
+            .map(|part| said[usize::from(part)])
+            .collect();
+        for part in (0..PARTS).filter(|part| said[usize::from(*part)] == Word::Is(Status::Delivrd))
+        {
             self.carrier[at].delivered |= 1 << part;
         }
         let place = self.judge(mix, worker, at, join(&words));
@@ -98,16 +111,24 @@ impl World {
         let row = &self.rows[at];
         let (at_deadline, uncertain) = (row.age == Age::Old, seen == Status::Uncertain);
         match word {
-            Word::Is(status) if status.is_final() && status != Status::Unknown => Place::Said(status),
+            Word::Is(status) if status.is_final() && status != Status::Unknown => {
+                Place::Said(status)
+            }
             Word::Is(_) if at_deadline && !uncertain => Place::Said(Status::Unknown),
             Word::Is(Status::Unknown) => Place::Rest,
             Word::Is(status) if status == seen => Place::Rest,
             Word::Is(status) => Place::Said(status),
-            Word::NotFound if uncertain && mix.is_broken(Broken::QuietWhenRecorded) => Place::NotFound,
-            Word::NotFound if uncertain && (row.age >= Age::Quiet || mix.is_broken(Broken::NoQuietTime)) => {
+            Word::NotFound if uncertain && mix.is_broken(Broken::QuietWhenRecorded) => {
+                Place::NotFound
+            }
+            Word::NotFound
+                if uncertain && (row.age >= Age::Quiet || mix.is_broken(Broken::NoQuietTime)) =>
+            {
                 Place::Said(Status::Pending)
             }
-            Word::NotFound | Word::Failed if at_deadline && !uncertain => Place::Said(Status::Unknown),
+            Word::NotFound | Word::Failed if at_deadline && !uncertain => {
+                Place::Said(Status::Unknown)
+            }
             Word::NotFound | Word::Failed => Place::Rest,
         }
     }
@@ -115,7 +136,10 @@ impl World {
     /// The statement that records what was said.
     pub fn record(&mut self, mix: &Mix, worker: usize) {
         let owns = self.owns(worker);
-        let news = self.workers[worker].places.iter().any(|place| matches!(place, Place::Said(_) | Place::NotFound));
+        let news = self.workers[worker]
+            .places
+            .iter()
+            .any(|place| matches!(place, Place::Said(_) | Place::NotFound));
         if news && !mix.is_broken(Broken::VerdictWithoutPoke) {
             rules::poke(&mut self.batch, &mut self.schedule, owns);
         }
@@ -129,7 +153,11 @@ impl World {
             };
             let found = it.seen[at] == Status::Uncertain && status != Status::Pending;
             let ids = if found { parts_of(1, mix.parts) } else { 0 };
-            let said = Verdict { attempt: it.attempts[at], status, ids };
+            let said = Verdict {
+                attempt: it.attempts[at],
+                status,
+                ids,
+            };
             self.change(at, |row, _| rules::verdict(row, owns, &said));
         }
         self.workers[worker].places = [Place::Rest; ROWS];

@@ -25,7 +25,11 @@ impl World {
             Action::Flush { worker, twice } => self.flush(mix, worker, twice),
             Action::Start(worker) => self.start(mix, worker),
             Action::Stop(worker) => self.workers[worker].stop(),
-            Action::Answer { worker, request, reply } => self.answer(mix, worker, request, reply),
+            Action::Answer {
+                worker,
+                request,
+                reply,
+            } => self.answer(mix, worker, request, reply),
             Action::Ask { worker, at, said } => self.ask(mix, worker, at, said),
             Action::Record(worker) => self.record(mix, worker),
             Action::Release(worker) => self.release(mix, worker),
@@ -47,8 +51,15 @@ impl World {
                 self.carrier[at].wire &= !parts_of(attempt, mix.parts);
                 self.carrier[at].refused |= parts_of(attempt, mix.parts);
             }
-            Action::IsLostOnTheWire { at, attempt } => self.carrier[at].wire &= !parts_of(attempt, mix.parts),
-            Action::Push { at, attempt, part, status } => self.push(mix, at, (attempt, part), status),
+            Action::IsLostOnTheWire { at, attempt } => {
+                self.carrier[at].wire &= !parts_of(attempt, mix.parts)
+            }
+            Action::Push {
+                at,
+                attempt,
+                part,
+                status,
+            } => self.push(mix, at, (attempt, part), status),
             Action::QuietTimeIsOver(at) => self.rows[at].age = Age::Quiet,
             Action::DeadlineIsOver(at) => self.rows[at].age = Age::Old,
             Action::BecomesLate => self.late = true,
@@ -62,7 +73,9 @@ impl World {
             Action::Pause => _ = rules::pause(&mut self.schedule),
             Action::Resume => _ = rules::resume(&mut self.schedule, batches, Due::Now),
             Action::Cancel => {
-                let held = self.batch.missed && self.batch.token.is_some() && mix.is_broken(Broken::HoldSurvivesCancel);
+                let held = self.batch.missed
+                    && self.batch.token.is_some()
+                    && mix.is_broken(Broken::HoldSurvivesCancel);
                 rules::cancel(&mut self.schedule, std::slice::from_mut(&mut self.batch));
                 self.batch.missed |= held;
             }
@@ -72,13 +85,17 @@ impl World {
             }
             Action::ResolveSent(at) => {
                 let (mut batch, mut schedule) = (self.batch, self.schedule);
-                self.change(at, |row, _| rules::resolve_sent(row, &mut batch, &mut schedule));
+                self.change(at, |row, _| {
+                    rules::resolve_sent(row, &mut batch, &mut schedule)
+                });
                 (self.batch, self.schedule) = (batch, schedule);
                 return;
             }
             Action::ResolveResend(at) => {
                 let (mut batch, mut schedule) = (self.batch, self.schedule);
-                self.change(at, |row, _| rules::resolve_resend(row, &mut batch, &mut schedule));
+                self.change(at, |row, _| {
+                    rules::resolve_resend(row, &mut batch, &mut schedule)
+                });
                 self.carrier[at].allowed += 1;
                 (self.batch, self.schedule) = (batch, schedule);
                 return;
@@ -117,7 +134,17 @@ impl World {
     /// Time passes at any moment: what is due later is due now.
     fn pass_time(&mut self) {
         let now = |due: Due| if due.is_set() { Due::Now } else { due };
-        let Batch { send_at, check_at, sweep_at, .. } = self.batch;
-        self.batch = Batch { send_at: now(send_at), check_at: now(check_at), sweep_at: now(sweep_at), ..self.batch };
+        let Batch {
+            send_at,
+            check_at,
+            sweep_at,
+            ..
+        } = self.batch;
+        self.batch = Batch {
+            send_at: now(send_at),
+            check_at: now(check_at),
+            sweep_at: now(sweep_at),
+            ..self.batch
+        };
     }
 }

@@ -31,13 +31,19 @@ pub const fn bit(attempt: u8, part: u8) -> u8 {
 
 /// All parts of an attempt, of a text of so many.
 pub const fn parts_of(attempt: u8, parts: u8) -> u8 {
-    if attempt == 0 { 0 } else { ((1 << parts) - 1) << ((attempt - 1) * PARTS) }
+    if attempt == 0 {
+        0
+    } else {
+        ((1 << parts) - 1) << ((attempt - 1) * PARTS)
+    }
 }
 
 impl Carrier {
     /// Attempts of which it took at least a part.
     pub fn times_accepted(&self) -> u8 {
-        (1..=ATTEMPTS as u8).filter(|attempt| self.accepted & parts_of(*attempt, PARTS) != 0).count() as u8
+        (1..=ATTEMPTS as u8)
+            .filter(|attempt| self.accepted & parts_of(*attempt, PARTS) != 0)
+            .count() as u8
     }
 
     /// Whether it took a part of that attempt.
@@ -136,13 +142,18 @@ impl Worker {
     pub fn stop(&mut self) {
         self.stopped = true;
         for place in &mut self.places {
-            *place = if matches!(place, Place::Waiting) { Place::Rest } else { *place };
+            *place = if matches!(place, Place::Waiting) {
+                Place::Rest
+            } else {
+                *place
+            };
         }
     }
 
     /// Whether nothing is left but the release.
     pub fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Sending | Stage::Asking) && self.places.iter().all(|place| *place == Place::Rest)
+        matches!(self.stage, Stage::Sending | Stage::Asking)
+            && self.places.iter().all(|place| *place == Place::Rest)
     }
 }
 
@@ -196,7 +207,8 @@ impl World {
         if (before.status, before.attempt) != (after.status, after.attempt) {
             self.uncounted = true;
             self.noticed.went_back |= after.place() < before.place();
-            let resent = after.attempt > before.attempt && matches!(before.status, Status::Undeliv | Status::Expired);
+            let resent = after.attempt > before.attempt
+                && matches!(before.status, Status::Undeliv | Status::Expired);
             self.noticed.final_changed |= before.status.is_final() && !resent;
         }
         result

@@ -10,8 +10,19 @@ use model::{
 fn no_mix_of_faults_loses_doubles_or_forgets() {
     for mix in MIXES {
         let report = explore(mix);
-        println!("{:>9} states, depth {:>3}, {:>5.1} s: {}", report.states, report.depth, report.time.as_secs_f64(), mix.name);
-        assert!(report.violations.is_empty(), "{}: {:#?}", mix.name, report.violations);
+        println!(
+            "{:>9} states, depth {:>3}, {:>5.1} s: {}",
+            report.states,
+            report.depth,
+            report.time.as_secs_f64(),
+            mix.name
+        );
+        assert!(
+            report.violations.is_empty(),
+            "{}: {:#?}",
+            mix.name,
+            report.violations
+        );
     }
 }
 

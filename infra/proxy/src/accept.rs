@@ -26,7 +26,10 @@ impl Port {
     pub(crate) fn reserve(address: SocketAddr) -> io::Result<Self> {
         let bound = bound(address)?;
         let address = bound.local_addr()?;
-        Ok(Self { _bound: bound, address })
+        Ok(Self {
+            _bound: bound,
+            address,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -47,7 +50,12 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Accepts while the mode doesn't say to refuse, until it is dropped; its connections go with it.
-pub(crate) async fn accept(port: Port, first: TcpListener, line: Arc<Line>, listening: watch::Sender<bool>) {
+pub(crate) async fn accept(
+    port: Port,
+    first: TcpListener,
+    line: Arc<Line>,
+    listening: watch::Sender<bool>,
+) {
     let mut mode = line.mode.subscribe();
     let mut connections = JoinSet::new();
     let mut listener = first;

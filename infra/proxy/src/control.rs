@@ -32,7 +32,9 @@ async fn change_settings(State(proxy): State<Arc<Proxy>>, body: Bytes) -> Respon
     };
     match proxy.patch(patch).await {
         Ok(mode) => Json(mode).into_response(),
-        Err(error) if error.is::<ModeError>() => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string()),
+        Err(error) if error.is::<ModeError>() => {
+            problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
+        }
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
     }
 }
@@ -48,6 +50,8 @@ async fn read_stats(State(proxy): State<Arc<Proxy>>) -> Json<Stats> {
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = json!({ "title": "settings not changed", "status": status.as_u16(), "detail": detail }).to_string();
+    let body =
+        json!({ "title": "settings not changed", "status": status.as_u16(), "detail": detail })
+            .to_string();
     (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
 }

@@ -56,11 +56,18 @@ impl Proxy {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let port = Port::reserve(wanted).with_context(|| format!("can't listen on {wanted}"))?;
         let address = port.address();
-        let listener = port.open().with_context(|| format!("can't listen on {address}"))?;
+        let listener = port
+            .open()
+            .with_context(|| format!("can't listen on {address}"))?;
         let line = Arc::new(Line::new(target));
         let (sender, listening) = watch::channel(true);
         let task = tokio::spawn(accept::accept(port, listener, Arc::clone(&line), sender));
-        Ok(Self { address, line, listening: Mutex::new(listening), task })
+        Ok(Self {
+            address,
+            line,
+            listening: Mutex::new(listening),
+            task,
+        })
     }
 
     /// Where it listens, also while it refuses.
@@ -90,7 +97,10 @@ impl Proxy {
 
     async fn apply(&self, mode: Mode, listening: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
         self.line.mode.send_replace(mode);
-        listening.wait_for(|listening| *listening != mode.refuse).await.context("the port could not be opened again")?;
+        listening
+            .wait_for(|listening| *listening != mode.refuse)
+            .await
+            .context("the port could not be opened again")?;
         Ok(())
     }
 

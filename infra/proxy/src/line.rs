@@ -35,13 +35,19 @@ impl Line {
 
     /// What the next cut of a connection accepted now will turn true. Whoever holds it is waited for by that cut.
     pub(crate) fn next_cut(&self) -> watch::Receiver<bool> {
-        self.cut.lock().unwrap_or_else(PoisonError::into_inner).subscribe()
+        self.cut
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .subscribe()
     }
 
     /// Cuts the open connections and waits until they are gone.
     pub(crate) async fn cut(&self) {
         let mut current = watch::Sender::new(false);
-        std::mem::swap(&mut *self.cut.lock().unwrap_or_else(PoisonError::into_inner), &mut current);
+        std::mem::swap(
+            &mut *self.cut.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut current,
+        );
         current.send_replace(true);
         current.closed().await;
     }
@@ -55,7 +61,11 @@ impl Line {
 
     pub(crate) fn stats(&self) -> Stats {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Stats { accepted: read(&self.accepted), open: read(&self.open), cut: read(&self.resets) }
+        Stats {
+            accepted: read(&self.accepted),
+            open: read(&self.open),
+            cut: read(&self.resets),
+        }
     }
 }
 

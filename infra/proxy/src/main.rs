@@ -16,10 +16,17 @@ async fn main() -> anyhow::Result<()> {
     let [port, target, control] = arguments.as_slice() else {
         bail!("usage: proxy PORT TARGET CONTROL_PORT");
     };
-    let target: SocketAddr = target.parse().with_context(|| format!("{target} is not ADDRESS:PORT"))?;
+    let target: SocketAddr = target
+        .parse()
+        .with_context(|| format!("{target} is not ADDRESS:PORT"))?;
     let (port, control) = (parsed(port)?, parsed(control)?);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, control)).await.with_context(|| format!("can't listen on {control}"))?;
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, control))
+        .await
+        .with_context(|| format!("can't listen on {control}"))?;
     let proxy = Arc::new(Proxy::start_on(port, target).await?);
     println!("listening on {}", proxy.address());
     println!("controlled at http://{}", listener.local_addr()?);

@@ -26,11 +26,13 @@ impl Mode {
         let Value::Object(patch) = patch else {
             return Err(ModeError::new("settings", "must be a JSON object"));
         };
-        let mut merged = serde_json::to_value(self).map_err(|error| ModeError::new("settings", error))?;
+        let mut merged =
+            serde_json::to_value(self).map_err(|error| ModeError::new("settings", error))?;
         if let Value::Object(fields) = &mut merged {
             fields.extend(patch);
         }
-        serde_path_to_error::deserialize(merged).map_err(|error| ModeError::new(&error.path().to_string(), error.inner()))
+        serde_path_to_error::deserialize(merged)
+            .map_err(|error| ModeError::new(&error.path().to_string(), error.inner()))
     }
 }
 
@@ -45,7 +47,10 @@ pub struct ModeError {
 
 impl ModeError {
     fn new(field: &str, problem: impl fmt::Display) -> Self {
-        Self { field: field.to_owned(), problem: problem.to_string() }
+        Self {
+            field: field.to_owned(),
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -67,10 +72,30 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names_and_nothing_else() {
-        let mode = Mode { stall: true, delay_ms: 5, ..Mode::default() };
-        let patched = mode.patched(json!({ "delay_ms": 7, "cut_after_bytes": 3 })).unwrap();
-        assert_eq!(patched, Mode { stall: true, delay_ms: 7, cut_after_bytes: Some(3), refuse: false });
-        assert_eq!(patched.patched(json!({ "cut_after_bytes": null })).unwrap().cut_after_bytes, None);
+        let mode = Mode {
+            stall: true,
+            delay_ms: 5,
+            ..Mode::default()
+        };
+        let patched = mode
+            .patched(json!({ "delay_ms": 7, "cut_after_bytes": 3 }))
+            .unwrap();
+        assert_eq!(
+            patched,
+            Mode {
+                stall: true,
+                delay_ms: 7,
+                cut_after_bytes: Some(3),
+                refuse: false
+            }
+        );
+        assert_eq!(
+            patched
+                .patched(json!({ "cut_after_bytes": null }))
+                .unwrap()
+                .cut_after_bytes,
+            None
+        );
     }
 
     #[test]

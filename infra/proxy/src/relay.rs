@@ -47,7 +47,12 @@ pub(crate) async fn relay(mut cut: watch::Receiver<bool>, line: &Line, mut clien
     }
 }
 
-async fn carry(client: &mut TcpStream, server: &mut Option<TcpStream>, line: &Line, limit: Option<u64>) -> Result<(), Broken> {
+async fn carry(
+    client: &mut TcpStream,
+    server: &mut Option<TcpStream>,
+    line: &Line,
+    limit: Option<u64>,
+) -> Result<(), Broken> {
     let server = server.insert(TcpStream::connect(line.target).await?);
     // What comes in one piece goes on in one piece: Nagle's algorithm would only delay it.
     client.set_nodelay(true)?;
@@ -61,7 +66,12 @@ async fn carry(client: &mut TcpStream, server: &mut Option<TcpStream>, line: &Li
 }
 
 /// One direction until its end, which is passed on too, or until more than `left` bytes have come.
-async fn pump<R, W>(mut from: R, mut to: W, mut mode: watch::Receiver<Mode>, mut left: Option<u64>) -> Result<(), Broken>
+async fn pump<R, W>(
+    mut from: R,
+    mut to: W,
+    mut mode: watch::Receiver<Mode>,
+    mut left: Option<u64>,
+) -> Result<(), Broken>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -74,7 +84,9 @@ where
             to.shutdown().await?;
             return Ok(());
         }
-        let passing = left.map_or(length, |left| length.min(usize::try_from(left).unwrap_or(usize::MAX)));
+        let passing = left.map_or(length, |left| {
+            length.min(usize::try_from(left).unwrap_or(usize::MAX))
+        });
         to.write_all(&chunk[..passing]).await?;
         if passing < length {
             return Err(Broken::Cut);
@@ -87,7 +99,9 @@ where
 async fn hold(mode: &mut watch::Receiver<Mode>) {
     let came = Instant::now();
     loop {
-        let Mode { stall, delay_ms, .. } = *mode.borrow_and_update();
+        let Mode {
+            stall, delay_ms, ..
+        } = *mode.borrow_and_update();
         let released = async {
             if stall {
                 pending::<()>().await;

@@ -22,15 +22,35 @@ impl Program {
     fn start(target: &str) -> Self {
         // Fails when another test of this process has installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_proxy")).args(["0", target, "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_proxy"))
+            .args(["0", target, "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = |before| lines.next().unwrap().unwrap().strip_prefix(before).unwrap().to_owned();
+        let mut line = |before| {
+            lines
+                .next()
+                .unwrap()
+                .unwrap()
+                .strip_prefix(before)
+                .unwrap()
+                .to_owned()
+        };
         let (address, control) = (line("listening on "), line("controlled at "));
-        Self { child, address, control, client: Client::builder().no_proxy().build().unwrap() }
+        Self {
+            child,
+            address,
+            control,
+            client: Client::builder().no_proxy().build().unwrap(),
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
-        let request = self.client.request(method, format!("{}{path}", self.control)).body(body.to_owned());
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.control))
+            .body(body.to_owned());
         let response = request.send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
@@ -61,11 +81,28 @@ async fn greeter() -> String {
 async fn settings_are_read_and_changed_one_by_one() {
     let program = Program::start(&greeter().await);
     let off = json!({ "refuse": false, "stall": false, "delay_ms": 0, "cut_after_bytes": null });
-    assert_eq!(program.ask(Method::GET, "/settings", "").await, (StatusCode::OK, off));
+    assert_eq!(
+        program.ask(Method::GET, "/settings", "").await,
+        (StatusCode::OK, off)
+    );
     let set = json!({ "refuse": true, "stall": false, "delay_ms": 0, "cut_after_bytes": 9 });
-    assert_eq!(program.ask(Method::PATCH, "/settings", r#"{"refuse": true, "cut_after_bytes": 9}"#).await, (StatusCode::OK, set));
-    assert!(TcpStream::connect(&program.address).await.is_err(), "in force when the answer comes");
-    program.ask(Method::PATCH, "/settings", r#"{"refuse": false}"#).await;
+    assert_eq!(
+        program
+            .ask(
+                Method::PATCH,
+                "/settings",
+                r#"{"refuse": true, "cut_after_bytes": 9}"#
+            )
+            .await,
+        (StatusCode::OK, set)
+    );
+    assert!(
+        TcpStream::connect(&program.address).await.is_err(),
+        "in force when the answer comes"
+    );
+    program
+        .ask(Method::PATCH, "/settings", r#"{"refuse": false}"#)
+        .await;
     assert!(TcpStream::connect(&program.address).await.is_ok());
 }
 
@@ -74,14 +111,28 @@ async fn what_is_no_setting_is_told_and_changes_nothing() {
     let program = Program::start(&greeter().await);
     for (body, status, told) in [
         ("{", StatusCode::BAD_REQUEST, "no JSON"),
-        (r#"{"refuse": "yes"}"#, StatusCode::UNPROCESSABLE_ENTITY, "refuse: "),
-        (r#"{"stall": true, "latency_ms": 1}"#, StatusCode::UNPROCESSABLE_ENTITY, "latency_ms"),
+        (
+            r#"{"refuse": "yes"}"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "refuse: ",
+        ),
+        (
+            r#"{"stall": true, "latency_ms": 1}"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "latency_ms",
+        ),
     ] {
         let (answered, problem) = program.ask(Method::PATCH, "/settings", body).await;
         assert_eq!(answered, status);
-        assert!(problem["detail"].as_str().unwrap().contains(told), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(told),
+            "{problem}"
+        );
     }
-    assert_eq!(program.ask(Method::GET, "/settings", "").await.1["stall"], false);
+    assert_eq!(
+        program.ask(Method::GET, "/settings", "").await.1["stall"],
+        false
+    );
 }
 
 #[tokio::test]
@@ -89,8 +140,14 @@ async fn a_cut_is_answered_when_the_connections_are_gone() {
     let program = Program::start(&greeter().await);
     let mut stream = TcpStream::connect(&program.address).await.unwrap();
     assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 1);
-    assert_eq!(program.ask(Method::GET, "/stats", "").await.1, json!({ "accepted": 1, "open": 1, "cut": 0 }));
-    assert_eq!(program.ask(Method::POST, "/cut", "").await.1, json!({ "accepted": 1, "open": 0, "cut": 1 }));
+    assert_eq!(
+        program.ask(Method::GET, "/stats", "").await.1,
+        json!({ "accepted": 1, "open": 1, "cut": 0 })
+    );
+    assert_eq!(
+        program.ask(Method::POST, "/cut", "").await.1,
+        json!({ "accepted": 1, "open": 0, "cut": 1 })
+    );
     assert!(stream.read(&mut [0; 9]).await.is_err());
 }
 
@@ -98,16 +155,28 @@ async fn a_cut_is_answered_when_the_connections_are_gone() {
 async fn the_program_stops_on_sigterm() {
     let mut program = Program::start(&greeter().await);
     let _open = TcpStream::connect(&program.address).await.unwrap();
-    assert!(Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &program.child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(program.child.wait().unwrap().success());
 }
 
 #[test]
 fn wrong_arguments_are_told() {
-    for arguments in
-        [&["0", "127.0.0.1:1"][..], &["x", "127.0.0.1:1", "0"], &["0", "localhost", "0"], &["0", "127.0.0.1:1", "70000"]]
-    {
-        let output = Command::new(env!("CARGO_BIN_EXE_proxy")).args(arguments).output().unwrap();
+    for arguments in [
+        &["0", "127.0.0.1:1"][..],
+        &["x", "127.0.0.1:1", "0"],
+        &["0", "localhost", "0"],
+        &["0", "127.0.0.1:1", "70000"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_proxy"))
+            .args(arguments)
+            .output()
+            .unwrap();
         assert!(!output.status.success() && !output.stderr.is_empty());
     }
 }

@@ -60,7 +60,9 @@ async fn says(stream: &mut TcpStream, text: &str) -> std::io::Result<String> {
 /// What comes until the end, and how it ends.
 async fn rest(stream: &mut TcpStream) -> (String, std::io::Result<usize>) {
     let mut all = Vec::new();
-    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut all)).await.unwrap();
+    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut all))
+        .await
+        .unwrap();
     (String::from_utf8(all).unwrap(), ended)
 }
 
@@ -72,7 +74,9 @@ fn kind<T>(result: std::io::Result<T>) -> Option<ErrorKind> {
 async fn bytes_pass_and_so_does_each_sides_end() {
     let (server, mut seen) = echo().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let sent: Vec<u8> = (0..4_000_000_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let sent: Vec<u8> = (0..4_000_000_u32)
+        .map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let (mut reading, mut writing) = connected(&proxy).await.into_split();
     let all = sent.clone();
     let writer = tokio::spawn(async move {
@@ -94,11 +98,23 @@ async fn a_port_that_refuses_gives_econnrefused_and_opens_again() {
     let mut earlier = connected(&proxy).await;
     assert_eq!(says(&mut earlier, "one").await.unwrap(), "one");
     for _ in 0..20 {
-        proxy.set(Mode { refuse: true, ..Mode::default() }).await.unwrap();
-        assert_eq!(kind(TcpStream::connect(proxy.address()).await), Some(ErrorKind::ConnectionRefused));
+        proxy
+            .set(Mode {
+                refuse: true,
+                ..Mode::default()
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            kind(TcpStream::connect(proxy.address()).await),
+            Some(ErrorKind::ConnectionRefused)
+        );
         assert_eq!(says(&mut earlier, "two").await.unwrap(), "two");
         proxy.set(Mode::default()).await.unwrap();
-        assert_eq!(says(&mut connected(&proxy).await, "three").await.unwrap(), "three");
+        assert_eq!(
+            says(&mut connected(&proxy).await, "three").await.unwrap(),
+            "three"
+        );
     }
 }
 
@@ -106,12 +122,26 @@ async fn a_port_that_refuses_gives_econnrefused_and_opens_again() {
 async fn a_port_that_refuses_is_given_to_nobody_and_a_theft_is_told() {
     let (server, _seen) = echo().await;
     let proxy = Proxy::start(server).await.unwrap();
-    proxy.set(Mode { refuse: true, ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            refuse: true,
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     // As the system looks for a port for an outgoing connection.
     let outgoing = TcpSocket::new_v4().unwrap();
-    assert_eq!(kind(outgoing.bind(proxy.address())), Some(ErrorKind::AddrInUse));
+    assert_eq!(
+        kind(outgoing.bind(proxy.address())),
+        Some(ErrorKind::AddrInUse)
+    );
     let _thief = std::net::TcpListener::bind(proxy.address()).unwrap();
-    assert!(timeout(Duration::from_secs(5), proxy.set(Mode::default())).await.unwrap().is_err());
+    assert!(
+        timeout(Duration::from_secs(5), proxy.set(Mode::default()))
+            .await
+            .unwrap()
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -121,16 +151,40 @@ async fn a_cut_resets_both_ends_of_what_is_open_and_nothing_later() {
     let (mut one, mut two) = (connected(&proxy).await, connected(&proxy).await);
     says(&mut one, "one").await.unwrap();
     says(&mut two, "two").await.unwrap();
-    assert_eq!(proxy.stats(), Stats { accepted: 2, open: 2, cut: 0 });
+    assert_eq!(
+        proxy.stats(),
+        Stats {
+            accepted: 2,
+            open: 2,
+            cut: 0
+        }
+    );
     proxy.cut().await;
-    assert_eq!(proxy.stats(), Stats { accepted: 2, open: 0, cut: 2 });
+    assert_eq!(
+        proxy.stats(),
+        Stats {
+            accepted: 2,
+            open: 0,
+            cut: 2
+        }
+    );
     for stream in [&mut one, &mut two] {
         assert_eq!(kind(rest(stream).await.1), Some(ErrorKind::ConnectionReset));
-        assert_eq!(kind(seen.recv().await.unwrap().1), Some(ErrorKind::ConnectionReset));
+        assert_eq!(
+            kind(seen.recv().await.unwrap().1),
+            Some(ErrorKind::ConnectionReset)
+        );
     }
     let mut later = connected(&proxy).await;
     assert_eq!(says(&mut later, "three").await.unwrap(), "three");
-    assert_eq!(proxy.stats(), Stats { accepted: 3, open: 1, cut: 2 });
+    assert_eq!(
+        proxy.stats(),
+        Stats {
+            accepted: 3,
+            open: 1,
+            cut: 2
+        }
+    );
 }
 
 #[tokio::test]
@@ -139,7 +193,13 @@ async fn a_stalled_connection_passes_nothing_and_loses_nothing() {
     let proxy = Proxy::start(server).await.unwrap();
     let mut stream = connected(&proxy).await;
     says(&mut stream, "before").await.unwrap();
-    proxy.set(Mode { stall: true, ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            stall: true,
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     stream.write_all(b"meanwhile").await.unwrap();
     stream.shutdown().await.unwrap();
     assert!(timeout(SHORT, stream.read(&mut [0; 9])).await.is_err());
@@ -162,11 +222,20 @@ async fn a_stalled_connection_can_be_cut() {
     let proxy = Proxy::start(server).await.unwrap();
     let mut stream = connected(&proxy).await;
     says(&mut stream, "before").await.unwrap();
-    proxy.set(Mode { stall: true, ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            stall: true,
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     stream.write_all(b"lost").await.unwrap();
     tokio::time::sleep(SHORT).await;
     proxy.cut().await;
-    assert_eq!(kind(rest(&mut stream).await.1), Some(ErrorKind::ConnectionReset));
+    assert_eq!(
+        kind(rest(&mut stream).await.1),
+        Some(ErrorKind::ConnectionReset)
+    );
     assert_eq!(seen.recv().await.unwrap().0, b"before");
 }
 
@@ -175,17 +244,36 @@ async fn each_chunk_is_delayed_in_each_direction_until_the_delay_is_off() {
     let (server, _seen) = echo().await;
     let proxy = Proxy::start(server).await.unwrap();
     let mut stream = connected(&proxy).await;
-    proxy.set(Mode { delay_ms: 100, ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            delay_ms: 100,
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     let begun = Instant::now();
     assert_eq!(says(&mut stream, "slow").await.unwrap(), "slow");
-    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        begun.elapsed()
+    );
 
-    proxy.set(Mode { delay_ms: 600_000, ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            delay_ms: 600_000,
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     stream.write_all(b"held").await.unwrap();
     tokio::time::sleep(SHORT).await;
     proxy.set(Mode::default()).await.unwrap();
     let mut answer = [0; 4];
-    timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(5), stream.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(&answer, b"held");
 }
 
@@ -196,14 +284,34 @@ async fn an_answer_is_cut_in_its_middle_after_the_server_got_the_request() {
         let proxy = Proxy::start(server).await.unwrap();
         let mut earlier = connected(&proxy).await;
         says(&mut earlier, "earlier").await.unwrap();
-        proxy.set(Mode { cut_after_bytes: limit, ..Mode::default() }).await.unwrap();
+        proxy
+            .set(Mode {
+                cut_after_bytes: limit,
+                ..Mode::default()
+            })
+            .await
+            .unwrap();
         let mut stream = connected(&proxy).await;
         stream.write_all(b"answer").await.unwrap();
         let (got, ended) = rest(&mut stream).await;
-        assert_eq!((got.as_str(), kind(ended)), (passed, Some(ErrorKind::ConnectionReset)));
+        assert_eq!(
+            (got.as_str(), kind(ended)),
+            (passed, Some(ErrorKind::ConnectionReset))
+        );
         assert_eq!(seen.recv().await.unwrap().0, b"answer");
-        assert_eq!(says(&mut earlier, "earlier").await.unwrap(), "earlier", "only new connections are cut");
-        assert_eq!(proxy.stats(), Stats { accepted: 2, open: 1, cut: 1 });
+        assert_eq!(
+            says(&mut earlier, "earlier").await.unwrap(),
+            "earlier",
+            "only new connections are cut"
+        );
+        assert_eq!(
+            proxy.stats(),
+            Stats {
+                accepted: 2,
+                open: 1,
+                cut: 1
+            }
+        );
     }
 }
 
@@ -211,11 +319,20 @@ async fn an_answer_is_cut_in_its_middle_after_the_server_got_the_request() {
 async fn an_answer_of_exactly_that_length_passes() {
     let (server, _seen) = echo().await;
     let proxy = Proxy::start(server).await.unwrap();
-    proxy.set(Mode { cut_after_bytes: Some(6), ..Mode::default() }).await.unwrap();
+    proxy
+        .set(Mode {
+            cut_after_bytes: Some(6),
+            ..Mode::default()
+        })
+        .await
+        .unwrap();
     let mut stream = connected(&proxy).await;
     assert_eq!(says(&mut stream, "answer").await.unwrap(), "answer");
     // It counts the connection's bytes, over all its answers.
-    assert_eq!(kind(says(&mut stream, "more").await), Some(ErrorKind::ConnectionReset));
+    assert_eq!(
+        kind(says(&mut stream, "more").await),
+        Some(ErrorKind::ConnectionReset)
+    );
 }
 
 #[tokio::test]
@@ -224,11 +341,17 @@ async fn a_server_that_is_not_there_looks_like_a_reset_and_may_come_later() {
     let server = listener.local_addr().unwrap();
     drop(listener);
     let proxy = Proxy::start(server).await.unwrap();
-    assert_eq!(kind(rest(&mut connected(&proxy).await).await.1), Some(ErrorKind::ConnectionReset));
+    assert_eq!(
+        kind(rest(&mut connected(&proxy).await).await.1),
+        Some(ErrorKind::ConnectionReset)
+    );
     assert_eq!(proxy.stats().cut, 0);
     let listener = TcpListener::bind(server).await.unwrap();
     tokio::spawn(async move { echoed(listener.accept().await.unwrap().0).await });
-    assert_eq!(says(&mut connected(&proxy).await, "here").await.unwrap(), "here");
+    assert_eq!(
+        says(&mut connected(&proxy).await, "here").await.unwrap(),
+        "here"
+    );
 }
 
 #[tokio::test]
@@ -239,7 +362,10 @@ async fn a_reset_of_one_side_reaches_the_other() {
     says(&mut stream, "one").await.unwrap();
     stream.set_zero_linger().unwrap();
     drop(stream);
-    assert_eq!(kind(seen.recv().await.unwrap().1), Some(ErrorKind::ConnectionReset));
+    assert_eq!(
+        kind(seen.recv().await.unwrap().1),
+        Some(ErrorKind::ConnectionReset)
+    );
 }
 
 #[tokio::test]
@@ -251,5 +377,8 @@ async fn a_dropped_proxy_is_gone_and_its_connections_with_it() {
     says(&mut stream, "one").await.unwrap();
     drop(proxy);
     assert_eq!(rest(&mut stream).await.0, "");
-    assert_eq!(kind(TcpStream::connect(address).await), Some(ErrorKind::ConnectionRefused));
+    assert_eq!(
+        kind(TcpStream::connect(address).await),
+        Some(ErrorKind::ConnectionRefused)
+    );
 }

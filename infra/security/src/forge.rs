@@ -32,15 +32,26 @@ pub fn claims(token: &str) -> anyhow::Result<Value> {
 
 /// Seconds of Unix time, so far from now.
 pub fn seconds_from_now(seconds: i64) -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64) + seconds
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
+        + seconds
 }
 
 impl SigningKey {
     /// The one of the stack that `STACK_ENV` names.
     pub fn of_stack() -> anyhow::Result<Self> {
         let keys: Value = serde_json::from_str(Stack::from_environment()?.value("JWT_KEYS")?)?;
-        let text = |member: &str| keys[member].as_str().map(str::to_owned).with_context(|| format!("JWT_KEYS has no {member}"));
-        Ok(Self { kid: text("kid")?, key: text("key")?.into_bytes() })
+        let text = |member: &str| {
+            keys[member]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("JWT_KEYS has no {member}"))
+        };
+        Ok(Self {
+            kid: text("kid")?,
+            key: text("key")?.into_bytes(),
+        })
     }
 
     /// The header of a good token.
@@ -56,20 +67,34 @@ impl SigningKey {
 
 /// HS256 with any key, whatever the header says.
 pub fn sign(key: &[u8], header: &Value, claims: &Value) -> String {
-    let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+    let message = format!(
+        "{}.{}",
+        encode(header.to_string()),
+        encode(claims.to_string())
+    );
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message.as_bytes());
     format!("{message}.{}", encode(signature))
 }
 
 /// The secret with which the stack's simulator may sign receipts.
 pub fn callback_secret() -> anyhow::Result<String> {
-    let secrets: Value = serde_json::from_str(Stack::from_environment()?.value("CALLBACK_SECRETS")?)?;
-    secrets["sim"].as_str().map(str::to_owned).context("CALLBACK_SECRETS has no sim")
+    let secrets: Value =
+        serde_json::from_str(Stack::from_environment()?.value("CALLBACK_SECRETS")?)?;
+    secrets["sim"]
+        .as_str()
+        .map(str::to_owned)
+        .context("CALLBACK_SECRETS has no sim")
 }
 
 /// The signature of a callback with any secret, as `X-Callback-Signature`.
 pub fn sign_callback(secret: &[u8], timestamp: &str, body: &str) -> String {
-    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), format!("{timestamp}.{body}").as_bytes());
-    let hex = signature.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let signature = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, secret),
+        format!("{timestamp}.{body}").as_bytes(),
+    );
+    let hex = signature
+        .as_ref()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("v1={hex}")
 }

@@ -23,25 +23,39 @@ impl Target {
     /// Logs the admin of the stack in.
     pub async fn enter() -> anyhow::Result<Self> {
         let stack = Stack::from_environment()?;
-        let mut target = Self { client: http_client()?, url: stack.value("API_URL")?.to_owned(), admin: String::new() };
+        let mut target = Self {
+            client: http_client()?,
+            url: stack.value("API_URL")?.to_owned(),
+            admin: String::new(),
+        };
         let file = std::env::var("STACK_ENV").context("STACK_ENV")?;
         let file = Path::new(&file).with_file_name("admin.json");
-        let admin: Value = serde_json::from_str(&std::fs::read_to_string(&file).context("admin.json")?)?;
+        let admin: Value =
+            serde_json::from_str(&std::fs::read_to_string(&file).context("admin.json")?)?;
         let tokens = target.post("", "/v1/auth/login", &admin).await?;
         target.admin = text(&tokens, "access_token")?;
         Ok(target)
     }
 
     /// A call with that `Authorization`, or without one.
-    pub async fn call(&self, authorization: &str, method: Method, path: &str) -> anyhow::Result<Response> {
-        let mut call = self.client.request(method.clone(), format!("{}{path}", self.url));
+    pub async fn call(
+        &self,
+        authorization: &str,
+        method: Method,
+        path: &str,
+    ) -> anyhow::Result<Response> {
+        let mut call = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.url));
         if !authorization.is_empty() {
             call = call.header("authorization", authorization);
         }
         if matches!(method, Method::POST | Method::PATCH) {
             call = call.header("content-type", "application/json").body("{}");
         }
-        call.send().await.with_context(|| format!("{method} {path}"))
+        call.send()
+            .await
+            .with_context(|| format!("{method} {path}"))
     }
 
     /// The body of a call that has to succeed.
@@ -59,7 +73,13 @@ impl Target {
 
     /// A new user of that role: name and access token.
     pub async fn user(&self, username: &str, role: &str) -> anyhow::Result<(String, String)> {
-        let made = self.post(&self.admin, "/v1/users", &json!({"username": username, "role": role})).await?;
+        let made = self
+            .post(
+                &self.admin,
+                "/v1/users",
+                &json!({"username": username, "role": role}),
+            )
+            .await?;
         let temporary = text(&made, "temporary_password")?;
         let login = json!({"username": username, "password": temporary, "new_password": PASSWORD});
         let tokens = self.post("", "/v1/auth/login", &login).await?;
@@ -68,13 +88,25 @@ impl Target {
 
     /// A new session of that user.
     pub async fn log_in(&self, username: &str) -> anyhow::Result<String> {
-        let tokens = self.post("", "/v1/auth/login", &json!({"username": username, "password": PASSWORD})).await?;
+        let tokens = self
+            .post(
+                "",
+                "/v1/auth/login",
+                &json!({"username": username, "password": PASSWORD}),
+            )
+            .await?;
         text(&tokens, "access_token")
     }
 
     /// A new key: its id and itself.
     pub async fn key(&self, permissions: &[&str]) -> anyhow::Result<(String, String)> {
-        let made = self.post(&self.admin, "/v1/api-keys", &json!({"name": "test", "permissions": permissions})).await?;
+        let made = self
+            .post(
+                &self.admin,
+                "/v1/api-keys",
+                &json!({"name": "test", "permissions": permissions}),
+            )
+            .await?;
         Ok((text(&made, "id")?, text(&made, "key")?))
     }
 
@@ -90,5 +122,8 @@ impl Target {
 }
 
 fn text(body: &Value, member: &str) -> anyhow::Result<String> {
-    body[member].as_str().map(str::to_owned).with_context(|| format!("no {member} in the answer"))
+    body[member]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("no {member} in the answer"))
 }

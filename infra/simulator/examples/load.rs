@@ -22,30 +22,51 @@ use tokio::runtime::{Builder, Runtime};
 const CONNECTIONS: u64 = 8;
 const NUMBERS_A_REQUEST: u64 = 100;
 const DURATION: Duration = Duration::from_secs(5);
-const TEXT: &str = "Your parcel arrives tomorrow between 10 and 12. Reply STOP to hear no more from us.";
+const TEXT: &str =
+    "Your parcel arrives tomorrow between 10 and 12. Reply STOP to hear no more from us.";
 
 fn main() {
     let hello = in_a_thread(async |listener| {
-        axum::serve(listener.tap_io(nodelay), Router::new().route("/", get(async || "hello"))).await.unwrap();
+        axum::serve(
+            listener.tap_io(nodelay),
+            Router::new().route("/", get(async || "hello")),
+        )
+        .await
+        .unwrap();
     });
     let simulator = in_a_thread(async |listener| {
         let carrier = Carrier::new(Settings::default()).unwrap();
         simulator::serve(listener, simulator::router(carrier)).await;
     });
     let runtime = runtime();
-    let hellos = runtime.block_on(drive(hello, |_| Request::get("/").body(Body::empty()).unwrap()));
+    let hellos = runtime.block_on(drive(hello, |_| {
+        Request::get("/").body(Body::empty()).unwrap()
+    }));
     let sent = runtime.block_on(drive(simulator, submit));
     let length = runtime.block_on(ledger_length(simulator));
     // Every request that was answered, and no other: the client stops between requests, not within.
-    assert_eq!(length, sent.requests * NUMBERS_A_REQUEST, "the ledger's length");
+    assert_eq!(
+        length,
+        sent.requests * NUMBERS_A_REQUEST,
+        "the ledger's length"
+    );
     assert_eq!(sent.ids, length, "message ids in the answers");
 
     let (hello_rps, submit_rps) = (hellos.requests_per_second(), sent.requests_per_second());
     println!("plain axum handler   {hello_rps:>9.0} requests/s");
-    println!("simulator            {submit_rps:>9.0} requests/s, {:.0} numbers/s", submit_rps * NUMBERS_A_REQUEST as f64);
-    println!("ratio                {:>9.3} of the plain handler's requests", submit_rps / hello_rps);
+    println!(
+        "simulator            {submit_rps:>9.0} requests/s, {:.0} numbers/s",
+        submit_rps * NUMBERS_A_REQUEST as f64
+    );
+    println!(
+        "ratio                {:>9.3} of the plain handler's requests",
+        submit_rps / hello_rps
+    );
     println!("ledger               {length:>9} messages, as many as were sent");
-    println!("memory               {:>9} MB at the end, client included", resident_mb());
+    println!(
+        "memory               {:>9} MB at the end, client included",
+        resident_mb()
+    );
 }
 
 fn runtime() -> Runtime {
@@ -105,7 +126,10 @@ async fn drive(address: SocketAddr, request: fn(u64) -> Request<Body>) -> Run {
         total.requests += run.requests;
         total.ids += run.ids;
     }
-    Run { took: begun.elapsed(), ..total }
+    Run {
+        took: begun.elapsed(),
+        ..total
+    }
 }
 
 async fn connect(address: SocketAddr) -> SendRequest<Body> {
@@ -121,27 +145,45 @@ async fn exchange(sender: &mut SendRequest<Body>, request: Request<Body>) -> u64
     sender.ready().await.unwrap();
     let response = sender.send_request(request).await.unwrap();
     assert_eq!(response.status(), 200);
-    let body = to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
+    let body = to_bytes(Body::new(response.into_body()), usize::MAX)
+        .await
+        .unwrap();
     // Every id begins so; parsing would cost the client more than the request costs the simulator.
-    body.windows(6).filter(|window| window == b"\"alss-").count() as u64
+    body.windows(6)
+        .filter(|window| window == b"\"alss-")
+        .count() as u64
 }
 
 fn submit(serial: u64) -> Request<Body> {
     let first = 491_500_000_000 + serial * NUMBERS_A_REQUEST;
-    let numbers = (first..first + NUMBERS_A_REQUEST).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let numbers = (first..first + NUMBERS_A_REQUEST)
+        .map(|number| number.to_string())
+        .collect::<Vec<_>>()
+        .join(",");
     let body = format!(r#"{{"dnis":"{numbers}","message":"{TEXT}"}}"#);
-    Request::post("/api").header(CONTENT_TYPE, "application/json").body(body.into()).unwrap()
+    Request::post("/api")
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.into())
+        .unwrap()
 }
 
 async fn ledger_length(address: SocketAddr) -> u64 {
     let mut sender = connect(address).await;
-    let request = Request::get("/ledger?from=18446744073709551615").body(Body::empty()).unwrap();
+    let request = Request::get("/ledger?from=18446744073709551615")
+        .body(Body::empty())
+        .unwrap();
     let response = sender.send_request(request).await.unwrap();
-    response.headers()["x-ledger-length"].to_str().unwrap().parse().unwrap()
+    response.headers()["x-ledger-length"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn resident_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1024
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .unwrap_or_default()
+        / 1024
 }

@@ -42,8 +42,17 @@ pub(crate) async fn wait(ms: u32) {
 }
 
 /// `body` with a content type.
-pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
-    (status, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], body.into()).into_response()
+pub(crate) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
+    (
+        status,
+        [(CONTENT_TYPE, HeaderValue::from_static(content_type))],
+        body.into(),
+    )
+        .into_response()
 }
 
 /// Plain text, as the carrier answers what goes wrong.
@@ -53,7 +62,11 @@ pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
 
 /// A web page where JSON was asked for.
 pub(crate) fn web_page() -> Response {
-    answer(StatusCode::OK, "text/html", "<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>")
+    answer(
+        StatusCode::OK,
+        "text/html",
+        "<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>",
+    )
 }
 
 /// A refusal in the carrier's words.
@@ -61,7 +74,9 @@ pub(crate) fn refusal(refusal: Refusal, retry_after_s: Option<u32>) -> Response 
     let (status, words) = refusal.answer();
     let mut response = text(status, words);
     if let (Refusal::Busy, Some(retry_after_s)) = (refusal, retry_after_s) {
-        response.headers_mut().insert(RETRY_AFTER, retry_after_s.into());
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, retry_after_s.into());
     }
     response
 }

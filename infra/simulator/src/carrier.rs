@@ -83,9 +83,17 @@ impl Carrier {
 impl State {
     /// Whether the credentials are right; any are if the settings name none.
     pub(crate) fn knows(&self, parameters: &Parameters) -> bool {
-        let Settings { unauthorized, username, password, .. } = &self.settings;
-        let fits = |wanted: &Option<String>, given: &Option<String>| wanted.is_none() || wanted == given;
-        !unauthorized && fits(username, &parameters.username) && fits(password, &parameters.password)
+        let Settings {
+            unauthorized,
+            username,
+            password,
+            ..
+        } = &self.settings;
+        let fits =
+            |wanted: &Option<String>, given: &Option<String>| wanted.is_none() || wanted == given;
+        !unauthorized
+            && fits(username, &parameters.username)
+            && fits(password, &parameters.password)
     }
 
     /// Takes over all of `settings`, or nothing if they are out of range.
@@ -113,7 +121,11 @@ impl Capacity {
             self.0.clear();
             return true;
         }
-        while self.0.front().is_some_and(|admitted| now - *admitted >= Duration::from_secs(1)) {
+        while self
+            .0
+            .front()
+            .is_some_and(|admitted| now - *admitted >= Duration::from_secs(1))
+        {
             self.0.pop_front();
         }
         let admitted = self.0.len() < most as usize;
@@ -126,7 +138,10 @@ impl Capacity {
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
 }
 
 #[cfg(test)]
@@ -137,8 +152,18 @@ mod tests {
     fn no_second_holds_more_than_the_capacity() {
         let mut capacity = Capacity::default();
         let start = Instant::now();
-        let admitted = |capacity: &mut Capacity, at_ms| capacity.admit(2, start + Duration::from_millis(at_ms));
-        let table = [(0, true), (900, true), (999, false), (1_000, true), (1_500, false), (1_900, true), (1_950, false)];
+        let admitted = |capacity: &mut Capacity, at_ms| {
+            capacity.admit(2, start + Duration::from_millis(at_ms))
+        };
+        let table = [
+            (0, true),
+            (900, true),
+            (999, false),
+            (1_000, true),
+            (1_500, false),
+            (1_900, true),
+            (1_950, false),
+        ];
         for (at_ms, expected) in table {
             assert_eq!(admitted(&mut capacity, at_ms), expected, "{at_ms}");
         }

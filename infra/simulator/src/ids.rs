@@ -20,7 +20,11 @@ impl Ids {
     /// The id of the message with this serial number.
     pub(crate) fn id(&self, serial: u64) -> String {
         let scrambled = scramble(self.base.wrapping_add(serial));
-        format!("alss-{:08x}-{:08x}", scrambled >> 32, scrambled & 0xffff_ffff)
+        format!(
+            "alss-{:08x}-{:08x}",
+            scrambled >> 32,
+            scrambled & 0xffff_ffff
+        )
     }
 
     /// The serial number behind an id. Any id of the right form has one: whether it was ever given out, the caller knows.
@@ -31,8 +35,13 @@ impl Ids {
 }
 
 fn hex(digits: &str) -> Option<u64> {
-    let plain = digits.len() == 8 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    let plain = digits.len() == 8
+        && digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    plain
+        .then(|| u64::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -52,7 +61,14 @@ mod tests {
     #[test]
     fn other_texts_are_no_ids() {
         let ids = Ids::new();
-        for text in ["", "alss-", "alss-a1b2c3d4", "alss-A1B2C3D4-e5f67890", "alss-+1b2c3d4-e5f67890", "a1b2c3d4-e5f67890"] {
+        for text in [
+            "",
+            "alss-",
+            "alss-a1b2c3d4",
+            "alss-A1B2C3D4-e5f67890",
+            "alss-+1b2c3d4-e5f67890",
+            "a1b2c3d4-e5f67890",
+        ] {
             assert_eq!(ids.serial(text), None, "{text}");
         }
     }

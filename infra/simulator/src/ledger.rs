@@ -96,16 +96,27 @@ impl Ledger {
     }
 
     /// Begins a request's messages and gives the number to record them with.
-    pub(crate) fn open_batch(&mut self, time_ms: u64, sender: Option<&str>, own_id: Option<&str>) -> u32 {
+    pub(crate) fn open_batch(
+        &mut self,
+        time_ms: u64,
+        sender: Option<&str>,
+        own_id: Option<&str>,
+    ) -> u32 {
         let batch = self.batches.len() as u32;
         let sender = sender.map(|sender| self.senders.intern(sender));
         let own_id = own_id.map(|own_id| self.own_ids.intern(own_id));
         if let Some(own_id) = own_id {
-            self.own_id_batches.resize((own_id as usize + 1).max(self.own_id_batches.len()), batch);
+            self.own_id_batches
+                .resize((own_id as usize + 1).max(self.own_id_batches.len()), batch);
             // An id used again is asked about for the later message.
             self.own_id_batches[own_id as usize] = batch;
         }
-        self.batches.push(Batch { time_ms, first_entry: self.entries.len() as u32, sender, own_id });
+        self.batches.push(Batch {
+            time_ms,
+            first_entry: self.entries.len() as u32,
+            sender,
+            own_id,
+        });
         batch
     }
 
@@ -157,19 +168,26 @@ impl Ledger {
             return self.batch(index).own_id.is_none().then(|| self.life(index));
         }
         let is_duplicate = (DUPLICATES..DUPLICATES + self.duplicates).contains(&serial);
-        is_duplicate.then_some(Life { serial, accepted_ms: 0, delay_ms: 0, fate: Fate::Duplicate })
+        is_duplicate.then_some(Life {
+            serial,
+            accepted_ms: 0,
+            delay_ms: 0,
+            fate: Fate::Duplicate,
+        })
     }
 
     /// The entry that the client named itself: `id`, or `id-1`, `id-2` … for the parts of a long text.
     fn find_own(&self, message_id: &str) -> Option<usize> {
         if let Some(own_id) = self.own_ids.find(message_id) {
-            let index = self.batches[self.own_id_batches[own_id as usize] as usize].first_entry as usize;
+            let index =
+                self.batches[self.own_id_batches[own_id as usize] as usize].first_entry as usize;
             return (self.entries.get(index)?.segment == 0).then_some(index);
         }
         let (own_id, segment) = message_id.rsplit_once('-')?;
         let batch = self.own_id_batches[self.own_ids.find(own_id)? as usize];
         let segment: u8 = segment.parse().ok()?;
-        let index = self.batches[batch as usize].first_entry as usize + usize::from(segment.checked_sub(1)?);
+        let index = self.batches[batch as usize].first_entry as usize
+            + usize::from(segment.checked_sub(1)?);
         let entry = self.entries.get(index)?;
         (entry.batch == batch && entry.segment == segment).then_some(index)
     }
@@ -180,7 +198,12 @@ impl Ledger {
 
     fn life(&self, index: usize) -> Life {
         let Entry { delay_ms, fate, .. } = self.entries[index];
-        Life { serial: index as u64, accepted_ms: self.batch(index).time_ms, delay_ms, fate }
+        Life {
+            serial: index as u64,
+            accepted_ms: self.batch(index).time_ms,
+            delay_ms,
+            fate,
+        }
     }
 
     fn message_id(&self, index: usize) -> String {
@@ -201,7 +224,13 @@ impl Ledger {
 
     /// Id, number and life of the entries from the `from`-th on, for whoever pushes their ends.
     pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = (String, String, Life)> {
-        let entry = |index: usize| (self.message_id(index), self.entries[index].number.to_string(), self.life(index));
+        let entry = |index: usize| {
+            (
+                self.message_id(index),
+                self.entries[index].number.to_string(),
+                self.life(index),
+            )
+        };
         (from as usize..self.entries.len()).map(entry)
     }
 
@@ -214,7 +243,9 @@ impl Ledger {
             text: self.texts.get(entry.text).to_owned(),
             message_id: self.message_id(index),
             time: time.to_rfc3339_opts(SecondsFormat::Millis, true),
-            sender: batch.sender.map(|sender| self.senders.get(sender).to_owned()),
+            sender: batch
+                .sender
+                .map(|sender| self.senders.get(sender).to_owned()),
             segment_num: (entry.segment > 0).then_some(entry.segment),
         }
     }

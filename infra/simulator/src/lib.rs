@@ -64,10 +64,16 @@ impl Simulator {
     pub async fn start_on(port: u16, settings: Settings) -> anyhow::Result<Self> {
         let carrier = Carrier::new(settings)?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = TcpListener::bind(wanted).await.with_context(|| format!("can't listen on {wanted}"))?;
+        let listener = TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("can't listen on {wanted}"))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(serve(listener, router(carrier.clone())));
-        Ok(Self { address, carrier, task })
+        Ok(Self {
+            address,
+            carrier,
+            task,
+        })
     }
 
     /// Its URL without a path: `http://127.0.0.1:PORT`.

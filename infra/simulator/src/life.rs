@@ -63,7 +63,10 @@ impl Life {
     /// When and with what word it ends, ms since 1970; nothing for one that never does.
     pub(crate) fn end(&self) -> Option<(u64, &'static str)> {
         let end_ms = self.accepted_ms + u64::from(self.delay_ms);
-        let endless = matches!(self.fate, Fate::Unknown | Fate::Stuck | Fate::Duplicate | Fate::OddForEver);
+        let endless = matches!(
+            self.fate,
+            Fate::Unknown | Fate::Stuck | Fate::Duplicate | Fate::OddForEver
+        );
         (!endless).then(|| (end_ms, self.status(end_ms)))
     }
 
@@ -74,7 +77,9 @@ impl Life {
         }
         let form = ["%y%m%d%H%M", "%Y%m%d%H%M", "%Y%m%d%H%M%S"][(self.serial % 3) as usize];
         let delivered_ms = self.accepted_ms + u64::from(self.delay_ms);
-        DateTime::<Utc>::from_timestamp_millis(delivered_ms as i64).map(|time| time.format(form).to_string()).unwrap_or_default()
+        DateTime::<Utc>::from_timestamp_millis(delivered_ms as i64)
+            .map(|time| time.format(form).to_string())
+            .unwrap_or_default()
     }
 
     fn is_over(&self, now_ms: u64) -> bool {
@@ -84,7 +89,11 @@ impl Life {
     /// On its way for the first half of the delay, with the other network for the second.
     fn pending_word(&self, now_ms: u64) -> &'static str {
         let passed_ms = now_ms.saturating_sub(self.accepted_ms);
-        if passed_ms * 2 < u64::from(self.delay_ms) { "ENROUTE" } else { "ACCEPTD" }
+        if passed_ms * 2 < u64::from(self.delay_ms) {
+            "ENROUTE"
+        } else {
+            "ACCEPTD"
+        }
     }
 
     fn odd_word(&self) -> &'static str {
@@ -97,7 +106,12 @@ mod tests {
     use super::*;
 
     fn life(fate: Fate) -> Life {
-        Life { serial: 1, accepted_ms: 1_000, delay_ms: 100, fate }
+        Life {
+            serial: 1,
+            accepted_ms: 1_000,
+            delay_ms: 100,
+            fate,
+        }
     }
 
     #[test]
@@ -115,16 +129,31 @@ mod tests {
             (Fate::Duplicate, ["ACCEPTD"; 3]),
         ];
         for (fate, words) in table {
-            assert_eq!([1_000, 1_050, 1_100].map(|now_ms| life(fate).status(now_ms)), words);
+            assert_eq!(
+                [1_000, 1_050, 1_100].map(|now_ms| life(fate).status(now_ms)),
+                words
+            );
         }
     }
 
     #[test]
     fn what_ends_ends_with_its_last_word() {
-        for fate in [Fate::Delivrd, Fate::Undeliv, Fate::Expired, Fate::Rejectd, Fate::Deleted, Fate::Odd] {
+        for fate in [
+            Fate::Delivrd,
+            Fate::Undeliv,
+            Fate::Expired,
+            Fate::Rejectd,
+            Fate::Deleted,
+            Fate::Odd,
+        ] {
             assert_eq!(life(fate).end(), Some((1_100, life(fate).status(1_100))));
         }
-        for fate in [Fate::Unknown, Fate::Stuck, Fate::Duplicate, Fate::OddForEver] {
+        for fate in [
+            Fate::Unknown,
+            Fate::Stuck,
+            Fate::Duplicate,
+            Fate::OddForEver,
+        ] {
             assert_eq!(life(fate).end(), None);
         }
     }
@@ -133,8 +162,19 @@ mod tests {
     fn a_delivery_time_comes_in_three_forms() {
         // 2021-09-22 09:33:09 UTC.
         let accepted_ms = 1_632_303_189_000;
-        let form = |serial| Life { serial, accepted_ms, delay_ms: 0, fate: Fate::Delivrd }.delivery_time(accepted_ms);
-        assert_eq!([0, 1, 2].map(form), ["2109220933", "202109220933", "20210922093309"]);
+        let form = |serial| {
+            Life {
+                serial,
+                accepted_ms,
+                delay_ms: 0,
+                fate: Fate::Delivrd,
+            }
+            .delivery_time(accepted_ms)
+        };
+        assert_eq!(
+            [0, 1, 2].map(form),
+            ["2109220933", "202109220933", "20210922093309"]
+        );
         assert_eq!(life(Fate::Delivrd).delivery_time(1_050), "");
         assert_eq!(life(Fate::Undeliv).delivery_time(9_999), "");
     }

@@ -11,14 +11,19 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let port = match env::var("SIMULATOR_PORT") {
-        Ok(port) => port.parse().context("SIMULATOR_PORT must be a port, or 0 for a free one")?,
+        Ok(port) => port
+            .parse()
+            .context("SIMULATOR_PORT must be a port, or 0 for a free one")?,
         Err(_) => 0,
     };
     let settings = match env::var("SIMULATOR_SETTINGS") {
         Ok(json) => read(&json).context("SIMULATOR_SETTINGS")?,
         Err(_) => Settings::default(),
     };
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let simulator = Simulator::start_on(port, settings).await?;
     println!("listening on {}", simulator.url());
     tokio::select! {

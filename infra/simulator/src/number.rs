@@ -19,7 +19,9 @@ impl Number {
         if !fits || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let value = digits.bytes().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+        let value = digits
+            .bytes()
+            .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
         let plus = if digits.len() == text.len() { 0 } else { PLUS };
         Some(Self(plus | ((digits.len() as u64) << LENGTH_SHIFT) | value))
     }
@@ -39,14 +41,33 @@ mod tests {
 
     #[test]
     fn a_number_is_given_back_as_it_was_sent() {
-        for text in ["491701234567", "+491701234567", "0049170", "0", "99999999999999999"] {
-            assert_eq!(Number::parse(text).map(|number| number.to_string()).as_deref(), Some(text));
+        for text in [
+            "491701234567",
+            "+491701234567",
+            "0049170",
+            "0",
+            "99999999999999999",
+        ] {
+            assert_eq!(
+                Number::parse(text)
+                    .map(|number| number.to_string())
+                    .as_deref(),
+                Some(text)
+            );
         }
     }
 
     #[test]
     fn what_is_not_a_number_is_refused() {
-        for text in ["", "+", "49 170", "49170x", "++49", "100000000000000000", "٣٤"] {
+        for text in [
+            "",
+            "+",
+            "49 170",
+            "49170x",
+            "++49",
+            "100000000000000000",
+            "٣٤",
+        ] {
             assert_eq!(Number::parse(text), None, "{text}");
         }
     }

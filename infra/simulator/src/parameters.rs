@@ -79,7 +79,10 @@ impl Parameters {
 
 /// By the content type; by the look of the body if that says neither JSON nor form.
 fn is_json(headers: &HeaderMap, body: &[u8]) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let says_form = content_type.starts_with("application/x-www-form-urlencoded");
     content_type.contains("json") || (!says_form && body.trim_ascii_start().starts_with(b"{"))
 }

@@ -16,8 +16,16 @@ struct Alphabet {
     weight: fn(char) -> usize,
 }
 
-const GSM: Alphabet = Alphabet { alone: 160, in_parts: 153, weight: septets };
-const UCS2: Alphabet = Alphabet { alone: 70, in_parts: 67, weight: char::len_utf16 };
+const GSM: Alphabet = Alphabet {
+    alone: 160,
+    in_parts: 153,
+    weight: septets,
+};
+const UCS2: Alphabet = Alphabet {
+    alone: 70,
+    in_parts: 67,
+    weight: char::len_utf16,
+};
 
 /// The parts of `text`, in order; a short text is its own only part. Joined they are the text again.
 pub(crate) fn split(text: &str) -> Vec<&str> {
@@ -42,7 +50,11 @@ pub(crate) fn cut(text: &str) -> &str {
 }
 
 fn alphabet(text: &str) -> Alphabet {
-    if text.chars().all(|character| septets(character) > 0) { GSM } else { UCS2 }
+    if text.chars().all(|character| septets(character) > 0) {
+        GSM
+    } else {
+        UCS2
+    }
 }
 
 fn length(text: &str, alphabet: &Alphabet) -> usize {

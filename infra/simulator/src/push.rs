@@ -52,7 +52,12 @@ pub(crate) fn target(url: &str) -> Option<(IpAddr, u16, Url)> {
 
 /// Has the ends of the entries from the `from`-th on pushed, if anything is to be pushed at all.
 pub(crate) fn begin(state: &State, from: u64) {
-    let (Some(url), Some(secret)) = (&state.settings.callback_url, &state.settings.callback_secret) else { return };
+    let (Some(url), Some(secret)) = (
+        &state.settings.callback_url,
+        &state.settings.callback_secret,
+    ) else {
+        return;
+    };
     let Some(target) = target(url) else { return };
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     tokio::spawn(push_all(ends(&state.ledger, from), target, key));
@@ -62,7 +67,13 @@ pub(crate) fn begin(state: &State, from: u64) {
 fn ends(ledger: &Ledger, from: u64) -> Vec<Receipt> {
     let receipt = |(message_id, dnis, life): (String, String, crate::life::Life)| {
         let (at_ms, status) = life.end()?;
-        Some(Receipt { message_id, dnis, status, delivery_time: life.delivery_time(at_ms), at_ms })
+        Some(Receipt {
+            message_id,
+            dnis,
+            status,
+            delivery_time: life.delivery_time(at_ms),
+            at_ms,
+        })
     };
     let mut ends: Vec<_> = ledger.since(from).filter_map(receipt).collect();
     ends.sort_by_key(|receipt| receipt.at_ms);
@@ -93,12 +104,22 @@ async fn push(receipts: Vec<Receipt>, target: (IpAddr, u16, Url), key: hmac::Key
     eprintln!("{} receipts were not taken", receipts.len());
 }
 
-async fn call(body: &str, (ip, port, url): &(IpAddr, u16, Url), key: &hmac::Key) -> anyhow::Result<()> {
+async fn call(
+    body: &str,
+    (ip, port, url): &(IpAddr, u16, Url),
+    key: &hmac::Key,
+) -> anyhow::Result<()> {
     let timestamp = (now_ms() / 1000).to_string();
     let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
-    let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hex = tag
+        .as_ref()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let request = Request::post(url.path())
-        .header("host", format!("{}:{port}", url.host_str().unwrap_or_default()))
+        .header(
+            "host",
+            format!("{}:{port}", url.host_str().unwrap_or_default()),
+        )
         .header("content-type", "application/json")
         .header("x-callback-timestamp", timestamp)
         .header("x-callback-signature", format!("v1={hex}"))
@@ -106,7 +127,10 @@ async fn call(body: &str, (ip, port, url): &(IpAddr, u16, Url), key: &hmac::Key)
     let stream = TcpStream::connect((*ip, *port)).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let status = sender.send_request(request).await.map(|answer| answer.status());
+    let status = sender
+        .send_request(request)
+        .await
+        .map(|answer| answer.status());
     connection.abort();
     let status = status?;
     ensure!(status.is_success(), "{status}");
@@ -119,7 +143,12 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_pushed_to() {
-        for good in ["http://127.0.0.1:8480/v1/x", "http://localhost/x", "http://[::1]:9/", "http://127.1.2.3:1/"] {
+        for good in [
+            "http://127.0.0.1:8480/v1/x",
+            "http://localhost/x",
+            "http://[::1]:9/",
+            "http://127.1.2.3:1/",
+        ] {
             assert!(target(good).is_some(), "{good}");
         }
         for bad in [

@@ -34,15 +34,26 @@ pub fn router(carrier: Carrier) -> Router {
 }
 
 /// Submit or query: `command` says which; without it, `GET` with a `messageId` queries and all else submits.
-async fn api(State(carrier): State<Carrier>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn api(
+    State(carrier): State<Carrier>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Some(parameters) = Parameters::read(&uri, &headers, &body) else {
         return submit(&carrier, None).await;
     };
     match parameters.command.as_deref() {
         Some("query") => status(&carrier, &parameters).await,
-        None if method == Method::GET && parameters.message_id.is_some() => status(&carrier, &parameters).await,
+        None if method == Method::GET && parameters.message_id.is_some() => {
+            status(&carrier, &parameters).await
+        }
         None | Some("submit") => submit(&carrier, Some(&parameters)).await,
-        Some(_) => answers::text(StatusCode::BAD_REQUEST, "400 Bad Request (Command is invalid)"),
+        Some(_) => answers::text(
+            StatusCode::BAD_REQUEST,
+            "400 Bad Request (Command is invalid)",
+        ),
     }
 }
 
@@ -69,7 +80,8 @@ fn apply(carrier: &Carrier, patch: Value) -> Result<Settings, SettingsError> {
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = json!({ "title": "settings not changed", "status": status.as_u16(), "detail": detail });
+    let body =
+        json!({ "title": "settings not changed", "status": status.as_u16(), "detail": detail });
     answers::answer(status, "application/problem+json", body.to_string())
 }
 
@@ -80,7 +92,10 @@ struct From {
 }
 
 /// The lines from `from` to what is now the end, a chunk at a time. A reset meanwhile breaks the answer off.
-async fn read_ledger(State(carrier): State<Carrier>, Query(From { from }): Query<From>) -> Response {
+async fn read_ledger(
+    State(carrier): State<Carrier>,
+    Query(From { from }): Query<From>,
+) -> Response {
     let (length, resets) = {
         let state = carrier.state();
         (state.ledger.len(), state.resets)
@@ -89,8 +104,14 @@ async fn read_ledger(State(carrier): State<Carrier>, Query(From { from }): Query
         let chunk = (at < length).then(|| chunk(&carrier, at, length, resets));
         std::future::ready(chunk.map(|chunk| (chunk, at + LINES_AT_ONCE)))
     });
-    let mut response = answers::answer(StatusCode::OK, "application/x-ndjson", Body::from_stream(chunks));
-    response.headers_mut().insert("x-ledger-length", length.into());
+    let mut response = answers::answer(
+        StatusCode::OK,
+        "application/x-ndjson",
+        Body::from_stream(chunks),
+    );
+    response
+        .headers_mut()
+        .insert("x-ledger-length", length.into());
     response
 }
 

@@ -41,16 +41,25 @@ async fn connection(stream: TcpStream, router: Router) {
     }
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request| respond(router.clone(), request));
-    let mut connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
-    let Err(error) = (&mut connection).await else { return };
-    if std::error::Error::source(&error).and_then(|source| source.downcast_ref()) == Some(&HungUp(HangUp::Reset)) {
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    let Err(error) = (&mut connection).await else {
+        return;
+    };
+    if std::error::Error::source(&error).and_then(|source| source.downcast_ref())
+        == Some(&HungUp(HangUp::Reset))
+    {
         // A lingering time of 0 makes the closing of a socket a reset. If it can't be set, the client sees a plain close.
         let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
 /// The router's response, or an error that makes hyper give up the connection.
-async fn respond(router: TowerToHyperService<Router>, request: Request<Incoming>) -> Result<Response<Body>, HungUp> {
+async fn respond(
+    router: TowerToHyperService<Router>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, HungUp> {
     let Ok(response) = router.call(request).await;
     match response.extensions().get::<HangUp>() {
         Some(how) => Err(HungUp(*how)),

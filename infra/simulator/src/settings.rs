@@ -118,7 +118,8 @@ impl Settings {
         let Value::Object(patch) = patch else {
             return Err(SettingsError::new("settings", "must be a JSON object"));
         };
-        let mut merged = serde_json::to_value(self).map_err(|error| SettingsError::new("settings", error))?;
+        let mut merged =
+            serde_json::to_value(self).map_err(|error| SettingsError::new("settings", error))?;
         if let Value::Object(fields) = &mut merged {
             fields.extend(patch);
         }
@@ -132,13 +133,26 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         self.check_shares()?;
         if self.delivery_delay_ms_min > self.delivery_delay_ms_max {
-            return Err(SettingsError::new("delivery_delay_ms_min", "must not exceed delivery_delay_ms_max"));
+            return Err(SettingsError::new(
+                "delivery_delay_ms_min",
+                "must not exceed delivery_delay_ms_max",
+            ));
         }
-        if self.callback_url.as_deref().is_some_and(|url| push::target(url).is_none()) {
-            return Err(SettingsError::new("callback_url", "must be an http URL of this machine: 127.0.0.1, localhost or ::1"));
+        if self
+            .callback_url
+            .as_deref()
+            .is_some_and(|url| push::target(url).is_none())
+        {
+            return Err(SettingsError::new(
+                "callback_url",
+                "must be an http URL of this machine: 127.0.0.1, localhost or ::1",
+            ));
         }
         if self.callback_url.is_some() && self.callback_secret.is_none() {
-            return Err(SettingsError::new("callback_secret", "must be there with callback_url"));
+            return Err(SettingsError::new(
+                "callback_secret",
+                "must be there with callback_url",
+            ));
         }
         Ok(())
     }
@@ -155,7 +169,10 @@ pub struct SettingsError {
 
 impl SettingsError {
     pub(crate) fn new(field: &str, problem: impl fmt::Display) -> Self {
-        Self { field: field.to_owned(), problem: problem.to_string() }
+        Self {
+            field: field.to_owned(),
+            problem: problem.to_string(),
+        }
     }
 }
 

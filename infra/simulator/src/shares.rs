@@ -47,7 +47,11 @@ impl Settings {
     }
 
     pub(crate) fn fates(&self) -> [Share<Fate>; 7] {
-        let odd = if self.odd_for_ever { Fate::OddForEver } else { Fate::Odd };
+        let odd = if self.odd_for_ever {
+            Fate::OddForEver
+        } else {
+            Fate::Odd
+        };
         [
             ("undeliv", Fate::Undeliv, self.undeliv),
             ("expired", Fate::Expired, self.expired),
@@ -63,15 +67,31 @@ impl Settings {
         [
             ("refuse_4xx", FaultBefore::NoRoutes, self.refuse_4xx),
             ("busy_429", FaultBefore::Busy, self.busy_429),
-            ("error_5xx_before", FaultBefore::Unavailable, self.error_5xx_before),
+            (
+                "error_5xx_before",
+                FaultBefore::Unavailable,
+                self.error_5xx_before,
+            ),
         ]
     }
 
     pub(crate) fn faults_after(&self) -> [Share<FaultAfter>; 7] {
         [
-            ("hang_after_accept", FaultAfter::Hang, self.hang_after_accept),
-            ("reset_after_accept", FaultAfter::Reset, self.reset_after_accept),
-            ("error_5xx_after_accept", FaultAfter::Unavailable, self.error_5xx_after_accept),
+            (
+                "hang_after_accept",
+                FaultAfter::Hang,
+                self.hang_after_accept,
+            ),
+            (
+                "reset_after_accept",
+                FaultAfter::Reset,
+                self.reset_after_accept,
+            ),
+            (
+                "error_5xx_after_accept",
+                FaultAfter::Unavailable,
+                self.error_5xx_after_accept,
+            ),
             ("empty_object", FaultAfter::EmptyObject, self.empty_object),
             ("empty_array", FaultAfter::EmptyArray, self.empty_array),
             ("partial", FaultAfter::Partial, self.partial),
@@ -91,13 +111,23 @@ impl Settings {
 fn check<T>(shares: &[Share<T>]) -> Result<(), SettingsError> {
     for (name, _, share) in shares {
         if !(0.0..=1.0).contains(share) {
-            return Err(SettingsError::new(name, format!("must be from 0 to 1, not {share}")));
+            return Err(SettingsError::new(
+                name,
+                format!("must be from 0 to 1, not {share}"),
+            ));
         }
     }
     // One draw decides between them. A hair more than 1 is allowed: ten times 0.1 isn't 1 either.
     if shares.iter().map(|(_, _, share)| share).sum::<f64>() > 1.0 + 1e-9 {
-        let names = shares.iter().map(|(name, _, _)| *name).collect::<Vec<_>>().join(", ");
-        return Err(SettingsError::new(&names, "must not come to more than 1 together"));
+        let names = shares
+            .iter()
+            .map(|(name, _, _)| *name)
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(SettingsError::new(
+            &names,
+            "must not come to more than 1 together",
+        ));
     }
     Ok(())
 }

@@ -107,7 +107,8 @@ impl Tally {
             acceptances_per_second: (this_second.saturating_sub(SECONDS)..this_second)
                 .map(|at_s| at(at_s).map_or(0, |second| second.acceptances))
                 .collect(),
-            requests_last_second: at(this_second.saturating_sub(1)).map_or(0, |second| second.requests),
+            requests_last_second: at(this_second.saturating_sub(1))
+                .map_or(0, |second| second.requests),
             ..self.totals.clone()
         }
     }
@@ -115,7 +116,10 @@ impl Tally {
     fn second(&mut self, now_ms: u64) -> &mut Second {
         let at_s = now_ms / 1_000;
         if self.seconds.back().is_none_or(|last| last.at_s != at_s) {
-            self.seconds.push_back(Second { at_s, ..Second::default() });
+            self.seconds.push_back(Second {
+                at_s,
+                ..Second::default()
+            });
             if self.seconds.len() as u64 > SECONDS + 1 {
                 self.seconds.pop_front();
             }
@@ -139,7 +143,13 @@ mod tests {
         }
         let stats = tally.stats(97_500);
         assert_eq!(stats.acceptances_per_second[8..], [200, 100]);
-        assert_eq!((stats.requests_last_second, stats.requests_peak_per_second), (1, 2));
-        assert_eq!((stats.accepted, stats.in_flight, stats.in_flight_peak), (400, 0, 1));
+        assert_eq!(
+            (stats.requests_last_second, stats.requests_peak_per_second),
+            (1, 2)
+        );
+        assert_eq!(
+            (stats.accepted, stats.in_flight, stats.in_flight_peak),
+            (400, 0, 1)
+        );
     }
 }

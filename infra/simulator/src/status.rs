@@ -46,18 +46,29 @@ fn plan(carrier: &Carrier, parameters: &Parameters) -> Result<Response, Hanging>
     if let Some((setting, fault)) = state.draws.pick(&state.settings.status_faults()) {
         state.tally.fault(setting);
         return match fault {
-            StatusFault::Error => Ok(answers::text(StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error")),
+            StatusFault::Error => Ok(answers::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "500 Internal Server Error",
+            )),
             StatusFault::Html => Ok(answers::web_page()),
             StatusFault::Hang => Err(Hanging(state.settings.hang_ms)),
         };
     }
-    let life = parameters.message_id.as_deref().and_then(|message_id| state.ledger.find(message_id));
+    let life = parameters
+        .message_id
+        .as_deref()
+        .and_then(|message_id| state.ledger.find(message_id));
     Ok(match (life, state.settings.unknown_id) {
         (Some(life), _) => json(&known(life)),
-        (None, UnknownId::Unknown) => {
-            json(&StatusAnswer { status: "UNKNOWN", delivery_time: None, mccmnc: None, error_code: None })
+        (None, UnknownId::Unknown) => json(&StatusAnswer {
+            status: "UNKNOWN",
+            delivery_time: None,
+            mccmnc: None,
+            error_code: None,
+        }),
+        (None, UnknownId::NotFound) => {
+            answers::text(StatusCode::NOT_FOUND, "404 message not found")
         }
-        (None, UnknownId::NotFound) => answers::text(StatusCode::NOT_FOUND, "404 message not found"),
     })
 }
 
@@ -74,5 +85,9 @@ fn known(life: Life) -> StatusAnswer {
 
 /// JSON that calls itself a web page, as the carrier's does.
 fn json(status: &StatusAnswer) -> Response {
-    answers::answer(StatusCode::OK, "text/html; charset=utf-8", serde_json::to_string(status).unwrap_or_default())
+    answers::answer(
+        StatusCode::OK,
+        "text/html; charset=utf-8",
+        serde_json::to_string(status).unwrap_or_default(),
+    )
 }

@@ -58,8 +58,14 @@ impl Refusal {
     /// The answer's status and text.
     pub(crate) fn answer(self) -> (StatusCode, &'static str) {
         match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "401 not authorized (check login and password)"),
-            Self::TooManyNumbers => (StatusCode::BAD_REQUEST, "400 Bad Request (Destination number is too long)"),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "401 not authorized (check login and password)",
+            ),
+            Self::TooManyNumbers => (
+                StatusCode::BAD_REQUEST,
+                "400 Bad Request (Destination number is too long)",
+            ),
             Self::NoRoutes => (StatusCode::BAD_REQUEST, "400 NO ROUTES"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable"),
@@ -78,18 +84,34 @@ impl<'a> Submission<'a> {
             return Err(Refusal::Malformed("400 Bad Request (Message is empty)"));
         }
         let is_full = parameters.command.is_some();
-        let own_id = parameters.inc_msg_id.as_deref().filter(|own_id| is_full && !own_id.is_empty());
+        let own_id = parameters
+            .inc_msg_id
+            .as_deref()
+            .filter(|own_id| is_full && !own_id.is_empty());
         check_own_id(own_id, numbers.len())?;
-        let mode = if is_full { parameters.long_message_mode.as_deref().unwrap_or("cut") } else { "split" };
+        let mode = if is_full {
+            parameters.long_message_mode.as_deref().unwrap_or("cut")
+        } else {
+            "split"
+        };
         let parts = match mode {
             "cut" => vec![parts::cut(message)],
             "split" => parts::split(message),
-            _ => return Err(Refusal::Malformed("400 Bad Request (Long message mode is invalid)")),
+            _ => {
+                return Err(Refusal::Malformed(
+                    "400 Bad Request (Long message mode is invalid)",
+                ));
+            }
         };
         if parts.len() > MOST_PARTS {
             return Err(Refusal::Malformed("400 Bad Request (Message is too long)"));
         }
-        Ok(Self { numbers, parts, sender: parameters.ani.as_deref(), own_id })
+        Ok(Self {
+            numbers,
+            parts,
+            sender: parameters.ani.as_deref(),
+            own_id,
+        })
     }
 }
 
@@ -99,15 +121,25 @@ fn numbers(dnis: &str) -> Result<Vec<(&str, Number)>, Refusal> {
         return Err(Refusal::TooManyNumbers);
     }
     if dnis.trim().is_empty() {
-        return Err(Refusal::Malformed("400 Bad Request (Destination number is empty)"));
+        return Err(Refusal::Malformed(
+            "400 Bad Request (Destination number is empty)",
+        ));
     }
-    named().map(|number| Number::parse(number).map(|parsed| (number, parsed)).ok_or(Refusal::NoRoutes)).collect()
+    named()
+        .map(|number| {
+            Number::parse(number)
+                .map(|parsed| (number, parsed))
+                .ok_or(Refusal::NoRoutes)
+        })
+        .collect()
 }
 
 /// What an own id means for several numbers is documented nowhere, so it is refused: a client should not rely on it.
 fn check_own_id(own_id: Option<&str>, numbers: usize) -> Result<(), Refusal> {
     match own_id {
-        Some(_) if numbers > 1 => Err(Refusal::Malformed("400 Bad Request (incMsgId allows one destination number)")),
+        Some(_) if numbers > 1 => Err(Refusal::Malformed(
+            "400 Bad Request (incMsgId allows one destination number)",
+        )),
         Some(own_id) if own_id.chars().count() > MOST_OWN_ID_CHARACTERS => {
             Err(Refusal::Malformed("400 Bad Request (incMsgId is too long)"))
         }

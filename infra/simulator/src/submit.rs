@@ -71,16 +71,26 @@ impl Drop for InFlight {
 }
 
 /// Whether the request may pass: who asks, how much is asked of late, whether it makes sense, and then the draw.
-fn admit<'a>(state: &mut State, parameters: Option<&'a Parameters>) -> Result<Submission<'a>, Refusal> {
+fn admit<'a>(
+    state: &mut State,
+    parameters: Option<&'a Parameters>,
+) -> Result<Submission<'a>, Refusal> {
     let parameters = parameters.ok_or(Refusal::Malformed("400 Bad Request (Malformed body)"))?;
     if !state.knows(parameters) {
         return Err(Refusal::Unauthorized);
     }
-    if !state.capacity.admit(state.settings.capacity_rps, Instant::now()) {
+    if !state
+        .capacity
+        .admit(state.settings.capacity_rps, Instant::now())
+    {
         return Err(Refusal::Busy);
     }
     let submission = Submission::read(parameters)?;
-    if submission.numbers.iter().any(|(number, _)| begins_with_any(number, &state.settings.refuse_numbers)) {
+    if submission
+        .numbers
+        .iter()
+        .any(|(number, _)| begins_with_any(number, &state.settings.refuse_numbers))
+    {
         return Err(Refusal::NoRoutes);
     }
     match state.draws.pick(&state.settings.faults_before()) {
@@ -115,7 +125,9 @@ fn accept_and_answer(carrier: &Carrier, submission: &Submission<'_>) -> Planned 
     Planned::Answer(match fault {
         FaultAfter::Hang => return Planned::Hang(state.settings.hang_ms),
         FaultAfter::Reset => answers::hang_up(HangUp::Reset),
-        FaultAfter::Unavailable => answers::text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable"),
+        FaultAfter::Unavailable => {
+            answers::text(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
+        }
         FaultAfter::EmptyObject => json("{}"),
         FaultAfter::EmptyArray => json("[]"),
         FaultAfter::Html => answers::web_page(),
@@ -130,27 +142,52 @@ fn accept_and_answer(carrier: &Carrier, submission: &Submission<'_>) -> Planned 
 fn accept<'a>(state: &mut State, submission: &Submission<'a>) -> Vec<Row<'a>> {
     let now_ms = now_ms();
     let before = state.ledger.len();
-    let texts: Vec<u32> = submission.parts.iter().map(|part| state.ledger.intern_text(part)).collect();
+    let texts: Vec<u32> = submission
+        .parts
+        .iter()
+        .map(|part| state.ledger.intern_text(part))
+        .collect();
     let is_long = texts.len() > 1;
     let mut rows = Vec::with_capacity(submission.numbers.len() * texts.len());
-    let batch = state.ledger.open_batch(now_ms, submission.sender, submission.own_id);
+    let batch = state
+        .ledger
+        .open_batch(now_ms, submission.sender, submission.own_id);
     for (place, &(dnis, number)) in submission.numbers.iter().enumerate() {
-        let is_repeated = submission.numbers[..place].iter().any(|(_, earlier)| *earlier == number);
-        let attempt =
-            if is_repeated || state.settings.undeliv_first_attempts == 0 { 0 } else { state.ledger.count_attempt(number) };
+        let is_repeated = submission.numbers[..place]
+            .iter()
+            .any(|(_, earlier)| *earlier == number);
+        let attempt = if is_repeated || state.settings.undeliv_first_attempts == 0 {
+            0
+        } else {
+            state.ledger.count_attempt(number)
+        };
         for (part, &text) in texts.iter().enumerate() {
             let segment = if is_long { part as u8 + 1 } else { 0 };
             let message_id = if is_repeated {
                 state.ledger.record_duplicate()
             } else {
                 let (fate, delay_ms) = (fate(state, dnis, attempt), delay_ms(state));
-                state.ledger.record(Entry { batch, number, delay_ms, text, segment, fate })
+                state.ledger.record(Entry {
+                    batch,
+                    number,
+                    delay_ms,
+                    text,
+                    segment,
+                    fate,
+                })
             };
-            rows.push(Row { dnis, message_id, segment_num: is_long.then_some(segment), place });
+            rows.push(Row {
+                dnis,
+                message_id,
+                segment_num: is_long.then_some(segment),
+                place,
+            });
         }
     }
     let messages = state.ledger.len() - before;
-    state.tally.accepted(now_ms, messages, rows.len() as u64 - messages);
+    state
+        .tally
+        .accepted(now_ms, messages, rows.len() as u64 - messages);
     rows
 }
 
@@ -161,19 +198,31 @@ fn fate(state: &mut State, dnis: &str, attempt: u32) -> Fate {
         return Fate::Undeliv;
     }
     if settings.undeliv_first_attempts > 0 {
-        return if attempt <= settings.undeliv_first_attempts { Fate::Undeliv } else { Fate::Delivrd };
+        return if attempt <= settings.undeliv_first_attempts {
+            Fate::Undeliv
+        } else {
+            Fate::Delivrd
+        };
     }
-    state.draws.pick(&settings.fates()).map_or(Fate::Delivrd, |(_, fate)| fate)
+    state
+        .draws
+        .pick(&settings.fates())
+        .map_or(Fate::Delivrd, |(_, fate)| fate)
 }
 
 fn delay_ms(state: &mut State) -> u32 {
-    let (min, max) = (state.settings.delivery_delay_ms_min, state.settings.delivery_delay_ms_max);
+    let (min, max) = (
+        state.settings.delivery_delay_ms_min,
+        state.settings.delivery_delay_ms_max,
+    );
     min + state.draws.up_to((max - min).into()) as u32
 }
 
 fn begins_with_any(number: &str, prefixes: &[String]) -> bool {
     let number = number.trim_start_matches('+');
-    prefixes.iter().any(|prefix| number.starts_with(prefix.trim_start_matches('+')))
+    prefixes
+        .iter()
+        .any(|prefix| number.starts_with(prefix.trim_start_matches('+')))
 }
 
 /// Takes at least one number out of the answer, and leaves at least one in if there are several.

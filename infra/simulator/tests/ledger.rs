@@ -10,9 +10,17 @@ use support::{Bench, bench, numbers};
 async fn lines(bench: &Bench, path: &str) -> (String, Vec<LedgerLine>) {
     let response = bench.http.get(bench.url(path)).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/x-ndjson");
-    let length = response.headers()["x-ledger-length"].to_str().unwrap().to_owned();
+    let length = response.headers()["x-ledger-length"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     let text = response.text().await.unwrap();
-    (length, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    (
+        length,
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+    )
 }
 
 #[tokio::test]
@@ -25,7 +33,13 @@ async fn the_ledger_is_streamed_whole_and_in_order() {
     let (length, lines) = lines(&bench, "/ledger").await;
     assert_eq!(length, "2500");
     assert_eq!(lines, bench.carrier().ledger());
-    assert_eq!(lines.iter().map(|line| line.dnis.clone()).collect::<Vec<_>>(), numbers(2_500));
+    assert_eq!(
+        lines
+            .iter()
+            .map(|line| line.dnis.clone())
+            .collect::<Vec<_>>(),
+        numbers(2_500)
+    );
     assert!(lines.iter().all(|line| line.text == "Hello \"you\"\n€"));
 }
 
@@ -44,36 +58,97 @@ async fn the_ledger_can_be_read_from_a_line_on() {
 async fn a_line_has_only_the_fields_that_apply() {
     let bench = bench(Settings::default()).await;
     bench.send("491701", "Hello").await;
-    bench.full(&[("dnis", "491702"), ("message", "Hello"), ("ani", "Shop")]).send().await.unwrap();
-    let text = bench.http.get(bench.url("/ledger")).send().await.unwrap().text().await.unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let fields = |line: &Value| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    bench
+        .full(&[("dnis", "491702"), ("message", "Hello"), ("ani", "Shop")])
+        .send()
+        .await
+        .unwrap();
+    let text = bench
+        .http
+        .get(bench.url("/ledger"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let fields = |line: &Value| {
+        line.as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(fields(&lines[0]), ["dnis", "message_id", "text", "time"]);
-    assert_eq!(fields(&lines[1]), ["dnis", "message_id", "sender", "text", "time"]);
+    assert_eq!(
+        fields(&lines[1]),
+        ["dnis", "message_id", "sender", "text", "time"]
+    );
     let time = lines[0]["time"].as_str().unwrap();
-    assert!(time.len() == "2026-01-02T03:04:05.678Z".len() && time.ends_with('Z'), "{time}");
+    assert!(
+        time.len() == "2026-01-02T03:04:05.678Z".len() && time.ends_with('Z'),
+        "{time}"
+    );
 }
 
 #[tokio::test]
 async fn deleting_the_ledger_resets_everything_but_the_settings() {
-    let bench = bench(Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
+    let bench = bench(Settings {
+        undeliv_first_attempts: 1,
+        ..Settings::default()
+    })
+    .await;
     let id = bench.send_one("491701").await;
     bench.query(&id).await;
-    assert_eq!(bench.http.delete(bench.url("/ledger")).send().await.unwrap().status(), 204);
+    assert_eq!(
+        bench
+            .http
+            .delete(bench.url("/ledger"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        204
+    );
     assert_eq!(bench.carrier().accepted(), 0);
     let stats = bench.carrier().stats();
-    assert_eq!(stats, Stats { acceptances_per_second: vec![0; 10], ..Stats::default() });
+    assert_eq!(
+        stats,
+        Stats {
+            acceptances_per_second: vec![0; 10],
+            ..Stats::default()
+        }
+    );
     assert_eq!(bench.status(&id).await, "UNKNOWN");
-    assert_eq!(bench.status(&bench.send_one("491701").await).await, "UNDELIV", "attempts count anew");
+    assert_eq!(
+        bench.status(&bench.send_one("491701").await).await,
+        "UNDELIV",
+        "attempts count anew"
+    );
 }
 
 #[tokio::test]
 async fn stats_count_what_was_asked() {
     let bench = bench(Settings::default()).await;
     bench.send("491701,491702", "Hello").await;
-    assert_eq!(bench.bare("nobody", "Hello").send().await.unwrap().status(), 400);
+    assert_eq!(
+        bench.bare("nobody", "Hello").send().await.unwrap().status(),
+        400
+    );
     bench.query("x").await;
-    let stats: Value = bench.http.get(bench.url("/stats")).send().await.unwrap().json().await.unwrap();
+    let stats: Value = bench
+        .http
+        .get(bench.url("/stats"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     for (field, expected) in [
         ("requests", json!(2)),
         ("accepted_requests", json!(1)),
@@ -90,7 +165,11 @@ async fn stats_count_what_was_asked() {
 
 #[tokio::test]
 async fn requests_in_flight_are_counted_at_their_peak() {
-    let bench = bench(Settings { latency_ms: 150, ..Settings::default() }).await;
+    let bench = bench(Settings {
+        latency_ms: 150,
+        ..Settings::default()
+    })
+    .await;
     let send = || bench.bare("491701", "Hello").send();
     let (first, second, third) = tokio::join!(send(), send(), send());
     assert!(first.is_ok() && second.is_ok() && third.is_ok());

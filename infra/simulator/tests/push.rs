@@ -28,7 +28,9 @@ impl Taken {
         let taken = Self(Arc::new(Mutex::new((Vec::new(), 0, refused))));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/receipts", listener.local_addr().unwrap());
-        let router = Router::new().route("/receipts", post(take)).with_state(taken.clone());
+        let router = Router::new()
+            .route("/receipts", post(take))
+            .with_state(taken.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         (taken, url)
     }
@@ -48,8 +50,13 @@ impl Taken {
 
 async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
-    let hex = header("x-callback-signature").strip_prefix("v1=").unwrap().to_owned();
-    let tag: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    let hex = header("x-callback-signature")
+        .strip_prefix("v1=")
+        .unwrap()
+        .to_owned();
+    let tag: Vec<u8> = (0..32)
+        .map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap())
+        .collect();
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let message = format!("{}.{body}", header("x-callback-timestamp"));
     let signed = hmac::verify(&key, message.as_bytes(), &tag).is_ok();
@@ -66,25 +73,53 @@ async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> S
 }
 
 fn pushing(url: &str) -> Settings {
-    Settings { callback_url: Some(url.to_owned()), callback_secret: Some(SECRET.to_owned()), ..Settings::default() }
+    Settings {
+        callback_url: Some(url.to_owned()),
+        callback_secret: Some(SECRET.to_owned()),
+        ..Settings::default()
+    }
 }
 
 #[tokio::test]
 async fn every_end_is_pushed_with_its_id_and_again_until_it_is_taken() {
     let (taken, url) = Taken::serve(2).await;
-    let bench = bench(Settings { delivery_delay_ms_max: 50, undeliv_prefixes: vec!["4917010".to_owned()], ..pushing(&url) }).await;
-    bench.bare(&numbers(20).join(","), "Hello").send().await.unwrap();
+    let bench = bench(Settings {
+        delivery_delay_ms_max: 50,
+        undeliv_prefixes: vec!["4917010".to_owned()],
+        ..pushing(&url)
+    })
+    .await;
+    bench
+        .bare(&numbers(20).join(","), "Hello")
+        .send()
+        .await
+        .unwrap();
     let receipts = taken.receipts(20).await;
-    let pushed: BTreeSet<_> = receipts.iter().map(|receipt| format!("{} {}", receipt["dnis"], receipt["message_id"])).collect();
-    let accepted = bench.carrier().ledger().into_iter().map(|line| format!("{} {}", json!(line.dnis), json!(line.message_id)));
+    let pushed: BTreeSet<_> = receipts
+        .iter()
+        .map(|receipt| format!("{} {}", receipt["dnis"], receipt["message_id"]))
+        .collect();
+    let accepted = bench
+        .carrier()
+        .ledger()
+        .into_iter()
+        .map(|line| format!("{} {}", json!(line.dnis), json!(line.message_id)));
     assert_eq!(pushed, accepted.collect());
-    assert!(receipts.iter().all(|receipt| receipt["status"] == "DELIVRD" || receipt["status"] == "UNDELIV"));
+    assert!(
+        receipts
+            .iter()
+            .all(|receipt| receipt["status"] == "DELIVRD" || receipt["status"] == "UNDELIV")
+    );
 }
 
 #[tokio::test]
 async fn what_never_ends_is_never_pushed() {
     let (taken, url) = Taken::serve(0).await;
-    let bench = bench(Settings { stuck: 1.0, ..pushing(&url) }).await;
+    let bench = bench(Settings {
+        stuck: 1.0,
+        ..pushing(&url)
+    })
+    .await;
     bench.bare("491701", "Hello").send().await.unwrap();
     bench.carrier().set(pushing(&url)).unwrap();
     bench.bare("491702", "Hello").send().await.unwrap();
@@ -94,9 +129,18 @@ async fn what_never_ends_is_never_pushed() {
 #[tokio::test]
 async fn pushing_needs_an_address_of_this_machine_and_a_secret() {
     let table = [
-        (json!({"callback_url": "http://127.0.0.1:9/"}), "callback_secret"),
-        (json!({"callback_url": "http://10.0.0.1/", "callback_secret": "x"}), "callback_url"),
-        (json!({"callback_url": "https://127.0.0.1/", "callback_secret": "x"}), "callback_url"),
+        (
+            json!({"callback_url": "http://127.0.0.1:9/"}),
+            "callback_secret",
+        ),
+        (
+            json!({"callback_url": "http://10.0.0.1/", "callback_secret": "x"}),
+            "callback_url",
+        ),
+        (
+            json!({"callback_url": "https://127.0.0.1/", "callback_secret": "x"}),
+            "callback_url",
+        ),
     ];
     for (patch, field) in table {
         assert_eq!(Settings::default().patched(patch).unwrap_err().field, field);

@@ -13,14 +13,33 @@ use support::bench;
 
 #[tokio::test]
 async fn a_patch_changes_only_what_it_names() {
-    let bench = bench(Settings { latency_ms: 5, ..Settings::default() }).await;
-    let (status, settings) = bench.patch(json!({ "undeliv": 0.25, "refuse_numbers": ["88"], "retry_after_s": 3 })).await;
+    let bench = bench(Settings {
+        latency_ms: 5,
+        ..Settings::default()
+    })
+    .await;
+    let (status, settings) = bench
+        .patch(json!({ "undeliv": 0.25, "refuse_numbers": ["88"], "retry_after_s": 3 }))
+        .await;
     assert_eq!(status, 200);
-    let expected =
-        Settings { latency_ms: 5, undeliv: 0.25, refuse_numbers: vec!["88".into()], retry_after_s: Some(3), ..Settings::default() };
+    let expected = Settings {
+        latency_ms: 5,
+        undeliv: 0.25,
+        refuse_numbers: vec!["88".into()],
+        retry_after_s: Some(3),
+        ..Settings::default()
+    };
     assert_eq!(settings, serde_json::to_value(&expected).unwrap());
     assert_eq!(bench.carrier().settings(), expected);
-    let read: Settings = bench.http.get(bench.url("/settings")).send().await.unwrap().json().await.unwrap();
+    let read: Settings = bench
+        .http
+        .get(bench.url("/settings"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(read, expected);
     let (_, settings) = bench.patch(json!({ "retry_after_s": null })).await;
     assert_eq!(settings["retry_after_s"], json!(null));
@@ -39,8 +58,14 @@ async fn a_wrong_patch_is_refused_whole_and_names_the_field() {
         (json!({ "unauthorized": 1 }), "unauthorized"),
         (json!({ "unknown_id": "gone" }), "unknown_id"),
         (json!({ "undeliv_prefixes": [49] }), "undeliv_prefixes"),
-        (json!({ "delivery_delay_ms_min": 10 }), "delivery_delay_ms_min"),
-        (json!({ "undeliv": 0.6, "expired": 0.6 }), "undeliv, expired"),
+        (
+            json!({ "delivery_delay_ms_min": 10 }),
+            "delivery_delay_ms_min",
+        ),
+        (
+            json!({ "undeliv": 0.6, "expired": 0.6 }),
+            "undeliv, expired",
+        ),
         (json!([]), "settings"),
     ];
     for (mut patch, field) in table {
@@ -49,14 +74,24 @@ async fn a_wrong_patch_is_refused_whole_and_names_the_field() {
         }
         let (status, problem) = bench.patch(patch).await;
         assert_eq!(status, 422, "{field}");
-        assert!(problem["detail"].as_str().unwrap().starts_with(field), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with(field),
+            "{problem}"
+        );
         assert_eq!(bench.carrier().settings(), Settings::default());
     }
 }
 
 #[tokio::test]
 async fn settings_out_of_range_start_nothing() {
-    assert!(Simulator::start(Settings { odd: 2.0, ..Settings::default() }).await.is_err());
+    assert!(
+        Simulator::start(Settings {
+            odd: 2.0,
+            ..Settings::default()
+        })
+        .await
+        .is_err()
+    );
 }
 
 #[tokio::test]
@@ -72,7 +107,11 @@ async fn a_dropped_simulator_frees_its_port() {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simulator"));
-    command.env_remove("SIMULATOR_PORT").env_remove("SIMULATOR_SETTINGS").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_remove("SIMULATOR_PORT")
+        .env_remove("SIMULATOR_SETTINGS")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -92,20 +131,42 @@ fn wait(child: &mut Child) -> std::process::ExitStatus {
 async fn the_program_tells_its_url_and_stops_on_sigterm_and_sigint() {
     let client = bench(Settings::default()).await.http;
     for signal in ["-TERM", "-INT"] {
-        let mut child = program().env("SIMULATOR_SETTINGS", r#"{"latency_ms":3}"#).spawn().unwrap();
+        let mut child = program()
+            .env("SIMULATOR_SETTINGS", r#"{"latency_ms":3}"#)
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let url = line.trim_end().strip_prefix("listening on ").unwrap();
-        let settings: Settings = client.get(format!("{url}/settings")).send().await.unwrap().json().await.unwrap();
+        let settings: Settings = client
+            .get(format!("{url}/settings"))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         assert_eq!(settings.latency_ms, 3);
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert!(wait(&mut child).success());
     }
 }
 
 #[test]
 fn the_program_names_a_wrong_variable() {
-    for (name, value) in [("SIMULATOR_PORT", "http"), ("SIMULATOR_SETTINGS", "{"), ("SIMULATOR_SETTINGS", r#"{"odd":2}"#)] {
+    for (name, value) in [
+        ("SIMULATOR_PORT", "http"),
+        ("SIMULATOR_SETTINGS", "{"),
+        ("SIMULATOR_SETTINGS", r#"{"odd":2}"#),
+    ] {
         let output = program().env(name, value).output().unwrap();
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains(name));

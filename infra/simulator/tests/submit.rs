@@ -18,8 +18,18 @@ async fn one_number_is_answered_with_an_object() {
     assert!(id.starts_with("alss-") && id.len() == 22, "{id}");
     let ledger = bench.carrier().ledger();
     assert_eq!(ledger.len(), 1);
-    assert_eq!((ledger[0].dnis.as_str(), ledger[0].text.as_str()), ("491701234567", "Hello"));
-    assert_eq!((ledger[0].message_id.as_str(), &ledger[0].sender, ledger[0].segment_num), (id, &None, None));
+    assert_eq!(
+        (ledger[0].dnis.as_str(), ledger[0].text.as_str()),
+        ("491701234567", "Hello")
+    );
+    assert_eq!(
+        (
+            ledger[0].message_id.as_str(),
+            &ledger[0].sender,
+            ledger[0].segment_num
+        ),
+        (id, &None, None)
+    );
 }
 
 #[tokio::test]
@@ -27,19 +37,43 @@ async fn several_numbers_are_answered_with_an_array_in_another_order() {
     let bench = bench(Settings::default()).await;
     let numbers = numbers(100);
     let answer = bench.send(&numbers.join(","), "Hello").await;
-    let answered: Vec<&str> = answer.as_array().unwrap().iter().map(|row| row["dnis"].as_str().unwrap()).collect();
+    let answered: Vec<&str> = answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["dnis"].as_str().unwrap())
+        .collect();
     assert_ne!(answered, numbers);
-    assert_eq!(answered.iter().copied().collect::<HashSet<_>>(), numbers.iter().map(String::as_str).collect());
-    let ids: HashMap<String, String> = bench.carrier().ledger().into_iter().map(|line| (line.dnis, line.message_id)).collect();
+    assert_eq!(
+        answered.iter().copied().collect::<HashSet<_>>(),
+        numbers.iter().map(String::as_str).collect()
+    );
+    let ids: HashMap<String, String> = bench
+        .carrier()
+        .ledger()
+        .into_iter()
+        .map(|line| (line.dnis, line.message_id))
+        .collect();
     assert_eq!(ids.values().collect::<HashSet<_>>().len(), 100);
-    assert!(answer.as_array().unwrap().iter().all(|row| row["message_id"] == ids[row["dnis"].as_str().unwrap()]));
+    assert!(
+        answer
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["message_id"] == ids[row["dnis"].as_str().unwrap()])
+    );
 }
 
 #[tokio::test]
 async fn more_than_100_numbers_or_2048_characters_are_refused() {
     let bench = bench(Settings::default()).await;
     let long = format!("{}{}", " ".repeat(2_048 - 12), "491701234567");
-    let table = [(numbers(100).join(","), 200), (numbers(101).join(","), 400), (long.clone(), 200), (format!(" {long}"), 400)];
+    let table = [
+        (numbers(100).join(","), 200),
+        (numbers(101).join(","), 400),
+        (long.clone(), 200),
+        (format!(" {long}"), 400),
+    ];
     for (dnis, status) in table {
         let response = bench.bare(&dnis, "Hello").send().await.unwrap();
         assert_eq!(response.status(), status);
@@ -61,7 +95,12 @@ async fn a_number_named_twice_gets_two_ids_and_one_message() {
     assert_eq!(bench.carrier().accepted(), 2);
     assert_eq!(bench.carrier().stats().duplicates, 1);
     let mut words = Vec::new();
-    for row in answer.as_array().unwrap().iter().filter(|row| row["dnis"] == "491701") {
+    for row in answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["dnis"] == "491701")
+    {
         words.push(bench.status(row["message_id"].as_str().unwrap()).await);
     }
     words.sort();
@@ -77,8 +116,20 @@ async fn a_long_text_in_the_bare_form_is_split() {
     let ledger = bench.carrier().ledger();
     for dnis in ["491701", "491702"] {
         let lines: Vec<_> = ledger.iter().filter(|line| line.dnis == dnis).collect();
-        assert_eq!(lines.iter().map(|line| line.text.as_str()).collect::<String>(), text);
-        assert_eq!(lines.iter().map(|line| line.segment_num).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+        assert_eq!(
+            lines
+                .iter()
+                .map(|line| line.text.as_str())
+                .collect::<String>(),
+            text
+        );
+        assert_eq!(
+            lines
+                .iter()
+                .map(|line| line.segment_num)
+                .collect::<Vec<_>>(),
+            [Some(1), Some(2), Some(3)]
+        );
         for line in lines {
             let row = json!({ "dnis": dnis, "message_id": line.message_id, "segment_num": line.segment_num });
             assert!(answer.as_array().unwrap().contains(&row), "{answer}");
@@ -90,7 +141,12 @@ async fn a_long_text_in_the_bare_form_is_split() {
 async fn a_long_text_to_one_number_is_answered_with_an_array() {
     let bench = bench(Settings::default()).await;
     let answer = bench.send("491701", &"ж".repeat(71)).await;
-    let mut segments: Vec<_> = answer.as_array().unwrap().iter().map(|row| row["segment_num"].as_u64().unwrap()).collect();
+    let mut segments: Vec<_> = answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["segment_num"].as_u64().unwrap())
+        .collect();
     segments.sort_unstable();
     assert_eq!(segments, [1, 2]);
 }
@@ -99,21 +155,43 @@ async fn a_long_text_to_one_number_is_answered_with_an_array() {
 async fn the_full_form_cuts_a_long_text_unless_told_to_split_it() {
     let bench = bench(Settings::default()).await;
     let text = "a".repeat(200);
-    for (mode, lengths) in [(None, &[160][..]), (Some("cut"), &[160]), (Some("split"), &[153, 47])] {
+    for (mode, lengths) in [
+        (None, &[160][..]),
+        (Some("cut"), &[160]),
+        (Some("split"), &[153, 47]),
+    ] {
         bench.carrier().reset();
         let mut form = vec![("dnis", "491701"), ("message", text.as_str())];
         form.extend(mode.map(|mode| ("longMessageMode", mode)));
         assert_eq!(bench.full(&form).send().await.unwrap().status(), 200);
-        assert_eq!(bench.carrier().ledger().iter().map(|line| line.text.len()).collect::<Vec<_>>(), lengths);
+        assert_eq!(
+            bench
+                .carrier()
+                .ledger()
+                .iter()
+                .map(|line| line.text.len())
+                .collect::<Vec<_>>(),
+            lengths
+        );
     }
-    let form = [("dnis", "491701"), ("message", "Hello"), ("longMessageMode", "fold")];
+    let form = [
+        ("dnis", "491701"),
+        ("message", "Hello"),
+        ("longMessageMode", "fold"),
+    ];
     assert_eq!(bench.full(&form).send().await.unwrap().status(), 400);
 }
 
 #[tokio::test]
 async fn the_full_form_comes_as_query_form_or_json() {
     let bench = bench(Settings::default()).await;
-    let fields = [("command", "submit"), ("dnis", "491701"), ("message", "Grüße & mehr"), ("ani", "Shop"), ("dataCoding", "0")];
+    let fields = [
+        ("command", "submit"),
+        ("dnis", "491701"),
+        ("message", "Grüße & mehr"),
+        ("ani", "Shop"),
+        ("dataCoding", "0"),
+    ];
     let api = bench.url("/api");
     let json: HashMap<_, _> = fields.into_iter().collect();
     for request in [
@@ -125,15 +203,29 @@ async fn the_full_form_comes_as_query_form_or_json() {
         bench.carrier().reset();
         assert_eq!(request.send().await.unwrap().status(), 200);
         let line = bench.carrier().ledger().remove(0);
-        assert_eq!((line.text.as_str(), line.sender.as_deref()), ("Grüße & mehr", Some("Shop")));
+        assert_eq!(
+            (line.text.as_str(), line.sender.as_deref()),
+            ("Grüße & mehr", Some("Shop"))
+        );
     }
 }
 
 #[tokio::test]
 async fn an_own_id_becomes_the_message_id() {
     let bench = bench(Settings::default()).await;
-    let form = [("dnis", "491701"), ("message", "Hello"), ("incMsgId", "mine-7")];
-    let answer: Value = bench.full(&form).send().await.unwrap().json().await.unwrap();
+    let form = [
+        ("dnis", "491701"),
+        ("message", "Hello"),
+        ("incMsgId", "mine-7"),
+    ];
+    let answer: Value = bench
+        .full(&form)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(answer, json!({ "message_id": "mine-7" }));
     assert_eq!(bench.status("mine-7").await, "DELIVRD");
     assert_eq!(bench.carrier().ledger()[0].message_id, "mine-7");
@@ -143,13 +235,27 @@ async fn an_own_id_becomes_the_message_id() {
 async fn the_parts_of_a_long_text_number_the_own_id() {
     let bench = bench(Settings::default()).await;
     let text = "a".repeat(200);
-    let form = [("dnis", "491701"), ("message", &text), ("incMsgId", "mine"), ("longMessageMode", "split")];
+    let form = [
+        ("dnis", "491701"),
+        ("message", &text),
+        ("incMsgId", "mine"),
+        ("longMessageMode", "split"),
+    ];
     bench.full(&form).send().await.unwrap();
-    let ids: Vec<_> = bench.carrier().ledger().into_iter().map(|line| line.message_id).collect();
+    let ids: Vec<_> = bench
+        .carrier()
+        .ledger()
+        .into_iter()
+        .map(|line| line.message_id)
+        .collect();
     assert_eq!(ids, ["mine-1", "mine-2"]);
-    for (id, status) in
-        [("mine-1", "DELIVRD"), ("mine-2", "DELIVRD"), ("mine", "UNKNOWN"), ("mine-0", "UNKNOWN"), ("mine-3", "UNKNOWN")]
-    {
+    for (id, status) in [
+        ("mine-1", "DELIVRD"),
+        ("mine-2", "DELIVRD"),
+        ("mine", "UNKNOWN"),
+        ("mine-0", "UNKNOWN"),
+        ("mine-3", "UNKNOWN"),
+    ] {
         assert_eq!(bench.status(id).await, status, "{id}");
     }
 }
@@ -158,18 +264,33 @@ async fn the_parts_of_a_long_text_number_the_own_id() {
 async fn an_own_id_is_for_one_number_and_at_most_128_characters() {
     let bench = bench(Settings::default()).await;
     let long = "x".repeat(129);
-    for (dnis, own_id) in [("491701,491702", "mine"), ("491701,491701", "mine"), ("491701", long.as_str())] {
+    for (dnis, own_id) in [
+        ("491701,491702", "mine"),
+        ("491701,491701", "mine"),
+        ("491701", long.as_str()),
+    ] {
         let form = [("dnis", dnis), ("message", "Hello"), ("incMsgId", own_id)];
         let (status, content_type, _) = told(bench.full(&form).send().await.unwrap()).await;
-        assert_eq!((status, content_type.as_str()), (400, "text/plain; charset=utf-8"));
+        assert_eq!(
+            (status, content_type.as_str()),
+            (400, "text/plain; charset=utf-8")
+        );
     }
     assert_eq!(bench.carrier().accepted(), 0);
 }
 
 #[tokio::test]
 async fn an_own_id_used_twice_sends_twice() {
-    let bench = bench(Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
-    let form = [("dnis", "491701"), ("message", "Hello"), ("incMsgId", "mine")];
+    let bench = bench(Settings {
+        undeliv_first_attempts: 1,
+        ..Settings::default()
+    })
+    .await;
+    let form = [
+        ("dnis", "491701"),
+        ("message", "Hello"),
+        ("incMsgId", "mine"),
+    ];
     for status in ["UNDELIV", "DELIVRD"] {
         bench.full(&form).send().await.unwrap();
         assert_eq!(bench.status("mine").await, status);
@@ -181,13 +302,26 @@ async fn an_own_id_used_twice_sends_twice() {
 async fn the_bare_form_knows_no_own_ids() {
     let bench = bench(Settings::default()).await;
     let body = json!({ "dnis": "491701", "message": "Hello", "incMsgId": "mine" });
-    let answer: Value = bench.http.post(bench.url("/api")).json(&body).send().await.unwrap().json().await.unwrap();
+    let answer: Value = bench
+        .http
+        .post(bench.url("/api"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert!(answer["message_id"].as_str().unwrap().starts_with("alss-"));
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_refused() {
-    let settings = Settings { username: Some("anna".into()), password: Some("secret".into()), ..Settings::default() };
+    let settings = Settings {
+        username: Some("anna".into()),
+        password: Some("secret".into()),
+        ..Settings::default()
+    };
     let bench = bench(settings).await;
     let table = [
         (Some("anna"), Some("secret"), 200),
@@ -202,12 +336,30 @@ async fn wrong_credentials_are_refused() {
         let response = bench.full(&form).send().await.unwrap();
         assert_eq!(response.status(), status);
         if status == 401 {
-            assert_eq!(response.text().await.unwrap(), "401 not authorized (check login and password)");
+            assert_eq!(
+                response.text().await.unwrap(),
+                "401 not authorized (check login and password)"
+            );
         }
     }
     assert_eq!(bench.query("any").await.status(), 401);
-    let query = [("command", "query"), ("messageId", "any"), ("username", "anna"), ("password", "secret")];
-    assert_eq!(bench.http.get(bench.url("/api")).query(&query).send().await.unwrap().status(), 200);
+    let query = [
+        ("command", "query"),
+        ("messageId", "any"),
+        ("username", "anna"),
+        ("password", "secret"),
+    ];
+    assert_eq!(
+        bench
+            .http
+            .get(bench.url("/api"))
+            .query(&query)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     assert_eq!(bench.carrier().accepted(), 1);
 }
 
@@ -228,9 +380,17 @@ async fn nonsense_is_refused_in_plain_text() {
         r#"{"command":"dance","dnis":"491701","message":"Hello"}"#,
     ];
     for body in bodies {
-        let request = bench.http.post(bench.url("/api")).header("content-type", "application/json").body(body);
+        let request = bench
+            .http
+            .post(bench.url("/api"))
+            .header("content-type", "application/json")
+            .body(body);
         let (status, content_type, text) = told(request.send().await.unwrap()).await;
-        assert_eq!((status, content_type.as_str()), (400, "text/plain; charset=utf-8"), "{body}");
+        assert_eq!(
+            (status, content_type.as_str()),
+            (400, "text/plain; charset=utf-8"),
+            "{body}"
+        );
         assert!(text.starts_with("400 "), "{body}: {text}");
     }
     assert_eq!(bench.carrier().accepted(), 0);

@@ -58,39 +58,66 @@ impl Schedule {
         let now = db.now();
         let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, rate, max_lateness_s, max_resends,
             resend_within_s, on_uncertain, next_seq, recipient_count, created_at) VALUES (?, ?, ?, ?, ?, '+00:00', ?, ?, ?, 21600, ?, ?, ?, ?)";
-        let insert = sqlx::query(sql).bind(id).bind(self.status).bind(self.message).bind(self.parts);
-        let insert = insert.bind(now + TimeDelta::seconds(self.run_in_s)).bind(self.rate).bind(self.max_lateness_s);
-        let insert =
-            insert.bind(self.max_resends).bind(self.on_uncertain).bind(self.recipients + 1).bind(self.recipients).bind(now);
+        let insert = sqlx::query(sql)
+            .bind(id)
+            .bind(self.status)
+            .bind(self.message)
+            .bind(self.parts);
+        let insert = insert
+            .bind(now + TimeDelta::seconds(self.run_in_s))
+            .bind(self.rate)
+            .bind(self.max_lateness_s);
+        let insert = insert
+            .bind(self.max_resends)
+            .bind(self.on_uncertain)
+            .bind(self.recipients + 1)
+            .bind(self.recipients)
+            .bind(now);
         insert.execute(&db.pool).await.unwrap();
         for seqs in (1..=self.recipients).collect::<Vec<_>>().chunks(1000) {
-            let mut rows = sqlx::QueryBuilder::new("INSERT INTO recipients (schedule_id, seq, phone) ");
+            let mut rows =
+                sqlx::QueryBuilder::new("INSERT INTO recipients (schedule_id, seq, phone) ");
             rows.push_values(seqs, |mut row, seq| {
                 row.push_bind(id).push_bind(*seq).push_bind(phone(*seq));
             });
             rows.build().execute(&db.pool).await.unwrap();
         }
-        DispatchMessage { schedule_id: id, version: 1 }
+        DispatchMessage {
+            schedule_id: id,
+            version: 1,
+        }
     }
 }
 
 /// The recipients as lines: `seq STATUS attempt resends error`, in the order of the list.
 pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
-    let sql =
-        "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";
-    let lines = sqlx::query(sql).bind(schedule_id).fetch_all(&db.pool).await.unwrap();
+    let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";
+    let lines = sqlx::query(sql)
+        .bind(schedule_id)
+        .fetch_all(&db.pool)
+        .await
+        .unwrap();
     lines.iter().map(|line| line.get("line")).collect()
 }
 
 /// How many recipients are in that state.
 pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
     let sql = "SELECT COUNT(*) FROM recipients WHERE schedule_id = ? AND status = ?";
-    sqlx::query_scalar(sql).bind(schedule_id).bind(status).fetch_one(&db.pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(schedule_id)
+        .bind(status)
+        .fetch_one(&db.pool)
+        .await
+        .unwrap()
 }
 
 /// The schedule's status.
 pub async fn status(db: &Db, schedule_id: Uuid) -> String {
-    sqlx::query_scalar("SELECT status FROM schedules WHERE id = ?").bind(schedule_id).fetch_one(&db.pool).await.unwrap()
+    sqlx::query_scalar("SELECT status FROM schedules WHERE id = ?")
+        .bind(schedule_id)
+        .fetch_one(&db.pool)
+        .await
+        .unwrap()
 }
 
 /// A batch, as far as tests look at it.
@@ -113,7 +140,12 @@ pub struct Batch {
 /// Reads a batch.
 pub async fn batch(db: &Db, batch: BatchMessage) -> Batch {
     let sql = "SELECT * FROM batches WHERE schedule_id = ? AND batch_no = ?";
-    let row = sqlx::query(sql).bind(batch.schedule_id).bind(batch.batch_no).fetch_one(&db.pool).await.unwrap();
+    let row = sqlx::query(sql)
+        .bind(batch.schedule_id)
+        .bind(batch.batch_no)
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
     Batch {
         send_at: row.get("send_at"),
         check_at: row.get("check_at"),
@@ -133,6 +165,11 @@ pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
           WHERE b.schedule_id = ? GROUP BY b.batch_no) c ON c.batch_no = b.batch_no
         WHERE b.schedule_id = ? AND b.claim_token IS NULL AND (b.pending <> c.pending OR b.uncertain <> c.uncertain OR b.acceptd <> c.acceptd
           OR b.delivrd <> c.delivrd OR b.undeliv <> c.undeliv OR b.cancelled <> c.cancelled)";
-    let wrong: i64 = sqlx::query_scalar(sql).bind(schedule_id).bind(schedule_id).fetch_one(&db.pool).await.unwrap();
+    let wrong: i64 = sqlx::query_scalar(sql)
+        .bind(schedule_id)
+        .bind(schedule_id)
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
     assert_eq!(wrong, 0, "counts differ from the rows");
 }

@@ -12,7 +12,10 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, rou
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+        RsaPublicKeyComponents,
+    },
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -34,17 +37,33 @@ impl Signer {
     /// 2048 bits.
     pub fn rsa() -> Self {
         let mut openssl = Command::new("openssl");
-        openssl.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"]);
+        openssl.args([
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-outform",
+            "DER",
+        ]);
         let made = openssl.stderr(Stdio::null()).output().unwrap();
         assert!(made.status.success());
-        Self::Rsa(RsaKeyPair::from_pkcs8(&made.stdout).or_else(|_| RsaKeyPair::from_der(&made.stdout)).unwrap())
+        Self::Rsa(
+            RsaKeyPair::from_pkcs8(&made.stdout)
+                .or_else(|_| RsaKeyPair::from_der(&made.stdout))
+                .unwrap(),
+        )
     }
 
     /// P-256.
     pub fn ec() -> Self {
         let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        Self::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).unwrap())
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        Self::Ec(
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random)
+                .unwrap(),
+        )
     }
 
     /// As a header says it.
@@ -73,22 +92,39 @@ impl Signer {
 
     /// A token with this header and these claims.
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
+        let message = format!(
+            "{}.{}",
+            base64url(header.to_string()),
+            base64url(claims.to_string())
+        );
         let random = SystemRandom::new();
         let signature = match self {
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).unwrap();
+                key.sign(
+                    &RSA_PKCS1_SHA256,
+                    &random,
+                    message.as_bytes(),
+                    &mut signature,
+                )
+                .unwrap();
                 signature
             }
-            Self::Ec(key) => key.sign(&random, message.as_bytes()).unwrap().as_ref().to_vec(),
+            Self::Ec(key) => key
+                .sign(&random, message.as_bytes())
+                .unwrap()
+                .as_ref()
+                .to_vec(),
         };
         format!("{message}.{}", base64url(signature))
     }
 
     /// A token with these claims.
     pub fn token(&self, kid: &str, claims: &Value) -> String {
-        self.token_with(&json!({"alg": self.alg(), "kid": kid, "typ": "JWT"}), claims)
+        self.token_with(
+            &json!({"alg": self.alg(), "kid": kid, "typ": "JWT"}),
+            claims,
+        )
     }
 }
 
@@ -121,12 +157,20 @@ impl MockIssuer {
         let url = format!("http://{}/realms/test", listener.local_addr().unwrap());
         let answers = Arc::new(Answers::default());
         let router = Router::new()
-            .route("/realms/test/.well-known/openid-configuration", get(discovery))
+            .route(
+                "/realms/test/.well-known/openid-configuration",
+                get(discovery),
+            )
             .route("/realms/test/certs", get(key_set))
             .with_state(answers.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let issuer = Self { url, answers, server };
-        issuer.discover(&json!({"issuer": issuer.url, "jwks_uri": format!("{}/certs", issuer.url)}));
+        let issuer = Self {
+            url,
+            answers,
+            server,
+        };
+        issuer
+            .discover(&json!({"issuer": issuer.url, "jwks_uri": format!("{}/certs", issuer.url)}));
         issuer.publish(keys);
         issuer
     }
@@ -143,7 +187,10 @@ impl MockIssuer {
 
     /// How often it was asked for each of its documents.
     pub fn asked(&self) -> (usize, usize) {
-        (self.answers.discoveries.load(Ordering::Relaxed), self.answers.key_fetches.load(Ordering::Relaxed))
+        (
+            self.answers.discoveries.load(Ordering::Relaxed),
+            self.answers.key_fetches.load(Ordering::Relaxed),
+        )
     }
 
     /// The keys can't be had from now on.
@@ -163,7 +210,12 @@ async fn discovery(State(answers): State<Arc<Answers>>) -> impl IntoResponse {
     let document = answers.discovery.lock().unwrap().clone();
     // An address alone sends the client there.
     if document.starts_with("\"http") {
-        return (StatusCode::FOUND, [("location", document.trim_matches('"').to_owned())], String::new()).into_response();
+        return (
+            StatusCode::FOUND,
+            [("location", document.trim_matches('"').to_owned())],
+            String::new(),
+        )
+            .into_response();
     }
     document.into_response()
 }
@@ -171,5 +223,9 @@ async fn discovery(State(answers): State<Arc<Answers>>) -> impl IntoResponse {
 async fn key_set(State(answers): State<Arc<Answers>>) -> impl IntoResponse {
     answers.key_fetches.fetch_add(1, Ordering::Relaxed);
     let keys = answers.keys.lock().unwrap().clone();
-    if keys.is_empty() { StatusCode::INTERNAL_SERVER_ERROR.into_response() } else { keys.into_response() }
+    if keys.is_empty() {
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    } else {
+        keys.into_response()
+    }
 }

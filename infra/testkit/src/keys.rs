@@ -7,5 +7,7 @@ pub const WEBHOOK_KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-
 
 /// These keys, open.
 pub async fn webhook_keys() -> SharedKeys {
-    SharedKeys::open(KeySource::Fixed(WEBHOOK_KEYS.to_owned().into())).await.unwrap()
+    SharedKeys::open(KeySource::Fixed(WEBHOOK_KEYS.to_owned().into()))
+        .await
+        .unwrap()
 }

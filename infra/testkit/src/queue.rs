@@ -34,7 +34,10 @@ impl FakeQueue {
 
     /// Likewise, as names of deliveries.
     pub fn take_deliveries(&self) -> Vec<DeliveryMessage> {
-        self.take().iter().map(|message| shared::queue::read_body(&message.body).expect("a delivery message")).collect()
+        self.take()
+            .iter()
+            .map(|message| shared::queue::read_body(&message.body).expect("a delivery message"))
+            .collect()
     }
 
     /// Puts the name of a batch on the queue.
@@ -59,8 +62,15 @@ impl Queue for FakeQueue {
         let refused = self.refused.lock().unwrap();
         let (mut failed, mut waiting) = (Vec::new(), self.waiting.lock().unwrap());
         for (place, message) in messages.iter().enumerate() {
-            assert!(message.delay_s <= 900, "SQS takes delays up to 900 s: {message:?}");
-            if refused.contains(&place) { failed.push(place) } else { waiting.push(message.clone()) }
+            assert!(
+                message.delay_s <= 900,
+                "SQS takes delays up to 900 s: {message:?}"
+            );
+            if refused.contains(&place) {
+                failed.push(place)
+            } else {
+                waiting.push(message.clone())
+            }
         }
         failed
     }

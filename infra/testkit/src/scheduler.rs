@@ -32,7 +32,10 @@ impl OneTimeScheduler for FakeScheduler {
     }
 
     async fn delete(&self, message: DispatchMessage) -> anyhow::Result<()> {
-        self.waiting.lock().unwrap().retain(|(waiting, _)| *waiting != message);
+        self.waiting
+            .lock()
+            .unwrap()
+            .retain(|(waiting, _)| *waiting != message);
         Ok(())
     }
 }

@@ -50,11 +50,18 @@ impl Stage {
     }
 
     /// Likewise, with another way of speaking to the carrier.
-    pub async fn with_carrier(pool: MySqlPool, settings: Settings, adjust: impl FnOnce(&mut CarrierConfig)) -> Self {
+    pub async fn with_carrier(
+        pool: MySqlPool,
+        settings: Settings,
+        adjust: impl FnOnce(&mut CarrierConfig),
+    ) -> Self {
         let db = Db::from_pool(pool);
         let simulator = Simulator::start(settings).await.unwrap();
-        let mut config =
-            CarrierConfig { url: format!("{}/api", simulator.url()), form: Form::Bare, timeout: Duration::from_secs(2) };
+        let mut config = CarrierConfig {
+            url: format!("{}/api", simulator.url()),
+            form: Form::Bare,
+            timeout: Duration::from_secs(2),
+        };
         adjust(&mut config);
         let carrier: Arc<dyn Carrier> = Arc::new(Alaris::new(config).unwrap());
         let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
@@ -79,27 +86,58 @@ impl Stage {
                 patience: Patience::default(),
             },
         };
-        let settings = send::Settings { in_flight: 2, timeout, parts_per_second: None };
-        let sender = Sender { worker: worker(), settings };
-        let settings = recheck::Settings { in_flight: 10, timeout };
-        let rechecker = Rechecker { worker: worker(), settings };
-        Self { db: db.clone(), simulator, send_queue, recheck_queue, notify_queue, dispatcher, sender, rechecker }
+        let settings = send::Settings {
+            in_flight: 2,
+            timeout,
+            parts_per_second: None,
+        };
+        let sender = Sender {
+            worker: worker(),
+            settings,
+        };
+        let settings = recheck::Settings {
+            in_flight: 10,
+            timeout,
+        };
+        let rechecker = Rechecker {
+            worker: worker(),
+            settings,
+        };
+        Self {
+            db: db.clone(),
+            simulator,
+            send_queue,
+            recheck_queue,
+            notify_queue,
+            dispatcher,
+            sender,
+            rechecker,
+        }
     }
 
     /// Sends a batch, with a minute of time.
     pub async fn send(&self, batch: BatchMessage) {
-        self.sender.send_batch(batch, Budget::new(INVOCATION)).await.unwrap();
+        self.sender
+            .send_batch(batch, Budget::new(INVOCATION))
+            .await
+            .unwrap();
     }
 
     /// Rechecks a batch, with a minute of time.
     pub async fn recheck(&self, batch: BatchMessage) {
-        self.rechecker.recheck_batch(batch, Budget::new(INVOCATION)).await.unwrap();
+        self.rechecker
+            .recheck_batch(batch, Budget::new(INVOCATION))
+            .await
+            .unwrap();
     }
 
     /// Plays what is on the queues, moving the clock over every delay, until both are empty; at most a hundred rounds.
     pub async fn play(&self) {
         for _ in 0..100 {
-            let (send, recheck) = (self.send_queue.take_batches(), self.recheck_queue.take_batches());
+            let (send, recheck) = (
+                self.send_queue.take_batches(),
+                self.recheck_queue.take_batches(),
+            );
             if send.is_empty() && recheck.is_empty() {
                 return;
             }

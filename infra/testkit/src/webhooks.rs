@@ -14,42 +14,70 @@ pub const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two char
 
 /// As a function holds them.
 pub async fn keys() -> SharedKeys {
-    SharedKeys::open(KeySource::Fixed(KEYS.to_owned().into())).await.unwrap()
+    SharedKeys::open(KeySource::Fixed(KEYS.to_owned().into()))
+        .await
+        .unwrap()
 }
 
 /// The secret that a webhook's owner has been shown.
 pub fn secret(webhook: Uuid, secret_no: u32) -> String {
-    WebhookKeys::read(KEYS).unwrap().secret("test", webhook, secret_no).unwrap().reveal()
+    WebhookKeys::read(KEYS)
+        .unwrap()
+        .secret("test", webhook, secret_no)
+        .unwrap()
+        .reveal()
 }
 
 /// A webhook that wants these events.
 pub async fn insert(db: &Db, url: &str, events: &str) -> Uuid {
     let id = Uuid::now_v7();
     let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, ?, ?, 'test', ?, 'test')";
-    sqlx::query(sql).bind(id).bind(url).bind(events).bind(db.now()).execute(&db.pool).await.unwrap();
+    sqlx::query(sql)
+        .bind(id)
+        .bind(url)
+        .bind(events)
+        .bind(db.now())
+        .execute(&db.pool)
+        .await
+        .unwrap();
     id
 }
 
 /// The deliveries of a webhook as lines, in the order of the events: `type status tries http_status error`.
 pub async fn deliveries(db: &Db, webhook: Uuid) -> Vec<String> {
-    let sql = "SELECT CONCAT_WS(' ', type, status, tries, http_status, error) FROM webhook_deliveries
+    let sql =
+        "SELECT CONCAT_WS(' ', type, status, tries, http_status, error) FROM webhook_deliveries
                WHERE webhook_id = ? ORDER BY event_id";
-    sqlx::query_scalar(sql).bind(webhook).fetch_all(&db.pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(webhook)
+        .fetch_all(&db.pool)
+        .await
+        .unwrap()
 }
 
 /// The events of a webhook, in their order.
 pub async fn events(db: &Db, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT type FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
-    sqlx::query_scalar(sql).bind(webhook).fetch_all(&db.pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(webhook)
+        .fetch_all(&db.pool)
+        .await
+        .unwrap()
 }
 
 /// Whether one of the signatures is over this body, by a secret as its owner has it: `whsec_…`. As docs/api.md says it, and none of the
 /// code that signs.
 pub fn is_signed(secret: &str, headers: (&str, &str, &str), body: &[u8]) -> bool {
     let (id, timestamp, signatures) = headers;
-    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = BASE64_STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
     let signed = [id.as_bytes(), timestamp.as_bytes(), body].join(&b'.');
-    let candidates = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
-    candidates.filter_map(|candidate| BASE64_STANDARD.decode(candidate).ok()).any(|tag| hmac::verify(&key, &signed, &tag).is_ok())
+    let candidates = signatures
+        .split(' ')
+        .filter_map(|signature| signature.strip_prefix("v1,"));
+    candidates
+        .filter_map(|candidate| BASE64_STANDARD.decode(candidate).ok())
+        .any(|tag| hmac::verify(&key, &signed, &tag).is_ok())
 }

@@ -109,8 +109,16 @@ fn window(now: DateTime<Utc>) -> Window {
         let minutes = 12 * 60 + now.minute() + minutes;
         Clock::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
     };
-    let days = "Mon Tue Wed Thu Fri Sat Sun".split(' ').map(|day| day.parse().unwrap()).collect();
-    Window { days, from: at(3), to: at(13), zone: zone.parse().unwrap() }
+    let days = "Mon Tue Wed Thu Fri Sat Sun"
+        .split(' ')
+        .map(|day| day.parse().unwrap())
+        .collect();
+    Window {
+        days,
+        from: at(3),
+        to: at(13),
+        zone: zone.parse().unwrap(),
+    }
 }
 
 struct Play {
@@ -129,15 +137,40 @@ struct Play {
 
 impl Play {
     async fn new(pool: &MySqlPool, with_window: bool) -> Self {
-        for table in ["batches", "recipients", "schedules", "webhooks", "webhook_deliveries"] {
-            sqlx::query(&format!("DELETE FROM {table}")).execute(pool).await.unwrap();
+        for table in [
+            "batches",
+            "recipients",
+            "schedules",
+            "webhooks",
+            "webhook_deliveries",
+        ] {
+            sqlx::query(&format!("DELETE FROM {table}"))
+                .execute(pool)
+                .await
+                .unwrap();
         }
-        let stage = Stage::new(pool.clone(), Settings { latency_ms: 10, ..Settings::default() }).await;
+        let stage = Stage::new(
+            pool.clone(),
+            Settings {
+                latency_ms: 10,
+                ..Settings::default()
+            },
+        )
+        .await;
         let app = gate::app(&stage).await;
         let key = gate::new_key(&app.db).await;
         let wanted = EventType::ALL.map(EventType::as_str).join(",");
         let webhook = webhooks::insert(&stage.db, "https://example.com/hook", &wanted).await;
-        let mut play = Self { stage, app, key, id: Uuid::nil(), told: None, window: None, webhook, moves: Mutex::default() };
+        let mut play = Self {
+            stage,
+            app,
+            key,
+            id: Uuid::nil(),
+            told: None,
+            window: None,
+            webhook,
+            moves: Mutex::default(),
+        };
         let phones: Vec<_> = (1..=12).map(fixture::phone).collect();
         let run_at = (play.stage.db.now() + TimeDelta::seconds(100)).to_rfc3339();
         let window = with_window.then(|| window(play.stage.db.now()));
@@ -151,12 +184,29 @@ impl Play {
     }
 
     async fn http(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
-        let path = if self.id.is_nil() { "/v1/schedules".to_owned() } else { format!("/v1/schedules/{}{path}", self.id) };
-        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        let request = request.header("authorization", self.key.clone()).body(Body::from(body.to_string())).unwrap();
-        let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
+        let path = if self.id.is_nil() {
+            "/v1/schedules".to_owned()
+        } else {
+            format!("/v1/schedules/{}{path}", self.id)
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json");
+        let request = request
+            .header("authorization", self.key.clone())
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let answer = api::router(self.app.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
         let status = answer.status();
-        (status, serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap())
+        (
+            status,
+            serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap())
+                .unwrap(),
+        )
     }
 
     async fn call(&self, call: Call) -> (StatusCode, Value) {
@@ -181,8 +231,18 @@ impl Play {
             Call::Resume => post("/resume").await,
             Call::Cancel => post("/cancel").await,
             Call::SendNow => post("/send-now").await,
-            Call::Append => self.http(Method::POST, "/recipients", &json!([fixture::phone(13), fixture::phone(14)])).await,
-            Call::Text => self.http(Method::PATCH, "", &json!({"message": "Hello again"})).await,
+            Call::Append => {
+                self.http(
+                    Method::POST,
+                    "/recipients",
+                    &json!([fixture::phone(13), fixture::phone(14)]),
+                )
+                .await
+            }
+            Call::Text => {
+                self.http(Method::PATCH, "", &json!({"message": "Hello again"}))
+                    .await
+            }
             Call::Rate => self.http(Method::PATCH, "", &json!({"rate": 10})).await,
         }
     }
@@ -206,7 +266,10 @@ impl Play {
 
     /// A pass that is claimed a little early sleeps until its time, of which there is none to spare here.
     async fn is_due(&self, batch: BatchMessage, now: DateTime<Utc>) -> bool {
-        fixture::batch(&self.stage.db, batch).await.send_at.is_none_or(|at| at <= now)
+        fixture::batch(&self.stage.db, batch)
+            .await
+            .send_at
+            .is_none_or(|at| at <= now)
     }
 
     async fn sweep(&self) {
@@ -214,7 +277,10 @@ impl Play {
     }
 
     fn wait(&self, seconds: u16) {
-        self.stage.db.clock.advance(Duration::from_secs(seconds.into()));
+        self.stage
+            .db
+            .clock
+            .advance(Duration::from_secs(seconds.into()));
     }
 
     async fn status(&self) -> String {
@@ -245,18 +311,39 @@ impl Play {
                     let moved = reachable.iter().flat_map(|state| by_call(state, call));
                     reachable = moved.flat_map(|state| by_workers(state)).copied().collect();
                     // A rate and a text leave the state as it is; what has been sent already may end meanwhile.
-                    prop_assert!(!reachable.is_empty(), "{:?} was taken from {}", call, before);
+                    prop_assert!(
+                        !reachable.is_empty(),
+                        "{:?} was taken from {}",
+                        call,
+                        before
+                    );
                 }
             }
             Step::Work { twice } => self.work(twice).await,
             Step::Sweep => self.sweep().await,
             Step::Wait(seconds) => self.wait(seconds),
-            Step::Purge => drop((self.stage.send_queue.take(), self.stage.recheck_queue.take())),
+            Step::Purge => drop((
+                self.stage.send_queue.take(),
+                self.stage.recheck_queue.take(),
+            )),
         }
         let after = self.status().await;
-        prop_assert!(reachable.contains(&after.as_str()), "{:?} led from {} to {}", step, before, after);
+        prop_assert!(
+            reachable.contains(&after.as_str()),
+            "{:?} led from {} to {}",
+            step,
+            before,
+            after
+        );
         fixture::assert_counts(&self.stage.db, self.id).await;
-        prop_assert!(self.stage.acceptances().iter().all(|(_, times)| *times == 1), "somebody got it twice: {:?}", step);
+        prop_assert!(
+            self.stage
+                .acceptances()
+                .iter()
+                .all(|(_, times)| *times == 1),
+            "somebody got it twice: {:?}",
+            step
+        );
         if let (Some(told), "paused" | "cancelled") = (self.told, after.as_str()) {
             prop_assert_eq!(self.accepted(), told, "the ledger after {:?}", step);
         }
@@ -264,7 +351,13 @@ impl Play {
     }
 
     /// A call that nothing disturbed: taken where the table has it, refused where not, with the state and what is possible.
-    fn judge(&mut self, before: &str, call: Call, status: StatusCode, answer: &Value) -> Result<Vec<&'static str>, TestCaseError> {
+    fn judge(
+        &mut self,
+        before: &str,
+        call: Call,
+        status: StatusCode,
+        answer: &Value,
+    ) -> Result<Vec<&'static str>, TestCaseError> {
         let to = by_call(before, call);
         self.note(call, status, answer)?;
         if status.is_success() {
@@ -274,7 +367,12 @@ impl Play {
         prop_assert_eq!(status, StatusCode::CONFLICT, "{:?} {}", call, answer);
         prop_assert_eq!(&answer["schedule_status"], before);
         // Refused though the state allows it: a draft whose time has passed, a text once it was cut, nothing that was missed.
-        let slug = answer["type"].as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let slug = answer["type"]
+            .as_str()
+            .unwrap_or_default()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
         prop_assert!(
             to.is_empty() || matches!(slug, "run-at-past" | "schedule-begun" | "nothing-missed"),
             "{:?} {}: {}",
@@ -282,11 +380,26 @@ impl Play {
             before,
             answer
         );
-        Ok(by_workers(before).iter().copied().filter(|state| *state == before).collect())
+        Ok(by_workers(before)
+            .iter()
+            .copied()
+            .filter(|state| *state == before)
+            .collect())
     }
 
-    fn note(&mut self, call: Call, status: StatusCode, answer: &Value) -> Result<(), TestCaseError> {
-        prop_assert!(status.is_success() || status == StatusCode::CONFLICT, "{:?}: {} {}", call, status, answer);
+    fn note(
+        &mut self,
+        call: Call,
+        status: StatusCode,
+        answer: &Value,
+    ) -> Result<(), TestCaseError> {
+        prop_assert!(
+            status.is_success() || status == StatusCode::CONFLICT,
+            "{:?}: {} {}",
+            call,
+            status,
+            answer
+        );
         if status.is_success() {
             match call {
                 Call::Pause | Call::Cancel => self.told = answer["already_sent"].as_u64(),
@@ -300,8 +413,11 @@ impl Play {
     /// Whatever state it is in: a person brings it to an end.
     async fn finish(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..if self.window.is_some() { 500 } else { 60 } {
-            let (status, missed) =
-                (self.status().await, self.http(Method::GET, "", &Value::Null).await.1["attention"]["missed_batches"].clone());
+            let (status, missed) = (
+                self.status().await,
+                self.http(Method::GET, "", &Value::Null).await.1["attention"]["missed_batches"]
+                    .clone(),
+            );
             let step = match status.as_str() {
                 "draft" => Some(Call::Activate),
                 "paused" => Some(Call::Resume),
@@ -321,10 +437,11 @@ impl Play {
             self.wait(if self.window.is_some() { 400 } else { 60 });
             self.sweep().await;
             self.work(false).await;
-            let open: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
-                .fetch_one(&self.stage.db.pool)
-                .await
-                .unwrap();
+            let open: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
+                    .fetch_one(&self.stage.db.pool)
+                    .await
+                    .unwrap();
             if open == 0 && self.status().await == "cancelled" {
                 break;
             }
@@ -336,16 +453,28 @@ impl Play {
     /// Each move once, in its order; everybody that has ended, in one event; and the end, if it was one.
     async fn judge_what_was_told(&self) -> Result<(), TestCaseError> {
         let told = webhooks::events(&self.stage.db, self.webhook).await;
-        let is_move = |kind: &&String| matches!(kind.as_str(), "schedule.paused" | "schedule.resumed" | "schedule.cancelled");
+        let is_move = |kind: &&String| {
+            matches!(
+                kind.as_str(),
+                "schedule.paused" | "schedule.resumed" | "schedule.cancelled"
+            )
+        };
         let moves: Vec<_> = told.iter().filter(is_move).map(String::as_str).collect();
         let expected = self.moves.lock().unwrap().clone();
         prop_assert_eq!(moves, expected);
         let untold = "SELECT COUNT(*) FROM recipients r LEFT JOIN webhook_deliveries d ON d.event_id = r.final_event AND r.seq BETWEEN d.first_seq AND d.last_seq
             WHERE (r.final_at IS NOT NULL) <> (d.event_id IS NOT NULL)";
-        let untold: i64 = sqlx::query_scalar(untold).fetch_one(&self.stage.db.pool).await.unwrap();
+        let untold: i64 = sqlx::query_scalar(untold)
+            .fetch_one(&self.stage.db.pool)
+            .await
+            .unwrap();
         prop_assert_eq!(untold, 0, "{:?}", told);
         let ended = self.status().await == "finished";
-        prop_assert!(!ended || told.iter().any(|kind| kind == "schedule.finished"), "{:?}", told);
+        prop_assert!(
+            !ended || told.iter().any(|kind| kind == "schedule.finished"),
+            "{:?}",
+            told
+        );
         Ok(())
     }
 
@@ -355,13 +484,23 @@ impl Play {
         let count = |word: &str| lines.iter().filter(|line| line.contains(word)).count();
         let delivered = count("DELIVRD") as u64;
         let early = "SELECT COUNT(*) FROM recipients r JOIN schedules s ON s.id = r.schedule_id WHERE r.sent_at < s.run_at";
-        let early: i64 = sqlx::query_scalar(early).fetch_one(&self.stage.db.pool).await.unwrap();
+        let early: i64 = sqlx::query_scalar(early)
+            .fetch_one(&self.stage.db.pool)
+            .await
+            .unwrap();
         prop_assert_eq!(early, 0, "sent before its time: {:?}", lines);
         if let Some(window) = &self.window {
-            let sent = "SELECT sent_at FROM recipients WHERE schedule_id = ? AND sent_at IS NOT NULL";
-            let sent: Vec<DateTime<Utc>> = sqlx::query_scalar(sent).bind(self.id).fetch_all(&self.stage.db.pool).await.unwrap();
+            let sent =
+                "SELECT sent_at FROM recipients WHERE schedule_id = ? AND sent_at IS NOT NULL";
+            let sent: Vec<DateTime<Utc>> = sqlx::query_scalar(sent)
+                .bind(self.id)
+                .fetch_all(&self.stage.db.pool)
+                .await
+                .unwrap();
             // The mark is written a moment after the look at the clock.
-            let outside = |at: &&DateTime<Utc>| !window.is_open(**at) && !window.is_open(**at - TimeDelta::seconds(1));
+            let outside = |at: &&DateTime<Utc>| {
+                !window.is_open(**at) && !window.is_open(**at - TimeDelta::seconds(1))
+            };
             prop_assert_eq!(sent.iter().find(outside), None, "outside of {:?}", window);
         }
         prop_assert_eq!(self.accepted(), delivered, "{}: {:?}", status, lines);
@@ -370,7 +509,11 @@ impl Play {
             "cancelled" => {
                 prop_assert_eq!(Some(delivered), self.told, "{:?}", lines);
                 let never_cut = count("PENDING") == lines.len() && delivered == 0;
-                prop_assert!(never_cut || count("CANCELLED") + delivered as usize == lines.len(), "{:?}", lines);
+                prop_assert!(
+                    never_cut || count("CANCELLED") + delivered as usize == lines.len(),
+                    "{:?}",
+                    lines
+                );
             }
             other => prop_assert!(false, "it never ended: {} {:?}", other, lines),
         }
@@ -382,10 +525,18 @@ impl Play {
 async fn no_sequence_of_calls_leaves_the_table_of_states_or_forgets_anybody(pool: MySqlPool) {
     let handle = tokio::runtime::Handle::current();
     let run = move || {
-        let mut runner =
-            TestRunner::new(ProptestConfig { cases: 32, max_shrink_iters: 200, failure_persistence: None, ..Default::default() });
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 32,
+            max_shrink_iters: 200,
+            failure_persistence: None,
+            ..Default::default()
+        });
         // Most of them live before anything else happens.
-        let steps = (proptest::bool::weighted(0.9), proptest::bool::weighted(0.3), proptest::collection::vec(step(), 5..40));
+        let steps = (
+            proptest::bool::weighted(0.9),
+            proptest::bool::weighted(0.3),
+            proptest::collection::vec(step(), 5..40),
+        );
         runner.run(&steps, |(activated, with_window, steps)| {
             handle.block_on(async {
                 let mut play = Play::new(&pool, with_window).await;

@@ -38,7 +38,11 @@ impl Pushed {
         let stage = Stage::new(pool, settings).await;
         let app = Self::app(&stage).await;
         let message = fixture::Schedule::default().insert(&stage.db).await;
-        stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
+        stage
+            .dispatcher
+            .dispatch(message, Way::Queue)
+            .await
+            .unwrap();
         let batch = stage.send_queue.take_batches()[0];
         stage.send(batch).await;
         stage.recheck_queue.take();
@@ -51,25 +55,47 @@ impl Pushed {
 
     async fn app(stage: &Stage) -> App {
         let secrets = json!({ "sim": SECRET }).to_string();
-        let callbacks = Callbacks::open(SecretSource::Fixed(secrets.into())).await.unwrap();
-        App { callbacks, ..gate::app(stage).await }
+        let callbacks = Callbacks::open(SecretSource::Fixed(secrets.into()))
+            .await
+            .unwrap();
+        App {
+            callbacks,
+            ..gate::app(stage).await
+        }
     }
 
     /// Pushes that word for the recipient at that place; what was recorded.
     async fn push(&self, seq: u32, word: &str) -> u64 {
         let dnis = fixture::phone(seq);
         let ledger = self.stage.simulator.carrier().ledger();
-        let id = ledger.iter().rev().find(|line| line.dnis == dnis[1..]).unwrap().message_id.clone();
+        let id = ledger
+            .iter()
+            .rev()
+            .find(|line| line.dnis == dnis[1..])
+            .unwrap()
+            .message_id
+            .clone();
         let body = json!({"message_id": id, "dnis": dnis, "status": word}).to_string();
         let timestamp = self.stage.db.now().timestamp().to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
         let tag = hmac::sign(&key, format!("{timestamp}.{body}").as_bytes());
-        let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let hex = tag
+            .as_ref()
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let request = Request::post(PATH).header("x-callback-timestamp", timestamp);
-        let request = request.header("x-callback-signature", format!("v1={hex}")).body(Body::from(body)).unwrap();
-        let answer = api::router(self.app.clone()).oneshot(request).await.unwrap();
+        let request = request
+            .header("x-callback-signature", format!("v1={hex}"))
+            .body(Body::from(body))
+            .unwrap();
+        let answer = api::router(self.app.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
         let status = answer.status();
-        let body: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+        let body: Value =
+            serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap())
+                .unwrap();
         assert!(status.is_success(), "{status}: {body}");
         body["recorded"].as_u64().unwrap()
     }
@@ -85,7 +111,14 @@ impl Pushed {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(pool: MySqlPool) {
-    let it = Pushed::new(pool, Settings { stuck: 1.0, ..Settings::default() }).await;
+    let it = Pushed::new(
+        pool,
+        Settings {
+            stuck: 1.0,
+            ..Settings::default()
+        },
+    )
+    .await;
     for (seq, queued) in [(1, 0), (2, 0), (3, 1)] {
         assert_eq!(it.push(seq, "DELIVRD").await, 1);
         let batches = it.stage.recheck_queue.take_batches();
@@ -93,24 +126,51 @@ async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(po
     }
     let questions = it.stage.simulator.carrier().stats();
     it.stage.recheck(it.batch).await;
-    assert_eq!(it.stage.simulator.carrier().stats().status_queries, questions.status_queries, "nothing is left to ask");
+    assert_eq!(
+        it.stage.simulator.carrier().stats().status_queries,
+        questions.status_queries,
+        "nothing is left to ask"
+    );
     assert_eq!(it.status().await, "finished");
     fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
     // And once it is finished, the same again changes nothing.
     assert_eq!(it.push(3, "UNDELIV").await, 0);
     assert!(it.stage.recheck_queue.take().is_empty());
-    assert_eq!((it.status().await.as_str(), it.recipients().await[2].as_str()), ("finished", "3 DELIVRD 1 0"));
+    assert_eq!(
+        (
+            it.status().await.as_str(),
+            it.recipients().await[2].as_str()
+        ),
+        ("finished", "3 DELIVRD 1 0")
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
-    let it = Pushed::new(pool, Settings { undeliv_first_attempts: 1, ..Settings::default() }).await;
+    let it = Pushed::new(
+        pool,
+        Settings {
+            undeliv_first_attempts: 1,
+            ..Settings::default()
+        },
+    )
+    .await;
     assert_eq!(it.push(1, "UNDELIV").await, 1);
     let queued = it.stage.recheck_queue.take();
-    assert_eq!(queued.iter().map(|message| message.delay_s).collect::<Vec<_>>(), [59], "within the minute");
+    assert_eq!(
+        queued
+            .iter()
+            .map(|message| message.delay_s)
+            .collect::<Vec<_>>(),
+        [59],
+        "within the minute"
+    );
     it.stage.recheck_queue.send_batch(it.batch).await;
     it.stage.play().await;
-    assert_eq!(it.recipients().await, ["1 DELIVRD 2 1", "2 DELIVRD 2 1", "3 DELIVRD 2 1"]);
+    assert_eq!(
+        it.recipients().await,
+        ["1 DELIVRD 2 1", "2 DELIVRD 2 1", "3 DELIVRD 2 1"]
+    );
     assert!(it.stage.acceptances().iter().all(|(_, times)| *times == 2));
     assert_eq!(it.status().await, "finished");
     fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
@@ -122,7 +182,14 @@ async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
 async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MySqlPool) {
     let mut by_receipt = 0;
     for n in 0..30_u64 {
-        let it = Pushed::new(pool.clone(), Settings { status_latency_ms: 15, ..Settings::default() }).await;
+        let it = Pushed::new(
+            pool.clone(),
+            Settings {
+                status_latency_ms: 15,
+                ..Settings::default()
+            },
+        )
+        .await;
         it.stage.db.clock.advance(Duration::from_secs(3_700));
         let late = async {
             tokio::time::sleep(Duration::from_millis(n)).await;
@@ -134,8 +201,14 @@ async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MyS
         it.stage.play().await;
         let rows = it.recipients().await;
         // Sent again if the receipt came first, and then delivered; never both.
-        assert!(matches!(rows[0].as_str(), "1 DELIVRD 1 0" | "1 DELIVRD 2 1"), "{n}: {rows:?}");
-        assert!(matches!(rows[1].as_str(), "2 DELIVRD 1 0" | "2 DELETED 1 0"), "{n}: {rows:?}");
+        assert!(
+            matches!(rows[0].as_str(), "1 DELIVRD 1 0" | "1 DELIVRD 2 1"),
+            "{n}: {rows:?}"
+        );
+        assert!(
+            matches!(rows[1].as_str(), "2 DELIVRD 1 0" | "2 DELETED 1 0"),
+            "{n}: {rows:?}"
+        );
         assert_eq!(rows[2], "3 DELIVRD 1 0");
         let sent = it.stage.simulator.carrier().accepted();
         assert_eq!(sent, if rows[0] == "1 DELIVRD 2 1" { 4 } else { 3 }, "{n}");
@@ -152,12 +225,26 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     let app = Pushed::app(&stage).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move { axum::serve(listener, api::router(app)).await.unwrap() });
-    let pushing =
-        Settings { latency_ms: 200, callback_url: Some(url), callback_secret: Some(SECRET.to_owned()), ..Settings::default() };
+    let server =
+        tokio::spawn(async move { axum::serve(listener, api::router(app)).await.unwrap() });
+    let pushing = Settings {
+        latency_ms: 200,
+        callback_url: Some(url),
+        callback_secret: Some(SECRET.to_owned()),
+        ..Settings::default()
+    };
     stage.simulator.carrier().set(pushing).unwrap();
-    let message = fixture::Schedule { recipients: 12, ..fixture::Schedule::default() }.insert(&stage.db).await;
-    stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
+    let message = fixture::Schedule {
+        recipients: 12,
+        ..fixture::Schedule::default()
+    }
+    .insert(&stage.db)
+    .await;
+    stage
+        .dispatcher
+        .dispatch(message, Way::Queue)
+        .await
+        .unwrap();
     for batch in stage.send_queue.take_batches() {
         stage.send(batch).await;
     }
@@ -167,9 +254,19 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    assert_eq!(fixture::count(&stage.db, message.schedule_id, "DELIVRD").await, 12);
-    assert_eq!(stage.simulator.carrier().stats().status_queries, 0, "nobody was asked");
+    assert_eq!(
+        fixture::count(&stage.db, message.schedule_id, "DELIVRD").await,
+        12
+    );
+    assert_eq!(
+        stage.simulator.carrier().stats().status_queries,
+        0,
+        "nobody was asked"
+    );
     stage.play().await;
-    assert_eq!(fixture::status(&stage.db, message.schedule_id).await, "finished");
+    assert_eq!(
+        fixture::status(&stage.db, message.schedule_id).await,
+        "finished"
+    );
     server.abort();
 }

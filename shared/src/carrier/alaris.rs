@@ -10,7 +10,10 @@ use reqwest::{Client, RequestBuilder, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{Answer, Carrier, SendError, StatusError, Submit, join::join, reply::Reply, status_answer, submit_answer};
+use super::{
+    Answer, Carrier, SendError, StatusError, Submit, join::join, reply::Reply, status_answer,
+    submit_answer,
+};
 use crate::patience::{CARRIER_CONNECT, CARRIER_IDLE};
 
 /// The protocol's limit. Its other one, 2,048 characters for all numbers, is then out of reach: 100 × 15 digits and 99 commas.
@@ -53,7 +56,9 @@ impl Alaris {
     /// Prepares the client; connects to nothing yet.
     pub fn new(config: CarrierConfig) -> anyhow::Result<Self> {
         // The error says that one is installed already.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let client = Client::builder()
             .timeout(config.timeout)
             // In time for its error to say that nothing was sent: at the total timeout that is no longer known.
@@ -69,14 +74,28 @@ impl Alaris {
             .build()
             .context("the HTTP client for the carrier")?;
         let url = Url::parse(&config.url).context("the carrier's URL")?;
-        Ok(Self { client, url, form: config.form })
+        Ok(Self {
+            client,
+            url,
+            form: config.form,
+        })
     }
 
     /// The full form goes into the body: URLs are logged on the way, by proxies and by the carrier itself.
     fn submit_request(&self, submit: Submit<'_>) -> RequestBuilder {
-        let dnis = submit.numbers.iter().map(|number| submit_answer::digits(number).collect()).collect::<Vec<String>>().join(",");
+        let dnis = submit
+            .numbers
+            .iter()
+            .map(|number| submit_answer::digits(number).collect())
+            .collect::<Vec<String>>()
+            .join(",");
         let request = self.client.post(self.url.clone());
-        let Form::Alaris { username, password, own_ids } = &self.form else {
+        let Form::Alaris {
+            username,
+            password,
+            own_ids,
+        } = &self.form
+        else {
             return request.json(&json!({ "dnis": dnis, "message": submit.text }));
         };
         let mut form = vec![
@@ -91,17 +110,29 @@ impl Alaris {
             // The default, `cut`, sends the first part only.
             form.push(("longMessageMode", "split"));
         }
-        form.extend(submit.own_id.filter(|_| *own_ids).map(|id| ("incMsgId", id)));
+        form.extend(
+            submit
+                .own_id
+                .filter(|_| *own_ids)
+                .map(|id| ("incMsgId", id)),
+        );
         request.form(&form)
     }
 
     fn status_request(&self, id: &str) -> RequestBuilder {
-        let request = self.client.get(self.url.clone()).query(&[("messageId", id)]);
+        let request = self
+            .client
+            .get(self.url.clone())
+            .query(&[("messageId", id)]);
         match &self.form {
             Form::Bare => request,
-            Form::Alaris { username, password, .. } => {
-                request.query(&[("command", "query"), ("username", username), ("password", password.expose_secret())])
-            }
+            Form::Alaris {
+                username, password, ..
+            } => request.query(&[
+                ("command", "query"),
+                ("username", username),
+                ("password", password.expose_secret()),
+            ]),
         }
     }
 
@@ -122,7 +153,9 @@ impl Alaris {
 impl Carrier for Alaris {
     async fn submit(&self, submit: Submit<'_>) -> Result<Vec<Option<String>>, SendError> {
         if submit.numbers.is_empty() || submit.numbers.len() > self.max_numbers() {
-            return Err(SendError::Refused { reason: format!("{} numbers in one request", submit.numbers.len()) });
+            return Err(SendError::Refused {
+                reason: format!("{} numbers in one request", submit.numbers.len()),
+            });
         }
         let reply = Reply::fetch(self.submit_request(submit)).await?;
         submit_answer::read(&reply, submit.numbers, &[submit.text, self.password()])
@@ -133,7 +166,11 @@ impl Carrier for Alaris {
     }
 
     fn max_numbers(&self) -> usize {
-        if self.can_ask_own_id() { 1 } else { MAX_NUMBERS }
+        if self.can_ask_own_id() {
+            1
+        } else {
+            MAX_NUMBERS
+        }
     }
 
     fn can_ask_own_id(&self) -> bool {

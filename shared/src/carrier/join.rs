@@ -6,13 +6,24 @@ use crate::status::Status;
 /// Joins the answers for the parts, in their order.
 pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, StatusError> {
     // What has failed has failed, even while another part cannot be asked.
-    if let Some(failure) =
-        parts.iter().flatten().find(|answer| has(answer, &[Status::Undeliv, Status::Expired, Status::Deleted, Status::Rejectd]))
-    {
+    if let Some(failure) = parts.iter().flatten().find(|answer| {
+        has(
+            answer,
+            &[
+                Status::Undeliv,
+                Status::Expired,
+                Status::Deleted,
+                Status::Rejectd,
+            ],
+        )
+    }) {
         return Ok(failure.clone());
     }
     let mut answers = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
-    if let Some(open) = answers.iter().find(|answer| has(answer, &[Status::Enroute, Status::Acceptd])) {
+    if let Some(open) = answers
+        .iter()
+        .find(|answer| has(answer, &[Status::Enroute, Status::Acceptd]))
+    {
         return Ok(open.clone());
     }
     let asked = answers.len();
@@ -22,9 +33,14 @@ pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, St
     }
     if answers.len() < asked {
         // Part of the message is at the carrier, so it cannot be said to have never arrived.
-        return Ok(Answer::Status { status: Status::Enroute, raw: "partly not found".into() });
+        return Ok(Answer::Status {
+            status: Status::Enroute,
+            raw: "partly not found".into(),
+        });
     }
-    let unknown = answers.iter().position(|answer| has(answer, &[Status::Unknown]));
+    let unknown = answers
+        .iter()
+        .position(|answer| has(answer, &[Status::Unknown]));
     Ok(answers.swap_remove(unknown.unwrap_or_default()))
 }
 
@@ -38,9 +54,14 @@ mod tests {
 
     fn part(word: &str) -> Result<Answer, StatusError> {
         match word {
-            "error" => Err(StatusError::Failed { reason: word.into() }),
+            "error" => Err(StatusError::Failed {
+                reason: word.into(),
+            }),
             "none" => Ok(Answer::NotFound),
-            word => Ok(Answer::Status { status: Status::parse(word).unwrap_or(Status::Enroute), raw: word.into() }),
+            word => Ok(Answer::Status {
+                status: Status::parse(word).unwrap_or(Status::Enroute),
+                raw: word.into(),
+            }),
         }
     }
 
@@ -59,11 +80,22 @@ mod tests {
             ("DELIVRD error", "error"), ("none error", "error"), ("ENROUTE error", "error"),
         ];
         for (parts, joined) in table {
-            assert_eq!(join(parts.split(' ').map(part).collect()), part(joined), "{parts}");
+            assert_eq!(
+                join(parts.split(' ').map(part).collect()),
+                part(joined),
+                "{parts}"
+            );
         }
         for mixed in ["none DELIVRD", "UNKNOWN none", "DELIVRD none UNKNOWN"] {
-            let expected = Answer::Status { status: Status::Enroute, raw: "partly not found".into() };
-            assert_eq!(join(mixed.split(' ').map(part).collect()), Ok(expected), "{mixed}");
+            let expected = Answer::Status {
+                status: Status::Enroute,
+                raw: "partly not found".into(),
+            };
+            assert_eq!(
+                join(mixed.split(' ').map(part).collect()),
+                Ok(expected),
+                "{mixed}"
+            );
         }
     }
 }

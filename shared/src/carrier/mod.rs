@@ -133,7 +133,12 @@ impl OwnId {
         let schedule_id = Uuid::try_parse(fields.next()?).ok()?;
         let (seq, attempt) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         let part = fields.next().map(str::parse).transpose().ok()?;
-        let own = Self { schedule_id, seq, attempt, part };
+        let own = Self {
+            schedule_id,
+            seq,
+            attempt,
+            part,
+        };
         // Only as we write it: no upper case, no zeros in front, nothing behind.
         (own.to_string() == id).then_some(own)
     }
@@ -141,7 +146,13 @@ impl OwnId {
 
 impl fmt::Display for OwnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.schedule_id.simple(), self.seq, self.attempt)?;
+        write!(
+            f,
+            "{}-{}-{}",
+            self.schedule_id.simple(),
+            self.seq,
+            self.attempt
+        )?;
         self.part.map_or(Ok(()), |part| write!(f, "-{part}"))
     }
 }
@@ -151,7 +162,10 @@ pub fn own_ids(own_id: &str, parts: usize) -> String {
     if parts <= 1 {
         return own_id.to_owned();
     }
-    (1..=parts).map(|part| format!("{own_id}-{part}")).collect::<Vec<_>>().join(",")
+    (1..=parts)
+        .map(|part| format!("{own_id}-{part}"))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 impl SendError {
@@ -163,9 +177,10 @@ impl SendError {
     /// Why, in at most 64 printable characters.
     pub fn reason(&self) -> &str {
         match self {
-            Self::NotAccepted { reason, .. } | Self::Refused { reason } | Self::Unauthorized { reason } | Self::Lost { reason } => {
-                reason
-            }
+            Self::NotAccepted { reason, .. }
+            | Self::Refused { reason }
+            | Self::Unauthorized { reason }
+            | Self::Lost { reason } => reason,
         }
     }
 

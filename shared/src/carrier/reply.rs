@@ -37,21 +37,31 @@ impl Reply {
     pub(super) async fn fetch(request: RequestBuilder) -> Result<Self, Broken> {
         let mut response = request.send().await.map_err(|error| Broken::from(&error))?;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| Broken::from(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| Broken::from(&error))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_BODY {
                 return Err(Broken::Lost("answer too long"));
             }
         }
         let retry_after = retry_after(&response);
-        Ok(Self { http: response.status().as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Self {
+            http: response.status().as_u16(),
+            retry_after,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
     }
 
     /// The code that counts: that of the text where there is one, except that nothing makes an answer certain once HTTP itself
     /// says that something broke on the way (5xx, 3xx, 408); and a 429 is one in any words.
     pub(super) fn code(&self) -> u16 {
         match self.text() {
-            Some((code, _)) if matches!(self.http, 200..=299 | 400..=407 | 409..=428 | 430..=499) => code,
+            Some((code, _)) if matches!(self.http, 200..=299 | 400..=407 | 409..=428 | 430..=499) => {
+                code
+            }
             _ => self.http,
         }
     }
@@ -62,10 +72,17 @@ impl Reply {
         match self.text() {
             Some((_, words)) if quotes(words, hidden) => self.code().to_string(),
             Some((_, words)) => {
-                let visible = words.chars().map(|c| if c.is_ascii_digit() { '#' } else { c });
+                let visible = words
+                    .chars()
+                    .map(|c| if c.is_ascii_digit() { '#' } else { c });
                 let visible: String = visible.filter(|c| matches!(c, ' '..='~')).collect();
                 let reason = format!("{} {visible}", self.code());
-                reason.chars().take(MAX_REASON).collect::<String>().trim_end().to_owned()
+                reason
+                    .chars()
+                    .take(MAX_REASON)
+                    .collect::<String>()
+                    .trim_end()
+                    .to_owned()
             }
             None => format!("HTTP {}", self.http),
         }
@@ -73,10 +90,20 @@ impl Reply {
 
     /// The body as an error text: code and words.
     fn text(&self) -> Option<(u16, &str)> {
-        let line = self.body.trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t']).lines().next()?;
+        let line = self
+            .body
+            .trim_start_matches(['\u{feff}', ' ', '\r', '\n', '\t'])
+            .lines()
+            .next()?;
         let (digits, words) = line.split_at_checked(3)?;
-        let code = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-        let ends = words.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '-');
+        let code = digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse().ok())??;
+        let ends = words
+            .chars()
+            .next()
+            .is_none_or(|c| !c.is_alphanumeric() && c != '-');
         (ends && (400..=599).contains(&code)).then(|| (code, words.trim()))
     }
 }
@@ -89,14 +116,20 @@ fn quotes(words: &str, hidden: &[&str]) -> bool {
     }
     let words = words.to_lowercase();
     let starts: Vec<usize> = words.char_indices().map(|(start, _)| start).collect();
-    hidden.iter().map(|secret| secret.to_lowercase()).any(|secret| {
-        let window = secret.chars().count().min(ENOUGH);
-        let mut pieces = starts.iter().enumerate().filter_map(|(index, &start)| {
-            let end = starts.get(index + window).copied().or((index + window == starts.len()).then_some(words.len()))?;
-            words.get(start..end)
-        });
-        window > 0 && pieces.any(|piece| secret.contains(piece))
-    })
+    hidden
+        .iter()
+        .map(|secret| secret.to_lowercase())
+        .any(|secret| {
+            let window = secret.chars().count().min(ENOUGH);
+            let mut pieces = starts.iter().enumerate().filter_map(|(index, &start)| {
+                let end = starts
+                    .get(index + window)
+                    .copied()
+                    .or((index + window == starts.len()).then_some(words.len()))?;
+                words.get(start..end)
+            });
+            window > 0 && pieces.any(|piece| secret.contains(piece))
+        })
 }
 
 /// `Retry-After` in seconds or as a date; nothing for zero or the past.
@@ -108,7 +141,9 @@ fn retry_after(response: &Response) -> Option<Duration> {
 fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     let wait = match value.trim().parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => (DateTime::parse_from_rfc2822(value.trim()).ok()?.to_utc() - now).to_std().ok()?,
+        Err(_) => (DateTime::parse_from_rfc2822(value.trim()).ok()?.to_utc() - now)
+            .to_std()
+            .ok()?,
     };
     (!wait.is_zero()).then_some(wait.min(MAX_RETRY_AFTER))
 }
@@ -137,7 +172,11 @@ mod tests {
     use super::*;
 
     fn reply(http: u16, body: &str) -> Reply {
-        Reply { http, retry_after: None, body: body.into() }
+        Reply {
+            http,
+            retry_after: None,
+            body: body.into(),
+        }
     }
 
     #[test]
@@ -174,14 +213,21 @@ mod tests {
         for (http, body, reason) in table {
             assert_eq!(reply(http, body).reason(&hidden), reason, "{body}");
         }
-        assert_eq!(reply(200, &format!("400 {}", "long ".repeat(50))).reason(&hidden).len(), 63);
+        assert_eq!(
+            reply(200, &format!("400 {}", "long ".repeat(50)))
+                .reason(&hidden)
+                .len(),
+            63
+        );
         assert_eq!(reply(200, "400 NO").reason(&[]), "400 NO");
         assert_eq!(reply(200, "400 NO").reason(&[""]), "400 NO");
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_at_most_an_hour() {
-        let now = DateTime::parse_from_rfc3339("2026-03-01T12:00:00Z").unwrap().to_utc();
+        let now = DateTime::parse_from_rfc3339("2026-03-01T12:00:00Z")
+            .unwrap()
+            .to_utc();
         let table = [
             ("30", Some(30)),
             (" 30 ", Some(30)),
@@ -194,7 +240,11 @@ mod tests {
             ("", None),
         ];
         for (value, seconds) in table {
-            assert_eq!(parse_retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+            assert_eq!(
+                parse_retry_after(value, now),
+                seconds.map(Duration::from_secs),
+                "{value}"
+            );
         }
     }
 }

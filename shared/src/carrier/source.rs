@@ -19,7 +19,10 @@ pub struct Source {
 
 enum Login {
     None,
-    Given { username: String, password: SecretString },
+    Given {
+        username: String,
+        password: SecretString,
+    },
     SecretArn(String),
 }
 
@@ -36,29 +39,51 @@ impl Source {
         let bare = env.choice("CARRIER_FORM", &["bare", "alaris"]) == "bare";
         let own_ids = env.flag("CARRIER_OWN_IDS");
         if bare && own_ids {
-            env.complain::<()>("CARRIER_OWN_IDS", "is true; the bare form has no ids of ours, expected CARRIER_FORM alaris");
+            env.complain::<()>(
+                "CARRIER_OWN_IDS",
+                "is true; the bare form has no ids of ours, expected CARRIER_FORM alaris",
+            );
         }
         let login = match env.optional("CARRIER_SECRET_ARN") {
             _ if bare => Login::None,
             Some(arn) => Login::SecretArn(arn),
-            None => Login::Given { username: env.text("CARRIER_USERNAME"), password: env.text("CARRIER_PASSWORD").into() },
+            None => Login::Given {
+                username: env.text("CARRIER_USERNAME"),
+                password: env.text("CARRIER_PASSWORD").into(),
+            },
         };
-        Self { url: env.url("CARRIER_URL"), timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)), own_ids, login }
+        Self {
+            url: env.url("CARRIER_URL"),
+            timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)),
+            own_ids,
+            login,
+        }
     }
 
     /// The adapter, once the login is known.
     pub async fn connect(self) -> anyhow::Result<Alaris> {
-        let alaris = |username, password| Form::Alaris { username, password, own_ids: self.own_ids };
+        let alaris = |username, password| Form::Alaris {
+            username,
+            password,
+            own_ids: self.own_ids,
+        };
         let form = match self.login {
             Login::None => Form::Bare,
             Login::Given { username, password } => alaris(username, password),
             Login::SecretArn(arn) => {
-                let secret = crate::aws::read_secret(&arn).await.context("the carrier's secret")?;
-                let secret: Secret = serde_json::from_str(&secret).context("the carrier's secret lacks username or password")?;
+                let secret = crate::aws::read_secret(&arn)
+                    .await
+                    .context("the carrier's secret")?;
+                let secret: Secret = serde_json::from_str(&secret)
+                    .context("the carrier's secret lacks username or password")?;
                 alaris(secret.username, secret.password)
             }
         };
-        Alaris::new(CarrierConfig { url: self.url, form, timeout: self.timeout })
+        Alaris::new(CarrierConfig {
+            url: self.url,
+            form,
+            timeout: self.timeout,
+        })
     }
 }
 
@@ -69,14 +94,24 @@ mod tests {
     fn problems(pairs: &[(&str, &str)]) -> String {
         let mut env = Env::from_pairs(pairs.iter().copied());
         Source::from_env(&mut env);
-        env.finish(()).err().map(|error| error.to_string()).unwrap_or_default()
+        env.finish(())
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
     fn what_does_not_go_together_is_named() {
         let url = ("CARRIER_URL", "http://127.0.0.1:1/api");
         assert_eq!(problems(&[url]), "");
-        assert_eq!(problems(&[url, ("CARRIER_FORM", "alaris"), ("CARRIER_SECRET_ARN", "arn:x")]), "");
+        assert_eq!(
+            problems(&[
+                url,
+                ("CARRIER_FORM", "alaris"),
+                ("CARRIER_SECRET_ARN", "arn:x")
+            ]),
+            ""
+        );
         assert!(problems(&[url, ("CARRIER_OWN_IDS", "true")]).contains("CARRIER_OWN_IDS is true"));
         let missing = problems(&[("CARRIER_FORM", "alaris")]);
         for name in ["CARRIER_URL", "CARRIER_USERNAME", "CARRIER_PASSWORD"] {

@@ -27,26 +27,37 @@ const WORDS: [(&str, Status); 8] = [
 /// The status of one part.
 pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<Answer, StatusError> {
     match reply.code() {
-        200..=299 => status(&reply.body).ok_or_else(|| StatusError::Failed { reason: "answer has no status".into() }),
+        200..=299 => status(&reply.body).ok_or_else(|| StatusError::Failed {
+            reason: "answer has no status".into(),
+        }),
         // Our reading, as no document shows this answer: to be confirmed with each carrier. Any other 404 may come from a wrong
         // path or a proxy, and would make a sent message look as if it had never arrived.
         404 if reply.body.to_lowercase().contains("message not found") => Ok(Answer::NotFound),
-        429 => Err(StatusError::Busy { reason: reply.reason(hidden), retry_after: reply.retry_after }),
-        _ => Err(StatusError::Failed { reason: reply.reason(hidden) }),
+        429 => Err(StatusError::Busy {
+            reason: reply.reason(hidden),
+            retry_after: reply.retry_after,
+        }),
+        _ => Err(StatusError::Failed {
+            reason: reply.reason(hidden),
+        }),
     }
 }
 
 impl From<Broken> for StatusError {
     fn from(broken: Broken) -> Self {
         let (Broken::NotConnected(reason) | Broken::Lost(reason)) = broken;
-        Self::Failed { reason: reason.into() }
+        Self::Failed {
+            reason: reason.into(),
+        }
     }
 }
 
 fn status(body: &str) -> Option<Answer> {
     let value: Value = serde_json::from_str(body.trim_start_matches('\u{feff}')).ok()?;
     let word = match &value {
-        Value::Array(elements) if elements.len() == 1 => elements.first()?.get("status")?.as_str()?,
+        Value::Array(elements) if elements.len() == 1 => {
+            elements.first()?.get("status")?.as_str()?
+        }
         value => value.get("status")?.as_str()?,
     };
     let (status, raw) = read_word(word)?;
@@ -59,8 +70,15 @@ pub fn read_word(word: &str) -> Option<(Status, String)> {
         return None;
     }
     // A word that is not in the table (`IM_EXPD`, lower case, trailing blanks) may mean anything, so it decides nothing.
-    let status = WORDS.into_iter().find(|(known, _)| *known == word).map_or(Status::Enroute, |(_, status)| status);
-    let raw = word.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).take(MAX_RAW).collect();
+    let status = WORDS
+        .into_iter()
+        .find(|(known, _)| *known == word)
+        .map_or(Status::Enroute, |(_, status)| status);
+    let raw = word
+        .chars()
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .take(MAX_RAW)
+        .collect();
     Some((status, raw))
 }
 
@@ -95,16 +113,39 @@ mod tests {
             (long.as_str(), Enroute, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
         ];
         for (body, status, raw) in table {
-            let answer = read(&Reply { http: 200, retry_after: None, body: body.into() }, &[]);
-            assert_eq!(answer, Ok(Answer::Status { status, raw: raw.into() }), "{body}");
+            let answer = read(
+                &Reply {
+                    http: 200,
+                    retry_after: None,
+                    body: body.into(),
+                },
+                &[],
+            );
+            assert_eq!(
+                answer,
+                Ok(Answer::Status {
+                    status,
+                    raw: raw.into()
+                }),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn only_an_explicit_not_found_is_one() {
         let retry_after = Some(std::time::Duration::from_secs(9));
-        let failed = |reason: &str| Err(StatusError::Failed { reason: reason.into() });
-        let busy = |reason: &str| Err(StatusError::Busy { reason: reason.into(), retry_after });
+        let failed = |reason: &str| {
+            Err(StatusError::Failed {
+                reason: reason.into(),
+            })
+        };
+        let busy = |reason: &str| {
+            Err(StatusError::Busy {
+                reason: reason.into(),
+                retry_after,
+            })
+        };
         #[rustfmt::skip]
         let table = [
             (404, "404 message not found", Ok(Answer::NotFound)),
@@ -126,7 +167,18 @@ mod tests {
             (200, r#"[{"status":"DELIVRD"},{"status":"UNDELIV"}]"#, failed("answer has no status")),
         ];
         for (http, body, expected) in table {
-            assert_eq!(read(&Reply { http, retry_after, body: body.into() }, &[]), expected, "{http} {body}");
+            assert_eq!(
+                read(
+                    &Reply {
+                        http,
+                        retry_after,
+                        body: body.into()
+                    },
+                    &[]
+                ),
+                expected,
+                "{http} {body}"
+            );
         }
     }
 

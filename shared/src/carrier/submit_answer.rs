@@ -16,12 +16,21 @@ const MAX_IDS: usize = 512;
 const MAX_ID: usize = 128;
 
 /// The ids of each number, or why there are none.
-pub(super) fn read(reply: &Reply, numbers: &[&str], hidden: &[&str]) -> Result<Vec<Option<String>>, SendError> {
+pub(super) fn read(
+    reply: &Reply,
+    numbers: &[&str],
+    hidden: &[&str],
+) -> Result<Vec<Option<String>>, SendError> {
     let reason = reply.reason(hidden);
     match reply.code() {
-        200..=299 => ids(&reply.body, numbers).map_err(|reason| SendError::Lost { reason: reason.into() }),
+        200..=299 => ids(&reply.body, numbers).map_err(|reason| SendError::Lost {
+            reason: reason.into(),
+        }),
         401 => Err(SendError::Unauthorized { reason }),
-        429 => Err(SendError::NotAccepted { reason, retry_after: reply.retry_after }),
+        429 => Err(SendError::NotAccepted {
+            reason,
+            retry_after: reply.retry_after,
+        }),
         // 408: the server gave up waiting for the rest of a request that it had begun to read.
         408 => Err(SendError::Lost { reason }),
         400..=499 => Err(SendError::Refused { reason }),
@@ -32,8 +41,13 @@ pub(super) fn read(reply: &Reply, numbers: &[&str], hidden: &[&str]) -> Result<V
 impl From<Broken> for SendError {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::NotConnected(reason) => Self::NotAccepted { reason: reason.into(), retry_after: None },
-            Broken::Lost(reason) => Self::Lost { reason: reason.into() },
+            Broken::NotConnected(reason) => Self::NotAccepted {
+                reason: reason.into(),
+                retry_after: None,
+            },
+            Broken::Lost(reason) => Self::Lost {
+                reason: reason.into(),
+            },
         }
     }
 }
@@ -46,21 +60,34 @@ fn ids(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, &'static str
     };
     let mut by_number: HashMap<String, Vec<&Map<String, Value>>> = HashMap::new();
     for element in elements.iter().filter_map(Value::as_object) {
-        let dnis =
-            element.get("dnis").and_then(text_of).map(|dnis| digits(&dnis).collect()).filter(|dnis: &String| !dnis.is_empty());
+        let dnis = element
+            .get("dnis")
+            .and_then(text_of)
+            .map(|dnis| digits(&dnis).collect())
+            .filter(|dnis: &String| !dnis.is_empty());
         let alone = numbers.first().filter(|_| numbers.len() == 1);
         if let Some(number) = dnis.or_else(|| alone.map(|number| digits(number).collect())) {
             by_number.entry(number).or_default().push(element);
         }
     }
-    let of = |number: &&str| by_number.get(&digits(number).collect::<String>()).and_then(|elements| joined_ids(elements));
+    let of = |number: &&str| {
+        by_number
+            .get(&digits(number).collect::<String>())
+            .and_then(|elements| joined_ids(elements))
+    };
     let ids: Vec<_> = numbers.iter().map(of).collect();
-    if ids.iter().all(Option::is_none) { Err("answer names none of the numbers") } else { Ok(ids) }
+    if ids.iter().all(Option::is_none) {
+        Err("answer names none of the numbers")
+    } else {
+        Ok(ids)
+    }
 }
 
 /// The ids of one number in the order of the parts; none if one of them cannot be asked for later.
 fn joined_ids(elements: &[&Map<String, Value>]) -> Option<String> {
-    let parts = elements.iter().map(|element| Some((segment(element), id(element)?)));
+    let parts = elements
+        .iter()
+        .map(|element| Some((segment(element), id(element)?)));
     let mut parts: Vec<(u64, String)> = parts.collect::<Option<_>>()?;
     parts.sort_by_key(|(segment, _)| *segment);
     let mut ids: Vec<String> = Vec::new();
@@ -75,13 +102,20 @@ fn joined_ids(elements: &[&Map<String, Value>]) -> Option<String> {
 
 fn id(element: &Map<String, Value>) -> Option<String> {
     let id = element.get("message_id").and_then(text_of)?;
-    let fits = (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    let fits = (1..=MAX_ID).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',');
     fits.then_some(id)
 }
 
 /// Elements without a number keep their order, as the sort is stable.
 fn segment(element: &Map<String, Value>) -> u64 {
-    element.get("segment_num").and_then(text_of).and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    element
+        .get("segment_num")
+        .and_then(text_of)
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 /// A string, or a whole number as a string.
@@ -108,14 +142,27 @@ mod tests {
     const THREE: [&str; 3] = ["+60123456789", "+60123456780", "+60123456781"];
 
     fn read_200(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, SendError> {
-        read(&Reply { http: 200, retry_after: None, body: body.into() }, numbers, &[])
+        read(
+            &Reply {
+                http: 200,
+                retry_after: None,
+                body: body.into(),
+            },
+            numbers,
+            &[],
+        )
     }
 
     #[test]
     fn ids_are_found_by_number_in_every_shape_of_answer() {
         let long = format!(r#"{{"message_id":"{}"}}"#, "x".repeat(129));
-        let many =
-            format!("[{}]", (0..5).map(|n| format!(r#"{{"message_id":"{n}{}"}}"#, "x".repeat(120))).collect::<Vec<_>>().join(","));
+        let many = format!(
+            "[{}]",
+            (0..5)
+                .map(|n| format!(r#"{{"message_id":"{n}{}"}}"#, "x".repeat(120)))
+                .collect::<Vec<_>>()
+                .join(",")
+        );
         #[rustfmt::skip]
         let table: Vec<(&[&str], &str, &[&str])> = vec![
             // numbers, answer, ids ("-": not mentioned)
@@ -154,7 +201,10 @@ mod tests {
             (&THREE, r#"[{"message_id":"a"},{"message_id":"b"},{"message_id":"c"}]"#, &[]),     // never by position
         ];
         for (numbers, body, expected) in table {
-            let expected: Vec<_> = expected.iter().map(|ids| (*ids != "-").then(|| (*ids).to_owned())).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|ids| (*ids != "-").then(|| (*ids).to_owned()))
+                .collect();
             match read_200(body, numbers) {
                 Ok(ids) => assert_eq!(ids, expected, "{body}"),
                 Err(SendError::Lost { .. }) => assert!(expected.is_empty(), "{body}"),
@@ -166,10 +216,19 @@ mod tests {
     #[test]
     fn an_error_says_whether_the_request_was_certainly_not_accepted() {
         let pause = Some(std::time::Duration::from_secs(7));
-        let not_accepted = |reason: &str| SendError::NotAccepted { reason: reason.into(), retry_after: pause };
-        let refused = |reason: &str| SendError::Refused { reason: reason.into() };
-        let unauthorized = |reason: &str| SendError::Unauthorized { reason: reason.into() };
-        let lost = |reason: &str| SendError::Lost { reason: reason.into() };
+        let not_accepted = |reason: &str| SendError::NotAccepted {
+            reason: reason.into(),
+            retry_after: pause,
+        };
+        let refused = |reason: &str| SendError::Refused {
+            reason: reason.into(),
+        };
+        let unauthorized = |reason: &str| SendError::Unauthorized {
+            reason: reason.into(),
+        };
+        let lost = |reason: &str| SendError::Lost {
+            reason: reason.into(),
+        };
         #[rustfmt::skip]
         let table = [
             (200, "400 NO ROUTES", refused("400 NO ROUTES")),
@@ -193,8 +252,20 @@ mod tests {
             (204, "", lost("answer is not JSON as agreed")),
         ];
         for (http, body, expected) in table {
-            let error = read(&Reply { http, retry_after: pause, body: body.into() }, &ONE, &[]).unwrap_err();
-            assert_eq!(error.certainly_not_accepted(), !matches!(error, SendError::Lost { .. }));
+            let error = read(
+                &Reply {
+                    http,
+                    retry_after: pause,
+                    body: body.into(),
+                },
+                &ONE,
+                &[],
+            )
+            .unwrap_err();
+            assert_eq!(
+                error.certainly_not_accepted(),
+                !matches!(error, SendError::Lost { .. })
+            );
             assert_eq!(error, expected, "{http} {body}");
         }
     }

@@ -22,7 +22,11 @@ pub struct ApiKey {
 }
 
 /// Adds a key.
-pub async fn insert_api_key(connection: &mut MySqlConnection, key: &ApiKey, hash: &[u8]) -> sqlx::Result<()> {
+pub async fn insert_api_key(
+    connection: &mut MySqlConnection,
+    key: &ApiKey,
+    hash: &[u8],
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO api_keys (id, name, prefix, hash, permissions, messages_per_day, created_by, created_at, expires_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -40,7 +44,10 @@ pub async fn insert_api_key(connection: &mut MySqlConnection, key: &ApiKey, hash
 }
 
 /// The key with that hash, whether it still holds or not.
-pub async fn find_api_key(connection: &mut MySqlConnection, hash: &[u8]) -> sqlx::Result<Option<ApiKey>> {
+pub async fn find_api_key(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+) -> sqlx::Result<Option<ApiKey>> {
     sqlx::query_as!(
         ApiKey,
         r#"SELECT id AS "id: Uuid", name, prefix AS "prefix: String", permissions, messages_per_day, created_by,
@@ -54,13 +61,23 @@ pub async fn find_api_key(connection: &mut MySqlConnection, hash: &[u8]) -> sqlx
 }
 
 /// A key by its id.
-pub async fn load_api_key(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<ApiKey>> {
+pub async fn load_api_key(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<ApiKey>> {
     let after = Uuid::from_u128(id.as_u128().saturating_sub(1));
-    Ok(page_of_api_keys(connection, after, 1).await?.pop().filter(|key| key.id == id))
+    Ok(page_of_api_keys(connection, after, 1)
+        .await?
+        .pop()
+        .filter(|key| key.id == id))
 }
 
 /// Keys after that id, in the order of their making.
-pub async fn page_of_api_keys(connection: &mut MySqlConnection, after: Uuid, limit: u32) -> sqlx::Result<Vec<ApiKey>> {
+pub async fn page_of_api_keys(
+    connection: &mut MySqlConnection,
+    after: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<ApiKey>> {
     sqlx::query_as!(
         ApiKey,
         r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
@@ -76,8 +93,16 @@ pub async fn page_of_api_keys(connection: &mut MySqlConnection, after: Uuid, lim
 }
 
 /// Revokes a key; whether it held until now.
-pub async fn revoke_api_key(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let done = sqlx::query!("UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", now, id);
+pub async fn revoke_api_key(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
+        now,
+        id
+    );
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -89,18 +114,31 @@ pub async fn use_allowance(
     (day, allowed): (NaiveDate, u32),
     messages: u32,
 ) -> sqlx::Result<Option<u32>> {
-    sqlx::query!("INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)", key_id, day)
-        .execute(&mut *connection)
-        .await?;
-    let used = sqlx::query_scalar!("SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE", key_id, day)
-        .fetch_one(&mut *connection)
-        .await?;
+    sqlx::query!(
+        "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
+        key_id,
+        day
+    )
+    .execute(&mut *connection)
+    .await?;
+    let used = sqlx::query_scalar!(
+        "SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE",
+        key_id,
+        day
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     let left = allowed.saturating_sub(used);
     if messages > left {
         return Ok(Some(left));
     }
-    sqlx::query!("UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?", messages, key_id, day)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?",
+        messages,
+        key_id,
+        day
+    )
+    .execute(connection)
+    .await?;
     Ok(None)
 }

@@ -35,7 +35,11 @@ pub struct Filter {
 
 /// An id of that time, whose order is the order of time.
 pub fn new_id(now: DateTime<Utc>) -> Uuid {
-    Uuid::new_v7(Timestamp::from_unix(NoContext, now.timestamp() as u64, now.timestamp_subsec_nanos()))
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        now.timestamp() as u64,
+        now.timestamp_subsec_nanos(),
+    ))
 }
 
 /// The least id of that time.
@@ -67,7 +71,11 @@ pub async fn insert_entry(connection: &mut MySqlConnection, entry: &Entry) -> sq
 }
 
 /// Newest first.
-pub async fn page_of_entries(connection: &mut MySqlConnection, filter: &Filter, limit: u32) -> sqlx::Result<Vec<Entry>> {
+pub async fn page_of_entries(
+    connection: &mut MySqlConnection,
+    filter: &Filter,
+    limit: u32,
+) -> sqlx::Result<Vec<Entry>> {
     sqlx::query_as!(
         Entry,
         r#"SELECT id AS "id: Uuid", actor, actor_name, address, request_id, action, thing, state_before, state_after

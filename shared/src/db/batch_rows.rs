@@ -26,7 +26,14 @@ pub enum BatchState {
 
 impl BatchState {
     /// Every state.
-    pub const ALL: [Self; 6] = [Self::Parked, Self::Claimed, Self::Missed, Self::ToSend, Self::ToCheck, Self::Done];
+    pub const ALL: [Self; 6] = [
+        Self::Parked,
+        Self::Claimed,
+        Self::Missed,
+        Self::ToSend,
+        Self::ToCheck,
+        Self::Done,
+    ];
 
     /// The word in the API, and in the statement of [`page_of_batches`].
     pub const fn as_str(self) -> &'static str {
@@ -110,19 +117,32 @@ pub struct ShownBatch {
 impl ShownBatch {
     /// The counts of the last release.
     pub fn counts(&self) -> Counts {
-        let counts = self.counts.split(',').map(|count| count.parse().unwrap_or_default());
+        let counts = self
+            .counts
+            .split(',')
+            .map(|count| count.parse().unwrap_or_default());
         Status::ALL.into_iter().zip(counts).collect()
     }
 
     /// How many recipients of it have no final state.
     pub fn open(&self) -> u64 {
-        self.counts().into_iter().filter(|(status, _)| !status.is_final()).map(|(_, count)| count).sum()
+        self.counts()
+            .into_iter()
+            .filter(|(status, _)| !status.is_final())
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
 /// Those of the named batches that exist, in the order in which they are named.
-pub async fn load_batches(connection: &mut MySqlConnection, names: &[(Uuid, u32)]) -> sqlx::Result<Vec<ShownBatch>> {
-    let names: Vec<_> = (0_u32..).zip(names).map(|(at, (id, no))| (at, id.simple().to_string(), no)).collect();
+pub async fn load_batches(
+    connection: &mut MySqlConnection,
+    names: &[(Uuid, u32)],
+) -> sqlx::Result<Vec<ShownBatch>> {
+    let names: Vec<_> = (0_u32..)
+        .zip(names)
+        .map(|(at, (id, no))| (at, id.simple().to_string(), no))
+        .collect();
     let mut batches = sqlx::query_as!(
         ShownBatch,
         r#"SELECT named.place AS "place!: u32", b.schedule_id AS "schedule_id: Uuid", s.status AS schedule_status, b.batch_no,
@@ -181,8 +201,14 @@ pub struct ShownSchedule {
 }
 
 /// Those of the named schedules that exist, in the order in which they are named.
-pub async fn load_shown_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> sqlx::Result<Vec<ShownSchedule>> {
-    let names: Vec<_> = (0_u32..).zip(ids).map(|(at, id)| (at, id.simple().to_string())).collect();
+pub async fn load_shown_schedules(
+    connection: &mut MySqlConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<ShownSchedule>> {
+    let names: Vec<_> = (0_u32..)
+        .zip(ids)
+        .map(|(at, id)| (at, id.simple().to_string()))
+        .collect();
     let mut schedules = sqlx::query_as!(
         ShownSchedule,
         r#"SELECT named.place AS "place!: u32", s.id AS "id: Uuid", s.status, s.run_at AS "run_at: DateTime<Utc>", s.max_lateness_s,

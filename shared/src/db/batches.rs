@@ -28,7 +28,12 @@ pub struct Claim {
 impl Claim {
     /// A claim to be made, with a fresh token.
     pub fn new(batch: BatchMessage, at: DateTime<Utc>, until: DateTime<Utc>) -> Self {
-        Self { batch, token: Uuid::new_v4(), at, until }
+        Self {
+            batch,
+            token: Uuid::new_v4(),
+            at,
+            until,
+        }
     }
 }
 
@@ -81,7 +86,10 @@ pub struct ClaimedBatch {
 
 /// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
 pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
-    let BatchMessage { schedule_id, batch_no } = claim.batch;
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
     let done = sqlx::query!(
         "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id
          SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?,
@@ -103,7 +111,10 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
 
 /// Claims a batch that has something to ask, whatever its schedule's status: rechecks go on during a pause and after a cancel.
 pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
-    let BatchMessage { schedule_id, batch_no } = claim.batch;
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
     let done = sqlx::query!(
         // The due check keeps a duplicate of a recheck message from starting a chain of its own.
         "UPDATE batches SET crashes = crashes + 1, checks = checks + 1, claim_token = ?, claimed_until = ?, sweep_at = ?,
@@ -165,8 +176,16 @@ pub struct Release {
 
 /// Gives the batch back: dues and counts come from the rows, in the statement. False: somebody else's now. What it does not send again
 /// `events::tell_final` tells as final, in one transaction with it; the condition is the same there.
-pub async fn release(db: &mut MySqlConnection, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<bool> {
-    let BatchMessage { schedule_id, batch_no } = claim.batch;
+pub async fn release(
+    db: &mut MySqlConnection,
+    claim: &Claim,
+    range: (u32, u32),
+    release: &Release,
+) -> sqlx::Result<bool> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
     let done = sqlx::query!(
         // Who has opted out meanwhile gets nothing again. A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
         // remembered: a person may have decided meanwhile.
@@ -268,7 +287,11 @@ pub async fn put_off(db: &Db, claim: &Claim, at: DateTime<Utc>) -> sqlx::Result<
 
 /// Finishes a running schedule that has no batch left with something to do; where a batch is held, it ends `missed`. A statement of
 /// its own, after the release has committed: two last batches that each looked inside their own transactions would finish nobody.
-pub async fn finish_schedule(db: &mut MySqlConnection, schedule_id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn finish_schedule(
+    db: &mut MySqlConnection,
+    schedule_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules s LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
          SET s.status = IF(EXISTS (SELECT 1 FROM batches m WHERE m.schedule_id = s.id AND m.missed_at IS NOT NULL), 'missed', 'finished'),
@@ -281,7 +304,12 @@ pub async fn finish_schedule(db: &mut MySqlConnection, schedule_id: Uuid, now: D
 }
 
 /// Pauses a running schedule on the system's own account, such as when the carrier refuses our credentials.
-pub async fn pause_schedule(db: &mut MySqlConnection, schedule_id: Uuid, reason: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn pause_schedule(
+    db: &mut MySqlConnection,
+    schedule_id: Uuid,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = ? WHERE id = ? AND status = 'running'",
         now,

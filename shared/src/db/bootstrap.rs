@@ -42,7 +42,9 @@ pub async fn make_admin(
         insert_user(transaction, &user).await?;
     }
     absolve_login(transaction, &user_subject(username), true, now).await?;
-    let state = |user: &User| json!({"role": user.role, "disabled": user.disabled_at.is_some()}).to_string();
+    let state = |user: &User| {
+        json!({"role": user.role, "disabled": user.disabled_at.is_some()}).to_string()
+    };
     let entry = Entry {
         id: new_id(now),
         actor: "operator".to_owned(),
@@ -62,18 +64,27 @@ pub async fn make_admin(
 
 /// Lets the functions' user change and remove rows everywhere but in the audit log and in the list of migrations: it holds SELECT and
 /// INSERT on the whole database, which can't be taken back for one table, so the rest is given table by table. Returns the tables.
-pub async fn grant_changes(connection: &mut MySqlConnection, user: &str) -> sqlx::Result<Vec<String>> {
+pub async fn grant_changes(
+    connection: &mut MySqlConnection,
+    user: &str,
+) -> sqlx::Result<Vec<String>> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()
            AND table_type = 'BASE TABLE' AND table_name NOT IN ('audit_log', '_sqlx_migrations') ORDER BY table_name",
     )
     .fetch_all(&mut *connection)
     .await?;
-    let database: String = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await?;
+    let database: String = sqlx::query_scalar("SELECT DATABASE()")
+        .fetch_one(&mut *connection)
+        .await?;
     let name = |name: &str| format!("`{}`", name.replace('`', "``"));
     let user = user.replace('\\', "\\\\").replace('\'', "''");
     for table in &tables {
-        let grant = format!("GRANT UPDATE, DELETE ON {}.{} TO '{user}'@'%'", name(&database), name(table));
+        let grant = format!(
+            "GRANT UPDATE, DELETE ON {}.{} TO '{user}'@'%'",
+            name(&database),
+            name(table)
+        );
         sqlx::raw_sql(&grant).execute(&mut *connection).await?;
     }
     Ok(tables)

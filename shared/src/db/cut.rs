@@ -51,7 +51,11 @@ pub struct Stretch {
 }
 
 /// Divides the list into stretches of `size` places; those with nobody to send to are left out.
-pub async fn read_stretches(db: &mut MySqlConnection, id: Uuid, size: u32) -> sqlx::Result<Vec<Stretch>> {
+pub async fn read_stretches(
+    db: &mut MySqlConnection,
+    id: Uuid,
+    size: u32,
+) -> sqlx::Result<Vec<Stretch>> {
     sqlx::query_as!(
         Stretch,
         r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32"
@@ -105,7 +109,10 @@ pub async fn mark_cut(
 
 /// Notes that a schedule was found later than its maximum lateness. It is not cut: its recipients stay as they are until a person has
 /// it sent after all, or cancels it.
-pub async fn mark_missed(db: &mut MySqlConnection, schedule: DispatchMessage) -> sqlx::Result<bool> {
+pub async fn mark_missed(
+    db: &mut MySqlConnection,
+    schedule: DispatchMessage,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'missed' WHERE id = ? AND version = ? AND batch_count IS NULL AND status = 'scheduled'",
         schedule.schedule_id,
@@ -137,12 +144,19 @@ pub struct NewBatch {
     pub sweep_at: DateTime<Utc>,
 }
 
-pub(super) fn as_datetime<S: serde::Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_datetime<S: serde::Serializer>(
+    time: &DateTime<Utc>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&time.format("%Y-%m-%d %H:%M:%S%.3f"))
 }
 
 /// Inserts the batches of a schedule, one bind for all.
-pub async fn insert_batches(db: &mut MySqlConnection, id: Uuid, batches: &[NewBatch]) -> sqlx::Result<()> {
+pub async fn insert_batches(
+    db: &mut MySqlConnection,
+    id: Uuid,
+    batches: &[NewBatch],
+) -> sqlx::Result<()> {
     let json = serde_json::to_string(batches).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let done = sqlx::query!(
         "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, sweep_at)
@@ -157,7 +171,12 @@ pub async fn insert_batches(db: &mut MySqlConnection, id: Uuid, batches: &[NewBa
 
 /// Notes that batches are on the queue: the sweep looks at them only if they are still there then. Send first, then mark: a
 /// crash between the two costs one duplicate message, never a batch.
-pub async fn mark_enqueued(db: &Db, id: Uuid, batches: &[NewBatch], patience: &Patience) -> sqlx::Result<()> {
+pub async fn mark_enqueued(
+    db: &Db,
+    id: Uuid,
+    batches: &[NewBatch],
+    patience: &Patience,
+) -> sqlx::Result<()> {
     let json = serde_json::to_string(batches).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let done = sqlx::query!(
         // A batch claimed meanwhile has a sweep_at of its own, which stays.

@@ -15,7 +15,11 @@ use crate::{
 };
 
 /// Claims a delivery that is due; false: over, not due, or being posted.
-pub async fn claim_delivery(db: &Db, delivery: DeliveryMessage, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn claim_delivery(
+    db: &Db,
+    delivery: DeliveryMessage,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET due_at = ?, tries = tries + 1, tried_at = ?
          WHERE webhook_id = ? AND event_id = ? AND status = 'pending' AND due_at <= ?",
@@ -89,7 +93,12 @@ pub struct FinalMessage {
 }
 
 /// The messages that an event tells of.
-pub async fn final_messages(db: &Db, schedule_id: Uuid, range: (u32, u32), event: Uuid) -> sqlx::Result<Vec<FinalMessage>> {
+pub async fn final_messages(
+    db: &Db,
+    schedule_id: Uuid,
+    range: (u32, u32),
+    event: Uuid,
+) -> sqlx::Result<Vec<FinalMessage>> {
     sqlx::query_as!(
         FinalMessage,
         r#"SELECT seq, phone AS "phone!", status, attempt, message_id, carrier_status, error, sent_at AS "sent_at: DateTime<Utc>",
@@ -118,7 +127,11 @@ pub struct Tried<'a> {
 }
 
 /// It has arrived: a fact, whoever has claimed it meanwhile.
-pub async fn record_delivered(db: &Db, delivery: DeliveryMessage, http_status: u16) -> sqlx::Result<bool> {
+pub async fn record_delivered(
+    db: &Db,
+    delivery: DeliveryMessage,
+    http_status: u16,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET status = 'delivered', due_at = NULL, http_status = ?, error = NULL
          WHERE webhook_id = ? AND event_id = ? AND status <> 'delivered'",
@@ -130,11 +143,19 @@ pub async fn record_delivered(db: &Db, delivery: DeliveryMessage, http_status: u
 }
 
 /// It has not: it is due again, or failed.
-pub async fn record_failure(db: &Db, delivery: DeliveryMessage, tried: Tried<'_>) -> sqlx::Result<bool> {
+pub async fn record_failure(
+    db: &Db,
+    delivery: DeliveryMessage,
+    tried: Tried<'_>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET status = ?, due_at = ?, http_status = ?, error = ?
          WHERE webhook_id = ? AND event_id = ? AND status = 'pending' AND tries = ?",
-        if tried.again_at.is_some() { "pending" } else { "failed" },
+        if tried.again_at.is_some() {
+            "pending"
+        } else {
+            "failed"
+        },
         tried.again_at,
         tried.http_status,
         tried.error,
@@ -147,18 +168,30 @@ pub async fn record_failure(db: &Db, delivery: DeliveryMessage, tried: Tried<'_>
 
 /// A webhook takes deliveries, again.
 pub async fn note_success(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
-    let done = sqlx::query!("UPDATE webhooks SET failing_since = NULL WHERE id = ?", webhook);
+    let done = sqlx::query!(
+        "UPDATE webhooks SET failing_since = NULL WHERE id = ?",
+        webhook
+    );
     done.execute(&db.pool).await.map(drop)
 }
 
 /// A webhook has begun to fail.
 pub async fn note_failure(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    let done = sqlx::query!("UPDATE webhooks SET failing_since = ? WHERE id = ? AND failing_since IS NULL", now, webhook);
+    let done = sqlx::query!(
+        "UPDATE webhooks SET failing_since = ? WHERE id = ? AND failing_since IS NULL",
+        now,
+        webhook
+    );
     done.execute(&db.pool).await.map(drop)
 }
 
 /// Disables a webhook on the system's own account; false: it was already.
-pub async fn disable_webhook(db: &Db, webhook: Uuid, reason: &str, now: DateTime<Utc>) -> sqlx::Result<bool> {
+pub async fn disable_webhook(
+    db: &Db,
+    webhook: Uuid,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhooks SET disabled_at = ?, disabled_reason = ? WHERE id = ? AND disabled_at IS NULL",
         now,
@@ -169,7 +202,11 @@ pub async fn disable_webhook(db: &Db, webhook: Uuid, reason: &str, now: DateTime
 }
 
 /// Deliveries that are due, the longest first, at most so many.
-pub async fn due_deliveries(db: &Db, now: DateTime<Utc>, most: u32) -> sqlx::Result<Vec<DeliveryMessage>> {
+pub async fn due_deliveries(
+    db: &Db,
+    now: DateTime<Utc>,
+    most: u32,
+) -> sqlx::Result<Vec<DeliveryMessage>> {
     sqlx::query_as!(
         DeliveryMessage,
         r#"SELECT webhook_id AS "webhook_id: Uuid", event_id AS "event_id: Uuid" FROM webhook_deliveries
@@ -187,7 +224,12 @@ pub async fn deliver_soon(
     deliveries: &[DeliveryMessage],
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
-    let names = deliveries.iter().map(|named| (named.webhook_id.simple().to_string(), named.event_id.simple().to_string()));
+    let names = deliveries.iter().map(|named| {
+        (
+            named.webhook_id.simple().to_string(),
+            named.event_id.simple().to_string(),
+        )
+    });
     let names: Vec<_> = names.collect();
     let done = sqlx::query!(
         "UPDATE webhook_deliveries d JOIN (

@@ -21,9 +21,16 @@ pub fn describe_one(error: &sqlx::Error) -> String {
 }
 
 fn code(error: &(dyn Error + 'static)) -> Option<String> {
-    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return None };
-    let number = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(sqlx::mysql::MySqlDatabaseError::number);
-    Some(format!("the database refused a statement: {}", number.map_or("unknown".to_owned(), |number| number.to_string())))
+    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else {
+        return None;
+    };
+    let number = error
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(sqlx::mysql::MySqlDatabaseError::number);
+    Some(format!(
+        "the database refused a statement: {}",
+        number.map_or("unknown".to_owned(), |number| number.to_string())
+    ))
 }
 
 #[cfg(test)]
@@ -36,10 +43,23 @@ mod tests {
     #[sqlx::test(migrations = false)]
     async fn a_value_in_a_servers_message_is_not_told(pool: MySqlPool) {
         let failed = sqlx::query("SELEKT '+60123456789'").execute(&pool).await;
-        assert!(failed.as_ref().unwrap_err().to_string().contains("+60123456789"), "the server quotes");
-        assert_eq!(describe_one(failed.as_ref().unwrap_err()), "the database refused a statement: 1064");
+        assert!(
+            failed
+                .as_ref()
+                .unwrap_err()
+                .to_string()
+                .contains("+60123456789"),
+            "the server quotes"
+        );
+        assert_eq!(
+            describe_one(failed.as_ref().unwrap_err()),
+            "the database refused a statement: 1064"
+        );
         let error = failed.context("recording").unwrap_err();
-        assert_eq!(describe(&error), "recording: the database refused a statement: 1064");
+        assert_eq!(
+            describe(&error),
+            "recording: the database refused a statement: 1064"
+        );
         let other = anyhow::anyhow!("no route").context("asking");
         assert_eq!(describe(&other), "asking: no route");
     }

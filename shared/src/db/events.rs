@@ -17,7 +17,10 @@ use crate::{queue::DeliveryMessage, webhooks::EventType};
 pub const MOST_MESSAGES: u32 = 1000;
 
 /// The webhooks that want events of a type.
-pub async fn webhooks_for(connection: &mut MySqlConnection, kind: EventType) -> sqlx::Result<Vec<Uuid>> {
+pub async fn webhooks_for(
+    connection: &mut MySqlConnection,
+    kind: EventType,
+) -> sqlx::Result<Vec<Uuid>> {
     // Read without a lock: the transactions of many schedules' changes must not wait for each other here.
     let ids = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM webhooks WHERE disabled_at IS NULL AND FIND_IN_SET(?, events) > 0"#,
@@ -63,7 +66,13 @@ pub async fn insert_deliveries(
         json!(ids).to_string()
     );
     done.execute(connection).await?;
-    Ok(webhooks.iter().map(|&webhook_id| DeliveryMessage { webhook_id, event_id: event.id }).collect())
+    Ok(webhooks
+        .iter()
+        .map(|&webhook_id| DeliveryMessage {
+            webhook_id,
+            event_id: event.id,
+        })
+        .collect())
 }
 
 /// Tells what has just become of a schedule, as its row says now. Belongs into the transaction of the change.
@@ -77,14 +86,26 @@ pub async fn record_event(
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(schedule) = load_schedule(connection, schedule_id).await? else { return Ok(Vec::new()) };
+    let Some(schedule) = load_schedule(connection, schedule_id).await? else {
+        return Ok(Vec::new());
+    };
     let data = snapshot(connection, kind, &schedule).await?;
-    let event = NewEvent { id: Uuid::now_v7(), kind, schedule_id: Some(schedule_id), range: None, data: Some(data) };
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        kind,
+        schedule_id: Some(schedule_id),
+        range: None,
+        data: Some(data),
+    };
     insert_deliveries(connection, &webhooks, &event, now).await
 }
 
 /// No number and no text is in it.
-async fn snapshot(connection: &mut MySqlConnection, kind: EventType, schedule: &Schedule) -> sqlx::Result<Value> {
+async fn snapshot(
+    connection: &mut MySqlConnection,
+    kind: EventType,
+    schedule: &Schedule,
+) -> sqlx::Result<Value> {
     let mut data = json!({
         "schedule_id": schedule.id,
         "status": schedule.status,
@@ -95,7 +116,10 @@ async fn snapshot(connection: &mut MySqlConnection, kind: EventType, schedule: &
     if kind == EventType::SchedulePaused {
         data["reason"] = json!(schedule.pause_reason);
     }
-    if !matches!(kind, EventType::ScheduleStarted | EventType::ScheduleResumed) {
+    if !matches!(
+        kind,
+        EventType::ScheduleStarted | EventType::ScheduleResumed
+    ) {
         data["counts"] = json!(count_by_status(connection, schedule).await?);
     }
     Ok(data)
@@ -121,7 +145,13 @@ pub async fn tell_final(
             break;
         }
         let range = told_range(connection, (schedule_id, range), id).await?;
-        let event = NewEvent { id, kind, schedule_id: Some(schedule_id), range, data: None };
+        let event = NewEvent {
+            id,
+            kind,
+            schedule_id: Some(schedule_id),
+            range,
+            data: None,
+        };
         told.extend(insert_deliveries(connection, &webhooks, &event, now).await?);
         if marked < MOST_MESSAGES.into() {
             break;

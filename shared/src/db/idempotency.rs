@@ -79,11 +79,17 @@ pub async fn begin_attempt(
         if added.execute(&mut *connection).await?.rows_affected() > 0 {
             return Ok(Known::New);
         }
-        let Some(row) = find(connection, &attempt.id).await? else { continue };
+        let Some(row) = find(connection, &attempt.id).await? else {
+            continue;
+        };
         if row.created_at <= now - REMEMBERED {
-            sqlx::query!("DELETE FROM idempotency_keys WHERE id = ? AND token = ?", attempt.id, row.token)
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query!(
+                "DELETE FROM idempotency_keys WHERE id = ? AND token = ?",
+                attempt.id,
+                row.token
+            )
+            .execute(&mut *connection)
+            .await?;
             continue;
         }
         match known(row, fingerprint, now) {
@@ -123,8 +129,18 @@ fn known(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<Known, Uuid
         return Ok(Known::OtherRequest);
     }
     if let Some(status) = row.status {
-        let Row { content_type, location, body, .. } = row;
-        return Ok(Known::Answered(KeptAnswer { status, content_type, location, body }));
+        let Row {
+            content_type,
+            location,
+            body,
+            ..
+        } = row;
+        return Ok(Known::Answered(KeptAnswer {
+            status,
+            content_type,
+            location,
+            body,
+        }));
     }
     if row.locked_until > now {
         return Ok(Known::InProgress);
@@ -134,7 +150,11 @@ fn known(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<Known, Uuid
 
 /// Notes in the transaction of a change that the request was carried out. False: another attempt has taken over, so this one must not
 /// commit.
-pub async fn note_done(transaction: &mut MySqlConnection, attempt: &Attempt, thing: &str) -> sqlx::Result<bool> {
+pub async fn note_done(
+    transaction: &mut MySqlConnection,
+    attempt: &Attempt,
+    thing: &str,
+) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE idempotency_keys SET thing = COALESCE(thing, ?) WHERE id = ? AND token = ?",
         thing,
@@ -145,7 +165,11 @@ pub async fn note_done(transaction: &mut MySqlConnection, attempt: &Attempt, thi
 }
 
 /// Keeps the answer of an attempt.
-pub async fn keep_answer(connection: &mut MySqlConnection, attempt: &Attempt, answer: &KeptAnswer) -> sqlx::Result<()> {
+pub async fn keep_answer(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    answer: &KeptAnswer,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE idempotency_keys SET status = ?, content_type = ?, location = ?, body = ? WHERE id = ? AND token = ?",
         answer.status,
@@ -159,7 +183,14 @@ pub async fn keep_answer(connection: &mut MySqlConnection, attempt: &Attempt, an
 }
 
 /// Forgets an attempt that changed nothing and may succeed another time.
-pub async fn forget_attempt(connection: &mut MySqlConnection, attempt: &Attempt) -> sqlx::Result<()> {
-    let done = sqlx::query!("DELETE FROM idempotency_keys WHERE id = ? AND token = ? AND thing IS NULL", attempt.id, attempt.token);
+pub async fn forget_attempt(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE id = ? AND token = ? AND thing IS NULL",
+        attempt.id,
+        attempt.token
+    );
     done.execute(connection).await.map(drop)
 }

@@ -37,14 +37,27 @@ impl Rate {
     fn spent(self, free_at_us: u64, now_us: u64, allowed: bool) -> Spent {
         let ahead = free_at_us.saturating_sub(now_us);
         let left = MINUTE_US.saturating_sub(ahead);
-        let wait_us = if allowed { ahead } else { (ahead + self.cost_us()).saturating_sub(MINUTE_US).max(1) };
+        let wait_us = if allowed {
+            ahead
+        } else {
+            (ahead + self.cost_us()).saturating_sub(MINUTE_US).max(1)
+        };
         let remaining = (left / self.cost_us()).min(self.per_minute.into()) as u32;
-        Spent { allowed, remaining: if allowed { remaining } else { 0 }, wait_ms: wait_us.div_ceil(1000) }
+        Spent {
+            allowed,
+            remaining: if allowed { remaining } else { 0 },
+            wait_ms: wait_us.div_ceil(1000),
+        }
     }
 }
 
 /// Asks for a request of `key`, 32 bytes that nobody else has: the hash of a name, or a key's own.
-pub async fn spend_request(connection: &mut MySqlConnection, key: &[u8], rate: Rate, now: DateTime<Utc>) -> sqlx::Result<Spent> {
+pub async fn spend_request(
+    connection: &mut MySqlConnection,
+    key: &[u8],
+    rate: Rate,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Spent> {
     let (now_us, cost_us) = (now.timestamp_micros() as u64, rate.cost_us());
     for _ in 0..3 {
         // LAST_INSERT_ID(…) brings the new value back with the answer: no second way to the server.
@@ -95,9 +108,15 @@ pub struct Guard {
 }
 
 /// Of one user name: somebody who mistypes is not held up, and a guesser gets some hundred guesses a day.
-pub const USER_GUARD: Guard = Guard { free: 4, locked: 10 };
+pub const USER_GUARD: Guard = Guard {
+    free: 4,
+    locked: 10,
+};
 /// Of one address, behind which an office may be.
-pub const ADDRESS_GUARD: Guard = Guard { free: 20, locked: 40 };
+pub const ADDRESS_GUARD: Guard = Guard {
+    free: 20,
+    locked: 40,
+};
 /// Seconds of the longest wait, and after so long without a failure the count begins anew.
 pub const LOCKED_S: u32 = 900;
 
@@ -145,13 +164,20 @@ pub async fn charge_login(
     if charged.execute(&mut *connection).await?.rows_affected() > 0 {
         return Ok(None);
     }
-    let until =
-        sqlx::query_scalar!(r#"SELECT locked_until AS "locked_until: DateTime<Utc>" FROM login_guards WHERE subject = ?"#, key);
+    let until = sqlx::query_scalar!(
+        r#"SELECT locked_until AS "locked_until: DateTime<Utc>" FROM login_guards WHERE subject = ?"#,
+        key
+    );
     until.fetch_optional(connection).await
 }
 
 /// The password was right: the count of that subject begins anew, or only this attempt is taken back.
-pub async fn absolve_login(connection: &mut MySqlConnection, subject: &str, wholly: bool, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn absolve_login(
+    connection: &mut MySqlConnection,
+    subject: &str,
+    wholly: bool,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let left = i64::from(!wholly);
     let done = sqlx::query!(
         "UPDATE login_guards SET failures = IF(failures > 0, failures - 1, 0) * ?, locked_until = ? WHERE subject = ?",

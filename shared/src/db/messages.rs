@@ -151,10 +151,15 @@ pub async fn schedules_by_time(
 }
 
 /// The earlier attempts of these messages, the first of each first.
-pub async fn earlier_attempts(connection: &mut MySqlConnection, messages: &[Message]) -> sqlx::Result<Vec<EarlierAttempt>> {
+pub async fn earlier_attempts(
+    connection: &mut MySqlConnection,
+    messages: &[Message],
+) -> sqlx::Result<Vec<EarlierAttempt>> {
     // A first attempt has nothing before it.
     let again = messages.iter().filter(|message| message.attempt > 1);
-    let names: Vec<_> = again.map(|message| (message.schedule_id.simple().to_string(), message.seq)).collect();
+    let names: Vec<_> = again
+        .map(|message| (message.schedule_id.simple().to_string(), message.seq))
+        .collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -78,17 +78,21 @@ impl Clock {
     /// Now, UTC, in whole milliseconds as `DATETIME(3)` holds them.
     pub fn now(&self) -> DateTime<Utc> {
         let now = Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
-        now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now)
+        now.duration_trunc(TimeDelta::milliseconds(1))
+            .unwrap_or(now)
     }
 
     /// A clock that runs behind: for tests whose carrier stamps real times, which must never be before a time of ours.
     pub fn behind(by: Duration) -> Self {
-        Self { offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))) }
+        Self {
+            offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))),
+        }
     }
 
     /// Moves the clock, for tests that would otherwise wait.
     pub fn advance(&self, by: Duration) {
-        self.offset_ms.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+        self.offset_ms
+            .fetch_add(by.as_millis() as i64, Ordering::Relaxed);
     }
 
     /// Asks the server several times and believes the quickest answer: a slow one may be off by half its way, which would send a
@@ -97,13 +101,18 @@ impl Clock {
         let mut best: Option<(TimeDelta, TimeDelta)> = None;
         for _ in 0..5 {
             let before = Utc::now();
-            let there: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)").fetch_one(&mut *connection).await?;
+            let there: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)")
+                .fetch_one(&mut *connection)
+                .await?;
             let way = Utc::now() - before;
             if best.is_none_or(|(shortest, _)| way < shortest) {
                 best = Some((way, there - (before + way / 2)));
             }
         }
-        self.offset_ms.store(best.map_or(0, |(way, offset)| certain_ms(way, offset)), Ordering::Relaxed);
+        self.offset_ms.store(
+            best.map_or(0, |(way, offset)| certain_ms(way, offset)),
+            Ordering::Relaxed,
+        );
         Ok(())
     }
 }
@@ -111,7 +120,11 @@ impl Clock {
 /// The offset in milliseconds, as far as it is more than the half of the way and the server's rounding to a millisecond.
 fn certain_ms(way: TimeDelta, offset: TimeDelta) -> i64 {
     let uncertainty = way / 2 + TimeDelta::milliseconds(1);
-    if offset.abs() <= uncertainty { 0 } else { offset.num_milliseconds() }
+    if offset.abs() <= uncertainty {
+        0
+    } else {
+        offset.num_milliseconds()
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,7 +162,10 @@ impl Db {
 
     /// A pool that somebody else made, on the same machine's clock: tests.
     pub fn from_pool(pool: MySqlPool) -> Self {
-        Self { pool, clock: Clock::default() }
+        Self {
+            pool,
+            clock: Clock::default(),
+        }
     }
 
     /// The time for the next statement.
@@ -166,11 +182,16 @@ impl Db {
 /// How to connect, with the secret fetched where it has to be.
 pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
     match source {
-        DatabaseSource::Url(url) => url.expose_secret().parse().context("reading the database's URL"),
+        DatabaseSource::Url(url) => url
+            .expose_secret()
+            .parse()
+            .context("reading the database's URL"),
         DatabaseSource::SecretArn(arn) => {
-            let secret = crate::aws::read_secret(arn).await.context("the database's secret")?;
-            let secret: RdsSecret =
-                serde_json::from_str(&secret).context("the database's secret lacks username, password, host or dbname")?;
+            let secret = crate::aws::read_secret(arn)
+                .await
+                .context("the database's secret")?;
+            let secret: RdsSecret = serde_json::from_str(&secret)
+                .context("the database's secret lacks username, password, host or dbname")?;
             Ok(MySqlConnectOptions::new()
                 .host(&secret.host)
                 .port(secret.port)
@@ -185,7 +206,9 @@ pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlCon
 /// Whether the server undid the statement because of locks (deadlock 1213, lock-wait time-out 1205): it may simply be said
 /// again.
 pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else { return false };
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
     let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
     error.is_some_and(|error| matches!(error.number(), 1205 | 1213))
 }
@@ -217,8 +240,17 @@ mod tests {
 
     #[test]
     fn an_offset_smaller_than_its_uncertainty_is_none() {
-        for (way_ms, offset_ms, expected) in [(0, 0, 0), (20, 11, 0), (20, -11, 0), (20, 12, 12), (1, -250, -250)] {
-            let (way, offset) = (TimeDelta::milliseconds(way_ms), TimeDelta::milliseconds(offset_ms));
+        for (way_ms, offset_ms, expected) in [
+            (0, 0, 0),
+            (20, 11, 0),
+            (20, -11, 0),
+            (20, 12, 12),
+            (1, -250, -250),
+        ] {
+            let (way, offset) = (
+                TimeDelta::milliseconds(way_ms),
+                TimeDelta::milliseconds(offset_ms),
+            );
             assert_eq!(certain_ms(way, offset), expected, "{way_ms} {offset_ms}");
         }
     }

@@ -11,13 +11,20 @@ use crate::{patience::SWEEP_BEFORE, window::Window};
 
 /// draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
-    let done = sqlx::query!("UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'", id);
+    let done = sqlx::query!(
+        "UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'",
+        id
+    );
     done.execute(connection).await.map(drop)
 }
 
 /// What a client has changed about a schedule that has not been cut. With the time the version rises, so that an event for the old time
 /// finds nothing to do.
-pub async fn change_schedule(connection: &mut MySqlConnection, row: &Schedule, time_changed: bool) -> sqlx::Result<()> {
+pub async fn change_schedule(
+    connection: &mut MySqlConnection,
+    row: &Schedule,
+    time_changed: bool,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET run_at = ?, run_at_offset = ?, message = ?, parts = ?, sender = ?, rate = ?, send_window = ?, max_lateness_s = ?,
            max_resends = ?, resend_within_s = ?, on_uncertain = ?, version = version + ?
@@ -87,7 +94,9 @@ pub async fn spread_in_window(
     from: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    let Some(window) = Window::of(schedule.send_window.as_deref()) else { return Ok(()) };
+    let Some(window) = Window::of(schedule.send_window.as_deref()) else {
+        return Ok(());
+    };
     let batches = sqlx::query!(
         "SELECT batch_no, pending FROM batches
          WHERE schedule_id = ? AND claim_token IS NULL AND tries = 0 AND pending > 0 AND missed_at IS NULL AND send_at IS NOT NULL
@@ -99,9 +108,17 @@ pub async fn spread_in_window(
     let mut before: i64 = 0;
     let mut plan = Vec::with_capacity(batches.len());
     for batch in batches {
-        let offset = TimeDelta::milliseconds(schedule.rate.map_or(0, |rate| before * 1000 / i64::from(rate)));
+        let offset = TimeDelta::milliseconds(
+            schedule
+                .rate
+                .map_or(0, |rate| before * 1000 / i64::from(rate)),
+        );
         let at = window.after(from, offset);
-        plan.push((batch.batch_no, text_of(at), text_of(now.max(at - SWEEP_BEFORE))));
+        plan.push((
+            batch.batch_no,
+            text_of(at),
+            text_of(now.max(at - SWEEP_BEFORE)),
+        ));
         before += i64::from(batch.pending);
     }
     let done = sqlx::query!(
@@ -121,7 +138,11 @@ fn text_of(at: DateTime<Utc>) -> String {
 }
 
 /// scheduled or running → paused. It takes hold at the next mark; rechecks go on.
-pub async fn pause_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn pause_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL
          WHERE id = ? AND status IN ('scheduled', 'running')",
@@ -133,7 +154,11 @@ pub async fn pause_schedule(connection: &mut MySqlConnection, id: Uuid, now: Dat
 
 /// paused → scheduled, where it had not been cut. A time that passed meanwhile becomes now; the version rises, so that events
 /// for the old time are ignored.
-pub async fn resume_uncut_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn resume_uncut_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
            pause_reason = NULL
@@ -178,7 +203,11 @@ pub async fn resume_cut_schedule(
 
 /// Any state but the last ones → cancelled; its batches come due at once, those that were held too, so that workers close what was
 /// not sent. Of a batch that somebody owns only the hold is taken away: its release sees that, and sets the due time.
-pub async fn cancel_schedule(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn cancel_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL
          WHERE id = ? AND status IN ('draft', 'scheduled', 'running', 'paused', 'missed')",
@@ -200,7 +229,11 @@ pub async fn cancel_schedule(connection: &mut MySqlConnection, id: Uuid, now: Da
 }
 
 /// missed → scheduled for now, where it had not been cut; its lateness counts anew.
-pub async fn send_uncut_now(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+pub async fn send_uncut_now(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'scheduled', run_at = ?, version = version + 1
          WHERE id = ? AND status = 'missed' AND batch_count IS NULL",
@@ -212,7 +245,11 @@ pub async fn send_uncut_now(connection: &mut MySqlConnection, id: Uuid, now: Dat
 
 /// Releases what was held, having been found too late: it is due now, and lateness counts from now. A missed schedule runs again.
 /// Returns how many batches that were. One that somebody owns gets its due time from its release, as in [`cancel_schedule`].
-pub async fn send_held_now(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn send_held_now(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let released = sqlx::query!(
         "UPDATE batches SET planned_at = ?, send_at = IF(claim_token IS NULL, ?, send_at),
            sweep_at = IF(claim_token IS NULL, ?, sweep_at), requeues = IF(claim_token IS NULL, 0, requeues), tries = 0, missed_at = NULL

@@ -44,7 +44,11 @@ impl BatchRow {
 }
 
 /// The recipients of a range that are not at rest: everything not final, and what ended UNDELIV or EXPIRED.
-pub async fn open_rows(db: &Db, batch: BatchMessage, range: (u32, u32)) -> sqlx::Result<Vec<BatchRow>> {
+pub async fn open_rows(
+    db: &Db,
+    batch: BatchMessage,
+    range: (u32, u32),
+) -> sqlx::Result<Vec<BatchRow>> {
     let rows = sqlx::query!(
         r#"SELECT seq, phone AS "phone!", status, attempt, resends, message_id, carrier_status, sent_at AS "sent_at: DateTime<Utc>",
              final_at AS "final_at: DateTime<Utc>"
@@ -58,7 +62,8 @@ pub async fn open_rows(db: &Db, batch: BatchMessage, range: (u32, u32)) -> sqlx:
     .fetch_all(&db.pool)
     .await?;
     let rows = rows.into_iter().map(|row| {
-        let status = Status::parse(&row.status).ok_or_else(|| sqlx::Error::Decode(format!("no status {}", row.status).into()))?;
+        let status = Status::parse(&row.status)
+            .ok_or_else(|| sqlx::Error::Decode(format!("no status {}", row.status).into()))?;
         Ok(BatchRow {
             seq: row.seq,
             phone: row.phone,
@@ -90,7 +95,12 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: (u32, u32)) -> sqlx:
 }
 
 /// Ends what was not sent, the schedule having been cancelled.
-pub async fn close_pending(db: &Db, claim: &Claim, range: (u32, u32), now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn close_pending(
+    db: &Db,
+    claim: &Claim,
+    range: (u32, u32),
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
          SET r.status = 'CANCELLED', r.error = NULL, r.final_at = ?
@@ -165,7 +175,12 @@ pub(super) fn to_json(rows: &[impl Serialize]) -> sqlx::Result<String> {
 
 /// Records what has ended and marks what starts next, in one statement. Returns how many rows matched: fewer than given means
 /// that the claim, the schedule or a row is not as the owner thinks, and that nothing more may be started.
-pub async fn flush(db: &mut MySqlConnection, claim: &Claim, rows: &[FlushRow], now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn flush(
+    db: &mut MySqlConnection,
+    claim: &Claim,
+    rows: &[FlushRow],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', attempt INT UNSIGNED PATH '$.a',
              step INT PATH '$.k', resend INT UNSIGNED PATH '$.r', status VARCHAR(10) PATH '$.s', id VARCHAR(512) PATH '$.m',
@@ -193,7 +208,11 @@ pub async fn flush(db: &mut MySqlConnection, claim: &Claim, rows: &[FlushRow], n
 
 /// Copies to `attempts` what the marks among `rows` are about to overwrite. Its conditions are the flush's, and it belongs into
 /// the same transaction: the rows that it reads stay locked until then.
-pub async fn keep_attempts(db: &mut MySqlConnection, claim: &Claim, rows: &[FlushRow]) -> sqlx::Result<()> {
+pub async fn keep_attempts(
+    db: &mut MySqlConnection,
+    claim: &Claim,
+    rows: &[FlushRow],
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO attempts (schedule_id, seq, attempt, status, message_id, carrier_status, error, sent_at, final_at)
          SELECT r.schedule_id, r.seq, r.attempt, r.status, r.message_id, r.carrier_status, r.error, r.sent_at, r.final_at
@@ -210,7 +229,11 @@ pub async fn keep_attempts(db: &mut MySqlConnection, claim: &Claim, rows: &[Flus
 }
 
 /// Records answers to attempts that have been followed by another meanwhile.
-pub async fn record_late_answers(db: &mut MySqlConnection, batch: BatchMessage, rows: &[FlushRow]) -> sqlx::Result<()> {
+pub async fn record_late_answers(
+    db: &mut MySqlConnection,
+    batch: BatchMessage,
+    rows: &[FlushRow],
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE attempts a JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', attempt INT UNSIGNED PATH '$.a',
              step INT PATH '$.k', status VARCHAR(10) PATH '$.s', id VARCHAR(512) PATH '$.m')) j
@@ -225,8 +248,15 @@ pub async fn record_late_answers(db: &mut MySqlConnection, batch: BatchMessage, 
 
 /// First statement of a transaction that records answers. When the batch is not the claim's any more, the next pass has to count
 /// again and decide again: another owner may have released it with nothing left to do. True: the claim is lost.
-pub async fn poke_if_lost(db: &mut MySqlConnection, claim: &Claim, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let BatchMessage { schedule_id, batch_no } = claim.batch;
+pub async fn poke_if_lost(
+    db: &mut MySqlConnection,
+    claim: &Claim,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
     let poked = sqlx::query!(
         "UPDATE batches SET check_at = LEAST(COALESCE(check_at, ?), ?), sweep_at = LEAST(COALESCE(sweep_at, ?), ?)
          WHERE schedule_id = ? AND batch_no = ? AND (claim_token IS NULL OR claim_token <> ?)",

@@ -68,7 +68,11 @@ pub struct Found {
 }
 
 /// The messages with that number and one of: that id, that id of ours, or no id yet, their request having been made after `since`.
-pub async fn find_messages(db: &Db, wanted: &[Wanted], since: DateTime<Utc>) -> sqlx::Result<Vec<Found>> {
+pub async fn find_messages(
+    db: &Db,
+    wanted: &[Wanted],
+    since: DateTime<Utc>,
+) -> sqlx::Result<Vec<Found>> {
     let rows = sqlx::query_as!(
         Row,
         // Compared as it is, in utf8mb4, the key would not be used.
@@ -85,7 +89,11 @@ pub async fn find_messages(db: &Db, wanted: &[Wanted], since: DateTime<Utc>) -> 
         to_json(wanted)?,
         since
     );
-    rows.fetch_all(&db.pool).await?.into_iter().map(Row::read).collect()
+    rows.fetch_all(&db.pool)
+        .await?
+        .into_iter()
+        .map(Row::read)
+        .collect()
 }
 
 /// Likewise among the attempts that were followed by another.
@@ -104,7 +112,11 @@ pub async fn find_attempts(db: &Db, wanted: &[Wanted]) -> sqlx::Result<Vec<Found
                OR (a.schedule_id = UNHEX(j.s) AND a.seq = j.q AND a.attempt = j.a))"#,
         to_json(wanted)?
     );
-    rows.fetch_all(&db.pool).await?.into_iter().map(Row::read).collect()
+    rows.fetch_all(&db.pool)
+        .await?
+        .into_iter()
+        .map(Row::read)
+        .collect()
 }
 
 /// [`Found`], as the database has it.
@@ -121,9 +133,28 @@ struct Row {
 
 impl Row {
     fn read(self) -> sqlx::Result<Found> {
-        let Self { place, schedule_id, seq, attempt, status, message_id, carrier_status, parts } = self;
-        let status = Status::parse(&status).ok_or_else(|| sqlx::Error::Decode(format!("no status {status}").into()))?;
-        Ok(Found { place, schedule_id, seq, attempt, status, message_id, carrier_status, parts })
+        let Self {
+            place,
+            schedule_id,
+            seq,
+            attempt,
+            status,
+            message_id,
+            carrier_status,
+            parts,
+        } = self;
+        let status = Status::parse(&status)
+            .ok_or_else(|| sqlx::Error::Decode(format!("no status {status}").into()))?;
+        Ok(Found {
+            place,
+            schedule_id,
+            seq,
+            attempt,
+            status,
+            message_id,
+            carrier_status,
+            parts,
+        })
     }
 }
 
@@ -155,7 +186,11 @@ pub struct Receipt {
 
 /// Records receipts, as `outcomes::record_verdicts` does verdicts: by attempt, never over a final state, never on a row that is the
 /// claim owner's (PENDING, SENDING); and, as receipts overtake each other, never back from ENROUTE. Returns how many it changed.
-pub async fn record_receipts(db: &mut MySqlConnection, receipts: &[Receipt], now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn record_receipts(
+    db: &mut MySqlConnection,
+    receipts: &[Receipt],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', seq INT UNSIGNED PATH '$.q',
              attempt INT UNSIGNED PATH '$.a', status VARCHAR(10) PATH '$.s', word VARCHAR(32) PATH '$.w', id VARCHAR(128) PATH '$.m',
@@ -171,7 +206,11 @@ pub async fn record_receipts(db: &mut MySqlConnection, receipts: &[Receipt], now
 }
 
 /// Records receipts for attempts that have been followed by another, in the same way. Nothing follows from them.
-pub async fn record_late_receipts(db: &mut MySqlConnection, receipts: &[Receipt], now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn record_late_receipts(
+    db: &mut MySqlConnection,
+    receipts: &[Receipt],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE attempts a JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', seq INT UNSIGNED PATH '$.q',
              attempt INT UNSIGNED PATH '$.a', status VARCHAR(10) PATH '$.s', word VARCHAR(32) PATH '$.w', id VARCHAR(128) PATH '$.m',
@@ -219,7 +258,10 @@ pub struct Stretch {
 
 /// The batches of these stretches, one for each schedule, read after the record in its transaction. A batch that is taken then is released
 /// later, and the release, which locks the rows that it counts, waits for the record; one that is not was released before it.
-pub async fn batches_of(db: &mut MySqlConnection, stretches: &[Stretch]) -> sqlx::Result<Vec<Touched>> {
+pub async fn batches_of(
+    db: &mut MySqlConnection,
+    stretches: &[Stretch],
+) -> sqlx::Result<Vec<Touched>> {
     sqlx::query_as!(
         Touched,
         // The batches of a schedule are looked through once, for all receipts of a call.
@@ -245,7 +287,11 @@ pub struct Left {
 }
 
 /// What is left of a range.
-pub async fn what_is_left(db: &mut MySqlConnection, id: Uuid, (first, last): (u32, u32)) -> sqlx::Result<Left> {
+pub async fn what_is_left(
+    db: &mut MySqlConnection,
+    id: Uuid,
+    (first, last): (u32, u32),
+) -> sqlx::Result<Left> {
     sqlx::query_as!(
         Left,
         r#"SELECT EXISTS (SELECT 1 FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?

@@ -48,9 +48,15 @@ pub struct Recipient {
 /// Adds numbers, each at its place; those that the schedule has already are left out. Returns how many were new: counted from
 /// the rows between `first` and `last`, which have to be free before, because `CLIENT_FOUND_ROWS` makes an insert and a
 /// duplicate report the same.
-pub async fn insert_recipients(connection: &mut MySqlConnection, id: Uuid, rows: &[(u32, Phone)]) -> sqlx::Result<u32> {
+pub async fn insert_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, Phone)],
+) -> sqlx::Result<u32> {
     let places = rows.iter().map(|(seq, _)| *seq);
-    let (Some(first), Some(last)) = (places.clone().min(), places.max()) else { return Ok(0) };
+    let (Some(first), Some(last)) = (places.clone().min(), places.max()) else {
+        return Ok(0);
+    };
     let mut json = String::with_capacity(rows.len() * 28);
     for (seq, phone) in rows {
         let comma = if json.is_empty() { '[' } else { ',' };
@@ -89,7 +95,10 @@ pub async fn insert_invalid_entries(
     if entries.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = entries.iter().map(|entry| (entry.seq, entry.position, entry.input, entry.code)).collect();
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.seq, entry.position, entry.input, entry.code))
+        .collect();
     sqlx::query!(
         "INSERT INTO recipients (schedule_id, seq, position, input, status, error, final_at)
          SELECT ?, j.seq, j.position, j.input, 'INVALID', j.code, ?
@@ -130,7 +139,10 @@ pub async fn page_of_recipients(
 /// How many of a schedule's recipients are in each state, right at any moment and cheap for a million rows: before the cut
 /// from the schedule's row; then from the batches, whose counts were taken from the rows when they were last released, and
 /// for the few that somebody works on from the rows themselves. In one transaction with the read of `schedule`.
-pub async fn count_by_status(connection: &mut MySqlConnection, schedule: &Schedule) -> sqlx::Result<Counts> {
+pub async fn count_by_status(
+    connection: &mut MySqlConnection,
+    schedule: &Schedule,
+) -> sqlx::Result<Counts> {
     let mut counts: Counts = Status::ALL.into_iter().map(|status| (status, 0)).collect();
     counts.insert(Status::Invalid, schedule.invalid_count.into());
     if schedule.batch_count.is_none() {
@@ -148,7 +160,10 @@ pub async fn count_by_status(connection: &mut MySqlConnection, schedule: &Schedu
     Ok(counts)
 }
 
-async fn sum_released_batches(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<[(Status, i64); 13]> {
+async fn sum_released_batches(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<[(Status, i64); 13]> {
     let sum = sqlx::query!(
         r#"SELECT CAST(COALESCE(SUM(pending), 0) AS SIGNED) AS "pending!: i64",
              CAST(COALESCE(SUM(sending), 0) AS SIGNED) AS "sending!: i64",
@@ -185,17 +200,30 @@ async fn sum_released_batches(connection: &mut MySqlConnection, id: Uuid) -> sql
     ])
 }
 
-async fn claimed_ranges(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Vec<(u32, u32)>> {
+async fn claimed_ranges(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Vec<(u32, u32)>> {
     let ranges = sqlx::query!(
         "SELECT first_seq, last_seq FROM batches WHERE schedule_id = ? AND claim_token IS NOT NULL ORDER BY batch_no",
         id
     );
-    Ok(ranges.fetch_all(connection).await?.into_iter().map(|range| (range.first_seq, range.last_seq)).collect())
+    Ok(ranges
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|range| (range.first_seq, range.last_seq))
+        .collect())
 }
 
 /// How many recipients of a range are in each state, INVALID ones apart. A range at a time: joined to the batches, the optimiser would
 /// not see the bounds and walk over the whole schedule.
-pub async fn count_range(connection: &mut MySqlConnection, id: Uuid, first: u32, last: u32) -> sqlx::Result<Vec<(Status, i64)>> {
+pub async fn count_range(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    first: u32,
+    last: u32,
+) -> sqlx::Result<Vec<(Status, i64)>> {
     let counts = sqlx::query!(
         r#"SELECT status, COUNT(*) AS "count!: i64" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status <> 'INVALID' GROUP BY status"#,
@@ -204,5 +232,8 @@ pub async fn count_range(connection: &mut MySqlConnection, id: Uuid, first: u32,
         last
     );
     let counts = counts.fetch_all(connection).await?;
-    Ok(counts.into_iter().filter_map(|row| Some((Status::parse(&row.status)?, row.count))).collect())
+    Ok(counts
+        .into_iter()
+        .filter_map(|row| Some((Status::parse(&row.status)?, row.count)))
+        .collect())
 }

@@ -61,8 +61,15 @@ pub async fn count_left(
 
 /// Puts batches into the sweep's sight, now, that have something due and that nobody works on. Returns how many those are: the rows
 /// say what there is to do, not the letter.
-pub async fn sweep_soon(connection: &mut MySqlConnection, batches: &[BatchMessage], now: DateTime<Utc>) -> sqlx::Result<u64> {
-    let names: Vec<_> = batches.iter().map(|batch| (batch.schedule_id.simple().to_string(), batch.batch_no)).collect();
+pub async fn sweep_soon(
+    connection: &mut MySqlConnection,
+    batches: &[BatchMessage],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let names: Vec<_> = batches
+        .iter()
+        .map(|batch| (batch.schedule_id.simple().to_string(), batch.batch_no))
+        .collect();
     let done = sqlx::query!(
         "UPDATE batches b JOIN (
            SELECT DISTINCT named.id, named.batch_no FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]',

@@ -56,7 +56,11 @@ pub struct Uncertain {
 }
 
 /// The UNCERTAIN recipients of a range, locked.
-pub async fn lock_uncertain(connection: &mut MySqlConnection, id: Uuid, range: (u32, u32)) -> sqlx::Result<Vec<Uncertain>> {
+pub async fn lock_uncertain(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    range: (u32, u32),
+) -> sqlx::Result<Vec<Uncertain>> {
     sqlx::query_as!(
         Uncertain,
         r#"SELECT seq, sent_at AS "sent_at!: DateTime<Utc>" FROM recipients
@@ -70,7 +74,12 @@ pub async fn lock_uncertain(connection: &mut MySqlConnection, id: Uuid, range: (
 }
 
 /// They were accepted, says a person; their delivery will never be known, and they are never sent again.
-pub async fn close_as_sent(connection: &mut MySqlConnection, id: Uuid, seqs: &[u32], now: DateTime<Utc>) -> sqlx::Result<u64> {
+pub async fn close_as_sent(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
          SET r.status = 'UNKNOWN', r.error = 'resolved as sent', r.final_at = ?
@@ -83,7 +92,11 @@ pub async fn close_as_sent(connection: &mut MySqlConnection, id: Uuid, seqs: &[u
 }
 
 /// They are to be sent again, says a person. The attempt is kept in `attempts` as it stands; its number stays, the next mark raises it.
-pub async fn send_again(connection: &mut MySqlConnection, id: Uuid, seqs: &[u32]) -> sqlx::Result<u64> {
+pub async fn send_again(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<u64> {
     let json = serde_json::json!(seqs).to_string();
     sqlx::query!(
         "INSERT INTO attempts (schedule_id, seq, attempt, status, message_id, carrier_status, error, sent_at, final_at)
@@ -171,7 +184,11 @@ pub async fn reopen_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx
 
 /// Batches of a schedule after number `after` that may hold UNCERTAIN recipients: by their counts, or because somebody has claimed
 /// them since these were taken.
-pub async fn batches_with_uncertain(connection: &mut MySqlConnection, id: Uuid, after: u32) -> sqlx::Result<Vec<u32>> {
+pub async fn batches_with_uncertain(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    after: u32,
+) -> sqlx::Result<Vec<u32>> {
     let page = sqlx::query_scalar!(
         "SELECT batch_no FROM batches
          WHERE schedule_id = ? AND batch_no > ? AND (uncertain > 0 OR claim_token IS NOT NULL) ORDER BY batch_no LIMIT 1000",
@@ -182,15 +199,27 @@ pub async fn batches_with_uncertain(connection: &mut MySqlConnection, id: Uuid, 
 }
 
 /// Number and range of every batch of a schedule, in order.
-pub async fn batch_ranges(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Vec<(u32, u32, u32)>> {
-    let ranges =
-        sqlx::query!("SELECT batch_no, first_seq, last_seq FROM batches WHERE schedule_id = ? ORDER BY schedule_id, batch_no", id);
+pub async fn batch_ranges(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Vec<(u32, u32, u32)>> {
+    let ranges = sqlx::query!(
+        "SELECT batch_no, first_seq, last_seq FROM batches WHERE schedule_id = ? ORDER BY schedule_id, batch_no",
+        id
+    );
     let ranges = ranges.fetch_all(connection).await?;
-    Ok(ranges.iter().map(|range| (range.batch_no, range.first_seq, range.last_seq)).collect())
+    Ok(ranges
+        .iter()
+        .map(|range| (range.batch_no, range.first_seq, range.last_seq))
+        .collect())
 }
 
 /// Which of these places there are in a schedule.
-pub async fn find_seqs(connection: &mut MySqlConnection, id: Uuid, seqs: &[u32]) -> sqlx::Result<Vec<u32>> {
+pub async fn find_seqs(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<Vec<u32>> {
     let found = sqlx::query_scalar!(
         "SELECT r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
            STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
@@ -201,7 +230,11 @@ pub async fn find_seqs(connection: &mut MySqlConnection, id: Uuid, seqs: &[u32])
 }
 
 /// The places of those of these numbers that a schedule has.
-pub async fn find_phones(connection: &mut MySqlConnection, id: Uuid, phones: &[String]) -> sqlx::Result<Vec<u32>> {
+pub async fn find_phones(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    phones: &[String],
+) -> sqlx::Result<Vec<u32>> {
     let found = sqlx::query_scalar!(
         // Compared as it is, in utf8mb4, the key would not be used.
         "SELECT r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j

@@ -21,7 +21,10 @@ impl ScheduleFilter {
     fn bounds(self) -> (Option<&'static str>, DateTime<Utc>, DateTime<Utc>) {
         // 2000 and 2038. A bound time is a TIMESTAMP, which ends there: MariaDB finds nothing in an index below a later one.
         let (first, last) = (second(946_684_800), second(2_145_916_799));
-        let (from, to) = (self.from.unwrap_or(first).clamp(first, last), self.to.unwrap_or(last).clamp(first, last));
+        let (from, to) = (
+            self.from.unwrap_or(first).clamp(first, last),
+            self.to.unwrap_or(last).clamp(first, last),
+        );
         (self.status.map(ScheduleStatus::as_str), from, to)
     }
 }

@@ -30,8 +30,15 @@ pub enum ScheduleStatus {
 
 impl ScheduleStatus {
     /// Every state, in the order of life.
-    pub const ALL: [Self; 7] =
-        [Self::Draft, Self::Scheduled, Self::Running, Self::Finished, Self::Paused, Self::Cancelled, Self::Missed];
+    pub const ALL: [Self; 7] = [
+        Self::Draft,
+        Self::Scheduled,
+        Self::Running,
+        Self::Finished,
+        Self::Paused,
+        Self::Cancelled,
+        Self::Missed,
+    ];
 
     /// The word in the database and the API.
     pub const fn as_str(self) -> &'static str {
@@ -127,7 +134,10 @@ pub struct Added {
 }
 
 /// Adds a schedule without recipients; [`count_added`] follows in the same transaction.
-pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule) -> sqlx::Result<()> {
+pub async fn insert_schedule(
+    connection: &mut MySqlConnection,
+    new: &NewSchedule,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, send_window, max_lateness_s, max_resends,
            resend_within_s, on_uncertain, created_at, created_by)
@@ -154,7 +164,10 @@ pub async fn insert_schedule(connection: &mut MySqlConnection, new: &NewSchedule
 }
 
 /// Reads a schedule and keeps others from moving, cutting or appending to it until the transaction ends.
-pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<LockedSchedule>> {
+pub async fn lock_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<LockedSchedule>> {
     sqlx::query_as!(
         LockedSchedule,
         r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, message, run_at AS "run_at: DateTime<Utc>",
@@ -167,7 +180,11 @@ pub async fn lock_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::
 }
 
 /// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that made the schedule.
-pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Added) -> sqlx::Result<()> {
+pub async fn count_added(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    added: &Added,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET next_seq = ?, recipient_count = recipient_count + ?, invalid_count = invalid_count + ?,
            duplicate_count = duplicate_count + ?, parts = GREATEST(parts, ?) WHERE id = ?",
@@ -182,7 +199,10 @@ pub async fn count_added(connection: &mut MySqlConnection, id: Uuid, added: &Add
 }
 
 /// The schedules of these ids that exist, in no order.
-pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Schedule>> {
+pub async fn load_schedules(
+    connection: &mut MySqlConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Schedule>> {
     let ids: Vec<_> = ids.iter().map(|id| id.simple().to_string()).collect();
     sqlx::query_as!(
         Schedule,
@@ -200,11 +220,19 @@ pub async fn load_schedules(connection: &mut MySqlConnection, ids: &[Uuid]) -> s
 }
 
 /// Its status alone.
-pub async fn read_status(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!("SELECT status FROM schedules WHERE id = ?", id).fetch_optional(connection).await
+pub async fn read_status(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("SELECT status FROM schedules WHERE id = ?", id)
+        .fetch_optional(connection)
+        .await
 }
 
 /// One schedule.
-pub async fn load_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
+pub async fn load_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<Schedule>> {
     Ok(load_schedules(connection, &[id]).await?.pop())
 }

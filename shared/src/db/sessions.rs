@@ -42,7 +42,10 @@ pub struct RefreshToken {
 }
 
 /// Adds a session.
-pub async fn insert_session(connection: &mut MySqlConnection, session: &NewSession) -> sqlx::Result<()> {
+pub async fn insert_session(
+    connection: &mut MySqlConnection,
+    session: &NewSession,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO sessions (id, user_id, address, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
         session.id,
@@ -55,7 +58,11 @@ pub async fn insert_session(connection: &mut MySqlConnection, session: &NewSessi
 }
 
 /// Who acts in that session, if it goes on and its user is not disabled.
-pub async fn session_user(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<Option<SessionUser>> {
+pub async fn session_user(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<SessionUser>> {
     sqlx::query_as!(
         SessionUser,
         r#"SELECT u.id AS "user_id: Uuid", u.username, u.role AS "role: Role"
@@ -75,12 +82,20 @@ pub async fn insert_refresh_token(
     session_id: Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    let done = sqlx::query!("INSERT INTO refresh_tokens (hash, session_id, issued_at) VALUES (?, ?, ?)", hash, session_id, now);
+    let done = sqlx::query!(
+        "INSERT INTO refresh_tokens (hash, session_id, issued_at) VALUES (?, ?, ?)",
+        hash,
+        session_id,
+        now
+    );
     done.execute(connection).await.map(drop)
 }
 
 /// A refresh token by its hash; nobody else uses it until the transaction ends.
-pub async fn lock_refresh_token(connection: &mut MySqlConnection, hash: &[u8]) -> sqlx::Result<Option<RefreshToken>> {
+pub async fn lock_refresh_token(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+) -> sqlx::Result<Option<RefreshToken>> {
     sqlx::query_as!(
         RefreshToken,
         r#"SELECT s.id AS "session_id: Uuid", u.id AS "user_id: Uuid", u.username, u.role AS "role: Role",
@@ -96,18 +111,45 @@ pub async fn lock_refresh_token(connection: &mut MySqlConnection, hash: &[u8]) -
 }
 
 /// Notes that a refresh token was used.
-pub async fn use_refresh_token(connection: &mut MySqlConnection, hash: &[u8], now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", now, hash).execute(connection).await.map(drop)
+pub async fn use_refresh_token(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE refresh_tokens SET used_at = ? WHERE hash = ?",
+        now,
+        hash
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// Ends a session; whether it went on until now.
-pub async fn end_session(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let done = sqlx::query!("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL", now, id);
+pub async fn end_session(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
+        now,
+        id
+    );
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 
 /// Ends all sessions of a user; how many went on until now.
-pub async fn end_sessions(connection: &mut MySqlConnection, user_id: Uuid, now: DateTime<Utc>) -> sqlx::Result<u64> {
-    let done = sqlx::query!("UPDATE sessions SET ended_at = ? WHERE user_id = ? AND ended_at IS NULL", now, user_id);
+pub async fn end_sessions(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET ended_at = ? WHERE user_id = ? AND ended_at IS NULL",
+        now,
+        user_id
+    );
     Ok(done.execute(connection).await?.rows_affected())
 }

@@ -29,7 +29,10 @@ pub struct Note {
 }
 
 /// Which of these numbers are suppressed, in no order.
-pub async fn suppressed_among(connection: &mut MySqlConnection, phones: &[&str]) -> sqlx::Result<Vec<String>> {
+pub async fn suppressed_among(
+    connection: &mut MySqlConnection,
+    phones: &[&str],
+) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "SELECT s.phone FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
          STRAIGHT_JOIN suppressions s ON s.phone = CONVERT(j.phone USING ascii)",
@@ -40,7 +43,11 @@ pub async fn suppressed_among(connection: &mut MySqlConnection, phones: &[&str])
 }
 
 /// Adds numbers; how many were new. Those that are there stay as they are.
-pub async fn insert_suppressions(connection: &mut MySqlConnection, phones: &[Phone], note: &Note) -> sqlx::Result<u64> {
+pub async fn insert_suppressions(
+    connection: &mut MySqlConnection,
+    phones: &[Phone],
+    note: &Note,
+) -> sqlx::Result<u64> {
     let phones: Vec<_> = phones.iter().map(Phone::to_string).collect();
     let done = sqlx::query!(
         "INSERT IGNORE INTO suppressions (phone, reason, source, created_at, created_by)
@@ -55,14 +62,25 @@ pub async fn insert_suppressions(connection: &mut MySqlConnection, phones: &[Pho
 }
 
 /// Another reason and source for a number that is there.
-pub async fn change_suppression(connection: &mut MySqlConnection, phone: Phone, note: &Note) -> sqlx::Result<()> {
-    let done =
-        sqlx::query!("UPDATE suppressions SET reason = ?, source = ? WHERE phone = ?", note.reason, note.source, phone.to_string());
+pub async fn change_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+    note: &Note,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE suppressions SET reason = ?, source = ? WHERE phone = ?",
+        note.reason,
+        note.source,
+        phone.to_string()
+    );
     done.execute(connection).await.map(drop)
 }
 
 /// A number's row.
-pub async fn find_suppression(connection: &mut MySqlConnection, phone: Phone) -> sqlx::Result<Option<Suppression>> {
+pub async fn find_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<Option<Suppression>> {
     sqlx::query_as!(
         Suppression,
         r#"SELECT phone, reason, source, created_at AS "created_at: DateTime<Utc>", created_by FROM suppressions WHERE phone = ?"#,
@@ -73,8 +91,14 @@ pub async fn find_suppression(connection: &mut MySqlConnection, phone: Phone) ->
 }
 
 /// Takes a number off; whether it was there.
-pub async fn delete_suppression(connection: &mut MySqlConnection, phone: Phone) -> sqlx::Result<bool> {
-    let done = sqlx::query!("DELETE FROM suppressions WHERE phone = ?", phone.to_string());
+pub async fn delete_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "DELETE FROM suppressions WHERE phone = ?",
+        phone.to_string()
+    );
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 

@@ -11,7 +11,10 @@ use crate::queue::{BatchMessage, DispatchMessage};
 pub const ROUND: u32 = 1000;
 
 /// Schedules to cut: scheduled and due by then, and cancelled ones whose recipients are still open.
-pub async fn schedules_to_cut(db: &Db, due_by: DateTime<Utc>) -> sqlx::Result<Vec<DispatchMessage>> {
+pub async fn schedules_to_cut(
+    db: &Db,
+    due_by: DateTime<Utc>,
+) -> sqlx::Result<Vec<DispatchMessage>> {
     sqlx::query_as!(
         DispatchMessage,
         r#"(SELECT id AS "schedule_id: Uuid", version FROM schedules
@@ -58,7 +61,10 @@ pub struct DueBatch {
 impl DueBatch {
     /// The message that names it.
     pub const fn message(&self) -> BatchMessage {
-        BatchMessage { schedule_id: self.schedule_id, batch_no: self.batch_no }
+        BatchMessage {
+            schedule_id: self.schedule_id,
+            batch_no: self.batch_no,
+        }
     }
 }
 

@@ -62,12 +62,23 @@ pub async fn tidy(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Tidied> {
         MOST_ROWS
     );
     let callers = callers.execute(&db.pool).await?.rows_affected();
-    let guards = sqlx::query!("DELETE FROM login_guards WHERE last_at < ? LIMIT ?", forgotten, MOST_ROWS);
+    let guards = sqlx::query!(
+        "DELETE FROM login_guards WHERE last_at < ? LIMIT ?",
+        forgotten,
+        MOST_ROWS
+    );
     let login_guards = guards.execute(&db.pool).await?.rows_affected();
-    let days = sqlx::query!("DELETE FROM key_days WHERE day < ? LIMIT ?", long_ago, MOST_ROWS);
+    let days = sqlx::query!(
+        "DELETE FROM key_days WHERE day < ? LIMIT ?",
+        long_ago,
+        MOST_ROWS
+    );
     let key_days = days.execute(&db.pool).await?.rows_affected();
-    let keys =
-        sqlx::query!("DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?", now - REMEMBERED, MOST_ROWS);
+    let keys = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?",
+        now - REMEMBERED,
+        MOST_ROWS
+    );
     let idempotency_keys = keys.execute(&db.pool).await?.rows_affected();
     let deliveries = sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE created_at < ? AND status <> 'pending' ORDER BY created_at LIMIT ?",
@@ -75,5 +86,13 @@ pub async fn tidy(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Tidied> {
         MOST_ROWS
     );
     let webhook_deliveries = deliveries.execute(&db.pool).await?.rows_affected();
-    Ok(Tidied { refresh_tokens, sessions, callers, login_guards, key_days, idempotency_keys, webhook_deliveries })
+    Ok(Tidied {
+        refresh_tokens,
+        sessions,
+        callers,
+        login_guards,
+        key_days,
+        idempotency_keys,
+        webhook_deliveries,
+    })
 }

@@ -17,7 +17,11 @@ pub struct Waiting {
 }
 
 /// How many batches of a schedule need a person. One under its third claim is not parked yet: it may still be released.
-pub async fn count_waiting(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<Waiting> {
+pub async fn count_waiting(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Waiting> {
     sqlx::query_as!(
         Waiting,
         r#"SELECT CAST(COALESCE(SUM(missed_at IS NOT NULL), 0) AS UNSIGNED) AS "missed!: u32",
@@ -45,7 +49,10 @@ pub struct Totals {
 }
 
 /// Counts each kind as its list has it.
-pub async fn count_trouble(connection: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<Totals> {
+pub async fn count_trouble(
+    connection: &mut MySqlConnection,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Totals> {
     let long_ago = now - OVERDUE;
     sqlx::query_as!(
         Totals,
@@ -87,10 +94,18 @@ pub struct Place {
 
 impl Place {
     /// Before everything.
-    pub const START: Self = Self { key: 0, schedule_id: Uuid::nil(), batch_no: 0 };
+    pub const START: Self = Self {
+        key: 0,
+        schedule_id: Uuid::nil(),
+        batch_no: 0,
+    };
 
     const fn of_time(time: DateTime<Utc>, schedule_id: Uuid, batch_no: u32) -> Self {
-        Self { key: time.timestamp_millis(), schedule_id, batch_no }
+        Self {
+            key: time.timestamp_millis(),
+            schedule_id,
+            batch_no,
+        }
     }
 
     fn time(self) -> DateTime<Utc> {
@@ -99,7 +114,11 @@ impl Place {
 }
 
 /// Batches of which something was found too late and is held, those that wait the longest first.
-pub async fn missed_batches(connection: &mut MySqlConnection, after: Place, limit: u32) -> sqlx::Result<Vec<Place>> {
+pub async fn missed_batches(
+    connection: &mut MySqlConnection,
+    after: Place,
+    limit: u32,
+) -> sqlx::Result<Vec<Place>> {
     let rows = sqlx::query!(
         r#"SELECT missed_at AS "missed_at!: DateTime<Utc>", schedule_id AS "schedule_id: Uuid", batch_no
            FROM batches FORCE INDEX (missed)
@@ -113,7 +132,10 @@ pub async fn missed_batches(connection: &mut MySqlConnection, after: Place, limi
         limit
     );
     let rows = rows.fetch_all(connection).await?;
-    Ok(rows.iter().map(|row| Place::of_time(row.missed_at, row.schedule_id, row.batch_no)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Place::of_time(row.missed_at, row.schedule_id, row.batch_no))
+        .collect())
 }
 
 /// Batches that were claimed three times without a release. The sweep looks at each twice an hour, so each has a `sweep_at`.
@@ -138,7 +160,10 @@ pub async fn parked_batches(
         limit
     );
     let rows = rows.fetch_all(connection).await?;
-    Ok(rows.iter().map(|row| Place::of_time(row.sweep_at, row.schedule_id, row.batch_no)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Place::of_time(row.sweep_at, row.schedule_id, row.batch_no))
+        .collect())
 }
 
 /// Batches with UNCERTAIN recipients that nobody works on, by how many they are.
@@ -163,8 +188,15 @@ pub async fn uncertain_batches(
         limit
     );
     let rows = rows.fetch_all(connection).await?;
-    let place = |uncertain: u32, schedule_id, batch_no| Place { key: uncertain.into(), schedule_id, batch_no };
-    Ok(rows.iter().map(|row| place(row.uncertain, row.schedule_id, row.batch_no)).collect())
+    let place = |uncertain: u32, schedule_id, batch_no| Place {
+        key: uncertain.into(),
+        schedule_id,
+        batch_no,
+    };
+    Ok(rows
+        .iter()
+        .map(|row| place(row.uncertain, row.schedule_id, row.batch_no))
+        .collect())
 }
 
 /// Batches that nothing comes for, though the sweep should have: it is not running, or nobody takes what it enqueues. A parked batch
@@ -193,7 +225,10 @@ pub async fn overdue_batches(
         limit
     );
     let rows = rows.fetch_all(connection).await?;
-    Ok(rows.iter().map(|row| Place::of_time(row.sweep_at, row.schedule_id, row.batch_no)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Place::of_time(row.sweep_at, row.schedule_id, row.batch_no))
+        .collect())
 }
 
 /// Schedules whose time has come long ago, and that nobody has cut or found missed.
@@ -214,11 +249,18 @@ pub async fn overdue_schedules(
         limit
     );
     let rows = rows.fetch_all(connection).await?;
-    Ok(rows.iter().map(|row| Place::of_time(row.run_at, row.id, 0)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Place::of_time(row.run_at, row.id, 0))
+        .collect())
 }
 
 /// Schedules that the system itself has paused, such as when the carrier refused our credentials; the newest first.
-pub async fn paused_by_system(connection: &mut MySqlConnection, before: Uuid, limit: u32) -> sqlx::Result<Vec<Uuid>> {
+pub async fn paused_by_system(
+    connection: &mut MySqlConnection,
+    before: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<Uuid>> {
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_status)
            WHERE status = 'paused' AND id < ? AND pause_reason IS NOT NULL ORDER BY id DESC LIMIT ?"#,

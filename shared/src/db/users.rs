@@ -35,7 +35,10 @@ pub async fn insert_user(connection: &mut MySqlConnection, user: &User) -> sqlx:
 }
 
 /// A user by name, whatever the case.
-pub async fn find_user(connection: &mut MySqlConnection, username: &str) -> sqlx::Result<Option<User>> {
+pub async fn find_user(
+    connection: &mut MySqlConnection,
+    username: &str,
+) -> sqlx::Result<Option<User>> {
     sqlx::query_as!(
         User,
         r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
@@ -63,7 +66,11 @@ pub async fn lock_user(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Resu
 }
 
 /// Users after that id, in the order of their making.
-pub async fn page_of_users(connection: &mut MySqlConnection, after: Uuid, limit: u32) -> sqlx::Result<Vec<User>> {
+pub async fn page_of_users(
+    connection: &mut MySqlConnection,
+    after: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<User>> {
     sqlx::query_as!(
         User,
         r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
@@ -84,7 +91,12 @@ pub async fn change_user(
     role: Role,
     disabled_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<()> {
-    let done = sqlx::query!("UPDATE users SET role = ?, disabled_at = ? WHERE id = ?", role.as_str(), disabled_at, id);
+    let done = sqlx::query!(
+        "UPDATE users SET role = ?, disabled_at = ? WHERE id = ?",
+        role.as_str(),
+        disabled_at,
+        id
+    );
     done.execute(connection).await.map(drop)
 }
 
@@ -95,18 +107,32 @@ pub async fn change_password(
     password_hash: &str,
     expires_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<()> {
-    let done =
-        sqlx::query!("UPDATE users SET password_hash = ?, password_expires_at = ? WHERE id = ?", password_hash, expires_at, id);
+    let done = sqlx::query!(
+        "UPDATE users SET password_hash = ?, password_expires_at = ? WHERE id = ?",
+        password_hash,
+        expires_at,
+        id
+    );
     done.execute(connection).await.map(drop)
 }
 
 /// Notes a login.
-pub async fn note_login(connection: &mut MySqlConnection, id: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE users SET last_login_at = ? WHERE id = ?", now, id).execute(connection).await.map(drop)
+pub async fn note_login(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET last_login_at = ? WHERE id = ?", now, id)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// How many admins could log in if that one could not; locked, so that two of them can't remove each other.
-pub async fn count_other_admins(connection: &mut MySqlConnection, but: Uuid) -> sqlx::Result<usize> {
+pub async fn count_other_admins(
+    connection: &mut MySqlConnection,
+    but: Uuid,
+) -> sqlx::Result<usize> {
     let admins = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM users WHERE role = 'admin' AND disabled_at IS NULL AND id <> ? FOR UPDATE"#,
         but

@@ -18,7 +18,11 @@ pub struct Addressee {
 }
 
 /// Adds variables, each a JSON object, for those of these places that a recipient has taken: the others are duplicates.
-pub async fn insert_variables(connection: &mut MySqlConnection, id: Uuid, rows: &[(u32, &str)]) -> sqlx::Result<()> {
+pub async fn insert_variables(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, &str)],
+) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -46,7 +50,11 @@ pub async fn variables_of_range(
         first,
         last
     );
-    rows.fetch_all(connection).await?.into_iter().map(|row| Ok((row.seq, read(&row.variables)?))).collect()
+    rows.fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|row| Ok((row.seq, read(&row.variables)?)))
+        .collect()
 }
 
 /// The variables of recipients of many schedules.
@@ -57,14 +65,21 @@ pub async fn variables_of(
     if named.is_empty() {
         return Ok(HashMap::new());
     }
-    let named: Vec<_> = named.iter().map(|(id, seq)| (id.simple().to_string(), seq)).collect();
+    let named: Vec<_> = named
+        .iter()
+        .map(|(id, seq)| (id.simple().to_string(), seq))
+        .collect();
     let rows = sqlx::query!(
         r#"SELECT v.schedule_id AS "schedule_id: Uuid", v.seq, v.variables
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) named
            STRAIGHT_JOIN recipient_variables v ON v.schedule_id = UNHEX(named.id) AND v.seq = named.seq"#,
         json!(named).to_string()
     );
-    rows.fetch_all(connection).await?.into_iter().map(|row| Ok(((row.schedule_id, row.seq), read(&row.variables)?))).collect()
+    rows.fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|row| Ok(((row.schedule_id, row.seq), read(&row.variables)?)))
+        .collect()
 }
 
 /// The valid recipients behind place `after`, with their variables.
@@ -82,10 +97,18 @@ pub async fn page_of_addressees(
         limit
     );
     let addressee = |seq, variables: Option<String>| {
-        let variables = variables.as_deref().map(read).transpose()?.unwrap_or_default();
+        let variables = variables
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         Ok(Addressee { seq, variables })
     };
-    rows.fetch_all(connection).await?.into_iter().map(|row| addressee(row.seq, row.variables)).collect()
+    rows.fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|row| addressee(row.seq, row.variables))
+        .collect()
 }
 
 fn read(json: &str) -> sqlx::Result<Variables> {

@@ -34,7 +34,10 @@ pub async fn count_webhooks(connection: &mut MySqlConnection) -> sqlx::Result<us
 }
 
 /// Adds a webhook.
-pub async fn insert_webhook(connection: &mut MySqlConnection, webhook: &Webhook) -> sqlx::Result<()> {
+pub async fn insert_webhook(
+    connection: &mut MySqlConnection,
+    webhook: &Webhook,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO webhooks (id, url, events, description, key_id, secret_no, created_at, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         webhook.id,
@@ -50,13 +53,22 @@ pub async fn insert_webhook(connection: &mut MySqlConnection, webhook: &Webhook)
 }
 
 /// A webhook by its id.
-pub async fn load_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Webhook>> {
+pub async fn load_webhook(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<Webhook>> {
     let after = Uuid::from_u128(id.as_u128().saturating_sub(1));
-    Ok(page_of_webhooks(connection, after, 1).await?.pop().filter(|webhook| webhook.id == id))
+    Ok(page_of_webhooks(connection, after, 1)
+        .await?
+        .pop()
+        .filter(|webhook| webhook.id == id))
 }
 
 /// A webhook that nobody else changes until the transaction ends.
-pub async fn lock_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Webhook>> {
+pub async fn lock_webhook(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<Webhook>> {
     sqlx::query_as!(
         Webhook,
         r#"SELECT id AS "id: Uuid", url, events, description, key_id, secret_no, rotated_at AS "rotated_at: DateTime<Utc>",
@@ -70,7 +82,11 @@ pub async fn lock_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx::R
 }
 
 /// Webhooks after that id, in the order of their making.
-pub async fn page_of_webhooks(connection: &mut MySqlConnection, after: Uuid, limit: u32) -> sqlx::Result<Vec<Webhook>> {
+pub async fn page_of_webhooks(
+    connection: &mut MySqlConnection,
+    after: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<Webhook>> {
     sqlx::query_as!(
         Webhook,
         r#"SELECT id AS "id: Uuid", url, events, description, key_id, secret_no, rotated_at AS "rotated_at: DateTime<Utc>",
@@ -85,7 +101,10 @@ pub async fn page_of_webhooks(connection: &mut MySqlConnection, after: Uuid, lim
 }
 
 /// Writes what a person may change.
-pub async fn change_webhook(connection: &mut MySqlConnection, webhook: &Webhook) -> sqlx::Result<()> {
+pub async fn change_webhook(
+    connection: &mut MySqlConnection,
+    webhook: &Webhook,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE webhooks SET url = ?, events = ?, description = ?, failing_since = ?, disabled_at = ?, disabled_reason = ? WHERE id = ?",
         webhook.url,
@@ -118,12 +137,24 @@ pub async fn rotate_secret(
 
 /// Removes a webhook; whether it was there. Its deliveries are nobody's then: nothing is posted without the webhook's row.
 pub async fn delete_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<bool> {
-    Ok(sqlx::query!("DELETE FROM webhooks WHERE id = ?", id).execute(connection).await?.rows_affected() == 1)
+    Ok(sqlx::query!("DELETE FROM webhooks WHERE id = ?", id)
+        .execute(connection)
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Removes deliveries of a webhook, at most `most`; how many.
-pub async fn delete_deliveries(connection: &mut MySqlConnection, webhook_id: Uuid, most: u32) -> sqlx::Result<u64> {
-    let done = sqlx::query!("DELETE FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id LIMIT ?", webhook_id, most);
+pub async fn delete_deliveries(
+    connection: &mut MySqlConnection,
+    webhook_id: Uuid,
+    most: u32,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id LIMIT ?",
+        webhook_id,
+        most
+    );
     Ok(done.execute(connection).await?.rows_affected())
 }
 
@@ -234,7 +265,12 @@ pub async fn repeat_delivery(
 }
 
 /// The first deliveries of a webhook that failed, from that event on; nobody else changes them until the transaction ends.
-pub async fn lock_failed(connection: &mut MySqlConnection, webhook_id: Uuid, from: Uuid, most: u32) -> sqlx::Result<Vec<Uuid>> {
+pub async fn lock_failed(
+    connection: &mut MySqlConnection,
+    webhook_id: Uuid,
+    from: Uuid,
+    most: u32,
+) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"SELECT event_id AS "event_id: Uuid" FROM webhook_deliveries
            WHERE webhook_id = ? AND event_id >= ? AND status = 'failed' ORDER BY event_id LIMIT ? FOR UPDATE"#,

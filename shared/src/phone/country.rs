@@ -30,7 +30,9 @@ pub(super) fn of(digits: &[u8]) -> Option<&'static Country> {
     let mut code = 0;
     digits.iter().take(3).find_map(|digit| {
         code = code * 10 + usize::from(digit - b'0');
-        COUNTRIES[code].get_or_init(|| Country::load(code as u16)).as_ref()
+        COUNTRIES[code]
+            .get_or_init(|| Country::load(code as u16))
+            .as_ref()
     })
 }
 
@@ -38,17 +40,31 @@ impl Country {
     fn load(code: u16) -> Option<Self> {
         let regions = DATABASE.by_code(&code)?;
         let kinds: Vec<&Descriptor> = regions.iter().flat_map(|region| kinds(region)).collect();
-        let mut patterns: Vec<&str> = kinds.iter().map(|kind| kind.national_number().as_str()).collect();
+        let mut patterns: Vec<&str> = kinds
+            .iter()
+            .map(|kind| kind.national_number().as_str())
+            .collect();
         patterns.sort_unstable();
         patterns.dedup();
-        let ranges =
-            RegexBuilder::new(&format!("^(?:{})$", patterns.join("|"))).unicode(false).ignore_whitespace(true).build().ok()?;
-        let mut trunk_prefixes: Vec<String> =
-            regions.iter().filter_map(|region| region.national_prefix().map(str::to_owned)).collect();
+        let ranges = RegexBuilder::new(&format!("^(?:{})$", patterns.join("|")))
+            .unicode(false)
+            .ignore_whitespace(true)
+            .build()
+            .ok()?;
+        let mut trunk_prefixes: Vec<String> = regions
+            .iter()
+            .filter_map(|region| region.national_prefix().map(str::to_owned))
+            .collect();
         trunk_prefixes.dedup();
         let lengths = || kinds.iter().flat_map(|kind| kind.possible_length());
         let (least, most) = (*lengths().min()? as u8, *lengths().max()? as u8);
-        Some(Self { code, ranges, trunk_prefixes, least, most })
+        Some(Self {
+            code,
+            ranges,
+            trunk_prefixes,
+            least,
+            most,
+        })
     }
 
     /// The code itself.
@@ -63,16 +79,27 @@ impl Country {
 
     /// The national number as it is, or else without a trunk prefix.
     pub(super) fn find<'a>(&self, national: &'a [u8]) -> Option<&'a [u8]> {
-        let without_prefix = self.trunk_prefixes.iter().filter_map(|prefix| national.strip_prefix(prefix.as_bytes()));
-        std::iter::once(national).chain(without_prefix).find(|digits| self.ranges.is_match(digits))
+        let without_prefix = self
+            .trunk_prefixes
+            .iter()
+            .filter_map(|prefix| national.strip_prefix(prefix.as_bytes()));
+        std::iter::once(national)
+            .chain(without_prefix)
+            .find(|digits| self.ranges.is_match(digits))
     }
 
     /// What is wrong with a national number of that many digits that was not found.
     pub(super) fn complaint(&self, length: usize) -> PhoneError {
         if length < usize::from(self.least) {
-            PhoneError::TooShort { country: self.code, least: self.least }
+            PhoneError::TooShort {
+                country: self.code,
+                least: self.least,
+            }
         } else if length > usize::from(self.most) {
-            PhoneError::TooLong { country: Some(self.code), most: self.most }
+            PhoneError::TooLong {
+                country: Some(self.code),
+                most: self.most,
+            }
         } else {
             PhoneError::NotValidForCountry { country: self.code }
         }
@@ -105,12 +132,17 @@ mod tests {
 
     #[test]
     fn every_country_is_loaded_and_takes_its_own_examples() {
-        let codes: Vec<u16> = (1..1000).filter(|code| DATABASE.by_code(code).is_some()).collect();
+        let codes: Vec<u16> = (1..1000)
+            .filter(|code| DATABASE.by_code(code).is_some())
+            .collect();
         assert!(codes.len() > 200);
         for code in codes {
             for kind in DATABASE.by_code(&code).unwrap().into_iter().flat_map(kinds) {
                 let number = format!("+{code}{}", kind.example().unwrap());
-                assert_eq!(Phone::parse(&number).map(|phone| phone.to_string()), Ok(number));
+                assert_eq!(
+                    Phone::parse(&number).map(|phone| phone.to_string()),
+                    Ok(number)
+                );
             }
         }
     }

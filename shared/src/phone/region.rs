@@ -18,11 +18,24 @@ impl Region {
     pub fn parse(code: &str) -> Option<Self> {
         let code = code.to_ascii_uppercase();
         // The database has an entry 001 for codes of no country.
-        let metadata = DATABASE.by_id(&code).filter(|_| code.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+        let metadata = DATABASE
+            .by_id(&code)
+            .filter(|_| code.bytes().all(|byte| byte.is_ascii_uppercase()))?;
         let country = country::of(metadata.country_code().to_string().as_bytes())?;
-        let prefix = metadata.international_prefix().map(|prefix| format!("^(?:{})", prefix.as_str()));
-        let compile = |prefix: String| RegexBuilder::new(&prefix).unicode(false).ignore_whitespace(true).build().ok();
-        Some(Self { country, international_prefix: prefix.and_then(compile) })
+        let prefix = metadata
+            .international_prefix()
+            .map(|prefix| format!("^(?:{})", prefix.as_str()));
+        let compile = |prefix: String| {
+            RegexBuilder::new(&prefix)
+                .unicode(false)
+                .ignore_whitespace(true)
+                .build()
+                .ok()
+        };
+        Some(Self {
+            country,
+            international_prefix: prefix.and_then(compile),
+        })
     }
 
     /// The country whose numbers are dialled there without a code.
@@ -73,7 +86,9 @@ mod tests {
             assert!(region.is_some(), "{code}");
             let parsed = Phone::parse_in(input, region.as_ref());
             assert_eq!(
-                parsed.map(|phone| phone.to_string()).map_err(PhoneError::code),
+                parsed
+                    .map(|phone| phone.to_string())
+                    .map_err(PhoneError::code),
                 expected.map(str::to_owned),
                 "{code} {input}"
             );

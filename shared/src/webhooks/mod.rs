@@ -7,7 +7,9 @@ pub mod target;
 pub mod tell;
 
 /// What a webhook can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize,
+)]
 pub enum EventType {
     /// A schedule was cut into batches: it runs.
     #[serde(rename = "schedule.started")]

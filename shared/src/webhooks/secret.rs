@@ -17,7 +17,9 @@ pub struct WebhookKeys {
 impl WebhookKeys {
     /// As [`read_keys`] reads them.
     pub fn read(json: &str) -> anyhow::Result<Self> {
-        Ok(Self { keys: read_keys(json)? })
+        Ok(Self {
+            keys: read_keys(json)?,
+        })
     }
 
     /// The id of the key that new webhooks are given.
@@ -29,7 +31,10 @@ impl WebhookKeys {
     pub fn secret(&self, kid: &str, webhook: Uuid, secret_no: u32) -> Option<Secret> {
         let key = self.keys.iter().find(|key| key.kid == kid)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.key.expose_secret().as_bytes());
-        let made = hmac::sign(&key, format!("webhook {} {secret_no}", webhook.simple()).as_bytes());
+        let made = hmac::sign(
+            &key,
+            format!("webhook {} {secret_no}", webhook.simple()).as_bytes(),
+        );
         Some(Secret(made.as_ref().to_vec()))
     }
 }
@@ -57,8 +62,12 @@ mod tests {
     use super::*;
 
     fn keys() -> WebhookKeys {
-        WebhookKeys::read(&format!(r#"[{{"kid":"new","key":"{}"}},{{"kid":"old","key":"{}"}}]"#, "n".repeat(32), "o".repeat(40)))
-            .unwrap()
+        WebhookKeys::read(&format!(
+            r#"[{{"kid":"new","key":"{}"}},{{"kid":"old","key":"{}"}}]"#,
+            "n".repeat(32),
+            "o".repeat(40)
+        ))
+        .unwrap()
     }
 
     #[test]
@@ -67,7 +76,11 @@ mod tests {
         let reveal = |kid: &str, id, no| keys.secret(kid, id, no).unwrap().reveal();
         assert_eq!(keys.newest(), "new");
         assert_eq!(reveal("new", id, 1), reveal("new", id, 1));
-        let others = [reveal("old", id, 1), reveal("new", Uuid::now_v7(), 1), reveal("new", id, 2)];
+        let others = [
+            reveal("old", id, 1),
+            reveal("new", Uuid::now_v7(), 1),
+            reveal("new", id, 2),
+        ];
         assert!(others.iter().all(|other| *other != reveal("new", id, 1)));
         assert!(keys.secret("gone", id, 1).is_none());
     }
@@ -75,8 +88,16 @@ mod tests {
     #[test]
     fn it_signs_as_the_standard_says() {
         // The standard's own example.
-        let secret = Secret(BASE64_STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
-        let signed = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let secret = Secret(
+            BASE64_STANDARD
+                .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+                .unwrap(),
+        );
+        let signed = secret.sign(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -86,10 +107,16 @@ mod tests {
             ("x", "expected JSON"),
             ("[]", "at least one key"),
             (r#"{"kid":"a","key":"short"}"#, "at least 32 bytes"),
-            (r#"{"kid":"","key":"0123456789abcdef0123456789abcdef"}"#, "a kid of 1 to 64 characters"),
+            (
+                r#"{"kid":"","key":"0123456789abcdef0123456789abcdef"}"#,
+                "a kid of 1 to 64 characters",
+            ),
         ] {
             let error = WebhookKeys::read(given).unwrap_err().to_string();
-            assert!(error.contains(expected) && !error.contains("short"), "{given}: {error}");
+            assert!(
+                error.contains(expected) && !error.contains("short"),
+                "{given}: {error}"
+            );
         }
     }
 }

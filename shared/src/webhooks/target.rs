@@ -25,7 +25,11 @@ pub enum Reach {
 impl Reach {
     /// `WEBHOOK_LOOPBACK`: true: receivers stand on this machine, as those of the local stack do; missing: false.
     pub fn from_env(env: &mut Env) -> Self {
-        if env.flag("WEBHOOK_LOOPBACK") { Self::Loopback } else { Self::Public }
+        if env.flag("WEBHOOK_LOOPBACK") {
+            Self::Loopback
+        } else {
+            Self::Public
+        }
     }
 }
 
@@ -72,7 +76,9 @@ impl fmt::Display for BadTarget {
 /// Reads a URL, and looks at what can be seen of it without resolving its name.
 pub fn read(given: &str, reach: Reach) -> Result<Url, BadTarget> {
     let url = Url::parse(given).map_err(|_| BadTarget::NotAUrl)?;
-    let Some(host) = url.host() else { return Err(BadTarget::NotAUrl) };
+    let Some(host) = url.host() else {
+        return Err(BadTarget::NotAUrl);
+    };
     if url.as_str().len() > LONGEST_URL {
         return Err(BadTarget::NotAUrl);
     }
@@ -107,12 +113,18 @@ pub fn allows(address: IpAddr, reach: Reach) -> bool {
 /// Names that never leave a network (RFC 6761, RFC 6762, RFC 8375), and those without a dot.
 fn is_local_name(name: &str) -> bool {
     let no_dot = !name.trim_end_matches('.').contains('.');
-    no_dot || ["localhost", "local", "internal", "home.arpa"].into_iter().any(|zone| is_within(name, zone))
+    no_dot
+        || ["localhost", "local", "internal", "home.arpa"]
+            .into_iter()
+            .any(|zone| is_within(name, zone))
 }
 
 fn is_within(name: &str, zone: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == zone || name.strip_suffix(zone).is_some_and(|front| front.ends_with('.'))
+    name == zone
+        || name
+            .strip_suffix(zone)
+            .is_some_and(|front| front.ends_with('.'))
 }
 
 /// Outside of IANA's registry of addresses for special use (RFC 6890 and what has been added).
@@ -192,7 +204,11 @@ mod tests {
             let address: IpAddr = address.parse().unwrap();
             assert_eq!(allows(address, Reach::Public), public, "{address}");
             let here = ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(|here| here.parse().unwrap());
-            assert_eq!(allows(address, Reach::Loopback), here.contains(&address), "{address}");
+            assert_eq!(
+                allows(address, Reach::Loopback),
+                here.contains(&address),
+                "{address}"
+            );
         }
     }
 

@@ -29,7 +29,9 @@ pub async fn finish(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Vec<Deliv
                 Some("missed") => EventType::ScheduleMissed,
                 _ => EventType::ScheduleFinished,
             };
-            events::record_event(&mut transaction, kind, schedule_id, now).await.map(Some)
+            events::record_event(&mut transaction, kind, schedule_id, now)
+                .await
+                .map(Some)
         }
         .await;
         settle(transaction, finished).await
@@ -38,7 +40,11 @@ pub async fn finish(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Vec<Deliv
 }
 
 /// Pauses a running schedule on the system's own account; `None`: it does not run.
-pub async fn pause(db: &Db, schedule_id: Uuid, reason: &str) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
+pub async fn pause(
+    db: &Db,
+    schedule_id: Uuid,
+    reason: &str,
+) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
     db::repeat_on_deadlock(|| async {
         let mut transaction = db.pool.begin().await?;
         let now = db.now();
@@ -46,7 +52,14 @@ pub async fn pause(db: &Db, schedule_id: Uuid, reason: &str) -> sqlx::Result<Opt
             if !batches::pause_schedule(&mut transaction, schedule_id, reason, now).await? {
                 return Ok(None);
             }
-            events::record_event(&mut transaction, EventType::SchedulePaused, schedule_id, now).await.map(Some)
+            events::record_event(
+                &mut transaction,
+                EventType::SchedulePaused,
+                schedule_id,
+                now,
+            )
+            .await
+            .map(Some)
         }
         .await;
         settle(transaction, paused).await
@@ -55,12 +68,26 @@ pub async fn pause(db: &Db, schedule_id: Uuid, reason: &str) -> sqlx::Result<Opt
 }
 
 /// Releases a batch, and tells which of its messages have ended; `None`: the claim is lost, and nothing is told.
-pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Release) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
+pub async fn release(
+    db: &Db,
+    claim: &Claim,
+    range: (u32, u32),
+    release: &Release,
+) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
     db::repeat_on_deadlock(|| async {
         let mut transaction = db.pool.begin().await?;
         let released = async {
-            let told = events::tell_final(&mut transaction, claim, range, release.max_resends, db.now()).await?;
-            Ok(batches::release(&mut transaction, claim, range, release).await?.then_some(told))
+            let told = events::tell_final(
+                &mut transaction,
+                claim,
+                range,
+                release.max_resends,
+                db.now(),
+            )
+            .await?;
+            Ok(batches::release(&mut transaction, claim, range, release)
+                .await?
+                .then_some(told))
         }
         .await;
         settle(transaction, released).await
@@ -69,7 +96,10 @@ pub async fn release(db: &Db, claim: &Claim, range: (u32, u32), release: &Releas
 }
 
 /// Commits what was done. Never left to the drop: a frozen environment would keep the locks.
-async fn settle<T>(transaction: Transaction<'_>, done: sqlx::Result<Option<T>>) -> sqlx::Result<Option<T>> {
+async fn settle<T>(
+    transaction: Transaction<'_>,
+    done: sqlx::Result<Option<T>>,
+) -> sqlx::Result<Option<T>> {
     match done {
         Ok(Some(_)) => transaction.commit().await?,
         _ => transaction.rollback().await?,
@@ -82,7 +112,10 @@ pub async fn enqueue(queue: &SharedQueue, deliveries: &[DeliveryMessage], now: D
     if deliveries.is_empty() {
         return;
     }
-    let messages: Vec<_> = deliveries.iter().map(|&delivery| Outgoing::delivery(delivery, now, now)).collect();
+    let messages: Vec<_> = deliveries
+        .iter()
+        .map(|&delivery| Outgoing::delivery(delivery, now, now))
+        .collect();
     // What the queue does not take the sweep finds.
     queue.send(&messages).await;
 }

@@ -11,23 +11,42 @@ async fn every_statement_of_a_receipt_uses_its_key_and_sorts_nothing(pool: MySql
     let (id, now) = (ids[0], Utc::now());
     let kept = "INSERT INTO attempts (schedule_id, seq, attempt, status, sent_at) SELECT schedule_id, seq, 9, 'UNCERTAIN', NOW() FROM recipients";
     sqlx::query(kept).execute(&pool).await.unwrap();
-    sqlx::raw_sql("ANALYZE TABLE attempts").execute(&pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE attempts")
+        .execute(&pool)
+        .await
+        .unwrap();
     let hex = id.simple();
     let wanted = format!(
         r#"[{{"n":0,"p":"+60121000001","i":"m","s":null,"q":null,"a":null}},{{"n":1,"p":"+60121000002","i":"{hex}-2-1","s":"{hex}","q":2,"a":1}}]"#
     );
-    let said =
-        format!(r#"[{{"i":"{hex}","q":1,"a":1,"s":"DELIVRD","w":"DELIVRD","m":"m","f":1,"l":9,"n":1,"t":"2030-01-01 00:00:00"}}]"#);
+    let said = format!(
+        r#"[{{"i":"{hex}","q":1,"a":1,"s":"DELIVRD","w":"DELIVRD","m":"m","f":1,"l":9,"n":1,"t":"2030-01-01 00:00:00"}}]"#
+    );
     let mut wrong = Vec::new();
-    let mut check = |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
+    let mut check =
+        |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
 
     let sql = statement(&["FORCE INDEX (phone_once) ON r.phone", "r.sent_at > ?"]);
-    let plan = explain(&pool, &sql, |q| q.bind(wanted.clone()).bind(now - TimeDelta::minutes(15))).await;
-    check("whose a receipt is", plan, &[("r", "phone_once"), ("s", "PRIMARY")]);
+    let plan = explain(&pool, &sql, |q| {
+        q.bind(wanted.clone()).bind(now - TimeDelta::minutes(15))
+    })
+    .await;
+    check(
+        "whose a receipt is",
+        plan,
+        &[("r", "phone_once"), ("s", "PRIMARY")],
+    );
 
-    let sql = statement(&["FORCE INDEX (phone_once) ON r.phone", "STRAIGHT_JOIN attempts a"]);
+    let sql = statement(&[
+        "FORCE INDEX (phone_once) ON r.phone",
+        "STRAIGHT_JOIN attempts a",
+    ]);
     let plan = explain(&pool, &sql, |q| q.bind(wanted.clone())).await;
-    check("likewise among the attempts", plan, &[("r", "phone_once"), ("a", "PRIMARY"), ("s", "PRIMARY")]);
+    check(
+        "likewise among the attempts",
+        plan,
+        &[("r", "phone_once"), ("a", "PRIMARY"), ("s", "PRIMARY")],
+    );
 
     let sql = statement(&["UPDATE recipients r JOIN", "j.status = 'ACCEPTD'"]);
     let plan = explain(&pool, &sql, |q| q.bind(said.clone()).bind(now)).await;
@@ -42,8 +61,15 @@ async fn every_statement_of_a_receipt_uses_its_key_and_sorts_nothing(pool: MySql
     check("the batches of stretches", plan, &[("b", "PRIMARY")]);
 
     let sql = statement(&["EXISTS (SELECT 1 FROM recipients", "status = 'UNCERTAIN')"]);
-    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(id).bind(1).bind(20)).await;
-    check("what is left of a batch", plan, &[("recipients", "PRIMARY")]);
+    let plan = explain(&pool, &sql, |q| {
+        q.bind(id).bind(1).bind(20).bind(id).bind(1).bind(20)
+    })
+    .await;
+    check(
+        "what is left of a batch",
+        plan,
+        &[("recipients", "PRIMARY")],
+    );
 
     let sql = statement(&["COALESCE(b.check_at, j.t)"]);
     let plan = explain(&pool, &sql, |q| q.bind(said.clone())).await;

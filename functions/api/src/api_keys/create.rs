@@ -50,7 +50,10 @@ pub struct Created {
 
 /// What is wanted of a key.
 #[derive(Clone, Debug, Default)]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 pub struct KeyRequest {
     pub name: String,
     pub permissions: Vec<Permission>,
@@ -103,7 +106,13 @@ pub async fn create(
         settle(transaction, written).await
     })
     .await?;
-    Ok((StatusCode::CREATED, Json(Created { row: row.into(), key })))
+    Ok((
+        StatusCode::CREATED,
+        Json(Created {
+            row: row.into(),
+            key,
+        }),
+    ))
 }
 
 /// For the document.
@@ -120,7 +129,10 @@ pub fn create_doc() -> Operation {
     made["key"] = json!("sms_k7m2p4q6_k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2");
     Operation::new("createApiKey", "api-keys", "Make one")
         .text("The key is shown once; kept is its hash.")
-        .body(Takes::json(object(fields, &["name", "permissions"]), example))
+        .body(Takes::json(
+            object(fields, &["name", "permissions"]),
+            example,
+        ))
         .answers::<Created>(201, "The key.", made)
 }
 
@@ -129,15 +141,27 @@ impl KeyRequest {
         let mut fields = Fields::read(body)?;
         let name = fields.text("name");
         fields.require("name", "a string");
-        if name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
-            fields.complain("name", "out-of-range", format!("expected 1 to {LONGEST_NAME} characters"));
+        if name
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME)
+        {
+            fields.complain(
+                "name",
+                "out-of-range",
+                format!("expected 1 to {LONGEST_NAME} characters"),
+            );
         }
         let permissions = permissions(&mut fields);
         let messages_per_day = fields.number("messages_per_day", PER_DAY);
         let expires_at = expires_at(&mut fields, now);
         let errors = fields.finish();
         match (name, permissions) {
-            (Some(name), Some(permissions)) if errors.is_empty() => Ok(Self { name, permissions, messages_per_day, expires_at }),
+            (Some(name), Some(permissions)) if errors.is_empty() => Ok(Self {
+                name,
+                permissions,
+                messages_per_day,
+                expires_at,
+            }),
             _ => Err(ApiError::invalid(errors)),
         }
     }
@@ -145,21 +169,35 @@ impl KeyRequest {
 
 fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
     let words = Permission::GRANTABLE.map(Permission::as_str).join(", ");
-    let given: Option<Vec<String>> = fields.read_as("permissions", &format!("an array of: {words}"));
+    let given: Option<Vec<String>> =
+        fields.read_as("permissions", &format!("an array of: {words}"));
     fields.require("permissions", &format!("an array of: {words}"));
-    let known = |word: String| Permission::GRANTABLE.into_iter().find(|permission| permission.as_str() == word);
-    let mut permissions: Vec<_> = given?.into_iter().map(known).collect::<Option<_>>().unwrap_or_default();
+    let known = |word: String| {
+        Permission::GRANTABLE
+            .into_iter()
+            .find(|permission| permission.as_str() == word)
+    };
+    let mut permissions: Vec<_> = given?
+        .into_iter()
+        .map(known)
+        .collect::<Option<_>>()
+        .unwrap_or_default();
     permissions.sort_unstable();
     permissions.dedup();
     if permissions.is_empty() {
-        fields.complain("permissions", "not-a-choice", format!("expected at least one, and only: {words}"));
+        fields.complain(
+            "permissions",
+            "not-a-choice",
+            format!("expected at least one, and only: {words}"),
+        );
         return None;
     }
     Some(permissions)
 }
 
 fn expires_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    const EXPECTED: &str = "a time to come with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
+    const EXPECTED: &str =
+        "a time to come with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
     let given: String = fields.read_as("expires_at", EXPECTED)?;
     match DateTime::parse_from_rfc3339(&given) {
         Ok(time) if time > now => Some(time.to_utc()),

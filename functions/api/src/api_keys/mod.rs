@@ -26,7 +26,10 @@ use crate::{
 
 /// A key as an admin sees it.
 #[derive(JsonSchema, Serialize)]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 #[schemars(rename = "ApiKey")]
 pub struct KeyView {
     pub id: Uuid,
@@ -71,16 +74,25 @@ pub struct Page {
 /// 200 with a page, in the order of their making.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
-    let after = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('k')?).ok()).unwrap_or(Uuid::nil());
+    let after = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('k')?).ok())
+        .unwrap_or(Uuid::nil());
     query.finish()?;
     let keys = page_of_api_keys(&mut *app.db.pool.acquire().await?, after, limit).await?;
     let last = keys.last().filter(|_| keys.len() == limit as usize);
     let next_cursor = last.map(|last| format!("k{}", last.id.simple()));
-    Ok(Json(Page { api_keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
+    Ok(Json(Page {
+        api_keys: keys.into_iter().map(KeyView::from).collect(),
+        next_cursor,
+    }))
 }
 
 /// 200 with the key's row.
-pub async fn show(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<KeyView>, ApiError> {
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<KeyView>, ApiError> {
     query.finish()?;
     let key = load_api_key(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
     Ok(Json(key.ok_or_else(no_such_key)?.into()))
@@ -108,7 +120,9 @@ pub async fn revoke(
                 };
                 caller.record(&mut transaction, now, change).await?;
             }
-            load_api_key(&mut transaction, id).await?.ok_or_else(no_such_key)
+            load_api_key(&mut transaction, id)
+                .await?
+                .ok_or_else(no_such_key)
         };
         let revoked = revoked.await;
         settle(transaction, revoked).await

@@ -66,7 +66,9 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let limit = query.limit(LIMIT);
     let from = query.time("from").map_or(Uuid::nil(), first_id);
     let to = query.time("to").map_or(Uuid::max(), first_id);
-    let before = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('a')?).ok()).unwrap_or(Uuid::max());
+    let before = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('a')?).ok())
+        .unwrap_or(Uuid::max());
     let filter = Filter {
         actor: query.text("actor"),
         thing: query.text("thing"),
@@ -78,7 +80,10 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let entries = page_of_entries(&mut *app.db.pool.acquire().await?, &filter, limit).await?;
     let last = entries.last().filter(|_| entries.len() == limit as usize);
     let next_cursor = last.map(|last| format!("a{}", last.id.simple()));
-    Ok(Json(Page { entries: entries.into_iter().map(EntryView::from).collect(), next_cursor }))
+    Ok(Json(Page {
+        entries: entries.into_iter().map(EntryView::from).collect(),
+        next_cursor,
+    }))
 }
 
 /// For the document.
@@ -97,10 +102,29 @@ pub fn list_doc() -> Operation {
     });
     Operation::new("listAudit", "audit", "Who changed what")
         .text("Newest first.")
-        .queries([parameters::time("from", "Of this time or later."), parameters::time("to", "Before this time.")])
-        .query("actor", json!({"type": "string"}), "Whoever did it: `user:ID`, `key:ID`, `issuer:SUBJECT`.")
-        .query("thing", json!({"type": "string"}), "What it was done to, such as `schedule:ID`.")
-        .query("action", json!({"type": "string", "pattern": WORD}), "What was done, such as `schedule.pause`.")
+        .queries([
+            parameters::time("from", "Of this time or later."),
+            parameters::time("to", "Before this time."),
+        ])
+        .query(
+            "actor",
+            json!({"type": "string"}),
+            "Whoever did it: `user:ID`, `key:ID`, `issuer:SUBJECT`.",
+        )
+        .query(
+            "thing",
+            json!({"type": "string"}),
+            "What it was done to, such as `schedule:ID`.",
+        )
+        .query(
+            "action",
+            json!({"type": "string", "pattern": WORD}),
+            "What was done, such as `schedule.pause`.",
+        )
         .queries(parameters::page(LIMIT))
-        .answers::<Page>(200, "A page.", json!({"entries": [entry], "next_cursor": null}))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"entries": [entry], "next_cursor": null}),
+        )
 }

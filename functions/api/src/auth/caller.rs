@@ -78,7 +78,12 @@ pub struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// A change of a schedule.
-    pub fn of_schedule(action: &'a str, id: Uuid, before: impl Serialize, after: impl Serialize) -> Self {
+    pub fn of_schedule(
+        action: &'a str,
+        id: Uuid,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Self {
         let json = |value: serde_json::Result<Value>| value.ok().filter(|value| !value.is_null());
         Self {
             action,
@@ -92,7 +97,14 @@ impl<'a> Change<'a> {
 impl Caller {
     /// Nobody, from there.
     pub fn nobody(origin: Origin) -> Self {
-        Self { identity: Identity::Nobody, name: "nobody".to_owned(), role: None, permissions: Vec::new(), origin, attempt: None }
+        Self {
+            identity: Identity::Nobody,
+            name: "nobody".to_owned(),
+            role: None,
+            permissions: Vec::new(),
+            origin,
+            attempt: None,
+        }
     }
 
     /// As the audit log names it.
@@ -103,7 +115,10 @@ impl Caller {
             // Subjects may be longer than the column; their hash says as surely who it is.
             Identity::Outsider { subject } if subject.len() > 70 => {
                 let hash = hash_token(subject);
-                format!("issuer:#{}", Uuid::from_slice(&hash[..16]).unwrap_or_default().simple())
+                format!(
+                    "issuer:#{}",
+                    Uuid::from_slice(&hash[..16]).unwrap_or_default().simple()
+                )
             }
             Identity::Outsider { subject } => format!("issuer:{subject}"),
             Identity::Nobody => "nobody".to_owned(),
@@ -120,11 +135,18 @@ impl Caller {
     }
 
     /// Writes a change down, in the transaction that makes it.
-    pub async fn record(&self, transaction: &mut MySqlConnection, now: DateTime<Utc>, change: Change<'_>) -> sqlx::Result<()> {
+    pub async fn record(
+        &self,
+        transaction: &mut MySqlConnection,
+        now: DateTime<Utc>,
+        change: Change<'_>,
+    ) -> sqlx::Result<()> {
         if let Some(attempt) = &self.attempt
             && !note_done(transaction, attempt, &change.thing).await?
         {
-            return Err(sqlx::Error::Protocol("another attempt at this request has taken over".to_owned()));
+            return Err(sqlx::Error::Protocol(
+                "another attempt at this request has taken over".to_owned(),
+            ));
         }
         let entry = Entry {
             id: new_id(now),
@@ -141,11 +163,28 @@ impl Caller {
     }
 
     /// Counts recipients against a key's day, in the transaction that adds them.
-    pub async fn use_messages(&self, transaction: &mut MySqlConnection, now: DateTime<Utc>, messages: u32) -> Result<(), ApiError> {
-        let Identity::Key { id, messages_per_day: Some(allowed), .. } = self.identity else { return Ok(()) };
+    pub async fn use_messages(
+        &self,
+        transaction: &mut MySqlConnection,
+        now: DateTime<Utc>,
+        messages: u32,
+    ) -> Result<(), ApiError> {
+        let Identity::Key {
+            id,
+            messages_per_day: Some(allowed),
+            ..
+        } = self.identity
+        else {
+            return Ok(());
+        };
         let day = now.date_naive();
-        let Some(left) = use_allowance(transaction, id, (day, allowed), messages).await? else { return Ok(()) };
-        let midnight = day.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0)).map_or(now, |midnight| midnight.and_utc());
+        let Some(left) = use_allowance(transaction, id, (day, allowed), messages).await? else {
+            return Ok(());
+        };
+        let midnight = day
+            .succ_opt()
+            .and_then(|next| next.and_hms_opt(0, 0, 0))
+            .map_or(now, |midnight| midnight.and_utc());
         Err(ApiError::TooMany {
             slug: "daily-limit",
             detail: format!(

@@ -35,7 +35,9 @@ impl Issuer {
     pub fn new(config: IssuerConfig) -> anyhow::Result<Self> {
         ring_provider::install();
         let documents = Documents::new(&config.issuer)?;
-        Ok(Self { inner: Arc::new(Inner { config, documents }) })
+        Ok(Self {
+            inner: Arc::new(Inner { config, documents }),
+        })
     }
 
     /// Whether the token says that it is from here, which nobody has verified yet.
@@ -51,7 +53,9 @@ impl Issuer {
             return Err(Refused::Signature);
         }
         let keys = self.inner.documents.keys_with(&kid, now).await?;
-        let named = keys.iter().find(|key| key.kid == kid && key.algorithm == algorithm);
+        let named = keys
+            .iter()
+            .find(|key| key.kid == kid && key.algorithm == algorithm);
         // What a key is for is its own business, not the token's.
         let key = named.ok_or(Refused::Signature)?;
         let claims = signed_claims(token, &key.decoding, key.algorithm)?;

@@ -37,7 +37,12 @@ impl Gate {
     /// For callers that log in here. Fails when the keys can't be read.
     pub async fn open(keys: tokens::KeySource, rate: Rate) -> anyhow::Result<Self> {
         let signing_keys = tokens::SigningKeys::open(keys).await?;
-        Ok(Self { signing_keys, issuer: None, rate, cors_origins: Vec::new() })
+        Ok(Self {
+            signing_keys,
+            issuer: None,
+            rate,
+            cors_origins: Vec::new(),
+        })
     }
 }
 
@@ -46,17 +51,36 @@ pub fn cors(router: Router<App>, origins: &[HeaderValue]) -> Router<App> {
     if origins.is_empty() {
         return router;
     }
-    let exposed = ["idempotency-replayed", "ratelimit", "ratelimit-policy"].map(HeaderName::from_static);
+    let exposed =
+        ["idempotency-replayed", "ratelimit", "ratelimit-policy"].map(HeaderName::from_static);
     router.layer(
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins.iter().cloned()))
-            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, IDEMPOTENCY_KEY, REQUEST_ID])
+            .allow_methods([
+                Method::GET,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+            ])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                header::IF_NONE_MATCH,
+                IDEMPOTENCY_KEY,
+                REQUEST_ID,
+            ])
             .expose_headers(
-                [header::ETAG, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID]
-                    .into_iter()
-                    .chain(exposed)
-                    .collect::<Vec<_>>(),
+                [
+                    header::ETAG,
+                    header::LOCATION,
+                    header::RETRY_AFTER,
+                    header::WWW_AUTHENTICATE,
+                    REQUEST_ID,
+                ]
+                .into_iter()
+                .chain(exposed)
+                .collect::<Vec<_>>(),
             )
             .max_age(Duration::from_hours(1)),
     )

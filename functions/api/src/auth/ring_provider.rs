@@ -10,7 +10,10 @@ use jsonwebtoken::{
 use ring::{
     error::Unspecified,
     hmac,
-    signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+        UnparsedPublicKey,
+    },
 };
 
 static PROVIDER: CryptoProvider = CryptoProvider {
@@ -84,8 +87,12 @@ impl Verifier<Vec<u8>> for Rsa {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
         let algorithm = &RSA_PKCS1_2048_8192_SHA256;
         let verified = match self.0.kind() {
-            DecodingKeyKind::SecretOrDer(der) => UnparsedPublicKey::new(algorithm, der).verify(message, signature),
-            DecodingKeyKind::RsaModulusExponent { n, e } => RsaPublicKeyComponents { n, e }.verify(algorithm, message, signature),
+            DecodingKeyKind::SecretOrDer(der) => {
+                UnparsedPublicKey::new(algorithm, der).verify(message, signature)
+            }
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                RsaPublicKeyComponents { n, e }.verify(algorithm, message, signature)
+            }
         };
         verified.map_err(wrong)
     }
@@ -123,9 +130,10 @@ fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifi
     match (algorithm, key.family()) {
         (Algorithm::HS256, family) => Ok(Box::new(Hmac::new(family, key.try_get_as_bytes()?)?)),
         (Algorithm::RS256, AlgorithmFamily::Rsa) => Ok(Box::new(Rsa(key.clone()))),
-        (Algorithm::ES256, AlgorithmFamily::Ec) => {
-            Ok(Box::new(Ecdsa(UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.try_get_as_bytes()?.to_vec()))))
-        }
+        (Algorithm::ES256, AlgorithmFamily::Ec) => Ok(Box::new(Ecdsa(UnparsedPublicKey::new(
+            &ECDSA_P256_SHA256_FIXED,
+            key.try_get_as_bytes()?.to_vec(),
+        )))),
         (Algorithm::RS256 | Algorithm::ES256, _) => Err(ErrorKind::InvalidKeyFormat.into()),
         _ => unsupported(),
     }
@@ -160,14 +168,20 @@ mod tests {
         install();
         install();
         // Appendix A.1.
-        let key = concat!("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow", "==");
+        let key = concat!(
+            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+            "=="
+        );
         let message = concat!(
             "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9p",
             "c19yb290Ijp0cnVlfQ"
         );
         let signature = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let encoding = EncodingKey::from_urlsafe_base64_secret(key).unwrap();
-        assert_eq!(sign(message.as_bytes(), &encoding, Algorithm::HS256).unwrap(), signature);
+        assert_eq!(
+            sign(message.as_bytes(), &encoding, Algorithm::HS256).unwrap(),
+            signature
+        );
         let decoding = DecodingKey::from_secret(encoding.as_bytes());
         assert!(verify(signature, message.as_bytes(), &decoding, Algorithm::HS256).unwrap());
         assert!(!verify(signature, b"other", &decoding, Algorithm::HS256).unwrap());
@@ -178,27 +192,48 @@ mod tests {
     fn what_is_not_ours_is_an_error_and_no_panic() {
         install();
         let raw = [7; 65];
-        let signing = [EncodingKey::from_secret(&raw), EncodingKey::from_rsa_der(&raw), EncodingKey::from_ec_der(&raw)];
+        let signing = [
+            EncodingKey::from_secret(&raw),
+            EncodingKey::from_rsa_der(&raw),
+            EncodingKey::from_ec_der(&raw),
+        ];
         let verifying = [
             (DecodingKey::from_secret(&raw), Algorithm::HS256),
             (DecodingKey::from_rsa_der(&raw), Algorithm::RS256),
-            (DecodingKey::from_rsa_raw_components(&raw, &[1, 0, 1]), Algorithm::RS256),
+            (
+                DecodingKey::from_rsa_raw_components(&raw, &[1, 0, 1]),
+                Algorithm::RS256,
+            ),
             (DecodingKey::from_ec_der(&raw), Algorithm::ES256),
             (DecodingKey::from_ed_der(&raw), Algorithm::HS256),
         ];
         for algorithm in ALL {
             for key in &signing {
                 let signs = algorithm == Algorithm::HS256 && key.family() == AlgorithmFamily::Hmac;
-                assert_eq!(signer(algorithm, key).is_ok(), signs, "{algorithm:?} {key:?}");
+                assert_eq!(
+                    signer(algorithm, key).is_ok(),
+                    signs,
+                    "{algorithm:?} {key:?}"
+                );
             }
             for (key, its_own) in &verifying {
                 let fits = algorithm == *its_own && key.family() == algorithm.family();
-                assert_eq!(verifier(algorithm, key).is_ok(), fits, "{algorithm:?} {key:?}");
+                assert_eq!(
+                    verifier(algorithm, key).is_ok(),
+                    fits,
+                    "{algorithm:?} {key:?}"
+                );
                 if fits {
-                    assert!(!verify("AAAA", b"message", key, algorithm).unwrap(), "{algorithm:?} {key:?}");
+                    assert!(
+                        !verify("AAAA", b"message", key, algorithm).unwrap(),
+                        "{algorithm:?} {key:?}"
+                    );
                 }
             }
-            for key in signing.iter().filter(|key| key.family() != AlgorithmFamily::Hmac) {
+            for key in signing
+                .iter()
+                .filter(|key| key.family() != AlgorithmFamily::Hmac)
+            {
                 assert!(Jwk::from_encoding_key(key, algorithm).is_err());
             }
         }

@@ -11,7 +11,8 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, dangerous, decode, decode_header, encode, errors::ErrorKind,
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, dangerous, decode, decode_header,
+    encode, errors::ErrorKind,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -100,20 +101,31 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
     struct Issuer {
         iss: String,
     }
-    dangerous::insecure_decode_claims::<Issuer>(token).ok().map(|claims| claims.iss)
+    dangerous::insecure_decode_claims::<Issuer>(token)
+        .ok()
+        .map(|claims| claims.iss)
 }
 
 /// The algorithm and the key that the header names. Extensions that have to be understood (`crit`) are not.
 pub(super) fn named_key(token: &str) -> Result<(Algorithm, String), Refused> {
     let header = decode_header(token).map_err(|_| Refused::Malformed)?;
     match header {
-        Header { crit: None, alg, kid: Some(kid), .. } if !kid.is_empty() => Ok((alg, kid)),
+        Header {
+            crit: None,
+            alg,
+            kid: Some(kid),
+            ..
+        } if !kid.is_empty() => Ok((alg, kid)),
         _ => Err(Refused::Malformed),
     }
 }
 
 /// The claims, if `key` signed them with that very algorithm. Nothing in them has been looked at.
-pub(super) fn signed_claims<T: DeserializeOwned>(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<T, Refused> {
+pub(super) fn signed_claims<T: DeserializeOwned>(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+) -> Result<T, Refused> {
     let mut signature_only = Validation::new(algorithm);
     signature_only.required_spec_claims.clear();
     signature_only.validate_exp = false;
@@ -126,7 +138,10 @@ pub(super) fn signed_claims<T: DeserializeOwned>(token: &str, key: &DecodingKey,
 }
 
 fn sign(claims: &Claims, kid: &str, key: &[u8]) -> anyhow::Result<String> {
-    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
+    let header = Header {
+        kid: Some(kid.to_owned()),
+        ..Header::new(Algorithm::HS256)
+    };
     Ok(encode(&header, claims, &EncodingKey::from_secret(key))?)
 }
 

@@ -22,7 +22,10 @@ pub enum Judgement {
 
 /// Judges a receipt.
 pub fn judge(found: &Found, receipt: &Receipt) -> Judgement {
-    if !matches!(found.status, Status::Acceptd | Status::Enroute | Status::Uncertain) {
+    if !matches!(
+        found.status,
+        Status::Acceptd | Status::Enroute | Status::Uncertain
+    ) {
         return Judgement::Nothing;
     }
     let status = match receipt.status {
@@ -30,8 +33,13 @@ pub fn judge(found: &Found, receipt: &Receipt) -> Judgement {
         failed @ (Status::Undeliv | Status::Expired | Status::Deleted | Status::Rejectd) => failed,
         said if !is_whole(found, &receipt.message_id) => {
             // Of an UNCERTAIN one it proves that it was accepted, not in how many parts.
-            let tells = said == Status::Delivrd || (found.status == Status::Uncertain && said != Status::Unknown);
-            return if tells { Judgement::Ask } else { Judgement::Nothing };
+            let tells = said == Status::Delivrd
+                || (found.status == Status::Uncertain && said != Status::Unknown);
+            return if tells {
+                Judgement::Ask
+            } else {
+                Judgement::Nothing
+            };
         }
         // No verdict before the deadline, and the recheck closes what is open then.
         Status::Unknown => found.status,
@@ -39,7 +47,8 @@ pub fn judge(found: &Found, receipt: &Receipt) -> Judgement {
         Status::Acceptd if found.status == Status::Enroute => return Judgement::Nothing,
         said => said,
     };
-    let new = status != found.status || found.carrier_status.as_deref() != Some(receipt.carrier_status.as_str());
+    let new = status != found.status
+        || found.carrier_status.as_deref() != Some(receipt.carrier_status.as_str());
     if !new || status == Status::Uncertain {
         return Judgement::Nothing;
     }
@@ -64,21 +73,49 @@ fn is_whole(found: &Found, id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use Status::{Acceptd, Deleted, Delivrd, Enroute, Expired, Pending, Rejectd, Sending, Uncertain, Undeliv, Unknown};
+    use Status::{
+        Acceptd, Deleted, Delivrd, Enroute, Expired, Pending, Rejectd, Sending, Uncertain, Undeliv,
+        Unknown,
+    };
     use uuid::Uuid;
 
     use super::*;
 
     /// What becomes of a row in that state, with these ids and that word, by a receipt with that id and word.
-    fn after(status: Status, ids: Option<&str>, word: Option<&str>, (id, said): (&str, &str)) -> String {
+    fn after(
+        status: Status,
+        ids: Option<&str>,
+        word: Option<&str>,
+        (id, said): (&str, &str),
+    ) -> String {
         let (message_id, carrier_status) = (ids.map(str::to_owned), word.map(str::to_owned));
-        let found = Found { place: 0, schedule_id: Uuid::nil(), seq: 7, attempt: 2, status, message_id, carrier_status, parts: 1 };
+        let found = Found {
+            place: 0,
+            schedule_id: Uuid::nil(),
+            seq: 7,
+            attempt: 2,
+            status,
+            message_id,
+            carrier_status,
+            parts: 1,
+        };
         let (status, carrier_status) = shared::carrier::read_word(said).unwrap();
-        let receipt = Receipt { message_id: id.into(), phone: "+60123456789".into(), status, carrier_status };
+        let receipt = Receipt {
+            message_id: id.into(),
+            phone: "+60123456789".into(),
+            status,
+            carrier_status,
+        };
         match judge(&found, &receipt) {
             Judgement::Write(row) => {
-                assert_eq!((row.seq, row.attempt, row.is_final), (7, 2, u8::from(row.status.is_final())));
-                assert_eq!((row.message_id.as_str(), row.carrier_status.as_str()), (id, said));
+                assert_eq!(
+                    (row.seq, row.attempt, row.is_final),
+                    (7, 2, u8::from(row.status.is_final()))
+                );
+                assert_eq!(
+                    (row.message_id.as_str(), row.carrier_status.as_str()),
+                    (id, said)
+                );
                 row.status.as_str().to_owned()
             }
             Judgement::Ask => "ask".to_owned(),
@@ -88,7 +125,10 @@ mod tests {
 
     #[test]
     fn every_word_in_every_state() {
-        let words = ["DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN", "IM_EXPD"];
+        let words = [
+            "DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN",
+            "IM_EXPD",
+        ];
         let own = "00000000000000000000000000000000-7-2";
         let part = "00000000000000000000000000000000-7-2-1";
         #[rustfmt::skip]
@@ -101,21 +141,50 @@ mod tests {
             (Uncertain, None, part, "ask UNDELIV EXPIRED DELETED REJECTD ask ask - ask"),
         ];
         for (status, ids, id, expected) in table {
-            let found: Vec<_> = words.iter().map(|word| after(status, ids, None, (id, word))).collect();
+            let found: Vec<_> = words
+                .iter()
+                .map(|word| after(status, ids, None, (id, word)))
+                .collect();
             assert_eq!(found.join(" "), expected, "{status:?} {id}");
         }
-        for status in
-            [Pending, Sending, Delivrd, Undeliv, Expired, Deleted, Rejectd, Unknown, Status::Cancelled, Status::Suppressed]
-        {
-            assert!(words.iter().all(|word| after(status, Some("a"), None, ("a", word)) == "-"), "{status:?}");
+        for status in [
+            Pending,
+            Sending,
+            Delivrd,
+            Undeliv,
+            Expired,
+            Deleted,
+            Rejectd,
+            Unknown,
+            Status::Cancelled,
+            Status::Suppressed,
+        ] {
+            assert!(
+                words
+                    .iter()
+                    .all(|word| after(status, Some("a"), None, ("a", word)) == "-"),
+                "{status:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_known_is_nothing_new() {
-        assert_eq!(after(Enroute, Some("a"), Some("ENROUTE"), ("a", "ENROUTE")), "-");
-        assert_eq!(after(Enroute, Some("a"), Some("IM_EXPD"), ("a", "IM_EXPD")), "-");
-        assert_eq!(after(Enroute, Some("a"), Some("UNKNOWN"), ("a", "UNKNOWN")), "-");
-        assert_eq!(after(Acceptd, Some("a"), Some("ACCEPTD"), ("a", "ACCEPTD")), "-");
+        assert_eq!(
+            after(Enroute, Some("a"), Some("ENROUTE"), ("a", "ENROUTE")),
+            "-"
+        );
+        assert_eq!(
+            after(Enroute, Some("a"), Some("IM_EXPD"), ("a", "IM_EXPD")),
+            "-"
+        );
+        assert_eq!(
+            after(Enroute, Some("a"), Some("UNKNOWN"), ("a", "UNKNOWN")),
+            "-"
+        );
+        assert_eq!(
+            after(Acceptd, Some("a"), Some("ACCEPTD"), ("a", "ACCEPTD")),
+            "-"
+        );
     }
 }

@@ -55,23 +55,41 @@ pub async fn receive(
     body: Body,
 ) -> Result<Json<Received>, ApiError> {
     let read = axum::body::to_bytes(body, MAX_BYTES).await;
-    let body = read.map_err(|_| ApiError::TooLarge(format!("expected at most {MAX_BYTES} bytes a call")))?;
-    app.callbacks.verify(&carrier, &headers, &body, app.db.now()).await?;
+    let body =
+        read.map_err(|_| ApiError::TooLarge(format!("expected at most {MAX_BYTES} bytes a call")))?;
+    app.callbacks
+        .verify(&carrier, &headers, &body, app.db.now())
+        .await?;
     let Receipts { receipts, invalid } = receipt::read(&body)?;
     if receipts.is_empty() && !invalid.is_empty() {
         return Err(ApiError::invalid(invalid));
     }
     let now = app.db.now();
     let whose = find(&app.db, &receipts, now).await?;
-    let count = |wanted: fn(&Whose) -> bool| whose.iter().filter(|whose| wanted(whose)).count() as u64;
+    let count =
+        |wanted: fn(&Whose) -> bool| whose.iter().filter(|whose| wanted(whose)).count() as u64;
     let unknown = count(|whose| matches!(whose, Whose::Nobody));
     let too_early = count(|whose| matches!(whose, Whose::Early));
     let news = News::gather(receipts.iter().zip(&whose));
-    let recorded = if news.is_empty() { 0 } else { repeat(|| record(&app, &news, now)).await? };
+    let recorded = if news.is_empty() {
+        0
+    } else {
+        repeat(|| record(&app, &news, now)).await?
+    };
     let unchanged = (receipts.len() as u64 - unknown - too_early).saturating_sub(recorded);
-    let received = Received { recorded, unchanged, unknown, too_early, invalid };
+    let received = Received {
+        recorded,
+        unchanged,
+        unknown,
+        too_early,
+        invalid,
+    };
     tell(&carrier, &received);
-    if too_early > 0 { Err(ApiError::TooEarly(Box::new(received))) } else { Ok(Json(received)) }
+    if too_early > 0 {
+        Err(ApiError::TooEarly(Box::new(received)))
+    } else {
+        Ok(Json(received))
+    }
 }
 
 /// For the document.
@@ -79,7 +97,8 @@ pub fn receive_doc() -> Operation {
     let example = json!([
         {"message_id": "alss-a1b2c3d4-e5f67890", "dnis": "60123456789", "status": "DELIVRD", "delivery_time": "270131090003"},
     ]);
-    let received = json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
+    let received =
+        json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
     Operation::new("receiveReceipts", "carrier", "Delivery receipts of a carrier that pushes")
         .text("In any order, any number of times. An entry that can't be read is told by its position, and the others count.")
         .body(Takes::json(receipt::schema(), example))
@@ -90,9 +109,23 @@ pub fn receive_doc() -> Operation {
 }
 
 fn tell(carrier: &str, received: &Received) {
-    let Received { recorded, unchanged, unknown, too_early, invalid } = received;
+    let Received {
+        recorded,
+        unchanged,
+        unknown,
+        too_early,
+        invalid,
+    } = received;
     let invalid = invalid.len();
-    tracing::info!(carrier, recorded, unchanged, unknown, too_early, invalid, "receipts taken");
+    tracing::info!(
+        carrier,
+        recorded,
+        unchanged,
+        unknown,
+        too_early,
+        invalid,
+        "receipts taken"
+    );
     if *unknown > 0 || invalid > 0 {
         tracing::warn!(carrier, unknown, invalid, "receipts for nobody");
     }

@@ -39,17 +39,30 @@ pub struct Receipts {
 pub fn read(body: &[u8]) -> Result<Receipts, ApiError> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         // Its own words may quote what it read.
-        ApiError::Malformed(format!("expected JSON, found something else in line {}, column {}", error.line(), error.column()))
+        ApiError::Malformed(format!(
+            "expected JSON, found something else in line {}, column {}",
+            error.line(),
+            error.column()
+        ))
     })?;
     let entries = match body {
         Value::Array(entries) if entries.len() > MOST => {
-            return Err(ApiError::TooLarge(format!("expected at most {MOST} receipts a call")));
+            return Err(ApiError::TooLarge(format!(
+                "expected at most {MOST} receipts a call"
+            )));
         }
         Value::Array(entries) => entries,
         Value::Object(receipt) => vec![Value::Object(receipt)],
-        _ => return Err(ApiError::Malformed("expected a JSON object, or an array of such".to_owned())),
+        _ => {
+            return Err(ApiError::Malformed(
+                "expected a JSON object, or an array of such".to_owned(),
+            ));
+        }
     };
-    let mut found = Receipts { receipts: Vec::with_capacity(entries.len()), invalid: Vec::new() };
+    let mut found = Receipts {
+        receipts: Vec::with_capacity(entries.len()),
+        invalid: Vec::new(),
+    };
     for (position, entry) in (0..).zip(&entries) {
         let wrong = |(field, code, detail): (&str, &'static str, &str)| FieldError {
             position: Some(position),
@@ -60,7 +73,9 @@ pub fn read(body: &[u8]) -> Result<Receipts, ApiError> {
                 Ok(receipt) => found.receipts.push(receipt),
                 Err(errors) => found.invalid.extend(errors.into_iter().map(wrong)),
             },
-            _ => found.invalid.push(wrong(("", "not-an-object", "expected a JSON object"))),
+            _ => found
+                .invalid
+                .push(wrong(("", "not-an-object", "expected a JSON object"))),
         }
     }
     Ok(found)
@@ -86,23 +101,40 @@ type Wrong = (&'static str, &'static str, &'static str);
 
 fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
     let message_id = text(members, "message_id").and_then(|id| {
-        let good = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-        good.then_some(id).ok_or(("message_id", "not-an-id", "expected 1 to 128 printable characters without blank or comma"))
+        let good = (1..=LONGEST_ID).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b',');
+        good.then_some(id).ok_or((
+            "message_id",
+            "not-an-id",
+            "expected 1 to 128 printable characters without blank or comma",
+        ))
     });
     let phone = text(members, "dnis").and_then(|number| {
         let digits = number.strip_prefix('+').unwrap_or(&number);
-        let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let good =
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
         good.then(|| format!("+{digits}")).ok_or((
             "dnis",
             "not-a-number",
             "expected a number in international form, 7 to 15 digits",
         ))
     });
-    let status =
-        text(members, "status").and_then(|word| read_word(&word).ok_or(("status", "empty", "expected a status, such as DELIVRD")));
+    let status = text(members, "status").and_then(|word| {
+        read_word(&word).ok_or(("status", "empty", "expected a status, such as DELIVRD"))
+    });
     match (message_id, phone, status) {
-        (Ok(message_id), Ok(phone), Ok((status, carrier_status))) => Ok(Receipt { message_id, phone, status, carrier_status }),
-        (message_id, phone, status) => Err([message_id.err(), phone.err(), status.err()].into_iter().flatten().collect()),
+        (Ok(message_id), Ok(phone), Ok((status, carrier_status))) => Ok(Receipt {
+            message_id,
+            phone,
+            status,
+            carrier_status,
+        }),
+        (message_id, phone, status) => Err([message_id.err(), phone.err(), status.err()]
+            .into_iter()
+            .flatten()
+            .collect()),
     }
 }
 
@@ -110,9 +142,9 @@ fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
 fn text(members: &Map<String, Value>, name: &'static str) -> Result<String, Wrong> {
     match members.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) if name != "status" => {
-            whole(number).map(|number| number.to_string()).ok_or((name, "wrong-type", "expected a text"))
-        }
+        Some(Value::Number(number)) if name != "status" => whole(number)
+            .map(|number| number.to_string())
+            .ok_or((name, "wrong-type", "expected a text")),
         None | Some(Value::Null) => Err((name, "missing", "expected this field")),
         Some(_) => Err((name, "wrong-type", "expected a text")),
     }
@@ -120,8 +152,16 @@ fn text(members: &Map<String, Value>, name: &'static str) -> Result<String, Wron
 
 /// A whole number, however it is written, as far as every language can.
 fn whole(number: &Number) -> Option<u64> {
-    let with_fraction = || number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=EXACT as f64).contains(n)).map(|n| n as u64);
-    number.as_u64().or_else(with_fraction).filter(|number| *number <= EXACT)
+    let with_fraction = || {
+        number
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..=EXACT as f64).contains(n))
+            .map(|n| n as u64)
+    };
+    number
+        .as_u64()
+        .or_else(with_fraction)
+        .filter(|number| *number <= EXACT)
 }
 
 #[cfg(test)]
@@ -132,27 +172,54 @@ mod tests {
     use super::*;
 
     fn receipt(message_id: &str, phone: &str, status: Status, word: &str) -> Receipt {
-        Receipt { message_id: message_id.into(), phone: phone.into(), status, carrier_status: word.into() }
+        Receipt {
+            message_id: message_id.into(),
+            phone: phone.into(),
+            status,
+            carrier_status: word.into(),
+        }
     }
 
     #[test]
     fn a_receipt_is_read_as_carriers_write_it() {
         let table = [
-            (json!({"message_id": "a-1", "dnis": "60123456789", "status": "DELIVRD"}), Status::Delivrd, "DELIVRD"),
+            (
+                json!({"message_id": "a-1", "dnis": "60123456789", "status": "DELIVRD"}),
+                Status::Delivrd,
+                "DELIVRD",
+            ),
             (
                 json!({"message_id": "a-1", "dnis": "+60123456789", "status": "UNDELIV", "error_code": 5, "delivery_time": "2109220933", "mccmnc": null}),
                 Status::Undeliv,
                 "UNDELIV",
             ),
-            (json!({"message_id": "a-1", "dnis": 60_123_456_789_u64, "status": "IM_EXPD"}), Status::Enroute, "IM_EXPD"),
-            (json!([{"message_id": "a-1", "dnis": "60123456789", "status": "delivrd"}]), Status::Enroute, "delivrd"),
+            (
+                json!({"message_id": "a-1", "dnis": 60_123_456_789_u64, "status": "IM_EXPD"}),
+                Status::Enroute,
+                "IM_EXPD",
+            ),
+            (
+                json!([{"message_id": "a-1", "dnis": "60123456789", "status": "delivrd"}]),
+                Status::Enroute,
+                "delivrd",
+            ),
         ];
         for (body, status, word) in table {
             let read = read(body.to_string().as_bytes()).unwrap();
-            assert_eq!(read.receipts, [receipt("a-1", "+60123456789", status, word)], "{body}");
+            assert_eq!(
+                read.receipts,
+                [receipt("a-1", "+60123456789", status, word)],
+                "{body}"
+            );
             assert!(read.invalid.is_empty());
         }
-        assert_eq!(read(b"[]").unwrap(), Receipts { receipts: vec![], invalid: vec![] });
+        assert_eq!(
+            read(b"[]").unwrap(),
+            Receipts {
+                receipts: vec![],
+                invalid: vec![]
+            }
+        );
     }
 
     #[test]
@@ -164,8 +231,15 @@ mod tests {
             {"message_id": 2.5, "dnis": -60_123_456_789_i64, "status": "DELIVRD"}, {"message_id": 17.0, "dnis": 60_123_456_789_u64, "status": "DELIVRD"},
         ]);
         let read = read(body.to_string().as_bytes()).unwrap();
-        assert_eq!(read.receipts, [(); 3].map(|()| receipt("17", "+60123456789", Status::Delivrd, "DELIVRD")));
-        let wrong: Vec<_> = read.invalid.iter().map(|error| (error.position.unwrap(), error.field.as_str(), error.code)).collect();
+        assert_eq!(
+            read.receipts,
+            [(); 3].map(|()| receipt("17", "+60123456789", Status::Delivrd, "DELIVRD"))
+        );
+        let wrong: Vec<_> = read
+            .invalid
+            .iter()
+            .map(|error| (error.position.unwrap(), error.field.as_str(), error.code))
+            .collect();
         #[rustfmt::skip]
         assert_eq!(wrong, [
             (1, "", "not-an-object"),
@@ -176,17 +250,39 @@ mod tests {
             (7, "message_id", "not-an-id"), (7, "dnis", "not-a-number"),
             (8, "message_id", "wrong-type"), (8, "dnis", "wrong-type"),
         ]);
-        assert!(read.invalid.iter().all(|error| error.detail.starts_with("expected")));
+        assert!(
+            read.invalid
+                .iter()
+                .all(|error| error.detail.starts_with("expected"))
+        );
     }
 
     #[test]
     fn what_is_no_receipt_at_all_is_refused() {
-        for body in ["", "{", "7", "\"x\"", "null", "[{]", "\u{0}", "message_id=1&status=DELIVRD"] {
-            assert!(matches!(read(body.as_bytes()), Err(ApiError::Malformed(_))), "{body}");
+        for body in [
+            "",
+            "{",
+            "7",
+            "\"x\"",
+            "null",
+            "[{]",
+            "\u{0}",
+            "message_id=1&status=DELIVRD",
+        ] {
+            assert!(
+                matches!(read(body.as_bytes()), Err(ApiError::Malformed(_))),
+                "{body}"
+            );
         }
         let many = json!(vec![json!({}); 1001]).to_string();
         assert!(matches!(read(many.as_bytes()), Err(ApiError::TooLarge(_))));
-        assert_eq!(read(json!(vec![7; 1000]).to_string().as_bytes()).unwrap().invalid.len(), 1000);
+        assert_eq!(
+            read(json!(vec![7; 1000]).to_string().as_bytes())
+                .unwrap()
+                .invalid
+                .len(),
+            1000
+        );
     }
 
     proptest! {

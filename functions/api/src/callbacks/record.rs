@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use shared::{
     db::{
         receipts::{
-            Due, Found, Left, Receipt as Row, Stretch, Touched, batches_of, bring_forward, record_late_receipts, record_receipts,
-            what_is_left,
+            Due, Found, Left, Receipt as Row, Stretch, Touched, batches_of, bring_forward,
+            record_late_receipts, record_receipts, what_is_left,
         },
         resolve::reopen_schedule,
     },
@@ -59,7 +59,11 @@ impl News {
                 Whose::Early | Whose::Nobody => continue,
             };
             let key = (found.schedule_id, found.seq, found.attempt, is_late);
-            let message = messages.entry(key).or_insert_with(|| Message { found: found.clone(), is_late, row: None });
+            let message = messages.entry(key).or_insert_with(|| Message {
+                found: found.clone(),
+                is_late,
+                row: None,
+            });
             match judge(&message.found, receipt) {
                 Judgement::Write(row) => message.take(row),
                 Judgement::Ask if !is_late => {
@@ -69,7 +73,11 @@ impl News {
             }
         }
         for Message { is_late, row, .. } in messages.into_values() {
-            if is_late { news.late.extend(row) } else { news.rows.extend(row) }
+            if is_late {
+                news.late.extend(row)
+            } else {
+                news.rows.extend(row)
+            }
         }
         news
     }
@@ -83,17 +91,38 @@ impl News {
     fn told(&self) -> impl Iterator<Item = (Place, Told)> {
         let of_row = |row: &Row| {
             let asks = matches!(row.status, Status::Undeliv | Status::Expired);
-            ((row.schedule_id, row.seq), Told { ended: row.is_final == 1, asks })
+            (
+                (row.schedule_id, row.seq),
+                Told {
+                    ended: row.is_final == 1,
+                    asks,
+                },
+            )
         };
-        let of_part = |place: &Place| (*place, Told { ended: false, asks: true });
-        self.rows.iter().map(of_row).chain(self.asked.iter().map(of_part))
+        let of_part = |place: &Place| {
+            (
+                *place,
+                Told {
+                    ended: false,
+                    asks: true,
+                },
+            )
+        };
+        self.rows
+            .iter()
+            .map(of_row)
+            .chain(self.asked.iter().map(of_part))
     }
 
     /// The stretch of each schedule's list that they lie in.
     fn stretches(&self) -> Vec<Stretch> {
         let mut stretches: BTreeMap<Uuid, Stretch> = BTreeMap::new();
         for ((schedule_id, seq), _) in self.told() {
-            let stretch = stretches.entry(schedule_id).or_insert(Stretch { schedule_id, first_seq: seq, last_seq: seq });
+            let stretch = stretches.entry(schedule_id).or_insert(Stretch {
+                schedule_id,
+                first_seq: seq,
+                last_seq: seq,
+            });
             stretch.first_seq = stretch.first_seq.min(seq);
             stretch.last_seq = stretch.last_seq.max(seq);
         }
@@ -108,7 +137,9 @@ impl Message {
         }
         self.found.status = row.status;
         self.found.carrier_status = Some(row.carrier_status.clone());
-        self.found.message_id.get_or_insert_with(|| row.message_id.clone());
+        self.found
+            .message_id
+            .get_or_insert_with(|| row.message_id.clone());
         self.row = Some(row);
     }
 }
@@ -122,7 +153,11 @@ pub async fn record(app: &App, news: &News, now: DateTime<Utc>) -> Result<u64, A
     Ok(recorded)
 }
 
-async fn write(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Result<(u64, Vec<Due>), ApiError> {
+async fn write(
+    db: &mut MySqlConnection,
+    news: &News,
+    now: DateTime<Utc>,
+) -> Result<(u64, Vec<Due>), ApiError> {
     let mut recorded = 0;
     if !news.rows.is_empty() {
         recorded = record_receipts(db, &news.rows, now).await?;
@@ -136,7 +171,11 @@ async fn write(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Res
     if !dues.is_empty() {
         bring_forward(db, &dues).await?;
     }
-    for schedule_id in dues.iter().map(|due| due.schedule_id).collect::<BTreeSet<_>>() {
+    for schedule_id in dues
+        .iter()
+        .map(|due| due.schedule_id)
+        .collect::<BTreeSet<_>>()
+    {
         reopen_schedule(db, schedule_id).await?;
     }
     Ok((recorded, dues))
@@ -151,17 +190,24 @@ struct Told {
     asks: bool,
 }
 
-async fn dues(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Result<Vec<Due>, ApiError> {
+async fn dues(
+    db: &mut MySqlConnection,
+    news: &News,
+    now: DateTime<Utc>,
+) -> Result<Vec<Due>, ApiError> {
     let stretches = news.stretches();
     if stretches.is_empty() {
         return Ok(Vec::new());
     }
     let batches = batches_of(db, &stretches).await?.into_iter();
-    let mut batches: BTreeMap<Place, (Touched, Option<Told>)> =
-        batches.map(|batch| ((batch.schedule_id, batch.first_seq), (batch, None))).collect();
+    let mut batches: BTreeMap<Place, (Touched, Option<Told>)> = batches
+        .map(|batch| ((batch.schedule_id, batch.first_seq), (batch, None)))
+        .collect();
     for ((schedule_id, seq), told) in news.told() {
         // The last batch that begins at the recipient or before it.
-        let batch = batches.range_mut((schedule_id, 0)..=(schedule_id, seq)).next_back();
+        let batch = batches
+            .range_mut((schedule_id, 0)..=(schedule_id, seq))
+            .next_back();
         if let Some((_, (_, so_far))) = batch.filter(|(_, (touched, _))| touched.last_seq >= seq) {
             let so_far = so_far.get_or_insert_default();
             so_far.ended |= told.ended;
@@ -169,11 +215,23 @@ async fn dues(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Resu
         }
     }
     let mut dues = Vec::new();
-    for (touched, told) in batches.into_values().filter_map(|(touched, told)| Some((touched, told?))) {
+    for (touched, told) in batches
+        .into_values()
+        .filter_map(|(touched, told)| Some((touched, told?)))
+    {
         if may_need(&touched, told, now) {
-            let left = what_is_left(db, touched.schedule_id, (touched.first_seq, touched.last_seq)).await?;
+            let left = what_is_left(
+                db,
+                touched.schedule_id,
+                (touched.first_seq, touched.last_seq),
+            )
+            .await?;
             if let Some(check_at) = when(&touched, told, left, now) {
-                dues.push(Due { schedule_id: touched.schedule_id, batch_no: touched.batch_no, check_at });
+                dues.push(Due {
+                    schedule_id: touched.schedule_id,
+                    batch_no: touched.batch_no,
+                    check_at,
+                });
             }
         }
     }
@@ -182,17 +240,27 @@ async fn dues(db: &mut MySqlConnection, news: &News, now: DateTime<Utc>) -> Resu
 
 /// Whether nobody looks at the batch soon.
 fn may_need(touched: &Touched, told: Told, now: DateTime<Utc>) -> bool {
-    let late = touched.check_at.is_none_or(|check_at| check_at > now + RECEIPT_RECHECK);
+    let late = touched
+        .check_at
+        .is_none_or(|check_at| check_at > now + RECEIPT_RECHECK);
     late && !touched.is_taken && (told.ended || told.asks || touched.check_at.is_none())
 }
 
 /// When somebody has to look at it; `None`: when it is due.
 fn when(touched: &Touched, told: Told, left: Left, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match left {
-        Left { open: false, uncertain: false } => Some(now),
+        Left {
+            open: false,
+            uncertain: false,
+        } => Some(now),
         // Those are asked for again and again where that can be done: not for every receipt.
-        Left { open: false, uncertain: true } => Some(now + RECEIPT_RECHECK),
-        Left { open: true, .. } => (told.asks || touched.check_at.is_none()).then_some(now + RECEIPT_RECHECK),
+        Left {
+            open: false,
+            uncertain: true,
+        } => Some(now + RECEIPT_RECHECK),
+        Left { open: true, .. } => {
+            (told.asks || touched.check_at.is_none()).then_some(now + RECEIPT_RECHECK)
+        }
     }
 }
 
@@ -203,13 +271,19 @@ async fn enqueue(app: &App, dues: &[Due], now: DateTime<Utc>) {
         return;
     }
     let message = |due: &Due| {
-        let batch = BatchMessage { schedule_id: due.schedule_id, batch_no: due.batch_no };
+        let batch = BatchMessage {
+            schedule_id: due.schedule_id,
+            batch_no: due.batch_no,
+        };
         Outgoing::batch(batch, due.check_at, now)
     };
     let messages: Vec<_> = dues.iter().map(message).collect();
     match tokio::time::timeout(ANNOUNCEMENT, app.recheck_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
-        _ => tracing::warn!(batches = dues.len(), "the recheck queue did not take all; the sweep will find them"),
+        _ => tracing::warn!(
+            batches = dues.len(),
+            "the recheck queue did not take all; the sweep will find them"
+        ),
     }
 }
 
@@ -219,18 +293,47 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Left = Left { open: false, uncertain: false };
+    const NOTHING: Left = Left {
+        open: false,
+        uncertain: false,
+    };
 
     fn touched(check_in_s: Option<i64>, is_taken: bool, now: DateTime<Utc>) -> Touched {
         let check_at = check_in_s.map(|seconds| now + TimeDelta::seconds(seconds));
-        Touched { schedule_id: Uuid::nil(), batch_no: 1, first_seq: 1, last_seq: 5, is_taken, check_at }
+        Touched {
+            schedule_id: Uuid::nil(),
+            batch_no: 1,
+            first_seq: 1,
+            last_seq: 5,
+            is_taken,
+            check_at,
+        }
     }
 
     #[test]
     fn a_batch_is_told_if_nobody_looks_at_it_soon() {
         let now = Utc::now();
-        let (word, ended, failed) = (Told::default(), Told { ended: true, asks: false }, Told { ended: true, asks: true });
-        let (open, uncertain) = (Left { open: true, uncertain: true }, Left { open: false, uncertain: true });
+        let (word, ended, failed) = (
+            Told::default(),
+            Told {
+                ended: true,
+                asks: false,
+            },
+            Told {
+                ended: true,
+                asks: true,
+            },
+        );
+        let (open, uncertain) = (
+            Left {
+                open: true,
+                uncertain: true,
+            },
+            Left {
+                open: false,
+                uncertain: true,
+            },
+        );
         #[rustfmt::skip]
         let table = [
             ("the last one", Some(600), false, ended, NOTHING, Some(0)),
@@ -248,7 +351,9 @@ mod tests {
         ];
         for (what, check_in_s, is_taken, told, left, expected) in table {
             let touched = touched(check_in_s, is_taken, now);
-            let due = may_need(&touched, told, now).then(|| when(&touched, told, left, now)).flatten();
+            let due = may_need(&touched, told, now)
+                .then(|| when(&touched, told, left, now))
+                .flatten();
             assert_eq!(due.map(|due| (due - now).num_seconds()), expected, "{what}");
         }
     }

@@ -68,7 +68,9 @@ impl Secrets {
     fn read(json: &str) -> anyhow::Result<Self> {
         // The parser's own words may quote what it read.
         let Ok(read) = serde_json::from_str::<HashMap<String, OneOrMore>>(json) else {
-            bail!("expected JSON such as {{\"carrier\":\"secret\"}} or {{\"carrier\":[\"new\",\"old\"]}}");
+            bail!(
+                "expected JSON such as {{\"carrier\":\"secret\"}} or {{\"carrier\":[\"new\",\"old\"]}}"
+            );
         };
         let mut secrets = HashMap::new();
         for (carrier, given) in read {
@@ -76,10 +78,21 @@ impl Secrets {
                 OneOrMore::One(secret) => vec![secret],
                 OneOrMore::More(secrets) => secrets,
             };
-            let named = (1..=32).contains(&carrier.len()) && carrier.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-            ensure!(named, "expected carriers' names of 1 to 32 characters: a-z, 0-9, -");
-            ensure!((1..=MOST).contains(&given.len()), "{carrier}: expected one secret, or the new and the old one");
-            let long = given.iter().all(|secret| secret.expose_secret().len() >= SECRET_BYTES);
+            let named = (1..=32).contains(&carrier.len())
+                && carrier
+                    .bytes()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            ensure!(
+                named,
+                "expected carriers' names of 1 to 32 characters: a-z, 0-9, -"
+            );
+            ensure!(
+                (1..=MOST).contains(&given.len()),
+                "{carrier}: expected one secret, or the new and the old one"
+            );
+            let long = given
+                .iter()
+                .all(|secret| secret.expose_secret().len() >= SECRET_BYTES);
             ensure!(long, "{carrier}: expected at least {SECRET_BYTES} bytes");
             secrets.insert(carrier, given);
         }
@@ -106,22 +119,39 @@ struct Inner {
 impl Callbacks {
     /// Reads the secrets.
     pub async fn open(source: SecretSource) -> anyhow::Result<Self> {
-        let read_secret = |arn: String| -> BoxFuture<'static, _> { Box::pin(async move { aws::read_secret(&arn).await }) };
+        let read_secret = |arn: String| -> BoxFuture<'static, _> {
+            Box::pin(async move { aws::read_secret(&arn).await })
+        };
         Self::open_with(source, Box::new(read_secret)).await
     }
 
     async fn open_with(source: SecretSource, read_secret: ReadSecret) -> anyhow::Result<Self> {
         let secrets = match &source {
             SecretSource::None => Secrets::default(),
-            SecretSource::Fixed(secrets) => Secrets::read(secrets.expose_secret()).context("CALLBACK_SECRETS")?,
+            SecretSource::Fixed(secrets) => {
+                Secrets::read(secrets.expose_secret()).context("CALLBACK_SECRETS")?
+            }
             SecretSource::SecretArn(arn) => read(arn, &read_secret).await?,
         };
         let secrets = RwLock::new(Arc::new(secrets));
-        Ok(Self { inner: Arc::new(Inner { secrets, source, read_secret, last_read: Mutex::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                secrets,
+                source,
+                read_secret,
+                last_read: Mutex::default(),
+            }),
+        })
     }
 
     /// Whether that carrier sent this body, now: 404 for one that has no secret here, 401 for what is not signed with it.
-    pub async fn verify(&self, carrier: &str, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Result<(), ApiError> {
+    pub async fn verify(
+        &self,
+        carrier: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<(), ApiError> {
         let mut secrets = self.secrets();
         let mut fresh = false;
         if !secrets.0.contains_key(carrier) {
@@ -129,7 +159,9 @@ impl Callbacks {
             secrets = self.secrets();
         }
         let Some(held) = secrets.0.get(carrier) else {
-            return Err(ApiError::NotFound("no carrier of this name sends callbacks".to_owned()));
+            return Err(ApiError::NotFound(
+                "no carrier of this name sends callbacks".to_owned(),
+            ));
         };
         let signed = Signed::read(headers, now).map_err(ApiError::BadSignature)?;
         if signed.is_by(held, body) {
@@ -137,17 +169,25 @@ impl Callbacks {
         }
         if !fresh && self.read_again(now).await {
             let secrets = self.secrets();
-            if secrets.0.get(carrier).is_some_and(|held| signed.is_by(held, body)) {
+            if secrets
+                .0
+                .get(carrier)
+                .is_some_and(|held| signed.is_by(held, body))
+            {
                 return Ok(());
             }
         }
-        Err(ApiError::BadSignature("expected a signature made with the carrier's secret, over time stamp, full stop and body"))
+        Err(ApiError::BadSignature(
+            "expected a signature made with the carrier's secret, over time stamp, full stop and body",
+        ))
     }
 
     /// Takes the secrets as they are now, unless they were read a moment ago; true: they were taken. Anybody can make up a carrier or a
     /// signature, so this is bounded by time, and when it fails the old ones hold.
     async fn read_again(&self, now: DateTime<Utc>) -> bool {
-        let SecretSource::SecretArn(arn) = &self.inner.source else { return false };
+        let SecretSource::SecretArn(arn) = &self.inner.source else {
+            return false;
+        };
         let mut last_read = self.inner.last_read.lock().await;
         if last_read.is_some_and(|last| (now - last).abs() < BETWEEN_SECRETS) {
             return false;
@@ -155,18 +195,31 @@ impl Callbacks {
         *last_read = Some(now);
         match read(arn, &self.inner.read_secret).await {
             Ok(secrets) => {
-                *self.inner.secrets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
+                *self
+                    .inner
+                    .secrets
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner) = Arc::new(secrets);
                 true
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the secrets of callbacks can't be read again");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the secrets of callbacks can't be read again"
+                );
                 false
             }
         }
     }
 
     fn secrets(&self) -> Arc<Secrets> {
-        Arc::clone(&self.inner.secrets.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .inner
+                .secrets
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 }
 

@@ -22,21 +22,43 @@ enum Type {
 }
 
 /// A list from a request's body; inside gzip its format is named by `?format=`, or seen by its beginning.
-pub async fn read_list(headers: &HeaderMap, query: &mut Query, body: Body) -> Result<List, ApiError> {
-    let content_type = content_type(headers, &[("application/x-ndjson", Format::Ndjson), ("text/csv", Format::Csv)])?;
+pub async fn read_list(
+    headers: &HeaderMap,
+    query: &mut Query,
+    body: Body,
+) -> Result<List, ApiError> {
+    let content_type = content_type(
+        headers,
+        &[
+            ("application/x-ndjson", Format::Ndjson),
+            ("text/csv", Format::Csv),
+        ],
+    )?;
     let named = query.choice("format", &Format::ALL, Format::as_str);
     let (format, gzip) = match content_type {
         Type::Text(format) => {
             if named.is_some_and(|named| named != format) {
-                let expected = format!("expected no `format`, or {}, as the content type says", format.as_str());
+                let expected = format!(
+                    "expected no `format`, or {}, as the content type says",
+                    format.as_str()
+                );
                 query.complain("format", "not-the-content-type", expected);
             }
             (Some(format), false)
         }
         Type::Gzip => (named, true),
     };
-    let options = Options { region: default_country(query), column: column(query), ..Options::default() };
-    Ok(List { bytes: read_bytes(body, content_type).await?, format, gzip, options })
+    let options = Options {
+        region: default_country(query),
+        column: column(query),
+        ..Options::default()
+    };
+    Ok(List {
+        bytes: read_bytes(body, content_type).await?,
+        format,
+        gzip,
+        options,
+    })
 }
 
 /// `?default_country=MY`
@@ -59,7 +81,11 @@ pub const LONGEST_COLUMN: usize = 128;
 fn column(query: &mut Query) -> Option<String> {
     let given = query.text("column")?;
     if given.trim().is_empty() || given.len() > LONGEST_COLUMN || given == "0" {
-        query.complain("column", "not-a-column", "expected the name of a column in the header, or its place from 1");
+        query.complain(
+            "column",
+            "not-a-column",
+            "expected the name of a column in the header, or its place from 1",
+        );
     }
     Some(given.trim().to_owned())
 }
@@ -82,39 +108,69 @@ const MAX_SMALL: usize = 16 * 1024;
 pub async fn read_small_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     content_type(headers, &[])?;
     let too_large = |_| ApiError::TooLarge(format!("expected at most {MAX_SMALL} bytes"));
-    axum::body::to_bytes(body, MAX_SMALL).await.map_err(too_large)
+    axum::body::to_bytes(body, MAX_SMALL)
+        .await
+        .map_err(too_large)
 }
 
 /// A body of any type, whole: no call brings more than a list.
 pub async fn read_any(body: Body) -> Result<Bytes, ApiError> {
-    axum::body::to_bytes(body, MAX_TEXT).await.map_err(|_| too_large(MAX_TEXT, "text"))
+    axum::body::to_bytes(body, MAX_TEXT)
+        .await
+        .map_err(|_| too_large(MAX_TEXT, "text"))
 }
 
 fn content_type(headers: &HeaderMap, others: &[(&str, Format)]) -> Result<Type, ApiError> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("identity");
     if !encoding.eq_ignore_ascii_case("identity") {
-        let detail = format!("expected no Content-Encoding, found {encoding}: send gzip as the content type application/gzip");
+        let detail = format!(
+            "expected no Content-Encoding, found {encoding}: send gzip as the content type application/gzip"
+        );
         return Err(ApiError::UnsupportedType(detail));
     }
     match essence.as_str() {
         "application/json" => Ok(Type::Text(Format::Json)),
         "application/gzip" | "application/x-gzip" => Ok(Type::Gzip),
-        other => others.iter().find(|(name, _)| *name == other).map(|(_, format)| Type::Text(*format)).ok_or_else(|| {
-            let mut names = vec!["application/json"];
-            names.extend(others.iter().map(|(name, _)| *name));
-            if !others.is_empty() {
-                names.push("application/gzip");
-            }
-            ApiError::UnsupportedType(format!("expected one of: {}; found `{essence}`", names.join(", ")))
-        }),
+        other => others
+            .iter()
+            .find(|(name, _)| *name == other)
+            .map(|(_, format)| Type::Text(*format))
+            .ok_or_else(|| {
+                let mut names = vec!["application/json"];
+                names.extend(others.iter().map(|(name, _)| *name));
+                if !others.is_empty() {
+                    names.push("application/gzip");
+                }
+                ApiError::UnsupportedType(format!(
+                    "expected one of: {}; found `{essence}`",
+                    names.join(", ")
+                ))
+            }),
     }
 }
 
 async fn read_bytes(body: Body, content_type: Type) -> Result<Bytes, ApiError> {
-    let (limit, kind) = if content_type == Type::Gzip { (MAX_BINARY, "binary") } else { (MAX_TEXT, "text") };
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| too_large(limit, kind))?;
+    let (limit, kind) = if content_type == Type::Gzip {
+        (MAX_BINARY, "binary")
+    } else {
+        (MAX_TEXT, "text")
+    };
+    let bytes = axum::body::to_bytes(body, limit)
+        .await
+        .map_err(|_| too_large(limit, kind))?;
     if content_type != Type::Gzip && (is_gzip(&bytes) || was_gzip(&bytes)) {
         let detail = "this is gzip under a text's content type, which gateways destroy: send it as application/gzip";
         return Err(ApiError::UnsupportedType(detail.to_owned()));
@@ -123,7 +179,9 @@ async fn read_bytes(body: Body, content_type: Type) -> Result<Bytes, ApiError> {
 }
 
 fn too_large(limit: usize, kind: &str) -> ApiError {
-    ApiError::TooLarge(format!("expected at most {limit} bytes of {kind} a call; append a longer list by several calls"))
+    ApiError::TooLarge(format!(
+        "expected at most {limit} bytes of {kind} a call; append a longer list by several calls"
+    ))
 }
 
 /// Whether it begins as gzip does (RFC 1952, section 2.3.1).
@@ -138,7 +196,10 @@ pub fn was_gzip(bytes: &[u8]) -> bool {
 
 /// A format by its beginning: `[` and `{"recipients"` begin JSON, a string or another object NDJSON, all else is CSV.
 pub fn sniff(text: &[u8]) -> Format {
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start();
+    let text = text
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(text)
+        .trim_ascii_start();
     match text.first() {
         Some(b'[') => Format::Json,
         Some(b'{') if text[1..].trim_ascii_start().starts_with(b"\"recipients\"") => Format::Json,
@@ -150,7 +211,15 @@ pub fn sniff(text: &[u8]) -> Format {
 }
 
 fn sniff_quote(text: &[u8]) -> Format {
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+    let line = text
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     let text = serde_json::from_slice::<&str>(line);
-    if text.is_ok_and(|text| !text.eq_ignore_ascii_case("phone")) { Format::Ndjson } else { Format::Csv }
+    if text.is_ok_and(|text| !text.eq_ignore_ascii_case("phone")) {
+        Format::Ndjson
+    } else {
+        Format::Csv
+    }
 }

@@ -65,11 +65,22 @@ impl<R> Lines<R> {
 /// Reads a list to its end.
 pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
     let open_quote = Rc::new(Cell::new(false));
-    let mut text = Lines { inner: text, last: b'\n', open_quote: open_quote.clone() };
+    let mut text = Lines {
+        inner: text,
+        last: b'\n',
+        open_quote: open_quote.clone(),
+    };
     let mut beginning = Vec::new();
-    text.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(|error| guard::explain(&error))?;
+    text.by_ref()
+        .take(BEGINNING)
+        .read_to_end(&mut beginning)
+        .map_err(|error| guard::explain(&error))?;
     let mut reader = ReaderBuilder::new();
-    reader.has_headers(false).flexible(true).buffer_capacity(16 * 1024).delimiter(separator(&beginning));
+    reader
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(16 * 1024)
+        .delimiter(separator(&beginning));
     let mut records = reader.from_reader(beginning.chain(text));
     let mut record = ByteRecord::new();
     let mut layout: Option<Layout> = None;
@@ -93,7 +104,10 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
         }
     }
     if open_quote.get() {
-        return Err(ApiError::Malformed(format!("expected CSV: a quote is not closed, at line {} or before", sink.position)));
+        return Err(ApiError::Malformed(format!(
+            "expected CSV: a quote is not closed, at line {} or before",
+            sink.position
+        )));
     }
     Ok(())
 }
@@ -104,12 +118,19 @@ fn separator(beginning: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     for byte in beginning.iter().take_while(|byte| **byte != b'\n') {
         quoted ^= *byte == b'"';
-        if let Some((_, count)) = counts.iter_mut().find(|(separator, _)| !quoted && separator == byte) {
+        if let Some((_, count)) = counts
+            .iter_mut()
+            .find(|(separator, _)| !quoted && separator == byte)
+        {
             *count += 1;
         }
     }
     // The first of equals, so a line without any is one of commas.
-    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(separator, _)| *separator)
+    counts
+        .iter()
+        .rev()
+        .max_by_key(|(_, count)| *count)
+        .map_or(b',', |(separator, _)| *separator)
 }
 
 /// The column with the numbers, and whether this is a header. A column that is named has a header; where it is given by its place, a
@@ -117,16 +138,24 @@ fn separator(beginning: &[u8]) -> u8 {
 fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, bool), ApiError> {
     if let Some(place) = wanted.and_then(|wanted| wanted.parse::<usize>().ok()) {
         let place = place.saturating_sub(1);
-        let is_header = record.get(place).is_some_and(|field| !field.iter().any(u8::is_ascii_digit));
+        let is_header = record
+            .get(place)
+            .is_some_and(|field| !field.iter().any(u8::is_ascii_digit));
         return Ok((place, is_header));
     }
     let name = wanted.map_or(HEADER, str::as_bytes);
-    match record.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(name)) {
+    match record
+        .iter()
+        .position(|field| field.trim_ascii().eq_ignore_ascii_case(name))
+    {
         Some(column) => Ok((column, true)),
         None if record.len() == 1 && wanted.is_none() => Ok((0, false)),
         None => {
-            let found: Vec<_> =
-                record.iter().map(|field| String::from_utf8_lossy(&field[..field.len().min(32)])).take(10).collect();
+            let found: Vec<_> = record
+                .iter()
+                .map(|field| String::from_utf8_lossy(&field[..field.len().min(32)]))
+                .take(10)
+                .collect();
             let detail = format!(
                 "expected a column `{}`, or ?column= with its name or place; the first line has {} columns, found: {}",
                 String::from_utf8_lossy(name),
@@ -151,7 +180,10 @@ struct Layout {
 
 impl Layout {
     fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
-        let variables = self.others.as_ref().map_or_else(|| Ok(Variables::new()), |others| others.read(record));
+        let variables = self
+            .others
+            .as_ref()
+            .map_or_else(|| Ok(Variables::new()), |others| others.read(record));
         let pushed = match (record.get(self.column).map(std::str::from_utf8), variables) {
             (Some(Ok(field)), Ok(variables)) => sink.entry(field, &variables),
             (Some(Ok(field)), Err(detail)) => sink.refuse(field, "not-utf-8", detail),

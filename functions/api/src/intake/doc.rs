@@ -31,8 +31,7 @@ pub fn country_schema() -> Value {
 
 /// How a list is read.
 pub fn list_parameters() -> [Value; 3] {
-    let parameter =
-        |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
+    let parameter = |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
     [
         parameter(
             "default_country",
@@ -61,17 +60,34 @@ pub fn list_body(variables: bool) -> Takes {
         json!(["+60123456789", {"phone": "+60123456780"}])
     };
     let (lines, table) = if variables {
-        ("\"+60123456781\"\n{\"phone\": \"+60123456782\", \"vars\": {\"name\": \"Ana\"}}\n", "phone,name\n+60123456783,Ana\n")
+        (
+            "\"+60123456781\"\n{\"phone\": \"+60123456782\", \"vars\": {\"name\": \"Ana\"}}\n",
+            "phone,name\n+60123456783,Ana\n",
+        )
     } else {
-        ("\"+60123456781\"\n{\"phone\": \"+60123456782\"}\n", "phone\n+60123456783\n")
+        (
+            "\"+60123456781\"\n{\"phone\": \"+60123456782\"}\n",
+            "phone\n+60123456783\n",
+        )
     };
     let text = |what: &str| json!({"type": "string", "description": what});
     let json = json!({"oneOf": [entries, object(json!({"recipients": entries}), &["recipients"])]});
     Takes {
         required: true,
         media: vec![
-            ("application/json", json, vec![("array", array), ("object", json!({"recipients": ["+60123456784"]}))]),
-            ("application/x-ndjson", text("An entry a line, as in the array."), vec![("lines", json!(lines))]),
+            (
+                "application/json",
+                json,
+                vec![
+                    ("array", array),
+                    ("object", json!({"recipients": ["+60123456784"]})),
+                ],
+            ),
+            (
+                "application/x-ndjson",
+                text("An entry a line, as in the array."),
+                vec![("lines", json!(lines))],
+            ),
             (
                 "text/csv",
                 text("One column, or a header with `phone` or the one that `column` names."),

@@ -107,7 +107,17 @@ impl Sink {
     /// An empty one.
     pub fn new(sender: Sender<Chunk>, options: Options) -> Self {
         let (chunk, unused) = (Chunk::default(), Rc::default());
-        Self { sender, chunk, position: 0, count: 0, wrong: 0, personal: 0, stopped: None, options, unused }
+        Self {
+            sender,
+            chunk,
+            position: 0,
+            count: 0,
+            wrong: 0,
+            personal: 0,
+            stopped: None,
+            options,
+            unused,
+        }
     }
 
     /// What may come with a number.
@@ -130,28 +140,54 @@ impl Sink {
         } else if variables.is_empty() {
             return self.push(Entry::Valid(phone));
         }
-        let variables = if variables.is_empty() { String::new() } else { serde_json::json!(variables).to_string() };
+        let variables = if variables.is_empty() {
+            String::new()
+        } else {
+            serde_json::json!(variables).to_string()
+        };
         if variables.len() > MAX_VARIABLES {
             let detail = format!("expected at most {MAX_VARIABLES} bytes of variables");
             return self.refuse(input, "variables-too-long", detail);
         }
         self.personal += variables.len();
-        self.push(Entry::Personal(Box::new(Personal { phone, variables, text, parts })))
+        self.push(Entry::Personal(Box::new(Personal {
+            phone,
+            variables,
+            text,
+            parts,
+        })))
     }
 
     /// An entry that is no number.
-    pub fn refuse(&mut self, input: &str, code: &'static str, detail: impl Into<String>) -> Result<(), Stopped> {
+    pub fn refuse(
+        &mut self,
+        input: &str,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Result<(), Stopped> {
         let input = input.chars().take(SHOWN).collect();
-        self.push(Entry::Invalid(Box::new(Refused { position: self.position, input, code, detail: detail.into() })))
+        self.push(Entry::Invalid(Box::new(Refused {
+            position: self.position,
+            input,
+            code,
+            detail: detail.into(),
+        })))
     }
 
     /// A field that entries don't have.
     pub fn unknown_field(&mut self, name: &str) -> Result<(), Stopped> {
         let name: String = name.chars().take(SHOWN).collect();
-        let known = if matches!(self.wanted(), Wanted::No) { "phone" } else { "phone, vars" };
+        let known = if matches!(self.wanted(), Wanted::No) {
+            "phone"
+        } else {
+            "phone, vars"
+        };
         let detail = format!("unknown field; expected only: {known}");
         let error = FieldError::new(format!("recipients.{name}"), "unknown-field", detail);
-        self.wrong(FieldError { position: Some(self.position), ..error })
+        self.wrong(FieldError {
+            position: Some(self.position),
+            ..error
+        })
     }
 
     /// Something that refuses the list as a whole.
@@ -163,7 +199,9 @@ impl Sink {
 
     fn push(&mut self, entry: Entry) -> Result<(), Stopped> {
         if self.count == MAX_ENTRIES {
-            let detail = format!("expected at most {MAX_ENTRIES} entries a call; append the rest by further calls");
+            let detail = format!(
+                "expected at most {MAX_ENTRIES} entries a call; append the rest by further calls"
+            );
             self.stopped = Some(ApiError::TooLarge(detail));
             return Err(Stopped);
         }
@@ -175,7 +213,8 @@ impl Sink {
     }
 
     fn flush_if_full(&mut self) -> Result<(), Stopped> {
-        let small = self.chunk.entries.len() < CHUNK && self.wrong < WRONG && self.personal < PERSONAL;
+        let small =
+            self.chunk.entries.len() < CHUNK && self.wrong < WRONG && self.personal < PERSONAL;
         if small { Ok(()) } else { self.flush() }
     }
 

@@ -32,9 +32,17 @@ enum Passed {
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Entry => write!(f, "expected entries of at most {} KB each", MAX_ENTRY / 1024),
+            Self::Entry => write!(
+                f,
+                "expected entries of at most {} KB each",
+                MAX_ENTRY / 1024
+            ),
             Self::List => {
-                write!(f, "expected a list of at most {} MB after gzip; append the rest by further calls", MAX_LIST / 1024 / 1024)
+                write!(
+                    f,
+                    "expected a list of at most {} MB after gzip; append the rest by further calls",
+                    MAX_LIST / 1024 / 1024
+                )
             }
         }
     }
@@ -45,7 +53,11 @@ impl std::error::Error for Passed {}
 impl<R: Read> Guard<R> {
     /// Watches `inner`; whoever finds an entry sets `unused` back to 0.
     pub fn new(inner: R, unused: Rc<Cell<usize>>) -> Self {
-        Self { inner, unused, total: 0 }
+        Self {
+            inner,
+            unused,
+            total: 0,
+        }
     }
 }
 
@@ -66,7 +78,10 @@ impl<R: Read> Read for Guard<R> {
 
 /// What a failed read means: a limit, or else broken gzip, since everything else is in memory.
 pub fn explain(error: &io::Error) -> ApiError {
-    match error.get_ref().and_then(|error| error.downcast_ref::<Passed>()) {
+    match error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<Passed>())
+    {
         Some(passed) => ApiError::TooLarge(passed.to_string()),
         None => ApiError::Malformed(format!("expected gzip: {error}")),
     }
@@ -89,15 +104,23 @@ mod tests {
                 unused.set(0);
             }
         };
-        let ApiError::TooLarge(detail) = explain(&error) else { panic!("{error}") };
+        let ApiError::TooLarge(detail) = explain(&error) else {
+            panic!("{error}")
+        };
         (guard.total, detail)
     }
 
     #[test]
     fn a_list_and_an_entry_end_some_time() {
         let (read, detail) = read_on(true);
-        assert!(read > MAX_LIST && read < MAX_LIST + MAX_ENTRY as u64 && detail.contains("128 MB"), "{read} {detail}");
+        assert!(
+            read > MAX_LIST && read < MAX_LIST + MAX_ENTRY as u64 && detail.contains("128 MB"),
+            "{read} {detail}"
+        );
         let (read, detail) = read_on(false);
-        assert!(read <= 2 * MAX_ENTRY as u64 && detail.contains("256 KB"), "{read} {detail}");
+        assert!(
+            read <= 2 * MAX_ENTRY as u64 && detail.contains("256 KB"),
+            "{read} {detail}"
+        );
     }
 }

@@ -17,21 +17,29 @@ use crate::error::{ApiError, FieldError};
 /// Reads a list that lies in memory.
 pub fn parse_slice(json: &[u8], sink: &mut Sink) -> Result<(), ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let read = Document(sink).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let read = Document(sink)
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end());
     read.map_err(explain)
 }
 
 /// Reads a list as it comes out of gzip.
 pub fn parse_reader(json: impl io::Read, sink: &mut Sink) -> Result<(), ApiError> {
     let mut deserializer = serde_json::Deserializer::from_reader(json);
-    let read = Document(sink).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let read = Document(sink)
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end());
     read.map_err(explain)
 }
 
 /// One line of NDJSON.
 pub fn parse_line(json: &[u8], sink: &mut Sink) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let seen = Item { sink: &mut *sink, inside: false }.deserialize(&mut deserializer)?;
+    let seen = Item {
+        sink: &mut *sink,
+        inside: false,
+    }
+    .deserialize(&mut deserializer)?;
     seen.put::<serde_json::Error>(sink)?;
     deserializer.end()
 }
@@ -41,7 +49,11 @@ fn explain(error: serde_json::Error) -> ApiError {
         guard::explain(&error.into())
     } else if error.is_data() {
         // JSON, but not of this shape. Entries of a wrong type don't end here: they are invalid entries.
-        ApiError::invalid(vec![FieldError::new("recipients", "wrong-type", error.to_string())])
+        ApiError::invalid(vec![FieldError::new(
+            "recipients",
+            "wrong-type",
+            error.to_string(),
+        )])
     } else {
         ApiError::Malformed(format!("expected JSON: {error}"))
     }
@@ -66,7 +78,10 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(seen) = seq.next_element_seed(Item { sink: &mut *self.0, inside: false })? {
+        while let Some(seen) = seq.next_element_seed(Item {
+            sink: &mut *self.0,
+            inside: false,
+        })? {
             seen.put::<A::Error>(self.0)?;
             self.0.position += 1;
         }
@@ -82,11 +97,19 @@ impl<'de> Visitor<'de> for Document<'_> {
             } else {
                 map.next_value::<IgnoredAny>()?;
                 let name: String = key.chars().take(64).collect();
-                let error = FieldError::new(name, "unknown-field", "unknown field; expected only: recipients, once");
+                let error = FieldError::new(
+                    name,
+                    "unknown-field",
+                    "unknown field; expected only: recipients, once",
+                );
                 self.0.wrong(error).map_err(A::Error::custom)?;
             }
         }
-        if given { Ok(()) } else { Err(A::Error::custom("the field `recipients` is missing")) }
+        if given {
+            Ok(())
+        } else {
+            Err(A::Error::custom("the field `recipients` is missing"))
+        }
     }
 }
 
@@ -122,18 +145,26 @@ struct Seen<'de> {
 
 impl<'de> Seen<'de> {
     fn number(phone: Cow<'de, str>) -> Self {
-        Self { phone: Ok(phone), variables: Ok(Variables::new()) }
+        Self {
+            phone: Ok(phone),
+            variables: Ok(Variables::new()),
+        }
     }
 
     fn other(shown: impl Into<String>) -> Self {
-        Self { phone: Err(shown.into()), variables: Ok(Variables::new()) }
+        Self {
+            phone: Err(shown.into()),
+            variables: Ok(Variables::new()),
+        }
     }
 
     fn put<E: Error>(self, sink: &mut Sink) -> Result<(), E> {
         let put = match (self.phone, self.variables) {
-            (Err(shown), _) => {
-                sink.refuse(&shown, "wrong-type", r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#)
-            }
+            (Err(shown), _) => sink.refuse(
+                &shown,
+                "wrong-type",
+                r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#,
+            ),
             (Ok(phone), Err(detail)) => sink.refuse(&phone, "wrong-variables", detail),
             (Ok(phone), Ok(variables)) => sink.entry(&phone, &variables),
         };
@@ -172,8 +203,17 @@ impl<'de> Visitor<'de> for Item<'_> {
         let (mut phone, mut variables) = (None, None);
         while let Some(Key(key)) = map.next_key()? {
             if key == "phone" && phone.is_none() {
-                phone = Some(map.next_value_seed(Item { sink: &mut *self.sink, inside: true })?.phone);
-            } else if key == "vars" && variables.is_none() && !matches!(self.sink.wanted(), Wanted::No) {
+                phone = Some(
+                    map.next_value_seed(Item {
+                        sink: &mut *self.sink,
+                        inside: true,
+                    })?
+                    .phone,
+                );
+            } else if key == "vars"
+                && variables.is_none()
+                && !matches!(self.sink.wanted(), Wanted::No)
+            {
                 variables = Some(variables::read(&map.next_value::<Box<RawValue>>()?));
             } else {
                 map.next_value::<IgnoredAny>()?;

@@ -91,7 +91,8 @@ pub enum Wanted {
 impl Wanted {
     /// By a message, which was found good when it was posted.
     pub fn by(message: &str) -> Result<Self, ApiError> {
-        let template = Template::parse(message).map_err(|error| ApiError::Internal(error.to_string()))?;
+        let template =
+            Template::parse(message).map_err(|error| ApiError::Internal(error.to_string()))?;
         Ok(template.map_or(Self::Any, |template| Self::For(Arc::new(template))))
     }
 }
@@ -116,7 +117,11 @@ impl List {
     }
 
     fn parse(self, mut sink: Sink) -> Result<(), ApiError> {
-        let parsed = if self.gzip { self.parse_gzip(&mut sink) } else { self.parse_text(&mut sink) };
+        let parsed = if self.gzip {
+            self.parse_gzip(&mut sink)
+        } else {
+            self.parse_text(&mut sink)
+        };
         sink.end(parsed)
     }
 
@@ -125,7 +130,11 @@ impl List {
         match self.format.unwrap_or_else(|| body::sniff(text)) {
             Format::Json => json::parse_slice(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
-            Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), self.options.column.as_deref(), sink),
+            Format::Csv => csv::parse(
+                Guard::new(text, sink.unused.clone()),
+                self.options.column.as_deref(),
+                sink,
+            ),
         }
     }
 

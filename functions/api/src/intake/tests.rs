@@ -21,8 +21,13 @@ async fn entries(list: List) -> Vec<String> {
         assert!(chunk.wrong.is_empty());
         found.extend(chunk.entries.iter().map(|entry| match entry {
             Entry::Valid(phone) => phone.to_string(),
-            Entry::Personal(personal) => format!("{} {} {}", personal.phone, personal.parts, personal.variables),
-            Entry::Invalid(refused) => format!("{} {} {}", refused.position, refused.input, refused.code),
+            Entry::Personal(personal) => format!(
+                "{} {} {}",
+                personal.phone, personal.parts, personal.variables
+            ),
+            Entry::Invalid(refused) => {
+                format!("{} {} {}", refused.position, refused.input, refused.code)
+            }
         }));
     }
     reading.end.await.unwrap().unwrap();
@@ -55,10 +60,20 @@ async fn a_list_is_the_same_in_every_format() {
     ];
     for (format, text, expected) in table {
         let (what, zipped) = (String::from_utf8_lossy(&text).into_owned(), gzip(&text));
-        let list = List { bytes: text.into(), format: Some(format), gzip: false, options: Options::default() };
+        let list = List {
+            bytes: text.into(),
+            format: Some(format),
+            gzip: false,
+            options: Options::default(),
+        };
         assert_eq!(entries(list).await, expected, "{what}");
         for format in [Some(format), None] {
-            let list = List { bytes: zipped.clone().into(), format, gzip: true, options: Options::default() };
+            let list = List {
+                bytes: zipped.clone().into(),
+                format,
+                gzip: true,
+                options: Options::default(),
+            };
             assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
         }
     }
@@ -68,8 +83,16 @@ async fn a_list_is_the_same_in_every_format() {
 async fn a_column_is_chosen_and_numbers_may_be_national() {
     const A: &str = "+60123456789";
     let table: Vec<(Option<&str>, &str, Vec<&str>)> = vec![
-        (Some("mobile"), "name;phone,Mobile\nx,012-345 6789\n", vec![A]),
-        (Some("2"), "name,mobile\nx,012-345 6789\ny,abc\n", vec![A, "3 abc not-a-number"]),
+        (
+            Some("mobile"),
+            "name;phone,Mobile\nx,012-345 6789\n",
+            vec![A],
+        ),
+        (
+            Some("2"),
+            "name,mobile\nx,012-345 6789\ny,abc\n",
+            vec![A, "3 abc not-a-number"],
+        ),
         (Some("2"), "x,0123456789\n", vec![A]),
         (Some("1"), "0123456789,x\n\n0060123456789,y", vec![A, A]),
         (Some("3"), "a,b\nc,d\n", vec!["1  missing", "2  missing"]),
@@ -77,14 +100,34 @@ async fn a_column_is_chosen_and_numbers_may_be_national() {
         (None, "0123456789", vec![A]),
     ];
     for (column, text, expected) in table {
-        let options = Options { region: Region::parse("MY"), column: column.map(str::to_owned), ..Options::default() };
-        let list = List { bytes: text.into(), format: Some(Format::Csv), gzip: false, options };
+        let options = Options {
+            region: Region::parse("MY"),
+            column: column.map(str::to_owned),
+            ..Options::default()
+        };
+        let list = List {
+            bytes: text.into(),
+            format: Some(Format::Csv),
+            gzip: false,
+            options,
+        };
         assert_eq!(entries(list).await, expected, "{column:?} {text}");
     }
-    let options = Options { column: Some("mobile".to_owned()), ..Options::default() };
-    let list = List { bytes: "name,phone\n".into(), format: Some(Format::Csv), gzip: false, options };
+    let options = Options {
+        column: Some("mobile".to_owned()),
+        ..Options::default()
+    };
+    let list = List {
+        bytes: "name,phone\n".into(),
+        format: Some(Format::Csv),
+        gzip: false,
+        options,
+    };
     let error = list.read().end.await.unwrap().unwrap_err();
-    assert!(format!("{error:?}").contains("found: name, phone"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("found: name, phone"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -109,39 +152,95 @@ async fn variables_come_with_numbers_in_every_format() {
         (Format::Csv, Wanted::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
     ];
     for (format, variables, text, expected) in table {
-        let options = Options { variables, ..Options::default() };
-        let list = List { bytes: text.to_owned().into(), format: Some(format), gzip: false, options: options.clone() };
+        let options = Options {
+            variables,
+            ..Options::default()
+        };
+        let list = List {
+            bytes: text.to_owned().into(),
+            format: Some(format),
+            gzip: false,
+            options: options.clone(),
+        };
         assert_eq!(entries(list).await, expected, "{text}");
-        let list = List { bytes: gzip(text.as_bytes()).into(), format: Some(format), gzip: true, options };
+        let list = List {
+            bytes: gzip(text.as_bytes()).into(),
+            format: Some(format),
+            gzip: true,
+            options,
+        };
         assert_eq!(entries(list).await, expected, "gzip {text}");
     }
-    let long = format!(r#"[{{"phone": "+12012345678", "vars": {{"a": "{}"}}}}]"#, "x".repeat(4_096));
-    let options = Options { variables: Wanted::Any, ..Options::default() };
-    let list = List { bytes: long.into(), format: Some(Format::Json), gzip: false, options };
+    let long = format!(
+        r#"[{{"phone": "+12012345678", "vars": {{"a": "{}"}}}}]"#,
+        "x".repeat(4_096)
+    );
+    let options = Options {
+        variables: Wanted::Any,
+        ..Options::default()
+    };
+    let list = List {
+        bytes: long.into(),
+        format: Some(Format::Json),
+        gzip: false,
+        options,
+    };
     assert_eq!(entries(list).await, ["0 +12012345678 variables-too-long"]);
 }
 
 #[tokio::test]
 async fn a_long_list_comes_in_chunks_and_in_order() {
-    let numbers: Vec<_> = (0..20_001).map(|n| format!("+1201{}", 2_000_000 + n)).collect();
-    let zipped = [gzip(numbers[..9_000].join("\n").as_bytes()), gzip(b"\n"), gzip(numbers[9_000..].join("\n").as_bytes())];
-    let list = List { bytes: zipped.concat().into(), format: None, gzip: true, options: Options::default() };
+    let numbers: Vec<_> = (0..20_001)
+        .map(|n| format!("+1201{}", 2_000_000 + n))
+        .collect();
+    let zipped = [
+        gzip(numbers[..9_000].join("\n").as_bytes()),
+        gzip(b"\n"),
+        gzip(numbers[9_000..].join("\n").as_bytes()),
+    ];
+    let list = List {
+        bytes: zipped.concat().into(),
+        format: None,
+        gzip: true,
+        options: Options::default(),
+    };
     assert!(entries(list).await == numbers);
 }
 
 #[tokio::test]
 async fn reading_ends_when_nobody_listens() {
     let bytes = "+12012345678\n".repeat(100_000).into();
-    let mut reading = List { bytes, format: Some(Format::Csv), gzip: false, options: Options::default() }.read();
+    let mut reading = List {
+        bytes,
+        format: Some(Format::Csv),
+        gzip: false,
+        options: Options::default(),
+    }
+    .read();
     reading.chunks.recv().await.unwrap();
     drop(reading.chunks);
     assert!(reading.end.await.unwrap().is_err());
 }
 
 /// Reads a list to its end; none: it was refused as a whole.
-fn read_all(bytes: Vec<u8>, format: Option<Format>, gzip: bool, variables: Wanted) -> Option<Vec<Entry>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let list = List { bytes: bytes.into(), format, gzip, options: Options { variables, ..Options::default() } };
+fn read_all(
+    bytes: Vec<u8>,
+    format: Option<Format>,
+    gzip: bool,
+    variables: Wanted,
+) -> Option<Vec<Entry>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let list = List {
+        bytes: bytes.into(),
+        format,
+        gzip,
+        options: Options {
+            variables,
+            ..Options::default()
+        },
+    };
     runtime.block_on(async {
         let mut reading = list.read();
         let mut found = Vec::new();
@@ -154,8 +253,7 @@ fn read_all(bytes: Vec<u8>, format: Option<Format>, gzip: bool, variables: Wante
 }
 
 /// What is seldom in a random text, and means something in one of the formats.
-const PIECES: &str =
-    "([\"\\\\,;:{}\\[\\]\r\n\t ]|phone|vars|recipients|null|\\+12012345678|\\\\u0041|[a-z0-9.eé\u{feff}-]|\\PC){0,60}";
+const PIECES: &str = "([\"\\\\,;:{}\\[\\]\r\n\t ]|phone|vars|recipients|null|\\+12012345678|\\\\u0041|[a-z0-9.eé\u{feff}-]|\\PC){0,60}";
 
 proptest! {
     #[test]

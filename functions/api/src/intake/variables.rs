@@ -6,11 +6,13 @@ use csv::ByteRecord;
 use serde_json::value::RawValue;
 use shared::template::{Template, Variables};
 
-const EXPECTED: &str = r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
+const EXPECTED: &str =
+    r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
 
 /// The member `vars`. A number is taken as it is written: `1.10` stays so. What is null was not given.
 pub fn read(json: &RawValue) -> Result<Variables, String> {
-    let given: Option<BTreeMap<String, &RawValue>> = serde_json::from_str(json.get()).map_err(|_| EXPECTED.to_owned())?;
+    let given: Option<BTreeMap<String, &RawValue>> =
+        serde_json::from_str(json.get()).map_err(|_| EXPECTED.to_owned())?;
     let mut variables = Variables::new();
     for (name, value) in given.into_iter().flatten() {
         let value = value.get();
@@ -37,10 +39,22 @@ impl Columns {
     pub fn of(header: &ByteRecord, phone: usize, template: &Template) -> Self {
         let name = |field: &[u8]| -> String {
             let field = String::from_utf8_lossy(field.trim_ascii()).to_ascii_lowercase();
-            field.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }).collect()
+            field
+                .chars()
+                .map(|character| {
+                    if character.is_ascii_alphanumeric() {
+                        character
+                    } else {
+                        '_'
+                    }
+                })
+                .collect()
         };
-        let named =
-            header.iter().map(name).enumerate().filter(|(at, name)| *at != phone && template.names().any(|known| known == name));
+        let named = header
+            .iter()
+            .map(name)
+            .enumerate()
+            .filter(|(at, name)| *at != phone && template.names().any(|known| known == name));
         Self(named.collect())
     }
 
@@ -48,8 +62,12 @@ impl Columns {
     pub fn read(&self, record: &ByteRecord) -> Result<Variables, String> {
         let mut variables = Variables::new();
         for (at, name) in &self.0 {
-            let Some(field) = record.get(*at) else { continue };
-            let field = std::str::from_utf8(field).map_err(|_| format!("expected UTF-8 in the column `{name}`"))?.trim();
+            let Some(field) = record.get(*at) else {
+                continue;
+            };
+            let field = std::str::from_utf8(field)
+                .map_err(|_| format!("expected UTF-8 in the column `{name}`"))?
+                .trim();
             if !field.is_empty() {
                 variables.insert(name.clone(), field.to_owned());
             }

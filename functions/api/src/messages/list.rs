@@ -10,8 +10,8 @@ use serde::Serialize;
 use shared::{
     db::{
         messages::{
-            Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone, messages_of_schedule,
-            schedules_by_time,
+            Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
+            messages_of_schedule, schedules_by_time,
         },
         schedules::{load_schedule, load_schedules},
         variables::variables_of,
@@ -76,14 +76,24 @@ impl Cursor {
         let mut parts = text.strip_prefix('m')?.split('-');
         let (run_at, id, seq) = (parts.next()?, parts.next()?, parts.next()?);
         let run_at = DateTime::from_timestamp_millis(i64::from_str_radix(run_at, 16).ok()?)?;
-        let cursor = Self { run_at, id: Uuid::try_parse(id).ok()?, seq: u32::from_str_radix(seq, 16).ok()? };
+        let cursor = Self {
+            run_at,
+            id: Uuid::try_parse(id).ok()?,
+            seq: u32::from_str_radix(seq, 16).ok()?,
+        };
         // A year of five digits is none of the database's.
-        let good = parts.next().is_none() && (1970..9999).contains(&chrono::Datelike::year(&run_at));
+        let good =
+            parts.next().is_none() && (1970..9999).contains(&chrono::Datelike::year(&run_at));
         good.then_some(cursor)
     }
 
     fn write(self) -> String {
-        format!("m{:x}-{}-{:x}", self.run_at.timestamp_millis(), self.id.simple(), self.seq)
+        format!(
+            "m{:x}-{}-{:x}",
+            self.run_at.timestamp_millis(),
+            self.id.simple(),
+            self.seq
+        )
     }
 }
 
@@ -102,24 +112,35 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let (messages, next) = match of {
         Of::Phone(phone) => of_phone(&mut connection, phone, filter, (cursor, limit)).await?,
         Of::Schedule(id) => {
-            load_schedule(&mut connection, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+            load_schedule(&mut connection, id)
+                .await?
+                .ok_or_else(ApiError::no_such_schedule)?;
             of_schedule(&mut connection, id, filter, (cursor, limit)).await?
         }
         Of::Everything => of_all(&mut connection, filter, (cursor, limit), app.db.now()).await?,
     };
     let texts = texts(&mut connection, &messages).await?;
     let messages = with_attempts(&mut connection, messages, texts).await?;
-    Ok(Json(Page { messages, next_cursor: next.map(Cursor::write) }))
+    Ok(Json(Page {
+        messages,
+        next_cursor: next.map(Cursor::write),
+    }))
 }
 
 fn of(query: &mut Query) -> Of {
     let (phone, schedule) = (query.text("phone"), query.text("schedule_id"));
     if phone.is_some() && schedule.is_some() {
-        query.complain("phone", "not-both", "expected phone or schedule_id, not both");
+        query.complain(
+            "phone",
+            "not-both",
+            "expected phone or schedule_id, not both",
+        );
     }
     if let Some(given) = phone {
         // A `+` that was not encoded has become a blank.
-        let number = given.strip_prefix(' ').map_or_else(|| given.clone(), |digits| format!("+{digits}"));
+        let number = given
+            .strip_prefix(' ')
+            .map_or_else(|| given.clone(), |digits| format!("+{digits}"));
         match Phone::parse(&number) {
             Ok(phone) => return Of::Phone(phone),
             Err(error) => query.complain("phone", error.code(), error.to_string()),
@@ -128,7 +149,11 @@ fn of(query: &mut Query) -> Of {
     if let Some(given) = schedule {
         match Uuid::try_parse(&given) {
             Ok(id) => return Of::Schedule(id),
-            Err(_) => query.complain("schedule_id", "not-an-id", "expected the id of a schedule, a UUID"),
+            Err(_) => query.complain(
+                "schedule_id",
+                "not-an-id",
+                "expected the id of a schedule, a UUID",
+            ),
         }
     }
     Of::Everything
@@ -168,7 +193,11 @@ async fn of_phone(
     let before = cursor.map_or(Uuid::max(), |cursor| cursor.id);
     let found = messages_of_phone(connection, phone, filter, (before, limit)).await?;
     let last = found.last().filter(|_| found.len() == limit as usize);
-    let next = last.map(|last| Cursor { run_at: DateTime::UNIX_EPOCH, id: last.schedule_id, seq: last.seq });
+    let next = last.map(|last| Cursor {
+        run_at: DateTime::UNIX_EPOCH,
+        id: last.schedule_id,
+        seq: last.seq,
+    });
     Ok((found, next))
 }
 
@@ -178,10 +207,16 @@ async fn of_schedule(
     filter: MessageFilter,
     (cursor, limit): (Option<Cursor>, u32),
 ) -> Result<Found, ApiError> {
-    let after = cursor.filter(|cursor| cursor.id == id).map_or(0, |cursor| cursor.seq);
+    let after = cursor
+        .filter(|cursor| cursor.id == id)
+        .map_or(0, |cursor| cursor.seq);
     let found = messages_of_schedule(connection, id, filter, (after, limit)).await?;
     let last = found.last().filter(|_| found.len() == limit as usize);
-    let next = last.map(|last| Cursor { run_at: DateTime::UNIX_EPOCH, id, seq: last.seq });
+    let next = last.map(|last| Cursor {
+        run_at: DateTime::UNIX_EPOCH,
+        id,
+        seq: last.seq,
+    });
     Ok((found, next))
 }
 
@@ -194,24 +229,50 @@ async fn of_all(
     now: DateTime<Utc>,
 ) -> Result<Found, ApiError> {
     let latest = filter.to.map_or(now, |to| to.min(now));
-    let begin = cursor.unwrap_or(Cursor { run_at: latest, id: Uuid::max(), seq: 0 });
-    let candidates =
-        schedules_by_time(connection, Candidate { id: begin.id, run_at: begin.run_at }, filter.from, SCHEDULES).await?;
+    let begin = cursor.unwrap_or(Cursor {
+        run_at: latest,
+        id: Uuid::max(),
+        seq: 0,
+    });
+    let candidates = schedules_by_time(
+        connection,
+        Candidate {
+            id: begin.id,
+            run_at: begin.run_at,
+        },
+        filter.from,
+        SCHEDULES,
+    )
+    .await?;
     let mut found = Vec::new();
     for schedule in &candidates {
-        let after = if schedule.id == begin.id { begin.seq } else { 0 };
+        let after = if schedule.id == begin.id {
+            begin.seq
+        } else {
+            0
+        };
         let room = limit - found.len() as u32;
         let more = messages_of_schedule(connection, schedule.id, filter, (after, room)).await?;
         let full = more.len() == room as usize;
         found.extend(more);
         if let Some(last) = found.last().filter(|_| full) {
-            let next = Cursor { run_at: schedule.run_at, id: schedule.id, seq: last.seq };
+            let next = Cursor {
+                run_at: schedule.run_at,
+                id: schedule.id,
+                seq: last.seq,
+            };
             return Ok((found, Some(next)));
         }
     }
     // The last one was read to its end.
-    let next = candidates.last().filter(|_| candidates.len() == SCHEDULES as usize);
-    let next = next.map(|last| Cursor { run_at: last.run_at, id: last.id, seq: u32::MAX });
+    let next = candidates
+        .last()
+        .filter(|_| candidates.len() == SCHEDULES as usize);
+    let next = next.map(|last| Cursor {
+        run_at: last.run_at,
+        id: last.id,
+        seq: u32::MAX,
+    });
     Ok((found, next))
 }
 
@@ -222,17 +283,29 @@ async fn with_attempts(
 ) -> Result<Vec<MessageView>, ApiError> {
     let mut earlier: HashMap<(Uuid, u32), Vec<EarlierAttempt>> = HashMap::new();
     for attempt in earlier_attempts(connection, &messages).await? {
-        earlier.entry((attempt.schedule_id, attempt.seq)).or_default().push(attempt);
+        earlier
+            .entry((attempt.schedule_id, attempt.seq))
+            .or_default()
+            .push(attempt);
     }
     let view = |(message, text): (Message, String)| {
-        let earlier_attempts = earlier.remove(&(message.schedule_id, message.seq)).unwrap_or_default();
-        MessageView { message, text, earlier_attempts }
+        let earlier_attempts = earlier
+            .remove(&(message.schedule_id, message.seq))
+            .unwrap_or_default();
+        MessageView {
+            message,
+            text,
+            earlier_attempts,
+        }
     };
     Ok(messages.into_iter().zip(texts).map(view).collect())
 }
 
 /// What each of these messages says.
-async fn texts(connection: &mut MySqlConnection, messages: &[Message]) -> Result<Vec<String>, ApiError> {
+async fn texts(
+    connection: &mut MySqlConnection,
+    messages: &[Message],
+) -> Result<Vec<String>, ApiError> {
     let ids: BTreeSet<Uuid> = messages.iter().map(|message| message.schedule_id).collect();
     let ids: Vec<Uuid> = ids.into_iter().collect();
     let schedules = load_schedules(connection, &ids).await?;
@@ -251,9 +324,16 @@ async fn texts(connection: &mut MySqlConnection, messages: &[Message]) -> Result
         .collect();
     let (variables, none) = (variables_of(connection, &personal).await?, Variables::new());
     let text = |message: &Message| {
-        let given = variables.get(&(message.schedule_id, message.seq)).unwrap_or(&none);
+        let given = variables
+            .get(&(message.schedule_id, message.seq))
+            .unwrap_or(&none);
         let made = template(&message.schedule_id).and_then(|template| template.render(given).ok());
-        let plain = || known.get(&message.schedule_id).map(|(text, _)| text.clone()).unwrap_or_default();
+        let plain = || {
+            known
+                .get(&message.schedule_id)
+                .map(|(text, _)| text.clone())
+                .unwrap_or_default()
+        };
         made.map_or_else(plain, |made| made.text)
     };
     Ok(messages.iter().map(text).collect())

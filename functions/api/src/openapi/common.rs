@@ -3,7 +3,9 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{links, operation::Answer, operation::Operation, parameters::of_path, problems, schemas::Schemas};
+use super::{
+    links, operation::Answer, operation::Operation, parameters::of_path, problems, schemas::Schemas,
+};
 use crate::{
     once::Keep,
     routes::{Access, Route},
@@ -14,10 +16,12 @@ pub fn complete(route: &Route, operation: Operation, schemas: &mut Schemas) -> V
     let slugs = slugs(route, &operation);
     let mut answers: Map<String, Value> = Map::new();
     for answer in &operation.answers {
-        answers.insert(answer.status.to_string(), success(route, answer, operation.id, schemas));
+        answers.insert(
+            answer.status.to_string(),
+            success(route, answer, operation.id, schemas),
+        );
         if route.method == Method::GET {
-            let not_modified =
-                json!({"description": "The client has it already (`If-None-Match`).", "headers": headers(route, &["ETag"])});
+            let not_modified = json!({"description": "The client has it already (`If-None-Match`).", "headers": headers(route, &["ETag"])});
             answers.insert("304".to_owned(), not_modified);
         }
     }
@@ -40,11 +44,17 @@ pub fn complete(route: &Route, operation: Operation, schemas: &mut Schemas) -> V
     }
     if let Some(body) = operation.body {
         let media = body.media.into_iter().map(|(kind, schema, examples)| {
-            let examples: Map<_, _> =
-                examples.into_iter().map(|(name, value)| (name.to_owned(), json!({"value": value}))).collect();
-            (kind.to_owned(), json!({"schema": schema, "examples": examples}))
+            let examples: Map<_, _> = examples
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), json!({"value": value})))
+                .collect();
+            (
+                kind.to_owned(),
+                json!({"schema": schema, "examples": examples}),
+            )
         });
-        made["requestBody"] = json!({"required": body.required, "content": media.collect::<Map<_, _>>()});
+        made["requestBody"] =
+            json!({"required": body.required, "content": media.collect::<Map<_, _>>()});
     }
     made
 }
@@ -77,7 +87,12 @@ fn slugs(route: &Route, operation: &Operation) -> Vec<&'static str> {
         slugs.push("unsupported-content-type");
     }
     if route.keep.is_some() {
-        slugs.extend(["idempotency-in-progress", "idempotency-answer-lost", "idempotency-key-reused", "too-large"]);
+        slugs.extend([
+            "idempotency-in-progress",
+            "idempotency-answer-lost",
+            "idempotency-key-reused",
+            "too-large",
+        ]);
     }
     if route.keep == Some(Keep::Nothing) {
         slugs.push("idempotency-answer-not-kept");
@@ -87,7 +102,8 @@ fn slugs(route: &Route, operation: &Operation) -> Vec<&'static str> {
 
 /// What only reads, and needs no login, is not counted, nor is what is signed.
 fn is_counted(route: &Route) -> bool {
-    route.access != Access::Signed && (route.access != Access::Public || route.method == Method::POST)
+    route.access != Access::Signed
+        && (route.access != Access::Public || route.method == Method::POST)
 }
 
 fn description(route: &Route, operation: &Operation) -> String {
@@ -120,9 +136,20 @@ fn parameters(route: &Route, operation: &Operation) -> Vec<Value> {
 
 /// Headers of every answer of the route, and these.
 fn headers(route: &Route, more: &[&str]) -> Map<String, Value> {
-    let counted: &[&str] = if is_counted(route) { &["RateLimit", "RateLimit-Policy"] } else { &[] };
+    let counted: &[&str] = if is_counted(route) {
+        &["RateLimit", "RateLimit-Policy"]
+    } else {
+        &[]
+    };
     let names = ["X-Request-Id"].iter().chain(counted).chain(more);
-    names.map(|name| ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))).collect()
+    names
+        .map(|name| {
+            (
+                (*name).to_owned(),
+                json!({"$ref": format!("#/components/headers/{name}")}),
+            )
+        })
+        .collect()
 }
 
 fn success(route: &Route, answer: &Answer, id: &str, schemas: &mut Schemas) -> Value {
@@ -142,7 +169,11 @@ fn success(route: &Route, answer: &Answer, id: &str, schemas: &mut Schemas) -> V
         if !example.is_null() {
             media["example"] = example.clone();
         }
-        made["content"] = kinds.iter().map(|kind| ((*kind).to_owned(), media.clone())).collect::<Map<_, _>>().into();
+        made["content"] = kinds
+            .iter()
+            .map(|kind| ((*kind).to_owned(), media.clone()))
+            .collect::<Map<_, _>>()
+            .into();
     }
     let links = links::of(id, answer.status);
     if !links.is_empty() {
@@ -156,8 +187,7 @@ pub fn components() -> Value {
     let header = |text: &str, schema: Value| json!({"description": text, "schema": schema});
     let always = |text: &str, schema: Value| json!({"description": text, "schema": schema, "required": true});
     let text = || json!({"type": "string"});
-    let parameter =
-        |name: &str, text: &str, schema: Value| json!({"name": name, "in": "header", "description": text, "schema": schema});
+    let parameter = |name: &str, text: &str, schema: Value| json!({"name": name, "in": "header", "description": text, "schema": schema});
     json!({
         "securitySchemes": {
             "bearer": {"type": "http", "scheme": "bearer",

@@ -34,17 +34,29 @@ pub fn info() -> Value {
 pub fn tags() -> Value {
     let tag = |name: &str, text: &str| json!({"name": name, "description": text});
     json!([
-        tag("auth", "People log in with a password and get a short access token and a refresh token, which is good once."),
-        tag("schedules", "A text, a time and a list: made, changed, moved from state to state."),
+        tag(
+            "auth",
+            "People log in with a password and get a short access token and a refresh token, which is good once."
+        ),
+        tag(
+            "schedules",
+            "A text, a time and a list: made, changed, moved from state to state."
+        ),
         tag("recipients", "Who is to get it, and who got it."),
         tag("messages", "Who got what, when, over all schedules."),
         tag("carrier", "What a carrier tells by itself."),
         tag("suppressions", "Numbers that nobody sends to."),
-        tag("trouble", "What needs a person, and what a person can do about it."),
+        tag(
+            "trouble",
+            "What needs a person, and what a person can do about it."
+        ),
         tag("users", "People who log in here."),
         tag("api-keys", "Machines that call."),
         tag("webhooks", "URLs of yours that are told what happens."),
         tag("audit", "Who changed what."),
-        tag("about", "Whether it answers, what problems mean, and this document."),
+        tag(
+            "about",
+            "Whether it answers, what problems mean, and this document."
+        ),
     ])
 }

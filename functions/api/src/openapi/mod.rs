@@ -14,7 +14,10 @@
 //!    the parameters of the path come from.
 //!
 //! The tests of the handlers hold every answer that they get against the document.
-#![expect(clippy::needless_pass_by_value, reason = "what `json!` has made is nobody else's")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what `json!` has made is nobody else's"
+)]
 
 mod common;
 mod info;

@@ -82,7 +82,8 @@ impl Operation {
 
     /// A parameter of the query.
     pub fn query(mut self, name: &str, schema: Value, text: &str) -> Self {
-        self.query.push(json!({"name": name, "in": "query", "description": text, "schema": schema}));
+        self.query
+            .push(json!({"name": name, "in": "query", "description": text, "schema": schema}));
         self
     }
 
@@ -94,7 +95,10 @@ impl Operation {
 
     /// What it takes.
     pub fn body(self, body: Takes) -> Self {
-        Self { body: Some(body), ..self }
+        Self {
+            body: Some(body),
+            ..self
+        }
     }
 
     /// JSON of this type.
@@ -112,15 +116,34 @@ impl Operation {
     }
 
     /// An answer of another content type.
-    pub fn answers_as<T: JsonSchema>(mut self, kind: &'static str, status: u16, text: &'static str, example: Value) -> Self {
-        let media = Some((vec![kind], SchemaGenerator::subschema_for::<T> as SchemaOf, example));
-        self.answers.push(Answer { status, text, media, location: false });
+    pub fn answers_as<T: JsonSchema>(
+        mut self,
+        kind: &'static str,
+        status: u16,
+        text: &'static str,
+        example: Value,
+    ) -> Self {
+        let media = Some((
+            vec![kind],
+            SchemaGenerator::subschema_for::<T> as SchemaOf,
+            example,
+        ));
+        self.answers.push(Answer {
+            status,
+            text,
+            media,
+            location: false,
+        });
         self
     }
 
     /// Another content type of the last answer.
     pub fn also_as(mut self, kind: &'static str) -> Self {
-        if let Some((kinds, ..)) = self.answers.last_mut().and_then(|answer| answer.media.as_mut()) {
+        if let Some((kinds, ..)) = self
+            .answers
+            .last_mut()
+            .and_then(|answer| answer.media.as_mut())
+        {
             kinds.push(kind);
         }
         self
@@ -128,41 +151,62 @@ impl Operation {
 
     /// 204.
     pub fn answers_nothing(mut self, text: &'static str) -> Self {
-        self.answers.push(Answer { status: 204, text, media: None, location: false });
+        self.answers.push(Answer {
+            status: 204,
+            text,
+            media: None,
+            location: false,
+        });
         self
     }
 
     /// Problems of its own, by their slugs.
     pub fn problems(self, slugs: &[&'static str]) -> Self {
-        Self { problems: slugs.to_vec(), ..self }
+        Self {
+            problems: slugs.to_vec(),
+            ..self
+        }
     }
 
     /// It asks no database.
     pub fn from_memory(self) -> Self {
-        Self { from_memory: true, ..self }
+        Self {
+            from_memory: true,
+            ..self
+        }
     }
 
     /// The body is read whatever its type is said to be.
     pub fn any_type(self) -> Self {
-        Self { any_type: true, ..self }
+        Self {
+            any_type: true,
+            ..self
+        }
     }
 
     /// Unknown parameters are left alone.
     pub fn any_query(self) -> Self {
-        Self { any_query: true, ..self }
+        Self {
+            any_query: true,
+            ..self
+        }
     }
 }
 
 impl Takes {
     /// A JSON object, with one example.
     pub fn json(schema: Value, example: Value) -> Self {
-        Self { required: true, media: vec![("application/json", schema, vec![("example", example)])] }
+        Self {
+            required: true,
+            media: vec![("application/json", schema, vec![("example", example)])],
+        }
     }
 }
 
 /// An object of these members, and no others.
 pub fn object(properties: Value, required: &[&str]) -> Value {
-    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    let mut object =
+        json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !required.is_empty() {
         object["required"] = json!(required);
     }
@@ -171,7 +215,8 @@ pub fn object(properties: Value, required: &[&str]) -> Value {
 
 /// An object in which at least one of these members has to be, and has to be as this says.
 pub fn one_of_these(mut object: Value, members: &[(&str, Value)]) -> Value {
-    let one = |(name, schema): &(&str, Value)| json!({"required": [name], "properties": {*name: schema}});
+    let one =
+        |(name, schema): &(&str, Value)| json!({"required": [name], "properties": {*name: schema}});
     object["anyOf"] = members.iter().map(one).collect();
     object
 }

@@ -29,9 +29,24 @@ const STYLE: &str = "text/css; charset=utf-8";
 
 /// Every file but the page itself.
 pub const FILES: [File; 4] = [
-    File { name: "page.css", kind: STYLE, bytes: include_bytes!("page/page.css"), gzip: false },
-    File { name: "page.js", kind: SCRIPT, bytes: include_bytes!("page/page.js"), gzip: false },
-    File { name: "swagger-ui.css", kind: STYLE, bytes: include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz")), gzip: true },
+    File {
+        name: "page.css",
+        kind: STYLE,
+        bytes: include_bytes!("page/page.css"),
+        gzip: false,
+    },
+    File {
+        name: "page.js",
+        kind: SCRIPT,
+        bytes: include_bytes!("page/page.js"),
+        gzip: false,
+    },
+    File {
+        name: "swagger-ui.css",
+        kind: STYLE,
+        bytes: include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz")),
+        gzip: true,
+    },
     File {
         name: "swagger-ui-bundle.js",
         kind: SCRIPT,
@@ -43,13 +58,20 @@ pub const FILES: [File; 4] = [
 /// 200 with the page.
 pub async fn page() -> Response {
     const PAGE: &str = include_str!("page/index.html");
-    (Extension(OwnPage), [(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()
+    (
+        Extension(OwnPage),
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
+        PAGE,
+    )
+        .into_response()
 }
 
 /// For the document.
 pub fn page_doc() -> Operation {
     Operation::new("getPage", "about", "The document as a page")
-        .text("Shows every call, and lets one try it with a token. It takes nothing from elsewhere.")
+        .text(
+            "Shows every call, and lets one try it with a token. It takes nothing from elsewhere.",
+        )
         .answers_as::<String>("text/html", 200, "The page.", Value::Null)
         .from_memory()
         .any_query()
@@ -58,12 +80,24 @@ pub fn page_doc() -> Operation {
 /// 200 with a file of it, as it lies here where the client takes gzip.
 pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let found = FILES.into_iter().find(|file| file.name == name);
-    let file = found.ok_or_else(|| ApiError::NotFound("there is no such file; /docs is the page".to_owned()))?;
-    let head: [(HeaderName, &str); 2] = [(header::CONTENT_TYPE, file.kind), (header::VARY, "accept-encoding")];
-    let takes =
-        headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| value.as_bytes().windows(4).any(|word| word == b"gzip"));
+    let file = found
+        .ok_or_else(|| ApiError::NotFound("there is no such file; /docs is the page".to_owned()))?;
+    let head: [(HeaderName, &str); 2] = [
+        (header::CONTENT_TYPE, file.kind),
+        (header::VARY, "accept-encoding"),
+    ];
+    let takes = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .any(|value| value.as_bytes().windows(4).any(|word| word == b"gzip"));
     if file.gzip && takes {
-        return Ok((Extension(OwnPage), head, [(header::CONTENT_ENCODING, "gzip")], file.bytes).into_response());
+        return Ok((
+            Extension(OwnPage),
+            head,
+            [(header::CONTENT_ENCODING, "gzip")],
+            file.bytes,
+        )
+            .into_response());
     }
     Ok((Extension(OwnPage), head, file.plain()?).into_response())
 }
@@ -74,7 +108,9 @@ impl File {
             return Ok(self.bytes.to_vec());
         }
         let mut plain = Vec::new();
-        GzDecoder::new(self.bytes).read_to_end(&mut plain).map_err(|error| ApiError::Internal(error.to_string()))?;
+        GzDecoder::new(self.bytes)
+            .read_to_end(&mut plain)
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
         Ok(plain)
     }
 }
@@ -82,7 +118,12 @@ impl File {
 /// For the document.
 pub fn file_doc() -> Operation {
     Operation::new("getPageFile", "about", "A file of the page")
-        .answers_as::<String>("text/css", 200, "A file of the page, a style sheet or a script.", Value::Null)
+        .answers_as::<String>(
+            "text/css",
+            200,
+            "A file of the page, a style sheet or a script.",
+            Value::Null,
+        )
         .also_as("text/javascript")
         .problems(&["not-found"])
         .from_memory()

@@ -10,28 +10,62 @@ pub const AHEAD: &str = "2027-01-31T09:00:00+08:00";
 
 /// The parameters of a path, in its order.
 pub fn of_path(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names.map(of_name).collect()
 }
 
 fn of_name(name: &str) -> Value {
     let (schema, text, example) = match name {
-        "id" => (json!({"type": "string", "format": "uuid"}), "Its id.", json!("0190a0b0-c0d0-7080-8000-00000000000f")),
-        "event_id" => {
-            (json!({"type": "string", "format": "uuid"}), "The event's id.", json!("0190a0b0-c0d0-7080-8000-00000000000d"))
-        }
-        "phone" => (e164(), "A number; `+` may be written `%2B`.", json!("+60123456789")),
-        "no" => (place(), "The batch's number in its schedule, from 1.", json!(1)),
-        "seq" => (place(), "The recipient's place in the list, from 1.", json!(1)),
-        "carrier" => (json!({"type": "string"}), "Its name, as `CALLBACK_SECRETS` has it.", json!("sim")),
-        "kind" => (json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "The kind.", json!("uncertain")),
+        "id" => (
+            json!({"type": "string", "format": "uuid"}),
+            "Its id.",
+            json!("0190a0b0-c0d0-7080-8000-00000000000f"),
+        ),
+        "event_id" => (
+            json!({"type": "string", "format": "uuid"}),
+            "The event's id.",
+            json!("0190a0b0-c0d0-7080-8000-00000000000d"),
+        ),
+        "phone" => (
+            e164(),
+            "A number; `+` may be written `%2B`.",
+            json!("+60123456789"),
+        ),
+        "no" => (
+            place(),
+            "The batch's number in its schedule, from 1.",
+            json!(1),
+        ),
+        "seq" => (
+            place(),
+            "The recipient's place in the list, from 1.",
+            json!(1),
+        ),
+        "carrier" => (
+            json!({"type": "string"}),
+            "Its name, as `CALLBACK_SECRETS` has it.",
+            json!("sim"),
+        ),
+        "kind" => (
+            json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}),
+            "The kind.",
+            json!("uncertain"),
+        ),
         "slug" => {
             let slugs: Vec<_> = PROBLEMS.iter().map(|page| page.slug).collect();
-            (json!({"type": "string", "enum": slugs}), "The last part of its `type`.", json!("not-found"))
+            (
+                json!({"type": "string", "enum": slugs}),
+                "The last part of its `type`.",
+                json!("not-found"),
+            )
         }
-        "file" => {
-            (json!({"type": "string", "enum": super::page::FILES.map(|file| file.name)}), "Its name.", json!("swagger-ui.css"))
-        }
+        "file" => (
+            json!({"type": "string", "enum": super::page::FILES.map(|file| file.name)}),
+            "Its name.",
+            json!("swagger-ui.css"),
+        ),
         _ => (json!({"type": "string"}), "", json!("")),
     };
     json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema, "example": example})

@@ -22,13 +22,17 @@ fn schema_name(slug: &str) -> String {
 /// Members beside the usual ones, and those of them that are always there.
 fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]) {
     match slug {
-        "forbidden" => {
-            (json!({"permission": {"enum": Permission::ALL.map(Permission::as_str), "description": "What the caller lacks."}}), &[])
-        }
+        "forbidden" => (
+            json!({"permission": {"enum": Permission::ALL.map(Permission::as_str), "description": "What the caller lacks."}}),
+            &[],
+        ),
         "wrong-state" | "schedule-begun" | "nothing-missed" | "no-recipients" | "run-at-past" => {
             let possible = json!({"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."});
             let status = schemas.generator().subschema_for::<ScheduleStatus>();
-            (json!({"schedule_status": status, "possible": possible}), &["schedule_status", "possible"])
+            (
+                json!({"schedule_status": status, "possible": possible}),
+                &["schedule_status", "possible"],
+            )
         }
         "invalid-request" => {
             let error = schemas.generator().subschema_for::<FieldError>();
@@ -38,9 +42,10 @@ fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]
                 &["errors", "errors_total"],
             )
         }
-        "rate-limited" | "login-locked" | "daily-limit" => {
-            (json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "As `Retry-After`."}}), &["retry_after_s"])
-        }
+        "rate-limited" | "login-locked" | "daily-limit" => (
+            json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "As `Retry-After`."}}),
+            &["retry_after_s"],
+        ),
         "receipt-too-early" => {
             let count = || json!({"type": "integer", "minimum": 0});
             let error = schemas.generator().subschema_for::<FieldError>();
@@ -51,9 +56,10 @@ fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]
             )
         }
         // `/health` tells these too.
-        "unavailable" => {
-            (json!({"version": {"type": "string"}, "commit": {"type": "string"}, "database": {"const": "unavailable"}}), &[])
-        }
+        "unavailable" => (
+            json!({"version": {"type": "string"}, "commit": {"type": "string"}, "database": {"const": "unavailable"}}),
+            &[],
+        ),
         _ => (json!({}), &[]),
     }
 }
@@ -69,22 +75,31 @@ fn schema(page: &ProblemPage, schemas: &mut Schemas) -> Value {
     if let (Some(properties), Value::Object(own)) = (properties.as_object_mut(), own) {
         properties.extend(own);
     }
-    let required: Vec<_> = ["type", "title", "status", "detail"].iter().chain(always).collect();
+    let required: Vec<_> = ["type", "title", "status", "detail"]
+        .iter()
+        .chain(always)
+        .collect();
     let text = format!("{} {}", page.meaning, page.remedy);
     json!({"type": "object", "description": text, "properties": properties, "required": required, "additionalProperties": false})
 }
 
 /// The problems of these slugs, by their status: one answer each.
 pub fn answers(slugs: &[&str], schemas: &mut Schemas) -> Vec<(u16, Value)> {
-    let mut by_status: std::collections::BTreeMap<u16, Vec<&ProblemPage>> = std::collections::BTreeMap::new();
+    let mut by_status: std::collections::BTreeMap<u16, Vec<&ProblemPage>> =
+        std::collections::BTreeMap::new();
     for page in PROBLEMS.iter().filter(|page| slugs.contains(&page.slug)) {
         by_status.entry(page.status).or_default().push(page);
     }
-    by_status.into_iter().map(|(status, pages)| (status, answer(status, &pages, schemas))).collect()
+    by_status
+        .into_iter()
+        .map(|(status, pages)| (status, answer(status, &pages, schemas)))
+        .collect()
 }
 
 fn answer(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
-    let name = pages.iter().fold(status.to_string(), |name, page| name + "." + page.slug);
+    let name = pages
+        .iter()
+        .fold(status.to_string(), |name, page| name + "." + page.slug);
     if !schemas.answers.contains_key(&name) {
         let answer = make(status, pages, schemas);
         schemas.answers.insert(name.clone(), answer);
@@ -98,8 +113,15 @@ fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
         let schema = schema(page, schemas);
         refs.push(schemas.add(&schema_name(page.slug), schema));
     }
-    let lines: Vec<_> = pages.iter().map(|page| format!("- `{}`: {}", page.slug, page.meaning)).collect();
-    let schema = if refs.len() == 1 { refs.remove(0) } else { json!({"oneOf": refs}) };
+    let lines: Vec<_> = pages
+        .iter()
+        .map(|page| format!("- `{}`: {}", page.slug, page.meaning))
+        .collect();
+    let schema = if refs.len() == 1 {
+        refs.remove(0)
+    } else {
+        json!({"oneOf": refs})
+    };
     let mut headers = Map::new();
     let own: &[&str] = match status {
         401 | 403 => &["WWW-Authenticate"],
@@ -107,8 +129,14 @@ fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
         _ => &[],
     };
     // The rate only where requests are counted.
-    for name in own.iter().chain(&["X-Request-Id", "RateLimit", "RateLimit-Policy"]) {
-        headers.insert((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    for name in own
+        .iter()
+        .chain(&["X-Request-Id", "RateLimit", "RateLimit-Policy"])
+    {
+        headers.insert(
+            (*name).to_owned(),
+            json!({"$ref": format!("#/components/headers/{name}")}),
+        );
     }
     json!({"description": lines.join("\n"), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
 }

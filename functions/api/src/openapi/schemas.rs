@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema, transform::RecursiveTransform};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema,
+    transform::RecursiveTransform,
+};
 use serde_json::{Map, Value, json};
 use shared::status::Status;
 
@@ -20,12 +23,17 @@ pub struct Schemas {
 impl Schemas {
     /// None yet.
     pub fn none() -> Self {
-        let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
-            settings.definitions_path = PLACE.trim_start_matches('#').trim_end_matches('/').into();
-            settings.meta_schema = None;
-        });
+        let settings = SchemaSettings::draft2020_12()
+            .for_serialize()
+            .with(|settings| {
+                settings.definitions_path =
+                    PLACE.trim_start_matches('#').trim_end_matches('/').into();
+                settings.meta_schema = None;
+            });
         Self {
-            generator: settings.with_transform(RecursiveTransform(exact)).into_generator(),
+            generator: settings
+                .with_transform(RecursiveTransform(exact))
+                .into_generator(),
             others: Map::new(),
             answers: Map::new(),
         }
@@ -52,20 +60,42 @@ impl Schemas {
 
 /// Members that are not named are none, an integer's width is nobody's business, and an enum is one list.
 fn exact(schema: &mut Schema) {
-    let Some(schema) = schema.as_object_mut() else { return };
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
     if schema.contains_key("properties") && !schema.contains_key("additionalProperties") {
         schema.insert("additionalProperties".to_owned(), json!(false));
     }
-    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.contains("int")) {
+    if schema
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.contains("int"))
+    {
         schema.remove("format");
     }
-    let words = schema.get("oneOf").and_then(Value::as_array).and_then(|words| {
-        words.iter().map(|word| Some((word.get("const")?.as_str()?, word["description"].as_str()?))).collect::<Option<Vec<_>>>()
-    });
+    let words = schema
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .and_then(|words| {
+            words
+                .iter()
+                .map(|word| Some((word.get("const")?.as_str()?, word["description"].as_str()?)))
+                .collect::<Option<Vec<_>>>()
+        });
     let Some(words) = words else { return };
-    let told: Vec<_> = words.iter().map(|(word, text)| format!("- `{word}`: {text}")).collect();
+    let told: Vec<_> = words
+        .iter()
+        .map(|(word, text)| format!("- `{word}`: {text}"))
+        .collect();
     let words: Vec<_> = words.iter().map(|(word, _)| json!(word)).collect();
-    let text = format!("{}\n\n{}", schema.get("description").and_then(Value::as_str).unwrap_or_default(), told.join("\n"));
+    let text = format!(
+        "{}\n\n{}",
+        schema
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+        told.join("\n")
+    );
     schema.remove("oneOf");
     schema.insert("type".to_owned(), json!("string"));
     schema.insert("enum".to_owned(), json!(words));
@@ -94,13 +124,19 @@ impl JsonSchema for BatchCounts {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let statuses: Vec<_> = Status::ALL.into_iter().filter(|status| *status != Status::Invalid).collect();
+        let statuses: Vec<_> = Status::ALL
+            .into_iter()
+            .filter(|status| *status != Status::Invalid)
+            .collect();
         counts(&statuses)
     }
 }
 
 fn counts(statuses: &[Status]) -> Schema {
     let words: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
-    let each: Map<_, _> = words.iter().map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0}))).collect();
+    let each: Map<_, _> = words
+        .iter()
+        .map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0})))
+        .collect();
     json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
 }

@@ -16,7 +16,11 @@ use crate::{error::ApiError, query::Query};
 pub async fn openapi(query: Query) -> Result<Response, ApiError> {
     static WRITTEN: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
     query.finish()?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], WRITTEN.clone()).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "application/json")],
+        WRITTEN.clone(),
+    )
+        .into_response())
 }
 
 /// For the document.

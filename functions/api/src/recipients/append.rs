@@ -47,10 +47,14 @@ pub async fn append(
 ) -> Result<Json<Appended>, ApiError> {
     let (headers, body) = request;
     let id = parse_id(&id)?;
-    let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
+    let on_invalid = query
+        .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
+        .unwrap_or_default();
     let list = body::read_list(&headers, &mut query, body).await?;
     query.finish()?;
-    Ok(Json(repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?))
+    Ok(Json(
+        repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?,
+    ))
 }
 
 /// For the document.
@@ -72,7 +76,13 @@ pub fn append_doc() -> Operation {
         .problems(&["not-found", "schedule-begun", "daily-limit"])
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid, mut list: List, on_invalid: OnInvalid) -> Result<Appended, ApiError> {
+async fn write(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    mut list: List,
+    on_invalid: OnInvalid,
+) -> Result<Appended, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;

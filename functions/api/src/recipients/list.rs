@@ -31,18 +31,31 @@ pub struct Page {
 }
 
 /// 200 with a page.
-pub async fn list(State(app): State<App>, Path(id): Path<String>, mut query: Query) -> Result<Json<Page>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
     let id = parse_id(&id)?;
     let status = query.choice("status", &Status::ALL, Status::as_str);
     let limit = query.limit(LONG_LIMIT);
-    let after = query.cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok()).unwrap_or_default();
+    let after = query
+        .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok())
+        .unwrap_or_default();
     query.finish()?;
     let mut connection = app.db.pool.acquire().await?;
-    load_schedule(&mut connection, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    load_schedule(&mut connection, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
     let recipients = page_of_recipients(&mut connection, id, status, (after, limit)).await?;
-    let last = recipients.last().filter(|_| recipients.len() == limit as usize);
+    let last = recipients
+        .last()
+        .filter(|_| recipients.len() == limit as usize);
     let next_cursor = last.map(|last| format!("r{:x}", last.seq));
-    Ok(Json(Page { recipients, next_cursor }))
+    Ok(Json(Page {
+        recipients,
+        next_cursor,
+    }))
 }
 
 /// For the document.

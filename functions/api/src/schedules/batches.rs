@@ -61,15 +61,23 @@ struct BatchView {
 }
 
 /// 200 with a page.
-pub async fn list(State(app): State<App>, Path(id): Path<String>, mut query: Query) -> Result<Json<Page>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
     let id = parse_id(&id)?;
     let state = query.choice("state", &BatchState::ALL, BatchState::as_str);
     let limit = query.limit(LIMIT);
-    let after = query.cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('b')?, 16).ok()).unwrap_or_default();
+    let after = query
+        .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('b')?, 16).ok())
+        .unwrap_or_default();
     query.finish()?;
     let mut transaction = app.db.pool.begin().await?;
     let page = async {
-        load_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+        load_schedule(&mut transaction, id)
+            .await?
+            .ok_or_else(ApiError::no_such_schedule)?;
         read_page(&mut transaction, id, state, (after, limit), app.db.now()).await
     }
     .await;
@@ -86,12 +94,19 @@ async fn read_page(
     let listed = page_of_batches(connection, id, state, (after, limit), now).await?;
     let names: Vec<_> = listed.iter().map(|batch| (id, batch.batch_no)).collect();
     let mut batches = Vec::with_capacity(names.len());
-    for (batch, listed) in load_batches(connection, &names).await?.into_iter().zip(&listed) {
+    for (batch, listed) in load_batches(connection, &names)
+        .await?
+        .into_iter()
+        .zip(&listed)
+    {
         let mut counts = batch.counts();
         if batch.claimed_until.is_some() {
             // They are those of the last release; the rows know better.
             let rows = count_range(connection, id, batch.first_seq, batch.last_seq).await?;
-            let rows: Counts = rows.into_iter().map(|(status, count)| (status, count as u64)).collect();
+            let rows: Counts = rows
+                .into_iter()
+                .map(|(status, count)| (status, count as u64))
+                .collect();
             for (status, count) in &mut counts {
                 *count = rows.get(status).copied().unwrap_or_default();
             }
@@ -100,7 +115,10 @@ async fn read_page(
     }
     let last = batches.last().filter(|_| batches.len() == limit as usize);
     let next_cursor = last.map(|last| format!("b{:x}", last.batch_no));
-    Ok(Page { batches, next_cursor })
+    Ok(Page {
+        batches,
+        next_cursor,
+    })
 }
 
 fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
@@ -164,11 +182,18 @@ pub async fn retry_one(
 ) -> Result<Json<Retried>, ApiError> {
     query.finish()?;
     let batch_no = batch_no.parse().map_err(|_| no_such_batch())?;
-    retry(&app, &caller, parse_id(&id)?, Some(batch_no)).await.map(Json)
+    retry(&app, &caller, parse_id(&id)?, Some(batch_no))
+        .await
+        .map(Json)
 }
 
 /// Whatever it finds, dispatch sweeps: so it also helps where the sweep has not come.
-async fn retry(app: &App, caller: &Caller, id: Uuid, batch_no: Option<u32>) -> Result<Retried, ApiError> {
+async fn retry(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    batch_no: Option<u32>,
+) -> Result<Retried, ApiError> {
     let retried = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let retried = write(&mut transaction, caller, (id, batch_no), app.db.now()).await;
@@ -186,7 +211,9 @@ async fn write(
     now: DateTime<Utc>,
 ) -> Result<Retried, ApiError> {
     let range = batch_no.map_or((1, u32::MAX), |batch_no| (batch_no, batch_no));
-    lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    lock_schedule(transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
     let changed = retry_parked(transaction, id, range, now).await?;
     let found = count_left(transaction, id, range, now).await?;
     if batch_no.is_some() && found.batches == 0 {
@@ -194,10 +221,22 @@ async fn write(
     }
     if changed > 0 {
         let after = json!({"batch_no": batch_no, "batches": changed});
-        caller.record(transaction, now, Change::of_schedule("schedule.retry", id, (), after)).await?;
+        caller
+            .record(
+                transaction,
+                now,
+                Change::of_schedule("schedule.retry", id, (), after),
+            )
+            .await?;
     }
     let busy = found.busy as u64;
-    Ok(Retried { changed, left: Left { busy, not_parked: found.batches as u64 - changed - busy } })
+    Ok(Retried {
+        changed,
+        left: Left {
+            busy,
+            not_parked: found.batches as u64 - changed - busy,
+        },
+    })
 }
 
 fn no_such_batch() -> ApiError {

@@ -64,21 +64,44 @@ pub async fn change(
         settle(transaction, changed).await
     })
     .await?;
-    let (scheduled, run_at) = (schedule.status == ScheduleStatus::Scheduled, schedule.run_at.to_utc());
+    let (scheduled, run_at) = (
+        schedule.status == ScheduleStatus::Scheduled,
+        schedule.run_at.to_utc(),
+    );
     if before.batch_count.is_some() {
         sweep(&app).await;
     } else if scheduled && edit.run_at.is_some() {
-        withdraw(&app, DispatchMessage { schedule_id: id, version: before.version }).await;
+        withdraw(
+            &app,
+            DispatchMessage {
+                schedule_id: id,
+                version: before.version,
+            },
+        )
+        .await;
         announce(&app, schedule.message(), run_at).await;
     }
     let lead = TimeDelta::from_std(app.dispatch_lead).unwrap_or_default() + CLOCK_TOLERANCE;
-    Ok(Json(Changed { schedule, changeable_until: scheduled.then(|| run_at - lead) }))
+    Ok(Json(Changed {
+        schedule,
+        changeable_until: scheduled.then(|| run_at - lead),
+    }))
 }
 
 /// For the document.
 pub fn change_doc() -> Operation {
-    let media = ("application/json", edit_schema(), vec![("time", json!({"run_at": AHEAD})), ("rate", json!({"rate": null}))]);
-    let changed = shown("scheduled", json!({"changeable_until": "2027-01-31T00:58:20Z"}));
+    let media = (
+        "application/json",
+        edit_schema(),
+        vec![
+            ("time", json!({"run_at": AHEAD})),
+            ("rate", json!({"rate": null})),
+        ],
+    );
+    let changed = shown(
+        "scheduled",
+        json!({"changeable_until": "2027-01-31T00:58:20Z"}),
+    );
     Operation::new("changeSchedule", "schedules", "Another time, text, rate or policy")
         .text(
             "What is left out stays; null takes `sender`, `rate` or `window` away. Of what runs, or was paused while it ran, only `rate` can be \
@@ -96,13 +119,19 @@ async fn write(
     (id, edit): (Uuid, &Edit),
 ) -> Result<(LockedSchedule, ScheduleView), ApiError> {
     use ScheduleStatus::{Draft, Paused, Running, Scheduled};
-    let before = lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
-    let mut row = load_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    let before = lock_schedule(transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    let mut row = load_schedule(transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
     let was = edit.touched(&row);
     edit.apply(&mut row);
     match (before.status, before.batch_count) {
         (Draft | Scheduled | Paused, None) => {
-            if let (true, Wanted::For(template)) = (edit.message.is_some(), Wanted::by(&row.message)?) {
+            if let (true, Wanted::For(template)) =
+                (edit.message.is_some(), Wanted::by(&row.message)?)
+            {
                 row.parts = most_parts(transaction, id, &template).await?;
             }
             change_schedule(transaction, &row, edit.run_at.is_some()).await?;
@@ -110,13 +139,27 @@ async fn write(
         (Running | Paused, Some(_)) if !edit.changes_more_than_rate() => {
             // What is paused moves on by the time of its pause when it is resumed; so it is spread from the pause's beginning. Nothing
             // moves ahead of the schedule's time: it is cut some time before.
-            let from = before.paused_at.unwrap_or_else(|| app.db.now()).max(before.run_at);
+            let from = before
+                .paused_at
+                .unwrap_or_else(|| app.db.now())
+                .max(before.run_at);
             change_rate(transaction, (id, row.rate), from, app.db.now()).await?;
             spread_in_window(transaction, &row, from, app.db.now()).await?;
         }
-        _ => return Err(begun(&before, "expected a schedule that has not begun; of one that has, only the rate can be changed")),
+        _ => {
+            return Err(begun(
+                &before,
+                "expected a schedule that has not begun; of one that has, only the rate can be changed",
+            ));
+        }
     }
     let is = edit.touched(&row);
-    caller.record(transaction, app.db.now(), Change::of_schedule("schedule.change", id, was, is)).await?;
+    caller
+        .record(
+            transaction,
+            app.db.now(),
+            Change::of_schedule("schedule.change", id, was, is),
+        )
+        .await?;
     Ok((before, read_view(app, transaction, id).await?))
 }

@@ -56,22 +56,49 @@ pub async fn create(
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let request = CreateRequest::read(&body, app.db.now())?;
-    let message = request.schedule.as_ref().map_or("", |schedule| &schedule.message);
-    let options = Options { region: request.region, column: None, variables: Wanted::by(message)? };
-    let list = request.recipients.map(|bytes| List { bytes, format: Some(Format::Json), gzip: false, options });
-    let Some(mut schedule) = request.schedule else { return Err(refuse(request.errors, list, request.on_invalid).await) };
+    let message = request
+        .schedule
+        .as_ref()
+        .map_or("", |schedule| &schedule.message);
+    let options = Options {
+        region: request.region,
+        column: None,
+        variables: Wanted::by(message)?,
+    };
+    let list = request.recipients.map(|bytes| List {
+        bytes,
+        format: Some(Format::Json),
+        gzip: false,
+        options,
+    });
+    let Some(mut schedule) = request.schedule else {
+        return Err(refuse(request.errors, list, request.on_invalid).await);
+    };
     if only_look {
         let mut connection = app.db.pool.acquire().await?;
-        let report = dry_run(&mut connection, &schedule, list, request.on_invalid, app.capacity).await?;
+        let report = dry_run(
+            &mut connection,
+            &schedule,
+            list,
+            request.on_invalid,
+            app.capacity,
+        )
+        .await?;
         return Ok(Json(report).into_response());
     }
     schedule.created_by = Some(caller.actor());
-    let created = repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
+    let created =
+        repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         announce(&app, created.schedule.message(), schedule.run_at).await;
     }
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(created)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(created),
+    )
+        .into_response())
 }
 
 /// For the document.
@@ -85,7 +112,11 @@ pub fn create_doc() -> Operation {
         "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
     });
     let draft = json!({"run_at": AHEAD, "message": "Your parcel is here.", "draft": true});
-    let media = ("application/json", request_schema(), vec![("schedule", body), ("draft", draft)]);
+    let media = (
+        "application/json",
+        request_schema(),
+        vec![("schedule", body), ("draft", draft)],
+    );
     Operation::new("createSchedule", "schedules", "Plan a text for a list of numbers")
         .text(
             "All of it is written, or nothing. A longer list is appended to a draft by further calls, which `activate` then makes a plan. \
@@ -110,20 +141,36 @@ async fn write(
         insert_schedule(&mut transaction, schedule).await?;
         let mut invalid = Vec::new();
         if let Some(list) = list {
-            let target = Target { schedule_id: schedule.id, next_seq: 1, on_invalid, now: schedule.created_at };
+            let target = Target {
+                schedule_id: schedule.id,
+                next_seq: 1,
+                on_invalid,
+                now: schedule.created_at,
+            };
             let loaded = load(&mut transaction, list, target).await?;
             if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
-                let error = FieldError::new("recipients", "none-valid", "expected at least one valid number");
+                let error = FieldError::new(
+                    "recipients",
+                    "none-valid",
+                    "expected at least one valid number",
+                );
                 return Err(ApiError::invalid(vec![error]));
             }
-            caller.use_messages(&mut transaction, app.db.now(), loaded.added.recipients).await?;
+            caller
+                .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
+                .await?;
             count_added(&mut transaction, schedule.id, &loaded.added).await?;
             invalid = loaded.invalid;
         }
         let view = read_view(app, &mut transaction, schedule.id).await?;
         let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
-        caller.record(&mut transaction, app.db.now(), change).await?;
-        Ok(Created { schedule: view, invalid })
+        caller
+            .record(&mut transaction, app.db.now(), change)
+            .await?;
+        Ok(Created {
+            schedule: view,
+            invalid,
+        })
     }
     .await;
     settle(transaction, written).await

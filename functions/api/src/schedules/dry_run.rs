@@ -74,13 +74,17 @@ pub async fn dry_run(
     capacity: Capacity,
 ) -> Result<Report, ApiError> {
     let mut found = Found::default();
-    let variables = list.as_ref().map_or(Wanted::No, |list| list.options.variables.clone());
+    let variables = list
+        .as_ref()
+        .map_or(Wanted::No, |list| list.options.variables.clone());
     if let Some(list) = list {
         found.read(list).await?;
     }
     let personal = matches!(variables, Wanted::For(_));
     let entries = found.messages.len();
-    found.messages.sort_unstable_by_key(|message| (message.phone, message.place));
+    found
+        .messages
+        .sort_unstable_by_key(|message| (message.phone, message.place));
     found.messages.dedup_by_key(|message| message.phone);
     let valid = found.messages.len();
     leave_out_suppressed(connection, &mut found.messages).await?;
@@ -94,7 +98,8 @@ pub async fn dry_run(
     let (starts_at, ends_at) = times(schedule, &forecast);
     Ok(Report {
         dry_run: true,
-        accepted: (valid > 0 || draft) && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
+        accepted: (valid > 0 || draft)
+            && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
         run_at: schedule.run_at.with_timezone(&offset),
         valid: valid as u64,
         suppressed: valid as u64 - load.messages,
@@ -102,7 +107,9 @@ pub async fn dry_run(
         invalid_count: found.invalid_count,
         invalid: found.invalid,
         encoding: counted.map(|counted| counted.encoding.as_str()),
-        forced_by: counted.filter(|counted| counted.encoding == Encoding::Ucs2).and_then(|counted| counted.forced_by),
+        forced_by: counted
+            .filter(|counted| counted.encoding == Encoding::Ucs2)
+            .and_then(|counted| counted.forced_by),
         parts: found.most_parts.max(schedule.parts),
         parts_total: load.parts,
         forecast,
@@ -124,17 +131,31 @@ pub fn report_example() -> Value {
 fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTime<Utc>) {
     let duration = TimeDelta::milliseconds((forecast.duration_s * 1000.0) as i64);
     match Window::of(schedule.send_window.as_deref()) {
-        Some(window) => (window.next_open(schedule.run_at), window.after(schedule.run_at, duration)),
+        Some(window) => (
+            window.next_open(schedule.run_at),
+            window.after(schedule.run_at, duration),
+        ),
         None => (schedule.run_at, schedule.run_at + duration),
     }
 }
 
-async fn leave_out_suppressed(connection: &mut MySqlConnection, messages: &mut Vec<Message>) -> Result<(), ApiError> {
+async fn leave_out_suppressed(
+    connection: &mut MySqlConnection,
+    messages: &mut Vec<Message>,
+) -> Result<(), ApiError> {
     let mut suppressed = HashSet::new();
     for messages in messages.chunks(10_000) {
-        let phones: Vec<_> = messages.iter().map(|message| message.phone.to_string()).collect();
+        let phones: Vec<_> = messages
+            .iter()
+            .map(|message| message.phone.to_string())
+            .collect();
         let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
-        suppressed.extend(suppressed_among(connection, &phones).await?.iter().filter_map(|phone| phone.parse::<Phone>().ok()));
+        suppressed.extend(
+            suppressed_among(connection, &phones)
+                .await?
+                .iter()
+                .filter_map(|phone| phone.parse::<Phone>().ok()),
+        );
     }
     messages.retain(|message| !suppressed.contains(&message.phone));
     Ok(())
@@ -162,7 +183,12 @@ impl Found {
     fn push(&mut self, phone: Phone, parts: u16, text: u64) {
         let place = self.messages.len() as u32;
         self.most_parts = self.most_parts.max(parts);
-        self.messages.push(Message { phone, place, parts, text });
+        self.messages.push(Message {
+            phone,
+            place,
+            parts,
+            text,
+        });
     }
 
     /// What is to be sent. As send does it: within a batch, numbers with the same text share requests.
@@ -173,10 +199,21 @@ impl Found {
             for message in batch {
                 *equal.entry(message.text).or_default() += 1;
             }
-            requests += equal.values().map(|count| count.div_ceil(capacity.numbers.into())).sum::<u64>();
+            requests += equal
+                .values()
+                .map(|count| count.div_ceil(capacity.numbers.into()))
+                .sum::<u64>();
         }
-        let parts = self.messages.iter().map(|message| u64::from(message.parts.max(schedule.parts)));
-        Load { messages: self.messages.len() as u64, parts: parts.sum(), requests, rate: schedule.rate }
+        let parts = self
+            .messages
+            .iter()
+            .map(|message| u64::from(message.parts.max(schedule.parts)));
+        Load {
+            messages: self.messages.len() as u64,
+            parts: parts.sum(),
+            requests,
+            rate: schedule.rate,
+        }
     }
 
     async fn read(&mut self, list: List) -> Result<(), ApiError> {
@@ -187,7 +224,9 @@ impl Found {
             for entry in chunk.entries {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
-                    Entry::Personal(personal) => self.push(personal.phone, personal.parts, personal.text),
+                    Entry::Personal(personal) => {
+                        self.push(personal.phone, personal.parts, personal.text)
+                    }
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;
                         if self.invalid.len() < SHOWN_SKIPPED {
@@ -197,7 +236,10 @@ impl Found {
                 }
             }
         }
-        reading.end.await.map_err(|error| ApiError::Internal(error.to_string()))??;
+        reading
+            .end
+            .await
+            .map_err(|error| ApiError::Internal(error.to_string()))??;
         refuse_wrong(wrong)
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use shared::{db::schedules::Schedule, window::Window};
 
 use super::request::{
-    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema, moment, sender, text,
+    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema,
+    moment, sender, text,
 };
 use super::window;
 use crate::{
@@ -16,11 +17,21 @@ use crate::{
 };
 
 /// Fields that a schedule can't be without.
-const NEEDED: [&str; 6] = ["run_at", "message", "max_attempts", "max_lateness_s", "resend_within_s", "on_uncertain"];
+const NEEDED: [&str; 6] = [
+    "run_at",
+    "message",
+    "max_attempts",
+    "max_lateness_s",
+    "resend_within_s",
+    "on_uncertain",
+];
 
 /// What is to change; none: it stays.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::option_option, reason = "null takes a field away, which is told from leaving it out")]
+#[expect(
+    clippy::option_option,
+    reason = "null takes a field away, which is told from leaving it out"
+)]
 pub struct Edit {
     /// Another time.
     pub run_at: Option<Moment>,
@@ -40,8 +51,16 @@ impl Edit {
     /// Reads a body: every wrong field is told, and so is a body that changes nothing.
     pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
-        for name in NEEDED.into_iter().filter(|name| fields.is_null(name)).collect::<Vec<_>>() {
-            fields.complain(name, "wrong-type", "expected a value; a field that is left out stays as it is");
+        for name in NEEDED
+            .into_iter()
+            .filter(|name| fields.is_null(name))
+            .collect::<Vec<_>>()
+        {
+            fields.complain(
+                name,
+                "wrong-type",
+                "expected a value; a field that is left out stays as it is",
+            );
         }
         let edit = Self {
             run_at: moment(&mut fields, now),
@@ -59,7 +78,11 @@ impl Edit {
             let expected = "expected at least one of: run_at, message, sender, rate, window, max_attempts, max_lateness_s, resend_within_s, on_uncertain";
             errors.push(FieldError::new("", "nothing-to-change", expected));
         }
-        if errors.is_empty() { Ok(edit) } else { Err(ApiError::invalid(errors)) }
+        if errors.is_empty() {
+            Ok(edit)
+        } else {
+            Err(ApiError::invalid(errors))
+        }
     }
 
     /// Whether it needs a schedule that has not begun.
@@ -89,7 +112,9 @@ impl Edit {
         if let Some(window) = &self.window {
             row.send_window.clone_from(window);
         }
-        row.max_resends = self.max_attempts.map_or(row.max_resends, |attempts| attempts - 1);
+        row.max_resends = self
+            .max_attempts
+            .map_or(row.max_resends, |attempts| attempts - 1);
         row.max_lateness_s = self.max_lateness_s.unwrap_or(row.max_lateness_s);
         row.resend_within_s = self.resend_within_s.unwrap_or(row.resend_within_s);
         if let Some(on_uncertain) = self.on_uncertain {
@@ -104,14 +129,38 @@ impl Edit {
             ("message", self.message.is_some(), json!(row.message)),
             ("sender", self.sender.is_some(), json!(row.sender)),
             ("rate", self.rate.is_some(), json!(row.rate)),
-            ("window", self.window.is_some(), json!(Window::of(row.send_window.as_deref()))),
-            ("max_attempts", self.max_attempts.is_some(), json!(row.max_resends + 1)),
-            ("max_lateness_s", self.max_lateness_s.is_some(), json!(row.max_lateness_s)),
-            ("resend_within_s", self.resend_within_s.is_some(), json!(row.resend_within_s)),
-            ("on_uncertain", self.on_uncertain.is_some(), json!(row.on_uncertain)),
+            (
+                "window",
+                self.window.is_some(),
+                json!(Window::of(row.send_window.as_deref())),
+            ),
+            (
+                "max_attempts",
+                self.max_attempts.is_some(),
+                json!(row.max_resends + 1),
+            ),
+            (
+                "max_lateness_s",
+                self.max_lateness_s.is_some(),
+                json!(row.max_lateness_s),
+            ),
+            (
+                "resend_within_s",
+                self.resend_within_s.is_some(),
+                json!(row.resend_within_s),
+            ),
+            (
+                "on_uncertain",
+                self.on_uncertain.is_some(),
+                json!(row.on_uncertain),
+            ),
         ];
         let touched = fields.into_iter().filter(|(_, touched, _)| *touched);
-        Value::Object(touched.map(|(name, _, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+        Value::Object(
+            touched
+                .map(|(name, _, value)| (name.to_owned(), value))
+                .collect::<Map<_, _>>(),
+        )
     }
 }
 
@@ -121,9 +170,19 @@ pub fn edit_schema() -> Value {
         if let Some(schema) = schema.as_object_mut() {
             schema.remove("default");
         }
-        (name.to_owned(), if NEEDED.contains(&name) { schema } else { or_null(schema) })
+        (
+            name.to_owned(),
+            if NEEDED.contains(&name) {
+                schema
+            } else {
+                or_null(schema)
+            },
+        )
     };
-    let mut schema = object(Value::Object(fields_schema().map(field).into_iter().collect()), &[]);
+    let mut schema = object(
+        Value::Object(fields_schema().map(field).into_iter().collect()),
+        &[],
+    );
     schema["minProperties"] = json!(1);
     schema
 }

@@ -7,7 +7,12 @@ use crate::openapi::parameters::AHEAD;
 
 /// Two recipients of whom nobody has got anything yet.
 pub fn counts() -> Value {
-    let each = Status::ALL.map(|status| (status.as_str().to_owned(), json!(if status == Status::Pending { 2 } else { 0 })));
+    let each = Status::ALL.map(|status| {
+        (
+            status.as_str().to_owned(),
+            json!(if status == Status::Pending { 2 } else { 0 }),
+        )
+    });
     Value::Object(each.into_iter().collect())
 }
 

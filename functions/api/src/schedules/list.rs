@@ -72,7 +72,9 @@ impl Cursor {
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let status = query.choice("status", &ScheduleStatus::ALL, ScheduleStatus::as_str);
     let (from, to) = (query.time("from"), query.time("to"));
-    let sort = query.choice("sort", &Sort::ALL, Sort::as_str).unwrap_or(Sort::Newest);
+    let sort = query
+        .choice("sort", &Sort::ALL, Sort::as_str)
+        .unwrap_or(Sort::Newest);
     let limit = query.limit(LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
@@ -87,13 +89,22 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         Sort::Earliest => earliest_schedules(&mut connection, filter, place, limit).await?,
         Sort::Latest => latest_schedules(&mut connection, filter, place, limit).await?,
     };
-    let mut found: HashMap<Uuid, Schedule> =
-        load_schedules(&mut connection, &ids).await?.into_iter().map(|schedule| (schedule.id, schedule)).collect();
-    let schedules: Vec<_> =
-        ids.iter().filter_map(|id| found.remove(id)).map(|schedule| ScheduleView::new(schedule, None)).collect();
+    let mut found: HashMap<Uuid, Schedule> = load_schedules(&mut connection, &ids)
+        .await?
+        .into_iter()
+        .map(|schedule| (schedule.id, schedule))
+        .collect();
+    let schedules: Vec<_> = ids
+        .iter()
+        .filter_map(|id| found.remove(id))
+        .map(|schedule| ScheduleView::new(schedule, None))
+        .collect();
     let last = schedules.last().filter(|_| ids.len() == limit as usize);
     let next_cursor = last.map(|last| Cursor(last.id, last.run_at.to_utc()).write());
-    Ok(Json(Page { schedules, next_cursor }))
+    Ok(Json(Page {
+        schedules,
+        next_cursor,
+    }))
 }
 
 /// For the document.

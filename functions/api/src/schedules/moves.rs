@@ -9,8 +9,8 @@ use shared::{
     db::{
         events::record_event,
         moves::{
-            activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule, resume_uncut_schedule, send_held_now,
-            send_uncut_now, spread_in_window,
+            activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
+            resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
         },
         schedules::{LockedSchedule, ScheduleStatus, load_schedule, lock_schedule},
     },
@@ -107,7 +107,11 @@ pub async fn cancel(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, .. } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
+    let Moved {
+        before,
+        view: schedule,
+        ..
+    } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
         withdraw(&app, schedule.message()).await;
     }
@@ -127,7 +131,12 @@ pub async fn send_now(
     query: Query,
 ) -> Result<Json<Restarted>, ApiError> {
     query.finish()?;
-    let Moved { before, view: schedule, batches, .. } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
+    let Moved {
+        before,
+        view: schedule,
+        batches,
+        ..
+    } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
     if before.batch_count.is_none() {
         announce(&app, schedule.message(), schedule.run_at.to_utc()).await;
     } else {
@@ -170,10 +179,18 @@ pub fn cancel_doc() -> Operation {
 
 /// For the document.
 pub fn send_now_doc() -> Operation {
-    Operation::new("sendScheduleNow", "schedules", "Send after all what was found too late")
-        .text("Of a schedule that is missed, or was missed in part. As fast as the carrier takes it.")
-        .answers::<Restarted>(200, "The schedule.", shown("running", json!({"batches": 1})))
-        .problems(&["not-found", "wrong-state", "nothing-missed"])
+    Operation::new(
+        "sendScheduleNow",
+        "schedules",
+        "Send after all what was found too late",
+    )
+    .text("Of a schedule that is missed, or was missed in part. As fast as the carrier takes it.")
+    .answers::<Restarted>(
+        200,
+        "The schedule.",
+        shown("running", json!({"batches": 1})),
+    )
+    .problems(&["not-found", "wrong-state", "nothing-missed"])
 }
 
 /// Makes the move, and has webhooks told of it.
@@ -194,27 +211,45 @@ async fn try_make(
     caller: &Caller,
     (id, step): (Uuid, Move),
 ) -> Result<Moved, ApiError> {
-    let before = lock_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+    let before = lock_schedule(transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
     allow(&before, step, app.db.now())?;
     let batches = write(app, transaction, &before, step).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
-        let detail = "expected a schedule of which something was missed; nothing of this one waits".to_owned();
+        let detail = "expected a schedule of which something was missed; nothing of this one waits"
+            .to_owned();
         return Err(conflict("nothing-missed", &before, detail));
     }
     let view = read_view(app, transaction, id).await?;
     let was = json!({"status": before.status, "version": before.version, "run_at": before.run_at});
-    let is =
-        json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
-    caller.record(transaction, app.db.now(), Change::of_schedule(step.action(), id, was, is)).await?;
+    let is = json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
+    caller
+        .record(
+            transaction,
+            app.db.now(),
+            Change::of_schedule(step.action(), id, was, is),
+        )
+        .await?;
     let told = match step.event() {
         Some(event) => record_event(transaction, event, id, app.db.now()).await?,
         None => Vec::new(),
     };
-    Ok(Moved { before, view, batches, told })
+    Ok(Moved {
+        before,
+        view,
+        batches,
+        told,
+    })
 }
 
 /// Returns how many held batches were released.
-async fn write(app: &App, transaction: &mut MySqlConnection, before: &LockedSchedule, step: Move) -> sqlx::Result<u64> {
+async fn write(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    before: &LockedSchedule,
+    step: Move,
+) -> sqlx::Result<u64> {
     let now = app.db.now();
     match (step, before.paused_at) {
         (Move::Activate, _) => activate_schedule(transaction, before.id).await?,
@@ -227,7 +262,9 @@ async fn write(app: &App, transaction: &mut MySqlConnection, before: &LockedSche
         }
         (Move::Resume, _) => resume_uncut_schedule(transaction, before.id, now).await?,
         (Move::Cancel, _) => cancel_schedule(transaction, before.id, now).await?,
-        (Move::SendNow, _) if before.batch_count.is_none() => send_uncut_now(transaction, before.id, now).await?,
+        (Move::SendNow, _) if before.batch_count.is_none() => {
+            send_uncut_now(transaction, before.id, now).await?
+        }
         (Move::SendNow, _) => return send_held_now(transaction, before.id, now).await,
     }
     Ok(0)

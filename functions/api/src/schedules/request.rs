@@ -64,12 +64,20 @@ impl CreateRequest {
         let mut fields = Fields::read(body)?;
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
         let recipients = recipients(&mut fields, draft);
-        let on_invalid = fields.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str).unwrap_or_default();
+        let on_invalid = fields
+            .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
+            .unwrap_or_default();
         let region = region(&mut fields);
         let schedule = schedule(&mut fields, draft, now);
         let errors = fields.finish();
         let recipients = recipients.map(|list| body.slice_ref(list.as_bytes()));
-        Ok(Self { schedule: schedule.filter(|_| errors.is_empty()), errors, recipients, on_invalid, region })
+        Ok(Self {
+            schedule: schedule.filter(|_| errors.is_empty()),
+            errors,
+            recipients,
+            on_invalid,
+            region,
+        })
     }
 }
 
@@ -88,14 +96,26 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let sender = sender(fields);
     let rate = fields.number("rate", RATE);
     let send_window = window::read(fields);
-    let max_attempts = fields.number("max_attempts", MAX_ATTEMPTS).unwrap_or(DEFAULT_MAX_ATTEMPTS);
-    let max_lateness_s = fields.number("max_lateness_s", MAX_LATENESS_S).unwrap_or(DEFAULT_MAX_LATENESS_S);
-    let resend_within_s = fields.number("resend_within_s", RESEND_WITHIN_S).unwrap_or(DEFAULT_RESEND_WITHIN_S);
-    let on_uncertain = fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word).unwrap_or(ON_UNCERTAIN[0]);
+    let max_attempts = fields
+        .number("max_attempts", MAX_ATTEMPTS)
+        .unwrap_or(DEFAULT_MAX_ATTEMPTS);
+    let max_lateness_s = fields
+        .number("max_lateness_s", MAX_LATENESS_S)
+        .unwrap_or(DEFAULT_MAX_LATENESS_S);
+    let resend_within_s = fields
+        .number("resend_within_s", RESEND_WITHIN_S)
+        .unwrap_or(DEFAULT_RESEND_WITHIN_S);
+    let on_uncertain = fields
+        .choice("on_uncertain", &ON_UNCERTAIN, |word| word)
+        .unwrap_or(ON_UNCERTAIN[0]);
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {
         id: Uuid::now_v7(),
-        status: if draft { ScheduleStatus::Draft } else { ScheduleStatus::Scheduled },
+        status: if draft {
+            ScheduleStatus::Draft
+        } else {
+            ScheduleStatus::Scheduled
+        },
         message,
         parts,
         sender,
@@ -121,7 +141,8 @@ pub struct Moment {
     pub offset: String,
 }
 
-const TIME: &str = "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
+const TIME: &str =
+    "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
 
 /// The field `run_at`: required, to come, not too far ahead.
 fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
@@ -136,18 +157,33 @@ pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
     let given: String = serde_json::from_str(given.get()).unwrap_or_default();
     let Ok(run_at) = DateTime::parse_from_rfc3339(&given) else {
         let zoneless = given.parse::<NaiveDateTime>().is_ok();
-        let (code, why) = if zoneless { ("no-offset", "the offset is missing; ") } else { ("not-a-time", "") };
+        let (code, why) = if zoneless {
+            ("no-offset", "the offset is missing; ")
+        } else {
+            ("not-a-time", "")
+        };
         fields.complain("run_at", code, format!("{why}{TIME}"));
         return None;
     };
     if run_at <= now {
         let now = now.format("%FT%TZ");
-        fields.complain("run_at", "in-the-past", format!("expected a time to come; it is {now} now"));
+        fields.complain(
+            "run_at",
+            "in-the-past",
+            format!("expected a time to come; it is {now} now"),
+        );
     } else if run_at > now + MAX_AHEAD {
-        fields.complain("run_at", "too-far-ahead", format!("expected a time within {} days", MAX_AHEAD.num_days()));
+        fields.complain(
+            "run_at",
+            "too-far-ahead",
+            format!("expected a time within {} days", MAX_AHEAD.num_days()),
+        );
     }
     let at = DateTime::from_timestamp_millis(run_at.timestamp_millis())?;
-    Some(Moment { at, offset: run_at.offset().to_string() })
+    Some(Moment {
+        at,
+        offset: run_at.offset().to_string(),
+    })
 }
 
 fn message(fields: &mut Fields) -> Option<(String, u16)> {
@@ -160,7 +196,11 @@ fn message(fields: &mut Fields) -> Option<(String, u16)> {
 pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     let message = fields.text("message")?;
     if message.trim().is_empty() {
-        fields.complain("message", "empty", "expected a text that is more than white space");
+        fields.complain(
+            "message",
+            "empty",
+            "expected a text that is more than white space",
+        );
     }
     match Template::parse(&message) {
         // How many parts it takes is known when the numbers come, each with its variables.
@@ -174,8 +214,13 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     let counted = parts(&message);
     if counted.parts > MAX_PARTS {
         let (encoding, parts) = (counted.encoding.as_str(), counted.parts);
-        let why = counted.forced_by.map(|character| format!(", forced by the character {character:?}")).unwrap_or_default();
-        let detail = format!("expected at most {MAX_PARTS} parts; this text takes {parts} in {encoding}{why}");
+        let why = counted
+            .forced_by
+            .map(|character| format!(", forced by the character {character:?}"))
+            .unwrap_or_default();
+        let detail = format!(
+            "expected at most {MAX_PARTS} parts; this text takes {parts} in {encoding}{why}"
+        );
         fields.complain("message", "too-long", detail);
     }
     Some((message, counted.parts as u16))
@@ -185,26 +230,48 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
 pub fn sender(fields: &mut Fields) -> Option<String> {
     let sender = fields.text("sender")?;
     let number = sender.strip_prefix('+').unwrap_or(&sender);
-    let number = (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    let name = (1..=11).contains(&sender.len()) && sender.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+    let number =
+        (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let name = (1..=11).contains(&sender.len())
+        && sender
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
     if !number && (!name || sender.trim().len() < sender.len()) {
-        fields.complain("sender", "not-a-sender", "expected up to 11 letters and digits, or a number of up to 15 digits");
+        fields.complain(
+            "sender",
+            "not-a-sender",
+            "expected up to 11 letters and digits, or a number of up to 15 digits",
+        );
     }
     Some(sender)
 }
 
 /// The list as it stands. That it is an array is seen by its first character: the body as a whole is JSON.
 fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
-    const EXPECTED: &str = r#"expected an array of numbers, such as ["+60123456789", {"phone": "+60123456780"}]"#;
-    let list = fields.raw("recipients").map(serde_json::value::RawValue::get);
-    let empty = list.is_some_and(|list| list.starts_with('[') && list[1..].trim_start().starts_with(']'));
+    const EXPECTED: &str =
+        r#"expected an array of numbers, such as ["+60123456789", {"phone": "+60123456780"}]"#;
+    let list = fields
+        .raw("recipients")
+        .map(serde_json::value::RawValue::get);
+    let empty =
+        list.is_some_and(|list| list.starts_with('[') && list[1..].trim_start().starts_with(']'));
     match list {
-        Some(list) if !list.starts_with('[') => fields.complain("recipients", "wrong-type", EXPECTED),
+        Some(list) if !list.starts_with('[') => {
+            fields.complain("recipients", "wrong-type", EXPECTED)
+        }
         None if !draft => {
-            fields.complain("recipients", "missing", format!("{EXPECTED}, or \"draft\": true to append them later"));
+            fields.complain(
+                "recipients",
+                "missing",
+                format!("{EXPECTED}, or \"draft\": true to append them later"),
+            );
         }
         Some(_) if empty && !draft => {
-            fields.complain("recipients", "empty", format!("{EXPECTED}, or \"draft\": true to append them later"));
+            fields.complain(
+                "recipients",
+                "empty",
+                format!("{EXPECTED}, or \"draft\": true to append them later"),
+            );
         }
         _ => return list,
     }
@@ -224,7 +291,10 @@ pub fn request_schema() -> Value {
         let needed = ["run_at", "message"].contains(&name);
         fields[name] = if needed { field } else { or_null(field) };
     }
-    let some = [("recipients", json!({"type": "array"})), ("draft", json!({"const": true}))];
+    let some = [
+        ("recipients", json!({"type": "array"})),
+        ("draft", json!({"const": true})),
+    ];
     one_of_these(object(fields, &["run_at", "message"]), &some)
 }
 
@@ -240,24 +310,59 @@ pub fn fields_schema() -> [(&'static str, Value); 9] {
     let message = format!(
         "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, a text for each recipient, of at most {MAX_TEMPLATE} bytes before it is made."
     );
-    let (attempts, lateness, within) = (Some(DEFAULT_MAX_ATTEMPTS), Some(DEFAULT_MAX_LATENESS_S), Some(DEFAULT_RESEND_WITHIN_S));
+    let (attempts, lateness, within) = (
+        Some(DEFAULT_MAX_ATTEMPTS),
+        Some(DEFAULT_MAX_LATENESS_S),
+        Some(DEFAULT_RESEND_WITHIN_S),
+    );
     [
         (
             "run_at",
             json!({"type": "string", "format": "date-time",
             "description": format!("A time to come, within {} days, with an offset from UTC.", MAX_AHEAD.num_days())}),
         ),
-        ("message", json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": message})),
+        (
+            "message",
+            json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": message}),
+        ),
         (
             "sender",
             json!({"type": "string", "pattern": SENDER,
             "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that take one."}),
         ),
-        ("rate", number(RATE, None, "Messages a second; null: as fast as the carrier takes them.")),
+        (
+            "rate",
+            number(
+                RATE,
+                None,
+                "Messages a second; null: as fast as the carrier takes them.",
+            ),
+        ),
         ("window", window::schema()),
-        ("max_attempts", number(MAX_ATTEMPTS, attempts, "How often a message is tried that ends UNDELIV or EXPIRED.")),
-        ("max_lateness_s", number(MAX_LATENESS_S, lateness, "What is found later than this waits for a person.")),
-        ("resend_within_s", number(RESEND_WITHIN_S, within, "No resend later than this after the planned time.")),
+        (
+            "max_attempts",
+            number(
+                MAX_ATTEMPTS,
+                attempts,
+                "How often a message is tried that ends UNDELIV or EXPIRED.",
+            ),
+        ),
+        (
+            "max_lateness_s",
+            number(
+                MAX_LATENESS_S,
+                lateness,
+                "What is found later than this waits for a person.",
+            ),
+        ),
+        (
+            "resend_within_s",
+            number(
+                RESEND_WITHIN_S,
+                within,
+                "No resend later than this after the planned time.",
+            ),
+        ),
         (
             "on_uncertain",
             json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],

@@ -31,7 +31,10 @@ use crate::{
 
 /// A schedule as a client sees it.
 #[derive(Debug, JsonSchema, Serialize)]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 #[schemars(rename = "Schedule")]
 pub struct ScheduleView {
     pub id: Uuid,
@@ -126,8 +129,14 @@ impl ScheduleView {
             status: schedule.status,
             version: schedule.version,
             run_at: schedule.run_at.with_timezone(&offset),
-            encoding: template.is_none().then(|| text::parts(&schedule.message).encoding.as_str()),
-            variables: template.iter().flat_map(Template::names).map(str::to_owned).collect(),
+            encoding: template
+                .is_none()
+                .then(|| text::parts(&schedule.message).encoding.as_str()),
+            variables: template
+                .iter()
+                .flat_map(Template::names)
+                .map(str::to_owned)
+                .collect(),
             message: schedule.message,
             parts: schedule.parts,
             sender: schedule.sender,
@@ -152,31 +161,55 @@ impl ScheduleView {
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,
-            links: Links { recipients: format!("{here}/recipients"), batches: format!("{here}/batches"), here },
+            links: Links {
+                recipients: format!("{here}/recipients"),
+                batches: format!("{here}/batches"),
+                here,
+            },
         }
     }
 
     /// What dispatch is told of it.
     pub const fn message(&self) -> DispatchMessage {
-        DispatchMessage { schedule_id: self.id, version: self.version }
+        DispatchMessage {
+            schedule_id: self.id,
+            version: self.version,
+        }
     }
 }
 
 /// A schedule, its counts and what of it needs a person, which have to be read in one transaction.
-pub async fn read_view(app: &App, transaction: &mut MySqlConnection, id: Uuid) -> Result<ScheduleView, ApiError> {
-    let schedule = load_schedule(transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+pub async fn read_view(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    id: Uuid,
+) -> Result<ScheduleView, ApiError> {
+    let schedule = load_schedule(transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
     let counts = count_by_status(transaction, &schedule).await?;
     let waiting = match schedule.batch_count {
         Some(_) => count_waiting(transaction, id, app.db.now()).await?,
         None => Waiting::default(),
     };
     let uncertain = counts.get(&Status::Uncertain).copied().unwrap_or_default();
-    let attention = Attention { missed_batches: waiting.missed, parked_batches: waiting.parked, uncertain };
-    Ok(ScheduleView { attention: Some(attention), ..ScheduleView::new(schedule, Some(counts)) })
+    let attention = Attention {
+        missed_batches: waiting.missed,
+        parked_batches: waiting.parked,
+        uncertain,
+    };
+    Ok(ScheduleView {
+        attention: Some(attention),
+        ..ScheduleView::new(schedule, Some(counts))
+    })
 }
 
 /// Answers with the schedule and where its messages are.
-pub async fn show(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<ScheduleView>, ApiError> {
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
     let mut transaction = app.db.pool.begin().await?;
@@ -195,8 +228,17 @@ pub fn show_doc() -> Operation {
 
 /// Everything that an HTTP request to the carrier was begun for.
 fn sent(counts: &Counts) -> u64 {
-    let stayed = |status: &Status| matches!(status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid);
-    counts.iter().filter(|(status, _)| !stayed(status)).map(|(_, count)| count).sum()
+    let stayed = |status: &Status| {
+        matches!(
+            status,
+            Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid
+        )
+    };
+    counts
+        .iter()
+        .filter(|(status, _)| !stayed(status))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 /// What isn't an id belongs to no schedule.

@@ -52,39 +52,74 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
     let status = schedule.status;
     let (allowed, expected) = match step {
         Move::Activate => (status == Draft, "a draft"),
-        Move::Pause => (matches!(status, Scheduled | Running), "a schedule that is scheduled or running"),
+        Move::Pause => (
+            matches!(status, Scheduled | Running),
+            "a schedule that is scheduled or running",
+        ),
         Move::Resume => (status == Paused, "a schedule that is paused"),
         Move::Cancel => (
             matches!(status, Draft | Scheduled | Running | Paused | Missed),
             "a schedule that is draft, scheduled, running, paused or missed",
         ),
-        Move::SendNow => (matches!(status, Missed | Running | Finished), "a schedule that is missed, or missed in part"),
+        Move::SendNow => (
+            matches!(status, Missed | Running | Finished),
+            "a schedule that is missed, or missed in part",
+        ),
     };
     if !allowed {
-        return Err(conflict("wrong-state", schedule, format!("expected {expected}; this one is {}", status.as_str())));
+        return Err(conflict(
+            "wrong-state",
+            schedule,
+            format!("expected {expected}; this one is {}", status.as_str()),
+        ));
     }
     if step == Move::Activate && schedule.recipient_count == 0 {
-        return Err(conflict("no-recipients", schedule, "expected a draft with recipients; append some first".to_owned()));
+        return Err(conflict(
+            "no-recipients",
+            schedule,
+            "expected a draft with recipients; append some first".to_owned(),
+        ));
     }
     if step == Move::Activate && schedule.run_at <= now {
-        return Err(conflict("run-at-past", schedule, "expected a run_at to come; it has passed meanwhile".to_owned()));
+        return Err(conflict(
+            "run-at-past",
+            schedule,
+            "expected a run_at to come; it has passed meanwhile".to_owned(),
+        ));
     }
     Ok(())
 }
 
 /// 409 for what can only be done before a schedule begins: it is too late for `what`.
 pub fn begun(schedule: &LockedSchedule, what: &str) -> ApiError {
-    let detail = format!("{what}; this one is {}. A schedule begins some time ahead of its run_at", schedule.status.as_str());
+    let detail = format!(
+        "{what}; this one is {}. A schedule begins some time ahead of its run_at",
+        schedule.status.as_str()
+    );
     conflict("schedule-begun", schedule, detail)
 }
 
 /// 409 with the state, and the calls that are possible in it.
 pub fn conflict(slug: &'static str, schedule: &LockedSchedule, detail: String) -> ApiError {
-    ApiError::Conflict(Conflict { slug, detail, status: schedule.status, possible: possible(schedule) })
+    ApiError::Conflict(Conflict {
+        slug,
+        detail,
+        status: schedule.status,
+        possible: possible(schedule),
+    })
 }
 
 /// Every call that [`conflict`] may name.
-pub const STEPS: [&str; 8] = ["append", "patch", "patch-rate", "activate", "pause", "resume", "cancel", "send-now"];
+pub const STEPS: [&str; 8] = [
+    "append",
+    "patch",
+    "patch-rate",
+    "activate",
+    "pause",
+    "resume",
+    "cancel",
+    "send-now",
+];
 
 /// What a person may do to the life of a schedule. `send-now` while it runs depends on its batches, so it is not named there.
 fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {

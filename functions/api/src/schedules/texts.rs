@@ -14,7 +14,11 @@ const PAGE: u32 = 10_000;
 
 /// Makes the text of every recipient, and gives the parts of the longest: 1 for an empty list. Refused where one can't be made; it is said
 /// for how many, and why for the first.
-pub async fn most_parts(connection: &mut MySqlConnection, id: Uuid, template: &Template) -> Result<u16, ApiError> {
+pub async fn most_parts(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    template: &Template,
+) -> Result<u16, ApiError> {
     let (mut most, mut after) = (1, 0);
     let mut failed: Option<(u32, PersonalError, u64)> = None;
     loop {
@@ -31,7 +35,15 @@ pub async fn most_parts(connection: &mut MySqlConnection, id: Uuid, template: &T
             break;
         }
     }
-    let Some((seq, error, count)) = failed else { return Ok(most) };
-    let detail = format!("this message makes no text for {count} of the recipients; the first has seq {seq}: {error}");
-    Err(ApiError::invalid(vec![FieldError::new("message", error.code(), detail)]))
+    let Some((seq, error, count)) = failed else {
+        return Ok(most);
+    };
+    let detail = format!(
+        "this message makes no text for {count} of the recipients; the first has seq {seq}: {error}"
+    );
+    Err(ApiError::invalid(vec![FieldError::new(
+        "message",
+        error.code(),
+        detail,
+    )]))
 }

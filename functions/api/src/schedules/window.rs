@@ -9,7 +9,15 @@ use crate::{fields::Fields, openapi::operation::object};
 const EXPECTED: &str = r#"an object such as {"days": ["Mon", "Tue"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"}"#;
 const ZONE: &str = "an IANA time zone such as Asia/Kuala_Lumpur";
 /// From Monday on.
-const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+const WEEK: [Weekday; 7] = [
+    Weekday::Mon,
+    Weekday::Tue,
+    Weekday::Wed,
+    Weekday::Thu,
+    Weekday::Fri,
+    Weekday::Sat,
+    Weekday::Sun,
+];
 
 /// The field, if given, as its column holds it. Every wrong member is told.
 pub fn read(fields: &mut Fields) -> Option<String> {
@@ -24,7 +32,9 @@ pub fn read(fields: &mut Fields) -> Option<String> {
     for error in errors {
         fields.complain(&format!("window.{}", error.field), error.code, error.detail);
     }
-    window.filter(|_| good).and_then(|window| serde_json::to_string(&window).ok())
+    window
+        .filter(|_| good)
+        .and_then(|window| serde_json::to_string(&window).ok())
 }
 
 fn members_of(members: &mut Fields) -> Option<Window> {
@@ -43,7 +53,12 @@ fn members_of(members: &mut Fields) -> Option<Window> {
         members.complain("zone", "not-a-zone", format!("expected {ZONE}"));
     }
     members.require("zone", ZONE);
-    Some(Window { days: days?, from: from?, to: to?, zone: zone?.ok()? })
+    Some(Window {
+        days: days?,
+        from: from?,
+        to: to?,
+        zone: zone?.ok()?,
+    })
 }
 
 /// All, where it is left out.
@@ -57,7 +72,9 @@ fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
     let given: Vec<String> = members.read_as("days", DAYS)?;
     let read: Result<Vec<Weekday>, _> = given.iter().map(|day| day.parse()).collect();
     match read {
-        Ok(read) if !read.is_empty() => Some(WEEK.into_iter().filter(|day| read.contains(day)).collect()),
+        Ok(read) if !read.is_empty() => {
+            Some(WEEK.into_iter().filter(|day| read.contains(day)).collect())
+        }
         _ => {
             members.complain("days", "not-days", format!("expected {DAYS}"));
             None

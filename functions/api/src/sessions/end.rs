@@ -14,10 +14,16 @@ use crate::{
 };
 
 /// 204.
-pub async fn logout(State(app): State<App>, caller: Caller, mut query: Query) -> Result<StatusCode, ApiError> {
+pub async fn logout(
+    State(app): State<App>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<StatusCode, ApiError> {
     let everywhere = query.choice("everywhere", &["false", "true"], |word| word) == Some("true");
     query.finish()?;
-    let Identity::User { id, session } = caller.identity else { return Err(ApiError::Forbidden(None)) };
+    let Identity::User { id, session } = caller.identity else {
+        return Err(ApiError::Forbidden(None));
+    };
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let now = app.db.now();
@@ -27,8 +33,15 @@ pub async fn logout(State(app): State<App>, caller: Caller, mut query: Query) ->
             } else {
                 u64::from(end_session(&mut transaction, session, now).await?)
             };
-            let after = Some(json!({"session": session, "everywhere": everywhere, "sessions_ended": sessions}));
-            let change = Change { action: "logout", thing: format!("user:{id}"), after, ..Change::default() };
+            let after = Some(
+                json!({"session": session, "everywhere": everywhere, "sessions_ended": sessions}),
+            );
+            let change = Change {
+                action: "logout",
+                thing: format!("user:{id}"),
+                after,
+                ..Change::default()
+            };
             caller.record(&mut transaction, now, change).await?;
             Ok(())
         };
@@ -43,6 +56,10 @@ pub async fn logout(State(app): State<App>, caller: Caller, mut query: Query) ->
 pub fn logout_doc() -> Operation {
     Operation::new("logOut", "auth", "End the session")
         .text("Its tokens are void at once.")
-        .query("everywhere", flag(), "All sessions of the user, not this one only.")
+        .query(
+            "everywhere",
+            flag(),
+            "All sessions of the user, not this one only.",
+        )
         .answers_nothing("It has ended.")
 }

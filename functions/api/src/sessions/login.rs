@@ -17,7 +17,10 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use super::{SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema, tokens_example};
+use super::{
+    SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
+    tokens_example,
+};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
@@ -46,9 +49,11 @@ impl LoginRequest {
         let new_password = new_password(&mut fields, "new_password");
         let errors = fields.finish();
         match (username, password) {
-            (Some(username), Some(password)) if errors.is_empty() => {
-                Ok(Self { username: username.expose_secret().to_ascii_lowercase(), password, new_password })
-            }
+            (Some(username), Some(password)) if errors.is_empty() => Ok(Self {
+                username: username.expose_secret().to_ascii_lowercase(),
+                password,
+                new_password,
+            }),
             _ => Err(ApiError::invalid(errors)),
         }
     }
@@ -67,23 +72,35 @@ pub async fn login(
     let subjects = Subjects::of(&request.username, &caller);
     subjects.charge(&app).await?;
     // What can't be a username is nobody's; the column could not even be compared with it.
-    let user =
-        if is_username(&request.username) { find_user(&mut *app.db.pool.acquire().await?, &request.username).await? } else { None };
+    let user = if is_username(&request.username) {
+        find_user(&mut *app.db.pool.acquire().await?, &request.username).await?
+    } else {
+        None
+    };
     let user = verify(&app, user, request.password.clone()).await?;
     let Some(user) = user else {
         let change = Change {
             action: "login.fail",
-            thing: format!("username:{}", request.username.chars().take(64).collect::<String>()),
+            thing: format!(
+                "username:{}",
+                request.username.chars().take(64).collect::<String>()
+            ),
             ..Change::default()
         };
-        caller.record(&mut *app.db.pool.acquire().await?, app.db.now(), change).await?;
-        return Err(ApiError::WrongCredentials("the username or the password is wrong"));
+        caller
+            .record(&mut *app.db.pool.acquire().await?, app.db.now(), change)
+            .await?;
+        return Err(ApiError::WrongCredentials(
+            "the username or the password is wrong",
+        ));
     };
     if user.password_expires_at.is_some() && request.new_password.is_none() {
         return Err(ApiError::PasswordChangeRequired);
     }
     let hash = match request.new_password {
-        Some(new) if new.expose_secret() == request.password.expose_secret() => return Err(same_password("new_password")),
+        Some(new) if new.expose_secret() == request.password.expose_secret() => {
+            return Err(same_password("new_password"));
+        }
         Some(new) => Some(hash(new).await?),
         None => None,
     };
@@ -116,11 +133,19 @@ pub fn login_doc() -> Operation {
 }
 
 /// The user, if the password is his, still holds, and he is not disabled.
-async fn verify(app: &App, user: Option<User>, password: SecretString) -> Result<Option<User>, ApiError> {
+async fn verify(
+    app: &App,
+    user: Option<User>,
+    password: SecretString,
+) -> Result<Option<User>, ApiError> {
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let right = is_password(password, hash).await.map_err(|error| ApiError::Internal(format!("{error:#}")))?;
+    let right = is_password(password, hash)
+        .await
+        .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     let now = app.db.now();
-    let holds = |user: &User| user.disabled_at.is_none() && user.password_expires_at.is_none_or(|end| end > now);
+    let holds = |user: &User| {
+        user.disabled_at.is_none() && user.password_expires_at.is_none_or(|end| end > now)
+    };
     Ok(user.filter(|user| right && holds(user)))
 }
 
@@ -134,8 +159,13 @@ async fn begin(
 ) -> Result<Tokens, ApiError> {
     let now = app.db.now();
     let user = lock_user(transaction, seen.id).await?;
-    let same = user.filter(|user| user.password_hash == seen.password_hash && user.disabled_at.is_none());
-    let Some(user) = same else { return Err(ApiError::WrongCredentials("the username or the password is wrong")) };
+    let same =
+        user.filter(|user| user.password_hash == seen.password_hash && user.disabled_at.is_none());
+    let Some(user) = same else {
+        return Err(ApiError::WrongCredentials(
+            "the username or the password is wrong",
+        ));
+    };
     if let Some(hash) = new_hash {
         change_password(transaction, user.id, hash, None).await?;
         end_sessions(transaction, user.id, now).await?;
@@ -149,10 +179,22 @@ async fn begin(
     };
     insert_session(transaction, &session).await?;
     note_login(transaction, user.id, now).await?;
-    let tokens = issue(app, transaction, session.id, (user.id, &user.username, user.role), now).await?;
+    let tokens = issue(
+        app,
+        transaction,
+        session.id,
+        (user.id, &user.username, user.role),
+        now,
+    )
+    .await?;
     let person = as_user(caller, &user, session.id);
     let after = json!({"session": session.id, "password_changed": new_hash.is_some()});
-    let change = Change { action: "login", thing: format!("user:{}", user.id), after: Some(after), ..Change::default() };
+    let change = Change {
+        action: "login",
+        thing: format!("user:{}", user.id),
+        after: Some(after),
+        ..Change::default()
+    };
     person.record(transaction, now, change).await?;
     Ok(tokens)
 }
@@ -160,7 +202,10 @@ async fn begin(
 /// Who logged in, for the log.
 fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
     Caller {
-        identity: Identity::User { id: user.id, session },
+        identity: Identity::User {
+            id: user.id,
+            session,
+        },
         name: user.username.clone(),
         role: Some(user.role),
         ..caller.clone()
@@ -169,12 +214,18 @@ fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
 
 /// Hashes a password that was chosen.
 pub async fn hash(password: SecretString) -> Result<String, ApiError> {
-    hash_password(password).await.map_err(|error| ApiError::Internal(format!("{error:#}")))
+    hash_password(password)
+        .await
+        .map_err(|error| ApiError::Internal(format!("{error:#}")))
 }
 
 /// 422: the new password is the old one.
 pub(super) fn same_password(field: &str) -> ApiError {
-    ApiError::invalid(vec![FieldError::new(field, "not-new", "expected another password than the old one")])
+    ApiError::invalid(vec![FieldError::new(
+        field,
+        "not-new",
+        "expected another password than the old one",
+    )])
 }
 
 /// What failed logins are counted by.
@@ -185,7 +236,10 @@ pub(super) struct Subjects {
 
 impl Subjects {
     pub(super) fn of(username: &str, caller: &Caller) -> Self {
-        Self { user: user_subject(username), address: format!("address:{}", caller.origin.address) }
+        Self {
+            user: user_subject(username),
+            address: format!("address:{}", caller.origin.address),
+        }
     }
 
     /// Counts an attempt, which may have to wait instead.
@@ -213,5 +267,9 @@ impl Subjects {
 fn locked(until: DateTime<Utc>, now: DateTime<Utc>) -> ApiError {
     let wait_s = ((until - now).num_milliseconds().max(1) as u64).div_ceil(1000);
     let detail = format!("too many failed logins; try again in {wait_s} s");
-    ApiError::TooMany { slug: "login-locked", detail, wait_s }
+    ApiError::TooMany {
+        slug: "login-locked",
+        detail,
+        wait_s,
+    }
 }

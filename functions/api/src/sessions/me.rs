@@ -36,12 +36,22 @@ pub async fn me(caller: Caller, query: Query) -> Result<Json<Me>, ApiError> {
         Identity::Outsider { subject } => ("issuer", subject),
         Identity::Nobody => ("nobody", String::new()),
     };
-    Ok(Json(Me { kind, id, name: caller.name, role: caller.role, permissions: caller.permissions }))
+    Ok(Json(Me {
+        kind,
+        id,
+        name: caller.name,
+        role: caller.role,
+        permissions: caller.permissions,
+    }))
 }
 
 /// For the document.
 pub fn me_doc() -> Operation {
     let example = json!({"kind": "user", "id": "0190a0b0-c0d0-7080-8000-00000000000f", "name": "ana", "role": "viewer",
         "permissions": Role::Viewer.permissions()});
-    Operation::new("getCaller", "auth", "Who the API takes the caller for").answers::<Me>(200, "The caller.", example)
+    Operation::new("getCaller", "auth", "Who the API takes the caller for").answers::<Me>(
+        200,
+        "The caller.",
+        example,
+    )
 }

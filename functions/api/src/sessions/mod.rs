@@ -74,7 +74,11 @@ async fn issue(
         expires_in: ACCESS_TOKEN.num_seconds(),
         refresh_token,
         refresh_expires_in: REFRESH_TOKEN.num_seconds(),
-        user: Person { id, username: username.to_owned(), role },
+        user: Person {
+            id,
+            username: username.to_owned(),
+            role,
+        },
     })
 }
 
@@ -83,7 +87,11 @@ fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     let given = fields.text(name);
     match given {
         Some(text) if !SECRET_LENGTH.contains(&text.len()) => {
-            fields.complain(name, "out-of-range", format!("expected 1 to {} bytes", SECRET_LENGTH.end()));
+            fields.complain(
+                name,
+                "out-of-range",
+                format!("expected 1 to {} bytes", SECRET_LENGTH.end()),
+            );
             None
         }
         Some(text) => Some(text.into()),
@@ -99,8 +107,16 @@ fn new_password(fields: &mut Fields, name: &'static str) -> Option<SecretString>
     let text = fields.text(name)?;
     let length = text.chars().count();
     if !PASSWORD_LENGTH.contains(&length) {
-        let code = if length < *PASSWORD_LENGTH.start() { "too-short" } else { "too-long" };
-        let expected = format!("expected {} to {} characters", PASSWORD_LENGTH.start(), PASSWORD_LENGTH.end());
+        let code = if length < *PASSWORD_LENGTH.start() {
+            "too-short"
+        } else {
+            "too-long"
+        };
+        let expected = format!(
+            "expected {} to {} characters",
+            PASSWORD_LENGTH.start(),
+            PASSWORD_LENGTH.end()
+        );
         fields.complain(name, code, expected);
         return None;
     }

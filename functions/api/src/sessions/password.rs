@@ -40,15 +40,23 @@ pub async fn change(
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
-    let Identity::User { id, .. } = caller.identity else { return Err(ApiError::Forbidden(None)) };
+    let Identity::User { id, .. } = caller.identity else {
+        return Err(ApiError::Forbidden(None));
+    };
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
     let subjects = Subjects::of(&caller.name, &caller);
     subjects.charge(&app).await?;
     let user = lock_user(&mut *app.db.pool.acquire().await?, id).await?;
     let old_hash = user.map(|user| user.password_hash);
-    let right = is_password(current.clone(), old_hash.clone()).await.map_err(|error| ApiError::Internal(format!("{error:#}")))?;
+    let right = is_password(current.clone(), old_hash.clone())
+        .await
+        .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     if !right {
-        let error = FieldError::new("current_password", "wrong", "expected the password that you log in with");
+        let error = FieldError::new(
+            "current_password",
+            "wrong",
+            "expected the password that you log in with",
+        );
         return Err(ApiError::invalid(vec![error]));
     }
     subjects.absolve(&app).await?;
@@ -74,16 +82,25 @@ fn read(body: &[u8]) -> Result<(SecretString, SecretString), ApiError> {
 
 /// For the document.
 pub fn change_doc() -> Operation {
-    let fields = json!({"current_password": secret_schema(), "new_password": new_password_schema()});
+    let fields =
+        json!({"current_password": secret_schema(), "new_password": new_password_schema()});
     let example = json!({"current_password": "correct horse battery staple", "new_password": "another staple of some length"});
     Operation::new("changePassword", "auth", "Choose another password")
         .text("All sessions end, this one too. A wrong current password counts as a failed login.")
-        .body(Takes::json(object(fields, &["current_password", "new_password"]), example))
+        .body(Takes::json(
+            object(fields, &["current_password", "new_password"]),
+            example,
+        ))
         .answers_nothing("It is changed.")
         .problems(&["login-locked", "password-changed"])
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid, (old, new): (Option<&str>, &str)) -> Result<(), ApiError> {
+async fn write(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    (old, new): (Option<&str>, &str),
+) -> Result<(), ApiError> {
     let now = app.db.now();
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
@@ -97,7 +114,12 @@ async fn write(app: &App, caller: &Caller, id: Uuid, (old, new): (Option<&str>, 
         change_password(&mut transaction, id, new, None).await?;
         let ended = end_sessions(&mut transaction, id, now).await?;
         let after = Some(json!({ "sessions_ended": ended }));
-        let change = Change { action: "password.change", thing: format!("user:{id}"), after, ..Change::default() };
+        let change = Change {
+            action: "password.change",
+            thing: format!("user:{id}"),
+            after,
+            ..Change::default()
+        };
         caller.record(&mut transaction, now, change).await?;
         Ok(())
     };

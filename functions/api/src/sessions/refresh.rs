@@ -21,7 +21,9 @@ use crate::{
     transaction::{repeat, settle},
 };
 
-const REFUSED: ApiError = ApiError::WrongCredentials("the refresh token does not exist, was used, or its session has ended");
+const REFUSED: ApiError = ApiError::WrongCredentials(
+    "the refresh token does not exist, was used, or its session has ended",
+);
 
 /// 200 with the next pair.
 pub async fn refresh(
@@ -36,7 +38,9 @@ pub async fn refresh(
     let mut fields = Fields::read(&bytes)?;
     let token = secret(&mut fields, "refresh_token");
     let errors = fields.finish();
-    let Some(token) = token.filter(|_| errors.is_empty()) else { return Err(ApiError::invalid(errors)) };
+    let Some(token) = token.filter(|_| errors.is_empty()) else {
+        return Err(ApiError::invalid(errors));
+    };
     let hash = hash_token(token.expose_secret());
     let tokens = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
@@ -59,9 +63,16 @@ pub fn refresh_doc() -> Operation {
 }
 
 /// The next pair; `None`: refused.
-async fn exchange(app: &App, transaction: &mut MySqlConnection, caller: &Caller, hash: &[u8]) -> Result<Option<Tokens>, ApiError> {
+async fn exchange(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    caller: &Caller,
+    hash: &[u8],
+) -> Result<Option<Tokens>, ApiError> {
     let now = app.db.now();
-    let Some(token) = lock_refresh_token(transaction, hash).await? else { return Ok(None) };
+    let Some(token) = lock_refresh_token(transaction, hash).await? else {
+        return Ok(None);
+    };
     if token.used_at.is_some() {
         if end_session(transaction, token.session_id, now).await? {
             let thing = format!("user:{}", token.user_id);
@@ -71,19 +82,38 @@ async fn exchange(app: &App, transaction: &mut MySqlConnection, caller: &Caller,
                 after: Some(json!({"reason": "a refresh token was used twice"})),
                 ..Change::default()
             };
-            as_user(caller, &token).record(transaction, now, change).await?;
+            as_user(caller, &token)
+                .record(transaction, now, change)
+                .await?;
         }
         return Ok(None);
     }
-    let good = token.ended_at.is_none() && token.disabled_at.is_none() && token.session_expires_at > now;
+    let good =
+        token.ended_at.is_none() && token.disabled_at.is_none() && token.session_expires_at > now;
     if !good || token.issued_at + REFRESH_TOKEN <= now {
         return Ok(None);
     }
     use_refresh_token(transaction, hash, now).await?;
-    issue(app, transaction, token.session_id, (token.user_id, &token.username, token.role), now).await.map(Some)
+    issue(
+        app,
+        transaction,
+        token.session_id,
+        (token.user_id, &token.username, token.role),
+        now,
+    )
+    .await
+    .map(Some)
 }
 
 fn as_user(caller: &Caller, token: &RefreshToken) -> Caller {
-    let identity = Identity::User { id: token.user_id, session: token.session_id };
-    Caller { identity, name: token.username.clone(), role: Some(token.role), ..caller.clone() }
+    let identity = Identity::User {
+        id: token.user_id,
+        session: token.session_id,
+    };
+    Caller {
+        identity,
+        name: token.username.clone(),
+        role: Some(token.role),
+        ..caller.clone()
+    }
 }

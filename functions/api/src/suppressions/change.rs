@@ -8,7 +8,10 @@ use axum::{
 };
 use serde_json::json;
 use shared::{
-    db::suppressions::{Note, Suppression, change_suppression, delete_suppression, find_suppression, insert_suppressions},
+    db::suppressions::{
+        Note, Suppression, change_suppression, delete_suppression, find_suppression,
+        insert_suppressions,
+    },
     phone::Phone,
 };
 
@@ -25,7 +28,11 @@ use crate::{
 };
 
 fn change(action: &'static str, phone: Phone) -> Change<'static> {
-    Change { action, thing: format!("suppression:{phone}"), ..Change::default() }
+    Change {
+        action,
+        thing: format!("suppression:{phone}"),
+        ..Change::default()
+    }
 }
 
 /// 201 with the row, or 200 where the number was suppressed already; reason and source are the new ones.
@@ -40,7 +47,12 @@ pub async fn put(
     let phone = phone_of(&phone)?;
     let (reason, source) = read_note(&body::read_small_json(&request.0, request.1).await?)?;
     let source = source.unwrap_or_else(|| "api".to_owned());
-    let note = Note { reason, source, created_at: app.db.now(), created_by: caller.actor() };
+    let note = Note {
+        reason,
+        source,
+        created_at: app.db.now(),
+        created_by: caller.actor(),
+    };
     let (new, row) = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let written = async {
@@ -49,15 +61,32 @@ pub async fn put(
                 change_suppression(&mut transaction, phone, &note).await?;
             }
             let after = Some(json!({"reason": note.reason, "source": note.source, "new": new}));
-            let change = Change { after, ..change("suppression.put", phone) };
-            caller.record(&mut transaction, note.created_at, change).await?;
-            Ok((new, find_suppression(&mut transaction, phone).await?.ok_or_else(no_such_suppression)?))
+            let change = Change {
+                after,
+                ..change("suppression.put", phone)
+            };
+            caller
+                .record(&mut transaction, note.created_at, change)
+                .await?;
+            Ok((
+                new,
+                find_suppression(&mut transaction, phone)
+                    .await?
+                    .ok_or_else(no_such_suppression)?,
+            ))
         };
         let written = written.await;
         settle(transaction, written).await
     })
     .await?;
-    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(row)))
+    Ok((
+        if new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        },
+        Json(row),
+    ))
 }
 
 /// 204; 404: it was not suppressed.
@@ -72,11 +101,18 @@ pub async fn delete(
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let deleted = async {
-            let before = find_suppression(&mut transaction, phone).await?.ok_or_else(no_such_suppression)?;
+            let before = find_suppression(&mut transaction, phone)
+                .await?
+                .ok_or_else(no_such_suppression)?;
             delete_suppression(&mut transaction, phone).await?;
             let before = Some(json!({"reason": before.reason, "source": before.source}));
-            let change = Change { before, ..change("suppression.delete", phone) };
-            Ok(caller.record(&mut transaction, app.db.now(), change).await?)
+            let change = Change {
+                before,
+                ..change("suppression.delete", phone)
+            };
+            Ok(caller
+                .record(&mut transaction, app.db.now(), change)
+                .await?)
         };
         let deleted = deleted.await;
         settle(transaction, deleted).await
@@ -92,12 +128,20 @@ pub fn put_doc() -> Operation {
         .text("Counts for schedules made before it, too.")
         .body(Takes::json(note_schema(), note))
         .answers::<Suppression>(201, "It is added.", example())
-        .answers::<Suppression>(200, "It was there; reason and source are the new ones.", example())
+        .answers::<Suppression>(
+            200,
+            "It was there; reason and source are the new ones.",
+            example(),
+        )
 }
 
 /// Likewise.
 pub fn delete_doc() -> Operation {
-    Operation::new("deleteSuppression", "suppressions", "Send to a number again")
-        .answers_nothing("It is taken off.")
-        .problems(&["not-found"])
+    Operation::new(
+        "deleteSuppression",
+        "suppressions",
+        "Send to a number again",
+    )
+    .answers_nothing("It is taken off.")
+    .problems(&["not-found"])
 }

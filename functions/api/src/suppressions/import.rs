@@ -46,7 +46,10 @@ pub async fn import(
     mut query: Query,
     request: (HeaderMap, Body),
 ) -> Result<Json<Imported>, ApiError> {
-    let (reason, source) = (query.text("reason"), query.text("source").unwrap_or_else(|| "import".to_owned()));
+    let (reason, source) = (
+        query.text("reason"),
+        query.text("source").unwrap_or_else(|| "import".to_owned()),
+    );
     if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
         query.complain("reason", "too-long", "expected at most 255 characters");
     }
@@ -55,15 +58,27 @@ pub async fn import(
     }
     let list = body::read_list(&request.0, &mut query, request.1).await?;
     query.finish()?;
-    let note = Note { reason, source, created_at: app.db.now(), created_by: caller.actor() };
+    let note = Note {
+        reason,
+        source,
+        created_at: app.db.now(),
+        created_by: caller.actor(),
+    };
     let imported = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let imported = async {
             let imported = write(&mut transaction, list.clone(), &note).await?;
-            let after = json!({"added": imported.added, "reason": note.reason, "source": note.source});
-            let change =
-                Change { action: "suppression.import", thing: "suppressions".to_owned(), after: Some(after), ..Change::default() };
-            caller.record(&mut transaction, note.created_at, change).await?;
+            let after =
+                json!({"added": imported.added, "reason": note.reason, "source": note.source});
+            let change = Change {
+                action: "suppression.import",
+                thing: "suppressions".to_owned(),
+                after: Some(after),
+                ..Change::default()
+            };
+            caller
+                .record(&mut transaction, note.created_at, change)
+                .await?;
             Ok(imported)
         };
         let imported = imported.await;
@@ -84,7 +99,11 @@ pub fn import_doc() -> Operation {
         .answers::<Imported>(200, "What was added.", json!({"added": 1, "already": 0, "invalid_count": 1, "invalid": [refused]}))
 }
 
-async fn write(transaction: &mut MySqlConnection, list: List, note: &Note) -> Result<Imported, ApiError> {
+async fn write(
+    transaction: &mut MySqlConnection,
+    list: List,
+    note: &Note,
+) -> Result<Imported, ApiError> {
     let mut imported = Imported::default();
     let mut reading = list.read();
     let mut wrong = Vec::new();
@@ -111,7 +130,10 @@ async fn write(transaction: &mut MySqlConnection, list: List, note: &Note) -> Re
         imported.added += added;
         imported.already += given - added;
     }
-    reading.end.await.map_err(|error| ApiError::Internal(error.to_string()))??;
+    reading
+        .end
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))??;
     refuse_wrong(wrong)?;
     Ok(imported)
 }

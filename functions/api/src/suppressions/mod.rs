@@ -17,7 +17,8 @@ use crate::{
 const SOURCE: &str = "expected 1 to 32 of a-z 0-9 . _ -";
 
 fn is_source(source: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let letter =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     (1..=32).contains(&source.len()) && source.bytes().all(letter)
 }
 
@@ -30,7 +31,13 @@ fn is_reason(reason: &str) -> bool {
 
 /// A number in a path.
 fn phone_of(path: &str) -> Result<Phone, ApiError> {
-    Phone::parse(path).map_err(|error| ApiError::invalid(vec![FieldError::new("phone", error.code(), error.to_string())]))
+    Phone::parse(path).map_err(|error| {
+        ApiError::invalid(vec![FieldError::new(
+            "phone",
+            error.code(),
+            error.to_string(),
+        )])
+    })
 }
 
 fn no_such_suppression() -> ApiError {
@@ -49,7 +56,11 @@ fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> 
         fields.complain("source", "not-a-source", SOURCE);
     }
     let errors = fields.finish();
-    if errors.is_empty() { Ok((reason, source)) } else { Err(ApiError::invalid(errors)) }
+    if errors.is_empty() {
+        Ok((reason, source))
+    } else {
+        Err(ApiError::invalid(errors))
+    }
 }
 
 /// For the document.
@@ -64,7 +75,10 @@ fn reason_schema() -> Value {
 
 /// Likewise, for what [`read_note`] reads.
 fn note_schema() -> Value {
-    object(json!({"reason": or_null(reason_schema()), "source": or_null(source_schema())}), &[])
+    object(
+        json!({"reason": or_null(reason_schema()), "source": or_null(source_schema())}),
+        &[],
+    )
 }
 
 /// Likewise.

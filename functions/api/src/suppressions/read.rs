@@ -34,17 +34,39 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         query.complain("source", "not-a-source", SOURCE);
     }
     let limit = query.limit(LONG_LIMIT);
-    let read = |cursor: &str| cursor.strip_prefix('x').and_then(|digits| Phone::parse(&format!("+{digits}")).ok());
-    let after = query.cursor(read).map(|phone| phone.to_string()).unwrap_or_default();
+    let read = |cursor: &str| {
+        cursor
+            .strip_prefix('x')
+            .and_then(|digits| Phone::parse(&format!("+{digits}")).ok())
+    };
+    let after = query
+        .cursor(read)
+        .map(|phone| phone.to_string())
+        .unwrap_or_default();
     query.finish()?;
-    let suppressions = page_of_suppressions(&mut *app.db.pool.acquire().await?, source.as_deref(), &after, limit).await?;
-    let last = suppressions.last().filter(|_| suppressions.len() == limit as usize);
+    let suppressions = page_of_suppressions(
+        &mut *app.db.pool.acquire().await?,
+        source.as_deref(),
+        &after,
+        limit,
+    )
+    .await?;
+    let last = suppressions
+        .last()
+        .filter(|_| suppressions.len() == limit as usize);
     let next_cursor = last.map(|last| format!("x{}", last.phone.trim_start_matches('+')));
-    Ok(Json(Page { suppressions, next_cursor }))
+    Ok(Json(Page {
+        suppressions,
+        next_cursor,
+    }))
 }
 
 /// 200 with the row; 404: nobody has opted out with this number.
-pub async fn show(State(app): State<App>, Path(phone): Path<String>, query: Query) -> Result<Json<Suppression>, ApiError> {
+pub async fn show(
+    State(app): State<App>,
+    Path(phone): Path<String>,
+    query: Query,
+) -> Result<Json<Suppression>, ApiError> {
     query.finish()?;
     let found = find_suppression(&mut *app.db.pool.acquire().await?, phone_of(&phone)?).await?;
     found.map(Json).ok_or_else(no_such_suppression)
@@ -56,12 +78,20 @@ pub fn list_doc() -> Operation {
         .text("In the order of the numbers' digits.")
         .query("source", source_schema(), "Only those of this source.")
         .queries(parameters::page(LONG_LIMIT))
-        .answers::<Page>(200, "A page.", json!({"suppressions": [example()], "next_cursor": null}))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"suppressions": [example()], "next_cursor": null}),
+        )
 }
 
 /// Likewise.
 pub fn show_doc() -> Operation {
-    Operation::new("getSuppression", "suppressions", "Whether a number has opted out")
-        .answers::<Suppression>(200, "It has.", example())
-        .problems(&["not-found"])
+    Operation::new(
+        "getSuppression",
+        "suppressions",
+        "Whether a number has opted out",
+    )
+    .answers::<Suppression>(200, "It has.", example())
+    .problems(&["not-found"])
 }

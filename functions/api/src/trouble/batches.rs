@@ -17,12 +17,26 @@ use super::{
 };
 
 /// The batches at these places of a list.
-pub async fn entries(connection: &mut MySqlConnection, kind: Kind, places: &[Place]) -> sqlx::Result<Vec<Entry>> {
-    let names: Vec<_> = places.iter().map(|place| (place.schedule_id, place.batch_no)).collect();
+pub async fn entries(
+    connection: &mut MySqlConnection,
+    kind: Kind,
+    places: &[Place],
+) -> sqlx::Result<Vec<Entry>> {
+    let names: Vec<_> = places
+        .iter()
+        .map(|place| (place.schedule_id, place.batch_no))
+        .collect();
     let mut entries = Vec::with_capacity(names.len());
     for batch in load_batches(connection, &names).await? {
         let (recipients, since) = match kind {
-            Kind::Uncertain => uncertain_in(connection, batch.schedule_id, (batch.first_seq, batch.last_seq)).await?,
+            Kind::Uncertain => {
+                uncertain_in(
+                    connection,
+                    batch.schedule_id,
+                    (batch.first_seq, batch.last_seq),
+                )
+                .await?
+            }
             Kind::MissedBatches => (batch.counts()[&Status::Pending], batch.missed_at),
             Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
             _ => (batch.open(), overdue_since(&batch)),
@@ -34,7 +48,10 @@ pub async fn entries(connection: &mut MySqlConnection, kind: Kind, places: &[Pla
 
 /// Whichever was over first: the patience of the sweep, or the lease of an owner that nobody followed.
 fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
-    [batch.sweep_at, batch.claimed_until].into_iter().flatten().min()
+    [batch.sweep_at, batch.claimed_until]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
@@ -63,7 +80,10 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
         (Kind::MissedBatches, "paused") => vec![of_schedule("resume"), of_schedule("cancel")],
         (Kind::MissedBatches, _) => vec![of_schedule("send-now"), of_schedule("cancel")],
         (Kind::Uncertain, status) => {
-            let list = Action::get("list", format!("/v1/schedules/{id}/recipients?status=UNCERTAIN"));
+            let list = Action::get(
+                "list",
+                format!("/v1/schedules/{id}/recipients?status=UNCERTAIN"),
+            );
             let mut actions = vec![list, Action::resolve(id, "sent")];
             if status != "cancelled" {
                 actions.push(Action::resolve(id, "resend"));
@@ -71,6 +91,9 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
             actions
         }
         // For an overdue batch it has dispatch sweep now.
-        _ => vec![Action::post("retry", format!("/v1/schedules/{id}/batches/{}/retry", batch.batch_no))],
+        _ => vec![Action::post(
+            "retry",
+            format!("/v1/schedules/{id}/batches/{}/retry", batch.batch_no),
+        )],
     }
 }

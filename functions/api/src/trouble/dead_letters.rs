@@ -39,7 +39,10 @@ const WAVE: usize = 10;
 const SHOWN: usize = 256;
 
 /// Letters of each queue.
-const LETTER_LIMIT: Limit = Limit { most: 100, default: 50 };
+const LETTER_LIMIT: Limit = Limit {
+    most: 100,
+    default: 50,
+};
 
 /// Letters of all queues.
 #[derive(Debug, Default, JsonSchema, Serialize)]
@@ -90,7 +93,10 @@ impl LetterView {
             queue: queue.to_owned(),
             message_id: letter.message_id.clone(),
             sent_at: letter.sent_at,
-            malformed: named.as_ref().err().map(|reason| Malformed { reason, body: body() }),
+            malformed: named.as_ref().err().map(|reason| Malformed {
+                reason,
+                body: body(),
+            }),
             names: named.unwrap_or_default(),
             actions: vec![action],
         }
@@ -106,12 +112,23 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Lette
 
 /// Looks at letters without taking them away.
 pub async fn peek(app: &App, limit: usize) -> Letters {
-    let mut found = Letters { kind: "dead-letters", ..Letters::default() };
+    let mut found = Letters {
+        kind: "dead-letters",
+        ..Letters::default()
+    };
     for queue in &app.dead_letters {
-        match tokio::time::timeout(LETTERS, peek_one(queue, limit)).await.map_err(anyhow::Error::from).flatten() {
+        match tokio::time::timeout(LETTERS, peek_one(queue, limit))
+            .await
+            .map_err(anyhow::Error::from)
+            .flatten()
+        {
             Ok((count, letters)) => {
                 found.counts.insert(queue.name.clone(), count);
-                found.entries.extend(letters.iter().map(|letter| LetterView::new(&queue.name, letter)));
+                found.entries.extend(
+                    letters
+                        .iter()
+                        .map(|letter| LetterView::new(&queue.name, letter)),
+                );
             }
             Err(error) => found.unreachable.push(unreachable(queue, &error)),
         }
@@ -131,7 +148,11 @@ async fn peek_one(queue: &DeadLetters, limit: usize) -> anyhow::Result<(u64, Vec
 }
 
 fn unreachable(queue: &DeadLetters, error: &anyhow::Error) -> String {
-    tracing::warn!(queue = queue.name, error = format!("{error:#}"), "a dead-letter queue does not answer");
+    tracing::warn!(
+        queue = queue.name,
+        error = format!("{error:#}"),
+        "a dead-letter queue does not answer"
+    );
     queue.name.clone()
 }
 
@@ -161,15 +182,23 @@ struct Left {
 }
 
 /// 200 with what was done.
-pub async fn redrive(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<Redriven>, ApiError> {
-    let discard = query.choice("discard_malformed", &["false", "true"], |word| word) == Some("true");
+pub async fn redrive(
+    State(app): State<App>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<Json<Redriven>, ApiError> {
+    let discard =
+        query.choice("discard_malformed", &["false", "true"], |word| word) == Some("true");
     query.finish()?;
     let begun = Instant::now();
     let mut done = Redriven::default();
     for queue in &app.dead_letters {
         let mut kept = Vec::new();
         let redriven = redrive_one(&app, queue, (discard, begun), (&mut done, &mut kept)).await;
-        done.left.malformed.extend(kept.iter().map(|letter| LetterView::new(&queue.name, letter)));
+        done.left.malformed.extend(
+            kept.iter()
+                .map(|letter| LetterView::new(&queue.name, letter)),
+        );
         queue.letters.put_back(&kept).await;
         match redriven {
             Ok(()) => {}
@@ -178,12 +207,26 @@ pub async fn redrive(State(app): State<App>, caller: Caller, mut query: Query) -
         }
     }
     if done.deleted + done.discarded > 0 {
-        let after = Some(json!({"batches": done.changed, "deleted": done.deleted, "discarded": done.discarded}));
-        let change = Change { action: "dead-letters.redrive", thing: "dead-letters".to_owned(), after, ..Change::default() };
-        caller.record(&mut *app.db.pool.acquire().await?, app.db.now(), change).await?;
+        let after = Some(
+            json!({"batches": done.changed, "deleted": done.deleted, "discarded": done.discarded}),
+        );
+        let change = Change {
+            action: "dead-letters.redrive",
+            thing: "dead-letters".to_owned(),
+            after,
+            ..Change::default()
+        };
+        caller
+            .record(&mut *app.db.pool.acquire().await?, app.db.now(), change)
+            .await?;
     }
     sweep(&app).await;
-    tracing::info!(letters = done.deleted, discarded = done.discarded, batches = done.changed, "dead letters redriven");
+    tracing::info!(
+        letters = done.deleted,
+        discarded = done.discarded,
+        batches = done.changed,
+        "dead letters redriven"
+    );
     Ok(Json(done))
 }
 
@@ -207,15 +250,25 @@ async fn redrive_one(
     (done, kept): (&mut Redriven, &mut Vec<Letter>),
 ) -> Result<(), Failed> {
     // To find a queue empty takes a second, to ask for its count a moment.
-    let mut last = tokio::time::timeout(LETTERS, queue.letters.count()).await.map_err(anyhow::Error::from).flatten()? == 0;
+    let mut last = tokio::time::timeout(LETTERS, queue.letters.count())
+        .await
+        .map_err(anyhow::Error::from)
+        .flatten()?
+        == 0;
     while !last {
-        if begun.elapsed() > ENOUGH.0 || done.deleted + done.discarded + kept.len() as u64 >= ENOUGH.1 {
+        if begun.elapsed() > ENOUGH.0
+            || done.deleted + done.discarded + kept.len() as u64 >= ENOUGH.1
+        {
             done.more = true;
             return Ok(());
         }
-        let taken = tokio::time::timeout(LETTERS, queue.letters.take(WAVE)).await.map_err(anyhow::Error::from).flatten()?;
+        let taken = tokio::time::timeout(LETTERS, queue.letters.take(WAVE))
+            .await
+            .map_err(anyhow::Error::from)
+            .flatten()?;
         last = taken.len() < WAVE;
-        let (named, malformed): (Vec<_>, Vec<_>) = taken.into_iter().partition(|letter| letter.named().is_ok());
+        let (named, malformed): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|letter| letter.named().is_ok());
         match write(app, &named).await {
             Ok(changed) => done.changed += changed,
             Err(error) => {
@@ -237,7 +290,10 @@ async fn redrive_one(
 /// A schedule, or a sweep, needs nothing: the sweep that follows finds what there is to do.
 async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
     let (mut batches, mut deliveries) = (Vec::new(), Vec::new());
-    for named in letters.iter().flat_map(|letter| letter.named().unwrap_or_default()) {
+    for named in letters
+        .iter()
+        .flat_map(|letter| letter.named().unwrap_or_default())
+    {
         match named {
             Named::Batch(batch) => batches.push(batch),
             Named::Delivery(delivery) => deliveries.push(delivery),
@@ -246,11 +302,21 @@ async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
     }
     let mut changed = 0;
     if !batches.is_empty() {
-        changed += repeat(|| async { Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?) }).await?;
+        changed += repeat(|| async {
+            Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?)
+        })
+        .await?;
     }
     if !deliveries.is_empty() {
-        changed +=
-            repeat(|| async { Ok(deliver_soon(&mut *app.db.pool.acquire().await?, &deliveries, app.db.now()).await?) }).await?;
+        changed += repeat(|| async {
+            Ok(deliver_soon(
+                &mut *app.db.pool.acquire().await?,
+                &deliveries,
+                app.db.now(),
+            )
+            .await?)
+        })
+        .await?;
     }
     Ok(changed)
 }
@@ -263,10 +329,14 @@ pub fn list_doc() -> Operation {
         "actions": [{"name": "redrive", "method": "POST", "href": "/v1/trouble/dead-letters/redrive"}],
     });
     let example = json!({"kind": "dead-letters", "counts": {"send": 1}, "entries": [letter], "unreachable": []});
-    Operation::new("listDeadLetters", "trouble", "Messages that nobody could take from a queue")
-        .text("The first of each queue. There is no second page.")
-        .queries([only_limit(LETTER_LIMIT)])
-        .answers::<Letters>(200, "The letters.", example)
+    Operation::new(
+        "listDeadLetters",
+        "trouble",
+        "Messages that nobody could take from a queue",
+    )
+    .text("The first of each queue. There is no second page.")
+    .queries([only_limit(LETTER_LIMIT)])
+    .answers::<Letters>(200, "The letters.", example)
 }
 
 /// Likewise.

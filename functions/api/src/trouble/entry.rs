@@ -35,15 +35,38 @@ pub struct Entry {
 
 /// What there may be of a batch, and of a schedule.
 fn details_schema(_: &mut SchemaGenerator) -> Schema {
-    let (count, time) = (json!({"type": "integer", "minimum": 0}), json!({"type": ["string", "null"], "format": "date-time"}));
-    let counts = ["first_seq", "last_seq", "crashes", "tries", "requeues"].map(|name| (name, count.clone()));
-    let times =
-        ["planned_at", "send_at", "check_at", "sweep_at", "missed_at", "claimed_until", "run_at"].map(|name| (name, time.clone()));
+    let (count, time) = (
+        json!({"type": "integer", "minimum": 0}),
+        json!({"type": ["string", "null"], "format": "date-time"}),
+    );
+    let counts =
+        ["first_seq", "last_seq", "crashes", "tries", "requeues"].map(|name| (name, count.clone()));
+    let times = [
+        "planned_at",
+        "send_at",
+        "check_at",
+        "sweep_at",
+        "missed_at",
+        "claimed_until",
+        "run_at",
+    ]
+    .map(|name| (name, time.clone()));
     let others = [
-        ("cut", json!({"type": "boolean", "description": "Whether the schedule has begun."})),
-        ("reason", json!({"type": ["string", "null"], "description": "Why the system has paused it."})),
+        (
+            "cut",
+            json!({"type": "boolean", "description": "Whether the schedule has begun."}),
+        ),
+        (
+            "reason",
+            json!({"type": ["string", "null"], "description": "Why the system has paused it."}),
+        ),
     ];
-    let all: Map<_, _> = counts.into_iter().chain(times).chain(others).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let all: Map<_, _> = counts
+        .into_iter()
+        .chain(times)
+        .chain(others)
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect();
     json_schema!({"type": "object", "properties": all})
 }
 
@@ -70,12 +93,22 @@ pub struct Action {
 impl Action {
     /// A look at something.
     pub fn get(name: &'static str, href: String) -> Self {
-        Self { name, method: "GET", href, body: None }
+        Self {
+            name,
+            method: "GET",
+            href,
+            body: None,
+        }
     }
 
     /// A call without a body.
     pub fn post(name: &'static str, href: String) -> Self {
-        Self { name, method: "POST", href, body: None }
+        Self {
+            name,
+            method: "POST",
+            href,
+            body: None,
+        }
     }
 
     /// A move of a schedule, named as its path.
@@ -86,7 +119,12 @@ impl Action {
     /// A decision on all UNCERTAIN recipients of a schedule.
     pub fn resolve(id: Uuid, outcome: &'static str) -> Self {
         let body = Some(json!({"outcome": outcome}));
-        Self { name: outcome, method: "POST", href: format!("/v1/schedules/{id}/uncertain"), body }
+        Self {
+            name: outcome,
+            method: "POST",
+            href: format!("/v1/schedules/{id}/uncertain"),
+            body,
+        }
     }
 }
 

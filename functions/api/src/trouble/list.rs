@@ -9,7 +9,10 @@ use serde_json::json;
 use shared::db::{
     schedule_pages::{ScheduleFilter, page_of_schedules},
     schedules::ScheduleStatus,
-    trouble::{Place, missed_batches, overdue_batches, overdue_schedules, parked_batches, paused_by_system, uncertain_batches},
+    trouble::{
+        Place, missed_batches, overdue_batches, overdue_schedules, parked_batches,
+        paused_by_system, uncertain_batches,
+    },
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -42,11 +45,18 @@ pub struct Page {
 }
 
 /// 200 with a page.
-pub async fn list(State(app): State<App>, Path(kind): Path<String>, mut query: Query) -> Result<Json<Page>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    Path(kind): Path<String>,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
     let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
     let kind = found.ok_or_else(|| {
         let kinds: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
-        ApiError::NotFound(format!("there is no such list; expected one of: {}, dead-letters", kinds.join(", ")))
+        ApiError::NotFound(format!(
+            "there is no such list; expected one of: {}, dead-letters",
+            kinds.join(", ")
+        ))
     })?;
     let limit = query.limit(LIMIT);
     let after = query.cursor(read_cursor).unwrap_or(Place::START);
@@ -70,7 +80,10 @@ pub async fn read_page(
         Kind::Overdue => overdue_batches(connection, after, limit, now).await?,
         Kind::OverdueSchedules => overdue_schedules(connection, after, limit, now).await?,
         Kind::MissedSchedules => {
-            let missed = ScheduleFilter { status: Some(ScheduleStatus::Missed), ..ScheduleFilter::default() };
+            let missed = ScheduleFilter {
+                status: Some(ScheduleStatus::Missed),
+                ..ScheduleFilter::default()
+            };
             newest(page_of_schedules(connection, missed, before(after), limit).await?)
         }
         Kind::Paused => newest(paused_by_system(connection, before(after), limit).await?),
@@ -83,16 +96,29 @@ pub async fn read_page(
         _ => batches::entries(connection, kind, &places).await?,
     };
     let last = places.last().filter(|_| places.len() == limit as usize);
-    Ok(Page { kind: kind.as_str(), entries, next_cursor: last.copied().map(write_cursor) })
+    Ok(Page {
+        kind: kind.as_str(),
+        entries,
+        next_cursor: last.copied().map(write_cursor),
+    })
 }
 
 /// Lists in the order of ids begin with the newest.
 fn before(after: Place) -> Uuid {
-    if after == Place::START { Uuid::max() } else { after.schedule_id }
+    if after == Place::START {
+        Uuid::max()
+    } else {
+        after.schedule_id
+    }
 }
 
 fn newest(ids: Vec<Uuid>) -> Vec<Place> {
-    ids.into_iter().map(|schedule_id| Place { schedule_id, ..Place::START }).collect()
+    ids.into_iter()
+        .map(|schedule_id| Place {
+            schedule_id,
+            ..Place::START
+        })
+        .collect()
 }
 
 /// For the document.

@@ -70,7 +70,12 @@ impl Kind {
 
 /// A cursor: where a page ended, in the order of its list.
 pub fn write_cursor(place: Place) -> String {
-    format!("t{:x}-{}-{:x}", place.key, place.schedule_id.simple(), place.batch_no)
+    format!(
+        "t{:x}-{}-{:x}",
+        place.key,
+        place.schedule_id.simple(),
+        place.batch_no
+    )
 }
 
 /// What [`write_cursor`] has written.
@@ -80,7 +85,11 @@ pub fn read_cursor(cursor: &str) -> Option<Place> {
     let schedule_id = Uuid::try_parse(parts.next()?).ok()?;
     let batch_no = u32::from_str_radix(parts.next()?, 16).ok()?;
     // What no list holds would be no time to the database.
-    (0..=253_402_300_799_999).contains(&key).then_some(Place { key, schedule_id, batch_no })
+    (0..=253_402_300_799_999).contains(&key).then_some(Place {
+        key,
+        schedule_id,
+        batch_no,
+    })
 }
 
 #[cfg(test)]
@@ -89,11 +98,26 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_as_it_was_written() {
-        for place in [Place::START, Place { key: 1_900_000_000_123, schedule_id: Uuid::now_v7(), batch_no: u32::MAX }] {
+        for place in [
+            Place::START,
+            Place {
+                key: 1_900_000_000_123,
+                schedule_id: Uuid::now_v7(),
+                batch_no: u32::MAX,
+            },
+        ] {
             assert_eq!(read_cursor(&write_cursor(place)), Some(place));
         }
-        for cursor in ["", "t", "t-1-0-0", "t1", "t1-x-1", "s0", "tffffffffffffff-0190a0b0c0d07000800000000000000f-1", "t1-0190-1"]
-        {
+        for cursor in [
+            "",
+            "t",
+            "t-1-0-0",
+            "t1",
+            "t1-x-1",
+            "s0",
+            "tffffffffffffff-0190a0b0c0d07000800000000000000f-1",
+            "t1-0190-1",
+        ] {
             assert_eq!(read_cursor(cursor), None, "{cursor}");
         }
     }

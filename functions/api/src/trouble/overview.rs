@@ -73,18 +73,40 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
         unreachable: letters.unreachable,
     };
     kinds.insert("dead-letters", summary);
-    Ok(Json(Overview { total: kinds.values().map(|kind| kind.count).sum(), kinds }))
+    Ok(Json(Overview {
+        total: kinds.values().map(|kind| kind.count).sum(),
+        kinds,
+    }))
 }
 
-async fn read_kinds(app: &App, connection: &mut MySqlConnection) -> Result<BTreeMap<&'static str, Summary>, ApiError> {
+async fn read_kinds(
+    app: &App,
+    connection: &mut MySqlConnection,
+) -> Result<BTreeMap<&'static str, Summary>, ApiError> {
     let now = app.db.now();
     let totals = count_trouble(connection, now).await?;
     let mut kinds = BTreeMap::new();
     for kind in Kind::ALL {
-        let Page { entries, next_cursor, .. } = read_page(connection, kind, (Place::START, FIRST), now).await?;
+        let Page {
+            entries,
+            next_cursor,
+            ..
+        } = read_page(connection, kind, (Place::START, FIRST), now).await?;
         let entries = entries.into_iter().map(Listed::Entry).collect();
-        let (count, href) = (kind.count(&totals), format!("/v1/trouble/{}", kind.as_str()));
-        kinds.insert(kind.as_str(), Summary { count, entries, next_cursor, href, unreachable: Vec::new() });
+        let (count, href) = (
+            kind.count(&totals),
+            format!("/v1/trouble/{}", kind.as_str()),
+        );
+        kinds.insert(
+            kind.as_str(),
+            Summary {
+                count,
+                entries,
+                next_cursor,
+                href,
+                unreachable: Vec::new(),
+            },
+        );
     }
     Ok(kinds)
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 use shared::db::{
     batch_rows::uncertain_in,
     resolve::{
-        LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch, reopen_schedule, send_again, send_soon,
+        LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
+        reopen_schedule, send_again, send_soon,
     },
     schedules::{LockedSchedule, ScheduleStatus, lock_schedule},
 };
@@ -75,7 +76,14 @@ pub async fn resolve_batch(
 ) -> Result<Tally, ApiError> {
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let decision = Decision { caller, id, batch_no, seqs, outcome, now: app.db.now() };
+        let decision = Decision {
+            caller,
+            id,
+            batch_no,
+            seqs,
+            outcome,
+            now: app.db.now(),
+        };
         let resolved = decision.write(app, &mut transaction).await;
         settle(transaction, resolved).await
     })
@@ -93,12 +101,16 @@ struct Decision<'a> {
 
 impl Decision<'_> {
     async fn write(&self, app: &App, db: &mut MySqlConnection) -> Result<Tally, ApiError> {
-        let schedule = lock_schedule(db, self.id).await?.ok_or_else(ApiError::no_such_schedule)?;
+        let schedule = lock_schedule(db, self.id)
+            .await?
+            .ok_or_else(ApiError::no_such_schedule)?;
         if self.outcome == Outcome::Resend && schedule.status == ScheduleStatus::Cancelled {
             let detail = "expected a schedule that is not cancelled; recipients of this one can be resolved as sent only";
             return Err(conflict("wrong-state", &schedule, detail.to_owned()));
         }
-        let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else { return Ok(Tally::default()) };
+        let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else {
+            return Ok(Tally::default());
+        };
         if batch.owned {
             return self.leave_to_owner(db, &batch).await;
         }
@@ -115,22 +127,51 @@ impl Decision<'_> {
     }
 
     /// What its owner finds out, or records, must not be decided at the same time. Nothing is locked here.
-    async fn leave_to_owner(&self, db: &mut MySqlConnection, batch: &LockedBatch) -> Result<Tally, ApiError> {
+    async fn leave_to_owner(
+        &self,
+        db: &mut MySqlConnection,
+        batch: &LockedBatch,
+    ) -> Result<Tally, ApiError> {
         let (uncertain, _) = uncertain_in(db, self.id, (batch.first_seq, batch.last_seq)).await?;
         let busy = self.seqs.map_or(uncertain, |seqs| seqs.len() as u64);
-        Ok(Tally { left: Left { busy, ..Left::default() }, ..Tally::default() })
+        Ok(Tally {
+            left: Left {
+                busy,
+                ..Left::default()
+            },
+            ..Tally::default()
+        })
     }
 
     /// Those to be resolved, and how many are left, and why.
     fn choose(&self, app: &App, rows: &[Uncertain]) -> (Vec<u32>, Tally) {
         let named: Option<HashSet<u32>> = self.seqs.map(|seqs| seqs.iter().copied().collect());
-        let rows: Vec<_> = rows.iter().filter(|row| named.as_ref().is_none_or(|named| named.contains(&row.seq))).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .filter(|row| named.as_ref().is_none_or(|named| named.contains(&row.seq)))
+            .collect();
         // What may still be on the wire could arrive after it was sent again.
-        let quiet = |row: &Uncertain| self.outcome == Outcome::Sent || row.sent_at <= self.now - app.quiet_time;
-        let seqs: Vec<_> = rows.iter().filter(|row| quiet(row)).map(|row| row.seq).collect();
+        let quiet = |row: &Uncertain| {
+            self.outcome == Outcome::Sent || row.sent_at <= self.now - app.quiet_time
+        };
+        let seqs: Vec<_> = rows
+            .iter()
+            .filter(|row| quiet(row))
+            .map(|row| row.seq)
+            .collect();
         let not_uncertain = named.map_or(0, |named| named.len() - rows.len()) as u64;
-        let left = Left { too_recent: (rows.len() - seqs.len()) as u64, not_uncertain, ..Left::default() };
-        (seqs, Tally { left, ..Tally::default() })
+        let left = Left {
+            too_recent: (rows.len() - seqs.len()) as u64,
+            not_uncertain,
+            ..Left::default()
+        };
+        (
+            seqs,
+            Tally {
+                left,
+                ..Tally::default()
+            },
+        )
     }
 
     async fn change(
@@ -153,7 +194,13 @@ impl Decision<'_> {
         reopen_schedule(db, self.id).await?;
         let before = json!({"status": "UNCERTAIN"});
         let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": changed, "seqs": seqs});
-        self.caller.record(db, self.now, Change::of_schedule("schedule.resolve", self.id, before, after)).await?;
+        self.caller
+            .record(
+                db,
+                self.now,
+                Change::of_schedule("schedule.resolve", self.id, before, after),
+            )
+            .await?;
         Ok(changed)
     }
 }

@@ -77,14 +77,26 @@ pub async fn resolve_one(
     let seq = seq.parse().map_err(|_| no_such_recipient())?;
     let bytes = body::read_json(&request.0, request.1).await?;
     let outcome = ResolveRequest::read_outcome(&bytes)?;
-    let names = Names { seqs: [seq].into(), ..Names::default() };
+    let names = Names {
+        seqs: [seq].into(),
+        ..Names::default()
+    };
     let resolved = resolve(&app, &caller, id, (outcome, Some(names))).await?;
-    if resolved.tally.left.not_found > 0 { Err(no_such_recipient()) } else { Ok(Json(resolved)) }
+    if resolved.tally.left.not_found > 0 {
+        Err(no_such_recipient())
+    } else {
+        Ok(Json(resolved))
+    }
 }
 
 /// One batch after the other, each in a transaction of its own: a million rows would be locked for long. So a call that ends half-way
 /// has done whole batches, and made again does the rest.
-async fn resolve(app: &App, caller: &Caller, id: Uuid, (outcome, names): (Outcome, Option<Names>)) -> Result<Resolved, ApiError> {
+async fn resolve(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    (outcome, names): (Outcome, Option<Names>),
+) -> Result<Resolved, ApiError> {
     let begun = Instant::now();
     let mut tally = Tally::default();
     let mut more = false;
@@ -99,7 +111,11 @@ async fn resolve(app: &App, caller: &Caller, id: Uuid, (outcome, names): (Outcom
     if tally.changed > 0 {
         sweep(app).await;
     }
-    Ok(Resolved { outcome, tally, more })
+    Ok(Resolved {
+        outcome,
+        tally,
+        more,
+    })
 }
 
 /// The batches that are left to look at.
@@ -111,21 +127,37 @@ enum Work {
 }
 
 impl Work {
-    async fn find(app: &App, id: Uuid, names: Option<Names>, tally: &mut Tally) -> Result<Self, ApiError> {
+    async fn find(
+        app: &App,
+        id: Uuid,
+        names: Option<Names>,
+        tally: &mut Tally,
+    ) -> Result<Self, ApiError> {
         let mut connection = app.db.pool.acquire().await?;
-        load_schedule(&mut connection, id).await?.ok_or_else(ApiError::no_such_schedule)?;
+        load_schedule(&mut connection, id)
+            .await?
+            .ok_or_else(ApiError::no_such_schedule)?;
         match names {
-            Some(names) => Ok(Self::Named(by_batch(&mut connection, id, &names, tally).await?)),
+            Some(names) => Ok(Self::Named(
+                by_batch(&mut connection, id, &names, tally).await?,
+            )),
             None => Ok(Self::All(Vec::new(), 0)),
         }
     }
 
-    async fn next(&mut self, app: &App, id: Uuid) -> Result<Option<(u32, Option<Vec<u32>>)>, ApiError> {
+    async fn next(
+        &mut self,
+        app: &App,
+        id: Uuid,
+    ) -> Result<Option<(u32, Option<Vec<u32>>)>, ApiError> {
         match self {
-            Self::Named(batches) => Ok(batches.pop_first().map(|(batch_no, seqs)| (batch_no, Some(seqs)))),
+            Self::Named(batches) => Ok(batches
+                .pop_first()
+                .map(|(batch_no, seqs)| (batch_no, Some(seqs)))),
             Self::All(page, after) => {
                 if page.is_empty() {
-                    *page = batches_with_uncertain(&mut *app.db.pool.acquire().await?, id, *after).await?;
+                    *page = batches_with_uncertain(&mut *app.db.pool.acquire().await?, id, *after)
+                        .await?;
                     page.reverse();
                 }
                 let next = page.pop();
@@ -165,7 +197,10 @@ async fn by_batch(
 /// For the document.
 pub fn resolve_all_doc() -> Operation {
     let everybody = ("everybody", json!({"outcome": "sent"}));
-    let some = ("some", json!({"outcome": "resend", "recipients": ["+60123456789", 2]}));
+    let some = (
+        "some",
+        json!({"outcome": "resend", "recipients": ["+60123456789", 2]}),
+    );
     resolve_doc("resolveRecipients", "Say what became of messages whose answer was lost", request::request_schema())
         .text("Of all that are UNCERTAIN, or of those that are named. `more`: the time of the call was over first; make it again.")
         .body(Takes { required: true, media: vec![("application/json", request::request_schema(), vec![everybody, some])] })
@@ -173,7 +208,11 @@ pub fn resolve_all_doc() -> Operation {
 
 /// Likewise.
 pub fn resolve_one_doc() -> Operation {
-    resolve_doc("resolveRecipient", "Say what became of one message whose answer was lost", request::outcome_schema())
+    resolve_doc(
+        "resolveRecipient",
+        "Say what became of one message whose answer was lost",
+        request::outcome_schema(),
+    )
 }
 
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
@@ -181,6 +220,10 @@ fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operat
         "held": 0, "parked": 0, "more": false});
     Operation::new(id, "trouble", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))
-        .answers::<Resolved>(200, "How many were changed, and how many were left, and why.", answer)
+        .answers::<Resolved>(
+            200,
+            "How many were changed, and how many were left, and why.",
+            answer,
+        )
         .problems(&["not-found", "wrong-state"])
 }

@@ -83,7 +83,9 @@ impl ResolveRequest {
         let mut fields = Fields::read(body)?;
         let outcome = outcome(&mut fields);
         let errors = fields.finish();
-        outcome.filter(|_| errors.is_empty()).ok_or_else(|| ApiError::invalid(errors))
+        outcome
+            .filter(|_| errors.is_empty())
+            .ok_or_else(|| ApiError::invalid(errors))
     }
 }
 
@@ -94,7 +96,9 @@ fn outcome(fields: &mut Fields) -> Option<Outcome> {
         return None;
     };
     let given: String = serde_json::from_str(given.get()).unwrap_or_default();
-    let found = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == given);
+    let found = Outcome::ALL
+        .into_iter()
+        .find(|outcome| outcome.as_str() == given);
     if found.is_none() {
         fields.complain("outcome", "not-a-choice", EXPECTED);
     }
@@ -107,19 +111,27 @@ fn names(given: &RawValue, errors: &mut Vec<FieldError>) -> Option<Names> {
         return None;
     }
     let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(given.get()) else {
-        let expected = r#"expected an array of numbers and places in the list, such as ["+60123456789", 17]"#;
+        let expected =
+            r#"expected an array of numbers and places in the list, such as ["+60123456789", 17]"#;
         errors.push(FieldError::new("recipients", "wrong-type", expected));
         return None;
     };
     match entries.len() {
-        0 => errors.push(FieldError::new("recipients", "empty", "expected at least one entry, or no such field: everybody")),
+        0 => errors.push(FieldError::new(
+            "recipients",
+            "empty",
+            "expected at least one entry, or no such field: everybody",
+        )),
         count if count > MAX_NAMED => errors.push(too_many()),
         _ => {}
     }
     let mut names = Names::default();
     for (position, entry) in (0..).zip(entries.iter().take(MAX_NAMED)) {
         if let Err((code, detail)) = names.add(entry.get()) {
-            errors.push(FieldError { position: Some(position), ..FieldError::new("recipients", code, detail) });
+            errors.push(FieldError {
+                position: Some(position),
+                ..FieldError::new("recipients", code, detail)
+            });
         }
     }
     Some(names)
@@ -131,8 +143,16 @@ impl Names {
             let phone = Phone::parse(&phone).map_err(|error| (error.code(), error.to_string()))?;
             self.phones.insert(phone);
         } else {
-            let seq = serde_json::from_str(entry).ok().and_then(|number| whole(&number)).filter(|seq| *seq > 0);
-            let expected = || ("wrong-type", r#"expected a number, "+60123456789", or a place in the list, 17"#.to_owned());
+            let seq = serde_json::from_str(entry)
+                .ok()
+                .and_then(|number| whole(&number))
+                .filter(|seq| *seq > 0);
+            let expected = || {
+                (
+                    "wrong-type",
+                    r#"expected a number, "+60123456789", or a place in the list, 17"#.to_owned(),
+                )
+            };
             self.seqs.insert(seq.ok_or_else(expected)?);
         }
         Ok(())
@@ -140,7 +160,11 @@ impl Names {
 }
 
 fn too_many() -> FieldError {
-    FieldError::new("recipients", "too-many", format!("expected at most {MAX_NAMED} entries; name the rest by further calls"))
+    FieldError::new(
+        "recipients",
+        "too-many",
+        format!("expected at most {MAX_NAMED} entries; name the rest by further calls"),
+    )
 }
 
 /// For the document: what [`ResolveRequest::read`] takes.
@@ -148,7 +172,10 @@ pub fn request_schema() -> Value {
     let name = json!({"anyOf": [e164(), {"type": "integer", "minimum": 1, "maximum": u32::MAX}]});
     let names = json!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_NAMED, "items": name,
         "description": "Numbers, or places in the list; null: everybody."});
-    object(json!({"outcome": field_schema(), "recipients": names}), &["outcome"])
+    object(
+        json!({"outcome": field_schema(), "recipients": names}),
+        &["outcome"],
+    )
 }
 
 /// Likewise, for [`ResolveRequest::read_outcome`].

@@ -43,12 +43,26 @@ impl Wanted {
         let mut fields = Fields::read(body)?;
         let role = fields.choice("role", &Role::ALL, Role::as_str);
         let disabled = fields.read_as("disabled", "true or false");
-        let reset_password = fields.read_as("reset_password", "true or false").unwrap_or(false);
+        let reset_password = fields
+            .read_as("reset_password", "true or false")
+            .unwrap_or(false);
         let mut errors = fields.finish();
         if errors.is_empty() && role.is_none() && disabled.is_none() && !reset_password {
-            errors.push(FieldError::new("", "nothing-to-change", "expected one of: role, disabled, reset_password"));
+            errors.push(FieldError::new(
+                "",
+                "nothing-to-change",
+                "expected one of: role, disabled, reset_password",
+            ));
         }
-        if errors.is_empty() { Ok(Self { role, disabled, reset_password }) } else { Err(ApiError::invalid(errors)) }
+        if errors.is_empty() {
+            Ok(Self {
+                role,
+                disabled,
+                reset_password,
+            })
+        } else {
+            Err(ApiError::invalid(errors))
+        }
     }
 }
 
@@ -70,10 +84,19 @@ pub async fn change(
     };
     let user = repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
-        let changed = write(&app, &mut transaction, &caller, (id, &wanted, hash.as_deref())).await;
+        let changed = write(
+            &app,
+            &mut transaction,
+            &caller,
+            (id, &wanted, hash.as_deref()),
+        )
+        .await;
         settle(transaction, changed).await
     });
-    Ok(Json(Handed { user: user.await?.into(), temporary_password }))
+    Ok(Json(Handed {
+        user: user.await?.into(),
+        temporary_password,
+    }))
 }
 
 /// For the document.
@@ -85,12 +108,27 @@ pub fn change_doc() -> Operation {
         "reset_password": {"type": ["boolean", "null"], "default": false,
             "description": "Gives a new temporary password. Ends his sessions."},
     });
-    let one = [("role", role), ("disabled", json!({"type": "boolean"})), ("reset_password", json!({"const": true}))];
-    Operation::new("changeUser", "users", "Another role, out or in again, another password")
-        .text("What is left out stays. The last admin stays one.")
-        .body(Takes::json(one_of_these(object(fields, &[]), &one), json!({"role": "viewer", "reset_password": true})))
-        .answers::<Handed>(200, "The user, and the new password where one was asked for.", handed_example())
-        .problems(&["not-found", "last-admin"])
+    let one = [
+        ("role", role),
+        ("disabled", json!({"type": "boolean"})),
+        ("reset_password", json!({"const": true})),
+    ];
+    Operation::new(
+        "changeUser",
+        "users",
+        "Another role, out or in again, another password",
+    )
+    .text("What is left out stays. The last admin stays one.")
+    .body(Takes::json(
+        one_of_these(object(fields, &[]), &one),
+        json!({"role": "viewer", "reset_password": true}),
+    ))
+    .answers::<Handed>(
+        200,
+        "The user, and the new password where one was asked for.",
+        handed_example(),
+    )
+    .problems(&["not-found", "last-admin"])
 }
 
 async fn write(
@@ -112,7 +150,10 @@ async fn write(
     };
     let was_admin = before.role == Role::Admin && before.disabled_at.is_none();
     if was_admin && others == 0 && (user.role != Role::Admin || user.disabled_at.is_some()) {
-        return Err(ApiError::Refused("last-admin", "expected another admin who can log in; this one is the last".to_owned()));
+        return Err(ApiError::Refused(
+            "last-admin",
+            "expected another admin who can log in; this one is the last".to_owned(),
+        ));
     }
     change_user(transaction, id, user.role, user.disabled_at).await?;
     if let Some(hash) = hash {
@@ -126,7 +167,12 @@ async fn write(
     if hash.is_some() {
         after["password_reset"] = json!(true);
     }
-    let change = Change { action: "user.change", thing: format!("user:{id}"), before: Some(logged(&before)), after: Some(after) };
+    let change = Change {
+        action: "user.change",
+        thing: format!("user:{id}"),
+        before: Some(logged(&before)),
+        after: Some(after),
+    };
     caller.record(transaction, now, change).await?;
     Ok(user)
 }

@@ -52,7 +52,13 @@ pub async fn create(
         last_login_at: None,
     };
     repeat(|| write(&app, &caller, &user)).await?;
-    Ok((StatusCode::CREATED, Json(Handed { user: user.into(), temporary_password: Some(password) })))
+    Ok((
+        StatusCode::CREATED,
+        Json(Handed {
+            user: user.into(),
+            temporary_password: Some(password),
+        }),
+    ))
 }
 
 /// For the document.
@@ -71,15 +77,24 @@ pub fn create_doc() -> Operation {
 async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
-        insert_user(&mut transaction, user).await.map_err(|error| match error {
-            sqlx::Error::Database(error) if error.is_unique_violation() => {
-                ApiError::Refused("username-taken", "expected a username that nobody has".to_owned())
-            }
-            error => error.into(),
-        })?;
-        let change =
-            Change { action: "user.create", thing: format!("user:{}", user.id), after: Some(logged(user)), ..Change::default() };
-        caller.record(&mut transaction, app.db.now(), change).await?;
+        insert_user(&mut transaction, user)
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
+                    "username-taken",
+                    "expected a username that nobody has".to_owned(),
+                ),
+                error => error.into(),
+            })?;
+        let change = Change {
+            action: "user.create",
+            thing: format!("user:{}", user.id),
+            after: Some(logged(user)),
+            ..Change::default()
+        };
+        caller
+            .record(&mut transaction, app.db.now(), change)
+            .await?;
         Ok(())
     };
     let written = written.await;
@@ -88,9 +103,14 @@ async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> 
 
 fn read(body: &[u8]) -> Result<(String, Role), ApiError> {
     let mut fields = Fields::read(body)?;
-    let username = fields.text("username").map(|username| username.to_ascii_lowercase());
+    let username = fields
+        .text("username")
+        .map(|username| username.to_ascii_lowercase());
     fields.require("username", USERNAME);
-    if username.as_ref().is_some_and(|username| !is_username(username)) {
+    if username
+        .as_ref()
+        .is_some_and(|username| !is_username(username))
+    {
         fields.complain("username", "not-a-username", format!("expected {USERNAME}"));
     }
     let role = fields.choice("role", &Role::ALL, Role::as_str);

@@ -27,12 +27,17 @@ pub struct Page {
 /// 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
-    let after = query.cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('u')?).ok()).unwrap_or(Uuid::nil());
+    let after = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('u')?).ok())
+        .unwrap_or(Uuid::nil());
     query.finish()?;
     let users = page_of_users(&mut *app.db.pool.acquire().await?, after, limit).await?;
     let last = users.last().filter(|_| users.len() == limit as usize);
     let next_cursor = last.map(|last| format!("u{}", last.id.simple()));
-    Ok(Json(Page { users: users.into_iter().map(UserView::from).collect(), next_cursor }))
+    Ok(Json(Page {
+        users: users.into_iter().map(UserView::from).collect(),
+        next_cursor,
+    }))
 }
 
 /// For the document.
@@ -40,5 +45,9 @@ pub fn list_doc() -> Operation {
     Operation::new("listUsers", "users", "People who log in here")
         .text("In the order in which they were made.")
         .queries(parameters::page(LIMIT))
-        .answers::<Page>(200, "A page.", json!({"users": [example()], "next_cursor": null}))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"users": [example()], "next_cursor": null}),
+        )
 }

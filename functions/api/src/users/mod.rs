@@ -20,7 +20,10 @@ pub const TEMPORARY: TimeDelta = TimeDelta::days(7);
 
 /// A user as an admin sees it.
 #[derive(JsonSchema, Serialize)]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 #[schemars(rename = "User")]
 pub struct UserView {
     pub id: Uuid,

@@ -7,7 +7,11 @@ use super::{UserView, example, no_such_user, parse_id};
 use crate::{App, error::ApiError, openapi::Operation, path::Path, query::Query};
 
 /// 200 with the user.
-pub async fn show(State(app): State<App>, Path(id): Path<String>, query: Query) -> Result<Json<UserView>, ApiError> {
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<UserView>, ApiError> {
     query.finish()?;
     let user = lock_user(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
     Ok(Json(user.ok_or_else(no_such_user)?.into()))
@@ -15,5 +19,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>, query: Query) 
 
 /// For the document.
 pub fn show_doc() -> Operation {
-    Operation::new("getUser", "users", "One of them").answers::<UserView>(200, "The user.", example()).problems(&["not-found"])
+    Operation::new("getUser", "users", "One of them")
+        .answers::<UserView>(200, "The user.", example())
+        .problems(&["not-found"])
 }

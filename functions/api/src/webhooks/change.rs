@@ -31,8 +31,13 @@ pub async fn change(
 ) -> Result<Json<WebhookView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let edit = Edit::read(&body::read_small_json(&request.0, request.1).await?, app.webhook_reach)?;
-    Ok(Json(repeat(|| write(&app, &caller, id, &edit)).await?.into()))
+    let edit = Edit::read(
+        &body::read_small_json(&request.0, request.1).await?,
+        app.webhook_reach,
+    )?;
+    Ok(Json(
+        repeat(|| write(&app, &caller, id, &edit)).await?.into(),
+    ))
 }
 
 /// For the document.
@@ -48,12 +53,19 @@ async fn write(app: &App, caller: &Caller, id: Uuid, edit: &Edit) -> Result<Webh
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let now = app.db.now();
-        let before = lock_webhook(&mut transaction, id).await?.ok_or_else(no_such_webhook)?;
+        let before = lock_webhook(&mut transaction, id)
+            .await?
+            .ok_or_else(no_such_webhook)?;
         let mut webhook = before.clone();
         edit.apply(&mut webhook);
         switch(&mut webhook, edit.disabled, now);
         change_webhook(&mut transaction, &webhook).await?;
-        let change = super::change("webhook.change", id, Some(logged(&before)), Some(logged(&webhook)));
+        let change = super::change(
+            "webhook.change",
+            id,
+            Some(logged(&before)),
+            Some(logged(&webhook)),
+        );
         caller.record(&mut transaction, now, change).await?;
         Ok(webhook)
     };
@@ -65,7 +77,13 @@ async fn write(app: &App, caller: &Caller, id: Uuid, edit: &Edit) -> Result<Webh
 fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
     match disabled {
         Some(true) => webhook.disabled_at = webhook.disabled_at.or(Some(now)),
-        Some(false) => (webhook.disabled_at, webhook.disabled_reason, webhook.failing_since) = (None, None, None),
+        Some(false) => {
+            (
+                webhook.disabled_at,
+                webhook.disabled_reason,
+                webhook.failing_since,
+            ) = (None, None, None)
+        }
         None => {}
     }
 }

@@ -37,7 +37,10 @@ pub async fn create(
     body: Body,
 ) -> Result<Answer, ApiError> {
     query.finish()?;
-    let request = WebhookRequest::read(&body::read_small_json(&headers, body).await?, app.webhook_reach)?;
+    let request = WebhookRequest::read(
+        &body::read_small_json(&headers, body).await?,
+        app.webhook_reach,
+    )?;
     let now = app.db.now();
     let webhook = Webhook {
         id: new_id(now),
@@ -53,12 +56,25 @@ pub async fn create(
         created_at: now,
         created_by: caller.actor(),
     };
-    let secret = app.webhook_keys.secret(&webhook.key_id, (webhook.id, webhook.secret_no), now).await;
-    let secret = secret.ok().flatten().ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
+    let secret = app
+        .webhook_keys
+        .secret(&webhook.key_id, (webhook.id, webhook.secret_no), now)
+        .await;
+    let secret = secret
+        .ok()
+        .flatten()
+        .ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
     repeat(|| write(&app, &caller, &webhook)).await?;
     let location = format!("/v1/webhooks/{}", webhook.id);
-    let handed = Handed { webhook: webhook.into(), secret: secret.reveal() };
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(handed)))
+    let handed = Handed {
+        webhook: webhook.into(),
+        secret: secret.reveal(),
+    };
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(handed),
+    ))
 }
 
 /// For the document.
@@ -80,7 +96,9 @@ async fn write(app: &App, caller: &Caller, webhook: &Webhook) -> Result<(), ApiE
         }
         insert_webhook(&mut transaction, webhook).await?;
         let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
-        Ok(caller.record(&mut transaction, webhook.created_at, change).await?)
+        Ok(caller
+            .record(&mut transaction, webhook.created_at, change)
+            .await?)
     };
     let written = written.await;
     settle(transaction, written).await

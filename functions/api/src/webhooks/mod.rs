@@ -26,7 +26,10 @@ pub const MOST_WEBHOOKS: usize = 20;
 /// A webhook as its readers see it.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Webhook")]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 pub struct WebhookView {
     pub id: Uuid,
     pub url: String,
@@ -97,8 +100,18 @@ fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }
 
-fn change(action: &'static str, id: Uuid, before: Option<Value>, after: Option<Value>) -> Change<'static> {
-    Change { action, thing: format!("webhook:{id}"), before, after }
+fn change(
+    action: &'static str,
+    id: Uuid,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Change<'static> {
+    Change {
+        action,
+        thing: format!("webhook:{id}"),
+        before,
+        after,
+    }
 }
 
 fn parse_id(id: &str) -> Result<Uuid, ApiError> {
@@ -114,7 +127,10 @@ fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
     let webhook = webhook.ok_or_else(no_such_webhook)?;
     match webhook.disabled_at {
         None => Ok(webhook),
-        Some(_) => Err(ApiError::Refused("webhook-disabled", "expected a webhook that is not disabled".to_owned())),
+        Some(_) => Err(ApiError::Refused(
+            "webhook-disabled",
+            "expected a webhook that is not disabled".to_owned(),
+        )),
     }
 }
 
@@ -126,8 +142,14 @@ mod tests {
     fn no_token_of_a_url_is_logged() {
         for (url, shown) in [
             ("https://example.com/hook", "https://example.com/hook"),
-            ("https://example.com/hook?token=hunter2", "https://example.com/hook"),
-            ("https://example.com/?a=1?b=hunter2#c", "https://example.com/"),
+            (
+                "https://example.com/hook?token=hunter2",
+                "https://example.com/hook",
+            ),
+            (
+                "https://example.com/?a=1?b=hunter2#c",
+                "https://example.com/",
+            ),
             ("https://example.com/#hunter2", "https://example.com/"),
         ] {
             assert_eq!(without_query(url), shown);

@@ -29,16 +29,25 @@ use crate::{
 const ROWS: u32 = 1_000;
 
 /// 204; 404: it was not there.
-pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>, query: Query) -> Result<StatusCode, ApiError> {
+pub async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
     repeat(|| async {
         let mut transaction = app.db.pool.begin().await?;
         let removed = async {
-            let before = lock_webhook(&mut transaction, id).await?.ok_or_else(no_such_webhook)?;
+            let before = lock_webhook(&mut transaction, id)
+                .await?
+                .ok_or_else(no_such_webhook)?;
             delete_webhook(&mut transaction, id).await?;
             let change = change("webhook.delete", id, Some(logged(&before)), None);
-            Ok(caller.record(&mut transaction, app.db.now(), change).await?)
+            Ok(caller
+                .record(&mut transaction, app.db.now(), change)
+                .await?)
         };
         let removed = removed.await;
         settle(transaction, removed).await
@@ -62,7 +71,8 @@ pub fn remove_doc() -> Operation {
 async fn clear(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < ONE_CALL {
-        let part = || async { delete_deliveries(&mut *app.db.pool.acquire().await?, id, ROWS).await };
+        let part =
+            || async { delete_deliveries(&mut *app.db.pool.acquire().await?, id, ROWS).await };
         if repeat_on_deadlock(part).await? < ROWS.into() {
             break;
         }

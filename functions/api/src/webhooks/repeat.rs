@@ -9,7 +9,9 @@ use serde_json::json;
 use shared::{
     db::{
         audit::first_id,
-        webhooks::{DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery, repeat_failed},
+        webhooks::{
+            DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery, repeat_failed,
+        },
     },
     queue::DeliveryMessage,
 };
@@ -45,19 +47,31 @@ pub async fn one(
         let now = app.db.now();
         let repeated = async {
             enabled(lock_webhook(&mut transaction, id).await?)?;
-            let before = load_delivery(&mut transaction, id, event_id).await?.ok_or_else(no_such_delivery)?;
+            let before = load_delivery(&mut transaction, id, event_id)
+                .await?
+                .ok_or_else(no_such_delivery)?;
             repeat_delivery(&mut transaction, (id, event_id), now).await?;
-            let before = json!({"event_id": event_id, "status": before.status, "tries": before.tries});
+            let before =
+                json!({"event_id": event_id, "status": before.status, "tries": before.tries});
             let after = json!({"event_id": event_id, "status": "pending", "tries": 0});
             let change = change("webhook.repeat", id, Some(before), Some(after));
             caller.record(&mut transaction, now, change).await?;
-            load_delivery(&mut transaction, id, event_id).await?.ok_or_else(no_such_delivery)
+            load_delivery(&mut transaction, id, event_id)
+                .await?
+                .ok_or_else(no_such_delivery)
         };
         let repeated = repeated.await;
         settle(transaction, repeated).await
     })
     .await?;
-    deliver(&app, &[DeliveryMessage { webhook_id: id, event_id }]).await;
+    deliver(
+        &app,
+        &[DeliveryMessage {
+            webhook_id: id,
+            event_id,
+        }],
+    )
+    .await;
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
@@ -81,7 +95,13 @@ pub async fn failed(
     let id = parse_id(&id)?;
     let (events, changed) = repeat(|| write_failed(&app, &caller, id, from)).await?;
     let more = events.len() == MOST as usize;
-    let messages: Vec<_> = events.into_iter().map(|event_id| DeliveryMessage { webhook_id: id, event_id }).collect();
+    let messages: Vec<_> = events
+        .into_iter()
+        .map(|event_id| DeliveryMessage {
+            webhook_id: id,
+            event_id,
+        })
+        .collect();
     deliver(&app, &messages).await;
     Ok((StatusCode::ACCEPTED, Json(Repeated { changed, more })))
 }
@@ -90,31 +110,62 @@ pub async fn failed(
 pub fn one_doc() -> Operation {
     Operation::new("repeatDelivery", "webhooks", "Post an event again")
         .text("Whatever became of it. It has the same id as before.")
-        .answers::<DeliveryRow>(202, "The delivery, which is on its way.", delivery_example())
+        .answers::<DeliveryRow>(
+            202,
+            "The delivery, which is on its way.",
+            delivery_example(),
+        )
         .problems(&["not-found", "webhook-disabled"])
 }
 
 /// Likewise.
 pub fn failed_doc() -> Operation {
-    Operation::new("repeatFailedDeliveries", "webhooks", "Post again what could not be posted")
-        .text("The oldest first, at most two hundred a call.")
-        .queries([parameters::time("from", "Of events from then on.")])
-        .answers::<Repeated>(202, "How many are on their way; `more`: make the call again.", json!({"changed": 2, "more": false}))
-        .problems(&["not-found", "webhook-disabled"])
+    Operation::new(
+        "repeatFailedDeliveries",
+        "webhooks",
+        "Post again what could not be posted",
+    )
+    .text("The oldest first, at most two hundred a call.")
+    .queries([parameters::time("from", "Of events from then on.")])
+    .answers::<Repeated>(
+        202,
+        "How many are on their way; `more`: make the call again.",
+        json!({"changed": 2, "more": false}),
+    )
+    .problems(&["not-found", "webhook-disabled"])
 }
 
-async fn write_failed(app: &App, caller: &Caller, id: Uuid, from: Option<DateTime<Utc>>) -> Result<(Vec<Uuid>, u64), ApiError> {
+async fn write_failed(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    from: Option<DateTime<Utc>>,
+) -> Result<(Vec<Uuid>, u64), ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let now = app.db.now();
         enabled(lock_webhook(&mut transaction, id).await?)?;
-        let events = lock_failed(&mut transaction, id, from.map_or(Uuid::nil(), first_id), MOST).await?;
+        let events = lock_failed(
+            &mut transaction,
+            id,
+            from.map_or(Uuid::nil(), first_id),
+            MOST,
+        )
+        .await?;
         let changed = match (events.first(), events.last()) {
-            (Some(first), Some(last)) => repeat_failed(&mut transaction, id, (*first, *last), now).await?,
+            (Some(first), Some(last)) => {
+                repeat_failed(&mut transaction, id, (*first, *last), now).await?
+            }
             _ => 0,
         };
         let after = json!({"from": from, "changed": changed});
-        caller.record(&mut transaction, now, change("webhook.repeat-failed", id, None, Some(after))).await?;
+        caller
+            .record(
+                &mut transaction,
+                now,
+                change("webhook.repeat-failed", id, None, Some(after)),
+            )
+            .await?;
         Ok((events, changed))
     };
     let written = written.await;

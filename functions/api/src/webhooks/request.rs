@@ -21,7 +21,10 @@ const URL: &str = "an absolute URL such as https://example.com/sms-events";
 
 /// What is wanted of a new webhook.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "named as the columns, which are commented in the migration")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
 pub struct WebhookRequest {
     pub url: String,
     pub events: String,
@@ -39,7 +42,11 @@ impl WebhookRequest {
         let description = description(&mut fields);
         let errors = fields.finish();
         match (url, events) {
-            (Some(url), Some(events)) if errors.is_empty() => Ok(Self { url, events, description }),
+            (Some(url), Some(events)) if errors.is_empty() => Ok(Self {
+                url,
+                events,
+                description,
+            }),
             _ => Err(ApiError::invalid(errors)),
         }
     }
@@ -47,7 +54,10 @@ impl WebhookRequest {
 
 /// What is to change; none: it stays.
 #[derive(Debug)]
-#[expect(clippy::option_option, reason = "null takes the description away, which is told from leaving it out")]
+#[expect(
+    clippy::option_option,
+    reason = "null takes the description away, which is told from leaving it out"
+)]
 pub struct Edit {
     url: Option<String>,
     events: Option<String>,
@@ -62,7 +72,11 @@ impl Edit {
         let mut fields = Fields::read(body)?;
         for name in ["url", "events", "disabled"] {
             if fields.is_null(name) {
-                fields.complain(name, "wrong-type", "expected a value; a field that is left out stays as it is");
+                fields.complain(
+                    name,
+                    "wrong-type",
+                    "expected a value; a field that is left out stays as it is",
+                );
             }
         }
         let edit = Self {
@@ -72,11 +86,22 @@ impl Edit {
             disabled: fields.read_as("disabled", "true or false"),
         };
         let mut errors = fields.finish();
-        let nothing = edit.url.is_none() && edit.events.is_none() && edit.description.is_none() && edit.disabled.is_none();
+        let nothing = edit.url.is_none()
+            && edit.events.is_none()
+            && edit.description.is_none()
+            && edit.disabled.is_none();
         if errors.is_empty() && nothing {
-            errors.push(FieldError::new("", "nothing-to-change", "expected at least one of: url, events, description, disabled"));
+            errors.push(FieldError::new(
+                "",
+                "nothing-to-change",
+                "expected at least one of: url, events, description, disabled",
+            ));
         }
-        if errors.is_empty() { Ok(edit) } else { Err(ApiError::invalid(errors)) }
+        if errors.is_empty() {
+            Ok(edit)
+        } else {
+            Err(ApiError::invalid(errors))
+        }
     }
 
     /// Changes a webhook's row, less what has to do with time.
@@ -101,16 +126,14 @@ pub fn schema() -> Value {
 /// For the document: what [`Edit::read`] takes.
 pub fn edit_schema() -> Value {
     let mut members = members();
-    members["disabled"] =
-        json!({"type": "boolean", "description": "`false` also forgets why the system disabled it, and that it failed."});
+    members["disabled"] = json!({"type": "boolean", "description": "`false` also forgets why the system disabled it, and that it failed."});
     let mut schema = object(members, &[]);
     schema["minProperties"] = json!(1);
     schema
 }
 
 fn members() -> Value {
-    let description =
-        json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "For people."});
+    let description = json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "For people."});
     json!({
         "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "By https, to a public address."},
         "events": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": EventType::ALL.map(EventType::as_str)},
@@ -137,10 +160,17 @@ fn url(fields: &mut Fields, reach: Reach) -> Option<String> {
 /// Types of events, as the row holds them: each once, in one order.
 fn events(fields: &mut Fields) -> Option<String> {
     let given: Vec<String> = fields.read_as("events", &format!("an array of: {}", words()))?;
-    let wanted = EventType::ALL.map(EventType::as_str).into_iter().filter(|known| given.iter().any(|word| word == known));
+    let wanted = EventType::ALL
+        .map(EventType::as_str)
+        .into_iter()
+        .filter(|known| given.iter().any(|word| word == known));
     let wanted: Vec<_> = wanted.collect();
     if wanted.is_empty() || given.iter().any(|word| !wanted.contains(&word.as_str())) {
-        fields.complain("events", "not-a-choice", format!("expected at least one, and only: {}", words()));
+        fields.complain(
+            "events",
+            "not-a-choice",
+            format!("expected at least one, and only: {}", words()),
+        );
         return None;
     }
     Some(wanted.join(","))
@@ -149,7 +179,11 @@ fn events(fields: &mut Fields) -> Option<String> {
 fn description(fields: &mut Fields) -> Option<String> {
     let given = fields.text("description")?;
     if given.trim().is_empty() || given.chars().count() > LONGEST_DESCRIPTION {
-        fields.complain("description", "out-of-range", format!("expected 1 to {LONGEST_DESCRIPTION} characters"));
+        fields.complain(
+            "description",
+            "out-of-range",
+            format!("expected 1 to {LONGEST_DESCRIPTION} characters"),
+        );
         return None;
     }
     Some(given)

@@ -28,11 +28,18 @@ pub async fn rotate(
 ) -> Result<Json<Handed>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let seen = load_webhook(&mut *app.db.pool.acquire().await?, id).await?.ok_or_else(no_such_webhook)?;
+    let seen = load_webhook(&mut *app.db.pool.acquire().await?, id)
+        .await?
+        .ok_or_else(no_such_webhook)?;
     // Outside of the transaction: it may take a call to where the keys are.
-    let (key_id, secret) = next_secret(&app, &seen).await.map_err(|error| ApiError::Internal(format!("{error:#}")))?;
+    let (key_id, secret) = next_secret(&app, &seen)
+        .await
+        .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     let webhook = repeat(|| write(&app, &caller, &seen, &key_id)).await?;
-    Ok(Json(Handed { webhook: webhook.into(), secret: secret.reveal() }))
+    Ok(Json(Handed {
+        webhook: webhook.into(),
+        secret: secret.reveal(),
+    }))
 }
 
 /// For the document.
@@ -44,29 +51,50 @@ pub fn rotate_doc() -> Operation {
 }
 
 async fn next_secret(app: &App, seen: &Webhook) -> anyhow::Result<(String, Secret)> {
-    let (keys, next, now) = (&app.webhook_keys, (seen.id, seen.secret_no + 1), app.db.now());
+    let (keys, next, now) = (
+        &app.webhook_keys,
+        (seen.id, seen.secret_no + 1),
+        app.db.now(),
+    );
     if let Some(secret) = keys.secret(&seen.key_id, next, now).await? {
         return Ok((seen.key_id.clone(), secret));
     }
     let newest = keys.current().newest().to_owned();
     let secret = keys.secret(&newest, next, now).await?;
-    secret.map(|secret| (newest, secret)).ok_or_else(|| anyhow::anyhow!("there is no key for webhooks"))
+    secret
+        .map(|secret| (newest, secret))
+        .ok_or_else(|| anyhow::anyhow!("there is no key for webhooks"))
 }
 
-async fn write(app: &App, caller: &Caller, seen: &Webhook, key_id: &str) -> Result<Webhook, ApiError> {
+async fn write(
+    app: &App,
+    caller: &Caller,
+    seen: &Webhook,
+    key_id: &str,
+) -> Result<Webhook, ApiError> {
     let mut transaction = app.db.pool.begin().await?;
     let written = async {
         let now = app.db.now();
-        let before = lock_webhook(&mut transaction, seen.id).await?.ok_or_else(no_such_webhook)?;
+        let before = lock_webhook(&mut transaction, seen.id)
+            .await?
+            .ok_or_else(no_such_webhook)?;
         if !rotate_secret(&mut transaction, seen, key_id, now).await? {
             let detail = "expected nobody else to rotate it at the same time; nothing was changed by this call".to_owned();
             return Err(ApiError::Refused("secret-rotated", detail));
         }
         let after = json!({"key_id": key_id, "secret_no": seen.secret_no + 1});
         let before_it = json!({"key_id": before.key_id, "secret_no": before.secret_no});
-        let change = change("webhook.rotate-secret", seen.id, Some(before_it), Some(after));
+        let change = change(
+            "webhook.rotate-secret",
+            seen.id,
+            Some(before_it),
+            Some(after),
+        );
         caller.record(&mut transaction, now, change).await?;
-        Ok(Webhook { rotated_at: Some(now), ..before })
+        Ok(Webhook {
+            rotated_at: Some(now),
+            ..before
+        })
     };
     let written = written.await;
     settle(transaction, written).await

@@ -33,15 +33,30 @@ pub async fn test(
     query.finish()?;
     let id = parse_id(&id)?;
     let row = repeat(|| write(&app, &caller, id)).await?;
-    deliver(&app, &[DeliveryMessage { webhook_id: id, event_id: row.event_id }]).await;
+    deliver(
+        &app,
+        &[DeliveryMessage {
+            webhook_id: id,
+            event_id: row.event_id,
+        }],
+    )
+    .await;
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
 /// For the document.
 pub fn test_doc() -> Operation {
-    Operation::new("testWebhook", "webhooks", "Have something posted to one, to try it out")
-        .answers::<DeliveryRow>(202, "The delivery, which is on its way.", delivery_example())
-        .problems(&["not-found", "webhook-disabled"])
+    Operation::new(
+        "testWebhook",
+        "webhooks",
+        "Have something posted to one, to try it out",
+    )
+    .answers::<DeliveryRow>(
+        202,
+        "The delivery, which is on its way.",
+        delivery_example(),
+    )
+    .problems(&["not-found", "webhook-disabled"])
 }
 
 async fn write(app: &App, caller: &Caller, id: Uuid) -> Result<DeliveryRow, ApiError> {
@@ -52,9 +67,16 @@ async fn write(app: &App, caller: &Caller, id: Uuid) -> Result<DeliveryRow, ApiE
         let event_id = new_id(now);
         let data = json!({"webhook_id": id}).to_string();
         insert_test(&mut transaction, (id, event_id), &data, now).await?;
-        let change = change("webhook.test", id, None, Some(json!({"event_id": event_id})));
+        let change = change(
+            "webhook.test",
+            id,
+            None,
+            Some(json!({"event_id": event_id})),
+        );
         caller.record(&mut transaction, now, change).await?;
-        load_delivery(&mut transaction, id, event_id).await?.ok_or_else(no_such_delivery)
+        load_delivery(&mut transaction, id, event_id)
+            .await?
+            .ok_or_else(no_such_delivery)
     };
     let written = written.await;
     settle(transaction, written).await

@@ -29,43 +29,94 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
     let made = admin.post_json("/v1/api-keys", &wanted).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let (key, path) = (made.text("key"), format!("/v1/api-keys/{}", made.id()));
-    assert!(key.starts_with(&made.text("prefix")) && key.len() == 65, "{key}");
+    assert!(
+        key.starts_with(&made.text("prefix")) && key.len() == 65,
+        "{key}"
+    );
     let machine = api.with(&key);
     assert_eq!(machine.get("/v1/schedules").await.status, StatusCode::OK);
     let row = admin.get(&path).await;
-    assert!(row.body["last_used_at"].is_string() && !row.body.to_string().contains(&key), "{}", row.body);
+    assert!(
+        row.body["last_used_at"].is_string() && !row.body.to_string().contains(&key),
+        "{}",
+        row.body
+    );
 
     let refused = machine.post(&request()).await;
-    assert_eq!((refused.status, refused.problem()), (StatusCode::FORBIDDEN, "forbidden"));
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (StatusCode::FORBIDDEN, "forbidden")
+    );
     let challenge = "Bearer realm=\"sms\", error=\"insufficient_scope\", scope=\"schedules:write\"";
     assert_eq!(refused.header("www-authenticate"), challenge);
     assert_eq!(machine.get("/v1/users").await.status, StatusCode::FORBIDDEN);
 
     assert!(admin.call(delete(&path)).await.body["revoked_at"].is_string());
-    assert_eq!(machine.get("/v1/schedules").await.problem(), "unauthenticated");
-    assert_eq!(admin.call(delete(&path)).await.status, StatusCode::OK, "a second call changes nothing");
+    assert_eq!(
+        machine.get("/v1/schedules").await.problem(),
+        "unauthenticated"
+    );
+    assert_eq!(
+        admin.call(delete(&path)).await.status,
+        StatusCode::OK,
+        "a second call changes nothing"
+    );
     let second = api.with(&admin.post_json("/v1/api-keys", &wanted).await.text("key"));
     assert_eq!(second.get("/v1/schedules").await.status, StatusCode::OK);
     api.db.clock.advance(Duration::from_secs(3_601));
-    assert_eq!(second.get("/v1/schedules").await.status, StatusCode::UNAUTHORIZED);
-    let things = admin.with(&insert_key(&pool, &[Permission::AuditRead], None).await).audit("&action=key.revoke").await;
-    assert_eq!((things.len(), &things[0]["thing"]), (1, &json!(format!("key:{}", made.id()))));
+    assert_eq!(
+        second.get("/v1/schedules").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    let things = admin
+        .with(&insert_key(&pool, &[Permission::AuditRead], None).await)
+        .audit("&action=key.revoke")
+        .await;
+    assert_eq!(
+        (things.len(), &things[0]["thing"]),
+        (1, &json!(format!("key:{}", made.id())))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn who_brings_no_good_token_is_told_how(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let nobody = api.with("").get("/v1/schedules").await;
-    assert_eq!((nobody.status, nobody.problem()), (StatusCode::UNAUTHORIZED, "unauthenticated"));
+    assert_eq!(
+        (nobody.status, nobody.problem()),
+        (StatusCode::UNAUTHORIZED, "unauthenticated")
+    );
     assert_eq!(nobody.header("www-authenticate"), "Bearer realm=\"sms\"");
-    for token in ["x", "a.b.c", "sms_", "sms_aaaaaaaa_bbbb", "eyJhbGciOiJub25lIn0.e30."] {
+    for token in [
+        "x",
+        "a.b.c",
+        "sms_",
+        "sms_aaaaaaaa_bbbb",
+        "eyJhbGciOiJub25lIn0.e30.",
+    ] {
         let answer = api.with(token).get("/v1/schedules").await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::UNAUTHORIZED, "unauthenticated"), "{token}");
-        assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""), "{token}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            "{token}"
+        );
+        assert!(
+            answer
+                .header("www-authenticate")
+                .contains("error=\"invalid_token\""),
+            "{token}"
+        );
     }
     for value in ["Basic eHg6eHg=", "Bearer", "Bearer  x", "bearer x y"] {
-        let request = Request::get("/v1/schedules").header("authorization", value).body(Body::empty()).unwrap();
-        assert_eq!(api.call(request).await.status, StatusCode::UNAUTHORIZED, "{value}");
+        let request = Request::get("/v1/schedules")
+            .header("authorization", value)
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(
+            api.call(request).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{value}"
+        );
     }
 }
 
@@ -74,29 +125,46 @@ async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
     let mut one = Api::new(&pool).await;
     let mut other = Api::new(&pool).await;
     for api in [&mut one, &mut other] {
-        let app = App { gate: gate(Rate { per_minute: 6 }).await, ..api.app.clone() };
+        let app = App {
+            gate: gate(Rate { per_minute: 6 }).await,
+            ..api.app.clone()
+        };
         api.router = router(app);
     }
     other.token = one.token.clone();
     let calls = (0..20).map(|n| if n % 2 == 0 { &one } else { &other }.get("/v1/schedules"));
     let answers = futures_util::future::join_all(calls).await;
-    let (good, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
+    let (good, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status == StatusCode::OK);
     assert_eq!((good.len(), refused.len()), (6, 14));
     for answer in refused {
         assert_eq!(answer.problem(), "rate-limited");
         // Ten seconds, less what the calls took.
         let wait = answer.header("retry-after");
         assert!(["8", "9", "10"].contains(&wait), "{wait}");
-        assert_eq!(answer.header("ratelimit"), format!("\"requests\";r=0;t={wait}"));
+        assert_eq!(
+            answer.header("ratelimit"),
+            format!("\"requests\";r=0;t={wait}")
+        );
         assert_eq!(answer.header("ratelimit-policy"), "\"requests\";q=6;w=60");
     }
-    let mut left: Vec<_> = good.iter().map(|answer| answer.header("ratelimit").to_owned()).collect();
+    let mut left: Vec<_> = good
+        .iter()
+        .map(|answer| answer.header("ratelimit").to_owned())
+        .collect();
     left.sort();
-    assert!(left[0].contains("r=0;") && left[5].contains("r=5;"), "{left:?}");
+    assert!(
+        left[0].contains("r=0;") && left[5].contains("r=5;"),
+        "{left:?}"
+    );
     // Ten seconds later one more; somebody else was never held up.
     one.db.clock.advance(Duration::from_secs(10));
     assert_eq!(one.get("/v1/schedules").await.status, StatusCode::OK);
-    assert_eq!(one.get("/v1/schedules").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        one.get("/v1/schedules").await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
     let somebody = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
     assert_eq!(somebody.get("/v1/schedules").await.status, StatusCode::OK);
 }
@@ -106,44 +174,103 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let key = api.with(&insert_key(&pool, &Permission::GRANTABLE, Some(5)).await);
     let id = key.schedule(&phones(0..3)).await;
-    let refused = key.append(id, "", "text/csv", phones(3..6).join("\n")).await;
-    assert_eq!((refused.status, refused.problem()), (StatusCode::TOO_MANY_REQUESTS, "daily-limit"));
-    assert!(refused.body["detail"].as_str().unwrap().contains("at most 2 more"), "{}", refused.body);
+    let refused = key
+        .append(id, "", "text/csv", phones(3..6).join("\n"))
+        .await;
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (StatusCode::TOO_MANY_REQUESTS, "daily-limit")
+    );
+    assert!(
+        refused.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("at most 2 more"),
+        "{}",
+        refused.body
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM recipients").await, 3);
-    let repeated = key.append(id, "", "text/csv", phones(0..5).join("\n")).await;
-    assert_eq!((repeated.status, &repeated.body["accepted"]), (StatusCode::OK, &json!(2)), "what is there already costs nothing");
+    let repeated = key
+        .append(id, "", "text/csv", phones(0..5).join("\n"))
+        .await;
+    assert_eq!(
+        (repeated.status, &repeated.body["accepted"]),
+        (StatusCode::OK, &json!(2)),
+        "what is there already costs nothing"
+    );
     let mut body = request();
     body["recipients"] = json!(phones(9..10));
     assert_eq!(key.post(&body).await.problem(), "daily-limit");
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 1);
-    assert_eq!(api.post(&body).await.status, StatusCode::CREATED, "another key has its own day");
+    assert_eq!(
+        api.post(&body).await.status,
+        StatusCode::CREATED,
+        "another key has its own day"
+    );
     api.db.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(key.append(id, "", "text/csv", phones(3..6).join("\n")).await.body["accepted"], 1);
+    assert_eq!(
+        key.append(id, "", "text/csv", phones(3..6).join("\n"))
+            .await
+            .body["accepted"],
+        1
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..2)).await;
-    api.append(id, "", "text/csv", phones(2..3).join("\n")).await;
-    api.patch(id, &json!({"run_at": Utc::now() + TimeDelta::hours(2)})).await;
+    api.append(id, "", "text/csv", phones(2..3).join("\n"))
+        .await;
+    api.patch(id, &json!({"run_at": Utc::now() + TimeDelta::hours(2)}))
+        .await;
     for step in ["pause", "resume", "cancel", "cancel", "pause"] {
         api.make(id, step).await;
     }
     let entries = api.audit(&format!("&thing=schedule:{id}")).await;
-    let actions: Vec<_> = entries.iter().rev().map(|entry| entry["action"].as_str().unwrap()).collect();
-    let expected =
-        ["schedule.create", "schedule.append", "schedule.change", "schedule.pause", "schedule.resume", "schedule.cancel"];
+    let actions: Vec<_> = entries
+        .iter()
+        .rev()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "schedule.create",
+        "schedule.append",
+        "schedule.change",
+        "schedule.pause",
+        "schedule.resume",
+        "schedule.cancel",
+    ];
     assert_eq!(actions, expected);
     let cancel = &entries[0];
-    assert_eq!((&cancel["before"]["status"], &cancel["after"]["status"]), (&json!("scheduled"), &json!("cancelled")));
-    assert_eq!((&cancel["actor_name"], &cancel["address"]), (&json!("test"), &json!("unknown")));
+    assert_eq!(
+        (&cancel["before"]["status"], &cancel["after"]["status"]),
+        (&json!("scheduled"), &json!("cancelled"))
+    );
+    assert_eq!(
+        (&cancel["actor_name"], &cancel["address"]),
+        (&json!("test"), &json!("unknown"))
+    );
     let actor = cancel["actor"].as_str().unwrap();
-    assert_eq!(api.audit(&format!("&actor={actor}&action=schedule.pause")).await.len(), 1);
-    assert_eq!(api.get(&format!("/v1/schedules/{id}")).await.body["created_by"], actor);
+    assert_eq!(
+        api.audit(&format!("&actor={actor}&action=schedule.pause"))
+            .await
+            .len(),
+        1
+    );
+    assert_eq!(
+        api.get(&format!("/v1/schedules/{id}")).await.body["created_by"],
+        actor
+    );
     // By time, and page by page.
     let soon = (Utc::now() + TimeDelta::minutes(1)).format("%FT%TZ");
-    assert_eq!((api.audit(&format!("&from={soon}")).await.len(), api.audit(&format!("&to={soon}")).await.len()), (0, 6));
+    assert_eq!(
+        (
+            api.audit(&format!("&from={soon}")).await.len(),
+            api.audit(&format!("&to={soon}")).await.len()
+        ),
+        (0, 6)
+    );
     let walked = crate::common::walk(&api, "/v1/audit?limit=2", "entries", "id").await;
     assert_eq!(walked.len(), 6);
 }
@@ -152,19 +279,47 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
 async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
     let origins = vec!["https://console.example.com".parse().unwrap()];
-    api.router = router(App { gate: Gate { cors_origins: origins, ..api.app.gate.clone() }, ..api.app.clone() });
+    api.router = router(App {
+        gate: Gate {
+            cors_origins: origins,
+            ..api.app.gate.clone()
+        },
+        ..api.app.clone()
+    });
     let preflight = |origin: &str| {
-        let request = Request::options("/v1/schedules").header("origin", origin).header("access-control-request-method", "POST");
-        let request = request.header("access-control-request-headers", "authorization").body(Body::empty()).unwrap();
+        let request = Request::options("/v1/schedules")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST");
+        let request = request
+            .header("access-control-request-headers", "authorization")
+            .body(Body::empty())
+            .unwrap();
         api.router.clone().oneshot(request)
     };
     let allowed = preflight("https://console.example.com").await.unwrap();
-    let header = |name: &str| allowed.headers().get(name).map_or("", |value| value.to_str().unwrap());
-    assert_eq!((allowed.status(), header("access-control-allow-origin")), (StatusCode::OK, "https://console.example.com"));
+    let header = |name: &str| {
+        allowed
+            .headers()
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    };
+    assert_eq!(
+        (allowed.status(), header("access-control-allow-origin")),
+        (StatusCode::OK, "https://console.example.com")
+    );
     assert!(header("access-control-allow-headers").contains("authorization"));
-    for other in ["https://console.example.com.evil.example", "http://console.example.com", "null"] {
+    for other in [
+        "https://console.example.com.evil.example",
+        "http://console.example.com",
+        "null",
+    ] {
         let refused = preflight(other).await.unwrap();
-        assert!(!refused.headers().contains_key("access-control-allow-origin"), "{other}");
+        assert!(
+            !refused
+                .headers()
+                .contains_key("access-control-allow-origin"),
+            "{other}"
+        );
     }
 }
 
@@ -172,9 +327,22 @@ async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
 async fn a_request_keeps_the_id_it_came_with(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for (given, kept) in [("my-id.7", true), ("no good", false), ("", false)] {
-        let answer = api.call(Request::get("/nowhere").header("x-request-id", given).body(Body::empty()).unwrap()).await;
+        let answer = api
+            .call(
+                Request::get("/nowhere")
+                    .header("x-request-id", given)
+                    .body(Body::empty())
+                    .unwrap(),
+            )
+            .await;
         assert_eq!(answer.header("x-request-id") == given, kept, "{given}");
         assert!(!answer.header("x-request-id").is_empty());
-        assert_eq!((answer.header("cache-control"), answer.header("x-content-type-options")), ("no-store", "nosniff"));
+        assert_eq!(
+            (
+                answer.header("cache-control"),
+                answer.header("x-content-type-options")
+            ),
+            ("no-store", "nosniff")
+        );
     }
 }

@@ -13,12 +13,21 @@ use shared::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 async fn get(api: &Api, path: &str, header: (&str, &str)) -> Response<Body> {
-    let request = Request::get(path).header("authorization", format!("Bearer {}", api.token)).header(header.0, header.1);
-    api.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    let request = Request::get(path)
+        .header("authorization", format!("Bearer {}", api.token))
+        .header(header.0, header.1);
+    api.router
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap()
 }
 
 fn text<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
-    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    response
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -28,24 +37,42 @@ async fn what_a_client_has_already_is_not_sent_again(pool: MySqlPool) {
     let path = format!("/v1/schedules/{id}");
     let first = get(&api, &path, ("accept", "*/*")).await;
     let tag = text(&first, "etag").to_owned();
-    assert!(tag.starts_with("W/\"") && first.status() == StatusCode::OK, "{tag}");
-    for known in [tag.clone(), tag.trim_start_matches("W/").to_owned(), format!("\"x\", {tag}"), "*".to_owned()] {
+    assert!(
+        tag.starts_with("W/\"") && first.status() == StatusCode::OK,
+        "{tag}"
+    );
+    for known in [
+        tag.clone(),
+        tag.trim_start_matches("W/").to_owned(),
+        format!("\"x\", {tag}"),
+        "*".to_owned(),
+    ] {
         let same = get(&api, &path, ("if-none-match", &known)).await;
         assert_eq!(
-            (same.status(), text(&same, "etag"), text(&same, "content-type")),
+            (
+                same.status(),
+                text(&same, "etag"),
+                text(&same, "content-type")
+            ),
             (StatusCode::NOT_MODIFIED, &*tag, ""),
             "{known}"
         );
         assert!(!text(&same, "x-request-id").is_empty() && !text(&same, "ratelimit").is_empty());
         assert!(to_bytes(same.into_body(), 1_000).await.unwrap().is_empty());
     }
-    assert_eq!(get(&api, &path, ("if-none-match", "\"x\"")).await.status(), StatusCode::OK);
+    assert_eq!(
+        get(&api, &path, ("if-none-match", "\"x\"")).await.status(),
+        StatusCode::OK
+    );
     api.make(id, "pause").await;
     let changed = get(&api, &path, ("if-none-match", &tag)).await;
     assert_eq!(changed.status(), StatusCode::OK);
     assert_ne!(text(&changed, "etag"), tag);
     let missing = get(&api, "/v1/schedules/1", ("if-none-match", "*")).await;
-    assert_eq!((missing.status(), text(&missing, "etag")), (StatusCode::NOT_FOUND, ""));
+    assert_eq!(
+        (missing.status(), text(&missing, "etag")),
+        (StatusCode::NOT_FOUND, "")
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -57,15 +84,32 @@ async fn long_answers_are_compressed_as_the_client_asks(pool: MySqlPool) {
     assert_eq!(text(&plain, "content-encoding"), "");
     let plain = to_bytes(plain.into_body(), usize::MAX).await.unwrap();
     let gzip = get(&api, &path, ("accept-encoding", "gzip")).await;
-    assert_eq!((text(&gzip, "content-encoding"), text(&gzip, "vary")), ("gzip", "accept-encoding"));
+    assert_eq!(
+        (text(&gzip, "content-encoding"), text(&gzip, "vary")),
+        ("gzip", "accept-encoding")
+    );
     let gzip = to_bytes(gzip.into_body(), usize::MAX).await.unwrap();
-    assert!(gzip.len() * 5 < plain.len(), "{} of {}", gzip.len(), plain.len());
+    assert!(
+        gzip.len() * 5 < plain.len(),
+        "{} of {}",
+        gzip.len(),
+        plain.len()
+    );
     let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&*gzip).read_to_end(&mut unpacked).unwrap();
+    flate2::read::GzDecoder::new(&*gzip)
+        .read_to_end(&mut unpacked)
+        .unwrap();
     assert!(unpacked == plain);
     let brotli = get(&api, &path, ("accept-encoding", "br, gzip;q=0.5")).await;
     assert_eq!(text(&brotli, "content-encoding"), "br");
-    assert!(to_bytes(brotli.into_body(), usize::MAX).await.unwrap().len() * 5 < plain.len());
+    assert!(
+        to_bytes(brotli.into_body(), usize::MAX)
+            .await
+            .unwrap()
+            .len()
+            * 5
+            < plain.len()
+    );
     let short = get(&api, "/health", ("accept-encoding", "gzip")).await;
     assert_eq!(text(&short, "content-encoding"), "");
 }
@@ -74,12 +118,30 @@ async fn long_answers_are_compressed_as_the_client_asks(pool: MySqlPool) {
 async fn every_problem_has_its_page_and_its_line_in_the_documents(pool: MySqlPool) {
     let nobody = Api::new(&pool).await.with("");
     let all = nobody.get("/problems").await.body;
-    let slugs: BTreeSet<_> = all.as_array().unwrap().iter().map(|page| page["slug"].as_str().unwrap().to_owned()).collect();
+    let slugs: BTreeSet<_> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|page| page["slug"].as_str().unwrap().to_owned())
+        .collect();
     let shown = nobody.get("/problems/schedule-begun").await;
-    assert_eq!((shown.status, &shown.body["status"]), (StatusCode::OK, &json!(409)));
+    assert_eq!(
+        (shown.status, &shown.body["status"]),
+        (StatusCode::OK, &json!(409))
+    );
     assert!(matches!(&shown.body["remedy"], Value::String(remedy) if !remedy.is_empty()));
     assert_eq!(nobody.get("/problems/none").await.problem(), "not-found");
-    let documents = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
-    let told: BTreeSet<_> = documents.split("`/problems/").skip(1).map(|rest| rest.split('`').next().unwrap().to_owned()).collect();
-    assert_eq!(told.into_iter().filter(|slug| slug != "{slug}").collect::<BTreeSet<_>>(), slugs);
+    let documents =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
+    let told: BTreeSet<_> = documents
+        .split("`/problems/")
+        .skip(1)
+        .map(|rest| rest.split('`').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        told.into_iter()
+            .filter(|slug| slug != "{slug}")
+            .collect::<BTreeSet<_>>(),
+        slugs
+    );
 }

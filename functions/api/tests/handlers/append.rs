@@ -10,15 +10,23 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 fn numbers(body: &Value) -> [u64; 4] {
-    ["accepted", "duplicates", "invalid_count", "recipients_total"].map(|name| body[name].as_u64().unwrap())
+    [
+        "accepted",
+        "duplicates",
+        "invalid_count",
+        "recipients_total",
+    ]
+    .map(|name| body[name].as_u64().unwrap())
 }
 
 async fn rows(pool: &MySqlPool, id: Uuid) -> i64 {
-    sqlx::query_scalar("SELECT COUNT(*) FROM recipients WHERE schedule_id = ? AND status = 'PENDING'")
-        .bind(id)
-        .fetch_one(pool)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "SELECT COUNT(*) FROM recipients WHERE schedule_id = ? AND status = 'PENDING'",
+    )
+    .bind(id)
+    .fetch_one(pool)
+    .await
+    .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -39,11 +47,19 @@ async fn lists_of_every_type_are_appended(pool: MySqlPool) {
     ];
     for (content_type, query, body, expected) in table {
         let answer = api.append(id, query, content_type, body).await;
-        assert_eq!(answer.status, StatusCode::OK, "{content_type} {query}: {}", answer.body);
+        assert_eq!(
+            answer.status,
+            StatusCode::OK,
+            "{content_type} {query}: {}",
+            answer.body
+        );
         assert_eq!(numbers(&answer.body), expected, "{content_type} {query}");
     }
     let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
-    assert_eq!(shown["recipients"], json!({"total": 12, "invalid": 2, "duplicates": 15}));
+    assert_eq!(
+        shown["recipients"],
+        json!({"total": 12, "invalid": 2, "duplicates": 15})
+    );
     assert_eq!(rows(&pool, id).await, 12);
 }
 
@@ -53,10 +69,18 @@ async fn a_refused_list_writes_nothing_of_its_chunks(pool: MySqlPool) {
     let id = api.schedule(&phones(0..1)).await;
     let mut list = phones(1..20_000);
     list.push("nobody".to_owned());
-    let answer = api.append(id, "?on_invalid=reject", "text/csv", list.join("\n")).await;
-    assert_eq!((answer.status, &answer.body["errors"][0]["position"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(20_000)));
+    let answer = api
+        .append(id, "?on_invalid=reject", "text/csv", list.join("\n"))
+        .await;
+    assert_eq!(
+        (answer.status, &answer.body["errors"][0]["position"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!(20_000))
+    );
     let broken = format!("{}\n\"", phones(1..20_000).join("\n"));
-    assert_eq!(api.append(id, "", "text/csv", broken).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        api.append(id, "", "text/csv", broken).await.status,
+        StatusCode::BAD_REQUEST
+    );
     assert_eq!(rows(&pool, id).await, 1);
     assert_eq!(
         count(&pool, "SELECT CAST(next_seq + recipient_count + invalid_count + duplicate_count AS SIGNED) FROM schedules").await,
@@ -66,7 +90,11 @@ async fn a_refused_list_writes_nothing_of_its_chunks(pool: MySqlPool) {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn lists_appended_at_once_are_all_taken_and_numbers_once(pool: MySqlPool) {
-    let apis = [Api::new(&pool).await, Api::new(&pool).await, Api::new(&pool).await];
+    let apis = [
+        Api::new(&pool).await,
+        Api::new(&pool).await,
+        Api::new(&pool).await,
+    ];
     let id = apis[0].schedule(&[]).await;
     let other = apis[0].schedule(&phones(0..100)).await;
     let calls = apis.iter().enumerate().map(|(n, api)| {
@@ -74,11 +102,22 @@ async fn lists_appended_at_once_are_all_taken_and_numbers_once(pool: MySqlPool) 
         api.append(id, "", "text/csv", phones(first..first + 10_000).join("\n"))
     });
     let answers = futures_util::future::join_all(calls).await;
-    let sum = |at: usize| answers.iter().map(|answer| numbers(&answer.body)[at]).sum::<u64>();
+    let sum = |at: usize| {
+        answers
+            .iter()
+            .map(|answer| numbers(&answer.body)[at])
+            .sum::<u64>()
+    };
     assert_eq!((sum(0), sum(1)), (20_000, 10_000));
-    assert_eq!((rows(&pool, id).await, rows(&pool, other).await), (20_000, 100));
+    assert_eq!(
+        (rows(&pool, id).await, rows(&pool, other).await),
+        (20_000, 100)
+    );
     let shown = apis[0].get(&format!("/v1/schedules/{id}")).await.body;
-    assert_eq!(shown["recipients"], json!({"total": 20_000, "invalid": 0, "duplicates": 10_000}));
+    assert_eq!(
+        shown["recipients"],
+        json!({"total": 20_000, "invalid": 0, "duplicates": 10_000})
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -89,7 +128,10 @@ async fn an_append_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
     lock_schedule(&mut cut, id).await.unwrap().unwrap();
     let append = tokio::spawn({
         let api = api.clone();
-        async move { api.append(id, "", "text/csv", phones(1..10).join("\n")).await }
+        async move {
+            api.append(id, "", "text/csv", phones(1..10).join("\n"))
+                .await
+        }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!append.is_finished());
@@ -100,7 +142,10 @@ async fn an_append_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
         .unwrap();
     cut.commit().await.unwrap();
     let answer = append.await.unwrap();
-    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "schedule-begun"));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, "schedule-begun")
+    );
     assert_eq!(
         (&answer.body["schedule_status"], &answer.body["possible"]),
         (&json!("running"), &json!(["patch-rate", "pause", "cancel"]))
@@ -117,6 +162,9 @@ async fn as_much_as_one_call_takes_is_taken(pool: MySqlPool) {
     let mut text = body.to_string();
     text.extend(std::iter::repeat_n(' ', (6 << 20) - text.len()));
     let answer = api.send("/v1/schedules", "application/json", text).await;
-    assert_eq!((answer.status, &answer.body["recipients"]["total"]), (StatusCode::CREATED, &json!(60_000)));
+    assert_eq!(
+        (answer.status, &answer.body["recipients"]["total"]),
+        (StatusCode::CREATED, &json!(60_000))
+    );
     assert_eq!(rows(&pool, answer.id()).await, 60_000);
 }

@@ -11,23 +11,51 @@ use sqlx::MySqlPool;
 
 /// Field and code of every complaint, each of which says what was expected.
 fn wrong(body: &Value) -> Vec<(&str, &str)> {
-    let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let errors = body["errors"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let wrong = errors.iter().map(|error| {
-        assert!(error["detail"].as_str().is_some_and(|detail| detail.contains("expected")), "{error}");
-        (error["field"].as_str().unwrap(), error["code"].as_str().unwrap())
+        assert!(
+            error["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains("expected")),
+            "{error}"
+        );
+        (
+            error["field"].as_str().unwrap(),
+            error["code"].as_str().unwrap(),
+        )
     });
     wrong.collect()
 }
 
-pub async fn assert_refused(api: &Api, method: &str, path: &str, table: &[(Value, &[(&str, &str)])]) {
+pub async fn assert_refused(
+    api: &Api,
+    method: &str,
+    path: &str,
+    table: &[(Value, &[(&str, &str)])],
+) {
     for (body, expected) in table {
-        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        let answer = api.call(request.body(Body::from(body.to_string())).unwrap()).await;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json");
+        let answer = api
+            .call(request.body(Body::from(body.to_string())).unwrap())
+            .await;
         let what = format!("{method} {path} {body}: {}", answer.body);
-        assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"), "{what}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
+            "{what}"
+        );
         assert_eq!(wrong(&answer.body), *expected, "{what}");
         let told = answer.body.to_string();
-        assert!(!told.contains(PASSWORD) && !told.contains("hunter2"), "a password comes back: {told}");
+        assert!(
+            !told.contains(PASSWORD) && !told.contains("hunter2"),
+            "a password comes back: {told}"
+        );
     }
 }
 
@@ -35,7 +63,11 @@ pub async fn assert_refused(api: &Api, method: &str, path: &str, table: &[(Value
 async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
-    let failures = count(&pool, "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards").await;
+    let failures = count(
+        &pool,
+        "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards",
+    )
+    .await;
     let nobody = api.with("");
     let (long, short) = ("p".repeat(1_025), "p".repeat(11));
     #[rustfmt::skip]
@@ -66,16 +98,27 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         (json!({"current_password": "hunter2 hunter2", "new_password": "another password"}), &[("current_password", "wrong")]),
     ]).await;
     // What can't be a login was none; the one wrong password is counted.
-    assert_eq!(count(&pool, "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards").await - failures, 2);
-    assert_eq!(admin.me().await.status, StatusCode::OK, "the session goes on");
+    assert_eq!(
+        count(
+            &pool,
+            "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards"
+        )
+        .await
+            - failures,
+        2
+    );
+    assert_eq!(
+        admin.me().await.status,
+        StatusCode::OK,
+        "the session goes on"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
-    let rows =
-        "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000 + (SELECT COUNT(*) FROM audit_log) * 1000000";
+    let rows = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000 + (SELECT COUNT(*) FROM audit_log) * 1000000";
     let before = count(&pool, rows).await;
     let id = admin.me().await.text("id");
     #[rustfmt::skip]
@@ -110,10 +153,23 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
         (json!({"name": "n", "permissions": ["schedules:read"], "expires_at": "2030-01-01"}), &[("expires_at", "not-a-time")]),
         (json!({"name": "n", "permissions": ["schedules:read"], "key": "sms_mine"}), &[("key", "unknown-field")]),
     ]).await;
-    assert_eq!(count(&pool, rows).await, before, "nothing was made, and nothing was to be written down");
-    let taken = admin.post_json("/v1/users", &json!({"username": "ROOT", "role": "viewer"})).await;
-    assert_eq!((taken.status, taken.problem()), (StatusCode::CONFLICT, "username-taken"));
-    for path in ["/v1/users/1", "/v1/users/018f0000-0000-7000-8000-000000000000", "/v1/api-keys/x"] {
+    assert_eq!(
+        count(&pool, rows).await,
+        before,
+        "nothing was made, and nothing was to be written down"
+    );
+    let taken = admin
+        .post_json("/v1/users", &json!({"username": "ROOT", "role": "viewer"}))
+        .await;
+    assert_eq!(
+        (taken.status, taken.problem()),
+        (StatusCode::CONFLICT, "username-taken")
+    );
+    for path in [
+        "/v1/users/1",
+        "/v1/users/018f0000-0000-7000-8000-000000000000",
+        "/v1/api-keys/x",
+    ] {
         assert_eq!(admin.get(path).await.problem(), "not-found", "{path}");
     }
 }
@@ -134,7 +190,12 @@ async fn every_wrong_parameter_of_the_lists_is_named(pool: MySqlPool) {
     ];
     for (path, expected) in table {
         let answer = admin.get(path).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", answer.body);
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{path}: {}",
+            answer.body
+        );
         assert_eq!(wrong(&answer.body), expected, "{path}: {}", answer.body);
     }
 }

@@ -15,16 +15,35 @@ type Sent<'a> = (&'a str, &'a str, Vec<u8>, u16, &'a str, &'a str);
 type Wrong<'a> = (&'a str, Option<u32>, &'a str);
 
 fn wrong(body: &Value) -> Vec<Wrong<'_>> {
-    let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let errors = body["errors"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let wrong = errors.iter().map(|error| {
-        assert!(error["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{error}");
-        (error["field"].as_str().unwrap(), error["position"].as_u64().map(|at| at as u32), error["code"].as_str().unwrap())
+        assert!(
+            error["detail"]
+                .as_str()
+                .is_some_and(|detail| !detail.is_empty()),
+            "{error}"
+        );
+        (
+            error["field"].as_str().unwrap(),
+            error["position"].as_u64().map(|at| at as u32),
+            error["code"].as_str().unwrap(),
+        )
     });
     wrong.collect()
 }
 
 async fn assert_no_rows(pool: &MySqlPool) {
-    assert_eq!(count(pool, "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)").await, 0);
+    assert_eq!(
+        count(
+            pool,
+            "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)"
+        )
+        .await,
+        0
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -83,9 +102,15 @@ async fn every_wrong_field_of_a_schedule_is_named(pool: MySqlPool) {
     for (change, expected) in table {
         let mut body = request();
         body["recipients"] = json!([good]);
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         let answer = api.post(&body).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"), "{change}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
+            "{change}"
+        );
         assert_eq!(wrong(&answer.body), expected, "{change}");
         assert_eq!(answer.body["errors_total"], expected.len(), "{change}");
     }
@@ -100,7 +125,10 @@ async fn a_text_too_long_says_why(pool: MySqlPool) {
     body["draft"] = json!(true);
     let answer = api.post(&body).await;
     let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
-    assert_eq!(detail, "expected at most 10 parts; this text takes 11 in UCS-2, forced by the character 'ж'");
+    assert_eq!(
+        detail,
+        "expected at most 10 parts; this text takes 11 in UCS-2, forced by the character 'ж'"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -115,16 +143,36 @@ async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
     ];
     for (body, expected) in table {
         let answer = api.send("/v1/schedules", "application/json", body).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "malformed-body"), "{body}");
-        assert!(answer.body["detail"].as_str().unwrap().contains(expected), "{body}: {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::BAD_REQUEST, "malformed-body"),
+            "{body}"
+        );
+        assert!(
+            answer.body["detail"].as_str().unwrap().contains(expected),
+            "{body}: {}",
+            answer.body
+        );
     }
     for body in ["[]", "\"x\"", "null", "7"] {
         let answer = api.send("/v1/schedules", "application/json", body).await;
-        assert_eq!((answer.status, wrong(&answer.body)), (StatusCode::UNPROCESSABLE_ENTITY, vec![("", None, "not-an-object")]));
+        assert_eq!(
+            (answer.status, wrong(&answer.body)),
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                vec![("", None, "not-an-object")]
+            )
+        );
     }
     let twice = "{\"draft\": true, \"draft\": true, \"run_at\": \"2000-01-01T00:00:00Z\", \"message\": \"x\"}";
     let answer = api.send("/v1/schedules", "application/json", twice).await;
-    assert_eq!(wrong(&answer.body), [("draft", None, "given-twice"), ("run_at", None, "in-the-past")]);
+    assert_eq!(
+        wrong(&answer.body),
+        [
+            ("draft", None, "given-twice"),
+            ("run_at", None, "in-the-past")
+        ]
+    );
     assert_no_rows(&pool).await;
 }
 
@@ -135,7 +183,9 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
     let one = phones(0..1).remove(0);
     let mut cut_short = gzip(phones(0..5_000).join("\n").as_bytes());
     cut_short.truncate(cut_short.len() / 2);
-    let mangled = String::from_utf8_lossy(&gzip(one.as_bytes())).into_owned().into_bytes();
+    let mangled = String::from_utf8_lossy(&gzip(one.as_bytes()))
+        .into_owned()
+        .into_bytes();
     #[rustfmt::skip]
     let table: Vec<Sent> = vec![
         ("application/json", "", b"[\"+1\"".to_vec(), 400, "malformed-body", "line 1 column 5"),
@@ -168,10 +218,22 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
         ("text/csv", "?on_invalid=maybe&force=1", one.into_bytes(), 422, "invalid-request", "reject, skip"),
     ];
     for (content_type, query, body, status, problem, detail) in table {
-        let what = format!("{content_type} {query} {}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+        let what = format!(
+            "{content_type} {query} {}",
+            String::from_utf8_lossy(&body[..body.len().min(40)])
+        );
         let answer = api.append(id, query, content_type, body).await;
-        assert_eq!((answer.status.as_u16(), answer.problem()), (status, problem), "{what}: {}", answer.body);
-        assert!(answer.body.to_string().contains(detail), "{what}: {}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem()),
+            (status, problem),
+            "{what}: {}",
+            answer.body
+        );
+        assert!(
+            answer.body.to_string().contains(detail),
+            "{what}: {}",
+            answer.body
+        );
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM recipients").await, 0);
 }
@@ -188,16 +250,44 @@ async fn what_does_not_exist_is_said_so(pool: MySqlPool) {
         ("POST", format!("/v1/schedules/{nobody}/send-now"), 404, ""),
         ("GET", format!("/v1/schedules/{nobody}/recipients"), 404, ""),
         ("POST", format!("/v1/schedules/{nobody}/cancel"), 404, ""),
-        ("DELETE", format!("/v1/schedules/{nobody}"), 405, "GET,HEAD,PATCH"),
+        (
+            "DELETE",
+            format!("/v1/schedules/{nobody}"),
+            405,
+            "GET,HEAD,PATCH",
+        ),
         ("PUT", "/v1/schedules".to_owned(), 405, "GET,HEAD,POST"),
         ("POST", "/health".to_owned(), 405, "GET,HEAD"),
         ("GET", format!("/v1/schedules/{nobody}/pause"), 405, "POST"),
     ];
     for (method, path, status, allow) in table {
-        let answer = api.call(Request::builder().method(method).uri(&path).body(Body::empty()).unwrap()).await;
-        let problem = if status == 404 { "not-found" } else { "method-not-allowed" };
-        assert_eq!((answer.status.as_u16(), answer.problem()), (status, problem), "{method} {path}");
-        assert_eq!(answer.headers.get("allow").map_or("", |allow| allow.to_str().unwrap()), allow, "{method} {path}");
+        let answer = api
+            .call(
+                Request::builder()
+                    .method(method)
+                    .uri(&path)
+                    .body(Body::empty())
+                    .unwrap(),
+            )
+            .await;
+        let problem = if status == 404 {
+            "not-found"
+        } else {
+            "method-not-allowed"
+        };
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem()),
+            (status, problem),
+            "{method} {path}"
+        );
+        assert_eq!(
+            answer
+                .headers
+                .get("allow")
+                .map_or("", |allow| allow.to_str().unwrap()),
+            allow,
+            "{method} {path}"
+        );
     }
 }
 
@@ -217,6 +307,10 @@ async fn every_wrong_parameter_is_named(pool: MySqlPool) {
     ];
     for (path, expected) in table {
         let answer = api.get(&path).await;
-        assert_eq!((answer.status, wrong(&answer.body)), (StatusCode::UNPROCESSABLE_ENTITY, expected), "{path}");
+        assert_eq!(
+            (answer.status, wrong(&answer.body)),
+            (StatusCode::UNPROCESSABLE_ENTITY, expected),
+            "{path}"
+        );
     }
 }

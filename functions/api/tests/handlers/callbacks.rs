@@ -32,13 +32,30 @@ fn rechecks(api: &Api) -> Vec<(u32, u32)> {
 async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, attempt, status, message_id, carrier_status, IF(final_at IS NULL, NULL, 'final'))
         FROM attempts WHERE schedule_id = ? ORDER BY seq, attempt";
-    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
-async fn keep(pool: &MySqlPool, id: Uuid, seq: u32, attempt: u32, status: &str, message_id: Option<&str>) {
+async fn keep(
+    pool: &MySqlPool,
+    id: Uuid,
+    seq: u32,
+    attempt: u32,
+    status: &str,
+    message_id: Option<&str>,
+) {
     let sql = "INSERT INTO attempts (schedule_id, seq, attempt, status, message_id, sent_at, final_at)
         VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3), IF(? IN ('UNDELIV', 'EXPIRED'), UTC_TIMESTAMP(3), NULL))";
-    let insert = sqlx::query(sql).bind(id).bind(seq).bind(attempt).bind(status).bind(message_id).bind(status);
+    let insert = sqlx::query(sql)
+        .bind(id)
+        .bind(seq)
+        .bind(attempt)
+        .bind(status)
+        .bind(message_id)
+        .bind(status);
     insert.execute(pool).await.unwrap();
 }
 
@@ -46,8 +63,14 @@ async fn keep(pool: &MySqlPool, id: Uuid, seq: u32, attempt: u32, status: &str, 
 async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 2).await;
-    let words = ["DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN", "IM_EXPD"];
-    let body: Vec<_> = (1..).zip(words).map(|(seq, word)| receipt(seq, &format!("m{seq}"), word)).collect();
+    let words = [
+        "DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN",
+        "IM_EXPD",
+    ];
+    let body: Vec<_> = (1..)
+        .zip(words)
+        .map(|(seq, word)| receipt(seq, &format!("m{seq}"), word))
+        .collect();
     assert_eq!(tally(&push(&api, &json!(body)).await), [9, 0, 0, 0, 0]);
     let after = lines(&pool, id).await;
     assert_eq!(
@@ -65,18 +88,34 @@ async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySq
             "10 ACCEPTD 1 m10",
         ]
     );
-    assert_eq!(rechecks(&api), [(1, 0)], "the first batch has nobody left to wait for");
+    assert_eq!(
+        rechecks(&api),
+        [(1, 0)],
+        "the first batch has nobody left to wait for"
+    );
     for _ in 0..3 {
         assert_eq!(tally(&push(&api, &json!(body)).await), [0, 9, 0, 0, 0]);
     }
-    assert_eq!((lines(&pool, id).await, rechecks(&api)), (after.clone(), vec![]));
+    assert_eq!(
+        (lines(&pool, id).await, rechecks(&api)),
+        (after.clone(), vec![])
+    );
     // Late, and back: nothing goes over what is final, nor from ENROUTE to ACCEPTD.
-    let back: Vec<_> = (1..=5).flat_map(|seq| words.map(|word| receipt(seq, &format!("m{seq}"), word))).collect();
+    let back: Vec<_> = (1..=5)
+        .flat_map(|seq| words.map(|word| receipt(seq, &format!("m{seq}"), word)))
+        .collect();
     assert_eq!(tally(&push(&api, &json!(back)).await), [0, 45, 0, 0, 0]);
-    assert_eq!(tally(&push(&api, &receipt(6, "m6", "ACCEPTD")).await), [0, 1, 0, 0, 0]);
+    assert_eq!(
+        tally(&push(&api, &receipt(6, "m6", "ACCEPTD")).await),
+        [0, 1, 0, 0, 0]
+    );
     assert_eq!(lines(&pool, id).await, after);
     // Several for one message in one call: the last word of the carrier that is still possible.
-    let body = json!([receipt(10, "m10", "ENROUTE"), receipt(10, "m10", "DELIVRD"), receipt(10, "m10", "UNDELIV")]);
+    let body = json!([
+        receipt(10, "m10", "ENROUTE"),
+        receipt(10, "m10", "DELIVRD"),
+        receipt(10, "m10", "UNDELIV")
+    ]);
     assert_eq!(tally(&push(&api, &body).await), [1, 2, 0, 0, 0]);
     assert_eq!(lines(&pool, id).await[9], "10 DELIVRD 1 m10 DELIVRD final");
 }
@@ -88,21 +127,42 @@ async fn receipts_at_once_are_one_after_the_other(pool: MySqlPool) {
     let third = Api::new(&pool).await;
     let id = accepted(&one, &pool, 20).await;
     for seq in 1..=100 {
-        let (good, bad) = (receipt(seq, &format!("m{seq}"), "DELIVRD"), receipt(seq, &format!("m{seq}"), "UNDELIV"));
-        let (first, second, third) = tokio::join!(push(&one, &good), push(&other, &bad), push(&third, &good));
-        let recorded: u64 = [first, second, third].iter().map(|answer| tally(answer)[0]).sum();
+        let (good, bad) = (
+            receipt(seq, &format!("m{seq}"), "DELIVRD"),
+            receipt(seq, &format!("m{seq}"), "UNDELIV"),
+        );
+        let (first, second, third) =
+            tokio::join!(push(&one, &good), push(&other, &bad), push(&third, &good));
+        let recorded: u64 = [first, second, third]
+            .iter()
+            .map(|answer| tally(answer)[0])
+            .sum();
         assert_eq!(recorded, 1, "{seq}");
     }
     let lines = lines(&pool, id).await;
-    assert!(lines.iter().all(|line| line.ends_with("DELIVRD final") || line.ends_with("UNDELIV final")));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.ends_with("DELIVRD final") || line.ends_with("UNDELIV final"))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_number_and_the_id_say_whose_it_is(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let (older, newer) = (accepted(&api, &pool, 1).await, accepted(&api, &pool, 1).await);
-    assert_eq!(tally(&push(&api, &receipt(1, "m1", "DELIVRD")).await), [1, 0, 0, 0, 0]);
-    assert_eq!(lines(&pool, older).await[0], "1 ACCEPTD 1 m1", "the newest schedule has the number and the id too");
+    let (older, newer) = (
+        accepted(&api, &pool, 1).await,
+        accepted(&api, &pool, 1).await,
+    );
+    assert_eq!(
+        tally(&push(&api, &receipt(1, "m1", "DELIVRD")).await),
+        [1, 0, 0, 0, 0]
+    );
+    assert_eq!(
+        lines(&pool, older).await[0],
+        "1 ACCEPTD 1 m1",
+        "the newest schedule has the number and the id too"
+    );
     assert_eq!(lines(&pool, newer).await[0], "1 DELIVRD 1 m1 DELIVRD final");
     row(&pool, older, 2, "message_id = 'only-here'").await;
     #[rustfmt::skip]
@@ -117,7 +177,11 @@ async fn the_number_and_the_id_say_whose_it_is(pool: MySqlPool) {
     ];
     for (receipt, expected) in table {
         let answer = push(&api, &receipt).await;
-        assert_eq!((answer.status, tally(&answer)), (StatusCode::OK, expected), "{receipt}");
+        assert_eq!(
+            (answer.status, tally(&answer)),
+            (StatusCode::OK, expected),
+            "{receipt}"
+        );
     }
 }
 
@@ -128,7 +192,13 @@ async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
     let id = accepted(&api, &pool, 1).await;
     row(&pool, id, 1, "status = 'SENDING', message_id = NULL").await;
     row(&pool, id, 2, "status = 'UNCERTAIN', message_id = NULL").await;
-    row(&pool, id, 3, "status = 'UNCERTAIN', message_id = NULL, sent_at = UTC_TIMESTAMP(3) - INTERVAL 16 MINUTE").await;
+    row(
+        &pool,
+        id,
+        3,
+        "status = 'UNCERTAIN', message_id = NULL, sent_at = UTC_TIMESTAMP(3) - INTERVAL 16 MINUTE",
+    )
+    .await;
     let own = format!("{}-1-1", id.simple());
     let body = json!([
         receipt(1, "m1", "DELIVRD"),
@@ -138,21 +208,49 @@ async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
         receipt(1, &own, "DELIVRD")
     ]);
     let answer = push(&api, &body).await;
-    assert_eq!((answer.status, answer.problem()), (StatusCode::SERVICE_UNAVAILABLE, "receipt-too-early"));
-    assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::SERVICE_UNAVAILABLE, "receipt-too-early")
+    );
+    assert!(
+        answer.headers["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
+            > 0
+    );
     assert_eq!(tally(&answer), [1, 0, 1, 3, 0]);
-    let expected = ["1 SENDING 1", "2 UNCERTAIN 1", "3 UNCERTAIN 1", "4 DELIVRD 1 m4 DELIVRD final", "5 ACCEPTD 1 m5"];
+    let expected = [
+        "1 SENDING 1",
+        "2 UNCERTAIN 1",
+        "3 UNCERTAIN 1",
+        "4 DELIVRD 1 m4 DELIVRD final",
+        "5 ACCEPTD 1 m5",
+    ];
     assert_eq!(lines(&pool, id).await, expected);
     // The answers are recorded; the carrier comes again with the same.
     row(&pool, id, 1, "status = 'ACCEPTD', message_id = 'm1'").await;
     row(&pool, id, 2, "status = 'ACCEPTD', message_id = 'm2'").await;
     let answer = push(&api, &body).await;
-    assert_eq!((answer.status, tally(&answer)), (StatusCode::OK, [2, 2, 1, 0, 0]));
+    assert_eq!(
+        (answer.status, tally(&answer)),
+        (StatusCode::OK, [2, 2, 1, 0, 0])
+    );
     assert_eq!(lines(&pool, id).await[0], "1 DELIVRD 1 m1 DELIVRD final");
     // PENDING is nobody's but the owner's, and no answer is on its way to it.
     row(&pool, id, 5, "status = 'PENDING', message_id = NULL").await;
     let own = format!("{}-5-1", id.simple());
-    assert_eq!(tally(&push(&api, &json!([receipt(5, &own, "DELIVRD"), receipt(5, "m5", "DELIVRD")])).await), [0, 0, 2, 0, 0]);
+    assert_eq!(
+        tally(
+            &push(
+                &api,
+                &json!([receipt(5, &own, "DELIVRD"), receipt(5, "m5", "DELIVRD")])
+            )
+            .await
+        ),
+        [0, 0, 2, 0, 0]
+    );
     assert_eq!(lines(&pool, id).await[4], "5 PENDING 1");
 }
 
@@ -161,7 +259,12 @@ async fn an_uncertain_one_is_resolved_by_an_id_of_ours_and_its_schedule_goes_on(
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     rows::batch(&pool, id, 1, "check_at = NULL, sweep_at = NULL").await;
-    rows::schedule(&pool, id, "status = 'finished', finished_at = UTC_TIMESTAMP(3)").await;
+    rows::schedule(
+        &pool,
+        id,
+        "status = 'finished', finished_at = UTC_TIMESTAMP(3)",
+    )
+    .await;
     for seq in 1..=5 {
         row(&pool, id, seq, "status = 'UNCERTAIN', message_id = NULL, error = 'timed out', attempt = 3, sent_at = '2020-01-01'")
             .await;
@@ -188,9 +291,16 @@ async fn an_uncertain_one_is_resolved_by_an_id_of_ours_and_its_schedule_goes_on(
             "5 UNCERTAIN 3".to_owned(),
         ]
     );
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "free unowned - later later past 0 0 0");
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "free unowned - later later past 0 0 0"
+    );
     assert_eq!(rechecks(&api), [(1, 59)]);
-    assert_eq!(api.get(&format!("/v1/schedules/{id}")).await.body["status"], "running", "it has something to do again");
+    assert_eq!(
+        api.get(&format!("/v1/schedules/{id}")).await.body["status"],
+        "running",
+        "it has something to do again"
+    );
 }
 
 /// A text of several parts: one that fails fails it, one that is delivered proves nothing; what it brings forward comes once.
@@ -200,21 +310,50 @@ async fn one_part_fails_a_message_and_does_not_deliver_it(pool: MySqlPool) {
     let id = accepted(&api, &pool, 2).await;
     rows::schedule(&pool, id, "parts = 3").await;
     for seq in 1..=3 {
-        row(&pool, id, seq, &format!("message_id = 'a{seq},b{seq},c{seq}'")).await;
+        row(
+            &pool,
+            id,
+            seq,
+            &format!("message_id = 'a{seq},b{seq},c{seq}'"),
+        )
+        .await;
     }
-    let delivered =
-        json!([receipt(1, "a1", "DELIVRD"), receipt(1, "b1", "DELIVRD"), receipt(1, "c1", "ENROUTE"), receipt(1, "b", "DELIVRD")]);
+    let delivered = json!([
+        receipt(1, "a1", "DELIVRD"),
+        receipt(1, "b1", "DELIVRD"),
+        receipt(1, "c1", "ENROUTE"),
+        receipt(1, "b", "DELIVRD")
+    ]);
     assert_eq!(tally(&push(&api, &delivered).await), [0, 3, 1, 0, 0]);
     assert_eq!(lines(&pool, id).await[0], "1 ACCEPTD 1 a1,b1,c1");
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "free unowned - later later past 0 0 0");
-    assert_eq!(rechecks(&api), [(1, 59)], "within the minute, with all that come until then");
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "free unowned - later later past 0 0 0"
+    );
+    assert_eq!(
+        rechecks(&api),
+        [(1, 59)],
+        "within the minute, with all that come until then"
+    );
     for part in ["a2", "b2", "c2", "a3"] {
         let seq = part[1..].parse().unwrap();
         push(&api, &receipt(seq, part, "DELIVRD")).await;
     }
     assert_eq!(rechecks(&api), [], "a flood of them costs one recheck");
-    assert_eq!(tally(&push(&api, &json!([receipt(2, "a2", "DELIVRD"), receipt(2, "c2", "EXPIRED")])).await), [1, 1, 0, 0, 0]);
-    assert_eq!(lines(&pool, id).await[1], "2 EXPIRED 1 a2,b2,c2 EXPIRED final");
+    assert_eq!(
+        tally(
+            &push(
+                &api,
+                &json!([receipt(2, "a2", "DELIVRD"), receipt(2, "c2", "EXPIRED")])
+            )
+            .await
+        ),
+        [1, 1, 0, 0, 0]
+    );
+    assert_eq!(
+        lines(&pool, id).await[1],
+        "2 EXPIRED 1 a2,b2,c2 EXPIRED final"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -227,16 +366,41 @@ async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
     );
     rows::batch(&pool, id, 4, "claim(60), sweep_at = now(65)").await;
     rows::batch(&pool, id, 5, "check_at = now(50), sweep_at = now(170)").await;
-    rows::batch(&pool, id, 6, "crashes = 3, claim(-100), sweep_at = now(900)").await;
-    let body: Vec<_> = all(1).chain([first(2, "DELIVRD"), first(3, "UNDELIV")]).chain((4..=6).flat_map(all)).collect();
+    rows::batch(
+        &pool,
+        id,
+        6,
+        "crashes = 3, claim(-100), sweep_at = now(900)",
+    )
+    .await;
+    let body: Vec<_> = all(1)
+        .chain([first(2, "DELIVRD"), first(3, "UNDELIV")])
+        .chain((4..=6).flat_map(all))
+        .collect();
     assert_eq!(tally(&push(&api, &json!(body)).await), [22, 0, 0, 0, 0]);
     let expected = [
-        (1, "free unowned - now now past 0 0 0", "nobody is left: at once, so that the schedule may end"),
+        (
+            1,
+            "free unowned - now now past 0 0 0",
+            "nobody is left: at once, so that the schedule may end",
+        ),
         (2, "free unowned - later later past 0 0 0", "one of many"),
-        (3, "free unowned - later later past 0 0 0", "one that may be sent again"),
+        (
+            3,
+            "free unowned - later later past 0 0 0",
+            "one that may be sent again",
+        ),
         (4, "free owned - later later past 0 0 0", "its owner counts"),
-        (5, "free unowned - later later past 0 0 0", "it is asked about soon"),
-        (6, "free owned - later later past 3 0 0", "parked: a person comes first"),
+        (
+            5,
+            "free unowned - later later past 0 0 0",
+            "it is asked about soon",
+        ),
+        (
+            6,
+            "free owned - later later past 3 0 0",
+            "parked: a person comes first",
+        ),
     ];
     for (no, line, why) in expected {
         assert_eq!(rows::batch_line(&pool, id, no).await, line, "{no}: {why}");
@@ -248,7 +412,10 @@ async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
     api.fakes.rechecks.refuse(0..10);
     let rest: Vec<_> = all(2).collect();
     assert_eq!(tally(&push(&api, &json!(rest)).await), [4, 1, 0, 0, 0]);
-    assert_eq!(rows::batch_line(&pool, id, 2).await, "free unowned - now now past 0 0 0");
+    assert_eq!(
+        rows::batch_line(&pool, id, 2).await,
+        "free unowned - now now past 0 0 0"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -256,7 +423,13 @@ async fn a_receipt_for_an_earlier_attempt_goes_to_that_attempt(pool: MySqlPool) 
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     for seq in 1..=4 {
-        row(&pool, id, seq, &format!("attempt = 2, message_id = 'again{seq}'")).await;
+        row(
+            &pool,
+            id,
+            seq,
+            &format!("attempt = 2, message_id = 'again{seq}'"),
+        )
+        .await;
     }
     keep(&pool, id, 1, 1, "UNCERTAIN", None).await;
     keep(&pool, id, 2, 1, "UNDELIV", Some("m2")).await;
@@ -281,7 +454,15 @@ async fn a_receipt_for_an_earlier_attempt_goes_to_that_attempt(pool: MySqlPool) 
             format!("4 2 DELIVRD {} DELIVRD final", own(4, 2)),
         ]
     );
-    assert_eq!(lines(&pool, id).await[..4], ["1 ACCEPTD 2 again1", "2 ACCEPTD 2 again2", "3 ACCEPTD 2 again3", "4 PENDING 2"]);
+    assert_eq!(
+        lines(&pool, id).await[..4],
+        [
+            "1 ACCEPTD 2 again1",
+            "2 ACCEPTD 2 again2",
+            "3 ACCEPTD 2 again3",
+            "4 PENDING 2"
+        ]
+    );
     assert_eq!(tally(&push(&api, &body).await), [0, 4, 0, 0, 0]);
     assert_eq!(
         (rechecks(&api), rows::batch_line(&pool, id, 1).await),
@@ -297,7 +478,14 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
     rows::batch(&pool, id, 1, "check_at = now(-1)").await;
     let db = Db::from_pool(pool.clone());
     let now = db.now();
-    let claim = Claim::new(BatchMessage { schedule_id: id, batch_no: 1 }, now, now + TimeDelta::seconds(60));
+    let claim = Claim::new(
+        BatchMessage {
+            schedule_id: id,
+            batch_no: 1,
+        },
+        now,
+        now + TimeDelta::seconds(60),
+    );
     assert!(claim_to_check(&db, &claim).await.unwrap());
 
     let mut recording = pool.begin().await.unwrap();
@@ -311,7 +499,10 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
         is_final: 1,
     };
     let said: Vec<_> = (1..=5).map(said).collect();
-    assert_eq!(record_receipts(&mut recording, &said, now).await.unwrap(), 5);
+    assert_eq!(
+        record_receipts(&mut recording, &said, now).await.unwrap(),
+        5
+    );
     let told = Release {
         max_resends: 0,
         resend_uncertain: false,
@@ -329,12 +520,20 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
         Utc::now()
     };
     let releasing = async {
-        let released = release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told).await.unwrap();
+        let released = release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told)
+            .await
+            .unwrap();
         (released, Utc::now())
     };
     let (committed_at, (released, released_at)) = tokio::join!(commit, releasing);
     assert!(released && released_at >= committed_at, "it did not wait");
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "free unowned - - - past 0 0 0");
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "free unowned - - - past 0 0 0"
+    );
     let counts = &api.get(&format!("/v1/schedules/{id}")).await.body["counts"];
-    assert_eq!((&counts["DELIVRD"], &counts["ACCEPTD"]), (&json!(5), &json!(0)));
+    assert_eq!(
+        (&counts["DELIVRD"], &counts["ACCEPTD"]),
+        (&json!(5), &json!(0))
+    );
 }

@@ -28,28 +28,50 @@ struct Call<'a> {
 impl Call<'_> {
     async fn make(self, api: &Api) -> (StatusCode, String, Value) {
         let mut request = Request::post(self.path);
-        for (name, value) in [("x-callback-timestamp", &self.timestamp), ("x-callback-signature", &self.signature)] {
+        for (name, value) in [
+            ("x-callback-timestamp", &self.timestamp),
+            ("x-callback-signature", &self.signature),
+        ] {
             if let Some(value) = value {
                 request = request.header(name, value);
             }
         }
-        let answer = api.with("").call(request.body(Body::from(self.body)).unwrap()).await;
-        let slug = if answer.status == StatusCode::OK { String::new() } else { answer.problem().to_owned() };
+        let answer = api
+            .with("")
+            .call(request.body(Body::from(self.body)).unwrap())
+            .await;
+        let slug = if answer.status == StatusCode::OK {
+            String::new()
+        } else {
+            answer.problem().to_owned()
+        };
         (answer.status, slug, answer.body)
     }
 }
 
 fn good() -> Call<'static> {
-    let (timestamp, body) = (Utc::now().timestamp().to_string(), json!([receipt(1, "m1", "DELIVRD")]).to_string());
+    let (timestamp, body) = (
+        Utc::now().timestamp().to_string(),
+        json!([receipt(1, "m1", "DELIVRD")]).to_string(),
+    );
     let signature = sign(SECRET, &timestamp, body.as_bytes());
-    Call { path: PATH, timestamp: Some(timestamp), signature: Some(signature), body }
+    Call {
+        path: PATH,
+        timestamp: Some(timestamp),
+        signature: Some(signature),
+        body,
+    }
 }
 
 fn at(seconds: i64) -> Call<'static> {
     let Call { body, .. } = good();
     let timestamp = (Utc::now().timestamp() + seconds).to_string();
     let signature = sign(SECRET, &timestamp, body.as_bytes());
-    Call { timestamp: Some(timestamp), signature: Some(signature), ..good() }
+    Call {
+        timestamp: Some(timestamp),
+        signature: Some(signature),
+        ..good()
+    }
 }
 
 /// The database is gone, and every answer is the same: nobody without the secret ever costs it anything.
@@ -84,11 +106,18 @@ async fn what_is_not_signed_is_refused_and_touches_no_row(pool: MySqlPool) {
     for (what, call, slug) in table {
         let (_, found, body) = call.make(&api).await;
         assert_eq!(found, slug, "{what}: {body}");
-        assert!(!body.to_string().contains("12012000"), "{what}: a number comes back");
+        assert!(
+            !body.to_string().contains("12012000"),
+            "{what}: a number comes back"
+        );
     }
     let get = api.with("").get(PATH).await;
     assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(good().make(&api).await.1, "unavailable", "this one was let in");
+    assert_eq!(
+        good().make(&api).await.1,
+        "unavailable",
+        "this one was let in"
+    );
     assert_eq!(lines(&pool, id).await, before);
 }
 
@@ -111,23 +140,45 @@ async fn a_signature_is_enough_and_no_request_is_counted(pool: MySqlPool) {
     };
     let two = {
         let c = good();
-        Call { signature: c.signature.as_ref().map(|it| format!("v1={},{it}", "0".repeat(64))), ..c }
+        Call {
+            signature: c
+                .signature
+                .as_ref()
+                .map(|it| format!("v1={},{it}", "0".repeat(64))),
+            ..c
+        }
     };
     for call in [good(), old, two, at(-290), at(290)] {
         assert_eq!(call.make(&api).await.0, StatusCode::OK);
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM callers").await, calls);
     // A login changes nothing, and an Idempotency-Key means nothing.
-    let unsigned = api.call(Request::post(PATH).header("idempotency-key", "x").body(Body::from("[]")).unwrap()).await;
-    assert_eq!((unsigned.status, unsigned.problem()), (StatusCode::UNAUTHORIZED, "bad-signature"));
-    assert_eq!(unsigned.headers["www-authenticate"], "HMAC-SHA256 realm=\"callbacks\"");
+    let unsigned = api
+        .call(
+            Request::post(PATH)
+                .header("idempotency-key", "x")
+                .body(Body::from("[]"))
+                .unwrap(),
+        )
+        .await;
+    assert_eq!(
+        (unsigned.status, unsigned.problem()),
+        (StatusCode::UNAUTHORIZED, "bad-signature")
+    );
+    assert_eq!(
+        unsigned.headers["www-authenticate"],
+        "HMAC-SHA256 realm=\"callbacks\""
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn without_secrets_no_carrier_pushes(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
     let callbacks = Callbacks::open(SecretSource::None).await.unwrap();
-    api.router = router(App { callbacks, ..api.app.clone() });
+    api.router = router(App {
+        callbacks,
+        ..api.app.clone()
+    });
     assert_eq!(good().make(&api).await.1, "not-found");
 }
 
@@ -141,16 +192,44 @@ async fn what_is_wrong_is_told_by_position_and_the_good_ones_count(pool: MySqlPo
     extra["something"] = json!({"new": true});
     let body = json!([receipt(1, "m1", "DELIVRD"), 7, {"message_id": "m3", "status": "DELIVRD"}, extra, receipt(9, "m9", "DELIVRD"), receipt(4, "m4", "")]);
     let answer = push(&api, &body).await;
-    assert_eq!((answer.status, tally(&answer)), (StatusCode::OK, [2, 0, 1, 0, 3]));
+    assert_eq!(
+        (answer.status, tally(&answer)),
+        (StatusCode::OK, [2, 0, 1, 0, 3])
+    );
     let invalid = answer.body["invalid"].as_array().unwrap().iter();
-    let invalid: Vec<_> = invalid.map(|wrong| (wrong["position"].as_u64().unwrap(), wrong["field"].as_str().unwrap())).collect();
+    let invalid: Vec<_> = invalid
+        .map(|wrong| {
+            (
+                wrong["position"].as_u64().unwrap(),
+                wrong["field"].as_str().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(invalid, [(1, ""), (2, "dnis"), (5, "status")]);
-    assert_eq!(lines(&pool, id).await[..3], ["1 DELIVRD 1 m1 DELIVRD final", "2 UNDELIV 1 m2 UNDELIV final", "3 ACCEPTD 1 m3"]);
+    assert_eq!(
+        lines(&pool, id).await[..3],
+        [
+            "1 DELIVRD 1 m1 DELIVRD final",
+            "2 UNDELIV 1 m2 UNDELIV final",
+            "3 ACCEPTD 1 m3"
+        ]
+    );
     // Nothing that can be read: a carrier that is set up wrongly should see it.
     let answer = push(&api, &json!({"id": "m3", "to": "60123456789"})).await;
-    assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request")
+    );
     assert_eq!(answer.body["errors"].as_array().unwrap().len(), 3);
     assert_eq!(tally(&push(&api, &json!([])).await), [0; 5]);
-    assert_eq!(push(&api, &json!(vec![receipt(1, "m1", "DELIVRD"); 1001])).await.problem(), "too-large");
-    assert_eq!(tally(&push(&api, &json!(vec![receipt(1, "m1", "DELIVRD"); 1000])).await), [0, 1000, 0, 0, 0]);
+    assert_eq!(
+        push(&api, &json!(vec![receipt(1, "m1", "DELIVRD"); 1001]))
+            .await
+            .problem(),
+        "too-large"
+    );
+    assert_eq!(
+        tally(&push(&api, &json!(vec![receipt(1, "m1", "DELIVRD"); 1000])).await),
+        [0, 1000, 0, 0, 0]
+    );
 }

@@ -15,32 +15,64 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 fn time(value: &Value) -> DateTime<Utc> {
-    DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap().to_utc()
+    DateTime::parse_from_rfc3339(value.as_str().unwrap())
+        .unwrap()
+        .to_utc()
 }
 
 /// What a cut writes into the row of a schedule, under the version that its event names.
-const CUT: &str = "UPDATE schedules SET status = 'running', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3)
+const CUT: &str =
+    "UPDATE schedules SET status = 'running', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3)
     WHERE id = ? AND version = 1 AND status = 'scheduled'";
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_new_time_gets_a_new_one_time_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
-    let message = |version| DispatchMessage { schedule_id: id, version };
+    let message = |version| DispatchMessage {
+        schedule_id: id,
+        version,
+    };
     api.fakes.created.lock().unwrap().clear();
-    let run_at = (Utc::now() + TimeDelta::days(2)).format("%FT%T+08:00").to_string();
+    let run_at = (Utc::now() + TimeDelta::days(2))
+        .format("%FT%T+08:00")
+        .to_string();
     let changed = api.patch(id, &json!({"run_at": run_at})).await;
-    assert_eq!((changed.status, &changed.body["run_at"]), (StatusCode::OK, &json!(run_at)), "{}", changed.body);
-    assert_eq!((&changed.body["status"], &changed.body["version"]), (&json!("scheduled"), &json!(2)));
-    assert_eq!(time(&changed.body["run_at"]) - time(&changed.body["changeable_until"]), TimeDelta::seconds(100));
+    assert_eq!(
+        (changed.status, &changed.body["run_at"]),
+        (StatusCode::OK, &json!(run_at)),
+        "{}",
+        changed.body
+    );
+    assert_eq!(
+        (&changed.body["status"], &changed.body["version"]),
+        (&json!("scheduled"), &json!(2))
+    );
+    assert_eq!(
+        time(&changed.body["run_at"]) - time(&changed.body["changeable_until"]),
+        TimeDelta::seconds(100)
+    );
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message(1)]);
-    assert_eq!(*api.fakes.created.lock().unwrap(), [(message(2), time(&changed.body["run_at"]) - LEAD)]);
+    assert_eq!(
+        *api.fakes.created.lock().unwrap(),
+        [(message(2), time(&changed.body["run_at"]) - LEAD)]
+    );
     // So soon that the queue takes it.
-    assert_eq!(api.patch(id, &json!({"run_at": in_seconds(30)})).await.body["version"], 3);
+    assert_eq!(
+        api.patch(id, &json!({"run_at": in_seconds(30)})).await.body["version"],
+        3
+    );
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message(3)]);
     // A broken scheduler does not keep the row from being written: the sweep finds it.
-    api.fakes.broken.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(api.patch(id, &json!({"run_at": in_seconds(600)})).await.body["version"], 4);
+    api.fakes
+        .broken
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(
+        api.patch(id, &json!({"run_at": in_seconds(600)}))
+            .await
+            .body["version"],
+        4
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -52,14 +84,32 @@ async fn what_does_not_wait_for_its_time_is_not_announced(pool: MySqlPool) {
     api.fakes.created.lock().unwrap().clear();
     api.fakes.deleted.lock().unwrap().clear();
     for (id, status) in [(draft, "draft"), (paused, "paused")] {
-        let changed = api.patch(id, &json!({"run_at": in_seconds(7_200)})).await.body;
-        assert_eq!((&changed["status"], &changed["version"]), (&json!(status), &json!(2)));
+        let changed = api
+            .patch(id, &json!({"run_at": in_seconds(7_200)}))
+            .await
+            .body;
+        assert_eq!(
+            (&changed["status"], &changed["version"]),
+            (&json!(status), &json!(2))
+        );
         assert_eq!(changed["changeable_until"], Value::Null);
     }
-    assert!(api.fakes.created.lock().unwrap().is_empty() && api.fakes.deleted.lock().unwrap().is_empty());
+    assert!(
+        api.fakes.created.lock().unwrap().is_empty()
+            && api.fakes.deleted.lock().unwrap().is_empty()
+    );
     let resumed = api.make(paused, "resume").await.body;
-    assert!((time(&resumed["run_at"]) - Utc::now()).num_seconds() > 7_000, "the new time stands");
-    assert_eq!(api.fakes.created.lock().unwrap()[0].0, DispatchMessage { schedule_id: paused, version: 3 });
+    assert!(
+        (time(&resumed["run_at"]) - Utc::now()).num_seconds() > 7_000,
+        "the new time stands"
+    );
+    assert_eq!(
+        api.fakes.created.lock().unwrap()[0].0,
+        DispatchMessage {
+            schedule_id: paused,
+            version: 3
+        }
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -84,12 +134,22 @@ async fn every_wrong_field_of_a_change_is_named(pool: MySqlPool) {
     ];
     for (body, expected) in table {
         let answer = api.patch(id, &body).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"), "{body}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
+            "{body}"
+        );
         let errors = answer.body["errors"].as_array().unwrap();
-        let errors: Vec<_> = errors.iter().map(|e| (e["field"].as_str().unwrap(), e["code"].as_str().unwrap())).collect();
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|e| (e["field"].as_str().unwrap(), e["code"].as_str().unwrap()))
+            .collect();
         assert_eq!(errors, expected, "{body}");
     }
-    assert_eq!(api.get(&format!("/v1/schedules/{id}")).await.body["version"], 1);
+    assert_eq!(
+        api.get(&format!("/v1/schedules/{id}")).await.body["version"],
+        1
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -105,12 +165,25 @@ async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool
         assert_eq!(&changed.body[name], value, "{name}");
     }
     assert_eq!(
-        (&changed.body["encoding"], &changed.body["parts"], &changed.body["version"]),
+        (
+            &changed.body["encoding"],
+            &changed.body["parts"],
+            &changed.body["version"]
+        ),
         (&json!("UCS-2"), &json!(1), &json!(1))
     );
-    assert!(api.fakes.created.lock().unwrap().is_empty(), "the time is the same, and so is its one-time schedule");
-    let cleared = api.patch(id, &json!({"sender": null, "rate": null})).await.body;
-    assert_eq!((&cleared["sender"], &cleared["rate"], &cleared["message"]), (&Value::Null, &Value::Null, &json!("Grüße ж")));
+    assert!(
+        api.fakes.created.lock().unwrap().is_empty(),
+        "the time is the same, and so is its one-time schedule"
+    );
+    let cleared = api
+        .patch(id, &json!({"sender": null, "rate": null}))
+        .await
+        .body;
+    assert_eq!(
+        (&cleared["sender"], &cleared["rate"], &cleared["message"]),
+        (&Value::Null, &Value::Null, &json!("Grüße ж"))
+    );
     let log = api.admin().await.audit("&action=schedule.change").await;
     assert_eq!(log[0]["before"], json!({"sender": "ACME", "rate": 7}));
     assert_eq!(log[0]["after"], json!({"sender": null, "rate": null}));
@@ -121,13 +194,22 @@ async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool
 async fn plan(pool: &MySqlPool, id: Uuid) -> Vec<i64> {
     let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
         FROM batches WHERE schedule_id = ? ORDER BY batch_no";
-    let rows: Vec<(i64, bool, Option<bool>)> = sqlx::query_as(sql).bind(id).fetch_all(pool).await.unwrap();
-    assert!(rows.iter().all(|(_, same, early)| *same && early.unwrap_or(true)), "{rows:?}");
+    let rows: Vec<(i64, bool, Option<bool>)> =
+        sqlx::query_as(sql).bind(id).fetch_all(pool).await.unwrap();
+    assert!(
+        rows.iter()
+            .all(|(_, same, early)| *same && early.unwrap_or(true)),
+        "{rows:?}"
+    );
     rows.into_iter().map(|(wait, ..)| wait).collect()
 }
 
 fn assert_near(plan: &[i64], expected: &[i64]) {
-    let near = plan.len() == expected.len() && plan.iter().zip(expected).all(|(one, other)| (one - other).abs() < 5_000);
+    let near = plan.len() == expected.len()
+        && plan
+            .iter()
+            .zip(expected)
+            .all(|(one, other)| (one - other).abs() < 5_000);
     assert!(near, "{plan:?} is not {expected:?}");
 }
 
@@ -135,40 +217,87 @@ fn assert_near(plan: &[i64], expected: &[i64]) {
 async fn the_rate_of_what_runs_can_be_changed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 6).await;
-    rows::schedule(&pool, id, "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND").await;
+    rows::schedule(
+        &pool,
+        id,
+        "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND",
+    )
+    .await;
     // One is sent, one is owned, one waits for its back-off, one is due, two wait for their time.
     for (no, row) in [
-        (1, "pending = 0, delivrd = 5, check_at = now(60), sweep_at = now(60)"),
+        (
+            1,
+            "pending = 0, delivrd = 5, check_at = now(60), sweep_at = now(60)",
+        ),
         (2, "send_at = planned_at, sweep_at = planned_at, claim(60)"),
-        (3, "planned_at = now(50), send_at = planned_at, sweep_at = planned_at, tries = 2"),
+        (
+            3,
+            "planned_at = now(50), send_at = planned_at, sweep_at = planned_at, tries = 2",
+        ),
         (4, "send_at = planned_at, sweep_at = planned_at"),
-        (5, "planned_at = now(9000), send_at = planned_at, sweep_at = planned_at"),
-        (6, "planned_at = now(9900), send_at = planned_at, sweep_at = planned_at"),
+        (
+            5,
+            "planned_at = now(9000), send_at = planned_at, sweep_at = planned_at",
+        ),
+        (
+            6,
+            "planned_at = now(9900), send_at = planned_at, sweep_at = planned_at",
+        ),
     ] {
         rows::batch(&pool, id, no, row).await;
     }
     let hour = -3_600_000;
-    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, hour, 9_000_000, 9_900_000]);
+    assert_near(
+        &plan(&pool, id).await,
+        &[hour, hour, 50_000, hour, 9_000_000, 9_900_000],
+    );
     // Five a batch, one in ten seconds would be too little to say; one a second it is.
     let changed = api.patch(id, &json!({"rate": 1})).await;
     assert_eq!(
-        (changed.status, &changed.body["rate"], &changed.body["changeable_until"]),
+        (
+            changed.status,
+            &changed.body["rate"],
+            &changed.body["changeable_until"]
+        ),
         (StatusCode::OK, &json!(1), &Value::Null)
     );
-    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, 0, 5_000, 10_000]);
-    assert_eq!(api.fakes.sweeps.load(std::sync::atomic::Ordering::Relaxed), 1);
-    assert_eq!(api.patch(id, &json!({"rate": null})).await.status, StatusCode::OK);
+    assert_near(
+        &plan(&pool, id).await,
+        &[hour, hour, 50_000, 0, 5_000, 10_000],
+    );
+    assert_eq!(
+        api.fakes.sweeps.load(std::sync::atomic::Ordering::Relaxed),
+        1
+    );
+    assert_eq!(
+        api.patch(id, &json!({"rate": null})).await.status,
+        StatusCode::OK
+    );
     assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, 0, 0, 0]);
     // Paused, it is spread from the beginning of the pause, whose length the resume adds.
-    rows::schedule(&pool, id, "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND").await;
-    assert_eq!(api.patch(id, &json!({"rate": 1})).await.status, StatusCode::OK);
-    assert_near(&plan(&pool, id).await[3..], &[-1_000_000, -995_000, -990_000]);
+    rows::schedule(
+        &pool,
+        id,
+        "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND",
+    )
+    .await;
+    assert_eq!(
+        api.patch(id, &json!({"rate": 1})).await.status,
+        StatusCode::OK
+    );
+    assert_near(
+        &plan(&pool, id).await[3..],
+        &[-1_000_000, -995_000, -990_000],
+    );
     assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
     assert_near(&plan(&pool, id).await[3..], &[0, 5_000, 10_000]);
     let refused = api.patch(id, &json!({"rate": 2, "message": "Other"})).await;
     assert_eq!(refused.problem(), "schedule-begun");
     rows::schedule(&pool, id, "status = 'cancelled'").await;
-    assert_eq!(api.patch(id, &json!({"rate": 2})).await.problem(), "schedule-begun");
+    assert_eq!(
+        api.patch(id, &json!({"rate": 2})).await.problem(),
+        "schedule-begun"
+    );
 }
 
 /// It is cut some time before: a change of its rate in that time moves nothing ahead.
@@ -177,10 +306,19 @@ async fn another_rate_never_moves_anything_ahead_of_run_at(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 2).await;
     for no in 1..=2 {
-        rows::batch(&pool, id, no, "planned_at = now(80), send_at = planned_at, sweep_at = planned_at").await;
+        rows::batch(
+            &pool,
+            id,
+            no,
+            "planned_at = now(80), send_at = planned_at, sweep_at = planned_at",
+        )
+        .await;
     }
     rows::schedule(&pool, id, "run_at = UTC_TIMESTAMP(3) + INTERVAL 80 SECOND").await;
-    assert_eq!(api.patch(id, &json!({"rate": 5})).await.status, StatusCode::OK);
+    assert_eq!(
+        api.patch(id, &json!({"rate": 5})).await.status,
+        StatusCode::OK
+    );
     let early = "SELECT COUNT(*) FROM batches b JOIN schedules s ON s.id = b.schedule_id WHERE b.send_at < s.run_at OR b.planned_at < s.run_at";
     assert_eq!(count(&pool, early).await, 0);
 }
@@ -197,10 +335,21 @@ async fn a_change_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!change.is_finished());
-    assert_eq!(sqlx::query(CUT).bind(id).execute(&mut *cut).await.unwrap().rows_affected(), 1);
+    assert_eq!(
+        sqlx::query(CUT)
+            .bind(id)
+            .execute(&mut *cut)
+            .await
+            .unwrap()
+            .rows_affected(),
+        1
+    );
     cut.commit().await.unwrap();
     let answer = change.await.unwrap();
-    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "schedule-begun"));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, "schedule-begun")
+    );
     assert_eq!(
         (&answer.body["schedule_status"], &answer.body["possible"]),
         (&json!("running"), &json!(["patch-rate", "pause", "cancel"]))
@@ -217,16 +366,27 @@ async fn a_change_and_a_cut_at_once_never_both_succeed(pool: MySqlPool) {
         let id: Uuid = api.schedule(&phones(0..1)).await;
         let cut = async {
             tokio::time::sleep(Duration::from_micros(n * 20)).await;
-            sqlx::query(CUT).bind(id).execute(&pool).await.unwrap().rows_affected()
+            sqlx::query(CUT)
+                .bind(id)
+                .execute(&pool)
+                .await
+                .unwrap()
+                .rows_affected()
         };
         let body = json!({"run_at": in_seconds(7_200)});
         let (answer, cut) = tokio::join!(api.patch(id, &body), cut);
         let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
         if answer.status == StatusCode::OK {
-            assert_eq!((cut, &shown["status"], &shown["version"]), (0, &json!("scheduled"), &json!(2)));
+            assert_eq!(
+                (cut, &shown["status"], &shown["version"]),
+                (0, &json!("scheduled"), &json!(2))
+            );
             changed += 1;
         } else {
-            assert_eq!((cut, answer.problem(), &shown["version"]), (1, "schedule-begun", &json!(1)));
+            assert_eq!(
+                (cut, answer.problem(), &shown["version"]),
+                (1, "schedule-begun", &json!(1))
+            );
             cuts += 1;
         }
     }

@@ -13,7 +13,11 @@ use sqlx::MySqlPool;
 async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let run_at = "2026-12-01T09:30:00.250+08:00";
-    let run_at = if DateTime::parse_from_rfc3339(run_at).unwrap() > Utc::now() { run_at.to_owned() } else { in_seconds(3_600) };
+    let run_at = if DateTime::parse_from_rfc3339(run_at).unwrap() > Utc::now() {
+        run_at.to_owned()
+    } else {
+        in_seconds(3_600)
+    };
     let answer = api
         .post(&json!({
             "run_at": run_at, "message": "Grüße aus 東京", "sender": "Acme 1", "rate": 20, "max_attempts": 1,
@@ -22,22 +26,56 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
         }))
         .await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
-    assert_eq!(answer.headers["location"], format!("/v1/schedules/{}", answer.id()).as_str());
+    assert_eq!(
+        answer.headers["location"],
+        format!("/v1/schedules/{}", answer.id()).as_str()
+    );
     let body = &answer.body;
-    assert_eq!((DateTime::parse_from_rfc3339(body["run_at"].as_str().unwrap())), DateTime::parse_from_rfc3339(&run_at));
-    assert_eq!(body["run_at"].as_str().unwrap()[19..], run_at[19..].to_owned());
-    assert_eq!(body["recipients"], json!({"total": 2, "invalid": 0, "duplicates": 2}));
-    assert_eq!((&body["status"], &body["encoding"], &body["parts"]), (&json!("scheduled"), &json!("UCS-2"), &json!(1)));
-    assert_eq!((&body["counts"]["PENDING"], body["counts"].as_object().unwrap().len()), (&json!(2), 14));
+    assert_eq!(
+        (DateTime::parse_from_rfc3339(body["run_at"].as_str().unwrap())),
+        DateTime::parse_from_rfc3339(&run_at)
+    );
+    assert_eq!(
+        body["run_at"].as_str().unwrap()[19..],
+        run_at[19..].to_owned()
+    );
+    assert_eq!(
+        body["recipients"],
+        json!({"total": 2, "invalid": 0, "duplicates": 2})
+    );
+    assert_eq!(
+        (&body["status"], &body["encoding"], &body["parts"]),
+        (&json!("scheduled"), &json!("UCS-2"), &json!(1))
+    );
+    assert_eq!(
+        (
+            &body["counts"]["PENDING"],
+            body["counts"].as_object().unwrap().len()
+        ),
+        (&json!(2), 14)
+    );
     assert_eq!(body["invalid"], json!([]));
     let shown = api.get(&format!("/v1/schedules/{}", answer.id())).await;
     assert_eq!(shown.status, StatusCode::OK);
     for (name, value) in shown.body.as_object().unwrap() {
         assert_eq!(Some(value), body.get(name), "{name}");
     }
-    let listed = api.get(&format!("/v1/schedules/{}/recipients", answer.id())).await;
-    let listed: Vec<_> = listed.body["recipients"].as_array().unwrap().iter().map(|row| (&row["seq"], &row["phone"])).collect();
-    assert_eq!(listed, [(&json!(1), &json!("+60123456789")), (&json!(2), &json!("+60123456780"))]);
+    let listed = api
+        .get(&format!("/v1/schedules/{}/recipients", answer.id()))
+        .await;
+    let listed: Vec<_> = listed.body["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (&row["seq"], &row["phone"]))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            (&json!(1), &json!("+60123456789")),
+            (&json!(2), &json!("+60123456780"))
+        ]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -48,8 +86,14 @@ async fn health_says_what_answers(pool: MySqlPool) {
     assert_eq!((answer.status, &answer.body), (StatusCode::OK, &expected));
     api.db.pool.close().await;
     let answer = api.get("/health").await;
-    assert_eq!((answer.status, answer.problem()), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
-    assert_eq!((&answer.body["commit"], &answer.body["database"]), (&json!("c0ffee"), &json!("unavailable")));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    );
+    assert_eq!(
+        (&answer.body["commit"], &answer.body["database"]),
+        (&json!("c0ffee"), &json!("unavailable"))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -57,25 +101,62 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
     let api = Api::new(&pool).await;
     let mut body = request();
     let long = "😀".repeat(100);
-    body["recipients"] = json!(["+12012000000", "nobody", {"phone": "+12012000001"}, long, "+12012000000"]);
+    body["recipients"] =
+        json!(["+12012000000", "nobody", {"phone": "+12012000001"}, long, "+12012000000"]);
     let refused = api.post(&body).await;
-    assert_eq!((refused.status, &refused.body["errors_total"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(2)));
+    assert_eq!(
+        (refused.status, &refused.body["errors_total"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!(2))
+    );
     assert_eq!(refused.body["errors"][1]["position"], 3);
     assert!(!refused.body.to_string().contains("nobody"));
-    assert_eq!(count(&pool, "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)").await, 0);
+    assert_eq!(
+        count(
+            &pool,
+            "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients)"
+        )
+        .await,
+        0
+    );
 
     body["on_invalid"] = json!("skip");
     let taken = api.post(&body).await;
     assert_eq!(
         (taken.status, &taken.body["recipients"]),
-        (StatusCode::CREATED, &json!({"total": 2, "invalid": 2, "duplicates": 1}))
+        (
+            StatusCode::CREATED,
+            &json!({"total": 2, "invalid": 2, "duplicates": 1})
+        )
     );
-    assert_eq!((&taken.body["counts"]["PENDING"], &taken.body["counts"]["INVALID"]), (&json!(2), &json!(2)));
-    assert_eq!((&taken.body["invalid"][0]["position"], &taken.body["invalid"][0]["input"]), (&json!(1), &json!("nobody")));
-    let kept = api.get(&format!("/v1/schedules/{}/recipients?status=INVALID", taken.id())).await;
+    assert_eq!(
+        (
+            &taken.body["counts"]["PENDING"],
+            &taken.body["counts"]["INVALID"]
+        ),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(
+        (
+            &taken.body["invalid"][0]["position"],
+            &taken.body["invalid"][0]["input"]
+        ),
+        (&json!(1), &json!("nobody"))
+    );
+    let kept = api
+        .get(&format!(
+            "/v1/schedules/{}/recipients?status=INVALID",
+            taken.id()
+        ))
+        .await;
     let kept = kept.body["recipients"].as_array().unwrap();
-    assert_eq!((kept.len(), &kept[1]["input"], &kept[1]["error"]), (2, &json!("😀".repeat(64)), &json!("not-a-number")));
-    assert!(kept.iter().all(|row| row["phone"].is_null() && row["final_at"].is_string()));
+    assert_eq!(
+        (kept.len(), &kept[1]["input"], &kept[1]["error"]),
+        (2, &json!("😀".repeat(64)), &json!("not-a-number"))
+    );
+    assert!(
+        kept.iter()
+            .all(|row| row["phone"].is_null() && row["final_at"].is_string())
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -84,8 +165,17 @@ async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
     let mut body = request();
     body["recipients"] = json!(vec!["x"; 9_000]);
     let answer = api.post(&body).await;
-    assert_eq!((answer.body["errors"].as_array().unwrap().len(), &answer.body["errors_total"]), (100, &json!(9_000)));
-    assert_eq!(answer.body["detail"], "9000 things are wrong, the first 100 shown; nothing was written");
+    assert_eq!(
+        (
+            answer.body["errors"].as_array().unwrap().len(),
+            &answer.body["errors_total"]
+        ),
+        (100, &json!(9_000))
+    );
+    assert_eq!(
+        answer.body["detail"],
+        "9000 things are wrong, the first 100 shown; nothing was written"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -97,14 +187,32 @@ async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: 
     for (seconds, queued) in [(1, true), (lead + 3, true), (lead + 60, false)] {
         body["run_at"] = json!(in_seconds(seconds));
         let answer = api.post(&body).await;
-        let message = DispatchMessage { schedule_id: answer.id(), version: 1 };
-        let fire_at = DateTime::parse_from_rfc3339(answer.body["run_at"].as_str().unwrap()).unwrap().to_utc() - LEAD;
-        let (sent, created) = (api.fakes.queued.lock().unwrap().pop(), api.fakes.created.lock().unwrap().pop());
-        assert_eq!((sent, created), if queued { (Some(message), None) } else { (None, Some((message, fire_at))) });
+        let message = DispatchMessage {
+            schedule_id: answer.id(),
+            version: 1,
+        };
+        let fire_at = DateTime::parse_from_rfc3339(answer.body["run_at"].as_str().unwrap())
+            .unwrap()
+            .to_utc()
+            - LEAD;
+        let (sent, created) = (
+            api.fakes.queued.lock().unwrap().pop(),
+            api.fakes.created.lock().unwrap().pop(),
+        );
+        assert_eq!(
+            (sent, created),
+            if queued {
+                (Some(message), None)
+            } else {
+                (None, Some((message, fire_at)))
+            }
+        );
     }
     body["draft"] = json!(true);
     assert_eq!(api.post(&body).await.body["status"], "draft");
-    assert!(api.fakes.queued.lock().unwrap().is_empty() && api.fakes.created.lock().unwrap().is_empty());
+    assert!(
+        api.fakes.queued.lock().unwrap().is_empty() && api.fakes.created.lock().unwrap().is_empty()
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -116,8 +224,18 @@ async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
     for seconds in [10, 3_600] {
         body["run_at"] = json!(in_seconds(seconds));
         let answer = api.post(&body).await;
-        assert_eq!((answer.status, &answer.body["status"]), (StatusCode::CREATED, &json!("scheduled")));
+        assert_eq!(
+            (answer.status, &answer.body["status"]),
+            (StatusCode::CREATED, &json!("scheduled"))
+        );
         assert_eq!(api.make(answer.id(), "cancel").await.status, StatusCode::OK);
     }
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules WHERE batch_count IS NULL AND status = 'cancelled'").await, 2);
+    assert_eq!(
+        count(
+            &pool,
+            "SELECT COUNT(*) FROM schedules WHERE batch_count IS NULL AND status = 'cancelled'"
+        )
+        .await,
+        2
+    );
 }

@@ -12,7 +12,9 @@ use uuid::Uuid;
 const PATH: &str = "/v1/trouble/dead-letters";
 
 async fn redrive(api: &Api, query: &str) -> Value {
-    let answer = api.post_json(&format!("{PATH}/redrive{query}"), &json!({})).await;
+    let answer = api
+        .post_json(&format!("{PATH}/redrive{query}"), &json!({}))
+        .await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body
 }
@@ -20,38 +22,101 @@ async fn redrive(api: &Api, query: &str) -> Value {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let batch = json!(BatchMessage { schedule_id: Uuid::nil(), batch_no: 3 });
+    let batch = json!(BatchMessage {
+        schedule_id: Uuid::nil(),
+        batch_no: 3
+    });
     api.fakes.letters.put(&batch);
     api.fakes.letters.put(&"x".repeat(1_000));
-    api.fakes.other_letters.put(&json!({"requestPayload": {"sweep": true}}));
+    api.fakes
+        .other_letters
+        .put(&json!({"requestPayload": {"sweep": true}}));
     for _ in 0..2 {
         // A look takes nothing away.
         let listed = api.get(PATH).await.body;
         assert_eq!(listed["counts"], json!({"send": 2, "dispatch": 1}));
         let entries = listed["entries"].as_array().unwrap();
-        let names: Vec<_> = entries.iter().map(|entry| (&entry["queue"], &entry["names"])).collect();
+        let names: Vec<_> = entries
+            .iter()
+            .map(|entry| (&entry["queue"], &entry["names"]))
+            .collect();
         let (send, dispatch) = (json!("send"), json!("dispatch"));
-        assert_eq!(names, [(&send, &json!([batch])), (&send, &json!([])), (&dispatch, &json!([{"sweep": true}]))]);
-        assert_eq!(entries[1]["malformed"], json!({"reason": "not JSON", "body": "x".repeat(256)}));
+        assert_eq!(
+            names,
+            [
+                (&send, &json!([batch])),
+                (&send, &json!([])),
+                (&dispatch, &json!([{"sweep": true}]))
+            ]
+        );
+        assert_eq!(
+            entries[1]["malformed"],
+            json!({"reason": "not JSON", "body": "x".repeat(256)})
+        );
         assert!(entries[0].get("malformed").is_none() && entries[0]["sent_at"].is_string());
     }
     let overview = api.get("/v1/trouble").await.body;
-    assert_eq!((&overview["total"], &overview["kinds"]["dead-letters"]["count"]), (&json!(3), &json!(3)));
-    assert_eq!(api.get(&format!("{PATH}?limit=1")).await.body["entries"].as_array().unwrap().len(), 2, "one of each queue");
-    assert_eq!(api.get(&format!("{PATH}?cursor=x")).await.problem(), "invalid-request");
+    assert_eq!(
+        (
+            &overview["total"],
+            &overview["kinds"]["dead-letters"]["count"]
+        ),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(
+        api.get(&format!("{PATH}?limit=1")).await.body["entries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2,
+        "one of each queue"
+    );
+    assert_eq!(
+        api.get(&format!("{PATH}?cursor=x")).await.problem(),
+        "invalid-request"
+    );
     api.fakes.letters.broken.store(true, Ordering::Relaxed);
     let overview = api.get("/v1/trouble").await.body;
-    assert_eq!((&overview["kinds"]["dead-letters"]["unreachable"], &overview["total"]), (&json!(["send"]), &json!(1)));
+    assert_eq!(
+        (
+            &overview["kinds"]["dead-letters"]["unreachable"],
+            &overview["total"]
+        ),
+        (&json!(["send"]), &json!(1))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 4).await;
-    rows::batch(&pool, id, 1, "send_at = now(-60), sweep_at = now(900), requeues = 5").await;
-    rows::batch(&pool, id, 2, "check_at = now(-60), sweep_at = now(900), requeues = 5").await;
-    rows::batch(&pool, id, 3, "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)").await;
-    let batch = |schedule_id, batch_no| json!(BatchMessage { schedule_id, batch_no });
+    rows::batch(
+        &pool,
+        id,
+        1,
+        "send_at = now(-60), sweep_at = now(900), requeues = 5",
+    )
+    .await;
+    rows::batch(
+        &pool,
+        id,
+        2,
+        "check_at = now(-60), sweep_at = now(900), requeues = 5",
+    )
+    .await;
+    rows::batch(
+        &pool,
+        id,
+        3,
+        "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)",
+    )
+    .await;
+    let batch = |schedule_id, batch_no| {
+        json!(BatchMessage {
+            schedule_id,
+            batch_no
+        })
+    };
     // Number 4 has nothing to do; one is named twice; one is in no schedule; and a schedule, a sweep, and an event with two.
     for no in [1, 1, 3, 4] {
         api.fakes.letters.put(&batch(id, no));
@@ -59,31 +124,65 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
     api.fakes.letters.put(&batch(Uuid::nil(), 1));
     api.fakes.letters.put(&"hello");
     api.fakes.letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
-    api.fakes.other_letters.put(&json!({"schedule_id": id, "version": 1}));
+    api.fakes
+        .other_letters
+        .put(&json!({"schedule_id": id, "version": 1}));
     api.fakes.other_letters.put(&json!({"sweep": true}));
     let done = redrive(&api, "").await;
     assert_eq!(
-        (&done["changed"], &done["deleted"], &done["discarded"], &done["more"]),
+        (
+            &done["changed"],
+            &done["deleted"],
+            &done["discarded"],
+            &done["more"]
+        ),
         (&json!(2), &json!(8), &json!(0), &json!(false))
     );
-    assert_eq!(done["left"]["malformed"][0]["malformed"], json!({"reason": "not JSON", "body": "hello"}));
-    let lines = [rows::batch_line(&pool, id, 1).await, rows::batch_line(&pool, id, 2).await, rows::batch_line(&pool, id, 3).await];
+    assert_eq!(
+        done["left"]["malformed"][0]["malformed"],
+        json!({"reason": "not JSON", "body": "hello"})
+    );
+    let lines = [
+        rows::batch_line(&pool, id, 1).await,
+        rows::batch_line(&pool, id, 2).await,
+        rows::batch_line(&pool, id, 3).await,
+    ];
     assert_eq!(
         lines,
-        ["free unowned past - now past 0 0 0", "free unowned - past now past 0 0 0", "free owned past - later past 0 5 0"]
+        [
+            "free unowned past - now past 0 0 0",
+            "free unowned - past now past 0 0 0",
+            "free owned past - later past 0 5 0"
+        ]
     );
-    assert_eq!(rows::batch_line(&pool, id, 4).await, "free unowned - - - past 0 0 0");
-    assert_eq!((api.fakes.letters.left(), api.fakes.other_letters.left()), ((1, 0), (0, 0)), "the malformed one is put back");
+    assert_eq!(
+        rows::batch_line(&pool, id, 4).await,
+        "free unowned - - - past 0 0 0"
+    );
+    assert_eq!(
+        (api.fakes.letters.left(), api.fakes.other_letters.left()),
+        ((1, 0), (0, 0)),
+        "the malformed one is put back"
+    );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 
     let again = redrive(&api, "?discard_malformed=false").await;
     assert_eq!(
-        (&again["deleted"], &again["discarded"], &again["left"]["malformed"][0]["queue"]),
+        (
+            &again["deleted"],
+            &again["discarded"],
+            &again["left"]["malformed"][0]["queue"]
+        ),
         (&json!(0), &json!(0), &json!("send"))
     );
-    assert_eq!(redrive(&api, "?discard_malformed=true").await["discarded"], 1);
+    assert_eq!(
+        redrive(&api, "?discard_malformed=true").await["discarded"],
+        1
+    );
     assert_eq!(api.fakes.letters.left(), (0, 0));
-    let wrong = api.post_json(&format!("{PATH}/redrive?discard_malformed=yes"), &json!({})).await;
+    let wrong = api
+        .post_json(&format!("{PATH}/redrive?discard_malformed=yes"), &json!({}))
+        .await;
     assert_eq!(wrong.body["errors"][0]["field"], "discard_malformed");
 }
 
@@ -92,8 +191,13 @@ async fn a_queue_that_does_not_answer_keeps_no_other_from_being_redriven(pool: M
     let api = Api::new(&pool).await;
     api.fakes.letters.broken.store(true, Ordering::Relaxed);
     for n in 0..25 {
-        api.fakes.other_letters.put(&json!({"schedule_id": Uuid::nil(), "version": n}));
+        api.fakes
+            .other_letters
+            .put(&json!({"schedule_id": Uuid::nil(), "version": n}));
     }
     let done = redrive(&api, "").await;
-    assert_eq!((&done["left"]["unreachable"], &done["deleted"]), (&json!(["send"]), &json!(25)));
+    assert_eq!(
+        (&done["left"]["unreachable"], &done["deleted"]),
+        (&json!(["send"]), &json!(25))
+    );
 }

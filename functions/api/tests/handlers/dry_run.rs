@@ -8,7 +8,9 @@ use sqlx::MySqlPool;
 
 async fn dry(api: &Api, change: Value) -> Value {
     let mut body = request();
-    body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    body.as_object_mut()
+        .unwrap()
+        .extend(change.as_object().unwrap().clone());
     let answer = api.post_json("/v1/schedules?dry_run=true", &body).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     answer.body
@@ -18,7 +20,11 @@ async fn dry(api: &Api, change: Value) -> Value {
 async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut list: Vec<Value> = phones(0..500).into_iter().map(Value::from).collect();
-    list.extend([json!("+1 201 200 0000"), json!("0123"), json!({"phone": "+12012000001"})]);
+    list.extend([
+        json!("+1 201 200 0000"),
+        json!("0123"),
+        json!({"phone": "+12012000001"}),
+    ]);
     let report = dry(&api, json!({"recipients": list, "rate": 100})).await;
     for (name, expected) in [
         ("dry_run", json!(true)),
@@ -36,20 +42,46 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
     ] {
         assert_eq!(report[name], expected, "{name}: {report}");
     }
-    assert_eq!((&report["invalid"][0]["position"], &report["invalid"][0]["code"]), (&json!(501), &json!("no-country-code")));
-    let skipped = dry(&api, json!({"recipients": list, "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
-    assert_eq!((&skipped["accepted"], &skipped["encoding"], &skipped["forced_by"]), (&json!(true), &json!("UCS-2"), &json!("ж")));
     assert_eq!(
-        (&skipped["parts"], &skipped["parts_total"], &skipped["limited_by"]),
+        (
+            &report["invalid"][0]["position"],
+            &report["invalid"][0]["code"]
+        ),
+        (&json!(501), &json!("no-country-code"))
+    );
+    let skipped = dry(&api, json!({"recipients": list, "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
+    assert_eq!(
+        (
+            &skipped["accepted"],
+            &skipped["encoding"],
+            &skipped["forced_by"]
+        ),
+        (&json!(true), &json!("UCS-2"), &json!("ж"))
+    );
+    assert_eq!(
+        (
+            &skipped["parts"],
+            &skipped["parts_total"],
+            &skipped["limited_by"]
+        ),
         (&json!(2), &json!(1_000), &json!("requests"))
     );
-    let national = dry(&api, json!({"recipients": ["0123"], "default_country": "MY"})).await;
+    let national = dry(
+        &api,
+        json!({"recipients": ["0123"], "default_country": "MY"}),
+    )
+    .await;
     assert_eq!(national["invalid"][0]["code"], "too-short");
     let draft = dry(&api, json!({"draft": true})).await;
-    assert_eq!((&draft["accepted"], &draft["valid"]), (&json!(true), &json!(0)));
+    assert_eq!(
+        (&draft["accepted"], &draft["valid"]),
+        (&json!(true), &json!(0))
+    );
     let rows = "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients) + (SELECT COUNT(*) FROM audit_log)";
     assert_eq!(count(&pool, rows).await, 0);
-    assert!(api.fakes.created.lock().unwrap().is_empty() && api.fakes.queued.lock().unwrap().is_empty());
+    assert!(
+        api.fakes.created.lock().unwrap().is_empty() && api.fakes.queued.lock().unwrap().is_empty()
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -58,19 +90,49 @@ async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
     let good = json!({"recipients": phones(0..1)});
     let table = [
         (json!({"message": ""}), "message", "empty"),
-        (json!({"recipients": [{"phone": "+12012000001", "x": 1}]}), "recipients.x", "unknown-field"),
-        (json!({"default_country": "Malaysia"}), "default_country", "not-a-country"),
-        (json!({"default_country": 60}), "default_country", "wrong-type"),
+        (
+            json!({"recipients": [{"phone": "+12012000001", "x": 1}]}),
+            "recipients.x",
+            "unknown-field",
+        ),
+        (
+            json!({"default_country": "Malaysia"}),
+            "default_country",
+            "not-a-country",
+        ),
+        (
+            json!({"default_country": 60}),
+            "default_country",
+            "wrong-type",
+        ),
         (json!({"recipients": "x"}), "recipients", "wrong-type"),
     ];
     for (change, field, code) in table {
         let mut body = request();
-        body.as_object_mut().unwrap().extend(good.as_object().unwrap().clone());
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        for path in ["/v1/schedules", "/v1/schedules?dry_run=true", "/v1/schedules?dry_run=false"] {
+        body.as_object_mut()
+            .unwrap()
+            .extend(good.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        for path in [
+            "/v1/schedules",
+            "/v1/schedules?dry_run=true",
+            "/v1/schedules?dry_run=false",
+        ] {
             let answer = api.post_json(path, &body).await;
-            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {change}");
-            assert_eq!((&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]), (&json!(field), &json!(code)));
+            assert_eq!(
+                answer.status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{path} {change}"
+            );
+            assert_eq!(
+                (
+                    &answer.body["errors"][0]["field"],
+                    &answer.body["errors"][0]["code"]
+                ),
+                (&json!(field), &json!(code))
+            );
         }
     }
     let odd = api.post_json("/v1/schedules?dry_run=1", &request()).await;
@@ -78,7 +140,9 @@ async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fetched(pool: MySqlPool) {
+async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fetched(
+    pool: MySqlPool,
+) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(["012-345 6789", "+12012000001"]);
@@ -89,16 +153,50 @@ async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fet
     let appended = api.append(id, query, "text/csv", list).await;
     assert_eq!(appended.status, StatusCode::OK, "{}", appended.body);
     assert_eq!(
-        (&appended.body["accepted"], &appended.body["duplicates"], &appended.body["invalid_count"]),
+        (
+            &appended.body["accepted"],
+            &appended.body["duplicates"],
+            &appended.body["invalid_count"]
+        ),
         (&json!(1), &json!(1), &json!(2))
     );
-    let all = api.get(&format!("/v1/schedules/{id}/recipients")).await.body;
-    let phones: Vec<_> = all["recipients"].as_array().unwrap().iter().map(|row| row["phone"].clone()).collect();
-    assert_eq!(phones, [json!("+60123456789"), json!("+12012000001"), json!("+60123456780"), Value::Null, Value::Null]);
-    let refused = api.get(&format!("/v1/schedules/{id}/recipients?status=INVALID")).await.body;
-    let lines: Vec<_> =
-        refused["recipients"].as_array().unwrap().iter().map(|row| (&row["position"], &row["input"], &row["error"])).collect();
-    assert_eq!(lines, [(&json!(3), &json!("nonsense"), &json!("not-a-number")), (&json!(5), &json!("0123"), &json!("too-short"))]);
+    let all = api
+        .get(&format!("/v1/schedules/{id}/recipients"))
+        .await
+        .body;
+    let phones: Vec<_> = all["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["phone"].clone())
+        .collect();
+    assert_eq!(
+        phones,
+        [
+            json!("+60123456789"),
+            json!("+12012000001"),
+            json!("+60123456780"),
+            Value::Null,
+            Value::Null
+        ]
+    );
+    let refused = api
+        .get(&format!("/v1/schedules/{id}/recipients?status=INVALID"))
+        .await
+        .body;
+    let lines: Vec<_> = refused["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (&row["position"], &row["input"], &row["error"]))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (&json!(3), &json!("nonsense"), &json!("not-a-number")),
+            (&json!(5), &json!("0123"), &json!("too-short"))
+        ]
+    );
     for (query, field, code) in [
         ("?default_country=XX", "default_country", "not-a-country"),
         ("?column=", "column", "not-a-column"),
@@ -107,7 +205,10 @@ async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fet
     ] {
         let answer = api.append(id, query, "text/csv", list).await;
         assert_eq!(
-            (&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]),
+            (
+                &answer.body["errors"][0]["field"],
+                &answer.body["errors"][0]["code"]
+            ),
             (&json!(field), &json!(code)),
             "{query}"
         );

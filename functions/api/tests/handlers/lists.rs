@@ -14,11 +14,31 @@ async fn schedules_are_listed_newest_first(pool: MySqlPool) {
         ids.insert(0, serde_json::json!(api.schedule(&phones(0..n % 3)).await));
     }
     for limit in [1, 3, 7, 50] {
-        assert_eq!(walk(&api, &format!("/v1/schedules?limit={limit}"), "schedules", "id").await, ids, "{limit}");
+        assert_eq!(
+            walk(
+                &api,
+                &format!("/v1/schedules?limit={limit}"),
+                "schedules",
+                "id"
+            )
+            .await,
+            ids,
+            "{limit}"
+        );
     }
-    let drafts = walk(&api, "/v1/schedules?status=draft&limit=2", "schedules", "status").await;
+    let drafts = walk(
+        &api,
+        "/v1/schedules?status=draft&limit=2",
+        "schedules",
+        "status",
+    )
+    .await;
     assert_eq!(drafts, ["draft"; 3]);
-    assert!(walk(&api, "/v1/schedules?status=missed", "schedules", "id").await.is_empty());
+    assert!(
+        walk(&api, "/v1/schedules?status=missed", "schedules", "id")
+            .await
+            .is_empty()
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -29,7 +49,10 @@ async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
     let id = api.schedule(&given).await;
     for limit in [7, 1_000] {
         let path = format!("/v1/schedules/{id}/recipients?limit={limit}");
-        assert!(walk(&api, &path, "recipients", "phone").await == given, "{limit}");
+        assert!(
+            walk(&api, &path, "recipients", "phone").await == given,
+            "{limit}"
+        );
     }
     let path = format!("/v1/schedules/{id}/recipients?status=DELIVRD&limit=1");
     assert!(walk(&api, &path, "recipients", "seq").await.is_empty());
@@ -47,14 +70,27 @@ async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
 async fn counts_equal_the_rows(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..400)).await;
-    api.append(id, "?on_invalid=skip", "text/csv", "x\ny\nz").await;
+    api.append(id, "?on_invalid=skip", "text/csv", "x\ny\nz")
+        .await;
     let sql = "UPDATE recipients SET status = ?, attempt = 1, sent_at = UTC_TIMESTAMP(3), message_id = 'm',
         final_at = IF(?, UTC_TIMESTAMP(3), NULL) WHERE seq % 13 = ? AND status = 'PENDING'";
     for (n, status) in Status::ALL[..13].iter().enumerate() {
-        sqlx::query(sql).bind(status.as_str()).bind(status.is_final()).bind(n as u32).execute(&pool).await.unwrap();
+        sqlx::query(sql)
+            .bind(status.as_str())
+            .bind(status.is_final())
+            .bind(n as u32)
+            .execute(&pool)
+            .await
+            .unwrap();
     }
-    let sums: Vec<_> = Status::ALL[..13].iter().map(|status| format!("SUM(status = '{}')", status.as_str())).collect();
-    let columns: Vec<_> = Status::ALL[..13].iter().map(|status| status.as_str().to_lowercase()).collect();
+    let sums: Vec<_> = Status::ALL[..13]
+        .iter()
+        .map(|status| format!("SUM(status = '{}')", status.as_str()))
+        .collect();
+    let columns: Vec<_> = Status::ALL[..13]
+        .iter()
+        .map(|status| status.as_str().to_lowercase())
+        .collect();
     let batches = format!(
         "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, {}) SELECT schedule_id, (seq - 1) DIV 50 + 1,
          MIN(seq), MAX(seq), UTC_TIMESTAMP(3), {} FROM recipients GROUP BY schedule_id, (seq - 1) DIV 50 + 1",
@@ -75,7 +111,10 @@ async fn counts_equal_the_rows(pool: MySqlPool) {
         .await
         .unwrap();
     let rows: Vec<(String, i64)> =
-        sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status").fetch_all(&pool).await.unwrap();
+        sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
     let rows: BTreeMap<_, _> = rows.into_iter().collect();
     let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
     let shown: BTreeMap<String, i64> = serde_json::from_value(shown["counts"].clone()).unwrap();

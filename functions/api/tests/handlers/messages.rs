@@ -12,10 +12,20 @@ async fn ran(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid 
     let id = api.schedule(&phones(0..count)).await;
     let sql = "UPDATE schedules SET status = 'finished', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3), finished_at = UTC_TIMESTAMP(3),
         run_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND WHERE id = ?";
-    sqlx::query(sql).bind(seconds_ago).bind(id).execute(pool).await.unwrap();
+    sqlx::query(sql)
+        .bind(seconds_ago)
+        .bind(id)
+        .execute(pool)
+        .await
+        .unwrap();
     let sql = "UPDATE recipients SET status = IF(seq = 2, 'UNDELIV', 'DELIVRD'), attempt = IF(seq = 2, 2, 1), resends = IF(seq = 2, 1, 0),
         sent_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND, final_at = UTC_TIMESTAMP(3), message_id = 'm' WHERE schedule_id = ?";
-    sqlx::query(sql).bind(seconds_ago).bind(id).execute(pool).await.unwrap();
+    sqlx::query(sql)
+        .bind(seconds_ago)
+        .bind(id)
+        .execute(pool)
+        .await
+        .unwrap();
     let sql = "INSERT INTO attempts (schedule_id, seq, attempt, status, message_id, sent_at, final_at)
         SELECT schedule_id, seq, 1, 'EXPIRED', 'old', sent_at, final_at FROM recipients WHERE schedule_id = ? AND seq = 2";
     sqlx::query(sql).bind(id).execute(pool).await.unwrap();
@@ -23,8 +33,18 @@ async fn ran(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid 
 }
 
 fn places(page: &Value) -> Vec<(String, u64)> {
-    let place = |message: &Value| (message["schedule_id"].as_str().unwrap().to_owned(), message["seq"].as_u64().unwrap());
-    page["messages"].as_array().unwrap().iter().map(place).collect()
+    let place = |message: &Value| {
+        (
+            message["schedule_id"].as_str().unwrap().to_owned(),
+            message["seq"].as_u64().unwrap(),
+        )
+    };
+    page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(place)
+        .collect()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -35,35 +55,95 @@ async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool
     api.schedule(&phones(0..2)).await; // still to come
 
     let second = phones(1..2).remove(0);
-    let of_number = api.get(&format!("/v1/messages?phone={}", second.replace('+', "%2B"))).await;
+    let of_number = api
+        .get(&format!(
+            "/v1/messages?phone={}",
+            second.replace('+', "%2B")
+        ))
+        .await;
     assert_eq!(of_number.status, StatusCode::OK, "{}", of_number.body);
     let messages = of_number.body["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 3, "{}", of_number.body);
     assert_eq!(
-        (&messages[1]["schedule_id"], &messages[1]["status"], &messages[1]["attempt"]),
+        (
+            &messages[1]["schedule_id"],
+            &messages[1]["status"],
+            &messages[1]["attempt"]
+        ),
         (&json!(new), &json!("UNDELIV"), &json!(2))
     );
     let earlier = messages[1]["earlier_attempts"].as_array().unwrap();
-    assert_eq!((earlier.len(), &earlier[0]["status"], &earlier[0]["attempt"]), (1, &json!("EXPIRED"), &json!(1)));
+    assert_eq!(
+        (earlier.len(), &earlier[0]["status"], &earlier[0]["attempt"]),
+        (1, &json!("EXPIRED"), &json!(1))
+    );
     assert_eq!(messages[0]["earlier_attempts"], json!([]));
-    assert_eq!(api.get(&format!("/v1/messages?phone={second}")).await.body, of_number.body, "a plus that was not encoded");
+    assert_eq!(
+        api.get(&format!("/v1/messages?phone={second}")).await.body,
+        of_number.body,
+        "a plus that was not encoded"
+    );
 
     let all = api.get("/v1/messages").await.body;
-    let expected: Vec<_> = [(new, 1), (new, 2), (old, 1), (old, 2), (old, 3)].map(|(id, seq)| (id.to_string(), seq)).to_vec();
-    assert_eq!(places(&all), expected, "what is still to come has sent nothing");
+    let expected: Vec<_> = [(new, 1), (new, 2), (old, 1), (old, 2), (old, 3)]
+        .map(|(id, seq)| (id.to_string(), seq))
+        .to_vec();
+    assert_eq!(
+        places(&all),
+        expected,
+        "what is still to come has sent nothing"
+    );
     for limit in 1..=5 {
-        let walked = walk(&api, &format!("/v1/messages?limit={limit}"), "messages", "seq").await;
+        let walked = walk(
+            &api,
+            &format!("/v1/messages?limit={limit}"),
+            "messages",
+            "seq",
+        )
+        .await;
         assert_eq!(walked, [1, 2, 1, 2, 3].map(|seq| json!(seq)), "{limit}");
-        let walked = walk(&api, &format!("/v1/messages?schedule_id={old}&limit={limit}"), "messages", "seq").await;
+        let walked = walk(
+            &api,
+            &format!("/v1/messages?schedule_id={old}&limit={limit}"),
+            "messages",
+            "seq",
+        )
+        .await;
         assert_eq!(walked, [1, 2, 3].map(|seq| json!(seq)), "{limit}");
-        let walked = walk(&api, &format!("/v1/messages?phone={second}&limit={limit}"), "messages", "status").await;
+        let walked = walk(
+            &api,
+            &format!("/v1/messages?phone={second}&limit={limit}"),
+            "messages",
+            "status",
+        )
+        .await;
         assert_eq!(walked.len(), 3);
     }
     let hour_ago = in_seconds(-3_600).replace('+', "%2B");
-    assert_eq!(places(&api.get(&format!("/v1/messages?from={hour_ago}")).await.body).len(), 2);
-    assert_eq!(places(&api.get(&format!("/v1/messages?to={hour_ago}")).await.body).len(), 3);
-    assert_eq!(places(&api.get(&format!("/v1/messages?to={hour_ago}&status=UNDELIV")).await.body), [(old.to_string(), 2)]);
-    assert_eq!(places(&api.get(&format!("/v1/messages?phone={second}&from={hour_ago}")).await.body), [(new.to_string(), 2)]);
+    assert_eq!(
+        places(&api.get(&format!("/v1/messages?from={hour_ago}")).await.body).len(),
+        2
+    );
+    assert_eq!(
+        places(&api.get(&format!("/v1/messages?to={hour_ago}")).await.body).len(),
+        3
+    );
+    assert_eq!(
+        places(
+            &api.get(&format!("/v1/messages?to={hour_ago}&status=UNDELIV"))
+                .await
+                .body
+        ),
+        [(old.to_string(), 2)]
+    );
+    assert_eq!(
+        places(
+            &api.get(&format!("/v1/messages?phone={second}&from={hour_ago}"))
+                .await
+                .body
+        ),
+        [(new.to_string(), 2)]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -77,7 +157,11 @@ async fn many_small_schedules_are_walked_through(pool: MySqlPool) {
     let distinct: std::collections::HashSet<_> = walked.iter().map(Value::to_string).collect();
     assert_eq!(distinct.len(), 45);
     // Nothing matches: pages are empty until the end comes.
-    assert!(walk(&api, "/v1/messages?status=EXPIRED", "messages", "seq").await.is_empty());
+    assert!(
+        walk(&api, "/v1/messages?status=EXPIRED", "messages", "seq")
+            .await
+            .is_empty()
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -89,18 +173,35 @@ async fn schedules_are_found_by_time_and_sorted(pool: MySqlPool) {
         (body["run_at"], body["draft"]) = (json!(in_seconds(hours * 3_600)), json!(true));
         ids.push(json!(api.post(&body).await.id()));
     }
-    let list = async |query: &str| walk(&api, &format!("/v1/schedules?limit=1{query}"), "schedules", "id").await;
+    let list = async |query: &str| {
+        walk(
+            &api,
+            &format!("/v1/schedules?limit=1{query}"),
+            "schedules",
+            "id",
+        )
+        .await
+    };
     let of = |places: &[usize]| places.iter().map(|at| ids[*at].clone()).collect::<Vec<_>>();
     assert_eq!(list("").await, of(&[3, 2, 1, 0]));
     assert_eq!(list("&sort=-created_at").await, of(&[3, 2, 1, 0]));
     assert_eq!(list("&sort=run_at").await, of(&[1, 3, 2, 0]));
     assert_eq!(list("&sort=-run_at&status=draft").await, of(&[0, 2, 3, 1]));
-    assert_eq!(list("&sort=run_at&from=1900-01-01T00:00:00Z&to=9999-12-31T00:00:00Z").await, of(&[1, 3, 2, 0]));
+    assert_eq!(
+        list("&sort=run_at&from=1900-01-01T00:00:00Z&to=9999-12-31T00:00:00Z").await,
+        of(&[1, 3, 2, 0])
+    );
     assert_eq!(list("&sort=run_at&status=running").await, of(&[]));
-    let (two, four) = (in_seconds(7_200).replace('+', "%2B"), in_seconds(4 * 3_600).replace('+', "%2B"));
+    let (two, four) = (
+        in_seconds(7_200).replace('+', "%2B"),
+        in_seconds(4 * 3_600).replace('+', "%2B"),
+    );
     assert_eq!(list(&format!("&sort=run_at&from={two}")).await, of(&[2, 0]));
     assert_eq!(list(&format!("&from={two}&to={four}")).await, of(&[2]));
-    assert_eq!(list(&format!("&status=draft&to={four}")).await, of(&[3, 2, 1]));
+    assert_eq!(
+        list(&format!("&status=draft&to={four}")).await,
+        of(&[3, 2, 1])
+    );
     #[rustfmt::skip]
     let wrong = [
         ("/v1/schedules?sort=name", "sort", "not-a-choice"),
@@ -115,10 +216,18 @@ async fn schedules_are_found_by_time_and_sorted(pool: MySqlPool) {
     for (path, field, code) in wrong {
         let answer = api.get(path).await;
         assert_eq!(
-            (&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]),
+            (
+                &answer.body["errors"][0]["field"],
+                &answer.body["errors"][0]["code"]
+            ),
             (&json!(field), &json!(code)),
             "{path}"
         );
     }
-    assert_eq!(api.get("/v1/messages?schedule_id=018f0000-0000-7000-8000-000000000000").await.problem(), "not-found");
+    assert_eq!(
+        api.get("/v1/messages?schedule_id=018f0000-0000-7000-8000-000000000000")
+            .await
+            .problem(),
+        "not-found"
+    );
 }

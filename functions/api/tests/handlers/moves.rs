@@ -19,7 +19,8 @@ async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
     let done = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
     let assignments = match status {
         "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
-        "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'".to_owned(),
+        "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'"
+            .to_owned(),
         "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {done}"),
         "finished" => format!("finished_at = UTC_TIMESTAMP(3), {done}"),
         _ => done.to_owned(),
@@ -30,12 +31,20 @@ async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
             .await;
     }
     let status = status.split(',').next().unwrap();
-    run(pool, id, &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?")).await;
+    run(
+        pool,
+        id,
+        &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?"),
+    )
+    .await;
 }
 
 /// Two batches, five recipients each, to be sent in an hour; the second is claimed.
 async fn cut(pool: &MySqlPool, id: Uuid) {
-    for (no, first, claim) in [(1, 1, "NULL, NULL"), (2, 6, "UNHEX(REPEAT('0F', 16)), UTC_TIMESTAMP(3)")] {
+    for (no, first, claim) in [
+        (1, 1, "NULL, NULL"),
+        (2, 6, "UNHEX(REPEAT('0F', 16)), UTC_TIMESTAMP(3)"),
+    ] {
         let values = format!("?, {no}, {first}, {first} + 4, 5, @t, @t, @t, {claim}");
         let sql = format!(
             "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, sweep_at, claim_token,
@@ -46,9 +55,19 @@ async fn cut(pool: &MySqlPool, id: Uuid) {
     }
 }
 
-async fn times(pool: &MySqlPool, id: Uuid, no: u32) -> (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>) {
-    let sql = "SELECT planned_at, send_at, sweep_at FROM batches WHERE schedule_id = ? AND batch_no = ?";
-    sqlx::query_as(sql).bind(id).bind(no).fetch_one(pool).await.unwrap()
+async fn times(
+    pool: &MySqlPool,
+    id: Uuid,
+    no: u32,
+) -> (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>) {
+    let sql =
+        "SELECT planned_at, send_at, sweep_at FROM batches WHERE schedule_id = ? AND batch_no = ?";
+    sqlx::query_as(sql)
+        .bind(id)
+        .bind(no)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -77,28 +96,49 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
         _ => "cancelled",
     };
     for (state, possible) in table {
-        for step in ["append", "patch", "activate", "pause", "resume", "cancel", "send-now"] {
+        for step in [
+            "append", "patch", "activate", "pause", "resume", "cancel", "send-now",
+        ] {
             let id = api.schedule(&phones(0..10)).await;
             put(&pool, id, state).await;
             let answer: Answer = match step {
-                "append" => api.append(id, "", "text/csv", phones(10..11).join("")).await,
+                "append" => {
+                    api.append(id, "", "text/csv", phones(10..11).join(""))
+                        .await
+                }
                 "patch" => api.patch(id, &json!({"run_at": in_seconds(7_200)})).await,
                 step => api.make(id, step).await,
             };
             if possible.contains(&step) || (state, step) == ("running, missed", "send-now") {
-                assert_eq!(answer.status, StatusCode::OK, "{state} {step}: {}", answer.body);
+                assert_eq!(
+                    answer.status,
+                    StatusCode::OK,
+                    "{state} {step}: {}",
+                    answer.body
+                );
                 let expected = becomes(step, state);
                 let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
                 assert_eq!(shown["status"], expected, "{state} {step}");
-                assert_eq!(shown["paused_at"].is_string(), expected == "paused", "{state} {step}");
+                assert_eq!(
+                    shown["paused_at"].is_string(),
+                    expected == "paused",
+                    "{state} {step}"
+                );
             } else {
                 let problem = match (step, state) {
                     ("append" | "patch", _) => "schedule-begun",
                     ("send-now", "running" | "finished") => "nothing-missed",
                     _ => "wrong-state",
                 };
-                assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, problem), "{state} {step}");
-                assert_eq!(answer.body["schedule_status"], state.split(',').next().unwrap());
+                assert_eq!(
+                    (answer.status, answer.problem()),
+                    (StatusCode::CONFLICT, problem),
+                    "{state} {step}"
+                );
+                assert_eq!(
+                    answer.body["schedule_status"],
+                    state.split(',').next().unwrap()
+                );
                 assert_eq!(answer.body["possible"], json!(possible), "{state} {step}");
             }
         }
@@ -110,31 +150,66 @@ async fn a_draft_is_activated_when_it_has_recipients_and_time(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&[]).await;
     let answer = api.make(id, "activate").await;
-    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "no-recipients"));
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, "no-recipients")
+    );
     api.append(id, "", "text/csv", "+12012000000").await;
-    run(&pool, id, "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?").await;
+    run(
+        &pool,
+        id,
+        "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?",
+    )
+    .await;
     let answer = api.make(id, "activate").await;
-    assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "run-at-past"));
-    run(&pool, id, "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) + INTERVAL 30 SECOND WHERE id = ?").await;
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, "run-at-past")
+    );
+    run(
+        &pool,
+        id,
+        "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) + INTERVAL 30 SECOND WHERE id = ?",
+    )
+    .await;
     assert_eq!(api.make(id, "activate").await.body["status"], "scheduled");
-    assert_eq!(*api.fakes.queued.lock().unwrap(), [DispatchMessage { schedule_id: id, version: 1 }]);
+    assert_eq!(
+        *api.fakes.queued.lock().unwrap(),
+        [DispatchMessage {
+            schedule_id: id,
+            version: 1
+        }]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_schedule_paused_before_its_cut_gets_a_new_time(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
-    let message = |version| DispatchMessage { schedule_id: id, version };
+    let message = |version| DispatchMessage {
+        schedule_id: id,
+        version,
+    };
     api.fakes.created.lock().unwrap().clear();
     api.make(id, "pause").await;
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message(1)]);
     let resumed = api.make(id, "resume").await.body;
-    assert_eq!((&resumed["status"], &resumed["version"]), (&json!("scheduled"), &json!(2)));
+    assert_eq!(
+        (&resumed["status"], &resumed["version"]),
+        (&json!("scheduled"), &json!(2))
+    );
     assert_eq!(api.fakes.created.lock().unwrap()[0].0, message(2));
     api.make(id, "pause").await;
-    run(&pool, id, "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?").await;
+    run(
+        &pool,
+        id,
+        "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
+    )
+    .await;
     let resumed = api.make(id, "resume").await.body;
-    let run_at = DateTime::parse_from_rfc3339(resumed["run_at"].as_str().unwrap()).unwrap().to_utc();
+    let run_at = DateTime::parse_from_rfc3339(resumed["run_at"].as_str().unwrap())
+        .unwrap()
+        .to_utc();
     assert!((Utc::now() - run_at).num_seconds().abs() < 5);
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message(3)]);
 }
@@ -150,14 +225,19 @@ async fn what_was_not_sent_moves_by_as_long_as_it_was_paused(pool: MySqlPool) {
     api.make(id, "resume").await;
     let (moved, send_at, sweep_at) = times(&pool, id, 1).await;
     let by = moved - planned;
-    assert!(by >= TimeDelta::seconds(60) && by < TimeDelta::seconds(65), "{by}");
+    assert!(
+        by >= TimeDelta::seconds(60) && by < TimeDelta::seconds(65),
+        "{by}"
+    );
     assert_eq!(send_at, moved);
     assert!((Utc::now() - sweep_at).num_seconds().abs() < 5);
-    let checked: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE batch_no = 2 AND planned_at = ? AND send_at IS NULL")
-        .bind(planned)
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let checked: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM batches WHERE batch_no = 2 AND planned_at = ? AND send_at IS NULL",
+    )
+    .bind(planned)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
     assert_eq!(checked, 1);
     assert!(api.fakes.queued.lock().unwrap().is_empty());
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
@@ -170,17 +250,62 @@ async fn a_cancelled_schedule_says_how_many_had_gone_out(pool: MySqlPool) {
     cut(&pool, id).await;
     put(&pool, id, "running").await;
     // The batch that is released says it by its counts, the claimed one by its rows.
-    run(&pool, id, "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1").await;
-    run(&pool, id, "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2").await;
+    run(
+        &pool,
+        id,
+        "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1",
+    )
+    .await;
+    run(
+        &pool,
+        id,
+        "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2",
+    )
+    .await;
     let sent = "UPDATE recipients SET attempt = 1, sent_at = UTC_TIMESTAMP(3)";
-    run(&pool, id, &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6")).await;
-    run(&pool, id, &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7")).await;
+    run(
+        &pool,
+        id,
+        &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6"),
+    )
+    .await;
+    run(
+        &pool,
+        id,
+        &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7"),
+    )
+    .await;
     let answer = api.make(id, "cancel").await.body;
-    assert_eq!((&answer["status"], &answer["already_sent"]), (&json!("cancelled"), &json!(5)));
-    let counts: Vec<_> = answer["counts"].as_object().unwrap().iter().filter(|(_, count)| **count != 0).collect();
-    let expected = [("DELIVRD", 3), ("PENDING", 5), ("SENDING", 1), ("UNCERTAIN", 1)].map(|(name, n)| (name.to_owned(), json!(n)));
-    assert_eq!(counts, expected.iter().map(|(name, n)| (name, n)).collect::<Vec<(&String, &Value)>>());
-    assert!((Utc::now() - times(&pool, id, 1).await.1).num_seconds().abs() < 5);
+    assert_eq!(
+        (&answer["status"], &answer["already_sent"]),
+        (&json!("cancelled"), &json!(5))
+    );
+    let counts: Vec<_> = answer["counts"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, count)| **count != 0)
+        .collect();
+    let expected = [
+        ("DELIVRD", 3),
+        ("PENDING", 5),
+        ("SENDING", 1),
+        ("UNCERTAIN", 1),
+    ]
+    .map(|(name, n)| (name.to_owned(), json!(n)));
+    assert_eq!(
+        counts,
+        expected
+            .iter()
+            .map(|(name, n)| (name, n))
+            .collect::<Vec<(&String, &Value)>>()
+    );
+    assert!(
+        (Utc::now() - times(&pool, id, 1).await.1)
+            .num_seconds()
+            .abs()
+            < 5
+    );
     assert_eq!(times(&pool, id, 2).await.1, times(&pool, id, 2).await.0);
     assert!(api.fakes.queued.lock().unwrap().is_empty());
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
@@ -191,8 +316,14 @@ async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPo
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
     let answer = api.make(id, "cancel").await.body;
-    assert_eq!((&answer["already_sent"], &answer["counts"]["PENDING"]), (&json!(0), &json!(10)));
-    let message = DispatchMessage { schedule_id: id, version: 1 };
+    assert_eq!(
+        (&answer["already_sent"], &answer["counts"]["PENDING"]),
+        (&json!(0), &json!(10))
+    );
+    let message = DispatchMessage {
+        schedule_id: id,
+        version: 1,
+    };
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message]);
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message]);
 }
@@ -205,7 +336,12 @@ async fn dues(pool: &MySqlPool, id: Uuid, no: u32) -> String {
           CASE WHEN sweep_at IS NULL THEN '-' WHEN sweep_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
           CASE WHEN planned_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END, tries)
         FROM batches WHERE schedule_id = ? AND batch_no = ?";
-    sqlx::query_scalar(sql).bind(id).bind(no).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .bind(no)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -213,19 +349,41 @@ async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
     put(&pool, id, "missed").await;
-    run(&pool, id, "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?").await;
+    run(
+        &pool,
+        id,
+        "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
+    )
+    .await;
     let answer = api.make(id, "send-now").await.body;
-    assert_eq!((&answer["status"], &answer["version"], &answer["batches"]), (&json!("scheduled"), &json!(2), &json!(0)));
-    let run_at = DateTime::parse_from_rfc3339(answer["run_at"].as_str().unwrap()).unwrap().to_utc();
+    assert_eq!(
+        (&answer["status"], &answer["version"], &answer["batches"]),
+        (&json!("scheduled"), &json!(2), &json!(0))
+    );
+    let run_at = DateTime::parse_from_rfc3339(answer["run_at"].as_str().unwrap())
+        .unwrap()
+        .to_utc();
     assert!((Utc::now() - run_at).num_seconds().abs() < 5);
-    assert_eq!(*api.fakes.queued.lock().unwrap(), [DispatchMessage { schedule_id: id, version: 2 }]);
+    assert_eq!(
+        *api.fakes.queued.lock().unwrap(),
+        [DispatchMessage {
+            schedule_id: id,
+            version: 2
+        }]
+    );
     let again = api.make(id, "send-now").await;
     assert_eq!(again.problem(), "wrong-state");
 
     let id = api.schedule(&phones(0..10)).await;
     put(&pool, id, "missed").await;
     assert_eq!(api.make(id, "cancel").await.body["status"], "cancelled");
-    assert_eq!(api.fakes.queued.lock().unwrap()[1], DispatchMessage { schedule_id: id, version: 1 });
+    assert_eq!(
+        api.fakes.queued.lock().unwrap()[1],
+        DispatchMessage {
+            schedule_id: id,
+            version: 1
+        }
+    );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 0);
 }
 
@@ -233,7 +391,12 @@ async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    for (state, step) in [("running", "send-now"), ("missed, cut", "send-now"), ("running", "cancel"), ("missed, cut", "cancel")] {
+    for (state, step) in [
+        ("running", "send-now"),
+        ("missed, cut", "send-now"),
+        ("running", "cancel"),
+        ("missed, cut", "cancel"),
+    ] {
         let id = api.schedule(&phones(0..10)).await;
         put(&pool, id, state).await;
         if state == "running" {
@@ -251,17 +414,44 @@ async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: My
         let values = "30, 30, planned_at, sweep_at, NULL, sweep_at, NULL, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
         run(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 4, {values}")).await;
         let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
-        assert_eq!(shown["attention"], json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0}));
+        assert_eq!(
+            shown["attention"],
+            json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0})
+        );
         let answer = api.make(id, step).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         assert_eq!(answer.body["attention"]["missed_batches"], 0);
-        let dues = [dues(&pool, id, 1).await, dues(&pool, id, 2).await, dues(&pool, id, 3).await, dues(&pool, id, 4).await];
+        let dues = [
+            dues(&pool, id, 1).await,
+            dues(&pool, id, 2).await,
+            dues(&pool, id, 3).await,
+            dues(&pool, id, 4).await,
+        ];
         if step == "send-now" {
-            assert_eq!((&answer.body["status"], &answer.body["batches"]), (&json!("running"), &json!(3)));
-            assert_eq!(dues, ["- now later now now 0", "- - later later now 0", "- now - now now 0", "- later - later later 5"]);
+            assert_eq!(
+                (&answer.body["status"], &answer.body["batches"]),
+                (&json!("running"), &json!(3))
+            );
+            assert_eq!(
+                dues,
+                [
+                    "- now later now now 0",
+                    "- - later later now 0",
+                    "- now - now now 0",
+                    "- later - later later 5"
+                ]
+            );
         } else {
             assert_eq!(answer.body["status"], "cancelled");
-            assert_eq!(dues, ["- now later now later 0", "- - later later later 0", "- now - now later 5", "- now - now later 5"]);
+            assert_eq!(
+                dues,
+                [
+                    "- now later now later 0",
+                    "- - later later later 0",
+                    "- now - now later 5",
+                    "- now - now later 5"
+                ]
+            );
         }
     }
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 4);

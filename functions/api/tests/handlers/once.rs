@@ -12,8 +12,11 @@ use shared::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 async fn post(api: &Api, path: &str, key: &str, body: &Value) -> Answer {
-    let request = Request::post(path).header("content-type", "application/json").header("idempotency-key", key);
-    api.call(request.body(Body::from(body.to_string())).unwrap()).await
+    let request = Request::post(path)
+        .header("content-type", "application/json")
+        .header("idempotency-key", key);
+    api.call(request.body(Body::from(body.to_string())).unwrap())
+        .await
 }
 
 fn schedule() -> Value {
@@ -30,9 +33,20 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
     let body = schedule();
     let first = post(&api, "/v1/schedules", "a", &body).await;
     let second = post(&other, "/v1/schedules", "a", &body).await;
-    assert_eq!((first.status, second.status), (StatusCode::CREATED, StatusCode::CREATED), "{}", second.body);
+    assert_eq!(
+        (first.status, second.status),
+        (StatusCode::CREATED, StatusCode::CREATED),
+        "{}",
+        second.body
+    );
     assert_eq!(first.body, second.body);
-    assert_eq!((first.header("location"), first.header("idempotency-replayed")), (second.header("location"), ""));
+    assert_eq!(
+        (
+            first.header("location"),
+            first.header("idempotency-replayed")
+        ),
+        (second.header("location"), "")
+    );
     assert_eq!(second.header("idempotency-replayed"), "true");
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 1);
 
@@ -40,24 +54,55 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
     let mut changed = body.clone();
     changed["message"] = json!("Other");
     let reused = post(&api, "/v1/schedules", "a", &changed).await;
-    assert_eq!((reused.status, reused.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"));
+    assert_eq!(
+        (reused.status, reused.problem()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused")
+    );
     let path = format!("/v1/schedules/{}/pause", first.id());
-    assert_eq!(post(&api, &path, "a", &json!({})).await.problem(), "idempotency-key-reused");
-    assert_eq!(post(&Api::new(&pool).await, "/v1/schedules", "a", &body).await.status, StatusCode::CREATED);
-    assert_eq!(post(&api, "/v1/schedules", "b", &body).await.status, StatusCode::CREATED);
+    assert_eq!(
+        post(&api, &path, "a", &json!({})).await.problem(),
+        "idempotency-key-reused"
+    );
+    assert_eq!(
+        post(&Api::new(&pool).await, "/v1/schedules", "a", &body)
+            .await
+            .status,
+        StatusCode::CREATED
+    );
+    assert_eq!(
+        post(&api, "/v1/schedules", "b", &body).await.status,
+        StatusCode::CREATED
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 3);
 
     // A refusal is an answer too, also when its reason has gone.
-    assert_eq!(post(&api, &path, "c", &json!({})).await.status, StatusCode::OK);
-    assert_eq!(post(&api, &path, "d", &json!({})).await.problem(), "wrong-state");
+    assert_eq!(
+        post(&api, &path, "c", &json!({})).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        post(&api, &path, "d", &json!({})).await.problem(),
+        "wrong-state"
+    );
     assert_eq!(api.make(first.id(), "resume").await.status, StatusCode::OK);
-    assert_eq!(post(&api, &path, "d", &json!({})).await.problem(), "wrong-state");
-    assert_eq!(post(&api, &path, "c", &json!({})).await.body["status"], "paused", "as it was answered then");
+    assert_eq!(
+        post(&api, &path, "d", &json!({})).await.problem(),
+        "wrong-state"
+    );
+    assert_eq!(
+        post(&api, &path, "c", &json!({})).await.body["status"],
+        "paused",
+        "as it was answered then"
+    );
 
     api.db.clock.advance(Duration::from_secs(86_401));
     let mut later = schedule();
     later["run_at"] = json!((chrono::Utc::now() + chrono::TimeDelta::days(3)).to_rfc3339());
-    assert_eq!(post(&api, "/v1/schedules", "a", &later).await.status, StatusCode::CREATED, "after a day the key is free");
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &later).await.status,
+        StatusCode::CREATED,
+        "after a day the key is free"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -68,12 +113,26 @@ async fn many_at_once_are_one(pool: MySqlPool) {
         apis.push(Api::new(&pool).await.with(&api.token));
     }
     let body = schedule();
-    let answers = futures_util::future::join_all(apis.iter().map(|api| post(api, "/v1/schedules", "a", &body))).await;
+    let answers = futures_util::future::join_all(
+        apis.iter()
+            .map(|api| post(api, "/v1/schedules", "a", &body)),
+    )
+    .await;
     for answer in &answers {
-        let in_progress = answer.status == StatusCode::CONFLICT && answer.problem() == "idempotency-in-progress";
-        assert!(in_progress || answer.status == StatusCode::CREATED, "{}", answer.body);
+        let in_progress =
+            answer.status == StatusCode::CONFLICT && answer.problem() == "idempotency-in-progress";
+        assert!(
+            in_progress || answer.status == StatusCode::CREATED,
+            "{}",
+            answer.body
+        );
     }
-    assert!(answers.iter().any(|answer| answer.status == StatusCode::CREATED && answer.header("idempotency-replayed").is_empty()));
+    assert!(
+        answers
+            .iter()
+            .any(|answer| answer.status == StatusCode::CREATED
+                && answer.header("idempotency-replayed").is_empty())
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 1);
 }
 
@@ -81,18 +140,35 @@ async fn many_at_once_are_one(pool: MySqlPool) {
 async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let body = schedule();
-    assert_eq!(post(&api, "/v1/schedules", "a", &body).await.status, StatusCode::CREATED);
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &body).await.status,
+        StatusCode::CREATED
+    );
     // The answer was lost with the process.
     let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL";
     sqlx::query(forget).execute(&pool).await.unwrap();
-    assert_eq!(post(&api, "/v1/schedules", "a", &body).await.problem(), "idempotency-in-progress", "it may be at work still");
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &body).await.problem(),
+        "idempotency-in-progress",
+        "it may be at work still"
+    );
     api.db.clock.advance(Duration::from_secs(61));
     let told = post(&api, "/v1/schedules", "a", &body).await;
     assert_eq!(told.problem(), "idempotency-answer-lost");
-    assert!(told.body["detail"].as_str().unwrap().contains("schedule:"), "{}", told.body);
+    assert!(
+        told.body["detail"].as_str().unwrap().contains("schedule:"),
+        "{}",
+        told.body
+    );
     // It died before it changed anything.
-    sqlx::query("UPDATE idempotency_keys SET thing = NULL").execute(&pool).await.unwrap();
-    assert_eq!(post(&api, "/v1/schedules", "a", &body).await.status, StatusCode::CREATED);
+    sqlx::query("UPDATE idempotency_keys SET thing = NULL")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &body).await.status,
+        StatusCode::CREATED
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 2);
 }
 
@@ -100,10 +176,12 @@ async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
 async fn an_attempt_that_was_overtaken_commits_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     // Whoever takes over while the request is being carried out leaves another token.
-    let sql =
-        "CREATE TRIGGER overtaken BEFORE INSERT ON schedules FOR EACH ROW UPDATE idempotency_keys SET token = 'another-attempt!'";
+    let sql = "CREATE TRIGGER overtaken BEFORE INSERT ON schedules FOR EACH ROW UPDATE idempotency_keys SET token = 'another-attempt!'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-    assert_eq!(post(&api, "/v1/schedules", "a", &schedule()).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &schedule()).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 0);
 }
 
@@ -115,24 +193,58 @@ async fn a_secret_is_shown_once_and_kept_nowhere(pool: MySqlPool) {
     let made = post(&admin, "/v1/api-keys", "a", &body).await;
     assert_eq!(made.status, StatusCode::CREATED);
     let again = post(&admin, "/v1/api-keys", "a", &body).await;
-    assert_eq!((again.status, again.problem()), (StatusCode::CONFLICT, "idempotency-answer-not-kept"));
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM idempotency_keys WHERE body IS NOT NULL").await, 0);
+    assert_eq!(
+        (again.status, again.problem()),
+        (StatusCode::CONFLICT, "idempotency-answer-not-kept")
+    );
+    assert_eq!(
+        count(
+            &pool,
+            "SELECT COUNT(*) FROM idempotency_keys WHERE body IS NOT NULL"
+        )
+        .await,
+        0
+    );
     let wrong = post(&admin, "/v1/api-keys", "b", &json!({})).await;
-    assert_eq!(wrong.body, post(&admin, "/v1/api-keys", "b", &json!({})).await.body, "a refusal holds no secret");
+    assert_eq!(
+        wrong.body,
+        post(&admin, "/v1/api-keys", "b", &json!({})).await.body,
+        "a refusal holds no secret"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_failed_here_may_be_tried_again_and_a_wrong_key_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let sql = "CREATE TRIGGER broken BEFORE INSERT ON schedules FOR EACH ROW SIGNAL SQLSTATE '45000'";
+    let sql =
+        "CREATE TRIGGER broken BEFORE INSERT ON schedules FOR EACH ROW SIGNAL SQLSTATE '45000'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-    assert_eq!(post(&api, "/v1/schedules", "a", &schedule()).await.status, StatusCode::INTERNAL_SERVER_ERROR);
-    sqlx::raw_sql("DROP TRIGGER broken").execute(&pool).await.unwrap();
-    assert_eq!(post(&api, "/v1/schedules", "a", &schedule()).await.status, StatusCode::CREATED, "forgotten, so even another body");
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &schedule()).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    sqlx::raw_sql("DROP TRIGGER broken")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        post(&api, "/v1/schedules", "a", &schedule()).await.status,
+        StatusCode::CREATED,
+        "forgotten, so even another body"
+    );
     for key in ["", "a b", "ü", &"a".repeat(256)] {
         let answer = post(&api, "/v1/schedules", key, &schedule()).await;
-        assert_eq!(answer.body["errors"][0]["code"], "not-a-key", "{key}: {}", answer.body);
+        assert_eq!(
+            answer.body["errors"][0]["code"], "not-a-key",
+            "{key}: {}",
+            answer.body
+        );
     }
-    let twice = Request::post("/v1/schedules").header("idempotency-key", "a").header("idempotency-key", "b");
-    assert_eq!(api.call(twice.body(Body::empty()).unwrap()).await.body["errors"][0]["code"], "not-a-key");
+    let twice = Request::post("/v1/schedules")
+        .header("idempotency-key", "a")
+        .header("idempotency-key", "b");
+    assert_eq!(
+        api.call(twice.body(Body::empty()).unwrap()).await.body["errors"][0]["code"],
+        "not-a-key"
+    );
 }

@@ -26,7 +26,12 @@ fn operations() -> Vec<Described> {
     let paths = document()["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&'static String, &'static Value)| {
         let method = |name: &String| name.to_uppercase().parse().unwrap();
-        methods.as_object().unwrap().iter().map(|(name, operation)| (method(name), &**path, operation)).collect::<Vec<_>>()
+        methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, operation)| (method(name), &**path, operation))
+            .collect::<Vec<_>>()
     };
     paths.iter().flat_map(of_path).collect()
 }
@@ -45,10 +50,23 @@ fn filled(path: &str) -> String {
 
 /// What an answer says may be there: the names in the complaint about one that is unknown.
 fn expected(answer: &Answer, field: &str) -> BTreeSet<String> {
-    let errors = answer.body["errors"].as_array().unwrap_or_else(|| panic!("{}", answer.body));
-    let error = errors.iter().find(|error| error["field"] == field).unwrap_or_else(|| panic!("{}", answer.body));
-    let (_, names) = error["detail"].as_str().unwrap().split_once("expected only: ").unwrap();
-    names.split(", ").filter(|name| *name != "none" && *name != "once").map(str::to_owned).collect()
+    let errors = answer.body["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{}", answer.body));
+    let error = errors
+        .iter()
+        .find(|error| error["field"] == field)
+        .unwrap_or_else(|| panic!("{}", answer.body));
+    let (_, names) = error["detail"]
+        .as_str()
+        .unwrap()
+        .split_once("expected only: ")
+        .unwrap();
+    names
+        .split(", ")
+        .filter(|name| *name != "none" && *name != "once")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What a carrier sends: it may have more in it, in query and body, than anybody reads.
@@ -57,15 +75,25 @@ fn is_signed(operation: &Value) -> bool {
 }
 
 fn names(schema: &Value) -> BTreeSet<String> {
-    schema["properties"].as_object().unwrap().keys().cloned().collect()
+    schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect()
 }
 
 async fn send(api: &Api, method: Method, path: &str, (kind, body): (&str, Vec<u8>)) -> Answer {
-    let mut request = Request::builder().method(method).uri(path).header("content-type", kind);
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", kind);
     if path == receipts::PATH {
         let timestamp = chrono::Utc::now().timestamp().to_string();
         let signature = receipts::sign(receipts::SECRET, &timestamp, &body);
-        request = request.header("x-callback-timestamp", timestamp).header("x-callback-signature", signature);
+        request = request
+            .header("x-callback-timestamp", timestamp)
+            .header("x-callback-signature", signature);
     }
     api.call(request.body(Body::from(body)).unwrap()).await
 }
@@ -79,9 +107,21 @@ async fn the_parameters_that_are_read_are_those_documented(pool: MySqlPool) {
         if operation["responses"].get("422").is_none() || is_signed(operation) {
             continue;
         }
-        let answer = send(&admin, method.clone(), &format!("{}?zzz=1", filled(path)), ("application/gzip", Vec::new())).await;
-        let parameters = operation["parameters"].as_array().unwrap().iter().filter(|parameter| parameter["in"] == "query");
-        let documented: BTreeSet<_> = parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        let answer = send(
+            &admin,
+            method.clone(),
+            &format!("{}?zzz=1", filled(path)),
+            ("application/gzip", Vec::new()),
+        )
+        .await;
+        let parameters = operation["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|parameter| parameter["in"] == "query");
+        let documented: BTreeSet<_> = parameters
+            .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(expected(&answer, "zzz"), documented, "{method} {path}");
         checked += 1;
     }
@@ -92,7 +132,10 @@ async fn the_parameters_that_are_read_are_those_documented(pool: MySqlPool) {
 async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     for (method, path, operation) in operations() {
-        let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") else { continue };
+        let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema")
+        else {
+            continue;
+        };
         if is_signed(operation) {
             continue;
         }
@@ -100,7 +143,10 @@ async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
         let schema = if is_list { &schema["oneOf"][1] } else { schema };
         let mut path = filled(path);
         if is_list {
-            path = path.replace("018f0000-0000-7000-8000-000000000000", &admin.schedule(&[]).await.to_string());
+            path = path.replace(
+                "018f0000-0000-7000-8000-000000000000",
+                &admin.schedule(&[]).await.to_string(),
+            );
         }
         let mut body = json!({"zzz": 1});
         if is_list {
@@ -109,14 +155,28 @@ async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
         if schema["properties"].get("window").is_some() {
             body["window"] = json!({"zzz": 1});
         }
-        let answer = send(&admin, method.clone(), &path, ("application/json", body.to_string().into_bytes())).await;
+        let answer = send(
+            &admin,
+            method.clone(),
+            &path,
+            ("application/json", body.to_string().into_bytes()),
+        )
+        .await;
         assert_eq!(expected(&answer, "zzz"), names(schema), "{method} {path}");
         if is_list {
             let entry = &schema["properties"]["recipients"]["items"]["anyOf"][1];
-            assert_eq!(expected(&answer, "recipients.zzz"), names(entry), "{method} {path}");
+            assert_eq!(
+                expected(&answer, "recipients.zzz"),
+                names(entry),
+                "{method} {path}"
+            );
         }
         if let Some(window) = schema["properties"].get("window") {
-            assert_eq!(expected(&answer, "window.zzz"), names(window), "{method} {path}");
+            assert_eq!(
+                expected(&answer, "window.zzz"),
+                names(window),
+                "{method} {path}"
+            );
         }
     }
 }
@@ -163,16 +223,42 @@ impl Stage {
                 if id == "refreshTokens" {
                     example["refresh_token"] = json!(tokens.text("refresh_token"));
                 }
-                (if id == "changePassword" { nobody.with(&tokens.text("access_token")) } else { nobody }, path.to_owned())
+                (
+                    if id == "changePassword" {
+                        nobody.with(&tokens.text("access_token"))
+                    } else {
+                        nobody
+                    },
+                    path.to_owned(),
+                )
             }
-            "changeUser" => (self.admin.clone(), path.replace("{id}", &self.user_id().await)),
-            "changeWebhook" => (self.admin.clone(), path.replace("{id}", &self.webhook_id().await)),
-            "changeSchedule" => (self.admin.clone(), path.replace("{id}", &self.admin.schedule(&phones(0..2)).await.to_string())),
-            "appendRecipients" => (self.admin.clone(), path.replace("{id}", &self.admin.schedule(&[]).await.to_string())),
+            "changeUser" => (
+                self.admin.clone(),
+                path.replace("{id}", &self.user_id().await),
+            ),
+            "changeWebhook" => (
+                self.admin.clone(),
+                path.replace("{id}", &self.webhook_id().await),
+            ),
+            "changeSchedule" => (
+                self.admin.clone(),
+                path.replace(
+                    "{id}",
+                    &self.admin.schedule(&phones(0..2)).await.to_string(),
+                ),
+            ),
+            "appendRecipients" => (
+                self.admin.clone(),
+                path.replace("{id}", &self.admin.schedule(&[]).await.to_string()),
+            ),
             "resolveRecipients" | "resolveRecipient" => {
                 let schedule = cut(&self.admin, &self.pool, 1).await;
                 uncertain(&self.pool, schedule, 1..=2, 3_600).await;
-                (self.admin.clone(), path.replace("{id}", &schedule.to_string()).replace("{seq}", "1"))
+                (
+                    self.admin.clone(),
+                    path.replace("{id}", &schedule.to_string())
+                        .replace("{seq}", "1"),
+                )
             }
             _ => (self.admin.clone(), filled(path)),
         };
@@ -180,12 +266,21 @@ impl Stage {
     }
 
     async fn webhook_id(&self) -> String {
-        self.admin.get("/v1/webhooks").await.body["webhooks"][0]["id"].as_str().unwrap().to_owned()
+        self.admin.get("/v1/webhooks").await.body["webhooks"][0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     async fn user_id(&self) -> String {
         let users = self.admin.get("/v1/users").await;
-        let ana = users.body["users"].as_array().unwrap().iter().find(|user| user["username"] == "ana").unwrap().clone();
+        let ana = users.body["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|user| user["username"] == "ana")
+            .unwrap()
+            .clone();
         ana["id"].as_str().unwrap().to_owned()
     }
 }
@@ -194,9 +289,18 @@ impl Stage {
 fn examples(operation: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for (kind, media) in operation["requestBody"]["content"].as_object().unwrap() {
-        all.extend(media["examples"].as_object().unwrap().values().map(|example| (kind.clone(), example["value"].clone())));
+        all.extend(
+            media["examples"]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|example| (kind.clone(), example["value"].clone())),
+        );
     }
-    let table = all.iter().find(|(kind, _)| kind == "text/csv").map(|(_, table)| ("application/gzip".to_owned(), table.clone()));
+    let table = all
+        .iter()
+        .find(|(kind, _)| kind == "text/csv")
+        .map(|(_, table)| ("application/gzip".to_owned(), table.clone()));
     all.extend(table);
     all
 }
@@ -213,22 +317,61 @@ fn written(kind: &str, example: &Value) -> Vec<u8> {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
-    let mut stage = Stage { admin, pool, user: String::new() };
-    let all: Vec<_> = operations().into_iter().filter(|(.., operation)| operation.get("requestBody").is_some()).collect();
-    let known: BTreeSet<_> = all.iter().map(|(.., operation)| operation["operationId"].as_str().unwrap()).collect();
-    assert_eq!(known, WITH_BODY.into_iter().collect(), "an operation with a body has to be named here, and what it needs");
+    let mut stage = Stage {
+        admin,
+        pool,
+        user: String::new(),
+    };
+    let all: Vec<_> = operations()
+        .into_iter()
+        .filter(|(.., operation)| operation.get("requestBody").is_some())
+        .collect();
+    let known: BTreeSet<_> = all
+        .iter()
+        .map(|(.., operation)| operation["operationId"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        known,
+        WITH_BODY.into_iter().collect(),
+        "an operation with a body has to be named here, and what it needs"
+    );
     for id in WITH_BODY {
-        let (method, path, operation) = all.iter().find(|(.., operation)| operation["operationId"] == id).unwrap();
+        let (method, path, operation) = all
+            .iter()
+            .find(|(.., operation)| operation["operationId"] == id)
+            .unwrap();
         for (kind, mut example) in examples(operation) {
             let (caller, path) = stage.set(id, path, &mut example).await;
-            let answer = send(&caller, method.clone(), &path, (&kind, written(&kind, &example))).await;
-            assert!(answer.status.is_success(), "{id} {kind}: {} {}\n{example}", answer.status, answer.body);
+            let answer = send(
+                &caller,
+                method.clone(),
+                &path,
+                (&kind, written(&kind, &example)),
+            )
+            .await;
+            assert!(
+                answer.status.is_success(),
+                "{id} {kind}: {} {}\n{example}",
+                answer.status,
+                answer.body
+            );
             if id == "createUser" {
                 stage.user = answer.text("temporary_password");
             }
             if id == "createSchedule" {
-                let dry = send(&caller, method.clone(), &format!("{path}?dry_run=true"), (&kind, written(&kind, &example))).await;
-                assert_eq!((dry.status, &dry.body["accepted"]), (StatusCode::OK, &json!(true)), "{}", dry.body);
+                let dry = send(
+                    &caller,
+                    method.clone(),
+                    &format!("{path}?dry_run=true"),
+                    (&kind, written(&kind, &example)),
+                )
+                .await;
+                assert_eq!(
+                    (dry.status, &dry.body["accepted"]),
+                    (StatusCode::OK, &json!(true)),
+                    "{}",
+                    dry.body
+                );
             }
         }
     }
@@ -237,24 +380,60 @@ async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_path_that_is_no_text_is_a_problem(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
-    for (method, path, operation) in operations().into_iter().filter(|(_, path, _)| path.contains('{')) {
-        let path: Vec<_> = path.split('/').map(|part| if part.starts_with('{') { "%FF" } else { part }).collect();
+    for (method, path, operation) in operations()
+        .into_iter()
+        .filter(|(_, path, _)| path.contains('{'))
+    {
+        let path: Vec<_> = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "%FF" } else { part })
+            .collect();
         let path = path.join("/");
-        let answer = send(&admin, method.clone(), &path, ("application/json", b"{}".to_vec())).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::BAD_REQUEST, "malformed-body"), "{method} {path}");
-        assert!(resolved(&operation["responses"]["400"])["content"].get("application/problem+json").is_some(), "{method} {path}");
+        let answer = send(
+            &admin,
+            method.clone(),
+            &path,
+            ("application/json", b"{}".to_vec()),
+        )
+        .await;
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::BAD_REQUEST, "malformed-body"),
+            "{method} {path}"
+        );
+        assert!(
+            resolved(&operation["responses"]["400"])["content"]
+                .get("application/problem+json")
+                .is_some(),
+            "{method} {path}"
+        );
     }
 }
 
 async fn get(api: &Api, path: &str, header: (&str, &str)) -> (StatusCode, HeaderMap, Vec<u8>) {
-    let request = Request::get(path).header(header.0, header.1).body(Body::empty()).unwrap();
-    let (parts, body) = api.router.clone().oneshot(request).await.unwrap().into_parts();
-    (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
+    let request = Request::get(path)
+        .header(header.0, header.1)
+        .body(Body::empty())
+        .unwrap();
+    let (parts, body) = api
+        .router
+        .clone()
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_parts();
+    (
+        parts.status,
+        parts.headers,
+        to_bytes(body, usize::MAX).await.unwrap().to_vec(),
+    )
 }
 
 fn unpack(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    flate2::read::GzDecoder::new(bytes)
+        .read_to_end(&mut plain)
+        .unwrap();
     plain
 }
 
@@ -262,42 +441,86 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
 async fn the_document_is_served_to_everybody(pool: MySqlPool) {
     let api = Api::new(&pool).await.with("");
     let (status, headers, plain) = get(&api, "/openapi.json", ("accept", "*/*")).await;
-    assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &"application/json".parse().unwrap()));
-    assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'; frame"));
+    assert_eq!(
+        (status, &headers["content-type"]),
+        (StatusCode::OK, &"application/json".parse().unwrap())
+    );
+    assert!(
+        headers["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'none'; frame")
+    );
     let served: Value = serde_json::from_slice(&plain).unwrap();
     assert!(served == *document() && served["openapi"] == "3.1.1");
     let (_, headers, packed) = get(&api, "/openapi.json", ("accept-encoding", "gzip")).await;
-    assert!(headers["content-encoding"] == "gzip" && packed.len() * 4 < plain.len() && unpack(&packed) == plain);
+    assert!(
+        headers["content-encoding"] == "gzip"
+            && packed.len() * 4 < plain.len()
+            && unpack(&packed) == plain
+    );
     let tag = headers["etag"].to_str().unwrap();
-    assert_eq!(get(&api, "/openapi.json", ("if-none-match", tag)).await.0, StatusCode::NOT_MODIFIED);
+    assert_eq!(
+        get(&api, "/openapi.json", ("if-none-match", tag)).await.0,
+        StatusCode::NOT_MODIFIED
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_page_has_all_it_needs_and_takes_nothing_from_elsewhere(pool: MySqlPool) {
     let api = Api::new(&pool).await.with("");
     let (status, headers, page) = get(&api, "/docs", ("accept", "*/*")).await;
-    assert_eq!((status, &headers["content-type"]), (StatusCode::OK, &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (status, &headers["content-type"]),
+        (StatusCode::OK, &"text/html; charset=utf-8".parse().unwrap())
+    );
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(
-        policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'") && !policy.contains("unsafe"),
+        policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'")
+            && !policy.contains("unsafe"),
         "{policy}"
     );
     let page = String::from_utf8(page).unwrap();
     // Relative, so that it also works behind a gateway with a path of its own.
-    let names: Vec<_> = page.split("=\"docs/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert!(names.len() == 4 && !page.contains("//") && !page.contains("=\"/"), "{page}");
+    let names: Vec<_> = page
+        .split("=\"docs/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(
+        names.len() == 4 && !page.contains("//") && !page.contains("=\"/"),
+        "{page}"
+    );
     for name in names {
         let path = format!("/docs/{name}");
         let (status, headers, plain) = get(&api, &path, ("accept", "*/*")).await;
-        assert_eq!((status, headers["content-security-policy"].to_str().unwrap()), (StatusCode::OK, policy), "{name}");
-        let kind = headers["content-type"].to_str().unwrap().split(';').next().unwrap();
+        assert_eq!(
+            (status, headers["content-security-policy"].to_str().unwrap()),
+            (StatusCode::OK, policy),
+            "{name}"
+        );
+        let kind = headers["content-type"]
+            .to_str()
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap();
         let documented = &document()["paths"]["/docs/{file}"]["get"]["responses"]["200"]["content"];
         assert!(documented.get(kind).is_some(), "{name}: {kind}");
         let (_, headers, packed) = get(&api, &path, ("accept-encoding", "gzip, br")).await;
         if name.starts_with("swagger") {
-            assert!(headers["content-encoding"] == "gzip" && packed.len() * 3 < plain.len() && unpack(&packed) == plain, "{name}");
+            assert!(
+                headers["content-encoding"] == "gzip"
+                    && packed.len() * 3 < plain.len()
+                    && unpack(&packed) == plain,
+                "{name}"
+            );
         }
-        assert_eq!(get(&api, &path, ("if-none-match", "*")).await.0, StatusCode::NOT_MODIFIED, "{name}");
+        assert_eq!(
+            get(&api, &path, ("if-none-match", "*")).await.0,
+            StatusCode::NOT_MODIFIED,
+            "{name}"
+        );
     }
     assert_eq!(api.get("/docs/none").await.problem(), "not-found");
 }

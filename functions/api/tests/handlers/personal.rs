@@ -21,23 +21,62 @@ async fn a_missing_variable_is_told_before_anything_is_sent(pool: MySqlPool) {
     let refused = api.post_json("/v1/schedules", &body).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = refused.body["errors"].as_array().unwrap();
-    let told: Vec<_> = errors.iter().map(|error| (&error["position"], &error["code"])).collect();
-    assert_eq!(told, [(&json!(1), &json!("missing-variable")), (&json!(2), &json!("missing-variable"))]);
-    assert!(errors[0]["detail"].as_str().unwrap().contains("`name`"), "{errors:?}");
+    let told: Vec<_> = errors
+        .iter()
+        .map(|error| (&error["position"], &error["code"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!(1), &json!("missing-variable")),
+            (&json!(2), &json!("missing-variable"))
+        ]
+    );
+    assert!(
+        errors[0]["detail"].as_str().unwrap().contains("`name`"),
+        "{errors:?}"
+    );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 0);
     body["on_invalid"] = json!("skip");
     let created = api.post(&body).await;
-    assert_eq!((&created.body["recipients"]["total"], &created.body["recipients"]["invalid"]), (&json!(1), &json!(2)));
-    assert_eq!((&created.body["variables"], &created.body["encoding"]), (&json!(["name"]), &Value::Null));
-    let rows = api.get(&format!("/v1/schedules/{}/recipients?status=INVALID", created.id())).await.body;
     assert_eq!(
-        (&rows["recipients"][0]["input"], &rows["recipients"][0]["error"]),
+        (
+            &created.body["recipients"]["total"],
+            &created.body["recipients"]["invalid"]
+        ),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(
+        (&created.body["variables"], &created.body["encoding"]),
+        (&json!(["name"]), &Value::Null)
+    );
+    let rows = api
+        .get(&format!(
+            "/v1/schedules/{}/recipients?status=INVALID",
+            created.id()
+        ))
+        .await
+        .body;
+    assert_eq!(
+        (
+            &rows["recipients"][0]["input"],
+            &rows["recipients"][0]["error"]
+        ),
         (&json!("+12012000002"), &json!("missing-variable"))
     );
-    for (message, code) in [("{{na me}}", "bad-variable"), ("{{true}}", "bad-variable"), ("{{name}} {{", "bad-variable")] {
-        let answer = api.post_json("/v1/schedules", &personal(message, &list)).await;
+    for (message, code) in [
+        ("{{na me}}", "bad-variable"),
+        ("{{true}}", "bad-variable"),
+        ("{{name}} {{", "bad-variable"),
+    ] {
+        let answer = api
+            .post_json("/v1/schedules", &personal(message, &list))
+            .await;
         assert_eq!(
-            (&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]),
+            (
+                &answer.body["errors"][0]["field"],
+                &answer.body["errors"][0]["code"]
+            ),
             (&json!("message"), &json!(code)),
             "{message}"
         );
@@ -52,18 +91,48 @@ async fn the_longest_text_counts_and_messages_say_what_was_said(pool: MySqlPool)
         {"phone": "+12012000001", "vars": {"name": "Another"}}]);
     let created = api.post(&personal("Dear {{name}}", &list)).await;
     let id = created.id();
-    assert_eq!((&created.body["parts"], &created.body["recipients"]["duplicates"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (
+            &created.body["parts"],
+            &created.body["recipients"]["duplicates"]
+        ),
+        (&json!(2), &json!(1))
+    );
     let csv = "phone,name\n+12012000003,Bo\n+12012000004,\n";
     let refused = api.append(id, "", "text/csv", csv).await;
     assert_eq!(
-        (&refused.body["errors"][0]["position"], &refused.body["errors"][0]["code"]),
+        (
+            &refused.body["errors"][0]["position"],
+            &refused.body["errors"][0]["code"]
+        ),
         (&json!(3), &json!("missing-variable"))
     );
     let appended = api.append(id, "?on_invalid=skip", "text/csv", csv).await;
-    assert_eq!((&appended.body["accepted"], &appended.body["invalid_count"]), (&json!(1), &json!(1)), "{}", appended.body);
-    let page = api.get(&format!("/v1/messages?schedule_id={id}")).await.body;
-    let texts: Vec<_> = page["messages"].as_array().unwrap().iter().map(|message| message["text"].clone()).collect();
-    assert_eq!(texts, [json!("Dear Ana"), json!(format!("Dear {long}")), json!("Dear Bo")], "the first variables of a number stay");
+    assert_eq!(
+        (&appended.body["accepted"], &appended.body["invalid_count"]),
+        (&json!(1), &json!(1)),
+        "{}",
+        appended.body
+    );
+    let page = api
+        .get(&format!("/v1/messages?schedule_id={id}"))
+        .await
+        .body;
+    let texts: Vec<_> = page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["text"].clone())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            json!("Dear Ana"),
+            json!(format!("Dear {long}")),
+            json!("Dear Bo")
+        ],
+        "the first variables of a number stay"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -72,18 +141,39 @@ async fn another_message_needs_a_text_for_everybody(pool: MySqlPool) {
     let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana", "sum": 5}}, {"phone": "+12012000002", "vars": {"name": "Bo"}}, "+12012000003"]);
     let id = api.post(&personal("Hello", &list)).await.id();
     let path = format!("/v1/schedules/{id}");
-    let refused = api.patch(id, &json!({"message": "{{name}}: {{sum}}"})).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    let refused = api
+        .patch(id, &json!({"message": "{{name}}: {{sum}}"}))
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.body
+    );
     let error = &refused.body["errors"][0];
-    assert_eq!((&error["field"], &error["code"]), (&json!("message"), &json!("missing-variable")));
+    assert_eq!(
+        (&error["field"], &error["code"]),
+        (&json!("message"), &json!("missing-variable"))
+    );
     let detail = error["detail"].as_str().unwrap();
-    assert!(detail.contains("for 2 of the recipients; the first has seq 2") && detail.contains("`sum`"), "{detail}");
+    assert!(
+        detail.contains("for 2 of the recipients; the first has seq 2") && detail.contains("`sum`"),
+        "{detail}"
+    );
     assert_eq!(api.get(&path).await.body["message"], "Hello");
     let message = format!("{{{{name|default('you')}}}}{}", "x".repeat(159));
     let changed = api.patch(id, &json!({"message": message})).await;
-    assert_eq!((changed.status, &changed.body["parts"]), (StatusCode::OK, &json!(2)), "{}", changed.body);
+    assert_eq!(
+        (changed.status, &changed.body["parts"]),
+        (StatusCode::OK, &json!(2)),
+        "{}",
+        changed.body
+    );
     let plain = api.patch(id, &json!({"message": "Hello again"})).await;
-    assert_eq!((&plain.body["parts"], &plain.body["variables"]), (&json!(1), &json!([])));
+    assert_eq!(
+        (&plain.body["parts"], &plain.body["variables"]),
+        (&json!(1), &json!([]))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -91,17 +181,37 @@ async fn a_dry_run_counts_parts_and_requests_by_the_texts(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     // 300 numbers with three texts, in turn, and one number alone with a text of two parts.
     let group = |at: usize| ["a", "b", "c"][at % 3];
-    let mut list: Vec<Value> =
-        phones(0..300).into_iter().enumerate().map(|(at, phone)| json!({"phone": phone, "vars": {"v": group(at)}})).collect();
+    let mut list: Vec<Value> = phones(0..300)
+        .into_iter()
+        .enumerate()
+        .map(|(at, phone)| json!({"phone": phone, "vars": {"v": group(at)}}))
+        .collect();
     list.push(json!({"phone": "+12019999999", "vars": {"v": "x".repeat(161)}}));
-    let report = api.post_json("/v1/schedules?dry_run=true", &personal("{{v}}", &json!(list))).await.body;
-    for (name, expected) in
-        [("valid", 301), ("requests", 4), ("parts", 2), ("parts_total", 302), ("duplicates", 0), ("invalid_count", 0)]
-    {
+    let report = api
+        .post_json(
+            "/v1/schedules?dry_run=true",
+            &personal("{{v}}", &json!(list)),
+        )
+        .await
+        .body;
+    for (name, expected) in [
+        ("valid", 301),
+        ("requests", 4),
+        ("parts", 2),
+        ("parts_total", 302),
+        ("duplicates", 0),
+        ("invalid_count", 0),
+    ] {
         assert_eq!(report[name], json!(expected), "{name}: {report}");
     }
-    assert_eq!((&report["encoding"], &report["forced_by"]), (&Value::Null, &Value::Null));
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM recipient_variables").await, 0);
+    assert_eq!(
+        (&report["encoding"], &report["forced_by"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        count(&pool, "SELECT COUNT(*) FROM recipient_variables").await,
+        0
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -110,7 +220,10 @@ async fn variables_belong_to_schedules_only(pool: MySqlPool) {
     let body = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}]);
     let answer = api.post_json("/v1/suppressions/import", &body).await;
     assert_eq!(
-        (&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]),
+        (
+            &answer.body["errors"][0]["field"],
+            &answer.body["errors"][0]["code"]
+        ),
         (&json!("recipients.vars"), &json!("unknown-field"))
     );
 }

@@ -16,19 +16,50 @@ async fn a_temporary_password_is_good_for_choosing_another_only(pool: MySqlPool)
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let me = admin.me().await.body;
-    assert_eq!((&me["kind"], &me["name"], &me["role"]), (&json!("user"), &json!("root"), &json!("admin")));
-    let made = admin.post_json("/v1/users", &json!({"username": "Ana@example.com", "role": "viewer"})).await;
+    assert_eq!(
+        (&me["kind"], &me["name"], &me["role"]),
+        (&json!("user"), &json!("root"), &json!("admin"))
+    );
+    let made = admin
+        .post_json(
+            "/v1/users",
+            &json!({"username": "Ana@example.com", "role": "viewer"}),
+        )
+        .await;
     let temporary = made.text("temporary_password");
     let refused = api.log_in("ana@example.com", &temporary, None).await;
-    assert_eq!((refused.status, refused.problem()), (StatusCode::FORBIDDEN, "password-change-required"));
-    let same = api.log_in("ana@example.com", &temporary, Some(&temporary)).await;
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (StatusCode::FORBIDDEN, "password-change-required")
+    );
+    let same = api
+        .log_in("ana@example.com", &temporary, Some(&temporary))
+        .await;
     assert_eq!(same.body["errors"][0]["code"], "not-new");
-    let login = api.log_in("ANA@example.com", &temporary, Some(PASSWORD)).await;
-    assert_eq!((login.status, &login.body["expires_in"]), (StatusCode::OK, &json!(900)));
-    assert_eq!(api.log_in("ana@example.com", &temporary, None).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(api.log_in("ana@example.com", PASSWORD, None).await.status, StatusCode::OK);
+    let login = api
+        .log_in("ANA@example.com", &temporary, Some(PASSWORD))
+        .await;
+    assert_eq!(
+        (login.status, &login.body["expires_in"]),
+        (StatusCode::OK, &json!(900))
+    );
+    assert_eq!(
+        api.log_in("ana@example.com", &temporary, None).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        api.log_in("ana@example.com", PASSWORD, None).await.status,
+        StatusCode::OK
+    );
     // What is kept opens nothing.
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'").await, 2);
+    assert_eq!(
+        count(
+            &pool,
+            "SELECT COUNT(*) FROM users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'"
+        )
+        .await,
+        2
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -42,12 +73,21 @@ async fn a_refresh_token_used_twice_ends_its_session(pool: MySqlPool) {
     assert_eq!(person.me().await.status, StatusCode::OK);
     let third = api.refresh(&second.text("refresh_token")).await;
     assert_eq!(third.status, StatusCode::OK);
-    assert_eq!(api.refresh(&first.text("refresh_token")).await.problem(), "wrong-credentials");
+    assert_eq!(
+        api.refresh(&first.text("refresh_token")).await.problem(),
+        "wrong-credentials"
+    );
     assert_eq!(person.me().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(api.refresh(&third.text("refresh_token")).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        api.refresh(&third.text("refresh_token")).await.status,
+        StatusCode::UNAUTHORIZED
+    );
     // The other login of the same person goes on, and can read what happened.
     let actions: Vec<_> = admin.audit("&action=session.revoke").await;
-    assert_eq!((actions.len(), &actions[0]["actor_name"]), (1, &json!("root")));
+    assert_eq!(
+        (actions.len(), &actions[0]["actor_name"]),
+        (1, &json!("root"))
+    );
     assert_eq!(api.refresh("nonsense").await.problem(), "wrong-credentials");
 }
 
@@ -55,7 +95,10 @@ async fn a_refresh_token_used_twice_ends_its_session(pool: MySqlPool) {
 async fn two_refreshes_at_once_are_one_too_many(pool: MySqlPool) {
     let (api, other) = (Api::new(&pool).await, Api::new(&pool).await);
     api.admin().await;
-    let token = api.log_in("root", PASSWORD, None).await.text("refresh_token");
+    let token = api
+        .log_in("root", PASSWORD, None)
+        .await
+        .text("refresh_token");
     let (one, two) = tokio::join!(api.refresh(&token), other.refresh(&token));
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
@@ -68,37 +111,92 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
     let admin = api.admin().await;
     let post = |path| Request::post(path).body(Body::empty()).unwrap();
     let ana = admin.user("ana", "operator").await;
-    let login = || async { api.with(&api.log_in("ana", PASSWORD, None).await.text("access_token")) };
+    let login =
+        || async { api.with(&api.log_in("ana", PASSWORD, None).await.text("access_token")) };
 
     let other = login().await;
-    assert_eq!(ana.call(post("/v1/auth/logout")).await.status, StatusCode::NO_CONTENT);
-    assert_eq!((ana.me().await.status, other.me().await.status), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    assert_eq!(
+        ana.call(post("/v1/auth/logout")).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        (ana.me().await.status, other.me().await.status),
+        (StatusCode::UNAUTHORIZED, StatusCode::OK)
+    );
     let third = login().await;
-    assert_eq!(other.call(post("/v1/auth/logout?everywhere=true")).await.status, StatusCode::NO_CONTENT);
-    assert_eq!((other.me().await.status, third.me().await.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(
+        other
+            .call(post("/v1/auth/logout?everywhere=true"))
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        (other.me().await.status, third.me().await.status),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
 
     let ana = login().await;
-    let change = |current: &str, new: &str| json!({"current_password": current, "new_password": new});
-    let wrong = ana.post_json("/v1/auth/password", &change("wrong wrong wrong", "another password")).await;
-    assert_eq!(wrong.body["errors"][0]["field"], "current_password", "{}", wrong.body);
-    assert_eq!(ana.post_json("/v1/auth/password", &change(PASSWORD, "another password")).await.status, StatusCode::NO_CONTENT);
+    let change =
+        |current: &str, new: &str| json!({"current_password": current, "new_password": new});
+    let wrong = ana
+        .post_json(
+            "/v1/auth/password",
+            &change("wrong wrong wrong", "another password"),
+        )
+        .await;
+    assert_eq!(
+        wrong.body["errors"][0]["field"], "current_password",
+        "{}",
+        wrong.body
+    );
+    assert_eq!(
+        ana.post_json("/v1/auth/password", &change(PASSWORD, "another password"))
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(ana.me().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(api.log_in("ana", PASSWORD, None).await.status, StatusCode::UNAUTHORIZED);
-    let ana = api.with(&api.log_in("ana", "another password", None).await.text("access_token"));
+    assert_eq!(
+        api.log_in("ana", PASSWORD, None).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    let ana = api.with(
+        &api.log_in("ana", "another password", None)
+            .await
+            .text("access_token"),
+    );
 
     let id = ana.me().await.text("id");
     let patch = |id: &str, body: Value| {
-        let request = Request::patch(format!("/v1/users/{id}")).header("content-type", "application/json");
+        let request =
+            Request::patch(format!("/v1/users/{id}")).header("content-type", "application/json");
         admin.call(request.body(Body::from(body.to_string())).unwrap())
     };
-    assert_eq!(patch(&id, json!({"role": "viewer"})).await.body["role"], "viewer");
-    assert_eq!(ana.me().await.body["role"], "viewer", "a role counts at once");
+    assert_eq!(
+        patch(&id, json!({"role": "viewer"})).await.body["role"],
+        "viewer"
+    );
+    assert_eq!(
+        ana.me().await.body["role"],
+        "viewer",
+        "a role counts at once"
+    );
     assert!(patch(&id, json!({"disabled": true})).await.body["disabled_at"].is_string());
     assert_eq!(ana.me().await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(api.log_in("ana", "another password", None).await.problem(), "wrong-credentials");
+    assert_eq!(
+        api.log_in("ana", "another password", None).await.problem(),
+        "wrong-credentials"
+    );
     let root = admin.me().await.text("id");
-    assert_eq!(patch(&root, json!({"disabled": true})).await.problem(), "last-admin");
-    assert_eq!(patch(&root, json!({"role": "operator"})).await.problem(), "last-admin");
+    assert_eq!(
+        patch(&root, json!({"disabled": true})).await.problem(),
+        "last-admin"
+    );
+    assert_eq!(
+        patch(&root, json!({"role": "operator"})).await.problem(),
+        "last-admin"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -119,12 +217,24 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(po
     assert_eq!(known[0].body, unknown[0].body);
     let statuses: Vec<_> = known.iter().map(|answer| answer.status.as_u16()).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429]);
-    assert_eq!((known[5].problem(), known[5].header("retry-after")), ("login-locked", "1"));
+    assert_eq!(
+        (known[5].problem(), known[5].header("retry-after")),
+        ("login-locked", "1")
+    );
     // The right password is taken after the wait, and then the count begins anew.
     api.db.clock.advance(Duration::from_secs(2));
-    assert_eq!(api.log_in("root", PASSWORD, None).await.status, StatusCode::OK);
-    assert_eq!(api.log_in("root", "not the password", None).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(api.log_in("root", PASSWORD, None).await.status, StatusCode::OK);
+    assert_eq!(
+        api.log_in("root", PASSWORD, None).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(
+        api.log_in("root", "not the password", None).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        api.log_in("root", PASSWORD, None).await.status,
+        StatusCode::OK
+    );
 }
 
 /// What all threads of this process have had of a CPU, which another program's work does not change.
@@ -133,7 +243,10 @@ fn on_cpu() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let of_thread = |thread: std::fs::DirEntry| {
         let line = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-        line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
+        line.split(' ')
+            .next()
+            .and_then(|nanos| nanos.parse().ok())
+            .unwrap_or(0)
     };
     Duration::from_nanos(threads.map(of_thread).sum())
 }
@@ -148,7 +261,10 @@ async fn an_unknown_name_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
     for _ in 0..20 {
         for (username, least) in [("root", &mut known), ("nobody", &mut unknown)] {
             let begun = on_cpu();
-            assert_eq!(api.log_in(username, "not the password", None).await.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(
+                api.log_in(username, "not the password", None).await.status,
+                StatusCode::UNAUTHORIZED
+            );
             *least = on_cpu().saturating_sub(begun).min(*least);
         }
         // Nobody is locked.
@@ -162,9 +278,13 @@ async fn an_unknown_name_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
 async fn many_guesses_at_once_are_no_more_guesses(pool: MySqlPool) {
     let (api, other) = (Api::new(&pool).await, Api::new(&pool).await);
     api.admin().await;
-    let guesses = (0..24).map(|n| if n % 2 == 0 { &api } else { &other }.log_in("root", "not the password", None));
+    let guesses = (0..24)
+        .map(|n| if n % 2 == 0 { &api } else { &other }.log_in("root", "not the password", None));
     let answers = futures_util::future::join_all(guesses).await;
-    let looked_at = answers.iter().filter(|answer| answer.status == StatusCode::UNAUTHORIZED).count();
+    let looked_at = answers
+        .iter()
+        .filter(|answer| answer.status == StatusCode::UNAUTHORIZED)
+        .count();
     // Four are free, the fifth locks for a second; hashing them takes longer than that in a debug build.
     assert!((5..=8).contains(&looked_at), "{looked_at}");
 }

@@ -10,12 +10,19 @@ use shared::{access::Permission, db::MIGRATOR};
 use sqlx::MySqlPool;
 
 async fn put(api: &Api, phone: &str, body: &Value) -> Answer {
-    let request = Request::put(format!("/v1/suppressions/{phone}")).header("content-type", "application/json");
-    api.call(request.body(Body::from(body.to_string())).unwrap()).await
+    let request = Request::put(format!("/v1/suppressions/{phone}"))
+        .header("content-type", "application/json");
+    api.call(request.body(Body::from(body.to_string())).unwrap())
+        .await
 }
 
 async fn delete(api: &Api, phone: &str) -> Answer {
-    api.call(Request::delete(format!("/v1/suppressions/{phone}")).body(Body::empty()).unwrap()).await
+    api.call(
+        Request::delete(format!("/v1/suppressions/{phone}"))
+            .body(Body::empty())
+            .unwrap(),
+    )
+    .await
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -23,18 +30,48 @@ async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let path = "/v1/suppressions/+12012000000";
     assert_eq!(api.get(path).await.problem(), "not-found");
-    let made = put(&api, "+12012000000", &json!({"reason": "STOP", "source": "sms"})).await;
-    assert_eq!((made.status, &made.body["reason"], &made.body["source"]), (StatusCode::CREATED, &json!("STOP"), &json!("sms")));
+    let made = put(
+        &api,
+        "+12012000000",
+        &json!({"reason": "STOP", "source": "sms"}),
+    )
+    .await;
+    assert_eq!(
+        (made.status, &made.body["reason"], &made.body["source"]),
+        (StatusCode::CREATED, &json!("STOP"), &json!("sms"))
+    );
     let again = put(&api, "%2B1%20(201)%20200-0000", &json!({})).await;
-    assert_eq!((again.status, &again.body["reason"], &again.body["source"]), (StatusCode::OK, &Value::Null, &json!("api")));
+    assert_eq!(
+        (again.status, &again.body["reason"], &again.body["source"]),
+        (StatusCode::OK, &Value::Null, &json!("api"))
+    );
     assert_eq!(api.get(path).await.body, again.body);
-    assert_eq!(delete(&api, "+12012000000").await.status, StatusCode::NO_CONTENT);
-    assert_eq!(delete(&api, "+12012000000").await.status, StatusCode::NOT_FOUND);
-    let log = api.admin().await.audit("&thing=suppression:%2B12012000000").await;
-    let actions: Vec<_> = log.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["suppression.delete", "suppression.put", "suppression.put"]);
+    assert_eq!(
+        delete(&api, "+12012000000").await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        delete(&api, "+12012000000").await.status,
+        StatusCode::NOT_FOUND
+    );
+    let log = api
+        .admin()
+        .await
+        .audit("&thing=suppression:%2B12012000000")
+        .await;
+    let actions: Vec<_> = log
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        ["suppression.delete", "suppression.put", "suppression.put"]
+    );
     let reader = api.with(&insert_key(&pool, &[Permission::SuppressionsRead], None).await);
-    assert_eq!(put(&reader, "+12012000000", &json!({})).await.problem(), "forbidden");
+    assert_eq!(
+        put(&reader, "+12012000000", &json!({})).await.problem(),
+        "forbidden"
+    );
     assert_eq!(reader.get("/v1/suppressions").await.status, StatusCode::OK);
 }
 
@@ -43,25 +80,71 @@ async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     put(&api, "+12012000001", &json!({})).await;
     let path = "/v1/suppressions/import?source=list-7&reason=old";
-    let imported = api.send(path, "text/csv", "phone\n+12012000000\n+12012000001\nx\n+12012000000\n").await;
+    let imported = api
+        .send(
+            path,
+            "text/csv",
+            "phone\n+12012000000\n+12012000001\nx\n+12012000000\n",
+        )
+        .await;
     assert_eq!(imported.status, StatusCode::OK, "{}", imported.body);
     assert_eq!(
-        (&imported.body["added"], &imported.body["already"], &imported.body["invalid_count"]),
+        (
+            &imported.body["added"],
+            &imported.body["already"],
+            &imported.body["invalid_count"]
+        ),
         (&json!(1), &json!(2), &json!(1))
     );
     assert_eq!(imported.body["invalid"][0]["position"], 4);
     let many = phones(0..25_000);
-    let imported = api.send("/v1/suppressions/import", "application/gzip", gzip(many.join("\n").as_bytes())).await;
-    assert_eq!((&imported.body["added"], &imported.body["already"]), (&json!(24_998), &json!(2)), "{}", imported.body);
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM suppressions").await, 25_000);
+    let imported = api
+        .send(
+            "/v1/suppressions/import",
+            "application/gzip",
+            gzip(many.join("\n").as_bytes()),
+        )
+        .await;
+    assert_eq!(
+        (&imported.body["added"], &imported.body["already"]),
+        (&json!(24_998), &json!(2)),
+        "{}",
+        imported.body
+    );
+    assert_eq!(
+        count(&pool, "SELECT COUNT(*) FROM suppressions").await,
+        25_000
+    );
     let walked = walk(&api, "/v1/suppressions?limit=999", "suppressions", "phone").await;
-    assert_eq!(walked, many.iter().map(|phone| json!(phone)).collect::<Vec<_>>());
-    assert_eq!(walk(&api, "/v1/suppressions?source=list-7", "suppressions", "phone").await, [json!("+12012000000")]);
+    assert_eq!(
+        walked,
+        many.iter().map(|phone| json!(phone)).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        walk(
+            &api,
+            "/v1/suppressions?source=list-7",
+            "suppressions",
+            "phone"
+        )
+        .await,
+        [json!("+12012000000")]
+    );
 
     let mut body = request();
     body["recipients"] = json!(phones(24_990..25_010));
-    let report = api.post_json("/v1/schedules?dry_run=true", &body).await.body;
-    assert_eq!((&report["valid"], &report["suppressed"], &report["parts_total"]), (&json!(20), &json!(10), &json!(10)));
+    let report = api
+        .post_json("/v1/schedules?dry_run=true", &body)
+        .await
+        .body;
+    assert_eq!(
+        (
+            &report["valid"],
+            &report["suppressed"],
+            &report["parts_total"]
+        ),
+        (&json!(20), &json!(10), &json!(10))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -86,8 +169,20 @@ async fn every_wrong_word_about_an_opt_out_is_named(pool: MySqlPool) {
         (api.send("/v1/suppressions/import", "application/json", format!("[{{\"phone\": \"{good}\", \"x\": 1}}]")).await, "recipients.x", "unknown-field"),
     ];
     for (at, (answer, field, code)) in table.iter().enumerate() {
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{at}: {}", answer.body);
-        assert_eq!((&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]), (&json!(field), &json!(code)), "{at}");
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{at}: {}",
+            answer.body
+        );
+        assert_eq!(
+            (
+                &answer.body["errors"][0]["field"],
+                &answer.body["errors"][0]["code"]
+            ),
+            (&json!(field), &json!(code)),
+            "{at}"
+        );
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM suppressions").await, 0);
 }

@@ -12,8 +12,15 @@ use shared::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-const KINDS: [&str; 7] =
-    ["missed-batches", "missed-schedules", "overdue", "overdue-schedules", "parked-batches", "paused", "uncertain"];
+const KINDS: [&str; 7] = [
+    "missed-batches",
+    "missed-schedules",
+    "overdue",
+    "overdue-schedules",
+    "parked-batches",
+    "paused",
+    "uncertain",
+];
 
 /// A running schedule whose batches are each in another way what the comment says.
 async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
@@ -21,17 +28,35 @@ async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
     let table = [
         (1, "missed_at = now(-300)"),
         // Held, and still asked about.
-        (2, "missed_at = now(-600), check_at = now(60), sweep_at = now(60), pending = 2, acceptd = 3"),
-        (3, "crashes = 3, send_at = now(-900), sweep_at = now(900), claim(-500)"),
+        (
+            2,
+            "missed_at = now(-600), check_at = now(60), sweep_at = now(60), pending = 2, acceptd = 3",
+        ),
+        (
+            3,
+            "crashes = 3, send_at = now(-900), sweep_at = now(900), claim(-500)",
+        ),
         // Under its third claim: not parked yet.
-        (4, "crashes = 3, send_at = now(-900), sweep_at = now(30), claim(25)"),
+        (
+            4,
+            "crashes = 3, send_at = now(-900), sweep_at = now(30), claim(25)",
+        ),
         (5, "send_at = now(-900), sweep_at = now(-700)"),
         // Its owner died long ago, and nobody took it up.
-        (6, "crashes = 1, send_at = now(-900), sweep_at = now(300), claim(-700)"),
-        (7, "crashes = 1, check_at = now(-900), sweep_at = now(-500), claim(-500)"),
+        (
+            6,
+            "crashes = 1, send_at = now(-900), sweep_at = now(300), claim(-700)",
+        ),
+        (
+            7,
+            "crashes = 1, check_at = now(-900), sweep_at = now(-500), claim(-500)",
+        ),
         (8, "send_at = now(900), sweep_at = now(800)"),
         (9, "pending = 5"),
-        (10, "pending = 5, check_at = now(60), sweep_at = now(60), claim(30)"),
+        (
+            10,
+            "pending = 5, check_at = now(60), sweep_at = now(60), claim(30)",
+        ),
         (11, "pending = 0, delivrd = 5"),
     ];
     for (no, assignments) in table {
@@ -50,7 +75,11 @@ type Facts = (Uuid, u64, u64);
 fn facts(entry: &Value) -> Facts {
     let id = entry["schedule_id"].as_str().unwrap().parse().unwrap();
     assert!(entry["since"].is_string(), "{entry}");
-    (id, entry["batch_no"].as_u64().unwrap_or_default(), entry["recipients"].as_u64().unwrap())
+    (
+        id,
+        entry["batch_no"].as_u64().unwrap_or_default(),
+        entry["recipients"].as_u64().unwrap(),
+    )
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -60,19 +89,45 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
     assert_eq!(nothing["total"], 0, "{nothing}");
     let id = batches_of_every_kind(&api, &pool).await;
     let missed = api.schedule(&phones(0..4)).await;
-    rows::schedule(&pool, missed, "status = 'missed', run_at = UTC_TIMESTAMP(3) - INTERVAL 2 HOUR").await;
+    rows::schedule(
+        &pool,
+        missed,
+        "status = 'missed', run_at = UTC_TIMESTAMP(3) - INTERVAL 2 HOUR",
+    )
+    .await;
     let overdue = api.schedule(&phones(0..2)).await;
-    rows::schedule(&pool, overdue, "run_at = UTC_TIMESTAMP(3) - INTERVAL 11 MINUTE").await;
+    rows::schedule(
+        &pool,
+        overdue,
+        "run_at = UTC_TIMESTAMP(3) - INTERVAL 11 MINUTE",
+    )
+    .await;
     let late = api.schedule(&phones(0..2)).await;
     rows::schedule(&pool, late, "run_at = UTC_TIMESTAMP(3) - INTERVAL 9 MINUTE").await;
     let paused = api.schedule(&phones(0..7)).await;
-    rows::schedule(&pool, paused, "status = 'paused', paused_at = UTC_TIMESTAMP(3), pause_reason = 'HTTP 401'").await;
+    rows::schedule(
+        &pool,
+        paused,
+        "status = 'paused', paused_at = UTC_TIMESTAMP(3), pause_reason = 'HTTP 401'",
+    )
+    .await;
     let by_hand = api.schedule(&phones(0..7)).await;
     api.make(by_hand, "pause").await;
     // The owner of a batch died, and then its schedule was paused: nobody is to come.
     let held_back = rows::cut(&api, &pool, 1).await;
-    rows::batch(&pool, held_back, 1, "crashes = 1, send_at = now(-900), sweep_at = now(900), claim(-700)").await;
-    rows::schedule(&pool, held_back, "status = 'paused', paused_at = UTC_TIMESTAMP(3)").await;
+    rows::batch(
+        &pool,
+        held_back,
+        1,
+        "crashes = 1, send_at = now(-900), sweep_at = now(900), claim(-700)",
+    )
+    .await;
+    rows::schedule(
+        &pool,
+        held_back,
+        "status = 'paused', paused_at = UTC_TIMESTAMP(3)",
+    )
+    .await;
 
     let expected: [(&str, Vec<Facts>); 7] = [
         ("missed-batches", vec![(id, 2, 2), (id, 1, 5)]),
@@ -86,14 +141,29 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
     let overview = api.get("/v1/trouble").await.body;
     for (kind, expected) in &expected {
         let list = api.get(&format!("/v1/trouble/{kind}")).await.body;
-        let entries: Vec<_> = list["entries"].as_array().unwrap().iter().map(facts).collect();
-        assert_eq!((&entries, &list["kind"], &list["next_cursor"]), (expected, &json!(kind), &Value::Null));
+        let entries: Vec<_> = list["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(facts)
+            .collect();
+        assert_eq!(
+            (&entries, &list["kind"], &list["next_cursor"]),
+            (expected, &json!(kind), &Value::Null)
+        );
         let summary = &overview["kinds"][kind];
-        assert_eq!((&summary["count"], &summary["entries"]), (&json!(expected.len()), &list["entries"]), "{kind}");
+        assert_eq!(
+            (&summary["count"], &summary["entries"]),
+            (&json!(expected.len()), &list["entries"]),
+            "{kind}"
+        );
     }
     assert_eq!(overview["total"], 9);
     let attention = &api.get(&format!("/v1/schedules/{id}")).await.body["attention"];
-    assert_eq!(*attention, json!({"missed_batches": 2, "parked_batches": 1, "uncertain": 5}));
+    assert_eq!(
+        *attention,
+        json!({"missed_batches": 2, "parked_batches": 1, "uncertain": 5})
+    );
     let listed = api.get("/v1/schedules").await.body;
     assert!(listed["schedules"][0].get("attention").is_none());
 }
@@ -104,24 +174,52 @@ async fn every_action_can_be_called(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for kind in KINDS {
         let id = match kind {
-            "overdue-schedules" | "paused" | "missed-schedules" => api.schedule(&phones(0..4)).await,
+            "overdue-schedules" | "paused" | "missed-schedules" => {
+                api.schedule(&phones(0..4)).await
+            }
             _ => batches_of_every_kind(&api, &pool).await,
         };
         match kind {
             "overdue-schedules" => rows::schedule(&pool, id, "run_at = '2020-01-01'").await,
-            "paused" => rows::schedule(&pool, id, "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'").await,
+            "paused" => {
+                rows::schedule(
+                    &pool,
+                    id,
+                    "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'",
+                )
+                .await
+            }
             "missed-schedules" => rows::schedule(&pool, id, "status = 'missed'").await,
             _ => {}
         }
         let list = api.get(&format!("/v1/trouble/{kind}")).await.body;
-        let entry = list["entries"].as_array().unwrap().iter().find(|entry| entry["schedule_id"] == json!(id)).unwrap();
+        let entry = list["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|entry| entry["schedule_id"] == json!(id))
+            .unwrap();
         for action in entry["actions"].as_array().unwrap() {
-            let request = Request::builder().method(action["method"].as_str().unwrap()).uri(action["href"].as_str().unwrap());
+            let request = Request::builder()
+                .method(action["method"].as_str().unwrap())
+                .uri(action["href"].as_str().unwrap());
             let request = request.header("content-type", "application/json");
-            let answer = api.call(request.body(Body::from(action["body"].to_string())).unwrap()).await;
+            let answer = api
+                .call(
+                    request
+                        .body(Body::from(action["body"].to_string()))
+                        .unwrap(),
+                )
+                .await;
             assert_eq!(answer.status, StatusCode::OK, "{action}: {}", answer.body);
         }
-        let left = walk(&api, &format!("/v1/trouble/{kind}?limit=100"), "entries", "schedule_id").await;
+        let left = walk(
+            &api,
+            &format!("/v1/trouble/{kind}?limit=100"),
+            "entries",
+            "schedule_id",
+        )
+        .await;
         // A retry of what is overdue only calls the sweep.
         assert_eq!(left.contains(&json!(id)), kind == "overdue", "{kind}");
     }
@@ -136,16 +234,33 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
             rows::uncertain(&pool, id, no * 5 - 4..=no * 6 - 5, 900).await;
             // Some at the same moment: their ids say which is first.
             let at = |second| format!("'2026-01-01 00:00:0{second}'");
-            let row = format!("missed_at = {}, sweep_at = {}, crashes = IF({no} = 1, 3, 0)", at(no / 2), at(no % 3));
+            let row = format!(
+                "missed_at = {}, sweep_at = {}, crashes = IF({no} = 1, 3, 0)",
+                at(no / 2),
+                at(no % 3)
+            );
             rows::batch(&pool, id, no, &row).await;
         }
     }
     for n in 0..5 {
-        let [missed, overdue, paused] =
-            [api.schedule(&phones(0..1)).await, api.schedule(&phones(0..1)).await, api.schedule(&phones(0..1)).await];
+        let [missed, overdue, paused] = [
+            api.schedule(&phones(0..1)).await,
+            api.schedule(&phones(0..1)).await,
+            api.schedule(&phones(0..1)).await,
+        ];
         rows::schedule(&pool, missed, "status = 'missed'").await;
-        rows::schedule(&pool, overdue, &format!("run_at = '2026-01-0{}'", 1 + n / 2)).await;
-        rows::schedule(&pool, paused, "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'").await;
+        rows::schedule(
+            &pool,
+            overdue,
+            &format!("run_at = '2026-01-0{}'", 1 + n / 2),
+        )
+        .await;
+        rows::schedule(
+            &pool,
+            paused,
+            "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'",
+        )
+        .await;
     }
     for (kind, count) in KINDS.iter().zip([12, 5, 9, 5, 3, 5, 12]) {
         let all = api.get(&format!("/v1/trouble/{kind}?limit=200")).await.body["entries"].clone();
@@ -158,16 +273,38 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
             let walked: Vec<_> = ids
                 .iter()
                 .zip(&numbers)
-                .map(|(id, no)| (id.as_str().unwrap().parse().unwrap(), no.as_u64().unwrap_or_default()))
+                .map(|(id, no)| {
+                    (
+                        id.as_str().unwrap().parse().unwrap(),
+                        no.as_u64().unwrap_or_default(),
+                    )
+                })
                 .collect();
-            assert_eq!(walked, all.iter().map(|(id, no, _)| (*id, *no)).collect::<Vec<_>>(), "{kind} {limit}");
+            assert_eq!(
+                walked,
+                all.iter().map(|(id, no, _)| (*id, *no)).collect::<Vec<_>>(),
+                "{kind} {limit}"
+            );
         }
     }
-    let wrong = api.get("/v1/trouble/missed-batches?limit=0&cursor=s1&page=2").await;
-    let fields: Vec<_> = wrong.body["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
+    let wrong = api
+        .get("/v1/trouble/missed-batches?limit=0&cursor=s1&page=2")
+        .await;
+    let fields: Vec<_> = wrong.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["field"])
+        .collect();
     assert_eq!(fields, ["limit", "cursor", "page"]);
-    assert_eq!(api.get("/v1/trouble/everything").await.problem(), "not-found");
-    assert_eq!(api.get("/v1/trouble?kind=x").await.problem(), "invalid-request");
+    assert_eq!(
+        api.get("/v1/trouble/everything").await.problem(),
+        "not-found"
+    );
+    assert_eq!(
+        api.get("/v1/trouble?kind=x").await.problem(),
+        "invalid-request"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -175,26 +312,67 @@ async fn batches_are_listed_with_their_state(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = batches_of_every_kind(&api, &pool).await;
     let path = format!("/v1/schedules/{id}/batches");
-    let states = ["missed", "missed", "parked", "claimed", "to-send", "to-send", "to-check", "to-send", "done", "claimed", "done"];
+    let states = [
+        "missed", "missed", "parked", "claimed", "to-send", "to-send", "to-check", "to-send",
+        "done", "claimed", "done",
+    ];
     for limit in [1, 3, 11, 200] {
-        assert_eq!(walk(&api, &format!("{path}?limit={limit}"), "batches", "state").await, states, "{limit}");
+        assert_eq!(
+            walk(&api, &format!("{path}?limit={limit}"), "batches", "state").await,
+            states,
+            "{limit}"
+        );
     }
-    for (state, numbers) in [("missed", vec![1, 2]), ("to-send", vec![5, 6, 8]), ("parked", vec![3]), ("done", vec![9, 11])] {
-        assert_eq!(walk(&api, &format!("{path}?limit=1&state={state}"), "batches", "batch_no").await, numbers, "{state}");
+    for (state, numbers) in [
+        ("missed", vec![1, 2]),
+        ("to-send", vec![5, 6, 8]),
+        ("parked", vec![3]),
+        ("done", vec![9, 11]),
+    ] {
+        assert_eq!(
+            walk(
+                &api,
+                &format!("{path}?limit=1&state={state}"),
+                "batches",
+                "batch_no"
+            )
+            .await,
+            numbers,
+            "{state}"
+        );
     }
     let batches = api.get(&path).await.body["batches"].clone();
     // What a claimed batch says is old: its rows are counted.
     assert_eq!(
-        (&batches[9]["claimed"], &batches[9]["counts"]["PENDING"], &batches[9]["counts"]["UNCERTAIN"]),
+        (
+            &batches[9]["claimed"],
+            &batches[9]["counts"]["PENDING"],
+            &batches[9]["counts"]["UNCERTAIN"]
+        ),
         (&json!(true), &json!(3), &json!(2))
     );
     assert_eq!(
-        (&batches[1]["claimed"], &batches[1]["counts"]["ACCEPTD"], &batches[1]["crashes"]),
+        (
+            &batches[1]["claimed"],
+            &batches[1]["counts"]["ACCEPTD"],
+            &batches[1]["crashes"]
+        ),
         (&json!(false), &json!(3), &json!(0))
     );
-    assert!(!batches.to_string().to_lowercase().contains("0f0f0f"), "a claim's token shows");
-    assert_eq!(api.get(&format!("{path}?state=lost")).await.problem(), "invalid-request");
-    assert_eq!(api.get(&format!("/v1/schedules/{}/batches", Uuid::nil())).await.problem(), "not-found");
+    assert!(
+        !batches.to_string().to_lowercase().contains("0f0f0f"),
+        "a claim's token shows"
+    );
+    assert_eq!(
+        api.get(&format!("{path}?state=lost")).await.problem(),
+        "invalid-request"
+    );
+    assert_eq!(
+        api.get(&format!("/v1/schedules/{}/batches", Uuid::nil()))
+            .await
+            .problem(),
+        "not-found"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -207,20 +385,36 @@ async fn parked_batches_are_retried_and_no_others(pool: MySqlPool) {
         let answer = api.post_json(&path, &json!({})).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         let left = &answer.body["left"];
-        [&answer.body["changed"], &left["busy"], &left["not_parked"]].map(|count| count.as_u64().unwrap())
+        [&answer.body["changed"], &left["busy"], &left["not_parked"]]
+            .map(|count| count.as_u64().unwrap())
     };
     assert_eq!(retry(format!("{path}/batches/8/retry")).await, [1, 0, 0]);
-    assert_eq!(rows::batch_line(&pool, id, 8).await, "free unowned later - now past 0 0 2");
+    assert_eq!(
+        rows::batch_line(&pool, id, 8).await,
+        "free unowned later - now past 0 0 2"
+    );
     assert_eq!(retry(format!("{path}/batches/8/retry")).await, [0, 0, 1]);
     assert_eq!(retry(format!("{path}/batches/4/retry")).await, [0, 1, 0]);
     assert_eq!(retry(format!("{path}/retry")).await, [1, 1, 9]);
-    assert_eq!(rows::batch_line(&pool, id, 3).await, "free owned past - now past 0 0 0");
-    assert_eq!(rows::batch_line(&pool, id, 4).await, "free owned past - later past 3 0 0");
+    assert_eq!(
+        rows::batch_line(&pool, id, 3).await,
+        "free owned past - now past 0 0 0"
+    );
+    assert_eq!(
+        rows::batch_line(&pool, id, 4).await,
+        "free owned past - later past 3 0 0"
+    );
     assert_eq!(retry(format!("{path}/retry")).await, [0, 1, 10]);
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 5);
-    for path in
-        [format!("{path}/batches/12/retry"), format!("{path}/batches/x/retry"), format!("/v1/schedules/{}/retry", Uuid::nil())]
-    {
-        assert_eq!(api.post_json(&path, &json!({})).await.problem(), "not-found", "{path}");
+    for path in [
+        format!("{path}/batches/12/retry"),
+        format!("{path}/batches/x/retry"),
+        format!("/v1/schedules/{}/retry", Uuid::nil()),
+    ] {
+        assert_eq!(
+            api.post_json(&path, &json!({})).await.problem(),
+            "not-found",
+            "{path}"
+        );
     }
 }

@@ -23,46 +23,86 @@ use uuid::Uuid;
 type Wrong<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
 
 async fn resolve(api: &Api, id: Uuid, body: &Value) -> Answer {
-    api.post_json(&format!("/v1/schedules/{id}/uncertain"), body).await
+    api.post_json(&format!("/v1/schedules/{id}/uncertain"), body)
+        .await
 }
 
 /// `changed`, then `busy`, `too_recent`, `not_uncertain`, `not_found`.
 fn tally(answer: &Answer) -> [u64; 5] {
-    assert_eq!((answer.status, &answer.body["more"]), (StatusCode::OK, &json!(false)), "{}", answer.body);
+    assert_eq!(
+        (answer.status, &answer.body["more"]),
+        (StatusCode::OK, &json!(false)),
+        "{}",
+        answer.body
+    );
     let left = |reason: &str| answer.body["left"][reason].as_u64().unwrap();
     let changed = answer.body["changed"].as_u64().unwrap();
-    [changed, left("busy"), left("too_recent"), left("not_uncertain"), left("not_found")]
+    [
+        changed,
+        left("busy"),
+        left("too_recent"),
+        left("not_uncertain"),
+        left("not_found"),
+    ]
 }
 
 async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, attempt, status, message_id, error) FROM attempts WHERE schedule_id = ? ORDER BY seq";
-    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
-    rows::schedule(&pool, id, "status = 'finished', finished_at = UTC_TIMESTAMP(3)").await;
+    rows::schedule(
+        &pool,
+        id,
+        "status = 'finished', finished_at = UTC_TIMESTAMP(3)",
+    )
+    .await;
     rows::uncertain(&pool, id, 4..=7, 1).await;
     let answer = resolve(&api, id, &json!({"outcome": "sent"})).await;
     assert_eq!(tally(&answer), [4, 0, 0, 0, 0]);
     let lines = rows::recipients(&pool, id).await;
-    assert_eq!(lines[2..5], ["3 PENDING 0 0", "4 UNKNOWN 1 0 resolved as sent", "5 UNKNOWN 1 0 resolved as sent"]);
+    assert_eq!(
+        lines[2..5],
+        [
+            "3 PENDING 0 0",
+            "4 UNKNOWN 1 0 resolved as sent",
+            "5 UNKNOWN 1 0 resolved as sent"
+        ]
+    );
     assert!(attempts(&pool, id).await.is_empty());
     // Both batches count again, the third is not touched.
-    for (no, line) in
-        [(1, "free unowned - now now past 0 0 0"), (2, "free unowned - now now past 0 0 0"), (3, "free unowned - - - past 0 0 0")]
-    {
+    for (no, line) in [
+        (1, "free unowned - now now past 0 0 0"),
+        (2, "free unowned - now now past 0 0 0"),
+        (3, "free unowned - - - past 0 0 0"),
+    ] {
         assert_eq!(rows::batch_line(&pool, id, no).await, line, "{no}");
     }
     let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
-    assert_eq!((&shown["status"], &shown["finished_at"]), (&json!("running"), &Value::Null));
     assert_eq!(
-        (&shown["counts"]["UNKNOWN"], &shown["counts"]["UNCERTAIN"], &shown["attention"]["uncertain"]),
+        (&shown["status"], &shown["finished_at"]),
+        (&json!("running"), &Value::Null)
+    );
+    assert_eq!(
+        (
+            &shown["counts"]["UNKNOWN"],
+            &shown["counts"]["UNCERTAIN"],
+            &shown["attention"]["uncertain"]
+        ),
         (&json!(4), &json!(0), &json!(0))
     );
-    assert_eq!(tally(&resolve(&api, id, &json!({"outcome": "sent"})).await), [0; 5]);
+    assert_eq!(
+        tally(&resolve(&api, id, &json!({"outcome": "sent"})).await),
+        [0; 5]
+    );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 }
 
@@ -70,19 +110,56 @@ async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
 async fn what_is_sent_again_keeps_its_attempt_and_waits_for_quiet(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 2).await;
-    rows::batch(&pool, id, 1, "tries = 3, requeues = 2, check_at = now(600), sweep_at = now(600)").await;
+    rows::batch(
+        &pool,
+        id,
+        1,
+        "tries = 3, requeues = 2, check_at = now(600), sweep_at = now(600)",
+    )
+    .await;
     rows::uncertain(&pool, id, 1..=3, 301).await;
     rows::uncertain(&pool, id, 4..=4, 290).await;
     let answer = resolve(&api, id, &json!({"outcome": "resend"})).await;
-    assert_eq!((tally(&answer), &answer.body["outcome"]), ([3, 0, 1, 0, 0], &json!("resend")));
+    assert_eq!(
+        (tally(&answer), &answer.body["outcome"]),
+        ([3, 0, 1, 0, 0], &json!("resend"))
+    );
     let lines = rows::recipients(&pool, id).await;
-    assert_eq!(lines[..5], ["1 PENDING 1 1", "2 PENDING 1 1", "3 PENDING 1 1", "4 UNCERTAIN 1 0 timed out", "5 PENDING 0 0"]);
-    assert_eq!(attempts(&pool, id).await, ["1 1 UNCERTAIN timed out", "2 1 UNCERTAIN timed out", "3 1 UNCERTAIN timed out"]);
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "free unowned now now now now 0 0 0");
-    assert_eq!(rows::batch_line(&pool, id, 2).await, "free unowned - - - past 0 0 0");
+    assert_eq!(
+        lines[..5],
+        [
+            "1 PENDING 1 1",
+            "2 PENDING 1 1",
+            "3 PENDING 1 1",
+            "4 UNCERTAIN 1 0 timed out",
+            "5 PENDING 0 0"
+        ]
+    );
+    assert_eq!(
+        attempts(&pool, id).await,
+        [
+            "1 1 UNCERTAIN timed out",
+            "2 1 UNCERTAIN timed out",
+            "3 1 UNCERTAIN timed out"
+        ]
+    );
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "free unowned now now now now 0 0 0"
+    );
+    assert_eq!(
+        rows::batch_line(&pool, id, 2).await,
+        "free unowned - - - past 0 0 0"
+    );
     let counts = &api.get(&format!("/v1/schedules/{id}")).await.body["counts"];
-    assert_eq!((&counts["PENDING"], &counts["UNCERTAIN"]), (&json!(9), &json!(1)));
-    assert_eq!(tally(&resolve(&api, id, &json!({"outcome": "resend"})).await), [0, 0, 1, 0, 0]);
+    assert_eq!(
+        (&counts["PENDING"], &counts["UNCERTAIN"]),
+        (&json!(9), &json!(1))
+    );
+    assert_eq!(
+        tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
+        [0, 0, 1, 0, 0]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -92,12 +169,26 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     rows::uncertain(&pool, id, 1..=12, 400).await;
     rows::batch(&pool, id, 2, "claim(60), sweep_at = now(65)").await;
     let invalid = api.schedule(&[]).await;
-    api.append(invalid, "?on_invalid=skip", "text/csv", "x").await;
+    api.append(invalid, "?on_invalid=skip", "text/csv", "x")
+        .await;
     // Place 1 in two ways; 6 and 7 are owned by somebody; 13 is not uncertain; 99 and the last number are in no list.
-    let names =
-        json!([1, phones(0..1)[0], phones(1..2)[0].replace('+', "00"), 6, phones(6..7)[0], 11, 13, 99, phones(500..501)[0]]);
+    let names = json!([
+        1,
+        phones(0..1)[0],
+        phones(1..2)[0].replace('+', "00"),
+        6,
+        phones(6..7)[0],
+        11,
+        13,
+        99,
+        phones(500..501)[0]
+    ]);
     let answer = resolve(&api, id, &json!({"outcome": "sent", "recipients": names})).await;
-    assert_eq!(answer.problem(), "invalid-request", "00 is no country code's beginning");
+    assert_eq!(
+        answer.problem(),
+        "invalid-request",
+        "00 is no country code's beginning"
+    );
     let names = json!([
         1,
         phones(0..1)[0],
@@ -112,16 +203,28 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     let answer = resolve(&api, id, &json!({"outcome": "sent", "recipients": names})).await;
     assert_eq!(tally(&answer), [3, 2, 0, 1, 2]);
     let lines = rows::recipients(&pool, id).await;
-    let unknown: Vec<_> = (1_usize..).zip(&lines).filter(|(_, line)| line.contains("UNKNOWN")).map(|(seq, _)| seq).collect();
+    let unknown: Vec<_> = (1_usize..)
+        .zip(&lines)
+        .filter(|(_, line)| line.contains("UNKNOWN"))
+        .map(|(seq, _)| seq)
+        .collect();
     assert_eq!(unknown, [1, 2, 11]);
     // One by one, by its place.
     let one = async |id: Uuid, seq: &str| {
-        api.post_json(&format!("/v1/schedules/{id}/recipients/{seq}/resolve"), &json!({"outcome": "resend"})).await
+        api.post_json(
+            &format!("/v1/schedules/{id}/recipients/{seq}/resolve"),
+            &json!({"outcome": "resend"}),
+        )
+        .await
     };
     assert_eq!(tally(&one(id, "3").await), [1, 0, 0, 0, 0]);
     assert_eq!(tally(&one(id, "3").await), [0, 0, 0, 1, 0]);
     assert_eq!(tally(&one(id, "6").await), [0, 1, 0, 0, 0]);
-    assert_eq!(tally(&one(invalid, "1").await), [0, 0, 0, 1, 0], "in no batch");
+    assert_eq!(
+        tally(&one(invalid, "1").await),
+        [0, 0, 0, 1, 0],
+        "in no batch"
+    );
     for seq in ["99", "0", "x", "-1"] {
         assert_eq!(one(id, seq).await.problem(), "not-found", "{seq}");
     }
@@ -135,7 +238,11 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
         ("running", String::new(), "running"),
         ("finished", format!(", finished_at = {now}"), "running"),
         ("missed", String::new(), "running"),
-        ("paused", format!(", paused_at = {now} - INTERVAL 60 SECOND"), "paused"),
+        (
+            "paused",
+            format!(", paused_at = {now} - INTERVAL 60 SECOND"),
+            "paused",
+        ),
         ("cancelled", String::new(), "cancelled"),
     ];
     for outcome in ["sent", "resend"] {
@@ -145,19 +252,37 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
             rows::uncertain(&pool, id, 1..=5, 400).await;
             let answer = resolve(&api, id, &json!({"outcome": outcome})).await;
             if (outcome, *status) == ("resend", "cancelled") {
-                assert_eq!((answer.status, answer.problem()), (StatusCode::CONFLICT, "wrong-state"));
+                assert_eq!(
+                    (answer.status, answer.problem()),
+                    (StatusCode::CONFLICT, "wrong-state")
+                );
                 assert!(rows::recipients(&pool, id).await[0].contains("UNCERTAIN"));
                 continue;
             }
             assert_eq!(tally(&answer), [5, 0, 0, 0, 0], "{outcome} {status}");
-            assert_eq!(api.get(&format!("/v1/schedules/{id}")).await.body["status"], *after, "{outcome} {status}");
+            assert_eq!(
+                api.get(&format!("/v1/schedules/{id}")).await.body["status"],
+                *after,
+                "{outcome} {status}"
+            );
         }
     }
     for uncut in [api.schedule(&[]).await, api.schedule(&phones(0..3)).await] {
-        assert_eq!(tally(&resolve(&api, uncut, &json!({"outcome": "resend"})).await), [0; 5]);
-        assert_eq!(tally(&resolve(&api, uncut, &json!({"outcome": "sent", "recipients": [1]})).await)[0], 0);
+        assert_eq!(
+            tally(&resolve(&api, uncut, &json!({"outcome": "resend"})).await),
+            [0; 5]
+        );
+        assert_eq!(
+            tally(&resolve(&api, uncut, &json!({"outcome": "sent", "recipients": [1]})).await)[0],
+            0
+        );
     }
-    assert_eq!(resolve(&api, Uuid::nil(), &json!({"outcome": "sent"})).await.problem(), "not-found");
+    assert_eq!(
+        resolve(&api, Uuid::nil(), &json!({"outcome": "sent"}))
+            .await
+            .problem(),
+        "not-found"
+    );
 }
 
 /// Held and parked batches say what their recipients wait for; what was decided during a pause is due when it ends.
@@ -168,18 +293,45 @@ async fn what_is_sent_again_waits_with_its_batch(pool: MySqlPool) {
     rows::uncertain(&pool, id, 1..=2, 400).await;
     rows::uncertain(&pool, id, 6..=8, 400).await;
     rows::batch(&pool, id, 1, "missed_at = now(-60)").await;
-    rows::batch(&pool, id, 2, "crashes = 3, claim(-100), send_at = now(-100), sweep_at = now(100)").await;
+    rows::batch(
+        &pool,
+        id,
+        2,
+        "crashes = 3, claim(-100), send_at = now(-100), sweep_at = now(100)",
+    )
+    .await;
     let answer = resolve(&api, id, &json!({"outcome": "resend"})).await;
-    assert_eq!((tally(&answer), &answer.body["held"], &answer.body["parked"]), ([5, 0, 0, 0, 0], &json!(2), &json!(3)));
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "held unowned - now now past 0 0 0");
-    assert_eq!(rows::batch_line(&pool, id, 2).await, "free unowned now now now now 3 0 0");
+    assert_eq!(
+        (tally(&answer), &answer.body["held"], &answer.body["parked"]),
+        ([5, 0, 0, 0, 0], &json!(2), &json!(3))
+    );
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "held unowned - now now past 0 0 0"
+    );
+    assert_eq!(
+        rows::batch_line(&pool, id, 2).await,
+        "free unowned now now now now 3 0 0"
+    );
 
     let id = rows::cut(&api, &pool, 1).await;
-    rows::schedule(&pool, id, "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 30 MINUTE").await;
+    rows::schedule(
+        &pool,
+        id,
+        "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 30 MINUTE",
+    )
+    .await;
     rows::uncertain(&pool, id, 1..=5, 3_000).await;
-    assert_eq!(tally(&resolve(&api, id, &json!({"outcome": "resend"})).await), [5, 0, 0, 0, 0]);
+    assert_eq!(
+        tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
+        [5, 0, 0, 0, 0]
+    );
     api.make(id, "resume").await;
-    assert_eq!(rows::batch_line(&pool, id, 1).await, "free unowned now now now now 0 0 0", "not half an hour later");
+    assert_eq!(
+        rows::batch_line(&pool, id, 1).await,
+        "free unowned now now now now 0 0 0",
+        "not half an hour later"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -203,15 +355,34 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
     ];
     for (body, expected) in table {
         let answer = resolve(&api, id, &body).await;
-        assert_eq!((answer.status, answer.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"));
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request")
+        );
         let errors = answer.body["errors"].as_array().unwrap();
-        let wrong: Wrong =
-            errors.iter().map(|e| (e["field"].as_str().unwrap(), e["position"].as_u64(), e["code"].as_str().unwrap())).collect();
+        let wrong: Wrong = errors
+            .iter()
+            .map(|e| {
+                (
+                    e["field"].as_str().unwrap(),
+                    e["position"].as_u64(),
+                    e["code"].as_str().unwrap(),
+                )
+            })
+            .collect();
         assert_eq!(wrong, expected);
     }
     let one = format!("/v1/schedules/{id}/recipients/1/resolve");
-    assert_eq!(api.post_json(&one, &json!({"outcome": "sent", "recipients": [1]})).await.body["errors"][0]["field"], "recipients");
-    assert_eq!(api.send(&one, "text/csv", "sent").await.problem(), "unsupported-content-type");
+    assert_eq!(
+        api.post_json(&one, &json!({"outcome": "sent", "recipients": [1]}))
+            .await
+            .body["errors"][0]["field"],
+        "recipients"
+    );
+    assert_eq!(
+        api.send(&one, "text/csv", "sent").await.problem(),
+        "unsupported-content-type"
+    );
 }
 
 /// Fifty times, a claim and a decision at once: a batch that somebody owns is never decided on.
@@ -224,10 +395,19 @@ async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool)
         rows::uncertain(&pool, id, 1..=5, 400).await;
         rows::batch(&pool, id, 1, "check_at = now(-1), sweep_at = now(0)").await;
         let now = db.now();
-        let claim = Claim::new(BatchMessage { schedule_id: id, batch_no: 1 }, now, now + TimeDelta::seconds(60));
+        let claim = Claim::new(
+            BatchMessage {
+                schedule_id: id,
+                batch_no: 1,
+            },
+            now,
+            now + TimeDelta::seconds(60),
+        );
         let claimed = async {
             tokio::time::sleep(Duration::from_micros(n * 60)).await;
-            let claimed = repeat_on_deadlock(|| claim_to_check(&db, &claim)).await.unwrap();
+            let claimed = repeat_on_deadlock(|| claim_to_check(&db, &claim))
+                .await
+                .unwrap();
             // What the owner reads is what it works with: no decision comes behind it.
             let read: Vec<String> = rows::recipients(&pool, id).await;
             (claimed, read)
@@ -247,10 +427,25 @@ async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: M
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
     rows::uncertain(&pool, id, 1..=1, 400).await;
-    let batch = BatchMessage { schedule_id: id, batch_no: 1 };
+    let batch = BatchMessage {
+        schedule_id: id,
+        batch_no: 1,
+    };
     let claim = Claim::new(batch, Utc::now(), Utc::now() - TimeDelta::seconds(1));
-    rows::batch(&pool, id, 1, &format!("claim(-1), sweep_at = now(0), claim_token = UNHEX('{}')", claim.token.simple())).await;
-    assert_eq!(tally(&resolve(&api, id, &json!({"outcome": "resend"})).await), [1, 0, 0, 0, 0]);
+    rows::batch(
+        &pool,
+        id,
+        1,
+        &format!(
+            "claim(-1), sweep_at = now(0), claim_token = UNHEX('{}')",
+            claim.token.simple()
+        ),
+    )
+    .await;
+    assert_eq!(
+        tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
+        [1, 0, 0, 0, 0]
+    );
     let answer = FlushRow {
         seq: 1,
         attempt: 1,
@@ -262,7 +457,14 @@ async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: M
         is_final: 0,
     };
     let mut connection = pool.acquire().await.unwrap();
-    assert!(poke_if_lost(&mut connection, &claim, Utc::now()).await.unwrap(), "it sees that the batch is not its own any more");
-    record_late_answers(&mut connection, batch, &[answer]).await.unwrap();
+    assert!(
+        poke_if_lost(&mut connection, &claim, Utc::now())
+            .await
+            .unwrap(),
+        "it sees that the batch is not its own any more"
+    );
+    record_late_answers(&mut connection, batch, &[answer])
+        .await
+        .unwrap();
     assert_eq!(attempts(&pool, id).await, ["1 1 ACCEPTD id timed out"]);
 }

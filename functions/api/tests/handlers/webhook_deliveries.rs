@@ -18,8 +18,14 @@ use uuid::Uuid;
 /// What was enqueued, each in the group of its webhook and without delay.
 fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     let messages = api.fakes.deliveries.take().into_iter().map(|outgoing| {
-        let DeliveryMessage { webhook_id, event_id } = read_body(&outgoing.body).unwrap();
-        assert_eq!((outgoing.delay_s, outgoing.group), (0, webhook_id.to_string()));
+        let DeliveryMessage {
+            webhook_id,
+            event_id,
+        } = read_body(&outgoing.body).unwrap();
+        assert_eq!(
+            (outgoing.delay_s, outgoing.group),
+            (0, webhook_id.to_string())
+        );
         (webhook_id, event_id)
     });
     messages.collect()
@@ -29,7 +35,11 @@ fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
 async fn lines(pool: &MySqlPool, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', status, tries, IF(due_at <= UTC_TIMESTAMP(3), 'due', IF(due_at IS NULL, 'over', 'later')))
         FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
-    sqlx::query_scalar(sql).bind(webhook).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(webhook)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -41,16 +51,42 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
     let event_id: Uuid = tried.text("event_id").parse().unwrap();
     let expected = json!({"event_id": event_id, "type": "webhook.test", "schedule_id": null, "status": "pending", "tries": 0,
         "due_at": tried.body["created_at"], "tried_at": null, "http_status": null, "error": null, "created_at": tried.body["created_at"]});
-    assert_eq!((&tried.body, enqueued(&admin)), (&expected, vec![(id, event_id)]));
-    let data: String = sqlx::query_scalar("SELECT data FROM webhook_deliveries").fetch_one(&pool).await.unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&data).unwrap(), json!({"webhook_id": id}));
+    assert_eq!(
+        (&tried.body, enqueued(&admin)),
+        (&expected, vec![(id, event_id)])
+    );
+    let data: String = sqlx::query_scalar("SELECT data FROM webhook_deliveries")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&data).unwrap(),
+        json!({"webhook_id": id})
+    );
 
-    assert_eq!(admin.of_webhook(id, "test", Some("a")).await.body, tried.body, "the same request");
+    assert_eq!(
+        admin.of_webhook(id, "test", Some("a")).await.body,
+        tried.body,
+        "the same request"
+    );
     admin.fakes.deliveries.refuse([0]);
-    assert_eq!(admin.of_webhook(id, "test", None).await.status, StatusCode::ACCEPTED, "the sweep finds it");
-    assert_eq!((lines(&pool, id).await, enqueued(&admin)), (vec!["pending 0 due".to_owned(); 2], Vec::new()));
+    assert_eq!(
+        admin.of_webhook(id, "test", None).await.status,
+        StatusCode::ACCEPTED,
+        "the sweep finds it"
+    );
+    assert_eq!(
+        (lines(&pool, id).await, enqueued(&admin)),
+        (vec!["pending 0 due".to_owned(); 2], Vec::new())
+    );
     assert!(lines(&pool, other).await.is_empty());
-    assert_eq!(admin.audit(&format!("&thing=webhook:{id}&action=webhook.test")).await.len(), 2);
+    assert_eq!(
+        admin
+            .audit(&format!("&thing=webhook:{id}&action=webhook.test"))
+            .await
+            .len(),
+        2
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -58,12 +94,31 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let now = Utc::now();
-    let events = deliveries(&pool, id, now, &["delivered", "failed", "pending", "delivered"]).await;
-    deliveries(&pool, other, now, &["delivered", "failed", "pending", "delivered"]).await;
+    let events = deliveries(
+        &pool,
+        id,
+        now,
+        &["delivered", "failed", "pending", "delivered"],
+    )
+    .await;
+    deliveries(
+        &pool,
+        other,
+        now,
+        &["delivered", "failed", "pending", "delivered"],
+    )
+    .await;
     for event in &events[..3] {
         for _ in 0..2 {
-            let repeated = admin.of_webhook(id, &format!("deliveries/{event}/repeat"), None).await;
-            assert_eq!((repeated.status, &repeated.body["status"]), (StatusCode::ACCEPTED, &json!("pending")), "{}", repeated.body);
+            let repeated = admin
+                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
+                .await;
+            assert_eq!(
+                (repeated.status, &repeated.body["status"]),
+                (StatusCode::ACCEPTED, &json!("pending")),
+                "{}",
+                repeated.body
+            );
             assert_eq!(
                 (&repeated.body["tries"], &repeated.body["http_status"]),
                 (&json!(0), &json!(500)),
@@ -71,14 +126,48 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
             );
         }
     }
-    assert_eq!(lines(&pool, id).await, ["pending 0 due", "pending 0 due", "pending 0 due", "delivered 3 over"]);
-    assert_eq!(lines(&pool, other).await, ["delivered 3 over", "failed 3 over", "pending 3 later", "delivered 3 over"]);
-    let twice: Vec<_> = events[..3].iter().flat_map(|event| [(id, *event); 2]).collect();
+    assert_eq!(
+        lines(&pool, id).await,
+        [
+            "pending 0 due",
+            "pending 0 due",
+            "pending 0 due",
+            "delivered 3 over"
+        ]
+    );
+    assert_eq!(
+        lines(&pool, other).await,
+        [
+            "delivered 3 over",
+            "failed 3 over",
+            "pending 3 later",
+            "delivered 3 over"
+        ]
+    );
+    let twice: Vec<_> = events[..3]
+        .iter()
+        .flat_map(|event| [(id, *event); 2])
+        .collect();
     assert_eq!(enqueued(&admin), twice);
-    let log = admin.audit(&format!("&thing=webhook:{id}&action=webhook.repeat")).await;
-    assert_eq!((log.len(), &log[5]["before"]["status"], &log[4]["before"]["status"]), (6, &json!("delivered"), &json!("pending")));
+    let log = admin
+        .audit(&format!("&thing=webhook:{id}&action=webhook.repeat"))
+        .await;
+    assert_eq!(
+        (
+            log.len(),
+            &log[5]["before"]["status"],
+            &log[4]["before"]["status"]
+        ),
+        (6, &json!("delivered"), &json!("pending"))
+    );
     for event in [Uuid::now_v7().to_string(), "x".to_owned()] {
-        assert_eq!(admin.of_webhook(id, &format!("deliveries/{event}/repeat"), None).await.problem(), "not-found");
+        assert_eq!(
+            admin
+                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
+                .await
+                .problem(),
+            "not-found"
+        );
     }
     assert!(enqueued(&admin).is_empty());
 }
@@ -89,11 +178,22 @@ async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySql
     let id = admin.webhook().await;
     let events = deliveries(&pool, id, Utc::now(), &["failed"]).await;
     admin.patch_webhook(id, &json!({"disabled": true})).await;
-    for call in ["test".to_owned(), format!("deliveries/{}/repeat", events[0]), "deliveries/repeat-failed".to_owned()] {
+    for call in [
+        "test".to_owned(),
+        format!("deliveries/{}/repeat", events[0]),
+        "deliveries/repeat-failed".to_owned(),
+    ] {
         let refused = admin.of_webhook(id, &call, None).await;
-        assert_eq!((refused.status, refused.problem()), (StatusCode::CONFLICT, "webhook-disabled"), "{call}");
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (StatusCode::CONFLICT, "webhook-disabled"),
+            "{call}"
+        );
     }
-    assert_eq!((lines(&pool, id).await, enqueued(&admin)), (vec!["failed 3 over".to_owned()], Vec::new()));
+    assert_eq!(
+        (lines(&pool, id).await, enqueued(&admin)),
+        (vec!["failed 3 over".to_owned()], Vec::new())
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -102,18 +202,67 @@ async fn deliveries_are_listed_newest_first(pool: MySqlPool) {
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let now = Utc::now();
     deliveries(&pool, other, now, &["failed"; 5]).await;
-    let mut events =
-        deliveries(&pool, id, now, &["delivered", "failed", "pending", "failed", "delivered", "failed", "failed"]).await;
+    let mut events = deliveries(
+        &pool,
+        id,
+        now,
+        &[
+            "delivered",
+            "failed",
+            "pending",
+            "failed",
+            "delivered",
+            "failed",
+            "failed",
+        ],
+    )
+    .await;
     events.reverse();
     let path = format!("/v1/webhooks/{id}/deliveries");
     for limit in [1, 3, 7, 50] {
-        let walked = walk(&admin, &format!("{path}?limit={limit}"), "deliveries", "event_id").await;
-        assert_eq!(walked, events.iter().map(|event| json!(event)).collect::<Vec<_>>(), "{limit}");
+        let walked = walk(
+            &admin,
+            &format!("{path}?limit={limit}"),
+            "deliveries",
+            "event_id",
+        )
+        .await;
+        assert_eq!(
+            walked,
+            events.iter().map(|event| json!(event)).collect::<Vec<_>>(),
+            "{limit}"
+        );
     }
-    for (filter, expected) in [("status=failed", 4), ("status=pending", 1), ("type=schedule.missed", 4), ("type=webhook.test", 0)] {
-        assert_eq!(walk(&admin, &format!("{path}?limit=2&{filter}"), "deliveries", "type").await.len(), expected, "{filter}");
+    for (filter, expected) in [
+        ("status=failed", 4),
+        ("status=pending", 1),
+        ("type=schedule.missed", 4),
+        ("type=webhook.test", 0),
+    ] {
+        assert_eq!(
+            walk(
+                &admin,
+                &format!("{path}?limit=2&{filter}"),
+                "deliveries",
+                "type"
+            )
+            .await
+            .len(),
+            expected,
+            "{filter}"
+        );
     }
-    assert_eq!(walk(&admin, &format!("{path}?status=failed&type=schedule.finished"), "deliveries", "type").await.len(), 0);
+    assert_eq!(
+        walk(
+            &admin,
+            &format!("{path}?status=failed&type=schedule.finished"),
+            "deliveries",
+            "type"
+        )
+        .await
+        .len(),
+        0
+    );
     for (query, field, code) in [
         ("status=lost", "status", "not-a-choice"),
         ("type=*", "type", "not-a-choice"),
@@ -124,7 +273,10 @@ async fn deliveries_are_listed_newest_first(pool: MySqlPool) {
         let answer = admin.get(&format!("{path}?{query}")).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
         assert_eq!(
-            (&answer.body["errors"][0]["field"], &answer.body["errors"][0]["code"]),
+            (
+                &answer.body["errors"][0]["field"],
+                &answer.body["errors"][0]["code"]
+            ),
             (&json!(field), &json!(code)),
             "{query}"
         );
@@ -137,22 +289,59 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     let id = admin.webhook().await;
     let now = Utc::now();
     let mut statuses = vec!["failed"; 250];
-    statuses[20..25].copy_from_slice(&["delivered", "pending", "delivered", "pending", "delivered"]);
+    statuses[20..25].copy_from_slice(&[
+        "delivered",
+        "pending",
+        "delivered",
+        "pending",
+        "delivered",
+    ]);
     let events = deliveries(&pool, id, now, &statuses).await;
     let from = (now - chrono::TimeDelta::minutes(239)).format("%FT%T%.3fZ");
     let repeat = format!("deliveries/repeat-failed?from={from}");
     let first = admin.of_webhook(id, &repeat, None).await;
-    assert_eq!((first.status, &first.body), (StatusCode::ACCEPTED, &json!({"changed": 200, "more": true})));
+    assert_eq!(
+        (first.status, &first.body),
+        (StatusCode::ACCEPTED, &json!({"changed": 200, "more": true}))
+    );
     let enqueued_first = enqueued(&admin);
-    assert_eq!((enqueued_first.len(), enqueued_first[0]), (200, (id, event(now, 239))), "the oldest first");
-    assert_eq!(admin.of_webhook(id, &repeat, None).await.body, json!({"changed": 35, "more": false}));
+    assert_eq!(
+        (enqueued_first.len(), enqueued_first[0]),
+        (200, (id, event(now, 239))),
+        "the oldest first"
+    );
+    assert_eq!(
+        admin.of_webhook(id, &repeat, None).await.body,
+        json!({"changed": 35, "more": false})
+    );
     assert_eq!(enqueued(&admin).last(), Some(&(id, events[249])));
-    assert_eq!(admin.of_webhook(id, &repeat, None).await.body, json!({"changed": 0, "more": false}), "a second time there is none");
+    assert_eq!(
+        admin.of_webhook(id, &repeat, None).await.body,
+        json!({"changed": 0, "more": false}),
+        "a second time there is none"
+    );
     let lines = lines(&pool, id).await;
     let of = |line: &str| lines.iter().filter(|found| *found == line).count();
-    assert_eq!([of("failed 3 over"), of("delivered 3 over"), of("pending 3 later"), of("pending 0 due")], [10, 3, 2, 235]);
-    assert_eq!(admin.of_webhook(id, "deliveries/repeat-failed", None).await.body["changed"], 10, "without a time: all");
-    let wrong = admin.of_webhook(id, "deliveries/repeat-failed?from=yesterday", None).await;
+    assert_eq!(
+        [
+            of("failed 3 over"),
+            of("delivered 3 over"),
+            of("pending 3 later"),
+            of("pending 0 due")
+        ],
+        [10, 3, 2, 235]
+    );
+    assert_eq!(
+        admin
+            .of_webhook(id, "deliveries/repeat-failed", None)
+            .await
+            .body["changed"],
+        10,
+        "without a time: all"
+    );
+    let wrong = admin
+        .of_webhook(id, "deliveries/repeat-failed?from=yesterday", None)
+        .await;
     assert_eq!(wrong.body["errors"][0]["code"], "not-a-time");
 }
 
@@ -162,18 +351,42 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let events = deliveries(&pool, id, Utc::now(), &vec!["pending"; 2_500]).await;
     deliveries(&pool, other, Utc::now(), &["pending"; 3]).await;
-    assert_eq!(admin.delete_webhook(id).await.status, StatusCode::NO_CONTENT);
-    assert_eq!(count(&pool, "SELECT COUNT(*) FROM webhook_deliveries").await, 3, "the other's");
-    let repeated = admin.of_webhook(id, &format!("deliveries/{}/repeat", events[0]), None).await;
+    assert_eq!(
+        admin.delete_webhook(id).await.status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        count(&pool, "SELECT COUNT(*) FROM webhook_deliveries").await,
+        3,
+        "the other's"
+    );
+    let repeated = admin
+        .of_webhook(id, &format!("deliveries/{}/repeat", events[0]), None)
+        .await;
     assert_eq!(repeated.problem(), "not-found");
-    assert_eq!(admin.get(&format!("/v1/webhooks/{id}/deliveries")).await.problem(), "not-found");
+    assert_eq!(
+        admin
+            .get(&format!("/v1/webhooks/{id}/deliveries"))
+            .await
+            .problem(),
+        "not-found"
+    );
 
     // A server that fails half-way: the webhook is gone all the same, so nothing of what is left is posted or repeated.
     let sql = "CREATE TRIGGER broken BEFORE DELETE ON webhook_deliveries FOR EACH ROW SIGNAL SQLSTATE '45000'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-    assert_eq!(admin.delete_webhook(other).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        admin.delete_webhook(other).await.status,
+        StatusCode::NO_CONTENT
+    );
     let left = "SELECT COUNT(*) FROM webhook_deliveries d LEFT JOIN webhooks w ON w.id = d.webhook_id WHERE w.id IS NULL";
     assert_eq!(count(&pool, left).await, 3);
-    assert_eq!(admin.of_webhook(other, "deliveries/repeat-failed", None).await.problem(), "not-found");
+    assert_eq!(
+        admin
+            .of_webhook(other, "deliveries/repeat-failed", None)
+            .await
+            .problem(),
+        "not-found"
+    );
     assert!(enqueued(&admin).is_empty());
 }

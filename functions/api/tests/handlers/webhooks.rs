@@ -25,17 +25,33 @@ use testkit::WEBHOOK_KEYS;
 use uuid::Uuid;
 
 fn secret(id: Uuid, no: u32) -> String {
-    WebhookKeys::read(WEBHOOK_KEYS).unwrap().secret("test", id, no).unwrap().reveal()
+    WebhookKeys::read(WEBHOOK_KEYS)
+        .unwrap()
+        .secret("test", id, no)
+        .unwrap()
+        .reveal()
 }
 
 /// The same API with other keys.
 async fn with_keys(api: &Api, keys: &str) -> Api {
-    let webhook_keys = SharedKeys::open(KeySource::Fixed(keys.to_owned().into())).await.unwrap();
-    Api { router: router(App { webhook_keys, ..api.app.clone() }), ..api.clone() }
+    let webhook_keys = SharedKeys::open(KeySource::Fixed(keys.to_owned().into()))
+        .await
+        .unwrap();
+    Api {
+        router: router(App {
+            webhook_keys,
+            ..api.app.clone()
+        }),
+        ..api.clone()
+    }
 }
 
 async fn row(pool: &MySqlPool, id: Uuid) -> (String, u32) {
-    sqlx::query_as("SELECT key_id, secret_no FROM webhooks WHERE id = ?").bind(id).fetch_one(pool).await.unwrap()
+    sqlx::query_as("SELECT key_id, secret_no FROM webhooks WHERE id = ?")
+        .bind(id)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -46,7 +62,10 @@ async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(p
     let made = admin.post_json("/v1/webhooks", &wanted).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let (id, path) = (made.id(), made.header("location").to_owned());
-    assert_eq!((path.as_str(), made.text("secret")), (format!("/v1/webhooks/{id}").as_str(), secret(id, 1)));
+    assert_eq!(
+        (path.as_str(), made.text("secret")),
+        (format!("/v1/webhooks/{id}").as_str(), secret(id, 1))
+    );
     let shown = admin.get(&path).await;
     let who = admin.me().await.text("id");
     let mut expected = json!({"id": id, "url": wanted["url"], "events": EVENTS, "description": "Shop", "created_at": shown.body["created_at"],
@@ -56,21 +75,56 @@ async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(p
     let changed =
         admin.patch_webhook(id, &json!({"url": "https://example.org", "events": ["schedule.missed"], "description": null})).await;
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
-    (expected["url"], expected["events"], expected["description"]) =
-        (json!("https://example.org/"), json!(["schedule.missed"]), Value::Null);
-    assert_eq!((&changed.body, admin.get(&path).await.body), (&expected, expected.clone()));
+    (expected["url"], expected["events"], expected["description"]) = (
+        json!("https://example.org/"),
+        json!(["schedule.missed"]),
+        Value::Null,
+    );
+    assert_eq!(
+        (&changed.body, admin.get(&path).await.body),
+        (&expected, expected.clone())
+    );
 
-    assert_eq!(admin.delete_webhook(id).await.status, StatusCode::NO_CONTENT);
-    for answer in
-        [admin.delete_webhook(id).await, admin.get(&path).await, admin.patch_webhook(id, &json!({"disabled": true})).await]
-    {
-        assert_eq!((answer.status, answer.problem()), (StatusCode::NOT_FOUND, "not-found"));
+    assert_eq!(
+        admin.delete_webhook(id).await.status,
+        StatusCode::NO_CONTENT
+    );
+    for answer in [
+        admin.delete_webhook(id).await,
+        admin.get(&path).await,
+        admin.patch_webhook(id, &json!({"disabled": true})).await,
+    ] {
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (StatusCode::NOT_FOUND, "not-found")
+        );
     }
     let log = admin.audit(&format!("&thing=webhook:{id}")).await;
-    let log: Vec<_> = log.iter().rev().map(|entry| [&entry["action"], &entry["before"]["url"], &entry["after"]["url"]]).collect();
-    let (old, new) = (json!("https://example.com/hook"), json!("https://example.org/"));
-    let [create, change, delete] = ["webhook.create", "webhook.change", "webhook.delete"].map(Value::from);
-    assert_eq!(log, [[&create, &Value::Null, &old], [&change, &old, &new], [&delete, &new, &Value::Null]]);
+    let log: Vec<_> = log
+        .iter()
+        .rev()
+        .map(|entry| {
+            [
+                &entry["action"],
+                &entry["before"]["url"],
+                &entry["after"]["url"],
+            ]
+        })
+        .collect();
+    let (old, new) = (
+        json!("https://example.com/hook"),
+        json!("https://example.org/"),
+    );
+    let [create, change, delete] =
+        ["webhook.create", "webhook.change", "webhook.delete"].map(Value::from);
+    assert_eq!(
+        log,
+        [
+            [&create, &Value::Null, &old],
+            [&change, &old, &new],
+            [&delete, &new, &Value::Null]
+        ]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -78,12 +132,28 @@ async fn a_disabled_webhook_is_enabled_with_its_failures_forgotten(pool: MySqlPo
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let disabled = admin.patch_webhook(id, &json!({"disabled": true})).await;
-    assert!(disabled.body["disabled_at"].is_string() && disabled.body["disabled_reason"].is_null(), "{}", disabled.body);
-    assert_eq!(admin.patch_webhook(id, &json!({"disabled": true})).await.body, disabled.body, "a second call changes nothing");
+    assert!(
+        disabled.body["disabled_at"].is_string() && disabled.body["disabled_reason"].is_null(),
+        "{}",
+        disabled.body
+    );
+    assert_eq!(
+        admin
+            .patch_webhook(id, &json!({"disabled": true}))
+            .await
+            .body,
+        disabled.body,
+        "a second call changes nothing"
+    );
     let sql = "UPDATE webhooks SET disabled_reason = 'failing', failing_since = '2030-01-01'";
     sqlx::query(sql).execute(&pool).await.unwrap();
-    let kept = admin.patch_webhook(id, &json!({"disabled": true, "description": "x"})).await;
-    assert_eq!((&kept.body["disabled_reason"], &kept.body["disabled_at"]), (&json!("failing"), &disabled.body["disabled_at"]));
+    let kept = admin
+        .patch_webhook(id, &json!({"disabled": true, "description": "x"}))
+        .await;
+    assert_eq!(
+        (&kept.body["disabled_reason"], &kept.body["disabled_at"]),
+        (&json!("failing"), &disabled.body["disabled_at"])
+    );
     let enabled = admin.patch_webhook(id, &json!({"disabled": false})).await;
     for member in ["disabled_at", "disabled_reason", "failing_since"] {
         assert!(enabled.body[member].is_null(), "{}", enabled.body);
@@ -95,17 +165,28 @@ async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let create = |key: &'static str| {
         let wanted = json!({"url": "https://example.com/", "events": EVENTS}).to_string();
-        let request = Request::post("/v1/webhooks").header("content-type", "application/json").header("idempotency-key", key);
+        let request = Request::post("/v1/webhooks")
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
         let (admin, request) = (admin.clone(), request.body(Body::from(wanted)).unwrap());
         async move { admin.call(request).await }
     };
     let made = create("a").await;
     let id = made.id();
     let rotated = admin.of_webhook(id, "rotate-secret", Some("b")).await;
-    assert_eq!((made.text("secret"), rotated.text("secret")), (secret(id, 1), secret(id, 2)));
+    assert_eq!(
+        (made.text("secret"), rotated.text("secret")),
+        (secret(id, 1), secret(id, 2))
+    );
     assert!(rotated.body["rotated_at"].is_string(), "{}", rotated.body);
-    for again in [create("a").await, admin.of_webhook(id, "rotate-secret", Some("b")).await] {
-        assert_eq!((again.status, again.problem()), (StatusCode::CONFLICT, "idempotency-answer-not-kept"));
+    for again in [
+        create("a").await,
+        admin.of_webhook(id, "rotate-secret", Some("b")).await,
+    ] {
+        assert_eq!(
+            (again.status, again.problem()),
+            (StatusCode::CONFLICT, "idempotency-answer-not-kept")
+        );
     }
     assert_eq!(row(&pool, id).await, ("test".to_owned(), 2), "rotated once");
     let everything = [
@@ -118,7 +199,10 @@ async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
     ];
     for answer in everything {
         let told = answer.body.to_string();
-        assert!(answer.status.is_success() && !told.contains("whsec_") && !told.contains("\"secret\""), "{told}");
+        assert!(
+            answer.status.is_success() && !told.contains("whsec_") && !told.contains("\"secret\""),
+            "{told}"
+        );
     }
     let kept = "SELECT COUNT(*) FROM idempotency_keys WHERE body IS NOT NULL";
     assert_eq!(count(&pool, kept).await, 0);
@@ -130,18 +214,40 @@ async fn a_rotation_keeps_the_key_unless_that_is_gone(pool: MySqlPool) {
     let id = admin.webhook().await;
     let new = json!({"kid": "new", "key": "n".repeat(32)});
     let both = with_keys(&admin, &format!("[{new},{WEBHOOK_KEYS}]")).await;
-    assert_eq!(both.of_webhook(id, "rotate-secret", None).await.text("secret"), secret(id, 2), "or the one before could not sign");
+    assert_eq!(
+        both.of_webhook(id, "rotate-secret", None)
+            .await
+            .text("secret"),
+        secret(id, 2),
+        "or the one before could not sign"
+    );
     assert_eq!(row(&pool, id).await, ("test".to_owned(), 2));
     let other = both.webhook().await;
-    assert_eq!(row(&pool, other).await, ("new".to_owned(), 1), "a new webhook has the newest");
+    assert_eq!(
+        row(&pool, other).await,
+        ("new".to_owned(), 1),
+        "a new webhook has the newest"
+    );
     let alone = with_keys(&admin, &new.to_string()).await;
     let rotated = alone.of_webhook(id, "rotate-secret", None).await;
-    let expected = WebhookKeys::read(&new.to_string()).unwrap().secret("new", id, 3).unwrap().reveal();
-    assert_eq!((rotated.text("secret"), row(&pool, id).await), (expected, ("new".to_owned(), 3)));
-    let log = admin.audit(&format!("&thing=webhook:{id}&action=webhook.rotate-secret")).await;
+    let expected = WebhookKeys::read(&new.to_string())
+        .unwrap()
+        .secret("new", id, 3)
+        .unwrap()
+        .reveal();
+    assert_eq!(
+        (rotated.text("secret"), row(&pool, id).await),
+        (expected, ("new".to_owned(), 3))
+    );
+    let log = admin
+        .audit(&format!("&thing=webhook:{id}&action=webhook.rotate-secret"))
+        .await;
     assert_eq!(
         (&log[0]["before"], &log[0]["after"]),
-        (&json!({"key_id": "test", "secret_no": 2}), &json!({"key_id": "new", "secret_no": 3}))
+        (
+            &json!({"key_id": "test", "secret_no": 2}),
+            &json!({"key_id": "new", "secret_no": 3})
+        )
     );
 }
 
@@ -153,15 +259,30 @@ async fn of_rotations_at_once_each_that_is_answered_has_its_own_secret(pool: MyS
     for _ in 0..5 {
         apis.push(Api::new(&pool).await.with(&admin.token));
     }
-    let answers = futures_util::future::join_all(apis.iter().map(|api| api.of_webhook(id, "rotate-secret", None))).await;
-    let (good, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
-    assert!(refused.iter().all(|answer| answer.problem() == "secret-rotated"));
+    let answers = futures_util::future::join_all(
+        apis.iter()
+            .map(|api| api.of_webhook(id, "rotate-secret", None)),
+    )
+    .await;
+    let (good, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status == StatusCode::OK);
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.problem() == "secret-rotated")
+    );
     let mut secrets: Vec<_> = good.iter().map(|answer| answer.text("secret")).collect();
-    let mut expected: Vec<_> = (2..2 + good.len() as u32).map(|no| secret(id, no)).collect();
+    let mut expected: Vec<_> = (2..2 + good.len() as u32)
+        .map(|no| secret(id, no))
+        .collect();
     secrets.sort();
     expected.sort();
     assert!(!good.is_empty());
-    assert_eq!((secrets, row(&pool, id).await.1), (expected, 1 + good.len() as u32));
+    assert_eq!(
+        (secrets, row(&pool, id).await.1),
+        (expected, 1 + good.len() as u32)
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -171,17 +292,29 @@ async fn there_are_at_most_twenty_also_when_they_come_at_once(pool: MySqlPool) {
     for _ in 0..18 {
         ids.push(json!(admin.webhook().await));
     }
-    assert_eq!(walk(&admin, "/v1/webhooks?limit=5", "webhooks", "id").await, ids);
+    assert_eq!(
+        walk(&admin, "/v1/webhooks?limit=5", "webhooks", "id").await,
+        ids
+    );
     let mut apis = Vec::new();
     for _ in 0..6 {
         apis.push(Api::new(&pool).await.with(&admin.token));
     }
     let wanted = json!({"url": "https://example.com/", "events": EVENTS});
-    let answers = futures_util::future::join_all(apis.iter().map(|api| api.post_json("/v1/webhooks", &wanted))).await;
-    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::CREATED);
+    let answers = futures_util::future::join_all(
+        apis.iter()
+            .map(|api| api.post_json("/v1/webhooks", &wanted)),
+    )
+    .await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status == StatusCode::CREATED);
     assert_eq!((made.len(), refused.len()), (2, 4));
     assert!(
-        refused.iter().all(|answer: &&Answer| (answer.status, answer.problem()) == (StatusCode::CONFLICT, "too-many-webhooks"))
+        refused
+            .iter()
+            .all(|answer: &&Answer| (answer.status, answer.problem())
+                == (StatusCode::CONFLICT, "too-many-webhooks"))
     );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM webhooks").await, 20);
     admin.delete_webhook(made[0].id()).await;
@@ -194,11 +327,27 @@ async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPo
     let admin = api.admin().await;
     let id = admin.webhook().await;
     let wanted = json!({"url": "https://example.com/", "events": EVENTS});
-    let (viewer, operator) = (admin.user("vera", "viewer").await, admin.user("otto", "operator").await);
+    let (viewer, operator) = (
+        admin.user("vera", "viewer").await,
+        admin.user("otto", "operator").await,
+    );
     let key = api.with(&insert_key(&pool, &[Permission::WebhooksRead], None).await);
-    for (who, sees) in [(&viewer, false), (&operator, true), (&key, true), (&api, true)] {
-        for path in ["/v1/webhooks".to_owned(), format!("/v1/webhooks/{id}"), format!("/v1/webhooks/{id}/deliveries")] {
-            let expected = if sees { StatusCode::OK } else { StatusCode::FORBIDDEN };
+    for (who, sees) in [
+        (&viewer, false),
+        (&operator, true),
+        (&key, true),
+        (&api, true),
+    ] {
+        for path in [
+            "/v1/webhooks".to_owned(),
+            format!("/v1/webhooks/{id}"),
+            format!("/v1/webhooks/{id}/deliveries"),
+        ] {
+            let expected = if sees {
+                StatusCode::OK
+            } else {
+                StatusCode::FORBIDDEN
+            };
             assert_eq!(who.get(&path).await.status, expected, "{path}");
         }
         for answer in [
@@ -209,11 +358,17 @@ async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPo
             who.of_webhook(id, "test", None).await,
             who.of_webhook(id, "deliveries/repeat-failed", None).await,
         ] {
-            assert_eq!((answer.problem(), &answer.body["permission"]), ("forbidden", &json!("webhooks:write")));
+            assert_eq!(
+                (answer.problem(), &answer.body["permission"]),
+                ("forbidden", &json!("webhooks:write"))
+            );
         }
     }
     let key = json!({"name": "n", "permissions": ["webhooks:write"]});
-    assert_eq!(admin.post_json("/v1/api-keys", &key).await.body["errors"][0]["code"], "not-a-choice");
+    assert_eq!(
+        admin.post_json("/v1/api-keys", &key).await.body["errors"][0]["code"],
+        "not-a-choice"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -255,22 +410,46 @@ async fn every_wrong_field_of_a_webhook_is_named(pool: MySqlPool) {
         (json!({"description": 7}), &[("description", "wrong-type")]),
         (json!({"disabled_reason": "x"}), &[("disabled_reason", "unknown-field")]),
     ]).await;
-    assert_eq!(count(&pool, rows).await, before, "nothing was made, and nothing was to be written down");
-    for path in ["/v1/webhooks/1", "/v1/webhooks/018f0000-0000-7000-8000-000000000000", "/v1/webhooks/x/deliveries"] {
+    assert_eq!(
+        count(&pool, rows).await,
+        before,
+        "nothing was made, and nothing was to be written down"
+    );
+    for path in [
+        "/v1/webhooks/1",
+        "/v1/webhooks/018f0000-0000-7000-8000-000000000000",
+        "/v1/webhooks/x/deliveries",
+    ] {
         assert_eq!(admin.get(path).await.problem(), "not-found", "{path}");
     }
     for call in ["rotate-secret", "test", "deliveries/repeat-failed"] {
-        assert_eq!(admin.of_webhook(Uuid::max(), call, None).await.problem(), "not-found", "{call}");
+        assert_eq!(
+            admin.of_webhook(Uuid::max(), call, None).await.problem(),
+            "not-found",
+            "{call}"
+        );
     }
 }
 
 /// Of the addresses below those of this machine.
-const HERE: [&str; 5] = ["https://localhost/", "https://127.0.0.1/", "https://2130706433/", "https://0x7f.1/", "https://[::1]/"];
+const HERE: [&str; 5] = [
+    "https://localhost/",
+    "https://127.0.0.1/",
+    "https://2130706433/",
+    "https://0x7f.1/",
+    "https://[::1]/",
+];
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
-    let here = Api { router: router(App { webhook_reach: Reach::Loopback, ..admin.app.clone() }), ..admin.clone() };
+    let here = Api {
+        router: router(App {
+            webhook_reach: Reach::Loopback,
+            ..admin.app.clone()
+        }),
+        ..admin.clone()
+    };
     let urls = [
         "https://localhost/",
         "https://127.0.0.1/",
@@ -290,13 +469,27 @@ async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: 
     ];
     for url in urls {
         let wanted = json!({"url": url, "events": EVENTS});
-        assert_refused(&admin, "POST", "/v1/webhooks", &[(wanted.clone(), &[("url", "private-address")])]).await;
+        assert_refused(
+            &admin,
+            "POST",
+            "/v1/webhooks",
+            &[(wanted.clone(), &[("url", "private-address")])],
+        )
+        .await;
         // What a local stack lets in is this machine.
         let is_here = HERE.contains(&url);
         let made = here.post_json("/v1/webhooks", &wanted).await;
-        assert_eq!(made.status == StatusCode::CREATED, is_here, "{url}: {}", made.body);
+        assert_eq!(
+            made.status == StatusCode::CREATED,
+            is_here,
+            "{url}: {}",
+            made.body
+        );
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM webhooks").await, 5);
     let local = json!({"url": "http://127.0.0.1:9/hook", "events": EVENTS});
-    assert_eq!(here.post_json("/v1/webhooks", &local).await.status, StatusCode::CREATED);
+    assert_eq!(
+        here.post_json("/v1/webhooks", &local).await.status,
+        StatusCode::CREATED
+    );
 }

@@ -22,19 +22,43 @@ async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let created =
         api.post(&with(&json!({"days": ["fri", "Monday"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
-    let shown = json!({"days": ["Mon", "Fri"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"});
-    assert_eq!((created.status, &created.body["window"]), (StatusCode::CREATED, &shown), "{}", created.body);
+    let shown =
+        json!({"days": ["Mon", "Fri"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"});
+    assert_eq!(
+        (created.status, &created.body["window"]),
+        (StatusCode::CREATED, &shown),
+        "{}",
+        created.body
+    );
     let mut every_day = morning();
     every_day["days"] = json!(null);
     let changed = api.patch(created.id(), &json!({"window": every_day})).await;
-    assert_eq!(changed.body["window"]["days"], json!(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]));
+    assert_eq!(
+        changed.body["window"]["days"],
+        json!(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+    );
     let logged = api.get("/v1/audit?limit=1").await.body["entries"][0].clone();
-    assert_eq!((&logged["before"]["window"], &logged["after"]["window"]["from"]), (&shown, &json!("09:00")), "{logged}");
+    assert_eq!(
+        (
+            &logged["before"]["window"],
+            &logged["after"]["window"]["from"]
+        ),
+        (&shown, &json!("09:00")),
+        "{logged}"
+    );
     let every_day = json!({"days": null, "from": "09:00", "to": "11:00", "zone": "UTC"});
-    let every_day = api.patch(created.id(), &json!({"window": every_day, "rate": 5.0})).await;
-    assert_eq!((&every_day.body["window"]["days"], &every_day.body["rate"]), (&changed.body["window"]["days"], &json!(5)));
+    let every_day = api
+        .patch(created.id(), &json!({"window": every_day, "rate": 5.0}))
+        .await;
+    assert_eq!(
+        (&every_day.body["window"]["days"], &every_day.body["rate"]),
+        (&changed.body["window"]["days"], &json!(5))
+    );
     let none = api.patch(created.id(), &json!({"window": null})).await;
-    assert_eq!((none.status, &none.body["window"]), (StatusCode::OK, &Value::Null));
+    assert_eq!(
+        (none.status, &none.body["window"]),
+        (StatusCode::OK, &Value::Null)
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -42,24 +66,57 @@ async fn every_wrong_member_of_a_window_is_named(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let table = [
         (json!("09:00-11:00"), vec![("window", "wrong-type")]),
-        (json!({}), vec![("window.from", "missing"), ("window.to", "missing"), ("window.zone", "missing")]),
+        (
+            json!({}),
+            vec![
+                ("window.from", "missing"),
+                ("window.to", "missing"),
+                ("window.zone", "missing"),
+            ],
+        ),
         (
             json!({"from": "9:00", "to": 11, "zone": "KL"}),
-            vec![("window.from", "not-a-time"), ("window.to", "wrong-type"), ("window.zone", "not-a-zone")],
+            vec![
+                ("window.from", "not-a-time"),
+                ("window.to", "wrong-type"),
+                ("window.zone", "not-a-zone"),
+            ],
         ),
-        (json!({"from": "22:00", "to": "06:00", "zone": "UTC"}), vec![("window.to", "not-later")]),
-        (json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
-        (json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
-        (json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "wrong-type")]),
-        (json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}), vec![("window.until", "unknown-field")]),
+        (
+            json!({"from": "22:00", "to": "06:00", "zone": "UTC"}),
+            vec![("window.to", "not-later")],
+        ),
+        (
+            json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}),
+            vec![("window.days", "not-days")],
+        ),
+        (
+            json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}),
+            vec![("window.days", "not-days")],
+        ),
+        (
+            json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}),
+            vec![("window.days", "wrong-type")],
+        ),
+        (
+            json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}),
+            vec![("window.until", "unknown-field")],
+        ),
     ];
     for (window, expected) in table {
         for path in ["/v1/schedules", "/v1/schedules?dry_run=true"] {
             let answer = api.post_json(path, &with(&window)).await;
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{window}");
             let errors = answer.body["errors"].as_array().unwrap();
-            let mut found: Vec<_> =
-                errors.iter().map(|error| (error["field"].as_str().unwrap(), error["code"].as_str().unwrap())).collect();
+            let mut found: Vec<_> = errors
+                .iter()
+                .map(|error| {
+                    (
+                        error["field"].as_str().unwrap(),
+                        error["code"].as_str().unwrap(),
+                    )
+                })
+                .collect();
             let mut expected = expected.clone();
             found.sort_unstable();
             expected.sort_unstable();
@@ -76,10 +133,21 @@ async fn a_dry_run_counts_open_hours_only(pool: MySqlPool) {
     (body["recipients"], body["rate"]) = (json!(phones(0..8_000)), json!(1));
     let tomorrow = (Utc::now() + chrono::Days::new(2)).date_naive();
     body["run_at"] = json!(format!("{tomorrow}T12:00:00Z"));
-    let report = api.post_json("/v1/schedules?dry_run=true", &body).await.body;
+    let report = api
+        .post_json("/v1/schedules?dry_run=true", &body)
+        .await
+        .body;
     let day = |ahead| tomorrow + chrono::Days::new(ahead);
-    assert_eq!(report["starts_at"], format!("{}T09:00:00Z", day(1)), "{report}");
-    assert_eq!(report["ends_at"], format!("{}T09:13:20Z", day(2)), "{report}");
+    assert_eq!(
+        report["starts_at"],
+        format!("{}T09:00:00Z", day(1)),
+        "{report}"
+    );
+    assert_eq!(
+        report["ends_at"],
+        format!("{}T09:13:20Z", day(2)),
+        "{report}"
+    );
     assert_eq!(report["duration_s"], 8_000.0);
 }
 
@@ -92,19 +160,35 @@ async fn what_runs_is_spread_over_its_hours_only(pool: MySqlPool) {
         rows::batch(&pool, id, no, "send_at = planned_at, sweep_at = planned_at").await;
     }
     let hour = (Utc::now().hour() + 12) % 23;
-    let window =
-        format!(r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{hour:02}:00","to":"{hour:02}:01","zone":"UTC"}}"#);
+    let window = format!(
+        r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{hour:02}:00","to":"{hour:02}:01","zone":"UTC"}}"#
+    );
     rows::schedule(&pool, id, &format!("send_window = '{window}'")).await;
     // Five a batch, one message in ten seconds does not exist; one a second: all in the one minute.
     let plan = || async {
         let sql = "SELECT send_at FROM batches WHERE schedule_id = ? AND send_at = planned_at ORDER BY batch_no";
-        sqlx::query_scalar::<_, DateTime<Utc>>(sql).bind(id).fetch_all(&pool).await.unwrap()
+        sqlx::query_scalar::<_, DateTime<Utc>>(sql)
+            .bind(id)
+            .fetch_all(&pool)
+            .await
+            .unwrap()
     };
-    assert_eq!(api.patch(id, &json!({"rate": 1})).await.status, StatusCode::OK);
-    let clocks: Vec<_> = plan().await.iter().map(|at| (at.hour(), at.minute(), at.second())).collect();
+    assert_eq!(
+        api.patch(id, &json!({"rate": 1})).await.status,
+        StatusCode::OK
+    );
+    let clocks: Vec<_> = plan()
+        .await
+        .iter()
+        .map(|at| (at.hour(), at.minute(), at.second()))
+        .collect();
     assert_eq!(clocks, [(hour, 0, 0), (hour, 0, 5), (hour, 0, 10)]);
     assert_eq!(api.make(id, "pause").await.status, StatusCode::OK);
     assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
-    let clocks: Vec<_> = plan().await.iter().map(|at| (at.hour(), at.minute(), at.second())).collect();
+    let clocks: Vec<_> = plan()
+        .await
+        .iter()
+        .map(|at| (at.hour(), at.minute(), at.second()))
+        .collect();
     assert_eq!(clocks, [(hour, 0, 0), (hour, 0, 5), (hour, 0, 10)]);
 }

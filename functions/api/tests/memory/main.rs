@@ -40,11 +40,20 @@ type Runtime = State<(Arc<Mutex<mpsc::Receiver<String>>>, mpsc::Sender<Value>)>;
 
 async fn next(State((events, _)): Runtime) -> ([(&'static str, &'static str); 2], String) {
     let event = events.lock().await.recv().await.unwrap();
-    ([("lambda-runtime-aws-request-id", "1"), ("lambda-runtime-deadline-ms", "9999999999999")], event)
+    (
+        [
+            ("lambda-runtime-aws-request-id", "1"),
+            ("lambda-runtime-deadline-ms", "9999999999999"),
+        ],
+        event,
+    )
 }
 
 async fn answer(State((_, answers)): Runtime, body: Bytes) -> StatusCode {
-    answers.send(serde_json::from_slice(&body).unwrap()).await.unwrap();
+    answers
+        .send(serde_json::from_slice(&body).unwrap())
+        .await
+        .unwrap();
     StatusCode::ACCEPTED
 }
 
@@ -69,22 +78,59 @@ impl Lambda {
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
         let function = Command::new(env!("CARGO_BIN_EXE_api"))
             .env_clear()
-            .envs([("AWS_LAMBDA_RUNTIME_API", address.as_str()), ("DATABASE_URL", database_url)])
-            .envs([("AWS_LAMBDA_FUNCTION_NAME", "api"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
-            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_REGION", "us-east-1"), ("STACK_NAME", "test")])
-            .envs([("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"), ("DISPATCH_FUNCTION_ARN", "d"), ("SCHEDULE_GROUP", "g")])
-            .envs([("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"), ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r")])
-            .env("WEBHOOK_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
-            .env("JWT_KEYS", r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#)
-            .envs([("SCHEDULER_ROLE_ARN", "r"), ("DISPATCH_LEAD_S", "90"), ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d")])
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+                ("DATABASE_URL", database_url),
+            ])
+            .envs([
+                ("AWS_LAMBDA_FUNCTION_NAME", "api"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ])
+            .envs([
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+                ("AWS_REGION", "us-east-1"),
+                ("STACK_NAME", "test"),
+            ])
+            .envs([
+                ("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"),
+                ("DISPATCH_FUNCTION_ARN", "d"),
+                ("SCHEDULE_GROUP", "g"),
+            ])
+            .envs([
+                ("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"),
+                ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r"),
+            ])
+            .env(
+                "WEBHOOK_KEYS",
+                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
+            )
+            .env(
+                "JWT_KEYS",
+                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
+            )
+            .envs([
+                ("SCHEDULER_ROLE_ARN", "r"),
+                ("DISPATCH_LEAD_S", "90"),
+                ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
+            ])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        Self { function, events, answers }
+        Self {
+            function,
+            events,
+            answers,
+        }
     }
 
     /// Status and body.
-    async fn call(&mut self, token: &str, path: &str, content_type: &str, body: Value) -> (u64, Value) {
+    async fn call(
+        &mut self,
+        token: &str,
+        path: &str,
+        content_type: &str,
+        body: Value,
+    ) -> (u64, Value) {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let http = json!({"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
         let event = json!({
@@ -100,13 +146,20 @@ impl Lambda {
                 () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "it has ended"),
             }
         };
-        (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+        (
+            answer["statusCode"].as_u64().unwrap(),
+            serde_json::from_str(answer["body"].as_str().unwrap()).unwrap(),
+        )
     }
 
     /// The most that it ever had in memory, in MB.
     fn peak(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.function.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.function.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 }
@@ -120,22 +173,63 @@ async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
     let mut body = request();
     body["draft"] = json!(true);
     body["recipients"] = json!(numbers);
-    let (status, schedule) = lambda.call(token, "/v1/schedules", "application/json", body.to_string().into()).await;
-    assert_eq!((status, &schedule["recipients"]["total"]), (201, &json!(390_000)), "{schedule}");
+    let (status, schedule) = lambda
+        .call(
+            token,
+            "/v1/schedules",
+            "application/json",
+            body.to_string().into(),
+        )
+        .await;
+    assert_eq!(
+        (status, &schedule["recipients"]["total"]),
+        (201, &json!(390_000)),
+        "{schedule}"
+    );
     println!("390,000 numbers in JSON: {} MB", lambda.peak());
 
     // A million entries in gzip, of every country; since most of those are refused, it takes little time.
-    let path = format!("/v1/schedules/{}/recipients", schedule["id"].as_str().unwrap());
-    let mut list: Vec<_> = (1..1_000).map(|country| format!("+{country}2012345678")).collect();
+    let path = format!(
+        "/v1/schedules/{}/recipients",
+        schedule["id"].as_str().unwrap()
+    );
+    let mut list: Vec<_> = (1..1_000)
+        .map(|country| format!("+{country}2012345678"))
+        .collect();
     list.extend(numbers.into_iter().cycle().take(999_001));
-    let (status, answer) = lambda.call(token, &path, "application/gzip", base64(&gzip(list.join("\n").as_bytes())).into()).await;
-    assert_eq!((status, answer["errors_total"].as_u64() > Some(100)), (422, true), "{answer}");
+    let (status, answer) = lambda
+        .call(
+            token,
+            &path,
+            "application/gzip",
+            base64(&gzip(list.join("\n").as_bytes())).into(),
+        )
+        .await;
+    assert_eq!(
+        (status, answer["errors_total"].as_u64() > Some(100)),
+        (422, true),
+        "{answer}"
+    );
     println!("1,000,000 entries in gzip: {} MB", lambda.peak());
 
-    let text = json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true}).to_string();
-    assert_eq!(lambda.call(token, "/v1/schedules", "application/json", text.into()).await.0, 422);
+    let text =
+        json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true})
+            .to_string();
+    assert_eq!(
+        lambda
+            .call(token, "/v1/schedules", "application/json", text.into())
+            .await
+            .0,
+        422
+    );
     let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
-    assert_eq!(lambda.call(token, &path, "application/json", objects.into()).await.0, 422);
+    assert_eq!(
+        lambda
+            .call(token, &path, "application/json", objects.into())
+            .await
+            .0,
+        422
+    );
     println!("texts and objects: {} MB", lambda.peak());
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
 }

@@ -45,22 +45,39 @@ impl Scene {
             keys: webhooks::keys().await,
             poster: Poster::with_timeout(reach, Duration::from_secs(1)).unwrap(),
         };
-        Self { db, server, queue, notifier, webhook }
+        Self {
+            db,
+            server,
+            queue,
+            notifier,
+            webhook,
+        }
     }
 
     /// From now on the receiver answers so.
     pub async fn answer(&self, answer: ResponseTemplate) {
         self.server.reset().await;
-        Mock::given(any()).respond_with(answer).mount(&self.server).await;
+        Mock::given(any())
+            .respond_with(answer)
+            .mount(&self.server)
+            .await;
     }
 
     /// Something happens.
     pub async fn event(&self) -> DeliveryMessage {
         let data = json!({"schedule_id": Uuid::nil(), "status": "finished"});
         let kind = EventType::ScheduleFinished;
-        let event = NewEvent { id: Uuid::now_v7(), kind, schedule_id: Some(Uuid::nil()), range: None, data: Some(data) };
+        let event = NewEvent {
+            id: Uuid::now_v7(),
+            kind,
+            schedule_id: Some(Uuid::nil()),
+            range: None,
+            data: Some(data),
+        };
         let mut connection = self.db.pool.acquire().await.unwrap();
-        insert_deliveries(&mut connection, &[self.webhook], &event, self.db.now()).await.unwrap()[0]
+        insert_deliveries(&mut connection, &[self.webhook], &event, self.db.now())
+            .await
+            .unwrap()[0]
     }
 
     pub async fn deliver(&self, message: DeliveryMessage) {
@@ -79,19 +96,35 @@ impl Scene {
     /// Changes the webhook.
     pub async fn set(&self, assignments: &str) {
         let sql = format!("UPDATE webhooks SET {assignments} WHERE id = ?");
-        sqlx::query(&sql).bind(self.webhook).execute(&self.db.pool).await.unwrap();
+        sqlx::query(&sql)
+            .bind(self.webhook)
+            .execute(&self.db.pool)
+            .await
+            .unwrap();
     }
 
     /// The webhook's `disabled_reason`, and whether it fails.
     pub async fn state(&self) -> (Option<String>, bool) {
         let sql = "SELECT disabled_reason, failing_since IS NOT NULL FROM webhooks WHERE id = ? AND (disabled_at IS NULL) = (disabled_reason IS NULL)";
-        sqlx::query_as(sql).bind(self.webhook).fetch_one(&self.db.pool).await.unwrap()
+        sqlx::query_as(sql)
+            .bind(self.webhook)
+            .fetch_one(&self.db.pool)
+            .await
+            .unwrap()
     }
 }
 
 /// Whether a request is signed with the n-th secret of the webhook.
 pub fn is_signed(request: &Request, webhook: Uuid, secret_no: u32) -> bool {
     let header = |name: &str| request.headers[name].to_str().unwrap();
-    let headers = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    webhooks::is_signed(&webhooks::secret(webhook, secret_no), headers, &request.body)
+    let headers = (
+        header("webhook-id"),
+        header("webhook-timestamp"),
+        header("webhook-signature"),
+    );
+    webhooks::is_signed(
+        &webhooks::secret(webhook, secret_no),
+        headers,
+        &request.body,
+    )
 }

@@ -10,8 +10,7 @@ use testkit::{Stage, fixture, webhooks};
 use uuid::Uuid;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-pub const EVERYTHING: &str =
-    "schedule.started,schedule.paused,schedule.resumed,schedule.finished,schedule.cancelled,schedule.missed,messages.final";
+pub const EVERYTHING: &str = "schedule.started,schedule.paused,schedule.resumed,schedule.finished,schedule.cancelled,schedule.missed,messages.final";
 
 /// A stage with a webhook that wants everything, whose receiver answers 200.
 pub struct Told {
@@ -24,16 +23,30 @@ impl Told {
     pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
         let server = MockServer::start().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
         let webhook = webhooks::insert(&stage.db, &server.uri(), EVERYTHING).await;
-        Self { stage, server, webhook }
+        Self {
+            stage,
+            server,
+            webhook,
+        }
     }
 
     /// A schedule that is cut; its first batch.
     pub async fn cut(&self, schedule: fixture::Schedule) -> BatchMessage {
         let message = schedule.insert(&self.stage.db).await;
-        self.stage.dispatcher.dispatch(message, Way::Queue).await.unwrap();
-        BatchMessage { schedule_id: message.schedule_id, batch_no: 1 }
+        self.stage
+            .dispatcher
+            .dispatch(message, Way::Queue)
+            .await
+            .unwrap();
+        BatchMessage {
+            schedule_id: message.schedule_id,
+            batch_no: 1,
+        }
     }
 
     pub async fn events(&self) -> Vec<String> {
@@ -52,14 +65,35 @@ impl Told {
             notifier.deliver(message).await.unwrap();
         }
         let received = self.server.received_requests().await.unwrap();
-        received.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+        received
+            .iter()
+            .map(|request| serde_json::from_slice(&request.body).unwrap())
+            .collect()
     }
 
     /// What was told of messages, as `seq STATUS attempt`, one list an event.
     pub async fn messages(&self) -> Vec<Vec<String>> {
         let bodies = self.posted().await;
-        let finals = bodies.iter().filter(|body| body["type"] == "messages.final");
-        let line = |message: &Value| format!("{} {} {}", message["seq"], message["status"].as_str().unwrap(), message["attempt"]);
-        finals.map(|body| body["data"]["messages"].as_array().unwrap().iter().map(line).collect()).collect()
+        let finals = bodies
+            .iter()
+            .filter(|body| body["type"] == "messages.final");
+        let line = |message: &Value| {
+            format!(
+                "{} {} {}",
+                message["seq"],
+                message["status"].as_str().unwrap(),
+                message["attempt"]
+            )
+        };
+        finals
+            .map(|body| {
+                body["data"]["messages"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(line)
+                    .collect()
+            })
+            .collect()
     }
 }

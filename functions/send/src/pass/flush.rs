@@ -20,7 +20,10 @@ impl Pass<'_> {
         let marks = starting.iter().flatten().map(|&at| mark(&self.rows[at]));
         let mut rows = std::mem::take(&mut self.unrecorded);
         rows.extend(marks);
-        let written = self.write_patiently(&rows).await.context("recording and marking")?;
+        let written = self
+            .write_patiently(&rows)
+            .await
+            .context("recording and marking")?;
         if written.matched == rows.len() as u64 && !written.lost {
             self.note_marks(starting);
             return Ok(true);
@@ -29,7 +32,8 @@ impl Pass<'_> {
         let batch = self.claim.batch;
         tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
         self.stopped = true;
-        self.unrecorded.extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
+        self.unrecorded
+            .extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
         Ok(false)
     }
 
@@ -39,7 +43,10 @@ impl Pass<'_> {
         loop {
             match db::repeat_on_deadlock(|| self.write(rows)).await {
                 Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
-                    tracing::warn!(error = describe_one(&error), "recording failed, trying again");
+                    tracing::warn!(
+                        error = describe_one(&error),
+                        "recording failed, trying again"
+                    );
                     tokio::time::sleep(WRITE_PAUSE).await;
                 }
                 other => return other,
@@ -58,17 +65,27 @@ impl Pass<'_> {
         written
     }
 
-    async fn write_rows(&self, db: &mut MySqlConnection, rows: &[FlushRow]) -> sqlx::Result<Written> {
+    async fn write_rows(
+        &self,
+        db: &mut MySqlConnection,
+        rows: &[FlushRow],
+    ) -> sqlx::Result<Written> {
         let now = self.sender.worker.db.now();
         let answers = rows.iter().any(|row| row.step == Step::Answer);
         let lost = answers && outcomes::poke_if_lost(db, self.claim, now).await?;
-        if rows.iter().any(|row| row.step == Step::Mark && row.attempt > 0) {
+        if rows
+            .iter()
+            .any(|row| row.step == Step::Mark && row.attempt > 0)
+        {
             outcomes::keep_attempts(db, self.claim, rows).await?;
         }
         if lost {
             outcomes::record_late_answers(db, self.claim.batch, rows).await?;
         }
-        Ok(Written { matched: outcomes::flush(db, self.claim, rows, now).await?, lost })
+        Ok(Written {
+            matched: outcomes::flush(db, self.claim, rows, now).await?,
+            lost,
+        })
     }
 
     fn note_marks(&mut self, starting: &[Request]) {
@@ -97,6 +114,20 @@ fn unmark(row: &BatchRow) -> FlushRow {
     flush_row(row, row.attempt + 1, Step::Unmark, (Status::Pending, 0))
 }
 
-pub(super) fn flush_row(row: &BatchRow, attempt: u32, step: Step, (status, resend): (Status, u8)) -> FlushRow {
-    FlushRow { seq: row.seq, attempt, step, resend, status, message_id: None, error: None, is_final: 0 }
+pub(super) fn flush_row(
+    row: &BatchRow,
+    attempt: u32,
+    step: Step,
+    (status, resend): (Status, u8),
+) -> FlushRow {
+    FlushRow {
+        seq: row.seq,
+        attempt,
+        step,
+        resend,
+        status,
+        message_id: None,
+        error: None,
+        is_final: 0,
+    }
 }

@@ -28,7 +28,10 @@ impl Pass<'_> {
             Ok(suppressed) => suppressed,
             Err(error) => {
                 // Without an answer nobody is sent to; what has been sent is recorded all the same.
-                tracing::warn!(error = describe_one(&error), "opt-outs can't be read; stopped inside a batch");
+                tracing::warn!(
+                    error = describe_one(&error),
+                    "opt-outs can't be read; stopped inside a batch"
+                );
                 self.stopped = true;
                 return;
             }
@@ -37,11 +40,19 @@ impl Pass<'_> {
         if suppressed.is_empty() {
             return;
         }
-        let (out, waiting): (VecDeque<_>, _) = self.waiting.iter().partition(|&&at| suppressed.contains(&self.rows[at].phone));
+        let (out, waiting): (VecDeque<_>, _) = self
+            .waiting
+            .iter()
+            .partition(|&&at| suppressed.contains(&self.rows[at].phone));
         self.waiting = waiting;
         for at in out {
             if self.rows[at].status == Status::Pending {
-                let mut row = flush_row(&self.rows[at], self.rows[at].attempt, Step::Skip, (Status::Suppressed, 0));
+                let mut row = flush_row(
+                    &self.rows[at],
+                    self.rows[at].attempt,
+                    Step::Skip,
+                    (Status::Suppressed, 0),
+                );
                 row.is_final = 1;
                 self.unrecorded.push(row);
                 self.rows[at].status = Status::Suppressed;
@@ -50,8 +61,15 @@ impl Pass<'_> {
     }
 
     async fn look(&self) -> sqlx::Result<HashSet<String>> {
-        let phones: Vec<&str> = self.waiting.iter().map(|&at| self.rows[at].phone.as_str()).collect();
+        let phones: Vec<&str> = self
+            .waiting
+            .iter()
+            .map(|&at| self.rows[at].phone.as_str())
+            .collect();
         let mut connection = self.sender.worker.db.pool.acquire().await?;
-        Ok(suppressed_among(&mut connection, &phones).await?.into_iter().collect())
+        Ok(suppressed_among(&mut connection, &phones)
+            .await?
+            .into_iter()
+            .collect())
     }
 }

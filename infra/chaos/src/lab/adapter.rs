@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::carrier::{Alaris, Answer, Carrier, CarrierConfig, Form, SendError, StatusError, Submit};
+use shared::carrier::{
+    Alaris, Answer, Carrier, CarrierConfig, Form, SendError, StatusError, Submit,
+};
 
 use super::plan::{Plan, Spoken};
 
@@ -19,10 +21,22 @@ impl LabCarrier {
     pub fn shared(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
         let form = match plan.form {
             Spoken::Bare => Form::Bare,
-            spoken => Form::Alaris { username: "lab".into(), password: "lab".to_owned().into(), own_ids: spoken == Spoken::OwnIds },
+            spoken => Form::Alaris {
+                username: "lab".into(),
+                password: "lab".to_owned().into(),
+                own_ids: spoken == Spoken::OwnIds,
+            },
         };
-        let inner = Alaris::new(CarrierConfig { url: format!("{origin}/api"), form, timeout: plan.timeout })?;
-        Ok(Arc::new(Self { inner, request_size: plan.request_size, twice: plan.submits_twice }))
+        let inner = Alaris::new(CarrierConfig {
+            url: format!("{origin}/api"),
+            form,
+            timeout: plan.timeout,
+        })?;
+        Ok(Arc::new(Self {
+            inner,
+            request_size: plan.request_size,
+            twice: plan.submits_twice,
+        }))
     }
 }
 

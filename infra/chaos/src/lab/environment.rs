@@ -64,12 +64,18 @@ const RECORDING: Duration = Duration::from_millis(500);
 /// Production's waits, for invocations that have so much real time.
 pub fn patience(budget: Duration) -> Patience {
     let lease_margin = TimeDelta::from_std(LEASE.saturating_sub(budget)).unwrap_or_default();
-    Patience { recording_share: RECORDING, lease_margin, ..Patience::default() }
+    Patience {
+        recording_share: RECORDING,
+        lease_margin,
+        ..Patience::default()
+    }
 }
 
 fn timing(plan: &Plan) -> Timing {
     Timing {
-        recheck_delays: [10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600].map(Duration::from_secs).to_vec(),
+        recheck_delays: [10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600]
+            .map(Duration::from_secs)
+            .to_vec(),
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(300),
         quiet_time: TimeDelta::seconds(300),
@@ -82,10 +88,17 @@ pub const DATABASE: Duration = Duration::from_millis(400);
 
 /// A pool as a function has it, but for a time-out that is as short as the others.
 pub fn pool(options: &MySqlConnectOptions, timeout: Duration) -> MySqlPool {
-    let pool = MySqlPoolOptions::new().max_connections(1).acquire_timeout(timeout);
+    let pool = MySqlPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(timeout);
     // The server's own 50 s would pass in real time; one is the least that it takes.
     let pool = pool.after_connect(|connection, _| {
-        Box::pin(async move { sqlx::query("SET SESSION innodb_lock_wait_timeout = 1").execute(connection).await.map(drop) })
+        Box::pin(async move {
+            sqlx::query("SET SESSION innodb_lock_wait_timeout = 1")
+                .execute(connection)
+                .await
+                .map(drop)
+        })
     });
     pool.connect_lazy_with(options.clone())
 }
@@ -104,10 +117,15 @@ impl Environment {
 
     fn with_pool(function: Function, world: &World, pool: MySqlPool) -> Self {
         let plan = &world.plan;
-        let db = Db { pool: pool.clone(), clock: world.clock.clone() };
-        let (send_queue, recheck_queue) = (world.queue(Function::Send), world.queue(Function::Recheck));
+        let db = Db {
+            pool: pool.clone(),
+            clock: world.clock.clone(),
+        };
+        let (send_queue, recheck_queue) =
+            (world.queue(Function::Send), world.queue(Function::Recheck));
         // Nobody has a webhook here, so nothing is ever put on it.
-        let notify_queue = LabQueue::new(world.clock.clone(), world.dice.clone(), plan.queues.clone());
+        let notify_queue =
+            LabQueue::new(world.clock.clone(), world.dice.clone(), plan.queues.clone());
         let worker = |db| Worker {
             db,
             carrier: Arc::clone(&world.carrier),
@@ -120,17 +138,40 @@ impl Environment {
         let handler = match function {
             Function::Dispatch => {
                 let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
-                let settings =
-                    dispatch::Settings { lead, sweep_lead, batch_size: plan.batch_size, patience: patience(plan.budget) };
-                Handler::Dispatch(Dispatcher { db, send_queue, recheck_queue, notify_queue, settings })
+                let settings = dispatch::Settings {
+                    lead,
+                    sweep_lead,
+                    batch_size: plan.batch_size,
+                    patience: patience(plan.budget),
+                };
+                Handler::Dispatch(Dispatcher {
+                    db,
+                    send_queue,
+                    recheck_queue,
+                    notify_queue,
+                    settings,
+                })
             }
             Function::Send => {
-                let settings = send::Settings { in_flight: IN_FLIGHT, timeout, parts_per_second: None };
-                Handler::Send(Sender { worker: worker(db), settings })
+                let settings = send::Settings {
+                    in_flight: IN_FLIGHT,
+                    timeout,
+                    parts_per_second: None,
+                };
+                Handler::Send(Sender {
+                    worker: worker(db),
+                    settings,
+                })
             }
             Function::Recheck => {
-                let settings = recheck::Settings { in_flight: 50, timeout };
-                Handler::Recheck(Rechecker { worker: worker(db), settings })
+                let settings = recheck::Settings {
+                    in_flight: 50,
+                    timeout,
+                };
+                Handler::Recheck(Rechecker {
+                    worker: worker(db),
+                    settings,
+                })
             }
         };
         Self { pool, handler }
@@ -144,13 +185,17 @@ impl Environment {
         limits: (Duration, Option<Duration>),
     ) -> (Option<Self>, Ended) {
         let (budget, fuse) = limits;
-        let ended = invocation.run(self.handle(event, Budget::new(budget)), fuse).await;
+        let ended = invocation
+            .run(self.handle(event, Budget::new(budget)), fuse)
+            .await;
         match ended {
             Some(Ok(true)) => (Some(self), Ended::Well),
             Some(_) => (Some(self), Ended::Badly),
             None => {
                 // A dead process's connection is closed by its kernel.
-                tokio::time::timeout(Duration::from_secs(1), self.pool.close()).await.ok();
+                tokio::time::timeout(Duration::from_secs(1), self.pool.close())
+                    .await
+                    .ok();
                 (None, Ended::Killed)
             }
         }
@@ -161,12 +206,25 @@ impl Environment {
         let response = match &self.handler {
             Handler::Dispatch(dispatcher) => {
                 // The sweep begins a round with twenty seconds left: its time is not the plan's.
-                dispatcher.handle(serde_json::from_value(event)?, Budget::new(budget.remaining().max(LEASE))).await?
+                dispatcher
+                    .handle(
+                        serde_json::from_value(event)?,
+                        Budget::new(budget.remaining().max(LEASE)),
+                    )
+                    .await?
             }
             Handler::Send(sender) => sender.handle(serde_json::from_value(event)?, budget).await,
-            Handler::Recheck(rechecker) => rechecker.handle(serde_json::from_value(event)?, budget).await,
+            Handler::Recheck(rechecker) => {
+                rechecker
+                    .handle(serde_json::from_value(event)?, budget)
+                    .await
+            }
         };
-        let failed: HashSet<_> = response.batch_item_failures.iter().map(|failure| &failure.item_identifier).collect();
+        let failed: HashSet<_> = response
+            .batch_item_failures
+            .iter()
+            .map(|failure| &failure.item_identifier)
+            .collect();
         Ok(failed.is_empty())
     }
 }

@@ -30,7 +30,11 @@ pub struct LabScheduler {
 impl LabScheduler {
     /// One without schedules.
     pub fn new(dice: Dice, faults: plan::Events) -> Arc<Self> {
-        Arc::new(Self { dice, faults, events: Mutex::default() })
+        Arc::new(Self {
+            dice,
+            faults,
+            events: Mutex::default(),
+        })
     }
 
     fn events(&self) -> MutexGuard<'_, Vec<Event>> {
@@ -53,7 +57,11 @@ impl LabScheduler {
     pub fn failed(&self, event: Event, now: DateTime<Utc>) {
         if event.tried < 2 {
             let tried = event.tried + 1;
-            self.events().push(Event { at: now + TimeDelta::minutes(tried.into()), tried, ..event });
+            self.events().push(Event {
+                at: now + TimeDelta::minutes(tried.into()),
+                tried,
+                ..event
+            });
         }
     }
 }
@@ -64,10 +72,23 @@ impl OneTimeScheduler for LabScheduler {
         if self.faults.never {
             return Ok(());
         }
-        let usual = if self.dice.chance(0.2) { self.dice.delta(0..=60_000) } else { self.dice.delta(0..=2_000) };
+        let usual = if self.dice.chance(0.2) {
+            self.dice.delta(0..=60_000)
+        } else {
+            self.dice.delta(0..=2_000)
+        };
         let at = fire_at + usual + self.dice.delta(0..=u64::from(self.faults.late_s) * 1000);
-        let again = self.faults.again_s.iter().map(|&again_s| at + TimeDelta::seconds(again_s.into()));
-        self.events().extend(std::iter::once(at).chain(again).map(|at| Event { at, message, tried: 0 }));
+        let again = self
+            .faults
+            .again_s
+            .iter()
+            .map(|&again_s| at + TimeDelta::seconds(again_s.into()));
+        self.events()
+            .extend(std::iter::once(at).chain(again).map(|at| Event {
+                at,
+                message,
+                tried: 0,
+            }));
         Ok(())
     }
 

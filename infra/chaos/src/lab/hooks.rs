@@ -55,7 +55,14 @@ const FROZEN_AT_MOST: TimeDelta = TimeDelta::hours(2);
 impl Hooks {
     /// What the plan wants.
     pub fn new(clock: Clock, dice: Dice, kills: Kills, traps: Vec<Trap>) -> Arc<Self> {
-        Arc::new(Self { clock, dice, kills, traps, state: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            clock,
+            dice,
+            kills,
+            traps,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -73,9 +80,14 @@ impl Hooks {
         shared::fault::install(schedule_id, Arc::new(hook));
     }
 
-    #[cfg_attr(not(feature = "fault-points"), expect(dead_code, reason = "nothing comes here without them"))]
+    #[cfg_attr(
+        not(feature = "fault-points"),
+        expect(dead_code, reason = "nothing comes here without them")
+    )]
     async fn reached(&self, point: Point, batch: BatchMessage) {
-        let Ok(invocation) = CURRENT.try_with(Arc::clone) else { return };
+        let Ok(invocation) = CURRENT.try_with(Arc::clone) else {
+            return;
+        };
         match self.decide(point, batch.batch_no, &invocation) {
             None => {}
             Some(Does::Kill) => {
@@ -112,7 +124,13 @@ impl Hooks {
                 *state.in_a_row.entry(batch_no).or_default() += 1;
                 let (until, longer) = (*until, TimeDelta::seconds((*longer_s).into()));
                 let invocation = Arc::clone(invocation);
-                state.frozen.push(Frozen { invocation, batch_no, until, longer, thaw_at: now + FROZEN_AT_MOST });
+                state.frozen.push(Frozen {
+                    invocation,
+                    batch_no,
+                    until,
+                    longer,
+                    thaw_at: now + FROZEN_AT_MOST,
+                });
             }
             Some(Does::Act(act)) => state.acts.push(act.clone()),
             None => return None,
@@ -125,7 +143,8 @@ impl Hooks {
     /// The first trap that snaps.
     fn snap(&self, state: &mut State, point: Point, batch_no: u32) -> Option<Does> {
         for (place, trap) in self.traps.iter().enumerate() {
-            let fits = trap.points.contains(&point) && trap.batch.is_none_or(|batch| batch == batch_no);
+            let fits =
+                trap.points.contains(&point) && trap.batch.is_none_or(|batch| batch == batch_no);
             let snapped = state.snapped.entry(place).or_default();
             if fits && *snapped < trap.most && self.dice.chance(trap.share) {
                 *snapped += 1;
@@ -181,19 +200,36 @@ impl Hooks {
 
     /// When the next one goes on.
     pub fn next_thaw(&self) -> Option<DateTime<Utc>> {
-        self.state().frozen.iter().map(|frozen| frozen.thaw_at).min()
+        self.state()
+            .frozen
+            .iter()
+            .map(|frozen| frozen.thaw_at)
+            .min()
     }
 
     /// Until when the real time of a frozen environment lasts: until then the run's clock may not pass the end of its lease.
     pub fn frozen_deadline(&self) -> Option<Instant> {
-        self.state().frozen.iter().map(|frozen| frozen.invocation.deadline).max()
+        self.state()
+            .frozen
+            .iter()
+            .map(|frozen| frozen.invocation.deadline)
+            .max()
     }
 }
 
 impl State {
-    fn note_other_owner(&mut self, point: Point, batch_no: u32, invocation: &Arc<Invocation>, now: DateTime<Utc>) {
-        let waits =
-            |frozen: &&mut Frozen| frozen.batch_no == batch_no && frozen.until == point && frozen.invocation.id != invocation.id;
+    fn note_other_owner(
+        &mut self,
+        point: Point,
+        batch_no: u32,
+        invocation: &Arc<Invocation>,
+        now: DateTime<Utc>,
+    ) {
+        let waits = |frozen: &&mut Frozen| {
+            frozen.batch_no == batch_no
+                && frozen.until == point
+                && frozen.invocation.id != invocation.id
+        };
         for frozen in self.frozen.iter_mut().filter(waits) {
             frozen.thaw_at = frozen.thaw_at.min(now + frozen.longer);
         }

@@ -38,7 +38,14 @@ impl Invocation {
     /// One that begins now, with so much real time.
     pub fn new(id: u64, budget: Duration) -> Arc<Self> {
         let (dead, frozen, was_frozen, waker) = Default::default();
-        Arc::new(Self { id, deadline: Instant::now() + budget, dead, frozen, was_frozen, waker })
+        Arc::new(Self {
+            id,
+            deadline: Instant::now() + budget,
+            dead,
+            frozen,
+            was_frozen,
+            waker,
+        })
     }
 
     /// Its process dies here and now.
@@ -59,7 +66,11 @@ impl Invocation {
     }
 
     /// Runs `handler` to its end; `None`: it died, at a fault point, after `fuse`, or because its time was up.
-    pub async fn run<F: Future>(self: &Arc<Self>, handler: F, fuse: Option<Duration>) -> Option<F::Output> {
+    pub async fn run<F: Future>(
+        self: &Arc<Self>,
+        handler: F,
+        fuse: Option<Duration>,
+    ) -> Option<F::Output> {
         let mut handler = pin!(CURRENT.scope(Arc::clone(self), handler));
         let handler = poll_fn(|context| {
             self.waker.register(context.waker());

@@ -27,7 +27,10 @@ impl World {
             body["rate"] = rate.into();
         }
         let (status, answer) = self.call_api(Request::post("/v1/schedules"), &body).await?;
-        anyhow::ensure!(status.is_success(), "the API refused the schedule: {answer}");
+        anyhow::ensure!(
+            status.is_success(),
+            "the API refused the schedule: {answer}"
+        );
         Ok(answer["id"].as_str().unwrap_or_default().parse()?)
     }
 
@@ -42,18 +45,30 @@ impl World {
             Call::Retry => (Request::post(path("/retry")), Value::Null),
             Call::Append(count) => {
                 let first = 1000 + self.dice.number(0..=8) * 1000;
-                (Request::post(path("/recipients")), json!({ "recipients": phones(first, count) }))
+                (
+                    Request::post(path("/recipients")),
+                    json!({ "recipients": phones(first, count) }),
+                )
             }
-            Call::Reschedule(in_s) => {
-                (Request::patch(path("")), json!({ "run_at": (self.clock.now() + TimeDelta::seconds(in_s)).to_rfc3339() }))
-            }
+            Call::Reschedule(in_s) => (
+                Request::patch(path("")),
+                json!({ "run_at": (self.clock.now() + TimeDelta::seconds(in_s)).to_rfc3339() }),
+            ),
         };
         let (status, _) = self.call_api(request, &body).await?;
         Ok(!status.is_server_error())
     }
 
-    async fn call_api(&self, request: Builder, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    async fn call_api(
+        &self,
+        request: Builder,
+        body: &Value,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
         let request = request
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.key))
@@ -66,5 +81,7 @@ impl World {
 }
 
 fn phones(first: u32, count: u32) -> Vec<String> {
-    (first..first + count).map(|place| format!("+6012{:07}", 1_000_000 + place)).collect()
+    (first..first + count)
+        .map(|place| format!("+6012{:07}", 1_000_000 + place))
+        .collect()
 }

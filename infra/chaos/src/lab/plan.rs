@@ -127,7 +127,13 @@ pub struct Trap {
 impl Trap {
     /// One with any batch.
     pub fn new(points: &'static [Point], share: f64, most: u32, does: Does) -> Self {
-        Self { points, share, most, batch: None, does }
+        Self {
+            points,
+            share,
+            most,
+            batch: None,
+            does,
+        }
     }
 }
 
@@ -213,7 +219,11 @@ impl Plan {
             resends_uncertain: false,
             max_lateness_s: 3_600,
             form: Spoken::Bare,
-            carrier: Settings { seed: Some(rng.u64(..)), delivery_delay_ms_max: delay, ..Settings::default() },
+            carrier: Settings {
+                seed: Some(rng.u64(..)),
+                delivery_delay_ms_max: delay,
+                ..Settings::default()
+            },
             timeout: Duration::from_millis(400),
             submits_twice: false,
             budget: Duration::from_secs(60),
@@ -231,7 +241,11 @@ impl Plan {
 
     /// The carrier, or chance, decides who has it at the end.
     pub fn open_ended(rng: &mut Rng) -> Self {
-        Self { everybody: false, uncertain: Uncertain::Any, ..Self::calm(rng) }
+        Self {
+            everybody: false,
+            uncertain: Uncertain::Any,
+            ..Self::calm(rng)
+        }
     }
 
     /// Whether the carrier's port is ever closed.
@@ -241,11 +255,18 @@ impl Plan {
 
     /// Whether connections to the database ever break.
     pub(super) fn takes_the_database(&self) -> bool {
-        self.acts().any(|act| matches!(act, Act::DatabaseCut | Act::DatabaseGone(_)))
+        self.acts()
+            .any(|act| matches!(act, Act::DatabaseCut | Act::DatabaseGone(_)))
     }
 
     fn acts(&self) -> impl Iterator<Item = &Act> {
-        let trapped = self.traps.iter().filter_map(|trap| if let Does::Act(act) = &trap.does { Some(act) } else { None });
+        let trapped = self.traps.iter().filter_map(|trap| {
+            if let Does::Act(act) = &trap.does {
+                Some(act)
+            } else {
+                None
+            }
+        });
         self.script.iter().map(|(_, act)| act).chain(trapped)
     }
 }

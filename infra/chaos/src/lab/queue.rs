@@ -49,7 +49,12 @@ pub struct Message {
 impl LabQueue {
     /// An empty one.
     pub fn new(clock: Clock, dice: Dice, faults: Deliveries) -> Arc<Self> {
-        Arc::new(Self { clock, dice, faults, state: Mutex::default() })
+        Arc::new(Self {
+            clock,
+            dice,
+            faults,
+            state: Mutex::default(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,16 +63,25 @@ impl LabQueue {
 
     /// When the next message can be received.
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
-        self.state().messages.iter().map(|message| message.visible_at).min()
+        self.state()
+            .messages
+            .iter()
+            .map(|message| message.visible_at)
+            .min()
     }
 
     /// One that is visible, which then is not for some time.
     pub fn receive(&self, now: DateTime<Utc>) -> Option<Message> {
         let mut state = self.state();
         let before = state.messages.len();
-        state.messages.retain(|message| message.visible_at > now || message.receives < MAX_RECEIVES);
+        state
+            .messages
+            .retain(|message| message.visible_at > now || message.receives < MAX_RECEIVES);
         state.dead += (before - state.messages.len()) as u32;
-        let visible = state.messages.iter_mut().filter(|message| message.visible_at <= now);
+        let visible = state
+            .messages
+            .iter_mut()
+            .filter(|message| message.visible_at <= now);
         let message = visible.min_by_key(|message| message.visible_at)?;
         message.visible_at = now + VISIBILITY;
         message.receives += 1;
@@ -91,16 +105,34 @@ impl LabQueue {
 
     fn take(&self, message: &Outgoing) {
         let transit = || self.dice.delta(TRANSIT_MS);
-        let late = if self.dice.chance(self.faults.late) { self.dice.delta(0..=1_200_000) } else { TimeDelta::zero() };
-        let visible_at = self.clock.now() + TimeDelta::seconds(message.delay_s.into()) + transit() + late;
-        let copies = if self.dice.chance(self.faults.copied) { self.dice.number(2..=3) } else { 1 };
+        let late = if self.dice.chance(self.faults.late) {
+            self.dice.delta(0..=1_200_000)
+        } else {
+            TimeDelta::zero()
+        };
+        let visible_at =
+            self.clock.now() + TimeDelta::seconds(message.delay_s.into()) + transit() + late;
+        let copies = if self.dice.chance(self.faults.copied) {
+            self.dice.number(2..=3)
+        } else {
+            1
+        };
         for copy in 0..copies {
             let later = copy > 0 && !self.faults.copies_at_once;
-            let visible_at = if later { visible_at + self.dice.delta(0..=1_800_000) } else { visible_at };
+            let visible_at = if later {
+                visible_at + self.dice.delta(0..=1_800_000)
+            } else {
+                visible_at
+            };
             let mut state = self.state();
             state.next_id += 1;
             let id = state.next_id;
-            state.messages.push(Message { id, body: message.body.clone(), visible_at, receives: 0 });
+            state.messages.push(Message {
+                id,
+                body: message.body.clone(),
+                visible_at,
+                receives: 0,
+            });
         }
     }
 }

@@ -55,8 +55,12 @@ impl<'a> Run<'a> {
     /// A run of a schedule that was just posted.
     pub fn new(world: &'a World, schedule_id: Uuid, run_at: DateTime<Utc>) -> Self {
         let now = world.clock.now();
-        let mut script: Vec<_> =
-            world.plan.script.iter().map(|(at_s, act)| (run_at + TimeDelta::seconds(*at_s), act.clone())).collect();
+        let mut script: Vec<_> = world
+            .plan
+            .script
+            .iter()
+            .map(|(at_s, act)| (run_at + TimeDelta::seconds(*at_s), act.clone()))
+            .collect();
         script.sort_by_key(|(at, _)| *at);
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
         Self {
@@ -80,14 +84,18 @@ impl<'a> Run<'a> {
             self.world.hooks.thaw(now);
             self.begin_what_is_due(now);
             if self.began.elapsed() > PATIENCE || now > self.until {
-                return Ok(Err(State::read(self.world, self.schedule_id).await?.describe()));
+                return Ok(Err(State::read(self.world, self.schedule_id)
+                    .await?
+                    .describe()));
             }
             if self.running.len() > self.world.hooks.frozen() {
                 self.go_on().await?;
                 continue;
             }
             let state = State::read(self.world, self.schedule_id).await?;
-            let Some(next) = self.next(&state, self.world.clock.now()) else { return Ok(Ok(())) };
+            let Some(next) = self.next(&state, self.world.clock.now()) else {
+                return Ok(Ok(()));
+            };
             self.jump(next).await;
         }
     }
@@ -112,7 +120,11 @@ impl<'a> Run<'a> {
             while self.has_room(function)
                 && let Some(message) = self.world.queue(function).receive(now)
             {
-                self.invoke(function, Job::Message(function, message.id), from_queue(message.id, &message.body));
+                self.invoke(
+                    function,
+                    Job::Message(function, message.id),
+                    from_queue(message.id, &message.body),
+                );
             }
         }
         while let Some(event) = self.world.events.fire(now) {
@@ -138,7 +150,10 @@ impl<'a> Run<'a> {
         let (world, id) = (self.world, self.schedule_id);
         self.running.push(Box::pin(async move {
             let ended = match act.clone() {
-                Act::Call(call) => world.call(id, call).await.map(|done| if done { Ended::Well } else { Ended::Badly }),
+                Act::Call(call) => world
+                    .call(id, call)
+                    .await
+                    .map(|done| if done { Ended::Well } else { Ended::Badly }),
                 other => world.act(other).await.map(|()| Ended::Well),
             };
             (Job::Act(act), None, ended)
@@ -155,16 +170,23 @@ impl<'a> Run<'a> {
             let warm = self.idle.get_mut(&function).and_then(Vec::pop);
             warm.unwrap_or_else(|| Environment::start(function, world))
         };
-        let fuse = world.hooks.dies(batch_no).then(|| world.dice.millis(0..=40));
+        let fuse = world
+            .hooks
+            .dies(batch_no)
+            .then(|| world.dice.millis(0..=40));
         self.invocations += 1;
         let invocation = Invocation::new(self.invocations, plan.budget);
         *self.busy.entry(function).or_default() += 1;
         self.running.push(Box::pin(async move {
-            let (environment, ended) = environment.invoke(event, invocation, (plan.budget, fuse)).await;
+            let (environment, ended) = environment
+                .invoke(event, invocation, (plan.budget, fuse))
+                .await;
             if ended == Ended::Killed && fuse.is_some() {
                 world.hooks.note_death(batch_no);
             }
-            let environment = environment.filter(|_| !broken).map(|environment| (function, environment));
+            let environment = environment
+                .filter(|_| !broken)
+                .map(|environment| (function, environment));
             (job, environment, Ok(ended))
         }));
     }
@@ -192,8 +214,12 @@ impl<'a> Run<'a> {
         match (job, ended) {
             // One that was frozen is long given up by its queue: acknowledged, it does no harm.
             (Job::Message(function, id), Ended::Well) => self.world.queue(function).acknowledge(id),
-            (Job::Event(event), Ended::Badly | Ended::Killed) => self.world.events.failed(event, now),
-            (Job::Act(act @ Act::Call(_)), Ended::Badly) => self.script.push_front((now + TimeDelta::minutes(2), act)),
+            (Job::Event(event), Ended::Badly | Ended::Killed) => {
+                self.world.events.failed(event, now)
+            }
+            (Job::Act(act @ Act::Call(_)), Ended::Badly) => {
+                self.script.push_front((now + TimeDelta::minutes(2), act))
+            }
             _ => {}
         }
         Ok(())
@@ -202,22 +228,37 @@ impl<'a> Run<'a> {
     /// When something happens next; none: it is over.
     fn next(&self, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let hooks = &self.world.hooks;
-        let queues = Function::ALL.into_iter().filter_map(|function| self.world.queue(function).next_at());
+        let queues = Function::ALL
+            .into_iter()
+            .filter_map(|function| self.world.queue(function).next_at());
         let script = self.script.iter().map(|(at, _)| *at);
-        let others = queues.chain(script).chain(self.world.events.next_at()).chain(hooks.next_thaw()).min();
+        let others = queues
+            .chain(script)
+            .chain(self.world.events.next_at())
+            .chain(hooks.next_thaw())
+            .min();
         if state.is_at_rest() {
             return others;
         }
         // Sweeps that would find nothing are left out, but for some.
-        let wanted = state.sweep_wanted.map_or(self.next_sweep, |wanted| self.next_sweep.max(wanted));
+        let wanted = state
+            .sweep_wanted
+            .map_or(self.next_sweep, |wanted| self.next_sweep.max(wanted));
         let minutes = (wanted - self.next_sweep + TimeDelta::milliseconds(59_999)).num_minutes();
-        let sweep = self.next_sweep + TimeDelta::minutes(if self.world.dice.chance(0.05) { 0 } else { minutes });
+        let sweep = self.next_sweep
+            + TimeDelta::minutes(if self.world.dice.chance(0.05) {
+                0
+            } else {
+                minutes
+            });
         Some(others.map_or(sweep, |other| other.min(sweep)).max(now))
     }
 
     /// Moves the clock. Where an environment is frozen, its real time has to be over first, as it would be.
     async fn jump(&mut self, to: DateTime<Utc>) {
-        let Ok(by) = (to - self.world.clock.now()).to_std() else { return };
+        let Ok(by) = (to - self.world.clock.now()).to_std() else {
+            return;
+        };
         if let Some(deadline) = self.world.hooks.frozen_deadline() {
             tokio::time::sleep_until(deadline.into()).await;
         }
@@ -233,7 +274,10 @@ impl<'a> Run<'a> {
 
 /// Of a queue's message; 0 for what is of no batch.
 fn batch_of(event: &Value) -> u32 {
-    let body = event.pointer("/Records/0/body").and_then(Value::as_str).unwrap_or_default();
+    let body = event
+        .pointer("/Records/0/body")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     body["batch_no"].as_u64().unwrap_or_default() as u32
 }

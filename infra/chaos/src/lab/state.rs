@@ -37,8 +37,19 @@ impl State {
             _ => sweep_at,
         };
         let batches: Option<String> = row.try_get("batches")?;
-        let lines = vec![format!("{} {}", world.clock.now(), batches.unwrap_or_default())];
-        Ok(Self { status, is_cut, open: row.try_get("open")?, parked: row.try_get("parked")?, sweep_wanted, lines })
+        let lines = vec![format!(
+            "{} {}",
+            world.clock.now(),
+            batches.unwrap_or_default()
+        )];
+        Ok(Self {
+            status,
+            is_cut,
+            open: row.try_get("open")?,
+            parked: row.try_get("parked")?,
+            sweep_wanted,
+            lines,
+        })
     }
 
     /// Nothing more will happen by itself.
@@ -53,6 +64,12 @@ impl State {
 
     /// For people.
     pub fn describe(&self) -> String {
-        format!("{}, cut: {}, {} batches open: {}", self.status, self.is_cut, self.open, self.lines.join("; "))
+        format!(
+            "{}, cut: {}, {} batches open: {}",
+            self.status,
+            self.is_cut,
+            self.open,
+            self.lines.join("; ")
+        )
     }
 }

@@ -82,9 +82,16 @@ impl Database {
     /// Makes it.
     pub async fn create(admin_url: &str, name: String) -> anyhow::Result<Self> {
         // Encryption to a server on the same machine only takes time.
-        let admin = admin_url.parse::<MySqlConnectOptions>().context("the database's URL")?.ssl_mode(MySqlSslMode::Disabled);
-        let mut connection = MySqlConnection::connect_with(&admin).await.context("connecting as an administrator")?;
-        sqlx::raw_sql(&format!("CREATE DATABASE {name}")).execute(&mut connection).await?;
+        let admin = admin_url
+            .parse::<MySqlConnectOptions>()
+            .context("the database's URL")?
+            .ssl_mode(MySqlSslMode::Disabled);
+        let mut connection = MySqlConnection::connect_with(&admin)
+            .await
+            .context("connecting as an administrator")?;
+        sqlx::raw_sql(&format!("CREATE DATABASE {name}"))
+            .execute(&mut connection)
+            .await?;
         connection.close().await.ok();
         Ok(Self { admin, name })
     }
@@ -92,13 +99,18 @@ impl Database {
     /// Drops it.
     pub async fn discard(&self) -> anyhow::Result<()> {
         let mut connection = MySqlConnection::connect_with(&self.admin).await?;
-        sqlx::raw_sql(&format!("DROP DATABASE {}", self.name)).execute(&mut connection).await?;
+        sqlx::raw_sql(&format!("DROP DATABASE {}", self.name))
+            .execute(&mut connection)
+            .await?;
         Ok(())
     }
 
     async fn open(&self) -> anyhow::Result<(MySqlConnectOptions, MySqlPool)> {
         let options = self.admin.clone().database(&self.name);
-        let pool = MySqlPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(2)
+            .connect_with(options.clone())
+            .await?;
         MIGRATOR.run(&pool).await.context("migrating")?;
         history::keep(&pool).await.context("keeping the history")?;
         Ok((options, pool))
@@ -107,7 +119,12 @@ impl Database {
 
 impl World {
     /// Everything up, nothing scheduled.
-    pub async fn new(plan: Plan, dice: Dice, database: &Database, admin_url: &str) -> anyhow::Result<Self> {
+    pub async fn new(
+        plan: Plan,
+        dice: Dice,
+        database: &Database,
+        admin_url: &str,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::behind(BEHIND);
         let (mut options, admin) = database.open().await?;
         let database_proxy = in_front_of(admin_url, plan.takes_the_database()).await?;
@@ -116,13 +133,25 @@ impl World {
         }
         let simulator = Simulator::start(plan.carrier.clone()).await?;
         let carrier_proxy = in_front_of(&simulator.url(), plan.takes_the_carrier()).await?;
-        let origin = carrier_proxy.as_ref().map_or_else(|| simulator.url(), |proxy| format!("http://{}", proxy.address()));
+        let origin = carrier_proxy.as_ref().map_or_else(
+            || simulator.url(),
+            |proxy| format!("http://{}", proxy.address()),
+        );
         let carrier = LabCarrier::shared(&origin, &plan)?;
-        let queues = Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
+        let queues =
+            Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
         let events = LabScheduler::new(dice.clone(), plan.events.clone());
-        let hooks = Hooks::new(clock.clone(), dice.clone(), plan.kills.clone(), plan.traps.clone());
+        let hooks = Hooks::new(
+            clock.clone(),
+            dice.clone(),
+            plan.kills.clone(),
+            plan.traps.clone(),
+        );
         let app = App {
-            db: Db { pool: pool(&options, DATABASE), clock: clock.clone() },
+            db: Db {
+                pool: pool(&options, DATABASE),
+                clock: clock.clone(),
+            },
             dispatch_queue: queues[Function::Dispatch as usize].clone(),
             recheck_queue: queues[Function::Recheck as usize].clone(),
             // No schedule here has a webhook.
@@ -134,7 +163,13 @@ impl World {
             capacity: Capacity::default(),
             quiet_time: chrono::TimeDelta::minutes(5),
             dispatch_lead: Duration::from_secs(90),
-            gate: Gate::open(KeySource::Fixed(SIGNING_KEY.to_owned().into()), Rate { per_minute: 1_000_000 }).await?,
+            gate: Gate::open(
+                KeySource::Fixed(SIGNING_KEY.to_owned().into()),
+                Rate {
+                    per_minute: 1_000_000,
+                },
+            )
+            .await?,
             callbacks: Callbacks::open(SecretSource::None).await?,
             commit: "lab".into(),
         };
@@ -163,14 +198,18 @@ impl World {
 
     /// Does what no person does.
     pub async fn act(&self, act: Act) -> anyhow::Result<()> {
-        let port = |refuse| Mode { refuse, ..Mode::default() };
+        let port = |refuse| Mode {
+            refuse,
+            ..Mode::default()
+        };
         match (act, &self.carrier_proxy, &self.database_proxy) {
             (Act::Carrier(change), ..) => {
                 let mut settings = self.simulator.carrier().settings();
                 change(&mut settings);
                 self.simulator.carrier().set(settings)?;
             }
-            (Act::CarrierGone(gone), Some(proxy), _) | (Act::DatabaseGone(gone), _, Some(proxy)) => {
+            (Act::CarrierGone(gone), Some(proxy), _)
+            | (Act::DatabaseGone(gone), _, Some(proxy)) => {
                 proxy.set(port(gone)).await?;
                 proxy.cut().await;
             }
@@ -188,12 +227,20 @@ impl World {
         let row = "SELECT seq FROM recipients ORDER BY seq DESC LIMIT 1 OFFSET ? FOR UPDATE";
         for offset in 0..self.dice.number(1..=6) {
             // The one that gives way to a deadlock is this one, as often as not.
-            if sqlx::query(row).bind(offset * 4).execute(&mut *transaction).await.is_err() {
+            if sqlx::query(row)
+                .bind(offset * 4)
+                .execute(&mut *transaction)
+                .await
+                .is_err()
+            {
                 return Ok(());
             }
             tokio::time::sleep(self.dice.millis(0..=3)).await;
         }
-        for all in ["SELECT batch_no FROM batches FOR UPDATE", "SELECT id FROM schedules FOR UPDATE"] {
+        for all in [
+            "SELECT batch_no FROM batches FOR UPDATE",
+            "SELECT id FROM schedules FOR UPDATE",
+        ] {
             if sqlx::query(all).execute(&mut *transaction).await.is_err() {
                 return Ok(());
             }
@@ -206,7 +253,11 @@ impl World {
 
 /// A key to the API that may do all that a key may.
 async fn admit(pool: &MySqlPool, clock: &Clock) -> anyhow::Result<String> {
-    let request = KeyRequest { name: "lab".to_owned(), permissions: Permission::GRANTABLE.to_vec(), ..KeyRequest::default() };
+    let request = KeyRequest {
+        name: "lab".to_owned(),
+        permissions: Permission::GRANTABLE.to_vec(),
+        ..KeyRequest::default()
+    };
     let (row, key) = new_key(&request, "nobody".to_owned(), clock.now());
     insert_api_key(&mut *pool.acquire().await?, &row, &hash_token(&key)).await?;
     Ok(key)
@@ -222,6 +273,12 @@ async fn in_front_of(url: &str, wanted: bool) -> anyhow::Result<Option<Proxy>> {
 
 async fn address(url: &str) -> anyhow::Result<SocketAddr> {
     let url: reqwest::Url = url.parse().context("an address")?;
-    let host = (url.host_str().context("no host")?, url.port().unwrap_or(3306));
-    lookup_host(host).await?.find(SocketAddr::is_ipv4).context("no address")
+    let host = (
+        url.host_str().context("no host")?,
+        url.port().unwrap_or(3306),
+    );
+    lookup_host(host)
+        .await?
+        .find(SocketAddr::is_ipv4)
+        .context("no address")
 }

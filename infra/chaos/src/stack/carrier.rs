@@ -13,34 +13,83 @@ use super::{
 };
 use shared::fault::Point;
 
-const fn fault(name: &'static str, what: &'static str, how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 600, lead_s: 4, uncertain: None, how: How::All(how) }
+const fn fault(
+    name: &'static str,
+    what: &'static str,
+    how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>,
+) -> Fault {
+    Fault {
+        name,
+        what,
+        recipients: 600,
+        lead_s: 4,
+        uncertain: None,
+        how: How::All(how),
+    }
 }
 
 pub(super) fn faults() -> Vec<Fault> {
     vec![
-        fault("carrier-429", "four of five requests get 429", |all| behaves(all, json!({ "busy_429": 0.8 }), 5)),
-        fault("carrier-429-retry-after", "every request gets 429 with Retry-After", |all| {
-            behaves(all, json!({ "busy_429": 1.0, "retry_after_s": 2 }), 5)
+        fault("carrier-429", "four of five requests get 429", |all| {
+            behaves(all, json!({ "busy_429": 0.8 }), 5)
         }),
-        fault("carrier-503", "every request gets 503", |all| behaves(all, json!({ "error_5xx_before": 1.0 }), 5)),
-        fault("carrier-gone", "it refuses every connection for eight seconds", |all| Box::pin(gone(all))),
-        fault("carrier-swallows", "half of the requests are accepted and never answered", |all| {
-            behaves(all, json!({ "hang_after_accept": 0.5 }), 5)
+        fault(
+            "carrier-429-retry-after",
+            "every request gets 429 with Retry-After",
+            |all| behaves(all, json!({ "busy_429": 1.0, "retry_after_s": 2 }), 5),
+        ),
+        fault("carrier-503", "every request gets 503", |all| {
+            behaves(all, json!({ "error_5xx_before": 1.0 }), 5)
         }),
-        fault("carrier-resets", "half of the requests are accepted, and the connection reset", |all| {
-            behaves(all, json!({ "reset_after_accept": 0.5 }), 5)
+        fault(
+            "carrier-gone",
+            "it refuses every connection for eight seconds",
+            |all| Box::pin(gone(all)),
+        ),
+        fault(
+            "carrier-swallows",
+            "half of the requests are accepted and never answered",
+            |all| behaves(all, json!({ "hang_after_accept": 0.5 }), 5),
+        ),
+        fault(
+            "carrier-resets",
+            "half of the requests are accepted, and the connection reset",
+            |all| behaves(all, json!({ "reset_after_accept": 0.5 }), 5),
+        ),
+        fault(
+            "carrier-cut-short",
+            "every connection is reset in the middle of its first answer",
+            |all| Box::pin(cut_short(all)),
+        ),
+        fault(
+            "carrier-leaves-out",
+            "half of the answers leave numbers out",
+            |all| behaves(all, json!({ "partial": 0.5 }), 5),
+        ),
+        fault(
+            "carrier-nonsense",
+            "answers are {}, [] or a web page, after acceptance",
+            |all| {
+                behaves(
+                    all,
+                    json!({ "empty_object": 0.2, "empty_array": 0.2, "html": 0.2 }),
+                    5,
+                )
+            },
+        ),
+        fault(
+            "carrier-slow",
+            "every request takes longer than we wait",
+            |all| behaves(all, json!({ "slow_ms": 3000 }), 6),
+        ),
+        fault("carrier-status-down", "every status query fails", |all| {
+            behaves(all, json!({ "status_error": 1.0 }), 10)
         }),
-        fault("carrier-cut-short", "every connection is reset in the middle of its first answer", |all| Box::pin(cut_short(all))),
-        fault("carrier-leaves-out", "half of the answers leave numbers out", |all| behaves(all, json!({ "partial": 0.5 }), 5)),
-        fault("carrier-nonsense", "answers are {}, [] or a web page, after acceptance", |all| {
-            behaves(all, json!({ "empty_object": 0.2, "empty_array": 0.2, "html": 0.2 }), 5)
-        }),
-        fault("carrier-slow", "every request takes longer than we wait", |all| behaves(all, json!({ "slow_ms": 3000 }), 6)),
-        fault("carrier-status-down", "every status query fails", |all| behaves(all, json!({ "status_error": 1.0 }), 10)),
-        fault("carrier-undeliv", "the first message to everybody ends UNDELIV", |all| {
-            behaves(all, json!({ "undeliv_first_attempts": 1 }), 30)
-        }),
+        fault(
+            "carrier-undeliv",
+            "the first message to everybody ends UNDELIV",
+            |all| behaves(all, json!({ "undeliv_first_attempts": 1 }), 30),
+        ),
         Fault {
             name: "mix",
             what: "kills, duplicates, a cut network, and a carrier that swallows, resets and throttles, all at random",
@@ -62,7 +111,11 @@ pub(super) fn healthy() -> Value {
 }
 
 /// The carrier is like that from just before the time until some seconds after it.
-fn behaves(all: Everything, settings: Value, seconds: i64) -> BoxFuture<'static, anyhow::Result<()>> {
+fn behaves(
+    all: Everything,
+    settings: Value,
+    seconds: i64,
+) -> BoxFuture<'static, anyhow::Result<()>> {
     Box::pin(async move {
         until(all.run_at - TimeDelta::seconds(1)).await;
         all.world.carrier(settings).await?;
@@ -73,27 +126,49 @@ fn behaves(all: Everything, settings: Value, seconds: i64) -> BoxFuture<'static,
 
 async fn gone(all: Everything) -> anyhow::Result<()> {
     until(all.run_at - TimeDelta::seconds(1)).await;
-    all.world.network("CARRIER", json!({ "refuse": true })).await?;
+    all.world
+        .network("CARRIER", json!({ "refuse": true }))
+        .await?;
     all.world.cut("CARRIER").await?;
     until(all.run_at + TimeDelta::seconds(7)).await;
-    all.world.network("CARRIER", json!({ "refuse": false })).await
+    all.world
+        .network("CARRIER", json!({ "refuse": false }))
+        .await
 }
 
 async fn cut_short(all: Everything) -> anyhow::Result<()> {
     until(all.run_at - TimeDelta::seconds(1)).await;
-    all.world.network("CARRIER", json!({ "cut_after_bytes": 40 })).await?;
+    all.world
+        .network("CARRIER", json!({ "cut_after_bytes": 40 }))
+        .await?;
     until(all.run_at + TimeDelta::seconds(3)).await;
-    all.world.network("CARRIER", json!({ "cut_after_bytes": null })).await
+    all.world
+        .network("CARRIER", json!({ "cut_after_bytes": null }))
+        .await
 }
 
 async fn mix(mut all: Everything) -> anyhow::Result<()> {
-    const POINTS: [Point; 6] = [Point::Claimed, Point::Marked, Point::InFlight, Point::Answered, Point::Recorded, Point::Asked];
+    const POINTS: [Point; 6] = [
+        Point::Claimed,
+        Point::Marked,
+        Point::InFlight,
+        Point::Answered,
+        Point::Recorded,
+        Point::Asked,
+    ];
     let world = std::sync::Arc::clone(&all.world);
     for &id in &all.ids {
         // Three batches, and never three deaths of one: that would be another fault.
         for _ in 0..2 {
             let point = POINTS[all.random.usize(..POINTS.len())];
-            world.points.order(id, Order { point, action: KILL, times: 1 });
+            world.points.order(
+                id,
+                Order {
+                    point,
+                    action: KILL,
+                    times: 1,
+                },
+            );
         }
     }
     until(all.run_at - TimeDelta::seconds(1)).await;

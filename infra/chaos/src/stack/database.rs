@@ -10,24 +10,61 @@ use tokio::process::Command;
 
 use super::{BoxFuture, Everything, Fault, How, World, world::until};
 
-const fn fault(name: &'static str, what: &'static str, how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>) -> Fault {
-    Fault { name, what, recipients: 600, lead_s: 4, uncertain: None, how: How::All(how) }
+const fn fault(
+    name: &'static str,
+    what: &'static str,
+    how: fn(Everything) -> BoxFuture<'static, anyhow::Result<()>>,
+) -> Fault {
+    Fault {
+        name,
+        what,
+        recipients: 600,
+        lead_s: 4,
+        uncertain: None,
+        how: How::All(how),
+    }
 }
 
 pub(super) fn faults() -> Vec<Fault> {
     vec![
-        fault("database-restarted", "the server dies (SIGKILL) and is started again", |all| Box::pin(restart(all))),
-        fault("database-cut", "every connection is reset, again and again", |all| Box::pin(cut(all))),
-        fault("database-gone", "it refuses every connection for four seconds", |all| Box::pin(gone(all))),
-        fault("database-read-only", "a failover: read-only for four seconds, and every connection killed", |all| {
-            Box::pin(failover(all))
+        fault(
+            "database-restarted",
+            "the server dies (SIGKILL) and is started again",
+            |all| Box::pin(restart(all)),
+        ),
+        fault(
+            "database-cut",
+            "every connection is reset, again and again",
+            |all| Box::pin(cut(all)),
+        ),
+        fault(
+            "database-gone",
+            "it refuses every connection for four seconds",
+            |all| Box::pin(gone(all)),
+        ),
+        fault(
+            "database-read-only",
+            "a failover: read-only for four seconds, and every connection killed",
+            |all| Box::pin(failover(all)),
+        ),
+        fault(
+            "database-full",
+            "too many connections: a server that takes ten",
+            |all| Box::pin(full(all)),
+        ),
+        fault(
+            "database-deadlocks",
+            "somebody else takes the same rows, in another order",
+            |all| Box::pin(locks(all, 300)),
+        ),
+        fault(
+            "database-lock-waits",
+            "somebody else keeps rows locked for longer than the lock-wait time-out",
+            |all| Box::pin(lock_waits(all)),
+        ),
+        fault("database-slow", "every packet takes 40 ms longer", |all| {
+            Box::pin(slow(all))
         }),
-        fault("database-full", "too many connections: a server that takes ten", |all| Box::pin(full(all))),
-        fault("database-deadlocks", "somebody else takes the same rows, in another order", |all| Box::pin(locks(all, 300))),
-        fault("database-lock-waits", "somebody else keeps rows locked for longer than the lock-wait time-out", |all| {
-            Box::pin(lock_waits(all))
-        }),
-        fault("database-slow", "every packet takes 40 ms longer", |all| Box::pin(slow(all))),
     ]
 }
 
@@ -39,9 +76,16 @@ async fn in_mid_run(all: &Everything) {
 async fn restart(all: Everything) -> anyhow::Result<()> {
     in_mid_run(&all).await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let done = Command::new("infra/local/python").args(["infra/local/stack.py", "restart-database"]).current_dir(folder).output();
+    let done = Command::new("infra/local/python")
+        .args(["infra/local/stack.py", "restart-database"])
+        .current_dir(folder)
+        .output();
     let done = done.await.context("restarting the database")?;
-    ensure!(done.status.success(), "restarting the database: {}", String::from_utf8_lossy(&done.stderr));
+    ensure!(
+        done.status.success(),
+        "restarting the database: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     Ok(())
 }
 
@@ -56,19 +100,28 @@ async fn cut(mut all: Everything) -> anyhow::Result<()> {
 
 async fn gone(all: Everything) -> anyhow::Result<()> {
     in_mid_run(&all).await;
-    all.world.network("DATABASE", json!({ "refuse": true })).await?;
+    all.world
+        .network("DATABASE", json!({ "refuse": true }))
+        .await?;
     all.world.cut("DATABASE").await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    all.world.network("DATABASE", json!({ "refuse": false })).await
+    all.world
+        .network("DATABASE", json!({ "refuse": false }))
+        .await
 }
 
 /// Sets a variable of the server. Its name and value are ours.
 async fn set(world: &World, variable: &str, value: i64) -> sqlx::Result<()> {
-    sqlx::raw_sql(&format!("SET GLOBAL {variable} = {value}")).execute(&world.pool).await.map(drop)
+    sqlx::raw_sql(&format!("SET GLOBAL {variable} = {value}"))
+        .execute(&world.pool)
+        .await
+        .map(drop)
 }
 
 async fn read(world: &World, variable: &str) -> sqlx::Result<i64> {
-    sqlx::query_scalar(&format!("SELECT CAST(@@GLOBAL.{variable} AS SIGNED)")).fetch_one(&world.pool).await
+    sqlx::query_scalar(&format!("SELECT CAST(@@GLOBAL.{variable} AS SIGNED)"))
+        .fetch_one(&world.pool)
+        .await
 }
 
 /// The functions' user is an ordinary one, whom `read_only` concerns.
@@ -77,11 +130,17 @@ async fn failover(all: Everything) -> anyhow::Result<()> {
     let world = &all.world;
     set(world, "read_only", 1).await?;
     for connection in
-        sqlx::query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'sms_app'").fetch_all(&world.pool).await?
+        sqlx::query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'sms_app'")
+            .fetch_all(&world.pool)
+            .await?
     {
-        let id: i64 = connection.try_get::<i64, _>(0).or_else(|_| connection.try_get::<u64, _>(0).map(|id| id as i64))?;
+        let id: i64 = connection
+            .try_get::<i64, _>(0)
+            .or_else(|_| connection.try_get::<u64, _>(0).map(|id| id as i64))?;
         // One that has gone meanwhile can't be killed.
-        let _ = sqlx::raw_sql(&format!("KILL {id}")).execute(&world.pool).await;
+        let _ = sqlx::raw_sql(&format!("KILL {id}"))
+            .execute(&world.pool)
+            .await;
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
     set(world, "read_only", 0).await?;
@@ -111,7 +170,12 @@ async fn locks(mut all: Everything, hold_ms: u64) -> anyhow::Result<()> {
             "SELECT batch_no FROM batches WHERE schedule_id = ? ORDER BY batch_no DESC FOR UPDATE",
             "SELECT id FROM schedules WHERE id = ? FOR UPDATE",
         ] {
-            if sqlx::query(sql).bind(id).execute(&mut *transaction).await.is_err() {
+            if sqlx::query(sql)
+                .bind(id)
+                .execute(&mut *transaction)
+                .await
+                .is_err()
+            {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(hold_ms / 3)).await;
@@ -136,7 +200,11 @@ async fn lock_waits(all: Everything) -> anyhow::Result<()> {
 
 async fn slow(all: Everything) -> anyhow::Result<()> {
     until(all.run_at - TimeDelta::seconds(1)).await;
-    all.world.network("DATABASE", json!({ "delay_ms": 40 })).await?;
+    all.world
+        .network("DATABASE", json!({ "delay_ms": 40 }))
+        .await?;
     until(all.run_at + TimeDelta::seconds(8)).await;
-    all.world.network("DATABASE", json!({ "delay_ms": 0 })).await
+    all.world
+        .network("DATABASE", json!({ "delay_ms": 0 }))
+        .await
 }

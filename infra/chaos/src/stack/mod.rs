@@ -71,7 +71,13 @@ pub struct Everything {
 
 /// All of them.
 pub fn faults() -> Vec<Fault> {
-    let parts =
-        [functions::faults(), queues::faults(), eventbridge::faults(), people::faults(), database::faults(), carrier::faults()];
+    let parts = [
+        functions::faults(),
+        queues::faults(),
+        eventbridge::faults(),
+        people::faults(),
+        database::faults(),
+        carrier::faults(),
+    ];
     parts.into_iter().flatten().collect()
 }

@@ -34,7 +34,9 @@ pub enum Action {
 }
 
 /// Exactly there.
-pub const KILL: Action = Action::Kill { after: Duration::ZERO };
+pub const KILL: Action = Action::Kill {
+    after: Duration::ZERO,
+};
 
 /// The next so many times that a schedule reaches a point.
 #[derive(Clone, Copy)]
@@ -55,31 +57,51 @@ impl Points {
     /// Answers at that port from now on.
     pub async fn serve(port: u16) -> anyhow::Result<Self> {
         let points = Self::default();
-        let router = Router::new().route("/{point}/{schedule}/{batch}/{pid}", get(reached)).with_state(points.clone());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.context("the fault points' port")?;
+        let router = Router::new()
+            .route("/{point}/{schedule}/{batch}/{pid}", get(reached))
+            .with_state(points.clone());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .context("the fault points' port")?;
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(points)
     }
 
     /// Adds an order.
     pub fn order(&self, schedule_id: Uuid, order: Order) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(schedule_id).or_default().push(order);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(schedule_id)
+            .or_default()
+            .push(order);
     }
 
     /// Orders that were never carried out: the schedule did not come that way. A fault that did not happen proves nothing.
     pub fn left(&self, schedule_id: Uuid) -> u32 {
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        orders.remove(&schedule_id).unwrap_or_default().iter().map(|order| order.times).sum()
+        orders
+            .remove(&schedule_id)
+            .unwrap_or_default()
+            .iter()
+            .map(|order| order.times)
+            .sum()
     }
 
     /// Takes back what has not happened.
     pub fn forget(&self, schedule_id: Uuid) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&schedule_id);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&schedule_id);
     }
 
     fn take(&self, point: &str, schedule_id: Uuid) -> Option<Action> {
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = orders.get_mut(&schedule_id)?.iter_mut().find(|order| order.times > 0 && name(order.point) == point)?;
+        let order = orders
+            .get_mut(&schedule_id)?
+            .iter_mut()
+            .find(|order| order.times > 0 && name(order.point) == point)?;
         order.times -= 1;
         Some(order.action)
     }
@@ -100,7 +122,10 @@ fn name(point: Point) -> &'static str {
     }
 }
 
-async fn reached(State(points): State<Points>, Path((point, schedule, _, pid)): Path<(String, Uuid, u32, u32)>) -> &'static str {
+async fn reached(
+    State(points): State<Points>,
+    Path((point, schedule, _, pid)): Path<(String, Uuid, u32, u32)>,
+) -> &'static str {
     match points.take(&point, schedule) {
         None => "",
         Some(Action::Panic) => "panic",
@@ -125,7 +150,11 @@ async fn reached(State(points): State<Points>, Path((point, schedule, _, pid)): 
 
 /// SIGKILL to a function's process: one that has just asked us, so the id is its own.
 async fn kill(pid: u32) {
-    let done = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status().await;
+    let done = Command::new("kill")
+        .args(["-KILL", &pid.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .await;
     if !done.is_ok_and(|status| status.success()) {
         eprintln!("process {pid} could not be killed");
     }

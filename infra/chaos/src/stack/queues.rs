@@ -50,16 +50,30 @@ async fn put(world: &World, id: Uuid, queue: &str) -> anyhow::Result<()> {
     for batches in world.batches(id).await?.chunks(10) {
         let entry = |batch: &u32| {
             let body = json!({ "schedule_id": id, "batch_no": batch }).to_string();
-            SendMessageBatchRequestEntry::builder().id(batch.to_string()).message_body(body).build()
+            SendMessageBatchRequestEntry::builder()
+                .id(batch.to_string())
+                .message_body(body)
+                .build()
         };
         let entries = batches.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
-        world.sqs.send_message_batch().queue_url(world.stack.value(queue)?).set_entries(Some(entries)).send().await?;
+        world
+            .sqs
+            .send_message_batch()
+            .queue_url(world.stack.value(queue)?)
+            .set_entries(Some(entries))
+            .send()
+            .await?;
     }
     Ok(())
 }
 
 async fn thrice(one: One) -> anyhow::Result<()> {
-    let One { world, id, mut random, .. } = one;
+    let One {
+        world,
+        id,
+        mut random,
+        ..
+    } = one;
     world.step(id, "activate").await?;
     world.wait_for(id, "s.status = 'running'").await?;
     for _ in 0..8 {
@@ -77,7 +91,12 @@ async fn purge(everything: Everything) -> anyhow::Result<()> {
     until(run_at - TimeDelta::seconds(2)).await;
     while chrono::Utc::now() < run_at + TimeDelta::seconds(3) {
         for queue in ["DISPATCH_QUEUE_URL", "SEND_QUEUE_URL", "RECHECK_QUEUE_URL"] {
-            world.sqs.purge_queue().queue_url(world.stack.value(queue)?).send().await?;
+            world
+                .sqs
+                .purge_queue()
+                .queue_url(world.stack.value(queue)?)
+                .send()
+                .await?;
         }
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
@@ -85,19 +104,32 @@ async fn purge(everything: Everything) -> anyhow::Result<()> {
 }
 
 async fn dead_letters(everything: Everything) -> anyhow::Result<()> {
-    let Everything { world, ids, run_at, .. } = everything;
+    let Everything {
+        world, ids, run_at, ..
+    } = everything;
     for &id in &ids {
         world.wait_for(id, "s.status = 'running'").await?;
     }
     for queue in ["SEND_QUEUE_URL", "RECHECK_QUEUE_URL"] {
-        world.sqs.purge_queue().queue_url(world.stack.value(queue)?).send().await?;
+        world
+            .sqs
+            .purge_queue()
+            .queue_url(world.stack.value(queue)?)
+            .send()
+            .await?;
     }
     for &id in &ids {
         put(&world, id, "SEND_DLQ_URL").await?;
         put(&world, id, "RECHECK_DLQ_URL").await?;
     }
     until(run_at + TimeDelta::seconds(1)).await;
-    let (status, answer) = world.call(reqwest::Method::POST, "/v1/trouble/dead-letters/redrive", None).await?;
+    let (status, answer) = world
+        .call(
+            reqwest::Method::POST,
+            "/v1/trouble/dead-letters/redrive",
+            None,
+        )
+        .await?;
     anyhow::ensure!(status == 200, "redrive answered {status}: {answer}");
     Ok(())
 }

@@ -43,13 +43,23 @@ impl World {
     pub async fn enter() -> anyhow::Result<Self> {
         let stack = Stack::from_environment()?;
         let http = http_client()?;
-        let pool =
-            MySqlPoolOptions::new().max_connections(4).connect(stack.value("DATABASE_URL")?).await.context("the database")?;
+        let pool = MySqlPoolOptions::new()
+            .max_connections(4)
+            .connect(stack.value("DATABASE_URL")?)
+            .await
+            .context("the database")?;
         history::keep(&pool).await.context("keeping the history")?;
-        let port = stack.value("FAULT_POINTS_PORT")?.parse().context("FAULT_POINTS_PORT")?;
+        let port = stack
+            .value("FAULT_POINTS_PORT")?
+            .parse()
+            .context("FAULT_POINTS_PORT")?;
         let carrier = stack.carrier_origin()?;
         Ok(Self {
-            api: Api::new(http.clone(), stack.value("API_URL")?, stack.value("API_KEY")?)?,
+            api: Api::new(
+                http.clone(),
+                stack.value("API_URL")?,
+                stack.value("API_KEY")?,
+            )?,
             sqs: aws::sqs(&stack)?,
             scheduler: aws::scheduler(&stack)?,
             ledger: Ledger::new(http.clone(), &carrier),
@@ -62,15 +72,30 @@ impl World {
     }
 
     /// Makes a draft.
-    pub async fn draft(&self, run_at: DateTime<Utc>, recipients: Vec<String>) -> anyhow::Result<Uuid> {
-        let schedule = NewSchedule { draft: true, ..NewSchedule::new(run_at, "Is anybody there?", recipients) };
+    pub async fn draft(
+        &self,
+        run_at: DateTime<Utc>,
+        recipients: Vec<String>,
+    ) -> anyhow::Result<Uuid> {
+        let schedule = NewSchedule {
+            draft: true,
+            ..NewSchedule::new(run_at, "Is anybody there?", recipients)
+        };
         Ok(self.api.create(&schedule).await?.id)
     }
 
     /// Calls something else of the API; its answer, whatever it is. Repeated while the API is out of reach, as a client would.
-    pub async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<(u16, Value)> {
+    pub async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
         for _ in 0..20 {
-            let mut call = self.api.request(method.clone(), path).timeout(Duration::from_secs(30));
+            let mut call = self
+                .api
+                .request(method.clone(), path)
+                .timeout(Duration::from_secs(30));
             if let Some(body) = &body {
                 call = call.json(body);
             }
@@ -87,7 +112,13 @@ impl World {
 
     /// `POST /v1/schedules/{id}/{step}`, which has to succeed.
     pub async fn step(&self, id: Uuid, step: &str) -> anyhow::Result<Value> {
-        let (status, answer) = self.call(reqwest::Method::POST, &format!("/v1/schedules/{id}/{step}"), None).await?;
+        let (status, answer) = self
+            .call(
+                reqwest::Method::POST,
+                &format!("/v1/schedules/{id}/{step}"),
+                None,
+            )
+            .await?;
         anyhow::ensure!(status == 200, "{step} answered {status}: {answer}");
         Ok(answer)
     }
@@ -104,21 +135,37 @@ impl World {
 
     /// The carrier behaves like this from now on; what is not named stays.
     pub async fn carrier(&self, settings: Value) -> anyhow::Result<()> {
-        let call = self.http.patch(format!("{}/settings", self.carrier)).json(&settings);
-        call.send().await?.error_for_status().context("the simulator's settings").map(drop)
+        let call = self
+            .http
+            .patch(format!("{}/settings", self.carrier))
+            .json(&settings);
+        call.send()
+            .await?
+            .error_for_status()
+            .context("the simulator's settings")
+            .map(drop)
     }
 
     /// The network to the database (`DATABASE`) or to the carrier (`CARRIER`) behaves like this from now on.
     pub async fn network(&self, which: &str, settings: Value) -> anyhow::Result<()> {
         let control = self.stack.value(&format!("{which}_PROXY_CONTROL"))?;
-        self.http.patch(format!("{control}/settings")).json(&settings).send().await?.error_for_status()?;
+        self.http
+            .patch(format!("{control}/settings"))
+            .json(&settings)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
     /// Resets every connection there.
     pub async fn cut(&self, which: &str) -> anyhow::Result<()> {
         let control = self.stack.value(&format!("{which}_PROXY_CONTROL"))?;
-        self.http.post(format!("{control}/cut")).send().await?.error_for_status()?;
+        self.http
+            .post(format!("{control}/cut"))
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
@@ -130,9 +177,15 @@ impl World {
 
     /// Waits until a question about a schedule, an SQL expression over its row `s`, is true; false after 30 s.
     pub async fn wait_for(&self, id: Uuid, question: &str) -> sqlx::Result<bool> {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM schedules s WHERE s.id = ? AND ({question}))");
+        let sql =
+            format!("SELECT EXISTS (SELECT 1 FROM schedules s WHERE s.id = ? AND ({question}))");
         for _ in 0..600 {
-            if sqlx::query_scalar::<_, i64>(&sql).bind(id).fetch_one(&self.pool).await? == 1 {
+            if sqlx::query_scalar::<_, i64>(&sql)
+                .bind(id)
+                .fetch_one(&self.pool)
+                .await?
+                == 1
+            {
                 return Ok(true);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -14,7 +14,10 @@ pub(super) fn check(case: &Case, rows: &[Row], findings: &mut Findings) {
         check_order(case, &pair[0], &pair[1], findings);
     }
     let Some(last) = rows.last() else { return };
-    if matches!(last.status, Status::Pending | Status::Sending | Status::Acceptd | Status::Enroute) {
+    if matches!(
+        last.status,
+        Status::Pending | Status::Sending | Status::Acceptd | Status::Enroute
+    ) {
         findings.wrong(Kind::Unfinished, last.seq);
     }
     // A row that only `attempts` has belongs to nobody.
@@ -40,11 +43,16 @@ fn check_row(case: &Case, row: &Row, findings: &mut Findings) {
 fn check_order(case: &Case, before: &Row, after: &Row, findings: &mut Findings) {
     // Pending again after a 429: the later attempt was made, and not accepted.
     // ACCEPTD: it was UNCERTAIN when it was sent again, and its answer came after that.
-    let by_policy = matches!(before.status, Status::Uncertain | Status::Acceptd) && case.resends_uncertain;
+    let by_policy =
+        matches!(before.status, Status::Uncertain | Status::Acceptd) && case.resends_uncertain;
     if !matches!(before.status, Status::Undeliv | Status::Expired) && !by_policy {
         findings.wrong(Kind::ResentWithoutReason, after.seq);
     }
-    if before.final_ms.zip(after.sent_ms).is_some_and(|(ended_ms, sent_ms)| sent_ms < ended_ms) {
+    if before
+        .final_ms
+        .zip(after.sent_ms)
+        .is_some_and(|(ended_ms, sent_ms)| sent_ms < ended_ms)
+    {
         findings.wrong(Kind::ResentEarly, after.seq);
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn sort(ledger: &mut [Entry]) {
 fn find(ledger: &[Entry], phone: Phone, id: MessageId) -> std::ops::Range<usize> {
     let key = |entry: &Entry| (entry.phone, entry.id);
     let first = ledger.partition_point(|entry| key(entry) < (phone, id));
-    let count = ledger[first..].iter().take_while(|entry| key(entry) == (phone, id)).count();
+    let count = ledger[first..]
+        .iter()
+        .take_while(|entry| key(entry) == (phone, id))
+        .count();
     first..first + count
 }
 
@@ -49,7 +52,12 @@ pub(super) fn match_ids(case: &Case, ledger: &[Entry]) -> (Vec<bool>, Vec<(Kind,
 }
 
 /// The whole comparison.
-pub(super) fn check(case: &Case, ledger: &mut [Entry], elsewhere: &Elsewhere, findings: &mut Findings) {
+pub(super) fn check(
+    case: &Case,
+    ledger: &mut [Entry],
+    elsewhere: &Elsewhere,
+    findings: &mut Findings,
+) {
     sort(ledger);
     let (used, wrong) = match_ids(case, ledger);
     for (kind, seq) in wrong {
@@ -61,9 +69,19 @@ pub(super) fn check(case: &Case, ledger: &mut [Entry], elsewhere: &Elsewhere, fi
 }
 
 fn accepted(ledger: &[Entry], at: usize, row: &Row) -> Accepted {
-    let entries = || row.ids.iter().flat_map(|&id| &ledger[find(ledger, row.phone, id)]);
+    let entries = || {
+        row.ids
+            .iter()
+            .flat_map(|&id| &ledger[find(ledger, row.phone, id)])
+    };
     let times = || entries().filter_map(|entry| entry.at_ms);
-    let characters = entries().map(|entry| if let Text::Ours(characters) = entry.text { Some(characters) } else { None });
+    let characters = entries().map(|entry| {
+        if let Text::Ours(characters) = entry.text {
+            Some(characters)
+        } else {
+            None
+        }
+    });
     // Of a message that lacks a part there is nothing to be said.
     let whole = claims_acceptance(row) && entries().count() >= row.ids.len();
     Accepted {
@@ -76,21 +94,47 @@ fn accepted(ledger: &[Entry], at: usize, row: &Row) -> Accepted {
 }
 
 fn check_times_and_texts(case: &Case, ledger: &[Entry], findings: &mut Findings) {
-    let rows = case.rows.iter().enumerate().filter(|(_, row)| !row.ids.is_empty());
+    let rows = case
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| !row.ids.is_empty());
     for found in rows.map(|(at, row)| accepted(ledger, at, row)) {
         let row = &case.rows[found.row];
-        findings.first_accepted_ms = findings.first_accepted_ms.into_iter().chain(found.first_ms).min();
-        findings.last_accepted_ms = findings.last_accepted_ms.into_iter().chain(found.last_ms).max();
-        if found.first_ms.is_some_and(|first_ms| first_ms < case.run_at_ms) {
+        findings.first_accepted_ms = findings
+            .first_accepted_ms
+            .into_iter()
+            .chain(found.first_ms)
+            .min();
+        findings.last_accepted_ms = findings
+            .last_accepted_ms
+            .into_iter()
+            .chain(found.last_ms)
+            .max();
+        if found
+            .first_ms
+            .is_some_and(|first_ms| first_ms < case.run_at_ms)
+        {
             findings.wrong(Kind::Early, row.seq);
         }
         if found.wrong_text {
             findings.wrong(Kind::WrongText, row.seq);
         }
-        findings.cut += u64::from(found.characters.is_some_and(|characters| characters < case.characters));
-        let before = found.row.checked_sub(1).map(|before| &case.rows[before]).filter(|before| before.seq == row.seq);
+        findings.cut += u64::from(
+            found
+                .characters
+                .is_some_and(|characters| characters < case.characters),
+        );
+        let before = found
+            .row
+            .checked_sub(1)
+            .map(|before| &case.rows[before])
+            .filter(|before| before.seq == row.seq);
         let ended_ms = before.and_then(|before| before.final_ms);
-        if ended_ms.zip(found.first_ms).is_some_and(|(ended_ms, first_ms)| first_ms < ended_ms) {
+        if ended_ms
+            .zip(found.first_ms)
+            .is_some_and(|(ended_ms, first_ms)| first_ms < ended_ms)
+        {
             findings.wrong(Kind::ResentEarly, row.seq);
         }
     }
@@ -98,8 +142,17 @@ fn check_times_and_texts(case: &Case, ledger: &[Entry], findings: &mut Findings)
 
 /// What is left in the ledger: other schedules' messages, or those of attempts whose answer was lost. Anything else is a
 /// double send.
-fn check_strangers(case: &Case, (ledger, used): (&[Entry], &[bool]), elsewhere: &Elsewhere, findings: &mut Findings) {
-    let left = ledger.iter().zip(used).filter(|(_, used)| !**used).map(|(entry, _)| entry);
+fn check_strangers(
+    case: &Case,
+    (ledger, used): (&[Entry], &[bool]),
+    elsewhere: &Elsewhere,
+    findings: &mut Findings,
+) {
+    let left = ledger
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| !**used)
+        .map(|(entry, _)| entry);
     let mut ours = HashMap::<Phone, u32>::new();
     for entry in left {
         let before = entry.at_ms.is_some_and(|at_ms| at_ms < case.created_ms);
@@ -120,9 +173,17 @@ fn check_strangers(case: &Case, (ledger, used): (&[Entry], &[bool]), elsewhere: 
         };
         let seq = case.rows[first].seq;
         let rows = case.rows[first..].iter().take_while(|row| row.seq == seq);
-        let explained = rows.map(|row| unanswered(case, row)).sum::<u32>().min(count);
+        let explained = rows
+            .map(|row| unanswered(case, row))
+            .sum::<u32>()
+            .min(count);
         findings.uncertain_accepted += u64::from(explained);
-        let theirs = elsewhere.open.get(&phone).copied().unwrap_or_default().min(count - explained);
+        let theirs = elsewhere
+            .open
+            .get(&phone)
+            .copied()
+            .unwrap_or_default()
+            .min(count - explained);
         findings.others += u64::from(theirs);
         for _ in explained + theirs..count {
             findings.wrong(Kind::Doubled, seq);
@@ -133,7 +194,11 @@ fn check_strangers(case: &Case, (ledger, used): (&[Entry], &[bool]), elsewhere: 
 /// How many messages the carrier may have accepted in this attempt without our knowing their ids.
 fn unanswered(case: &Case, row: &Row) -> u32 {
     let open = matches!(row.status, Status::Uncertain | Status::Sending);
-    if open { case.parts.max(1).saturating_sub(row.ids.len() as u32) } else { 0 }
+    if open {
+        case.parts.max(1).saturating_sub(row.ids.len() as u32)
+    } else {
+        0
+    }
 }
 
 /// Without a ledger: at least no two attempts of a number have the same id.

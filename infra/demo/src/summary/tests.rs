@@ -24,7 +24,14 @@ fn row(seq: u32, status: Status, sends: u32) -> Row {
 }
 
 fn proof(rows: Vec<Row>, findings: Findings) -> Proof {
-    let case = Case { rows, run_at_ms: 1_000, created_ms: 0, resends_uncertain: false, parts: 1, characters: 2 };
+    let case = Case {
+        rows,
+        run_at_ms: 1_000,
+        created_ms: 0,
+        resends_uncertain: false,
+        parts: 1,
+        characters: 2,
+    };
     let schedule = ScheduleRow {
         message: "Hi".to_owned(),
         status: "finished".to_owned(),
@@ -35,21 +42,44 @@ fn proof(rows: Vec<Row>, findings: Findings) -> Proof {
         created_at: DateTime::UNIX_EPOCH,
         on_uncertain: "hold".to_owned(),
     };
-    Proof { schedule, case, findings, no_ledger: None }
+    Proof {
+        schedule,
+        case,
+        findings,
+        no_ledger: None,
+    }
 }
 
 fn told(proof: &Proof, highest_kb: &[(&str, u64)]) -> String {
-    let highest_kb = highest_kb.iter().map(|&(name, kb)| (name.to_owned(), kb)).collect();
-    Summary { proof, highest_kb: &highest_kb }.to_string()
+    let highest_kb = highest_kb
+        .iter()
+        .map(|&(name, kb)| (name.to_owned(), kb))
+        .collect();
+    Summary {
+        proof,
+        highest_kb: &highest_kb,
+    }
+    .to_string()
 }
 
 #[test]
 fn all_is_told() {
-    let rows =
-        vec![row(0, Status::Delivrd, 1), row(1, Status::Delivrd, 2), row(2, Status::Undeliv, 3), row(3, Status::Cancelled, 0)];
-    let findings =
-        Findings { with_ledger: true, first_accepted_ms: Some(1_015), last_accepted_ms: Some(3_000), ..Findings::default() };
-    let text = told(&proof(rows, findings), &[("sms-send", 20_480), ("sms-api", 70_000)]);
+    let rows = vec![
+        row(0, Status::Delivrd, 1),
+        row(1, Status::Delivrd, 2),
+        row(2, Status::Undeliv, 3),
+        row(3, Status::Cancelled, 0),
+    ];
+    let findings = Findings {
+        with_ledger: true,
+        first_accepted_ms: Some(1_015),
+        last_accepted_ms: Some(3_000),
+        ..Findings::default()
+    };
+    let text = told(
+        &proof(rows, findings),
+        &[("sms-send", 20_480), ("sms-api", 70_000)],
+    );
     for expected in [
         "finished, dispatched by eventbridge",
         "DELIVRD            2   1 after 1 attempt, 1 after 2 attempts\n",
@@ -69,25 +99,54 @@ fn all_is_told() {
 
 #[test]
 fn a_proof_that_does_not_hold_says_why() {
-    let problems = (1..=7).map(|seq| Problem { kind: Kind::Doubled, seq }).collect();
+    let problems = (1..=7)
+        .map(|seq| Problem {
+            kind: Kind::Doubled,
+            seq,
+        })
+        .collect();
     let mut early = row(1, Status::Delivrd, 1);
     early.sent_ms = Some(990);
-    let text = told(&proof(vec![early], Findings { with_ledger: true, problems, uncertain: 2, ..Findings::default() }), &[]);
-    for expected in
-        ["WRONG: 7 accepted once more", "[1, 2, 3, 4, 5]", "DOES NOT HOLD", "10 ms before run_at  TOO EARLY", "2 attempts are"]
-    {
+    let text = told(
+        &proof(
+            vec![early],
+            Findings {
+                with_ledger: true,
+                problems,
+                uncertain: 2,
+                ..Findings::default()
+            },
+        ),
+        &[],
+    );
+    for expected in [
+        "WRONG: 7 accepted once more",
+        "[1, 2, 3, 4, 5]",
+        "DOES NOT HOLD",
+        "10 ms before run_at  TOO EARLY",
+        "2 attempts are",
+    ] {
         assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
     }
 }
 
 #[test]
 fn a_missing_ledger_is_told() {
-    let proof = Proof { no_ledger: Some("404".to_owned()), ..proof(vec![row(1, Status::Cancelled, 0)], Findings::default()) };
+    let proof = Proof {
+        no_ledger: Some("404".to_owned()),
+        ..proof(vec![row(1, Status::Cancelled, 0)], Findings::default())
+    };
     let text = told(&proof, &[]);
-    assert!(text.contains("from the database alone") && text.contains("nothing was sent"), "{text}");
+    assert!(
+        text.contains("from the database alone") && text.contains("nothing was sent"),
+        "{text}"
+    );
 }
 
 #[test]
 fn digits_stand_in_groups() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(
+        [0, 999, 1_000, 1_234_567].map(grouped),
+        ["0", "999", "1,000", "1,234,567"]
+    );
 }

@@ -9,11 +9,23 @@ const PRECISION_MS: i64 = 1_000;
 #[ignore = "needs the local stack: make test"]
 async fn a_schedule_whose_event_is_lost_goes_by_the_sweep() {
     let stage = Stage::enter().await;
-    let schedule = stage.post(stage.in_time_for_eventbridge(), "By the sweep", numbers(0, 3)).await;
+    let schedule = stage
+        .post(
+            stage.in_time_for_eventbridge(),
+            "By the sweep",
+            numbers(0, 3),
+        )
+        .await;
     let group = stage.stack.value("SCHEDULE_GROUP").unwrap();
     // The stack's name is the group's; a name has room for 16 characters of it.
     let name = format!("{group:.16}-{}-{}", schedule.id, schedule.version);
-    let deleted = stage.scheduler().delete_schedule().name(name).group_name(group).send().await;
+    let deleted = stage
+        .scheduler()
+        .delete_schedule()
+        .name(name)
+        .group_name(group)
+        .send()
+        .await;
     deleted.expect("the schedule was made, so it can be deleted");
     let proof = stage.prove_delivered(schedule.id, 3).await;
     assert_eq!(proof.schedule.dispatched_by.as_deref(), Some("sweep"));
@@ -23,18 +35,34 @@ async fn a_schedule_whose_event_is_lost_goes_by_the_sweep() {
 #[ignore = "needs the local stack: make test"]
 async fn what_is_due_at_once_goes_by_the_queue() {
     let stage = Stage::enter().await;
-    let schedule = stage.post(Stage::soon(3), "By the queue", numbers(1, 20)).await;
+    let schedule = stage
+        .post(Stage::soon(3), "By the queue", numbers(1, 20))
+        .await;
     let proof = stage.prove_delivered(schedule.id, 20).await;
     assert_eq!(proof.schedule.dispatched_by.as_deref(), Some("queue"));
-    assert!(first_sent_ms(&proof) < PRECISION_MS, "{} ms late", first_sent_ms(&proof));
+    assert!(
+        first_sent_ms(&proof) < PRECISION_MS,
+        "{} ms late",
+        first_sent_ms(&proof)
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
 async fn what_is_due_later_goes_by_eventbridge() {
     let stage = Stage::enter().await;
-    let schedule = stage.post(stage.in_time_for_eventbridge(), "By EventBridge", numbers(2, 20)).await;
+    let schedule = stage
+        .post(
+            stage.in_time_for_eventbridge(),
+            "By EventBridge",
+            numbers(2, 20),
+        )
+        .await;
     let proof = stage.prove_delivered(schedule.id, 20).await;
     assert_eq!(proof.schedule.dispatched_by.as_deref(), Some("eventbridge"));
-    assert!(first_sent_ms(&proof) < PRECISION_MS, "{} ms late", first_sent_ms(&proof));
+    assert!(
+        first_sent_ms(&proof) < PRECISION_MS,
+        "{} ms late",
+        first_sent_ms(&proof)
+    );
 }

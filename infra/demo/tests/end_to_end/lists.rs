@@ -21,7 +21,9 @@ async fn a_list_of_one_goes_out() {
 #[ignore = "needs the local stack: make test"]
 async fn a_list_of_999_goes_out() {
     let stage = Stage::enter().await;
-    let schedule = stage.post(Stage::soon(4), "You and 998 others", numbers(4, 999)).await;
+    let schedule = stage
+        .post(Stage::soon(4), "You and 998 others", numbers(4, 999))
+        .await;
     stage.prove_delivered(schedule.id, 999).await;
 }
 
@@ -30,9 +32,18 @@ async fn a_list_of_999_goes_out() {
 async fn a_text_of_three_parts_arrives_whole() {
     let stage = Stage::enter().await;
     // Forty sentences of ten characters: more than 2 × 153, less than 3 × 153.
-    let schedule = stage.post(Stage::soon(4), "A sentence".repeat(40).as_str(), numbers(5, 30)).await;
+    let schedule = stage
+        .post(
+            Stage::soon(4),
+            "A sentence".repeat(40).as_str(),
+            numbers(5, 30),
+        )
+        .await;
     let proof = stage.prove_delivered(schedule.id, 30).await;
-    assert_eq!((proof.findings.accepted_messages, proof.findings.matched), (90, 90));
+    assert_eq!(
+        (proof.findings.accepted_messages, proof.findings.matched),
+        (90, 90)
+    );
 }
 
 #[tokio::test]
@@ -45,7 +56,9 @@ async fn a_long_list_is_appended_piece_by_piece() {
     let schedule = NewSchedule::new(Stage::soon(12), "A long list", Vec::new());
     let posted = post(&stage.api, schedule, list, |_| ()).await.unwrap();
     assert_eq!(posted.schedule.recipients.duplicates, 7);
-    stage.prove_delivered(posted.schedule.id, IN_ONE_CALL as u64 + 1).await;
+    stage
+        .prove_delivered(posted.schedule.id, IN_ONE_CALL as u64 + 1)
+        .await;
 }
 
 #[tokio::test]
@@ -67,6 +80,9 @@ async fn twenty_schedules_for_the_same_second_share_a_number() {
         // In the first list it stood twice.
         let recipients = if at == 0 { 20 } else { 21 };
         let proof = stage.prove_delivered(schedule.id, recipients).await;
-        assert_eq!(proof.findings.others, 19, "the other nineteen messages to the shared number");
+        assert_eq!(
+            proof.findings.others, 19,
+            "the other nineteen messages to the shared number"
+        );
     }
 }

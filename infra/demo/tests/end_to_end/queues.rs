@@ -14,10 +14,19 @@ use crate::stage::{Stage, numbers};
 #[ignore = "needs the local stack: make test"]
 async fn a_malformed_message_goes_to_the_dead_letters_alone() {
     let stage = Stage::enter().await;
-    let schedule = stage.post(Stage::soon(3), "A good neighbour", numbers(3, 11).split_off(1)).await;
+    let schedule = stage
+        .post(
+            Stage::soon(3),
+            "A good neighbour",
+            numbers(3, 11).split_off(1),
+        )
+        .await;
     let neighbour = json!({ "schedule_id": schedule.id, "batch_no": 1 }).to_string();
     let bodies = ["nonsense", &neighbour, r#"{"schedule_id":7}"#, &neighbour];
-    let (send, recheck) = tokio::join!(feed(&stage, "SEND", &bodies), feed(&stage, "RECHECK", &bodies));
+    let (send, recheck) = tokio::join!(
+        feed(&stage, "SEND", &bodies),
+        feed(&stage, "RECHECK", &bodies)
+    );
     let mut malformed = vec!["nonsense".to_owned(), r#"{"schedule_id":7}"#.to_owned()];
     malformed.sort();
     assert_eq!(send, malformed, "send's dead letters");
@@ -31,17 +40,38 @@ async fn feed(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<String> {
     let name = format!("test-{function}-{}", uuid::Uuid::new_v4());
     let (dead, dead_arn) = make_queue(&sqs, &format!("{name}-dlq"), HashMap::new()).await;
     let redrive = json!({ "deadLetterTargetArn": dead_arn, "maxReceiveCount": 2 }).to_string();
-    let attributes = [(QueueAttributeName::VisibilityTimeout, "1".to_owned()), (QueueAttributeName::RedrivePolicy, redrive)];
+    let attributes = [
+        (QueueAttributeName::VisibilityTimeout, "1".to_owned()),
+        (QueueAttributeName::RedrivePolicy, redrive),
+    ];
     let (queue, arn) = make_queue(&sqs, &name, attributes.into()).await;
     let mapping = connect(stage, &arn, function).await;
-    let entries = bodies
-        .iter()
-        .enumerate()
-        .map(|(at, body)| SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(*body).build().unwrap());
-    sqs.send_message_batch().queue_url(&queue).set_entries(Some(entries.collect())).send().await.unwrap();
+    let entries = bodies.iter().enumerate().map(|(at, body)| {
+        SendMessageBatchRequestEntry::builder()
+            .id(at.to_string())
+            .message_body(*body)
+            .build()
+            .unwrap()
+    });
+    sqs.send_message_batch()
+        .queue_url(&queue)
+        .set_entries(Some(entries.collect()))
+        .send()
+        .await
+        .unwrap();
     wait_until_empty(&sqs, &queue).await;
-    let letters = sqs.receive_message().queue_url(&dead).max_number_of_messages(10).send().await.unwrap();
-    let mut letters: Vec<_> = letters.messages().iter().map(|letter| letter.body().unwrap().to_owned()).collect();
+    let letters = sqs
+        .receive_message()
+        .queue_url(&dead)
+        .max_number_of_messages(10)
+        .send()
+        .await
+        .unwrap();
+    let mut letters: Vec<_> = letters
+        .messages()
+        .iter()
+        .map(|letter| letter.body().unwrap().to_owned())
+        .collect();
     letters.sort();
     mappings(stage, reqwest::Method::DELETE, &mapping, &Value::Null).await;
     for queue in [queue, dead] {
@@ -50,35 +80,94 @@ async fn feed(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<String> {
     letters
 }
 
-async fn make_queue(sqs: &aws_sdk_sqs::Client, name: &str, attributes: HashMap<QueueAttributeName, String>) -> (String, String) {
-    let made = sqs.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await.unwrap();
+async fn make_queue(
+    sqs: &aws_sdk_sqs::Client,
+    name: &str,
+    attributes: HashMap<QueueAttributeName, String>,
+) -> (String, String) {
+    let made = sqs
+        .create_queue()
+        .queue_name(name)
+        .set_attributes(Some(attributes))
+        .send()
+        .await
+        .unwrap();
     let url = made.queue_url().unwrap().to_owned();
-    let arn = sqs.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::QueueArn).send().await.unwrap();
-    (url, arn.attributes().unwrap()[&QueueAttributeName::QueueArn].clone())
+    let arn = sqs
+        .get_queue_attributes()
+        .queue_url(&url)
+        .attribute_names(QueueAttributeName::QueueArn)
+        .send()
+        .await
+        .unwrap();
+    (
+        url,
+        arn.attributes().unwrap()[&QueueAttributeName::QueueArn].clone(),
+    )
 }
 
 /// Makes the queue a trigger of the function, with the same handling of failures as its own trigger has; returns the trigger's id.
 async fn connect(stage: &Stage, queue_arn: &str, function: &str) -> String {
     let name = stage.stack.value(&format!("{function}_FUNCTION")).unwrap();
-    let own = mappings(stage, reqwest::Method::GET, &format!("?FunctionName={name}"), &Value::Null).await;
+    let own = mappings(
+        stage,
+        reqwest::Method::GET,
+        &format!("?FunctionName={name}"),
+        &Value::Null,
+    )
+    .await;
     let types = own["EventSourceMappings"][0]["FunctionResponseTypes"].clone();
-    assert_eq!(types, json!(["ReportBatchItemFailures"]), "{function}'s own trigger, as the template has it: {own}");
+    assert_eq!(
+        types,
+        json!(["ReportBatchItemFailures"]),
+        "{function}'s own trigger, as the template has it: {own}"
+    );
     let mapping = json!({ "EventSourceArn": queue_arn, "FunctionName": name, "BatchSize": 10, "FunctionResponseTypes": types });
-    mappings(stage, reqwest::Method::POST, "", &mapping).await["UUID"].as_str().unwrap().to_owned()
+    mappings(stage, reqwest::Method::POST, "", &mapping).await["UUID"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// Lambda's API for triggers, spoken to without its SDK: another half minute to compile, for three calls.
 async fn mappings(stage: &Stage, method: reqwest::Method, rest: &str, body: &Value) -> Value {
     let endpoint = stage.stack.value("AWS_ENDPOINT_URL").unwrap();
-    let call = stage.http.request(method, format!("{endpoint}/2015-03-31/event-source-mappings/{rest}")).json(body);
-    call.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    let call = stage
+        .http
+        .request(
+            method,
+            format!("{endpoint}/2015-03-31/event-source-mappings/{rest}"),
+        )
+        .json(body);
+    call.send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap()
+        .json()
+        .await
+        .unwrap()
 }
 
 async fn wait_until_empty(sqs: &aws_sdk_sqs::Client, queue: &str) {
     for _ in 0..120 {
-        let counts = sqs.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::All).send().await.unwrap();
-        let counts = counts.attributes().unwrap().iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumber"));
-        if counts.map(|(_, count)| count.parse::<u32>().unwrap()).sum::<u32>() == 0 {
+        let counts = sqs
+            .get_queue_attributes()
+            .queue_url(queue)
+            .attribute_names(QueueAttributeName::All)
+            .send()
+            .await
+            .unwrap();
+        let counts = counts
+            .attributes()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("ApproximateNumber"));
+        if counts
+            .map(|(_, count)| count.parse::<u32>().unwrap())
+            .sum::<u32>()
+            == 0
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;

@@ -33,17 +33,33 @@ impl Stage {
     pub async fn enter() -> Self {
         let stack = Stack::from_environment().expect("a running stack");
         let http = http_client().unwrap();
-        let pool = MySqlPoolOptions::new().max_connections(2).connect(stack.value("DATABASE_URL").unwrap());
+        let pool = MySqlPoolOptions::new()
+            .max_connections(2)
+            .connect(stack.value("DATABASE_URL").unwrap());
         let pool = pool.await.expect("the stack's database");
-        let api = Api::new(http.clone(), stack.value("API_URL").unwrap(), stack.value("API_KEY").unwrap()).unwrap();
+        let api = Api::new(
+            http.clone(),
+            stack.value("API_URL").unwrap(),
+            stack.value("API_KEY").unwrap(),
+        )
+        .unwrap();
         let ledger = Ledger::new(http.clone(), &stack.carrier_origin().unwrap());
         let ledger_from = ledger.length().await;
-        Self { stack, api, pool, http, ledger, ledger_from }
+        Self {
+            stack,
+            api,
+            pool,
+            http,
+            ledger,
+            ledger_from,
+        }
     }
 
     /// The `after_s`-th second from now on, whole.
     pub fn soon(after_s: i64) -> DateTime<Utc> {
-        (Utc::now() + TimeDelta::seconds(after_s + 1)).duration_trunc(TimeDelta::seconds(1)).unwrap()
+        (Utc::now() + TimeDelta::seconds(after_s + 1))
+            .duration_trunc(TimeDelta::seconds(1))
+            .unwrap()
     }
 
     /// A time far enough ahead for EventBridge: what is due sooner than five seconds after the lead goes by the queue.
@@ -52,8 +68,16 @@ impl Stage {
     }
 
     /// Posts a schedule.
-    pub async fn post(&self, run_at: DateTime<Utc>, message: &str, numbers: Vec<String>) -> Schedule {
-        self.api.create(&NewSchedule::new(run_at, message, numbers)).await.unwrap()
+    pub async fn post(
+        &self,
+        run_at: DateTime<Utc>,
+        message: &str,
+        numbers: Vec<String>,
+    ) -> Schedule {
+        self.api
+            .create(&NewSchedule::new(run_at, message, numbers))
+            .await
+            .unwrap()
     }
 
     /// Waits until nothing more will happen.
@@ -64,12 +88,24 @@ impl Stage {
     /// Waits for the end, and holds the rows against the ledger.
     pub async fn prove(&self, id: Uuid) -> Proof {
         self.over(id).await;
-        let proof = prove(&self.pool, &self.ledger, self.ledger_from, id).await.unwrap();
-        let told = Summary { proof: &proof, highest_kb: &std::collections::BTreeMap::new() }.to_string();
-        assert_eq!(proof.no_ledger, None, "the carrier of the tests keeps a ledger");
+        let proof = prove(&self.pool, &self.ledger, self.ledger_from, id)
+            .await
+            .unwrap();
+        let told = Summary {
+            proof: &proof,
+            highest_kb: &std::collections::BTreeMap::new(),
+        }
+        .to_string();
+        assert_eq!(
+            proof.no_ledger, None,
+            "the carrier of the tests keeps a ledger"
+        );
         assert!(proof.findings.holds(), "{told}");
         let times = Times::of(&proof.case);
-        assert!(times.first_sent_ms.is_none_or(|ms| ms >= 0), "sent before its time\n{told}");
+        assert!(
+            times.first_sent_ms.is_none_or(|ms| ms >= 0),
+            "sent before its time\n{told}"
+        );
         proof
     }
 
@@ -77,7 +113,11 @@ impl Stage {
     pub async fn prove_delivered(&self, id: Uuid, recipients: u64) -> Proof {
         let proof = self.prove(id).await;
         let schedule = self.api.schedule(id).await.unwrap();
-        assert_eq!((schedule.status.as_str(), schedule.count("DELIVRD")), ("finished", recipients), "{schedule:?}");
+        assert_eq!(
+            (schedule.status.as_str(), schedule.count("DELIVRD")),
+            ("finished", recipients),
+            "{schedule:?}"
+        );
         assert_eq!(proof.findings.accepted_attempts, recipients);
         assert_eq!(proof.findings.cut, 0);
         proof
@@ -98,10 +138,14 @@ impl Stage {
 pub fn numbers(slot: u32, count: u32) -> Vec<String> {
     assert!(slot < 10 && count <= 10_000);
     let start = Utc::now().timestamp() as u32 % 9_000 * 110;
-    (start..start + count).map(|at| format!("+6012{slot}{at:06}")).collect()
+    (start..start + count)
+        .map(|at| format!("+6012{slot}{at:06}"))
+        .collect()
 }
 
 /// How long after `run_at` the first message went out, in milliseconds.
 pub fn first_sent_ms(proof: &Proof) -> i64 {
-    Times::of(&proof.case).first_sent_ms.expect("something was sent")
+    Times::of(&proof.case)
+        .first_sent_ms
+        .expect("something was sent")
 }

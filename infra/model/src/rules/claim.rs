@@ -21,12 +21,20 @@ pub fn may_claim_to_check(batch: &Batch) -> bool {
 
 /// `claim_to_send`, `claim_to_check`
 pub fn claim(batch: &mut Batch, token: u8) {
-    *batch = Batch { crashes: batch.crashes + 1, token: Some(token), lease_over: false, sweep_at: Due::Later, ..*batch };
+    *batch = Batch {
+        crashes: batch.crashes + 1,
+        token: Some(token),
+        lease_over: false,
+        sweep_at: Due::Later,
+        ..*batch
+    };
 }
 
 /// Whether the sweep enqueues the batch for sending.
 pub fn hands_out_send(batch: &Batch, schedule: &Schedule) -> bool {
-    batch.send_at == Due::Now && u32::from(batch.crashes) < MAX_CRASHES && schedule.status != Life::Paused
+    batch.send_at == Due::Now
+        && u32::from(batch.crashes) < MAX_CRASHES
+        && schedule.status != Life::Paused
 }
 
 /// Whether the sweep enqueues the batch for asking.
@@ -74,17 +82,34 @@ pub fn release(batch: &mut Batch, rows: &[Row], owns: bool, told: &Release) -> b
         return false;
     }
     let due = |wanted: bool, at: Due| if wanted { at } else { Due::Never };
-    let send_at = due(rows.iter().any(|row| wants_send(row, batch, told)), told.send_at);
+    let send_at = due(
+        rows.iter().any(|row| wants_send(row, batch, told)),
+        told.send_at,
+    );
     let check_at = due(rows.iter().any(|row| wants_check(row, told)), told.check_at);
     // Both sweep times come after now.
-    let sweep_at = if send_at.is_set() || check_at.is_set() { Due::Later } else { Due::Never };
-    *batch = Batch { send_at, check_at, sweep_at, token: None, lease_over: false, crashes: 0, ..*batch };
+    let sweep_at = if send_at.is_set() || check_at.is_set() {
+        Due::Later
+    } else {
+        Due::Never
+    };
+    *batch = Batch {
+        send_at,
+        check_at,
+        sweep_at,
+        token: None,
+        lease_over: false,
+        crashes: 0,
+        ..*batch
+    };
     true
 }
 
 /// Whether [`finish`] matches.
 pub fn may_finish(schedule: &Schedule, batches: &[Batch]) -> bool {
-    schedule.status == Life::Running && schedule.cut && batches.iter().all(|batch| !batch.sweep_at.is_set())
+    schedule.status == Life::Running
+        && schedule.cut
+        && batches.iter().all(|batch| !batch.sweep_at.is_set())
 }
 
 /// `finish_schedule`
@@ -101,7 +126,11 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
         return false;
     }
     // `LEAST(COALESCE(due, now), now)`
-    *batch = Batch { check_at: Due::Now, sweep_at: Due::Now, ..*batch };
+    *batch = Batch {
+        check_at: Due::Now,
+        sweep_at: Due::Now,
+        ..*batch
+    };
     if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
         schedule.status = Life::Running;
     }
@@ -111,7 +140,11 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
 /// `bring_forward`, and the schedule reopened behind it: for a receipt, where nobody owns the batch. True: it is due again.
 pub fn bring_forward(batch: &mut Batch, schedule: &mut Schedule) -> bool {
     if batch.token.is_none() {
-        *batch = Batch { check_at: Due::Now, sweep_at: Due::Now, ..*batch };
+        *batch = Batch {
+            check_at: Due::Now,
+            sweep_at: Due::Now,
+            ..*batch
+        };
     }
     if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
         schedule.status = Life::Running;

@@ -60,7 +60,11 @@ pub fn mark_missed(schedule: &mut Schedule, same_version: bool) -> bool {
 
 /// `change_time`: whether it matches.
 pub fn is_changeable(schedule: &Schedule) -> bool {
-    !schedule.cut && matches!(schedule.status, Life::Draft | Life::Scheduled | Life::Paused)
+    !schedule.cut
+        && matches!(
+            schedule.status,
+            Life::Draft | Life::Scheduled | Life::Paused
+        )
 }
 
 /// `send_uncut_now`

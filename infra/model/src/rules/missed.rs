@@ -20,7 +20,10 @@ pub fn hold_missed(batch: &mut Batch, schedule: &Schedule, owns: bool) -> bool {
 
 /// The states from which the API lets a person send now what was missed.
 pub fn may_send_now(schedule: &Schedule) -> bool {
-    matches!(schedule.status, Life::Missed | Life::Running | Life::Finished)
+    matches!(
+        schedule.status,
+        Life::Missed | Life::Running | Life::Finished
+    )
 }
 
 /// `send_held_now`: what was held is due, and a missed schedule runs again. A batch that is owned gets its due time from its release.
@@ -29,7 +32,11 @@ pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
     for batch in batches.iter_mut().filter(|batch| batch.missed) {
         batch.missed = false;
         if batch.token.is_none() {
-            *batch = Batch { send_at: Due::Now, sweep_at: Due::Now, ..*batch };
+            *batch = Batch {
+                send_at: Due::Now,
+                sweep_at: Due::Now,
+                ..*batch
+            };
         }
     }
     if held && schedule.status == Life::Missed && schedule.cut {

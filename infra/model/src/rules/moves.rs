@@ -16,9 +16,17 @@ pub fn resume(schedule: &mut Schedule, batches: &mut [Batch], send_at: Due) -> b
     if schedule.status != Life::Paused {
         return false;
     }
-    schedule.status = if schedule.cut { Life::Running } else { Life::Scheduled };
+    schedule.status = if schedule.cut {
+        Life::Running
+    } else {
+        Life::Scheduled
+    };
     for batch in batches.iter_mut().filter(|batch| batch.send_at.is_set()) {
-        *batch = Batch { send_at, sweep_at: Due::Now, ..*batch };
+        *batch = Batch {
+            send_at,
+            sweep_at: Due::Now,
+            ..*batch
+        };
     }
     true
 }
@@ -35,7 +43,11 @@ pub fn cancel(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
     schedule.status = Life::Cancelled;
     for batch in batches.iter_mut() {
         if (batch.send_at.is_set() || batch.missed) && batch.token.is_none() {
-            *batch = Batch { send_at: Due::Now, sweep_at: Due::Now, ..*batch };
+            *batch = Batch {
+                send_at: Due::Now,
+                sweep_at: Due::Now,
+                ..*batch
+            };
         }
         // Also of a batch that is owned: its release then finds the rows to be closed.
         batch.missed = false;

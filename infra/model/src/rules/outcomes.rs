@@ -21,7 +21,10 @@ pub struct Flush {
 
 /// UNDELIV and EXPIRED: final, and yet sent again where the policy says so.
 pub const fn may_be_sent_again(status: Status) -> bool {
-    matches!(status, Status::Undeliv | Status::Expired | Status::Uncertain)
+    matches!(
+        status,
+        Status::Undeliv | Status::Expired | Status::Uncertain
+    )
 }
 
 /// Before a request: the token, a running schedule, the attempt.
@@ -66,14 +69,21 @@ pub fn flush(row: &mut Row, schedule: &Schedule, owns: bool, said: &Flush) -> bo
 
 /// `keep_attempts`, for a mark: the attempt that it overwrites is copied.
 pub fn keep(row: &mut Row, schedule: &Schedule, owns: bool, attempt: u8) {
-    if may_be_sent_again(row.status) && row.attempt == attempt && owns && schedule.status == Life::Running {
+    if may_be_sent_again(row.status)
+        && row.attempt == attempt
+        && owns
+        && schedule.status == Life::Running
+    {
         row.kept[usize::from(attempt)] = Some(row.status);
     }
 }
 
 /// `record_late_answers`: ids for an attempt that another has followed.
 pub fn late_answer(row: &mut Row, said: &Flush) {
-    if said.step == Step::Answer && said.ids != 0 && row.kept[usize::from(said.attempt)] == Some(Status::Uncertain) {
+    if said.step == Step::Answer
+        && said.ids != 0
+        && row.kept[usize::from(said.attempt)] == Some(Status::Uncertain)
+    {
         row.kept[usize::from(said.attempt)] = Some(said.status);
     }
 }
@@ -115,7 +125,10 @@ pub struct Verdict {
 /// A fact as well, but "never arrived" needs the token.
 pub fn may_write_verdict(row: &Row, owns: bool, said: &Verdict) -> bool {
     row.attempt == said.attempt
-        && matches!(row.status, Status::Acceptd | Status::Enroute | Status::Uncertain)
+        && matches!(
+            row.status,
+            Status::Acceptd | Status::Enroute | Status::Uncertain
+        )
         && (said.status != Status::Pending || (row.status == Status::Uncertain && owns))
 }
 
@@ -132,7 +145,10 @@ pub fn verdict(row: &mut Row, owns: bool, said: &Verdict) -> bool {
 /// `record_receipts`: a verdict that a carrier pushes. Nobody's token is asked for, and it is never "never arrived".
 pub fn may_write_receipt(row: &Row, said: &Verdict) -> bool {
     row.attempt == said.attempt
-        && matches!(row.status, Status::Acceptd | Status::Enroute | Status::Uncertain)
+        && matches!(
+            row.status,
+            Status::Acceptd | Status::Enroute | Status::Uncertain
+        )
         && (row.status, said.status) != (Status::Enroute, Status::Acceptd)
 }
 

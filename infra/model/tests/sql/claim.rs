@@ -19,9 +19,22 @@ const DUES: [Due; 3] = [Due::Never, Due::Now, Due::Later];
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (schedule, (send_at, check_at)) in pairs(&schedules(), &pairs(&DUES, &DUES)) {
-        for ((token, lease_over), (crashes, sweep_at)) in pairs(&TOKENS, &pairs(&[0, 2, 3], &DUES)) {
-            let batch = Batch { send_at, check_at, sweep_at, token, lease_over, crashes, missed: false };
-            cases.push(Case { schedule, batch, row: Row::NEW });
+        for ((token, lease_over), (crashes, sweep_at)) in pairs(&TOKENS, &pairs(&[0, 2, 3], &DUES))
+        {
+            let batch = Batch {
+                send_at,
+                check_at,
+                sweep_at,
+                token,
+                lease_over,
+                crashes,
+                missed: false,
+            };
+            cases.push(Case {
+                schedule,
+                batch,
+                row: Row::NEW,
+            });
         }
     }
     cases.retain(Case::is_allowed);
@@ -35,7 +48,13 @@ async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
     let mut expected = cases.clone();
     for (at, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_send(&case.batch, &case.schedule);
-        assert_eq!(batches::claim_to_send(&table.db, &table.claim(at)).await.unwrap(), may, "{case:?}");
+        assert_eq!(
+            batches::claim_to_send(&table.db, &table.claim(at))
+                .await
+                .unwrap(),
+            may,
+            "{case:?}"
+        );
         if may {
             rules::claim(&mut case.batch, OURS);
         }
@@ -50,7 +69,13 @@ async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
     let mut expected = cases.clone();
     for (at, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_check(&case.batch);
-        assert_eq!(batches::claim_to_check(&table.db, &table.claim(at)).await.unwrap(), may, "{case:?}");
+        assert_eq!(
+            batches::claim_to_check(&table.db, &table.claim(at))
+                .await
+                .unwrap(),
+            may,
+            "{case:?}"
+        );
         if may {
             rules::claim(&mut case.batch, OURS);
         }
@@ -67,7 +92,13 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
-        assert_eq!(outcomes::poke_if_lost(&mut connection, &table.claim(at), table.now).await.unwrap(), poked, "{case:?}");
+        assert_eq!(
+            outcomes::poke_if_lost(&mut connection, &table.claim(at), table.now)
+                .await
+                .unwrap(),
+            poked,
+            "{case:?}"
+        );
     }
     drop(connection);
     table.expect(&cases, &expected).await;
@@ -81,9 +112,15 @@ async fn a_recheck_is_brought_forward_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::bring_forward(&mut case.batch, &mut case.schedule);
-        let due = Forward { schedule_id: table.ids[at], batch_no: 1, check_at: table.now };
+        let due = Forward {
+            schedule_id: table.ids[at],
+            batch_no: 1,
+            check_at: table.now,
+        };
         bring_forward(&mut connection, &[due]).await.unwrap();
-        reopen_schedule(&mut connection, table.ids[at]).await.unwrap();
+        reopen_schedule(&mut connection, table.ids[at])
+            .await
+            .unwrap();
     }
     drop(connection);
     table.expect(&cases, &expected).await;

@@ -12,11 +12,25 @@ use crate::table::{Case, TOKENS, Table, pairs};
 /// Batches with every due, of a schedule of each of these states.
 fn cases(lives: &[Life]) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (status, ((token, lease_over), (send_at, missed))) in
-        pairs(lives, &pairs(&TOKENS, &pairs(&[Due::Never, Due::Now, Due::Later], &[false, true])))
-    {
-        let batch = Batch { token, lease_over, send_at, missed, ..Case::SENDING.batch };
-        cases.push(Case { schedule: Schedule { status, cut: true }, batch, ..Case::SENDING });
+    for (status, ((token, lease_over), (send_at, missed))) in pairs(
+        lives,
+        &pairs(
+            &TOKENS,
+            &pairs(&[Due::Never, Due::Now, Due::Later], &[false, true]),
+        ),
+    ) {
+        let batch = Batch {
+            token,
+            lease_over,
+            send_at,
+            missed,
+            ..Case::SENDING.batch
+        };
+        cases.push(Case {
+            schedule: Schedule { status, cut: true },
+            batch,
+            ..Case::SENDING
+        });
     }
     cases.retain(|case| case.is_allowed() && !(case.batch.missed && case.batch.send_at.is_set()));
     cases
@@ -24,7 +38,13 @@ fn cases(lives: &[Life]) -> Vec<Case> {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
-    let cases = cases(&[Life::Running, Life::Finished, Life::Paused, Life::Cancelled, Life::Missed]);
+    let cases = cases(&[
+        Life::Running,
+        Life::Finished,
+        Life::Paused,
+        Life::Cancelled,
+        Life::Missed,
+    ]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
@@ -32,9 +52,13 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // By a person, and by the system itself: the same for a schedule that is cut.
         if at % 2 == 0 {
-            moves::pause_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
+            moves::pause_schedule(&mut connection, table.ids[at], table.now)
+                .await
+                .unwrap();
         } else {
-            batches::pause_schedule(&mut connection, table.ids[at], "why", table.now).await.unwrap();
+            batches::pause_schedule(&mut connection, table.ids[at], "why", table.now)
+                .await
+                .unwrap();
         }
     }
     drop(connection);
@@ -48,8 +72,14 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
-        rules::resume(&mut case.schedule, std::slice::from_mut(&mut case.batch), Due::Now);
-        moves::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now).await.unwrap();
+        rules::resume(
+            &mut case.schedule,
+            std::slice::from_mut(&mut case.batch),
+            Due::Now,
+        );
+        moves::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
+            .await
+            .unwrap();
     }
     drop(connection);
     table.expect(&cases, &expected).await;
@@ -63,7 +93,9 @@ async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        moves::cancel_schedule(&mut connection, table.ids[at], table.now).await.unwrap();
+        moves::cancel_schedule(&mut connection, table.ids[at], table.now)
+            .await
+            .unwrap();
     }
     drop(connection);
     table.expect(&cases, &expected).await;
@@ -78,7 +110,9 @@ async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        let released = moves::send_held_now(&mut connection, table.ids[at], table.now).await.unwrap();
+        let released = moves::send_held_now(&mut connection, table.ids[at], table.now)
+            .await
+            .unwrap();
         assert_eq!(released, u64::from(sent), "{case:?}");
     }
     drop(connection);

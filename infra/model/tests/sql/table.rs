@@ -28,7 +28,10 @@ pub struct Case {
 impl Case {
     /// Of a batch that is ours, and being sent.
     pub const SENDING: Self = Self {
-        schedule: Schedule { status: Life::Running, cut: true },
+        schedule: Schedule {
+            status: Life::Running,
+            cut: true,
+        },
         batch: Batch {
             send_at: Due::Now,
             check_at: Due::Never,
@@ -47,16 +50,30 @@ impl Case {
 
     /// Whether the schema's CHECKs allow it.
     pub fn is_allowed(&self) -> bool {
-        let Self { schedule, batch, row } = self;
+        let Self {
+            schedule,
+            batch,
+            row,
+        } = self;
         let cut = match schedule.status {
             Life::Running | Life::Finished => schedule.cut,
             Life::Draft | Life::Scheduled => !schedule.cut,
             _ => true,
         };
-        let untried = matches!(row.status, Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid);
-        let known = matches!(row.status, Status::Acceptd | Status::Enroute | Status::Delivrd);
-        let swept = batch.sweep_at.is_set() || !(batch.send_at.is_set() || batch.check_at.is_set() || batch.token.is_some());
-        cut && swept && (row.attempt > 0 || untried) && (row.ids != 0 || !known) && (batch.token.is_some() || !batch.lease_over)
+        let untried = matches!(
+            row.status,
+            Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid
+        );
+        let known = matches!(
+            row.status,
+            Status::Acceptd | Status::Enroute | Status::Delivrd
+        );
+        let swept = batch.sweep_at.is_set()
+            || !(batch.send_at.is_set() || batch.check_at.is_set() || batch.token.is_some());
+        cut && swept
+            && (row.attempt > 0 || untried)
+            && (row.ids != 0 || !known)
+            && (batch.token.is_some() || !batch.lease_over)
     }
 }
 
@@ -71,7 +88,11 @@ impl Table {
     /// Writes the cases.
     pub async fn of(pool: MySqlPool, cases: &[Case]) -> Self {
         let db = Db::from_pool(pool);
-        let table = Self { now: db.now(), db, ids: cases.iter().map(|_| Uuid::now_v7()).collect() };
+        let table = Self {
+            now: db.now(),
+            db,
+            ids: cases.iter().map(|_| Uuid::now_v7()).collect(),
+        };
         let all: Vec<_> = table.ids.iter().copied().zip(cases).collect();
         for chunk in all.chunks(CHUNK) {
             table.insert_schedules(chunk).await;
@@ -83,8 +104,16 @@ impl Table {
     }
 
     pub fn claim(&self, at: usize) -> Claim {
-        let batch = BatchMessage { schedule_id: self.ids[at], batch_no: 1 };
-        Claim { batch, token: token(OURS), at: self.now, until: self.now + TimeDelta::seconds(70) }
+        let batch = BatchMessage {
+            schedule_id: self.ids[at],
+            batch_no: 1,
+        };
+        Claim {
+            batch,
+            token: token(OURS),
+            at: self.now,
+            until: self.now + TimeDelta::seconds(70),
+        }
     }
 
     /// A due time as a time.
@@ -97,7 +126,13 @@ impl Table {
     }
 
     fn due(&self, time: Option<DateTime<Utc>>) -> Due {
-        time.map_or(Due::Never, |time| if time <= self.now { Due::Now } else { Due::Later })
+        time.map_or(Due::Never, |time| {
+            if time <= self.now {
+                Due::Now
+            } else {
+                Due::Later
+            }
+        })
     }
 
     async fn insert_schedules(&self, cases: &[(Uuid, &Case)]) {
@@ -111,8 +146,10 @@ impl Table {
                 .push("'Hello', 1")
                 .push_bind(self.now)
                 .push("'+00:00', 3600, 1, 3600, 'hold'");
-            row.push_bind(cut.then_some(1)).push_bind(cut.then_some(self.now));
-            row.push_bind((status == Life::Paused).then_some(self.now)).push_bind((status == Life::Finished).then_some(self.now));
+            row.push_bind(cut.then_some(1))
+                .push_bind(cut.then_some(self.now));
+            row.push_bind((status == Life::Paused).then_some(self.now))
+                .push_bind((status == Life::Finished).then_some(self.now));
             row.push_bind(self.now);
         });
         insert.build().execute(&self.db.pool).await.unwrap();
@@ -124,47 +161,84 @@ impl Table {
             claimed_until, crashes, missed_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
-            let Batch { send_at, check_at, sweep_at, token: whose, lease_over, crashes, missed } = case.batch;
+            let Batch {
+                send_at,
+                check_at,
+                sweep_at,
+                token: whose,
+                lease_over,
+                crashes,
+                missed,
+            } = case.batch;
             let until = self.now + TimeDelta::seconds(if lease_over { -1 } else { 60 });
-            row.push_bind(id).push("1, 1, 1").push_bind(self.now - TimeDelta::seconds(1));
-            row.push_bind(self.time(send_at)).push_bind(self.time(check_at)).push_bind(self.time(sweep_at));
-            row.push_bind(whose.map(token)).push_bind(whose.map(|_| until)).push_bind(crashes);
+            row.push_bind(id)
+                .push("1, 1, 1")
+                .push_bind(self.now - TimeDelta::seconds(1));
+            row.push_bind(self.time(send_at))
+                .push_bind(self.time(check_at))
+                .push_bind(self.time(sweep_at));
+            row.push_bind(whose.map(token))
+                .push_bind(whose.map(|_| until))
+                .push_bind(crashes);
             row.push_bind(missed.then_some(self.now));
         });
         insert.build().execute(&self.db.pool).await.unwrap();
     }
 
     async fn insert_recipients(&self, cases: &[(Uuid, &Case)]) {
-        let sql =
-            "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, message_id, sent_at, final_at) ";
+        let sql = "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, message_id, sent_at, final_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
-            let Row { status, attempt, resends, age, ids, .. } = case.row;
+            let Row {
+                status,
+                attempt,
+                resends,
+                age,
+                ids,
+                ..
+            } = case.row;
             let invalid = status == Status::Invalid;
             let ago = match age {
                 Age::Fresh => TimeDelta::seconds(1),
                 Age::Quiet => TimeDelta::hours(1),
                 Age::Old => TimeDelta::hours(24),
             };
-            row.push_bind(id).push("1").push_bind((!invalid).then_some("+60121000001")).push_bind(invalid.then_some("x"));
-            row.push_bind(status.as_str()).push_bind(attempt).push_bind(resends).push_bind((ids != 0).then_some("a"));
-            row.push_bind((attempt > 0).then(|| self.now - ago)).push_bind(status.is_final().then_some(self.now));
+            row.push_bind(id)
+                .push("1")
+                .push_bind((!invalid).then_some("+60121000001"))
+                .push_bind(invalid.then_some("x"));
+            row.push_bind(status.as_str())
+                .push_bind(attempt)
+                .push_bind(resends)
+                .push_bind((ids != 0).then_some("a"));
+            row.push_bind((attempt > 0).then(|| self.now - ago))
+                .push_bind(status.is_final().then_some(self.now));
         });
         insert.build().execute(&self.db.pool).await.unwrap();
     }
 
     async fn insert_attempts(&self, cases: &[(Uuid, &Case)]) {
         let kept = |(id, case): &(Uuid, &Case)| {
-            let kept: Vec<_> = (0_u32..).zip(case.row.kept).map(|(attempt, status)| (*id, attempt, status)).collect();
-            kept.into_iter().filter_map(|(id, attempt, status)| Some((id, attempt, status?)))
+            let kept: Vec<_> = (0_u32..)
+                .zip(case.row.kept)
+                .map(|(attempt, status)| (*id, attempt, status))
+                .collect();
+            kept.into_iter()
+                .filter_map(|(id, attempt, status)| Some((id, attempt, status?)))
         };
         let rows: Vec<_> = cases.iter().flat_map(kept).collect();
         if rows.is_empty() {
             return;
         }
-        let mut insert = QueryBuilder::new("INSERT INTO attempts (schedule_id, seq, attempt, status, sent_at, final_at) ");
+        let mut insert = QueryBuilder::new(
+            "INSERT INTO attempts (schedule_id, seq, attempt, status, sent_at, final_at) ",
+        );
         insert.push_values(rows, |mut row, (id, attempt, status)| {
-            row.push_bind(id).push("1").push_bind(attempt).push_bind(status.as_str()).push_bind(self.now);
+            row.push_bind(id)
+                .push("1")
+                .push_bind(attempt)
+                .push_bind(status.as_str())
+                .push_bind(self.now);
             row.push_bind(status.is_final().then_some(self.now));
         });
         insert.build().execute(&self.db.pool).await.unwrap();
@@ -178,8 +252,14 @@ impl Table {
             FROM schedules s JOIN batches b ON b.schedule_id = s.id AND b.batch_no = 1
             JOIN recipients r ON r.schedule_id = s.id AND r.seq = 1 ORDER BY s.id";
         let rows = sqlx::query(sql).fetch_all(&self.db.pool).await.unwrap();
-        let kept = sqlx::query("SELECT schedule_id, attempt, status FROM attempts").fetch_all(&self.db.pool).await.unwrap();
-        let mut found: std::collections::HashMap<Uuid, Case> = rows.iter().map(|row| (row.get("id"), self.read(row))).collect();
+        let kept = sqlx::query("SELECT schedule_id, attempt, status FROM attempts")
+            .fetch_all(&self.db.pool)
+            .await
+            .unwrap();
+        let mut found: std::collections::HashMap<Uuid, Case> = rows
+            .iter()
+            .map(|row| (row.get("id"), self.read(row)))
+            .collect();
         for row in kept {
             let case = found.get_mut(&row.get("schedule_id")).unwrap();
             case.row.kept[row.get::<u32, _>("attempt") as usize] = Status::parse(row.get("status"));
@@ -193,13 +273,18 @@ impl Table {
 
     fn read(&self, row: &sqlx::mysql::MySqlRow) -> Case {
         let life: String = row.get("life");
-        let status = Life::ALL.into_iter().find(|status| status.as_str() == life).unwrap();
+        let status = Life::ALL
+            .into_iter()
+            .find(|status| status.as_str() == life)
+            .unwrap();
         let until: Option<DateTime<Utc>> = row.get("claimed_until");
         let batch = Batch {
             send_at: self.due(row.get("send_at")),
             check_at: self.due(row.get("check_at")),
             sweep_at: self.due(row.get("sweep_at")),
-            token: row.get::<Option<Uuid>, _>("claim_token").map(|found| u8::from(found != token(OURS))),
+            token: row
+                .get::<Option<Uuid>, _>("claim_token")
+                .map(|found| u8::from(found != token(OURS))),
             lease_over: until.is_some_and(|until| until < self.now),
             crashes: row.get::<u32, _>("crashes") as u8,
             missed: row.get("missed"),
@@ -221,7 +306,11 @@ impl Table {
             ids: u8::from(ids.is_some()),
             kept: Row::NEW.kept,
         };
-        Case { schedule: Schedule { status, cut }, batch, row }
+        Case {
+            schedule: Schedule { status, cut },
+            batch,
+            row,
+        }
     }
 }
 
@@ -231,24 +320,40 @@ fn token(whose: u8) -> Uuid {
 
 /// Every pair of two lists.
 pub fn pairs<A: Copy, B: Copy>(left: &[A], right: &[B]) -> Vec<(A, B)> {
-    left.iter().flat_map(|left| right.iter().map(|right| (*left, *right))).collect()
+    left.iter()
+        .flat_map(|left| right.iter().map(|right| (*left, *right)))
+        .collect()
 }
 
 /// Every status of a schedule, cut and not.
 pub fn schedules() -> Vec<Schedule> {
-    pairs(&Life::ALL, &[false, true]).into_iter().map(|(status, cut)| Schedule { status, cut }).collect()
+    pairs(&Life::ALL, &[false, true])
+        .into_iter()
+        .map(|(status, cut)| Schedule { status, cut })
+        .collect()
 }
 
 /// Nobody's, ours, another's; live and over.
-pub const TOKENS: [(Option<u8>, bool); 5] =
-    [(None, false), (Some(OURS), false), (Some(OURS), true), (Some(OTHERS), false), (Some(OTHERS), true)];
+pub const TOKENS: [(Option<u8>, bool); 5] = [
+    (None, false),
+    (Some(OURS), false),
+    (Some(OURS), true),
+    (Some(OTHERS), false),
+    (Some(OTHERS), true),
+];
 
 /// Every row that the tests tell apart, before a claim that knows attempt 1.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (status, attempt) in pairs(&Status::ALL, &[0, 1, 2]) {
         for (resends, ids) in pairs(&[0, 1], &[0, 1]) {
-            rows.push(Row { status, attempt, resends, ids, ..Row::NEW });
+            rows.push(Row {
+                status,
+                attempt,
+                resends,
+                ids,
+                ..Row::NEW
+            });
         }
     }
     rows

@@ -23,14 +23,31 @@ use testkit::{FakeQueue, FakeScheduler, Stage};
 /// A gate that asks of its callers only to have a key.
 pub async fn open() -> Gate {
     let keys = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#.to_owned();
-    Gate::open(KeySource::Fixed(keys.into()), Rate { per_minute: 1_000_000 }).await.unwrap()
+    Gate::open(
+        KeySource::Fixed(keys.into()),
+        Rate {
+            per_minute: 1_000_000,
+        },
+    )
+    .await
+    .unwrap()
 }
 
 /// A new key that may do all that a key may, as a header's value.
 pub async fn new_key(db: &Db) -> HeaderValue {
-    let request = KeyRequest { name: "test".to_owned(), permissions: Permission::GRANTABLE.to_vec(), ..KeyRequest::default() };
+    let request = KeyRequest {
+        name: "test".to_owned(),
+        permissions: Permission::GRANTABLE.to_vec(),
+        ..KeyRequest::default()
+    };
     let (row, key) = make_key(&request, "nobody".to_owned(), db.now());
-    insert_api_key(&mut db.pool.acquire().await.unwrap(), &row, &hash_token(&key)).await.unwrap();
+    insert_api_key(
+        &mut db.pool.acquire().await.unwrap(),
+        &row,
+        &hash_token(&key),
+    )
+    .await
+    .unwrap();
     HeaderValue::try_from(format!("Bearer {key}")).unwrap()
 }
 

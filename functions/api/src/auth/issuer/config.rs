@@ -28,16 +28,34 @@ impl IssuerConfig {
     pub fn read(env: &mut Env) -> Option<Self> {
         let (issuer, audience) = match (env.optional(ISSUER), env.optional(AUDIENCE)) {
             (None, None) => return None,
-            (Some(_), None) => return env.complain(AUDIENCE, format!("is missing; expected it beside {ISSUER}")),
-            (None, Some(_)) => return env.complain(ISSUER, format!("is missing; expected it beside {AUDIENCE}")),
-            (Some(issuer), Some(audience)) => (issuer.trim().to_owned(), audience.trim().to_owned()),
+            (Some(_), None) => {
+                return env.complain(AUDIENCE, format!("is missing; expected it beside {ISSUER}"));
+            }
+            (None, Some(_)) => {
+                return env.complain(ISSUER, format!("is missing; expected it beside {AUDIENCE}"));
+            }
+            (Some(issuer), Some(audience)) => {
+                (issuer.trim().to_owned(), audience.trim().to_owned())
+            }
         };
-        let roles_claim = env.optional("OIDC_ROLES_CLAIM").map_or_else(|| "roles".to_owned(), |claim| claim.trim().to_owned());
+        let roles_claim = env
+            .optional("OIDC_ROLES_CLAIM")
+            .map_or_else(|| "roles".to_owned(), |claim| claim.trim().to_owned());
         let roles = roles(env);
-        if !Url::parse(&issuer).is_ok_and(|url| is_fetchable(&url) && url.query().is_none() && url.fragment().is_none()) {
-            return env.complain(ISSUER, format!("is `{issuer}`; expected an https URL, or http on this host"));
+        if !Url::parse(&issuer).is_ok_and(|url| {
+            is_fetchable(&url) && url.query().is_none() && url.fragment().is_none()
+        }) {
+            return env.complain(
+                ISSUER,
+                format!("is `{issuer}`; expected an https URL, or http on this host"),
+            );
         }
-        Some(Self { issuer: without_slash(&issuer).to_owned(), audience, roles_claim, roles })
+        Some(Self {
+            issuer: without_slash(&issuer).to_owned(),
+            audience,
+            roles_claim,
+            roles,
+        })
     }
 
     /// Whether that is this issuer. Auth0 writes a slash at the end, others don't, and people copy either.
@@ -50,7 +68,10 @@ impl IssuerConfig {
         if self.roles.is_empty() {
             return known(theirs);
         }
-        self.roles.iter().find(|(name, _)| name == theirs).map(|(_, ours)| *ours)
+        self.roles
+            .iter()
+            .find(|(name, _)| name == theirs)
+            .map(|(_, ours)| *ours)
     }
 }
 
@@ -76,7 +97,9 @@ fn known(role: &str) -> Option<&'static str> {
 
 /// `theirs=admin,theirs2=operator`.
 fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
-    let Some(given) = env.optional(ROLE_NAMES) else { return Vec::new() };
+    let Some(given) = env.optional(ROLE_NAMES) else {
+        return Vec::new();
+    };
     let read = |pair: &str| {
         // Theirs may hold a `=`, ours don't.
         let (theirs, ours) = pair.rsplit_once('=')?;
@@ -84,13 +107,24 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
         (!theirs.is_empty()).then_some((theirs.to_owned(), known(ours.trim())?))
     };
     let roles: Option<Vec<_>> = given.split(',').map(read).collect();
-    let is_twice = |roles: &[(String, _)]| (1..roles.len()).any(|i| roles[..i].iter().any(|(name, _)| *name == roles[i].0));
+    let is_twice = |roles: &[(String, _)]| {
+        (1..roles.len()).any(|i| roles[..i].iter().any(|(name, _)| *name == roles[i].0))
+    };
     match roles {
         Some(roles) if !is_twice(&roles) => roles,
-        Some(_) => env.complain(ROLE_NAMES, format!("is `{given}`; expected each of their names once")).unwrap_or_default(),
+        Some(_) => env
+            .complain(
+                ROLE_NAMES,
+                format!("is `{given}`; expected each of their names once"),
+            )
+            .unwrap_or_default(),
         None => {
-            let expected = format!("their names and ours ({}), such as staff=operator,boss=admin", ROLES.join(", "));
-            env.complain(ROLE_NAMES, format!("is `{given}`; expected {expected}")).unwrap_or_default()
+            let expected = format!(
+                "their names and ours ({}), such as staff=operator,boss=admin",
+                ROLES.join(", ")
+            );
+            env.complain(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
+                .unwrap_or_default()
         }
     }
 }
@@ -107,29 +141,89 @@ mod tests {
 
     #[test]
     fn an_issuer_is_read_with_its_roles() {
-        assert_eq!(read(&[("OIDC_ISSUER", " "), ("OIDC_ROLES_CLAIM", "groups")]).unwrap(), None);
-        let least = read(&[(ISSUER, "https://login.example/"), (AUDIENCE, "sms")]).unwrap().unwrap();
-        assert_eq!((least.issuer.as_str(), least.audience.as_str()), ("https://login.example", "sms"));
-        assert_eq!((least.roles_claim.as_str(), least.role("admin"), least.role("boss")), ("roles", Some("admin"), None));
+        assert_eq!(
+            read(&[("OIDC_ISSUER", " "), ("OIDC_ROLES_CLAIM", "groups")]).unwrap(),
+            None
+        );
+        let least = read(&[(ISSUER, "https://login.example/"), (AUDIENCE, "sms")])
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (least.issuer.as_str(), least.audience.as_str()),
+            ("https://login.example", "sms")
+        );
+        assert_eq!(
+            (
+                least.roles_claim.as_str(),
+                least.role("admin"),
+                least.role("boss")
+            ),
+            ("roles", Some("admin"), None)
+        );
         let roles = "boss=admin, cn=staff=operator";
-        let more = read(&[(ISSUER, "https://x.example/realms/a"), (AUDIENCE, "sms"), ("OIDC_ROLES", roles)]).unwrap().unwrap();
-        for (theirs, ours) in [("boss", Some("admin")), ("cn=staff", Some("operator")), ("admin", None), ("Boss", None), ("", None)]
-        {
+        let more = read(&[
+            (ISSUER, "https://x.example/realms/a"),
+            (AUDIENCE, "sms"),
+            ("OIDC_ROLES", roles),
+        ])
+        .unwrap()
+        .unwrap();
+        for (theirs, ours) in [
+            ("boss", Some("admin")),
+            ("cn=staff", Some("operator")),
+            ("admin", None),
+            ("Boss", None),
+            ("", None),
+        ] {
             assert_eq!(more.role(theirs), ours, "{theirs}");
         }
-        assert!(more.is_issuer("https://x.example/realms/a/") && !more.is_issuer("https://x.example/realms/a//"));
+        assert!(
+            more.is_issuer("https://x.example/realms/a/")
+                && !more.is_issuer("https://x.example/realms/a//")
+        );
         assert!(!more.is_issuer("https://x.example/realms/A"));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (pairs, expected) in [
-            (vec![(ISSUER, "https://x.example")], "OIDC_AUDIENCE is missing"),
+            (
+                vec![(ISSUER, "https://x.example")],
+                "OIDC_AUDIENCE is missing",
+            ),
             (vec![(AUDIENCE, "sms")], "OIDC_ISSUER is missing"),
-            (vec![(ISSUER, "https://x.example"), (AUDIENCE, "a"), (ROLE_NAMES, "boss")], "OIDC_ROLES is `boss`"),
-            (vec![(ISSUER, "https://x.example"), (AUDIENCE, "a"), (ROLE_NAMES, "boss=owner")], "viewer, operator, admin"),
-            (vec![(ISSUER, "https://x.example"), (AUDIENCE, "a"), (ROLE_NAMES, "a=admin,")], "OIDC_ROLES is"),
-            (vec![(ISSUER, "https://x.example"), (AUDIENCE, "a"), (ROLE_NAMES, "a=admin,a=viewer")], "each of their names once"),
+            (
+                vec![
+                    (ISSUER, "https://x.example"),
+                    (AUDIENCE, "a"),
+                    (ROLE_NAMES, "boss"),
+                ],
+                "OIDC_ROLES is `boss`",
+            ),
+            (
+                vec![
+                    (ISSUER, "https://x.example"),
+                    (AUDIENCE, "a"),
+                    (ROLE_NAMES, "boss=owner"),
+                ],
+                "viewer, operator, admin",
+            ),
+            (
+                vec![
+                    (ISSUER, "https://x.example"),
+                    (AUDIENCE, "a"),
+                    (ROLE_NAMES, "a=admin,"),
+                ],
+                "OIDC_ROLES is",
+            ),
+            (
+                vec![
+                    (ISSUER, "https://x.example"),
+                    (AUDIENCE, "a"),
+                    (ROLE_NAMES, "a=admin,a=viewer"),
+                ],
+                "each of their names once",
+            ),
         ] {
             let error = read(&pairs).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -146,7 +240,11 @@ mod tests {
             ("ftp://localhost", false),
             ("x.example", false),
         ] {
-            assert_eq!(read(&[(ISSUER, issuer), (AUDIENCE, "a")]).is_ok(), is_right, "{issuer}");
+            assert_eq!(
+                read(&[(ISSUER, issuer), (AUDIENCE, "a")]).is_ok(),
+                is_right,
+                "{issuer}"
+            );
         }
     }
 }

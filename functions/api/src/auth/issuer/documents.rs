@@ -67,20 +67,37 @@ struct Discovery {
 impl Documents {
     pub(super) fn new(issuer: &str) -> anyhow::Result<Self> {
         // The error says that one is installed already.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none()).no_proxy().build();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build();
         let client = client.context("the HTTP client for the issuer")?;
-        Ok(Self { issuer: issuer.to_owned(), client, cached: RwLock::default(), last_fetch: Mutex::default() })
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            client,
+            cached: RwLock::default(),
+            last_fetch: Mutex::default(),
+        })
     }
 
     /// The keys, with one of that name among them.
-    pub(super) async fn keys_with(&self, kid: &str, now: DateTime<Utc>) -> Result<Arc<Vec<Key>>, Refused> {
+    pub(super) async fn keys_with(
+        &self,
+        kid: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Vec<Key>>, Refused> {
         if let Some(cached) = self.cached().filter(|cached| cached.has(kid)) {
             if is_recent(cached.fetched_at, now, KEPT) {
                 return Ok(cached.keys);
             }
             // One request asks whether they still are the keys; the others don't wait for it.
-            let Ok(last_fetch) = self.last_fetch.try_lock() else { return Ok(cached.keys) };
+            let Ok(last_fetch) = self.last_fetch.try_lock() else {
+                return Ok(cached.keys);
+            };
             self.fetch_again(last_fetch, now).await;
         } else {
             let last_fetch = self.last_fetch.lock().await;
@@ -92,47 +109,90 @@ impl Documents {
         match self.cached() {
             Some(cached) if cached.has(kid) => Ok(cached.keys),
             Some(_) => Err(Refused::UnknownKey),
-            None => Err(Refused::Unavailable("the issuer's keys could not be fetched".to_owned())),
+            None => Err(Refused::Unavailable(
+                "the issuer's keys could not be fetched".to_owned(),
+            )),
         }
     }
 
     fn cached(&self) -> Option<Cached> {
-        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cached
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Fetches what there is, unless that was tried a moment ago. Where it fails, all stays as it was.
-    async fn fetch_again(&self, mut last_fetch: MutexGuard<'_, Option<DateTime<Utc>>>, now: DateTime<Utc>) {
+    async fn fetch_again(
+        &self,
+        mut last_fetch: MutexGuard<'_, Option<DateTime<Utc>>>,
+        now: DateTime<Utc>,
+    ) {
         let cached = self.cached();
-        let pause = if cached.is_some() { BETWEEN_FETCHES } else { BETWEEN_FIRST_FETCHES };
+        let pause = if cached.is_some() {
+            BETWEEN_FETCHES
+        } else {
+            BETWEEN_FIRST_FETCHES
+        };
         if last_fetch.is_some_and(|last| is_recent(last, now, pause)) {
             return;
         }
         *last_fetch = Some(now);
         match self.fetch(cached, now).await {
-            Ok(fetched) => *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched),
-            Err(error) => tracing::error!(issuer = self.issuer, error = format!("{error:#}"), "the issuer's keys can't be fetched"),
+            Ok(fetched) => {
+                *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched)
+            }
+            Err(error) => tracing::error!(
+                issuer = self.issuer,
+                error = format!("{error:#}"),
+                "the issuer's keys can't be fetched"
+            ),
         }
     }
 
     async fn fetch(&self, cached: Option<Cached>, now: DateTime<Utc>) -> anyhow::Result<Cached> {
         let (jwks_uri, discovered_at) = match cached {
-            Some(cached) if is_recent(cached.discovered_at, now, KEPT) => (cached.jwks_uri, cached.discovered_at),
-            _ => (self.discover().await.context("the discovery document")?, now),
+            Some(cached) if is_recent(cached.discovered_at, now, KEPT) => {
+                (cached.jwks_uri, cached.discovered_at)
+            }
+            _ => (
+                self.discover().await.context("the discovery document")?,
+                now,
+            ),
         };
-        let document = self.document(jwks_uri.clone()).await.context("the set of keys")?;
+        let document = self
+            .document(jwks_uri.clone())
+            .await
+            .context("the set of keys")?;
         let keys = Arc::new(jwk::read(&document).context("the set of keys")?);
-        Ok(Cached { jwks_uri, discovered_at, keys, fetched_at: now })
+        Ok(Cached {
+            jwks_uri,
+            discovered_at,
+            keys,
+            fetched_at: now,
+        })
     }
 
     /// Where the keys are, said by the issuer itself (`OpenID` Connect Discovery, section 4.3).
     async fn discover(&self) -> anyhow::Result<Url> {
-        let url = format!("{}/.well-known/openid-configuration", without_slash(&self.issuer));
+        let url = format!(
+            "{}/.well-known/openid-configuration",
+            without_slash(&self.issuer)
+        );
         let document = self.document(url.parse()?).await?;
         // The parser's own words may quote what it read.
-        let discovery: Discovery = serde_json::from_slice(&document).ok().context("not such a document")?;
-        ensure!(without_slash(&discovery.issuer) == without_slash(&self.issuer), "it is of another issuer");
+        let discovery: Discovery = serde_json::from_slice(&document)
+            .ok()
+            .context("not such a document")?;
+        ensure!(
+            without_slash(&discovery.issuer) == without_slash(&self.issuer),
+            "it is of another issuer"
+        );
         let jwks_uri: Url = discovery.jwks_uri.parse().context("its jwks_uri")?;
-        ensure!(is_fetchable(&jwks_uri), "its jwks_uri is neither https nor on this host");
+        ensure!(
+            is_fetchable(&jwks_uri),
+            "its jwks_uri is neither https nor on this host"
+        );
         let leaves_tls = self.issuer.starts_with("https:") && jwks_uri.scheme() != "https";
         ensure!(!leaves_tls, "its jwks_uri is not https, as the issuer is");
         Ok(jwks_uri)
@@ -140,10 +200,17 @@ impl Documents {
 
     async fn document(&self, url: Url) -> anyhow::Result<Vec<u8>> {
         let mut response = self.client.get(url).send().await?;
-        ensure!(response.status() == StatusCode::OK, "answered with {}", response.status());
+        ensure!(
+            response.status() == StatusCode::OK,
+            "answered with {}",
+            response.status()
+        );
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            ensure!(body.len() + chunk.len() <= MOST_BYTES, "is longer than {MOST_BYTES} bytes");
+            ensure!(
+                body.len() + chunk.len() <= MOST_BYTES,
+                "is longer than {MOST_BYTES} bytes"
+            );
             body.extend_from_slice(&chunk);
         }
         Ok(body)

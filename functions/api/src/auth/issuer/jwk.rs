@@ -42,29 +42,46 @@ struct Jwk {
 
 /// The keys that can be used here, at least one. Others beside them are no fault: an issuer may also encrypt, or be ahead of us.
 pub(super) fn read(document: &[u8]) -> anyhow::Result<Vec<Key>> {
-    let set: KeySet = serde_json::from_slice(document).ok().context("not a set of keys")?;
+    let set: KeySet = serde_json::from_slice(document)
+        .ok()
+        .context("not a set of keys")?;
     let given = set.keys.len();
-    let keys: Vec<Key> = set.keys.into_iter().filter_map(|key| usable(serde_json::from_value(key).ok()?)).collect();
-    ensure!(!keys.is_empty(), "none of its {given} keys can be used here: expected RS256 or ES256, with a kid");
+    let keys: Vec<Key> = set
+        .keys
+        .into_iter()
+        .filter_map(|key| usable(serde_json::from_value(key).ok()?))
+        .collect();
+    ensure!(
+        !keys.is_empty(),
+        "none of its {given} keys can be used here: expected RS256 or ES256, with a kid"
+    );
     Ok(keys)
 }
 
 fn usable(jwk: Jwk) -> Option<Key> {
     let signs = jwk.r#use.is_none_or(|r#use| r#use == "sig")
-        && jwk.key_ops.is_none_or(|operations| operations.iter().any(|operation| operation == "verify"));
+        && jwk
+            .key_ops
+            .is_none_or(|operations| operations.iter().any(|operation| operation == "verify"));
     let (name, algorithm, decoding) = match jwk.kty.as_str() {
         "RSA" => ("RS256", Algorithm::RS256, rsa(&jwk.n?, &jwk.e?)?),
         "EC" if jwk.crv? == "P-256" => ("ES256", Algorithm::ES256, p256(&jwk.x?, &jwk.y?)?),
         _ => return None,
     };
     let is_its_algorithm = jwk.alg.is_none_or(|alg| alg == name);
-    (signs && is_its_algorithm && !jwk.kid.is_empty()).then_some(Key { kid: jwk.kid, algorithm, decoding })
+    (signs && is_its_algorithm && !jwk.kid.is_empty()).then_some(Key {
+        kid: jwk.kid,
+        algorithm,
+        decoding,
+    })
 }
 
 /// `None` for a key that is too short, whatever zeros stand before it.
 fn rsa(modulus: &str, exponent: &str) -> Option<DecodingKey> {
     let key = DecodingKey::from_rsa_components(modulus, exponent).ok()?;
-    let DecodingKeyKind::RsaModulusExponent { n, e } = key.kind() else { return None };
+    let DecodingKeyKind::RsaModulusExponent { n, e } = key.kind() else {
+        return None;
+    };
     let (n, e) = (without_zeros(n), without_zeros(e));
     let bits = n.len() * 8 - n.first()?.leading_zeros() as usize;
     (bits >= RSA_BITS).then(|| DecodingKey::from_rsa_raw_components(n, e))
@@ -105,14 +122,23 @@ mod tests {
         let shorter = URL_SAFE_NO_PAD.encode([7; 31]);
         let table = [
             (rsa.clone(), Some(Algorithm::RS256)),
-            (with(rsa.clone(), "alg", Value::Null), Some(Algorithm::RS256)),
-            (with(rsa.clone(), "use", Value::Null), Some(Algorithm::RS256)),
+            (
+                with(rsa.clone(), "alg", Value::Null),
+                Some(Algorithm::RS256),
+            ),
+            (
+                with(rsa.clone(), "use", Value::Null),
+                Some(Algorithm::RS256),
+            ),
             (with(rsa.clone(), "alg", json!("RSA-OAEP")), None),
             (with(rsa.clone(), "alg", json!("RS512")), None),
             (with(rsa.clone(), "alg", json!("HS256")), None),
             (with(rsa.clone(), "use", json!("enc")), None),
             (with(rsa.clone(), "key_ops", json!(["encrypt"])), None),
-            (with(rsa.clone(), "key_ops", json!(["verify"])), Some(Algorithm::RS256)),
+            (
+                with(rsa.clone(), "key_ops", json!(["verify"])),
+                Some(Algorithm::RS256),
+            ),
             (with(rsa.clone(), "kid", json!("")), None),
             (with(rsa.clone(), "kid", Value::Null), None),
             (with(rsa, "n", json!("=")), None),
@@ -121,11 +147,17 @@ mod tests {
             (rsa_key(&[0x7f; 256]), None),
             (rsa_key(&[0xff; 128]), None),
             (rsa_key(&[vec![0; 128], vec![0xff; 128]].concat()), None),
-            (rsa_key(&[vec![0], vec![0xff; 256]].concat()), Some(Algorithm::RS256)),
+            (
+                rsa_key(&[vec![0], vec![0xff; 256]].concat()),
+                Some(Algorithm::RS256),
+            ),
             (ec.clone(), Some(Algorithm::ES256)),
             (with(ec.clone(), "crv", json!("P-384")), None),
             (with(ec.clone(), "alg", json!("RS256")), None),
-            (with(with(ec.clone(), "x", json!(longer)), "y", json!(shorter)), None),
+            (
+                with(with(ec.clone(), "x", json!(longer)), "y", json!(shorter)),
+                None,
+            ),
             (with(ec, "y", Value::Null), None),
             (json!({"kty": "oct", "kid": "c", "k": "c2VjcmV0"}), None),
             (json!("key"), None),

@@ -13,18 +13,26 @@ use serde_json::{Value, json};
 /// What a reference leads to, or the thing itself.
 pub fn resolved(value: &'static Value) -> &'static Value {
     let place = value.get("$ref").and_then(Value::as_str);
-    place.map_or(value, |place| document().pointer(place.trim_start_matches('#')).unwrap())
+    place.map_or(value, |place| {
+        document().pointer(place.trim_start_matches('#')).unwrap()
+    })
 }
 
 /// Whether a path is one of a route's.
 fn fits(route: &str, path: &str) -> bool {
     let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
-    route.len() == path.len() && route.iter().zip(path).all(|(part, given)| part.starts_with('{') || *part == given)
+    route.len() == path.len()
+        && route
+            .iter()
+            .zip(path)
+            .all(|(part, given)| part.starts_with('{') || *part == given)
 }
 
 /// The operation that answers, and what it is called; none where there is no such route. A word is nearer than a parameter.
 pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Value)> {
-    let routes = table().into_iter().filter(|route| route.method == *method && fits(route.path, path));
+    let routes = table()
+        .into_iter()
+        .filter(|route| route.method == *method && fits(route.path, path));
     let route = routes.min_by_key(|route| route.path.matches('{').count())?;
     let operation = &document()["paths"][route.path][method.as_str().to_lowercase()];
     Some((format!("{method} {}", route.path), operation))
@@ -36,20 +44,42 @@ pub fn validator(name: String, schema: &Value) -> Arc<Validator> {
     let make = || {
         let root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema],
             "components": {"schemas": document()["components"]["schemas"]}});
-        Arc::new(jsonschema::options().should_validate_formats(true).build(&root).unwrap())
+        Arc::new(
+            jsonschema::options()
+                .should_validate_formats(true)
+                .build(&root)
+                .unwrap(),
+        )
     };
-    KNOWN.lock().unwrap().entry(name).or_insert_with(make).clone()
+    KNOWN
+        .lock()
+        .unwrap()
+        .entry(name)
+        .or_insert_with(make)
+        .clone()
 }
 
 fn assert_valid(what: &str, schema: &Value, value: &Value) {
-    let errors: Vec<_> =
-        validator(what.to_owned(), schema).iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(errors.is_empty(), "{what} is not as documented: {}\n{value}", errors.join("\n"));
+    let errors: Vec<_> = validator(what.to_owned(), schema)
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(
+        errors.is_empty(),
+        "{what} is not as documented: {}\n{value}",
+        errors.join("\n")
+    );
 }
 
 /// Fails where the document says otherwise.
-pub fn check(method: &Method, path: &str, (status, headers, body): (StatusCode, &HeaderMap, &Value)) {
-    let Some((what, operation)) = operation_at(method, path) else { return };
+pub fn check(
+    method: &Method,
+    path: &str,
+    (status, headers, body): (StatusCode, &HeaderMap, &Value),
+) {
+    let Some((what, operation)) = operation_at(method, path) else {
+        return;
+    };
     let what = format!("{what} {}", status.as_u16());
     let answer = resolved(&operation["responses"][status.as_str()]);
     assert!(answer.is_object(), "{what} is not documented: {body}");
@@ -60,12 +90,21 @@ pub fn check(method: &Method, path: &str, (status, headers, body): (StatusCode, 
             continue;
         };
         let text = value.to_str().unwrap();
-        let value = if header["schema"]["type"] == "integer" { json!(text.parse::<u64>().unwrap()) } else { json!(text) };
+        let value = if header["schema"]["type"] == "integer" {
+            json!(text.parse::<u64>().unwrap())
+        } else {
+            json!(text)
+        };
         assert_valid(&format!("{name} of {what}"), &header["schema"], &value);
     }
-    let given = headers.get("content-type").map(|kind| kind.to_str().unwrap().split(';').next().unwrap());
+    let given = headers
+        .get("content-type")
+        .map(|kind| kind.to_str().unwrap().split(';').next().unwrap());
     let Some(content) = answer.get("content") else {
-        assert!(given.is_none() && body.is_null(), "{what} has a body: {body}");
+        assert!(
+            given.is_none() && body.is_null(),
+            "{what} has a body: {body}"
+        );
         return;
     };
     let media = given.and_then(|given| content.get(given));

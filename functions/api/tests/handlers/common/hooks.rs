@@ -24,12 +24,19 @@ impl Api {
     }
 
     pub async fn patch_webhook(&self, id: Uuid, body: &Value) -> Answer {
-        let request = Request::patch(format!("/v1/webhooks/{id}")).header("content-type", "application/json");
-        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+        let request =
+            Request::patch(format!("/v1/webhooks/{id}")).header("content-type", "application/json");
+        self.call(request.body(Body::from(body.to_string())).unwrap())
+            .await
     }
 
     pub async fn delete_webhook(&self, id: Uuid) -> Answer {
-        self.call(Request::delete(format!("/v1/webhooks/{id}")).body(Body::empty()).unwrap()).await
+        self.call(
+            Request::delete(format!("/v1/webhooks/{id}"))
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
     }
 
     /// `test`, `rotate-secret`, `deliveries/…/repeat`, with an `Idempotency-Key` or without one.
@@ -48,14 +55,34 @@ pub fn event(now: DateTime<Utc>, minutes_ago: i64) -> Uuid {
 }
 
 /// Deliveries as notify leaves them, tried three times, one a minute up to now.
-pub async fn deliveries(pool: &MySqlPool, webhook: Uuid, now: DateTime<Utc>, statuses: &[&str]) -> Vec<Uuid> {
-    let events: Vec<_> = (0..statuses.len()).map(|n| event(now, (statuses.len() - 1 - n) as i64)).collect();
-    let rows: Vec<_> = events.iter().zip(statuses).map(|(event, status)| (event.simple().to_string(), status)).collect();
+pub async fn deliveries(
+    pool: &MySqlPool,
+    webhook: Uuid,
+    now: DateTime<Utc>,
+    statuses: &[&str],
+) -> Vec<Uuid> {
+    let events: Vec<_> = (0..statuses.len())
+        .map(|n| event(now, (statuses.len() - 1 - n) as i64))
+        .collect();
+    let rows: Vec<_> = events
+        .iter()
+        .zip(statuses)
+        .map(|(event, status)| (event.simple().to_string(), status))
+        .collect();
     let sql = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, schedule_id, data, status, tries, due_at, tried_at, http_status, created_at)
         SELECT ?, UNHEX(j.event), IF(j.status = 'failed', 'schedule.missed', 'schedule.finished'), ?, '{}', j.status, 3,
           IF(j.status = 'pending', ? + INTERVAL 1 HOUR, NULL), ?, 500, ?
         FROM JSON_TABLE(?, '$[*]' COLUMNS (event CHAR(32) PATH '$[0]', status VARCHAR(10) PATH '$[1]')) j";
-    let insert = sqlx::query(sql).bind(webhook).bind(Uuid::nil()).bind(now).bind(now).bind(now);
-    insert.bind(json!(rows).to_string()).execute(pool).await.unwrap();
+    let insert = sqlx::query(sql)
+        .bind(webhook)
+        .bind(Uuid::nil())
+        .bind(now)
+        .bind(now)
+        .bind(now);
+    insert
+        .bind(json!(rows).to_string())
+        .execute(pool)
+        .await
+        .unwrap();
     events
 }

@@ -19,14 +19,22 @@ impl FakeLetters {
     pub fn put(&self, body: &impl ToString) {
         let mut letters = self.letters.lock().unwrap();
         let name = format!("m{}", letters.len() + 1);
-        let letter = Letter { message_id: name.clone(), receipt: name, body: body.to_string(), sent_at: Some(chrono::Utc::now()) };
+        let letter = Letter {
+            message_id: name.clone(),
+            receipt: name,
+            body: body.to_string(),
+            sent_at: Some(chrono::Utc::now()),
+        };
         letters.push((letter, false));
     }
 
     /// How many there are, and how many of them are hidden.
     pub fn left(&self) -> (usize, usize) {
         let letters = self.letters.lock().unwrap();
-        (letters.len(), letters.iter().filter(|(_, taken)| *taken).count())
+        (
+            letters.len(),
+            letters.iter().filter(|(_, taken)| *taken).count(),
+        )
     }
 }
 
@@ -49,13 +57,22 @@ impl LetterBox for FakeLetters {
     }
 
     async fn put_back(&self, back: &[Letter]) {
-        for (_, taken) in self.letters.lock().unwrap().iter_mut().filter(|(letter, _)| back.contains(letter)) {
+        for (_, taken) in self
+            .letters
+            .lock()
+            .unwrap()
+            .iter_mut()
+            .filter(|(letter, _)| back.contains(letter))
+        {
             *taken = false;
         }
     }
 
     async fn delete(&self, gone: &[Letter]) -> anyhow::Result<usize> {
-        self.letters.lock().unwrap().retain(|(letter, _)| !gone.contains(letter));
+        self.letters
+            .lock()
+            .unwrap()
+            .retain(|(letter, _)| !gone.contains(letter));
         Ok(gone.len())
     }
 }

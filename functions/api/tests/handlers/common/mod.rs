@@ -73,7 +73,10 @@ impl Queue for Fakes {
             if *message == Outgoing::sweep() {
                 self.sweeps.fetch_add(1, Ordering::Relaxed);
             } else {
-                self.queued.lock().unwrap().push(serde_json::from_str(&message.body).unwrap());
+                self.queued
+                    .lock()
+                    .unwrap()
+                    .push(serde_json::from_str(&message.body).unwrap());
             }
         }
         Vec::new()
@@ -108,13 +111,25 @@ pub struct Answer {
 impl Answer {
     /// The problem's type, less what all types begin with.
     pub fn problem(&self) -> &str {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.body);
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{}",
+            self.body
+        );
         assert_eq!(self.body["status"], self.status.as_u16());
-        self.body["type"].as_str().unwrap().strip_prefix("/problems/").unwrap()
+        self.body["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("/problems/")
+            .unwrap()
     }
 
     pub fn id(&self) -> Uuid {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {}", self.body)).parse().unwrap()
+        self.body["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id in {}", self.body))
+            .parse()
+            .unwrap()
     }
 }
 
@@ -131,8 +146,14 @@ pub struct Api {
 
 impl Api {
     pub async fn new(pool: &MySqlPool) -> Self {
-        let one = MySqlPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(20));
-        let db = Db::from_pool(one.connect_with((*pool.connect_options()).clone()).await.unwrap());
+        let one = MySqlPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(20));
+        let db = Db::from_pool(
+            one.connect_with((*pool.connect_options()).clone())
+                .await
+                .unwrap(),
+        );
         let fakes = Arc::<Fakes>::default();
         let app = App {
             db: db.clone(),
@@ -143,47 +164,92 @@ impl Api {
             webhook_reach: Reach::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
-                DeadLetters { name: "send".to_owned(), letters: fakes.letters.clone() },
-                DeadLetters { name: "dispatch".to_owned(), letters: fakes.other_letters.clone() },
+                DeadLetters {
+                    name: "send".to_owned(),
+                    letters: fakes.letters.clone(),
+                },
+                DeadLetters {
+                    name: "dispatch".to_owned(),
+                    letters: fakes.other_letters.clone(),
+                },
             ],
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
             capacity: Capacity::default(),
-            gate: gate(Rate { per_minute: 100_000 }).await,
-            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into())).await.unwrap(),
+            gate: gate(Rate {
+                per_minute: 100_000,
+            })
+            .await,
+            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
+                .await
+                .unwrap(),
             commit: "c0ffee".to_owned(),
         };
-        Self { router: router(app.clone()), app, fakes, db, token: insert_key(pool, &Permission::GRANTABLE, None).await }
+        Self {
+            router: router(app.clone()),
+            app,
+            fakes,
+            db,
+            token: insert_key(pool, &Permission::GRANTABLE, None).await,
+        }
     }
 
     /// The same API, as somebody else sees it.
     pub fn with(&self, token: &str) -> Self {
-        Self { token: token.to_owned(), ..self.clone() }
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
     pub async fn call(&self, mut request: Request<Body>) -> Answer {
         if !self.token.is_empty() && !request.headers().contains_key("authorization") {
-            request.headers_mut().insert("authorization", format!("Bearer {}", self.token).parse().unwrap());
+            request.headers_mut().insert(
+                "authorization",
+                format!("Bearer {}", self.token).parse().unwrap(),
+            );
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let none = parts.status == StatusCode::NO_CONTENT && body.is_empty();
-        let body = if none { Value::Null } else { serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")) };
+        let body = if none {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"))
+        };
         document::check(&method, &path, (parts.status, &parts.headers, &body));
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.call(Request::get(path).body(Body::empty()).unwrap()).await
+        self.call(Request::get(path).body(Body::empty()).unwrap())
+            .await
     }
 
     pub async fn send(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
-        self.call(Request::post(path).header("content-type", content_type).body(body.into()).unwrap()).await
+        self.call(
+            Request::post(path)
+                .header("content-type", content_type)
+                .body(body.into())
+                .unwrap(),
+        )
+        .await
     }
 
     pub async fn post(&self, body: &Value) -> Answer {
-        self.send("/v1/schedules", "application/json", body.to_string()).await
+        self.send("/v1/schedules", "application/json", body.to_string())
+            .await
     }
 
     /// A schedule of these numbers, an hour from now; a draft where there are none.
@@ -196,13 +262,26 @@ impl Api {
         answer.id()
     }
 
-    pub async fn append(&self, id: Uuid, query: &str, content_type: &str, body: impl Into<Body>) -> Answer {
-        self.send(&format!("/v1/schedules/{id}/recipients{query}"), content_type, body).await
+    pub async fn append(
+        &self,
+        id: Uuid,
+        query: &str,
+        content_type: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
+        self.send(
+            &format!("/v1/schedules/{id}/recipients{query}"),
+            content_type,
+            body,
+        )
+        .await
     }
 
     pub async fn patch(&self, id: Uuid, body: &Value) -> Answer {
-        let request = Request::patch(format!("/v1/schedules/{id}")).header("content-type", "application/json");
-        self.call(request.body(Body::from(body.to_string())).unwrap()).await
+        let request = Request::patch(format!("/v1/schedules/{id}"))
+            .header("content-type", "application/json");
+        self.call(request.body(Body::from(body.to_string())).unwrap())
+            .await
     }
 
     pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
@@ -210,21 +289,39 @@ impl Api {
     }
 
     pub async fn make(&self, id: Uuid, step: &str) -> Answer {
-        self.call(Request::post(format!("/v1/schedules/{id}/{step}")).body(Body::empty()).unwrap()).await
+        self.call(
+            Request::post(format!("/v1/schedules/{id}/{step}"))
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
     }
 }
 
 /// A gate with keys of its own and no outside issuer.
 pub async fn gate(rate: Rate) -> Gate {
     let keys = json!({"kid": "test", "key": "a key of at least thirty-two characters"}).to_string();
-    Gate::open(KeySource::Fixed(keys.into()), rate).await.unwrap()
+    Gate::open(KeySource::Fixed(keys.into()), rate)
+        .await
+        .unwrap()
 }
 
 /// A new API key.
-pub async fn insert_key(pool: &MySqlPool, permissions: &[Permission], messages_per_day: Option<u32>) -> String {
-    let request = KeyRequest { name: "test".to_owned(), permissions: permissions.to_vec(), messages_per_day, expires_at: None };
+pub async fn insert_key(
+    pool: &MySqlPool,
+    permissions: &[Permission],
+    messages_per_day: Option<u32>,
+) -> String {
+    let request = KeyRequest {
+        name: "test".to_owned(),
+        permissions: permissions.to_vec(),
+        messages_per_day,
+        expires_at: None,
+    };
     let (row, key) = new_key(&request, "nobody".to_owned(), Utc::now());
-    insert_api_key(&mut pool.acquire().await.unwrap(), &row, &hash_token(&key)).await.unwrap();
+    insert_api_key(&mut pool.acquire().await.unwrap(), &row, &hash_token(&key))
+        .await
+        .unwrap();
     key
 }
 
@@ -259,8 +356,16 @@ pub async fn walk(api: &Api, path: &str, rows: &str, member: &str) -> Vec<Value>
     let mut cursor = String::new();
     loop {
         let page = api.get(&format!("{path}{cursor}")).await.body;
-        found.extend(page[rows].as_array().unwrap().iter().map(|row| row[member].clone()));
-        let Some(next) = page["next_cursor"].as_str() else { return found };
+        found.extend(
+            page[rows]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row[member].clone()),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            return found;
+        };
         cursor = format!("&cursor={next}");
     }
 }

@@ -14,26 +14,50 @@ impl Api {
     pub async fn admin(&self) -> Self {
         let mut connection = self.db.pool.acquire().await.unwrap();
         let day = TimeDelta::days(1);
-        make_admin(&mut connection, "root", "temporary".to_owned().into(), (Utc::now(), day)).await.unwrap();
+        make_admin(
+            &mut connection,
+            "root",
+            "temporary".to_owned().into(),
+            (Utc::now(), day),
+        )
+        .await
+        .unwrap();
         drop(connection);
-        self.with(&self.log_in("root", "temporary", Some(PASSWORD)).await.text("access_token"))
+        self.with(
+            &self
+                .log_in("root", "temporary", Some(PASSWORD))
+                .await
+                .text("access_token"),
+        )
     }
 
     /// A user made by `self`, an admin, and logged in.
     pub async fn user(&self, username: &str, role: &str) -> Self {
-        let made = self.post_json("/v1/users", &json!({"username": username, "role": role})).await;
+        let made = self
+            .post_json("/v1/users", &json!({"username": username, "role": role}))
+            .await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
-        let login = self.log_in(username, &made.text("temporary_password"), Some(PASSWORD)).await;
+        let login = self
+            .log_in(username, &made.text("temporary_password"), Some(PASSWORD))
+            .await;
         self.with(&login.text("access_token"))
     }
 
-    pub async fn log_in(&self, username: &str, password: &str, new_password: Option<&str>) -> Answer {
-        let body = json!({"username": username, "password": password, "new_password": new_password});
+    pub async fn log_in(
+        &self,
+        username: &str,
+        password: &str,
+        new_password: Option<&str>,
+    ) -> Answer {
+        let body =
+            json!({"username": username, "password": password, "new_password": new_password});
         self.with("").post_json("/v1/auth/login", &body).await
     }
 
     pub async fn refresh(&self, token: &str) -> Answer {
-        self.with("").post_json("/v1/auth/refresh", &json!({"refresh_token": token})).await
+        self.with("")
+            .post_json("/v1/auth/refresh", &json!({"refresh_token": token}))
+            .await
     }
 
     pub async fn me(&self) -> Answer {
@@ -42,16 +66,24 @@ impl Api {
 
     /// The audit log, newest first, as `actor_name action`.
     pub async fn audit(&self, query: &str) -> Vec<Value> {
-        self.get(&format!("/v1/audit?limit=200{query}")).await.body["entries"].as_array().unwrap().clone()
+        self.get(&format!("/v1/audit?limit=200{query}")).await.body["entries"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 }
 
 impl Answer {
     pub fn text(&self, member: &str) -> String {
-        self.body[member].as_str().unwrap_or_else(|| panic!("no {member} in {}", self.body)).to_owned()
+        self.body[member]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {member} in {}", self.body))
+            .to_owned()
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }

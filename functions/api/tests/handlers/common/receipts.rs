@@ -10,15 +10,17 @@ use uuid::Uuid;
 use super::{Answer, Api, phones, rows};
 
 pub const SECRET: &str = "the carrier's secret, of more than thirty-two bytes";
-pub const SECRETS: &str =
-    r#"{"sim": ["the carrier's secret, of more than thirty-two bytes", "the one before it, of more than thirty-two bytes"]}"#;
+pub const SECRETS: &str = r#"{"sim": ["the carrier's secret, of more than thirty-two bytes", "the one before it, of more than thirty-two bytes"]}"#;
 pub const PATH: &str = "/v1/carrier/callbacks/sim";
 
 /// The signature of a body at that time.
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, &[timestamp.as_bytes(), b".", body].concat());
-    let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let hex = tag
+        .as_ref()
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("v1={hex}")
 }
 
@@ -27,15 +29,30 @@ pub async fn push(api: &Api, body: &Value) -> Answer {
     let body = body.to_string();
     let timestamp = Utc::now().timestamp().to_string();
     let request = Request::post(PATH).header("x-callback-timestamp", &timestamp);
-    let request = request.header("x-callback-signature", sign(SECRET, &timestamp, body.as_bytes()));
-    api.with("").call(request.body(Body::from(body)).unwrap()).await
+    let request = request.header(
+        "x-callback-signature",
+        sign(SECRET, &timestamp, body.as_bytes()),
+    );
+    api.with("")
+        .call(request.body(Body::from(body)).unwrap())
+        .await
 }
 
 /// `recorded`, `unchanged`, `unknown`, `too_early`, and how many were invalid.
 pub fn tally(answer: &Answer) -> [u64; 5] {
-    let count = |name: &str| answer.body[name].as_u64().unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body));
+    let count = |name: &str| {
+        answer.body[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{}: {}", answer.status, answer.body))
+    };
     let invalid = answer.body["invalid"].as_array().unwrap().len() as u64;
-    [count("recorded"), count("unchanged"), count("unknown"), count("too_early"), invalid]
+    [
+        count("recorded"),
+        count("unchanged"),
+        count("unknown"),
+        count("too_early"),
+        invalid,
+    ]
 }
 
 /// A receipt for the recipient at that place of [`rows::cut`].
@@ -46,11 +63,18 @@ pub fn receipt(seq: u32, message_id: &str, status: &str) -> Value {
 /// A running schedule of batches of five whose messages were accepted with the ids `m1`, `m2`, …; asked about in an hour.
 pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = rows::cut(api, pool, batches).await;
-    let sql = "UPDATE recipients SET status = 'ACCEPTD', attempt = 1, message_id = CONCAT('m', seq),
+    let sql =
+        "UPDATE recipients SET status = 'ACCEPTD', attempt = 1, message_id = CONCAT('m', seq),
         sent_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND WHERE schedule_id = ?";
     sqlx::query(sql).bind(id).execute(pool).await.unwrap();
     for no in 1..=batches {
-        rows::batch(pool, id, no, "check_at = now(3600), sweep_at = now(3600), pending = 0, acceptd = 5").await;
+        rows::batch(
+            pool,
+            id,
+            no,
+            "check_at = now(3600), sweep_at = now(3600), pending = 0, acceptd = 5",
+        )
+        .await;
     }
     id
 }
@@ -58,12 +82,21 @@ pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
 /// Changes a recipient's row.
 pub async fn row(pool: &MySqlPool, id: Uuid, seq: u32, assignments: &str) {
     let sql = format!("UPDATE recipients SET {assignments} WHERE schedule_id = ? AND seq = ?");
-    sqlx::query(&sql).bind(id).bind(seq).execute(pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    sqlx::query(&sql)
+        .bind(id)
+        .bind(seq)
+        .execute(pool)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// The recipients as lines: `seq STATUS attempt ids word`, and `final` where they are.
 pub async fn lines(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, message_id, carrier_status, IF(final_at IS NULL, NULL, 'final'))
         FROM recipients WHERE schedule_id = ? ORDER BY seq";
-    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }

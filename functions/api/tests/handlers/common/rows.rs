@@ -9,26 +9,48 @@ use super::{Api, phones};
 pub async fn cut(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = api.schedule(&phones(0..batches * 5)).await;
     let sql = "UPDATE schedules SET status = 'running', batch_count = ?, dispatched_at = UTC_TIMESTAMP(3) WHERE id = ?";
-    sqlx::query(sql).bind(batches).bind(id).execute(pool).await.unwrap();
+    sqlx::query(sql)
+        .bind(batches)
+        .bind(id)
+        .execute(pool)
+        .await
+        .unwrap();
     for no in 1..=batches {
-        let sql = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, pending)
+        let sql =
+            "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, pending)
             VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3) - INTERVAL 1 HOUR, 5)";
-        sqlx::query(sql).bind(id).bind(no).bind(no * 5 - 4).bind(no * 5).execute(pool).await.unwrap();
+        sqlx::query(sql)
+            .bind(id)
+            .bind(no)
+            .bind(no * 5 - 4)
+            .bind(no * 5)
+            .execute(pool)
+            .await
+            .unwrap();
     }
     id
 }
 
 /// Changes a schedule's row.
 pub async fn schedule(pool: &MySqlPool, id: Uuid, assignments: &str) {
-    sqlx::query(&format!("UPDATE schedules SET {assignments} WHERE id = ?")).bind(id).execute(pool).await.unwrap();
+    sqlx::query(&format!("UPDATE schedules SET {assignments} WHERE id = ?"))
+        .bind(id)
+        .execute(pool)
+        .await
+        .unwrap();
 }
 
 /// Changes a batch's row. `now(-60)` is a minute ago; `claim(60)` a lease that lasts a minute more.
 pub async fn batch(pool: &MySqlPool, id: Uuid, no: u32, assignments: &str) {
-    let mut sql = format!("UPDATE batches SET {assignments} WHERE schedule_id = ? AND batch_no = ?");
-    for (word, begin) in
-        [("claim(", "claim_token = UNHEX(REPEAT('0F', 16)), claimed_until = now("), ("now(", "UTC_TIMESTAMP(3) + INTERVAL ")]
-    {
+    let mut sql =
+        format!("UPDATE batches SET {assignments} WHERE schedule_id = ? AND batch_no = ?");
+    for (word, begin) in [
+        (
+            "claim(",
+            "claim_token = UNHEX(REPEAT('0F', 16)), claimed_until = now(",
+        ),
+        ("now(", "UTC_TIMESTAMP(3) + INTERVAL "),
+    ] {
         while let Some(at) = sql.find(word) {
             let end = at + sql[at..].find(')').unwrap();
             let seconds = sql[at + word.len()..end].to_owned();
@@ -36,14 +58,31 @@ pub async fn batch(pool: &MySqlPool, id: Uuid, no: u32, assignments: &str) {
             sql.replace_range(at..=end, &format!("{begin}{seconds}{close}"));
         }
     }
-    sqlx::query(&sql).bind(id).bind(no).execute(pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    sqlx::query(&sql)
+        .bind(id)
+        .bind(no)
+        .execute(pool)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// Makes recipients UNCERTAIN, sent so many seconds ago, and counts them in their batch.
-pub async fn uncertain(pool: &MySqlPool, id: Uuid, seqs: std::ops::RangeInclusive<u32>, seconds_ago: u32) {
+pub async fn uncertain(
+    pool: &MySqlPool,
+    id: Uuid,
+    seqs: std::ops::RangeInclusive<u32>,
+    seconds_ago: u32,
+) {
     let sql = "UPDATE recipients SET status = 'UNCERTAIN', error = 'timed out', attempt = 1, message_id = NULL,
         sent_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND WHERE schedule_id = ? AND seq BETWEEN ? AND ?";
-    sqlx::query(sql).bind(seconds_ago).bind(id).bind(seqs.start()).bind(seqs.end()).execute(pool).await.unwrap();
+    sqlx::query(sql)
+        .bind(seconds_ago)
+        .bind(id)
+        .bind(seqs.start())
+        .bind(seqs.end())
+        .execute(pool)
+        .await
+        .unwrap();
     for column in ["pending", "uncertain"] {
         let sql = format!(
             "UPDATE batches b SET {column} = (SELECT COUNT(*) FROM recipients r WHERE r.schedule_id = b.schedule_id
@@ -57,7 +96,11 @@ pub async fn uncertain(pool: &MySqlPool, id: Uuid, seqs: std::ops::RangeInclusiv
 /// The recipients as lines: `seq STATUS attempt resends error`.
 pub async fn recipients(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) FROM recipients WHERE schedule_id = ? ORDER BY seq";
-    sqlx::query_scalar(sql).bind(id).fetch_all(pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .bind(id)
+        .fetch_all(pool)
+        .await
+        .unwrap()
 }
 
 /// A batch as a line: whether it is held and owned; `send_at`, `check_at`, `sweep_at` and `planned_at` as past, now, later or never;
@@ -69,10 +112,17 @@ pub async fn batch_line(pool: &MySqlPool, id: Uuid, no: u32) -> String {
                WHEN {column} < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END"
         )
     };
-    let times = ["send_at", "check_at", "sweep_at", "planned_at"].map(when).join(", ");
+    let times = ["send_at", "check_at", "sweep_at", "planned_at"]
+        .map(when)
+        .join(", ");
     let sql = format!(
         "SELECT CONCAT_WS(' ', IF(missed_at IS NULL, 'free', 'held'), IF(claim_token IS NULL, 'unowned', 'owned'), {times}, crashes,
            requeues, tries) FROM batches WHERE schedule_id = ? AND batch_no = ?"
     );
-    sqlx::query_scalar(&sql).bind(id).bind(no).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar(&sql)
+        .bind(id)
+        .bind(no)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }

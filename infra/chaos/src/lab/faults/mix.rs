@@ -29,18 +29,35 @@ pub fn everything(rng: &mut Rng) -> Plan {
         failed: 0.1,
         failed_until_s: 600,
     };
-    plan.events =
-        Events { never: rng.u32(0..4) == 0, late_s: rng.u32(0..90), again_s: vec![rng.u32(0..300)], ignore_deletion: rng.bool() };
+    plan.events = Events {
+        never: rng.u32(0..4) == 0,
+        late_s: rng.u32(0..90),
+        again_s: vec![rng.u32(0..300)],
+        ignore_deletion: rng.bool(),
+    };
     plan.sweeps_skipped = 0.1;
-    plan.kills = Kills { at_points: 0.04, at_any_moment: 0.04, in_a_row: 2 };
+    plan.kills = Kills {
+        at_points: 0.04,
+        at_any_moment: 0.04,
+        in_a_row: 2,
+    };
     plan.traps = traps(rng);
-    let calls = [Call::Pause, Call::Resume, Call::Append(5), Call::Reschedule(rng.i64(10..600))];
-    plan.script = (0..4).map(|_| (rng.i64(-150..600), Act::Call(calls[rng.usize(..4)]))).collect();
+    let calls = [
+        Call::Pause,
+        Call::Resume,
+        Call::Append(5),
+        Call::Reschedule(rng.i64(10..600)),
+    ];
+    plan.script = (0..4)
+        .map(|_| (rng.i64(-150..600), Act::Call(calls[rng.usize(..4)])))
+        .collect();
     if rng.u32(0..6) == 0 {
-        plan.script.push((rng.i64(-150..600), Act::Call(Call::Cancel)));
+        plan.script
+            .push((rng.i64(-150..600), Act::Call(Call::Cancel)));
     }
     plan.script.push((rng.i64(-90..900), Act::Purge));
-    plan.script.extend((1..12).map(|n| (n * 1_200, Act::Call(Call::Resume))));
+    plan.script
+        .extend((1..12).map(|n| (n * 1_200, Act::Call(Call::Resume))));
     plan
 }
 
@@ -67,9 +84,34 @@ fn carrier(usual: &Settings, rng: &mut Rng) -> Settings {
 fn traps(rng: &mut Rng) -> Vec<Trap> {
     let freeze = Does::Freeze(Point::Released, rng.u32(0..60));
     vec![
-        Trap::new(&[Point::Marked, Point::Answered, Point::Asked, Point::Recorded], 0.05, 1, freeze),
-        Trap::new(&[Point::Marked, Point::Answered, Point::Recorded], 0.05, 1, Does::Act(Act::Lock(40))),
-        Trap::new(&[Point::Marked, Point::Answered, Point::Released], 0.05, 1, Does::Act(Act::DatabaseCut)),
-        Trap::new(&[Point::Claimed, Point::Marked, Point::Released], 0.05, 1, Does::Act(Act::Call(Call::Pause))),
+        Trap::new(
+            &[
+                Point::Marked,
+                Point::Answered,
+                Point::Asked,
+                Point::Recorded,
+            ],
+            0.05,
+            1,
+            freeze,
+        ),
+        Trap::new(
+            &[Point::Marked, Point::Answered, Point::Recorded],
+            0.05,
+            1,
+            Does::Act(Act::Lock(40)),
+        ),
+        Trap::new(
+            &[Point::Marked, Point::Answered, Point::Released],
+            0.05,
+            1,
+            Does::Act(Act::DatabaseCut),
+        ),
+        Trap::new(
+            &[Point::Claimed, Point::Marked, Point::Released],
+            0.05,
+            1,
+            Does::Act(Act::Call(Call::Pause)),
+        ),
     ]
 }
