@@ -13,7 +13,7 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use lambda_http::tower::ServiceExt;
 use ring::hmac;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Pushed {
         let message = fixture::Schedule::default().insert(&stage.db).await;
         stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap();
         let batch = stage.send_queue.take_batches()[0];
@@ -242,7 +242,7 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     for batch in stage.send_queue.take_batches() {
