@@ -1,9 +1,9 @@
 """Checks the folder rule: each folder of a crate imports only what imports.toml lists for it.
 
-It reads the `use` declarations and the paths in the code of each file, test code excepted, and
-resolves them to files. `mod` declarations are no imports. An item that a mod.rs re-exports counts
-as an item of that mod.rs. Beside the table it refuses import cycles between directories, and cycles
-of files that are larger than the table accepts.
+It reads the `use` declarations and the paths in the code of each file, except test code, and
+resolves them to files. `mod` declarations are not imports. An item that a mod.rs re-exports counts
+as an item of that mod.rs. The check also rejects import cycles between directories, and cycles of
+files that are larger than the table accepts.
 
     infra/local/python infra/local/imports.py [ROOT]
 """
@@ -264,7 +264,8 @@ def main():
     if violations:
         raise SystemExit("\n".join(violations))
     for crate in found:
-        arrows = {(each.origin, each.folder) for each in crate.imports if each.origin != each.folder}
+        arrows = {(each.origin, each.folder) for each in crate.imports}
+        arrows = {(origin, folder) for origin, folder in arrows if origin != folder}
         print(f"{crate.name}: {len(crate.files)} files, {len(arrows)} imports between folders")
 
 

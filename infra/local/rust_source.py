@@ -1,7 +1,7 @@
 """Reads Rust source far enough for the checks of this folder: which paths a file names, and where.
 
-It is a lexer and a parser of `use` trees, not a compiler. Macros are read as the tokens they consist
-of, and code that is compiled for tests only (`#[cfg(test)]`) is left out.
+This is a lexer and a parser of `use` trees, not a compiler. Macros are read as plain tokens. Code
+that is compiled for tests only (`#[cfg(test)]`) is skipped.
 """
 
 import re
