@@ -1,6 +1,6 @@
 """Tests that docs.py finds what it is for, on small trees of files.
 
-    infra/local/python infra/local/test_docs.py
+infra/local/python infra/local/test_docs.py
 """
 
 import tempfile
@@ -51,7 +51,7 @@ class Documents(unittest.TestCase):
             expected = ["1: link missing.md: expected a file or folder of this name"]
             self.assertEqual(self.found(docs.links, text), expected, text)
         for target in ("docs/other.md#gone", "#gone", "docs/other.md#same-2"):
-            found, = self.found(docs.links, f"\n[a]({target})")
+            (found,) = self.found(docs.links, f"\n[a]({target})")
             self.assertIn("2: link", found)
             self.assertIn("expected a heading with the anchor", found)
 
@@ -61,7 +61,8 @@ class Documents(unittest.TestCase):
 
     def test_paths_that_exist_or_are_patterns_are_accepted(self):
         table = (
-            "`shared/src/lib.rs`", "`shared/src/`", "`shared/src/lib.rs::f`", "`shared/src/lib.rs:2`",
+            "`shared/src/lib.rs`", "`shared/src/`", "`shared/src/lib.rs::f`",
+            "`shared/src/lib.rs:2`",
             "`functions/send/tests/{send,window}.rs`", "`functions/{send}/x`", "`functions/*/gone`",
             "`functions/<name>/gone`", "`target/gone/x`", "`shared`", "functions/gone/x",
             "```\n`functions/gone/x`\n```",
@@ -94,18 +95,26 @@ class Documents(unittest.TestCase):
             self.assertEqual(self.proof(cell), [], cell)
 
     def test_names_of_missing_tests_are_found(self):
-        gone = "a_test_that_is_gone"
+        gone, function = "a_test_that_is_gone", "expected a function"
         table = (
-            (f"`{gone}`", f"`{gone}`: expected a function of this name"),
-            ("`a_name_in_a_comment_only`", "`a_name_in_a_comment_only`: expected a function of this name"),
-            (f"`send: {gone}`", f"`send: {gone}`: expected a function of this name in the crate send"),
-            ("`send: gone`", "`send: gone`: expected a function of this name in the crate send"),
-            (f"`shared: {SEND_TEST}`", f"`shared: {SEND_TEST}`: expected a function of this name in the crate shared"),
-            (f"`sent: {SEND_TEST}`", f"`sent: {SEND_TEST}`: expected the name of a crate before the colon"),
-            (f"`functions/send/tests/window.rs`: `{SEND_TEST}`",
-             f"`{SEND_TEST}`: expected a function in functions/send/tests/window.rs"),
-            ("`a_batch_delivered_twice_…`", "`a_batch_delivered_twice_…`: expected the whole name of the test"),
-        )  # fmt: skip
+            (f"`{gone}`", f"`{gone}`: {function} of this name"),
+            ("`a_name_in_a_comment_only`", f"`a_name_in_a_comment_only`: {function} of this name"),
+            (f"`send: {gone}`", f"`send: {gone}`: {function} of this name in the crate send"),
+            ("`send: gone`", f"`send: gone`: {function} of this name in the crate send"),
+            (
+                f"`shared: {SEND_TEST}`",
+                f"`shared: {SEND_TEST}`: {function} of this name in the crate shared",
+            ),
+            (
+                f"`sent: {SEND_TEST}`",
+                f"`sent: {SEND_TEST}`: expected the name of a crate before the colon",
+            ),
+            (
+                f"`functions/send/tests/window.rs`: `{SEND_TEST}`",
+                f"`{SEND_TEST}`: {function} in functions/send/tests/window.rs",
+            ),
+            ("`a_name_cut_off_…`", "`a_name_cut_off_…`: expected the whole name of the test"),
+        )
         for cell, problem in table:
             self.assertEqual(self.proof(cell), [f"3: {problem}"], cell)
 
@@ -124,7 +133,7 @@ class Documents(unittest.TestCase):
         for text in ("é" * width, *exempt):
             self.assertEqual(self.found(docs.line_width, text), [], text)
         for text in (long, f"- {long}", f"see [{long}](x)"):
-            found, = self.found(docs.line_width, text)
+            (found,) = self.found(docs.line_width, text)
             self.assertIn(f"columns: expected at most {width}", found)
 
 

@@ -1,6 +1,6 @@
 """Tests that imports.py finds what it is for, on small trees of files.
 
-    infra/local/python infra/local/test_imports.py
+infra/local/python infra/local/test_imports.py
 """
 
 import tempfile
@@ -24,8 +24,10 @@ class RustSource(unittest.TestCase):
             ("use crate::http::error;", ["crate::http::error"]),
             ("pub use a::b as c;", ["a::b"]),
             ("pub(crate) use super::super::x::*;", ["super::super::x"]),
-            ("use crate::{a, b::{self, c::{D, E as F}}, g::*};",
-             ["crate::a", "crate::b", "crate::b::c::D", "crate::b::c::E", "crate::g"]),
+            (
+                "use crate::{a, b::{self, c::{D, E as F}}, g::*};",
+                ["crate::a", "crate::b", "crate::b::c::D", "crate::b::c::E", "crate::g"],
+            ),
             ("use {\n    self::a::B,\n    crate::c,\n};", ["crate::c", "self::a::B"]),
             ("use ::axum::Router;", ["axum::Router"]),
             ("fn f() { use crate::a::B; }", ["crate::a::B"]),
@@ -158,7 +160,7 @@ class Tree(unittest.TestCase):
 
     def test_folders_that_import_each_other_are_found_though_the_table_allows_it(self):
         changes = {"low/a.rs": "use crate::high::B;"}
-        found, = self.violations(changes, folders=self.FOLDERS | {"low": ["high"]})
+        (found,) = self.violations(changes, folders=self.FOLDERS | {"low": ["high"]})
         self.assertIn("high, low: these folders import each other", found)
         self.assertIn("src/low/a.rs:1: low → high", found)
 
@@ -169,7 +171,7 @@ class Tree(unittest.TestCase):
             "low/b.rs": "use super::C;",
         }
         self.assertEqual(self.violations(changes, largest_cycle=3), [])
-        found, = self.violations(changes, largest_cycle=2)
+        (found,) = self.violations(changes, largest_cycle=2)
         self.assertIn("3 files of ours import each other, at most 2 are accepted:", found)
         self.assertIn("  src/low/b.rs", found)
 
