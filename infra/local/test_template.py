@@ -1,4 +1,4 @@
-"""Checks rules of template.yaml that `sam validate --lint` does not know.
+"""Checks rules of template.yaml that `sam validate --lint` does not cover.
 
 Each rule yields its findings. One test applies all rules to the template. The other tests break the
 template and check that the rule reports it.
