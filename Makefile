@@ -53,7 +53,7 @@ security: ## run the security tests of the API, then check the dependencies
 conformance: ## check the API against its description with generated requests
 	@infra/local/conformance
 
-check: setup ## check format, clippy, query data, template, dependencies
+check: setup ## check format, clippy, imports, documents, query data, template, dependencies
 	@infra/local/check
 
 openapi: ## regenerate docs/openapi.json, the committed API description
