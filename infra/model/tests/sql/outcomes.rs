@@ -6,7 +6,10 @@ use model::{
     rules::{self, Flush, StatusUpdate},
 };
 use shared::{
-    batch::rows::{self, FlushRow, Step},
+    batch::{
+        SeqRange,
+        rows::{self, FlushRow, Step},
+    },
     message::status::Status,
 };
 use sqlx::MySqlPool;
@@ -324,7 +327,7 @@ async fn leftovers_are_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::owner_lost(&mut case.row, owns);
-        let marked = rows::mark_owner_lost(&table.db, &table.claim(at), (1, 1))
+        let marked = rows::mark_owner_lost(&table.db, &table.claim(at), SeqRange::new(1, 1))
             .await
             .unwrap();
         assert_eq!(marked, u64::from(matched), "{case:?}");
@@ -340,9 +343,10 @@ async fn closing_is_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::close(&mut case.row, owns);
-        let closed = rows::close_pending(&table.db, &table.claim(at), (1, 1), table.now)
-            .await
-            .unwrap();
+        let closed =
+            rows::close_pending(&table.db, &table.claim(at), SeqRange::new(1, 1), table.now)
+                .await
+                .unwrap();
         assert_eq!(closed, u64::from(matched), "{case:?}");
     }
     table.expect(&cases, &expected).await;

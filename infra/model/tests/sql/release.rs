@@ -6,7 +6,10 @@ use model::{
     rules::{self, Release},
 };
 use shared::message::status::Status;
-use shared::{batch::release, schedule::lifecycle};
+use shared::{
+    batch::{SeqRange, release},
+    schedule::lifecycle,
+};
 use sqlx::MySqlPool;
 
 use crate::table::{Case, TOKENS, Table, pairs, schedules};
@@ -83,9 +86,14 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
             refused: false,
         };
         assert_eq!(
-            release::write_release(&mut connection, &table.claim(at), (1, 1), &release)
-                .await
-                .unwrap(),
+            release::write_release(
+                &mut connection,
+                &table.claim(at),
+                SeqRange::new(1, 1),
+                &release
+            )
+            .await
+            .unwrap(),
             released,
             "{case:?}"
         );

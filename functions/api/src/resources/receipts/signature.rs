@@ -2,10 +2,13 @@
 //! and body as they came. Pure.
 
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
-use shared::platform::backoff::RECEIPT_AGE;
+
+/// A signature is valid while its time stamp is no further than this from the clock, so that a
+/// recorded request cannot be replayed later.
+const RECEIPT_AGE: TimeDelta = TimeDelta::minutes(5);
 
 /// The header with the time.
 pub const TIMESTAMP: &str = "x-callback-timestamp";
