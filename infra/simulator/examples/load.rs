@@ -1,9 +1,9 @@
-//! Measures how many numbers per second the simulator accepts on one core, compared with a plain axum
-//! handler in the same run.
+//! Measures how many numbers per second the simulator accepts on one core, compared with a plain
+//! axum handler in the same run.
 //!
-//! Run `cargo run --release -p simulator --example load`. Each server runs in its own thread and the
-//! client in the main thread. They use loopback and a few persistent connections, with 100 distinct
-//! numbers per request.
+//! Run `cargo run --release -p simulator --example load`. Each server runs in its own thread and
+//! the client in the main thread. They use loopback and a few persistent connections, with 100
+//! distinct numbers per request.
 #![allow(clippy::unwrap_used)]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,8 +46,8 @@ fn main() {
     }));
     let sent = runtime.block_on(drive(simulator, submit));
     let length = runtime.block_on(ledger_length(simulator));
-    // The ledger contains exactly the requests with a response: the client stops between requests, not
-    // during one.
+    // The ledger contains exactly the requests with a response: the client stops between requests,
+    // not during one.
     assert_eq!(
         length,
         sent.requests * NUMBERS_PER_REQUEST,
@@ -107,7 +107,8 @@ impl Run {
     }
 }
 
-/// Sends `request(0)`, `request(1)`, `request(2)` … over all connections until [`DURATION`] has passed.
+/// Sends `request(0)`, `request(1)`, `request(2)` … over all connections until [`DURATION`] has
+/// passed.
 async fn drive(address: SocketAddr, request: fn(u64) -> Request<Body>) -> Run {
     let begun = Instant::now();
     let mut connections = Vec::new();
@@ -151,7 +152,8 @@ async fn exchange(sender: &mut SendRequest<Body>, request: Request<Body>) -> u64
     let body = to_bytes(Body::new(response.into_body()), usize::MAX)
         .await
         .unwrap();
-    // Each id has this prefix. Parsing would cost the client more than the request costs the simulator.
+    // Each id has this prefix. Parsing would cost the client more than the request costs the
+    // simulator.
     body.windows(6)
         .filter(|window| window == b"\"alss-")
         .count() as u64

@@ -81,7 +81,8 @@ impl Carrier {
 }
 
 impl State {
-    /// Checks the credentials of a request. A credential that the settings leave out is not checked.
+    /// Checks the credentials of a request. A credential that the settings leave out is not
+    /// checked.
     pub(crate) fn is_authorized(&self, parameters: &Parameters) -> bool {
         let Settings {
             unauthorized,

@@ -1,5 +1,5 @@
-//! All acceptances in order: one entry per message id that was really sent. The ledger is the source
-//! of truth with which the scheduler's database is compared.
+//! All acceptances in order: one entry per message id that was really sent. The ledger is the
+//! source of truth with which the scheduler's database is compared.
 //!
 //! It holds millions of entries: an entry takes 24 bytes, and texts, senders and the data that a
 //! request's messages share are stored once.
@@ -139,8 +139,8 @@ impl Ledger {
         self.message_id(self.entries.len() - 1)
     }
 
-    /// Returns an id for a number that occurs again in a request. The id has a status, but no message
-    /// was sent.
+    /// Returns an id for a number that occurs again in a request. The id has a status, but no
+    /// message was sent.
     pub(crate) fn record_duplicate(&mut self) -> String {
         self.duplicates += 1;
         self.ids.id(FIRST_DUPLICATE + self.duplicates - 1)
@@ -187,7 +187,8 @@ impl Ledger {
         })
     }
 
-    /// Finds an entry by the client's own id: `id`, or `id-1`, `id-2` … for the parts of a long text.
+    /// Finds an entry by the client's own id: `id`, or `id-1`, `id-2` … for the parts of a long
+    /// text.
     fn find_by_own_id(&self, message_id: &str) -> Option<usize> {
         if let Some(own_id) = self.own_ids.find(message_id) {
             let index =

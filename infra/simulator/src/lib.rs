@@ -7,7 +7,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
-//! let simulator = simulator::Simulator::start(simulator::Settings { undeliv: 0.1, ..Default::default() }).await?;
+//! # use simulator::{Settings, Simulator};
+//! let simulator = Simulator::start(Settings { undeliv: 0.1, ..Default::default() }).await?;
 //! let api = format!("{}/api", simulator.url());
 //! // … send through `api` …
 //! assert_eq!(simulator.carrier().accepted(), 100);

@@ -1,7 +1,7 @@
 //! Runs the carrier as a program, on the loopback port `SIMULATOR_PORT` (0 or unset: a free port).
 //!
-//! `SIMULATOR_SETTINGS` contains the initial settings as JSON. The program uses one core and stops on
-//! SIGTERM and SIGINT.
+//! `SIMULATOR_SETTINGS` contains the initial settings as JSON. The program uses one core and stops
+//! on SIGTERM and SIGINT.
 
 use std::env;
 

@@ -1,7 +1,7 @@
 //! An accepted message and its status over time.
 //!
-//! The outcome is fixed when the message is accepted. The status is computed at each query, so there
-//! are no timers.
+//! The outcome is fixed when the message is accepted. The status is computed at each query, so
+//! there are no timers.
 
 use chrono::{DateTime, Utc};
 
@@ -61,8 +61,8 @@ impl Message {
         }
     }
 
-    /// Returns the time of the final status, in ms since 1970, and that status. Returns `None` if the
-    /// message never gets a final status.
+    /// Returns the time of the final status, in ms since 1970, and that status. Returns `None` if
+    /// the message never gets a final status.
     pub(crate) fn end(&self) -> Option<(u64, &'static str)> {
         let end_ms = self.accepted_ms + u64::from(self.delay_ms);
         let endless = matches!(
@@ -72,8 +72,8 @@ impl Message {
         (!endless).then(|| (end_ms, self.status(end_ms)))
     }
 
-    /// Returns the delivery time in one of the three formats that occur at real carriers, or an empty
-    /// string unless the message is delivered.
+    /// Returns the delivery time in one of the three formats that occur at real carriers, or an
+    /// empty string unless the message is delivered.
     pub(crate) fn delivery_time(&self, now_ms: u64) -> String {
         if self.status(now_ms) != "DELIVRD" {
             return String::new();

@@ -30,8 +30,8 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads the query string and the body. Returns `None` if a JSON body is invalid or is not a flat
-    /// object.
+    /// Reads the query string and the body. Returns `None` if a JSON body is invalid or is not a
+    /// flat object.
     pub(crate) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let mut parameters = Self::default();
         parameters.read_form(uri.query().unwrap_or_default().as_bytes());
@@ -78,7 +78,8 @@ impl Parameters {
     }
 }
 
-/// Decides by the content type, or by the body's first character if the type is neither JSON nor form.
+/// Decides by the content type, or by the body's first character if the type is neither JSON nor
+/// form.
 fn is_json(headers: &HeaderMap, body: &[u8]) -> bool {
     let content_type = headers
         .get(CONTENT_TYPE)

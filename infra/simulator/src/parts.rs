@@ -1,12 +1,12 @@
 //! Splits a text into the parts that are transmitted.
 //!
 //! A single message holds 160 septets of GSM 03.38 or 70 units of UCS-2. Each part of a longer text
-//! holds 153 or 67. The scheduler has its own code for this: the two count independently and so check
-//! each other.
+//! holds 153 or 67. The scheduler has its own code for this: the two count independently and so
+//! check each other.
 //!
-//! A part never ends inside an escape sequence or a surrogate pair (3GPP TS 23.040, 9.2.3.24.1). A text
-//! with such a character at the border of two parts can therefore need one part more than its length
-//! divided by 153 or 67.
+//! A part never ends inside an escape sequence or a surrogate pair (3GPP TS 23.040, 9.2.3.24.1). A
+//! text with such a character at the border of two parts can therefore need one part more than its
+//! length divided by 153 or 67.
 
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
     abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -29,8 +29,8 @@ const UCS2: Alphabet = Alphabet {
     weight: char::len_utf16,
 };
 
-/// Splits `text` into its parts, in order. A short text is one part. Concatenated, the parts are the
-/// text.
+/// Splits `text` into its parts, in order. A short text is one part. Concatenated, the parts are
+/// the text.
 pub(crate) fn split(text: &str) -> Vec<&str> {
     let alphabet = alphabet(text);
     if length(text, &alphabet) <= alphabet.max_single {

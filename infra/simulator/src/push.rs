@@ -1,10 +1,10 @@
-//! Pushes receipts, if the settings contain a callback URL. Each message's final status is pushed when
-//! it occurs. Messages of one request that end within the same tenth of a second share one call. A
-//! call without a 2xx response is repeated, up to five calls in all.
+//! Pushes receipts, if the settings contain a callback URL. Each message's final status is pushed
+//! when it occurs. Messages of one request that end within the same tenth of a second share one
+//! call. A call without a 2xx response is repeated, up to five calls in all.
 //!
 //! The signature is the HMAC-SHA256 of `X-Callback-Timestamp`, a full stop and the body, sent as
-//! `X-Callback-Signature: v1=HEX`. A message that ends at once may be pushed before the submit request
-//! has its response: real carriers do that too.
+//! `X-Callback-Signature: v1=HEX`. A message that ends at once may be pushed before the submit
+//! request has its response: real carriers do that too.
 
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ struct Callback {
     key: hmac::Key,
 }
 
-/// Starts to push the receipts of the ledger's entries from `from` to the end. Does nothing unless the
-/// settings contain a callback.
+/// Starts to push the receipts of the ledger's entries from `from` to the end. Does nothing unless
+/// the settings contain a callback.
 pub(crate) fn start(settings: &Settings, ledger: &Ledger, from: u64) {
     let (Some(url), Some(secret)) = (&settings.callback_url, &settings.callback_secret) else {
         return;

@@ -1,5 +1,5 @@
-//! The routes: the carrier's endpoint `/api`, and the simulator's own endpoints for its settings, its
-//! ledger and its counts.
+//! The routes: the carrier's endpoint `/api`, and the simulator's own endpoints for its settings,
+//! its ledger and its counts.
 
 use std::io;
 
@@ -21,7 +21,8 @@ use crate::stats::Stats;
 use crate::status::status;
 use crate::submit::submit;
 
-/// Ledger lines that are written under one lock: the longest wait of a submit request for the ledger.
+/// Ledger lines that are written under one lock: the longest wait of a submit request for the
+/// ledger.
 const LINES_PER_CHUNK: u64 = 500;
 
 /// Returns all routes. They must be served with [`crate::serve()`], which can close a connection
@@ -35,8 +36,8 @@ pub fn router(carrier: Carrier) -> Router {
         .with_state(carrier)
 }
 
-/// Handles a submit request or a status query, as `command` specifies. Without `command`, a `GET` with
-/// a `messageId` is a query and any other request a submit request.
+/// Handles a submit request or a status query, as `command` specifies. Without `command`, a `GET`
+/// with a `messageId` is a query and any other request a submit request.
 async fn api(
     State(carrier): State<Carrier>,
     method: Method,
@@ -78,7 +79,8 @@ async fn change_settings(State(carrier): State<Carrier>, body: Bytes) -> Respons
     }
 }
 
-/// Reads and replaces the settings under one lock, so that concurrent patches do not undo each other.
+/// Reads and replaces the settings under one lock, so that concurrent patches do not undo each
+/// other.
 fn apply(carrier: &Carrier, patch: Value) -> Result<Settings, SettingsError> {
     let mut state = carrier.state();
     let settings = state.settings.patched(patch)?;

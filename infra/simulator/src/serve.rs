@@ -50,8 +50,8 @@ async fn connection(stream: TcpStream, router: Router) {
     if std::error::Error::source(&error).and_then(|source| source.downcast_ref())
         == Some(&HungUp(HangUp::Reset))
     {
-        // With a linger time of 0, closing the socket sends a reset. If it cannot be set, the client
-        // gets a regular close.
+        // With a linger time of 0, closing the socket sends a reset. If it cannot be set, the
+        // client gets a regular close.
         let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }

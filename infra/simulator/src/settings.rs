@@ -45,8 +45,8 @@ pub struct Settings {
     pub deleted: f64,
     /// Share of messages whose status is always UNKNOWN.
     pub unknown: f64,
-    /// Share of messages with an undocumented status (`IM_EXPD`, `delivrd`, or `ACCEPTD` and a blank)
-    /// until they are delivered.
+    /// Share of messages with an undocumented status (`IM_EXPD`, `delivrd`, or `ACCEPTD` and a
+    /// blank) until they are delivered.
     pub odd: f64,
     /// Keeps the undocumented status of those messages for ever.
     pub odd_for_ever: bool,
@@ -60,8 +60,8 @@ pub struct Settings {
     /// The response to a status query for an id that was never issued.
     pub unknown_id: UnknownId,
 
-    /// Time until the connection of a hanging request is closed. 0: the request hangs as long as the
-    /// client waits.
+    /// Time until the connection of a hanging request is closed. 0: the request hangs as long as
+    /// the client waits.
     pub hang_ms: u32,
     /// Share of requests that are accepted and then hang.
     pub hang_after_accept: f64,

@@ -18,7 +18,8 @@ pub struct Stats {
     pub accepted: u64,
     /// Ids that were issued for a number that occurs again in one request.
     pub duplicates: u64,
-    /// Submit requests that were refused before acceptance, by cause. Causes without a count are omitted.
+    /// Submit requests that were refused before acceptance, by cause. Causes without a count are
+    /// omitted.
     pub refused: BTreeMap<String, u64>,
     /// Responses with a fault, by setting. Settings without a count are omitted.
     pub faults: BTreeMap<String, u64>,

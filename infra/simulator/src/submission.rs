@@ -1,4 +1,5 @@
-//! Reads a submit request from its parameters, and lists the reasons for which a request is refused.
+//! Reads a submit request from its parameters, and lists the reasons for which a request is
+//! refused.
 
 use axum::http::StatusCode;
 
@@ -75,8 +76,8 @@ impl Refusal {
 }
 
 impl<'a> Submission<'a> {
-    /// Reads a request. The full form, the one with `command`, supports `incMsgId` and by default cuts a
-    /// long text. The bare form supports no `incMsgId` and always splits a long text.
+    /// Reads a request. The full form, the one with `command`, supports `incMsgId` and by default
+    /// cuts a long text. The bare form supports no `incMsgId` and always splits a long text.
     pub(crate) fn read(parameters: &'a Parameters) -> Result<Self, Refusal> {
         let numbers = numbers(parameters.dnis.as_deref().unwrap_or_default())?;
         let message = parameters.message.as_deref().unwrap_or_default();
@@ -134,8 +135,8 @@ fn numbers(dnis: &str) -> Result<Vec<(&str, Number)>, Refusal> {
         .collect()
 }
 
-/// Refuses an own id with several numbers: its meaning is not documented, so a client must not rely on
-/// it.
+/// Refuses an own id with several numbers: its meaning is not documented, so a client must not rely
+/// on it.
 fn check_own_id(own_id: Option<&str>, numbers: usize) -> Result<(), Refusal> {
     match own_id {
         Some(_) if numbers > 1 => Err(Refusal::Malformed(

@@ -1,9 +1,9 @@
-//! Handles a submit request: it is refused, or it is accepted into the ledger and then gets a response,
-//! possibly with a fault.
+//! Handles a submit request: it is refused, or it is accepted into the ledger and then gets a
+//! response, possibly with a fault.
 //!
-//! The sequence: `slow_ms` passes, the numbers are accepted, `latency_ms` passes, the response is sent.
-//! So a client that disconnects during `slow_ms` leaves no trace, and the messages of a client that
-//! disconnects during `latency_ms` are sent.
+//! The sequence: `slow_ms` passes, the numbers are accepted, `latency_ms` passes, the response is
+//! sent. So a client that disconnects during `slow_ms` leaves no trace, and the messages of a
+//! client that disconnects during `latency_ms` are sent.
 
 use std::time::Instant;
 
@@ -130,8 +130,8 @@ fn accept(carrier: &Carrier, submission: &Submission<'_>) -> Reply {
     })
 }
 
-/// Removes at least one of the request's numbers from the response. Keeps at least one if the request
-/// has several.
+/// Removes at least one of the request's numbers from the response. Keeps at least one if the
+/// request has several.
 fn remove_some_numbers(state: &mut State, rows: &mut Vec<ResponseRow<'_>>, numbers: usize) {
     let mut indexes: Vec<usize> = (0..numbers).collect();
     state.random.shuffle(&mut indexes);

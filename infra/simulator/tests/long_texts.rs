@@ -31,7 +31,11 @@ async fn the_bare_form_splits_a_long_text() {
             [Some(1), Some(2), Some(3)]
         );
         for line in lines {
-            let row = json!({ "dnis": dnis, "message_id": line.message_id, "segment_num": line.segment_num });
+            let row = json!({
+                "dnis": dnis,
+                "message_id": line.message_id,
+                "segment_num": line.segment_num,
+            });
             assert!(answer.as_array().unwrap().contains(&row), "{answer}");
         }
     }

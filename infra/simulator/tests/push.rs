@@ -1,4 +1,5 @@
-//! Pushed receipts, over real HTTP: each final status is pushed, signed, until the receiver accepts it.
+//! Pushed receipts, over real HTTP: each final status is pushed, signed, until the receiver accepts
+//! it.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -165,7 +165,8 @@ async fn undocumented_statuses_last_until_delivery_or_for_ever() {
 #[tokio::test]
 async fn the_first_attempts_fail_and_later_ones_are_delivered() {
     let bench = bench(Settings::default()).await;
-    // Attempts before the change of the setting count too. The parts of a long text are one attempt.
+    // Attempts before the change of the setting count too. The parts of a long text are one
+    // attempt.
     bench.send("491701", &"a".repeat(200)).await;
     bench.patch(json!({ "undeliv_first_attempts": 2 })).await;
     for status in ["UNDELIV", "DELIVRD", "DELIVRD"] {
