@@ -18,13 +18,6 @@ use crate::platform::{
 /// as two deployments.
 pub const MAX_CRASHES: u32 = 3;
 
-/// A carrier that accepts no connection in this time is down, and nothing was sent.
-pub const CARRIER_CONNECT: Duration = Duration::from_secs(5);
-/// If the carrier closes an idle connection just as a request goes out, that request becomes
-/// uncertain, 100 recipients at once. So the connection is given up earlier: five seconds is the
-/// shortest common keep-alive time (Node.js). It is kept at all because the requests of a batch
-/// follow each other within milliseconds.
-pub const CARRIER_IDLE: Duration = Duration::from_secs(4);
 /// The longest pause that a `Retry-After` may ask for; a longer one is more likely a mistake.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// If a schedule has a rate, a batch and a request contain at most this many seconds of it: smaller

@@ -6,7 +6,7 @@ use crate::resources::receipts::store::{Found, Wanted, find_attempts, find_messa
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{carrier::OwnId, message::status::Status, platform::db::Db};
 
-use crate::resources::receipts::receipt::Receipt;
+use shared::carrier::receipt::Receipt;
 
 /// For this long after its request, an answer may not be recorded yet: the carrier is asked to
 /// repeat a receipt for such a number. Later, an unknown id belongs to no message of ours. A lease

@@ -12,6 +12,7 @@ use crate::resources::receipts::store::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    carrier::receipt::Receipt,
     message::status::Status,
     platform::queue::{BatchMessage, Outgoing},
     schedule::lifecycle::reopen_schedule,
@@ -22,7 +23,6 @@ use uuid::Uuid;
 use crate::resources::receipts::{
     find::Whose,
     judge::{Judgement, judge},
-    receipt::Receipt,
 };
 use crate::{
     App, ENQUEUE_TIMEOUT,
