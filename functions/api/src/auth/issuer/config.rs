@@ -29,10 +29,10 @@ impl IssuerConfig {
         let (issuer, audience) = match (env.optional(ISSUER), env.optional(AUDIENCE)) {
             (None, None) => return None,
             (Some(_), None) => {
-                return env.complain(AUDIENCE, format!("is missing; expected it beside {ISSUER}"));
+                return env.report(AUDIENCE, format!("is missing; expected it beside {ISSUER}"));
             }
             (None, Some(_)) => {
-                return env.complain(ISSUER, format!("is missing; expected it beside {AUDIENCE}"));
+                return env.report(ISSUER, format!("is missing; expected it beside {AUDIENCE}"));
             }
             (Some(issuer), Some(audience)) => {
                 (issuer.trim().to_owned(), audience.trim().to_owned())
@@ -45,7 +45,7 @@ impl IssuerConfig {
         if !Url::parse(&issuer).is_ok_and(|url| {
             is_fetchable(&url) && url.query().is_none() && url.fragment().is_none()
         }) {
-            return env.complain(
+            return env.report(
                 ISSUER,
                 format!("is `{issuer}`; expected an https URL, or http on this host"),
             );
@@ -113,7 +113,7 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
     match roles {
         Some(roles) if !is_twice(&roles) => roles,
         Some(_) => env
-            .complain(
+            .report(
                 ROLE_NAMES,
                 format!("is `{given}`; expected each of their names once"),
             )
@@ -123,7 +123,7 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
                 "their names and ours ({}), such as staff=operator,boss=admin",
                 ROLES.join(", ")
             );
-            env.complain(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
+            env.report(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
                 .unwrap_or_default()
         }
     }

@@ -50,7 +50,7 @@ pub fn secret_source(env: &mut Env) -> SecretSource {
         (None, Some(_)) => format!("is missing, and {ARN} is not an ARN"),
         (Some(_), Some(_)) => format!("and {ARN} are both set; expected one of them"),
     };
-    env.complain::<()>(SECRETS, problem);
+    env.report::<()>(SECRETS, problem);
     SecretSource::None
 }
 

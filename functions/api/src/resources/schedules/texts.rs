@@ -1,7 +1,7 @@
 //! Another message for a list that is there already: is there a text for everybody in it?
 
 use crate::resources::recipients::variables_store::page_of_addressees;
-use shared::message::template::{PersonalError, Template};
+use shared::message::template::{RenderError, Template};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub async fn most_parts(
     template: &Template,
 ) -> Result<u16, ApiError> {
     let (mut most, mut after) = (1, 0);
-    let mut failed: Option<(u32, PersonalError, u64)> = None;
+    let mut failed: Option<(u32, RenderError, u64)> = None;
     loop {
         let page = page_of_addressees(connection, id, (after, PAGE)).await?;
         for addressee in &page {

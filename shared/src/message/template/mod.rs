@@ -1,5 +1,9 @@
-//! Personal texts: a message with `{{name}}` in it is made for each recipient from the variables that came with the number. The engine is
-//! minijinja; of its language a message may use variables and a few filters, which anybody can read, and which can't run away.
+//! Templates: a message that contains `{{name}}` is rendered for each recipient from its variables.
+//!
+//! The engine is minijinja. A message may use only variables and a few filters of its language,
+//! which are easy to read and whose work is bounded.
+
+mod error;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,19 +14,22 @@ use std::{
 use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
 use regex::Regex;
 
+pub use self::error::{RenderError, TemplateError};
 use crate::message::text::{self, MAX_PARTS};
 
-/// What came with a number: values by name. Names are in lower case, as they are not told apart by case.
+/// The variables of a recipient: values by name. Names are in lower case, since case does not
+/// distinguish them.
 pub type Variables = BTreeMap<String, String>;
 
-/// Bytes of JSON that a recipient's variables may take.
+/// The most bytes of JSON of a recipient's variables.
 pub const MAX_VARIABLES: usize = 4_096;
-/// Bytes of a message that is a template.
+/// The most bytes of a template.
 pub const MAX_TEMPLATE: usize = 10_000;
-/// What opens a variable.
+/// The start of a variable.
 const OPEN: &str = "{{";
 
-/// A variable with filters, or two braces in quotes, which is how a text says that it means the braces themselves.
+/// Matches a variable with filters, or two braces in quotes, with which a text contains the braces
+/// themselves.
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     let name = "(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})";
     let default = r#"default\(\s*(?:'[^'\\{}]*'|"[^"\\{}]*")\s*\)"#;
@@ -31,7 +38,7 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = format!(r#"^\{{\{{\s*(?:{name}{filters}|'\{{\{{'|"\{{\{{")\s*\}}\}}"#);
     #[expect(
         clippy::expect_used,
-        reason = "a constant, which every test of this file compiles"
+        reason = "a constant, which each test of this file compiles"
     )]
     Regex::new(&pattern).expect("a pattern")
 });
@@ -39,109 +46,24 @@ static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
 /// A message with variables.
 pub struct Template {
     environment: Environment<'static>,
-    /// As they are written, by their names in lower case.
+    /// The spellings of each variable, by its name in lower case.
     names: BTreeMap<String, BTreeSet<String>>,
-    /// Those that stand somewhere without a default.
+    /// The variables that are used somewhere without a default.
     needed: BTreeSet<String>,
 }
 
-/// Why a message is no template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TemplateError {
-    /// What follows two opening braces: the beginning of it.
-    Placeholder(String),
-    /// Names that mean something else.
-    Reserved(String),
-    /// Longer than it may be.
-    TooLong,
-}
-
-impl TemplateError {
-    /// For programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Placeholder(_) | Self::Reserved(_) => "bad-variable",
-            Self::TooLong => "too-long",
-        }
-    }
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Placeholder(found) => write!(
-                f,
-                "expected a variable such as {{{{name}}}} or {{{{name|default('friend')}}}}, with the filters default, upper, lower, title, \
-                 capitalize, trim, or {{{{'{{{{'}}}} for the braces themselves; found `{found}`"
-            ),
-            Self::Reserved(name) => write!(
-                f,
-                "expected another name than `{name}`, which the template language keeps for itself"
-            ),
-            Self::TooLong => write!(
-                f,
-                "expected at most {MAX_TEMPLATE} bytes of a message with variables"
-            ),
-        }
-    }
-}
-
-/// Why a recipient's text can't be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PersonalError {
-    /// A variable that did not come with the number.
-    Missing(String),
-    /// The text takes so many parts.
-    TooLong(usize),
-    /// The text is nothing but white space.
-    Empty,
-    /// The engine's own words.
-    Failed(String),
-}
-
-impl PersonalError {
-    /// For programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Missing(_) => "missing-variable",
-            Self::TooLong(_) => "text-too-long",
-            Self::Empty => "text-empty",
-            Self::Failed(_) => "text-failed",
-        }
-    }
-}
-
-impl fmt::Display for PersonalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(name) => {
-                write!(f, "expected the variable `{name}`, which the message uses")
-            }
-            Self::TooLong(parts) => write!(
-                f,
-                "expected at most {MAX_PARTS} parts; with these variables the text takes {parts}"
-            ),
-            Self::Empty => f.write_str(
-                "expected a text that is more than white space; with these variables it is not",
-            ),
-            Self::Failed(why) => write!(f, "the text can't be made: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for PersonalError {}
-
 /// The text for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Personal {
+pub struct RenderedText {
     /// The text.
     pub text: String,
-    /// Its parts.
+    /// The number of its parts.
     pub parts: u16,
 }
 
 impl Template {
-    /// The message as a template; none: it has no variables, and is the same for all.
+    /// Parses a message. Returns `None` if it has no variables, so that it is the same for each
+    /// recipient.
     pub fn parse(message: &str) -> Result<Option<Self>, TemplateError> {
         if !message.contains(OPEN) {
             return Ok(None);
@@ -165,12 +87,12 @@ impl Template {
         Ok(Some(template))
     }
 
-    /// The names that it uses, in lower case.
+    /// Returns the names of its variables, in lower case.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(String::as_str)
     }
 
-    /// A word such as `true` reads as a name, and is none to the engine.
+    /// Refuses a name such as `true`, which the engine does not read as a variable.
     fn refuse_reserved(&self) -> Result<(), TemplateError> {
         let known = self
             .environment
@@ -188,14 +110,14 @@ impl Template {
         }
     }
 
-    /// The text for whom these variables came with.
-    pub fn render(&self, variables: &Variables) -> Result<Personal, PersonalError> {
+    /// Renders the text for a recipient with these variables.
+    pub fn render(&self, variables: &Variables) -> Result<RenderedText, RenderError> {
         if let Some(missing) = self
             .needed
             .iter()
             .find(|name| !variables.contains_key(*name))
         {
-            return Err(PersonalError::Missing(missing.clone()));
+            return Err(RenderError::Missing(missing.clone()));
         }
         let values = self
             .names
@@ -212,13 +134,13 @@ impl Template {
             .environment
             .get_template("text")
             .and_then(|text| text.render(context));
-        let text = text.map_err(|error| PersonalError::Failed(error.to_string()))?;
+        let text = text.map_err(|error| RenderError::Failed(error.to_string()))?;
         if text.trim().is_empty() {
-            return Err(PersonalError::Empty);
+            return Err(RenderError::Empty);
         }
         match text::parts(&text).parts {
-            parts if parts > MAX_PARTS => Err(PersonalError::TooLong(parts)),
-            parts => Ok(Personal {
+            parts if parts > MAX_PARTS => Err(RenderError::TooLong(parts)),
+            parts => Ok(RenderedText {
                 text,
                 parts: parts as u16,
             }),
@@ -236,7 +158,7 @@ impl fmt::Debug for Template {
 
 type Names = (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>);
 
-/// The names that a message uses, and which of them need a value.
+/// Returns the variables of a message, and which of them need a value.
 fn names(message: &str) -> Result<Names, TemplateError> {
     let (mut names, mut needed) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeSet::new());
     let mut rest = message;
@@ -263,7 +185,8 @@ fn names(message: &str) -> Result<Names, TemplateError> {
     Ok((names, needed))
 }
 
-/// Nothing but variables: what else the engine knows is opened by characters that a message can't be posted with a sense for.
+/// Returns a syntax that has only variables: the other constructs of the engine start with control
+/// characters that no sensible message contains.
 fn variables_only() -> SyntaxConfig {
     let mut syntax = SyntaxConfig::builder();
     syntax
@@ -287,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_made_from_what_came_with_the_number() {
+    fn a_text_is_rendered_from_the_recipients_variables() {
         type Case = (
             &'static str,
             &'static [(&'static str, &'static str)],
@@ -305,7 +228,7 @@ mod tests {
             ("{{name}}", &[("nam", "x")], Err("missing-variable")),
             ("{{name}}", &[("name", " ")], Err("text-empty")),
             ("a{{'{{'}}name}} {% if %} {# no #} }} 5 % {", &[], Ok("a{{name}} {% if %} {# no #} }} 5 % {")),
-            // What is in a variable is never looked at again, and nothing is escaped.
+            // The value of a variable is not interpreted again, and nothing is escaped.
             ("{{name}}", &[("name", "{{other}} <b>&\"'\\\u{1}{% x %}\u{1}")], Ok("{{other}} <b>&\"'\\\u{1}{% x %}\u{1}")),
             ("x{{name}}\n", &[("name", "\n")], Ok("x\n\n")),
             ("  {{ name|title }}  ", &[("name", "ana maria")], Ok("  Ana Maria  ")),
@@ -315,9 +238,11 @@ mod tests {
         ];
         for (message, given, expected) in table {
             let template = Template::parse(message).unwrap().unwrap();
-            let made = template.render(&variables(given));
+            let rendered = template.render(&variables(given));
             assert_eq!(
-                made.map(|made| made.text).map_err(|error| error.code()),
+                rendered
+                    .map(|rendered| rendered.text)
+                    .map_err(|error| error.code()),
                 expected.map(str::to_owned),
                 "{message}"
             );
@@ -326,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_a_variable_is_refused() {
+    fn anything_but_variables_and_filters_is_refused() {
         let bad = "{{}} | {{ | {{name | {{name}{ | {{1a}} | {{a.b}} | {{a b}} | {{a|safe}} | {{a|upper()}} | {{a*9}} | {{a~b}} | {{'x'}} | {{-a}} \
             | {{a|default(b)}} | {{a|default('}}')}} | {{ä}} | {{a[0]}} | {{range(9)}} | {{{a}}} | {{a|default('\\')}}";
         for message in bad.split(" | ") {
@@ -347,12 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_those_of_the_text_that_is_sent() {
+    fn parts_are_counted_in_the_rendered_text() {
         let template = Template::parse("{{text}}").unwrap().unwrap();
         let parts = |text: String| {
             template
                 .render(&variables(&[("text", &text)]))
-                .map(|made| made.parts)
+                .map(|rendered| rendered.parts)
         };
         assert_eq!(
             (
@@ -363,24 +288,25 @@ mod tests {
             (Ok(1), Ok(2), Ok(2))
         );
         assert_eq!(parts("a".repeat(1_530)), Ok(10));
-        assert_eq!(parts("a".repeat(1_531)), Err(PersonalError::TooLong(11)));
+        assert_eq!(parts("a".repeat(1_531)), Err(RenderError::TooLong(11)));
     }
 
     proptest! {
-        /// Whatever somebody writes: it is refused, or made, and never panics; and what is made has every value as it was given.
+        /// Any message is refused or rendered, without a panic; the rendered text contains each
+        /// value unchanged.
         #[test]
-        fn any_message_is_refused_or_made(message in "([a-c|'\"(){}%# ]|\\{\\{|\\}\\}|default|\\PC){0,40}", value in "\\PC{1,20}") {
+        fn any_message_is_refused_or_rendered(message in "([a-c|'\"(){}%# ]|\\{\\{|\\}\\}|default|\\PC){0,40}", value in "\\PC{1,20}") {
             if let Ok(Some(template)) = Template::parse(&message) {
                 let given: Variables = template.names().map(|name| (name.to_owned(), value.clone())).collect();
                 match template.render(&given) {
-                    Ok(made) => prop_assert!(made.parts >= 1),
-                    Err(error) => prop_assert!(error == PersonalError::Empty, "{error}"),
+                    Ok(rendered) => prop_assert!(rendered.parts >= 1),
+                    Err(error) => prop_assert!(error == RenderError::Empty, "{error}"),
                 }
             }
         }
 
         #[test]
-        fn a_value_stands_in_the_text_as_it_was_given(before in "[^{]{0,20}", value in "\\PC{0,40}", after in "[^{]{0,20}") {
+        fn the_text_contains_a_value_unchanged(before in "[^{]{0,20}", value in "\\PC{0,40}", after in "[^{]{0,20}") {
             let template = Template::parse(&format!("{before}x{{{{ v }}}}{after}")).unwrap().unwrap();
             prop_assert_eq!(template.render(&variables(&[("v", &value)])).unwrap().text, format!("{before}x{value}{after}"));
         }
