@@ -22,7 +22,7 @@ use proptest::{
 use serde_json::{Value, json};
 use shared::{
     events::EventType,
-    message::window::{Clock, Window},
+    message::window::{TimeOfDay, Window},
     platform::queue::BatchMessage,
 };
 use simulator::Settings;
@@ -107,7 +107,7 @@ fn window(now: DateTime<Utc>) -> Window {
     let zone = format!("Etc/GMT{:+}", now.hour() as i32 - 12);
     let at = |minutes: u32| {
         let minutes = 12 * 60 + now.minute() + minutes;
-        Clock::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
+        TimeOfDay::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
     };
     let days = "Mon Tue Wed Thu Fri Sat Sun"
         .split(' ')

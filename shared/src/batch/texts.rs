@@ -43,7 +43,7 @@ pub fn read_variables(json: &str) -> sqlx::Result<Variables> {
 
 /// The text of one recipient.
 #[derive(Clone, Debug)]
-pub struct Text {
+pub struct MessageText {
     /// The text.
     pub text: Arc<str>,
     /// The number of its parts.
@@ -56,9 +56,9 @@ pub struct Text {
 #[derive(Clone, Debug)]
 pub enum Texts {
     /// All recipients get the same text.
-    Same(Text),
+    Same(MessageText),
     /// One text per row, in the order of the rows.
-    Each(Vec<Text>),
+    Each(Vec<MessageText>),
 }
 
 impl Texts {
@@ -75,7 +75,7 @@ impl Texts {
         let Some(template) = Template::parse(&batch.message)
             .map_err(|error| anyhow::anyhow!("the message is not a template: {error}"))?
         else {
-            return Ok(Self::Same(Text {
+            return Ok(Self::Same(MessageText {
                 text: batch.message.as_str().into(),
                 parts: batch.parts,
                 number: 0,
@@ -85,25 +85,27 @@ impl Texts {
         let variables = variables_of_range(&mut connection, claim.batch.schedule_id, batch.range())
             .await
             .context("reading variables")?;
-        let (mut known, no_variables) = (HashMap::<String, Text>::new(), Variables::new());
+        let (mut known, no_variables) = (HashMap::<String, MessageText>::new(), Variables::new());
         let mut texts = Vec::with_capacity(rows.len());
         for row in rows {
             let rendered = template.render(variables.get(&row.seq).unwrap_or(&no_variables));
             let rendered =
                 rendered.with_context(|| format!("the text of recipient {}", row.seq))?;
             let number = known.len();
-            let text = known.entry(rendered.text).or_insert_with_key(|text| Text {
-                text: text.as_str().into(),
-                parts: rendered.parts,
-                number,
-            });
+            let text = known
+                .entry(rendered.text)
+                .or_insert_with_key(|text| MessageText {
+                    text: text.as_str().into(),
+                    parts: rendered.parts,
+                    number,
+                });
             texts.push(text.clone());
         }
         Ok(Self::Each(texts))
     }
 
     /// Returns the text of the row at this index.
-    pub fn of(&self, index: usize) -> &Text {
+    pub fn of(&self, index: usize) -> &MessageText {
         match self {
             Self::Same(text) => text,
             Self::Each(texts) => &texts[index],

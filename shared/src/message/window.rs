@@ -22,26 +22,30 @@ pub struct Window {
     /// The days of the week on which it opens, each once, starting with Monday.
     pub days: Vec<Weekday>,
     /// When it opens.
-    pub from: Clock,
+    pub from: TimeOfDay,
     /// When it closes, on the same day; later than `from`.
-    pub to: Clock,
+    pub to: TimeOfDay,
     /// The time zone of the times.
     #[schemars(with = "String")]
     pub zone: Tz,
 }
 
-/// The form of a [`Clock`] as a regular expression.
-pub const CLOCK: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
+/// The form of a [`TimeOfDay`] as a regular expression.
+pub const TIME_OF_DAY: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
 
 /// A time of day from `00:00` to `24:00`, as minutes since midnight.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
 )]
 #[serde(into = "String", try_from = "String")]
-#[schemars(with = "String", extend("pattern" = CLOCK))]
-pub struct Clock(u16);
+#[schemars(
+    rename = "Clock",
+    with = "String",
+    extend("pattern" = TIME_OF_DAY)
+)]
+pub struct TimeOfDay(u16);
 
-impl Clock {
+impl TimeOfDay {
     /// Parses a time such as `09:30`.
     pub fn parse(text: &str) -> Option<Self> {
         let (hours, minutes) = text.split_once(':')?;
@@ -56,13 +60,13 @@ impl Clock {
     }
 }
 
-impl From<Clock> for String {
-    fn from(clock: Clock) -> Self {
+impl From<TimeOfDay> for String {
+    fn from(clock: TimeOfDay) -> Self {
         format!("{:02}:{:02}", clock.0 / 60, clock.0 % 60)
     }
 }
 
-impl TryFrom<String> for Clock {
+impl TryFrom<String> for TimeOfDay {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -124,7 +128,7 @@ impl Window {
 
     /// Returns when a local time occurs; if it occurs twice, the first or the `last` time. A local
     /// time that clocks skip occurs at the end of the skipped interval.
-    fn moment(&self, day: NaiveDate, clock: Clock, last: bool) -> Option<DateTime<Utc>> {
+    fn moment(&self, day: NaiveDate, clock: TimeOfDay, last: bool) -> Option<DateTime<Utc>> {
         let midnight = NaiveDateTime::new(day, NaiveTime::MIN);
         (clock.0..=clock.0 + DAY).find_map(|minutes| {
             let shown = midnight + TimeDelta::minutes(minutes.into());
@@ -156,7 +160,7 @@ mod tests {
     ];
 
     fn window(days: &[Weekday], from: &str, to: &str, zone: &str) -> Window {
-        let clock = |text| Clock::parse(text).unwrap();
+        let clock = |text| TimeOfDay::parse(text).unwrap();
         Window {
             days: days.to_vec(),
             from: clock(from),
@@ -240,13 +244,13 @@ mod tests {
     #[test]
     fn a_time_of_day_is_read_as_it_is_written() {
         for good in ["00:00", "09:30", "23:59", "24:00"] {
-            assert_eq!(String::from(Clock::parse(good).unwrap()), good);
+            assert_eq!(String::from(TimeOfDay::parse(good).unwrap()), good);
         }
         for bad in [
             "", "9:30", "09:60", "24:01", "25:00", "+9:30", "09:3", "0930", "09:30:00", " 9:30",
             "-1:30",
         ] {
-            assert_eq!(Clock::parse(bad), None, "{bad}");
+            assert_eq!(TimeOfDay::parse(bad), None, "{bad}");
         }
     }
 
@@ -259,7 +263,7 @@ mod tests {
             (from, length) in (0_u16..1_439).prop_flat_map(|from| (Just(from), 1..=1_440 - from)),
             start in 1_700_000_000_i64..1_900_000_000, open_s in 0_i64..500_000,
         ) {
-            let window = Window { days, from: Clock(from), to: Clock(from + length), zone };
+            let window = Window { days, from: TimeOfDay(from), to: TimeOfDay(from + length), zone };
             let start = DateTime::from_timestamp(start, 0).unwrap();
             let next = window.next_open(start);
             prop_assert!(next >= start && window.is_open(next));
