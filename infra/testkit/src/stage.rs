@@ -7,13 +7,9 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
-    budget::Budget,
+    batch::{release::Timing, worker::Worker},
     carrier::{Alaris, Carrier, CarrierConfig, Form},
-    db::Db,
-    patience::Patience,
-    queue::BatchMessage,
-    release::Timing,
-    worker::Worker,
+    platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
 use sqlx::MySqlPool;
@@ -83,7 +79,7 @@ impl Stage {
                 lead: TimeDelta::seconds(90),
                 sweep_lead: TimeDelta::seconds(70),
                 batch_size: 5,
-                patience: Patience::default(),
+                backoff: Backoff::default(),
             },
         };
         let settings = send::Settings {
@@ -169,6 +165,6 @@ pub fn timing() -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(30),
         quiet_time: TimeDelta::minutes(5),
-        patience: Patience::default(),
+        backoff: Backoff::default(),
     }
 }

@@ -5,18 +5,23 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    resources::{
+        api_keys::create::{KeyRequest, new_key},
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
 };
+use api::{auth::limits::Rate, resources::api_keys::store::insert_api_key};
 use proxy::{Mode, Proxy};
 use shared::{
     access::Permission,
     carrier::Carrier,
-    db::{Clock, Db, MIGRATOR, api_keys::insert_api_key, limits::Rate},
-    secret::hash_token,
-    webhooks::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::AllowedTargets},
+    platform::{
+        db::{Clock, Db, MIGRATOR},
+        secret::hash_token,
+    },
 };
 use simulator::Simulator;
 use sqlx::{
@@ -157,7 +162,7 @@ impl World {
             // No schedule here has a webhook.
             notify_queue: LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()),
             webhook_keys: SharedKeys::open(KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
-            webhook_reach: Reach::Public,
+            webhook_targets: AllowedTargets::Public,
             scheduler: events.clone(),
             dead_letters: Vec::new(),
             capacity: Capacity::default(),
