@@ -16,10 +16,10 @@ use dispatch::{DispatchedBy, Trigger};
 use lambda_http::tower::ServiceExt;
 use notify::{Notifier, Poster};
 use serde_json::{Value, json};
-use shared::{carrier::Form, events::target::AllowedTargets, platform::budget::Budget};
+use shared::{events::target::AllowedTargets, platform::budget::Budget};
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks};
+use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks, with_own_ids};
 use uuid::Uuid;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
@@ -109,14 +109,7 @@ async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
         status_error: 0.1,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, trouble, |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, trouble, with_own_ids).await;
     let api = Api::new(&stage).await;
 
     let run_at = stage.db.now() + TimeDelta::minutes(10);
