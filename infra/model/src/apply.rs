@@ -1,20 +1,20 @@
-//! What each action does.
+//! The effect of each action.
 
 use crate::{
-    database::{Age, Batch, Due},
+    actions::Action,
     mix::{Broken, Mix},
-    model::Action,
+    rows::{Age, Batch, Due},
     rules,
     world::{Stage, Work, Worker, World, bit, parts_of},
 };
 
 impl World {
-    /// Takes a step.
-    pub fn take(&mut self, mix: &Mix, action: Action) {
+    /// Applies an action.
+    pub fn apply(&mut self, mix: &Mix, action: Action) {
         match action {
             Action::Claim(work) => self.claim(work),
-            Action::Deliver { work, kept } => {
-                self.queued[work as usize] = kept;
+            Action::Deliver { work, duplicate } => {
+                self.queued[work as usize] = duplicate;
                 self.claim(work);
             }
             Action::LoseMessage(work) => self.queued[work as usize] = false,
@@ -30,44 +30,47 @@ impl World {
                 request,
                 reply,
             } => self.answer(mix, worker, request, reply),
-            Action::Ask { worker, at, said } => self.ask(mix, worker, at, said),
+            Action::Query {
+                worker,
+                recipient,
+                answers,
+            } => self.query(mix, worker, recipient, answers),
             Action::Record(worker) => self.record(mix, worker),
             Action::Release(worker) => self.release(mix, worker),
             Action::Finish => rules::finish(&mut self.schedule, &[self.batch]),
             Action::Crash(worker) => self.workers[worker] = Worker::IDLE,
-            _ => self.take_outside(mix, action),
+            _ => self.apply_outside(mix, action),
         }
         self.pass_time();
     }
 
-    fn take_outside(&mut self, mix: &Mix, action: Action) {
+    fn apply_outside(&mut self, mix: &Mix, action: Action) {
         match action {
             Action::LeaseEnds => self.end_lease(),
-            Action::Arrives { at, attempt, part } => {
-                self.carrier[at].wire &= !bit(attempt, part);
-                self.carrier[at].accepted |= bit(attempt, part);
-            }
-            Action::IsRefused { at, attempt } => {
-                self.carrier[at].wire &= !parts_of(attempt, mix.parts);
-                self.carrier[at].refused |= parts_of(attempt, mix.parts);
-            }
-            Action::IsLostOnTheWire { at, attempt } => {
-                self.carrier[at].wire &= !parts_of(attempt, mix.parts)
-            }
-            Action::Push {
-                at,
+            Action::Arrives {
+                recipient,
                 attempt,
                 part,
-                status,
-            } => self.push(mix, at, (attempt, part), status),
-            Action::QuietTimeIsOver(at) => self.rows[at].age = Age::Quiet,
-            Action::DeadlineIsOver(at) => self.rows[at].age = Age::Old,
+            } => {
+                self.carrier[recipient].on_wire &= !bit(attempt, part);
+                self.carrier[recipient].accepted |= bit(attempt, part);
+            }
+            Action::IsRefused { recipient, attempt } => {
+                self.carrier[recipient].on_wire &= !parts_of(attempt, mix.parts);
+                self.carrier[recipient].refused |= parts_of(attempt, mix.parts);
+            }
+            Action::IsLostOnTheWire { recipient, attempt } => {
+                self.carrier[recipient].on_wire &= !parts_of(attempt, mix.parts);
+            }
+            Action::Push(receipt) => self.push(mix, receipt),
+            Action::QuietTimeIsOver(recipient) => self.rows[recipient].age = Age::PastQuietTime,
+            Action::DeadlineIsOver(recipient) => self.rows[recipient].age = Age::PastDeadline,
             Action::BecomesLate => self.late = true,
-            _ => self.take_move(mix, action),
+            _ => self.apply_lifecycle(mix, action),
         }
     }
 
-    fn take_move(&mut self, mix: &Mix, action: Action) {
+    fn apply_lifecycle(&mut self, mix: &Mix, action: Action) {
         let batches = std::slice::from_mut(&mut self.batch);
         match action {
             Action::Pause => _ = rules::pause(&mut self.schedule),
@@ -79,39 +82,40 @@ impl World {
                 rules::cancel(&mut self.schedule, std::slice::from_mut(&mut self.batch));
                 self.batch.missed |= held;
             }
-            Action::SendNow => {
-                self.late &= !rules::send_now(&mut self.schedule, batches);
-                return;
-            }
-            Action::ResolveSent(at) => {
-                let (mut batch, mut schedule) = (self.batch, self.schedule);
-                self.change(at, |row, _| {
-                    rules::resolve_sent(row, &mut batch, &mut schedule)
-                });
-                (self.batch, self.schedule) = (batch, schedule);
-                return;
-            }
-            Action::ResolveResend(at) => {
-                let (mut batch, mut schedule) = (self.batch, self.schedule);
-                self.change(at, |row, _| {
-                    rules::resolve_resend(row, &mut batch, &mut schedule)
-                });
-                self.carrier[at].allowed += 1;
-                (self.batch, self.schedule) = (batch, schedule);
-                return;
-            }
-            _ => return,
+            _ => return self.apply_decision(action),
         }
         self.moves_left -= 1;
     }
 
-    /// A message is handled: the first free environment claims.
+    /// Applies an operator's decision about missed batches or an UNCERTAIN row.
+    fn apply_decision(&mut self, action: Action) {
+        let (mut batch, mut schedule) = (self.batch, self.schedule);
+        match action {
+            Action::SendNow => {
+                let sent = rules::send_now(&mut schedule, std::slice::from_mut(&mut batch));
+                self.late &= !sent;
+            }
+            Action::ResolveSent(recipient) => self.change_row(recipient, |row, _| {
+                rules::resolve_sent(row, &mut batch, &mut schedule);
+            }),
+            Action::ResolveResend(recipient) => {
+                self.change_row(recipient, |row, _| {
+                    rules::resolve_resend(row, &mut batch, &mut schedule);
+                });
+                self.carrier[recipient].allowed_resends += 1;
+            }
+            _ => {}
+        }
+        (self.batch, self.schedule) = (batch, schedule);
+    }
+
+    /// Handles a message: the first free worker claims the batch.
     fn claim(&mut self, work: Work) {
         let may = match work {
             Work::Send => rules::may_claim_to_send(&self.batch, &self.schedule),
             Work::Check => rules::may_claim_to_check(&self.batch),
         };
-        let free = self.workers.iter().position(|it| *it == Worker::IDLE);
+        let free = self.workers.iter().position(|state| *state == Worker::IDLE);
         if let (true, Some(worker)) = (may, free) {
             rules::claim(&mut self.batch, worker as u8);
             self.workers[worker].stage = Stage::Claimed(work);
@@ -119,19 +123,19 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        self.queued[0] |= rules::hands_out_send(&self.batch, &self.schedule);
-        self.queued[1] |= rules::hands_out_check(&self.batch);
+        self.queued[0] |= rules::sweep_enqueues_send(&self.batch, &self.schedule);
+        self.queued[1] |= rules::sweep_enqueues_check(&self.batch);
     }
 
     fn end_lease(&mut self) {
         self.batch.lease_over = true;
         if let Some(owner) = self.batch.token {
-            let it = &mut self.workers[usize::from(owner)];
-            it.over = it.stage != Stage::Idle;
+            let state = &mut self.workers[usize::from(owner)];
+            state.lease_over = state.stage != Stage::Idle;
         }
     }
 
-    /// Time passes at any moment: what is due later is due now.
+    /// Lets time pass: a later due time can be reached at any moment, so it becomes due now.
     fn pass_time(&mut self) {
         let now = |due: Due| if due.is_set() { Due::Now } else { due };
         let Batch {

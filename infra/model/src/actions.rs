@@ -1,29 +1,30 @@
-//! What may happen next.
+//! The actions that are possible in each state.
 
 use shared::message::status::Status;
 use stateright::{Model, Property};
 
 use crate::{
-    database::{Age, Life, ROWS},
     mix::Mix,
-    pass::Reply,
     properties,
-    recheck::Words,
+    receipt::Receipt,
+    recheck_pass::PartStatuses,
+    requests::Reply,
+    rows::{Age, ROWS, ScheduleStatus},
     rules,
-    world::{PARTS, Place, Stage, WORKERS, Work, Worker, World, bit, parts_of},
+    world::{PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
 };
 
-/// One step of somebody.
+/// One step of a worker, the carrier, a queue, an operator or the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "the functions of their names say it; the first number is the worker's"
+    reason = "see the functions of the same names; the first number is that of the worker"
 )]
 pub enum Action {
     Claim(Work),
     Deliver {
         work: Work,
-        kept: bool,
+        duplicate: bool,
     },
     LoseMessage(Work),
     Sweep,
@@ -41,10 +42,10 @@ pub enum Action {
         request: u8,
         reply: Reply,
     },
-    Ask {
+    Query {
         worker: usize,
-        at: usize,
-        said: Words,
+        recipient: usize,
+        answers: PartStatuses,
     },
     Record(usize),
     Release(usize),
@@ -52,24 +53,19 @@ pub enum Action {
     LeaseEnds,
     Crash(usize),
     Arrives {
-        at: usize,
+        recipient: usize,
         attempt: u8,
         part: u8,
     },
     IsRefused {
-        at: usize,
+        recipient: usize,
         attempt: u8,
     },
     IsLostOnTheWire {
-        at: usize,
+        recipient: usize,
         attempt: u8,
     },
-    Push {
-        at: usize,
-        attempt: u8,
-        part: u8,
-        status: Status,
-    },
+    Push(Receipt),
     QuietTimeIsOver(usize),
     DeadlineIsOver(usize),
     BecomesLate,
@@ -93,14 +89,14 @@ impl Model for Mix {
         self.worker_actions(world, actions);
         self.queue_actions(world, actions);
         self.carrier_actions(world, actions);
-        self.push_actions(world, actions);
-        self.people_actions(world, actions);
+        self.receipt_actions(world, actions);
+        self.operator_actions(world, actions);
         self.time_actions(world, actions);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
-        next.take(self, action);
+        next.apply(self, action);
         Some(next)
     }
 
@@ -119,16 +115,16 @@ impl Model for Mix {
 impl Mix {
     pub(crate) fn worker_actions(&self, world: &World, actions: &mut Vec<Action>) {
         for worker in 0..WORKERS {
-            let it = &world.workers[worker];
-            match it.stage {
+            let state = &world.workers[worker];
+            match state.stage {
                 Stage::Idle => continue,
                 Stage::Claimed(work) => actions.push(Action::Read(worker, work)),
                 Stage::Close => actions.push(Action::Close(worker)),
                 Stage::Hold => actions.push(Action::Hold(worker)),
                 Stage::Sending => self.pass_actions(world, worker, actions),
-                Stage::Asking => self.recheck_actions(world, worker, actions),
+                Stage::Rechecking => self.recheck_actions(world, worker, actions),
             }
-            if it.is_done() {
+            if state.is_done() {
                 actions.push(Action::Release(worker));
             }
             if self.crash {
@@ -141,8 +137,8 @@ impl Mix {
     }
 
     fn pass_actions(&self, world: &World, worker: usize, actions: &mut Vec<Action>) {
-        let it = &world.workers[worker];
-        if it.places.contains(&Place::Marked) {
+        let state = &world.workers[worker];
+        if state.tasks.contains(&Task::Marked) {
             actions.push(Action::Start(worker));
             return;
         }
@@ -156,7 +152,7 @@ impl Mix {
                 twice: true,
             }));
         }
-        if it.places.contains(&Place::Waiting) {
+        if state.tasks.contains(&Task::Waiting) {
             actions.push(Action::Stop(worker));
         }
         for request in self.requests {
@@ -170,80 +166,92 @@ impl Mix {
     }
 
     fn recheck_actions(&self, world: &World, worker: usize, actions: &mut Vec<Action>) {
-        let it = &world.workers[worker];
-        for at in (0..ROWS).filter(|at| it.places[*at] == Place::Ask) {
-            let sayings = world.sayings(self, worker, at);
-            actions.extend(
-                sayings
-                    .into_iter()
-                    .map(|said| Action::Ask { worker, at, said }),
-            );
+        let state = &world.workers[worker];
+        for recipient in (0..ROWS).filter(|recipient| state.tasks[*recipient] == Task::Query) {
+            let answers = world.possible_answers(self, worker, recipient);
+            actions.extend(answers.into_iter().map(|answers| Action::Query {
+                worker,
+                recipient,
+                answers,
+            }));
         }
-        if !it.is_done() {
+        if !state.is_done() {
             actions.push(Action::Record(worker));
         }
     }
 
     pub(crate) fn queue_actions(&self, world: &World, actions: &mut Vec<Action>) {
         let free = world.workers.contains(&Worker::IDLE);
-        let handed = world.batch.sweep_at.is_set();
-        for (at, work) in [Work::Send, Work::Check].into_iter().enumerate() {
+        let swept = world.batch.sweep_at.is_set();
+        for (queue, work) in [Work::Send, Work::Check].into_iter().enumerate() {
             let may = match work {
                 Work::Send => rules::may_claim_to_send(&world.batch, &world.schedule),
                 Work::Check => rules::may_claim_to_check(&world.batch),
             };
             if !self.queues {
                 actions.extend(
-                    (free && handed && may && world.hands_out(work)).then_some(Action::Claim(work)),
+                    (free && swept && may && world.sweep_enqueues(work))
+                        .then_some(Action::Claim(work)),
                 );
-            } else if world.queued[at] {
+            } else if world.queued[queue] {
                 actions.push(Action::LoseMessage(work));
                 if free {
-                    actions.extend([false, true].map(|kept| Action::Deliver { work, kept }));
+                    actions
+                        .extend([false, true].map(|duplicate| Action::Deliver { work, duplicate }));
                 }
             }
         }
-        let wanted = [Work::Send, Work::Check].map(|work| world.hands_out(work));
-        if self.queues && handed && (0..2).any(|at| wanted[at] && !world.queued[at]) {
+        let missing = |work: Work| world.sweep_enqueues(work) && !world.queued[work as usize];
+        if self.queues && swept && (missing(Work::Send) || missing(Work::Check)) {
             actions.push(Action::Sweep);
         }
     }
 
     pub(crate) fn carrier_actions(&self, world: &World, actions: &mut Vec<Action>) {
-        for at in 0..self.recipients() {
-            let wire = world.carrier[at].wire;
+        for recipient in 0..self.recipients() {
+            let on_wire = world.carrier[recipient].on_wire;
             for attempt in
-                (1..=self.max_attempts).filter(|attempt| wire & parts_of(*attempt, PARTS) != 0)
+                (1..=self.max_attempts).filter(|attempt| on_wire & parts_of(*attempt, PARTS) != 0)
             {
-                let parts = (0..PARTS).filter(|part| wire & bit(attempt, *part) != 0);
-                actions.extend(parts.map(|part| Action::Arrives { at, attempt, part }));
-                let whole = wire & parts_of(attempt, PARTS) == parts_of(attempt, self.parts);
+                let parts = (0..PARTS).filter(|part| on_wire & bit(attempt, *part) != 0);
+                actions.extend(parts.map(|part| Action::Arrives {
+                    recipient,
+                    attempt,
+                    part,
+                }));
+                let whole = on_wire & parts_of(attempt, PARTS) == parts_of(attempt, self.parts);
                 actions.extend(
                     ((self.throttle || self.refuse) && whole)
-                        .then_some(Action::IsRefused { at, attempt }),
+                        .then_some(Action::IsRefused { recipient, attempt }),
                 );
-                actions.extend(self.lost.then_some(Action::IsLostOnTheWire { at, attempt }));
+                actions.extend(
+                    self.lost
+                        .then_some(Action::IsLostOnTheWire { recipient, attempt }),
+                );
             }
         }
     }
 
-    fn people_actions(&self, world: &World, actions: &mut Vec<Action>) {
+    fn operator_actions(&self, world: &World, actions: &mut Vec<Action>) {
         if world.moves_left > 0 {
-            let running = world.schedule.status == Life::Running;
-            let paused = world.schedule.status == Life::Paused;
+            let running = world.schedule.status == ScheduleStatus::Running;
+            let paused = world.schedule.status == ScheduleStatus::Paused;
             actions.extend(running.then_some(Action::Pause));
             actions.extend(paused.then_some(Action::Resume));
             actions.extend(
-                (running || paused || world.schedule.status == Life::Missed)
+                (running || paused || world.schedule.status == ScheduleStatus::Missed)
                     .then_some(Action::Cancel),
             );
         }
         if world.batch.missed && rules::may_send_now(&world.schedule) {
             actions.push(Action::SendNow);
         }
-        for at in 0..if self.operator { self.recipients() } else { 0 } {
-            if rules::may_resolve(&world.rows[at], &world.batch) {
-                actions.extend([Action::ResolveSent(at), Action::ResolveResend(at)]);
+        for recipient in 0..if self.operator { self.recipients() } else { 0 } {
+            if rules::may_resolve(&world.rows[recipient], &world.batch) {
+                actions.extend([
+                    Action::ResolveSent(recipient),
+                    Action::ResolveResend(recipient),
+                ]);
             }
         }
     }
@@ -253,25 +261,25 @@ impl Mix {
             .batch
             .token
             .map(|token| world.workers[usize::from(token)].stage != Stage::Idle);
-        if let Some(alive) = owner
+        if let Some(is_running) = owner
             && !world.batch.lease_over
-            && (self.freeze || !alive)
+            && (self.freeze || !is_running)
         {
             actions.push(Action::LeaseEnds);
         }
-        for at in 0..self.recipients() {
-            let row = &world.rows[at];
-            let asked = matches!(row.status, Status::Sending | Status::Uncertain)
+        for recipient in 0..self.recipients() {
+            let row = &world.rows[recipient];
+            let counts_quiet_time = matches!(row.status, Status::Sending | Status::Uncertain)
                 && (self.own_ids || self.resend_uncertain);
-            if asked && row.age == Age::Fresh && world.is_quiet(at) {
-                actions.push(Action::QuietTimeIsOver(at));
+            if counts_quiet_time && row.age == Age::Fresh && world.is_quiet(recipient) {
+                actions.push(Action::QuietTimeIsOver(recipient));
             }
             let open = matches!(
                 row.status,
                 Status::Acceptd | Status::Enroute | Status::Uncertain
             );
-            if open && row.age != Age::Old && self.forgets && world.is_quiet(at) {
-                actions.push(Action::DeadlineIsOver(at));
+            if open && row.age != Age::PastDeadline && self.forgets && world.is_quiet(recipient) {
+                actions.push(Action::DeadlineIsOver(recipient));
             }
         }
         actions.extend((self.lateness && !world.late).then_some(Action::BecomesLate));
@@ -279,20 +287,23 @@ impl Mix {
 }
 
 impl World {
-    fn hands_out(&self, work: Work) -> bool {
+    fn sweep_enqueues(&self, work: Work) -> bool {
         match work {
-            Work::Send => rules::hands_out_send(&self.batch, &self.schedule),
-            Work::Check => rules::hands_out_check(&self.batch),
+            Work::Send => rules::sweep_enqueues_send(&self.batch, &self.schedule),
+            Work::Check => rules::sweep_enqueues_check(&self.batch),
         }
     }
 
-    /// The quiet time is longer than a lease and than anything stays on the wire: nothing of the attempt can arrive any more.
-    fn is_quiet(&self, at: usize) -> bool {
-        let row = &self.rows[at];
-        let may_start = |it: &Worker| {
-            it.places[at] == Place::Marked && it.attempts[at] == row.attempt && !it.over
+    /// Checks that the quiet time can have passed. It is longer than a lease and than the time of a
+    /// request on the wire: no part of the attempt can arrive any more.
+    fn is_quiet(&self, recipient: usize) -> bool {
+        let row = &self.rows[recipient];
+        let may_start = |state: &Worker| {
+            state.tasks[recipient] == Task::Marked
+                && state.attempts[recipient] == row.attempt
+                && !state.lease_over
         };
-        self.carrier[at].wire & parts_of(row.attempt, PARTS) == 0
+        self.carrier[recipient].on_wire & parts_of(row.attempt, PARTS) == 0
             && !self.workers.iter().any(may_start)
     }
 }

@@ -1,46 +1,46 @@
-//! The rows that the protocol is about, with the columns that a rule looks at. Times are what a rule can tell of them: due or not,
-//! over or not.
+//! The database rows of the protocol, with the columns that a rule reads. A time is reduced to what
+//! a rule can distinguish: due or not, ended or not.
 
 use shared::message::status::Status;
 
-/// Most recipients of a model.
+/// The maximum number of recipients of a model.
 pub const ROWS: usize = 3;
-/// Attempts that a model tells apart; one more is out of its bounds.
+/// The attempts that a model distinguishes. States with a further attempt are out of bounds.
 pub const ATTEMPTS: usize = 4;
 
-/// A due time: `send_at`, `check_at`, `sweep_at`.
+/// A due time: `send_at`, `check_at` or `sweep_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Due {
     /// NULL.
     Never,
-    /// Passed.
+    /// In the past.
     Now,
-    /// To come.
+    /// In the future.
     Later,
 }
 
 impl Due {
-    /// Not NULL.
+    /// Checks that the column is not NULL.
     pub const fn is_set(self) -> bool {
         !matches!(self, Self::Never)
     }
 }
 
-/// How long ago the attempt was marked.
+/// The time since the attempt was marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Age {
-    /// Its request may be on the wire.
+    /// The attempt's request may be on the wire.
     Fresh,
-    /// The quiet time is over.
-    Quiet,
-    /// The carrier's memory is over.
-    Old,
+    /// The quiet time has passed.
+    PastQuietTime,
+    /// The deadline has passed: the carrier no longer has the message's status.
+    PastDeadline,
 }
 
 /// `schedules.status`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the words of the column")]
-pub enum Life {
+#[expect(missing_docs, reason = "the values of the column")]
+pub enum ScheduleStatus {
     Draft,
     Scheduled,
     Running,
@@ -50,8 +50,8 @@ pub enum Life {
     Missed,
 }
 
-impl Life {
-    /// Every one.
+impl ScheduleStatus {
+    /// All statuses.
     pub const ALL: [Self; 7] = [
         Self::Draft,
         Self::Scheduled,
@@ -62,7 +62,7 @@ impl Life {
         Self::Missed,
     ];
 
-    /// The word in the database.
+    /// Returns the value in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",
@@ -80,7 +80,7 @@ impl Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
     /// `status`
-    pub status: Life,
+    pub status: ScheduleStatus,
     /// `batch_count` is set.
     pub cut: bool,
 }
@@ -94,7 +94,7 @@ pub struct Batch {
     pub check_at: Due,
     /// `sweep_at`
     pub sweep_at: Due,
-    /// `claim_token`: whose.
+    /// `claim_token`: the number of its worker.
     pub token: Option<u8>,
     /// `claimed_until` has passed.
     pub lease_over: bool,
@@ -104,7 +104,7 @@ pub struct Batch {
     pub missed: bool,
 }
 
-/// A row of `recipients`, and what `attempts` has of it.
+/// A row of `recipients`, with its rows of `attempts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// `status`
@@ -113,33 +113,34 @@ pub struct Row {
     pub attempt: u8,
     /// `resends`
     pub resends: u8,
-    /// What `sent_at` says.
+    /// The time since `sent_at`.
     pub age: Age,
-    /// Parts whose ids are in `message_id`, as bits.
+    /// The parts whose ids are in `message_id`, as bits.
     pub ids: u8,
-    /// `attempts.status`, by attempt.
-    pub kept: [Option<Status>; ATTEMPTS + 2],
+    /// `attempts.status`, indexed by attempt.
+    pub earlier_attempts: [Option<Status>; ATTEMPTS + 2],
 }
 
 impl Row {
-    /// As it is inserted.
+    /// A row after its insertion.
     pub const NEW: Self = Self {
         status: Status::Pending,
         attempt: 0,
         resends: 0,
         age: Age::Fresh,
         ids: 0,
-        kept: [None; ATTEMPTS + 2],
+        earlier_attempts: [None; ATTEMPTS + 2],
     };
 
-    /// Where it is on its way: by attempt, and within it. PENDING after an attempt comes before the next one.
-    pub const fn place(&self) -> (u8, u8) {
+    /// Returns the progress of the row: the attempt, and a rank within it. PENDING after an attempt
+    /// ranks before the next attempt.
+    pub const fn progress(&self) -> (u8, u8) {
         let rank = match self.status {
             Status::Pending => return (self.attempt + 1, 0),
             Status::Sending => 1,
             Status::Uncertain => 2,
             Status::Acceptd | Status::Enroute => 3,
-            // A final state without an attempt, or after one that was not accepted.
+            // A final status without an attempt, or after an attempt that was not accepted.
             Status::Cancelled | Status::Suppressed => return (self.attempt + 1, 4),
             _ => 4,
         };

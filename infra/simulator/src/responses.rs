@@ -1,4 +1,4 @@
-//! The forms an answer can take, among them none at all.
+//! Builds the HTTP responses, including the instruction to close the connection without one.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use axum::response::{IntoResponse, Response};
 
 use crate::submission::Refusal;
 
-/// On a response: don't send it, close the connection instead. Seen by [`crate::serve()`].
+/// Marks a response that must not be sent: the accept loop closes the connection instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HangUp {
-    /// In good order: the client reads the end of the stream.
+    /// A regular close: the client reads the end of the stream.
     Close,
-    /// With a reset.
+    /// A TCP reset.
     Reset,
 }
 
-/// No answer: the connection is closed.
+/// Returns a placeholder that makes the server close the connection without a response.
 pub(crate) fn hang_up(how: HangUp) -> Response {
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(how);
     response
 }
 
-/// No answer for `hang_ms`, 0 being for ever, then the connection is closed.
+/// Waits `hang_ms` (0: for ever), then closes the connection without a response.
 pub(crate) async fn hang(hang_ms: u32) -> Response {
     if hang_ms == 0 {
         std::future::pending::<()>().await;
@@ -34,15 +34,15 @@ pub(crate) async fn hang(hang_ms: u32) -> Response {
     hang_up(HangUp::Close)
 }
 
-/// Waits; for 0 not even for the timer's next tick.
+/// Waits `ms`. Returns at once for 0, without waiting for the timer's next tick.
 pub(crate) async fn wait(ms: u32) {
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms.into())).await;
     }
 }
 
-/// `body` with a content type.
-pub(crate) fn answer(
+/// Returns a response with a status, a content type and a body.
+pub(crate) fn response(
     status: StatusCode,
     content_type: &'static str,
     body: impl Into<Body>,
@@ -55,24 +55,24 @@ pub(crate) fn answer(
         .into_response()
 }
 
-/// Plain text, as the carrier answers what goes wrong.
+/// Returns a plain-text response, the form in which the carrier reports errors.
 pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
-    answer(status, "text/plain; charset=utf-8", text)
+    response(status, "text/plain; charset=utf-8", text)
 }
 
-/// A web page where JSON was asked for.
+/// Returns a web page where the client expects JSON.
 pub(crate) fn web_page() -> Response {
-    answer(
+    response(
         StatusCode::OK,
         "text/html",
         "<html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>",
     )
 }
 
-/// A refusal in the carrier's words.
+/// Returns the carrier's response to a refused request.
 pub(crate) fn refusal(refusal: Refusal, retry_after_s: Option<u32>) -> Response {
-    let (status, words) = refusal.answer();
-    let mut response = text(status, words);
+    let (status, reason) = refusal.status_and_text();
+    let mut response = text(status, reason);
     if let (Refusal::Busy, Some(retry_after_s)) = (refusal, retry_after_s) {
         response
             .headers_mut()

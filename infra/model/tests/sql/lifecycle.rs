@@ -1,20 +1,24 @@
-//! Pause, resume, cancel, send now, of a schedule in the states that the API allows them in.
+//! Pause, resume, cancel and "send now", for schedules in the statuses in which the API allows
+//! them.
 
 use api::resources::schedules::moves_store;
 use model::{
-    database::{Batch, Due, Life, Schedule},
+    rows::{Batch, Due, Schedule, ScheduleStatus},
     rules,
 };
 use shared::schedule::lifecycle;
 use sqlx::MySqlPool;
 
-use crate::table::{Case, TOKENS, Table, pairs};
+use crate::{
+    cases::{Case, TOKENS, pairs},
+    table::Table,
+};
 
-/// Batches with every due, of a schedule of each of these states.
-fn cases(lives: &[Life]) -> Vec<Case> {
+/// Returns batches with all due times, for a schedule in each of these statuses.
+fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
     let mut cases = Vec::new();
     for (status, ((token, lease_over), (send_at, missed))) in pairs(
-        lives,
+        statuses,
         &pairs(
             &TOKENS,
             &pairs(&[Due::Never, Due::Now, Due::Later], &[false, true]),
@@ -38,26 +42,26 @@ fn cases(lives: &[Life]) -> Vec<Case> {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
+async fn pause_schedule_matches_the_model(pool: MySqlPool) {
     let cases = cases(&[
-        Life::Running,
-        Life::Finished,
-        Life::Paused,
-        Life::Cancelled,
-        Life::Missed,
+        ScheduleStatus::Running,
+        ScheduleStatus::Finished,
+        ScheduleStatus::Paused,
+        ScheduleStatus::Cancelled,
+        ScheduleStatus::Missed,
     ]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         rules::pause(&mut case.schedule);
-        // By a person, and by the system itself: the same for a schedule that is cut.
-        if at % 2 == 0 {
-            moves_store::pause_schedule(&mut connection, table.ids[at], table.now)
+        // A pause by an operator and one by the system are the same for a cut schedule.
+        if index % 2 == 0 {
+            moves_store::pause_schedule(&mut connection, table.ids[index], table.now)
                 .await
                 .unwrap();
         } else {
-            lifecycle::pause_schedule(&mut connection, table.ids[at], "why", table.now)
+            lifecycle::pause_schedule(&mut connection, table.ids[index], "why", table.now)
                 .await
                 .unwrap();
         }
@@ -67,18 +71,18 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
-    let cases = cases(&[Life::Paused]);
+async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
+    let cases = cases(&[ScheduleStatus::Paused]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         rules::resume(
             &mut case.schedule,
             std::slice::from_mut(&mut case.batch),
             Due::Now,
         );
-        moves_store::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
+        moves_store::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
             .await
             .unwrap();
     }
@@ -87,14 +91,18 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
-    let cases = cases(&[Life::Running, Life::Paused, Life::Missed]);
+async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
+    let cases = cases(&[
+        ScheduleStatus::Running,
+        ScheduleStatus::Paused,
+        ScheduleStatus::Missed,
+    ]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        moves_store::cancel_schedule(&mut connection, table.ids[at], table.now)
+        moves_store::cancel_schedule(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();
     }
@@ -103,15 +111,19 @@ async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
-    let mut cases = cases(&[Life::Running, Life::Missed, Life::Finished]);
+async fn send_held_now_matches_the_model(pool: MySqlPool) {
+    let mut cases = cases(&[
+        ScheduleStatus::Running,
+        ScheduleStatus::Missed,
+        ScheduleStatus::Finished,
+    ]);
     cases.retain(|case| rules::may_send_now(&case.schedule));
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        let released = moves_store::send_held_now(&mut connection, table.ids[at], table.now)
+        let released = moves_store::send_held_now(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();
         assert_eq!(released, u64::from(sent), "{case:?}");

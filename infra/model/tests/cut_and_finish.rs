@@ -1,12 +1,12 @@
-//! The beginning and the end of a schedule: the cut, and the finish.
+//! The models of the cut and of the finish, as implemented and with an omitted rule.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fmt::Debug;
 
-use model::{cut::DispatchedBy, finish::End};
+use model::{cut::CutModel, finish::FinishModel};
 use stateright::{Checker, Model};
 
-/// The violated properties, and how many states there are.
+/// Explores a model and returns the violated properties and the number of states.
 fn explore<M>(model: M) -> (Vec<&'static str>, usize)
 where
     M: Model + Send + Sync + 'static,
@@ -28,83 +28,83 @@ where
 }
 
 #[test]
-fn a_cut_takes_every_recipient_once_and_in_time() {
-    let (violated, states) = explore(DispatchedBy::default());
+fn a_cut_takes_each_recipient_once_and_in_time() {
+    let (violated, states) = explore(CutModel::default());
     assert!(violated.is_empty() && states > 500, "{states}");
 }
 
 #[test]
 fn a_cut_in_two_transactions_loses_its_batches() {
     assert!(
-        explore(DispatchedBy {
+        explore(CutModel {
             two_transactions: true,
-            ..DispatchedBy::default()
+            ..CutModel::default()
         })
         .0
-        .contains(&"every recipient is in a batch")
+        .contains(&"each recipient is in a batch")
     );
 }
 
 #[test]
-fn an_append_without_the_lock_is_in_no_batch() {
+fn a_recipient_appended_without_the_lock_is_in_no_batch() {
     assert!(
-        explore(DispatchedBy {
+        explore(CutModel {
             append_unlocked: true,
-            ..DispatchedBy::default()
+            ..CutModel::default()
         })
         .0
-        .contains(&"every recipient is in a batch")
+        .contains(&"each recipient is in a batch")
     );
 }
 
 #[test]
-fn a_cut_that_does_not_look_again_is_made_at_the_wrong_hour() {
+fn a_cut_without_checks_happens_at_the_wrong_time() {
     assert!(
-        explore(DispatchedBy {
-            blind: true,
-            ..DispatchedBy::default()
+        explore(CutModel {
+            unchecked: true,
+            ..CutModel::default()
         })
         .0
-        .contains(&"neither early nor too late")
+        .contains(&"a cut is neither early nor late")
     );
 }
 
 #[test]
-fn a_finish_of_its_own_finishes_and_the_sweep_makes_up_for_a_crash() {
-    let as_it_is = End {
-        inside: false,
+fn a_separate_finish_works_and_the_sweep_compensates_for_a_crash() {
+    let implemented = FinishModel {
+        inside_release: false,
         sweep: true,
         crash: true,
     };
-    assert!(explore(as_it_is).0.is_empty());
+    assert!(explore(implemented).0.is_empty());
     assert!(
-        explore(End {
+        explore(FinishModel {
             sweep: false,
             crash: false,
-            ..as_it_is
+            ..implemented
         })
         .0
         .is_empty()
     );
     assert_eq!(
-        explore(End {
+        explore(FinishModel {
             sweep: false,
-            ..as_it_is
+            ..implemented
         })
         .0,
-        ["at rest it is finished"]
+        ["at rest the schedule is finished"]
     );
 }
 
 #[test]
-fn a_finish_inside_the_release_finishes_nobody() {
+fn a_finish_inside_the_release_can_leave_the_schedule_running() {
     assert_eq!(
-        explore(End {
-            inside: true,
+        explore(FinishModel {
+            inside_release: true,
             sweep: false,
             crash: false
         })
         .0,
-        ["at rest it is finished"]
+        ["at rest the schedule is finished"]
     );
 }
