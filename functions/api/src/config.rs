@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::auth::limits::Rate;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
-    config::{DatabaseSource, Env},
-    db::limits::Rate,
-    webhooks::{self, target::Reach},
+    events::{self, target::Reach},
+    platform::config::{DatabaseSource, Env},
 };
 use url::Url;
 
@@ -16,8 +16,10 @@ use crate::{
         issuer::IssuerConfig,
         tokens::{KeySource, key_source},
     },
-    callbacks::secrets::{SecretSource, secret_source},
-    forecast::Capacity,
+    resources::{
+        receipts::secrets::{SecretSource, secret_source},
+        schedules::forecast::Capacity,
+    },
 };
 
 /// See the template for what each variable is.
@@ -58,7 +60,7 @@ impl Config {
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
-            webhook_keys: webhooks::keys::key_source(&mut env),
+            webhook_keys: events::keys::key_source(&mut env),
             webhook_reach: Reach::from_env(&mut env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),

@@ -4,48 +4,22 @@
 //! One folder a resource; in each file the request, then its handler. What a client did wrong is an [`error::ApiError`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod announce;
-pub mod answer;
-pub mod api_keys;
-pub mod audit;
 pub mod auth;
-pub mod callbacks;
 pub mod config;
-pub mod error;
-pub mod fields;
-pub mod forecast;
-pub mod gateway;
-pub mod health;
-pub mod intake;
-pub mod load;
-pub mod messages;
-pub mod once;
+pub mod http;
+pub mod lists;
 pub mod openapi;
-pub mod origin;
-pub mod path;
-pub mod problems;
-pub mod query;
-pub mod recipients;
+pub mod resources;
 pub mod routes;
-pub mod schedules;
-pub mod sessions;
-pub mod suppressions;
-pub mod transaction;
-pub mod trouble;
-pub mod uncertain;
-pub mod users;
-pub mod webhooks;
 
 use std::time::Duration;
 
+use crate::resources::attention::dead_letter_queue::DeadLetters;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
-    db::Db,
-    dead_letters::DeadLetters,
-    queue::SharedQueue,
-    scheduler::SharedScheduler,
-    webhooks::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::Reach},
+    platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
 
 /// What the handlers work with, made once.
@@ -72,11 +46,11 @@ pub struct App {
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
     pub quiet_time: TimeDelta,
     /// What the deployment sends at a time.
-    pub capacity: forecast::Capacity,
+    pub capacity: resources::schedules::forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
     /// The carriers that push receipts.
-    pub callbacks: callbacks::secrets::Callbacks,
+    pub callbacks: resources::receipts::secrets::Callbacks,
     /// The commit that this was built from.
     pub commit: String,
 }

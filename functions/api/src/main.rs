@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
+use api::resources::attention::dead_letter_queue::{DeadLetters, SqsLetterBox};
 use api::{
     App,
     auth::{Gate, issuer::Issuer},
-    callbacks::secrets::Callbacks,
     config::Config,
-    gateway, router,
+    http::gateway,
+    resources::receipts::secrets::Callbacks,
+    router,
 };
 use shared::{
-    aws,
-    db::Db,
-    dead_letters::{DeadLetters, SqsLetterBox},
-    queue::SqsQueue,
-    scheduler::EventBridge,
-    webhooks::keys::SharedKeys,
+    events::keys::SharedKeys,
+    platform::{aws, db::Db, queue::SqsQueue, scheduler::EventBridge},
 };
 
 #[tokio::main(flavor = "current_thread")]

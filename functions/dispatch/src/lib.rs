@@ -3,18 +3,20 @@
 //! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send,
 //! recheck and notify. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
 
-mod cut;
+pub mod retention;
+
+pub mod cut;
 mod plan;
 mod sweep;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use shared::{
+use shared::platform::{
+    backoff::{Patience, SWEEP_RESERVE},
     budget::Budget,
     config::Env,
     db::Db,
-    patience::{Patience, SWEEP_RESERVE},
     queue::{self, DispatchMessage, SharedQueue},
 };
 

@@ -1,10 +1,10 @@
 //! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
 
+use crate::cut::store::{NewBatch, Stretch};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
-    db::cut::{NewBatch, Stretch},
-    patience::{SECONDS_OF_RATE, before_due},
-    window::Window,
+    message::window::Window,
+    platform::backoff::{SECONDS_OF_RATE, before_due},
 };
 
 use crate::Settings;
@@ -76,7 +76,7 @@ pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDel
 
 #[cfg(test)]
 mod tests {
-    use shared::patience::Patience;
+    use shared::platform::backoff::Patience;
 
     use super::*;
 

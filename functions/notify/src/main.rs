@@ -4,14 +4,11 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::{Notifier, Poster};
 use shared::{
-    aws,
-    config::Env,
-    db::Db,
-    queue::SqsQueue,
-    webhooks::{
+    events::{
         keys::{SharedKeys, key_source},
         target::Reach,
     },
+    platform::{aws, config::Env, db::Db, queue::SqsQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]

@@ -11,8 +11,8 @@ use reqwest::{
     redirect, retry,
 };
 use shared::{
-    patience::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
-    webhooks::target::{self, BadTarget, Reach},
+    events::target::{self, BadTarget, Reach},
+    platform::backoff::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
 };
 
 const USER_AGENT: &str = concat!("sms-scheduler/", env!("CARGO_PKG_VERSION"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::patience::before_delivery;
+use shared::platform::backoff::before_delivery;
 
 use crate::post::Answer;
 

@@ -12,20 +12,22 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use shared::{
-    budget::Budget,
-    carrier::{Answer, StatusError},
-    config::Env,
-    db::{
-        self,
-        batches::Claim,
-        outcomes::{self, BatchRow, Verdict},
+    batch::{
+        claim::Claim,
+        release::Ended,
+        rows::{self, BatchRow, Verdict},
+        texts::Texts,
+        worker::{Claimed, Work, Worker},
     },
-    fault::{self, Point},
-    queue::{self, BatchMessage},
-    release::Ended,
-    status::Status,
-    texts::Texts,
-    worker::{Claimed, Work, Worker},
+    carrier::{Answer, StatusError},
+    message::status::Status,
+    platform::{
+        budget::Budget,
+        config::Env,
+        db,
+        fault::{self, Point},
+        queue::{self, BatchMessage},
+    },
 };
 use verdict::Judge;
 
@@ -181,7 +183,7 @@ impl Rechecker {
         if verdicts.is_empty() {
             return Ok(());
         }
-        db::repeat_on_deadlock(|| self.write(claim, &verdicts, now))
+        db::retry_lock_conflicts(|| self.write(claim, &verdicts, now))
             .await
             .context("recording verdicts")
     }
@@ -194,8 +196,8 @@ impl Rechecker {
     ) -> sqlx::Result<()> {
         let mut transaction = self.worker.db.pool.begin().await?;
         let written = async {
-            outcomes::poke_if_lost(&mut transaction, claim, now).await?;
-            outcomes::record_verdicts(&mut transaction, claim, verdicts, now).await
+            rows::poke_if_lost(&mut transaction, claim, now).await?;
+            rows::record_verdicts(&mut transaction, claim, verdicts, now).await
         }
         .await;
         // Never left to the drop: a frozen environment would keep the locks.

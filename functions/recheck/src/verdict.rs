@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    batch::{
+        release::Timing,
+        rows::{BatchRow, Verdict},
+    },
     carrier::{Answer, StatusError, own_ids},
-    db::outcomes::{BatchRow, Verdict},
-    release::Timing,
-    status::Status,
+    message::status::Status,
 };
 use uuid::Uuid;
 
@@ -101,7 +103,7 @@ mod tests {
             recheck_deadline: TimeDelta::hours(23),
             resend_delay: TimeDelta::seconds(1),
             quiet_time: TimeDelta::minutes(5),
-            patience: shared::patience::Patience::default(),
+            patience: shared::platform::backoff::Patience::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every change of every recipient's row, written down by a trigger of the test's own, and what of it the protocol allows: a state never
 //! goes back, and final is final.
 
-use shared::status::Status;
+use shared::message::status::Status;
 use sqlx::{MySqlPool, Row};
 use uuid::Uuid;
 

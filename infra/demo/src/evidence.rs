@@ -6,7 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 /// The digits of a phone number, without the plus sign; 0 for a row without a number.
 pub type Phone = u64;

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::evidence::{Case, Entry, OtherSchedules, Row};
 

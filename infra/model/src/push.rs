@@ -1,7 +1,7 @@
 //! A receipt that the carrier pushes, of one part of one attempt that it has accepted: at any moment, whoever owns the batch. One that
 //! changes nothing is no step.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
 use crate::{
     database::Row,

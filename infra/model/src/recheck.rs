@@ -1,6 +1,6 @@
 //! One recheck pass: asking, and recording what was said.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::{
     database::{Age, ROWS, Row},

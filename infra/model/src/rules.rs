@@ -1,4 +1,4 @@
-//! The statements of `shared::db` as plain functions: who may write, and what is then there. The model moves by these alone, and the
+//! The statements of `shared::platform::db` as plain functions: who may write, and what is then there. The model moves by these alone, and the
 //! tests in `tests/sql_*.rs` hold each against its statement, over all the values that it tells apart.
 //!
 //! `owns` says that the batch's token is that of the claim under which the statement is said.

@@ -7,13 +7,9 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
-    budget::Budget,
+    batch::{release::Timing, worker::Worker},
     carrier::{Alaris, Carrier, CarrierConfig, Form},
-    db::Db,
-    patience::Patience,
-    queue::BatchMessage,
-    release::Timing,
-    worker::Worker,
+    platform::{backoff::Patience, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
 use sqlx::MySqlPool;

@@ -16,7 +16,7 @@ use dispatch::{Trigger, Way};
 use lambda_http::tower::ServiceExt;
 use notify::{Notifier, Poster};
 use serde_json::{Value, json};
-use shared::{budget::Budget, carrier::Form, webhooks::target::Reach};
+use shared::{carrier::Form, events::target::Reach, platform::budget::Budget};
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks};
@@ -92,7 +92,7 @@ async fn play_to_the_end(stage: &Stage, schedule_id: Uuid) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
     let trouble = Settings {
         seed: Some(7),
@@ -218,7 +218,7 @@ async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
     assert!(theirs.len() > 40, "some were sent again");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -270,7 +270,7 @@ async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool:
     assert_eq!(way, Way::Sweep.as_str());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_webhook_is_told_the_whole_story_though_its_queue_is_purged_and_it_fails_at_first(
     pool: MySqlPool,
 ) {

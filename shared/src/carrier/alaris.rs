@@ -10,11 +10,11 @@ use reqwest::{Client, RequestBuilder, Url, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{
+use crate::carrier::{
     Answer, Carrier, SendError, StatusError, Submit, join::join, reply::Reply, status_answer,
     submit_answer,
 };
-use crate::patience::{CARRIER_CONNECT, CARRIER_IDLE};
+use crate::platform::backoff::{CARRIER_CONNECT, CARRIER_IDLE};
 
 /// The protocol's limit. Its other one, 2,048 characters for all numbers, is then out of reach: 100 × 15 digits and 99 commas.
 const MAX_NUMBERS: usize = 100;

@@ -1,7 +1,7 @@
 //! One status for a message of several parts: delivered when all parts are, failed when one is.
 
-use super::{Answer, StatusError};
-use crate::status::Status;
+use crate::carrier::{Answer, StatusError};
+use crate::message::status::Status;
 
 /// Joins the answers for the parts, in their order.
 pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, StatusError> {

@@ -16,12 +16,12 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-pub use self::{
+pub use crate::carrier::{
     alaris::{Alaris, CarrierConfig, Form},
     source::Source,
     status_answer::read_word,
 };
-use crate::status::Status;
+use crate::message::status::Status;
 
 /// A carrier's HTTP API.
 #[async_trait]
@@ -51,7 +51,7 @@ pub struct Submit<'a> {
     pub sender: Option<&'a str>,
     /// Our id for the message; only with a single number, and only where [`Carrier::can_ask_own_id`].
     pub own_id: Option<&'a str>,
-    /// In how many parts the text travels ([`crate::text::parts`]).
+    /// In how many parts the text travels ([`crate::message::text::parts`]).
     pub parts: usize,
 }
 

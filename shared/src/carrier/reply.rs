@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, Response, header::RETRY_AFTER};
 
-use crate::patience::MAX_RETRY_AFTER;
+use crate::platform::backoff::MAX_RETRY_AFTER;
 
 /// 100 numbers with ten parts each fit in; a page of nonsense does not fill the memory.
 const MAX_BODY: usize = 256 * 1024;

@@ -6,8 +6,8 @@ use anyhow::Context;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Alaris, CarrierConfig, Form};
-use crate::config::Env;
+use crate::carrier::{Alaris, CarrierConfig, Form};
+use crate::platform::config::Env;
 
 /// What the environment says of the carrier; where the login comes from a secret, that has not been read yet.
 pub struct Source {
@@ -71,7 +71,7 @@ impl Source {
             Login::None => Form::Bare,
             Login::Given { username, password } => alaris(username, password),
             Login::SecretArn(arn) => {
-                let secret = crate::aws::read_secret(&arn)
+                let secret = crate::platform::aws::read_secret(&arn)
                     .await
                     .context("the carrier's secret")?;
                 let secret: Secret = serde_json::from_str(&secret)

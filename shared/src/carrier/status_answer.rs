@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::carrier::{
     Answer, StatusError,
     reply::{Broken, Reply},
 };
-use crate::status::Status;
+use crate::message::status::Status;
 
 /// As wide as `recipients.carrier_status`.
 const MAX_RAW: usize = 32;

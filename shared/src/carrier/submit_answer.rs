@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{
+use crate::carrier::{
     SendError,
     reply::{Broken, Reply},
 };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Api, count, gate, insert_key, phones, request};
+use api::auth::limits::Rate;
 use api::{App, auth::Gate, router};
 use axum::{
     body::Body,
@@ -11,10 +12,7 @@ use axum::{
 use chrono::{TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
 use serde_json::json;
-use shared::{
-    access::Permission,
-    db::{MIGRATOR, limits::Rate},
-};
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
 
 fn delete(path: &str) -> Request<Body> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::common::{Api, rows};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::{db::MIGRATOR, queue::BatchMessage};
+use shared::platform::{db::MIGRATOR, queue::BatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

@@ -6,9 +6,12 @@ use crate::common::{Api, phones, rows};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::{
-    db::{Db, MIGRATOR, events::record_event},
-    queue::DeliveryMessage,
-    webhooks::EventType,
+    events::EventType,
+    platform::{
+        db::{Db, MIGRATOR},
+        queue::DeliveryMessage,
+    },
+    schedule::event::record_event,
 };
 use sqlx::MySqlPool;
 use testkit::webhooks;

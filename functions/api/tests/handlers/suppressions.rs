@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::{access::Permission, db::MIGRATOR};
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
 
 async fn put(api: &Api, phone: &str, body: &Value) -> Answer {

@@ -8,7 +8,7 @@ use crate::common::{
 use axum::http::StatusCode;
 use chrono::Utc;
 use serde_json::{Value, json};
-use shared::{
+use shared::platform::{
     db::MIGRATOR,
     queue::{DeliveryMessage, read_body},
 };

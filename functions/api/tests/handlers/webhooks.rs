@@ -12,13 +12,12 @@ use axum::{
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
-    config::KeySource,
-    db::MIGRATOR,
-    webhooks::{
+    events::{
         keys::SharedKeys,
         secret::WebhookKeys,
         target::{LONGEST_URL, Reach},
     },
+    platform::{config::KeySource, db::MIGRATOR},
 };
 use sqlx::MySqlPool;
 use testkit::WEBHOOK_KEYS;

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use notify::{Notifier, Poster};
 use serde_json::json;
 use shared::{
-    db::{
-        Db,
-        events::{NewEvent, insert_deliveries},
+    events::{
+        EventType,
+        record::{NewEvent, insert_deliveries},
+        target::Reach,
     },
-    queue::DeliveryMessage,
-    webhooks::{EventType, target::Reach},
+    platform::{db::Db, queue::DeliveryMessage},
 };
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, webhooks};

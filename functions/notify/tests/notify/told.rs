@@ -3,7 +3,7 @@
 use dispatch::Way;
 use notify::{Notifier, Poster};
 use serde_json::Value;
-use shared::{queue::BatchMessage, webhooks::target::Reach};
+use shared::{events::target::Reach, platform::queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture, webhooks};

@@ -7,7 +7,10 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
-use shared::{budget::Budget, db::Db, patience::Patience, release::Timing, worker::Worker};
+use shared::{
+    batch::{release::Timing, worker::Worker},
+    platform::{backoff::Patience, budget::Budget, db::Db},
+};
 use sqlx::{
     MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},

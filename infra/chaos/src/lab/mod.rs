@@ -124,7 +124,7 @@ async fn in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
         .await?;
     let ended = Run::new(world, id, run_at).play().await;
     #[cfg(feature = "fault-points")]
-    shared::fault::remove(id);
+    shared::platform::fault::remove(id);
     let ledger = Ledger::new(reqwest::Client::new(), &world.simulator.url());
     let began = world
         .hooks

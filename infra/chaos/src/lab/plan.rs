@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use simulator::Settings;
 
 /// A run. Where nothing else is said, nothing goes wrong.

@@ -5,18 +5,23 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    resources::{
+        api_keys::create::{KeyRequest, new_key},
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
 };
+use api::{auth::limits::Rate, resources::api_keys::store::insert_api_key};
 use proxy::{Mode, Proxy};
 use shared::{
     access::Permission,
     carrier::Carrier,
-    db::{Clock, Db, MIGRATOR, api_keys::insert_api_key, limits::Rate},
-    secret::hash_token,
-    webhooks::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::Reach},
+    platform::{
+        db::{Clock, Db, MIGRATOR},
+        secret::hash_token,
+    },
 };
 use simulator::Simulator;
 use sqlx::{

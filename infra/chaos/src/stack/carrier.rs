@@ -11,7 +11,7 @@ use super::{
     queues,
     world::until,
 };
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 const fn fault(
     name: &'static str,

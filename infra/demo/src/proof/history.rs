@@ -1,6 +1,6 @@
 //! Checks the rows of one recipient without the ledger.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use super::{Findings, Kind, claims_acceptance};
 use crate::evidence::{Case, Row};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use super::{Findings, Kind, Problem, claims_acceptance};
 use crate::evidence::{Case, Entry, MessageId, OtherSchedules, Phone, Row, Text};

@@ -6,7 +6,7 @@ mod other_schedules;
 mod resends;
 mod uncertain;
 
-use shared::status::Status::{
+use shared::message::status::Status::{
     self, Acceptd, Cancelled, Delivrd, Expired, Pending, Rejectd, Sending, Uncertain, Undeliv,
 };
 

@@ -1,6 +1,6 @@
 //! `batches`: claimed, released, finished, and made due again by an answer that comes late.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
 use crate::database::{Age, Batch, Due, Life, Row, Schedule};
 

@@ -1,6 +1,6 @@
 //! `recipients`, as the workers write them.
 
-use shared::{db::outcomes::Step, status::Status};
+use shared::{batch::rows::Step, message::status::Status};
 
 use crate::database::{Age, Life, Row, Schedule};
 

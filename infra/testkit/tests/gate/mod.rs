@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key as make_key},
     auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    resources::{
+        api_keys::create::{KeyRequest, new_key as make_key},
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
 };
+use api::{auth::limits::Rate, resources::api_keys::store::insert_api_key};
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
     access::Permission,
-    db::{Db, api_keys::insert_api_key, limits::Rate},
-    secret::hash_token,
-    webhooks::target::Reach,
+    events::target::Reach,
+    platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
 

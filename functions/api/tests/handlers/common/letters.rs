@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use api::resources::attention::dead_letter_queue::{Letter, LetterBox};
 use async_trait::async_trait;
-use shared::dead_letters::{Letter, LetterBox};
 
 /// Letters, and whether somebody has taken them.
 #[derive(Default)]

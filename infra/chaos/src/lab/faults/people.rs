@@ -1,7 +1,7 @@
 //! People who change their minds while it is being sent.
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::lab::plan::{Act, Call, Does, Plan, Trap, Uncertain};
 
