@@ -1,11 +1,11 @@
-//! Keys of webhooks that are nobody's secret.
+//! Webhook keys for tests.
 
 use shared::{events::keys::SharedKeys, platform::config::KeySource};
 
-/// As `WEBHOOK_KEYS` takes them.
+/// The keys, in the format of `WEBHOOK_KEYS`.
 pub const WEBHOOK_KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
 
-/// These keys, open.
+/// Opens these keys.
 pub async fn webhook_keys() -> SharedKeys {
     SharedKeys::open(KeySource::Fixed(WEBHOOK_KEYS.to_owned().into()))
         .await

@@ -1,5 +1,6 @@
-//! What the functions' tests need: queues in memory ([`FakeQueue`]), an outside [`issuer`], schedules and their rows ([`fixture`]), [`webhooks`], and a [`Stage`] with all
-//! workers on it, real database, real HTTP to a carrier simulator. In no binary that is deployed.
+//! Shared code of the functions' tests: queues in memory ([`FakeQueue`]), an external [`issuer`],
+//! schedules and their rows ([`fixture`]), [`webhooks`], and a [`Stage`] with all workers, a real
+//! database and real HTTP to a carrier simulator. No deployed binary contains it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod fixture;
