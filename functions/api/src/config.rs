@@ -6,7 +6,7 @@ use crate::auth::limits::Rate;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
-    events::{self, target::Reach},
+    events::{self, target::AllowedTargets},
     platform::config::{DatabaseSource, Env},
 };
 use url::Url;
@@ -30,7 +30,7 @@ pub struct Config {
     pub recheck_queue_url: String,
     pub notify_queue_url: String,
     pub webhook_keys: KeySource,
-    pub webhook_reach: Reach,
+    pub webhook_targets: AllowedTargets,
     pub dispatch_arn: String,
     pub schedule_group: String,
     pub scheduler_role_arn: String,
@@ -61,7 +61,7 @@ impl Config {
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
             webhook_keys: events::keys::key_source(&mut env),
-            webhook_reach: Reach::from_env(&mut env),
+            webhook_targets: AllowedTargets::from_env(&mut env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),

@@ -18,7 +18,7 @@ use crate::resources::attention::dead_letter_queue::DeadLetters;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
-    events::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::AllowedTargets},
     platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
 
@@ -36,7 +36,7 @@ pub struct App {
     /// What the secrets of webhooks are made of.
     pub webhook_keys: SharedKeys,
     /// Which URLs a webhook may have.
-    pub webhook_reach: Reach,
+    pub webhook_targets: AllowedTargets,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.

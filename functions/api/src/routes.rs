@@ -11,8 +11,8 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use shared::access::Permission::{
-    self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite,
-    TroubleRead, TroubleWrite, Users, WebhooksRead, WebhooksWrite,
+    self, ApiKeys, AttentionRead, AttentionWrite, AuditRead, SchedulesRead, SchedulesWrite,
+    SuppressionsRead, SuppressionsWrite, Users, WebhooksRead, WebhooksWrite,
 };
 
 use crate::{
@@ -382,7 +382,7 @@ pub fn table() -> Vec<Route> {
         ),
         post(
             "/v1/schedules/{id}/send-now",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::moves::send_now,
             schedules::moves::send_now_doc,
         ),
@@ -394,25 +394,25 @@ pub fn table() -> Vec<Route> {
         ),
         post(
             "/v1/schedules/{id}/retry",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::batches::retry_all,
             schedules::batches::retry_all_doc,
         ),
         post(
             "/v1/schedules/{id}/batches/{no}/retry",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::batches::retry_one,
             schedules::batches::retry_one_doc,
         ),
         post(
             "/v1/schedules/{id}/uncertain",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             uncertain::resolve_all,
             uncertain::resolve_all_doc,
         ),
         post(
             "/v1/schedules/{id}/recipients/{seq}/resolve",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             uncertain::resolve_one,
             uncertain::resolve_one_doc,
         ),
@@ -453,26 +453,26 @@ pub fn table() -> Vec<Route> {
             suppressions::change::delete_doc,
         ),
         get(
-            "/v1/trouble",
-            Needs(TroubleRead),
+            "/v1/attention",
+            Needs(AttentionRead),
             attention::overview::overview,
             attention::overview::overview_doc,
         ),
         get(
-            "/v1/trouble/dead-letters",
-            Needs(TroubleRead),
+            "/v1/attention/dead-letters",
+            Needs(AttentionRead),
             attention::dead_letters::list,
             attention::dead_letters::list_doc,
         ),
         post(
-            "/v1/trouble/dead-letters/redrive",
-            Needs(TroubleWrite),
+            "/v1/attention/dead-letters/redrive",
+            Needs(AttentionWrite),
             attention::dead_letters::redrive,
             attention::dead_letters::redrive_doc,
         ),
         get(
-            "/v1/trouble/{kind}",
-            Needs(TroubleRead),
+            "/v1/attention/{kind}",
+            Needs(AttentionRead),
             attention::list::list,
             attention::list::list_doc,
         ),

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use api::resources::attention::dead_letter_queue::{LetterBox, SqsLetterBox};
+use api::resources::attention::dead_letter_queue::{DeadLetterQueue, SqsDeadLetterQueue};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 
@@ -94,7 +94,7 @@ async fn letters_are_looked_at_put_back_and_deleted() {
             credentials,
         ))
         .build();
-    let queue: Arc<dyn LetterBox> = SqsLetterBox::shared(
+    let queue: Arc<dyn DeadLetterQueue> = SqsDeadLetterQueue::shared(
         aws_sdk_sqs::Client::new(&config),
         format!("{}/000000000000/q", server.uri()),
     );

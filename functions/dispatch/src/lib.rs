@@ -13,7 +13,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use shared::platform::{
-    backoff::{Patience, SWEEP_RESERVE},
+    backoff::{Backoff, SWEEP_RESERVE},
     budget::Budget,
     config::Env,
     db::Db,
@@ -51,7 +51,7 @@ enum Queued {
 
 /// What made a cut; kept in `schedules.dispatched_by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum DispatchedBy {
     /// A one-time schedule fired ahead of time.
     EventBridge,
     /// The dispatch queue: due at once, or cancelled.
@@ -60,7 +60,7 @@ pub enum Way {
     Sweep,
 }
 
-impl Way {
+impl DispatchedBy {
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,19 +81,19 @@ pub struct Settings {
     /// Most recipients in a batch.
     pub batch_size: u32,
     /// The sweep's.
-    pub patience: Patience,
+    pub backoff: Backoff,
 }
 
 impl Settings {
-    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Patience`].
+    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Backoff`].
     pub fn from_env(env: &mut Env) -> Self {
-        let patience = Patience::from_env(env);
+        let backoff = Backoff::from_env(env);
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
             lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=900, 90).into()),
             sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=900, 70).into()),
             batch_size: number("BATCH_SIZE", 1..=10_000, 500),
-            patience,
+            backoff,
         }
     }
 }
@@ -122,12 +122,12 @@ impl Dispatcher {
         match trigger {
             Trigger::Queue(event) => {
                 let handle = async |queued: Queued| match queued {
-                    Queued::Schedule(message) => self.dispatch(message, Way::Queue).await,
+                    Queued::Schedule(message) => self.dispatch(message, DispatchedBy::Queue).await,
                     Queued::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await,
                 };
                 return Ok(queue::handle_each(event, handle).await);
             }
-            Trigger::OneTime(message) => self.dispatch(message, Way::EventBridge).await?,
+            Trigger::OneTime(message) => self.dispatch(message, DispatchedBy::EventBridge).await?,
             Trigger::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
         }
         Ok(SqsBatchResponse::default())

@@ -5,7 +5,7 @@ use shared::batch::claim;
 use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::{Trigger, Way};
+use dispatch::{DispatchedBy, Trigger};
 use shared::{
     batch::claim::Claim,
     platform::{
@@ -43,7 +43,7 @@ async fn a_schedule_is_cut_into_batches_that_wait_on_the_queue(pool: MySqlPool) 
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::EventBridge)
+        .dispatch(schedule, DispatchedBy::EventBridge)
         .await
         .unwrap();
     let messages = stage.send_queue.take();
@@ -88,7 +88,7 @@ async fn run_twice_and_at_once_it_cuts_once(pool: MySqlPool) {
     let dispatch = || async {
         stage
             .dispatcher
-            .dispatch(schedule, Way::Queue)
+            .dispatch(schedule, DispatchedBy::Queue)
             .await
             .unwrap()
     };
@@ -123,7 +123,7 @@ async fn what_is_not_to_be_cut_is_left_alone(pool: MySqlPool) {
     for schedule in [later, draft, moved, gone] {
         stage
             .dispatcher
-            .dispatch(schedule, Way::Queue)
+            .dispatch(schedule, DispatchedBy::Queue)
             .await
             .unwrap();
     }
@@ -146,7 +146,7 @@ async fn the_sweep_finds_what_the_queue_refused_or_lost(pool: MySqlPool) {
     stage.send_queue.refuse([1]);
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     stage.send_queue.refuse([]);
@@ -207,7 +207,7 @@ async fn the_sweep_takes_up_the_batch_of_a_dead_owner(pool: MySqlPool) {
     let schedule = fixture::Schedule::default().insert(&stage.db).await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -240,7 +240,7 @@ async fn a_backlog_is_not_enqueued_again_and_again(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let mut most = 0;
@@ -271,7 +271,7 @@ async fn a_rate_spreads_the_batches_and_the_sweep_enqueues_them_in_time(pool: My
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let numbers = || {
@@ -335,7 +335,7 @@ async fn a_schedule_cancelled_before_its_cut_has_its_recipients_closed(pool: MyS
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     stage.play().await;
@@ -360,7 +360,7 @@ async fn a_schedule_without_recipients_finishes_at_once(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     assert_eq!(

@@ -8,8 +8,8 @@ use sqlx::MySqlConnection;
 use shared::access::{
     audit::{Entry, insert_entry, new_id},
     users::{
-        User, absolve_login, change_password, change_user, end_sessions, find_user, insert_user,
-        user_subject,
+        User, change_password, change_user, end_sessions, find_user, insert_user,
+        reset_failed_logins, user_subject,
     },
 };
 use shared::{access::Role, platform::secret::hash_password};
@@ -42,7 +42,7 @@ pub async fn make_admin(
         };
         insert_user(transaction, &user).await?;
     }
-    absolve_login(transaction, &user_subject(username), true, now).await?;
+    reset_failed_logins(transaction, &user_subject(username), true, now).await?;
     let state = |user: &User| {
         json!({"role": user.role, "disabled": user.disabled_at.is_some()}).to_string()
     };

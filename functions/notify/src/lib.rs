@@ -27,7 +27,7 @@ use shared::{
 
 use crate::{
     post::{Answer, Request},
-    verdict::{Verdict, judge},
+    verdict::{StatusUpdate, judge},
 };
 
 /// Clients and settings of the function.
@@ -142,10 +142,10 @@ impl Notifier {
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: Verdict,
+        verdict: StatusUpdate,
     ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
-        let Verdict {
+        let StatusUpdate {
             http_status, error, ..
         } = verdict;
         tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
@@ -187,7 +187,7 @@ impl Notifier {
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: &Verdict,
+        verdict: &StatusUpdate,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let (db, webhook) = (&self.db, message.webhook_id);

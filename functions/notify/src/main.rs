@@ -6,7 +6,7 @@ use notify::{Notifier, Poster};
 use shared::{
     events::{
         keys::{SharedKeys, key_source},
-        target::Reach,
+        target::AllowedTargets,
     },
     platform::{aws, config::Env, db::Db, queue::SqsQueue},
 };
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
         env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
         env.url("NOTIFY_QUEUE_URL"),
         key_source(&mut env),
-        Reach::from_env(&mut env),
+        AllowedTargets::from_env(&mut env),
     );
     let (database, queue, keys, reach) = env.finish(config)?;
     let notifier = &Notifier {

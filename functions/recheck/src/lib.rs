@@ -15,7 +15,7 @@ use shared::{
     batch::{
         claim::Claim,
         release::Ended,
-        rows::{self, BatchRow, Verdict},
+        rows::{self, BatchRow, StatusUpdate},
         texts::Texts,
         worker::{Claimed, Work, Worker},
     },
@@ -125,7 +125,7 @@ impl Rechecker {
                 if busy.get()
                     || !budget.allows(
                         self.settings.timeout,
-                        self.worker.timing.patience.recording_share,
+                        self.worker.timing.backoff.recording_share,
                     )
                 {
                     return (at, db.now(), None);
@@ -166,7 +166,7 @@ impl Rechecker {
             .iter()
             .filter(|(_, _, answer)| matches!(answer, Some(Err(_))))
             .count();
-        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut verdicts: Vec<StatusUpdate> = Vec::new();
         for (at, asked_at, answer) in asked {
             // Judged by the time of the question: a process may have been frozen since, and "not found" counts only if it was said
             // when nothing could be on the wire any more.
@@ -191,13 +191,13 @@ impl Rechecker {
     async fn write(
         &self,
         claim: &Claim,
-        verdicts: &[Verdict],
+        verdicts: &[StatusUpdate],
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let mut transaction = self.worker.db.pool.begin().await?;
         let written = async {
-            rows::poke_if_lost(&mut transaction, claim, now).await?;
-            rows::record_verdicts(&mut transaction, claim, verdicts, now).await
+            rows::make_due_if_lease_lost(&mut transaction, claim, now).await?;
+            rows::record_status_updates(&mut transaction, claim, verdicts, now).await
         }
         .await;
         // Never left to the drop: a frozen environment would keep the locks.

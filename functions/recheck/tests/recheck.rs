@@ -5,7 +5,7 @@
 use shared::batch::claim;
 use std::time::Duration;
 
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use shared::{batch::claim::Claim, platform::queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -26,7 +26,7 @@ async fn send_on(stage: &Stage, schedule: fixture::Schedule) -> BatchMessage {
     let message = schedule.insert(&stage.db).await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -296,7 +296,7 @@ async fn an_odd_word_is_kept_as_it_came_and_is_not_final(pool: MySqlPool) {
 async fn a_final_state_never_goes_back(pool: MySqlPool) {
     let (stage, batch) = sent(pool, Settings::default(), three()).await;
     recheck_after(&stage, batch, 5).await;
-    let late = |seq, status: shared::message::status::Status| shared::batch::rows::Verdict {
+    let late = |seq, status: shared::message::status::Status| shared::batch::rows::StatusUpdate {
         seq,
         attempt: 1,
         status,
@@ -313,9 +313,10 @@ async fn a_final_state_never_goes_back(pool: MySqlPool) {
         Claim::new(batch, now, now),
         stage.db.pool.acquire().await.unwrap(),
     );
-    let matched = shared::batch::rows::record_verdicts(&mut connection, &claim, &verdicts, now)
-        .await
-        .unwrap();
+    let matched =
+        shared::batch::rows::record_status_updates(&mut connection, &claim, &verdicts, now)
+            .await
+            .unwrap();
     assert_eq!(
         (
             matched,

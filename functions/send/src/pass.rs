@@ -135,11 +135,11 @@ impl<'a> Pass<'a> {
     /// How the pass ended.
     pub fn ended(&self) -> Ended {
         let tries = if self.accepted { 1 } else { self.batch.tries };
-        let patience = &self.sender.worker.timing.patience;
+        let backoff = &self.sender.worker.timing.backoff;
         let wait = if self.refused {
-            patience.after_refusal(self.batch.refusals + 1)
+            backoff.after_refusal(self.batch.refusals + 1)
         } else {
-            patience.through_queue(tries, self.retry_after)
+            backoff.through_queue(tries, self.retry_after)
         };
         Ended::Sent {
             accepted: self.accepted,
@@ -255,7 +255,7 @@ impl<'a> Pass<'a> {
     }
 
     fn recording_share(&self) -> Duration {
-        self.sender.worker.timing.patience.recording_share
+        self.sender.worker.timing.backoff.recording_share
     }
 
     fn request_size(&self) -> usize {

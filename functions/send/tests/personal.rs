@@ -46,7 +46,7 @@ async fn each_gets_its_own_text_and_equal_ones_share_a_request(pool: MySqlPool) 
     give(&stage.db, id, &[(1, "Ana"), (2, "Bo"), (4, "Ana")]).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -87,7 +87,7 @@ async fn a_text_that_cannot_be_made_parks_the_batch(pool: MySqlPool) {
     give(&stage.db, schedule.schedule_id, &[(1, "Ana")]).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -143,7 +143,7 @@ async fn a_lost_answer_is_asked_for_by_the_parts_of_the_text_that_was_sent(pool:
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

@@ -18,7 +18,7 @@ async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_one(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -60,7 +60,7 @@ async fn a_batch_cut_for_its_rate_goes_out_with_all_requests_in_flight(pool: MyS
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

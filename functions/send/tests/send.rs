@@ -34,7 +34,7 @@ async fn cut_on(stage: &Stage, schedule: fixture::Schedule) -> BatchMessage {
     stage.send_queue.take();
     stage
         .dispatcher
-        .dispatch(message, dispatch::Way::Queue)
+        .dispatch(message, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     stage.send_queue.take_batches()[0]
@@ -186,7 +186,7 @@ async fn a_crash_before_the_record_leaves_uncertain_what_was_in_flight_and_nothi
         },
     };
     dispatcher
-        .dispatch(message, dispatch::Way::Queue)
+        .dispatch(message, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -319,12 +319,12 @@ async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
         "that mark is another's"
     );
     assert!(
-        rows::poke_if_lost(&mut connection, &old, later)
+        rows::make_due_if_lease_lost(&mut connection, &old, later)
             .await
             .unwrap()
     );
     assert!(
-        !rows::poke_if_lost(&mut connection, &new, later)
+        !rows::make_due_if_lease_lost(&mut connection, &new, later)
             .await
             .unwrap()
     );

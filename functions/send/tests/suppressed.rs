@@ -34,7 +34,7 @@ async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPoo
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     opt_out(&stage.db, 2).await;
@@ -72,7 +72,7 @@ async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
     opt_out(&stage.db, 2).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     stage.play().await;
@@ -105,7 +105,7 @@ async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySq
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -143,7 +143,7 @@ async fn a_resend_that_was_planned_before_the_opt_out_ends_the_batch(pool: MySql
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

@@ -56,7 +56,7 @@ async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
     let schedule = in_the_morning(&stage, "Good morning").await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = BatchMessage {
@@ -121,7 +121,7 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
     .unwrap();
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -168,7 +168,7 @@ async fn what_is_found_when_it_is_closed_is_put_off_and_a_cancel_waits_for_nothi
     let schedule = in_the_morning(&stage, "Good morning").await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

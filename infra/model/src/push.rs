@@ -7,15 +7,15 @@ use crate::{
     database::Row,
     mix::{Broken, Mix},
     model::Action,
-    rules::{self, Verdict},
+    rules::{self, StatusUpdate},
     world::{PARTS, World, bit, parts_of},
 };
 
 /// What the row is to become; `None`: nothing, or a question to all parts.
-fn judge(mix: &Mix, row: &Row, attempt: u8, status: Status) -> Option<Verdict> {
+fn judge(mix: &Mix, row: &Row, attempt: u8, status: Status) -> Option<StatusUpdate> {
     // By its id, if the answer with it is recorded, or by one of ours.
     let known = row.attempt != attempt || row.ids != 0 || mix.own_ids;
-    let verdict = Verdict {
+    let verdict = StatusUpdate {
         attempt,
         status,
         ids: parts_of(1, mix.parts),

@@ -22,7 +22,7 @@ pub use missed::{
 };
 pub use moves::{cancel, pause, resume};
 pub use outcomes::{
-    Flush, Verdict, close, flush, keep, late_answer, late_receipt, may_answer, may_be_sent_again,
-    may_close, may_mark, may_skip, may_unmark, may_write_receipt, may_write_verdict, owner_lost,
-    receipt, verdict,
+    Flush, StatusUpdate, close, flush, keep, late_answer, late_receipt, may_answer,
+    may_be_sent_again, may_close, may_mark, may_skip, may_unmark, may_write_receipt,
+    may_write_verdict, owner_lost, receipt, verdict,
 };

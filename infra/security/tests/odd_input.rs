@@ -50,8 +50,8 @@ async fn answers_to_reads(target: &Target, odd: &str) -> Vec<(String, Response)>
     let paths = [
         format!("/v1/users/{escaped}"),
         format!("/v1/schedules/{escaped}/recipients"),
-        format!("/v1/trouble/{escaped}"),
-        format!("/v1/audit?actor={escaped}&thing={escaped}&action={escaped}"),
+        format!("/v1/attention/{escaped}"),
+        format!("/v1/audit?actor={escaped}&resource={escaped}&action={escaped}"),
         format!("/v1/audit?cursor={escaped}"),
         format!("/v1/schedules?status={escaped}&cursor={escaped}"),
         format!("/v1/users?{escaped}=1"),

@@ -10,7 +10,7 @@ use send::Sender;
 use shared::{
     batch::{release::Timing, worker::Worker},
     carrier::{Alaris, Carrier, CarrierConfig, Form},
-    platform::{backoff::Patience, budget::Budget, db::Db, queue::BatchMessage},
+    platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
 use sqlx::MySqlPool;
@@ -59,7 +59,7 @@ fn dispatch_settings() -> dispatch::Settings {
         lead: TimeDelta::seconds(90),
         sweep_lead: TimeDelta::seconds(70),
         batch_size: 5,
-        patience: Patience::default(),
+        backoff: Backoff::default(),
     }
 }
 
@@ -173,6 +173,6 @@ pub fn timing() -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(30),
         quiet_time: TimeDelta::minutes(5),
-        patience: Patience::default(),
+        backoff: Backoff::default(),
     }
 }

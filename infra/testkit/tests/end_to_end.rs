@@ -9,12 +9,12 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration}
 
 use api::App;
 use chrono::{DateTime, TimeDelta, Utc};
-use dispatch::{Trigger, Way};
+use dispatch::{DispatchedBy, Trigger};
 use notify::{Notifier, Poster};
 use serde_json::{Value, json};
 use shared::{
     carrier::Form,
-    events::target::Reach,
+    events::target::AllowedTargets,
     platform::{
         budget::Budget,
         queue::{BatchMessage, DispatchMessage},
@@ -276,7 +276,7 @@ async fn each_recipient_gets_the_text_without_eventbridge_and_with_purged_queues
         .fetch_one(&stage.db.pool)
         .await
         .unwrap();
-    assert_eq!(dispatched_by, Way::Sweep.as_str());
+    assert_eq!(dispatched_by, DispatchedBy::Sweep.as_str());
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
@@ -349,7 +349,7 @@ async fn run_with_pause_and_purges(stage: &Stage, api: &Api, schedule: Uuid) {
         db: stage.db.clone(),
         queue: stage.notify_queue.clone(),
         keys: webhooks::keys().await,
-        poster: Poster::new(Reach::Loopback).unwrap(),
+        poster: Poster::new(AllowedTargets::Loopback).unwrap(),
     };
     for minute in 0..40 {
         stage.dispatcher.sweep(|| true).await.unwrap();

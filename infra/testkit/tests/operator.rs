@@ -58,7 +58,7 @@ impl Operator {
                 let message = read_body::<DispatchMessage>(&message.body).unwrap();
                 self.stage
                     .dispatcher
-                    .dispatch(message, dispatch::Way::Queue)
+                    .dispatch(message, dispatch::DispatchedBy::Queue)
                     .await
                     .unwrap();
             }
@@ -76,7 +76,7 @@ impl Operator {
         .await;
         self.stage
             .dispatcher
-            .dispatch(schedule, dispatch::Way::Queue)
+            .dispatch(schedule, dispatch::DispatchedBy::Queue)
             .await
             .unwrap();
         schedule.schedule_id
@@ -89,7 +89,7 @@ impl Operator {
 
     /// Returns how many entries need an operator's attention.
     async fn attention(&self) -> i64 {
-        self.get("/v1/trouble").await["total"].as_i64().unwrap()
+        self.get("/v1/attention").await["total"].as_i64().unwrap()
     }
 
     /// Returns how often the carrier accepted a message to each number, sorted by number.
@@ -210,7 +210,7 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     operator.stage.dispatcher.sweep(|| true).await.unwrap();
     operator.run_workers().await;
     assert!(operator.times_accepted().is_empty());
-    let list = operator.get("/v1/trouble/parked-batches").await;
+    let list = operator.get("/v1/attention/parked-batches").await;
     let retry = list["entries"][0]["actions"][0]["href"].as_str().unwrap();
     assert_eq!(operator.post(retry, &json!({})).await["changed"], 1);
     operator.run_workers().await;

@@ -11,7 +11,7 @@ use api::{
     resources::receipts::secrets::{Callbacks, SecretSource},
 };
 use axum::{body::Body, http::Request};
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use ring::hmac;
 use serde_json::json;
 use shared::platform::queue::BatchMessage;
@@ -38,7 +38,7 @@ impl Receipts {
         let message = fixture::Schedule::default().insert(&stage.db).await;
         stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap();
         let batch = stage.send_queue.take_batches()[0];
@@ -247,7 +247,7 @@ async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     for batch in stage.send_queue.take_batches() {

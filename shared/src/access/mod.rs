@@ -23,11 +23,11 @@ pub enum Permission {
     #[serde(rename = "schedules:write")]
     SchedulesWrite,
     /// See what needs a person.
-    #[serde(rename = "trouble:read")]
-    TroubleRead,
+    #[serde(rename = "attention:read")]
+    AttentionRead,
     /// Decide about it: send after all, send again, retry, redrive.
-    #[serde(rename = "trouble:write")]
-    TroubleWrite,
+    #[serde(rename = "attention:write")]
+    AttentionWrite,
     /// See who has opted out.
     #[serde(rename = "suppressions:read")]
     SuppressionsRead,
@@ -56,8 +56,8 @@ impl Permission {
     pub const ALL: [Self; 11] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
-        Self::TroubleRead,
-        Self::TroubleWrite,
+        Self::AttentionRead,
+        Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::WebhooksRead,
@@ -70,8 +70,8 @@ impl Permission {
     pub const GRANTABLE: [Self; 8] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
-        Self::TroubleRead,
-        Self::TroubleWrite,
+        Self::AttentionRead,
+        Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::WebhooksRead,
@@ -83,8 +83,8 @@ impl Permission {
         match self {
             Self::SchedulesRead => "schedules:read",
             Self::SchedulesWrite => "schedules:write",
-            Self::TroubleRead => "trouble:read",
-            Self::TroubleWrite => "trouble:write",
+            Self::AttentionRead => "attention:read",
+            Self::AttentionWrite => "attention:write",
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
             Self::WebhooksRead => "webhooks:read",
@@ -161,16 +161,16 @@ impl Role {
     /// What it may do; each role may what the one before it may.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, TroubleRead,
-            TroubleWrite, WebhooksRead,
+            AttentionRead, AttentionWrite, SchedulesRead, SchedulesWrite, SuppressionsRead,
+            SuppressionsWrite, WebhooksRead,
         };
         match self {
-            Self::Viewer => &[SchedulesRead, TroubleRead, SuppressionsRead],
+            Self::Viewer => &[SchedulesRead, AttentionRead, SuppressionsRead],
             Self::Operator => &[
                 SchedulesRead,
                 SchedulesWrite,
-                TroubleRead,
-                TroubleWrite,
+                AttentionRead,
+                AttentionWrite,
                 SuppressionsRead,
                 SuppressionsWrite,
                 WebhooksRead,

@@ -14,7 +14,7 @@ pub fn user_subject(username: &str) -> String {
 }
 
 /// The password was right: the count of that subject begins anew, or only this attempt is taken back.
-pub async fn absolve_login(
+pub async fn reset_failed_logins(
     connection: &mut MySqlConnection,
     subject: &str,
     wholly: bool,

@@ -245,7 +245,7 @@ pub async fn record_late_answers(
 
 /// First statement of a transaction that records answers. When the batch is not the claim's any more, the next pass has to count
 /// again and decide again: another owner may have released it with nothing left to do. True: the claim is lost.
-pub async fn poke_if_lost(
+pub async fn make_due_if_lease_lost(
     db: &mut MySqlConnection,
     claim: &Claim,
     now: DateTime<Utc>,
@@ -273,7 +273,7 @@ pub async fn poke_if_lost(
 
 /// What the carrier said of one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct StatusUpdate {
     /// `recipients.seq`
     #[serde(rename = "q")]
     pub seq: u32,
@@ -294,12 +294,12 @@ pub struct Verdict {
     pub is_final: u8,
 }
 
-/// Records verdicts: facts, so they need the attempt alone; only "never arrived" needs the token too. Behind [`poke_if_lost`], in one
+/// Records verdicts: facts, so they need the attempt alone; only "never arrived" needs the token too. Behind [`make_due_if_lease_lost`], in one
 /// transaction: a verdict that comes after the lease may be one on which something is to be sent again.
-pub async fn record_verdicts(
+pub async fn record_status_updates(
     db: &mut MySqlConnection,
     claim: &Claim,
-    verdicts: &[Verdict],
+    verdicts: &[StatusUpdate],
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(

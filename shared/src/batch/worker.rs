@@ -109,7 +109,7 @@ impl Worker {
         let claim = Claim::new(
             message,
             now,
-            budget.lease_until(now, self.timing.patience.lease_margin),
+            budget.lease_until(now, self.timing.backoff.lease_margin),
         );
         let claimed = db::retry_lock_conflicts(|| async {
             match work {

@@ -15,14 +15,14 @@ pub const LONGEST_URL: usize = 2048;
 
 /// Which targets are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum AllowedTargets {
     /// https, to public addresses only.
     Public,
     /// This machine alone, by http too: for the local stack and for tests, which have no business elsewhere.
     Loopback,
 }
 
-impl Reach {
+impl AllowedTargets {
     /// `WEBHOOK_LOOPBACK`: true: receivers stand on this machine, as those of the local stack do; missing: false.
     pub fn from_env(env: &mut Env) -> Self {
         if env.flag("WEBHOOK_LOOPBACK") {
@@ -74,7 +74,7 @@ impl fmt::Display for BadTarget {
 }
 
 /// Reads a URL, and looks at what can be seen of it without resolving its name.
-pub fn read(given: &str, reach: Reach) -> Result<Url, BadTarget> {
+pub fn read(given: &str, reach: AllowedTargets) -> Result<Url, BadTarget> {
     let url = Url::parse(given).map_err(|_| BadTarget::NotAUrl)?;
     let Some(host) = url.host() else {
         return Err(BadTarget::NotAUrl);
@@ -82,7 +82,7 @@ pub fn read(given: &str, reach: Reach) -> Result<Url, BadTarget> {
     if url.as_str().len() > LONGEST_URL {
         return Err(BadTarget::NotAUrl);
     }
-    if url.scheme() != "https" && !(url.scheme() == "http" && reach == Reach::Loopback) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && reach == AllowedTargets::Loopback) {
         return Err(BadTarget::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -91,22 +91,22 @@ pub fn read(given: &str, reach: Reach) -> Result<Url, BadTarget> {
     let may = match host {
         Host::Ipv4(address) => allows(address.into(), reach),
         Host::Ipv6(address) => allows(address.into(), reach),
-        Host::Domain(name) if reach == Reach::Loopback => is_within(name, "localhost"),
+        Host::Domain(name) if reach == AllowedTargets::Loopback => is_within(name, "localhost"),
         Host::Domain(name) => !is_local_name(name),
     };
     match reach {
         _ if may => Ok(url),
-        Reach::Public => Err(BadTarget::Private),
-        Reach::Loopback => Err(BadTarget::Elsewhere),
+        AllowedTargets::Public => Err(BadTarget::Private),
+        AllowedTargets::Loopback => Err(BadTarget::Elsewhere),
     }
 }
 
 /// Whether a connection to this address may be made.
-pub fn allows(address: IpAddr, reach: Reach) -> bool {
+pub fn allows(address: IpAddr, reach: AllowedTargets) -> bool {
     match (reach, address) {
-        (Reach::Loopback, address) => address.to_canonical().is_loopback(),
-        (Reach::Public, IpAddr::V4(address)) => is_public_v4(address),
-        (Reach::Public, IpAddr::V6(address)) => is_public_v6(address),
+        (AllowedTargets::Loopback, address) => address.to_canonical().is_loopback(),
+        (AllowedTargets::Public, IpAddr::V4(address)) => is_public_v4(address),
+        (AllowedTargets::Public, IpAddr::V6(address)) => is_public_v6(address),
     }
 }
 
@@ -202,10 +202,10 @@ mod tests {
             ("3fff::1", false),
         ] {
             let address: IpAddr = address.parse().unwrap();
-            assert_eq!(allows(address, Reach::Public), public, "{address}");
+            assert_eq!(allows(address, AllowedTargets::Public), public, "{address}");
             let here = ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(|here| here.parse().unwrap());
             assert_eq!(
-                allows(address, Reach::Loopback),
+                allows(address, AllowedTargets::Loopback),
                 here.contains(&address),
                 "{address}"
             );
@@ -240,7 +240,11 @@ mod tests {
             ("https://[::ffff:10.0.0.1]/", Some(Private)),
             ("https://169.254.169.254/latest/meta-data", Some(Private)),
         ] {
-            assert_eq!(read(given, Reach::Public).err(), expected, "{given}");
+            assert_eq!(
+                read(given, AllowedTargets::Public).err(),
+                expected,
+                "{given}"
+            );
         }
         for (given, expected) in [
             ("http://127.0.0.1:9/hook", None),
@@ -251,8 +255,15 @@ mod tests {
             ("http://10.0.0.1/", Some(Elsewhere)),
             ("http://intranet/", Some(Elsewhere)),
         ] {
-            assert_eq!(read(given, Reach::Loopback).err(), expected, "{given}");
+            assert_eq!(
+                read(given, AllowedTargets::Loopback).err(),
+                expected,
+                "{given}"
+            );
         }
-        assert_eq!(read("ftp://127.0.0.1", Reach::Loopback).err(), Some(Scheme));
+        assert_eq!(
+            read("ftp://127.0.0.1", AllowedTargets::Loopback).err(),
+            Some(Scheme)
+        );
     }
 }

@@ -63,12 +63,11 @@ pub async fn read_status(
     connection: &mut MySqlConnection,
     id: Uuid,
 ) -> sqlx::Result<Option<ScheduleStatus>> {
-    sqlx::query_scalar!(
+    let row = sqlx::query!(
         r#"SELECT status AS "status: ScheduleStatus" FROM schedules WHERE id = ?"#,
         id
-    )
-    .fetch_optional(connection)
-    .await
+    );
+    Ok(row.fetch_optional(connection).await?.map(|row| row.status))
 }
 
 /// One schedule.

@@ -123,7 +123,7 @@ pub const LOCKED_S: u32 = 900;
 
 /// Counts a login of `subject` as failed before its password is looked at, so that many at once don't get more guesses. `None`: it
 /// may be looked at; else it is to wait until then.
-pub async fn charge_login(
+pub async fn count_login_attempt(
     connection: &mut MySqlConnection,
     subject: &str,
     guard: Guard,

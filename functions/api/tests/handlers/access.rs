@@ -71,7 +71,7 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
         .audit("&action=key.revoke")
         .await;
     assert_eq!(
-        (things.len(), &things[0]["thing"]),
+        (things.len(), &things[0]["resource"]),
         (1, &json!(format!("key:{}", made.id())))
     );
 }
@@ -225,7 +225,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
     for step in ["pause", "resume", "cancel", "cancel", "pause"] {
         api.make(id, step).await;
     }
-    let entries = api.audit(&format!("&thing=schedule:{id}")).await;
+    let entries = api.audit(&format!("&resource=schedule:{id}")).await;
     let actions: Vec<_> = entries
         .iter()
         .rev()

@@ -161,7 +161,7 @@ async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
         told.body
     );
     // It died before it changed anything.
-    sqlx::query("UPDATE idempotency_keys SET thing = NULL")
+    sqlx::query("UPDATE idempotency_keys SET resource = NULL")
         .execute(&pool)
         .await
         .unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use shared::{
     batch::{
         claim::{Claim, claim_to_check},
-        rows::{FlushRow, Step, poke_if_lost, record_late_answers},
+        rows::{FlushRow, Step, make_due_if_lease_lost, record_late_answers},
     },
     message::status::Status,
     platform::{
@@ -459,7 +459,7 @@ async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: M
     };
     let mut connection = pool.acquire().await.unwrap();
     assert!(
-        poke_if_lost(&mut connection, &claim, Utc::now())
+        make_due_if_lease_lost(&mut connection, &claim, Utc::now())
             .await
             .unwrap(),
         "it sees that the batch is not its own any more"

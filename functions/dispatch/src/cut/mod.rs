@@ -20,7 +20,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use self::store::{NewBatch, Outcome, Schedule};
-use crate::{Dispatcher, Way, plan};
+use crate::{DispatchedBy, Dispatcher, plan};
 
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
 const WAVE: usize = 80;
@@ -44,7 +44,11 @@ enum Decision {
 
 impl Dispatcher {
     /// Cuts the schedule if it is due, of that version and not cut yet, and enqueues what is due soon.
-    pub async fn dispatch(&self, message: DispatchMessage, way: Way) -> anyhow::Result<()> {
+    pub async fn dispatch(
+        &self,
+        message: DispatchMessage,
+        way: DispatchedBy,
+    ) -> anyhow::Result<()> {
         let cut = db::retry_lock_conflicts(|| self.cut(message, way))
             .await
             .context("cutting the schedule")?;
@@ -88,7 +92,7 @@ impl Dispatcher {
     }
 
     /// The transaction.
-    async fn cut(&self, message: DispatchMessage, way: Way) -> sqlx::Result<Cut> {
+    async fn cut(&self, message: DispatchMessage, way: DispatchedBy) -> sqlx::Result<Cut> {
         let mut transaction = self.db.pool.begin().await?;
         let cut = self.write_cut(&mut transaction, message, way).await;
         // Never left to the drop: a frozen environment would keep the lock.
@@ -103,7 +107,7 @@ impl Dispatcher {
         &self,
         db: &mut MySqlConnection,
         message: DispatchMessage,
-        way: Way,
+        way: DispatchedBy,
     ) -> sqlx::Result<Cut> {
         let now = self.db.now();
         let Some(schedule) = store::lock_schedule(db, message.schedule_id).await? else {
@@ -122,7 +126,7 @@ impl Dispatcher {
             Decision::Cut(outcome) => outcome,
         };
         let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
-        let stretches = store::read_stretches(db, message.schedule_id, size).await?;
+        let stretches = store::read_seq_ranges(db, message.schedule_id, size).await?;
         // What is only closed needs no spreading.
         let spread = match outcome {
             Outcome::Running => {
@@ -223,7 +227,7 @@ impl Dispatcher {
                     &self.db,
                     schedule.schedule_id,
                     &taken,
-                    &self.settings.patience,
+                    &self.settings.backoff,
                 )
             })
             .await

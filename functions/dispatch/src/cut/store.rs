@@ -7,7 +7,7 @@ use shared::platform::db::json::{as_datetime, to_json};
 use sqlx::{MySqlConnection, types::Uuid};
 
 use shared::platform::db::Db;
-use shared::platform::{backoff::Patience, queue::DispatchMessage};
+use shared::platform::{backoff::Backoff, queue::DispatchMessage};
 
 /// A schedule that may be cut, locked.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub async fn lock_schedule(db: &mut MySqlConnection, id: Uuid) -> sqlx::Result<O
 
 /// The recipients of one stretch of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct SeqRange {
     /// First seq that is there.
     pub first_seq: u32,
     /// Last seq that is there.
@@ -52,13 +52,13 @@ pub struct Stretch {
 }
 
 /// Divides the list into stretches of `size` places; those with nobody to send to are left out.
-pub async fn read_stretches(
+pub async fn read_seq_ranges(
     db: &mut MySqlConnection,
     id: Uuid,
     size: u32,
-) -> sqlx::Result<Vec<Stretch>> {
+) -> sqlx::Result<Vec<SeqRange>> {
     sqlx::query_as!(
-        Stretch,
+        SeqRange,
         r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32"
            FROM recipients WHERE schedule_id = ? GROUP BY (seq - 1) DIV ? HAVING SUM(status = 'PENDING') > 0 ORDER BY MIN(seq)"#,
         id,
@@ -168,7 +168,7 @@ pub async fn mark_enqueued(
     db: &Db,
     id: Uuid,
     batches: &[NewBatch],
-    patience: &Patience,
+    backoff: &Backoff,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         // A batch claimed meanwhile has a sweep_at of its own, which stays.
@@ -176,7 +176,7 @@ pub async fn mark_enqueued(
          SET b.sweep_at = j.t + INTERVAL ? SECOND
          WHERE b.schedule_id = ? AND b.batch_no = j.n AND b.claim_token IS NULL AND b.send_at = j.t AND b.requeues = 0",
         to_json(batches)?,
-        patience.sweep.num_seconds(),
+        backoff.sweep.num_seconds(),
         id
     );
     done.execute(&db.pool).await.map(drop)

@@ -11,14 +11,14 @@ use chrono::{DateTime, Utc};
 use shared::{
     events::queue::enqueue,
     platform::{
-        backoff::{DELIVERIES_A_SWEEP, MAX_CRASHES, PARKED, Patience, SWEEP_AHEAD},
+        backoff::{Backoff, DELIVERIES_A_SWEEP, MAX_CRASHES, PARKED, SWEEP_AHEAD},
         db::{self, describe::describe},
         queue::{Outgoing, SharedQueue},
     },
 };
 
 use self::store::{DueBatch, PushBack};
-use crate::{Dispatcher, Way, retention};
+use crate::{DispatchedBy, Dispatcher, retention};
 
 impl Dispatcher {
     /// One sweep; `has_time` says whether another round may begin.
@@ -29,7 +29,7 @@ impl Dispatcher {
         // One schedule that can't be cut does not keep the others from being cut.
         let mut failed = None;
         for schedule in cut {
-            if let Err(error) = self.dispatch(schedule, Way::Sweep).await {
+            if let Err(error) = self.dispatch(schedule, DispatchedBy::Sweep).await {
                 tracing::error!(schedule.id = %schedule.schedule_id, error = describe(&error), "cutting failed");
                 failed = Some(error);
             }
@@ -109,7 +109,7 @@ impl Dispatcher {
                     batch,
                     done.contains(&Put::Taken),
                     now,
-                    &self.settings.patience,
+                    &self.settings.backoff,
                 ));
             }
         }
@@ -196,12 +196,7 @@ fn due_to_check(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     soon(batch.check_at, now).filter(|_| batch.crashes < MAX_CRASHES)
 }
 
-fn push_back(
-    batch: &DueBatch,
-    requeued: bool,
-    now: DateTime<Utc>,
-    patience: &Patience,
-) -> PushBack {
+fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, backoff: &Backoff) -> PushBack {
     let due = [batch.send_at, batch.check_at]
         .into_iter()
         .flatten()
@@ -210,7 +205,7 @@ fn push_back(
     let again = if batch.crashes >= MAX_CRASHES {
         now + PARKED
     } else {
-        due.max(now) + patience.sweep_again(batch.requeues)
+        due.max(now) + backoff.sweep_again(batch.requeues)
     };
     PushBack {
         schedule_id: batch.schedule_id,
@@ -272,7 +267,7 @@ mod tests {
             (None, None)
         );
         assert_eq!(
-            push_back(&parked, false, now, &Patience::default()).again,
+            push_back(&parked, false, now, &Backoff::default()).again,
             now + PARKED
         );
     }
@@ -283,7 +278,7 @@ mod tests {
         let due = now + TimeDelta::seconds(70);
         let next = batch(Some(due), None, now);
         assert_eq!(
-            push_back(&next, true, now, &Patience::default()).again,
+            push_back(&next, true, now, &Backoff::default()).again,
             due + TimeDelta::minutes(2)
         );
         let again = DueBatch {
@@ -292,7 +287,7 @@ mod tests {
             ..next
         };
         assert_eq!(
-            push_back(&again, true, now, &Patience::default()).again,
+            push_back(&again, true, now, &Backoff::default()).again,
             now + TimeDelta::minutes(16)
         );
         assert_eq!(

@@ -3,7 +3,7 @@
 use shared::schedule::lifecycle;
 use std::time::Duration;
 
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use serde_json::json;
 use shared::{
     batch::{release::Ended, worker::Work},
@@ -35,7 +35,7 @@ async fn the_life_of_a_schedule_is_told_once_to_each_webhook_that_wants_it(pool:
     let dispatch = || async {
         told.stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap()
     };
@@ -240,7 +240,7 @@ async fn who_has_no_webhook_pays_nothing_for_it(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     let statements = async |what: &str| {

@@ -54,7 +54,7 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
         .await
         .unwrap()
         .unwrap();
-    let verdicts = claimed.rows.iter().map(|row| rows::Verdict {
+    let verdicts = claimed.rows.iter().map(|row| rows::StatusUpdate {
         seq: row.seq,
         attempt: row.attempt,
         status: Status::Delivrd,
@@ -64,7 +64,7 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
     });
     let verdicts: Vec<_> = verdicts.collect();
     let mut connection = db.pool.acquire().await.unwrap();
-    rows::record_verdicts(&mut connection, &claimed.claim, &verdicts, db.now())
+    rows::record_status_updates(&mut connection, &claimed.claim, &verdicts, db.now())
         .await
         .unwrap();
     drop(connection);

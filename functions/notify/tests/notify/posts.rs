@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use shared::events::target::Reach;
+use shared::events::target::AllowedTargets;
 use sqlx::MySqlPool;
 use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
@@ -189,7 +189,13 @@ async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool
         stream.readable().await.unwrap();
         stream.try_read(&mut [0; 8192]).ok();
     });
-    let scene = Scene::at(pool, &url, MockServer::start().await, Reach::Loopback).await;
+    let scene = Scene::at(
+        pool,
+        &url,
+        MockServer::start().await,
+        AllowedTargets::Loopback,
+    )
+    .await;
     let event = scene.event().await;
     scene.deliver(event).await;
     assert_eq!(
@@ -261,7 +267,7 @@ async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool
         pool,
         &format!("https://127.0.0.1:{port}/"),
         server,
-        Reach::Public,
+        AllowedTargets::Public,
     )
     .await;
     for (url, error) in [

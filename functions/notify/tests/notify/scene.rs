@@ -8,7 +8,7 @@ use shared::{
     events::{
         EventType,
         record::{NewEvent, insert_deliveries},
-        target::Reach,
+        target::AllowedTargets,
     },
     platform::{db::Db, queue::DeliveryMessage},
 };
@@ -30,12 +30,12 @@ impl Scene {
     pub async fn new(pool: MySqlPool, answer: ResponseTemplate) -> Self {
         let server = MockServer::start().await;
         let url = format!("{}/hook?x=1", server.uri());
-        let scene = Self::at(pool, &url, server, Reach::Loopback).await;
+        let scene = Self::at(pool, &url, server, AllowedTargets::Loopback).await;
         scene.answer(answer).await;
         scene
     }
 
-    pub async fn at(pool: MySqlPool, url: &str, server: MockServer, reach: Reach) -> Self {
+    pub async fn at(pool: MySqlPool, url: &str, server: MockServer, reach: AllowedTargets) -> Self {
         let db = Db::from_pool(pool);
         let queue = FakeQueue::new();
         let webhook = webhooks::insert(&db, url, "schedule.finished,messages.final").await;

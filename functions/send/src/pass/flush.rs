@@ -71,7 +71,7 @@ impl Pass<'_> {
     ) -> sqlx::Result<Written> {
         let now = self.sender.worker.db.now();
         let answers = rows.iter().any(|row| row.step == Step::Answer);
-        let lost = answers && rows::poke_if_lost(db, self.claim, now).await?;
+        let lost = answers && rows::make_due_if_lease_lost(db, self.claim, now).await?;
         if rows
             .iter()
             .any(|row| row.step == Step::Mark && row.attempt > 0)

@@ -9,7 +9,7 @@ use send::Sender;
 use serde_json::{Value, json};
 use shared::{
     batch::{release::Timing, worker::Worker},
-    platform::{backoff::Patience, budget::Budget, db::Db},
+    platform::{backoff::Backoff, budget::Budget, db::Db},
 };
 use sqlx::{
     MySqlPool,
@@ -65,12 +65,12 @@ pub const LEASE: Duration = Duration::from_secs(70);
 const RECORDING: Duration = Duration::from_millis(500);
 
 /// Production's waits, for invocations that have so much real time.
-pub fn patience(budget: Duration) -> Patience {
+pub fn patience(budget: Duration) -> Backoff {
     let lease_margin = TimeDelta::from_std(LEASE.saturating_sub(budget)).unwrap_or_default();
-    Patience {
+    Backoff {
         recording_share: RECORDING,
         lease_margin,
-        ..Patience::default()
+        ..Backoff::default()
     }
 }
 
@@ -82,7 +82,7 @@ fn timing(plan: &Plan) -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(300),
         quiet_time: TimeDelta::seconds(300),
-        patience: patience(plan.budget),
+        backoff: patience(plan.budget),
     }
 }
 
@@ -145,7 +145,7 @@ impl Environment {
                     lead,
                     sweep_lead,
                     batch_size: plan.batch_size,
-                    patience: patience(plan.budget),
+                    backoff: patience(plan.budget),
                 };
                 Handler::Dispatch(Dispatcher {
                     db,

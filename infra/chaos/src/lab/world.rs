@@ -17,7 +17,7 @@ use proxy::{Mode, Proxy};
 use shared::{
     access::Permission,
     carrier::Carrier,
-    events::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::AllowedTargets},
     platform::{
         db::{Clock, Db, MIGRATOR},
         secret::hash_token,
@@ -162,7 +162,7 @@ impl World {
             // No schedule here has a webhook.
             notify_queue: LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()),
             webhook_keys: SharedKeys::open(KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
-            webhook_reach: Reach::Public,
+            webhook_targets: AllowedTargets::Public,
             scheduler: events.clone(),
             dead_letters: Vec::new(),
             capacity: Capacity::default(),

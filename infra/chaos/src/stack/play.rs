@@ -157,7 +157,7 @@ async fn wait(
         .map(|run| run.run_at)
         .max()
         .unwrap_or_else(Utc::now);
-    let patience = Instant::now() + (latest - Utc::now()).to_std().unwrap_or_default() + PATIENCE;
+    let backoff = Instant::now() + (latest - Utc::now()).to_std().unwrap_or_default() + PATIENCE;
     loop {
         let injected = |run: &Played<'_>| run.injected.as_ref().is_none_or(JoinHandle::is_finished);
         let faults_over =
@@ -174,7 +174,7 @@ async fn wait(
         if faults_over && open.is_empty() {
             return Ok(open);
         }
-        if Instant::now() > patience {
+        if Instant::now() > backoff {
             return Ok(open);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -126,7 +126,7 @@ async fn dead_letters(everything: Everything) -> anyhow::Result<()> {
     let (status, answer) = world
         .call(
             reqwest::Method::POST,
-            "/v1/trouble/dead-letters/redrive",
+            "/v1/attention/dead-letters/redrive",
             None,
         )
         .await?;

@@ -1,4 +1,4 @@
-//! `claim_to_send`, `claim_to_check`, `poke_if_lost`, `bring_forward` with `reopen_schedule`.
+//! `claim_to_send`, `claim_to_check`, `make_due_if_lease_lost`, `bring_forward` with `reopen_schedule`.
 
 use api::resources::receipts::store::{Due as Forward, bring_forward};
 use model::{
@@ -91,7 +91,7 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
         let owns = case.owns();
         let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
         assert_eq!(
-            rows::poke_if_lost(&mut connection, &table.claim(at), table.now)
+            rows::make_due_if_lease_lost(&mut connection, &table.claim(at), table.now)
                 .await
                 .unwrap(),
             poked,

@@ -1,9 +1,9 @@
-//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_verdicts`, `record_receipts`, `record_late_receipts`, `mark_owner_lost`, `close_pending`.
+//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_status_updates`, `record_receipts`, `record_late_receipts`, `mark_owner_lost`, `close_pending`.
 
 use api::resources::receipts::store::{Receipt, record_late_receipts, record_receipts};
 use model::{
     database::{Batch, Row},
-    rules::{self, Flush, Verdict},
+    rules::{self, Flush, StatusUpdate},
 };
 use shared::{
     batch::rows::{self, FlushRow, Step},
@@ -190,7 +190,7 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
         let matched = rules::verdict(
             &mut case.row,
             owns,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids,
@@ -200,7 +200,7 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
             (ids != 0).then(|| "own".to_owned()),
             u8::from(status.is_final()),
         );
-        let said = rows::Verdict {
+        let said = rows::StatusUpdate {
             seq: 1,
             attempt: 1,
             status,
@@ -209,9 +209,10 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
             is_final,
         };
         let mut connection = table.db.pool.acquire().await.unwrap();
-        let recorded = rows::record_verdicts(&mut connection, &table.claim(at), &[said], table.now)
-            .await
-            .unwrap();
+        let recorded =
+            rows::record_status_updates(&mut connection, &table.claim(at), &[said], table.now)
+                .await
+                .unwrap();
         drop(connection);
         assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
     }
@@ -250,7 +251,7 @@ async fn a_receipt_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
         let matched = rules::receipt(
             &mut case.row,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids: 1,
@@ -299,7 +300,7 @@ async fn a_late_receipt_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
         let matched = rules::late_receipt(
             &mut case.row,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids: 1,

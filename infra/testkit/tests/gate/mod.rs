@@ -22,7 +22,7 @@ use lambda_http::tower::ServiceExt;
 use serde_json::Value;
 use shared::{
     access::Permission,
-    events::target::Reach,
+    events::target::AllowedTargets,
     platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
@@ -68,7 +68,7 @@ pub async fn app(stage: &Stage) -> App {
         recheck_queue: stage.recheck_queue.clone(),
         notify_queue: stage.notify_queue.clone(),
         webhook_keys: testkit::webhook_keys().await,
-        webhook_reach: Reach::Public,
+        webhook_targets: AllowedTargets::Public,
         scheduler: FakeScheduler::new(),
         dead_letters: Vec::new(),
         dispatch_lead: Duration::from_secs(90),

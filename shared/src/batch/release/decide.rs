@@ -112,9 +112,9 @@ impl Pass<'_> {
             let waits = is_on_queue(planned, due, (claim.at, now));
             // Its message may be lost, or wait in a long queue: the sweep's patience counts from the due time, not from this pass.
             if waits {
-                now.max(due + timing.patience.sweep_after(batch.requeues))
+                now.max(due + timing.backoff.sweep_after(batch.requeues))
             } else {
-                timing.patience.sweep_at(due, now)
+                timing.backoff.sweep_at(due, now)
             }
         };
         let policy = Policy::of(batch, can_ask, now);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::platform::{backoff::Patience, config::Env};
+use crate::platform::{backoff::Backoff, config::Env};
 
 /// When things are done again.
 #[derive(Clone, Debug)]
@@ -19,13 +19,13 @@ pub struct Timing {
     /// arrived by then.
     pub quiet_time: TimeDelta,
     /// Leases, back-off, and the sweep's patience.
-    pub patience: Patience,
+    pub backoff: Backoff,
 }
 
 impl Timing {
-    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and those of [`Patience`].
+    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and those of [`Backoff`].
     pub fn from_env(env: &mut Env) -> Self {
-        let patience = Patience::from_env(env);
+        let backoff = Backoff::from_env(env);
         let mut seconds =
             |name, range, default| TimeDelta::seconds(env.number(name, range, default).into());
         Self {
@@ -33,7 +33,7 @@ impl Timing {
             resend_delay: seconds("RESEND_DELAY_S", 1..=86_400, Some(300)),
             quiet_time: seconds("UNCERTAIN_QUIET_S", 1..=86_400, Some(300)),
             recheck_delays: env.seconds_list("RECHECK_DELAYS_S"),
-            patience,
+            backoff,
         }
     }
 

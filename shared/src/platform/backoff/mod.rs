@@ -150,7 +150,7 @@ pub fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Dura
 
 /// The waits that a deployment may set. The defaults are production's; the chaos runner takes seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Backoff {
     /// A request has to end this long before the deadline, for its answer to be recorded and the batch to be released.
     pub recording_share: Duration,
     /// A lease ends this long after the deadline: by then Lambda has ended the owner for certain.
@@ -162,7 +162,7 @@ pub struct Patience {
     pub backoff_max: Duration,
 }
 
-impl Default for Patience {
+impl Default for Backoff {
     fn default() -> Self {
         Self {
             recording_share: Duration::from_secs(5),
@@ -173,7 +173,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl Backoff {
     /// `RECORDING_SHARE_S`, `LEASE_MARGIN_S`, `SWEEP_PATIENCE_S`, `BACKOFF_MAX_S`.
     pub fn from_env(env: &mut Env) -> Self {
         let usual = Self::default();

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn usual() -> Patience {
-    Patience::default()
+fn usual() -> Backoff {
+    Backoff::default()
 }
 
 fn within(wait: Duration, from_ms: u64) -> bool {
@@ -101,9 +101,9 @@ fn the_sweep_comes_after_a_message_or_before_a_far_due_time() {
 #[test]
 fn a_deployment_may_set_them() {
     let mut env = Env::from_pairs([("SWEEP_PATIENCE_S", "3"), ("LEASE_MARGIN_S", "0")]);
-    let patience = Patience::from_env(&mut env);
+    let backoff = Backoff::from_env(&mut env);
     assert_eq!(
-        (patience.sweep.num_seconds(), patience.backoff_max.as_secs()),
+        (backoff.sweep.num_seconds(), backoff.backoff_max.as_secs()),
         (3, 60)
     );
     assert!(

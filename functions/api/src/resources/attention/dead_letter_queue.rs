@@ -26,7 +26,7 @@ const BATCH: usize = 10;
 
 /// A letter, as it lies in its queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The queue's name of it.
     pub message_id: String,
     /// The right to delete it, or to put it back.
@@ -63,7 +63,7 @@ pub struct Sweep {
 /// A letter may hold an event, which holds messages; nothing lies deeper.
 const DEPTH: u32 = 3;
 
-impl Letter {
+impl DeadLetter {
     /// What it names, or why it names nothing. Four shapes: our own messages; Lambda's record of a failed event (`requestPayload`), SQS's
     /// event (`Records`), and what EventBridge could not hand over, which is the event itself.
     pub fn named(&self) -> Result<Vec<Named>, &'static str> {
@@ -106,18 +106,18 @@ fn collect(mut body: Value, depth: u32, named: &mut Vec<Named>) -> Result<(), &'
 
 /// One dead-letter queue.
 #[async_trait]
-pub trait LetterBox: Send + Sync {
+pub trait DeadLetterQueue: Send + Sync {
     /// About how many letters there are, those included that somebody looks at right now.
     async fn count(&self) -> anyhow::Result<u64>;
 
     /// Takes up to `limit` letters, and hides them from others until they are put back, or for half a minute.
-    async fn take(&self, limit: usize) -> anyhow::Result<Vec<Letter>>;
+    async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>>;
 
     /// Shows letters to others again. One that cannot be put back shows by itself.
-    async fn put_back(&self, letters: &[Letter]);
+    async fn put_back(&self, letters: &[DeadLetter]);
 
     /// Deletes letters, and returns how many it was.
-    async fn delete(&self, letters: &[Letter]) -> anyhow::Result<usize>;
+    async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize>;
 }
 
 /// A dead-letter queue and what it is called.
@@ -126,27 +126,27 @@ pub struct DeadLetters {
     /// Whose letters they are, such as `send`.
     pub name: String,
     /// Where they lie.
-    pub letters: Arc<dyn LetterBox>,
+    pub letters: Arc<dyn DeadLetterQueue>,
 }
 
 /// A dead-letter queue in SQS.
-pub struct SqsLetterBox {
+pub struct SqsDeadLetterQueue {
     client: aws_sdk_sqs::Client,
     url: String,
 }
 
-impl SqsLetterBox {
+impl SqsDeadLetterQueue {
     /// The queue at that URL.
-    pub fn shared(client: aws_sdk_sqs::Client, url: String) -> Arc<dyn LetterBox> {
+    pub fn shared(client: aws_sdk_sqs::Client, url: String) -> Arc<dyn DeadLetterQueue> {
         Arc::new(Self { client, url })
     }
 }
 
-fn letter(message: Message) -> Letter {
+fn letter(message: Message) -> DeadLetter {
     let sent_at = message
         .attributes()
         .and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
-    Letter {
+    DeadLetter {
         sent_at: sent_at.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
         message_id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
@@ -155,7 +155,7 @@ fn letter(message: Message) -> Letter {
 }
 
 #[async_trait]
-impl LetterBox for SqsLetterBox {
+impl DeadLetterQueue for SqsDeadLetterQueue {
     async fn count(&self) -> anyhow::Result<u64> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -176,8 +176,8 @@ impl LetterBox for SqsLetterBox {
             .sum())
     }
 
-    async fn take(&self, limit: usize) -> anyhow::Result<Vec<Letter>> {
-        let mut letters: Vec<Letter> = Vec::new();
+    async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>> {
+        let mut letters: Vec<DeadLetter> = Vec::new();
         while letters.len() < limit {
             let call = self
                 .client
@@ -205,7 +205,7 @@ impl LetterBox for SqsLetterBox {
         Ok(letters)
     }
 
-    async fn put_back(&self, letters: &[Letter]) {
+    async fn put_back(&self, letters: &[DeadLetter]) {
         for ten in letters.chunks(BATCH) {
             let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
@@ -230,7 +230,7 @@ impl LetterBox for SqsLetterBox {
         }
     }
 
-    async fn delete(&self, letters: &[Letter]) -> anyhow::Result<usize> {
+    async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize> {
         let mut deleted = 0;
         for ten in letters.chunks(BATCH) {
             let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
@@ -333,16 +333,16 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            let letter = Letter {
+            let letter = DeadLetter {
                 body: body.to_string(),
-                ..Letter::default()
+                ..DeadLetter::default()
             };
             assert_eq!(letter.named(), expected, "{body}");
         }
         assert_eq!(
-            Letter {
+            DeadLetter {
                 body: "+60123456789,".into(),
-                ..Letter::default()
+                ..DeadLetter::default()
             }
             .named(),
             Err("not JSON")

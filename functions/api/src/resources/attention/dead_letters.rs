@@ -1,4 +1,4 @@
-//! `GET /v1/trouble/dead-letters` and `POST …/redrive`: what nobody could take from a queue. A letter is never sent again: what it names
+//! `GET /v1/attention/dead-letters` and `POST …/redrive`: what nobody could take from a queue. A letter is never sent again: what it names
 //! is put into the sweep's sight as its row says, and then the letter is deleted. So a redrive that comes twice does nothing twice.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 
 use crate::resources::{
     attention::{
-        dead_letter_queue::{DeadLetters, Letter, Named},
+        dead_letter_queue::{DeadLetter, DeadLetters, Named},
         repair_store::sweep_soon,
     },
     webhooks::deliver_soon::deliver_soon,
@@ -86,8 +86,8 @@ struct Malformed {
 }
 
 impl LetterView {
-    fn new(queue: &str, letter: &Letter) -> Self {
-        const REDRIVE: &str = "/v1/trouble/dead-letters/redrive";
+    fn new(queue: &str, letter: &DeadLetter) -> Self {
+        const REDRIVE: &str = "/v1/attention/dead-letters/redrive";
         let named = letter.named();
         let action = match named {
             Ok(_) => Action::post("redrive", REDRIVE.to_owned()),
@@ -141,7 +141,7 @@ pub async fn peek(app: &App, limit: usize) -> Letters {
     found
 }
 
-async fn peek_one(queue: &DeadLetters, limit: usize) -> anyhow::Result<(u64, Vec<Letter>)> {
+async fn peek_one(queue: &DeadLetters, limit: usize) -> anyhow::Result<(u64, Vec<DeadLetter>)> {
     let count = queue.letters.count().await?;
     if count == 0 {
         return Ok((0, Vec::new()));
@@ -252,7 +252,7 @@ async fn redrive_one(
     app: &App,
     queue: &DeadLetters,
     (discard, begun): (bool, Instant),
-    (done, kept): (&mut Redriven, &mut Vec<Letter>),
+    (done, kept): (&mut Redriven, &mut Vec<DeadLetter>),
 ) -> Result<(), Failed> {
     // To find a queue empty takes a second, to ask for its count a moment.
     let mut last = tokio::time::timeout(LETTERS, queue.letters.count())
@@ -293,7 +293,7 @@ async fn redrive_one(
 }
 
 /// A schedule, or a sweep, needs nothing: the sweep that follows finds what there is to do.
-async fn write(app: &App, letters: &[Letter]) -> Result<u64, ApiError> {
+async fn write(app: &App, letters: &[DeadLetter]) -> Result<u64, ApiError> {
     let (mut batches, mut deliveries) = (Vec::new(), Vec::new());
     for named in letters
         .iter()
@@ -331,7 +331,7 @@ pub fn list_doc() -> Operation {
     let letter = json!({
         "queue": "send", "message_id": "m1", "sent_at": "2026-12-01T02:00:00Z",
         "names": [{"schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "batch_no": 1}],
-        "actions": [{"name": "redrive", "method": "POST", "href": "/v1/trouble/dead-letters/redrive"}],
+        "actions": [{"name": "redrive", "method": "POST", "href": "/v1/attention/dead-letters/redrive"}],
     });
     let example = json!({"kind": "dead-letters", "counts": {"send": 1}, "entries": [letter], "unreachable": []});
     Operation::new(

@@ -1,4 +1,4 @@
-//! `GET /v1/trouble/{kind}`: everything of one kind, page by page. Between two pages an entry may move in the order of its list, so
+//! `GET /v1/attention/{kind}`: everything of one kind, page by page. Between two pages an entry may move in the order of its list, so
 //! the first page is the one to trust.
 
 use crate::resources::{

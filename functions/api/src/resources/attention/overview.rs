@@ -1,4 +1,4 @@
-//! `GET /v1/trouble`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
+//! `GET /v1/attention`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
 
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ enum Listed {
     /// Of a schedule.
     Entry(Entry),
     /// Of a queue.
-    Letter(LetterView),
+    DeadLetter(LetterView),
 }
 
 /// 200 with the document.
@@ -71,9 +71,13 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
     let letters = peek(&app, FIRST as usize).await;
     let summary = Summary {
         count: letters.counts.values().sum::<u64>() as i64,
-        entries: letters.entries.into_iter().map(Listed::Letter).collect(),
+        entries: letters
+            .entries
+            .into_iter()
+            .map(Listed::DeadLetter)
+            .collect(),
         next_cursor: None,
-        href: "/v1/trouble/dead-letters".to_owned(),
+        href: "/v1/attention/dead-letters".to_owned(),
         unreachable: letters.unreachable,
     };
     kinds.insert("dead-letters", summary);
@@ -99,7 +103,7 @@ async fn read_kinds(
         let entries = entries.into_iter().map(Listed::Entry).collect();
         let (count, href) = (
             kind.count(&totals),
-            format!("/v1/trouble/{}", kind.as_str()),
+            format!("/v1/attention/{}", kind.as_str()),
         );
         kinds.insert(
             kind.as_str(),
@@ -117,7 +121,7 @@ async fn read_kinds(
 
 /// For the document.
 pub fn overview_doc() -> Operation {
-    let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/trouble/missed-schedules"});
+    let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed-schedules"});
     Operation::new("getTrouble", "trouble", "Everything that needs a person")
         .text("How much there is of each kind, and the first of it. A `total` of 0: nobody has to do anything.")
         .answers::<Overview>(200, "How much there is.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::resources::receipts::store::{
-    Due, Found, Left, Receipt as Row, Stretch, Touched, batches_of, bring_forward,
+    Due, Found, Left, Receipt as Row, SeqRange, Touched, batches_of, bring_forward,
     record_late_receipts, record_receipts, what_is_left,
 };
 use chrono::{DateTime, Utc};
@@ -118,10 +118,10 @@ impl News {
     }
 
     /// The stretch of each schedule's list that they lie in.
-    fn stretches(&self) -> Vec<Stretch> {
-        let mut stretches: BTreeMap<Uuid, Stretch> = BTreeMap::new();
+    fn stretches(&self) -> Vec<SeqRange> {
+        let mut stretches: BTreeMap<Uuid, SeqRange> = BTreeMap::new();
         for ((schedule_id, seq), _) in self.told() {
-            let stretch = stretches.entry(schedule_id).or_insert(Stretch {
+            let stretch = stretches.entry(schedule_id).or_insert(SeqRange {
                 schedule_id,
                 first_seq: seq,
                 last_seq: seq,

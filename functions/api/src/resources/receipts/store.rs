@@ -187,7 +187,7 @@ pub struct Receipt {
     pub is_final: u8,
 }
 
-/// Records receipts, as `outcomes::record_verdicts` does verdicts: by attempt, never over a final state, never on a row that is the
+/// Records receipts, as `outcomes::record_status_updates` does verdicts: by attempt, never over a final state, never on a row that is the
 /// claim owner's (PENDING, SENDING); and, as receipts overtake each other, never back from ENROUTE. Returns how many it changed.
 pub async fn record_receipts(
     db: &mut MySqlConnection,
@@ -247,7 +247,7 @@ pub struct Touched {
 
 /// A stretch of a schedule's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Stretch {
+pub struct SeqRange {
     /// `recipients.schedule_id`
     #[serde(rename = "i", serialize_with = "as_hex")]
     pub schedule_id: Uuid,
@@ -263,7 +263,7 @@ pub struct Stretch {
 /// later, and the release, which locks the rows that it counts, waits for the record; one that is not was released before it.
 pub async fn batches_of(
     db: &mut MySqlConnection,
-    stretches: &[Stretch],
+    stretches: &[SeqRange],
 ) -> sqlx::Result<Vec<Touched>> {
     sqlx::query_as!(
         Touched,
@@ -325,7 +325,7 @@ pub struct Due {
     pub check_at: DateTime<Utc>,
 }
 
-/// Has the next pass come by then, count again and decide again, as `outcomes::poke_if_lost` does. No claim is touched, and a recheck
+/// Has the next pass come by then, count again and decide again, as `outcomes::make_due_if_lease_lost` does. No claim is touched, and a recheck
 /// that comes sooner stays. Whoever calls it reopens the schedules too (`resolve::reopen_schedule`), in the same transaction.
 pub async fn bring_forward(db: &mut MySqlConnection, dues: &[Due]) -> sqlx::Result<()> {
     let done = sqlx::query!(

@@ -2,7 +2,7 @@
 //! password is looked at, by name and by address, whether the name exists or not.
 
 use crate::{
-    auth::limits::{ADDRESS_GUARD, USER_GUARD, charge_login},
+    auth::limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
     resources::{
         sessions::store::{NewSession, insert_session},
         users::store::{lock_user, note_login},
@@ -16,7 +16,9 @@ use shared::{
     access::{
         audit::new_id,
         is_username,
-        users::{User, absolve_login, change_password, end_sessions, find_user, user_subject},
+        users::{
+            User, change_password, end_sessions, find_user, reset_failed_logins, user_subject,
+        },
     },
     platform::secret::{hash_password, is_password},
 };
@@ -254,7 +256,7 @@ impl Subjects {
         let now = app.db.now();
         let mut connection = app.db.pool.acquire().await?;
         for (subject, guard) in [(&self.address, ADDRESS_GUARD), (&self.user, USER_GUARD)] {
-            if let Some(until) = charge_login(&mut connection, subject, guard, now).await? {
+            if let Some(until) = count_login_attempt(&mut connection, subject, guard, now).await? {
                 return Err(locked(until, now));
             }
         }
@@ -265,8 +267,8 @@ impl Subjects {
     pub(super) async fn absolve(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
         let mut connection = app.db.pool.acquire().await?;
-        absolve_login(&mut connection, &self.user, true, now).await?;
-        absolve_login(&mut connection, &self.address, false, now).await?;
+        reset_failed_logins(&mut connection, &self.user, true, now).await?;
+        reset_failed_logins(&mut connection, &self.address, false, now).await?;
         Ok(())
     }
 }

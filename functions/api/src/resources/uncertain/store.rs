@@ -118,7 +118,7 @@ pub async fn send_again(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// Has the next pass count again and decide again, as `outcomes::poke_if_lost` does; a lease that is over ends here. The counts are
+/// Has the next pass count again and decide again, as `outcomes::make_due_if_lease_lost` does; a lease that is over ends here. The counts are
 /// taken from the rows at once, for whoever looks before that pass.
 pub async fn recount_batch(
     connection: &mut MySqlConnection,

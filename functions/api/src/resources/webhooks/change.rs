@@ -35,7 +35,7 @@ pub async fn change(
     let id = parse_id(&id)?;
     let edit = Edit::read(
         &body::read_small_json(&request.0, request.1).await?,
-        app.webhook_reach,
+        app.webhook_targets,
     )?;
     Ok(Json(
         repeat(|| write(&app, &caller, id, &edit)).await?.into(),

@@ -39,7 +39,7 @@ pub async fn create(
     query.finish()?;
     let request = WebhookRequest::read(
         &body::read_small_json(&headers, body).await?,
-        app.webhook_reach,
+        app.webhook_targets,
     )?;
     let now = app.db.now();
     let webhook = Webhook {

@@ -4,7 +4,7 @@ use crate::resources::webhooks::store::Webhook;
 use serde_json::{Value, json};
 use shared::events::{
     EventType,
-    target::{self, LONGEST_URL, Reach},
+    target::{self, AllowedTargets, LONGEST_URL},
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub struct WebhookRequest {
 
 impl WebhookRequest {
     /// Reads a body, or tells every wrong field.
-    pub fn read(body: &[u8], reach: Reach) -> Result<Self, ApiError> {
+    pub fn read(body: &[u8], reach: AllowedTargets) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let url = url(&mut fields, reach);
         fields.require("url", URL);
@@ -68,7 +68,7 @@ pub struct Edit {
 
 impl Edit {
     /// Reads a body: every wrong field is told, and so is a body that changes nothing.
-    pub fn read(body: &[u8], reach: Reach) -> Result<Self, ApiError> {
+    pub fn read(body: &[u8], reach: AllowedTargets) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         for name in ["url", "events", "disabled"] {
             if fields.is_null(name) {
@@ -146,7 +146,7 @@ fn words() -> String {
     EventType::ALL.map(EventType::as_str).join(", ")
 }
 
-fn url(fields: &mut Fields, reach: Reach) -> Option<String> {
+fn url(fields: &mut Fields, reach: AllowedTargets) -> Option<String> {
     let given: String = fields.read_as("url", URL)?;
     match target::read(&given, reach) {
         Ok(url) => Some(url.into()),

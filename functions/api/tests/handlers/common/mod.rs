@@ -43,7 +43,7 @@ use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
-    events::target::Reach,
+    events::target::AllowedTargets,
     platform::{
         db::Db,
         queue::{DispatchMessage, Outgoing, Queue},
@@ -168,7 +168,7 @@ impl Api {
             recheck_queue: fakes.rechecks.clone(),
             notify_queue: fakes.deliveries.clone(),
             webhook_keys: testkit::webhook_keys().await,
-            webhook_reach: Reach::Public,
+            webhook_targets: AllowedTargets::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
                 DeadLetters {

@@ -1,7 +1,7 @@
 //! What a release is told after each kind of pass.
 
 use super::*;
-use crate::platform::backoff::Patience;
+use crate::platform::backoff::Backoff;
 
 fn timing() -> Timing {
     Timing {
@@ -9,7 +9,7 @@ fn timing() -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(300),
         quiet_time: TimeDelta::seconds(300),
-        patience: Patience::default(),
+        backoff: Backoff::default(),
     }
 }
 
