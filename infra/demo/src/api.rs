@@ -1,5 +1,5 @@
-//! A client of the HTTP API. It reads responses leniently: it requires only the fields that the demo
-//! shows.
+//! A client of the HTTP API. It reads responses leniently: it requires only the fields that the
+//! demo shows.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -128,8 +128,8 @@ impl Case {
 pub struct OtherSchedules {
     /// The ids of those messages.
     pub ids: HashSet<(Phone, MessageId)>,
-    /// The count of messages with the same text for which it is unknown whether the carrier accepted
-    /// them.
+    /// The count of messages with the same text for which it is unknown whether the carrier
+    /// accepted them.
     pub open: HashMap<Phone, u32>,
 }
 

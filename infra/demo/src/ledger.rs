@@ -1,6 +1,6 @@
-//! The carrier's ledger: `GET /ledger` next to its `/api`, NDJSON, one acceptance per line. Only this
-//! project's simulator certainly has one, and another program's ledger may differ in details, so it
-//! is parsed leniently.
+//! The carrier's ledger: `GET /ledger` next to its `/api`, NDJSON, one acceptance per line. Only
+//! this project's simulator certainly has one, and another program's ledger may differ in details,
+//! so it is parsed leniently.
 
 use std::collections::HashMap;
 
@@ -66,8 +66,8 @@ impl Ledger {
         }
     }
 
-    /// Returns how many acceptances the ledger holds now. Returns 0 if this is unknown or there is no
-    /// ledger; later the whole ledger is read then.
+    /// Returns how many acceptances the ledger holds now. Returns 0 if this is unknown or there is
+    /// no ledger; later the whole ledger is read then.
     pub async fn length(&self) -> u64 {
         let answer = self
             .client

@@ -1,10 +1,10 @@
 //! The demo: posts a schedule as a client would, watches it, and then compares the carrier's ledger
 //! with the database. The end-to-end tests use the same modules.
 //!
-//! A run ([`run`]) proceeds in this order: it posts a list of numbers ([`list`], [`numbers`]) to the
-//! API ([`api`], [`post`]) and shows the progress ([`watch`], [`view`], [`memory`]). Then it reads
-//! ([`gather`]) the rows ([`rows`]) and the ledger ([`ledger`]), compares them ([`proof`]) and prints
-//! a [`summary`].
+//! A run ([`run`]) proceeds in this order: it posts a list of numbers ([`list`], [`numbers`]) to
+//! the API ([`api`], [`post`]) and shows the progress ([`watch`], [`view`], [`memory`]). Then it
+//! reads ([`gather`]) the rows ([`rows`]) and the ledger ([`ledger`]), compares them ([`proof`])
+//! and prints a [`summary`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;

@@ -36,8 +36,8 @@ fn read(mut file: impl BufRead + Send + 'static) -> anyhow::Result<List> {
         .strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(begin)
         .trim_ascii_start();
-    // A quoted first field is valid CSV and a valid JSON string. Only in CSV can a comma follow it on
-    // the same line.
+    // A quoted first field is valid CSV and a valid JSON string. Only in CSV can a comma follow it
+    // on the same line.
     let line = begin
         .split(|&byte| byte == b'\n')
         .next()

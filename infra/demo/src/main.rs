@@ -2,8 +2,8 @@
 //! received its message once. Exit status 0: the proof holds; 1: it doesn't hold, or an error
 //! occurred; 130: interrupted.
 //!
-//! The environment configures the run: see [`demo::options::Options`]. `STACK_ENV` names the file of
-//! the stack's settings.
+//! The environment configures the run: see [`demo::options::Options`]. `STACK_ENV` names the file
+//! of the stack's settings.
 
 use std::process::ExitCode;
 

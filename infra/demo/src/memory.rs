@@ -14,8 +14,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Measures only the functions of the stack with this AWS endpoint: another stack may run on the
-    /// same machine.
+    /// Measures only the functions of the stack with this AWS endpoint: another stack may run on
+    /// the same machine.
     pub fn of_stack(aws_endpoint: &str) -> Self {
         Self {
             endpoint: port(aws_endpoint).to_owned(),

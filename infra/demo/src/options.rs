@@ -82,8 +82,8 @@ impl Options {
         Ok(options)
     }
 
-    /// Returns the time at which the messages are sent if posting starts at `now`: after posting and
-    /// the lead, at a whole second.
+    /// Returns the time at which the messages are sent if posting starts at `now`: after posting
+    /// and the lead, at a whole second.
     pub fn run_at(&self, now: DateTime<Utc>, lead_s: u32, count: u64) -> DateTime<Utc> {
         let posting_s = count.div_ceil(POSTED_PER_SECOND) as i64;
         let soon = now + TimeDelta::seconds(posting_s + i64::from(lead_s) + SPARE_S + 1);

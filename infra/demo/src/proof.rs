@@ -1,5 +1,6 @@
-//! The proof: the ledger's acceptances match the database's attempts, number by number, and a second
-//! acceptance of a number happened only after the first attempt had ended UNDELIV or EXPIRED.
+//! The proof: the ledger's acceptances match the database's attempts, number by number, and a
+//! second acceptance of a number happened only after the first attempt had ended UNDELIV or
+//! EXPIRED.
 //!
 //! Pure functions: the input is the evidence, the output is the findings. The tests show that the
 //! proof can fail.
@@ -118,8 +119,8 @@ impl Findings {
     }
 }
 
-/// Returns whether a row's status implies that the carrier accepted the message. REJECTD does not: a
-/// refused request ends with it too.
+/// Returns whether a row's status implies that the carrier accepted the message. REJECTD does not:
+/// a refused request ends with it too.
 fn claims_acceptance(row: &Row) -> bool {
     use Status::{Acceptd, Deleted, Delivrd, Enroute, Expired, Undeliv, Unknown};
     matches!(
@@ -128,8 +129,8 @@ fn claims_acceptance(row: &Row) -> bool {
     )
 }
 
-/// Returns the indexes of the acceptances in the ledger that match no attempt of the case. The caller
-/// has to look up whether they belong to other schedules.
+/// Returns the indexes of the acceptances in the ledger that match no attempt of the case. The
+/// caller has to look up whether they belong to other schedules.
 pub fn unmatched(case: &Case, ledger: &mut [Entry]) -> Vec<usize> {
     matching::sort(ledger);
     let (used, _) = matching::match_ids(case, ledger);

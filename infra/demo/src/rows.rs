@@ -1,6 +1,6 @@
-//! The database's part of the evidence: a schedule's rows, and other schedules' messages to the same
-//! numbers. The statements are separate from the functions' code, so that an error in that code
-//! can't hide itself from the proof.
+//! The database's part of the evidence: a schedule's rows, and other schedules' messages to the
+//! same numbers. The statements are separate from the functions' code, so that an error in that
+//! code can't hide itself from the proof.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};

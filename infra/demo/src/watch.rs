@@ -27,8 +27,8 @@ pub fn is_over(schedule: &Schedule) -> bool {
     }
 }
 
-/// Waits until the schedule is over. Fails if nothing changes for `stall_timeout` after its time, or
-/// if the API is unavailable. Calls `observe` with each response.
+/// Waits until the schedule is over. Fails if nothing changes for `stall_timeout` after its time,
+/// or if the API is unavailable. Calls `observe` with each response.
 pub async fn until_over(
     api: &Api,
     id: Uuid,

@@ -16,8 +16,8 @@ pub struct Mode {
     /// Holds back all bytes, and the end of a stream too. Nothing is lost: everything passes when
     /// this is turned off.
     pub stall: bool,
-    /// The delay of each chunk (at most 16 KiB), in both directions. Chunks keep their order, so the
-    /// delay also limits the throughput.
+    /// The delay of each chunk (at most 16 KiB), in both directions. Chunks keep their order, so
+    /// the delay also limits the throughput.
     pub delay_ms: u32,
     /// The number of bytes from the server that pass before the next byte resets the connection.
     /// Applies to connections accepted while it is set. With 0 the server receives the request and

@@ -1,5 +1,5 @@
-//! Builds access tokens, so that each can be wrong in one respect. They are signed with the stack's own
-//! key, which only the stack's owner can read.
+//! Builds access tokens, so that each can be wrong in one respect. They are signed with the stack's
+//! own key, which only the stack's owner can read.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! A client of the local stack's API for the security tests, which are in `tests/`: calls by users, by
-//! API keys and by unauthorized callers.
+//! A client of the local stack's API for the security tests, which are in `tests/`: calls by users,
+//! by API keys and by unauthorized callers.
 
 pub mod forge;
 

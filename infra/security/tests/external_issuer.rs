@@ -1,6 +1,6 @@
-//! Tokens of the external issuer that the stack is configured for, on the running stack: which tokens
-//! are accepted, and with which role. `functions/api/tests/handlers/issuer.rs` tests all reasons for
-//! refusal; this test includes the configuration, from the template's parameters on.
+//! Tokens of the external issuer that the stack is configured for, on the running stack: which
+//! tokens are accepted, and with which role. `functions/api/tests/handlers/issuer.rs` tests all
+//! reasons for refusal; this test includes the configuration, from the template's parameters on.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use demo::stack::Stack;
@@ -12,8 +12,8 @@ use security::{
 use serde_json::{Value, json};
 use testkit::issuer::{MockIssuer, Signer, base64url};
 
-/// The calls whose statuses each token's case lists. The schedule has no fields, so that an authorized
-/// call gets 422.
+/// The calls whose statuses each token's case lists. The schedule has no fields, so that an
+/// authorized call gets 422.
 const CALLS: [(Method, &str); 5] = [
     (Method::GET, "/v1/auth/me"),
     (Method::GET, "/v1/schedules"),

@@ -49,8 +49,8 @@ fn timestamp(seconds: i64) -> String {
     seconds_from_now(seconds).to_string()
 }
 
-/// The same receipt, each time wrong in one respect. The valid one is accepted though its message is
-/// unknown.
+/// The same receipt, each time wrong in one respect. The valid one is accepted though its message
+/// is unknown.
 #[tokio::test]
 #[ignore = "needs the local stack: make security"]
 async fn receipts_are_accepted_by_their_signature_alone() {

@@ -1,6 +1,6 @@
-//! No secret in logs and errors: after a full run, from the login to the last status, each line that a
-//! function has printed and each error that the API has returned is searched for passwords, tokens,
-//! keys, numbers and texts.
+//! No secret in logs and errors: after a full run, from the login to the last status, each line
+//! that a function has printed and each error that the API has returned is searched for passwords,
+//! tokens, keys, numbers and texts.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{path::Path, process::Command, time::Duration};
@@ -38,8 +38,8 @@ fn logs() -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// Creates a webhook without a receiver and rotates its secret. Returns the token in its URL and both
-/// secrets.
+/// Creates a webhook without a receiver and rotates its secret. Returns the token in its URL and
+/// both secrets.
 async fn webhook(target: &Target) -> [String; 3] {
     let token = "a-token-in-the-query-of-a-url";
     let webhook = json!({"url": format!("http://127.0.0.1:9/hook?token={token}"), "events": ["schedule.started", "schedule.finished"]});
@@ -66,8 +66,8 @@ async fn webhook(target: &Target) -> [String; 3] {
     [token.to_owned(), secret(&created), secret(&rotated)]
 }
 
-/// Creates a user, changes the password, logs in and refreshes the session. Returns all four tokens, the
-/// first refresh token at index 1.
+/// Creates a user, changes the password, logs in and refreshes the session. Returns all four
+/// tokens, the first refresh token at index 1.
 async fn session_tokens(target: &Target) -> Vec<String> {
     target.user("secrets-of", "operator").await.unwrap();
     let login =
@@ -101,7 +101,8 @@ async fn run_schedule(stack: &Stack, key: &str, numbers: &[String]) -> Schedule 
     schedule
 }
 
-/// Provokes errors with secrets in the request bodies. Returns all headers and bodies of the responses.
+/// Provokes errors with secrets in the request bodies. Returns all headers and bodies of the
+/// responses.
 async fn provoke_errors(target: &Target, key: &str, bodies: [(&str, Value); 5]) -> String {
     let mut answers = String::new();
     for (path, body) in bodies {
@@ -195,8 +196,8 @@ async fn logs_and_errors_contain_no_secret_number_or_text() {
     assert_search_is_effective(&logs, &errors, &schedule);
 }
 
-/// Asserts that the searched texts contain what they should: dispatch logs the schedule's id, the API
-/// logs the route, and the errors have their types.
+/// Asserts that the searched texts contain what they should: dispatch logs the schedule's id, the
+/// API logs the route, and the errors have their types.
 fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
     let id = schedule.id.to_string();
     let logged = |function: &str, text: &str| {

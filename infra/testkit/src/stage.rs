@@ -1,5 +1,5 @@
-//! All workers on one database, with queues in memory and a carrier simulator, so that a test can run
-//! a schedule from dispatch to its end.
+//! All workers on one database, with queues in memory and a carrier simulator, so that a test can
+//! run a schedule from dispatch to its end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -134,8 +134,18 @@ impl Stage {
             .unwrap();
     }
 
-    /// Processes both queues until they are empty, at most for a hundred rounds. Each round advances the
-    /// clock by a minute.
+    /// Sends the batches of the send queue, and then rechecks those of the recheck queue.
+    pub async fn work(&self) {
+        for batch in self.send_queue.take_batches() {
+            self.send(batch).await;
+        }
+        for batch in self.recheck_queue.take_batches() {
+            self.recheck(batch).await;
+        }
+    }
+
+    /// Processes both queues until they are empty, at most for a hundred rounds. Each round
+    /// advances the clock by a minute.
     pub async fn play(&self) {
         for _ in 0..100 {
             let (send, recheck) = (

@@ -1,5 +1,6 @@
-//! An operator's calls about schedules that need attention, with all workers until the end: no message
-//! is lost or sent twice unintentionally, and the API's answers agree with the carrier's ledger.
+//! An operator's calls about schedules that need attention, with all workers until the end: no
+//! message is lost or sent twice unintentionally, and the API's answers agree with the carrier's
+//! ledger.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod gate;
@@ -48,8 +49,8 @@ impl Operator {
         self.stage.db.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Processes dispatch's queue once and then the other queues until they are empty. The sweep runs
-    /// only if the API has requested it.
+    /// Processes dispatch's queue once and then the other queues until they are empty. The sweep
+    /// runs only if the API has requested it.
     async fn run_workers(&self) {
         for message in self.dispatch_queue.take() {
             if message == Outgoing::sweep() {
@@ -230,8 +231,8 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     );
 }
 
-/// Returns a schedule of ten recipients. The carrier has accepted all their messages, but the responses
-/// were lost.
+/// Returns a schedule of ten recipients. The carrier has accepted all their messages, but the
+/// responses were lost.
 async fn all_uncertain(operator: &Operator) -> Uuid {
     let id = operator.cut_schedule(10).await;
     for batch in operator.stage.send_queue.take_batches() {

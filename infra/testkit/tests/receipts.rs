@@ -30,8 +30,8 @@ struct Receipts {
 }
 
 impl Receipts {
-    /// Creates a schedule of three recipients. Its only batch has been sent, and its statuses are due to
-    /// be queried in an hour.
+    /// Creates a schedule of three recipients. Its only batch has been sent, and its statuses are
+    /// due to be queried in an hour.
     async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
         let app = Self::app(&stage).await;
@@ -176,8 +176,8 @@ async fn a_message_with_an_undeliv_receipt_is_sent_again(pool: MySqlPool) {
     fixture::assert_counts(&receipts.stage.db, receipts.batch.schedule_id).await;
 }
 
-/// Thirty times, a recheck queries a status and a receipt with a different status arrives during it, each
-/// time a little later. One of the two takes effect, and the schedule ends accordingly.
+/// Thirty times, a recheck queries a status and a receipt with a different status arrives during
+/// it, each time a little later. One of the two takes effect, and the schedule ends accordingly.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_receipt_during_a_recheck_leaves_consistent_rows(pool: MySqlPool) {
     let mut by_receipt = 0;
@@ -222,8 +222,8 @@ async fn a_receipt_during_a_recheck_leaves_consistent_rows(pool: MySqlPool) {
     println!("{by_receipt} of 60 statuses came from a receipt");
 }
 
-/// The simulator pushes over HTTP, sometimes before it responds to the send request. Receipts that are
-/// too early are retried, and none is lost.
+/// The simulator pushes over HTTP, sometimes before it responds to the send request. Receipts that
+/// are too early are retried, and none is lost.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;

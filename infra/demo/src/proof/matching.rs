@@ -44,7 +44,8 @@ pub(super) fn match_ids(case: &Case, ledger: &[Entry]) -> (Vec<bool>, Vec<Proble
                     seq: row.seq,
                 });
             }
-            // An id that another attempt of the number has used already is not available to this one.
+            // An id that another attempt of the number has used already is not available to this
+            // one.
             if found.is_empty() || used[found.start] {
                 problems.push(Problem {
                     kind: Kind::Lost,

@@ -1,5 +1,5 @@
-//! Tests that the proof holds for correct evidence and fails for each kind of problem. This file has
-//! the builders of evidence.
+//! Tests that the proof holds for correct evidence and fails for each kind of problem. This file
+//! has the builders of evidence.
 
 mod matching;
 mod other_schedules;

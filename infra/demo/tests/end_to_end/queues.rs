@@ -1,8 +1,8 @@
 //! Of a batch of queue messages, only the malformed ones move to the dead-letter queue; the others
 //! succeed.
 //!
-//! With the stack's own queues this takes five times six minutes. The test therefore creates similar
-//! queues with a visibility timeout of one second.
+//! With the stack's own queues this takes five times six minutes. The test therefore creates
+//! similar queues with a visibility timeout of one second.
 
 use std::{collections::HashMap, time::Duration};
 

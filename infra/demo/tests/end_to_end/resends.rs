@@ -1,5 +1,5 @@
-//! UNDELIV messages are sent again, and each attempt is recorded. The carrier's rule applies only to
-//! numbers of this test.
+//! UNDELIV messages are sent again, and each attempt is recorded. The carrier's rule applies only
+//! to numbers of this test.
 
 use std::time::Duration;
 

@@ -110,8 +110,8 @@ impl Stage {
         proof
     }
 
-    /// Waits until the schedule is over. Asserts that each recipient received the text once and that
-    /// the proof holds.
+    /// Waits until the schedule is over. Asserts that each recipient received the text once and
+    /// that the proof holds.
     pub async fn prove_delivered(&self, id: Uuid, recipients: u64) -> Proof {
         let proof = self.prove(id).await;
         let schedule = self.api.schedule(id).await.unwrap();
@@ -136,8 +136,8 @@ impl Stage {
     }
 }
 
-/// Returns `count` numbers of a slot: `+6012`, the slot's digit, then an index that differs from that
-/// of a run some seconds later.
+/// Returns `count` numbers of a slot: `+6012`, the slot's digit, then an index that differs from
+/// that of a run some seconds later.
 pub fn numbers(slot: u32, count: u32) -> Vec<String> {
     assert!(slot < 10 && count <= 10_000);
     let start = Utc::now().timestamp() as u32 % 9_000 * 110;

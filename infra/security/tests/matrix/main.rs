@@ -1,6 +1,6 @@
-//! The authorization matrix: each route of the API's route table with each credential, on the running
-//! stack. The expected status is computed from the table. Each route that admits an unauthorized caller,
-//! or refuses an authorized one, is therefore found without being listed here.
+//! The authorization matrix: each route of the API's route table with each credential, on the
+//! running stack. The expected status is computed from the table. Each route that admits an
+//! unauthorized caller, or refuses an authorized one, is therefore found without being listed here.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod credentials;

@@ -1,7 +1,7 @@
 //! The API on a stage, its gate, and an API key.
 #![allow(dead_code, reason = "not each test binary uses all functions")]
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use api::{
     App,
@@ -26,6 +26,7 @@ use shared::{
     platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
+use uuid::Uuid;
 
 /// Opens a gate whose rate limit no test reaches.
 pub async fn open() -> Gate {
@@ -107,4 +108,42 @@ pub async fn post(app: &App, path: &str, body: &Value) -> Value {
 /// Gets a resource with a new API key. Asserts that the call succeeds, and returns its body.
 pub async fn get(app: &App, path: &str) -> Value {
     call(app, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+/// The API on a stage, with the queue and the scheduler to which it sends.
+pub struct Api {
+    pub app: App,
+    pub dispatch_queue: Arc<FakeQueue>,
+    pub scheduler: Arc<FakeScheduler>,
+}
+
+impl Api {
+    pub async fn new(stage: &Stage) -> Self {
+        let (dispatch_queue, scheduler) = (FakeQueue::new(), FakeScheduler::new());
+        let app = App {
+            dispatch_queue: dispatch_queue.clone(),
+            scheduler: scheduler.clone(),
+            ..app(stage).await
+        };
+        Self {
+            app,
+            dispatch_queue,
+            scheduler,
+        }
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        post(&self.app, path, body).await
+    }
+
+    /// Creates a schedule and returns its id.
+    pub async fn create(&self, body: &Value) -> Uuid {
+        let created = self.post("/v1/schedules", body).await;
+        created["id"].as_str().unwrap().parse().unwrap()
+    }
+}
+
+/// Returns the numbers of a range of recipients.
+pub fn phones(seqs: RangeInclusive<u32>) -> Vec<String> {
+    seqs.map(testkit::fixture::phone).collect()
 }

@@ -92,8 +92,8 @@ impl Lifecycle {
         Ok(reachable)
     }
 
-    /// Makes a call while no worker runs. It must be accepted if the state table has the transition,
-    /// otherwise it must be refused with the current state.
+    /// Makes a call while no worker runs. It must be accepted if the state table has the
+    /// transition, otherwise it must be refused with the current state.
     async fn call_alone(
         &mut self,
         call: Call,
@@ -159,8 +159,8 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Checks that the webhook has one event per call, in the order of the calls, one event per final
-    /// recipient, and the event of the end if the schedule has finished.
+    /// Checks that the webhook has one event per call, in the order of the calls, one event per
+    /// final recipient, and the event of the end if the schedule has finished.
     pub async fn check_events(&self) -> Result<(), TestCaseError> {
         let events = webhooks::events(&self.stage.db, self.webhook).await;
         let is_of_call = |kind: &&String| {

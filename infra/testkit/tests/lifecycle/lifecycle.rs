@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 use super::{gate, states::Call};
 
-/// Returns a window of ten minutes per day that opens in a few minutes. Its zone is one in which it is
-/// noon now, so that the window doesn't cross midnight.
+/// Returns a window of ten minutes per day that opens in a few minutes. Its zone is one in which it
+/// is noon now, so that the window doesn't cross midnight.
 fn window(now: DateTime<Utc>) -> Window {
     let zone = format!("Etc/GMT{:+}", now.hour() as i32 - 12);
     let at = |minutes: u32| {
@@ -152,8 +152,8 @@ impl Lifecycle {
         }
     }
 
-    /// Processes all waiting messages. A batch that is not due yet is not claimed, so no worker waits;
-    /// the sweep enqueues it again.
+    /// Processes all waiting messages. A batch that is not due yet is not claimed, so no worker
+    /// waits; the sweep enqueues it again.
     pub async fn work(&self, twice: bool) {
         let now = self.stage.db.now();
         for batch in self.stage.send_queue.take_batches() {

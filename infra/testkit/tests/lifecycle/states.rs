@@ -61,8 +61,8 @@ pub fn by_workers(from: &str) -> &'static [&'static str] {
     }
 }
 
-/// Returns the states that a call can reach from a state; none if the call must be refused. The state
-/// of a schedule that is missed in part depends on its batches.
+/// Returns the states that a call can reach from a state; none if the call must be refused. The
+/// state of a schedule that is missed in part depends on its batches.
 pub fn by_call(from: &str, call: Call) -> &'static [&'static str] {
     use Call::{Activate, Append, Cancel, Pause, Rate, Resume, SendNow, Text};
     match (call, from) {
