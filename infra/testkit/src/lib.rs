@@ -5,13 +5,12 @@
 
 pub mod fixture;
 pub mod issuer;
-mod keys;
 mod queue;
 mod scheduler;
 mod stage;
 pub mod webhooks;
 
-pub use keys::{WEBHOOK_KEYS, webhook_keys};
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;
 pub use stage::{INVOCATION, Stage, timing};
+pub use webhooks::{KEYS as WEBHOOK_KEYS, keys as webhook_keys};

@@ -8,7 +8,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// The keys from which the secrets of tests are derived.
+/// The keys from which the secrets of tests are derived, in the format of `WEBHOOK_KEYS`.
 pub const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
 
 /// Opens the keys, as a function does.
