@@ -12,5 +12,5 @@ pub mod webhooks;
 
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;
-pub use stage::{INVOCATION, Stage, timing};
+pub use stage::{INVOCATION, Stage, timing, with_own_ids};
 pub use webhooks::{KEYS as WEBHOOK_KEYS, keys as webhook_keys};

@@ -9,7 +9,7 @@ use recheck::Rechecker;
 use send::Sender;
 use shared::{
     batch::{release::Timing, worker::Worker},
-    carrier::{Alaris, Carrier, CarrierConfig, Form},
+    carrier::{CarrierSettings, Login, registry::ADAPTERS},
     platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
@@ -63,6 +63,20 @@ fn dispatch_settings() -> dispatch::Settings {
     }
 }
 
+/// Configures a stage's carrier with an adapter that accepts the client's own message ids, and
+/// enables them.
+pub fn with_own_ids(settings: &mut CarrierSettings) {
+    settings.adapter = ADAPTERS
+        .iter()
+        .find(|adapter| adapter.takes_own_ids)
+        .unwrap();
+    settings.own_ids = true;
+    settings.login = settings.adapter.needs_login.then(|| Login {
+        username: "u".into(),
+        password: "p".to_owned().into(),
+    });
+}
+
 impl Stage {
     /// Creates a stage whose carrier has these settings.
     pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
@@ -73,17 +87,19 @@ impl Stage {
     pub async fn with_carrier(
         pool: MySqlPool,
         settings: Settings,
-        adjust: impl FnOnce(&mut CarrierConfig),
+        adjust: impl FnOnce(&mut CarrierSettings),
     ) -> Self {
         let db = Db::from_pool(pool);
         let simulator = Simulator::start(settings).await.unwrap();
-        let mut config = CarrierConfig {
+        let mut settings = CarrierSettings {
+            adapter: ADAPTERS[0],
             url: format!("{}/api", simulator.url()),
-            form: Form::Bare,
             timeout: TIMEOUT,
+            own_ids: false,
+            login: None,
         };
-        adjust(&mut config);
-        let carrier: Arc<dyn Carrier> = Arc::new(Alaris::new(config).unwrap());
+        adjust(&mut settings);
+        let carrier = settings.connect().unwrap();
         let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
         let worker = || Worker {
             db: db.clone(),

@@ -10,16 +10,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dispatch::{DispatchedBy, Trigger};
 use serde_json::json;
-use shared::{
-    carrier::Form,
-    platform::{
-        budget::Budget,
-        queue::{BatchMessage, DispatchMessage},
-    },
+use shared::platform::{
+    budget::Budget,
+    queue::{BatchMessage, DispatchMessage},
 };
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
-use testkit::{INVOCATION, Stage, fixture};
+use testkit::{INVOCATION, Stage, fixture, with_own_ids};
 use uuid::Uuid;
 
 use gate::{Api, phones};
@@ -61,14 +58,7 @@ async fn run_until_finished(stage: &Stage, schedule_id: Uuid) {
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn each_recipient_gets_the_text_once_despite_faults(pool: MySqlPool) {
-    let stage = Stage::with_carrier(pool, faulty_carrier(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, faulty_carrier(), with_own_ids).await;
     let api = Api::new(&stage).await;
 
     let run_at = stage.db.now() + TimeDelta::minutes(10);

@@ -76,6 +76,7 @@ pub async fn app(stage: &Stage) -> App {
         capacity: Capacity::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
+        receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
         callbacks: Callbacks::open(SecretSource::None).await.unwrap(),
         commit: "test".into(),
     }

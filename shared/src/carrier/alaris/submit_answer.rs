@@ -6,10 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::carrier::{
-    SendError,
-    reply::{Broken, Reply},
-};
+use crate::carrier::{SendError, http::Reply};
 
 /// As wide as `recipients.message_id`.
 const MAX_IDS: usize = 512;
@@ -35,20 +32,6 @@ pub(super) fn read(
         408 => Err(SendError::Lost { reason }),
         400..=499 => Err(SendError::Refused { reason }),
         _ => Err(SendError::Lost { reason }),
-    }
-}
-
-impl From<Broken> for SendError {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::NotConnected(reason) => Self::NotAccepted {
-                reason: reason.into(),
-                retry_after: None,
-            },
-            Broken::Lost(reason) => Self::Lost {
-                reason: reason.into(),
-            },
-        }
     }
 }
 

@@ -1,27 +1,29 @@
-//! What a carrier signs: `X-Callback-Timestamp` (Unix seconds) and `X-Callback-Signature: v1=HEX`, HMAC-SHA256 over time stamp, full stop
-//! and body as they came. Pure.
+//! The signature of a call with receipts: `X-Callback-Timestamp` (Unix seconds) and
+//! `X-Callback-Signature: v1=HEX`, the HMAC-SHA256 of time stamp, full stop and body as received. Pure.
 
-use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use reqwest::header::HeaderMap;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
-use shared::platform::backoff::RECEIPT_AGE;
 
-/// The header with the time.
+use crate::platform::backoff::RECEIPT_AGE;
+
+/// The header with the time stamp.
 pub const TIMESTAMP: &str = "x-callback-timestamp";
 /// The header with the signatures.
 pub const SIGNATURE: &str = "x-callback-signature";
-/// A carrier that changes its secret signs with two for a while.
-const MOST: usize = 8;
+/// The largest number of signatures that are looked at. A carrier that rotates its secret signs with
+/// two secrets for a while.
+const MAX_SIGNATURES: usize = 8;
 
-/// The signatures of a request whose time is now.
+/// The signatures of a request whose time stamp is within five minutes of now.
 pub struct Signed<'a> {
     timestamp: &'a str,
     signatures: Vec<Vec<u8>>,
 }
 
 impl<'a> Signed<'a> {
-    /// Reads the headers, or says what was expected.
+    /// Reads the headers. An error says what was expected.
     pub fn read(headers: &'a HeaderMap, now: DateTime<Utc>) -> Result<Self, &'static str> {
         let one = |name| {
             let mut given = headers.get_all(name).iter();
@@ -48,7 +50,8 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// Whether one of these secrets made one of the signatures. Each comparison takes the same time, wherever they differ.
+    /// Returns whether one of the signatures was made with one of these secrets. The comparison takes
+    /// constant time.
     pub fn is_by(&self, secrets: &[SecretString], body: &[u8]) -> bool {
         let mut message = Vec::with_capacity(self.timestamp.len() + 1 + body.len());
         message.extend_from_slice(self.timestamp.as_bytes());
@@ -63,12 +66,12 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The signatures of version 1; those of others are for somebody else.
+/// Reads the signatures of version 1, and ignores those of other versions.
 fn read_signatures(header: &str) -> Option<Vec<Vec<u8>>> {
     let ours = header
         .split(',')
         .filter_map(|signature| signature.trim().strip_prefix("v1="))
-        .take(MOST);
+        .take(MAX_SIGNATURES);
     let signatures = ours.map(read_hex).collect::<Option<Vec<_>>>()?;
     (!signatures.is_empty()).then_some(signatures)
 }
@@ -188,7 +191,7 @@ mod tests {
             let mut given = headers("1700000000", KNOWN);
             given.insert(
                 SIGNATURE,
-                axum::http::HeaderValue::from_bytes(signature.as_bytes()).unwrap(),
+                reqwest::header::HeaderValue::from_bytes(signature.as_bytes()).unwrap(),
             );
             assert!(Signed::read(&given, now).is_err(), "{signature}");
         }

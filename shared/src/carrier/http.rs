@@ -1,19 +1,49 @@
-//! A carrier's answer as HTTP gives it, read to its end, and what its code is: these APIs answer errors as plain text that begins
-//! with a code (`400 NO ROUTES`), often with HTTP status 200.
+//! The HTTP client that adapters share, and a carrier's answer, read to its end.
+//!
+//! Carriers often answer errors as plain text that begins with a code (`400 NO ROUTES`), under HTTP
+//! status 200. [`Reply::code`] is the code that counts.
 
 use std::time::Duration;
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
-use reqwest::{RequestBuilder, Response, header::RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, header::RETRY_AFTER, redirect, retry};
 
-use crate::platform::backoff::MAX_RETRY_AFTER;
+use super::{SendError, StatusError};
+use crate::platform::backoff::{CARRIER_CONNECT, CARRIER_IDLE, MAX_RETRY_AFTER};
 
 /// 100 numbers with ten parts each fit in; a page of nonsense does not fill the memory.
 const MAX_BODY: usize = 256 * 1024;
 /// As wide as `recipients.error`.
 const MAX_REASON: usize = 64;
 
-/// A whole answer.
+/// Makes the client of one adapter, with `timeout` for each request, from the connection to the last
+/// byte of the answer.
+///
+/// The client makes a request exactly once: it neither retries nor follows redirects. What remains
+/// is hyper's own second attempt, on a new connection, if an idle connection turns out to be closed
+/// before a byte of the request was written (the test
+/// `a_request_is_made_once_if_the_idle_connection_breaks` of the Alaris adapter).
+pub(super) fn client(timeout: Duration) -> anyhow::Result<Client> {
+    // The error means that a provider is installed already.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::builder()
+        .timeout(timeout)
+        // Early enough for the error to prove that nothing was sent: at the total time-out that can
+        // no longer be known.
+        .connect_timeout(CARRIER_CONNECT.min(timeout / 2))
+        .pool_idle_timeout(CARRIER_IDLE)
+        .retry(retry::never())
+        .redirect(redirect::Policy::none())
+        .http1_only()
+        .no_proxy()
+        .build()
+        .context("the HTTP client for the carrier")
+}
+
+/// An answer.
 pub(super) struct Reply {
     /// HTTP status.
     pub(super) http: u16,
@@ -163,6 +193,29 @@ impl From<&reqwest::Error> for Broken {
             Self::Lost("no answer in time")
         } else {
             Self::Lost("connection broke")
+        }
+    }
+}
+
+impl From<Broken> for SendError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::NotConnected(reason) => Self::NotAccepted {
+                reason: reason.into(),
+                retry_after: None,
+            },
+            Broken::Lost(reason) => Self::Lost {
+                reason: reason.into(),
+            },
+        }
+    }
+}
+
+impl From<Broken> for StatusError {
+    fn from(broken: Broken) -> Self {
+        let (Broken::NotConnected(reason) | Broken::Lost(reason)) = broken;
+        Self::Failed {
+            reason: reason.into(),
         }
     }
 }

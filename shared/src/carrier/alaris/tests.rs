@@ -18,32 +18,37 @@ use wiremock::{
 };
 
 use super::*;
+use crate::{carrier::own_ids, message::status::Status};
 
 const NUMBERS: [&str; 2] = ["+60123456789", "+6581234567"];
 const YES: &str =
     r#"[{"dnis":"6581234567","message_id":"b"},{"dnis":"60123456789","message_id":"a"}]"#;
 
-fn bare(url: &str) -> Alaris {
-    Alaris::new(CarrierConfig {
+fn settings(adapter: &'static Adapter, url: &str) -> CarrierSettings {
+    CarrierSettings {
+        adapter,
         url: url.into(),
-        form: Form::Bare,
         timeout: Duration::from_millis(1500),
-    })
-    .unwrap()
+        own_ids: false,
+        login: None,
+    }
 }
 
-fn full(url: &str, own_ids: bool) -> Alaris {
-    let form = Form::Alaris {
-        username: "me".into(),
-        password: "p&ss word".into(),
-        own_ids,
-    };
-    Alaris::new(CarrierConfig {
-        url: url.into(),
-        form,
+fn bare(url: &str) -> Arc<dyn Carrier> {
+    settings(&BARE, url).connect().unwrap()
+}
+
+fn full(url: &str, own_ids: bool) -> Arc<dyn Carrier> {
+    let settings = CarrierSettings {
         timeout: Duration::from_secs(5),
-    })
-    .unwrap()
+        own_ids,
+        login: Some(Login {
+            username: "me".into(),
+            password: "p&ss word".into(),
+        }),
+        ..settings(&FULL, url)
+    };
+    settings.connect().unwrap()
 }
 
 fn to(numbers: &'static [&'static str]) -> Submit<'static> {
@@ -225,7 +230,7 @@ async fn each_part_is_asked_for_by_itself() {
     }
     let carrier = full(&format!("{}/api", server.uri()), false);
     let status = |status: Status| {
-        Ok(Answer::Status {
+        Ok(StatusAnswer::Status {
             status,
             raw: status.as_str().into(),
         })
@@ -315,7 +320,7 @@ async fn a_request_whose_answer_does_not_come_is_lost() {
 }
 
 #[tokio::test]
-async fn a_request_is_made_once_when_the_kept_connection_breaks() {
+async fn a_request_is_made_once_if_the_idle_connection_breaks() {
     type Case = (
         &'static str,
         fn(&mut Talk),

@@ -3,11 +3,10 @@
 
 use serde_json::Value;
 
-use crate::carrier::{
-    Answer, StatusError,
-    reply::{Broken, Reply},
+use crate::{
+    carrier::{StatusAnswer, StatusError, http::Reply},
+    message::status::Status,
 };
-use crate::message::status::Status;
 
 /// As wide as `recipients.carrier_status`.
 const MAX_RAW: usize = 32;
@@ -25,14 +24,16 @@ const WORDS: [(&str, Status); 8] = [
 ];
 
 /// The status of one part.
-pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<Answer, StatusError> {
+pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<StatusAnswer, StatusError> {
     match reply.code() {
         200..=299 => status(&reply.body).ok_or_else(|| StatusError::Failed {
             reason: "answer has no status".into(),
         }),
         // Our reading, as no document shows this answer: to be confirmed with each carrier. Any other 404 may come from a wrong
         // path or a proxy, and would make a sent message look as if it had never arrived.
-        404 if reply.body.to_lowercase().contains("message not found") => Ok(Answer::NotFound),
+        404 if reply.body.to_lowercase().contains("message not found") => {
+            Ok(StatusAnswer::NotFound)
+        }
         429 => Err(StatusError::Busy {
             reason: reply.reason(hidden),
             retry_after: reply.retry_after,
@@ -43,16 +44,7 @@ pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<Answer, StatusError
     }
 }
 
-impl From<Broken> for StatusError {
-    fn from(broken: Broken) -> Self {
-        let (Broken::NotConnected(reason) | Broken::Lost(reason)) = broken;
-        Self::Failed {
-            reason: reason.into(),
-        }
-    }
-}
-
-fn status(body: &str) -> Option<Answer> {
+fn status(body: &str) -> Option<StatusAnswer> {
     let value: Value = serde_json::from_str(body.trim_start_matches('\u{feff}')).ok()?;
     let word = match &value {
         Value::Array(elements) if elements.len() == 1 => {
@@ -60,12 +52,12 @@ fn status(body: &str) -> Option<Answer> {
         }
         value => value.get("status")?.as_str()?,
     };
-    let (status, raw) = read_word(word)?;
-    Some(Answer::Status { status, raw })
+    let (status, raw) = read_status(word)?;
+    Some(StatusAnswer::Status { status, raw })
 }
 
 /// A status in the carrier's words, as a state of ours and as it is kept: printable ASCII, at most 32 characters. `None`: no word.
-pub fn read_word(word: &str) -> Option<(Status, String)> {
+pub fn read_status(word: &str) -> Option<(Status, String)> {
     if word.is_empty() {
         return None;
     }
@@ -123,7 +115,7 @@ mod tests {
             );
             assert_eq!(
                 answer,
-                Ok(Answer::Status {
+                Ok(StatusAnswer::Status {
                     status,
                     raw: raw.into()
                 }),
@@ -148,9 +140,9 @@ mod tests {
         };
         #[rustfmt::skip]
         let table = [
-            (404, "404 message not found", Ok(Answer::NotFound)),
-            (200, "404 Message not found", Ok(Answer::NotFound)),
-            (404, r#"{"error":"message not found"}"#, Ok(Answer::NotFound)),
+            (404, "404 message not found", Ok(StatusAnswer::NotFound)),
+            (200, "404 Message not found", Ok(StatusAnswer::NotFound)),
+            (404, r#"{"error":"message not found"}"#, Ok(StatusAnswer::NotFound)),
             (404, "404 Not Found", failed("404 Not Found")),
             (404, "<html>no such page</html>", failed("HTTP 404")),
             (200, "message not found", failed("answer has no status")),
@@ -187,7 +179,7 @@ mod tests {
         #[test]
         fn any_answer_is_a_status_or_none(http in 100_u16..600, body in "(\\[?\\{\"status\":\"[A-Z]{0,8}\\PC{0,9}\"\\}\\]?|[\\[{}\":,]|status|DELIVRD|\\PC){0,20}") {
             let reply = Reply { http, retry_after: None, body: body.clone() };
-            if let Ok(Answer::Status { status, raw }) = read(&reply, &[]) {
+            if let Ok(StatusAnswer::Status { status, raw }) = read(&reply, &[]) {
                 prop_assert!((1..=MAX_RAW).contains(&raw.len()) && raw.is_ascii());
                 prop_assert!(!status.is_final() || body.contains(status.as_str()), "{}", body);
             }

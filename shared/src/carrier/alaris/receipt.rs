@@ -1,102 +1,110 @@
-//! The body of a callback: a receipt, or an array of up to a thousand. Fields that are not known here are left alone, as carriers add
-//! some; an entry that can't be read is told by its position, and the others count. No complaint repeats a value.
+//! Receipts that an Alaris switch pushes: a JSON object, or an array of up to a thousand, signed with
+//! HMAC-SHA256 ([`Signed`]).
+//!
+//! Unknown members are ignored, as carriers add some. An entry that cannot be read is reported by its
+//! position, and the others count. No error repeats a value.
 
+use chrono::{DateTime, Utc};
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Number, Value, json};
-use shared::{carrier::read_word, message::status::Status};
 
-use crate::http::error::{ApiError, FieldError};
+use super::read_status;
+use crate::carrier::receipt::{
+    InvalidReceipt, Receipt, ReceiptFormat, Receipts, UnreadableReceipts, signature::Signed,
+};
 
-/// Beyond it JSON's numbers are not exact everywhere (RFC 8259, section 6).
+/// The largest whole number that JSON represents exactly everywhere (RFC 8259, section 6).
 const EXACT: u64 = (1 << 53) - 1;
-/// Most receipts in a call.
-const MOST: usize = 1000;
-/// Longest id of a message: the column takes ten of ours, and no carrier's is longer.
+/// The largest number of receipts in a call.
+const MAX_RECEIPTS: usize = 1000;
+/// The longest id of a message: the column takes ten own ids, and no carrier's id is longer.
 const LONGEST_ID: usize = 128;
 
-/// A receipt that can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The carrier's id of the message, or of one part of it.
-    pub message_id: String,
-    /// E.164 with the plus sign.
-    pub phone: String,
-    /// The state that its word means.
-    pub status: Status,
-    /// The word, as it is kept.
-    pub carrier_status: String,
+/// The format.
+pub(super) struct AlarisReceipts;
+
+impl ReceiptFormat for AlarisReceipts {
+    fn signature<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        now: DateTime<Utc>,
+    ) -> Result<Signed<'a>, &'static str> {
+        Signed::read(headers, now)
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Receipts, UnreadableReceipts> {
+        let mut receipts = Receipts::default();
+        for (position, entry) in (0..).zip(&entries(body)?) {
+            let read = match entry {
+                Value::Object(members) => read_one(members),
+                _ => Err(vec![("", "not-an-object", "expected a JSON object")]),
+            };
+            match read {
+                Ok(receipt) => receipts.receipts.push(receipt),
+                Err(errors) => receipts
+                    .invalid
+                    .extend(errors.into_iter().map(|error| invalid(position, error))),
+            }
+        }
+        Ok(receipts)
+    }
+
+    fn schema(&self) -> Value {
+        let receipt = json!({
+            "type": "object",
+            "properties": {
+                "message_id": {"type": ["string", "integer"], "minimum": 0, "maximum": EXACT, "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
+                    "description": "The carrier's id of the message, or of one part of it."},
+                "dnis": {"type": ["string", "integer"], "minimum": 1_000_000, "maximum": 999_999_999_999_999_u64, "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
+                "status": {"type": "string", "minLength": 1, "description": "The carrier's word, such as `DELIVRD`."},
+            },
+            "required": ["message_id", "dnis", "status"],
+            "description": "Other members, such as `error_code`, are left alone.",
+        });
+        json!({"anyOf": [receipt, {"type": "array", "items": receipt, "maxItems": MAX_RECEIPTS}]})
+    }
+
+    fn example(&self) -> Value {
+        json!([{
+            "message_id": "alss-a1b2c3d4-e5f67890",
+            "dnis": "60123456789",
+            "status": "DELIVRD",
+            "delivery_time": "270131090003",
+        }])
+    }
 }
 
-/// What a body holds.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Receipts {
-    /// Those that can be read, in their order.
-    pub receipts: Vec<Receipt>,
-    /// What is wrong with the others.
-    pub invalid: Vec<FieldError>,
-}
-
-/// Reads a body.
-pub fn read(body: &[u8]) -> Result<Receipts, ApiError> {
+fn entries(body: &[u8]) -> Result<Vec<Value>, UnreadableReceipts> {
     let body: Value = serde_json::from_slice(body).map_err(|error| {
-        // Its own words may quote what it read.
-        ApiError::Malformed(format!(
+        // The parser's own message may quote the body.
+        UnreadableReceipts::Malformed(format!(
             "expected JSON, found something else in line {}, column {}",
             error.line(),
             error.column()
         ))
     })?;
-    let entries = match body {
-        Value::Array(entries) if entries.len() > MOST => {
-            return Err(ApiError::TooLarge(format!(
-                "expected at most {MOST} receipts a call"
-            )));
+    match body {
+        Value::Array(entries) if entries.len() > MAX_RECEIPTS => {
+            Err(UnreadableReceipts::TooMany(MAX_RECEIPTS))
         }
-        Value::Array(entries) => entries,
-        Value::Object(receipt) => vec![Value::Object(receipt)],
-        _ => {
-            return Err(ApiError::Malformed(
-                "expected a JSON object, or an array of such".to_owned(),
-            ));
-        }
-    };
-    let mut found = Receipts {
-        receipts: Vec::with_capacity(entries.len()),
-        invalid: Vec::new(),
-    };
-    for (position, entry) in (0..).zip(&entries) {
-        let wrong = |(field, code, detail): (&str, &'static str, &str)| FieldError {
-            position: Some(position),
-            ..FieldError::new(field, code, detail)
-        };
-        match entry {
-            Value::Object(members) => match read_one(members) {
-                Ok(receipt) => found.receipts.push(receipt),
-                Err(errors) => found.invalid.extend(errors.into_iter().map(wrong)),
-            },
-            _ => found
-                .invalid
-                .push(wrong(("", "not-an-object", "expected a JSON object"))),
-        }
+        Value::Array(entries) => Ok(entries),
+        Value::Object(receipt) => Ok(vec![Value::Object(receipt)]),
+        _ => Err(UnreadableReceipts::Malformed(
+            "expected a JSON object, or an array of such".to_owned(),
+        )),
     }
-    Ok(found)
 }
 
-/// For the document: what [`read`] takes.
-pub fn schema() -> Value {
-    let receipt = json!({
-        "type": "object",
-        "properties": {
-            "message_id": {"type": ["string", "integer"], "minimum": 0, "maximum": EXACT, "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
-                "description": "The carrier's id of the message, or of one part of it."},
-            "dnis": {"type": ["string", "integer"], "minimum": 1_000_000, "maximum": 999_999_999_999_999_u64, "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
-            "status": {"type": "string", "minLength": 1, "description": "The carrier's word, such as `DELIVRD`."},
-        },
-        "required": ["message_id", "dnis", "status"],
-        "description": "Other members, such as `error_code`, are left alone.",
-    });
-    json!({"anyOf": [receipt, {"type": "array", "items": receipt, "maxItems": MOST}]})
+fn invalid(position: u32, (field, code, detail): Wrong) -> InvalidReceipt {
+    InvalidReceipt {
+        position,
+        field,
+        code,
+        detail,
+    }
 }
 
+/// Field, code, and what was expected.
 type Wrong = (&'static str, &'static str, &'static str);
 
 fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
@@ -122,7 +130,7 @@ fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
         ))
     });
     let status = text(members, "status").and_then(|word| {
-        read_word(&word).ok_or(("status", "empty", "expected a status, such as DELIVRD"))
+        read_status(&word).ok_or(("status", "empty", "expected a status, such as DELIVRD"))
     });
     match (message_id, phone, status) {
         (Ok(message_id), Ok(phone), Ok((status, carrier_status))) => Ok(Receipt {
@@ -138,7 +146,7 @@ fn read_one(members: &Map<String, Value>) -> Result<Receipt, Vec<Wrong>> {
     }
 }
 
-/// A text; carriers write whole numbers without quotes too.
+/// Reads a text. Carriers also write whole numbers without quotes.
 fn text(members: &Map<String, Value>, name: &'static str) -> Result<String, Wrong> {
     match members.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
@@ -150,7 +158,7 @@ fn text(members: &Map<String, Value>, name: &'static str) -> Result<String, Wron
     }
 }
 
-/// A whole number, however it is written, as far as every language can.
+/// Reads a whole number in any notation, up to [`EXACT`].
 fn whole(number: &Number) -> Option<u64> {
     let with_fraction = || {
         number
@@ -170,6 +178,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::message::status::Status;
+
+    fn read(body: &[u8]) -> Result<Receipts, UnreadableReceipts> {
+        AlarisReceipts.read(body)
+    }
 
     fn receipt(message_id: &str, phone: &str, status: Status, word: &str) -> Receipt {
         Receipt {
@@ -238,7 +251,7 @@ mod tests {
         let wrong: Vec<_> = read
             .invalid
             .iter()
-            .map(|error| (error.position.unwrap(), error.field.as_str(), error.code))
+            .map(|error| (error.position, error.field, error.code))
             .collect();
         #[rustfmt::skip]
         assert_eq!(wrong, [
@@ -270,12 +283,15 @@ mod tests {
             "message_id=1&status=DELIVRD",
         ] {
             assert!(
-                matches!(read(body.as_bytes()), Err(ApiError::Malformed(_))),
+                matches!(read(body.as_bytes()), Err(UnreadableReceipts::Malformed(_))),
                 "{body}"
             );
         }
         let many = json!(vec![json!({}); 1001]).to_string();
-        assert!(matches!(read(many.as_bytes()), Err(ApiError::TooLarge(_))));
+        assert!(matches!(
+            read(many.as_bytes()),
+            Err(UnreadableReceipts::TooMany(1000))
+        ));
         assert_eq!(
             read(json!(vec![7; 1000]).to_string().as_bytes())
                 .unwrap()

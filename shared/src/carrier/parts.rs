@@ -1,11 +1,14 @@
-//! One status for a message of several parts: delivered when all parts are, failed when one is.
+//! The status of a message of several parts: delivered if all parts are delivered, failed if one
+//! has failed.
 
-use crate::carrier::{Answer, StatusError};
+use super::{StatusAnswer, StatusError};
 use crate::message::status::Status;
 
-/// Joins the answers for the parts, in their order.
-pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, StatusError> {
-    // What has failed has failed, even while another part cannot be asked.
+/// Joins the answers for the parts, given in their order, into the answer for the message.
+pub(super) fn join(
+    parts: Vec<Result<StatusAnswer, StatusError>>,
+) -> Result<StatusAnswer, StatusError> {
+    // A failure is final, even if the query for another part fails.
     if let Some(failure) = parts.iter().flatten().find(|answer| {
         has(
             answer,
@@ -27,13 +30,13 @@ pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, St
         return Ok(open.clone());
     }
     let asked = answers.len();
-    answers.retain(|answer| *answer != Answer::NotFound);
+    answers.retain(|answer| *answer != StatusAnswer::NotFound);
     if answers.is_empty() {
-        return Ok(Answer::NotFound);
+        return Ok(StatusAnswer::NotFound);
     }
     if answers.len() < asked {
-        // Part of the message is at the carrier, so it cannot be said to have never arrived.
-        return Ok(Answer::Status {
+        // The carrier has a part of the message, so the message did arrive.
+        return Ok(StatusAnswer::Status {
             status: Status::Enroute,
             raw: "partly not found".into(),
         });
@@ -44,21 +47,21 @@ pub(super) fn join(parts: Vec<Result<Answer, StatusError>>) -> Result<Answer, St
     Ok(answers.swap_remove(unknown.unwrap_or_default()))
 }
 
-fn has(answer: &Answer, any: &[Status]) -> bool {
-    matches!(answer, Answer::Status { status, .. } if any.contains(status))
+fn has(answer: &StatusAnswer, any: &[Status]) -> bool {
+    matches!(answer, StatusAnswer::Status { status, .. } if any.contains(status))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn part(word: &str) -> Result<Answer, StatusError> {
+    fn part(word: &str) -> Result<StatusAnswer, StatusError> {
         match word {
             "error" => Err(StatusError::Failed {
                 reason: word.into(),
             }),
-            "none" => Ok(Answer::NotFound),
-            word => Ok(Answer::Status {
+            "none" => Ok(StatusAnswer::NotFound),
+            word => Ok(StatusAnswer::Status {
                 status: Status::parse(word).unwrap_or(Status::Enroute),
                 raw: word.into(),
             }),
@@ -87,7 +90,7 @@ mod tests {
             );
         }
         for mixed in ["none DELIVRD", "UNKNOWN none", "DELIVRD none UNKNOWN"] {
-            let expected = Answer::Status {
+            let expected = StatusAnswer::Status {
                 status: Status::Enroute,
                 raw: "partly not found".into(),
             };
