@@ -1,4 +1,5 @@
-//! What a proxy's connections have in common: the server, the settings, the cut that ends them, the counts.
+//! The state that a proxy's connections share: the server, the settings, the cut that ends them and
+//! the counts.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +11,18 @@ use tokio::sync::watch;
 use crate::mode::Mode;
 
 /// Shared by the proxy, its accept loop and its connections.
-pub(crate) struct Line {
+pub(crate) struct SharedState {
     pub(crate) target: SocketAddr,
     pub(crate) mode: watch::Sender<Mode>,
-    /// Turns true for the connections that are open now; those accepted later wait for another one.
+    /// Becomes true when the connections that are open now are cut. Connections accepted after that
+    /// subscribe to a new channel.
     cut: Mutex<watch::Sender<bool>>,
     accepted: AtomicU64,
     open: AtomicU64,
     resets: AtomicU64,
 }
 
-impl Line {
+impl SharedState {
     pub(crate) fn new(target: SocketAddr) -> Self {
         let (accepted, open, resets) = Default::default();
         Self {
@@ -33,7 +35,8 @@ impl Line {
         }
     }
 
-    /// What the next cut of a connection accepted now will turn true. Whoever holds it is waited for by that cut.
+    /// Returns the receiver that becomes true at the next cut. That cut waits until all its
+    /// receivers are dropped.
     pub(crate) fn next_cut(&self) -> watch::Receiver<bool> {
         self.cut
             .lock()
@@ -41,7 +44,7 @@ impl Line {
             .subscribe()
     }
 
-    /// Cuts the open connections and waits until they are gone.
+    /// Cuts the open connections and waits until they have ended.
     pub(crate) async fn cut(&self) {
         let mut current = watch::Sender::new(false);
         std::mem::swap(
@@ -70,11 +73,11 @@ impl Line {
 }
 
 /// A connection that is counted as open.
-pub(crate) struct Open<'a>(&'a Line);
+pub(crate) struct Open<'a>(&'a SharedState);
 
 impl Open<'_> {
-    /// Counts it as one that the proxy, and neither end, has reset.
-    pub(crate) fn was_cut(&self) {
+    /// Counts the connection as reset by the proxy, not by one of its ends.
+    pub(crate) fn count_cut(&self) {
         self.0.resets.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -92,6 +95,7 @@ pub struct Stats {
     pub accepted: u64,
     /// Open now.
     pub open: u64,
-    /// Reset by a cut, or after so many bytes. Not those that ended because the server could not be reached or reset them itself.
+    /// Reset by a cut or by the byte limit. Connections that ended because the server could not be
+    /// reached, or because it reset them itself, are not counted.
     pub cut: u64,
 }

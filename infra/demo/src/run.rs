@@ -1,4 +1,4 @@
-//! One run from the list to the proof, told on standard output.
+//! One run, from posting the list to the proof. Progress and result are printed to standard output.
 
 use std::io::IsTerminal;
 
@@ -22,8 +22,8 @@ use crate::{
     watch::until_over,
 };
 
-/// What a run speaks to.
-pub struct Story {
+/// A run's connections to the stack.
+pub struct Run {
     api: Api,
     ledger: Ledger,
     pool: MySqlPool,
@@ -31,9 +31,9 @@ pub struct Story {
     lead_s: u32,
 }
 
-impl Story {
-    /// Connects to the stack's parts.
-    pub async fn of_stack(stack: &Stack) -> anyhow::Result<Self> {
+impl Run {
+    /// Connects to the parts of the stack.
+    pub async fn connect(stack: &Stack) -> anyhow::Result<Self> {
         let client = crate::api::http_client()?;
         let url = stack.value("DATABASE_URL")?;
         let pool = MySqlPoolOptions::new()
@@ -54,8 +54,8 @@ impl Story {
         })
     }
 
-    /// Posts, watches, proves. Whether the proof holds.
-    pub async fn tell(mut self, options: &Options) -> anyhow::Result<bool> {
+    /// Posts the schedule, watches it and proves its result. Returns whether the proof holds.
+    pub async fn execute(mut self, options: &Options) -> anyhow::Result<bool> {
         let from = self.ledger.length().await;
         let posted = self.post(options).await?;
         let id = posted.schedule.id;
@@ -77,10 +77,11 @@ impl Story {
     }
 
     async fn post(&mut self, options: &Options) -> anyhow::Result<Posted> {
-        let (list, count) = the_list(options)?;
+        let (list, count) = read_list(options)?;
         let run_at = options.run_at(Utc::now(), self.lead_s, count);
         let schedule = NewSchedule {
-            // A list of one's own may have faults, which are shown; a generated one has none.
+            // A list from a file may have invalid numbers, which are shown; a generated list has
+            // none.
             on_invalid: if options.file.is_some() {
                 "skip"
             } else {
@@ -102,7 +103,7 @@ impl Story {
         });
         let posted = posted.await?;
         self.memory.sample();
-        introduce(&posted, options);
+        print_posted(&posted, options);
         anyhow::ensure!(
             posted.schedule.recipients.total > 0,
             "the list holds no valid number"
@@ -113,7 +114,7 @@ impl Story {
     async fn watch(&mut self, id: Uuid, options: &Options) -> anyhow::Result<Schedule> {
         let mut view = View::default();
         let memory = &mut self.memory;
-        let over = until_over(&self.api, id, options.backoff, |schedule| {
+        let over = until_over(&self.api, id, options.stall_timeout, |schedule| {
             view.show(schedule);
             memory.sample();
         });
@@ -121,10 +122,11 @@ impl Story {
     }
 }
 
-/// The numbers, and about how many they are.
-fn the_list(options: &Options) -> anyhow::Result<(List, u64)> {
+/// Returns the list and its length.
+fn read_list(options: &Options) -> anyhow::Result<(List, u64)> {
     if let Some(file) = &options.file {
-        // Read twice, first only to count: a file of any size takes no memory, and the time has to be known before it is posted.
+        // The file is read twice, first only to count its numbers: the count determines the time of
+        // the schedule, and a file of any size takes no memory.
         return Ok((
             list::from_file(file)?,
             list::from_file(file)?.count() as u64,
@@ -136,7 +138,7 @@ fn the_list(options: &Options) -> anyhow::Result<(List, u64)> {
     Ok((list::generated(start, options.count), options.count))
 }
 
-fn introduce(posted: &Posted, options: &Options) {
+fn print_posted(posted: &Posted, options: &Options) {
     let Posted {
         schedule,
         took,
@@ -146,7 +148,7 @@ fn introduce(posted: &Posted, options: &Options) {
     let entries = totals.total + totals.duplicates + totals.invalid;
     let speed = grouped((entries as f64 / seconds.max(0.001)) as u64);
     println!(
-        "\rPosted      {} numbers in {seconds:.1} s ({speed} a second, {calls} calls): {} recipients, {} invalid, {} duplicates",
+        "\rPosted      {} numbers in {seconds:.1} s ({speed} per second, {calls} calls): {} recipients, {} invalid, {} duplicates",
         grouped(entries),
         grouped(totals.total),
         grouped(totals.invalid),
