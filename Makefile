@@ -1,66 +1,69 @@
-# What a developer types. `make` alone says what there is.
+# The commands for developers. `make` without a target lists them.
 #
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
-#   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…] [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
+#   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
+#           [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make admin [NAME=ana]
 #   make test [DB=mysql]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #
-# STATE names the folder of a second stack; variables given to make reach the scripts through the environment.
+# STATE is the folder of the stack (.local); another folder is another stack. The scripts read the
+# variables from the environment.
 
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test chaos security conformance check openapi sqlx lambda deploy
+.PHONY: help setup up down status logs admin demo test chaos security conformance check openapi \
+  sqlx lambda deploy
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## install what the local stack needs: system packages, a Python environment
+setup: ## install system packages and the Python environment
 	@infra/local/setup
 
-up: ## start database, AWS emulator, carrier simulator; build, deploy, migrate; API on a fixed port
+up: ## start the local stack: database, AWS emulator, carrier simulator, API
 	@infra/local/setup $(filter mysql,$(DB))
 	@$(STACK) up
 
-down: ## end all that `up` started and remove all that it made, data included
+down: ## stop the local stack and remove all of its data
 	@$(STACK) down
 
-status: ## what runs
+status: ## list the processes of the local stack
 	@$(STACK) status
 
-logs: ## follow what the functions print
+logs: ## follow the logs of the functions
 	@$(STACK) logs
 
-admin: ## make a person admin of the running stack: prints username and temporary password
+admin: ## create an administrator, print username and temporary password
 	@$(STACK) admin $(or $(NAME),admin)
 
-demo: up ## post a list, watch it go out, prove that every number got it once; leaves the stack up
+demo: up ## send a list, check that each number gets one message; the stack stays up
 	@infra/local/demo
 
-test: ## all tests on MariaDB (DB=mysql: on MySQL), then end to end on a stack of their own
+test: ## run all tests on MariaDB (DB=mysql: MySQL), then end to end
 	@infra/local/test
 
-chaos: ## inject faults into the functions, hold the ledger against the database; on a stack of its own
+chaos: ## inject faults, compare the carrier's ledger with the database
 	@infra/local/chaos
 
-security: ## attack the API: tokens, roles, limits, and every route; on a stack of its own, then the dependencies
+security: ## run the security tests of the API, then check the dependencies
 	@infra/local/security
 
-conformance: ## hold the API against its own description with made-up requests (schemathesis); on a stack of its own
+conformance: ## check the API against its description with generated requests
 	@infra/local/conformance
 
-check: setup ## what CI checks beside the tests: format, clippy, query data, template, dependencies
+check: setup ## check format, clippy, imports, documents, query data, template, dependencies
 	@infra/local/check
 
-openapi: ## renew docs/openapi.json, the committed copy of what the API says of itself
+openapi: ## regenerate docs/openapi.json, the committed API description
 	@RENEW_OPENAPI=1 cargo test -q -p api --lib openapi::tests::the_committed_copy
 
-sqlx: setup ## regenerate .sqlx, the query data, after a change of a query or a table
+sqlx: setup ## regenerate .sqlx, the query data
 	@infra/local/sqlx
 
 lambda: ## build for AWS: target/lambda/<function>/bootstrap
 	@infra/local/lambda
 
-deploy: lambda ## deploy to AWS what samconfig.toml says under the name ENV (prod)
+deploy: lambda ## deploy to AWS with the section ENV (prod) of samconfig.toml
 	@infra/local/sam-deploy $(or $(ENV),prod)

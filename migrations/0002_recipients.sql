@@ -1,15 +1,15 @@
 CREATE TABLE recipients (
     schedule_id BINARY(16) NOT NULL COMMENT 'schedules.id',
-    seq INT UNSIGNED NOT NULL COMMENT 'Place in the list, from 1; gaps are allowed',
-    phone VARCHAR(16) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'E.164 with the plus sign; NULL for INVALID alone',
-    input VARCHAR(64) NULL COMMENT 'What was given, cut to 64 characters; kept for INVALID alone',
-    status VARCHAR(10) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL DEFAULT 'PENDING' COMMENT 'Delivery state: SMPP words and our own',
-    attempt INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'Rises at every mark, so every HTTP request that may carry the number has its own',
-    resends INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'How often a message that had been sent was sent again; a 429 never counts',
-    message_id VARCHAR(512) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'The id that the carrier gave; several, joined by commas, for a text of several parts',
-    carrier_status VARCHAR(32) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'Last status in the words of the carrier',
-    error VARCHAR(64) NULL COMMENT 'Why it is in this state, where that is not plain',
-    sent_at DATETIME(3) NULL COMMENT 'UTC. Set at the mark, just before the HTTP request of this attempt',
+    seq INT UNSIGNED NOT NULL COMMENT 'Position in the list, from 1; gaps are allowed',
+    phone VARCHAR(16) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'E.164 with the plus sign; NULL only for INVALID',
+    input VARCHAR(64) NULL COMMENT 'The entry as given, cut to 64 characters; stored only for INVALID',
+    status VARCHAR(10) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL DEFAULT 'PENDING' COMMENT 'Delivery state: the SMPP states and those of this system',
+    attempt INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'Incremented by each mark, so each HTTP request that may carry the number has its own value',
+    resends INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'How often a sent message was resent; an HTTP 429 never counts',
+    message_id VARCHAR(512) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'Message id from the carrier; a text of several parts has several ids, separated by commas',
+    carrier_status VARCHAR(32) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'Last status as the carrier reported it',
+    error VARCHAR(64) NULL COMMENT 'Reason for the state, if the state alone does not explain it',
+    sent_at DATETIME(3) NULL COMMENT 'UTC. Set by the mark, just before the HTTP request of this attempt',
     final_at DATETIME(3) NULL COMMENT 'UTC. When the state became final',
     PRIMARY KEY (schedule_id, seq),
     UNIQUE KEY phone_once (phone, schedule_id),
@@ -19,4 +19,4 @@ CREATE TABLE recipients (
     CONSTRAINT recipient_sent CHECK ((sent_at IS NOT NULL) = (attempt > 0)),
     CONSTRAINT recipient_attempted CHECK (attempt > 0 OR status IN ('PENDING', 'CANCELLED', 'SUPPRESSED', 'INVALID')),
     CONSTRAINT recipient_accepted CHECK (message_id IS NOT NULL OR status NOT IN ('ACCEPTD', 'ENROUTE', 'DELIVRD'))
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci COMMENT 'One row a recipient: who gets it, and what became of it'
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci COMMENT 'One row per recipient: the number and its delivery state'

@@ -1,2 +1,2 @@
 ALTER TABLE schedules
-    ADD COLUMN created_by VARCHAR(80) NULL COMMENT 'Who made it, as audit_log.actor; NULL: before there was a login' AFTER finished_at
+    ADD COLUMN created_by VARCHAR(80) NULL COMMENT 'Creator, in the form of audit_log.actor; NULL: created before logins existed' AFTER finished_at

@@ -1,1 +1,1 @@
-ALTER TABLE schedules ADD COLUMN send_window VARCHAR(255) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'JSON {days, from, to, zone}: the hours in which anything may be sent; NULL: all' AFTER rate
+ALTER TABLE schedules ADD COLUMN send_window VARCHAR(255) CHARACTER SET ascii COLLATE ascii_general_ci NULL COMMENT 'JSON {days, from, to, zone}: the hours in which messages may be sent; NULL: at any time' AFTER rate

@@ -1,1 +1,1 @@
-ALTER TABLE recipients ADD COLUMN final_event BINARY(16) NULL COMMENT 'webhook_deliveries.event_id of the event that told its end; NULL: not told, or nobody wanted to know'
+ALTER TABLE recipients ADD COLUMN final_event BINARY(16) NULL COMMENT 'webhook_deliveries.event_id of the event that published its final state; NULL: not published, or no webhook subscribes to it'

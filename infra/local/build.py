@@ -1,7 +1,8 @@
-"""Builds the workspace as everybody does, and puts each function's binary where a deployment takes it from.
+"""Builds the workspace and puts each function's binary into the folder from which it is deployed.
 
-That is target/lambda, where template.yaml looks; for a stack in which faults are injected (FAULTS=1) it is target/faults. The
-functions are then built with fault points, and such a binary must never be deployed to AWS: it does what a port of loopback says.
+That folder is target/lambda, to which template.yaml refers. For a stack with fault injection
+(FAULTS=1) it is target/faults, and the functions are built with fault points. Such a binary must
+never be deployed to AWS, because a local port controls it.
 """
 
 import subprocess
@@ -16,12 +17,12 @@ FAULT_MARK = b"FAULT_POINTS_URL"  # the variable that only fault points read
 
 
 def functions_folder(faults):
-    """Where the functions' binaries are put: <folder>/<function>/bootstrap."""
+    """Returns the folder of the binaries, which are <folder>/<function>/bootstrap."""
     return ROOT / "target" / ("faults" if faults else "lambda")
 
 
 def run(profile, faults=False):
-    """cargo build, then the `bootstrap` of each function that changed."""
+    """Runs cargo build, then updates the `bootstrap` of each function that changed."""
     command = ["cargo", "build", "--workspace", "--bins", "--profile", profile]
     if faults:
         command += ["--features", ",".join(FAULT_FEATURES)]
@@ -34,12 +35,12 @@ def run(profile, faults=False):
 
 
 def _bootstrap(binary, folder, faults):
-    """The binary as `bootstrap`, without its symbols: a tenth to zip and to upload."""
+    """Copies the binary as `bootstrap` without symbols, which reduces the upload to a tenth."""
     made_from, mark = folder / "made-from", f"{binary} {binary.stat().st_mtime_ns}"
     if (folder / "bootstrap").exists() and made_from.exists() and made_from.read_text() == mark:
         return
     if not faults and FAULT_MARK in binary.read_bytes():
-        raise SystemExit(f"{binary} has fault points, and was not asked for them")
+        raise SystemExit(f"{binary} contains fault points, but FAULTS=1 is not set")
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["strip", "-o", folder / "bootstrap.new", binary], check=True)
     (folder / "bootstrap.new").rename(folder / "bootstrap")

@@ -1,7 +1,8 @@
-"""Who schemathesis is to the API, and what of its judgement is not taken.
+"""Hooks for schemathesis: authentication, body formats, and failures that do not count.
 
-It is the admin of the stack, logged in as a person is, and the carrier of the stack, which signs what it sends. Calls that end a session
-are made by somebody else, in a session of their own each time; nobody takes the admin's rights from him.
+Requests use a session of the stack's administrator, or the signature of the stack's carrier. A
+second user makes the calls that end a session, in a new session each time. No request changes these
+two users.
 """
 
 import ast
@@ -19,68 +20,80 @@ import schemathesis
 API = os.environ["API_URL"]
 with open(os.environ["ADMIN_FILE"]) as file:
     ADMIN = json.load(file)
-# Under the quarter of an hour for which an access token is good.
-FRESH_S = 600
-LEAVER = f"leaver-{secrets.token_hex(4)}"
+# Less than the validity of an access token, 15 minutes.
+REFRESH_S = 600
+SECOND_USER = f"second-{secrets.token_hex(4)}"
 PASSWORD = secrets.token_urlsafe(24)
 ENDS_SESSIONS = ["/v1/auth/logout"]
 LISTS = ["/v1/schedules", "/v1/schedules/{id}/recipients", "/v1/suppressions/import"]
 SIGNED = ["/v1/carrier/callbacks/{carrier}"]
 
-# What is wrong with requests that no schema forbids: numbers in use, zones, hours and times, variables of texts, cursors, passwords,
-# other machines.
+# Codes of errors that no schema can express: phone numbers, time zones, hours and times, template
+# variables, cursors, passwords, addresses of other machines.
 BEYOND_SCHEMAS = {
-    "not-a-cursor", "not-a-column", "not-the-content-type", "not-a-number", "no-country-code", "unknown-country-code", "too-short", "too-long", "not-valid-for-country",
-    "in-the-past", "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable", "none-valid", "not-both",
-    "wrong", "not-new", "not-a-url", "not-https", "login-in-url", "not-this-machine", "no-phone-column",
+    "not-a-cursor", "not-a-column", "not-the-content-type", "not-a-number", "no-country-code",
+    "unknown-country-code", "too-short", "too-long", "not-valid-for-country", "in-the-past",
+    "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable",
+    "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
+    "not-this-machine", "no-phone-column",
 }  # fmt: skip
 
 _lock = threading.Lock()
 _parse = ast.parse
 
 
-def _parse_alone(*arguments, **options):
-    """Python 3.11 counts how deep a parser is for all threads together, and fails when two parse at once."""
+def _parse_exclusively(*arguments, **options):
+    """Parses in one thread at a time.
+
+    Python 3.11 counts the recursion depth of the parser for all threads together, and fails if two
+    threads parse at the same time.
+    """
     with _lock:
         return _parse(*arguments, **options)
 
 
-ast.parse = _parse_alone
+ast.parse = _parse_exclusively
 
 
 @schemathesis.serializer("application/x-ndjson")
 def ndjson(context, value):
-    """A line an entry."""
+    """Serializes one entry per line."""
     lines = value if isinstance(value, list) else [value]
-    return {"data": "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines).encode(errors="replace")}
+    text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+    return {"data": text.encode(errors="replace")}
 
 
 @schemathesis.serializer("text/csv", "application/gzip")
-def as_it_is(context, value):
-    """The text."""
+def unchanged(context, value):
+    """Sends the value as it is."""
     return {"data": value if isinstance(value, bytes) else str(value).encode(errors="replace")}
 
 
-def _post(path, body, token=None):
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(urllib.request.Request(API + path, json.dumps(body).encode(), headers), timeout=35) as answer:
-        return json.load(answer)
+def _call(path, token=None, body=None):
+    headers = {"content-type": "application/json"} if body else {}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    data = json.dumps(body).encode() if body else None
+    with urllib.request.urlopen(
+        urllib.request.Request(API + path, data, headers), timeout=35
+    ) as response:
+        return json.load(response)
 
 
 def _log_in(username, password, **more):
-    return _post("/v1/auth/login", {"username": username, "password": password, **more})
+    return _call("/v1/auth/login", body={"username": username, "password": password, **more})
 
 
-def _somebody_else():
+def _create_second_user():
+    """Creates the second user; returns the ids of all users."""
     token = _log_in(**ADMIN)["access_token"]
-    made = _post("/v1/users", {"username": LEAVER, "role": "admin"}, token)
-    _log_in(LEAVER, made["temporary_password"], new_password=PASSWORD)
-    with urllib.request.urlopen(urllib.request.Request(API + "/v1/users", headers={"authorization": f"Bearer {token}"}), timeout=35) as answer:
-        return {user["id"] for user in json.load(answer)["users"]}
+    user = _call("/v1/users", token, {"username": SECOND_USER, "role": "admin"})
+    _log_in(SECOND_USER, user["temporary_password"], new_password=PASSWORD)
+    return {user["id"] for user in _call("/v1/users", token)["users"]}
 
 
-OWN = _somebody_else()
-# Before anything is tried: wrong passwords lock the address that they come from.
+PROTECTED_USERS = _create_second_user()
+# Logged in before the run, because wrong passwords lock the client's IP address.
 FIRST_TOKEN = [_log_in(**ADMIN)["access_token"]]
 
 
@@ -88,73 +101,85 @@ class Bearer:
     """`Authorization: Bearer`."""
 
     def set(self, case, data, context):
-        """Put it on."""
+        """Sets the header."""
         case.headers = case.headers or {}
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-@schemathesis.auth(refresh_interval=FRESH_S).skip_for(path=ENDS_SESSIONS + SIGNED)
+@schemathesis.auth(refresh_interval=REFRESH_S).skip_for(path=ENDS_SESSIONS + SIGNED)
 class Admin(Bearer):
-    """The admin, in one session."""
+    """The administrator, in one session."""
 
     def get(self, case, context):
-        """A token."""
+        """Returns an access token."""
         return FIRST_TOKEN.pop() if FIRST_TOKEN else _log_in(**ADMIN)["access_token"]
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path=ENDS_SESSIONS)
-class Leaver(Bearer):
-    """Somebody else, in a session of his own each time."""
+class SecondUser(Bearer):
+    """The second user, in a new session each time."""
 
     def get(self, case, context):
-        """A token."""
-        return _log_in(LEAVER, PASSWORD)["access_token"]
+        """Returns an access token."""
+        return _log_in(SECOND_USER, PASSWORD)["access_token"]
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path=SIGNED)
 class Carrier:
-    """Signs what it sends, as a carrier does."""
+    """The carrier, which signs its requests."""
 
     def get(self, case, context):
-        """The secret of the one that the local stack knows."""
+        """Returns the secret of the local stack's carrier."""
         return json.loads(os.environ["CALLBACK_SECRETS"])["sim"]
 
     def set(self, case, data, context):
-        """Time stamp and signature."""
+        """Sets the headers with timestamp and signature."""
         now = str(int(time.time()))
         sent = case.as_transport_kwargs()
-        body = json.dumps(sent["json"], allow_nan=False).encode() if "json" in sent else sent.get("data")
+        if "json" in sent:
+            body = json.dumps(sent["json"], allow_nan=False).encode()
+        else:
+            body = sent.get("data")
         body = body if isinstance(body, bytes) else b""
         signature = hmac.new(data.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
         case.headers = case.headers or {}
-        case.headers.update({"X-Callback-Timestamp": now, "X-Callback-Signature": f"v1={signature}"})
+        case.headers["X-Callback-Timestamp"] = now
+        case.headers["X-Callback-Signature"] = f"v1={signature}"
 
 
 @schemathesis.hook
 def map_case(context, case):
-    """A webhook on this machine, where nobody listens: the stack takes no other."""
+    """Replaces URLs of webhooks by an unused port of this machine: the stack accepts no others."""
     if case.operation.path.startswith("/v1/webhooks") and isinstance(case.body, dict):
         url = case.body.get("url")
-        if isinstance(url, str) and url.startswith(("http://", "https://")) and len(url) < 2000:
+        web = isinstance(url, str) and url.startswith(("http://", "https://"))
+        if web and len(url) < 2000:
             case.body["url"] = "http://127.0.0.1:9/hook"
     return case
 
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leave those alone who make the calls."""
-    return case.operation.path != "/v1/users/{id}" or str((case.path_parameters or {}).get("id")) not in OWN
+    """Skips requests that would change the users that make the calls."""
+    user = str((case.path_parameters or {}).get("id"))
+    return case.operation.path != "/v1/users/{id}" or user not in PROTECTED_USERS
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """What is no failure: a request that is refused for what no schema can say; a revoked key, which can still be looked at."""
-    if failure.code == "ST202" and response.status_code == 400 and case.media_type != "application/json":
-        return False  # no schema says what gzip, CSV and a line of JSON are
+    """Returns whether a failure counts.
+
+    It does not if a request was rejected for a reason that no schema can express, or if it reads a
+    revoked key, which remains readable.
+    """
+    if failure.code == "ST202" and response.status_code == 400:
+        if case.media_type != "application/json":
+            return False  # no schema describes gzip, CSV and lines of JSON
     if failure.code == "ST202" and response.status_code == 422:
         problem = json.loads(response.content)
-        wrong = {error["code"] for error in problem.get("errors", [])}
-        return problem["type"] != "/problems/idempotency-key-reused" and not (wrong and wrong <= BEYOND_SCHEMAS)
+        codes = {error["code"] for error in problem.get("errors", [])}
+        reused = problem["type"] == "/problems/idempotency-key-reused"
+        return not reused and not (codes and codes <= BEYOND_SCHEMAS)
     if failure.code == "ST201" and case.operation.path in LISTS:
-        return False  # what is no number is an entry that is told, and under `on_invalid: skip` the rest counts
+        return False  # an invalid number is an entry's error; `on_invalid: skip` accepts the rest
     return not (failure.code == "ST301" and case.operation.path == "/v1/api-keys/{id}")

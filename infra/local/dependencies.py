@@ -1,5 +1,7 @@
-"""What may come into the workspace from outside: licences, sources, and crates that must not come in. Asked of Cargo.lock, by way of
-`cargo metadata`, so that it holds for every platform and every feature that is locked. Advisories need a download, and are CI's.
+"""Checks the dependencies: their licences, their sources, and crates that must not be used.
+
+It reads Cargo.lock through `cargo metadata`, so that the check covers every platform and every
+locked feature. Advisories need a download; CI checks them.
 
     infra/local/python infra/local/dependencies.py
 """
@@ -11,24 +13,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# All that asks for no more than to be named.
+# Licences that require attribution at most.
 LICENCES = {
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0",
-    "Unicode-3.0", "Unlicense", "Zlib",
-}
-# The only source beside this workspace.
+    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause",
+    "BSL-1.0", "CDLA-Permissive-2.0", "ISC", "MIT", "MIT-0", "Unicode-3.0", "Unlicense", "Zlib",
+}  # fmt: skip
+# The only allowed source other than this workspace.
 SOURCE = "registry+https://github.com/rust-lang/crates.io-index"
-# Crates that must not come in, and why.
+# Crates that must not be used, and the reason.
 BANNED = {
-    "aws-lc-rs": "ring is the one TLS provider; this one costs half a minute of C to compile",
-    "aws-lc-sys": "ring is the one TLS provider; this one costs half a minute of C to compile",
-    "native-tls": "TLS is rustls everywhere",
-    "openssl": "TLS is rustls everywhere, and the functions' system has no OpenSSL that we know",
-    "openssl-sys": "TLS is rustls everywhere, and the functions' system has no OpenSSL that we know",
-    "rust-crypto": "left alone since 2016",
-    "rustc-serialize": "left alone, and a deep document ends the process",
+    "aws-lc-rs": "ring is the only TLS provider; this one takes half a minute to compile",
+    "aws-lc-sys": "ring is the only TLS provider; this one takes half a minute to compile",
+    "native-tls": "rustls is used for TLS",
+    "openssl": "rustls is used for TLS, and the version of OpenSSL on Lambda is unknown",
+    "openssl-sys": "rustls is used for TLS, and the version of OpenSSL on Lambda is unknown",
+    "rust-crypto": "unmaintained since 2016",
+    "rustc-serialize": "unmaintained, and a deeply nested document crashes the process",
 }
-# Crates that nobody maintains, and what stands in their place.
+# Unmaintained crates, and their replacements.
 UNMAINTAINED = {
     "ansi_term": "nu-ansi-term",
     "atomic-polyfill": "portable-atomic",
@@ -50,31 +52,41 @@ UNMAINTAINED = {
     "tempdir": "tempfile",
     "yaml-rust": "yaml-rust2",
 }
-# Exceptions: (name, the only crates that may bring it) and why it is borne. One that is no longer needed is a finding too.
-BORNE = {
-    "atomic-polyfill": ({"heapless"}, "phonenumber's postcard brings it for processors without compare-and-swap; no binary of ours has it"),
+# Accepted unmaintained crates: the only crates that may depend on them, and the reason. An
+# exception that is no longer needed is a finding too.
+ACCEPTED = {
+    "atomic-polyfill": (
+        {"heapless"},
+        "a dependency of phonenumber's postcard on processors without compare-and-swap only",
+    ),
 }
 
 
-def metadata():
-    """The locked dependencies, as cargo tells them."""
+def read_metadata():
+    """Returns the locked dependencies as cargo describes them."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked"]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True
+    )
     return json.loads(done.stdout)
 
 
-def foreign(told):
-    """The packages that are not the workspace's own."""
-    return [package for package in told["packages"] if package["id"] not in told["workspace_members"]]
+def external(metadata):
+    """Returns the packages that are not members of the workspace."""
+    return [
+        package
+        for package in metadata["packages"]
+        if package["id"] not in metadata["workspace_members"]
+    ]
 
 
-def called(package):
-    """Its name and version."""
+def label(package):
+    """Returns the name and version of a package."""
     return f"{package['name']} {package['version']}"
 
 
 def allowed(expression):
-    """Whether an SPDX expression can be met with the allowed licences alone; the old `A/B` means `A OR B`."""
+    """Whether the allowed licences satisfy an SPDX expression; the old `A/B` means `A OR B`."""
     parts = re.findall(r"[()]|[^\s()/]+|/", expression)
     words = ["OR" if part == "/" else part for part in parts]
 
@@ -109,49 +121,56 @@ def allowed(expression):
     try:
         return either() and not words
     except (IndexError, ValueError):
-        return False  # not understood is not allowed
+        return False  # an invalid expression is not allowed
 
 
-def licences(told):
-    """Every licence is one of the allowed."""
-    for package in foreign(told):
+def licences(metadata):
+    """Each licence is allowed."""
+    for package in external(metadata):
         if not allowed(package["license"] or ""):
-            yield f"{called(package)} has the licence {package['license'] or 'that no expression names'}"
+            yield f"{label(package)} has the licence {package['license'] or 'that is not declared'}"
 
 
-def sources(told):
-    """Everything comes from the one registry, or lies in this workspace."""
-    for package in foreign(told):
+def sources(metadata):
+    """Each package comes from the one registry or from this workspace."""
+    for package in external(metadata):
         if package["source"] != SOURCE:
-            yield f"{called(package)} comes from {package['source'] or package.get('manifest_path')}"
+            yield f"{label(package)} comes from {package['source'] or package.get('manifest_path')}"
 
 
-def banned(told):
-    """Nothing comes in that must not."""
-    yield from (f"{called(package)}: {BANNED[package['name']]}" for package in foreign(told) if package["name"] in BANNED)
+def banned(metadata):
+    """No banned crate is used."""
+    for package in external(metadata):
+        if package["name"] in BANNED:
+            yield f"{label(package)}: {BANNED[package['name']]}"
 
 
-def unmaintained(told):
-    """Nothing comes in that nobody maintains, but for what is borne, and by whom it was brought."""
-    found = {package["name"] for package in foreign(told)}
+def unmaintained(metadata):
+    """No unmaintained crate is used, except the accepted ones by the accepted crates."""
+    found = {package["name"] for package in external(metadata)}
     for name in sorted(found & set(UNMAINTAINED)):
-        users = {package["name"] for package in told["packages"] for wanted in package["dependencies"] if wanted["name"] == name}
-        by = users - BORNE.get(name, (set(), ""))[0]
-        if by:
-            yield f"{name} is unmaintained ({UNMAINTAINED[name]} is not), and comes with {', '.join(sorted(by))}"
-    yield from (f"{name} is gone, and need not be borne any longer" for name in sorted(set(BORNE) - found))
+        users = {
+            package["name"]
+            for package in metadata["packages"]
+            if any(dependency["name"] == name for dependency in package["dependencies"])
+        }
+        if users := users - ACCEPTED.get(name, (set(), ""))[0]:
+            names = ", ".join(sorted(users))
+            yield f"{name} is unmaintained, use {UNMAINTAINED[name]}; it is a dependency of {names}"
+    for name in sorted(set(ACCEPTED) - found):
+        yield f"{name} is no longer a dependency: remove it from ACCEPTED"
 
 
 RULES = (licences, sources, banned, unmaintained)
 
 
 def main():
-    """Says what is wrong; ends with 1 if anything is."""
-    told = metadata()
-    findings = [finding for rule in RULES for finding in rule(told)]
+    """Prints each finding; exits with 1 if there is one."""
+    locked = read_metadata()
+    findings = [finding for rule in RULES for finding in rule(locked)]
     if findings:
         raise SystemExit("\n".join(findings))
-    print(f"{len(foreign(told))} dependencies: licences, source and names as they should be")
+    print(f"{len(external(locked))} dependencies: licences, sources and names are allowed")
 
 
 if __name__ == "__main__":

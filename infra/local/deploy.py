@@ -1,8 +1,9 @@
-"""Deploys template.yaml, the file that production uses, to the emulator: as `aws cloudformation package` and `deploy` would.
+"""Deploys template.yaml, the template of production, to the emulator.
 
-Each `CodeUri: target/lambda/<function>/` becomes the address of an uploaded zip, named by its content, so that a function
-whose binary is the same is not published again; the binaries come from the folder that the caller names. Only parameters
-differ from production; the table below holds them.
+It works like `aws cloudformation package` and `deploy`: each `CodeUri: target/lambda/<function>/`
+becomes the URL of an uploaded zip, whose name is a hash of its content, so that an unchanged binary
+is not published again. The caller selects the folder of the binaries. Only parameters differ from
+production; the table below contains them.
 """
 
 import contextlib
@@ -25,12 +26,13 @@ TEMPLATE = "template.yaml"
 STACK = "sms-local"
 CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 
-# Environment variable of `make up`: (the template's parameter, its value here). Short times, so that a demo ends in seconds; the
-# emulator fires a schedule up to 10 s late, and 20 s of lead leave room for that.
+# Environment variable of `make up`: (parameter of the template, its local value or None for the
+# template's default). Delays are short, so that a demo takes seconds. The emulator fires a schedule
+# up to 10 s late; a lead of 20 s allows for that.
 LOCAL = {
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
-    "CARRIER_FORM": ("CarrierForm", None),
+    "CARRIER_ADAPTER": ("CarrierAdapter", None),
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
     "CARRIER_PARTS_PER_SECOND": ("CarrierPartsPerSecond", None),
     "CARRIER_PASSWORD": ("CarrierPassword", None),
@@ -61,13 +63,14 @@ LOCAL = {
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
     "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
-    "WEBHOOK_LOOPBACK": ("WebhookLoopback", "true"),  # receivers stand on this machine
+    "WEBHOOK_LOOPBACK": ("WebhookLoopback", "true"),  # receivers run on this machine
     "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),
     "WORKER_VISIBILITY_S": ("WorkerVisibilityS", None),
 }
 
 
-# What only AWS has, and the template asks for without a default, so that nobody forgets it there.
+# Parameters that only AWS uses. The template has no default for them, so that a deployment to AWS
+# cannot omit them.
 UNUSED = {
     "Subnets": "subnet-00000000",
     "SecurityGroup": "sg-00000000",
@@ -77,12 +80,12 @@ UNUSED = {
 
 
 def given_settings():
-    """The settings of the table that the caller's environment names."""
+    """Returns the settings of the table that the environment contains."""
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
 
 
 def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
-    """The values that this machine gives to the template's parameters; the others keep the template's defaults."""
+    """Returns the parameters of the template that differ from its defaults on this machine."""
     given = {parameter: settings.get(name, value) for name, (parameter, value) in LOCAL.items()}
     _, migrate_url, app_url = database_urls
     given |= UNUSED | {
@@ -99,13 +102,13 @@ def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
     return {name: value for name, value in given.items() if value is not None}
 
 
-def shouted(name):
-    """SendQueueUrl → SEND_QUEUE_URL."""
+def variable_name(name):
+    """Converts the name of an output, such as SendQueueUrl, to SEND_QUEUE_URL."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
 
 
 def zipped(binary):
-    """A zip with the binary as `bootstrap`, the same bytes for the same binary."""
+    """Returns a reproducible zip with the binary as `bootstrap`."""
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
@@ -116,47 +119,56 @@ def zipped(binary):
 
 
 class Deployment:
-    """What should be deployed for one state folder, and what is (its digest stands in <state>/deployed.json)."""
+    """The desired deployment of one state folder, and the current one (<state>/deployed.json)."""
 
     def __init__(self, processes, values, folder):
         self.processes = processes
         self.values = values
         self.template = (ROOT / "template.yaml").read_text()
-        self.binaries = {name: folder / name / "bootstrap" for name in sorted(set(CODE.findall(self.template)))}
-        self.codes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in self.binaries.items()}
+        names = sorted(set(CODE.findall(self.template)))
+        self.binaries = {name: folder / name / "bootstrap" for name in names}
+        self.codes = {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            for name, path in self.binaries.items()
+        }
         self.file = processes.state / "deployed.json"
         self.cloudformation = emulator.client(processes, "cloudformation")
 
-    def wanted(self):
-        """A digest of all that decides what runs; GIT_COMMIT alone is no reason to deploy again."""
+    def digest(self):
+        """Returns a digest of the desired deployment, without the commit."""
         values = {name: value for name, value in self.values.items() if name != "Commit"}
-        return hashlib.sha256(json.dumps([self.template, values, self.codes], sort_keys=True).encode()).hexdigest()
+        desired = json.dumps([self.template, values, self.codes], sort_keys=True)
+        return hashlib.sha256(desired.encode()).hexdigest()
 
     def deployed(self):
-        """What the running emulator was given last: {digest, outputs}, or nothing."""
+        """Returns {digest, outputs} of the last deployment to the running emulator, or {}."""
         return json.loads(self.file.read_text()) if self.file.exists() else {}
 
     def forget(self):
-        """The emulator is a new one: nothing is deployed."""
+        """Records that nothing is deployed, because the emulator is new."""
         self.file.unlink(missing_ok=True)
 
     def confirm(self):
-        """The deployment is whole (its migrations ran too): no need to repeat it until something changes."""
-        self.file.write_text(json.dumps(self.deployed() | {"digest": self.wanted()}, indent=1))
+        """Records that the deployment and its migrations are complete."""
+        self.file.write_text(json.dumps(self.deployed() | {"digest": self.digest()}, indent=1))
 
     def run(self):
-        """Upload, create or update the stack, and wait; returns its outputs."""
+        """Uploads the code, creates or updates the stack and waits; returns the outputs."""
         self._upload()
         values = dict(self.values)
         if self.deployed():
-            # A changed parameter alone publishes no version of a function; a changed commit does.
-            values["Commit"] += f"+{self.wanted()[:6]}"
+            # A changed parameter alone publishes no new version of a function; a changed commit
+            # does.
+            values["Commit"] += f"+{self.digest()[:6]}"
         request = {
             "StackName": STACK,
-            # By its address, as the AWS CLI does it too: in the call itself a template has 51,200 bytes at most.
+            # By URL, as in the AWS CLI: a template in the request itself may have only 51,200
+            # bytes.
             "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{TEMPLATE}",
             "Capabilities": ["CAPABILITY_IAM"],
-            "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
+            ],
         }
         if self.deployed():
             try:
@@ -167,16 +179,20 @@ class Deployment:
         else:
             self.cloudformation.create_stack(**request)
         outputs = self._wait()
-        self._number_concurrencies()
+        self._set_concurrencies()
         self.file.write_text(json.dumps({"digest": None, "outputs": outputs}, indent=1))
         return outputs
 
-    def _number_concurrencies(self):
-        """The emulator takes a number that comes from a parameter for text, and then polls no queue at all: say it again."""
+    def _set_concurrencies(self):
+        """Sets each MaximumConcurrency again as a number.
+
+        The emulator reads a number from a parameter as a string, and then polls no queue.
+        """
         functions = emulator.client(self.processes, "lambda")
         for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
             limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
-            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": limit})
+            scaling = {"MaximumConcurrency": limit}
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
     def _key(self, name):
         return f"{name}/{self.codes[name]}"
@@ -185,11 +201,12 @@ class Deployment:
         s3 = emulator.client(self.processes, "s3")
         with contextlib.suppress(ClientError):
             s3.create_bucket(Bucket=BUCKET)
-        there = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+        uploaded = {entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
         for name, binary in self.binaries.items():
-            if self._key(name) not in there:
+            if self._key(name) not in uploaded:
                 s3.put_object(Bucket=BUCKET, Key=self._key(name), Body=zipped(binary))
-        packaged = CODE.sub(lambda found: f"CodeUri: s3://{BUCKET}/{self._key(found[1])}", self.template)
+        url = f"CodeUri: s3://{BUCKET}/"
+        packaged = CODE.sub(lambda found: url + self._key(found[1]), self.template)
         s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=packaged.encode())
 
     def _wait(self):
@@ -201,7 +218,11 @@ class Deployment:
         if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         events = self.cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-        failed = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in events if "FAILED" in event["ResourceStatus"]]
+        failed = [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
+            for event in events
+            if "FAILED" in event["ResourceStatus"]
+        ]
         if not self.deployed():
             self.cloudformation.delete_stack(StackName=STACK)
-        raise SystemExit(f"the deployment ended as {stack['StackStatus']}\n" + "\n".join(failed))
+        raise SystemExit(f"the deployment failed with {stack['StackStatus']}\n" + "\n".join(failed))

@@ -1,4 +1,4 @@
-"""The AWS emulator (ministack): one process on 127.0.0.1 that runs the functions' real binaries as its children."""
+"""The AWS emulator (ministack): one process on 127.0.0.1 that runs the functions' real binaries."""
 
 import os
 import sysconfig
@@ -10,19 +10,26 @@ from botocore.config import Config
 from processes import free_port
 
 REGION = "us-east-1"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+}
 
 
 def endpoint(port):
-    """By name: lambda_http takes no numeric address for the gateway's host."""
+    """Returns the emulator's URL by name: lambda_http rejects an IP address as gateway host."""
     return f"http://localhost:{port}"
 
 
 def client(processes, service):
-    """A boto3 client that talks to the running emulator, and to nothing else."""
+    """Returns a boto3 client for the running emulator."""
     return boto3.client(
         service,
-        endpoint_url=endpoint(processes.known["emulator"]["port"]).replace("localhost", "127.0.0.1"),
+        endpoint_url=endpoint(processes.known["emulator"]["port"]).replace(
+            "localhost", "127.0.0.1"
+        ),
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
@@ -31,18 +38,25 @@ def client(processes, service):
 
 
 def start(processes, functions_environment):
-    """Start the emulator if it doesn't run; whether it is a new one, empty. The functions inherit that environment from it."""
+    """Starts the emulator if it does not run; returns whether it is a new, empty one.
+
+    The functions inherit `functions_environment` from it.
+    """
     if processes.running("emulator"):
         return False
-    earlier = processes.known.get("emulator", {}).get("port")  # kept, so that the queues' URLs stay what they were
-    processes.stop("emulator")  # functions that outlived it
+    earlier = processes.known.get("emulator", {}).get(
+        "port"
+    )  # reused, so that the URLs of the queues stay the same
+    processes.stop("emulator")  # ends functions that are left over
     _send_without_delay()
     folder = (processes.state / "emulator").resolve()
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     (folder / "state").mkdir(exist_ok=True)
     port = free_port(os.environ.get("AWS_PORT") or earlier)
-    # The functions inherit this environment, so it holds nothing else of the caller's.
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+    # The functions inherit this environment, so only these variables of the caller are passed on.
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ
+    }
     env = {
         **inherited,
         **CREDENTIALS,
@@ -57,7 +71,8 @@ def start(processes, functions_environment):
         "TMPDIR": str(folder / "tmp"),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    processes.start("emulator", [Path(sysconfig.get_path("scripts")) / "ministack"], env=env, cwd=folder, port=port)
+    program = Path(sysconfig.get_path("scripts")) / "ministack"
+    processes.start("emulator", [program], env=env, cwd=folder, port=port)
     processes.wait_until("emulator", lambda: _answers(processes), 60)
     return True
 
@@ -65,12 +80,15 @@ def start(processes, functions_environment):
 def _answers(processes):
     try:
         client(processes, "sqs").list_queues()
-    except Exception:  # noqa: BLE001 - any failure means "not yet"
+    except Exception:  # noqa: BLE001 - any failure means that it is not ready
         return False
     return True
 
 
 def _send_without_delay():
-    """The emulator's Runtime API sends headers and body apart, which without TCP_NODELAY costs every call 40 ms."""
+    """Sets TCP_NODELAY for the emulator's Runtime API.
+
+    It sends headers and body in separate packets, which would delay each call by 40 ms.
+    """
     line = "import socketserver; socketserver.StreamRequestHandler.disable_nagle_algorithm = True\n"
     (Path(sysconfig.get_path("purelib")) / "sitecustomize.py").write_text(line)

@@ -1,30 +1,32 @@
-"""What the functions print, as the emulator's CloudWatch Logs receives it: after each invocation, a log stream for each."""
+"""Reads the functions' logs from the emulator, which stores them after each invocation."""
 
 import time
 
 import emulator
 
-# The emulator's own lines around an invocation's.
+# Lines that the emulator adds to each invocation.
 FRAME = ("START RequestId", "END RequestId", "REPORT RequestId")
 
 
 def _since(client, milliseconds):
-    """(time, function, line, what makes the line unique) of everything since then, oldest first."""
+    """Returns (time, order, function, line, unique key) of each line since then, oldest first."""
     found = []
     for group in client.describe_log_groups()["logGroups"]:
         name = group["logGroupName"]
-        pages = client.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=milliseconds)
-        for place, event in enumerate(pages.search("events[]")):
+        paginator = client.get_paginator("filter_log_events")
+        pages = paginator.paginate(logGroupName=name, startTime=milliseconds)
+        for order, event in enumerate(pages.search("events[]")):
             if event and not event["message"].startswith(FRAME):
-                key = (event["logStreamName"], event["timestamp"], event["message"])
-                found.append((event["timestamp"], place, name.rpartition("/")[2], event["message"].rstrip(), key))
+                timestamp, message = event["timestamp"], event["message"]
+                key = (event["logStreamName"], timestamp, message)
+                found.append((timestamp, order, name.rpartition("/")[2], message.rstrip(), key))
     return sorted(found)
 
 
 def follow(processes):
-    """Print each function's lines as they come, its name before them, until Ctrl-C; what is kept from before comes first."""
+    """Prints all stored lines and then new ones, with the function's name, until Ctrl-C."""
     if not processes.running("emulator"):
-        raise SystemExit("nothing runs: `make up` first")
+        raise SystemExit("the stack does not run: run `make up` first")
     client = emulator.client(processes, "logs")
     seen, since = set(), 0
     while True:
@@ -37,12 +39,13 @@ def follow(processes):
 
 
 def tail(processes, function, lines=25):
-    """The last lines of one function, for the message that says why it failed."""
-    kept = [line for _, _, name, line, _ in _since(emulator.client(processes, "logs"), 0) if name == function]
-    return f"--- the end of what {function} printed\n" + "\n".join(kept[-lines:])
+    """Returns the last lines of one function, for an error message."""
+    stored = _since(emulator.client(processes, "logs"), 0)
+    found = [line for _, _, name, line, _ in stored if name == function]
+    return f"--- last lines of the log of {function}\n" + "\n".join(found[-lines:])
 
 
 def dump(processes):
-    """Print every line of every function, once, its name before it."""
+    """Prints all stored lines of all functions, with the function's name."""
     for _, _, name, line, _ in _since(emulator.client(processes, "logs"), 0):
         print(name, line)

@@ -1,7 +1,8 @@
-"""The stack's processes: started in sessions of their own, remembered in <state>/processes.json, ended only by us.
+"""Starts and stops the stack's processes, which it records in <state>/processes.json.
 
-A process is known by its id *and* its start time, so an id that the system has given to somebody else since is never
-signalled. Each one leads its own session: what it starts itself (the emulator starts the functions) ends with it.
+A process is identified by its id and its start time, so that a reused id never receives a signal.
+Each process leads its own session, so that its own children (the emulator's functions) are stopped
+with it.
 """
 
 import contextlib
@@ -17,20 +18,25 @@ from pathlib import Path
 
 
 def free_port(wanted=None):
-    """`wanted` if nothing listens there, else any free port of the loopback interface. One that the system gives to no outgoing
-    connection, if there is: what ends and starts again on its port would find it taken by chance, the more the busier the machine."""
+    """Returns `wanted` if nothing listens there, otherwise any free port of the loopback interface.
+
+    If possible, the port is outside of the range for outgoing connections. Otherwise an outgoing
+    connection could use the port of a process while it restarts.
+    """
     outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     others = range(min(10_000, outgoing), outgoing)
-    for port in ([int(wanted)] if wanted else []) + random.sample(others, min(len(others), 50)) + [0]:
+    for port in (
+        ([int(wanted)] if wanted else []) + random.sample(others, min(len(others), 50)) + [0]
+    ):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return probe.getsockname()[1]
-    raise SystemExit(f"no free port (asked for {wanted})")
+    raise SystemExit(f"no free port (requested: {wanted})")
 
 
 def listening(port):
-    """Whether somebody accepts connections there."""
+    """Returns whether a process accepts connections on the port."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -38,12 +44,12 @@ def listening(port):
 
 @contextlib.contextmanager
 def alone(state):
-    """One `up` or `down` at a time for a state folder."""
+    """Allows only one `up` or `down` at a time per state folder."""
     while True:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds keys
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains keys
         folder = os.open(state, os.O_RDONLY)
         fcntl.flock(folder, fcntl.LOCK_EX)
-        # A `down` that we waited for has removed the folder that we opened.
+        # While this process waited for the lock, a `down` may have removed the folder.
         if state.exists() and os.fstat(folder).st_ino == state.stat().st_ino:
             break
         os.close(folder)
@@ -51,12 +57,12 @@ def alone(state):
         yield
     finally:
         with contextlib.suppress(OSError):
-            state.rmdir()  # if nothing came of it
+            state.rmdir()  # if it is empty
         os.close(folder)
 
 
 def _stat(pid):
-    """(session id, start time in clock ticks) of a running process; None for none, and for a zombie."""
+    """Returns (session id, start time in clock ticks); None for a zombie or no process."""
     with contextlib.suppress(OSError, ValueError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else (int(fields[3]), int(fields[19]))
@@ -64,7 +70,7 @@ def _stat(pid):
 
 
 class Processes:
-    """Everything that runs for one state folder."""
+    """The processes of one state folder."""
 
     def __init__(self, state: Path):
         self.state = state
@@ -75,17 +81,20 @@ class Processes:
         self.file.write_text(json.dumps(self.known, indent=1))
 
     def log(self, name):
-        """The file that holds a process's output."""
+        """Returns the file with a process's output."""
         return self.state / "logs" / f"{name}.log"
 
     def running(self, name):
-        """Whether the process that we started under this name still runs."""
+        """Returns whether the process with this name still runs."""
         entry = self.known.get(name)
         found = entry and _stat(entry["pid"])
         return bool(found) and found[1] == entry["started"]
 
     def start(self, name, command, *, env=None, cwd=None, **facts):
-        """Start it, its output appended to <state>/logs/<name>.log, and remember it together with `facts` (its port…)."""
+        """Starts a process and records it, together with `facts` such as its port.
+
+        Its output is appended to <state>/logs/<name>.log.
+        """
         log = self.log(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -104,21 +113,25 @@ class Processes:
         return child
 
     def _session(self, entry):
-        """What still runs in the session that the process led, the process itself included, and is not older than it."""
+        """Returns the ids of running processes in the session that a process leads or led."""
         leader = _stat(entry["pid"])
         if leader and leader[1] != entry["started"]:
-            return []  # the id belongs to somebody else now, so nothing of ours can be left in that session
+            return []  # the id was reused, so no process of that session is left
         pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
         members = ((pid, _stat(pid)) for pid in pids)
-        return [pid for pid, found in members if found and found[0] == entry["pid"] and found[1] >= entry["started"]]
+        return [
+            pid
+            for pid, found in members
+            if found and found[0] == entry["pid"] and found[1] >= entry["started"]
+        ]
 
-    def stop(self, name, patience_s=20):
-        """End the process and all that it started: politely, and by force after `patience_s`."""
+    def stop(self, name, timeout_s=20):
+        """Stops a process and its session: SIGTERM first, SIGKILL after `timeout_s`."""
         entry = self.known.get(name)
         if entry is None:
             return
-        for sent, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5)):
-            # The leader first: a database or an emulator ends its own children in its own order.
+        for sent, wait_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, 5)):
+            # The leader first, because a database or an emulator stops its children itself.
             targets = [entry["pid"]] if self.running(name) else self._session(entry)
             for pid in targets:
                 with contextlib.suppress(ProcessLookupError):
@@ -135,7 +148,7 @@ class Processes:
         self._save()
 
     def kill(self, name):
-        """End the process and all that it started at once, as a crash would; what is remembered of it (its port) stays."""
+        """Kills a process and its session, like a crash. The record of it (its port) stays."""
         for pid in self._session(self.known[name]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -143,19 +156,22 @@ class Processes:
             time.sleep(0.01)
 
     def tail(self, name, lines=25):
-        """The last lines of a process's log, for the message that says why it failed."""
+        """Returns the last lines of a process's log, for an error message."""
         log = self.log(name)
         text = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
-        return f"--- the end of {log}\n" + "\n".join(text)
+        return f"--- last lines of {log}\n" + "\n".join(text)
 
     def wait_until(self, name, ready, seconds):
-        """Wait until `ready()` says so; a process that ends meanwhile, or too long a wait, stops all with its log's end."""
+        """Waits until `ready()` returns true.
+
+        Exits with the end of the log if the process ends or the time is over.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
             with contextlib.suppress(KeyError, ChildProcessError):
                 os.waitpid(self.known[name]["pid"], os.WNOHANG)
             if not self.running(name):
-                raise SystemExit(f"{name} ended at once\n{self.tail(name)}")
+                raise SystemExit(f"{name} ended before it was ready\n{self.tail(name)}")
             if time.monotonic() > deadline:
                 raise SystemExit(f"{name} was not ready within {seconds} s\n{self.tail(name)}")
             time.sleep(0.05)

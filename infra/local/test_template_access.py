@@ -1,6 +1,6 @@
-"""Who may do what, as template.yaml says it: roles, the open route, the secrets. In the manner of test_template.py.
+"""Checks permissions, routes and secrets of template.yaml, like test_template.py.
 
-    infra/local/python infra/local/test_template_access.py
+infra/local/python infra/local/test_template_access.py
 """
 
 import json
@@ -9,7 +9,7 @@ import unittest
 from template import broken, functions, load, resources, variables
 
 NOTHING = {"Ref": "AWS::NoValue"}
-PAIRS = (  # one of two: what the local stack gives openly, and the secret on AWS
+PAIRS = (  # exactly one of the two is set: the plain value locally, or the secret on AWS
     ("DATABASE_URL", "DATABASE_SECRET_ARN"),
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
@@ -20,111 +20,138 @@ RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
 
 
 def statements(properties):
-    """The statements of a role or a policy that hold on AWS."""
+    """Yields the statements of a role or a policy that apply on AWS."""
     for policy in [*properties.get("Policies", []), properties]:
         for statement in policy.get("PolicyDocument", {}).get("Statement", []):
-            yield next((choice for choice in statement.get("Fn::If", [{}, statement])[1:] if "Action" in choice), statement)
+            choices = statement.get("Fn::If", [{}, statement])[1:]
+            yield next((choice for choice in choices if "Action" in choice), statement)
 
 
 def listed(value):
-    """One or many, as a list."""
+    """Returns a list of one or many values."""
     return value if isinstance(value, list) else [value]
 
 
 def wildcards(template):
-    """No role may do everything, or do it to everything, but for the network interfaces, where EC2 knows nothing narrower."""
+    """No role allows all actions, or all resources except for EC2 network interfaces.
+
+    For those EC2 supports no narrower resource.
+    """
     for name, resource in template["Resources"].items():
         for allowed in statements(resource.get("Properties", {})):
             actions = listed(allowed["Action"])
             if any("*" in action for action in actions):
                 yield f"{name} allows {actions}"
-            if "*" in listed(allowed["Resource"]) and not all(action.startswith("ec2:") for action in actions):
-                yield f"{name} allows {actions} on everything"
-    managed = json.dumps([role.get("ManagedPolicyArns") for role in resources(template, "AWS::IAM::Role").values()])
+            if "*" in listed(allowed["Resource"]) and not all(
+                action.startswith("ec2:") for action in actions
+            ):
+                yield f"{name} allows {actions} on all resources"
+    found = resources(template, "AWS::IAM::Role").values()
+    managed = json.dumps([role.get("ManagedPolicyArns") for role in found])
     if "arn:" in managed:
-        yield "a role has one of AWS's own, wider policies"
+        yield "a role uses a policy of AWS, which is wider than necessary"
 
 
 def roles(template):
-    """Each function has the role that is written for it; SAM's generated ones may write to every log group."""
+    """Each function has its own role; roles that SAM generates may write to every log group."""
     for name, function in functions(template).items():
         if function.get("Role") != {"Fn::GetAtt": [f"{name}Role", "Arn"]}:
-            yield f"{name} has not its own role"
+            yield f"{name} does not use its own role"
 
 
 def routes(template):
-    """The routes are open to the function api, which checks every caller itself and so needs its keys; and they are throttled: whoever
-    has no token yet costs an invocation too. Receipts have a route, and so a throttle, of their own."""
+    """The routes are open and throttled, and only the function api serves them.
+
+    The function api authenticates callers itself and therefore needs the keys. The routes are
+    throttled because a request without a token also costs an invocation. Receipts have a separate
+    route, and so a separate throttle.
+    """
     found = resources(template, "AWS::ApiGatewayV2::Route")
-    open_routes = sorted((route["RouteKey"], route["AuthorizationType"]) for route in found.values())
+    open_routes = sorted(
+        (route["RouteKey"], route["AuthorizationType"]) for route in found.values()
+    )
     if open_routes != [("$default", "NONE"), (RECEIPTS, "NONE")]:
-        yield "there are not just the routes that the function's router knows"
-    if {json.dumps(route["Target"]) for route in found.values()} != {json.dumps({"Fn::Sub": "integrations/${GatewayToApi}"})}:
-        yield "a route leads somewhere else"
-    integrations = resources(template, "AWS::ApiGatewayV2::Integration")
-    if [integration["IntegrationUri"] for integration in integrations.values()] != [{"Ref": "Api.Alias"}]:
-        yield "the route leads to a function that checks nobody"
+        yield "the routes are not exactly the two open ones"
+    targets = {json.dumps(route["Target"]) for route in found.values()}
+    if targets != {json.dumps({"Fn::Sub": "integrations/${GatewayToApi}"})}:
+        yield "a route has another integration than GatewayToApi"
+    integrations = resources(template, "AWS::ApiGatewayV2::Integration").values()
+    if [each["IntegrationUri"] for each in integrations] != [{"Ref": "Api.Alias"}]:
+        yield "an integration invokes another function than api, which authenticates callers"
     for name in functions(template):
         keys = {"JWT_KEYS", "JWT_KEYS_SECRET_ARN"}
         if keys & set(variables(template, name)) != (keys if name == "Api" else set()):
-            yield f"{name}: the keys of the access tokens are api's, and only its"
+            yield f"{name}: only api, and always api, has the keys of the access tokens"
         keys = {"WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"}
         if keys & set(variables(template, name)) != (keys if name in ("Api", "Notify") else set()):
-            yield f"{name}: the keys of the webhooks are api's and notify's"
+            yield f"{name}: only api and notify, and always both, have the keys of the webhooks"
     for name, stage in resources(template, "AWS::ApiGatewayV2::Stage").items():
-        for route, limits in {"every route": stage.get("DefaultRouteSettings", {}), RECEIPTS: {}, **stage.get("RouteSettings", {})}.items():
-            if not (0 < limits.get("ThrottlingRateLimit", 0) <= 1000 and 0 < limits.get("ThrottlingBurstLimit", 0) <= 1000):
-                yield f"{name} does not throttle {route}"
+        settings = {"every route": stage.get("DefaultRouteSettings", {}), RECEIPTS: {}}
+        for route, limits in (settings | stage.get("RouteSettings", {})).items():
+            for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+                if not 0 < limits.get(limit, 0) <= 1000:
+                    yield f"{name} does not limit {limit} of {route}"
 
 
 def pairs(template):
-    """Exactly one of what is given openly (local) and its secret (aws) is set."""
+    """Exactly one of a plain value (local) and its secret (aws) is set."""
     for name in functions(template):
         given = variables(template, name)
-        for openly, secret in PAIRS:
-            if openly not in given and secret not in given:
+        for plain, secret in PAIRS:
+            if plain not in given and secret not in given:
                 continue
-            choices = [given.get(variable, {}).get("Fn::If", []) for variable in (openly, secret)]
-            one_of_two = choices[0][:2] == choices[1][::2] == ["OnAws", NOTHING] and NOTHING not in (choices[0][2], choices[1][1])
-            if not one_of_two:
-                yield f"{name}: {openly} and {secret} are not one of two"
+            local, aws = (given.get(each, {}).get("Fn::If", []) for each in (plain, secret))
+            exclusive = local[:2] == aws[::2] == ["OnAws", NOTHING]
+            if not exclusive or NOTHING in (local[2], aws[1]):
+                yield f"{name}: not exactly one of {plain} and {secret} is set"
 
 
 def secrets(template):
-    """A function may read the secrets that it is told of, and no other."""
+    """A function may read exactly the secrets of its environment variables."""
     for name in functions(template):
-        told = [value for variable, value in variables(template, name).items() if variable.endswith(("SECRET_ARN", "SECRETS_ARN"))]
-        told = {json.dumps(value["Fn::If"][1] if "Fn::If" in value else value) for value in told}
-        found = list(statements(template["Resources"][f"{name}Role"]["Properties"]))
-        readable = [listed(allowed["Resource"]) for allowed in found if "secretsmanager:GetSecretValue" in listed(allowed["Action"])]
-        if {json.dumps(resource) for each in readable for resource in each} != told:
-            yield f"{name} may read other secrets than it is told of"
+        needed = {
+            json.dumps(value["Fn::If"][1] if "Fn::If" in value else value)
+            for variable, value in variables(template, name).items()
+            if variable.endswith(("SECRET_ARN", "SECRETS_ARN"))
+        }
+        readable = {
+            json.dumps(resource)
+            for allowed in statements(template["Resources"][f"{name}Role"]["Properties"])
+            if "secretsmanager:GetSecretValue" in listed(allowed["Action"])
+            for resource in listed(allowed["Resource"])
+        }
+        if readable != needed:
+            yield f"{name} may not read exactly the secrets of its variables"
 
 
-def undisclosed(template):
-    """What is secret is echoed by no console: each parameter that holds one says NoEcho."""
+def secret_parameters(template):
+    """Each parameter that contains a secret has NoEcho, so that no console displays it."""
     for name, parameter in template["Parameters"].items():
-        if name.endswith(("Password", "DatabaseUrl", "Keys", "Secrets")) and parameter.get("NoEcho") is not True:
-            yield f"{name} is shown to whoever may look at the stack"
+        secret = name.endswith(("Password", "DatabaseUrl", "Keys", "Secrets"))
+        if secret and parameter.get("NoEcho") is not True:
+            yield f"{name} has no NoEcho"
 
 
-RULES = (wildcards, roles, routes, pairs, secrets, undisclosed)
+RULES = (wildcards, roles, routes, pairs, secrets, secret_parameters)
 
 
 class Access(unittest.TestCase):
-    """The template, as it is and broken."""
+    """Applies the rules to the template and to broken copies of it."""
 
     def setUp(self):
         self.template = load()
 
-    def test_the_template_keeps_every_rule(self):
+    def test_the_template_follows_every_rule(self):
         for rule in RULES:
             with self.subTest(rule=rule.__name__):
                 self.assertEqual(list(rule(self.template)), [])
 
-    def test_every_rule_notices_a_broken_template(self):
+    def test_every_rule_reports_a_broken_template(self):
         environment = ("Properties", "Environment", "Variables")
         statement = ("Properties", "Policies", 0, "PolicyDocument", "Statement")
+        resource = ("Fn::If", 1, "Resource")
+        api = self.template["Resources"]["Api"]["Properties"]["Environment"]["Variables"]
+        two_secrets = [{"Ref": "MigrationSecretArn"}, {"Ref": "JwtSecret"}]
         at = (
             (wildcards, "ApiRole", *statement, 3, "Resource", "*"),
             (wildcards, "ApiRole", *statement, 4, "Resource", 0, "*"),
@@ -137,34 +164,52 @@ class Access(unittest.TestCase):
             (routes, "Stage", "Properties", "DefaultRouteSettings", "ThrottlingRateLimit", 10_000),
             (routes, "Stage", "Properties", "RouteSettings", {}),
             (routes, "Stage", "Properties", "RouteSettings", RECEIPTS, {"ThrottlingRateLimit": 50}),
-            (routes, "CallbackRoute", "Properties", "Target", {"Fn::Sub": "integrations/${Another}"}),
+            (
+                routes,
+                "CallbackRoute",
+                "Properties",
+                "Target",
+                {"Fn::Sub": "integrations/${Another}"},
+            ),
             (routes, "CallbackRoute", "Properties", "RouteKey", "POST /v1/schedules"),
-            (routes, "Send", *environment, self.template["Resources"]["Api"]["Properties"]["Environment"]["Variables"]),
+            (routes, "Send", *environment, api),
             (pairs, "Send", *environment, "DATABASE_URL", {"Fn::If": ["OnAws", "x", "x"]}),
             (pairs, "Api", *environment, "JWT_KEYS", {"Ref": "JwtKeys"}),
-            (pairs, "Api", *environment, "JWT_KEYS_SECRET_ARN", {"Fn::If": ["OnAws", NOTHING, NOTHING]}),
-            (secrets, "ApiRole", *statement, 5, "Fn::If", 1, "Resource", {"Ref": "DatabaseSecretArn"}),
-            (secrets, "ApiRole", *statement, 6, "Fn::If", 1, "Resource", {"Ref": "CarrierSecretArn"}),
+            (
+                pairs,
+                "Api",
+                *environment,
+                "JWT_KEYS_SECRET_ARN",
+                {"Fn::If": ["OnAws", NOTHING, NOTHING]},
+            ),
+            (secrets, "ApiRole", *statement, 5, *resource, {"Ref": "DatabaseSecretArn"}),
+            (secrets, "ApiRole", *statement, 6, *resource, {"Ref": "CarrierSecretArn"}),
             (pairs, "Api", *environment, "CALLBACK_SECRETS", {"Ref": "CallbackSecrets"}),
-            (secrets, "MigrateRole", *statement, 1, "Fn::If", 1, "Resource", [{"Ref": "MigrationSecretArn"}, {"Ref": "JwtSecret"}]),
+            (secrets, "MigrateRole", *statement, 1, *resource, two_secrets),
         )
         for rule, *path, value in at:
             with self.subTest(rule=rule.__name__, path=path):
                 self.assertNotEqual(list(rule(broken(self.template, path, value))), [])
 
-    def test_missing_keys_of_the_access_tokens_are_noticed(self):
+    def test_missing_keys_of_the_access_tokens_are_reported(self):
         given = self.template["Resources"]["Api"]["Properties"]["Environment"]["Variables"]
         del given["JWT_KEYS_SECRET_ARN"]
-        self.assertEqual(list(routes(self.template)), ["Api: the keys of the access tokens are api's, and only its"])
-        self.assertEqual(list(pairs(self.template)), ["Api: JWT_KEYS and JWT_KEYS_SECRET_ARN are not one of two"])
+        self.assertEqual(
+            list(routes(self.template)),
+            ["Api: only api, and always api, has the keys of the access tokens"],
+        )
+        self.assertEqual(
+            list(pairs(self.template)),
+            ["Api: not exactly one of JWT_KEYS and JWT_KEYS_SECRET_ARN is set"],
+        )
 
-    def test_another_route_is_noticed(self):
+    def test_another_route_is_reported(self):
         self.template["Resources"]["Another"] = self.template["Resources"]["EveryRoute"]
         self.assertNotEqual(list(routes(self.template)), [])
 
-    def test_a_secret_that_is_echoed_is_noticed(self):
+    def test_a_secret_parameter_without_no_echo_is_reported(self):
         del self.template["Parameters"]["JwtKeys"]["NoEcho"]
-        self.assertEqual(list(undisclosed(self.template)), ["JwtKeys is shown to whoever may look at the stack"])
+        self.assertEqual(list(secret_parameters(self.template)), ["JwtKeys has no NoEcho"])
 
 
 if __name__ == "__main__":

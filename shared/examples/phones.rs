@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::phone::Phone;
+use shared::message::phone::Phone;
 
 /// Numbers of nine digits behind each code; most are valid nowhere, which costs no less to find out.
 fn list(codes: &[u32], count: usize) -> Vec<String> {
@@ -30,7 +30,7 @@ fn each(numbers: &[String], read: impl Fn(&str) -> bool) -> (Duration, usize) {
 fn main() {
     let world: Vec<u32> = (1..1000)
         .filter(|code| {
-            Phone::parse(&format!("+{code}1")).map_err(shared::phone::PhoneError::code)
+            Phone::parse(&format!("+{code}1")).map_err(shared::message::phone::PhoneError::code)
                 != Err("unknown-country-code")
         })
         .collect();

@@ -1,25 +1,20 @@
-//! What the functions share, along the path of one message: an API call becomes rows ([`db`]), a one-time schedule
-//! ([`scheduler`]), queue messages ([`queue`]), carrier requests ([`carrier`]), and rows again ([`release`] says what is due next).
+//! What the functions share, one folder for each thing that travels:
+//!
+//! - [`message`]: what is sent: status, phone number, text, template, sending window. Pure.
+//! - [`schedule`]: the states of a schedule and the moves that more than one function makes.
+//! - [`batch`]: claim, mark, record, release: everything that happens to a batch.
+//! - [`carrier`]: the carrier's HTTP API, one folder per adapter.
+//! - [`events`]: what happened, and which webhooks are notified of it.
+//! - [`access`]: roles, permissions, users and the audit log, shared by the API and `migrate`.
+//! - [`platform`]: configuration, AWS, the database pool, queues, the scheduler, back-off.
+//!
+//! Imports point down this list's layers; `infra/local/imports.py` checks them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod access;
-pub mod aws;
-pub mod budget;
+pub mod batch;
 pub mod carrier;
-pub mod config;
-pub mod db;
-pub mod dead_letters;
-pub mod fault;
-pub mod patience;
-pub mod phone;
-pub mod queue;
-pub mod release;
-pub mod scheduler;
-pub mod secret;
-pub mod status;
-pub mod template;
-pub mod text;
-pub mod texts;
-pub mod webhooks;
-pub mod window;
-pub mod worker;
+pub mod events;
+pub mod message;
+pub mod platform;
+pub mod schedule;

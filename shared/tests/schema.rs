@@ -3,7 +3,7 @@
 
 use sqlx::{MySqlPool, error::ErrorKind};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_column_is_commented(pool: MySqlPool) {
     let sql = "SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns
         WHERE table_schema = DATABASE() AND column_comment = '' AND table_name <> '_sqlx_migrations'";
@@ -14,7 +14,7 @@ async fn every_column_is_commented(pool: MySqlPool) {
     assert!(columns > 60, "the tables are there: {columns}");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn states_that_contradict_themselves_are_refused(pool: MySqlPool) {
     let schedule =
         "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends, resend_within_s,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::{Router, http::StatusCode, routing::get};
 use common::Api;
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::{Connection, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 
 const DATABASE: &str = "sms_bench_gate";
@@ -55,7 +55,7 @@ async fn main() {
     let by_session = by_key.admin().await;
     let mut open = by_key.clone();
     open.router = Router::new()
-        .route("/v1/schedules", get(api::schedules::list::list))
+        .route("/v1/schedules", get(api::resources::schedules::list::list))
         .with_state(open.app.clone());
     let mut taken = [Duration::ZERO; 3];
     for _ in 0..ROUNDS {

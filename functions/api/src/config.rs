@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::auth::limits::Rate;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
-    config::{DatabaseSource, Env},
-    db::limits::Rate,
-    webhooks::{self, target::Reach},
+    carrier::registry::{Adapter, adapter_from_env},
+    events::{self, target::AllowedTargets},
+    platform::config::{DatabaseSource, Env},
 };
 use url::Url;
 
@@ -16,8 +17,10 @@ use crate::{
         issuer::IssuerConfig,
         tokens::{KeySource, key_source},
     },
-    callbacks::secrets::{SecretSource, secret_source},
-    forecast::Capacity,
+    resources::{
+        receipts::secrets::{SecretSource, secret_source},
+        schedules::forecast::Capacity,
+    },
 };
 
 /// See the template for what each variable is.
@@ -28,7 +31,7 @@ pub struct Config {
     pub recheck_queue_url: String,
     pub notify_queue_url: String,
     pub webhook_keys: KeySource,
-    pub webhook_reach: Reach,
+    pub webhook_targets: AllowedTargets,
     pub dispatch_arn: String,
     pub schedule_group: String,
     pub scheduler_role_arn: String,
@@ -37,6 +40,7 @@ pub struct Config {
     pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
+    pub carrier_adapter: &'static Adapter,
     pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
@@ -58,8 +62,8 @@ impl Config {
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
-            webhook_keys: webhooks::keys::key_source(&mut env),
-            webhook_reach: Reach::from_env(&mut env),
+            webhook_keys: events::keys::key_source(&mut env),
+            webhook_targets: AllowedTargets::from_env(&mut env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
@@ -71,6 +75,7 @@ impl Config {
                 env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300))
                     .into(),
             ),
+            carrier_adapter: adapter_from_env(&mut env),
             capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
             callback_secrets: secret_source(&mut env),

@@ -4,48 +4,23 @@
 //! One folder a resource; in each file the request, then its handler. What a client did wrong is an [`error::ApiError`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod announce;
-pub mod answer;
-pub mod api_keys;
-pub mod audit;
 pub mod auth;
-pub mod callbacks;
 pub mod config;
-pub mod error;
-pub mod fields;
-pub mod forecast;
-pub mod gateway;
-pub mod health;
-pub mod intake;
-pub mod load;
-pub mod messages;
-pub mod once;
+pub mod http;
+pub mod lists;
 pub mod openapi;
-pub mod origin;
-pub mod path;
-pub mod problems;
-pub mod query;
-pub mod recipients;
+pub mod resources;
 pub mod routes;
-pub mod schedules;
-pub mod sessions;
-pub mod suppressions;
-pub mod transaction;
-pub mod trouble;
-pub mod uncertain;
-pub mod users;
-pub mod webhooks;
 
 use std::time::Duration;
 
+use crate::resources::attention::dead_letter_queue::DeadLetters;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
-    db::Db,
-    dead_letters::DeadLetters,
-    queue::SharedQueue,
-    scheduler::SharedScheduler,
-    webhooks::{keys::SharedKeys, target::Reach},
+    carrier::receipt::ReceiptFormat,
+    events::{keys::SharedKeys, target::AllowedTargets},
+    platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
 
 /// What the handlers work with, made once.
@@ -62,7 +37,7 @@ pub struct App {
     /// What the secrets of webhooks are made of.
     pub webhook_keys: SharedKeys,
     /// Which URLs a webhook may have.
-    pub webhook_reach: Reach,
+    pub webhook_targets: AllowedTargets,
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.
@@ -72,11 +47,13 @@ pub struct App {
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.
     pub quiet_time: TimeDelta,
     /// What the deployment sends at a time.
-    pub capacity: forecast::Capacity,
+    pub capacity: resources::schedules::forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
+    /// How the carrier's receipts look and are signed.
+    pub receipt_format: &'static dyn ReceiptFormat,
     /// The carriers that push receipts.
-    pub callbacks: callbacks::secrets::Callbacks,
+    pub callbacks: resources::receipts::secrets::Callbacks,
     /// The commit that this was built from.
     pub commit: String,
 }

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
+use api::resources::attention::dead_letter_queue::{DeadLetters, SqsDeadLetterQueue};
 use api::{
     App,
     auth::{Gate, issuer::Issuer},
-    callbacks::secrets::Callbacks,
     config::Config,
-    gateway, router,
+    http::gateway,
+    resources::receipts::secrets::Callbacks,
+    router,
 };
 use shared::{
-    aws,
-    db::Db,
-    dead_letters::{DeadLetters, SqsLetterBox},
-    queue::SqsQueue,
-    scheduler::EventBridge,
-    webhooks::keys::SharedKeys,
+    events::keys::SharedKeys,
+    platform::{aws, db::Db, queue::SqsQueue, scheduler::EventBridge},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,7 +24,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let sqs = aws_sdk_sqs::Client::new(&sdk);
     let letters = |(name, url)| DeadLetters {
         name,
-        letters: SqsLetterBox::shared(sqs.clone(), url),
+        letters: SqsDeadLetterQueue::shared(sqs.clone(), url),
     };
     let dead_letters = config.dead_letter_queues.into_iter().map(letters).collect();
     let app = App {
@@ -35,7 +33,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         recheck_queue: SqsQueue::shared(sqs.clone(), config.recheck_queue_url),
         notify_queue: SqsQueue::shared(sqs, config.notify_queue_url),
         webhook_keys: SharedKeys::open(config.webhook_keys).await?,
-        webhook_reach: config.webhook_reach,
+        webhook_targets: config.webhook_targets,
         scheduler: Arc::new(EventBridge {
             client: aws_sdk_scheduler::Client::new(&sdk),
             group: config.schedule_group,
@@ -53,6 +51,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             cors_origins: config.cors_origins,
             ..Gate::open(config.key_source, config.rate).await?
         },
+        receipt_format: config.carrier_adapter.receipts,
         callbacks: Callbacks::open(config.callback_secrets).await?,
         commit: config.commit,
     };

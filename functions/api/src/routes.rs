@@ -11,18 +11,23 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use shared::access::Permission::{
-    self, ApiKeys, AuditRead, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite,
-    TroubleRead, TroubleWrite, Users, WebhooksRead, WebhooksWrite,
+    self, ApiKeys, AttentionRead, AttentionWrite, AuditRead, SchedulesRead, SchedulesWrite,
+    SuppressionsRead, SuppressionsWrite, Users, WebhooksRead, WebhooksWrite,
 };
 
 use crate::{
-    App, answer, api_keys, audit,
+    App,
     auth::{cors, guard},
-    callbacks, error, health, messages,
-    once::{self, Keep},
+    http::{
+        error,
+        idempotency::{self, Keep},
+        origin, problems, response,
+    },
     openapi::{Operation, page, serve},
-    origin, problems, recipients, schedules, sessions, suppressions, trouble, uncertain, users,
-    webhooks,
+    resources::{
+        api_keys, attention, audit, health, messages, receipts, recipients, schedules, sessions,
+        suppressions, uncertain, users, webhooks,
+    },
 };
 
 /// Who may call a route.
@@ -198,8 +203,8 @@ pub fn table() -> Vec<Route> {
         post(
             "/v1/carrier/callbacks/{carrier}",
             Signed,
-            callbacks::receive,
-            callbacks::receive_doc,
+            receipts::receive,
+            receipts::receive_doc,
         ),
         get(
             "/v1/users",
@@ -377,7 +382,7 @@ pub fn table() -> Vec<Route> {
         ),
         post(
             "/v1/schedules/{id}/send-now",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::moves::send_now,
             schedules::moves::send_now_doc,
         ),
@@ -389,25 +394,25 @@ pub fn table() -> Vec<Route> {
         ),
         post(
             "/v1/schedules/{id}/retry",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::batches::retry_all,
             schedules::batches::retry_all_doc,
         ),
         post(
             "/v1/schedules/{id}/batches/{no}/retry",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             schedules::batches::retry_one,
             schedules::batches::retry_one_doc,
         ),
         post(
             "/v1/schedules/{id}/uncertain",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             uncertain::resolve_all,
             uncertain::resolve_all_doc,
         ),
         post(
             "/v1/schedules/{id}/recipients/{seq}/resolve",
-            Needs(TroubleWrite),
+            Needs(AttentionWrite),
             uncertain::resolve_one,
             uncertain::resolve_one_doc,
         ),
@@ -448,28 +453,28 @@ pub fn table() -> Vec<Route> {
             suppressions::change::delete_doc,
         ),
         get(
-            "/v1/trouble",
-            Needs(TroubleRead),
-            trouble::overview::overview,
-            trouble::overview::overview_doc,
+            "/v1/attention",
+            Needs(AttentionRead),
+            attention::overview::overview,
+            attention::overview::overview_doc,
         ),
         get(
-            "/v1/trouble/dead-letters",
-            Needs(TroubleRead),
-            trouble::dead_letters::list,
-            trouble::dead_letters::list_doc,
+            "/v1/attention/dead-letters",
+            Needs(AttentionRead),
+            attention::dead_letters::list,
+            attention::dead_letters::list_doc,
         ),
         post(
-            "/v1/trouble/dead-letters/redrive",
-            Needs(TroubleWrite),
-            trouble::dead_letters::redrive,
-            trouble::dead_letters::redrive_doc,
+            "/v1/attention/dead-letters/redrive",
+            Needs(AttentionWrite),
+            attention::dead_letters::redrive,
+            attention::dead_letters::redrive_doc,
         ),
         get(
-            "/v1/trouble/{kind}",
-            Needs(TroubleRead),
-            trouble::list::list,
-            trouble::list::list_doc,
+            "/v1/attention/{kind}",
+            Needs(AttentionRead),
+            attention::list::list,
+            attention::list::list_doc,
         ),
     ]
 }
@@ -480,7 +485,7 @@ pub fn router(app: App) -> Router {
         let handler = match route.keep {
             Some(keep) => route
                 .handler
-                .route_layer(from_fn_with_state((app.clone(), keep), once::once)),
+                .route_layer(from_fn_with_state((app.clone(), keep), idempotency::once)),
             None => route.handler,
         };
         let guard = from_fn_with_state((app.clone(), route.access, route.path), guard::guard);
@@ -492,6 +497,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(error::wrong_method);
     // The limits are the intake's own, by content type.
     let routes =
-        answer::finish(cors(routes, &app.gate.cors_origins)).layer(DefaultBodyLimit::disable());
+        response::finish(cors(routes, &app.gate.cors_origins)).layer(DefaultBodyLimit::disable());
     routes.layer(from_fn(origin::trace)).with_state(app)
 }

@@ -3,18 +3,20 @@
 //! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send,
 //! recheck and notify. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
 
-mod cut;
+pub mod retention;
+
+pub mod cut;
 mod plan;
 mod sweep;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use shared::{
+use shared::platform::{
+    backoff::{Backoff, SWEEP_RESERVE},
     budget::Budget,
     config::Env,
     db::Db,
-    patience::{Patience, SWEEP_RESERVE},
     queue::{self, DispatchMessage, SharedQueue},
 };
 
@@ -49,7 +51,7 @@ enum Queued {
 
 /// What made a cut; kept in `schedules.dispatched_by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum DispatchedBy {
     /// A one-time schedule fired ahead of time.
     EventBridge,
     /// The dispatch queue: due at once, or cancelled.
@@ -58,7 +60,7 @@ pub enum Way {
     Sweep,
 }
 
-impl Way {
+impl DispatchedBy {
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,19 +81,19 @@ pub struct Settings {
     /// Most recipients in a batch.
     pub batch_size: u32,
     /// The sweep's.
-    pub patience: Patience,
+    pub backoff: Backoff,
 }
 
 impl Settings {
-    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Patience`].
+    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Backoff`].
     pub fn from_env(env: &mut Env) -> Self {
-        let patience = Patience::from_env(env);
+        let backoff = Backoff::from_env(env);
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
             lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=900, 90).into()),
             sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=900, 70).into()),
             batch_size: number("BATCH_SIZE", 1..=10_000, 500),
-            patience,
+            backoff,
         }
     }
 }
@@ -120,12 +122,12 @@ impl Dispatcher {
         match trigger {
             Trigger::Queue(event) => {
                 let handle = async |queued: Queued| match queued {
-                    Queued::Schedule(message) => self.dispatch(message, Way::Queue).await,
+                    Queued::Schedule(message) => self.dispatch(message, DispatchedBy::Queue).await,
                     Queued::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await,
                 };
                 return Ok(queue::handle_each(event, handle).await);
             }
-            Trigger::OneTime(message) => self.dispatch(message, Way::EventBridge).await?,
+            Trigger::OneTime(message) => self.dispatch(message, DispatchedBy::EventBridge).await?,
             Trigger::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
         }
         Ok(SqsBatchResponse::default())

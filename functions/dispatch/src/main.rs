@@ -2,7 +2,7 @@
 
 use dispatch::{Dispatcher, Settings, Trigger};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::{
+use shared::platform::{
     budget::Budget,
     config::Env,
     db::{Db, describe::describe},
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
         Settings::from_env(&mut env),
     );
     let (database, send_queue, recheck_queue, notify_queue, settings) = env.finish(config)?;
-    let sqs = aws_sdk_sqs::Client::new(&shared::aws::sdk_config().await);
+    let sqs = aws_sdk_sqs::Client::new(&shared::platform::aws::sdk_config().await);
     let dispatcher = Dispatcher {
         db: Db::connect(&database).await?,
         send_queue: SqsQueue::shared(sqs.clone(), send_queue),

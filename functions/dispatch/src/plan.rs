@@ -1,10 +1,10 @@
 //! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
 
+use crate::cut::store::{NewBatch, SeqRange};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
-    db::cut::{NewBatch, Stretch},
-    patience::{SECONDS_OF_RATE, before_due},
-    window::Window,
+    message::window::Window,
+    platform::backoff::{SECONDS_OF_RATE, before_due},
 };
 
 use crate::Settings;
@@ -41,7 +41,7 @@ impl Spread {
 /// The batches of a schedule: all at once, or spread so that at no time more has been planned than `rate`
 /// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
 pub fn plan(
-    stretches: &[Stretch],
+    stretches: &[SeqRange],
     spread: &Spread,
     now: DateTime<Utc>,
     settings: &Settings,
@@ -76,7 +76,7 @@ pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDel
 
 #[cfg(test)]
 mod tests {
-    use shared::patience::Patience;
+    use shared::platform::backoff::Backoff;
 
     use super::*;
 
@@ -86,12 +86,12 @@ mod tests {
             lead,
             sweep_lead,
             batch_size: 500,
-            patience: Patience::default(),
+            backoff: Backoff::default(),
         }
     }
 
-    fn stretches(pending: &[u32]) -> Vec<Stretch> {
-        let stretch = |(n, pending): (u32, &u32)| Stretch {
+    fn stretches(pending: &[u32]) -> Vec<SeqRange> {
+        let stretch = |(n, pending): (u32, &u32)| SeqRange {
             first_seq: n * 500 + 1,
             last_seq: n * 500 + 500,
             pending: *pending,

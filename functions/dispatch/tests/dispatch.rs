@@ -1,14 +1,17 @@
 //! Dispatch against a real database: each way in, run twice, at once, crashed between the cut and the queue, and the sweep.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+use shared::batch::claim;
 use std::{collections::HashSet, time::Duration};
 
 use chrono::TimeDelta;
-use dispatch::{Trigger, Way};
+use dispatch::{DispatchedBy, Trigger};
 use shared::{
-    budget::Budget,
-    db::batches::{self, Claim},
-    queue::{BatchMessage, DispatchMessage},
+    batch::claim::Claim,
+    platform::{
+        budget::Budget,
+        queue::{BatchMessage, DispatchMessage},
+    },
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -28,7 +31,7 @@ async fn dispatched_by(stage: &Stage, schedule: DispatchMessage) -> Option<Strin
     way.fetch_one(&stage.db.pool).await.unwrap()
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_schedule_is_cut_into_batches_that_wait_on_the_queue(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -40,7 +43,7 @@ async fn a_schedule_is_cut_into_batches_that_wait_on_the_queue(pool: MySqlPool) 
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::EventBridge)
+        .dispatch(schedule, DispatchedBy::EventBridge)
         .await
         .unwrap();
     let messages = stage.send_queue.take();
@@ -78,14 +81,14 @@ async fn a_schedule_is_cut_into_batches_that_wait_on_the_queue(pool: MySqlPool) 
     fixture::assert_counts(&stage.db, schedule.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn run_twice_and_at_once_it_cuts_once(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule::default().insert(&stage.db).await;
     let dispatch = || async {
         stage
             .dispatcher
-            .dispatch(schedule, Way::Queue)
+            .dispatch(schedule, DispatchedBy::Queue)
             .await
             .unwrap()
     };
@@ -94,7 +97,7 @@ async fn run_twice_and_at_once_it_cuts_once(pool: MySqlPool) {
     assert_eq!(stage.send_queue.take().len(), 1);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_not_to_be_cut_is_left_alone(pool: MySqlPool) {
     let stage = stage(pool).await;
     let later = fixture::Schedule {
@@ -120,7 +123,7 @@ async fn what_is_not_to_be_cut_is_left_alone(pool: MySqlPool) {
     for schedule in [later, draft, moved, gone] {
         stage
             .dispatcher
-            .dispatch(schedule, Way::Queue)
+            .dispatch(schedule, DispatchedBy::Queue)
             .await
             .unwrap();
     }
@@ -131,7 +134,7 @@ async fn what_is_not_to_be_cut_is_left_alone(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_sweep_finds_what_the_queue_refused_or_lost(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -143,7 +146,7 @@ async fn the_sweep_finds_what_the_queue_refused_or_lost(pool: MySqlPool) {
     stage.send_queue.refuse([1]);
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     stage.send_queue.refuse([]);
@@ -173,7 +176,7 @@ async fn the_sweep_finds_what_the_queue_refused_or_lost(pool: MySqlPool) {
     assert_eq!(stage.send_queue.take().len(), 3);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_sweep_cuts_what_nobody_dispatched_ahead_of_its_time(pool: MySqlPool) {
     let stage = stage(pool).await;
     let soon = fixture::Schedule {
@@ -198,20 +201,20 @@ async fn the_sweep_cuts_what_nobody_dispatched_ahead_of_its_time(pool: MySqlPool
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_sweep_takes_up_the_batch_of_a_dead_owner(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule::default().insert(&stage.db).await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
     let now = stage.db.now();
     let lease = Budget::new(INVOCATION).lease_until(now, TimeDelta::seconds(10));
     assert!(
-        batches::claim_to_send(&stage.db, &Claim::new(batch, now, lease))
+        claim::claim_to_send(&stage.db, &Claim::new(batch, now, lease))
             .await
             .unwrap()
     );
@@ -226,7 +229,7 @@ async fn the_sweep_takes_up_the_batch_of_a_dead_owner(pool: MySqlPool) {
     assert_eq!(stage.send_queue.take_batches(), [batch]);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_backlog_is_not_enqueued_again_and_again(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -237,7 +240,7 @@ async fn a_backlog_is_not_enqueued_again_and_again(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let mut most = 0;
@@ -245,7 +248,7 @@ async fn a_backlog_is_not_enqueued_again_and_again(pool: MySqlPool) {
         stage.db.clock.advance(Duration::from_secs(60));
         sweep(&stage).await;
         most = most.max(
-            shared::queue::Queue::backlog(&*stage.send_queue)
+            shared::platform::queue::Queue::backlog(&*stage.send_queue)
                 .await
                 .unwrap(),
         );
@@ -256,7 +259,7 @@ async fn a_backlog_is_not_enqueued_again_and_again(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_rate_spreads_the_batches_and_the_sweep_enqueues_them_in_time(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -268,7 +271,7 @@ async fn a_rate_spreads_the_batches_and_the_sweep_enqueues_them_in_time(pool: My
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     let numbers = || {
@@ -292,7 +295,7 @@ async fn a_rate_spreads_the_batches_and_the_sweep_enqueues_them_in_time(pool: My
     assert_eq!(enqueued.len(), 125);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_schedule_found_too_late_is_missed_and_waits_for_a_person(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -320,7 +323,7 @@ async fn a_schedule_found_too_late_is_missed_and_waits_for_a_person(pool: MySqlP
     assert_eq!(stage.simulator.carrier().accepted(), 0);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_schedule_cancelled_before_its_cut_has_its_recipients_closed(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -332,7 +335,7 @@ async fn a_schedule_cancelled_before_its_cut_has_its_recipients_closed(pool: MyS
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     stage.play().await;
@@ -346,7 +349,7 @@ async fn a_schedule_cancelled_before_its_cut_has_its_recipients_closed(pool: MyS
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_schedule_without_recipients_finishes_at_once(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule {
@@ -357,7 +360,7 @@ async fn a_schedule_without_recipients_finishes_at_once(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, Way::Queue)
+        .dispatch(schedule, DispatchedBy::Queue)
         .await
         .unwrap();
     assert_eq!(
@@ -366,7 +369,7 @@ async fn a_schedule_without_recipients_finishes_at_once(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn one_schedule_that_cannot_be_cut_does_not_stop_the_sweep(pool: MySqlPool) {
     let stage = stage(pool).await;
     let bad = fixture::Schedule::default().insert(&stage.db).await;
@@ -408,7 +411,7 @@ fn every_trigger_is_told_apart() {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_malformed_message_fails_alone(pool: MySqlPool) {
     let stage = stage(pool).await;
     let schedule = fixture::Schedule::default().insert(&stage.db).await;

@@ -7,16 +7,15 @@
 use anyhow::{Context, bail};
 use chrono::{TimeDelta, Utc};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use migrate::bootstrap::{grant_changes, make_admin};
 use serde::{Deserialize, Serialize};
 use shared::{
     access::{USERNAME, is_username},
-    config::{DatabaseSource, Env},
-    db::{
-        MIGRATOR,
-        bootstrap::{grant_changes, make_admin},
-        connect_options,
+    platform::{
+        config::{DatabaseSource, Env},
+        db::{MIGRATOR, connect_options},
+        secret::random_text,
     },
-    secret::random_text,
 };
 use sqlx::{ConnectOptions, Connection, MySqlConnection};
 

@@ -1,13 +1,11 @@
 //! What is posted: type, time and data of the event, the same bytes' worth each time.
 
+use crate::store::{Delivery, FinalMessage, final_messages};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::db::{
-    Db,
-    deliveries::{Delivery, FinalMessage, final_messages},
-};
+use shared::platform::db::Db;
 use uuid::Uuid;
 
 #[derive(Serialize)]

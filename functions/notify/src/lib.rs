@@ -5,27 +5,29 @@
 //! again after its lease: an event arrives at least once, each time under the same id, by which a receiver knows it again.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod store;
+
 mod body;
 mod post;
 mod verdict;
 
+use crate::store::{Delivery, Tried};
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, TimeDelta, Utc};
 pub use post::Poster;
 use shared::{
-    db::{
-        self, Db,
-        deliveries::{self, Delivery, Tried},
+    events::keys::SharedKeys,
+    platform::{
+        backoff::{DELIVERY_TRIES, SECRET_OVERLAP, WEBHOOK_FAILING},
+        db::{self, Db},
+        queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
-    patience::{DELIVERY_TRIES, SECRET_OVERLAP, WEBHOOK_FAILING},
-    queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
-    webhooks::keys::SharedKeys,
 };
 
-use self::{
+use crate::{
     post::{Answer, Request},
-    verdict::{Verdict, judge},
+    verdict::{StatusUpdate, judge},
 };
 
 /// Clients and settings of the function.
@@ -64,16 +66,16 @@ impl Notifier {
     async fn claim(&self, message: DeliveryMessage) -> anyhow::Result<Option<Delivery>> {
         let db = &self.db;
         let claimed =
-            db::repeat_on_deadlock(|| deliveries::claim_delivery(db, message, db.now())).await;
+            db::retry_lock_conflicts(|| store::claim_delivery(db, message, db.now())).await;
         if !claimed.context("claiming the delivery")? {
             tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, "nothing to deliver");
             return Ok(None);
         }
-        let delivery = deliveries::read_delivery(db, message)
+        let delivery = store::read_delivery(db, message)
             .await
             .context("reading the delivery")?;
         if delivery.is_none() {
-            deliveries::delete_delivery(db, message)
+            store::delete_delivery(db, message)
                 .await
                 .context("deleting a delivery to nobody")?;
         }
@@ -140,18 +142,18 @@ impl Notifier {
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: Verdict,
+        verdict: StatusUpdate,
     ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
-        let Verdict {
+        let StatusUpdate {
             http_status, error, ..
         } = verdict;
         tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
             http.status = http_status, error, delivered = verdict.delivered, "delivery tried");
         if verdict.delivered {
             let delivered =
-                || deliveries::record_delivered(db, message, http_status.unwrap_or_default());
-            db::repeat_on_deadlock(delivered)
+                || store::record_delivered(db, message, http_status.unwrap_or_default());
+            db::retry_lock_conflicts(delivered)
                 .await
                 .context("recording a delivery")?;
         } else {
@@ -165,7 +167,7 @@ impl Notifier {
                 again_at,
             };
             let recorded =
-                db::repeat_on_deadlock(|| deliveries::record_failure(db, message, tried)).await;
+                db::retry_lock_conflicts(|| store::record_failure(db, message, tried)).await;
             if let (true, Some(again_at)) = (recorded.context("recording a failure")?, again_at)
                 && within_reach(again_at, now)
             {
@@ -185,19 +187,19 @@ impl Notifier {
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: &Verdict,
+        verdict: &StatusUpdate,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let (db, webhook) = (&self.db, message.webhook_id);
         let reason = match delivery.failing_since {
-            Some(_) if verdict.delivered => return deliveries::note_success(db, webhook).await,
+            Some(_) if verdict.delivered => return store::note_success(db, webhook).await,
             _ if verdict.delivered || delivery.disabled => return Ok(()),
             _ if verdict.gone => "gone",
             Some(since) if since + WEBHOOK_FAILING <= now => "failing",
             Some(_) => return Ok(()),
-            None => return deliveries::note_failure(db, webhook, now).await,
+            None => return store::note_failure(db, webhook, now).await,
         };
-        if deliveries::disable_webhook(db, webhook, reason, now).await? {
+        if store::disable_webhook(db, webhook, reason, now).await? {
             tracing::error!(webhook.id = %webhook, reason, "webhook disabled");
         }
         Ok(())

@@ -4,14 +4,11 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use notify::{Notifier, Poster};
 use shared::{
-    aws,
-    config::Env,
-    db::Db,
-    queue::SqsQueue,
-    webhooks::{
+    events::{
         keys::{SharedKeys, key_source},
-        target::Reach,
+        target::AllowedTargets,
     },
+    platform::{aws, config::Env, db::Db, queue::SqsQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +19,7 @@ async fn main() -> Result<(), Error> {
         env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
         env.url("NOTIFY_QUEUE_URL"),
         key_source(&mut env),
-        Reach::from_env(&mut env),
+        AllowedTargets::from_env(&mut env),
     );
     let (database, queue, keys, reach) = env.finish(config)?;
     let notifier = &Notifier {

@@ -11,8 +11,8 @@ use reqwest::{
     redirect, retry,
 };
 use shared::{
-    patience::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
-    webhooks::target::{self, BadTarget, Reach},
+    events::target::{self, AllowedTargets, BadTarget},
+    platform::backoff::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
 };
 
 const USER_AGENT: &str = concat!("sms-scheduler/", env!("CARGO_PKG_VERSION"));
@@ -45,17 +45,17 @@ pub enum Answer {
 /// The HTTP client.
 pub struct Poster {
     client: Client,
-    reach: Reach,
+    reach: AllowedTargets,
 }
 
 impl Poster {
     /// Prepares the client.
-    pub fn new(reach: Reach) -> anyhow::Result<Self> {
+    pub fn new(reach: AllowedTargets) -> anyhow::Result<Self> {
         Self::with_timeout(reach, WEBHOOK_ANSWER)
     }
 
     /// One with less patience, for tests.
-    pub fn with_timeout(reach: Reach, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn with_timeout(reach: AllowedTargets, timeout: Duration) -> anyhow::Result<Self> {
         // The error says that one is installed already.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -127,7 +127,7 @@ fn word(error: &reqwest::Error) -> &'static str {
 }
 
 /// Resolves as the system does, and keeps what is allowed.
-struct AllowedOnly(Reach);
+struct AllowedOnly(AllowedTargets);
 
 /// A name has addresses, and none of them may be posted to.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn private_addresses_are_refused_whatever_they_are_called() {
-        let poster = Poster::new(Reach::Public).unwrap();
+        let poster = Poster::new(AllowedTargets::Public).unwrap();
         for url in [
             "https://127.0.0.1:9/",
             "https://[::1]:9/",
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_address() {
         // The URL's own check knows the name; here only the resolver stands in the way.
-        let poster = Poster::new(Reach::Public).unwrap();
+        let poster = Poster::new(AllowedTargets::Public).unwrap();
         let error = poster
             .client
             .post("https://localhost:9/")
@@ -211,7 +211,7 @@ mod tests {
             .await
             .unwrap_err();
         assert_eq!(word(&error), PRIVATE);
-        let here = Poster::new(Reach::Loopback).unwrap();
+        let here = Poster::new(AllowedTargets::Loopback).unwrap();
         assert_eq!(
             here.post(request("http://localhost:9/")).await,
             Answer::None("no connection")

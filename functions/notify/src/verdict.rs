@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use shared::patience::before_delivery;
+use shared::platform::backoff::before_delivery;
 
 use crate::post::Answer;
 
 /// What is to be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct StatusUpdate {
     /// The receiver has it.
     pub delivered: bool,
     /// The receiver wants nothing any more.
@@ -22,8 +22,8 @@ pub struct Verdict {
 }
 
 /// Of the answer to the n-th try (from 1). Only 2xx is taken for a receipt, and only 410 for "no more".
-pub fn judge(answer: Answer, tries: u32) -> Verdict {
-    let failed = Verdict {
+pub fn judge(answer: Answer, tries: u32) -> StatusUpdate {
+    let failed = StatusUpdate {
         delivered: false,
         gone: false,
         http_status: None,
@@ -31,30 +31,30 @@ pub fn judge(answer: Answer, tries: u32) -> Verdict {
         again_after: None,
     };
     match answer {
-        Answer::Status(code @ 200..=299, _) => Verdict {
+        Answer::Status(code @ 200..=299, _) => StatusUpdate {
             delivered: true,
             http_status: Some(code),
             ..failed
         },
-        Answer::Status(410, _) => Verdict {
+        Answer::Status(410, _) => StatusUpdate {
             gone: true,
             http_status: Some(410),
             ..failed
         },
         Answer::Status(code, retry_after) => {
             let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
-            Verdict {
+            StatusUpdate {
                 http_status: Some(code),
                 again_after: before_delivery(tries, retry_after),
                 ..failed
             }
         }
-        Answer::None(error) => Verdict {
+        Answer::None(error) => StatusUpdate {
             error: Some(error),
             again_after: before_delivery(tries, None),
             ..failed
         },
-        Answer::Disabled => Verdict {
+        Answer::Disabled => StatusUpdate {
             error: Some("webhook disabled"),
             ..failed
         },

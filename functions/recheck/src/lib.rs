@@ -12,20 +12,22 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use shared::{
-    budget::Budget,
-    carrier::{Answer, StatusError},
-    config::Env,
-    db::{
-        self,
-        batches::Claim,
-        outcomes::{self, BatchRow, Verdict},
+    batch::{
+        claim::Claim,
+        release::Ended,
+        rows::{self, BatchRow, StatusUpdate},
+        texts::Texts,
+        worker::{Claimed, Work, Worker},
     },
-    fault::{self, Point},
-    queue::{self, BatchMessage},
-    release::Ended,
-    status::Status,
-    texts::Texts,
-    worker::{Claimed, Work, Worker},
+    carrier::{Answer, StatusError},
+    message::status::Status,
+    platform::{
+        budget::Budget,
+        config::Env,
+        db,
+        fault::{self, Point},
+        queue::{self, BatchMessage},
+    },
 };
 use verdict::Judge;
 
@@ -123,7 +125,7 @@ impl Rechecker {
                 if busy.get()
                     || !budget.allows(
                         self.settings.timeout,
-                        self.worker.timing.patience.recording_share,
+                        self.worker.timing.backoff.recording_share,
                     )
                 {
                     return (at, db.now(), None);
@@ -164,7 +166,7 @@ impl Rechecker {
             .iter()
             .filter(|(_, _, answer)| matches!(answer, Some(Err(_))))
             .count();
-        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut verdicts: Vec<StatusUpdate> = Vec::new();
         for (at, asked_at, answer) in asked {
             // Judged by the time of the question: a process may have been frozen since, and "not found" counts only if it was said
             // when nothing could be on the wire any more.
@@ -181,7 +183,7 @@ impl Rechecker {
         if verdicts.is_empty() {
             return Ok(());
         }
-        db::repeat_on_deadlock(|| self.write(claim, &verdicts, now))
+        db::retry_lock_conflicts(|| self.write(claim, &verdicts, now))
             .await
             .context("recording verdicts")
     }
@@ -189,13 +191,13 @@ impl Rechecker {
     async fn write(
         &self,
         claim: &Claim,
-        verdicts: &[Verdict],
+        verdicts: &[StatusUpdate],
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let mut transaction = self.worker.db.pool.begin().await?;
         let written = async {
-            outcomes::poke_if_lost(&mut transaction, claim, now).await?;
-            outcomes::record_verdicts(&mut transaction, claim, verdicts, now).await
+            rows::make_due_if_lease_lost(&mut transaction, claim, now).await?;
+            rows::record_status_updates(&mut transaction, claim, verdicts, now).await
         }
         .await;
         // Never left to the drop: a frozen environment would keep the locks.

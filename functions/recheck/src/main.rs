@@ -3,7 +3,10 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use recheck::{Rechecker, Settings};
-use shared::{budget::Budget, config::Env, worker::WorkerConfig};
+use shared::{
+    batch::worker::WorkerConfig,
+    platform::{budget::Budget, config::Env},
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

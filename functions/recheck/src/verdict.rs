@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    batch::{
+        release::Timing,
+        rows::{BatchRow, StatusUpdate},
+    },
     carrier::{Answer, StatusError, own_ids},
-    db::outcomes::{BatchRow, Verdict},
-    release::Timing,
-    status::Status,
+    message::status::Status,
 };
 use uuid::Uuid;
 
@@ -30,7 +32,7 @@ impl Judge<'_> {
         row: &BatchRow,
         answer: Option<Result<Answer, StatusError>>,
         now: DateTime<Utc>,
-    ) -> Option<Verdict> {
+    ) -> Option<StatusUpdate> {
         let asked = answer.is_some();
         let is_over = |time: TimeDelta| row.sent_at.is_some_and(|sent_at| now >= sent_at + time);
         let at_deadline = is_over(self.timing.recheck_deadline);
@@ -55,7 +57,7 @@ impl Judge<'_> {
         row: &BatchRow,
         (status, raw): (Status, String),
         at_deadline: bool,
-    ) -> Option<Verdict> {
+    ) -> Option<StatusUpdate> {
         let status = match status {
             status if status.is_final() && status != Status::Unknown => status,
             // The status is lost or late, which is not "not delivered": closed, never sent again.
@@ -75,10 +77,15 @@ impl Judge<'_> {
         own_ids(&row.own_id(self.schedule_id), parts)
     }
 
-    fn write(&self, row: &BatchRow, status: Status, carrier_status: Option<String>) -> Verdict {
+    fn write(
+        &self,
+        row: &BatchRow,
+        status: Status,
+        carrier_status: Option<String>,
+    ) -> StatusUpdate {
         let found = row.message_id.is_none() && status != Status::Pending;
         let message_id = found.then(|| self.own_ids(row));
-        Verdict {
+        StatusUpdate {
             seq: row.seq,
             attempt: row.attempt,
             status,
@@ -101,7 +108,7 @@ mod tests {
             recheck_deadline: TimeDelta::hours(23),
             resend_delay: TimeDelta::seconds(1),
             quiet_time: TimeDelta::minutes(5),
-            patience: shared::patience::Patience::default(),
+            backoff: shared::platform::backoff::Backoff::default(),
         }
     }
 

@@ -2,13 +2,11 @@
 //! which a status can come.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+use shared::batch::claim;
 use std::time::Duration;
 
-use dispatch::Way;
-use shared::{
-    db::batches::{self, Claim},
-    queue::BatchMessage,
-};
+use dispatch::DispatchedBy;
+use shared::{batch::claim::Claim, platform::queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{INVOCATION, Stage, fixture};
@@ -28,7 +26,7 @@ async fn send_on(stage: &Stage, schedule: fixture::Schedule) -> BatchMessage {
     let message = schedule.insert(&stage.db).await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -47,7 +45,7 @@ async fn recheck_after(stage: &Stage, batch: BatchMessage, seconds: u64) {
     stage.recheck(batch).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn delivered_recipients_end_and_the_last_batch_finishes_the_schedule(pool: MySqlPool) {
     let (stage, batch) = sent(pool, Settings::default(), three()).await;
     recheck_after(&stage, batch, 5).await;
@@ -63,7 +61,7 @@ async fn delivered_recipients_end_and_the_last_batch_finishes_the_schedule(pool:
     fixture::assert_counts(&stage.db, batch.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn rechecks_go_on_with_growing_delays_and_a_duplicate_starts_no_second_chain(
     pool: MySqlPool,
 ) {
@@ -98,7 +96,7 @@ async fn rechecks_go_on_with_growing_delays_and_a_duplicate_starts_no_second_cha
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_crash_before_the_record_costs_a_question_asked_twice(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -126,7 +124,7 @@ async fn a_crash_before_the_record_costs_a_question_asked_twice(pool: MySqlPool)
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn an_undelivered_message_is_sent_again_and_every_attempt_kept(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -168,7 +166,7 @@ async fn an_undelivered_message_is_sent_again_and_every_attempt_kept(pool: MySql
     fixture::assert_counts(&stage.db, batch.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn resends_end_with_the_attempts_and_with_the_time_for_them(pool: MySqlPool) {
     let always = Settings {
         undeliv: 1.0,
@@ -208,7 +206,7 @@ async fn resends_end_with_the_attempts_and_with_the_time_for_them(pool: MySqlPoo
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn unknown_is_believed_only_at_the_deadline_and_never_sent_again(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -236,7 +234,7 @@ async fn unknown_is_believed_only_at_the_deadline_and_never_sent_again(pool: MyS
     assert_eq!(stage.simulator.carrier().accepted(), 3);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_status_query_that_fails_for_an_hour_changes_nothing(pool: MySqlPool) {
     let failing = [
         Settings {
@@ -267,7 +265,7 @@ async fn a_status_query_that_fails_for_an_hour_changes_nothing(pool: MySqlPool) 
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn an_odd_word_is_kept_as_it_came_and_is_not_final(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -294,11 +292,11 @@ async fn an_odd_word_is_kept_as_it_came_and_is_not_final(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_final_state_never_goes_back(pool: MySqlPool) {
     let (stage, batch) = sent(pool, Settings::default(), three()).await;
     recheck_after(&stage, batch, 5).await;
-    let late = |seq, status: shared::status::Status| shared::db::outcomes::Verdict {
+    let late = |seq, status: shared::message::status::Status| shared::batch::rows::StatusUpdate {
         seq,
         attempt: 1,
         status,
@@ -308,16 +306,17 @@ async fn a_final_state_never_goes_back(pool: MySqlPool) {
     };
     let now = stage.db.now();
     let verdicts = [
-        late(1, shared::status::Status::Acceptd),
-        late(2, shared::status::Status::Undeliv),
+        late(1, shared::message::status::Status::Acceptd),
+        late(2, shared::message::status::Status::Undeliv),
     ];
     let (claim, mut connection) = (
         Claim::new(batch, now, now),
         stage.db.pool.acquire().await.unwrap(),
     );
-    let matched = shared::db::outcomes::record_verdicts(&mut connection, &claim, &verdicts, now)
-        .await
-        .unwrap();
+    let matched =
+        shared::batch::rows::record_status_updates(&mut connection, &claim, &verdicts, now)
+            .await
+            .unwrap();
     assert_eq!(
         (
             matched,
@@ -327,7 +326,7 @@ async fn a_final_state_never_goes_back(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_verdict_after_the_lease_makes_the_batch_due_again(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -366,7 +365,7 @@ async fn a_verdict_after_the_lease_makes_the_batch_due_again(pool: MySqlPool) {
     assert!(fixture::batch(&stage.db, batch).await.check_at.unwrap() <= stage.db.now());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_cancelled_schedule_is_still_asked_about(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -393,7 +392,7 @@ async fn a_cancelled_schedule_is_still_asked_about(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn with_the_policy_resend_an_uncertain_message_is_sent_again_after_the_quiet_time(
     pool: MySqlPool,
 ) {
@@ -431,7 +430,7 @@ async fn with_the_policy_resend_an_uncertain_message_is_sent_again_after_the_qui
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn with_the_policy_hold_an_uncertain_message_waits_for_a_person(pool: MySqlPool) {
     let (stage, batch) = sent(
         pool,
@@ -454,18 +453,18 @@ async fn with_the_policy_hold_an_uncertain_message_waits_for_a_person(pool: MySq
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_claim_that_is_not_due_is_not_given(pool: MySqlPool) {
     let (stage, batch) = sent(pool, Settings::default(), three()).await;
     let now = stage.db.now();
     assert!(
-        !batches::claim_to_check(&stage.db, &Claim::new(batch, now, now))
+        !claim::claim_to_check(&stage.db, &Claim::new(batch, now, now))
             .await
             .unwrap(),
         "due in five seconds"
     );
     assert!(
-        !batches::claim_to_send(&stage.db, &Claim::new(batch, now, now))
+        !claim::claim_to_send(&stage.db, &Claim::new(batch, now, now))
             .await
             .unwrap(),
         "nothing to send"

@@ -4,6 +4,8 @@
 //! twice, or twice at once, one run claims the batch and the other finds nothing to do: 0 rows at the claim are always
 //! acknowledged, since the sweep is the second copy of every message.
 
+pub mod store;
+
 mod outcome;
 mod pace;
 mod pass;
@@ -16,18 +18,19 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, TimeDelta, Utc};
 use pass::Pass;
 use shared::{
-    budget::Budget,
-    config::Env,
-    db::{
-        self,
-        batches::{self, ClaimedBatch},
-        outcomes,
+    batch::{
+        claim::ClaimedBatch,
+        rows,
+        worker::{Claimed, Work, Worker},
     },
-    fault::{self, Point},
-    queue::{self, BatchMessage},
-    status::Status,
-    window::Window,
-    worker::{Claimed, Work, Worker},
+    message::{status::Status, window::Window},
+    platform::{
+        budget::Budget,
+        config::Env,
+        db,
+        fault::{self, Point},
+        queue::{self, BatchMessage},
+    },
 };
 
 /// The numbers that send works with.
@@ -95,7 +98,7 @@ impl Sender {
     async fn close(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
-        let closed = db::repeat_on_deadlock(|| outcomes::close_pending(db, claim, range, db.now()))
+        let closed = db::retry_lock_conflicts(|| rows::close_pending(db, claim, range, db.now()))
             .await
             .context("closing")?;
         tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, "batch closed");
@@ -107,7 +110,7 @@ impl Sender {
     async fn hold(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, .. } = claimed;
         let db = &self.worker.db;
-        let held = db::repeat_on_deadlock(|| batches::hold_missed(db, claim, db.now()))
+        let held = db::retry_lock_conflicts(|| store::hold_missed(db, claim, db.now()))
             .await
             .context("holding")?;
         // In this pass it is not sent either way; not held, the schedule is not running any more, and the next pass decides.
@@ -134,7 +137,7 @@ impl Sender {
             return Ok(());
         }
         let opens = window.next_open(now);
-        db::repeat_on_deadlock(|| batches::put_off(db, claim, opens))
+        db::retry_lock_conflicts(|| store::put_off(db, claim, opens))
             .await
             .context("putting off")?;
         batch.planned_at = opens;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use shared::{
+    batch::rows::{BatchRow, FlushRow, Step},
     carrier::SendError,
-    db::outcomes::{BatchRow, FlushRow, Step},
-    patience::MAX_REFUSALS,
-    status::Status,
+    message::status::Status,
+    platform::backoff::MAX_REFUSALS,
 };
 
 /// An answer, as [`shared::carrier::Carrier::submit`] gives it.

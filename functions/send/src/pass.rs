@@ -12,21 +12,23 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use shared::{
-    budget::Budget,
-    carrier::Submit,
-    db::{
-        batches::{Claim, ClaimedBatch},
-        describe::describe_one,
-        outcomes::{BatchRow, FlushRow},
+    batch::{
+        claim::{Claim, ClaimedBatch},
+        release::{Ended, Policy},
+        rows::{BatchRow, FlushRow},
+        texts::Texts,
+        worker::{Claimed, Worker},
     },
-    fault::{self, Point},
-    patience::{self, FLUSH_AFTER, SECONDS_OF_RATE},
-    release::{Ended, Policy},
-    status::Status,
-    texts::Texts,
-    webhooks::tell,
-    window::Window,
-    worker::{Claimed, Worker},
+    carrier::Submit,
+    events::queue::enqueue,
+    message::{status::Status, window::Window},
+    platform::{
+        backoff::{self, FLUSH_AFTER, SECONDS_OF_RATE},
+        budget::Budget,
+        db::describe::describe_one,
+        fault::{self, Point},
+    },
+    schedule::lifecycle,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -133,11 +135,11 @@ impl<'a> Pass<'a> {
     /// How the pass ended.
     pub fn ended(&self) -> Ended {
         let tries = if self.accepted { 1 } else { self.batch.tries };
-        let patience = &self.sender.worker.timing.patience;
+        let backoff = &self.sender.worker.timing.backoff;
         let wait = if self.refused {
-            patience.after_refusal(self.batch.refusals + 1)
+            backoff.after_refusal(self.batch.refusals + 1)
         } else {
-            patience.through_queue(tries, self.retry_after)
+            backoff.through_queue(tries, self.retry_after)
         };
         Ended::Sent {
             accepted: self.accepted,
@@ -187,8 +189,8 @@ impl<'a> Pass<'a> {
         let schedule_id = self.claim.batch.schedule_id;
         tracing::error!(schedule.id = %schedule_id, reason, "the carrier refuses our credentials; the schedule is paused");
         let reason = format!("the carrier refuses our credentials: {reason}");
-        match tell::pause(db, schedule_id, &reason).await {
-            Ok(told) => tell::enqueue(notify_queue, &told.unwrap_or_default(), db.now()).await,
+        match lifecycle::pause(db, schedule_id, &reason).await {
+            Ok(told) => enqueue(notify_queue, &told.unwrap_or_default(), db.now()).await,
             Err(error) => {
                 tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed")
             }
@@ -253,11 +255,11 @@ impl<'a> Pass<'a> {
     }
 
     fn recording_share(&self) -> Duration {
-        self.sender.worker.timing.patience.recording_share
+        self.sender.worker.timing.backoff.recording_share
     }
 
     fn request_size(&self) -> usize {
-        let most = patience::request_size(
+        let most = backoff::request_size(
             self.batch.refusals,
             self.sender.worker.carrier.max_numbers(),
         );

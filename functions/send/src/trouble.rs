@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::patience::{self, WAIT_IN_PLACE};
+use shared::platform::backoff::{self, WAIT_IN_PLACE};
 use tokio::time::Instant;
 
 /// Whether the pass goes on.
@@ -68,7 +68,7 @@ impl Trouble {
     /// The carrier takes nothing just now.
     pub fn not_accepted(&mut self, retry_after: Option<Duration>) -> Next {
         self.throttled += 1;
-        let wait = patience::in_place(self.throttled, retry_after);
+        let wait = backoff::in_place(self.throttled, retry_after);
         self.not_before = Some(Instant::now() + wait);
         if wait > WAIT_IN_PLACE {
             Next::Stop

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::carrier::Form;
-use shared::db::{Db, variables::insert_variables};
+use api::resources::recipients::variables_store::insert_variables;
+use shared::platform::db::Db;
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, with_own_ids};
 use uuid::Uuid;
 
 async fn give(db: &Db, id: Uuid, values: &[(u32, &str)]) {
@@ -24,7 +24,7 @@ async fn give(db: &Db, id: Uuid, values: &[(u32, &str)]) {
         .unwrap();
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn each_gets_its_own_text_and_equal_ones_share_a_request(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -45,7 +45,7 @@ async fn each_gets_its_own_text_and_equal_ones_share_a_request(pool: MySqlPool) 
     give(&stage.db, id, &[(1, "Ana"), (2, "Bo"), (4, "Ana")]).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -73,7 +73,7 @@ async fn each_gets_its_own_text_and_equal_ones_share_a_request(pool: MySqlPool) 
 }
 
 /// Nobody gets a text with a hole in it: after three vain claims the batch waits for a person.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_text_that_cannot_be_made_parks_the_batch(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let schedule = fixture::Schedule {
@@ -86,7 +86,7 @@ async fn a_text_that_cannot_be_made_parks_the_batch(pool: MySqlPool) {
     give(&stage.db, schedule.schedule_id, &[(1, "Ana")]).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -95,7 +95,7 @@ async fn a_text_that_cannot_be_made_parks_the_batch(pool: MySqlPool) {
             .sender
             .send_batch(
                 batch,
-                shared::budget::Budget::new(std::time::Duration::from_secs(60)),
+                shared::platform::budget::Budget::new(std::time::Duration::from_secs(60)),
             )
             .await;
         stage.db.clock.advance(std::time::Duration::from_secs(600));
@@ -109,7 +109,7 @@ async fn a_text_that_cannot_be_made_parks_the_batch(pool: MySqlPool) {
 }
 
 /// Where the carrier knows a message by our own id, each of its parts has one; how many there are differs from text to text.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_lost_answer_is_asked_for_by_the_parts_of_the_text_that_was_sent(pool: MySqlPool) {
     let settings = Settings {
         username: Some("u".into()),
@@ -118,14 +118,7 @@ async fn a_lost_answer_is_asked_for_by_the_parts_of_the_text_that_was_sent(pool:
         unknown_id: simulator::UnknownId::NotFound,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, settings.clone(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, settings.clone(), with_own_ids).await;
     let schedule = fixture::Schedule {
         recipients: 2,
         message: "{{name}}",
@@ -142,7 +135,7 @@ async fn a_lost_answer_is_asked_for_by_the_parts_of_the_text_that_was_sent(pool:
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

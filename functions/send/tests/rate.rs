@@ -7,7 +7,7 @@ use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_one(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let schedule = fixture::Schedule {
@@ -18,7 +18,7 @@ async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_one(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -41,7 +41,7 @@ async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_one(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_cut_for_its_rate_goes_out_with_all_requests_in_flight(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -60,7 +60,7 @@ async fn a_batch_cut_for_its_rate_goes_out_with_all_requests_in_flight(pool: MyS
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

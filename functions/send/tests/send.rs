@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use shared::{
-    budget::Budget,
-    carrier::Form,
-    db::{
-        batches::{self, Claim},
-        outcomes,
+    batch::{
+        claim::{self, Claim},
+        rows,
     },
-    queue::BatchMessage,
-    webhooks::tell,
+    platform::{budget::Budget, queue::BatchMessage},
+    schedule::lifecycle,
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{INVOCATION, Stage, fixture};
+use testkit::{INVOCATION, Stage, fixture, with_own_ids};
 
 /// A stage with a schedule that is cut and due; its first batch.
 async fn cut(
@@ -35,7 +33,7 @@ async fn cut_on(stage: &Stage, schedule: fixture::Schedule) -> BatchMessage {
     stage.send_queue.take();
     stage
         .dispatcher
-        .dispatch(message, dispatch::Way::Queue)
+        .dispatch(message, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     stage.send_queue.take_batches()[0]
@@ -52,7 +50,7 @@ fn three_late() -> fixture::Schedule {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_is_sent_and_its_recheck_enqueued(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     stage.send(batch).await;
@@ -83,7 +81,7 @@ async fn a_batch_is_sent_and_its_recheck_enqueued(pool: MySqlPool) {
     fixture::assert_counts(&stage.db, batch.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_delivered_twice_is_sent_once(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     stage.send(batch).await;
@@ -96,7 +94,7 @@ async fn a_batch_delivered_twice_is_sent_once(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_delivered_to_many_at_once_is_sent_once(pool: MySqlPool) {
     let settings = Settings {
         latency_ms: 50,
@@ -124,7 +122,7 @@ async fn a_batch_delivered_to_many_at_once_is_sent_once(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn nothing_is_sent_before_its_time(pool: MySqlPool) {
     let (stage, batch) = cut(
         pool,
@@ -160,7 +158,7 @@ async fn nothing_is_sent_before_its_time(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_crash_before_the_record_leaves_uncertain_what_was_in_flight_and_nothing_else(
     pool: MySqlPool,
 ) {
@@ -187,7 +185,7 @@ async fn a_crash_before_the_record_leaves_uncertain_what_was_in_flight_and_nothi
         },
     };
     dispatcher
-        .dispatch(message, dispatch::Way::Queue)
+        .dispatch(message, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -223,7 +221,7 @@ async fn a_crash_before_the_record_leaves_uncertain_what_was_in_flight_and_nothi
     fixture::assert_counts(&stage.db, batch.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn an_answer_after_the_lease_still_counts(pool: MySqlPool) {
     let (stage, batch) = cut(
         pool,
@@ -266,7 +264,7 @@ async fn an_answer_after_the_lease_still_counts(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     let now = stage.db.now();
@@ -275,69 +273,69 @@ async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
         Claim::new(batch, now, now + TimeDelta::seconds(5)),
         Claim::new(batch, later, now + TimeDelta::seconds(90)),
     );
-    assert!(batches::claim_to_send(&stage.db, &old).await.unwrap());
+    assert!(claim::claim_to_send(&stage.db, &old).await.unwrap());
     assert!(
-        !batches::claim_to_send(&stage.db, &Claim::new(batch, now, later))
+        !claim::claim_to_send(&stage.db, &Claim::new(batch, now, later))
             .await
             .unwrap(),
         "the first lease runs"
     );
-    assert!(batches::claim_to_send(&stage.db, &new).await.unwrap());
-    let mark = |step, attempt| outcomes::FlushRow {
+    assert!(claim::claim_to_send(&stage.db, &new).await.unwrap());
+    let mark = |step, attempt| rows::FlushRow {
         seq: 1,
         attempt,
         step,
         resend: 0,
-        status: shared::status::Status::Sending,
+        status: shared::message::status::Status::Sending,
         message_id: None,
         error: None,
         is_final: 0,
     };
     let mut connection = stage.db.pool.acquire().await.unwrap();
-    let marks = [mark(outcomes::Step::Mark, 0)];
+    let marks = [mark(rows::Step::Mark, 0)];
     assert_eq!(
-        outcomes::flush(&mut connection, &old, &marks, later)
+        rows::flush(&mut connection, &old, &marks, later)
             .await
             .unwrap(),
         0,
         "the token is another's"
     );
     assert_eq!(
-        outcomes::flush(&mut connection, &new, &marks, later)
+        rows::flush(&mut connection, &new, &marks, later)
             .await
             .unwrap(),
         1
     );
-    let unmark = outcomes::FlushRow {
-        status: shared::status::Status::Pending,
-        ..mark(outcomes::Step::Unmark, 1)
+    let unmark = rows::FlushRow {
+        status: shared::message::status::Status::Pending,
+        ..mark(rows::Step::Unmark, 1)
     };
     assert_eq!(
-        outcomes::flush(&mut connection, &old, &[unmark], later)
+        rows::flush(&mut connection, &old, &[unmark], later)
             .await
             .unwrap(),
         0,
         "that mark is another's"
     );
     assert!(
-        outcomes::poke_if_lost(&mut connection, &old, later)
+        rows::make_due_if_lease_lost(&mut connection, &old, later)
             .await
             .unwrap()
     );
     assert!(
-        !outcomes::poke_if_lost(&mut connection, &new, later)
+        !rows::make_due_if_lease_lost(&mut connection, &new, later)
             .await
             .unwrap()
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_claimed_three_times_without_a_release_is_parked(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     for crashes in 1..=3 {
         let now = stage.db.now();
         assert!(
-            batches::claim_to_send(&stage.db, &Claim::new(batch, now, now))
+            claim::claim_to_send(&stage.db, &Claim::new(batch, now, now))
                 .await
                 .unwrap()
         );
@@ -352,7 +350,7 @@ async fn a_batch_claimed_three_times_without_a_release_is_parked(pool: MySqlPool
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_carrier_can_answer_and_what_becomes_of_it(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let on = |set: fn(&mut Settings)| {
@@ -410,7 +408,7 @@ async fn what_a_carrier_can_answer_and_what_becomes_of_it(pool: MySqlPool) {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_429_is_waited_out_and_costs_no_resend(pool: MySqlPool) {
     let settings = Settings {
         capacity_rps: 1,
@@ -442,7 +440,7 @@ async fn a_429_is_waited_out_and_costs_no_resend(pool: MySqlPool) {
     assert!(stage.acceptances().iter().all(|(_, times)| *times == 1));
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_long_429_goes_through_the_queue(pool: MySqlPool) {
     let settings = Settings {
         busy_429: 1.0,
@@ -466,7 +464,7 @@ async fn a_long_429_goes_through_the_queue(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_refused_connection_loses_nothing(pool: MySqlPool) {
     let stage = Stage::with_carrier(pool, Settings::default(), |config| {
         config.url = "http://127.0.0.1:1/api".into()
@@ -481,7 +479,7 @@ async fn a_refused_connection_loses_nothing(pool: MySqlPool) {
     assert_eq!(stage.send_queue.take().len(), 1);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn one_bad_number_does_not_hold_the_others(pool: MySqlPool) {
     let bad = fixture::phone(3).trim_start_matches('+').to_owned();
     let settings = Settings {
@@ -513,7 +511,7 @@ async fn one_bad_number_does_not_hold_the_others(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn refused_credentials_pause_the_schedule(pool: MySqlPool) {
     let (stage, batch) = cut(
         pool,
@@ -542,7 +540,7 @@ async fn refused_credentials_pause_the_schedule(pool: MySqlPool) {
     assert!(row.send_at.is_some(), "it goes on after a resume: {row:?}");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_cancel_closes_what_was_not_sent(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     sqlx::query("UPDATE schedules SET status = 'cancelled'")
@@ -558,7 +556,7 @@ async fn a_cancel_closes_what_was_not_sent(pool: MySqlPool) {
     assert!(fixture::batch(&stage.db, batch).await.sweep_at.is_none());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_pause_takes_hold_inside_a_batch(pool: MySqlPool) {
     let settings = Settings {
         latency_ms: 400,
@@ -580,7 +578,7 @@ async fn a_pause_takes_hold_inside_a_batch(pool: MySqlPool) {
         .unwrap();
     let pause = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        tell::pause(&stage.db, batch.schedule_id, "a person")
+        lifecycle::pause(&stage.db, batch.schedule_id, "a person")
             .await
             .unwrap();
     };
@@ -600,7 +598,7 @@ async fn a_pause_takes_hold_inside_a_batch(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_batch_found_too_late_is_held_and_shown_and_what_was_sent_goes_on(pool: MySqlPool) {
     let (stage, batch) = cut(
         pool,
@@ -658,7 +656,7 @@ async fn a_batch_found_too_late_is_held_and_shown_and_what_was_sent_goes_on(pool
     assert!(row.send_at.is_none() && row.sweep_at.is_none(), "{row:?}");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_text_of_several_parts_keeps_every_id(pool: MySqlPool) {
     let text = "long ".repeat(70).leak();
     let (stage, batch) = cut(
@@ -679,7 +677,7 @@ async fn a_text_of_several_parts_keeps_every_id(pool: MySqlPool) {
     assert!(ids.iter().all(|ids| ids.split(',').count() == 3), "{ids:?}");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn with_ids_of_ours_a_lost_answer_is_asked_for(pool: MySqlPool) {
     let settings = Settings {
         username: Some("u".into()),
@@ -688,14 +686,7 @@ async fn with_ids_of_ours_a_lost_answer_is_asked_for(pool: MySqlPool) {
         unknown_id: simulator::UnknownId::NotFound,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, settings.clone(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, settings.clone(), with_own_ids).await;
     let batch = cut_on(&stage, three()).await;
     stage.send(batch).await;
     let uncertain = fixture::count(&stage.db, batch.schedule_id, "UNCERTAIN").await;
@@ -720,7 +711,7 @@ async fn with_ids_of_ours_a_lost_answer_is_asked_for(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_request_starts_only_if_its_answer_can_be_recorded(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     stage
@@ -740,7 +731,7 @@ async fn a_request_starts_only_if_its_answer_can_be_recorded(pool: MySqlPool) {
     assert_eq!(stage.send_queue.take().len(), 1);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn an_answer_is_recorded_once_a_failing_database_is_back(pool: MySqlPool) {
     let (stage, batch) = cut(
         pool,

@@ -1,7 +1,8 @@
 //! Who has opted out gets nothing, whenever it was said: before, after it was scheduled, between two attempts.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use shared::db::{Db, suppressions::Note, suppressions::insert_suppressions};
+use api::resources::suppressions::store::{Note, insert_suppressions};
+use shared::platform::db::Db;
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
@@ -22,7 +23,7 @@ async fn opt_out(db: &Db, seq: u32) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let schedule = fixture::Schedule {
@@ -33,7 +34,7 @@ async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPoo
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     opt_out(&stage.db, 2).await;
@@ -58,7 +59,7 @@ async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPoo
     fixture::assert_counts(&stage.db, schedule.schedule_id).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let schedule = fixture::Schedule {
@@ -71,7 +72,7 @@ async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
     opt_out(&stage.db, 2).await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     stage.play().await;
@@ -86,7 +87,7 @@ async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -104,7 +105,7 @@ async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySq
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -124,7 +125,7 @@ async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySq
 }
 
 /// The opt-out comes when the batch is due already for its resend.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_resend_that_was_planned_before_the_opt_out_ends_the_batch(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -142,7 +143,7 @@ async fn a_resend_that_was_planned_before_the_opt_out_ends_the_batch(pool: MySql
     .await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

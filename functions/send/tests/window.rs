@@ -1,9 +1,10 @@
 //! A schedule with a window sends inside of it, whatever the clock says when a batch is taken up.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use api::resources::recipients::variables_store::insert_variables;
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
-use shared::{
-    db::{Db, variables::insert_variables},
+use shared::platform::{
+    db::Db,
     queue::{BatchMessage, DispatchMessage},
 };
 use simulator::Settings;
@@ -48,14 +49,14 @@ async fn planned_at(stage: &Stage, batch: BatchMessage) -> DateTime<Utc> {
         .unwrap()
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     go_to(&stage.db, tomorrow(&stage.db, 12, 0));
     let schedule = in_the_morning(&stage, "Good morning").await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = BatchMessage {
@@ -91,7 +92,7 @@ async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: MySqlPool) {
     // Five texts, so five requests, two at a time: the last begins three seconds after the first.
     let stage = Stage::new(
@@ -120,7 +121,7 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
     .unwrap();
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];
@@ -158,7 +159,7 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
     assert!(stage.acceptances().iter().all(|(_, times)| *times == 1));
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_found_when_it_is_closed_is_put_off_and_a_cancel_waits_for_nothing(
     pool: MySqlPool,
 ) {
@@ -167,7 +168,7 @@ async fn what_is_found_when_it_is_closed_is_put_off_and_a_cancel_waits_for_nothi
     let schedule = in_the_morning(&stage, "Good morning").await;
     stage
         .dispatcher
-        .dispatch(schedule, dispatch::Way::Queue)
+        .dispatch(schedule, dispatch::DispatchedBy::Queue)
         .await
         .unwrap();
     let batch = stage.send_queue.take_batches()[0];

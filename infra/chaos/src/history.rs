@@ -1,7 +1,7 @@
 //! Records every change of every recipient's row with a trigger, and checks that the protocol
 //! allows each change: a state never goes back, and a final state stays.
 
-use shared::status::Status;
+use shared::message::status::Status;
 use sqlx::{MySqlPool, Row};
 use uuid::Uuid;
 

@@ -13,7 +13,7 @@ use chaos::{
     outcome::Outcome,
 };
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 static URL: LazyLock<String> =
     LazyLock::new(|| std::env::var("DATABASE_URL").expect("DATABASE_URL"));

@@ -6,7 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 /// The digits of a number, without the plus sign; 0 for what has none.
 pub type Phone = u64;

@@ -23,7 +23,7 @@ pub struct Options {
     /// `SENDER`
     pub sender: Option<String>,
     /// `PATIENCE_S`: for so long nothing may change.
-    pub patience: Duration,
+    pub backoff: Duration,
 }
 
 const TEXT: &str = "Your appointment is tomorrow at 9:00. Reply STOP to opt out.";
@@ -64,7 +64,7 @@ impl Options {
             at: at.transpose()?.map(|at| at.to_utc()),
             max_attempts: number(&variable, "MAX_ATTEMPTS")?,
             sender: variable("SENDER"),
-            patience: Duration::from_secs(
+            backoff: Duration::from_secs(
                 number(&variable, "PATIENCE_S")?.unwrap_or(DEFAULT_PATIENCE_S),
             ),
         };
@@ -124,7 +124,7 @@ mod tests {
             (
                 options.count,
                 options.text.as_str(),
-                options.patience.as_secs()
+                options.backoff.as_secs()
             ),
             (10_000, TEXT, 300)
         );

@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::evidence::{Case, Elsewhere, Entry, Row};
 

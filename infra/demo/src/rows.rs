@@ -4,7 +4,7 @@
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use shared::status::Status;
+use shared::message::status::Status;
 use sqlx::{MySqlPool, Row as _, mysql::MySqlRow};
 use uuid::Uuid;
 
@@ -178,7 +178,7 @@ mod tests {
         sqlx::query(insert).bind(id).execute(pool).await.unwrap();
     }
 
-    #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+    #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
     async fn rows_are_read_in_order(pool: MySqlPool) {
         let id = Uuid::new_v4();
         schedule_with(&pool, id).await;
@@ -210,7 +210,7 @@ mod tests {
         assert!(schedule(&pool, Uuid::new_v4()).await.is_err());
     }
 
-    #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+    #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
     async fn other_schedules_are_asked_about_a_number(pool: MySqlPool) {
         let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
         schedule_with(&pool, ours).await;

@@ -113,7 +113,7 @@ impl Story {
     async fn watch(&mut self, id: Uuid, options: &Options) -> anyhow::Result<Schedule> {
         let mut view = View::default();
         let memory = &mut self.memory;
-        let over = until_over(&self.api, id, options.patience, |schedule| {
+        let over = until_over(&self.api, id, options.backoff, |schedule| {
             view.show(schedule);
             memory.sample();
         });

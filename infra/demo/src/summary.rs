@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display, Formatter, Write},
 };
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::{evidence::Case, gather::Proof, memory, proof::Findings};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::api::Schedule;
 

@@ -32,7 +32,7 @@ pub fn is_over(schedule: &Schedule) -> bool {
 pub async fn until_over(
     api: &Api,
     id: Uuid,
-    patience: Duration,
+    backoff: Duration,
     mut see: impl FnMut(&Schedule),
 ) -> anyhow::Result<Schedule> {
     let mut last: Option<Schedule> = None;
@@ -54,10 +54,10 @@ pub async fn until_over(
             Err(error) if reached.elapsed() > OUT_OF_REACH => return Err(error),
             Err(_) => {}
         }
-        if changed.elapsed() > patience {
+        if changed.elapsed() > backoff {
             bail!(
                 "nothing has changed for {} s: {}",
-                patience.as_secs(),
+                backoff.as_secs(),
                 standstill(last.as_ref())
             );
         }

@@ -71,7 +71,7 @@ pub enum Step {
 
 /// How it is done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Way {
+pub struct DispatchedBy {
     /// The status is committed before the batches.
     pub two_transactions: bool,
     /// Appends look at the status without the lock.
@@ -81,7 +81,7 @@ pub struct Way {
 }
 
 impl Plan {
-    fn begin_cut(&mut self, way: Way, version: u8) {
+    fn begin_cut(&mut self, way: DispatchedBy, version: u8) {
         let same = version == self.version;
         let decision = if way.blind && !self.schedule.cut {
             Decision::Cut(Life::Running)
@@ -98,7 +98,7 @@ impl Plan {
         }
     }
 
-    fn commit_cut(&mut self, way: Way, life: Life, counted: u8) {
+    fn commit_cut(&mut self, way: DispatchedBy, life: Life, counted: u8) {
         self.lock = None;
         if way.blind {
             self.schedule = Schedule {
@@ -154,7 +154,7 @@ impl Plan {
     }
 }
 
-impl Model for Way {
+impl Model for DispatchedBy {
     type State = Plan;
     type Action = Step;
 

@@ -1,7 +1,7 @@
 //! The rows that the protocol is about, with the columns that a rule looks at. Times are what a rule can tell of them: due or not,
 //! over or not.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 /// Most recipients of a model.
 pub const ROWS: usize = 3;

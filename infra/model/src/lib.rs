@@ -1,7 +1,7 @@
 //! The send protocol as it is implemented, as a model that is explored to the end: every interleaving, every crash, within its bounds.
 //! In no binary. `docs/protocol.md` says what the rules are; here is shown that they hold together, and that each is needed.
 //!
-//! [`rules`] are the statements of `shared::db` as plain functions. The model moves the database by these alone, and `tests/sql` holds
+//! [`rules`] are the statements of `shared::platform::db` as plain functions. The model moves the database by these alone, and `tests/sql` holds
 //! each against the statement that it stands for, on a real server, over every combination of the values that it tells apart (some
 //! 40,000 cases): otherwise the model would be a model of itself.
 //!

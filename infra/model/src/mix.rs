@@ -12,7 +12,7 @@ pub enum Broken {
     MarkWithoutToken,
     /// Answers under the token only.
     AnswerNeedsToken,
-    /// No `poke_if_lost`.
+    /// No `make_due_if_lease_lost`.
     NoPoke,
     /// Take back a mark by the attempt alone.
     UnmarkWithoutToken,

@@ -1,6 +1,6 @@
 //! What may happen next.
 
-use shared::status::Status;
+use shared::message::status::Status;
 use stateright::{Model, Property};
 
 use crate::{

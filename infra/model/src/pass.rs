@@ -1,6 +1,6 @@
 //! One send pass: what `functions/send` does between claim and release, statement by statement.
 
-use shared::{db::outcomes::Step, status::Status};
+use shared::{batch::rows::Step, message::status::Status};
 
 use crate::{
     database::{Age, Due, Life, ROWS, Row},

@@ -1,6 +1,6 @@
 //! What must hold in every state, and what at rest.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 use stateright::Property;
 
 use crate::{

@@ -1,21 +1,21 @@
 //! A receipt that the carrier pushes, of one part of one attempt that it has accepted: at any moment, whoever owns the batch. One that
 //! changes nothing is no step.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
 use crate::{
     database::Row,
     mix::{Broken, Mix},
     model::Action,
-    rules::{self, Verdict},
+    rules::{self, StatusUpdate},
     world::{PARTS, World, bit, parts_of},
 };
 
 /// What the row is to become; `None`: nothing, or a question to all parts.
-fn judge(mix: &Mix, row: &Row, attempt: u8, status: Status) -> Option<Verdict> {
+fn judge(mix: &Mix, row: &Row, attempt: u8, status: Status) -> Option<StatusUpdate> {
     // By its id, if the answer with it is recorded, or by one of ours.
     let known = row.attempt != attempt || row.ids != 0 || mix.own_ids;
-    let verdict = Verdict {
+    let verdict = StatusUpdate {
         attempt,
         status,
         ids: parts_of(1, mix.parts),

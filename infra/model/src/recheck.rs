@@ -1,11 +1,11 @@
 //! One recheck pass: asking, and recording what was said.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::{
     database::{Age, ROWS, Row},
     mix::{Broken, Mix},
-    rules::{self, Verdict},
+    rules::{self, StatusUpdate},
     world::{PARTS, Place, World, bit, parts_of},
 };
 
@@ -153,7 +153,7 @@ impl World {
             };
             let found = it.seen[at] == Status::Uncertain && status != Status::Pending;
             let ids = if found { parts_of(1, mix.parts) } else { 0 };
-            let said = Verdict {
+            let said = StatusUpdate {
                 attempt: it.attempts[at],
                 status,
                 ids,

@@ -1,4 +1,4 @@
-//! The statements of `shared::db` as plain functions: who may write, and what is then there. The model moves by these alone, and the
+//! The statements of `shared::platform::db` as plain functions: who may write, and what is then there. The model moves by these alone, and the
 //! tests in `tests/sql_*.rs` hold each against its statement, over all the values that it tells apart.
 //!
 //! `owns` says that the batch's token is that of the claim under which the statement is said.
@@ -22,7 +22,7 @@ pub use missed::{
 };
 pub use moves::{cancel, pause, resume};
 pub use outcomes::{
-    Flush, Verdict, close, flush, keep, late_answer, late_receipt, may_answer, may_be_sent_again,
-    may_close, may_mark, may_skip, may_unmark, may_write_receipt, may_write_verdict, owner_lost,
-    receipt, verdict,
+    Flush, StatusUpdate, close, flush, keep, late_answer, late_receipt, may_answer,
+    may_be_sent_again, may_close, may_mark, may_skip, may_unmark, may_write_receipt,
+    may_write_verdict, owner_lost, receipt, verdict,
 };

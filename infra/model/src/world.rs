@@ -1,6 +1,6 @@
 //! Everything at one moment: the rows, the carrier, the workers, the queues.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::database::{ATTEMPTS, Batch, ROWS, Row, Schedule};
 

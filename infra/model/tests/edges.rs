@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use model::{cut::Way, finish::End};
+use model::{cut::DispatchedBy, finish::End};
 use stateright::{Checker, Model};
 
 /// The violated properties, and how many states there are.
@@ -29,16 +29,16 @@ where
 
 #[test]
 fn a_cut_takes_every_recipient_once_and_in_time() {
-    let (violated, states) = explore(Way::default());
+    let (violated, states) = explore(DispatchedBy::default());
     assert!(violated.is_empty() && states > 500, "{states}");
 }
 
 #[test]
 fn a_cut_in_two_transactions_loses_its_batches() {
     assert!(
-        explore(Way {
+        explore(DispatchedBy {
             two_transactions: true,
-            ..Way::default()
+            ..DispatchedBy::default()
         })
         .0
         .contains(&"every recipient is in a batch")
@@ -48,9 +48,9 @@ fn a_cut_in_two_transactions_loses_its_batches() {
 #[test]
 fn an_append_without_the_lock_is_in_no_batch() {
     assert!(
-        explore(Way {
+        explore(DispatchedBy {
             append_unlocked: true,
-            ..Way::default()
+            ..DispatchedBy::default()
         })
         .0
         .contains(&"every recipient is in a batch")
@@ -60,9 +60,9 @@ fn an_append_without_the_lock_is_in_no_batch() {
 #[test]
 fn a_cut_that_does_not_look_again_is_made_at_the_wrong_hour() {
     assert!(
-        explore(Way {
+        explore(DispatchedBy {
             blind: true,
-            ..Way::default()
+            ..DispatchedBy::default()
         })
         .0
         .contains(&"neither early nor too late")

@@ -169,8 +169,8 @@ async fn odd_input_is_refused_or_kept_as_it_is_and_never_fails() {
         let reads = [
             format!("/v1/users/{escaped}"),
             format!("/v1/schedules/{escaped}/recipients"),
-            format!("/v1/trouble/{escaped}"),
-            format!("/v1/audit?actor={escaped}&thing={escaped}&action={escaped}"),
+            format!("/v1/attention/{escaped}"),
+            format!("/v1/audit?actor={escaped}&resource={escaped}&action={escaped}"),
             format!("/v1/audit?cursor={escaped}"),
             format!("/v1/schedules?status={escaped}&cursor={escaped}"),
             format!("/v1/users?{escaped}=1"),

@@ -1,7 +1,7 @@
 //! Schedules and recipients as rows, and rows as text to assert on.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{
+use shared::platform::{
     db::Db,
     queue::{BatchMessage, DispatchMessage},
 };

@@ -1,6 +1,6 @@
 //! Keys of webhooks that are nobody's secret.
 
-use shared::{config::KeySource, webhooks::keys::SharedKeys};
+use shared::{events::keys::SharedKeys, platform::config::KeySource};
 
 /// As `WEBHOOK_KEYS` takes them.
 pub const WEBHOOK_KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;

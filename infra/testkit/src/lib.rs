@@ -13,4 +13,4 @@ pub mod webhooks;
 pub use keys::{WEBHOOK_KEYS, webhook_keys};
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;
-pub use stage::{INVOCATION, Stage, timing};
+pub use stage::{INVOCATION, Stage, timing, with_own_ids};

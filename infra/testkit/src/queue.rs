@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shared::queue::{BatchMessage, DeliveryMessage, Outgoing, Queue};
+use shared::platform::queue::{BatchMessage, DeliveryMessage, Outgoing, Queue};
 
 /// See the module.
 #[derive(Default)]
@@ -36,7 +36,9 @@ impl FakeQueue {
     pub fn take_deliveries(&self) -> Vec<DeliveryMessage> {
         self.take()
             .iter()
-            .map(|message| shared::queue::read_body(&message.body).expect("a delivery message"))
+            .map(|message| {
+                shared::platform::queue::read_body(&message.body).expect("a delivery message")
+            })
             .collect()
     }
 
@@ -53,7 +55,7 @@ impl FakeQueue {
 }
 
 fn serde_json_body(body: &str) -> BatchMessage {
-    shared::queue::read_body(body).expect("a batch message")
+    shared::platform::queue::read_body(body).expect("a batch message")
 }
 
 #[async_trait]

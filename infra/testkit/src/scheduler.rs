@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::{queue::DispatchMessage, scheduler::OneTimeScheduler};
+use shared::platform::{queue::DispatchMessage, scheduler::OneTimeScheduler};
 
 /// See the module.
 #[derive(Default)]

@@ -7,13 +7,9 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
-    budget::Budget,
-    carrier::{Alaris, Carrier, CarrierConfig, Form},
-    db::Db,
-    patience::Patience,
-    queue::BatchMessage,
-    release::Timing,
-    worker::Worker,
+    batch::{release::Timing, worker::Worker},
+    carrier::{CarrierSettings, Login, registry::ADAPTERS},
+    platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
 use sqlx::MySqlPool;
@@ -43,6 +39,19 @@ pub struct Stage {
 /// The time of one invocation.
 pub const INVOCATION: Duration = Duration::from_secs(60);
 
+/// Adjusts a stage's carrier to own ids, with an adapter that takes them.
+pub fn with_own_ids(settings: &mut CarrierSettings) {
+    settings.adapter = ADAPTERS
+        .iter()
+        .find(|adapter| adapter.takes_own_ids)
+        .unwrap();
+    settings.own_ids = true;
+    settings.login = settings.adapter.needs_login.then(|| Login {
+        username: "u".into(),
+        password: "p".to_owned().into(),
+    });
+}
+
 impl Stage {
     /// A stage whose carrier behaves as `settings` say.
     pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
@@ -53,17 +62,19 @@ impl Stage {
     pub async fn with_carrier(
         pool: MySqlPool,
         settings: Settings,
-        adjust: impl FnOnce(&mut CarrierConfig),
+        adjust: impl FnOnce(&mut CarrierSettings),
     ) -> Self {
         let db = Db::from_pool(pool);
         let simulator = Simulator::start(settings).await.unwrap();
-        let mut config = CarrierConfig {
+        let mut settings = CarrierSettings {
+            adapter: ADAPTERS[0],
             url: format!("{}/api", simulator.url()),
-            form: Form::Bare,
             timeout: Duration::from_secs(2),
+            own_ids: false,
+            login: None,
         };
-        adjust(&mut config);
-        let carrier: Arc<dyn Carrier> = Arc::new(Alaris::new(config).unwrap());
+        adjust(&mut settings);
+        let carrier = settings.connect().unwrap();
         let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
         let worker = || Worker {
             db: db.clone(),
@@ -83,7 +94,7 @@ impl Stage {
                 lead: TimeDelta::seconds(90),
                 sweep_lead: TimeDelta::seconds(70),
                 batch_size: 5,
-                patience: Patience::default(),
+                backoff: Backoff::default(),
             },
         };
         let settings = send::Settings {
@@ -169,6 +180,6 @@ pub fn timing() -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(30),
         quiet_time: TimeDelta::minutes(5),
-        patience: Patience::default(),
+        backoff: Backoff::default(),
     }
 }

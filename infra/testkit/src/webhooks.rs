@@ -3,9 +3,8 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
 use shared::{
-    config::KeySource,
-    db::Db,
-    webhooks::{keys::SharedKeys, secret::WebhookKeys},
+    events::{keys::SharedKeys, secret::WebhookKeys},
+    platform::{config::KeySource, db::Db},
 };
 use uuid::Uuid;
 

@@ -21,9 +21,9 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use shared::{
-    queue::BatchMessage,
-    webhooks::EventType,
-    window::{Clock, Window},
+    events::EventType,
+    message::window::{Clock, Window},
+    platform::queue::BatchMessage,
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -521,7 +521,7 @@ impl Play {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn no_sequence_of_calls_leaves_the_table_of_states_or_forgets_anybody(pool: MySqlPool) {
     let handle = tokio::runtime::Handle::current();
     let run = move || {

@@ -14,7 +14,7 @@ use axum::{
 use chrono::TimeDelta;
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
-use shared::queue::{BatchMessage, DispatchMessage, Outgoing, read_body};
+use shared::platform::queue::{BatchMessage, DispatchMessage, Outgoing, read_body};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, Stage, fixture};
@@ -81,7 +81,7 @@ impl Operator {
                 let message = read_body::<DispatchMessage>(&message.body).unwrap();
                 self.stage
                     .dispatcher
-                    .dispatch(message, dispatch::Way::Queue)
+                    .dispatch(message, dispatch::DispatchedBy::Queue)
                     .await
                     .unwrap();
             }
@@ -99,7 +99,7 @@ impl Operator {
         .await;
         self.stage
             .dispatcher
-            .dispatch(schedule, dispatch::Way::Queue)
+            .dispatch(schedule, dispatch::DispatchedBy::Queue)
             .await
             .unwrap();
         schedule.schedule_id
@@ -111,7 +111,7 @@ impl Operator {
     }
 
     async fn trouble(&self) -> i64 {
-        self.get("/v1/trouble").await["total"].as_i64().unwrap()
+        self.get("/v1/attention").await["total"].as_i64().unwrap()
     }
 
     fn times_accepted(&self) -> Vec<usize> {
@@ -123,7 +123,7 @@ impl Operator {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_missed_schedule_sent_now_is_delivered_and_a_cancelled_one_is_closed(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
     let late = || fixture::Schedule {
@@ -169,7 +169,7 @@ async fn a_missed_schedule_sent_now_is_delivered_and_a_cancelled_one_is_closed(p
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
     for (step, state) in [("send-now", "DELIVRD"), ("cancel", "CANCELLED")] {
@@ -211,7 +211,7 @@ async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(poo
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
     let id = operator.cut(5).await;
@@ -219,9 +219,9 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     for _ in 0..3 {
         // Three claims, each by somebody who is never heard of again.
         let now = operator.stage.db.now();
-        let claim = shared::db::batches::Claim::new(batch, now, now + TimeDelta::seconds(60));
+        let claim = shared::batch::claim::Claim::new(batch, now, now + TimeDelta::seconds(60));
         assert!(
-            shared::db::batches::claim_to_send(&operator.stage.db, &claim)
+            shared::batch::claim::claim_to_send(&operator.stage.db, &claim)
                 .await
                 .unwrap()
         );
@@ -231,7 +231,7 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     operator.stage.dispatcher.sweep(|| true).await.unwrap();
     operator.play().await;
     assert!(operator.times_accepted().is_empty());
-    let list = operator.get("/v1/trouble/parked-batches").await;
+    let list = operator.get("/v1/attention/parked-batches").await;
     let retry = list["entries"][0]["actions"][0]["href"].as_str().unwrap();
     assert_eq!(operator.post(retry, &json!({})).await["changed"], 1);
     operator.play().await;
@@ -271,7 +271,7 @@ async fn all_uncertain(operator: &Operator) -> (Uuid, Vec<BatchMessage>) {
     (id, batches)
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_resolved_as_sent_is_never_sent_again(pool: MySqlPool) {
     let operator = Operator::new(
         pool,
@@ -306,7 +306,7 @@ async fn what_is_resolved_as_sent_is_never_sent_again(pool: MySqlPool) {
 }
 
 /// The carrier had taken all of them, which nobody knows: of those to be sent again each is accepted once more, and nobody else.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_to_be_sent_again_is_accepted_exactly_once_more(pool: MySqlPool) {
     let operator = Operator::new(
         pool,

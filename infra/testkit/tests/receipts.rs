@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use api::{
     App,
-    callbacks::secrets::{Callbacks, SecretSource},
+    resources::receipts::secrets::{Callbacks, SecretSource},
 };
 use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use lambda_http::tower::ServiceExt;
 use ring::hmac;
 use serde_json::{Value, json};
-use shared::queue::BatchMessage;
+use shared::platform::queue::BatchMessage;
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
@@ -40,7 +40,7 @@ impl Pushed {
         let message = fixture::Schedule::default().insert(&stage.db).await;
         stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap();
         let batch = stage.send_queue.take_batches()[0];
@@ -109,7 +109,7 @@ impl Pushed {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(pool: MySqlPool) {
     let it = Pushed::new(
         pool,
@@ -145,7 +145,7 @@ async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(po
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
     let it = Pushed::new(
         pool,
@@ -178,7 +178,7 @@ async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
 
 /// Thirty times, a recheck asks and a receipt of the other kind comes meanwhile, a little later each time: one of the two counts, and the
 /// schedule comes to the end that follows from it.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MySqlPool) {
     let mut by_receipt = 0;
     for n in 0..30_u64 {
@@ -219,7 +219,7 @@ async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MyS
 }
 
 /// The simulator pushes over HTTP, before its own answer even: some receipts are too early and come again, and none is lost.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let app = Pushed::app(&stage).await;
@@ -242,7 +242,7 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     for batch in stage.send_queue.take_batches() {

@@ -12,14 +12,14 @@ use axum::{
     http::Request,
 };
 use chrono::TimeDelta;
-use dispatch::{Trigger, Way};
+use dispatch::{DispatchedBy, Trigger};
 use lambda_http::tower::ServiceExt;
 use notify::{Notifier, Poster};
 use serde_json::{Value, json};
-use shared::{budget::Budget, carrier::Form, webhooks::target::Reach};
+use shared::{events::target::AllowedTargets, platform::budget::Budget};
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
-use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks};
+use testkit::{FakeQueue, FakeScheduler, INVOCATION, Stage, fixture, webhooks, with_own_ids};
 use uuid::Uuid;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
@@ -92,7 +92,7 @@ async fn play_to_the_end(stage: &Stage, schedule_id: Uuid) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
     let trouble = Settings {
         seed: Some(7),
@@ -109,14 +109,7 @@ async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
         status_error: 0.1,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, trouble, |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, trouble, with_own_ids).await;
     let api = Api::new(&stage).await;
 
     let run_at = stage.db.now() + TimeDelta::minutes(10);
@@ -218,7 +211,7 @@ async fn from_the_call_to_the_last_verdict(pool: MySqlPool) {
     assert!(theirs.len() > 40, "some were sent again");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
@@ -267,10 +260,10 @@ async fn without_eventbridge_and_with_every_queue_purged_everybody_gets_it(pool:
         .fetch_one(&stage.db.pool)
         .await
         .unwrap();
-    assert_eq!(way, Way::Sweep.as_str());
+    assert_eq!(way, DispatchedBy::Sweep.as_str());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_webhook_is_told_the_whole_story_though_its_queue_is_purged_and_it_fails_at_first(
     pool: MySqlPool,
 ) {
@@ -300,7 +293,7 @@ async fn a_webhook_is_told_the_whole_story_though_its_queue_is_purged_and_it_fai
         db: stage.db.clone(),
         queue: queue.clone(),
         keys,
-        poster: Poster::new(Reach::Loopback).unwrap(),
+        poster: Poster::new(AllowedTargets::Loopback).unwrap(),
     };
 
     let run_at = stage.db.now() + TimeDelta::seconds(60);

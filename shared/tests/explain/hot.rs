@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{Plan, complaints, explain, fill, statement};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_hot_statement_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let ids = fill(&pool).await;
     let id = ids[0];

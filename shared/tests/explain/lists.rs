@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{Plan, complaints, explain, fill, statement};
 
 /// What the lists of schedules and messages ask, and who has opted out; with 900 numbers that have.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_statement_of_the_lists_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let ids = fill(&pool).await;
     let (id, now) = (ids[0], Utc::now());

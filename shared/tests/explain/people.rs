@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{Plan, complaints, explain, statement};
 
 /// What every request asks, and what the log is asked; on 2,000 users, sessions, keys and callers, and 20,000 entries.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_statement_about_who_calls_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let (now, id) = (Utc::now(), Uuid::nil());
     let numbers =
@@ -35,7 +35,7 @@ async fn every_statement_about_who_calls_uses_its_key_and_sorts_nothing(pool: My
             "UNHEX(LPAD(HEX(n), 64, '0')), 0, NOW()",
         ),
         of(
-            "INSERT INTO audit_log (id, actor, actor_name, address, request_id, action, thing)",
+            "INSERT INTO audit_log (id, actor, actor_name, address, request_id, action, resource)",
             "UNHEX(LPAD(HEX(n), 32, '0')), CONCAT('user:', n), '', '', '', 'login', CONCAT('user:', n)",
         ),
     ] {
@@ -99,8 +99,8 @@ async fn every_statement_about_who_calls_uses_its_key_and_sorts_nothing(pool: My
 
     let log = statement(&["FROM audit_log"]);
     let none = None::<String>;
-    let filter = |actor: Option<&'static str>, thing: Option<&'static str>| (actor, thing);
-    for (what, (actor, thing), key) in [
+    let filter = |actor: Option<&'static str>, resource: Option<&'static str>| (actor, resource);
+    for (what, (actor, resource), key) in [
         ("the log", filter(None, None), "PRIMARY"),
         (
             "the log of a person",
@@ -108,9 +108,9 @@ async fn every_statement_about_who_calls_uses_its_key_and_sorts_nothing(pool: My
             "by_actor",
         ),
         (
-            "the log of a thing",
+            "the log of a resource",
             filter(None, Some("user:7")),
-            "by_thing",
+            "by_resource",
         ),
     ] {
         let plan = explain(&pool, &log, |q| {
@@ -119,8 +119,8 @@ async fn every_statement_about_who_calls_uses_its_key_and_sorts_nothing(pool: My
                 .bind(Uuid::max())
                 .bind(actor)
                 .bind(actor)
-                .bind(thing)
-                .bind(thing);
+                .bind(resource)
+                .bind(resource);
             q.bind(none.clone()).bind(none.clone()).bind(50)
         });
         check(what, plan.await, &[("audit_log", key)]);

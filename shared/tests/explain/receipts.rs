@@ -5,7 +5,7 @@ use sqlx::MySqlPool;
 
 use crate::{Plan, complaints, explain, fill, statement};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_statement_of_a_receipt_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let ids = fill(&pool).await;
     let (id, now) = (ids[0], Utc::now());

@@ -6,7 +6,7 @@ use sqlx::MySqlPool;
 use crate::{Plan, complaints, explain, fill, statement};
 
 /// The lists of what needs a person, and what a person does about it; where a few hundred of two thousand batches are in trouble.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_statement_about_trouble_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let id = fill(&pool).await[0];
     let trouble = "UPDATE batches SET missed_at = IF(batch_no % 10 = 1, planned_at, NULL), crashes = IF(batch_no % 10 = 3, 3, 0),

@@ -30,7 +30,7 @@ async fn fill(pool: &MySqlPool, known: Uuid) {
         .unwrap();
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn every_statement_about_webhooks_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
     let (now, id, known) = (Utc::now(), Uuid::nil(), Uuid::from_u128(7));
     fill(&pool, known).await;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{Plan, complaints, explain, fill, statement};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn events_and_deliveries_use_their_keys(pool: MySqlPool) {
     let id = fill(&pool).await[0];
     let (now, webhook, event) = (Utc::now(), Uuid::now_v7(), Uuid::now_v7());

@@ -1,22 +1,24 @@
 //! A caller: who it is, what it may do, and how its changes get into the audit log.
 
+use crate::{
+    http::idempotency::store::{Attempt, note_done},
+    resources::api_keys::store::use_allowance,
+};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use shared::{
-    access::{Permission, Role},
-    db::{
-        api_keys::use_allowance,
+    access::{
+        Permission, Role,
         audit::{Entry, insert_entry, new_id},
-        idempotency::{Attempt, note_done},
     },
-    secret::hash_token,
+    platform::secret::hash_token,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::{error::ApiError, origin::Origin};
+use crate::http::{error::ApiError, origin::Origin};
 
 /// Who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub struct Change<'a> {
     /// Such as `schedule.cancel`.
     pub action: &'a str,
     /// Such as `schedule:ID`.
-    pub thing: String,
+    pub resource: String,
     /// What of it changes, as it was.
     pub before: Option<Value>,
     /// The same, as it is now.
@@ -87,7 +89,7 @@ impl<'a> Change<'a> {
         let json = |value: serde_json::Result<Value>| value.ok().filter(|value| !value.is_null());
         Self {
             action,
-            thing: format!("schedule:{id}"),
+            resource: format!("schedule:{id}"),
             before: json(serde_json::to_value(before)),
             after: json(serde_json::to_value(after)),
         }
@@ -142,7 +144,7 @@ impl Caller {
         change: Change<'_>,
     ) -> sqlx::Result<()> {
         if let Some(attempt) = &self.attempt
-            && !note_done(transaction, attempt, &change.thing).await?
+            && !note_done(transaction, attempt, &change.resource).await?
         {
             return Err(sqlx::Error::Protocol(
                 "another attempt at this request has taken over".to_owned(),
@@ -155,7 +157,7 @@ impl Caller {
             address: self.origin.address.clone(),
             request_id: self.origin.request_id.clone(),
             action: change.action.to_owned(),
-            thing: change.thing,
+            resource: change.resource,
             state_before: change.before.map(|value| value.to_string()),
             state_after: change.after.map(|value| value.to_string()),
         };

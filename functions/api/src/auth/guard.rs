@@ -1,5 +1,10 @@
 //! In front of every route: who calls (401), how often (429), and whether it may (403). Then the handler.
 
+use crate::auth::{
+    limits::{Rate, Spent, spend_request},
+    session_store::session_user,
+    store::find_api_key,
+};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
@@ -8,19 +13,16 @@ use axum::{
 };
 use shared::{
     access::{Permission, Role},
-    db::{
-        api_keys::find_api_key,
-        limits::{Rate, Spent, spend_request},
-        sessions::session_user,
-    },
-    secret::hash_token,
+    platform::secret::hash_token,
 };
 
-use super::{Caller, Identity, tokens::Refused};
+use crate::auth::{Caller, Identity, tokens::Refused};
 use crate::{
     App,
-    error::ApiError,
-    origin::{Origin, Told},
+    http::{
+        error::ApiError,
+        origin::{Origin, Told},
+    },
     routes::Access,
 };
 

@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 pub use claims::Outsider;
 pub use config::IssuerConfig;
 
-use self::documents::Documents;
-use super::{
+use crate::auth::issuer::documents::Documents;
+use crate::auth::{
     ring_provider,
     tokens::{Refused, named_key, signed_claims, unverified_issuer},
 };

@@ -1,6 +1,10 @@
 //! Who calls, and whether he may: a bearer token (an API key, an access token of ours, or one of the configured issuer) becomes a
 //! [`Caller`], who has permissions.
 
+pub mod limits;
+pub mod session_store;
+pub mod store;
+
 pub mod caller;
 pub mod guard;
 pub mod issuer;
@@ -9,16 +13,19 @@ pub mod tokens;
 
 use std::time::Duration;
 
+use crate::auth::limits::Rate;
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, Method, header},
 };
-use shared::db::limits::Rate;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use caller::{Caller, Identity};
 
-use crate::{App, once::IDEMPOTENCY_KEY, origin::REQUEST_ID};
+use crate::{
+    App,
+    http::{idempotency::IDEMPOTENCY_KEY, origin::REQUEST_ID},
+};
 
 /// What it takes to let somebody in, made once.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 pub use keys::{KeyRing, SigningKeys, key_source};
-pub use shared::config::KeySource;
+pub use shared::platform::config::KeySource;
 
 /// How long a token of ours is good for.
 pub const ACCESS_TOKEN: TimeDelta = TimeDelta::minutes(15);

@@ -3,11 +3,15 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{
-    links, operation::Answer, operation::Operation, parameters::of_path, problems, schemas::Schemas,
+use crate::openapi::{
+    links,
+    operation::{Answer, Operation},
+    parameters::of_path,
+    problems,
+    schemas::Schemas,
 };
 use crate::{
-    once::Keep,
+    http::idempotency::Keep,
     routes::{Access, Route},
 };
 

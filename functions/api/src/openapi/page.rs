@@ -11,8 +11,8 @@ use axum::{
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::Operation;
-use crate::{error::ApiError, origin::OwnPage, path::Path};
+use crate::http::{error::ApiError, origin::OwnPage, path::Path};
+use crate::openapi::Operation;
 
 /// A file of the page.
 #[derive(Clone, Copy)]

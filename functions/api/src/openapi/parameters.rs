@@ -1,9 +1,12 @@
 //! Parameters: those of paths, by their names; those of lists; and headers.
 
 use serde_json::{Value, json};
-use shared::{phone::E164, status::Status};
+use shared::message::{phone::E164, status::Status};
 
-use crate::{problems::PROBLEMS, query::Limit, trouble::Kind};
+use crate::{
+    http::{problems::PROBLEMS, query::Limit},
+    resources::attention::Kind,
+};
 
 /// A time in an example that lies ahead; whoever tries one puts another there.
 pub const AHEAD: &str = "2027-01-31T09:00:00+08:00";

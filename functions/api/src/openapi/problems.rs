@@ -1,13 +1,15 @@
 //! Problem documents (RFC 9457): one schema a type, from the same list as its page.
 
 use serde_json::{Map, Value, json};
-use shared::{access::Permission, db::schedules::ScheduleStatus};
+use shared::{access::Permission, schedule::status::ScheduleStatus};
 
-use super::schemas::Schemas;
+use crate::openapi::schemas::Schemas;
 use crate::{
-    error::FieldError,
-    problems::{PROBLEMS, ProblemPage},
-    schedules::state::STEPS,
+    http::{
+        error::FieldError,
+        problems::{PROBLEMS, ProblemPage},
+    },
+    resources::schedules::state::STEPS,
 };
 
 /// A name for the document: `not-found` is `NotFoundProblem`.

@@ -7,7 +7,7 @@ use schemars::{
     transform::RecursiveTransform,
 };
 use serde_json::{Map, Value, json};
-use shared::status::Status;
+use shared::message::status::Status;
 
 /// Where the document keeps them.
 pub const PLACE: &str = "#/components/schemas/";

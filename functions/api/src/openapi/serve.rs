@@ -9,8 +9,8 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use super::{Operation, document};
-use crate::{error::ApiError, query::Query};
+use crate::http::{error::ApiError, query::Query};
+use crate::openapi::{Operation, document};
 
 /// 200 with the document, which is written once.
 pub async fn openapi(query: Query) -> Result<Response, ApiError> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Api, count, gate, insert_key, phones, request};
+use api::auth::limits::Rate;
 use api::{App, auth::Gate, router};
 use axum::{
     body::Body,
@@ -11,10 +12,7 @@ use axum::{
 use chrono::{TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
 use serde_json::json;
-use shared::{
-    access::Permission,
-    db::{MIGRATOR, limits::Rate},
-};
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
 
 fn delete(path: &str) -> Request<Body> {
@@ -73,7 +71,7 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
         .audit("&action=key.revoke")
         .await;
     assert_eq!(
-        (things.len(), &things[0]["thing"]),
+        (things.len(), &things[0]["resource"]),
         (1, &json!(format!("key:{}", made.id())))
     );
 }
@@ -227,7 +225,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
     for step in ["pause", "resume", "cancel", "cancel", "pause"] {
         api.make(id, step).await;
     }
-    let entries = api.audit(&format!("&thing=schedule:{id}")).await;
+    let entries = api.audit(&format!("&resource=schedule:{id}")).await;
     let actions: Vec<_> = entries
         .iter()
         .rev()

@@ -9,7 +9,7 @@ use axum::{
 };
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 async fn get(api: &Api, path: &str, header: (&str, &str)) -> Response<Body> {

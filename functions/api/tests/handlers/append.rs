@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::common::{Api, count, gzip, phones, request};
+use api::resources::schedules::store::lock_schedule;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::db::{MIGRATOR, schedules::lock_schedule};
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// Content type, query, body; status, problem, a part of the answer.

@@ -5,24 +5,27 @@ use crate::common::{
     receipts::{accepted, lines, push, receipt, row, tally},
     rows,
 };
+use api::resources::receipts::store::{Receipt, record_receipts};
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use shared::{
-    db::{
-        Db, MIGRATOR,
-        batches::{Claim, Release, claim_to_check, release},
-        receipts::{Receipt, record_receipts},
+    batch::{
+        claim::{Claim, claim_to_check},
+        release::{Release, write_release},
     },
-    queue::BatchMessage,
-    status::Status,
+    message::status::Status,
+    platform::{
+        db::{Db, MIGRATOR},
+        queue::BatchMessage,
+    },
 };
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
 /// Batches on the recheck queue, and after how many seconds they arrive.
 fn rechecks(api: &Api) -> Vec<(u32, u32)> {
-    let read = |message: shared::queue::Outgoing| {
+    let read = |message: shared::platform::queue::Outgoing| {
         let batch: BatchMessage = serde_json::from_str(&message.body).unwrap();
         (batch.batch_no, message.delay_s)
     };
@@ -520,7 +523,7 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
         Utc::now()
     };
     let releasing = async {
-        let released = release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told)
+        let released = write_release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told)
             .await
             .unwrap();
         (released, Utc::now())

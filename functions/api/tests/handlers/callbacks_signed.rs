@@ -6,7 +6,7 @@ use crate::common::{
 };
 use api::{
     App,
-    callbacks::secrets::{Callbacks, SecretSource},
+    resources::receipts::secrets::{Callbacks, SecretSource},
     router,
 };
 use axum::{
@@ -15,7 +15,7 @@ use axum::{
 };
 use chrono::Utc;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 struct Call<'a> {

@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use crate::common::{Api, LEAD, count, in_seconds, phones, rows};
+use api::resources::schedules::store::lock_schedule;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::{
-    db::{MIGRATOR, schedules::lock_schedule},
-    queue::DispatchMessage,
-};
+use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

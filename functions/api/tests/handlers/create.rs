@@ -6,7 +6,7 @@ use crate::common::{Api, LEAD, count, in_seconds, phones, request};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::{db::MIGRATOR, queue::DispatchMessage};
+use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use crate::common::{Api, rows};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::{db::MIGRATOR, queue::BatchMessage};
+use shared::platform::{db::MIGRATOR, queue::BatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-const PATH: &str = "/v1/trouble/dead-letters";
+const PATH: &str = "/v1/attention/dead-letters";
 
 async fn redrive(api: &Api, query: &str) -> Value {
     let answer = api
@@ -55,7 +55,7 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
         );
         assert!(entries[0].get("malformed").is_none() && entries[0]["sent_at"].is_string());
     }
-    let overview = api.get("/v1/trouble").await.body;
+    let overview = api.get("/v1/attention").await.body;
     assert_eq!(
         (
             &overview["total"],
@@ -76,7 +76,7 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
         "invalid-request"
     );
     api.fakes.letters.broken.store(true, Ordering::Relaxed);
-    let overview = api.get("/v1/trouble").await.body;
+    let overview = api.get("/v1/attention").await.body;
     assert_eq!(
         (
             &overview["kinds"]["dead-letters"]["unreachable"],

@@ -3,7 +3,7 @@
 use crate::common::{Api, count, phones, request};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 async fn dry(api: &Api, change: Value) -> Value {

@@ -6,9 +6,12 @@ use crate::common::{Api, phones, rows};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::{
-    db::{Db, MIGRATOR, events::record_event},
-    queue::DeliveryMessage,
-    webhooks::EventType,
+    events::EventType,
+    platform::{
+        db::{Db, MIGRATOR},
+        queue::DeliveryMessage,
+    },
+    schedule::event::record_event,
 };
 use sqlx::MySqlPool;
 use testkit::webhooks;
@@ -168,10 +171,10 @@ async fn a_dead_letter_of_a_delivery_makes_it_due_unless_it_is_over(pool: MySqlP
     for letter in &letters {
         api.fakes.letters.put(&json!(letter));
     }
-    let listed = api.get("/v1/trouble/dead-letters").await.body;
+    let listed = api.get("/v1/attention/dead-letters").await.body;
     assert_eq!(listed["entries"][0]["names"], json!([letters[0]]));
     let done = api
-        .post_json("/v1/trouble/dead-letters/redrive", &json!({}))
+        .post_json("/v1/attention/dead-letters/redrive", &json!({}))
         .await
         .body;
     assert_eq!((&done["changed"], &done["deleted"]), (&json!(1), &json!(3)));

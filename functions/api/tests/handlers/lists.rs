@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Api, phones, walk};
-use shared::{db::MIGRATOR, status::Status};
+use shared::{message::status::Status, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]

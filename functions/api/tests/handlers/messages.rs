@@ -3,7 +3,7 @@
 use crate::common::{Api, in_seconds, phones, request, walk};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

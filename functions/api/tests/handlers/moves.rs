@@ -6,7 +6,7 @@ use crate::common::{Answer, Api, in_seconds, phones};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::{db::MIGRATOR, queue::DispatchMessage};
+use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 async fn post(api: &Api, path: &str, key: &str, body: &Value) -> Answer {
@@ -161,7 +161,7 @@ async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
         told.body
     );
     // It died before it changed anything.
-    sqlx::query("UPDATE idempotency_keys SET thing = NULL")
+    sqlx::query("UPDATE idempotency_keys SET resource = NULL")
         .execute(&pool)
         .await
         .unwrap();

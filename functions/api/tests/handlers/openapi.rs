@@ -16,7 +16,7 @@ use axum::{
 };
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// An operation of the document: method, path, and the rest.

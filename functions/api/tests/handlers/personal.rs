@@ -3,7 +3,7 @@
 use crate::common::{Api, count, in_seconds, phones, request};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 fn personal(message: &str, recipients: &Value) -> Value {

@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]

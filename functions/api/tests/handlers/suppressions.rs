@@ -6,7 +6,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::{access::Permission, db::MIGRATOR};
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
 
 async fn put(api: &Api, phone: &str, body: &Value) -> Answer {
@@ -57,7 +57,7 @@ async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
     let log = api
         .admin()
         .await
-        .audit("&thing=suppression:%2B12012000000")
+        .audit("&resource=suppression:%2B12012000000")
         .await;
     let actions: Vec<_> = log
         .iter()

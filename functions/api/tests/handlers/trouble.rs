@@ -8,7 +8,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ fn facts(entry: &Value) -> Facts {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let nothing = api.get("/v1/trouble").await.body;
+    let nothing = api.get("/v1/attention").await.body;
     assert_eq!(nothing["total"], 0, "{nothing}");
     let id = batches_of_every_kind(&api, &pool).await;
     let missed = api.schedule(&phones(0..4)).await;
@@ -138,9 +138,9 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
         ("paused", vec![(paused, 0, 7)]),
         ("uncertain", vec![(id, 9, 3)]),
     ];
-    let overview = api.get("/v1/trouble").await.body;
+    let overview = api.get("/v1/attention").await.body;
     for (kind, expected) in &expected {
-        let list = api.get(&format!("/v1/trouble/{kind}")).await.body;
+        let list = api.get(&format!("/v1/attention/{kind}")).await.body;
         let entries: Vec<_> = list["entries"]
             .as_array()
             .unwrap()
@@ -192,7 +192,7 @@ async fn every_action_can_be_called(pool: MySqlPool) {
             "missed-schedules" => rows::schedule(&pool, id, "status = 'missed'").await,
             _ => {}
         }
-        let list = api.get(&format!("/v1/trouble/{kind}")).await.body;
+        let list = api.get(&format!("/v1/attention/{kind}")).await.body;
         let entry = list["entries"]
             .as_array()
             .unwrap()
@@ -215,7 +215,7 @@ async fn every_action_can_be_called(pool: MySqlPool) {
         }
         let left = walk(
             &api,
-            &format!("/v1/trouble/{kind}?limit=100"),
+            &format!("/v1/attention/{kind}?limit=100"),
             "entries",
             "schedule_id",
         )
@@ -263,11 +263,15 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
         .await;
     }
     for (kind, count) in KINDS.iter().zip([12, 5, 9, 5, 3, 5, 12]) {
-        let all = api.get(&format!("/v1/trouble/{kind}?limit=200")).await.body["entries"].clone();
+        let all = api
+            .get(&format!("/v1/attention/{kind}?limit=200"))
+            .await
+            .body["entries"]
+            .clone();
         let all: Vec<_> = all.as_array().unwrap().iter().map(facts).collect();
         assert_eq!(all.len(), count, "{kind}");
         for limit in [1, 2, 5, 12] {
-            let path = format!("/v1/trouble/{kind}?limit={limit}");
+            let path = format!("/v1/attention/{kind}?limit={limit}");
             let ids = walk(&api, &path, "entries", "schedule_id").await;
             let numbers = walk(&api, &path, "entries", "batch_no").await;
             let walked: Vec<_> = ids
@@ -288,7 +292,7 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
         }
     }
     let wrong = api
-        .get("/v1/trouble/missed-batches?limit=0&cursor=s1&page=2")
+        .get("/v1/attention/missed-batches?limit=0&cursor=s1&page=2")
         .await;
     let fields: Vec<_> = wrong.body["errors"]
         .as_array()
@@ -298,11 +302,11 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
         .collect();
     assert_eq!(fields, ["limit", "cursor", "page"]);
     assert_eq!(
-        api.get("/v1/trouble/everything").await.problem(),
+        api.get("/v1/attention/everything").await.problem(),
         "not-found"
     );
     assert_eq!(
-        api.get("/v1/trouble?kind=x").await.problem(),
+        api.get("/v1/attention?kind=x").await.problem(),
         "invalid-request"
     );
 }

@@ -7,14 +7,15 @@ use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::{
-    db::{
-        Db, MIGRATOR,
-        batches::{Claim, claim_to_check},
-        outcomes::{FlushRow, Step, poke_if_lost, record_late_answers},
-        repeat_on_deadlock,
+    batch::{
+        claim::{Claim, claim_to_check},
+        rows::{FlushRow, Step, make_due_if_lease_lost, record_late_answers},
     },
-    queue::BatchMessage,
-    status::Status,
+    message::status::Status,
+    platform::{
+        db::{Db, MIGRATOR, retry_lock_conflicts},
+        queue::BatchMessage,
+    },
 };
 use sqlx::MySqlPool;
 use uuid::Uuid;
@@ -405,7 +406,7 @@ async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool)
         );
         let claimed = async {
             tokio::time::sleep(Duration::from_micros(n * 60)).await;
-            let claimed = repeat_on_deadlock(|| claim_to_check(&db, &claim))
+            let claimed = retry_lock_conflicts(|| claim_to_check(&db, &claim))
                 .await
                 .unwrap();
             // What the owner reads is what it works with: no decision comes behind it.
@@ -458,7 +459,7 @@ async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: M
     };
     let mut connection = pool.acquire().await.unwrap();
     assert!(
-        poke_if_lost(&mut connection, &claim, Utc::now())
+        make_due_if_lease_lost(&mut connection, &claim, Utc::now())
             .await
             .unwrap(),
         "it sees that the batch is not its own any more"

@@ -8,7 +8,7 @@ use crate::common::{
 use axum::http::StatusCode;
 use chrono::Utc;
 use serde_json::{Value, json};
-use shared::{
+use shared::platform::{
     db::MIGRATOR,
     queue::{DeliveryMessage, read_body},
 };
@@ -82,7 +82,7 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
     assert!(lines(&pool, other).await.is_empty());
     assert_eq!(
         admin
-            .audit(&format!("&thing=webhook:{id}&action=webhook.test"))
+            .audit(&format!("&resource=webhook:{id}&action=webhook.test"))
             .await
             .len(),
         2
@@ -150,7 +150,7 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
         .collect();
     assert_eq!(enqueued(&admin), twice);
     let log = admin
-        .audit(&format!("&thing=webhook:{id}&action=webhook.repeat"))
+        .audit(&format!("&resource=webhook:{id}&action=webhook.repeat"))
         .await;
     assert_eq!(
         (

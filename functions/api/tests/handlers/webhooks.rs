@@ -12,13 +12,12 @@ use axum::{
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
-    config::KeySource,
-    db::MIGRATOR,
-    webhooks::{
+    events::{
         keys::SharedKeys,
         secret::WebhookKeys,
-        target::{LONGEST_URL, Reach},
+        target::{AllowedTargets, LONGEST_URL},
     },
+    platform::{config::KeySource, db::MIGRATOR},
 };
 use sqlx::MySqlPool;
 use testkit::WEBHOOK_KEYS;
@@ -99,7 +98,7 @@ async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(p
             (StatusCode::NOT_FOUND, "not-found")
         );
     }
-    let log = admin.audit(&format!("&thing=webhook:{id}")).await;
+    let log = admin.audit(&format!("&resource=webhook:{id}")).await;
     let log: Vec<_> = log
         .iter()
         .rev()
@@ -240,7 +239,9 @@ async fn a_rotation_keeps_the_key_unless_that_is_gone(pool: MySqlPool) {
         (expected, ("new".to_owned(), 3))
     );
     let log = admin
-        .audit(&format!("&thing=webhook:{id}&action=webhook.rotate-secret"))
+        .audit(&format!(
+            "&resource=webhook:{id}&action=webhook.rotate-secret"
+        ))
         .await;
     assert_eq!(
         (&log[0]["before"], &log[0]["after"]),
@@ -445,7 +446,7 @@ async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: 
     let admin = Api::new(&pool).await.admin().await;
     let here = Api {
         router: router(App {
-            webhook_reach: Reach::Loopback,
+            webhook_targets: AllowedTargets::Loopback,
             ..admin.app.clone()
         }),
         ..admin.clone()

@@ -4,7 +4,7 @@ use crate::common::{Api, phones, request, rows};
 use axum::http::StatusCode;
 use chrono::{DateTime, Timelike, Utc};
 use serde_json::{Value, json};
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 fn with(window: &Value) -> Value {

@@ -22,7 +22,7 @@ use axum::{
 use common::{gzip, in_seconds, insert_key, phones, request};
 use lambda_http::aws_lambda_events::encodings;
 use serde_json::{Value, json};
-use shared::{access::Permission, db::MIGRATOR};
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::{ConnectOptions, MySqlPool};
 use tokio::{
     net::TcpListener,

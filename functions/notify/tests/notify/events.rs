@@ -1,17 +1,21 @@
 //! What is told of schedules, by dispatch, send and recheck: each event once, with the change that it tells.
 
+use shared::schedule::lifecycle;
 use std::time::Duration;
 
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use serde_json::json;
-use shared::{budget::Budget, queue::BatchMessage, release::Ended, webhooks::tell, worker::Work};
+use shared::{
+    batch::{release::Ended, worker::Work},
+    platform::{budget::Budget, queue::BatchMessage},
+};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{INVOCATION, Stage, fixture, webhooks};
 
 use crate::told::{EVERYTHING, Told};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_life_of_a_schedule_is_told_once_to_each_webhook_that_wants_it(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let db = &told.stage.db;
@@ -31,7 +35,7 @@ async fn the_life_of_a_schedule_is_told_once_to_each_webhook_that_wants_it(pool:
     let dispatch = || async {
         told.stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap()
     };
@@ -43,7 +47,7 @@ async fn the_life_of_a_schedule_is_told_once_to_each_webhook_that_wants_it(pool:
         "dispatched four times"
     );
     told.stage.play().await;
-    let finish = || async { tell::finish(db, message.schedule_id).await.unwrap() };
+    let finish = || async { lifecycle::finish(db, message.schedule_id).await.unwrap() };
     let (first, second) = tokio::join!(finish(), finish());
     assert!(
         first.is_none() && second.is_none(),
@@ -65,7 +69,7 @@ async fn the_life_of_a_schedule_is_told_once_to_each_webhook_that_wants_it(pool:
     assert!(webhooks::events(db, disabled).await.is_empty());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn of_many_that_finish_a_schedule_one_tells(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let batch = told.cut(fixture::Schedule::default()).await;
@@ -74,7 +78,12 @@ async fn of_many_that_finish_a_schedule_one_tells(pool: MySqlPool) {
         .execute(&db.pool)
         .await
         .unwrap();
-    let finish = || async { tell::finish(db, batch.schedule_id).await.unwrap().is_some() };
+    let finish = || async {
+        lifecycle::finish(db, batch.schedule_id)
+            .await
+            .unwrap()
+            .is_some()
+    };
     let (a, b, c, d) = tokio::join!(finish(), finish(), finish(), finish());
     assert_eq!(
         [a, b, c, d]
@@ -89,7 +98,7 @@ async fn of_many_that_finish_a_schedule_one_tells(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_told_is_what_the_rows_say(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let batch = told
@@ -158,7 +167,7 @@ async fn what_is_told_is_what_the_rows_say(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_missed_is_told_as_missed(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     told.cut(fixture::Schedule {
@@ -181,20 +190,20 @@ async fn what_is_missed_is_told_as_missed(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn the_systems_own_pause_is_told_with_its_reason_and_once(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let batch = told.cut(fixture::Schedule::default()).await;
     let db = &told.stage.db;
     assert_eq!(
-        tell::pause(db, batch.schedule_id, "HTTP 401")
+        lifecycle::pause(db, batch.schedule_id, "HTTP 401")
             .await
             .unwrap()
             .map(|told| told.len()),
         Some(1)
     );
     assert!(
-        tell::pause(db, batch.schedule_id, "HTTP 401")
+        lifecycle::pause(db, batch.schedule_id, "HTTP 401")
             .await
             .unwrap()
             .is_none(),
@@ -214,7 +223,7 @@ async fn the_systems_own_pause_is_told_with_its_reason_and_once(pool: MySqlPool)
 }
 
 /// A release, where nobody has a webhook: the statements are those of before there were webhooks, and no row is touched.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn who_has_no_webhook_pays_nothing_for_it(pool: MySqlPool) {
     let one = sqlx::mysql::MySqlPoolOptions::new().max_connections(1);
     let pool = one
@@ -231,7 +240,7 @@ async fn who_has_no_webhook_pays_nothing_for_it(pool: MySqlPool) {
     .await;
     stage
         .dispatcher
-        .dispatch(message, Way::Queue)
+        .dispatch(message, DispatchedBy::Queue)
         .await
         .unwrap();
     let statements = async |what: &str| {

@@ -1,20 +1,19 @@
 //! What is told of messages: each once, when nothing more will be sent, whoever dies meanwhile.
 
+use api::resources::{schedules::moves_store, uncertain::store};
 use std::time::Duration;
 
 use shared::{
-    budget::Budget,
-    db::{
-        Db,
-        batches::{Claim, Release},
-        events::record_event,
-        moves, outcomes, resolve,
+    batch::{
+        claim::Claim,
+        release::{Ended, Release, write_release_with_events},
+        rows,
+        worker::Work,
     },
-    queue::BatchMessage,
-    release::Ended,
-    status::Status,
-    webhooks::{EventType, tell},
-    worker::Work,
+    events::{EventType, queue::enqueue},
+    message::status::Status,
+    platform::{budget::Budget, db::Db, queue::BatchMessage},
+    schedule::{event::record_event, lifecycle},
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -23,7 +22,7 @@ use uuid::Uuid;
 
 use crate::told::Told;
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_message_that_is_sent_again_is_told_when_that_has_ended(pool: MySqlPool) {
     let told = Told::new(
         pool,
@@ -41,7 +40,7 @@ async fn a_message_that_is_sent_again_is_told_when_that_has_ended(pool: MySqlPoo
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let batch = told.cut(fixture::Schedule::default()).await;
@@ -55,7 +54,7 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
         .await
         .unwrap()
         .unwrap();
-    let verdicts = claimed.rows.iter().map(|row| outcomes::Verdict {
+    let verdicts = claimed.rows.iter().map(|row| rows::StatusUpdate {
         seq: row.seq,
         attempt: row.attempt,
         status: Status::Delivrd,
@@ -65,7 +64,7 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
     });
     let verdicts: Vec<_> = verdicts.collect();
     let mut connection = db.pool.acquire().await.unwrap();
-    outcomes::record_verdicts(&mut connection, &claimed.claim, &verdicts, db.now())
+    rows::record_status_updates(&mut connection, &claimed.claim, &verdicts, db.now())
         .await
         .unwrap();
     drop(connection);
@@ -91,13 +90,13 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_cancel_closes_is_told(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let batch = told.cut(fixture::Schedule::default()).await;
     let db = &told.stage.db;
     let mut connection = db.pool.acquire().await.unwrap();
-    moves::cancel_schedule(&mut connection, batch.schedule_id, db.now())
+    moves_store::cancel_schedule(&mut connection, batch.schedule_id, db.now())
         .await
         .unwrap();
     record_event(
@@ -121,7 +120,7 @@ async fn what_a_cancel_closes_is_told(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_person_resolves_as_sent_is_told_as_unknown(pool: MySqlPool) {
     let told = Told::new(
         pool,
@@ -142,17 +141,19 @@ async fn what_a_person_resolves_as_sent_is_told_as_unknown(pool: MySqlPool) {
     assert_eq!(fixture::count(db, batch.schedule_id, "UNCERTAIN").await, 1);
     let mut connection = db.pool.acquire().await.unwrap();
     let (id, now) = (batch.schedule_id, db.now());
-    let locked = resolve::lock_batch(&mut connection, id, 1, now)
+    let locked = store::lock_batch(&mut connection, id, 1, now)
         .await
         .unwrap()
         .unwrap();
-    resolve::close_as_sent(&mut connection, id, &[1], now)
+    store::close_as_sent(&mut connection, id, &[1], now)
         .await
         .unwrap();
-    resolve::recount_batch(&mut connection, id, (1, &locked), now)
+    store::recount_batch(&mut connection, id, (1, &locked), now)
         .await
         .unwrap();
-    resolve::reopen_schedule(&mut connection, id).await.unwrap();
+    lifecycle::reopen_schedule(&mut connection, id)
+        .await
+        .unwrap();
     drop(connection);
     told.stage.recheck(batch).await;
     assert_eq!(told.messages().await, [["1 UNKNOWN 1"]]);
@@ -169,7 +170,7 @@ async fn what_a_person_resolves_as_sent_is_told_as_unknown(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_thousand_messages_an_event(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let db = &told.stage.db;
@@ -189,11 +190,11 @@ async fn a_thousand_messages_an_event(pool: MySqlPool) {
         .await
         .unwrap();
     let claim = claimed(db, id, 2_500).await;
-    let deliveries = tell::release(db, &claim, (1, 2_500), &release(0))
+    let deliveries = write_release_with_events(db, &claim, (1, 2_500), &release(0))
         .await
         .unwrap()
         .unwrap();
-    tell::enqueue(
+    enqueue(
         &told.stage.sender.worker.notify_queue,
         &deliveries,
         db.now(),
@@ -251,7 +252,7 @@ fn release(max_resends: u32) -> Release {
 }
 
 /// Of every final state: told if, and only if, the release does not send it again.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_release_does_not_send_again_is_told_and_nothing_else(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let db = &told.stage.db;
@@ -297,7 +298,7 @@ async fn what_a_release_does_not_send_again_is_told_and_nothing_else(pool: MySql
                 .bind(id);
             update.execute(&db.pool).await.unwrap();
             let claim = claimed(db, id, 1).await;
-            let deliveries = tell::release(db, &claim, (1, 1), &release(max_resends))
+            let deliveries = write_release_with_events(db, &claim, (1, 1), &release(max_resends))
                 .await
                 .unwrap()
                 .unwrap();
@@ -314,7 +315,7 @@ async fn what_a_release_does_not_send_again_is_told_and_nothing_else(pool: MySql
 }
 
 /// What is not final, or is no message, is not told.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_has_not_ended_is_not_told(pool: MySqlPool) {
     let told = Told::new(pool, Settings::default()).await;
     let db = &told.stage.db;
@@ -349,14 +350,14 @@ async fn what_has_not_ended_is_not_told(pool: MySqlPool) {
     }
     let claim = claimed(db, id, 4).await;
     assert!(
-        tell::release(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, (1, 4), &release(0))
             .await
             .unwrap()
             .unwrap()
             .is_empty()
     );
     assert!(
-        tell::release(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, (1, 4), &release(0))
             .await
             .unwrap()
             .is_none(),

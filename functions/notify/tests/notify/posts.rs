@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use shared::webhooks::target::Reach;
+use shared::events::target::AllowedTargets;
 use sqlx::MySqlPool;
 use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
@@ -16,7 +16,7 @@ fn answer(code: u16) -> ResponseTemplate {
     ResponseTemplate::new(code)
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_is_posted_is_signed_as_a_receiver_verifies_it_and_posted_once(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(204)).await;
     let event = scene.event().await;
@@ -70,7 +70,7 @@ async fn what_is_posted_is_signed_as_a_receiver_verifies_it_and_posted_once(pool
     assert!(scene.queue.take().is_empty());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn one_that_comes_to_many_at_once_is_posted_once(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200).set_delay(Duration::from_millis(200))).await;
     let event = scene.event().await;
@@ -84,7 +84,7 @@ async fn one_that_comes_to_many_at_once_is_posted_once(pool: MySqlPool) {
     assert_eq!(scene.rows().await, ["schedule.finished delivered 1 200"]);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_crash_between_post_and_record_has_it_posted_again_under_the_same_id(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200).set_delay(Duration::from_millis(900))).await;
     let event = scene.event().await;
@@ -112,7 +112,7 @@ async fn a_crash_between_post_and_record_has_it_posted_again_under_the_same_id(p
     assert_eq!(scene.rows().await, ["schedule.finished delivered 2 200"]);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_receiver_can_answer_and_what_comes_of_it(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let elsewhere = format!("{}/elsewhere", scene.server.uri());
@@ -179,7 +179,7 @@ async fn what_a_receiver_can_answer_and_what_comes_of_it(pool: MySqlPool) {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -189,7 +189,13 @@ async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool
         stream.readable().await.unwrap();
         stream.try_read(&mut [0; 8192]).ok();
     });
-    let scene = Scene::at(pool, &url, MockServer::start().await, Reach::Loopback).await;
+    let scene = Scene::at(
+        pool,
+        &url,
+        MockServer::start().await,
+        AllowedTargets::Loopback,
+    )
+    .await;
     let event = scene.event().await;
     scene.deliver(event).await;
     assert_eq!(
@@ -205,7 +211,7 @@ async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool
     );
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(500)).await;
     let (event, begun) = (scene.event().await, scene.db.now());
@@ -240,7 +246,7 @@ async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) 
     assert_eq!(scene.received().await.len(), 10);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_claim_that_always_ends_in_a_crash_is_given_up(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let event = scene.event().await;
@@ -253,7 +259,7 @@ async fn a_claim_that_always_ends_in_a_crash_is_given_up(pool: MySqlPool) {
     assert!(scene.received().await.is_empty());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool) {
     let server = MockServer::start().await;
     let port = server.address().port();
@@ -261,7 +267,7 @@ async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool
         pool,
         &format!("https://127.0.0.1:{port}/"),
         server,
-        Reach::Public,
+        AllowedTargets::Public,
     )
     .await;
     for (url, error) in [
@@ -289,7 +295,7 @@ async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool
     assert!(scene.received().await.is_empty());
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn for_a_day_after_a_rotation_both_secrets_sign(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     scene
@@ -305,7 +311,7 @@ async fn for_a_day_after_a_rotation_both_secrets_sign(pool: MySqlPool) {
     }
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_410_disables_the_webhook_and_ends_what_waits_for_it(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(410)).await;
     let (first, second) = (scene.event().await, scene.event().await);
@@ -322,7 +328,7 @@ async fn a_410_disables_the_webhook_and_ends_what_waits_for_it(pool: MySqlPool) 
     assert_eq!(scene.received().await.len(), 1);
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_webhook_that_fails_for_five_days_without_a_success_is_disabled(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(500)).await;
     let fail = async |days: u64| {
@@ -345,7 +351,7 @@ async fn a_webhook_that_fails_for_five_days_without_a_success_is_disabled(pool: 
     assert_eq!(fail(1).await, (Some("failing".to_owned()), true));
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn without_its_key_or_its_webhook_nothing_is_posted(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let event = scene.event().await;

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use notify::{Notifier, Poster};
 use serde_json::json;
 use shared::{
-    db::{
-        Db,
-        events::{NewEvent, insert_deliveries},
+    events::{
+        EventType,
+        record::{NewEvent, insert_deliveries},
+        target::AllowedTargets,
     },
-    queue::DeliveryMessage,
-    webhooks::{EventType, target::Reach},
+    platform::{db::Db, queue::DeliveryMessage},
 };
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, webhooks};
@@ -30,12 +30,12 @@ impl Scene {
     pub async fn new(pool: MySqlPool, answer: ResponseTemplate) -> Self {
         let server = MockServer::start().await;
         let url = format!("{}/hook?x=1", server.uri());
-        let scene = Self::at(pool, &url, server, Reach::Loopback).await;
+        let scene = Self::at(pool, &url, server, AllowedTargets::Loopback).await;
         scene.answer(answer).await;
         scene
     }
 
-    pub async fn at(pool: MySqlPool, url: &str, server: MockServer, reach: Reach) -> Self {
+    pub async fn at(pool: MySqlPool, url: &str, server: MockServer, reach: AllowedTargets) -> Self {
         let db = Db::from_pool(pool);
         let queue = FakeQueue::new();
         let webhook = webhooks::insert(&db, url, "schedule.finished,messages.final").await;

@@ -1,9 +1,9 @@
 //! A stage with all workers, and a webhook that wants everything.
 
-use dispatch::Way;
+use dispatch::DispatchedBy;
 use notify::{Notifier, Poster};
 use serde_json::Value;
-use shared::{queue::BatchMessage, webhooks::target::Reach};
+use shared::{events::target::AllowedTargets, platform::queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture, webhooks};
@@ -40,7 +40,7 @@ impl Told {
         let message = schedule.insert(&self.stage.db).await;
         self.stage
             .dispatcher
-            .dispatch(message, Way::Queue)
+            .dispatch(message, DispatchedBy::Queue)
             .await
             .unwrap();
         BatchMessage {
@@ -59,7 +59,7 @@ impl Told {
             db: self.stage.db.clone(),
             queue: self.stage.notify_queue.clone(),
             keys: webhooks::keys().await,
-            poster: Poster::new(Reach::Loopback).unwrap(),
+            poster: Poster::new(AllowedTargets::Loopback).unwrap(),
         };
         for message in self.stage.notify_queue.take_deliveries() {
             notifier.deliver(message).await.unwrap();

@@ -2,17 +2,16 @@
 
 use anyhow::Context;
 use shared::{
-    db::{
-        self,
-        describe::describe_one,
-        outcomes::{self, BatchRow, FlushRow, Step},
+    batch::rows::{self, BatchRow, FlushRow, Step},
+    message::status::Status,
+    platform::{
+        backoff::WRITE_PAUSE,
+        db::{self, describe::describe_one},
     },
-    patience::WRITE_PAUSE,
-    status::Status,
 };
 use sqlx::MySqlConnection;
 
-use super::{Pass, Request};
+use crate::pass::{Pass, Request};
 
 impl Pass<'_> {
     /// Records and marks. True: the requests may start.
@@ -41,7 +40,7 @@ impl Pass<'_> {
     /// lost commit has written already does not match the second time, and stops the pass.
     async fn write_patiently(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
         loop {
-            match db::repeat_on_deadlock(|| self.write(rows)).await {
+            match db::retry_lock_conflicts(|| self.write(rows)).await {
                 Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
                     tracing::warn!(
                         error = describe_one(&error),
@@ -72,18 +71,18 @@ impl Pass<'_> {
     ) -> sqlx::Result<Written> {
         let now = self.sender.worker.db.now();
         let answers = rows.iter().any(|row| row.step == Step::Answer);
-        let lost = answers && outcomes::poke_if_lost(db, self.claim, now).await?;
+        let lost = answers && rows::make_due_if_lease_lost(db, self.claim, now).await?;
         if rows
             .iter()
             .any(|row| row.step == Step::Mark && row.attempt > 0)
         {
-            outcomes::keep_attempts(db, self.claim, rows).await?;
+            rows::keep_attempts(db, self.claim, rows).await?;
         }
         if lost {
-            outcomes::record_late_answers(db, self.claim.batch, rows).await?;
+            rows::record_late_answers(db, self.claim.batch, rows).await?;
         }
         Ok(Written {
-            matched: outcomes::flush(db, self.claim, rows, now).await?,
+            matched: rows::flush(db, self.claim, rows, now).await?,
             lost,
         })
     }

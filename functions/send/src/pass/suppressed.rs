@@ -7,12 +7,13 @@ use std::{
 };
 
 use shared::{
-    db::{describe::describe_one, outcomes::Step, suppressions::suppressed_among},
-    status::Status,
+    batch::{rows::Step, suppressions::suppressed_among},
+    message::status::Status,
+    platform::db::describe::describe_one,
 };
 use tokio::time::Instant;
 
-use super::{Pass, flush::flush_row};
+use crate::pass::{Pass, flush::flush_row};
 
 /// An opt-out that is older than this when a message is marked is honoured.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::carrier::{
-    Alaris, Answer, Carrier, CarrierConfig, Form, SendError, StatusError, Submit,
+    Answer, Carrier, CarrierSettings, Login, SendError, StatusError, Submit, alaris,
 };
 
 use super::plan::{CarrierForm, Plan};
 
 /// The carrier adapter of a run.
 pub struct LabCarrier {
-    inner: Alaris,
+    inner: Arc<dyn Carrier>,
     request_size: usize,
     submits_twice: bool,
 }
@@ -20,21 +20,22 @@ pub struct LabCarrier {
 impl LabCarrier {
     /// Returns the plan's adapter to the carrier at `origin`.
     pub fn shared(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
-        let with_account = |own_ids| Form::Alaris {
-            username: "lab".into(),
-            password: "lab".to_owned().into(),
-            own_ids,
+        let (adapter, own_ids, has_account) = match plan.form {
+            CarrierForm::Bare => (&alaris::BARE, false, false),
+            CarrierForm::Account => (&alaris::FULL, false, true),
+            CarrierForm::OwnIds => (&alaris::FULL, true, true),
         };
-        let form = match plan.form {
-            CarrierForm::Bare => Form::Bare,
-            CarrierForm::Account => with_account(false),
-            CarrierForm::OwnIds => with_account(true),
-        };
-        let inner = Alaris::new(CarrierConfig {
+        let settings = CarrierSettings {
+            adapter,
             url: format!("{origin}/api"),
-            form,
             timeout: plan.timeout,
-        })?;
+            own_ids,
+            login: has_account.then(|| Login {
+                username: "lab".into(),
+                password: "lab".to_owned().into(),
+            }),
+        };
+        let inner = settings.connect()?;
         Ok(Arc::new(Self {
             inner,
             request_size: plan.request_size,

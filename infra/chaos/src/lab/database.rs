@@ -1,7 +1,7 @@
 //! The database of one run.
 
 use anyhow::Context;
-use shared::db::MIGRATOR;
+use shared::platform::db::MIGRATOR;
 use sqlx::{
     Connection, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},

@@ -8,13 +8,16 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
-use shared::{budget::Budget, db::Db, worker::Worker};
+use shared::{
+    batch::worker::Worker,
+    platform::{budget::Budget, db::Db},
+};
 use sqlx::MySqlPool;
 
 use super::{
     function::Function,
     invocation::Invocation,
-    production::{CONNECT_TIMEOUT, IN_FLIGHT, LEASE, patience, pool, timing},
+    production::{CONNECT_TIMEOUT, IN_FLIGHT, LEASE, backoff, pool, timing},
     world::World,
 };
 
@@ -149,7 +152,7 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
             lead: TimeDelta::seconds(90),
             sweep_lead: TimeDelta::seconds(70),
             batch_size: world.plan.batch_size,
-            patience: patience(world.plan.budget),
+            backoff: backoff(world.plan.budget),
         },
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{queue::DispatchMessage, scheduler::OneTimeScheduler};
+use shared::platform::{queue::DispatchMessage, scheduler::OneTimeScheduler};
 
 use super::{plan::SchedulerFaults, rng::SharedRng};
 

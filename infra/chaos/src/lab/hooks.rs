@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{db::Clock, fault::Point, queue::BatchMessage};
+use shared::platform::{db::Clock, fault::Point, queue::BatchMessage};
 use tokio::sync::Notify;
 
 use super::{
@@ -78,7 +78,7 @@ impl Hooks {
             let hooks = Arc::clone(&hooks);
             Box::pin(async move { hooks.reached(point, batch).await })
         };
-        shared::fault::install(schedule_id, Arc::new(hook));
+        shared::platform::fault::install(schedule_id, Arc::new(hook));
     }
 
     #[cfg_attr(

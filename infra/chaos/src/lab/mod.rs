@@ -118,7 +118,7 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
         .await?;
     let end = Run::new(world, schedule_id, run_at).execute().await;
     #[cfg(feature = "fault-points")]
-    shared::fault::remove(schedule_id);
+    shared::platform::fault::remove(schedule_id);
     let ledger = Ledger::new(reqwest::Client::new(), &world.simulator.url());
     let first_fault_at = world.hooks.first_fault_at();
     let run = FinishedRun {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use simulator::Settings;
 
 pub use super::intervention::{Act, ApiCall, Condition, Intervention};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use shared::{patience::Patience, release::Timing};
+use shared::{batch::release::Timing, platform::backoff::Backoff};
 use sqlx::{
     MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
@@ -20,12 +20,12 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 const RECORDING: Duration = Duration::from_millis(500);
 
 /// Returns production's waits, for invocations with that real time budget.
-pub fn patience(budget: Duration) -> Patience {
+pub fn backoff(budget: Duration) -> Backoff {
     let lease_margin = TimeDelta::from_std(LEASE.saturating_sub(budget)).unwrap_or_default();
-    Patience {
+    Backoff {
         recording_share: RECORDING,
         lease_margin,
-        ..Patience::default()
+        ..Backoff::default()
     }
 }
 
@@ -38,7 +38,7 @@ pub fn timing(budget: Duration) -> Timing {
         recheck_deadline: TimeDelta::hours(23),
         resend_delay: TimeDelta::seconds(300),
         quiet_time: TimeDelta::seconds(300),
-        patience: patience(budget),
+        backoff: backoff(budget),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{
+use shared::platform::{
     db::Clock,
     queue::{Outgoing, Queue},
 };

@@ -5,17 +5,24 @@ use std::{sync::Arc, time::Duration};
 
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key},
-    auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    auth::{Gate, limits::Rate, tokens::KeySource},
+    resources::{
+        api_keys::{
+            create::{KeyRequest, new_key},
+            store::insert_api_key,
+        },
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
 };
 use shared::{
     access::Permission,
     carrier::Carrier,
-    db::{Clock, Db, api_keys::insert_api_key, limits::Rate},
-    secret::hash_token,
-    webhooks::{keys::SharedKeys, target::Reach},
+    events::{keys::SharedKeys, target::AllowedTargets},
+    platform::{
+        db::{Clock, Db},
+        secret::hash_token,
+    },
 };
 use simulator::Simulator;
 use sqlx::{MySqlPool, mysql::MySqlConnectOptions};
@@ -219,13 +226,14 @@ async fn app(
         recheck_queue: queues[Function::Recheck as usize].clone(),
         notify_queue,
         webhook_keys: SharedKeys::open(signing_key()).await?,
-        webhook_reach: Reach::Public,
+        webhook_targets: AllowedTargets::Public,
         scheduler,
         dead_letters: Vec::new(),
         capacity: Capacity::default(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,
+        receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
         callbacks: Callbacks::open(SecretSource::None).await?,
         commit: "lab".into(),
     })

@@ -15,7 +15,7 @@ use axum::{
     extract::{Path, State},
     routing::get,
 };
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use tokio::{net::TcpListener, process::Command};
 use uuid::Uuid;
 

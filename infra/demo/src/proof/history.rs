@@ -1,6 +1,6 @@
 //! What the rows of one recipient show by themselves.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use super::{Findings, Kind, claims_acceptance};
 use crate::evidence::{Case, Row};

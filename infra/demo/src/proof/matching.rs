@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use super::{Findings, Kind, claims_acceptance};
 use crate::evidence::{Case, Elsewhere, Entry, MessageId, Phone, Row, Text};

@@ -1,6 +1,6 @@
 //! That the proof holds for what is right, and that it fails for everything else.
 
-use shared::status::Status::{
+use shared::message::status::Status::{
     self, Acceptd, Cancelled, Delivrd, Expired, Pending, Rejectd, Sending, Uncertain, Undeliv,
 };
 

@@ -1,6 +1,6 @@
 //! `batches`: claimed, released, finished, and made due again by an answer that comes late.
 
-use shared::{patience::MAX_CRASHES, status::Status};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
 use crate::database::{Age, Batch, Due, Life, Row, Schedule};
 
@@ -120,7 +120,7 @@ pub fn finish(schedule: &mut Schedule, batches: &[Batch]) {
     }
 }
 
-/// `poke_if_lost`. True: the claim is lost, and the batch due again.
+/// `make_due_if_lease_lost`. True: the claim is lost, and the batch due again.
 pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
     if owns {
         return false;

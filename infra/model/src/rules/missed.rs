@@ -1,6 +1,6 @@
 //! What is found too late waits for a person, and so does what is UNCERTAIN on hold.
 
-use shared::status::Status;
+use shared::message::status::Status;
 
 use crate::database::{Batch, Due, Life, Row, Schedule};
 

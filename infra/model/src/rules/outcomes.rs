@@ -1,6 +1,6 @@
 //! `recipients`, as the workers write them.
 
-use shared::{db::outcomes::Step, status::Status};
+use shared::{batch::rows::Step, message::status::Status};
 
 use crate::database::{Age, Life, Row, Schedule};
 
@@ -113,7 +113,7 @@ pub fn close(row: &mut Row, owns: bool) -> bool {
 
 /// What the carrier said of a row.
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict {
+pub struct StatusUpdate {
     /// The attempt that was asked about.
     pub attempt: u8,
     /// The new state; PENDING: never arrived.
@@ -123,7 +123,7 @@ pub struct Verdict {
 }
 
 /// A fact as well, but "never arrived" needs the token.
-pub fn may_write_verdict(row: &Row, owns: bool, said: &Verdict) -> bool {
+pub fn may_write_verdict(row: &Row, owns: bool, said: &StatusUpdate) -> bool {
     row.attempt == said.attempt
         && matches!(
             row.status,
@@ -132,8 +132,8 @@ pub fn may_write_verdict(row: &Row, owns: bool, said: &Verdict) -> bool {
         && (said.status != Status::Pending || (row.status == Status::Uncertain && owns))
 }
 
-/// `record_verdicts`
-pub fn verdict(row: &mut Row, owns: bool, said: &Verdict) -> bool {
+/// `record_status_updates`
+pub fn verdict(row: &mut Row, owns: bool, said: &StatusUpdate) -> bool {
     let may = may_write_verdict(row, owns, said);
     if may {
         row.ids = if row.ids == 0 { said.ids } else { row.ids };
@@ -143,7 +143,7 @@ pub fn verdict(row: &mut Row, owns: bool, said: &Verdict) -> bool {
 }
 
 /// `record_receipts`: a verdict that a carrier pushes. Nobody's token is asked for, and it is never "never arrived".
-pub fn may_write_receipt(row: &Row, said: &Verdict) -> bool {
+pub fn may_write_receipt(row: &Row, said: &StatusUpdate) -> bool {
     row.attempt == said.attempt
         && matches!(
             row.status,
@@ -153,7 +153,7 @@ pub fn may_write_receipt(row: &Row, said: &Verdict) -> bool {
 }
 
 /// `record_receipts`
-pub fn receipt(row: &mut Row, said: &Verdict) -> bool {
+pub fn receipt(row: &mut Row, said: &StatusUpdate) -> bool {
     let may = may_write_receipt(row, said);
     if may {
         row.ids = if row.ids == 0 { said.ids } else { row.ids };
@@ -163,7 +163,7 @@ pub fn receipt(row: &mut Row, said: &Verdict) -> bool {
 }
 
 /// `record_late_receipts`: for an attempt that another has followed.
-pub fn late_receipt(row: &mut Row, said: &Verdict) -> bool {
+pub fn late_receipt(row: &mut Row, said: &StatusUpdate) -> bool {
     let kept = &mut row.kept[usize::from(said.attempt)];
     let may = match kept {
         Some(Status::Enroute) => said.status != Status::Acceptd,

@@ -1,14 +1,12 @@
-//! `claim_to_send`, `claim_to_check`, `poke_if_lost`, `bring_forward` with `reopen_schedule`.
+//! `claim_to_send`, `claim_to_check`, `make_due_if_lease_lost`, `bring_forward` with `reopen_schedule`.
 
+use api::resources::receipts::store::{Due as Forward, bring_forward};
 use model::{
     database::{Batch, Due, Row},
     rules,
 };
-use shared::db::{
-    batches, outcomes,
-    receipts::{Due as Forward, bring_forward},
-    resolve::reopen_schedule,
-};
+use shared::batch::{claim, rows};
+use shared::schedule::lifecycle::reopen_schedule;
 use sqlx::MySqlPool;
 
 use crate::table::{Case, OURS, TOKENS, Table, pairs, schedules};
@@ -41,7 +39,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
@@ -49,7 +47,7 @@ async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_send(&case.batch, &case.schedule);
         assert_eq!(
-            batches::claim_to_send(&table.db, &table.claim(at))
+            claim::claim_to_send(&table.db, &table.claim(at))
                 .await
                 .unwrap(),
             may,
@@ -62,7 +60,7 @@ async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
@@ -70,7 +68,7 @@ async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_check(&case.batch);
         assert_eq!(
-            batches::claim_to_check(&table.db, &table.claim(at))
+            claim::claim_to_check(&table.db, &table.claim(at))
                 .await
                 .unwrap(),
             may,
@@ -83,7 +81,7 @@ async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
@@ -93,7 +91,7 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
         let owns = case.owns();
         let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
         assert_eq!(
-            outcomes::poke_if_lost(&mut connection, &table.claim(at), table.now)
+            rows::make_due_if_lease_lost(&mut connection, &table.claim(at), table.now)
                 .await
                 .unwrap(),
             poked,
@@ -104,7 +102,7 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_recheck_is_brought_forward_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;

@@ -1,13 +1,11 @@
 //! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
+use api::resources::schedules::moves_store;
+use dispatch::cut::store::{self, Outcome};
 use model::{database::Life, rules};
 use shared::{
-    db::{
-        cut::{self, Outcome},
-        moves,
-        schedules::{Schedule, load_schedule},
-    },
-    queue::DispatchMessage,
+    platform::queue::DispatchMessage,
+    schedule::row::{Schedule, load_schedule},
 };
 use sqlx::MySqlPool;
 
@@ -29,7 +27,7 @@ fn cases() -> Vec<(Case, u32)> {
     cases
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
     let all = pairs(
         &cases(),
@@ -51,7 +49,7 @@ async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
             version,
         };
         let matched = rules::mark_cut(&mut case.schedule, version == 1, life);
-        let marked = cut::mark_cut(&mut connection, message, (outcome, 1, "queue"), table.now)
+        let marked = store::mark_cut(&mut connection, message, (outcome, 1, "queue"), table.now)
             .await
             .unwrap();
         assert_eq!(marked, matched, "{case:?}");
@@ -60,7 +58,7 @@ async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn missing_is_as_the_model_says(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
@@ -73,7 +71,7 @@ async fn missing_is_as_the_model_says(pool: MySqlPool) {
         };
         let matched = rules::mark_missed(&mut case.schedule, version == 1);
         assert_eq!(
-            cut::mark_missed(&mut connection, message).await.unwrap(),
+            store::mark_missed(&mut connection, message).await.unwrap(),
             matched,
             "{case:?}"
         );
@@ -82,7 +80,7 @@ async fn missing_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
@@ -92,7 +90,7 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
     for (at, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
             changed += u32::from(rules::send_uncut_now(&mut case.schedule));
-            moves::send_uncut_now(&mut connection, table.ids[at], table.now)
+            moves_store::send_uncut_now(&mut connection, table.ids[at], table.now)
                 .await
                 .unwrap();
         } else {
@@ -101,7 +99,7 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
                 .await
                 .unwrap()
                 .unwrap();
-            moves::change_schedule(
+            moves_store::change_schedule(
                 &mut connection,
                 &Schedule {
                     run_at: table.now,

@@ -1,5 +1,5 @@
 //! The rules of the model against the statements: every combination of the values that a rule tells apart is written as rows, the
-//! real function of `shared::db` is called on it, and rows matched and columns afterwards must be those that the rule says.
+//! real function of `shared::platform::db` is called on it, and rows matched and columns afterwards must be those that the rule says.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

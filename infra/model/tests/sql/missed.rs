@@ -1,12 +1,12 @@
 //! Holding what is late: `hold_missed`, `mark_missed`.
 
 use model::{database::Batch, rules};
-use shared::db::batches;
+use send::store;
 use sqlx::MySqlPool;
 
 use crate::table::{Case, TOKENS, Table, pairs, schedules};
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn holding_is_as_the_model_says(pool: MySqlPool) {
     let batch = |((token, lease_over), missed)| Batch {
         token,
@@ -34,7 +34,7 @@ async fn holding_is_as_the_model_says(pool: MySqlPool) {
         let owns = case.owns();
         let held = rules::hold_missed(&mut case.batch, &case.schedule, owns);
         assert_eq!(
-            batches::hold_missed(&table.db, &table.claim(at), table.now)
+            store::hold_missed(&table.db, &table.claim(at), table.now)
                 .await
                 .unwrap(),
             held,

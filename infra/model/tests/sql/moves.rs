@@ -1,10 +1,11 @@
 //! Pause, resume, cancel, send now, of a schedule in the states that the API allows them in.
 
+use api::resources::schedules::moves_store;
 use model::{
     database::{Batch, Due, Life, Schedule},
     rules,
 };
-use shared::db::{batches, moves};
+use shared::schedule::lifecycle;
 use sqlx::MySqlPool;
 
 use crate::table::{Case, TOKENS, Table, pairs};
@@ -36,7 +37,7 @@ fn cases(lives: &[Life]) -> Vec<Case> {
     cases
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases(&[
         Life::Running,
@@ -52,11 +53,11 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // By a person, and by the system itself: the same for a schedule that is cut.
         if at % 2 == 0 {
-            moves::pause_schedule(&mut connection, table.ids[at], table.now)
+            moves_store::pause_schedule(&mut connection, table.ids[at], table.now)
                 .await
                 .unwrap();
         } else {
-            batches::pause_schedule(&mut connection, table.ids[at], "why", table.now)
+            lifecycle::pause_schedule(&mut connection, table.ids[at], "why", table.now)
                 .await
                 .unwrap();
         }
@@ -65,7 +66,7 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases(&[Life::Paused]);
     let table = Table::of(pool, &cases).await;
@@ -77,7 +78,7 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
             std::slice::from_mut(&mut case.batch),
             Due::Now,
         );
-        moves::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
+        moves_store::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
             .await
             .unwrap();
     }
@@ -85,7 +86,7 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases(&[Life::Running, Life::Paused, Life::Missed]);
     let table = Table::of(pool, &cases).await;
@@ -93,7 +94,7 @@ async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        moves::cancel_schedule(&mut connection, table.ids[at], table.now)
+        moves_store::cancel_schedule(&mut connection, table.ids[at], table.now)
             .await
             .unwrap();
     }
@@ -101,7 +102,7 @@ async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
     let mut cases = cases(&[Life::Running, Life::Missed, Life::Finished]);
     cases.retain(|case| rules::may_send_now(&case.schedule));
@@ -110,7 +111,7 @@ async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        let released = moves::send_held_now(&mut connection, table.ids[at], table.now)
+        let released = moves_store::send_held_now(&mut connection, table.ids[at], table.now)
             .await
             .unwrap();
         assert_eq!(released, u64::from(sent), "{case:?}");

@@ -1,15 +1,13 @@
-//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_verdicts`, `record_receipts`, `record_late_receipts`, `mark_owner_lost`, `close_pending`.
+//! `flush` with each step, `keep_attempts`, `record_late_answers`, `record_status_updates`, `record_receipts`, `record_late_receipts`, `mark_owner_lost`, `close_pending`.
 
+use api::resources::receipts::store::{Receipt, record_late_receipts, record_receipts};
 use model::{
     database::{Batch, Row},
-    rules::{self, Flush, Verdict},
+    rules::{self, Flush, StatusUpdate},
 };
 use shared::{
-    db::{
-        outcomes::{self, FlushRow, Step},
-        receipts::{Receipt, record_late_receipts, record_receipts},
-    },
-    status::Status,
+    batch::rows::{self, FlushRow, Step},
+    message::status::Status,
 };
 use sqlx::MySqlPool;
 
@@ -85,7 +83,7 @@ fn flush_cases() -> Vec<(Case, Flush)> {
     all
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_flush_is_as_the_model_says(pool: MySqlPool) {
     let (cases, said): (Vec<_>, Vec<_>) = flush_cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
@@ -94,7 +92,7 @@ async fn a_flush_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, said)) in expected.iter_mut().zip(&said).enumerate() {
         let owns = case.owns();
         let matched = rules::flush(&mut case.row, &case.schedule, owns, said);
-        let flushed = outcomes::flush(
+        let flushed = rows::flush(
             &mut connection,
             &table.claim(at),
             &[as_row(said)],
@@ -108,7 +106,7 @@ async fn a_flush_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn what_a_mark_overwrites_is_kept_as_the_model_says(pool: MySqlPool) {
     let all = flush_cases()
         .into_iter()
@@ -122,7 +120,7 @@ async fn what_a_mark_overwrites_is_kept_as_the_model_says(pool: MySqlPool) {
         if said.step == Step::Mark {
             rules::keep(&mut case.row, &case.schedule, owns, said.attempt);
         }
-        outcomes::keep_attempts(&mut connection, &table.claim(at), &[as_row(said)])
+        rows::keep_attempts(&mut connection, &table.claim(at), &[as_row(said)])
             .await
             .unwrap();
     }
@@ -130,7 +128,7 @@ async fn what_a_mark_overwrites_is_kept_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_late_answer_is_as_the_model_says(pool: MySqlPool) {
     let statuses = [
         Status::Uncertain,
@@ -162,7 +160,7 @@ async fn a_late_answer_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, (case, said)) in expected.iter_mut().zip(&said).enumerate() {
         rules::late_answer(&mut case.row, said);
-        outcomes::record_late_answers(&mut connection, table.claim(at).batch, &[as_row(said)])
+        rows::record_late_answers(&mut connection, table.claim(at).batch, &[as_row(said)])
             .await
             .unwrap();
     }
@@ -170,7 +168,7 @@ async fn a_late_answer_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
     let words = [
         Status::Pending,
@@ -192,7 +190,7 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
         let matched = rules::verdict(
             &mut case.row,
             owns,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids,
@@ -202,7 +200,7 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
             (ids != 0).then(|| "own".to_owned()),
             u8::from(status.is_final()),
         );
-        let said = outcomes::Verdict {
+        let said = rows::StatusUpdate {
             seq: 1,
             attempt: 1,
             status,
@@ -212,7 +210,7 @@ async fn a_verdict_is_as_the_model_says(pool: MySqlPool) {
         };
         let mut connection = table.db.pool.acquire().await.unwrap();
         let recorded =
-            outcomes::record_verdicts(&mut connection, &table.claim(at), &[said], table.now)
+            rows::record_status_updates(&mut connection, &table.claim(at), &[said], table.now)
                 .await
                 .unwrap();
         drop(connection);
@@ -241,7 +239,7 @@ const PUSHED: [Status; 5] = [
     Status::Rejectd,
 ];
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_receipt_is_as_the_model_says(pool: MySqlPool) {
     let all = pairs(&cases(), &PUSHED)
         .into_iter()
@@ -253,7 +251,7 @@ async fn a_receipt_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
         let matched = rules::receipt(
             &mut case.row,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids: 1,
@@ -268,7 +266,7 @@ async fn a_receipt_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_late_receipt_is_as_the_model_says(pool: MySqlPool) {
     let statuses = [
         Status::Uncertain,
@@ -302,7 +300,7 @@ async fn a_late_receipt_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, status)) in expected.iter_mut().zip(words).enumerate() {
         let matched = rules::late_receipt(
             &mut case.row,
-            &Verdict {
+            &StatusUpdate {
                 attempt: 1,
                 status,
                 ids: 1,
@@ -318,7 +316,7 @@ async fn a_late_receipt_is_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn leftovers_are_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
@@ -326,7 +324,7 @@ async fn leftovers_are_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::owner_lost(&mut case.row, owns);
-        let marked = outcomes::mark_owner_lost(&table.db, &table.claim(at), (1, 1))
+        let marked = rows::mark_owner_lost(&table.db, &table.claim(at), (1, 1))
             .await
             .unwrap();
         assert_eq!(marked, u64::from(matched), "{case:?}");
@@ -334,7 +332,7 @@ async fn leftovers_are_as_the_model_says(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn closing_is_as_the_model_says(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
@@ -342,7 +340,7 @@ async fn closing_is_as_the_model_says(pool: MySqlPool) {
     for (at, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::close(&mut case.row, owns);
-        let closed = outcomes::close_pending(&table.db, &table.claim(at), (1, 1), table.now)
+        let closed = rows::close_pending(&table.db, &table.claim(at), (1, 1), table.now)
             .await
             .unwrap();
         assert_eq!(closed, u64::from(matched), "{case:?}");

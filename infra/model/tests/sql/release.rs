@@ -5,7 +5,8 @@ use model::{
     database::{Age, Batch, Due, Row},
     rules::{self, Release},
 };
-use shared::{db::batches, status::Status};
+use shared::message::status::Status;
+use shared::{batch::release, schedule::lifecycle};
 use sqlx::MySqlPool;
 
 use crate::table::{Case, TOKENS, Table, pairs, schedules};
@@ -29,7 +30,7 @@ fn releases() -> Vec<Release> {
     all
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_release_is_as_the_model_says(pool: MySqlPool) {
     let row = |(status, (age, resends))| Row {
         status,
@@ -70,7 +71,7 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
     for (at, (case, told)) in expected.iter_mut().zip(told).enumerate() {
         let (owns, soon) = (case.owns(), table.now + TimeDelta::seconds(120));
         let released = rules::release(&mut case.batch, &[case.row], owns, &told);
-        let release = batches::Release {
+        let release = release::Release {
             max_resends: told.max_resends.into(),
             resend_uncertain: told.resend_uncertain,
             ask_uncertain_since: told.ask_uncertain.then(|| table.now - TimeDelta::hours(23)),
@@ -82,7 +83,7 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
             refused: false,
         };
         assert_eq!(
-            batches::release(&mut connection, &table.claim(at), (1, 1), &release)
+            release::write_release(&mut connection, &table.claim(at), (1, 1), &release)
                 .await
                 .unwrap(),
             released,
@@ -101,7 +102,7 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
     assert_eq!(wrong, 0, "counts are the rows'");
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_finish_is_as_the_model_says(pool: MySqlPool) {
     let idle = Batch {
         send_at: Due::Never,
@@ -135,7 +136,7 @@ async fn a_finish_is_as_the_model_says(pool: MySqlPool) {
         let may = rules::may_finish(&case.schedule, &[case.batch]);
         rules::finish(&mut case.schedule, &[case.batch]);
         assert_eq!(
-            batches::finish_schedule(&mut connection, table.ids[at], table.now)
+            lifecycle::finish_schedule(&mut connection, table.ids[at], table.now)
                 .await
                 .unwrap(),
             may,

@@ -4,9 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use model::database::{Age, Batch, Due, Life, Row, Schedule};
 use shared::{
-    db::{Db, batches::Claim},
-    queue::BatchMessage,
-    status::Status,
+    batch::claim::Claim,
+    message::status::Status,
+    platform::{db::Db, queue::BatchMessage},
 };
 use sqlx::{MySqlPool, QueryBuilder, Row as _};
 use uuid::Uuid;

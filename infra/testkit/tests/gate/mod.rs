@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key as make_key},
     auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    resources::{
+        api_keys::create::{KeyRequest, new_key as make_key},
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
 };
+use api::{auth::limits::Rate, resources::api_keys::store::insert_api_key};
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
     access::Permission,
-    db::{Db, api_keys::insert_api_key, limits::Rate},
-    secret::hash_token,
-    webhooks::target::Reach,
+    events::target::AllowedTargets,
+    platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
 
@@ -59,13 +61,14 @@ pub async fn app(stage: &Stage) -> App {
         recheck_queue: stage.recheck_queue.clone(),
         notify_queue: stage.notify_queue.clone(),
         webhook_keys: testkit::webhook_keys().await,
-        webhook_reach: Reach::Public,
+        webhook_targets: AllowedTargets::Public,
         scheduler: FakeScheduler::new(),
         dead_letters: Vec::new(),
         dispatch_lead: Duration::from_secs(90),
         capacity: Capacity::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
+        receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
         callbacks: Callbacks::open(SecretSource::None).await.unwrap(),
         commit: "test".into(),
     }

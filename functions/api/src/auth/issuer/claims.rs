@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::config::{IssuerConfig, ROLES};
+use crate::auth::issuer::config::{IssuerConfig, ROLES};
 use crate::auth::tokens::Refused;
 
 /// By how much, in seconds, the issuer's clock may differ from ours.

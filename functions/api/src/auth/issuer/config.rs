@@ -1,6 +1,6 @@
 //! Which issuer's tokens are taken, and which of its roles are ours.
 
-use shared::config::Env;
+use shared::platform::config::Env;
 use url::{Host, Url};
 
 /// Our roles by name, the lowest first.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
-use super::{
+use crate::auth::issuer::{
     config::{is_fetchable, without_slash},
     jwk::{self, Key},
 };

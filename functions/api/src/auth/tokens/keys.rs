@@ -9,15 +9,15 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
-use shared::{
+use shared::platform::{
     aws,
     config::{Env, KeySource, NamedKey, read_keys},
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify};
 use crate::auth::ring_provider;
+use crate::auth::tokens::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify};
 
 /// Unknown keys may be anybody's invention: the secret is read again at most so often.
 const BETWEEN_READS: TimeDelta = TimeDelta::minutes(1);

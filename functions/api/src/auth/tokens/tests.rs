@@ -8,7 +8,7 @@ use std::sync::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{keys::ReadSecret, *};
+use crate::auth::tokens::{keys::ReadSecret, *};
 
 const OLD: &str = r#"{"kid":"old","key":"old-old-old-old-old-old-old-old-"}"#;
 const NEW: &str = r#"{"kid":"new","key":"new-new-new-new-new-new-new-new-"}"#;
@@ -310,7 +310,7 @@ fn keys_that_are_not_as_expected_are_not_shown() {
 #[test]
 fn the_keys_come_from_exactly_one_place() {
     let read = |pairs: &[(&'static str, &str)]| {
-        let mut env = shared::config::Env::from_pairs(pairs.iter().copied());
+        let mut env = shared::platform::config::Env::from_pairs(pairs.iter().copied());
         let source = key_source(&mut env);
         env.finish(source)
     };

@@ -1,12 +1,12 @@
 //! Webhooks and their deliveries.
 
+use api::resources::audit::store::first_id;
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use shared::db::audit::first_id;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 

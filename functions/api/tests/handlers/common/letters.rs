@@ -5,13 +5,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use api::resources::attention::dead_letter_queue::{DeadLetter, DeadLetterQueue};
 use async_trait::async_trait;
-use shared::dead_letters::{Letter, LetterBox};
 
 /// Letters, and whether somebody has taken them.
 #[derive(Default)]
 pub struct FakeLetters {
-    letters: Mutex<Vec<(Letter, bool)>>,
+    letters: Mutex<Vec<(DeadLetter, bool)>>,
     pub broken: AtomicBool,
 }
 
@@ -19,7 +19,7 @@ impl FakeLetters {
     pub fn put(&self, body: &impl ToString) {
         let mut letters = self.letters.lock().unwrap();
         let name = format!("m{}", letters.len() + 1);
-        let letter = Letter {
+        let letter = DeadLetter {
             message_id: name.clone(),
             receipt: name,
             body: body.to_string(),
@@ -39,24 +39,24 @@ impl FakeLetters {
 }
 
 #[async_trait]
-impl LetterBox for FakeLetters {
+impl DeadLetterQueue for FakeLetters {
     async fn count(&self) -> anyhow::Result<u64> {
         anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
         Ok(self.left().0 as u64)
     }
 
-    async fn take(&self, limit: usize) -> anyhow::Result<Vec<Letter>> {
+    async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>> {
         anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
         let mut letters = self.letters.lock().unwrap();
         let free = letters.iter_mut().filter(|(_, taken)| !taken).take(limit);
-        let take = |(letter, taken): &mut (Letter, bool)| {
+        let take = |(letter, taken): &mut (DeadLetter, bool)| {
             *taken = true;
             letter.clone()
         };
         Ok(free.map(take).collect())
     }
 
-    async fn put_back(&self, back: &[Letter]) {
+    async fn put_back(&self, back: &[DeadLetter]) {
         for (_, taken) in self
             .letters
             .lock()
@@ -68,7 +68,7 @@ impl LetterBox for FakeLetters {
         }
     }
 
-    async fn delete(&self, gone: &[Letter]) -> anyhow::Result<usize> {
+    async fn delete(&self, gone: &[DeadLetter]) -> anyhow::Result<usize> {
         self.letters
             .lock()
             .unwrap()

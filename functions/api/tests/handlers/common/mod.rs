@@ -19,11 +19,17 @@ use std::{
 
 use api::{
     App,
-    api_keys::create::{KeyRequest, new_key},
     auth::{Gate, tokens::KeySource},
-    callbacks::secrets::{Callbacks, SecretSource},
-    forecast::Capacity,
+    resources::{
+        api_keys::create::{KeyRequest, new_key},
+        receipts::secrets::{Callbacks, SecretSource},
+        schedules::forecast::Capacity,
+    },
     router,
+};
+use api::{
+    auth::limits::Rate,
+    resources::{api_keys::store::insert_api_key, attention::dead_letter_queue::DeadLetters},
 };
 use async_trait::async_trait;
 use axum::{
@@ -37,12 +43,13 @@ use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
-    db::{Db, api_keys::insert_api_key, limits::Rate},
-    dead_letters::DeadLetters,
-    queue::{DispatchMessage, Outgoing, Queue},
-    scheduler::OneTimeScheduler,
-    secret::hash_token,
-    webhooks::target::Reach,
+    events::target::AllowedTargets,
+    platform::{
+        db::Db,
+        queue::{DispatchMessage, Outgoing, Queue},
+        scheduler::OneTimeScheduler,
+        secret::hash_token,
+    },
 };
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
 use testkit::FakeQueue;
@@ -161,7 +168,7 @@ impl Api {
             recheck_queue: fakes.rechecks.clone(),
             notify_queue: fakes.deliveries.clone(),
             webhook_keys: testkit::webhook_keys().await,
-            webhook_reach: Reach::Public,
+            webhook_targets: AllowedTargets::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
                 DeadLetters {
@@ -180,6 +187,7 @@ impl Api {
                 per_minute: 100_000,
             })
             .await,
+            receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
             callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
                 .await
                 .unwrap(),

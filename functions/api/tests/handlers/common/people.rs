@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
+use migrate::bootstrap::make_admin;
 use serde_json::{Value, json};
-use shared::db::bootstrap::make_admin;
 
 use super::{Answer, Api};
 

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use uuid::Uuid;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use simulator::{Settings, UnknownId};
 
 use crate::lab::{

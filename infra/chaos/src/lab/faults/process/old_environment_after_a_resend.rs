@@ -1,7 +1,7 @@
 //! With `on_uncertain: resend` the text is sent twice, and both acceptances are accounted for.
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::lab::{
     fault::Fault,

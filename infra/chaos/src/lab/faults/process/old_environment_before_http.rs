@@ -1,7 +1,7 @@
 //! A frozen environment that wakes up after it lost its batch must send nothing.
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use simulator::{Settings, UnknownId};
 
 use crate::lab::{

@@ -1,7 +1,7 @@
 //! The answer of an environment that lost its batch still counts.
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::lab::{
     fault::Fault,

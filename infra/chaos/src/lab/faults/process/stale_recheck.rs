@@ -1,7 +1,7 @@
 //! An old status must not replace a newer one.
 
 use fastrand::Rng;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 use simulator::Settings;
 
 use crate::lab::{

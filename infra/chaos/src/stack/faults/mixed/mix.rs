@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::{
     server::Server,

@@ -1,6 +1,6 @@
 //! Nothing was sent, so that no recipient may be UNCERTAIN.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{Fault, Injection, faults::common::once_at, points::KILL};
 

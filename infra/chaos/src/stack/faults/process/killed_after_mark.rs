@@ -1,6 +1,6 @@
 //! Afterwards it cannot be known whether the marked recipients were sent to.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection,

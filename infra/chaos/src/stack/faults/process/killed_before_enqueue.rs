@@ -1,6 +1,6 @@
 //! The sweep enqueues the recheck.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{Fault, Injection, faults::common::once_at, points::KILL};
 

@@ -1,6 +1,6 @@
 //! The answers are lost, so that their recipients are UNCERTAIN.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection,

@@ -1,6 +1,6 @@
 //! The next owner of the batch releases it.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{Fault, Injection, faults::common::once_at, points::KILL};
 

@@ -1,6 +1,6 @@
 //! The sweep enqueues the batches a second time, which has no effect.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{Fault, Injection, faults::common::once_at, points::KILL};
 

@@ -1,6 +1,6 @@
 //! The next recheck asks again.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{Fault, Injection, faults::common::once_at, points::KILL};
 

@@ -1,7 +1,7 @@
 //! A batch that was claimed three times without a release is parked until an operator retries it.
 
 use anyhow::ensure;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection, ScheduleRun,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection, ScheduleRun,

@@ -1,6 +1,6 @@
 //! A panic loses the answers, as a kill does.
 
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use shared::fault::Point;
+use shared::platform::fault::Point;
 
 use crate::stack::{
     Fault, Injection, ScheduleRun,

@@ -31,7 +31,7 @@ async fn inject(run: GlobalRun) -> anyhow::Result<()> {
         enqueue_batches(client, id, "RECHECK_DLQ_URL").await?;
     }
     until(run.run_at + TimeDelta::seconds(1)).await;
-    let redrive = "/v1/trouble/dead-letters/redrive";
+    let redrive = "/v1/attention/dead-letters/redrive";
     let (status, answer) = client.call(Method::POST, redrive, None).await?;
     ensure!(status == 200, "redrive answered {status}: {answer}");
     Ok(())

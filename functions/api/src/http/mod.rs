@@ -1,0 +1,13 @@
+//! The HTTP layer: what every resource needs to read a request and to answer it.
+
+pub mod body;
+pub mod error;
+pub mod fields;
+pub mod gateway;
+pub mod idempotency;
+pub mod origin;
+pub mod path;
+pub mod problems;
+pub mod query;
+pub mod response;
+pub mod transaction;

@@ -1,0 +1,298 @@
+//! Lists in every format, good and bad.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+
+use crate::lists::{entry::Entry, *};
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What is in a list: numbers as they are, else position, input and code.
+async fn entries(list: List) -> Vec<String> {
+    let mut reading = list.read();
+    let mut found = Vec::new();
+    while let Some(chunk) = reading.chunks.recv().await {
+        assert!(chunk.wrong.is_empty());
+        found.extend(chunk.entries.iter().map(|entry| match entry {
+            Entry::Valid(phone) => phone.to_string(),
+            Entry::Personal(personal) => format!(
+                "{} {} {}",
+                personal.phone, personal.parts, personal.variables
+            ),
+            Entry::Invalid(refused) => {
+                format!("{} {} {}", refused.position, refused.input, refused.code)
+            }
+        }));
+    }
+    reading.end.await.unwrap().unwrap();
+    found
+}
+
+#[tokio::test]
+async fn a_list_is_the_same_in_every_format() {
+    const A: &str = "+12012345678";
+    const B: &str = "+60123456789";
+    #[rustfmt::skip]
+    let table: Vec<(Format, Vec<u8>, Vec<&str>)> = vec![
+        (Format::Json, br#" ["+12012345678", {"phone": "+60 12-345 6789"}] "#.to_vec(), vec![A, B]),
+        (Format::Json, br#"{"recipients": ["+12012345678", "x\u0041", 5]}"#.to_vec(), vec![A, "1 xA not-a-number", "2 5 wrong-type"]),
+        (Format::Json, b"[]".to_vec(), vec![]),
+        (Format::Ndjson, b"\xEF\xBB\xBF\"+12012345678\"\r\n\r\n{\"phone\":\"+60123456789\"}".to_vec(), vec![A, B]),
+        (Format::Ndjson, b"{\"phone\":\"+12012345678\"}\nnull\n\"+60123456789\"\n".to_vec(), vec![A, "2 null wrong-type", B]),
+        (Format::Csv, b"+12012345678\r\n+60123456789\r\nx\r\n\r\ny".to_vec(), vec![A, B, "3 x not-a-number", "5 y not-a-number"]),
+        (Format::Csv, b"+12012345678\rx\r".to_vec(), vec![A, "2 x not-a-number"]),
+        (Format::Csv, b"+12012345678\n\n \n+60123456789".to_vec(), vec![A, "3   not-a-number", B]),
+        (Format::Csv, b"\xEF\xBB\xBFPhone\r\n+12012345678\r\n".to_vec(), vec![A]),
+        (Format::Csv, b"name, phone ,note\n\"Doe, \"\"J\"\"\",+12012345678,\"two\nlines\"\nRoe,x\nPoe\n".to_vec(),
+            vec![A, "4 x not-a-number", "5  missing"]),
+        (Format::Csv, b"\"phone\"\n\"+12012345678\"\n".to_vec(), vec![A]),
+        (Format::Csv, b"phone\n\xFF\n".to_vec(), vec!["2  not-utf-8"]),
+        (Format::Csv, b"\xEF\xBB\xBFname;phone\r\n\"Doe; J, Jr\";+12012345678\r\nRoe, R;x\r\n".to_vec(), vec![A, "3 x not-a-number"]),
+        (Format::Csv, b"\"a;b;c\",phone\n;,+12012345678\n".to_vec(), vec![A]),
+        (Format::Csv, b"phone\tnote\n+12012345678\ta,b;c\n+60123456789".to_vec(), vec![A, B]),
+        (Format::Csv, b"number\n+12012345678".to_vec(), vec!["1 number not-a-number", A]),
+    ];
+    for (format, text, expected) in table {
+        let (what, zipped) = (String::from_utf8_lossy(&text).into_owned(), gzip(&text));
+        let list = List {
+            bytes: text.into(),
+            format: Some(format),
+            gzip: false,
+            options: Options::default(),
+        };
+        assert_eq!(entries(list).await, expected, "{what}");
+        for format in [Some(format), None] {
+            let list = List {
+                bytes: zipped.clone().into(),
+                format,
+                gzip: true,
+                options: Options::default(),
+            };
+            assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_is_chosen_and_numbers_may_be_national() {
+    const A: &str = "+60123456789";
+    let table: Vec<(Option<&str>, &str, Vec<&str>)> = vec![
+        (
+            Some("mobile"),
+            "name;phone,Mobile\nx,012-345 6789\n",
+            vec![A],
+        ),
+        (
+            Some("2"),
+            "name,mobile\nx,012-345 6789\ny,abc\n",
+            vec![A, "3 abc not-a-number"],
+        ),
+        (Some("2"), "x,0123456789\n", vec![A]),
+        (Some("1"), "0123456789,x\n\n0060123456789,y", vec![A, A]),
+        (Some("3"), "a,b\nc,d\n", vec!["1  missing", "2  missing"]),
+        (None, "phone\n0123456789", vec![A]),
+        (None, "0123456789", vec![A]),
+    ];
+    for (column, text, expected) in table {
+        let options = Options {
+            region: Region::parse("MY"),
+            column: column.map(str::to_owned),
+            ..Options::default()
+        };
+        let list = List {
+            bytes: text.into(),
+            format: Some(Format::Csv),
+            gzip: false,
+            options,
+        };
+        assert_eq!(entries(list).await, expected, "{column:?} {text}");
+    }
+    let options = Options {
+        column: Some("mobile".to_owned()),
+        ..Options::default()
+    };
+    let list = List {
+        bytes: "name,phone\n".into(),
+        format: Some(Format::Csv),
+        gzip: false,
+        options,
+    };
+    let error = list.read().end.await.unwrap().unwrap_err();
+    assert!(
+        format!("{error:?}").contains("found: name, phone"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn variables_come_with_numbers_in_every_format() {
+    let template = |message: &str| Wanted::by(message).unwrap();
+    let greeting = "Hi {{name}}: {{amount|default('-')}}";
+    #[rustfmt::skip]
+    let table: Vec<(Format, Wanted, &str, Vec<&str>)> = vec![
+        (Format::Json, template(greeting),
+            r#"[{"vars": {"Name": "A\u0041", "amount": 1.10, "other": null}, "phone": "+12012345678"}, "+12012345679"]"#,
+            vec![r#"+12012345678 1 {"amount":"1.10","name":"AA"}"#, "1 +12012345679 missing-variable"]),
+        (Format::Ndjson, template(greeting), "{\"phone\":\"+12012345678\",\"vars\":{\"name\":[]}}\n{\"phone\":\"+12012345678\",\"vars\":5}",
+            vec!["1 +12012345678 wrong-variables", "2 +12012345678 wrong-variables"]),
+        (Format::Json, template("{{name|default('you')}}"), r#"["+12012345678", {"phone": "+12012345679", "vars": null}]"#,
+            vec!["+12012345678 1 ", "+12012345679 1 "]),
+        (Format::Json, Wanted::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
+            vec!["+12012345678", r#"+12012345679 0 {"a":"b"}"#]),
+        (Format::Csv, template("{{first_name}} {{amount|default('0')}}"),
+            "First Name,mobile,phone,Amount\nAna,x,+12012345678, 5 \n,x,+12012345679,6\nBo,x,+12012345670,\n",
+            vec![r#"+12012345678 1 {"amount":"5","first_name":"Ana"}"#, "3 +12012345679 missing-variable",
+                r#"+12012345670 1 {"first_name":"Bo"}"#]),
+        (Format::Csv, Wanted::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
+    ];
+    for (format, variables, text, expected) in table {
+        let options = Options {
+            variables,
+            ..Options::default()
+        };
+        let list = List {
+            bytes: text.to_owned().into(),
+            format: Some(format),
+            gzip: false,
+            options: options.clone(),
+        };
+        assert_eq!(entries(list).await, expected, "{text}");
+        let list = List {
+            bytes: gzip(text.as_bytes()).into(),
+            format: Some(format),
+            gzip: true,
+            options,
+        };
+        assert_eq!(entries(list).await, expected, "gzip {text}");
+    }
+    let long = format!(
+        r#"[{{"phone": "+12012345678", "vars": {{"a": "{}"}}}}]"#,
+        "x".repeat(4_096)
+    );
+    let options = Options {
+        variables: Wanted::Any,
+        ..Options::default()
+    };
+    let list = List {
+        bytes: long.into(),
+        format: Some(Format::Json),
+        gzip: false,
+        options,
+    };
+    assert_eq!(entries(list).await, ["0 +12012345678 variables-too-long"]);
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_chunks_and_in_order() {
+    let numbers: Vec<_> = (0..20_001)
+        .map(|n| format!("+1201{}", 2_000_000 + n))
+        .collect();
+    let zipped = [
+        gzip(numbers[..9_000].join("\n").as_bytes()),
+        gzip(b"\n"),
+        gzip(numbers[9_000..].join("\n").as_bytes()),
+    ];
+    let list = List {
+        bytes: zipped.concat().into(),
+        format: None,
+        gzip: true,
+        options: Options::default(),
+    };
+    assert!(entries(list).await == numbers);
+}
+
+#[tokio::test]
+async fn reading_ends_when_nobody_listens() {
+    let bytes = "+12012345678\n".repeat(100_000).into();
+    let mut reading = List {
+        bytes,
+        format: Some(Format::Csv),
+        gzip: false,
+        options: Options::default(),
+    }
+    .read();
+    reading.chunks.recv().await.unwrap();
+    drop(reading.chunks);
+    assert!(reading.end.await.unwrap().is_err());
+}
+
+/// Reads a list to its end; none: it was refused as a whole.
+fn read_all(
+    bytes: Vec<u8>,
+    format: Option<Format>,
+    gzip: bool,
+    variables: Wanted,
+) -> Option<Vec<Entry>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let list = List {
+        bytes: bytes.into(),
+        format,
+        gzip,
+        options: Options {
+            variables,
+            ..Options::default()
+        },
+    };
+    runtime.block_on(async {
+        let mut reading = list.read();
+        let mut found = Vec::new();
+        while let Some(chunk) = reading.chunks.recv().await {
+            found.extend(chunk.entries);
+        }
+        // A panic of the reader is one here.
+        reading.end.await.unwrap().ok().map(|()| found)
+    })
+}
+
+/// What is seldom in a random text, and means something in one of the formats.
+const PIECES: &str = "([\"\\\\,;:{}\\[\\]\r\n\t ]|phone|vars|recipients|null|\\+12012345678|\\\\u0041|[a-z0-9.eé\u{feff}-]|\\PC){0,60}";
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_list_or_refused(text in PIECES, noise in proptest::collection::vec(any::<u8>(), 0..40), at: proptest::sample::Index) {
+        let mut bytes = text.into_bytes();
+        let at = at.index(bytes.len() + 1);
+        for bytes in [bytes.clone(), { bytes.splice(at..at, noise); bytes }] {
+            for format in [None, Some(Format::Json), Some(Format::Ndjson), Some(Format::Csv)] {
+                read_all(bytes.clone(), format, false, Wanted::by("{{a}}").unwrap());
+                read_all(gzip(&bytes), format, true, Wanted::Any);
+                // Bytes that claim to be gzip.
+                read_all(bytes.clone(), format, true, Wanted::No);
+            }
+        }
+    }
+
+    /// The same entries, whichever way they are written; and what came with a number is what was given.
+    #[test]
+    fn a_list_reads_as_it_was_written(names in proptest::collection::vec("[^\u{0}\r]{0,20}[!-~]", 1..20)) {
+        let phone = |at: usize| format!("+1201{}", 2_000_000 + at);
+        let message = "{{name}}";
+        let rows: Vec<_> =
+            names.iter().enumerate().map(|(at, name)| serde_json::json!({"phone": phone(at), "vars": {"Name": name.trim()}})).collect();
+        let ndjson = rows.iter().map(serde_json::Value::to_string).collect::<Vec<_>>().join("\n");
+        let mut csv = ::csv::Writer::from_writer(Vec::new());
+        csv.write_record(["NAME", "phone"]).unwrap();
+        for (at, name) in names.iter().enumerate() {
+            csv.write_record([name.trim(), &phone(at)]).unwrap();
+        }
+        let expected: Vec<_> = names.iter().enumerate().map(|(at, name)| (phone(at), serde_json::json!({"name": name.trim()}).to_string())).collect();
+        let lists = [(Format::Json, serde_json::json!(rows).to_string().into_bytes()), (Format::Ndjson, ndjson.into_bytes()),
+            (Format::Csv, csv.into_inner().unwrap())];
+        for (format, bytes) in lists {
+            let entries = read_all(bytes, Some(format), false, Wanted::by(message).unwrap()).unwrap();
+            let found: Vec<_> = entries.into_iter().map(|entry| match entry {
+                Entry::Personal(personal) => (personal.phone.to_string(), personal.variables),
+                other => (format!("{other:?}"), String::new()),
+            }).collect();
+            prop_assert_eq!(&found, &expected, "{:?}", format);
+        }
+    }
+}

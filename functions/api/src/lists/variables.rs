@@ -1,0 +1,77 @@
+//! What comes with a number: `vars` of JSON, and the other columns of CSV.
+
+use std::collections::BTreeMap;
+
+use csv::ByteRecord;
+use serde_json::value::RawValue;
+use shared::message::template::{Template, Variables};
+
+const EXPECTED: &str =
+    r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
+
+/// The member `vars`. A number is taken as it is written: `1.10` stays so. What is null was not given.
+pub fn read(json: &RawValue) -> Result<Variables, String> {
+    let given: Option<BTreeMap<String, &RawValue>> =
+        serde_json::from_str(json.get()).map_err(|_| EXPECTED.to_owned())?;
+    let mut variables = Variables::new();
+    for (name, value) in given.into_iter().flatten() {
+        let value = value.get();
+        let value = match value.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(value).map_err(|_| EXPECTED.to_owned())?,
+            Some(b'-' | b'0'..=b'9') => value.to_owned(),
+            Some(b'n') => continue,
+            _ => {
+                let name: String = name.chars().take(64).collect();
+                return Err(format!("{EXPECTED}; `{name}` is neither"));
+            }
+        };
+        variables.insert(name.to_ascii_lowercase(), value);
+    }
+    Ok(variables)
+}
+
+/// Columns of CSV that a template names: their places, and the names in lower case. In a header, whatever is no letter or digit counts as
+/// `_`.
+pub struct Columns(Vec<(usize, String)>);
+
+impl Columns {
+    /// Those of a header, without the one with the numbers.
+    pub fn of(header: &ByteRecord, phone: usize, template: &Template) -> Self {
+        let name = |field: &[u8]| -> String {
+            let field = String::from_utf8_lossy(field.trim_ascii()).to_ascii_lowercase();
+            field
+                .chars()
+                .map(|character| {
+                    if character.is_ascii_alphanumeric() {
+                        character
+                    } else {
+                        '_'
+                    }
+                })
+                .collect()
+        };
+        let named = header
+            .iter()
+            .map(name)
+            .enumerate()
+            .filter(|(at, name)| *at != phone && template.names().any(|known| known == name));
+        Self(named.collect())
+    }
+
+    /// The variables of a line; an empty field was not given. Fails where a field is no UTF-8, and names its column.
+    pub fn read(&self, record: &ByteRecord) -> Result<Variables, String> {
+        let mut variables = Variables::new();
+        for (at, name) in &self.0 {
+            let Some(field) = record.get(*at) else {
+                continue;
+            };
+            let field = std::str::from_utf8(field)
+                .map_err(|_| format!("expected UTF-8 in the column `{name}`"))?
+                .trim();
+            if !field.is_empty() {
+                variables.insert(name.clone(), field.to_owned());
+            }
+        }
+        Ok(variables)
+    }
+}

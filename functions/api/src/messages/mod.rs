@@ -1,3 +1,0 @@
-//! Messages across schedules.
-
-pub mod list;

@@ -1,0 +1,185 @@
+//! `/v1/api-keys`: machines that call the API. A key is shown once; kept is its hash. It has permissions of its own, and may expire; it can
+//! be revoked, and then stays in the list, as the audit log names it.
+
+pub mod store;
+
+pub mod create;
+
+use crate::{
+    auth::store::ApiKey,
+    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
+};
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::access::Permission;
+use uuid::Uuid;
+
+use crate::{
+    App,
+    auth::{Caller, caller::Change},
+    http::{
+        error::ApiError,
+        path::Path,
+        query::{LIMIT, Query},
+        transaction::{repeat, settle},
+    },
+    openapi::{Operation, parameters},
+};
+
+/// A key as an admin sees it.
+#[derive(JsonSchema, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
+#[schemars(rename = "ApiKey")]
+pub struct KeyView {
+    pub id: Uuid,
+    pub name: String,
+    /// Its beginning.
+    pub prefix: String,
+    pub permissions: Vec<Permission>,
+    pub messages_per_day: Option<u32>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            prefix: format!("sms_{}", key.prefix),
+            permissions: Permission::parse_list(&key.permissions),
+            messages_per_day: key.messages_per_day,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ApiKeyPage")]
+pub struct Page {
+    api_keys: Vec<KeyView>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page, in the order of their making.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let limit = query.limit(LIMIT);
+    let after = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('k')?).ok())
+        .unwrap_or(Uuid::nil());
+    query.finish()?;
+    let keys = page_of_api_keys(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let last = keys.last().filter(|_| keys.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("k{}", last.id.simple()));
+    Ok(Json(Page {
+        api_keys: keys.into_iter().map(KeyView::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// 200 with the key's row.
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<KeyView>, ApiError> {
+    query.finish()?;
+    let key = load_api_key(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    Ok(Json(key.ok_or_else(no_such_key)?.into()))
+}
+
+/// 200 with the key's row: it opens nothing any more. A second call changes nothing.
+pub async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<KeyView>, ApiError> {
+    query.finish()?;
+    let id = parse_id(&id)?;
+    let key = repeat(|| async {
+        let mut transaction = app.db.pool.begin().await?;
+        let now = app.db.now();
+        let revoked = async {
+            if revoke_api_key(&mut transaction, id, now).await? {
+                let change = Change {
+                    action: "key.revoke",
+                    resource: format!("key:{id}"),
+                    before: Some(json!({"revoked": false})),
+                    after: Some(json!({"revoked": true})),
+                };
+                caller.record(&mut transaction, now, change).await?;
+            }
+            load_api_key(&mut transaction, id)
+                .await?
+                .ok_or_else(no_such_key)
+        };
+        let revoked = revoked.await;
+        settle(transaction, revoked).await
+    });
+    Ok(Json(key.await?.into()))
+}
+
+fn parse_id(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(id).map_err(|_| no_such_key())
+}
+
+fn no_such_key() -> ApiError {
+    ApiError::NotFound("there is no API key with this id".to_owned())
+}
+
+/// For the document.
+fn example() -> Value {
+    json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "name": "shop",
+        "prefix": "sms_k7m2p4q6",
+        "permissions": ["schedules:read", "schedules:write"],
+        "messages_per_day": 10_000,
+        "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000e",
+        "created_at": "2026-12-01T01:00:00Z",
+        "expires_at": null,
+        "revoked_at": null,
+        "last_used_at": null,
+    })
+}
+
+/// Likewise.
+pub fn list_doc() -> Operation {
+    Operation::new("listApiKeys", "api-keys", "Machines that call")
+        .text("In the order in which they were made, revoked ones too. The keys themselves stand nowhere.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(200, "A page.", json!({"api_keys": [example()], "next_cursor": null}))
+}
+
+/// Likewise.
+pub fn show_doc() -> Operation {
+    Operation::new("getApiKey", "api-keys", "One of them")
+        .answers::<KeyView>(200, "The key's row.", example())
+        .problems(&["not-found"])
+}
+
+/// Likewise.
+pub fn revoke_doc() -> Operation {
+    let mut revoked = example();
+    revoked["revoked_at"] = json!("2026-12-02T01:00:00Z");
+    Operation::new("revokeApiKey", "api-keys", "Revoke one")
+        .text("It opens nothing any more. A second call changes nothing.")
+        .answers::<KeyView>(200, "The key's row.", revoked)
+        .problems(&["not-found"])
+}

@@ -1,0 +1,111 @@
+//! `api_keys` and `key_days`: machines that call the API, and what they used of a day's allowance.
+
+use crate::auth::store::ApiKey;
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+/// Adds a key.
+pub async fn insert_api_key(
+    connection: &mut MySqlConnection,
+    key: &ApiKey,
+    hash: &[u8],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "INSERT INTO api_keys (id, name, prefix, hash, permissions, messages_per_day, created_by, created_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        key.id,
+        key.name,
+        key.prefix,
+        hash,
+        key.permissions,
+        key.messages_per_day,
+        key.created_by,
+        key.created_at,
+        key.expires_at
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// A key by its id.
+pub async fn load_api_key(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<ApiKey>> {
+    let after = Uuid::from_u128(id.as_u128().saturating_sub(1));
+    Ok(page_of_api_keys(connection, after, 1)
+        .await?
+        .pop()
+        .filter(|key| key.id == id))
+}
+
+/// Keys after that id, in the order of their making.
+pub async fn page_of_api_keys(
+    connection: &mut MySqlConnection,
+    after: Uuid,
+    limit: u32,
+) -> sqlx::Result<Vec<ApiKey>> {
+    sqlx::query_as!(
+        ApiKey,
+        r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
+             k.created_at AS "created_at: DateTime<Utc>", k.expires_at AS "expires_at: DateTime<Utc>",
+             k.revoked_at AS "revoked_at: DateTime<Utc>", c.last_used_at AS "last_used_at: DateTime<Utc>"
+           FROM api_keys k LEFT JOIN callers c ON c.caller = k.hash
+           WHERE k.id > ? ORDER BY k.id LIMIT ?"#,
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Revokes a key; whether it held until now.
+pub async fn revoke_api_key(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
+        now,
+        id
+    );
+    Ok(done.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Counts messages against a key's day, if they are within its allowance: `None`, or how many are left of it. Two transactions of
+/// one key wait for each other here, so neither goes beyond it.
+pub async fn use_allowance(
+    connection: &mut MySqlConnection,
+    key_id: Uuid,
+    (day, allowed): (NaiveDate, u32),
+    messages: u32,
+) -> sqlx::Result<Option<u32>> {
+    sqlx::query!(
+        "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
+        key_id,
+        day
+    )
+    .execute(&mut *connection)
+    .await?;
+    let used = sqlx::query_scalar!(
+        "SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE",
+        key_id,
+        day
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let left = allowed.saturating_sub(used);
+    if messages > left {
+        return Ok(Some(left));
+    }
+    sqlx::query!(
+        "UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?",
+        messages,
+        key_id,
+        day
+    )
+    .execute(connection)
+    .await?;
+    Ok(None)
+}

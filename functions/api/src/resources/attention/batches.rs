@@ -1,0 +1,97 @@
+//! Batches that need a person, as entries.
+
+use crate::resources::{
+    attention::store::Place,
+    schedules::batch_store::{ShownBatch, load_batches, uncertain_in},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use shared::message::status::Status;
+use sqlx::MySqlConnection;
+
+use crate::resources::attention::{
+    Kind,
+    entry::{Action, Entry},
+};
+
+/// The batches at these places of a list.
+pub async fn entries(
+    connection: &mut MySqlConnection,
+    kind: Kind,
+    places: &[Place],
+) -> sqlx::Result<Vec<Entry>> {
+    let names: Vec<_> = places
+        .iter()
+        .map(|place| (place.schedule_id, place.batch_no))
+        .collect();
+    let mut entries = Vec::with_capacity(names.len());
+    for batch in load_batches(connection, &names).await? {
+        let (recipients, since) = match kind {
+            Kind::Uncertain => {
+                uncertain_in(
+                    connection,
+                    batch.schedule_id,
+                    (batch.first_seq, batch.last_seq),
+                )
+                .await?
+            }
+            Kind::MissedBatches => (batch.counts()[&Status::Pending], batch.missed_at),
+            Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
+            _ => (batch.open(), overdue_since(&batch)),
+        };
+        entries.push(entry(kind, batch, recipients, since));
+    }
+    Ok(entries)
+}
+
+/// Whichever was over first: the patience of the sweep, or the lease of an owner that nobody followed.
+fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
+    [batch.sweep_at, batch.claimed_until]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
+    let actions = actions(kind, &batch);
+    let details = json!({
+        "first_seq": batch.first_seq, "last_seq": batch.last_seq, "planned_at": batch.planned_at, "send_at": batch.send_at,
+        "check_at": batch.check_at, "sweep_at": batch.sweep_at, "missed_at": batch.missed_at, "claimed_until": batch.claimed_until,
+        "crashes": batch.crashes, "tries": batch.tries, "requeues": batch.requeues,
+    });
+    Entry {
+        schedule_id: batch.schedule_id,
+        schedule_status: batch.schedule_status,
+        batch_no: Some(batch.batch_no),
+        since,
+        recipients,
+        details,
+        actions,
+    }
+}
+
+fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
+    let id = batch.schedule_id;
+    let of_schedule = |name| Action::of_schedule(id, name);
+    match (kind, batch.schedule_status.as_str()) {
+        // What is held waits with the rest; it can be sent when the pause is over.
+        (Kind::MissedBatches, "paused") => vec![of_schedule("resume"), of_schedule("cancel")],
+        (Kind::MissedBatches, _) => vec![of_schedule("send-now"), of_schedule("cancel")],
+        (Kind::Uncertain, status) => {
+            let list = Action::get(
+                "list",
+                format!("/v1/schedules/{id}/recipients?status=UNCERTAIN"),
+            );
+            let mut actions = vec![list, Action::resolve(id, "sent")];
+            if status != "cancelled" {
+                actions.push(Action::resolve(id, "resend"));
+            }
+            actions
+        }
+        // For an overdue batch it has dispatch sweep now.
+        _ => vec![Action::post(
+            "retry",
+            format!("/v1/schedules/{id}/batches/{}/retry", batch.batch_no),
+        )],
+    }
+}

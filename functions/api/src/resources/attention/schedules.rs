@@ -1,0 +1,55 @@
+//! Schedules that need a person, as entries.
+
+use crate::resources::schedules::batch_store::{ShownSchedule, load_shown_schedules};
+use chrono::TimeDelta;
+use serde_json::json;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::resources::attention::{
+    Kind,
+    entry::{Action, Entry},
+};
+
+/// These schedules.
+pub async fn entries(
+    connection: &mut MySqlConnection,
+    kind: Kind,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Entry>> {
+    let schedules = load_shown_schedules(connection, ids).await?;
+    Ok(schedules
+        .into_iter()
+        .map(|schedule| entry(kind, schedule))
+        .collect())
+}
+
+fn entry(kind: Kind, schedule: ShownSchedule) -> Entry {
+    let too_late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into());
+    let (since, names): (_, &[&str]) = match kind {
+        Kind::MissedSchedules => (
+            Some(schedule.held_since.unwrap_or(too_late)),
+            &["send-now", "cancel"],
+        ),
+        Kind::Paused => (schedule.paused_at, &["resume", "cancel"]),
+        // Any retry has dispatch sweep now, which cuts it.
+        _ => (Some(schedule.run_at), &["retry", "cancel"]),
+    };
+    let cut = schedule.batch_count.is_some();
+    Entry {
+        schedule_id: schedule.id,
+        schedule_status: schedule.status,
+        batch_no: None,
+        since,
+        recipients: if cut {
+            schedule.pending
+        } else {
+            schedule.recipient_count.into()
+        },
+        details: json!({"run_at": schedule.run_at, "cut": cut, "reason": schedule.pause_reason}),
+        actions: names
+            .iter()
+            .map(|name| Action::of_schedule(schedule.id, name))
+            .collect(),
+    }
+}

@@ -1,0 +1,133 @@
+//! `GET /v1/audit`: newest first, by time, person and resource.
+
+use crate::resources::audit::store::{Filter, first_id, page_of_entries, time_of};
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use shared::access::audit::Entry;
+use uuid::Uuid;
+
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        query::{LIMIT, Query, WORD},
+    },
+    openapi::{Operation, parameters},
+};
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "AuditPage")]
+pub struct Page {
+    entries: Vec<EntryView>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// An entry.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "AuditEntry")]
+struct EntryView {
+    id: Uuid,
+    at: DateTime<Utc>,
+    actor: String,
+    actor_name: String,
+    address: String,
+    request_id: String,
+    action: String,
+    resource: String,
+    #[schemars(with = "Option<Map<String, Value>>")]
+    before: Option<Box<RawValue>>,
+    #[schemars(with = "Option<Map<String, Value>>")]
+    after: Option<Box<RawValue>>,
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
+        // Written by ourselves, so it reads.
+        let parsed = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
+        Self {
+            id: entry.id,
+            at: time_of(entry.id),
+            actor: entry.actor,
+            actor_name: entry.actor_name,
+            address: entry.address,
+            request_id: entry.request_id,
+            action: entry.action,
+            resource: entry.resource,
+            before: parsed(entry.state_before),
+            after: parsed(entry.state_after),
+        }
+    }
+}
+
+/// 200 with a page.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let limit = query.limit(LIMIT);
+    let from = query.time("from").map_or(Uuid::nil(), first_id);
+    let to = query.time("to").map_or(Uuid::max(), first_id);
+    let before = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('a')?).ok())
+        .unwrap_or(Uuid::max());
+    let filter = Filter {
+        actor: query.text("actor"),
+        resource: query.text("resource"),
+        action: query.word("action"),
+        from,
+        before: to.min(before),
+    };
+    query.finish()?;
+    let entries = page_of_entries(&mut *app.db.pool.acquire().await?, &filter, limit).await?;
+    let last = entries.last().filter(|_| entries.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("a{}", last.id.simple()));
+    Ok(Json(Page {
+        entries: entries.into_iter().map(EntryView::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let entry = json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "at": "2026-12-01T01:00:00Z",
+        "actor": "user:0190a0b0-c0d0-7080-8000-00000000000e",
+        "actor_name": "ana",
+        "address": "192.0.2.1",
+        "request_id": "0190a0b0-c0d0-7080-8000-00000000000d",
+        "action": "schedule.pause",
+        "resource": "schedule:0190a0b0-c0d0-7080-8000-00000000000c",
+        "before": {"status": "running"},
+        "after": {"status": "paused"},
+    });
+    Operation::new("listAudit", "audit", "Who changed what")
+        .text("Newest first.")
+        .queries([
+            parameters::time("from", "Of this time or later."),
+            parameters::time("to", "Before this time."),
+        ])
+        .query(
+            "actor",
+            json!({"type": "string"}),
+            "Whoever did it: `user:ID`, `key:ID`, `issuer:SUBJECT`.",
+        )
+        .query(
+            "resource",
+            json!({"type": "string"}),
+            "What it was done to, such as `schedule:ID`.",
+        )
+        .query(
+            "action",
+            json!({"type": "string", "pattern": WORD}),
+            "What was done, such as `schedule.pause`.",
+        )
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"entries": [entry], "next_cursor": null}),
+        )
+}

@@ -1,0 +1,56 @@
+//! `audit_log`: who changed what. Rows are added in the transaction of the change, so there is no change without its row; nobody
+//! changes or removes one: the functions' database user can't.
+
+use chrono::{DateTime, Utc};
+use shared::access::audit::Entry;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+/// What of the log is wanted; every `None` is no condition.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "named as the columns")]
+pub struct Filter {
+    pub actor: Option<String>,
+    pub resource: Option<String>,
+    pub action: Option<String>,
+    /// Ids from this one on: those of a time begin with it.
+    pub from: Uuid,
+    /// Ids before this one.
+    pub before: Uuid,
+}
+
+/// The least id of that time.
+pub fn first_id(time: DateTime<Utc>) -> Uuid {
+    Uuid::from_u128((time.timestamp_millis().max(0) as u128) << 80)
+}
+
+/// The time in an id.
+pub fn time_of(id: Uuid) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis((id.as_u128() >> 80) as i64).unwrap_or_default()
+}
+
+/// Newest first.
+pub async fn page_of_entries(
+    connection: &mut MySqlConnection,
+    filter: &Filter,
+    limit: u32,
+) -> sqlx::Result<Vec<Entry>> {
+    sqlx::query_as!(
+        Entry,
+        r#"SELECT id AS "id: Uuid", actor, actor_name, address, request_id, action, resource, state_before, state_after
+           FROM audit_log
+           WHERE id >= ? AND id < ? AND (? IS NULL OR actor = ?) AND (? IS NULL OR resource = ?) AND (? IS NULL OR action = ?)
+           ORDER BY id DESC LIMIT ?"#,
+        filter.from,
+        filter.before,
+        filter.actor,
+        filter.actor,
+        filter.resource,
+        filter.resource,
+        filter.action,
+        filter.action,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}

@@ -1,0 +1,366 @@
+//! `GET /v1/messages`: who got what, when, with its earlier attempts: of a number, of a schedule, or of all by time.
+
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::resources::{
+    messages::store::{
+        Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
+        messages_of_schedule, schedules_by_time,
+    },
+    recipients::variables_store::variables_of,
+};
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::{
+    message::{
+        phone::Phone,
+        status::Status,
+        template::{Template, Variables},
+    },
+    schedule::row::{load_schedule, load_schedules},
+};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        query::{LONG_LIMIT, Query},
+    },
+    openapi::{
+        Operation,
+        parameters::{self, e164},
+    },
+};
+
+/// Schedules that one call looks through: a page may be short, or empty, and still not be the last.
+const SCHEDULES: u32 = 20;
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "MessagePage")]
+pub struct Page {
+    messages: Vec<MessageView>,
+    /// Where the next page begins; null: this is the last. There may be one behind a page that is not full.
+    next_cursor: Option<String>,
+}
+
+/// A message and what came before its last attempt.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Message")]
+struct MessageView {
+    #[serde(flatten)]
+    message: Message,
+    /// What it says, with the recipient's variables in it.
+    text: String,
+    earlier_attempts: Vec<EarlierAttempt>,
+}
+
+/// What is asked for.
+enum Of {
+    Phone(Phone),
+    Schedule(Uuid),
+    Everything,
+}
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    run_at: DateTime<Utc>,
+    id: Uuid,
+    seq: u32,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix('m')?.split('-');
+        let (run_at, id, seq) = (parts.next()?, parts.next()?, parts.next()?);
+        let run_at = DateTime::from_timestamp_millis(i64::from_str_radix(run_at, 16).ok()?)?;
+        let cursor = Self {
+            run_at,
+            id: Uuid::try_parse(id).ok()?,
+            seq: u32::from_str_radix(seq, 16).ok()?,
+        };
+        // A year of five digits is none of the database's.
+        let good =
+            parts.next().is_none() && (1970..9999).contains(&chrono::Datelike::year(&run_at));
+        good.then_some(cursor)
+    }
+
+    fn write(self) -> String {
+        format!(
+            "m{:x}-{}-{:x}",
+            self.run_at.timestamp_millis(),
+            self.id.simple(),
+            self.seq
+        )
+    }
+}
+
+/// 200 with a page.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let of = of(&mut query);
+    let filter = MessageFilter {
+        status: query.choice("status", &Status::ALL, Status::as_str),
+        from: query.time("from"),
+        to: query.time("to"),
+    };
+    let limit = query.limit(LONG_LIMIT);
+    let cursor = query.cursor(Cursor::read);
+    query.finish()?;
+    let mut connection = app.db.pool.acquire().await?;
+    let (messages, next) = match of {
+        Of::Phone(phone) => of_phone(&mut connection, phone, filter, (cursor, limit)).await?,
+        Of::Schedule(id) => {
+            load_schedule(&mut connection, id)
+                .await?
+                .ok_or_else(ApiError::no_such_schedule)?;
+            of_schedule(&mut connection, id, filter, (cursor, limit)).await?
+        }
+        Of::Everything => of_all(&mut connection, filter, (cursor, limit), app.db.now()).await?,
+    };
+    let texts = texts(&mut connection, &messages).await?;
+    let messages = with_attempts(&mut connection, messages, texts).await?;
+    Ok(Json(Page {
+        messages,
+        next_cursor: next.map(Cursor::write),
+    }))
+}
+
+fn of(query: &mut Query) -> Of {
+    let (phone, schedule) = (query.text("phone"), query.text("schedule_id"));
+    if phone.is_some() && schedule.is_some() {
+        query.complain(
+            "phone",
+            "not-both",
+            "expected phone or schedule_id, not both",
+        );
+    }
+    if let Some(given) = phone {
+        // A `+` that was not encoded has become a blank.
+        let number = given
+            .strip_prefix(' ')
+            .map_or_else(|| given.clone(), |digits| format!("+{digits}"));
+        match Phone::parse(&number) {
+            Ok(phone) => return Of::Phone(phone),
+            Err(error) => query.complain("phone", error.code(), error.to_string()),
+        }
+    }
+    if let Some(given) = schedule {
+        match Uuid::try_parse(&given) {
+            Ok(id) => return Of::Schedule(id),
+            Err(_) => query.complain(
+                "schedule_id",
+                "not-an-id",
+                "expected the id of a schedule, a UUID",
+            ),
+        }
+    }
+    Of::Everything
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let earlier = json!({"attempt": 1, "status": "UNDELIV", "message_id": "a1b2c3", "carrier_status": "UNDELIV", "error": null,
+        "sent_at": "2027-01-31T01:00:00Z", "final_at": "2027-01-31T01:00:09Z"});
+    let message = json!({
+        "schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "seq": 1, "phone": "+60123456789", "status": "DELIVRD", "attempt": 2,
+        "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
+        "final_at": "2027-01-31T01:05:09Z", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
+    });
+    Operation::new("listMessages", "messages", "Who got what, and when")
+        .text(
+            "Of a number (its newest schedule first), of a schedule, or of all by planned time, the latest first; then a page may be short, or \
+             empty, before the last.",
+        )
+        .query("phone", e164(), "Only of this number. Not together with `schedule_id`.")
+        .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only of this schedule.")
+        .queries([parameters::status()])
+        .queries([parameters::time("from", "Sent at this time or later."), parameters::time("to", "Sent before this time.")])
+        .queries(parameters::page(LONG_LIMIT))
+        .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
+        .problems(&["not-found"])
+}
+
+type Found = (Vec<Message>, Option<Cursor>);
+
+async fn of_phone(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+    filter: MessageFilter,
+    (cursor, limit): (Option<Cursor>, u32),
+) -> Result<Found, ApiError> {
+    let before = cursor.map_or(Uuid::max(), |cursor| cursor.id);
+    let found = messages_of_phone(connection, phone, filter, (before, limit)).await?;
+    let last = found.last().filter(|_| found.len() == limit as usize);
+    let next = last.map(|last| Cursor {
+        run_at: DateTime::UNIX_EPOCH,
+        id: last.schedule_id,
+        seq: last.seq,
+    });
+    Ok((found, next))
+}
+
+async fn of_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    filter: MessageFilter,
+    (cursor, limit): (Option<Cursor>, u32),
+) -> Result<Found, ApiError> {
+    let after = cursor
+        .filter(|cursor| cursor.id == id)
+        .map_or(0, |cursor| cursor.seq);
+    let found = messages_of_schedule(connection, id, filter, (after, limit)).await?;
+    let last = found.last().filter(|_| found.len() == limit as usize);
+    let next = last.map(|last| Cursor {
+        run_at: DateTime::UNIX_EPOCH,
+        id,
+        seq: last.seq,
+    });
+    Ok((found, next))
+}
+
+/// Schedule by schedule, the latest first, each in the order of its list. What is planned for later has sent nothing yet; a schedule
+/// that begins ahead of its time by a few seconds is no exception, as nothing of it is sent before.
+async fn of_all(
+    connection: &mut MySqlConnection,
+    filter: MessageFilter,
+    (cursor, limit): (Option<Cursor>, u32),
+    now: DateTime<Utc>,
+) -> Result<Found, ApiError> {
+    let latest = filter.to.map_or(now, |to| to.min(now));
+    let begin = cursor.unwrap_or(Cursor {
+        run_at: latest,
+        id: Uuid::max(),
+        seq: 0,
+    });
+    let candidates = schedules_by_time(
+        connection,
+        Candidate {
+            id: begin.id,
+            run_at: begin.run_at,
+        },
+        filter.from,
+        SCHEDULES,
+    )
+    .await?;
+    let mut found = Vec::new();
+    for schedule in &candidates {
+        let after = if schedule.id == begin.id {
+            begin.seq
+        } else {
+            0
+        };
+        let room = limit - found.len() as u32;
+        let more = messages_of_schedule(connection, schedule.id, filter, (after, room)).await?;
+        let full = more.len() == room as usize;
+        found.extend(more);
+        if let Some(last) = found.last().filter(|_| full) {
+            let next = Cursor {
+                run_at: schedule.run_at,
+                id: schedule.id,
+                seq: last.seq,
+            };
+            return Ok((found, Some(next)));
+        }
+    }
+    // The last one was read to its end.
+    let next = candidates
+        .last()
+        .filter(|_| candidates.len() == SCHEDULES as usize);
+    let next = next.map(|last| Cursor {
+        run_at: last.run_at,
+        id: last.id,
+        seq: u32::MAX,
+    });
+    Ok((found, next))
+}
+
+async fn with_attempts(
+    connection: &mut MySqlConnection,
+    messages: Vec<Message>,
+    texts: Vec<String>,
+) -> Result<Vec<MessageView>, ApiError> {
+    let mut earlier: HashMap<(Uuid, u32), Vec<EarlierAttempt>> = HashMap::new();
+    for attempt in earlier_attempts(connection, &messages).await? {
+        earlier
+            .entry((attempt.schedule_id, attempt.seq))
+            .or_default()
+            .push(attempt);
+    }
+    let view = |(message, text): (Message, String)| {
+        let earlier_attempts = earlier
+            .remove(&(message.schedule_id, message.seq))
+            .unwrap_or_default();
+        MessageView {
+            message,
+            text,
+            earlier_attempts,
+        }
+    };
+    Ok(messages.into_iter().zip(texts).map(view).collect())
+}
+
+/// What each of these messages says.
+async fn texts(
+    connection: &mut MySqlConnection,
+    messages: &[Message],
+) -> Result<Vec<String>, ApiError> {
+    let ids: BTreeSet<Uuid> = messages.iter().map(|message| message.schedule_id).collect();
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    let schedules = load_schedules(connection, &ids).await?;
+    let known: HashMap<Uuid, (String, Option<Template>)> = schedules
+        .into_iter()
+        .map(|schedule| {
+            let template = Template::parse(&schedule.message).ok().flatten();
+            (schedule.id, (schedule.message, template))
+        })
+        .collect();
+    let template = |id: &Uuid| known.get(id).and_then(|(_, template)| template.as_ref());
+    let personal: Vec<(Uuid, u32)> = messages
+        .iter()
+        .filter(|message| template(&message.schedule_id).is_some())
+        .map(|message| (message.schedule_id, message.seq))
+        .collect();
+    let (variables, none) = (variables_of(connection, &personal).await?, Variables::new());
+    let text = |message: &Message| {
+        let given = variables
+            .get(&(message.schedule_id, message.seq))
+            .unwrap_or(&none);
+        let made = template(&message.schedule_id).and_then(|template| template.render(given).ok());
+        let plain = || {
+            known
+                .get(&message.schedule_id)
+                .map(|(text, _)| text.clone())
+                .unwrap_or_default()
+        };
+        made.map_or_else(plain, |made| made.text)
+    };
+    Ok(messages.iter().map(text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_as_it_was_written(ms in 0_i64..4_102_444_800_000, id: u128, seq: u32) {
+            let cursor = Cursor { run_at: DateTime::from_timestamp_millis(ms).unwrap(), id: Uuid::from_u128(id), seq };
+            prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_none(text in "m?[0-9a-fg-]{0,60}") {
+            if let Some(cursor) = Cursor::read(&text) {
+                prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
+            }
+        }
+    }
+}

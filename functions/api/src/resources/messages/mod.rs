@@ -1,0 +1,5 @@
+//! Messages across schedules.
+
+pub mod store;
+
+pub mod list;

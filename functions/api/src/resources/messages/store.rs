@@ -1,0 +1,178 @@
+//! `recipients` across schedules, as they are shown: what happened to a number, and what was sent at a time, each with its earlier
+//! attempts.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use shared::message::{phone::Phone, status::Status};
+
+/// A message as it is shown.
+#[derive(Debug, JsonSchema, Serialize)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+#[schemars(rename = "MessageRow")]
+pub struct Message {
+    pub schedule_id: Uuid,
+    pub seq: u32,
+    pub phone: Option<String>,
+    #[schemars(with = "Status")]
+    pub status: String,
+    pub attempt: u32,
+    pub resends: u32,
+    pub message_id: Option<String>,
+    pub carrier_status: Option<String>,
+    pub error: Option<String>,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub final_at: Option<DateTime<Utc>>,
+}
+
+/// An attempt that was followed by another.
+#[derive(Debug, JsonSchema, Serialize)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct EarlierAttempt {
+    #[serde(skip)]
+    pub schedule_id: Uuid,
+    #[serde(skip)]
+    pub seq: u32,
+    pub attempt: u32,
+    #[schemars(with = "Status")]
+    pub status: String,
+    pub message_id: Option<String>,
+    pub carrier_status: Option<String>,
+    pub error: Option<String>,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub final_at: Option<DateTime<Utc>>,
+}
+
+/// Which messages. Both bounds are of `sent_at`; with either, what was never sent is left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessageFilter {
+    /// In this state.
+    pub status: Option<Status>,
+    /// Sent at or after.
+    pub from: Option<DateTime<Utc>>,
+    /// Sent before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// What happened to a number, its newest schedule first; of those older than `before`.
+pub async fn messages_of_phone(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+    filter: MessageFilter,
+    (before, limit): (Uuid, u32),
+) -> sqlx::Result<Vec<Message>> {
+    let status = filter.status.map(Status::as_str);
+    sqlx::query_as!(
+        Message,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, resends, message_id, carrier_status, error,
+             sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
+           FROM recipients FORCE INDEX (phone_once)
+           WHERE phone = ? AND schedule_id < ? AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
+             AND (? IS NULL OR sent_at < ?)
+           ORDER BY schedule_id DESC LIMIT ?"#,
+        phone.to_string(),
+        before,
+        status,
+        status,
+        filter.from,
+        filter.from,
+        filter.to,
+        filter.to,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The messages of a schedule behind place `after`, without INVALID entries. No index knows state or time: what is rare costs a walk
+/// over the list.
+pub async fn messages_of_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    filter: MessageFilter,
+    (after, limit): (u32, u32),
+) -> sqlx::Result<Vec<Message>> {
+    let status = filter.status.map(Status::as_str);
+    sqlx::query_as!(
+        Message,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, resends, message_id, carrier_status, error,
+             sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
+           FROM recipients
+           WHERE schedule_id = ? AND seq > ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
+             AND (? IS NULL OR sent_at < ?)
+           ORDER BY seq LIMIT ?"#,
+        id,
+        after,
+        status,
+        status,
+        filter.from,
+        filter.from,
+        filter.to,
+        filter.to,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// A schedule that may have messages of that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Candidate {
+    pub id: Uuid,
+    pub run_at: DateTime<Utc>,
+}
+
+/// Schedules by their planned time, the latest first, from `before` on (itself included), that may have sent something since `from`.
+pub async fn schedules_by_time(
+    connection: &mut MySqlConnection,
+    before: Candidate,
+    from: Option<DateTime<Utc>>,
+    limit: u32,
+) -> sqlx::Result<Vec<Candidate>> {
+    sqlx::query_as!(
+        Candidate,
+        r#"SELECT id AS "id: Uuid", run_at AS "run_at: DateTime<Utc>" FROM schedules FORCE INDEX (by_time)
+           WHERE (run_at < ? OR (run_at = ? AND id <= ?)) AND run_at <= ? AND (? IS NULL OR finished_at IS NULL OR finished_at >= ?)
+           ORDER BY run_at DESC, id DESC LIMIT ?"#,
+        before.run_at,
+        before.run_at,
+        before.id,
+        before.run_at,
+        from,
+        from,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The earlier attempts of these messages, the first of each first.
+pub async fn earlier_attempts(
+    connection: &mut MySqlConnection,
+    messages: &[Message],
+) -> sqlx::Result<Vec<EarlierAttempt>> {
+    // A first attempt has nothing before it.
+    let again = messages.iter().filter(|message| message.attempt > 1);
+    let names: Vec<_> = again
+        .map(|message| (message.schedule_id.simple().to_string(), message.seq))
+        .collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut attempts = sqlx::query_as!(
+        EarlierAttempt,
+        r#"SELECT a.schedule_id AS "schedule_id: Uuid", a.seq, a.attempt, a.status, a.message_id, a.carrier_status, a.error,
+             a.sent_at AS "sent_at: DateTime<Utc>", a.final_at AS "final_at: DateTime<Utc>"
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) named
+           STRAIGHT_JOIN attempts a ON a.schedule_id = UNHEX(named.id) AND a.seq = named.seq"#,
+        serde_json::json!(names).to_string()
+    )
+    .fetch_all(connection)
+    .await?;
+    attempts.sort_unstable_by_key(|attempt| (attempt.schedule_id, attempt.seq, attempt.attempt));
+    Ok(attempts)
+}

@@ -1,0 +1,18 @@
+//! The resources of the API, one folder for each, named as in the path.
+//!
+//! In each folder: the request types and handlers, and in `store.rs` the statements that only this
+//! resource executes.
+
+pub mod api_keys;
+pub mod attention;
+pub mod audit;
+pub mod health;
+pub mod messages;
+pub mod receipts;
+pub mod recipients;
+pub mod schedules;
+pub mod sessions;
+pub mod suppressions;
+pub mod uncertain;
+pub mod users;
+pub mod webhooks;

@@ -1,0 +1,71 @@
+//! `GET /v1/schedules/{id}/recipients`: who got what, page by page in the order of the list.
+
+use crate::resources::recipients::store::{Recipient, page_of_recipients};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use shared::{message::status::Status, schedule::row::load_schedule};
+
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        path::Path,
+        query::{LONG_LIMIT, Query},
+    },
+    openapi::{Operation, parameters},
+    resources::schedules::show::parse_id,
+};
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RecipientPage")]
+pub struct Page {
+    recipients: Vec<Recipient>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page.
+pub async fn list(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
+    let id = parse_id(&id)?;
+    let status = query.choice("status", &Status::ALL, Status::as_str);
+    let limit = query.limit(LONG_LIMIT);
+    let after = query
+        .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok())
+        .unwrap_or_default();
+    query.finish()?;
+    let mut connection = app.db.pool.acquire().await?;
+    load_schedule(&mut connection, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    let recipients = page_of_recipients(&mut connection, id, status, (after, limit)).await?;
+    let last = recipients
+        .last()
+        .filter(|_| recipients.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("r{:x}", last.seq));
+    Ok(Json(Page {
+        recipients,
+        next_cursor,
+    }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let recipient = json!({
+        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "status": "DELIVRD", "attempt": 1, "resends": 0,
+        "message_id": "a1b2c3", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:00:00Z",
+        "final_at": "2027-01-31T01:00:09Z",
+    });
+    Operation::new("listRecipients", "recipients", "Who got what, in the order of the list")
+        .text("`status=INVALID`: what was refused under `skip`, with its `position`, `input` and the reason in `error`.")
+        .queries([parameters::status()])
+        .queries(parameters::page(LONG_LIMIT))
+        .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))
+        .problems(&["not-found"])
+}

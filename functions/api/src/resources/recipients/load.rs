@@ -1,0 +1,235 @@
+//! From the chunks of a list to rows: numbers that are new, numbers that were there already, and entries that are no numbers.
+//! All in the transaction of the caller, who takes everything back if the list is refused.
+
+use crate::resources::{
+    recipients::{
+        store::{InvalidEntry, insert_invalid_entries, insert_recipients},
+        variables_store::insert_variables,
+    },
+    schedules::store::Added,
+};
+use chrono::{DateTime, Utc};
+use shared::message::phone::Phone;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    http::error::{ApiError, FieldError},
+    lists::{
+        List,
+        entry::{Chunk, Entry, Refused},
+    },
+};
+
+/// What becomes of a list in which entries are invalid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// It is refused as a whole.
+    #[default]
+    Reject,
+    /// They are kept as INVALID, and the rest is taken.
+    Skip,
+}
+
+impl OnInvalid {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Reject, Self::Skip];
+
+    /// The word in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// Where a list goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The schedule.
+    pub schedule_id: Uuid,
+    /// The first free place.
+    pub next_seq: u32,
+    /// What to do about invalid entries.
+    pub on_invalid: OnInvalid,
+    /// The time of the call.
+    pub now: DateTime<Utc>,
+}
+
+/// Errors that are shown where a list is refused.
+const SHOWN_ERRORS: usize = 100;
+/// Entries that are shown where they are skipped.
+pub const SHOWN_SKIPPED: usize = 1_000;
+
+/// What came of a list.
+#[derive(Debug)]
+pub struct Loaded {
+    /// For the schedule's row.
+    pub added: Added,
+    /// The first thousand of the invalid entries.
+    pub invalid: Vec<Refused>,
+    /// How many entries there were, of any kind.
+    pub entries: u32,
+    wrong: Vec<FieldError>,
+    wrong_count: usize,
+    on_invalid: OnInvalid,
+}
+
+/// Writes a list. Refused under `reject` or because of unknown fields: [`ApiError::Invalid`], and the caller rolls back.
+pub async fn load(
+    connection: &mut MySqlConnection,
+    list: List,
+    target: Target,
+) -> Result<Loaded, ApiError> {
+    let mut reading = list.read();
+    let mut loaded = Loaded::new(target);
+    while let Some(chunk) = reading.chunks.recv().await {
+        loaded.note(&chunk);
+        // What will be taken back need not be written; but the rest is read, so that everything wrong is told at once.
+        if !loaded.is_refused() {
+            loaded.write(connection, &chunk.entries, target).await?;
+        }
+    }
+    reading
+        .end
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))??;
+    if loaded.is_refused() {
+        Err(loaded.into_error(Vec::new()))
+    } else {
+        Ok(loaded)
+    }
+}
+
+/// What is wrong with a list that won't be written anyway, after what was wrong before it.
+pub async fn refuse(
+    mut errors: Vec<FieldError>,
+    list: Option<List>,
+    on_invalid: OnInvalid,
+) -> ApiError {
+    let Some(list) = list else {
+        return ApiError::invalid(errors);
+    };
+    let target = Target {
+        schedule_id: Uuid::nil(),
+        next_seq: 0,
+        on_invalid,
+        now: DateTime::UNIX_EPOCH,
+    };
+    let mut reading = list.read();
+    let mut loaded = Loaded::new(target);
+    while let Some(chunk) = reading.chunks.recv().await {
+        loaded.note(&chunk);
+    }
+    if let Ok(Err(ApiError::Invalid(list_errors, _))) = reading.end.await {
+        errors.extend(list_errors);
+    }
+    loaded.into_error(errors)
+}
+
+/// Refuses a list for fields that no entry has.
+pub fn refuse_wrong(mut wrong: Vec<FieldError>) -> Result<(), ApiError> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let total = wrong.len();
+    wrong.truncate(SHOWN_ERRORS);
+    Err(ApiError::Invalid(wrong, total))
+}
+
+impl Loaded {
+    fn new(target: Target) -> Self {
+        let added = Added {
+            next_seq: target.next_seq,
+            ..Added::default()
+        };
+        let on_invalid = target.on_invalid;
+        Self {
+            added,
+            invalid: Vec::new(),
+            entries: 0,
+            wrong: Vec::new(),
+            wrong_count: 0,
+            on_invalid,
+        }
+    }
+
+    fn note(&mut self, chunk: &Chunk) {
+        self.entries += chunk.entries.len() as u32;
+        self.wrong_count += chunk.wrong.len();
+        let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
+        self.wrong.extend(chunk.wrong.iter().take(room).cloned());
+        for entry in &chunk.entries {
+            let Entry::Invalid(refused) = entry else {
+                continue;
+            };
+            self.added.invalid += 1;
+            if self.invalid.len() < SHOWN_SKIPPED {
+                self.invalid.push(Refused::clone(refused));
+            }
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.wrong_count > 0 || (self.on_invalid == OnInvalid::Reject && self.added.invalid > 0)
+    }
+
+    fn into_error(self, mut errors: Vec<FieldError>) -> ApiError {
+        let mut total = errors.len() + self.wrong_count;
+        errors.extend(self.wrong);
+        if self.on_invalid == OnInvalid::Reject {
+            total += self.added.invalid as usize;
+            errors.extend(self.invalid.into_iter().map(|refused| FieldError {
+                field: "recipients".to_owned(),
+                position: Some(refused.position),
+                detail: refused.detail,
+                code: refused.code,
+            }));
+        }
+        errors.truncate(SHOWN_ERRORS);
+        ApiError::Invalid(errors, total)
+    }
+
+    async fn write(
+        &mut self,
+        connection: &mut MySqlConnection,
+        entries: &[Entry],
+        target: Target,
+    ) -> sqlx::Result<()> {
+        let first = self.added.next_seq;
+        let mut numbers: Vec<(u32, Phone)> = Vec::with_capacity(entries.len());
+        let (mut variables, mut invalid) = (Vec::new(), Vec::new());
+        for (seq, entry) in (first..).zip(entries) {
+            match entry {
+                Entry::Valid(phone) => numbers.push((seq, *phone)),
+                Entry::Personal(personal) => {
+                    numbers.push((seq, personal.phone));
+                    self.added.parts = self.added.parts.max(personal.parts);
+                    if !personal.variables.is_empty() {
+                        variables.push((seq, personal.variables.as_str()));
+                    }
+                }
+                Entry::Invalid(refused) => {
+                    invalid.push(InvalidEntry {
+                        seq,
+                        position: refused.position,
+                        input: &refused.input,
+                        code: refused.code,
+                    });
+                }
+            }
+        }
+        let given = numbers.len() as u32;
+        // Places stay in the order of the list; the rows go to the index of numbers in its own order, which is faster.
+        numbers.sort_unstable_by_key(|(seq, phone)| (*phone, *seq));
+        numbers.dedup_by_key(|(_, phone)| *phone);
+        let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;
+        insert_variables(&mut *connection, target.schedule_id, &variables).await?;
+        insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
+        self.added.recipients += new;
+        self.added.duplicates += given - new;
+        self.added.next_seq = first + entries.len() as u32;
+        Ok(())
+    }
+}

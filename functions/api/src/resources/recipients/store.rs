@@ -1,0 +1,132 @@
+//! `recipients`, as the API writes and reads them: lists come in by chunks of a few thousand, and go out by pages and counts.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::message::{phone::Phone, status::Status};
+use sqlx::MySqlConnection;
+use std::fmt::Write;
+use uuid::Uuid;
+
+/// An entry that is no valid number, kept for the report.
+#[derive(Debug)]
+pub struct InvalidEntry<'a> {
+    /// Its place.
+    pub seq: u32,
+    /// Its line or index in the call.
+    pub position: u32,
+    /// What was given, at most 64 characters.
+    pub input: &'a str,
+    /// Why it isn't valid: a code, at most 64 characters.
+    pub code: &'a str,
+}
+
+/// One recipient as it is shown.
+#[derive(Debug, JsonSchema, Serialize)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Recipient {
+    pub seq: u32,
+    pub phone: Option<String>,
+    pub input: Option<String>,
+    pub position: Option<u32>,
+    #[schemars(with = "Status")]
+    pub status: String,
+    pub attempt: u32,
+    pub resends: u32,
+    pub message_id: Option<String>,
+    pub carrier_status: Option<String>,
+    pub error: Option<String>,
+    pub sent_at: Option<DateTime<Utc>>,
+    pub final_at: Option<DateTime<Utc>>,
+}
+
+/// Adds numbers, each at its place; those that the schedule has already are left out. Returns how many were new: counted from
+/// the rows between `first` and `last`, which have to be free before, because `CLIENT_FOUND_ROWS` makes an insert and a
+/// duplicate report the same.
+pub async fn insert_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, Phone)],
+) -> sqlx::Result<u32> {
+    let places = rows.iter().map(|(seq, _)| *seq);
+    let (Some(first), Some(last)) = (places.clone().min(), places.max()) else {
+        return Ok(0);
+    };
+    let mut json = String::with_capacity(rows.len() * 28);
+    for (seq, phone) in rows {
+        let comma = if json.is_empty() { '[' } else { ',' };
+        // Writing to a String never fails.
+        let _ = write!(json, "{comma}[{seq},\"{phone}\"]");
+    }
+    json.push(']');
+    sqlx::query!(
+        "INSERT INTO recipients (schedule_id, seq, phone)
+         SELECT ?, j.seq, j.phone
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', phone VARCHAR(16) PATH '$[1]')) j
+         ON DUPLICATE KEY UPDATE seq = recipients.seq -- in this schedule already: stays as it is",
+        id,
+        json
+    )
+    .execute(&mut *connection)
+    .await?;
+    let new = sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "new!: i64" FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?"#,
+        id,
+        first,
+        last
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(new as u32)
+}
+
+/// Keeps entries that are no valid numbers; final from the start.
+pub async fn insert_invalid_entries(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    entries: &[InvalidEntry<'_>],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.seq, entry.position, entry.input, entry.code))
+        .collect();
+    sqlx::query!(
+        "INSERT INTO recipients (schedule_id, seq, position, input, status, error, final_at)
+         SELECT ?, j.seq, j.position, j.input, 'INVALID', j.code, ?
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', position INT UNSIGNED PATH '$[1]',
+           input VARCHAR(64) PATH '$[2]', code VARCHAR(64) PATH '$[3]')) j",
+        id,
+        now,
+        serde_json::json!(rows).to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Recipients after place `after`, in one state or all. No index knows the state: a rare one may cost a walk over the list.
+pub async fn page_of_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    status: Option<Status>,
+    (after, limit): (u32, u32),
+) -> sqlx::Result<Vec<Recipient>> {
+    let status = status.map(Status::as_str);
+    sqlx::query_as!(
+        Recipient,
+        r#"SELECT seq, phone, input, position, status, attempt, resends, message_id, carrier_status, error,
+             sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
+           FROM recipients WHERE schedule_id = ? AND seq > ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
+        id,
+        after,
+        status,
+        status,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}

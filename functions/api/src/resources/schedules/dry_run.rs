@@ -1,0 +1,248 @@
+//! `POST /v1/schedules?dry_run=true`: what would come of a call. It is read as the call itself is, and nothing is written.
+
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+
+use crate::resources::schedules::store::NewSchedule;
+use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::{
+    batch::suppressions::suppressed_among,
+    message::{
+        phone::Phone,
+        text::{self, ENCODINGS, Encoding},
+        window::Window,
+    },
+    schedule::status::ScheduleStatus,
+};
+
+use sqlx::MySqlConnection;
+
+use crate::{
+    http::error::ApiError,
+    lists::{
+        List, Wanted,
+        entry::{Entry, Refused},
+    },
+    openapi::parameters::AHEAD,
+    resources::{
+        recipients::load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
+        schedules::forecast::{Capacity, Forecast, Load, forecast},
+    },
+};
+
+/// What would come of the call.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "DryRun")]
+pub struct Report {
+    /// Always true.
+    #[schemars(extend("const" = true))]
+    dry_run: bool,
+    /// Whether the call would be taken: an invalid number refuses it under `on_invalid: reject`, and a list without a valid one.
+    accepted: bool,
+    run_at: DateTime<FixedOffset>,
+    /// Distinct numbers.
+    valid: u64,
+    /// Of these, numbers that have opted out by now, and would get nothing.
+    suppressed: u64,
+    /// Entries whose number is in the list already.
+    duplicates: u64,
+    /// Entries that are no valid numbers.
+    invalid_count: u64,
+    /// The first thousand of them.
+    invalid: Vec<Refused>,
+    /// None for a personal text: it may differ.
+    #[schemars(extend("enum" = ENCODINGS))]
+    encoding: Option<&'static str>,
+    /// The character that is in no GSM 03.38 alphabet, where the encoding is UCS-2.
+    forced_by: Option<char>,
+    /// Parts of a message, of personal texts the longest.
+    parts: u16,
+    /// Parts of all messages.
+    parts_total: u64,
+    #[serde(flatten)]
+    forecast: Forecast,
+    /// When the first message goes out, and about when the last does: within the window, if there is one.
+    starts_at: DateTime<FixedOffset>,
+    ends_at: DateTime<FixedOffset>,
+}
+
+/// Reads the list, and says what would come of it.
+pub async fn dry_run(
+    connection: &mut MySqlConnection,
+    schedule: &NewSchedule,
+    list: Option<List>,
+    on_invalid: OnInvalid,
+    capacity: Capacity,
+) -> Result<Report, ApiError> {
+    let mut found = Found::default();
+    let variables = list
+        .as_ref()
+        .map_or(Wanted::No, |list| list.options.variables.clone());
+    if let Some(list) = list {
+        found.read(list).await?;
+    }
+    let personal = matches!(variables, Wanted::For(_));
+    let entries = found.messages.len();
+    found
+        .messages
+        .sort_unstable_by_key(|message| (message.phone, message.place));
+    found.messages.dedup_by_key(|message| message.phone);
+    let valid = found.messages.len();
+    leave_out_suppressed(connection, &mut found.messages).await?;
+    found.messages.sort_unstable_by_key(|message| message.place);
+    let counted = (!personal).then(|| text::parts(&schedule.message));
+    let load = found.load(schedule, capacity);
+    let draft = schedule.status == ScheduleStatus::Draft;
+    let offset: Option<FixedOffset> = schedule.run_at_offset.parse().ok();
+    let forecast = forecast(load, capacity);
+    let offset = offset.unwrap_or_else(|| Utc.fix());
+    let (starts_at, ends_at) = times(schedule, &forecast);
+    Ok(Report {
+        dry_run: true,
+        accepted: (valid > 0 || draft)
+            && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
+        run_at: schedule.run_at.with_timezone(&offset),
+        valid: valid as u64,
+        suppressed: valid as u64 - load.messages,
+        duplicates: (entries - valid) as u64,
+        invalid_count: found.invalid_count,
+        invalid: found.invalid,
+        encoding: counted.map(|counted| counted.encoding.as_str()),
+        forced_by: counted
+            .filter(|counted| counted.encoding == Encoding::Ucs2)
+            .and_then(|counted| counted.forced_by),
+        parts: found.most_parts.max(schedule.parts),
+        parts_total: load.parts,
+        forecast,
+        starts_at: starts_at.with_timezone(&offset),
+        ends_at: ends_at.with_timezone(&offset),
+    })
+}
+
+/// For the document.
+pub fn report_example() -> Value {
+    json!({
+        "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "duration_s": 0.1, "limited_by": "rate",
+        "starts_at": AHEAD, "ends_at": AHEAD,
+    })
+}
+
+/// The first and about the last moment at which something is sent.
+fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTime<Utc>) {
+    let duration = TimeDelta::milliseconds((forecast.duration_s * 1000.0) as i64);
+    match Window::of(schedule.send_window.as_deref()) {
+        Some(window) => (
+            window.next_open(schedule.run_at),
+            window.after(schedule.run_at, duration),
+        ),
+        None => (schedule.run_at, schedule.run_at + duration),
+    }
+}
+
+async fn leave_out_suppressed(
+    connection: &mut MySqlConnection,
+    messages: &mut Vec<Message>,
+) -> Result<(), ApiError> {
+    let mut suppressed = HashSet::new();
+    for messages in messages.chunks(10_000) {
+        let phones: Vec<_> = messages
+            .iter()
+            .map(|message| message.phone.to_string())
+            .collect();
+        let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+        suppressed.extend(
+            suppressed_among(connection, &phones)
+                .await?
+                .iter()
+                .filter_map(|phone| phone.parse::<Phone>().ok()),
+        );
+    }
+    messages.retain(|message| !suppressed.contains(&message.phone));
+    Ok(())
+}
+
+/// One number of the list: 24 bytes, so that a list takes about as much memory as its body does.
+struct Message {
+    phone: Phone,
+    /// In the list, without what is invalid.
+    place: u32,
+    parts: u16,
+    /// Equal for equal texts.
+    text: u64,
+}
+
+#[derive(Default)]
+struct Found {
+    messages: Vec<Message>,
+    most_parts: u16,
+    invalid: Vec<Refused>,
+    invalid_count: u64,
+}
+
+impl Found {
+    fn push(&mut self, phone: Phone, parts: u16, text: u64) {
+        let place = self.messages.len() as u32;
+        self.most_parts = self.most_parts.max(parts);
+        self.messages.push(Message {
+            phone,
+            place,
+            parts,
+            text,
+        });
+    }
+
+    /// What is to be sent. As send does it: within a batch, numbers with the same text share requests.
+    fn load(&self, schedule: &NewSchedule, capacity: Capacity) -> Load {
+        let mut requests = 0;
+        for batch in self.messages.chunks(capacity.batch as usize) {
+            let mut equal: HashMap<u64, u64> = HashMap::new();
+            for message in batch {
+                *equal.entry(message.text).or_default() += 1;
+            }
+            requests += equal
+                .values()
+                .map(|count| count.div_ceil(capacity.numbers.into()))
+                .sum::<u64>();
+        }
+        let parts = self
+            .messages
+            .iter()
+            .map(|message| u64::from(message.parts.max(schedule.parts)));
+        Load {
+            messages: self.messages.len() as u64,
+            parts: parts.sum(),
+            requests,
+            rate: schedule.rate,
+        }
+    }
+
+    async fn read(&mut self, list: List) -> Result<(), ApiError> {
+        let mut reading = list.read();
+        let mut wrong = Vec::new();
+        while let Some(chunk) = reading.chunks.recv().await {
+            wrong.extend(chunk.wrong);
+            for entry in chunk.entries {
+                match entry {
+                    Entry::Valid(phone) => self.push(phone, 0, 0),
+                    Entry::Personal(personal) => {
+                        self.push(personal.phone, personal.parts, personal.text)
+                    }
+                    Entry::Invalid(refused) => {
+                        self.invalid_count += 1;
+                        if self.invalid.len() < SHOWN_SKIPPED {
+                            self.invalid.push(*refused);
+                        }
+                    }
+                }
+            }
+        }
+        reading
+            .end
+            .await
+            .map_err(|error| ApiError::Internal(error.to_string()))??;
+        refuse_wrong(wrong)
+    }
+}

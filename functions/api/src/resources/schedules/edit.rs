@@ -1,0 +1,190 @@
+//! What a client may say about a schedule that is there already: any field of the first call but the list; what is not named stays.
+
+use axum::body::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use shared::{message::window::Window, schedule::row::Schedule};
+
+use crate::resources::schedules::request::{
+    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema,
+    moment, sender, text,
+};
+use crate::resources::schedules::window;
+use crate::{
+    http::{
+        error::{ApiError, FieldError},
+        fields::Fields,
+    },
+    openapi::operation::{object, or_null},
+};
+
+/// Fields that a schedule can't be without.
+const NEEDED: [&str; 6] = [
+    "run_at",
+    "message",
+    "max_attempts",
+    "max_lateness_s",
+    "resend_within_s",
+    "on_uncertain",
+];
+
+/// What is to change; none: it stays.
+#[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::option_option,
+    reason = "null takes a field away, which is told from leaving it out"
+)]
+pub struct Edit {
+    /// Another time.
+    pub run_at: Option<Moment>,
+    /// Another text, and its parts.
+    pub message: Option<(String, u16)>,
+    sender: Option<Option<String>>,
+    /// Another rate, or none any more.
+    pub rate: Option<Option<u32>>,
+    window: Option<Option<String>>,
+    max_attempts: Option<u32>,
+    max_lateness_s: Option<u32>,
+    resend_within_s: Option<u32>,
+    on_uncertain: Option<&'static str>,
+}
+
+impl Edit {
+    /// Reads a body: every wrong field is told, and so is a body that changes nothing.
+    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+        let mut fields = Fields::read(body)?;
+        for name in NEEDED
+            .into_iter()
+            .filter(|name| fields.is_null(name))
+            .collect::<Vec<_>>()
+        {
+            fields.complain(
+                name,
+                "wrong-type",
+                "expected a value; a field that is left out stays as it is",
+            );
+        }
+        let edit = Self {
+            run_at: moment(&mut fields, now),
+            message: text(&mut fields),
+            sender: fields.nullable("sender", sender),
+            rate: fields.nullable("rate", |fields| fields.number("rate", RATE)),
+            window: fields.nullable("window", window::read),
+            max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
+            max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
+            resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
+            on_uncertain: fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word),
+        };
+        let mut errors = fields.finish();
+        if errors.is_empty() && !edit.changes_more_than_rate() && edit.rate.is_none() {
+            let expected = "expected at least one of: run_at, message, sender, rate, window, max_attempts, max_lateness_s, resend_within_s, on_uncertain";
+            errors.push(FieldError::new("", "nothing-to-change", expected));
+        }
+        if errors.is_empty() {
+            Ok(edit)
+        } else {
+            Err(ApiError::invalid(errors))
+        }
+    }
+
+    /// Whether it needs a schedule that has not begun.
+    pub const fn changes_more_than_rate(&self) -> bool {
+        self.run_at.is_some()
+            || self.message.is_some()
+            || self.sender.is_some()
+            || self.window.is_some()
+            || self.max_attempts.is_some()
+            || self.max_lateness_s.is_some()
+            || self.resend_within_s.is_some()
+            || self.on_uncertain.is_some()
+    }
+
+    /// Changes a schedule's row.
+    pub fn apply(&self, row: &mut Schedule) {
+        if let Some(Moment { at, offset }) = &self.run_at {
+            (row.run_at, row.run_at_offset) = (*at, offset.clone());
+        }
+        if let Some((message, parts)) = &self.message {
+            (row.message, row.parts) = (message.clone(), *parts);
+        }
+        if let Some(sender) = &self.sender {
+            row.sender.clone_from(sender);
+        }
+        row.rate = self.rate.unwrap_or(row.rate);
+        if let Some(window) = &self.window {
+            row.send_window.clone_from(window);
+        }
+        row.max_resends = self
+            .max_attempts
+            .map_or(row.max_resends, |attempts| attempts - 1);
+        row.max_lateness_s = self.max_lateness_s.unwrap_or(row.max_lateness_s);
+        row.resend_within_s = self.resend_within_s.unwrap_or(row.resend_within_s);
+        if let Some(on_uncertain) = self.on_uncertain {
+            on_uncertain.clone_into(&mut row.on_uncertain);
+        }
+    }
+
+    /// Those fields of a row that it changes, for the log.
+    pub fn touched(&self, row: &Schedule) -> Value {
+        let fields = [
+            ("run_at", self.run_at.is_some(), json!(row.run_at)),
+            ("message", self.message.is_some(), json!(row.message)),
+            ("sender", self.sender.is_some(), json!(row.sender)),
+            ("rate", self.rate.is_some(), json!(row.rate)),
+            (
+                "window",
+                self.window.is_some(),
+                json!(Window::of(row.send_window.as_deref())),
+            ),
+            (
+                "max_attempts",
+                self.max_attempts.is_some(),
+                json!(row.max_resends + 1),
+            ),
+            (
+                "max_lateness_s",
+                self.max_lateness_s.is_some(),
+                json!(row.max_lateness_s),
+            ),
+            (
+                "resend_within_s",
+                self.resend_within_s.is_some(),
+                json!(row.resend_within_s),
+            ),
+            (
+                "on_uncertain",
+                self.on_uncertain.is_some(),
+                json!(row.on_uncertain),
+            ),
+        ];
+        let touched = fields.into_iter().filter(|(_, touched, _)| *touched);
+        Value::Object(
+            touched
+                .map(|(name, _, value)| (name.to_owned(), value))
+                .collect::<Map<_, _>>(),
+        )
+    }
+}
+
+/// For the document: what [`Edit::read`] takes.
+pub fn edit_schema() -> Value {
+    let field = |(name, mut schema): (&str, Value)| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove("default");
+        }
+        (
+            name.to_owned(),
+            if NEEDED.contains(&name) {
+                schema
+            } else {
+                or_null(schema)
+            },
+        )
+    };
+    let mut schema = object(
+        Value::Object(fields_schema().map(field).into_iter().collect()),
+        &[],
+    );
+    schema["minProperties"] = json!(1);
+    schema
+}

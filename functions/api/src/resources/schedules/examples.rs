@@ -1,0 +1,64 @@
+//! A schedule as the document shows it.
+
+use serde_json::{Value, json};
+use shared::message::status::Status;
+
+use crate::openapi::parameters::AHEAD;
+
+/// Two recipients of whom nobody has got anything yet.
+pub fn counts() -> Value {
+    let each = Status::ALL.map(|status| {
+        (
+            status.as_str().to_owned(),
+            json!(if status == Status::Pending { 2 } else { 0 }),
+        )
+    });
+    Value::Object(each.into_iter().collect())
+}
+
+/// As a list shows it.
+pub fn listed(status: &str) -> Value {
+    let here = "/v1/schedules/0190a0b0-c0d0-7080-8000-00000000000f";
+    json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "status": status,
+        "version": 1,
+        "run_at": AHEAD,
+        "message": "Dear {{name|default('customer')}}, your parcel is here.",
+        "encoding": null,
+        "parts": 1,
+        "variables": ["name"],
+        "sender": "Acme",
+        "rate": 20,
+        "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
+        "max_attempts": 3,
+        "max_lateness_s": 3_600,
+        "resend_within_s": 21_600,
+        "on_uncertain": "hold",
+        "recipients": {"total": 2, "invalid": 0, "duplicates": 0},
+        "dispatched_by": null,
+        "dispatched_at": null,
+        "paused_at": null,
+        "pause_reason": null,
+        "finished_at": null,
+        "created_at": "2026-12-01T01:00:00Z",
+        "created_by": "key:0190a0b0-c0d0-7080-8000-00000000000e",
+        "links": {"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")},
+    })
+}
+
+/// As every other answer shows it, with members of its own.
+pub fn shown(status: &str, more: Value) -> Value {
+    let mut all = listed(status);
+    let counted = json!({
+        "counts": counts(),
+        "already_sent": 0,
+        "attention": {"missed_batches": 0, "parked_batches": 0, "uncertain": 0},
+    });
+    for members in [counted, more] {
+        if let (Some(all), Value::Object(members)) = (all.as_object_mut(), members) {
+            all.extend(members);
+        }
+    }
+    all
+}

@@ -1,0 +1,375 @@
+//! What a client may say about a schedule: read from the body field by field, every wrong one told at once.
+
+use serde_json::{Value, json};
+use std::ops::RangeInclusive;
+
+use crate::resources::schedules::store::NewSchedule;
+use axum::body::Bytes;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use shared::{
+    message::{
+        phone::Region,
+        template::{MAX_TEMPLATE, Template},
+        text::{MAX_PARTS, parts},
+    },
+    schedule::status::ScheduleStatus,
+};
+use uuid::Uuid;
+
+use crate::resources::schedules::window;
+use crate::{
+    http::{
+        body::COUNTRY,
+        error::{ApiError, FieldError},
+        fields::Fields,
+    },
+    lists::doc::{country_schema, entries_schema},
+    openapi::operation::{object, one_of_these, or_null},
+    resources::recipients::load::OnInvalid,
+};
+
+/// Further ahead than this is a typing error in the year.
+const MAX_AHEAD: TimeDelta = TimeDelta::days(365);
+/// Messages a second.
+pub const RATE: RangeInclusive<u32> = 1..=10_000;
+/// How often a message may be tried.
+pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=10;
+/// From a minute to a day.
+pub const MAX_LATENESS_S: RangeInclusive<u32> = 60..=86_400;
+/// An hour under the carrier's memory of a day: a message has to be asked for to its end.
+pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
+const DEFAULT_MAX_ATTEMPTS: u32 = 3;
+const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
+const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
+/// What [`sender`] takes, as a regular expression.
+const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
+/// What becomes of a message whose answer was lost; the first, where nothing is said.
+pub const ON_UNCERTAIN: [&str; 2] = ["hold", "resend"];
+
+/// What a body says.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// The row; none if a field is wrong.
+    pub schedule: Option<NewSchedule>,
+    /// The wrong fields.
+    pub errors: Vec<FieldError>,
+    /// The JSON array of recipients, a part of the body, unread.
+    pub recipients: Option<Bytes>,
+    /// What becomes of the list when entries are invalid.
+    pub on_invalid: OnInvalid,
+    /// Where numbers without a country code are dialled.
+    pub region: Option<Region>,
+}
+
+impl CreateRequest {
+    /// Reads a body. Only what is no JSON object fails; wrong fields are collected.
+    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+        let mut fields = Fields::read(body)?;
+        let draft = fields.read_as("draft", "true or false").unwrap_or(false);
+        let recipients = recipients(&mut fields, draft);
+        let on_invalid = fields
+            .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
+            .unwrap_or_default();
+        let region = region(&mut fields);
+        let schedule = schedule(&mut fields, draft, now);
+        let errors = fields.finish();
+        let recipients = recipients.map(|list| body.slice_ref(list.as_bytes()));
+        Ok(Self {
+            schedule: schedule.filter(|_| errors.is_empty()),
+            errors,
+            recipients,
+            on_invalid,
+            region,
+        })
+    }
+}
+
+fn region(fields: &mut Fields) -> Option<Region> {
+    let given = fields.text("default_country")?;
+    let region = Region::parse(&given);
+    if region.is_none() {
+        fields.complain("default_country", "not-a-country", COUNTRY);
+    }
+    region
+}
+
+fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewSchedule> {
+    let run_at = run_at(fields, now);
+    let message = message(fields);
+    let sender = sender(fields);
+    let rate = fields.number("rate", RATE);
+    let send_window = window::read(fields);
+    let max_attempts = fields
+        .number("max_attempts", MAX_ATTEMPTS)
+        .unwrap_or(DEFAULT_MAX_ATTEMPTS);
+    let max_lateness_s = fields
+        .number("max_lateness_s", MAX_LATENESS_S)
+        .unwrap_or(DEFAULT_MAX_LATENESS_S);
+    let resend_within_s = fields
+        .number("resend_within_s", RESEND_WITHIN_S)
+        .unwrap_or(DEFAULT_RESEND_WITHIN_S);
+    let on_uncertain = fields
+        .choice("on_uncertain", &ON_UNCERTAIN, |word| word)
+        .unwrap_or(ON_UNCERTAIN[0]);
+    let (run_at, (message, parts)) = (run_at?, message?);
+    Some(NewSchedule {
+        id: Uuid::now_v7(),
+        status: if draft {
+            ScheduleStatus::Draft
+        } else {
+            ScheduleStatus::Scheduled
+        },
+        message,
+        parts,
+        sender,
+        run_at: run_at.at,
+        run_at_offset: run_at.offset,
+        rate,
+        send_window,
+        max_lateness_s,
+        max_resends: max_attempts - 1,
+        resend_within_s,
+        on_uncertain,
+        created_at: now,
+        created_by: None,
+    })
+}
+
+/// A time, and how far from UTC the clock of whoever gave it is.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// In whole milliseconds, as the column holds them; a leap second becomes the one after it.
+    pub at: DateTime<Utc>,
+    /// Such as `+08:00`.
+    pub offset: String,
+}
+
+const TIME: &str =
+    "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
+
+/// The field `run_at`: required, to come, not too far ahead.
+fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
+    let moment = moment(fields, now);
+    fields.require("run_at", TIME);
+    moment
+}
+
+/// The field `run_at`, if given.
+pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
+    let given = fields.raw("run_at")?;
+    let given: String = serde_json::from_str(given.get()).unwrap_or_default();
+    let Ok(run_at) = DateTime::parse_from_rfc3339(&given) else {
+        let zoneless = given.parse::<NaiveDateTime>().is_ok();
+        let (code, why) = if zoneless {
+            ("no-offset", "the offset is missing; ")
+        } else {
+            ("not-a-time", "")
+        };
+        fields.complain("run_at", code, format!("{why}{TIME}"));
+        return None;
+    };
+    if run_at <= now {
+        let now = now.format("%FT%TZ");
+        fields.complain(
+            "run_at",
+            "in-the-past",
+            format!("expected a time to come; it is {now} now"),
+        );
+    } else if run_at > now + MAX_AHEAD {
+        fields.complain(
+            "run_at",
+            "too-far-ahead",
+            format!("expected a time within {} days", MAX_AHEAD.num_days()),
+        );
+    }
+    let at = DateTime::from_timestamp_millis(run_at.timestamp_millis())?;
+    Some(Moment {
+        at,
+        offset: run_at.offset().to_string(),
+    })
+}
+
+fn message(fields: &mut Fields) -> Option<(String, u16)> {
+    let message = text(fields);
+    fields.require("message", "a text that is more than white space");
+    message
+}
+
+/// The field `message`, if given, and its parts; of one with variables, 1.
+pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
+    let message = fields.text("message")?;
+    if message.trim().is_empty() {
+        fields.complain(
+            "message",
+            "empty",
+            "expected a text that is more than white space",
+        );
+    }
+    match Template::parse(&message) {
+        // How many parts it takes is known when the numbers come, each with its variables.
+        Ok(Some(_)) => return Some((message, 1)),
+        Ok(None) => {}
+        Err(error) => {
+            fields.complain("message", error.code(), error.to_string());
+            return Some((message, 1));
+        }
+    }
+    let counted = parts(&message);
+    if counted.parts > MAX_PARTS {
+        let (encoding, parts) = (counted.encoding.as_str(), counted.parts);
+        let why = counted
+            .forced_by
+            .map(|character| format!(", forced by the character {character:?}"))
+            .unwrap_or_default();
+        let detail = format!(
+            "expected at most {MAX_PARTS} parts; this text takes {parts} in {encoding}{why}"
+        );
+        fields.complain("message", "too-long", detail);
+    }
+    Some((message, counted.parts as u16))
+}
+
+/// As carriers take them: a name of the default alphabet's letters and digits, or a number.
+pub fn sender(fields: &mut Fields) -> Option<String> {
+    let sender = fields.text("sender")?;
+    let number = sender.strip_prefix('+').unwrap_or(&sender);
+    let number =
+        (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    let name = (1..=11).contains(&sender.len())
+        && sender
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+    if !number && (!name || sender.trim().len() < sender.len()) {
+        fields.complain(
+            "sender",
+            "not-a-sender",
+            "expected up to 11 letters and digits, or a number of up to 15 digits",
+        );
+    }
+    Some(sender)
+}
+
+/// The list as it stands. That it is an array is seen by its first character: the body as a whole is JSON.
+fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
+    const EXPECTED: &str =
+        r#"expected an array of numbers, such as ["+60123456789", {"phone": "+60123456780"}]"#;
+    let list = fields
+        .raw("recipients")
+        .map(serde_json::value::RawValue::get);
+    let empty =
+        list.is_some_and(|list| list.starts_with('[') && list[1..].trim_start().starts_with(']'));
+    match list {
+        Some(list) if !list.starts_with('[') => {
+            fields.complain("recipients", "wrong-type", EXPECTED)
+        }
+        None if !draft => {
+            fields.complain(
+                "recipients",
+                "missing",
+                format!("{EXPECTED}, or \"draft\": true to append them later"),
+            );
+        }
+        Some(_) if empty && !draft => {
+            fields.complain(
+                "recipients",
+                "empty",
+                format!("{EXPECTED}, or \"draft\": true to append them later"),
+            );
+        }
+        _ => return list,
+    }
+    None
+}
+
+/// For the document: what [`CreateRequest::read`] takes.
+pub fn request_schema() -> Value {
+    let mut fields = json!({
+        "recipients": or_null(entries_schema(true)),
+        "draft": {"type": ["boolean", "null"], "default": false, "description": "Nothing happens before it is activated."},
+        "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
+            "description": "`reject`: one invalid entry refuses the call; `skip`: whatever is no number is kept as INVALID."})),
+        "default_country": or_null(country_schema()),
+    });
+    for (name, field) in fields_schema() {
+        let needed = ["run_at", "message"].contains(&name);
+        fields[name] = if needed { field } else { or_null(field) };
+    }
+    let some = [
+        ("recipients", json!({"type": "array"})),
+        ("draft", json!({"const": true})),
+    ];
+    one_of_these(object(fields, &["run_at", "message"]), &some)
+}
+
+/// Fields that can also be changed later.
+pub fn fields_schema() -> [(&'static str, Value); 9] {
+    let number = |range: RangeInclusive<u32>, default: Option<u32>, text: &str| {
+        let mut schema = json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "description": text});
+        if let Some(default) = default {
+            schema["default"] = json!(default);
+        }
+        schema
+    };
+    let message = format!(
+        "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, a text for each recipient, of at most {MAX_TEMPLATE} bytes before it is made."
+    );
+    let (attempts, lateness, within) = (
+        Some(DEFAULT_MAX_ATTEMPTS),
+        Some(DEFAULT_MAX_LATENESS_S),
+        Some(DEFAULT_RESEND_WITHIN_S),
+    );
+    [
+        (
+            "run_at",
+            json!({"type": "string", "format": "date-time",
+            "description": format!("A time to come, within {} days, with an offset from UTC.", MAX_AHEAD.num_days())}),
+        ),
+        (
+            "message",
+            json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": message}),
+        ),
+        (
+            "sender",
+            json!({"type": "string", "pattern": SENDER,
+            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that take one."}),
+        ),
+        (
+            "rate",
+            number(
+                RATE,
+                None,
+                "Messages a second; null: as fast as the carrier takes them.",
+            ),
+        ),
+        ("window", window::schema()),
+        (
+            "max_attempts",
+            number(
+                MAX_ATTEMPTS,
+                attempts,
+                "How often a message is tried that ends UNDELIV or EXPIRED.",
+            ),
+        ),
+        (
+            "max_lateness_s",
+            number(
+                MAX_LATENESS_S,
+                lateness,
+                "What is found later than this waits for a person.",
+            ),
+        ),
+        (
+            "resend_within_s",
+            number(
+                RESEND_WITHIN_S,
+                within,
+                "No resend later than this after the planned time.",
+            ),
+        ),
+        (
+            "on_uncertain",
+            json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
+            "description": "A message whose answer was lost waits for a person, or is sent again after a quiet time."}),
+        ),
+    ]
+}

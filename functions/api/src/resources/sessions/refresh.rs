@@ -1,0 +1,123 @@
+//! `POST /v1/auth/refresh`: a refresh token is good once. A second use means that somebody else has it too, so the whole session ends.
+
+use crate::resources::sessions::store::{
+    RefreshToken, end_session, lock_refresh_token, use_refresh_token,
+};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use shared::platform::secret::hash_token;
+use sqlx::MySqlConnection;
+
+use crate::resources::sessions::{
+    REFRESH_TOKEN, Tokens, issue, secret, secret_schema, tokens_example,
+};
+use crate::{
+    App,
+    auth::{Caller, Identity, caller::Change},
+    http::{
+        body,
+        error::ApiError,
+        fields::Fields,
+        query::Query,
+        transaction::{repeat, settle},
+    },
+    openapi::{Operation, Takes, operation::object},
+};
+
+const REFUSED: ApiError = ApiError::WrongCredentials(
+    "the refresh token does not exist, was used, or its session has ended",
+);
+
+/// 200 with the next pair.
+pub async fn refresh(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Tokens>, ApiError> {
+    query.finish()?;
+    let bytes = body::read_small_json(&headers, body).await?;
+    let mut fields = Fields::read(&bytes)?;
+    let token = secret(&mut fields, "refresh_token");
+    let errors = fields.finish();
+    let Some(token) = token.filter(|_| errors.is_empty()) else {
+        return Err(ApiError::invalid(errors));
+    };
+    let hash = hash_token(token.expose_secret());
+    let tokens = repeat(|| async {
+        let mut transaction = app.db.pool.begin().await?;
+        let refreshed = exchange(&app, &mut transaction, &caller, &hash).await;
+        // A refusal that ends the session is a change, and has to stay: only failures are taken back.
+        settle(transaction, refreshed).await
+    });
+    tokens.await?.map(Json).ok_or(REFUSED)
+}
+
+/// For the document.
+pub fn refresh_doc() -> Operation {
+    let fields = json!({"refresh_token": secret_schema()});
+    let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
+    Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
+        .text("A refresh token is good once, for 7 days. Used twice, its session ends. A session ends after 30 days.")
+        .body(Takes::json(object(fields, &["refresh_token"]), example))
+        .answers::<Tokens>(200, "The next pair.", tokens_example())
+        .problems(&["wrong-credentials"])
+}
+
+/// The next pair; `None`: refused.
+async fn exchange(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    caller: &Caller,
+    hash: &[u8],
+) -> Result<Option<Tokens>, ApiError> {
+    let now = app.db.now();
+    let Some(token) = lock_refresh_token(transaction, hash).await? else {
+        return Ok(None);
+    };
+    if token.used_at.is_some() {
+        if end_session(transaction, token.session_id, now).await? {
+            let resource = format!("user:{}", token.user_id);
+            let change = Change {
+                action: "session.revoke",
+                resource,
+                after: Some(json!({"reason": "a refresh token was used twice"})),
+                ..Change::default()
+            };
+            as_user(caller, &token)
+                .record(transaction, now, change)
+                .await?;
+        }
+        return Ok(None);
+    }
+    let good =
+        token.ended_at.is_none() && token.disabled_at.is_none() && token.session_expires_at > now;
+    if !good || token.issued_at + REFRESH_TOKEN <= now {
+        return Ok(None);
+    }
+    use_refresh_token(transaction, hash, now).await?;
+    issue(
+        app,
+        transaction,
+        token.session_id,
+        (token.user_id, &token.username, token.role),
+        now,
+    )
+    .await
+    .map(Some)
+}
+
+fn as_user(caller: &Caller, token: &RefreshToken) -> Caller {
+    let identity = Identity::User {
+        id: token.user_id,
+        session: token.session_id,
+    };
+    Caller {
+        identity,
+        name: token.username.clone(),
+        role: Some(token.role),
+        ..caller.clone()
+    }
+}

@@ -1,0 +1,113 @@
+//! `sessions` and `refresh_tokens`: a login, and the chain of tokens that goes on from it.
+
+use chrono::{DateTime, Utc};
+use shared::access::Role;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+/// A session that is being made.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct NewSession {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub address: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A refresh token, its session and its user.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct RefreshToken {
+    pub session_id: Uuid,
+    pub user_id: Uuid,
+    pub username: String,
+    pub role: Role,
+    pub issued_at: DateTime<Utc>,
+    pub used_at: Option<DateTime<Utc>>,
+    pub session_expires_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+/// Adds a session.
+pub async fn insert_session(
+    connection: &mut MySqlConnection,
+    session: &NewSession,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "INSERT INTO sessions (id, user_id, address, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
+        session.id,
+        session.user_id,
+        session.address,
+        session.created_at,
+        session.expires_at
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Adds a refresh token.
+pub async fn insert_refresh_token(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+    session_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "INSERT INTO refresh_tokens (hash, session_id, issued_at) VALUES (?, ?, ?)",
+        hash,
+        session_id,
+        now
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// A refresh token by its hash; nobody else uses it until the transaction ends.
+pub async fn lock_refresh_token(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+) -> sqlx::Result<Option<RefreshToken>> {
+    sqlx::query_as!(
+        RefreshToken,
+        r#"SELECT s.id AS "session_id: Uuid", u.id AS "user_id: Uuid", u.username, u.role AS "role: Role",
+             t.issued_at AS "issued_at: DateTime<Utc>", t.used_at AS "used_at: DateTime<Utc>",
+             s.expires_at AS "session_expires_at: DateTime<Utc>", s.ended_at AS "ended_at: DateTime<Utc>",
+             u.disabled_at AS "disabled_at: DateTime<Utc>"
+           FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
+           WHERE t.hash = ? FOR UPDATE"#,
+        hash
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Notes that a refresh token was used.
+pub async fn use_refresh_token(
+    connection: &mut MySqlConnection,
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE refresh_tokens SET used_at = ? WHERE hash = ?",
+        now,
+        hash
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Ends a session; whether it went on until now.
+pub async fn end_session(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
+        now,
+        id
+    );
+    Ok(done.execute(connection).await?.rows_affected() > 0)
+}

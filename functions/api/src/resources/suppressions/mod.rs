@@ -1,0 +1,97 @@
+//! Who has opted out: numbers that nobody sends to.
+
+pub mod store;
+
+pub mod change;
+pub mod import;
+pub mod read;
+
+use serde_json::{Value, json};
+use shared::message::phone::Phone;
+
+use crate::{
+    http::{
+        error::{ApiError, FieldError},
+        fields::Fields,
+    },
+    openapi::operation::{object, or_null},
+};
+
+/// Words of a source.
+const SOURCE: &str = "expected 1 to 32 of a-z 0-9 . _ -";
+
+fn is_source(source: &str) -> bool {
+    let letter =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=32).contains(&source.len()) && source.bytes().all(letter)
+}
+
+/// Characters of a reason.
+const LONGEST_REASON: usize = 255;
+
+fn is_reason(reason: &str) -> bool {
+    reason.chars().count() <= LONGEST_REASON
+}
+
+/// A number in a path.
+fn phone_of(path: &str) -> Result<Phone, ApiError> {
+    Phone::parse(path).map_err(|error| {
+        ApiError::invalid(vec![FieldError::new(
+            "phone",
+            error.code(),
+            error.to_string(),
+        )])
+    })
+}
+
+fn no_such_suppression() -> ApiError {
+    ApiError::NotFound("this number is not suppressed".to_owned())
+}
+
+/// `reason` and `source` of a body.
+fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason");
+    if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
+        fields.complain("reason", "too-long", "expected at most 255 characters");
+    }
+    let source = fields.text("source");
+    if source.as_deref().is_some_and(|source| !is_source(source)) {
+        fields.complain("source", "not-a-source", SOURCE);
+    }
+    let errors = fields.finish();
+    if errors.is_empty() {
+        Ok((reason, source))
+    } else {
+        Err(ApiError::invalid(errors))
+    }
+}
+
+/// For the document.
+fn source_schema() -> Value {
+    json!({"type": "string", "pattern": "^[a-z0-9._-]{1,32}$"})
+}
+
+/// Likewise.
+fn reason_schema() -> Value {
+    json!({"type": "string", "maxLength": LONGEST_REASON})
+}
+
+/// Likewise, for what [`read_note`] reads.
+fn note_schema() -> Value {
+    object(
+        json!({"reason": or_null(reason_schema()), "source": or_null(source_schema())}),
+        &[],
+    )
+}
+
+/// Likewise.
+fn example() -> Value {
+    json!({
+        "phone": "+60123456789",
+        "reason": "asked by mail",
+        "source": "support",
+        "created_at": "2026-12-01T01:00:00Z",
+        "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000e",
+    })
+}

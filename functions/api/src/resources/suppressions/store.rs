@@ -1,0 +1,108 @@
+//! `suppressions`: numbers that nobody sends to. They are looked up at the time of sending, so what was scheduled before is covered too.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::message::phone::Phone;
+use sqlx::MySqlConnection;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Suppression {
+    pub phone: String,
+    pub reason: Option<String>,
+    pub source: String,
+    pub created_at: DateTime<Utc>,
+    pub created_by: String,
+}
+
+/// What is said about numbers that are added.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Note {
+    pub reason: Option<String>,
+    pub source: String,
+    pub created_at: DateTime<Utc>,
+    pub created_by: String,
+}
+
+/// Adds numbers; how many were new. Those that are there stay as they are.
+pub async fn insert_suppressions(
+    connection: &mut MySqlConnection,
+    phones: &[Phone],
+    note: &Note,
+) -> sqlx::Result<u64> {
+    let phones: Vec<_> = phones.iter().map(Phone::to_string).collect();
+    let done = sqlx::query!(
+        "INSERT IGNORE INTO suppressions (phone, reason, source, created_at, created_by)
+         SELECT j.phone, ?, ?, ?, ? FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j",
+        note.reason,
+        note.source,
+        note.created_at,
+        note.created_by,
+        serde_json::json!(phones).to_string()
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+/// Another reason and source for a number that is there.
+pub async fn change_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+    note: &Note,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE suppressions SET reason = ?, source = ? WHERE phone = ?",
+        note.reason,
+        note.source,
+        phone.to_string()
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// A number's row.
+pub async fn find_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<Option<Suppression>> {
+    sqlx::query_as!(
+        Suppression,
+        r#"SELECT phone, reason, source, created_at AS "created_at: DateTime<Utc>", created_by FROM suppressions WHERE phone = ?"#,
+        phone.to_string()
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Takes a number off; whether it was there.
+pub async fn delete_suppression(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "DELETE FROM suppressions WHERE phone = ?",
+        phone.to_string()
+    );
+    Ok(done.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Rows behind that number, in the order of the numbers' digits, from one source or all.
+pub async fn page_of_suppressions(
+    connection: &mut MySqlConnection,
+    source: Option<&str>,
+    after: &str,
+    limit: u32,
+) -> sqlx::Result<Vec<Suppression>> {
+    sqlx::query_as!(
+        Suppression,
+        r#"SELECT phone, reason, source, created_at AS "created_at: DateTime<Utc>", created_by FROM suppressions
+           WHERE phone > ? AND (? IS NULL OR source = ?) ORDER BY phone LIMIT ?"#,
+        after,
+        source,
+        source,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}

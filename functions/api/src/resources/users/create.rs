@@ -1,0 +1,126 @@
+//! `POST /v1/users`.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use serde_json::json;
+use shared::{
+    access::{
+        Role, USERNAME, USERNAME_PATTERN,
+        audit::new_id,
+        is_username,
+        users::{User, insert_user},
+    },
+    platform::secret::random_text,
+};
+
+use crate::resources::users::{Handed, TEMPORARY, handed_example, logged};
+use crate::{
+    App,
+    auth::{Caller, caller::Change},
+    http::{
+        body,
+        error::ApiError,
+        fields::Fields,
+        query::Query,
+        transaction::{repeat, settle},
+    },
+    openapi::{Operation, Takes, operation::object},
+    resources::sessions::login::hash,
+};
+
+/// 201 with the user and a temporary password.
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Handed>), ApiError> {
+    query.finish()?;
+    let (username, role) = read(&body::read_small_json(&headers, body).await?)?;
+    let password = random_text(20);
+    let now = app.db.now();
+    let user = User {
+        id: new_id(now),
+        username,
+        role,
+        password_hash: hash(password.clone().into()).await?,
+        password_expires_at: Some(now + TEMPORARY),
+        disabled_at: None,
+        created_at: now,
+        last_login_at: None,
+    };
+    repeat(|| write(&app, &caller, &user)).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(Handed {
+            user: user.into(),
+            temporary_password: Some(password),
+        }),
+    ))
+}
+
+/// For the document.
+pub fn create_doc() -> Operation {
+    let fields = json!({
+        "username": {"type": "string", "pattern": USERNAME_PATTERN, "description": "Kept in lower case."},
+        "role": {"type": "string", "enum": Role::ALL.map(Role::as_str)},
+    });
+    Operation::new("createUser", "users", "Add somebody")
+        .text("The temporary password is shown once. It is good for 7 days, and for choosing another at the first login.")
+        .body(Takes::json(object(fields, &["username", "role"]), json!({"username": "ana", "role": "operator"})))
+        .answers::<Handed>(201, "The user, and the password to hand over.", handed_example())
+        .problems(&["username-taken"])
+}
+
+async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        insert_user(&mut transaction, user)
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
+                    "username-taken",
+                    "expected a username that nobody has".to_owned(),
+                ),
+                error => error.into(),
+            })?;
+        let change = Change {
+            action: "user.create",
+            resource: format!("user:{}", user.id),
+            after: Some(logged(user)),
+            ..Change::default()
+        };
+        caller
+            .record(&mut transaction, app.db.now(), change)
+            .await?;
+        Ok(())
+    };
+    let written = written.await;
+    settle(transaction, written).await
+}
+
+fn read(body: &[u8]) -> Result<(String, Role), ApiError> {
+    let mut fields = Fields::read(body)?;
+    let username = fields
+        .text("username")
+        .map(|username| username.to_ascii_lowercase());
+    fields.require("username", USERNAME);
+    if username
+        .as_ref()
+        .is_some_and(|username| !is_username(username))
+    {
+        fields.complain("username", "not-a-username", format!("expected {USERNAME}"));
+    }
+    let role = fields.choice("role", &Role::ALL, Role::as_str);
+    fields.require("role", "one of: viewer, operator, admin");
+    let errors = fields.finish();
+    match (username, role) {
+        (Some(username), Some(role)) if errors.is_empty() => Ok((username, role)),
+        _ => Err(ApiError::invalid(errors)),
+    }
+}

@@ -1,0 +1,55 @@
+//! `GET /v1/users`: in the order of their making, page by page.
+
+use crate::resources::users::store::page_of_users;
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::resources::users::{UserView, example};
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        query::{LIMIT, Query},
+    },
+    openapi::{Operation, parameters},
+};
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserPage")]
+pub struct Page {
+    users: Vec<UserView>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let limit = query.limit(LIMIT);
+    let after = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('u')?).ok())
+        .unwrap_or(Uuid::nil());
+    query.finish()?;
+    let users = page_of_users(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let last = users.last().filter(|_| users.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("u{}", last.id.simple()));
+    Ok(Json(Page {
+        users: users.into_iter().map(UserView::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new("listUsers", "users", "People who log in here")
+        .text("In the order in which they were made.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"users": [example()], "next_cursor": null}),
+        )
+}

@@ -1,0 +1,96 @@
+//! `/v1/users`: people who log in here. An admin makes them with a temporary password, which is shown once and has to be changed at the
+//! first login. Nobody is removed: the audit log names them.
+
+pub mod store;
+
+pub mod change;
+pub mod create;
+pub mod list;
+pub mod show;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::access::{Role, users::User};
+use uuid::Uuid;
+
+use crate::http::error::ApiError;
+
+/// A temporary password is good for so long.
+pub const TEMPORARY: TimeDelta = TimeDelta::days(7);
+
+/// A user as an admin sees it.
+#[derive(JsonSchema, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
+#[schemars(rename = "User")]
+pub struct UserView {
+    pub id: Uuid,
+    pub username: String,
+    pub role: Role,
+    pub disabled_at: Option<DateTime<Utc>>,
+    /// Set: the password is temporary until then.
+    pub password_expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub last_login_at: Option<DateTime<Utc>>,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username,
+            role: user.role,
+            disabled_at: user.disabled_at,
+            password_expires_at: user.password_expires_at,
+            created_at: user.created_at,
+            last_login_at: user.last_login_at,
+        }
+    }
+}
+
+/// A user, and the password to hand over, which stands nowhere else.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserAndPassword")]
+pub struct Handed {
+    #[serde(flatten)]
+    user: UserView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary_password: Option<String>,
+}
+
+/// What of a user is logged.
+fn logged(user: &User) -> Value {
+    json!({"username": user.username, "role": user.role, "disabled": user.disabled_at.is_some()})
+}
+
+fn parse_id(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(id).map_err(|_| no_such_user())
+}
+
+fn no_such_user() -> ApiError {
+    ApiError::NotFound("there is no user with this id".to_owned())
+}
+
+/// For the document.
+fn example() -> Value {
+    json!({
+        "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "username": "ana",
+        "role": "operator",
+        "disabled_at": null,
+        "password_expires_at": "2026-12-08T01:00:00Z",
+        "created_at": "2026-12-01T01:00:00Z",
+        "last_login_at": null,
+    })
+}
+
+/// Likewise.
+fn handed_example() -> Value {
+    let mut example = example();
+    example["temporary_password"] = json!("k7m2p4q6r8s3t5v7w9x2");
+    example
+}

@@ -1,0 +1,29 @@
+//! `GET /v1/users/{id}`.
+
+use crate::resources::users::store::lock_user;
+use axum::{Json, extract::State};
+
+use crate::resources::users::{UserView, example, no_such_user, parse_id};
+use crate::{
+    App,
+    http::{error::ApiError, path::Path, query::Query},
+    openapi::Operation,
+};
+
+/// 200 with the user.
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<UserView>, ApiError> {
+    query.finish()?;
+    let user = lock_user(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    Ok(Json(user.ok_or_else(no_such_user)?.into()))
+}
+
+/// For the document.
+pub fn show_doc() -> Operation {
+    Operation::new("getUser", "users", "One of them")
+        .answers::<UserView>(200, "The user.", example())
+        .problems(&["not-found"])
+}

@@ -1,0 +1,91 @@
+//! `PATCH /v1/webhooks/{id}`: another URL, other events, disabled or not. Made twice, the second time changes nothing.
+
+use crate::resources::webhooks::store::{Webhook, change_webhook, lock_webhook};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::resources::webhooks::{
+    WebhookView, example, logged, no_such_webhook, parse_id,
+    request::{self, Edit},
+};
+use crate::{
+    App,
+    auth::Caller,
+    http::{
+        body,
+        error::ApiError,
+        path::Path,
+        query::Query,
+        transaction::{repeat, settle},
+    },
+    openapi::{Operation, Takes},
+};
+
+/// 200 with the webhook.
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+    request: (HeaderMap, Body),
+) -> Result<Json<WebhookView>, ApiError> {
+    query.finish()?;
+    let id = parse_id(&id)?;
+    let edit = Edit::read(
+        &body::read_small_json(&request.0, request.1).await?,
+        app.webhook_targets,
+    )?;
+    Ok(Json(
+        repeat(|| write(&app, &caller, id, &edit)).await?.into(),
+    ))
+}
+
+/// For the document.
+pub fn change_doc() -> Operation {
+    Operation::new("changeWebhook", "webhooks", "Change one")
+        .text("What is left out stays. `disabled` ends what waits for it; `description: null` takes that away.")
+        .body(Takes::json(request::edit_schema(), json!({"events": ["messages.final"], "description": null, "disabled": false})))
+        .answers::<WebhookView>(200, "The webhook.", example())
+        .problems(&["not-found"])
+}
+
+async fn write(app: &App, caller: &Caller, id: Uuid, edit: &Edit) -> Result<Webhook, ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        let now = app.db.now();
+        let before = lock_webhook(&mut transaction, id)
+            .await?
+            .ok_or_else(no_such_webhook)?;
+        let mut webhook = before.clone();
+        edit.apply(&mut webhook);
+        switch(&mut webhook, edit.disabled, now);
+        change_webhook(&mut transaction, &webhook).await?;
+        let change = super::change(
+            "webhook.change",
+            id,
+            Some(logged(&before)),
+            Some(logged(&webhook)),
+        );
+        caller.record(&mut transaction, now, change).await?;
+        Ok(webhook)
+    };
+    let written = written.await;
+    settle(transaction, written).await
+}
+
+/// Disabled by the system it keeps that reason; enabled, its failures count anew.
+fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
+    match disabled {
+        Some(true) => webhook.disabled_at = webhook.disabled_at.or(Some(now)),
+        Some(false) => {
+            (
+                webhook.disabled_at,
+                webhook.disabled_reason,
+                webhook.failing_since,
+            ) = (None, None, None)
+        }
+        None => {}
+    }
+}

@@ -1,0 +1,106 @@
+//! `GET /v1/webhooks/{id}/deliveries`: what was posted, is to be posted, and could not be; newest first.
+
+use crate::resources::webhooks::store::{
+    DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries,
+};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use shared::events::EventType;
+use uuid::Uuid;
+
+use crate::resources::webhooks::{delivery_example, no_such_webhook, parse_id};
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        path::Path,
+        query::{LIMIT, Query},
+    },
+    openapi::{Operation, parameters},
+};
+
+const STATUSES: [&str; 3] = ["pending", "delivered", "failed"];
+
+fn types() -> Vec<EventType> {
+    EventType::ALL
+        .into_iter()
+        .chain([EventType::Test])
+        .collect()
+}
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "DeliveryPage")]
+pub struct Page {
+    deliveries: Vec<DeliveryRow>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page.
+pub async fn list(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
+    let types = types();
+    let filter = DeliveryFilter {
+        status: query.choice("status", &STATUSES, |word| word),
+        r#type: query
+            .choice("type", &types, EventType::as_str)
+            .map(EventType::as_str),
+    };
+    let limit = query.limit(LIMIT);
+    let before = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('d')?).ok())
+        .unwrap_or(Uuid::max());
+    query.finish()?;
+    let id = parse_id(&id)?;
+    let mut connection = app.db.pool.acquire().await?;
+    load_webhook(&mut connection, id)
+        .await?
+        .ok_or_else(no_such_webhook)?;
+    let deliveries = page_of_deliveries(&mut connection, id, filter, (before, limit)).await?;
+    let last = deliveries
+        .last()
+        .filter(|_| deliveries.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("d{}", last.event_id.simple()));
+    Ok(Json(Page {
+        deliveries,
+        next_cursor,
+    }))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    let types: Vec<_> = types().into_iter().map(EventType::as_str).collect();
+    Operation::new(
+        "listDeliveries",
+        "webhooks",
+        "What was posted to one, is to be posted, or could not be",
+    )
+    .text("The newest first.")
+    .query(
+        "status",
+        json!({"type": "string", "enum": STATUSES}),
+        "Only those in this state.",
+    )
+    .query(
+        "type",
+        json!({"type": "string", "enum": types}),
+        "Only events of this type.",
+    )
+    .queries(parameters::page(LIMIT))
+    .answers::<Page>(
+        200,
+        "A page.",
+        json!({"deliveries": [delivery_example()], "next_cursor": null}),
+    )
+    .problems(&["not-found"])
+}
+
+pub(super) fn no_such_delivery() -> ApiError {
+    ApiError::NotFound("there is no delivery of this event to this webhook".to_owned())
+}

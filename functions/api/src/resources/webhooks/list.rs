@@ -1,0 +1,78 @@
+//! `GET /v1/webhooks`, in the order of their making, and `GET /v1/webhooks/{id}`.
+
+use crate::resources::webhooks::store::{load_webhook, page_of_webhooks};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::resources::webhooks::{WebhookView, example, no_such_webhook, parse_id};
+use crate::{
+    App,
+    http::{
+        error::ApiError,
+        path::Path,
+        query::{LIMIT, Query},
+    },
+    openapi::{Operation, parameters},
+};
+
+/// A page.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "WebhookPage")]
+pub struct Page {
+    webhooks: Vec<WebhookView>,
+    /// Where the next page begins; null: this is the last.
+    next_cursor: Option<String>,
+}
+
+/// 200 with a page.
+pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+    let limit = query.limit(LIMIT);
+    let after = query
+        .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('w')?).ok())
+        .unwrap_or(Uuid::nil());
+    query.finish()?;
+    let webhooks = page_of_webhooks(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let last = webhooks.last().filter(|_| webhooks.len() == limit as usize);
+    let next_cursor = last.map(|last| format!("w{}", last.id.simple()));
+    Ok(Json(Page {
+        webhooks: webhooks.into_iter().map(WebhookView::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// 200 with the webhook.
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<WebhookView>, ApiError> {
+    query.finish()?;
+    let webhook = load_webhook(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    Ok(Json(webhook.ok_or_else(no_such_webhook)?.into()))
+}
+
+/// For the document.
+pub fn list_doc() -> Operation {
+    Operation::new(
+        "listWebhooks",
+        "webhooks",
+        "URLs that are told what happens",
+    )
+    .text("In the order in which they were made.")
+    .queries(parameters::page(LIMIT))
+    .answers::<Page>(
+        200,
+        "A page.",
+        json!({"webhooks": [example()], "next_cursor": null}),
+    )
+}
+
+/// Likewise.
+pub fn show_doc() -> Operation {
+    Operation::new("getWebhook", "webhooks", "One of them")
+        .answers::<WebhookView>(200, "The webhook.", example())
+        .problems(&["not-found"])
+}

@@ -1,0 +1,162 @@
+//! `/v1/webhooks`: users' own URLs that are told what happens. A webhook's secret is shown once, when it is made or rotated; no row, no log
+//! and no other answer holds it. The query string of a URL may hold somebody's token: who may read webhooks sees it, no log does.
+
+pub mod deliver_soon;
+pub mod store;
+
+pub mod change;
+pub mod create;
+pub mod deliveries;
+pub mod list;
+pub mod remove;
+pub mod repeat;
+pub mod request;
+pub mod rotate;
+pub mod test;
+
+use crate::resources::webhooks::store::Webhook;
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::events::EventType;
+use uuid::Uuid;
+
+use crate::{auth::caller::Change, http::error::ApiError};
+
+/// At most so many: each event is written down for each of them.
+pub const MOST_WEBHOOKS: usize = 20;
+
+/// A webhook as its readers see it.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Webhook")]
+#[expect(
+    missing_docs,
+    reason = "named as the columns, which are commented in the migration"
+)]
+pub struct WebhookView {
+    pub id: Uuid,
+    pub url: String,
+    #[schemars(with = "Vec<EventType>")]
+    pub events: Vec<String>,
+    pub description: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub created_by: String,
+    pub disabled_at: Option<DateTime<Utc>>,
+    pub disabled_reason: Option<String>,
+    pub failing_since: Option<DateTime<Utc>>,
+    pub rotated_at: Option<DateTime<Utc>>,
+}
+
+impl From<Webhook> for WebhookView {
+    fn from(webhook: Webhook) -> Self {
+        Self {
+            id: webhook.id,
+            url: webhook.url,
+            events: webhook.events.split(',').map(str::to_owned).collect(),
+            description: webhook.description,
+            created_at: webhook.created_at,
+            created_by: webhook.created_by,
+            disabled_at: webhook.disabled_at,
+            disabled_reason: webhook.disabled_reason,
+            failing_since: webhook.failing_since,
+            rotated_at: webhook.rotated_at,
+        }
+    }
+}
+
+/// A webhook, and the secret to hand over, which stands nowhere else.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "WebhookAndSecret")]
+pub struct Handed {
+    #[serde(flatten)]
+    webhook: WebhookView,
+    secret: String,
+}
+
+/// For the document.
+fn example() -> Value {
+    json!({"id": "0190a0b0-c0d0-7080-8000-00000000000e", "url": "https://example.com/sms-events", "events": ["schedule.finished", "messages.final"],
+        "description": "The shop", "created_at": "2026-12-01T01:00:00Z", "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000a",
+        "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null})
+}
+
+/// Likewise.
+fn handed_example() -> Value {
+    let mut handed = example();
+    handed["secret"] = json!("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+    handed
+}
+
+/// Likewise.
+fn delivery_example() -> Value {
+    json!({"event_id": "0190a0b0-c0d0-7080-8000-00000000000d", "type": "webhook.test", "schedule_id": null, "status": "pending", "tries": 0,
+        "due_at": "2026-12-01T01:00:00Z", "tried_at": null, "http_status": null, "error": null, "created_at": "2026-12-01T01:00:00Z"})
+}
+
+/// What of a webhook is logged.
+fn logged(webhook: &Webhook) -> Value {
+    json!({"url": without_query(&webhook.url), "events": webhook.events, "description": webhook.description,
+        "disabled": webhook.disabled_at.is_some()})
+}
+
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn change(
+    action: &'static str,
+    id: Uuid,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Change<'static> {
+    Change {
+        action,
+        resource: format!("webhook:{id}"),
+        before,
+        after,
+    }
+}
+
+fn parse_id(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(id).map_err(|_| no_such_webhook())
+}
+
+fn no_such_webhook() -> ApiError {
+    ApiError::NotFound("there is no webhook with this id".to_owned())
+}
+
+/// A webhook to which something can be posted.
+fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
+    let webhook = webhook.ok_or_else(no_such_webhook)?;
+    match webhook.disabled_at {
+        None => Ok(webhook),
+        Some(_) => Err(ApiError::Refused(
+            "webhook-disabled",
+            "expected a webhook that is not disabled".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_of_a_url_is_logged() {
+        for (url, shown) in [
+            ("https://example.com/hook", "https://example.com/hook"),
+            (
+                "https://example.com/hook?token=hunter2",
+                "https://example.com/hook",
+            ),
+            (
+                "https://example.com/?a=1?b=hunter2#c",
+                "https://example.com/",
+            ),
+            ("https://example.com/#hunter2", "https://example.com/"),
+        ] {
+            assert_eq!(without_query(url), shown);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `POST /v1/webhooks/{id}/test`: an event for this webhook alone, posted at once. Called twice, there are two.
+
+use crate::resources::webhooks::store::{DeliveryRow, insert_test, load_delivery, lock_webhook};
+use axum::{Json, extract::State, http::StatusCode};
+use serde_json::json;
+use shared::{access::audit::new_id, platform::queue::DeliveryMessage};
+use uuid::Uuid;
+
+use crate::resources::webhooks::{
+    change, deliveries::no_such_delivery, delivery_example, enabled, parse_id,
+};
+use crate::{
+    App,
+    auth::Caller,
+    http::{
+        error::ApiError,
+        path::Path,
+        query::Query,
+        transaction::{repeat, settle},
+    },
+    openapi::Operation,
+    resources::schedules::arrange_dispatch::deliver,
+};
+
+/// 202 with the delivery.
+pub async fn test(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<(StatusCode, Json<DeliveryRow>), ApiError> {
+    query.finish()?;
+    let id = parse_id(&id)?;
+    let row = repeat(|| write(&app, &caller, id)).await?;
+    deliver(
+        &app,
+        &[DeliveryMessage {
+            webhook_id: id,
+            event_id: row.event_id,
+        }],
+    )
+    .await;
+    Ok((StatusCode::ACCEPTED, Json(row)))
+}
+
+/// For the document.
+pub fn test_doc() -> Operation {
+    Operation::new(
+        "testWebhook",
+        "webhooks",
+        "Have something posted to one, to try it out",
+    )
+    .answers::<DeliveryRow>(
+        202,
+        "The delivery, which is on its way.",
+        delivery_example(),
+    )
+    .problems(&["not-found", "webhook-disabled"])
+}
+
+async fn write(app: &App, caller: &Caller, id: Uuid) -> Result<DeliveryRow, ApiError> {
+    let mut transaction = app.db.pool.begin().await?;
+    let written = async {
+        let now = app.db.now();
+        enabled(lock_webhook(&mut transaction, id).await?)?;
+        let event_id = new_id(now);
+        let data = json!({"webhook_id": id}).to_string();
+        insert_test(&mut transaction, (id, event_id), &data, now).await?;
+        let change = change(
+            "webhook.test",
+            id,
+            None,
+            Some(json!({"event_id": event_id})),
+        );
+        caller.record(&mut transaction, now, change).await?;
+        load_delivery(&mut transaction, id, event_id)
+            .await?
+            .ok_or_else(no_such_delivery)
+    };
+    let written = written.await;
+    settle(transaction, written).await
+}

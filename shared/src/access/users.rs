@@ -1,0 +1,122 @@
+//! The statements about users that both the API and `migrate` execute: `migrate` creates the first
+//! administrator and resets a lost administrator's password.
+
+use chrono::{DateTime, Utc};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use super::Role;
+use crate::platform::secret::hash_token;
+
+/// What the failed logins of a user name are counted by.
+pub fn user_subject(username: &str) -> String {
+    format!("user:{username}")
+}
+
+/// The password was right: the count of that subject begins anew, or only this attempt is taken back.
+pub async fn reset_failed_logins(
+    connection: &mut MySqlConnection,
+    subject: &str,
+    wholly: bool,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let left = i64::from(!wholly);
+    let done = sqlx::query!(
+        "UPDATE login_guards SET failures = IF(failures > 0, failures - 1, 0) * ?, locked_until = ? WHERE subject = ?",
+        left,
+        now,
+        hash_token(subject)
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Ends all sessions of a user; how many went on until now.
+pub async fn end_sessions(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET ended_at = ? WHERE user_id = ? AND ended_at IS NULL",
+        now,
+        user_id
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+/// A whole row.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct User {
+    pub id: Uuid,
+    pub username: String,
+    pub role: Role,
+    pub password_hash: String,
+    pub password_expires_at: Option<DateTime<Utc>>,
+    pub disabled_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub last_login_at: Option<DateTime<Utc>>,
+}
+
+/// Adds a user, whose first password is temporary until `password_expires_at`. A name that is taken: a unique violation.
+pub async fn insert_user(connection: &mut MySqlConnection, user: &User) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "INSERT INTO users (id, username, role, password_hash, password_expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        user.id,
+        user.username,
+        user.role.as_str(),
+        user.password_hash,
+        user.password_expires_at,
+        user.created_at
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// A user by name, whatever the case.
+pub async fn find_user(
+    connection: &mut MySqlConnection,
+    username: &str,
+) -> sqlx::Result<Option<User>> {
+    sqlx::query_as!(
+        User,
+        r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
+             password_expires_at AS "password_expires_at: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>",
+             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>"
+           FROM users WHERE username = ?"#,
+        username
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Writes what an admin may change.
+pub async fn change_user(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    role: Role,
+    disabled_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE users SET role = ?, disabled_at = ? WHERE id = ?",
+        role.as_str(),
+        disabled_at,
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Another password; temporary until `expires_at`, or for good.
+pub async fn change_password(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    password_hash: &str,
+    expires_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE users SET password_hash = ?, password_expires_at = ? WHERE id = ?",
+        password_hash,
+        expires_at,
+        id
+    );
+    done.execute(connection).await.map(drop)
+}

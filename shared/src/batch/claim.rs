@@ -1,0 +1,152 @@
+//! The claim of a batch: the right of one worker to work on it until its lease ends.
+//!
+//! A claim is a conditional UPDATE with a fresh token and a lease. Of two workers one gets it; the
+//! other finds 0 rows and goes on.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::platform::{
+    backoff::{AFTER_LEASE, CLAIM_EARLY, MAX_CRASHES},
+    db::Db,
+    queue::BatchMessage,
+};
+
+/// The right to work on one batch until its lease ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Which batch.
+    pub batch: BatchMessage,
+    /// Fresh for every claim.
+    pub token: Uuid,
+    /// When it was asked for, on the database's clock.
+    pub at: DateTime<Utc>,
+    /// End of the lease.
+    pub until: DateTime<Utc>,
+}
+
+impl Claim {
+    /// A claim to be made, with a fresh token.
+    pub fn new(batch: BatchMessage, at: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        Self {
+            batch,
+            token: Uuid::new_v4(),
+            at,
+            until,
+        }
+    }
+}
+
+/// A claimed batch and what its schedule says.
+#[derive(Clone, Debug)]
+pub struct ClaimedBatch {
+    /// First `recipients.seq`.
+    pub first_seq: u32,
+    /// Last `recipients.seq`.
+    pub last_seq: u32,
+    /// Lateness and the time for resends count from here.
+    pub planned_at: DateTime<Utc>,
+    /// When something is to be sent.
+    pub send_at: Option<DateTime<Utc>>,
+    /// When something is to be asked.
+    pub check_at: Option<DateTime<Utc>>,
+    /// Send passes in a row without an acceptance, this one included.
+    pub tries: u32,
+    /// Send passes with a request that the carrier refused.
+    pub refusals: u32,
+    /// Recheck passes since the last send, this one included.
+    pub checks: u32,
+    /// How often the sweep has enqueued what this pass does not do.
+    pub requeues: u32,
+    /// What was never sent is held: it was found too late, and a person has not decided yet.
+    pub missed: bool,
+    /// `schedules.status`
+    pub schedule_status: String,
+    /// The text.
+    pub message: String,
+    /// Parts that a copy of it takes.
+    pub parts: u16,
+    /// Sender address.
+    pub sender: Option<String>,
+    /// Messages a second.
+    pub rate: Option<u32>,
+    /// `schedules.send_window`
+    pub send_window: Option<String>,
+    /// `schedules.max_lateness_s`
+    pub max_lateness_s: u32,
+    /// `schedules.max_resends`
+    pub max_resends: u32,
+    /// `schedules.resend_within_s`
+    pub resend_within_s: u32,
+    /// `hold` or `resend`
+    pub on_uncertain: String,
+    /// A webhook wants to know of messages that have ended.
+    pub wants_final_events: bool,
+}
+
+/// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
+pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
+    let done = sqlx::query!(
+        "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id
+         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?,
+           b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
+         WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
+           AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
+           AND s.status IN ('running', 'cancelled')",
+        claim.token,
+        claim.until,
+        claim.until + AFTER_LEASE,
+        schedule_id,
+        batch_no,
+        claim.at + CLAIM_EARLY,
+        claim.at,
+        MAX_CRASHES
+    );
+    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+}
+
+/// Claims a batch that has something to ask, whatever its schedule's status: rechecks go on during a pause and after a cancel.
+pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = claim.batch;
+    let done = sqlx::query!(
+        // The due check keeps a duplicate of a recheck message from starting a chain of its own.
+        "UPDATE batches SET crashes = crashes + 1, checks = checks + 1, claim_token = ?, claimed_until = ?, sweep_at = ?,
+           requeues = IF(send_at IS NULL, 0, requeues)
+         WHERE schedule_id = ? AND batch_no = ? AND check_at <= ? AND (claim_token IS NULL OR claimed_until < ?) AND crashes < ?",
+        claim.token,
+        claim.until,
+        claim.until + AFTER_LEASE,
+        schedule_id,
+        batch_no,
+        claim.at + CLAIM_EARLY,
+        claim.at,
+        MAX_CRASHES
+    );
+    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+}
+
+/// What a worker needs to know of the batch that it has just claimed; `None` when the claim is somebody else's by now.
+pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<ClaimedBatch>> {
+    sqlx::query_as!(
+        ClaimedBatch,
+        r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
+             b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate, s.send_window,
+             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain,
+             EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool"
+           FROM batches b JOIN schedules s ON s.id = b.schedule_id
+           WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
+        claim.batch.schedule_id,
+        claim.batch.batch_no,
+        claim.token
+    )
+    .fetch_optional(&db.pool)
+    .await
+}

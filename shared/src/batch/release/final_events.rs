@@ -1,0 +1,89 @@
+//! Events of messages that have ended, recorded in the transaction of the release.
+
+use chrono::{DateTime, Utc};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    batch::claim::Claim,
+    events::{
+        EventType,
+        record::{MOST_MESSAGES, NewEvent, insert_deliveries, webhooks_for},
+    },
+    platform::queue::DeliveryMessage,
+};
+
+/// Tells which messages of a batch have ended, those that were not published yet, and will not be sent again: by the condition of
+/// `batches::release`, with which it belongs into one transaction. Then no pass that ends tells less than it should, and none tells twice.
+/// A message is published once: what is sent again after it was published (a number that was suppressed then, and is not any more) tells nothing.
+pub async fn record_final_events(
+    connection: &mut MySqlConnection,
+    claim: &Claim,
+    range: (u32, u32),
+    max_resends: u32,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<DeliveryMessage>> {
+    let (schedule_id, kind) = (claim.batch.schedule_id, EventType::MessagesFinal);
+    let webhooks = webhooks_for(connection, kind).await?;
+    let mut published = Vec::new();
+    while !webhooks.is_empty() {
+        let id = Uuid::now_v7();
+        let marked = mark_published(connection, (schedule_id, range), max_resends, id).await?;
+        if marked == 0 {
+            break;
+        }
+        let range = published_range(connection, (schedule_id, range), id).await?;
+        let event = NewEvent {
+            id,
+            kind,
+            schedule_id: Some(schedule_id),
+            range,
+            data: None,
+        };
+        published.extend(insert_deliveries(connection, &webhooks, &event, now).await?);
+        if marked < MOST_MESSAGES.into() {
+            break;
+        }
+    }
+    Ok(published)
+}
+
+async fn mark_published(
+    connection: &mut MySqlConnection,
+    (schedule_id, range): (Uuid, (u32, u32)),
+    max_resends: u32,
+    event: Uuid,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        // The numbers that it reads as not suppressed stay so until the release, in the same transaction, has read them too.
+        "UPDATE recipients SET final_event = ?
+         WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event IS NULL AND final_at IS NOT NULL AND phone IS NOT NULL
+           AND NOT (resends < ? AND status IN ('UNDELIV', 'EXPIRED')
+             AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone))
+         ORDER BY seq LIMIT ?",
+        event,
+        schedule_id,
+        range.0,
+        range.1,
+        max_resends,
+        MOST_MESSAGES
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+async fn published_range(
+    connection: &mut MySqlConnection,
+    (schedule_id, range): (Uuid, (u32, u32)),
+    event: Uuid,
+) -> sqlx::Result<Option<(u32, u32)>> {
+    let found = sqlx::query!(
+        r#"SELECT MIN(seq) AS "first: u32", MAX(seq) AS "last: u32" FROM recipients
+           WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event = ?"#,
+        schedule_id,
+        range.0,
+        range.1,
+        event
+    );
+    let found = found.fetch_one(connection).await?;
+    Ok(found.first.zip(found.last))
+}

@@ -1,0 +1,153 @@
+//! What send and recheck share: configuration and clients, and the beginning and the end of a pass over a batch. Between claim and
+//! release each does its own work. Run twice, the second finds no claim to be had, and a second release another's token, or none.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::{
+    batch::{
+        claim::{self, Claim, ClaimedBatch},
+        release::Timing,
+        rows::{self, BatchRow},
+    },
+    carrier::{Carrier, registry::CarrierSource},
+    message::status::Status,
+    platform::{
+        aws,
+        budget::Budget,
+        config::{DatabaseSource, Env},
+        db::{self, Db},
+        fault::{self, Point},
+        queue::{BatchMessage, SharedQueue, SqsQueue},
+    },
+};
+
+/// What the environment says.
+pub struct WorkerConfig {
+    database: DatabaseSource,
+    send_queue: String,
+    recheck_queue: String,
+    notify_queue: String,
+    carrier: CarrierSource,
+    timing: Timing,
+}
+
+impl WorkerConfig {
+    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
+    pub fn from_env(env: &mut Env) -> Self {
+        Self {
+            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            send_queue: env.url("SEND_QUEUE_URL"),
+            recheck_queue: env.url("RECHECK_QUEUE_URL"),
+            notify_queue: env.url("NOTIFY_QUEUE_URL"),
+            carrier: CarrierSource::from_env(env),
+            timing: Timing::from_env(env),
+        }
+    }
+
+    /// The clients, made once.
+    pub async fn connect(self) -> anyhow::Result<Worker> {
+        let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
+        Ok(Worker {
+            db: Db::connect(&self.database).await?,
+            carrier: self.carrier.connect().await?,
+            send_queue: SqsQueue::shared(sqs.clone(), self.send_queue),
+            recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
+            notify_queue: SqsQueue::shared(sqs, self.notify_queue),
+            timing: self.timing,
+        })
+    }
+}
+
+/// The clients of send and of recheck.
+pub struct Worker {
+    /// The database.
+    pub db: Db,
+    /// The carrier.
+    pub carrier: Arc<dyn Carrier>,
+    /// Where batches with something to send go.
+    pub send_queue: SharedQueue,
+    /// Where batches with something to ask go.
+    pub recheck_queue: SharedQueue,
+    /// Where deliveries of events go.
+    pub notify_queue: SharedQueue,
+    /// When things are done again.
+    pub timing: Timing,
+}
+
+/// What is to be done to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Send what is due.
+    Send,
+    /// Ask what became of it.
+    Check,
+}
+
+/// A batch that is ours until the lease ends.
+pub struct Claimed {
+    /// The right to it.
+    pub claim: Claim,
+    /// The batch and its schedule.
+    pub batch: ClaimedBatch,
+    /// The recipients that are not at rest.
+    pub rows: Vec<BatchRow>,
+}
+
+impl Worker {
+    /// Claims a batch and reads what is left to do. `None`: done, owned by another, not due, parked, paused; the message is
+    /// acknowledged all the same, since the sweep is the second copy of each.
+    pub async fn claim(
+        &self,
+        message: BatchMessage,
+        work: Work,
+        budget: Budget,
+    ) -> anyhow::Result<Option<Claimed>> {
+        let db = &self.db;
+        let now = db.now();
+        let claim = Claim::new(
+            message,
+            now,
+            budget.lease_until(now, self.timing.backoff.lease_margin),
+        );
+        let claimed = db::retry_lock_conflicts(|| async {
+            match work {
+                Work::Send => claim::claim_to_send(db, &claim).await,
+                Work::Check => claim::claim_to_check(db, &claim).await,
+            }
+        });
+        let mut batch = None;
+        if claimed.await.context("claiming the batch")? {
+            fault::reach(Point::Claimed, message).await;
+            batch = claim::read_claimed(db, &claim)
+                .await
+                .context("reading the batch")?;
+        }
+        let Some(batch) = batch else {
+            tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
+            return Ok(None);
+        };
+        let rows = self
+            .read_rows(&claim, (batch.first_seq, batch.last_seq))
+            .await?;
+        Ok(Some(Claimed { claim, batch, rows }))
+    }
+
+    /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
+    async fn read_rows(&self, claim: &Claim, range: (u32, u32)) -> anyhow::Result<Vec<BatchRow>> {
+        let rows = rows::open_rows(&self.db, claim.batch, range)
+            .await
+            .context("reading recipients")?;
+        if !rows.iter().any(|row| row.status == Status::Sending) {
+            return Ok(rows);
+        }
+        let lost = db::retry_lock_conflicts(|| rows::mark_owner_lost(&self.db, claim, range))
+            .await
+            .context("marking leftovers")?;
+        tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
+        rows::open_rows(&self.db, claim.batch, range)
+            .await
+            .context("reading recipients")
+    }
+}

@@ -1,0 +1,122 @@
+//! The secrets of webhooks, and what is signed with them, as Standard Webhooks says (standardwebhooks.com, version 1). A secret is made
+//! of a key of the deployment and the webhook's id, each time anew: no row holds one, and who reads the database can sign nothing.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use ring::hmac;
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use crate::platform::config::{NamedKey, read_keys};
+
+/// The deployment's keys: new webhooks get the first, the others are there for the webhooks that were made with them.
+#[derive(Debug)]
+pub struct WebhookKeys {
+    keys: Vec<NamedKey>,
+}
+
+impl WebhookKeys {
+    /// As [`read_keys`] reads them.
+    pub fn read(json: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            keys: read_keys(json)?,
+        })
+    }
+
+    /// The id of the key that new webhooks are given.
+    pub fn newest(&self) -> &str {
+        self.keys.first().map_or("", |key| key.kid.as_str())
+    }
+
+    /// The secret of a webhook: of its key, its id, and how often it was rotated. `None`: the key is gone.
+    pub fn secret(&self, kid: &str, webhook: Uuid, secret_no: u32) -> Option<Secret> {
+        let key = self.keys.iter().find(|key| key.kid == kid)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.key.expose_secret().as_bytes());
+        let made = hmac::sign(
+            &key,
+            format!("webhook {} {secret_no}", webhook.simple()).as_bytes(),
+        );
+        Some(Secret(made.as_ref().to_vec()))
+    }
+}
+
+/// A webhook's secret.
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// As it is handed to the webhook's owner.
+    pub fn reveal(&self) -> String {
+        format!("whsec_{}", BASE64_STANDARD.encode(&self.0))
+    }
+
+    /// One entry of the header `webhook-signature`, over id, time stamp (Unix seconds) and body.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
+        context.update(format!("{id}.{timestamp}.").as_bytes());
+        context.update(body);
+        format!("v1,{}", BASE64_STANDARD.encode(context.sign()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> WebhookKeys {
+        WebhookKeys::read(&format!(
+            r#"[{{"kid":"new","key":"{}"}},{{"kid":"old","key":"{}"}}]"#,
+            "n".repeat(32),
+            "o".repeat(40)
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_webhook_and_each_rotation_has_a_secret_of_its_own() {
+        let (keys, id) = (keys(), Uuid::now_v7());
+        let reveal = |kid: &str, id, no| keys.secret(kid, id, no).unwrap().reveal();
+        assert_eq!(keys.newest(), "new");
+        assert_eq!(reveal("new", id, 1), reveal("new", id, 1));
+        let others = [
+            reveal("old", id, 1),
+            reveal("new", Uuid::now_v7(), 1),
+            reveal("new", id, 2),
+        ];
+        assert!(others.iter().all(|other| *other != reveal("new", id, 1)));
+        assert!(keys.secret("gone", id, 1).is_none());
+    }
+
+    #[test]
+    fn it_signs_as_the_standard_says() {
+        // The standard's own example.
+        let secret = Secret(
+            BASE64_STANDARD
+                .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+                .unwrap(),
+        );
+        let signed = secret.sign(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_without_showing_it() {
+        for (given, expected) in [
+            ("x", "expected JSON"),
+            ("[]", "at least one key"),
+            (r#"{"kid":"a","key":"short"}"#, "at least 32 bytes"),
+            (
+                r#"{"kid":"","key":"0123456789abcdef0123456789abcdef"}"#,
+                "a kid of 1 to 64 characters",
+            ),
+        ] {
+            let error = WebhookKeys::read(given).unwrap_err().to_string();
+            assert!(
+                error.contains(expected) && !error.contains("short"),
+                "{given}: {error}"
+            );
+        }
+    }
+}

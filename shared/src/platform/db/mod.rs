@@ -1,0 +1,251 @@
+//! MySQL: the truth of it all. One file a table or a step, one function a statement, `now` always an argument.
+//!
+//! The statements run on MySQL 8.4 and on MariaDB 10.11 alike. In a joined UPDATE no assignment reads another column that the
+//! statement writes: the order of assignments is not guaranteed there.
+
+pub mod describe;
+pub mod json;
+pub mod transaction;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use sqlx::{
+    Connection, MySqlConnection, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
+};
+
+use crate::platform::{
+    backoff::{DATABASE_CONNECT, LOCK_CONFLICT_TRIES, after_lock_conflict},
+    config::DatabaseSource,
+};
+
+/// The migrations, for the function that runs them and for tests.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// A pool and the clock that goes with it.
+#[derive(Clone)]
+pub struct Db {
+    /// One connection in a function: an environment handles one invocation at a time, and the sum of all environments has to
+    /// stay under the server's `max_connections`. So nothing may ask the pool for a second one while it holds a transaction.
+    pub pool: MySqlPool,
+    /// The time that every statement is given.
+    pub clock: Clock,
+}
+
+/// Local time plus the offset to the database's, measured whenever a connection opens, so that leases and dues of many
+/// machines compare on one clock.
+#[derive(Clone, Default)]
+pub struct Clock {
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Now, UTC, in whole milliseconds as `DATETIME(3)` holds them.
+    pub fn now(&self) -> DateTime<Utc> {
+        let now = Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
+        now.duration_trunc(TimeDelta::milliseconds(1))
+            .unwrap_or(now)
+    }
+
+    /// A clock that runs behind: for tests whose carrier stamps real times, which must never be before a time of ours.
+    pub fn behind(by: Duration) -> Self {
+        Self {
+            offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))),
+        }
+    }
+
+    /// Moves the clock, for tests that would otherwise wait.
+    pub fn advance(&self, by: Duration) {
+        self.offset_ms
+            .fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+    }
+
+    /// Asks the server several times and believes the quickest answer: a slow one may be off by half its way, which would send a
+    /// message that much before its time. An offset that is smaller than its own uncertainty is none.
+    async fn measure(&self, connection: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut best: Option<(TimeDelta, TimeDelta)> = None;
+        for _ in 0..5 {
+            let before = Utc::now();
+            let there: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)")
+                .fetch_one(&mut *connection)
+                .await?;
+            let way = Utc::now() - before;
+            if best.is_none_or(|(shortest, _)| way < shortest) {
+                best = Some((way, there - (before + way / 2)));
+            }
+        }
+        self.offset_ms.store(
+            best.map_or(0, |(way, offset)| certain_ms(way, offset)),
+            Ordering::Relaxed,
+        );
+        Ok(())
+    }
+}
+
+/// The offset in milliseconds, as far as it is more than the half of the way and the server's rounding to a millisecond.
+fn certain_ms(way: TimeDelta, offset: TimeDelta) -> i64 {
+    let uncertainty = way / 2 + TimeDelta::milliseconds(1);
+    if offset.abs() <= uncertainty {
+        0
+    } else {
+        offset.num_milliseconds()
+    }
+}
+
+#[derive(Deserialize)]
+struct RdsSecret {
+    username: String,
+    password: String,
+    host: String,
+    #[serde(default = "mysql_port")]
+    port: u16,
+    dbname: String,
+}
+
+const fn mysql_port() -> u16 {
+    3306
+}
+
+impl Db {
+    /// Opens a pool of one connection. Fails when the secret or the server can't be reached, before any work is taken.
+    pub async fn connect(source: &DatabaseSource) -> anyhow::Result<Self> {
+        let options = connect_options(source).await?;
+        let clock = Clock::default();
+        let measured = clock.clone();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(DATABASE_CONNECT)
+            .after_connect(move |connection, _| {
+                let clock = measured.clone();
+                Box::pin(async move { clock.measure(connection).await })
+            })
+            .connect_with(options)
+            .await
+            .context("connecting to the database")?;
+        Ok(Self { pool, clock })
+    }
+
+    /// A pool that somebody else made, on the same machine's clock: tests.
+    pub fn from_pool(pool: MySqlPool) -> Self {
+        Self {
+            pool,
+            clock: Clock::default(),
+        }
+    }
+
+    /// The time for the next statement.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Whether the server answers.
+    pub async fn ping(&self) -> sqlx::Result<()> {
+        self.pool.acquire().await?.ping().await
+    }
+}
+
+/// How to connect, with the secret fetched where it has to be.
+pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
+    match source {
+        DatabaseSource::Url(url) => url
+            .expose_secret()
+            .parse()
+            .context("reading the database's URL"),
+        DatabaseSource::SecretArn(arn) => {
+            let secret = crate::platform::aws::read_secret(arn)
+                .await
+                .context("the database's secret")?;
+            let secret: RdsSecret = serde_json::from_str(&secret)
+                .context("the database's secret lacks username, password, host or dbname")?;
+            Ok(MySqlConnectOptions::new()
+                .host(&secret.host)
+                .port(secret.port)
+                .username(&secret.username)
+                .password(&secret.password)
+                .database(&secret.dbname)
+                .ssl_mode(MySqlSslMode::Required))
+        }
+    }
+}
+
+/// Whether the server undid the statement because of locks (deadlock 1213, lock-wait time-out 1205): it may simply be said
+/// again.
+pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+    error.is_some_and(|error| matches!(error.number(), 1205 | 1213))
+}
+
+/// Retries a statement while it fails with a lock conflict, at most [`LOCK_CONFLICT_TRIES`] times.
+pub async fn retry_lock_conflicts<T, F>(mut statement: impl FnMut() -> F) -> sqlx::Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    let mut tries = LockConflictTries::default();
+    loop {
+        match statement().await {
+            Err(error) if is_lock_conflict(&error) && tries.wait().await => {}
+            other => return other,
+        }
+    }
+}
+
+/// Counts the tries of a statement that fails with a lock conflict.
+#[derive(Default)]
+struct LockConflictTries(u32);
+
+impl LockConflictTries {
+    /// Waits before the next try; returns false if there is none.
+    async fn wait(&mut self) -> bool {
+        self.0 += 1;
+        if self.0 >= LOCK_CONFLICT_TRIES {
+            return false;
+        }
+        tracing::warn!(tries = self.0, "lock conflict, retrying");
+        tokio::time::sleep(after_lock_conflict(self.0)).await;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_smaller_than_its_uncertainty_is_none() {
+        for (way_ms, offset_ms, expected) in [
+            (0, 0, 0),
+            (20, 11, 0),
+            (20, -11, 0),
+            (20, 12, 12),
+            (1, -250, -250),
+        ] {
+            let (way, offset) = (
+                TimeDelta::milliseconds(way_ms),
+                TimeDelta::milliseconds(offset_ms),
+            );
+            assert_eq!(certain_ms(way, offset), expected, "{way_ms} {offset_ms}");
+        }
+    }
+
+    #[test]
+    fn the_clock_has_whole_milliseconds_and_can_be_moved() {
+        let clock = Clock::default();
+        let before = clock.now();
+        assert_eq!(before.timestamp_subsec_nanos() % 1_000_000, 0);
+        clock.advance(Duration::from_secs(60));
+        assert!(clock.now() - before >= TimeDelta::seconds(60));
+    }
+}

@@ -1,0 +1,82 @@
+//! Transactions: begin, commit or roll back, and retry lock conflicts, in one place.
+//!
+//! A transaction is never left to its drop: a frozen environment would keep the locks.
+
+use std::{
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+
+use futures_util::future::BoxFuture;
+use sqlx::{MySql, MySqlConnection};
+
+use super::{Db, LockConflictTries, is_lock_conflict};
+
+/// A transaction of which the work may borrow what lives for `'a`, beside the transaction itself.
+///
+/// The parameter is what lets a closure be called with a borrow of the transaction that is shorter
+/// than `'a` and still return a future that captures borrows of `'a`.
+pub struct Transaction<'a> {
+    inner: sqlx::Transaction<'static, MySql>,
+    scope: PhantomData<&'a ()>,
+}
+
+impl Deref for Transaction<'_> {
+    type Target = MySqlConnection;
+
+    fn deref(&self) -> &MySqlConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Transaction<'_> {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        &mut self.inner
+    }
+}
+
+/// Runs `work` in a transaction of its own, and retries all of it while it fails with a lock
+/// conflict.
+///
+/// Commits if `work` returns `Some`. Rolls back if it returns `None` (it found nothing to do) or an
+/// error.
+pub async fn transaction<'a, T>(
+    db: &Db,
+    work: impl for<'c> FnMut(&'c mut Transaction<'a>) -> BoxFuture<'c, sqlx::Result<Option<T>>>,
+) -> sqlx::Result<Option<T>> {
+    transaction_if(db, Option::is_some, |error| Some(error), work).await
+}
+
+/// Runs `work` in a transaction of its own, with errors of any kind `E`.
+///
+/// Commits if `work` returns a value for which `commits` holds. Rolls back otherwise, and if it
+/// returns an error. Retries all of it while it fails with an error in which `as_database_error`
+/// finds a lock conflict.
+pub async fn transaction_if<'a, T, E: From<sqlx::Error>>(
+    db: &Db,
+    commits: impl Fn(&T) -> bool,
+    as_database_error: impl Fn(&E) -> Option<&sqlx::Error>,
+    mut work: impl for<'c> FnMut(&'c mut Transaction<'a>) -> BoxFuture<'c, Result<T, E>>,
+) -> Result<T, E> {
+    let is_conflict = |error: &E| as_database_error(error).is_some_and(is_lock_conflict);
+    let mut tries = LockConflictTries::default();
+    loop {
+        let mut transaction = Transaction {
+            inner: db.pool.begin().await?,
+            scope: PhantomData,
+        };
+        let done = work(&mut transaction).await;
+        let ended = match &done {
+            Ok(value) if commits(value) => transaction.inner.commit().await,
+            _ => transaction.inner.rollback().await,
+        };
+        let result = match ended {
+            Ok(()) => done,
+            Err(error) => Err(error.into()),
+        };
+        match result {
+            Err(error) if is_conflict(&error) && tries.wait().await => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What every function stands on: configuration, AWS clients, the database, queues, back-off.
+
+pub mod aws;
+pub mod backoff;
+pub mod budget;
+pub mod config;
+pub mod db;
+pub mod fault;
+pub mod queue;
+pub mod scheduler;
+pub mod secret;

@@ -1,0 +1,69 @@
+//! Events about a schedule: what has changed, as its row says in the transaction of the change.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    events::{
+        EventType,
+        record::{NewEvent, insert_deliveries, webhooks_for},
+    },
+    platform::queue::DeliveryMessage,
+    schedule::{
+        counts::count_by_status,
+        row::{Schedule, load_schedule},
+    },
+};
+
+/// Records what has just changed about a schedule, as its row says now. Runs in the transaction of
+/// the change. Returns the deliveries to enqueue after the commit.
+pub async fn record_event(
+    connection: &mut MySqlConnection,
+    kind: EventType,
+    schedule_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<DeliveryMessage>> {
+    let webhooks = webhooks_for(connection, kind).await?;
+    if webhooks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(schedule) = load_schedule(connection, schedule_id).await? else {
+        return Ok(Vec::new());
+    };
+    let data = snapshot(connection, kind, &schedule).await?;
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        kind,
+        schedule_id: Some(schedule_id),
+        range: None,
+        data: Some(data),
+    };
+    insert_deliveries(connection, &webhooks, &event, now).await
+}
+
+/// Returns the data of the event, without any phone number or text.
+async fn snapshot(
+    connection: &mut MySqlConnection,
+    kind: EventType,
+    schedule: &Schedule,
+) -> sqlx::Result<Value> {
+    let mut data = json!({
+        "schedule_id": schedule.id,
+        "status": schedule.status,
+        "version": schedule.version,
+        "run_at": schedule.run_at,
+        "recipients": schedule.recipient_count,
+    });
+    if kind == EventType::SchedulePaused {
+        data["reason"] = json!(schedule.pause_reason);
+    }
+    if !matches!(
+        kind,
+        EventType::ScheduleStarted | EventType::ScheduleResumed
+    ) {
+        data["counts"] = json!(count_by_status(connection, schedule).await?);
+    }
+    Ok(data)
+}

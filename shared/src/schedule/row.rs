@@ -1,0 +1,79 @@
+//! A row of `schedules`, and the reads that more than one function makes.
+
+use chrono::{DateTime, Utc};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use super::status::ScheduleStatus;
+
+/// A whole row.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Schedule {
+    pub id: Uuid,
+    pub status: ScheduleStatus,
+    pub version: u32,
+    pub message: String,
+    pub parts: u16,
+    pub sender: Option<String>,
+    pub run_at: DateTime<Utc>,
+    pub run_at_offset: String,
+    pub rate: Option<u32>,
+    pub send_window: Option<String>,
+    pub max_lateness_s: u32,
+    pub max_resends: u32,
+    pub resend_within_s: u32,
+    pub on_uncertain: String,
+    pub recipient_count: u32,
+    pub invalid_count: u32,
+    pub duplicate_count: u32,
+    pub batch_count: Option<u32>,
+    pub dispatched_by: Option<String>,
+    pub dispatched_at: Option<DateTime<Utc>>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub pause_reason: Option<String>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub created_by: Option<String>,
+}
+
+/// The schedules of these ids that exist, in no order.
+pub async fn load_schedules(
+    connection: &mut MySqlConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Schedule>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.simple().to_string()).collect();
+    sqlx::query_as!(
+        Schedule,
+        r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
+             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.send_window, s.max_lateness_s, s.max_resends, s.resend_within_s,
+             s.on_uncertain, s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
+             s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
+             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted
+           STRAIGHT_JOIN schedules s ON s.id = UNHEX(wanted.id)"#,
+        serde_json::json!(ids).to_string()
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Its status alone.
+pub async fn read_status(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<ScheduleStatus>> {
+    let row = sqlx::query!(
+        r#"SELECT status AS "status: ScheduleStatus" FROM schedules WHERE id = ?"#,
+        id
+    );
+    Ok(row.fetch_optional(connection).await?.map(|row| row.status))
+}
+
+/// One schedule.
+pub async fn load_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<Schedule>> {
+    Ok(load_schedules(connection, &[id]).await?.pop())
+}
