@@ -132,7 +132,9 @@ fn script(rng: &mut Rng) -> Vec<Scheduled> {
     }
     let purge = Intervention::Once(Act::PurgeQueues);
     script.push(Scheduled::new(rng.i64(-90..900), purge));
-    // The last call may be a pause. Repeated calls resume the schedule after it.
+    // The last call may be a pause, in a trap up to a day later: the last recheck is after 23 hours.
+    // Repeated calls resume the schedule after it.
     script.extend((1..12).map(|n| Scheduled::call(n * 1_200, ApiCall::Resume)));
+    script.extend((4..=30).map(|n| Scheduled::call(n * 3_600, ApiCall::Resume)));
     script
 }
