@@ -12,6 +12,7 @@ use chaos::{
     },
     outcome::Outcome,
 };
+use demo::proof::Kind;
 use fastrand::Rng;
 use shared::platform::fault::Point;
 
@@ -56,7 +57,7 @@ async fn messages_lost_by_the_queues_are_found_if_no_sweep_runs() {
     assert!(
         outcome.lost == outcome.recipients
             && reports(&outcome, "stuck")
-            && reports(&outcome, "not at an end"),
+            && reports(&outcome, Kind::Unfinished.sentence()),
         "{outcome:?}"
     );
 }
@@ -82,7 +83,7 @@ async fn an_adapter_that_sends_twice_is_found() {
     for form in [CarrierForm::Bare, CarrierForm::OwnIds] {
         let outcome = run(|plan| (plan.submits_twice, plan.form) = (true, form)).await;
         assert!(
-            outcome.duplicated == outcome.recipients && reports(&outcome, "double send"),
+            outcome.duplicated == outcome.recipients && reports(&outcome, Kind::Doubled.sentence()),
             "{outcome:?}"
         );
     }
