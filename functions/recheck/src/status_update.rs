@@ -1,4 +1,4 @@
-//! What the carrier's answer to a status query means for a row. Pure.
+//! The meaning of the carrier's answer to a status query for a recipient. Pure.
 
 use std::collections::HashMap;
 
@@ -13,21 +13,22 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// What a verdict depends on beside row and answer.
-pub struct Judge<'a> {
+/// What a status update depends on besides the recipient and the answer.
+pub struct StatusRules<'a> {
     /// Deadline and quiet time.
     pub timing: &'a Timing,
-    /// For our own ids.
+    /// The schedule, for our own ids.
     pub schedule_id: Uuid,
-    /// Parts of the text, likewise.
+    /// Parts of the text, for our own ids.
     pub parts: usize,
-    /// Of personal texts: the parts of those that our own id may be asked for, by place.
-    pub personal: HashMap<u32, usize>,
+    /// Parts of personal texts, by seq, for recipients that are asked for by our own id.
+    pub personal_parts: HashMap<u32, usize>,
 }
 
-impl Judge<'_> {
-    /// What is to be written; `None`: nothing new. An answer that is missing or an error says nothing, but at the deadline.
-    pub fn verdict(
+impl StatusRules<'_> {
+    /// Returns the update to record, or `None` if nothing changes. A missing answer and an error
+    /// change nothing before the deadline.
+    pub fn status_update(
         &self,
         row: &BatchRow,
         answer: Option<Result<Answer, StatusError>>,
@@ -37,60 +38,63 @@ impl Judge<'_> {
         let is_over = |time: TimeDelta| row.sent_at.is_some_and(|sent_at| now >= sent_at + time);
         let at_deadline = is_over(self.timing.recheck_deadline);
         match answer {
-            Some(Ok(Answer::Status { status, raw })) => self.said(row, (status, raw), at_deadline),
-            Some(Ok(Answer::NotFound)) if row.status == Status::Uncertain => {
-                // Only what can't be on the wire any more never arrived.
-                is_over(self.timing.quiet_time)
-                    .then(|| self.write(row, Status::Pending, Some("not found".into())))
+            Some(Ok(Answer::Status { status, raw })) => {
+                self.update_from_status(row, status, raw, at_deadline)
             }
-            // An answer of the carrier gave us this id, so "not found" is a memory lost, not a message lost.
+            Some(Ok(Answer::NotFound)) if row.status == Status::Uncertain => {
+                // The message never arrived, unless it can still be on the wire.
+                is_over(self.timing.quiet_time)
+                    .then(|| self.update(row, Status::Pending, Some("not found".into())))
+            }
+            // The carrier has given us this id, so "not found" means that it has lost its record of
+            // the message, not the message.
             Some(Ok(Answer::NotFound) | Err(_)) | None => {
-                let at_rest = row.status == Status::Uncertain || !asked;
-                (!at_rest && at_deadline)
-                    .then(|| self.write(row, Status::Unknown, row.carrier_status.clone()))
+                let stays = row.status == Status::Uncertain || !asked;
+                (!stays && at_deadline)
+                    .then(|| self.update(row, Status::Unknown, row.carrier_status.clone()))
             }
         }
     }
 
-    fn said(
+    fn update_from_status(
         &self,
         row: &BatchRow,
-        (status, raw): (Status, String),
+        status: Status,
+        raw: String,
         at_deadline: bool,
     ) -> Option<StatusUpdate> {
         let status = match status {
             status if status.is_final() && status != Status::Unknown => status,
-            // The status is lost or late, which is not "not delivered": closed, never sent again.
+            // The status is lost or late, which does not mean "not delivered": closed, never resent.
             _ if at_deadline && row.status != Status::Uncertain => Status::Unknown,
-            // UNKNOWN before the deadline is no verdict.
+            // UNKNOWN before the deadline decides nothing.
             Status::Unknown => row.status,
             status => status,
         };
-        let new = status != row.status || row.carrier_status.as_deref() != Some(raw.as_str());
-        // An UNCERTAIN row stays untouched until the carrier knows its message.
-        (new && status != Status::Uncertain).then(|| self.write(row, status, Some(raw)))
+        let is_new = status != row.status || row.carrier_status.as_deref() != Some(raw.as_str());
+        // An UNCERTAIN row does not change until the carrier knows its message.
+        (is_new && status != Status::Uncertain).then(|| self.update(row, status, Some(raw)))
     }
 
-    /// The ids that the row's message has at the carrier if it took ours.
+    /// Returns the ids that the recipient's message has at the carrier if the carrier took our own.
     pub fn own_ids(&self, row: &BatchRow) -> String {
-        let parts = self.personal.get(&row.seq).copied().unwrap_or(self.parts);
-        own_ids(&row.own_id(self.schedule_id), parts)
+        let parts = self.personal_parts.get(&row.seq).copied();
+        own_ids(&row.own_id(self.schedule_id), parts.unwrap_or(self.parts))
     }
 
-    fn write(
+    fn update(
         &self,
         row: &BatchRow,
         status: Status,
         carrier_status: Option<String>,
     ) -> StatusUpdate {
-        let found = row.message_id.is_none() && status != Status::Pending;
-        let message_id = found.then(|| self.own_ids(row));
+        let is_found = row.message_id.is_none() && status != Status::Pending;
         StatusUpdate {
             seq: row.seq,
             attempt: row.attempt,
             status,
             carrier_status,
-            message_id,
+            message_id: is_found.then(|| self.own_ids(row)),
             is_final: u8::from(status.is_final()),
         }
     }
@@ -100,189 +104,151 @@ impl Judge<'_> {
 mod tests {
     use std::time::Duration;
 
+    use shared::platform::backoff::Backoff;
+
     use super::*;
+
+    /// How long ago the message was sent: after a minute it may be on the wire, after an hour the
+    /// quiet time is over, after 23 hours the deadline.
+    const MINUTE: TimeDelta = TimeDelta::minutes(1);
+    const HOUR: TimeDelta = TimeDelta::hours(1);
+    const DEADLINE: TimeDelta = TimeDelta::hours(23);
+
+    type QueryResult = Option<Result<Answer, StatusError>>;
 
     fn timing() -> Timing {
         Timing {
             recheck_delays: vec![Duration::from_secs(1)],
-            recheck_deadline: TimeDelta::hours(23),
+            recheck_deadline: DEADLINE,
             resend_delay: TimeDelta::seconds(1),
             quiet_time: TimeDelta::minutes(5),
-            backoff: shared::platform::backoff::Backoff::default(),
+            backoff: Backoff::default(),
         }
     }
 
-    fn row(
-        status: Status,
-        message_id: Option<&str>,
-        carrier_status: Option<&str>,
-        sent_at: DateTime<Utc>,
-    ) -> BatchRow {
+    fn row(status: Status) -> BatchRow {
+        let has_id = status != Status::Uncertain;
         BatchRow {
             seq: 7,
             phone: "+60123456789".into(),
             status,
             attempt: 2,
             resends: 0,
-            message_id: message_id.map(Into::into),
-            carrier_status: carrier_status.map(Into::into),
-            sent_at: Some(sent_at),
+            message_id: has_id.then(|| "a".into()),
+            carrier_status: (status == Status::Enroute).then(|| "ENROUTE".into()),
+            sent_at: None,
             final_at: None,
         }
     }
 
-    fn says(status: Status, raw: &str) -> Answer {
-        Answer::Status {
-            status,
-            raw: raw.into(),
+    fn answers(status: Status, raw: &str) -> QueryResult {
+        let raw = raw.into();
+        Some(Ok(Answer::Status { status, raw }))
+    }
+
+    fn not_found() -> QueryResult {
+        Some(Ok(Answer::NotFound))
+    }
+
+    fn failed() -> QueryResult {
+        let reason = "500".into();
+        Some(Err(StatusError::Failed { reason }))
+    }
+
+    /// Checks the status that a recipient gets from an answer, some time after it was sent to.
+    fn check(status: Status, age: TimeDelta, answer: QueryResult, expected: Option<Status>) {
+        let case = format!("{status:?} after {age}: {answer:?}");
+        let (timing, now) = (timing(), Utc::now());
+        let rules = StatusRules {
+            timing: &timing,
+            schedule_id: Uuid::nil(),
+            parts: 1,
+            personal_parts: HashMap::new(),
+        };
+        let row = BatchRow {
+            sent_at: Some(now - age),
+            ..row(status)
+        };
+        let update = rules.status_update(&row, answer, now);
+        assert_eq!(
+            update.as_ref().map(|update| update.status),
+            expected,
+            "{case}"
+        );
+        if let Some(update) = update {
+            let (seq, attempt, is_final) = (update.seq, update.attempt, update.is_final);
+            let expected_final = u8::from(update.status.is_final());
+            assert_eq!((seq, attempt, is_final), (7, 2, expected_final), "{case}");
+            let own = row.status == Status::Uncertain && update.status != Status::Pending;
+            assert_eq!(update.message_id.is_some(), own, "{case}");
         }
     }
 
     #[test]
-    fn verdicts() {
-        let now = Utc::now();
-        let (minute, hour, day) = (
-            now - TimeDelta::minutes(1),
-            now - TimeDelta::hours(1),
-            now - TimeDelta::hours(23),
+    fn a_new_status_is_recorded() {
+        use Status::{Acceptd, Delivrd, Enroute, Undeliv};
+        check(Acceptd, MINUTE, answers(Delivrd, "DELIVRD"), Some(Delivrd));
+        check(Acceptd, MINUTE, answers(Undeliv, "UNDELIV"), Some(Undeliv));
+        check(Acceptd, MINUTE, answers(Enroute, "ENROUTE"), Some(Enroute));
+        check(Enroute, MINUTE, answers(Enroute, "ENROUTE"), None);
+        // A status that SMPP does not know.
+        check(Enroute, MINUTE, answers(Enroute, "IM_EXPD"), Some(Enroute));
+    }
+
+    #[test]
+    fn unknown_is_final_only_at_the_deadline() {
+        use Status::{Acceptd, Delivrd, Enroute, Unknown};
+        check(Acceptd, HOUR, answers(Unknown, "UNKNOWN"), Some(Acceptd));
+        check(
+            Acceptd,
+            DEADLINE,
+            answers(Unknown, "UNKNOWN"),
+            Some(Unknown),
         );
-        let failed = || {
-            Some(Err(StatusError::Failed {
-                reason: "500".into(),
-            }))
-        };
-        let accepted = |sent_at| row(Status::Acceptd, Some("a"), None, sent_at);
-        let enroute = |sent_at| row(Status::Enroute, Some("a"), Some("ENROUTE"), sent_at);
-        let uncertain = |sent_at| row(Status::Uncertain, None, None, sent_at);
-        let table = [
-            (
-                "delivered",
-                accepted(minute),
-                Some(Ok(says(Status::Delivrd, "DELIVRD"))),
-                Some(Status::Delivrd),
-            ),
-            (
-                "failed",
-                accepted(minute),
-                Some(Ok(says(Status::Undeliv, "UNDELIV"))),
-                Some(Status::Undeliv),
-            ),
-            (
-                "on its way",
-                accepted(minute),
-                Some(Ok(says(Status::Enroute, "ENROUTE"))),
-                Some(Status::Enroute),
-            ),
-            (
-                "nothing new",
-                enroute(minute),
-                Some(Ok(says(Status::Enroute, "ENROUTE"))),
-                None,
-            ),
-            (
-                "another odd word",
-                enroute(minute),
-                Some(Ok(says(Status::Enroute, "IM_EXPD"))),
-                Some(Status::Enroute),
-            ),
-            (
-                "UNKNOWN is no verdict yet",
-                accepted(hour),
-                Some(Ok(says(Status::Unknown, "UNKNOWN"))),
-                Some(Status::Acceptd),
-            ),
-            (
-                "UNKNOWN at the deadline",
-                accepted(day),
-                Some(Ok(says(Status::Unknown, "UNKNOWN"))),
-                Some(Status::Unknown),
-            ),
-            (
-                "still on its way at the deadline",
-                enroute(day),
-                Some(Ok(says(Status::Enroute, "ENROUTE"))),
-                Some(Status::Unknown),
-            ),
-            (
-                "delivered at the deadline",
-                enroute(day),
-                Some(Ok(says(Status::Delivrd, "DELIVRD"))),
-                Some(Status::Delivrd),
-            ),
-            ("an error says nothing", enroute(hour), failed(), None),
-            (
-                "an error at the deadline",
-                enroute(day),
-                failed(),
-                Some(Status::Unknown),
-            ),
-            (
-                "not asked at the deadline: asked first",
-                enroute(day),
-                None,
-                None,
-            ),
-            (
-                "not found, though it was accepted",
-                enroute(hour),
-                Some(Ok(Answer::NotFound)),
-                None,
-            ),
-            (
-                "found by our own id",
-                uncertain(minute),
-                Some(Ok(says(Status::Enroute, "ENROUTE"))),
-                Some(Status::Enroute),
-            ),
-            (
-                "delivered, found by our own id",
-                uncertain(minute),
-                Some(Ok(says(Status::Delivrd, "DELIVRD"))),
-                Some(Status::Delivrd),
-            ),
-            (
-                "UNKNOWN says nothing of an uncertain one",
-                uncertain(day),
-                Some(Ok(says(Status::Unknown, "UNKNOWN"))),
-                None,
-            ),
-            (
-                "not found, and perhaps on the wire",
-                uncertain(minute),
-                Some(Ok(Answer::NotFound)),
-                None,
-            ),
-            (
-                "not found after the quiet time",
-                uncertain(hour),
-                Some(Ok(Answer::NotFound)),
-                Some(Status::Pending),
-            ),
-            ("an uncertain one stays so", uncertain(day), failed(), None),
-        ];
-        for (what, row, answer, expected) in table {
-            let timing = timing();
-            let judge = Judge {
-                timing: &timing,
-                schedule_id: Uuid::nil(),
-                parts: 1,
-                personal: HashMap::new(),
-            };
-            let verdict = judge.verdict(&row, answer, now);
-            assert_eq!(
-                verdict.as_ref().map(|verdict| verdict.status),
-                expected,
-                "{what}"
-            );
-            if let Some(verdict) = verdict {
-                assert_eq!(
-                    (verdict.seq, verdict.attempt, verdict.is_final),
-                    (7, 2, u8::from(verdict.status.is_final())),
-                    "{what}"
-                );
-                let own = row.status == Status::Uncertain && verdict.status != Status::Pending;
-                assert_eq!(verdict.message_id.is_some(), own, "{what}");
-            }
-        }
+        check(
+            Enroute,
+            DEADLINE,
+            answers(Enroute, "ENROUTE"),
+            Some(Unknown),
+        );
+        check(
+            Enroute,
+            DEADLINE,
+            answers(Delivrd, "DELIVRD"),
+            Some(Delivrd),
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_status_changes_nothing_before_the_deadline() {
+        use Status::{Enroute, Unknown};
+        check(Enroute, HOUR, failed(), None);
+        check(Enroute, DEADLINE, failed(), Some(Unknown));
+        // Not asked: the next pass asks first.
+        check(Enroute, DEADLINE, None, None);
+        // Not found although it was accepted.
+        check(Enroute, HOUR, not_found(), None);
+    }
+
+    #[test]
+    fn an_uncertain_message_is_resolved_by_our_own_id() {
+        use Status::{Delivrd, Enroute, Pending, Uncertain, Unknown};
+        check(
+            Uncertain,
+            MINUTE,
+            answers(Enroute, "ENROUTE"),
+            Some(Enroute),
+        );
+        check(
+            Uncertain,
+            MINUTE,
+            answers(Delivrd, "DELIVRD"),
+            Some(Delivrd),
+        );
+        check(Uncertain, DEADLINE, answers(Unknown, "UNKNOWN"), None);
+        // It may still be on the wire.
+        check(Uncertain, MINUTE, not_found(), None);
+        check(Uncertain, HOUR, not_found(), Some(Pending));
+        check(Uncertain, DEADLINE, failed(), None);
     }
 }
