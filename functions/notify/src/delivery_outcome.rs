@@ -1,4 +1,5 @@
-//! What an answer means for a delivery. Pure, but for the jitter of the waits.
+//! The outcome of a delivery, from the answer to its request. Pure, except for the jitter of the
+//! waits.
 
 use std::time::Duration;
 
@@ -6,58 +7,57 @@ use shared::platform::backoff::before_delivery;
 
 use crate::post::Answer;
 
-/// What is to be written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusUpdate {
-    /// The receiver has it.
+/// The outcome of one try, as it is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryOutcome {
+    /// The receiver has accepted the event.
     pub delivered: bool,
-    /// The receiver wants nothing any more.
+    /// The receiver wants no more events.
     pub gone: bool,
-    /// What was answered.
+    /// The status of the answer.
     pub http_status: Option<u16>,
-    /// A word for why there was no answer.
+    /// Why there was no answer.
     pub error: Option<&'static str>,
-    /// Before it is tried again; `None`: it is not.
-    pub again_after: Option<Duration>,
+    /// The wait before the next try; `None`: there is none.
+    pub retry_after: Option<Duration>,
 }
 
-/// Of the answer to the n-th try (from 1). Only 2xx is taken for a receipt, and only 410 for "no more".
-pub fn judge(answer: Answer, tries: u32) -> StatusUpdate {
-    let failed = StatusUpdate {
-        delivered: false,
-        gone: false,
-        http_status: None,
-        error: None,
-        again_after: None,
-    };
-    match answer {
-        Answer::Status(code @ 200..=299, _) => StatusUpdate {
-            delivered: true,
-            http_status: Some(code),
-            ..failed
-        },
-        Answer::Status(410, _) => StatusUpdate {
-            gone: true,
-            http_status: Some(410),
-            ..failed
-        },
-        Answer::Status(code, retry_after) => {
-            let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
-            StatusUpdate {
+impl DeliveryOutcome {
+    /// Returns the outcome of the n-th try, counted from 1. Only 2xx means "delivered", and only 410
+    /// means "gone".
+    pub fn of(answer: Answer, tries: u32) -> Self {
+        match answer {
+            Answer::Status {
+                code: code @ 200..=299,
+                ..
+            } => Self {
+                delivered: true,
                 http_status: Some(code),
-                again_after: before_delivery(tries, retry_after),
-                ..failed
+                ..Self::default()
+            },
+            Answer::Status { code: 410, .. } => Self {
+                gone: true,
+                http_status: Some(410),
+                ..Self::default()
+            },
+            Answer::Status { code, retry_after } => {
+                let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
+                Self {
+                    http_status: Some(code),
+                    retry_after: before_delivery(tries, retry_after),
+                    ..Self::default()
+                }
             }
+            Answer::None(error) => Self {
+                error: Some(error),
+                retry_after: before_delivery(tries, None),
+                ..Self::default()
+            },
+            Answer::Disabled => Self {
+                error: Some("webhook disabled"),
+                ..Self::default()
+            },
         }
-        Answer::None(error) => StatusUpdate {
-            error: Some(error),
-            again_after: before_delivery(tries, None),
-            ..failed
-        },
-        Answer::Disabled => StatusUpdate {
-            error: Some("webhook disabled"),
-            ..failed
-        },
     }
 }
 
@@ -65,44 +65,55 @@ pub fn judge(answer: Answer, tries: u32) -> StatusUpdate {
 mod tests {
     use super::*;
 
+    const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn status(code: u16, retry_after: Option<Duration>) -> Answer {
+        Answer::Status { code, retry_after }
+    }
+
+    fn check(answer: Answer, tries: u32, delivered: bool, gone: bool) -> Option<Duration> {
+        let outcome = DeliveryOutcome::of(answer, tries);
+        assert_eq!(
+            (outcome.delivered, outcome.gone),
+            (delivered, gone),
+            "{answer:?}"
+        );
+        assert_eq!(
+            outcome.http_status.is_none(),
+            outcome.error.is_some(),
+            "{answer:?}"
+        );
+        outcome.retry_after
+    }
+
     #[test]
-    fn what_each_answer_means() {
-        let minute = Some(Duration::from_secs(60));
-        // Answer, tries; delivered, gone, least wait in seconds.
+    fn a_2xx_delivers_and_a_410_ends_the_deliveries() {
+        assert_eq!(check(status(200, None), 1, true, false), None);
+        assert_eq!(check(status(204, MINUTE), 9, true, false), None);
+        assert_eq!(check(status(410, None), 1, false, true), None);
+        assert_eq!(check(Answer::Disabled, 1, false, false), None);
+    }
+
+    #[test]
+    fn other_answers_are_retried_until_the_tenth_try() {
+        // Answer, tries, the shortest wait in seconds. A wait is up to a quarter longer.
         let table = [
-            (Answer::Status(200, None), 1, (true, false, None)),
-            (Answer::Status(204, minute), 9, (true, false, None)),
-            (Answer::Status(301, None), 1, (false, false, Some(5))),
-            (Answer::Status(400, minute), 1, (false, false, Some(5))),
-            (Answer::Status(410, None), 1, (false, true, None)),
-            (Answer::Status(429, minute), 1, (false, false, Some(60))),
-            (Answer::Status(503, minute), 2, (false, false, Some(300))),
-            (Answer::Status(500, minute), 3, (false, false, Some(1800))),
-            (Answer::Status(500, None), 10, (false, false, None)),
-            (Answer::None("timed out"), 9, (false, false, Some(86_400))),
-            (Answer::None("timed out"), 10, (false, false, None)),
-            (Answer::Disabled, 1, (false, false, None)),
+            (status(301, None), 1, Some(5)),
+            (status(400, MINUTE), 1, Some(5)),
+            (status(429, MINUTE), 1, Some(60)),
+            (status(503, MINUTE), 2, Some(300)),
+            (status(500, MINUTE), 3, Some(1800)),
+            (status(500, None), 10, None),
+            (Answer::None("timed out"), 9, Some(86_400)),
+            (Answer::None("timed out"), 10, None),
         ];
-        for (answer, tries, expected) in table {
-            let verdict = judge(answer, tries);
-            let least = expected.2.map(Duration::from_secs);
-            assert_eq!(
-                (
-                    verdict.delivered,
-                    verdict.gone,
-                    verdict.again_after.is_some()
-                ),
-                (expected.0, expected.1, least.is_some())
-            );
+        for (answer, tries, shortest_s) in table {
+            let shortest = shortest_s.map(Duration::from_secs);
+            let retry_after = check(answer, tries, false, false);
+            assert_eq!(retry_after.is_some(), shortest.is_some(), "{answer:?}");
             assert!(
-                verdict.again_after >= least
-                    && verdict.again_after <= least.map(|least| least * 5 / 4),
-                "{answer:?}"
-            );
-            assert_eq!(
-                verdict.http_status.is_none(),
-                verdict.error.is_some(),
-                "{answer:?}"
+                retry_after >= shortest && retry_after <= shortest.map(|shortest| shortest * 5 / 4),
+                "{answer:?}: {retry_after:?}"
             );
         }
     }
