@@ -1,7 +1,10 @@
 //! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
 use api::resources::schedules::moves_store;
-use dispatch::cut::store::{self, Outcome};
+use dispatch::{
+    DispatchedBy,
+    cut::store::{self, CutMark, CutStatus},
+};
 use model::{database::Life, rules};
 use shared::{
     platform::queue::DispatchMessage,
@@ -32,8 +35,8 @@ async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
     let all = pairs(
         &cases(),
         &[
-            (Outcome::Running, Life::Running),
-            (Outcome::Cancelled, Life::Cancelled),
+            (CutStatus::Running, Life::Running),
+            (CutStatus::Cancelled, Life::Cancelled),
         ],
     );
     let (cases, said): (Vec<_>, Vec<_>) = all
@@ -49,7 +52,13 @@ async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
             version,
         };
         let matched = rules::mark_cut(&mut case.schedule, version == 1, life);
-        let marked = store::mark_cut(&mut connection, message, (outcome, 1, "queue"), table.now)
+        let mark = CutMark {
+            status: outcome,
+            batch_count: 1,
+            dispatched_by: DispatchedBy::Queue,
+            at: table.now,
+        };
+        let marked = store::mark_cut(&mut connection, message, mark)
             .await
             .unwrap();
         assert_eq!(marked, matched, "{case:?}");
