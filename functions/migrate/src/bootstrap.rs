@@ -1,5 +1,5 @@
-//! Statements that need the rights of migrate's own database user: the administrator account, and the
-//! grants of the functions' user.
+//! Statements that need the rights of migrate's own database user: the administrator account, and
+//! the grants of the functions' user.
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -27,8 +27,8 @@ pub struct TemporaryPassword {
 
 /// Makes the user an administrator with a temporary password, in the caller's transaction.
 ///
-/// Creates the user if it does not exist. An existing user is enabled, and all its sessions end. Any
-/// operator with the right to invoke migrate may do this, so a lost password of the last
+/// Creates the user if it does not exist. An existing user is enabled, and all its sessions end.
+/// Any operator with the right to invoke migrate may do this, so a lost password of the last
 /// administrator can be replaced.
 pub async fn make_admin(
     connection: &mut MySqlConnection,
@@ -84,8 +84,8 @@ fn audit_entry(username: &str, id: Uuid, known: Option<&User>, now: DateTime<Utc
 /// Grants the functions' user UPDATE and DELETE on each table except the audit log and the list of
 /// migrations. Returns the tables.
 ///
-/// The user has SELECT and INSERT on the whole database. A grant on the database can't be revoked for
-/// one table, so the other rights are granted table by table.
+/// The user has SELECT and INSERT on the whole database. A grant on the database can't be revoked
+/// for one table, so the other rights are granted table by table.
 pub async fn grant_changes(
     connection: &mut MySqlConnection,
     user: &str,

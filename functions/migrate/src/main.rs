@@ -2,8 +2,8 @@
 //! functions' user can't change tables.
 //!
 //! `{}` brings the database to the newest schema, and grants the other functions' user (`APP_USER`)
-//! what it needs. `{"admin": "ana"}` makes an administrator with a temporary password, which only the
-//! answer contains. If it runs twice, the second run finds the schema up to date, or generates
+//! what it needs. `{"admin": "ana"}` makes an administrator with a temporary password, which only
+//! the answer contains. If it runs twice, the second run finds the schema up to date, or generates
 //! another password. If it runs at the same time, one run waits for the other.
 
 use anyhow::{Context, bail};

@@ -23,8 +23,8 @@ pub struct DeliveryOutcome {
 }
 
 impl DeliveryOutcome {
-    /// Returns the outcome of the n-th try, counted from 1. Only 2xx means "delivered", and only 410
-    /// means "gone".
+    /// Returns the outcome of the n-th try, counted from 1. Only 2xx means "delivered", and only
+    /// 410 means "gone".
     pub fn of(answer: Answer, tries: u32) -> Self {
         match answer {
             Answer::Status {

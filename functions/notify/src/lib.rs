@@ -1,10 +1,11 @@
-//! Notify: claims a delivery, posts its event to the webhook's URL, signed, and records the outcome.
+//! Notify: claims a delivery, posts its event to the webhook's URL, signed, and records the
+//! outcome.
 //!
 //! The input is a message that names a delivery. The output is one request, the delivery's row and,
-//! if it failed, a delayed message that names it again. If it runs twice, also at the same time, one
-//! run claims the delivery and the other finds nothing to do. If the process ends before the outcome
-//! is recorded, the row becomes due again when its lease expires: an event is posted at least once,
-//! each time with the same id, by which a receiver recognises it.
+//! if it failed, a delayed message that names it again. If it runs twice, also at the same time,
+//! one run claims the delivery and the other finds nothing to do. If the process ends before the
+//! outcome is recorded, the row becomes due again when its lease expires: an event is posted at
+//! least once, each time with the same id, by which a receiver recognises it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod store;
@@ -52,8 +53,8 @@ struct SignedContent<'a> {
 }
 
 impl Notifier {
-    /// Handles one invocation. Each message is handled on its own; a message that fails is delivered
-    /// again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         queue::handle_each(event, async |message: DeliveryMessage| {
             self.deliver(message).await
@@ -73,8 +74,8 @@ impl Notifier {
 
     /// Claims the delivery and reads it.
     ///
-    /// Returns `None` if it is over, not due, being posted, or if its webhook is gone. The message is
-    /// acknowledged in each case, since the sweep is the second copy of every message.
+    /// Returns `None` if it is over, not due, being posted, or if its webhook is gone. The message
+    /// is acknowledged in each case, since the sweep is the second copy of every message.
     async fn claim(&self, message: DeliveryMessage) -> anyhow::Result<Option<Delivery>> {
         let db = &self.db;
         let claimed =

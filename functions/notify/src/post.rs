@@ -1,7 +1,8 @@
 //! The request to a receiver, to an address that is allowed.
 //!
-//! The name is resolved here, and only allowed addresses are used, so that the checked address is the
-//! one that is connected to. No redirect is followed, no connection is kept, and no body is read.
+//! The name is resolved here, and only allowed addresses are used, so that the checked address is
+//! the one that is connected to. No redirect is followed, no connection is kept, and no body is
+//! read.
 
 use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 

@@ -1,9 +1,9 @@
 //! The statements of a delivery: claim, read, record the outcome, and the state of the webhook.
 //!
-//! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`; of
-//! two messages one matches no row. If the process ends before the outcome is recorded, the row
-//! becomes due again when the lease expires. So a delivery is posted at least once, each time as the
-//! same event.
+//! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`;
+//! of two messages one matches no row. If the process ends before the outcome is recorded, the row
+//! becomes due again when the lease expires. So a delivery is posted at least once, each time as
+//! the same event.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -2,9 +2,9 @@
 //! and releases the batch.
 //!
 //! The input is a message that names a batch. The output is status queries, rows, and a message
-//! that names the batch again with a longer delay, until each recipient is final or the deadline has
-//! passed. If it runs twice, also at the same time, one run claims the batch and the other finds
-//! nothing to do.
+//! that names the batch again with a longer delay, until each recipient is final or the deadline
+//! has passed. If it runs twice, also at the same time, one run claims the batch and the other
+//! finds nothing to do.
 
 mod status_update;
 
@@ -72,8 +72,8 @@ struct StatusQuery {
 }
 
 impl Rechecker {
-    /// Handles one invocation. Each message is handled on its own; a message that fails is delivered
-    /// again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
         queue::handle_each(event, async |message: BatchMessage| {
             self.recheck_batch(message, budget).await
@@ -98,8 +98,8 @@ impl Rechecker {
         self.worker.release(&claimed, Ended::Checked).await
     }
 
-    /// Returns how many parts each personal text has, by seq. It is read only if the carrier knows a
-    /// message by our own ids: one id per part.
+    /// Returns how many parts each personal text has, by seq. It is read only if the carrier knows
+    /// a message by our own ids: one id per part.
     async fn personal_parts(&self, claimed: &Claimed) -> anyhow::Result<HashMap<u32, usize>> {
         let Claimed { claim, batch, rows } = claimed;
         let needs_own_id = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
@@ -195,7 +195,8 @@ impl Rechecker {
         for query in queries {
             let row = &mut rows[query.at];
             // The time of the query counts: the process may have been frozen since, and "not found"
-            // is only meaningful if the message could not be on the wire any more when it was asked.
+            // is only meaningful if the message could not be on the wire any more when it was
+            // asked.
             if let Some(update) = rules.status_update(row, query.answer, query.asked_at) {
                 row.status = update.status;
                 row.final_at = update.status.is_final().then_some(now);

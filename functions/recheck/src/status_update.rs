@@ -65,7 +65,8 @@ impl StatusRules<'_> {
     ) -> Option<StatusUpdate> {
         let status = match status {
             status if status.is_final() && status != Status::Unknown => status,
-            // The status is lost or late, which does not mean "not delivered": closed, never resent.
+            // The status is lost or late, which does not mean "not delivered": closed, never
+            // resent.
             _ if at_deadline && row.status != Status::Uncertain => Status::Unknown,
             // UNKNOWN before the deadline decides nothing.
             Status::Unknown => row.status,
@@ -114,7 +115,7 @@ mod tests {
     const HOUR: TimeDelta = TimeDelta::hours(1);
     const DEADLINE: TimeDelta = TimeDelta::hours(23);
 
-    type QueryResult = Option<Result<Answer, StatusError>>;
+    type QueryResult = Result<Answer, StatusError>;
 
     fn timing() -> Timing {
         Timing {
@@ -141,22 +142,23 @@ mod tests {
         }
     }
 
-    fn answers(status: Status, raw: &str) -> QueryResult {
+    fn answers(status: Status, raw: &str) -> Answer {
         let raw = raw.into();
-        Some(Ok(Answer::Status { status, raw }))
-    }
-
-    fn not_found() -> QueryResult {
-        Some(Ok(Answer::NotFound))
+        Answer::Status { status, raw }
     }
 
     fn failed() -> QueryResult {
         let reason = "500".into();
-        Some(Err(StatusError::Failed { reason }))
+        Err(StatusError::Failed { reason })
     }
 
     /// Checks the status that a recipient gets from an answer, some time after it was sent to.
-    fn check(status: Status, age: TimeDelta, answer: QueryResult, expected: Option<Status>) {
+    fn check(
+        status: Status,
+        age: TimeDelta,
+        answer: Option<QueryResult>,
+        expected: Option<Status>,
+    ) {
         let case = format!("{status:?} after {age}: {answer:?}");
         let (timing, now) = (timing(), Utc::now());
         let rules = StatusRules {
@@ -184,34 +186,38 @@ mod tests {
         }
     }
 
+    fn check_answer(status: Status, age: TimeDelta, answer: Answer, expected: Option<Status>) {
+        check(status, age, Some(Ok(answer)), expected);
+    }
+
     #[test]
     fn a_new_status_is_recorded() {
         use Status::{Acceptd, Delivrd, Enroute, Undeliv};
-        check(Acceptd, MINUTE, answers(Delivrd, "DELIVRD"), Some(Delivrd));
-        check(Acceptd, MINUTE, answers(Undeliv, "UNDELIV"), Some(Undeliv));
-        check(Acceptd, MINUTE, answers(Enroute, "ENROUTE"), Some(Enroute));
-        check(Enroute, MINUTE, answers(Enroute, "ENROUTE"), None);
+        check_answer(Acceptd, MINUTE, answers(Delivrd, "DELIVRD"), Some(Delivrd));
+        check_answer(Acceptd, MINUTE, answers(Undeliv, "UNDELIV"), Some(Undeliv));
+        check_answer(Acceptd, MINUTE, answers(Enroute, "ENROUTE"), Some(Enroute));
+        check_answer(Enroute, MINUTE, answers(Enroute, "ENROUTE"), None);
         // A status that SMPP does not know.
-        check(Enroute, MINUTE, answers(Enroute, "IM_EXPD"), Some(Enroute));
+        check_answer(Enroute, MINUTE, answers(Enroute, "IM_EXPD"), Some(Enroute));
     }
 
     #[test]
     fn unknown_is_final_only_at_the_deadline() {
         use Status::{Acceptd, Delivrd, Enroute, Unknown};
-        check(Acceptd, HOUR, answers(Unknown, "UNKNOWN"), Some(Acceptd));
-        check(
+        check_answer(Acceptd, HOUR, answers(Unknown, "UNKNOWN"), Some(Acceptd));
+        check_answer(
             Acceptd,
             DEADLINE,
             answers(Unknown, "UNKNOWN"),
             Some(Unknown),
         );
-        check(
+        check_answer(
             Enroute,
             DEADLINE,
             answers(Enroute, "ENROUTE"),
             Some(Unknown),
         );
-        check(
+        check_answer(
             Enroute,
             DEADLINE,
             answers(Delivrd, "DELIVRD"),
@@ -222,33 +228,33 @@ mod tests {
     #[test]
     fn an_answer_without_a_status_changes_nothing_before_the_deadline() {
         use Status::{Enroute, Unknown};
-        check(Enroute, HOUR, failed(), None);
-        check(Enroute, DEADLINE, failed(), Some(Unknown));
+        check(Enroute, HOUR, Some(failed()), None);
+        check(Enroute, DEADLINE, Some(failed()), Some(Unknown));
         // Not asked: the next pass asks first.
         check(Enroute, DEADLINE, None, None);
         // Not found although it was accepted.
-        check(Enroute, HOUR, not_found(), None);
+        check_answer(Enroute, HOUR, Answer::NotFound, None);
     }
 
     #[test]
     fn an_uncertain_message_is_resolved_by_our_own_id() {
         use Status::{Delivrd, Enroute, Pending, Uncertain, Unknown};
-        check(
+        check_answer(
             Uncertain,
             MINUTE,
             answers(Enroute, "ENROUTE"),
             Some(Enroute),
         );
-        check(
+        check_answer(
             Uncertain,
             MINUTE,
             answers(Delivrd, "DELIVRD"),
             Some(Delivrd),
         );
-        check(Uncertain, DEADLINE, answers(Unknown, "UNKNOWN"), None);
+        check_answer(Uncertain, DEADLINE, answers(Unknown, "UNKNOWN"), None);
         // It may still be on the wire.
-        check(Uncertain, MINUTE, not_found(), None);
-        check(Uncertain, HOUR, not_found(), Some(Pending));
-        check(Uncertain, DEADLINE, failed(), None);
+        check_answer(Uncertain, MINUTE, Answer::NotFound, None);
+        check_answer(Uncertain, HOUR, Answer::NotFound, Some(Pending));
+        check(Uncertain, DEADLINE, Some(failed()), None);
     }
 }

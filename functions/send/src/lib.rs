@@ -2,9 +2,9 @@
 //! the batch.
 //!
 //! The input is a message that names a batch. The output is carrier requests, rows, and a delayed
-//! message for recheck that names the batch. If it runs twice, also at the same time, one run claims
-//! the batch and the other finds nothing to do: a claim that matches 0 rows is always acknowledged,
-//! since the sweep is the second copy of every message.
+//! message for recheck that names the batch. If it runs twice, also at the same time, one run
+//! claims the batch and the other finds nothing to do: a claim that matches 0 rows is always
+//! acknowledged, since the sweep is the second copy of every message.
 
 pub mod store;
 
@@ -36,8 +36,8 @@ use crate::pass::Pass;
 /// Limits of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN if the carrier can't
-    /// be asked about them.
+    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN if the carrier
+    /// can't be asked about them.
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,
@@ -69,8 +69,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Handles one invocation. Each message is handled on its own; a message that fails is delivered
-    /// again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
         queue::handle_each(event, async |message: BatchMessage| {
             self.send_batch(message, budget).await

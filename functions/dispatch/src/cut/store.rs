@@ -190,9 +190,9 @@ pub async fn insert_batches(
     done.execute(connection).await.map(drop)
 }
 
-/// Marks batches as enqueued, so that the sweep looks at them later, and only if they are still due.
-/// Messages are sent before this mark: a crash between the two costs one duplicate message, never a
-/// batch.
+/// Marks batches as enqueued, so that the sweep looks at them later, and only if they are still
+/// due. Messages are sent before this mark: a crash between the two costs one duplicate message,
+/// never a batch.
 pub async fn mark_enqueued(
     db: &Db,
     id: Uuid,
@@ -200,7 +200,7 @@ pub async fn mark_enqueued(
     backoff: &Backoff,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        // A batch that was claimed meanwhile keeps the sweep_at of its claim.
+        // A batch that was claimed since keeps the sweep_at of its claim.
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', t DATETIME(3) PATH '$.t')) j
          SET b.sweep_at = j.t + INTERVAL ? SECOND
          WHERE b.schedule_id = ? AND b.batch_no = j.n AND b.claim_token IS NULL AND b.send_at = j.t AND b.requeues = 0",

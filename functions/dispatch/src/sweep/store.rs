@@ -77,8 +77,8 @@ impl DueBatch {
     }
 }
 
-/// Returns the next round of due batches, in the order of the index. Batches whose claim has expired
-/// are among them, since the claim has set `sweep_at`.
+/// Returns the next round of due batches, in the order of the index. Batches whose claim has
+/// expired are among them, since the claim has set `sweep_at`.
 pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBatch>> {
     sqlx::query_as!(
         DueBatch,

@@ -1,5 +1,5 @@
-//! Dispatch on a real database: each trigger, run twice, at the same time, crashed between the cut and
-//! the queue, and the sweep.
+//! Dispatch on a real database: each trigger, run twice, at the same time, crashed between the cut
+//! and the queue, and the sweep.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod cut;

@@ -5,8 +5,8 @@ use dispatch::retention::{DeletedRows, delete_expired_rows, is_due};
 use shared::platform::db::Db;
 use sqlx::MySqlPool;
 
-/// Rows of one age. Each has a number of its own, from which ids and hashes are made; `number + 100`
-/// makes the second row of a table.
+/// Rows of one age. Each has a number of its own, from which ids and hashes are made; the second
+/// row of a table uses `number + 100`.
 struct Rows<'a> {
     pool: &'a MySqlPool,
     number: u8,

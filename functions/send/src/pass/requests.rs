@@ -54,7 +54,8 @@ impl Requests {
         self.waiting.iter().copied()
     }
 
-    /// Removes the waiting recipients for which `is_removed` holds, and returns them in their order.
+    /// Removes the waiting recipients for which `is_removed` holds, and returns them in their
+    /// order.
     pub fn remove(&mut self, is_removed: impl Fn(usize) -> bool) -> VecDeque<usize> {
         let (removed, waiting) = self.waiting.iter().partition(|&&at| is_removed(at));
         self.waiting = waiting;
@@ -137,7 +138,8 @@ pub struct CarrierCall {
 impl CarrierCall {
     /// Submits the request, unless its answer could no longer be recorded in time.
     async fn submit(self) -> Answer {
-        // An environment that was frozen after the mark resumes here, possibly long after its lease.
+        // An environment that was frozen after the mark resumes here, possibly long after its
+        // lease.
         if !self.budget.allows(self.timeout, self.recording_share) {
             return Err(SendError::NotAccepted {
                 reason: "no time left to send".to_owned(),

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 /// What the answers of a pass have shown of the carrier's condition.
 ///
-/// The methods `on_…` return `Break` if the pass must stop: the batch is released and retried later.
+/// The methods `on_…` return `Break` if the pass must stop: the batch is released and retried
+/// later.
 #[derive(Debug, Default)]
 pub struct Throttle {
     /// Consecutive requests that were not accepted.
