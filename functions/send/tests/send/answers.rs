@@ -141,7 +141,7 @@ async fn a_long_429_is_retried_through_the_queue(pool: MySqlPool) {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_refused_connection_loses_no_recipient(pool: MySqlPool) {
     let stage = Stage::with_carrier(pool, Settings::default(), |config| {
-        config.url = "http://127.0.0.1:1/api".into()
+        config.url = "http://127.0.0.1:1/api".into();
     })
     .await;
     let batch = cut_on(&stage, three()).await;

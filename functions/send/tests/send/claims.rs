@@ -10,7 +10,7 @@ use shared::{
         rows::{self, FlushRow, Step},
     },
     message::status::Status,
-    platform::{budget::Budget, queue::BatchMessage},
+    platform::budget::Budget,
 };
 use simulator::Settings;
 use sqlx::MySqlPool;

@@ -11,16 +11,13 @@ mod window;
 
 use api::resources::recipients::variables_store::insert_variables;
 use dispatch::DispatchedBy;
-use shared::{
-    carrier::Form,
-    platform::{
-        db::Db,
-        queue::{BatchMessage, DispatchMessage},
-    },
+use shared::platform::{
+    db::Db,
+    queue::{BatchMessage, DispatchMessage},
 };
 use simulator::{Settings, UnknownId};
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, with_own_ids};
 use uuid::Uuid;
 
 /// Returns a stage with a schedule that is cut and due, and its first batch.
@@ -73,14 +70,7 @@ async fn own_ids(pool: MySqlPool) -> (Stage, Settings) {
         unknown_id: UnknownId::NotFound,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, settings.clone(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, settings.clone(), with_own_ids).await;
     (stage, settings)
 }
 
