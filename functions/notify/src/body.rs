@@ -4,7 +4,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::platform::db::Db;
+use shared::{batch::SeqRange, platform::db::Db};
 use uuid::Uuid;
 
 use crate::store::{Delivery, FinalMessage, final_messages};
@@ -30,6 +30,7 @@ struct Messages {
 pub async fn compose(db: &Db, event: Uuid, delivery: &Delivery) -> anyhow::Result<Vec<u8>> {
     let (kind, timestamp) = (delivery.kind.as_str(), delivery.created_at);
     let range = delivery.first_seq.zip(delivery.last_seq);
+    let range = range.map(|(first, last)| SeqRange { first, last });
     if let (Some(schedule_id), Some(range)) = (delivery.schedule_id, range) {
         let messages = final_messages(db, schedule_id, range, event)
             .await

@@ -20,7 +20,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     events::keys::SharedKeys,
     platform::{
-        backoff::{DELIVERY_TRIES, SECRET_OVERLAP, WEBHOOK_FAILING},
         db::{self, Db},
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
@@ -28,10 +27,17 @@ use shared::{
 
 pub use crate::post::Poster;
 use crate::{
-    delivery_outcome::DeliveryOutcome,
+    delivery_outcome::{DELIVERY_TRIES, DeliveryOutcome},
     post::{Answer, Request},
     store::{Delivery, FailedTry},
 };
+
+/// A webhook that has accepted nothing for this long is disabled. It is longer than any one delivery
+/// is tried, so it takes more than one failed delivery.
+const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
+/// After a rotation the previous secret signs too, so that the receiver can be changed in the
+/// meantime.
+const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
 
 /// Clients of the function.
 pub struct Notifier {

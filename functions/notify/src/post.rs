@@ -13,10 +13,13 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
     redirect, retry,
 };
-use shared::{
-    events::target::{self, AllowedTargets, BadTarget},
-    platform::backoff::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
-};
+use shared::events::target::{self, AllowedTargets, BadTarget};
+
+/// A receiver that accepts no connection in this time is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the resolution of the name to the head of the answer. A receiver should do slower work
+/// after its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const USER_AGENT: &str = concat!("sms-scheduler/", env!("CARGO_PKG_VERSION"));
 
@@ -59,7 +62,7 @@ pub struct Poster {
 impl Poster {
     /// Builds the client.
     pub fn new(allowed: AllowedTargets) -> anyhow::Result<Self> {
-        Self::with_timeout(allowed, WEBHOOK_ANSWER)
+        Self::with_timeout(allowed, ANSWER_TIMEOUT)
     }
 
     /// Builds a client with another timeout, for tests.
@@ -71,7 +74,7 @@ impl Poster {
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .timeout(timeout)
-            .connect_timeout(WEBHOOK_CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(AllowedOnly(allowed))
             // A kept connection that the receiver has closed would cost a try.
             .pool_max_idle_per_host(0)

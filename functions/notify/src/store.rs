@@ -5,14 +5,20 @@
 //! becomes due again when the lease expires. So a delivery is posted at least once, each time as
 //! the same event.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use shared::platform::{
-    backoff::{DELIVERY_EARLY, DELIVERY_LEASE},
-    db::Db,
-    queue::DeliveryMessage,
+use shared::{
+    batch::SeqRange,
+    platform::{db::Db, queue::DeliveryMessage},
 };
 use sqlx::types::Uuid;
+
+/// The lease of a claim, twice the time of a post: if no outcome is recorded by then, its process
+/// has crashed.
+const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
+/// A delivery may be claimed this long before it is due, because messages arrive early. It is less
+/// than the difference between a lease and a post.
+const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
 
 /// Claims a delivery that is due. Returns false if it is over, not due, or being posted.
 pub async fn claim_delivery(
@@ -96,7 +102,7 @@ pub struct FinalMessage {
 pub async fn final_messages(
     db: &Db,
     schedule_id: Uuid,
-    range: (u32, u32),
+    range: SeqRange,
     event: Uuid,
 ) -> sqlx::Result<Vec<FinalMessage>> {
     sqlx::query_as!(
@@ -105,8 +111,8 @@ pub async fn final_messages(
              final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event = ? ORDER BY seq"#,
         schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         event
     )
     .fetch_all(&db.pool)

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use shared::{
     batch::{
         claim::Claim,
-        release::Ended,
+        release::PassResult,
         rows::{self, BatchRow, StatusUpdate},
         texts::Texts,
         worker::{Claimed, Work, Worker},
@@ -95,7 +95,7 @@ impl Rechecker {
         let queries = self.query_statuses(&rules, &claimed, budget).await;
         fault::reach(Point::Asked, message).await;
         self.record(&mut claimed, &rules, queries).await?;
-        self.worker.release(&claimed, Ended::Checked).await
+        self.worker.release(&claimed, PassResult::Checked).await
     }
 
     /// Returns how many parts each personal text has, by seq. It is read only if the carrier knows

@@ -29,6 +29,7 @@ use shared::{
         fault::{self, Point},
         queue::{self, BatchMessage},
     },
+    schedule::status::ScheduleStatus,
 };
 
 use crate::pass::Pass;
@@ -83,7 +84,7 @@ impl Sender {
         let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else {
             return Ok(());
         };
-        if claimed.batch.schedule_status == "cancelled" {
+        if claimed.batch.schedule_status == ScheduleStatus::Cancelled {
             self.close_pending(&mut claimed).await?;
         } else if is_too_late(&claimed, self.worker.db.now()) {
             self.hold_missed(&mut claimed).await?;
@@ -92,16 +93,16 @@ impl Sender {
         }
         let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
-        let ended = pass.ended();
+        let result = pass.result();
         self.postpone_to_window(&mut claimed).await?;
         fault::reach(Point::Recorded, message).await;
-        self.worker.release(&claimed, ended).await
+        self.worker.release(&claimed, result).await
     }
 
     /// Closes the recipients of a cancelled schedule that were not sent to.
     async fn close_pending(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
-        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
+        let (db, range) = (&self.worker.db, batch.range());
         let closed = db::retry_lock_conflicts(|| rows::close_pending(db, claim, range, db.now()))
             .await
             .context("closing pending recipients")?;
@@ -138,7 +139,7 @@ impl Sender {
             return Ok(());
         };
         if batch.missed
-            || batch.schedule_status == "cancelled"
+            || batch.schedule_status == ScheduleStatus::Cancelled
             || rows.iter().all(|row| row.status != Status::Pending)
         {
             return Ok(());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::resources::{schedules::moves_store, uncertain::store};
 use shared::{
-    batch::{release::Ended, rows, worker::Work},
+    batch::{release::PassResult, rows, worker::Work},
     events::EventType,
     message::status::Status,
     platform::budget::Budget,
@@ -75,7 +75,7 @@ async fn a_status_recorded_before_a_crash_is_published_by_the_next_owner(pool: M
     stage
         .rechecker
         .worker
-        .release(&claimed, Ended::Checked)
+        .release(&claimed, PassResult::Checked)
         .await
         .unwrap();
     assert_eq!(published.events().await.len(), 3);

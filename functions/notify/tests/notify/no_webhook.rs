@@ -6,7 +6,7 @@ use std::time::Duration;
 use dispatch::DispatchedBy;
 use shared::{
     batch::{
-        release::Ended,
+        release::PassResult,
         worker::{Claimed, Work},
     },
     platform::{budget::Budget, queue::BatchMessage},
@@ -57,7 +57,7 @@ async fn release(stage: &Stage, claimed: &Claimed) -> Spent {
     let statements = session_status(stage, "Com_stmt_execute").await;
     let transactions = session_status(stage, "Com_begin").await;
     let worker = &stage.rechecker.worker;
-    worker.release(claimed, Ended::Checked).await.unwrap();
+    worker.release(claimed, PassResult::Checked).await.unwrap();
     Spent {
         // Two of them are queries of the counters.
         statements: session_status(stage, "Com_stmt_execute").await - statements - 2,

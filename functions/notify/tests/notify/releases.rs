@@ -3,6 +3,7 @@
 use chrono::Utc;
 use shared::{
     batch::{
+        SeqRange,
         claim::Claim,
         release::{Release, write_release_with_events},
     },
@@ -37,7 +38,7 @@ async fn an_event_holds_at_most_a_thousand_messages(pool: MySqlPool) {
         .await
         .unwrap();
     let claim = claimed(db, id, 2_500).await;
-    let deliveries = write_release_with_events(db, &claim, (1, 2_500), &release(0))
+    let deliveries = write_release_with_events(db, &claim, SeqRange::new(1, 2_500), &release(0))
         .await
         .unwrap()
         .unwrap();
@@ -187,7 +188,7 @@ async fn a_final_message_is_published_unless_it_is_resent(pool: MySqlPool) {
             let id = insert_ended(db, status, resends).await;
             let claim = claimed(db, id, 1).await;
             let release = release(resends.max);
-            let deliveries = write_release_with_events(db, &claim, (1, 1), &release)
+            let deliveries = write_release_with_events(db, &claim, SeqRange::new(1, 1), &release)
                 .await
                 .unwrap()
                 .unwrap();
@@ -239,14 +240,14 @@ async fn messages_that_have_not_ended_are_not_published(pool: MySqlPool) {
     }
     let claim = claimed(db, id, 4).await;
     assert!(
-        write_release_with_events(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, SeqRange::new(1, 4), &release(0))
             .await
             .unwrap()
             .unwrap()
             .is_empty()
     );
     assert!(
-        write_release_with_events(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, SeqRange::new(1, 4), &release(0))
             .await
             .unwrap()
             .is_none(),

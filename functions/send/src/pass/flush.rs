@@ -1,6 +1,8 @@
 //! A flush: one transaction that records the requests that have ended and marks those that start
 //! next.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use shared::{
@@ -10,7 +12,6 @@ use shared::{
     },
     message::status::Status,
     platform::{
-        backoff::WRITE_PAUSE,
         budget::Budget,
         db::{Db, describe::describe_one, transaction::transaction_if},
     },
@@ -18,6 +19,10 @@ use shared::{
 use sqlx::MySqlConnection;
 
 use super::{Pass, requests::Request};
+
+/// The pause between two attempts to record an answer that the database does not accept. A failover
+/// lasts seconds, and the answers must not be lost.
+const WRITE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Pass<'_> {
     /// Records the answers so far and marks the requests that start. Returns whether they may
@@ -37,7 +42,7 @@ impl Pass<'_> {
         // row: nothing more starts.
         let batch = self.claim.batch;
         tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
-        self.result.stopped = true;
+        self.summary.stopped = true;
         self.unrecorded
             .extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
         Ok(false)

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use shared::{
     batch::{
         claim::{Claim, ClaimedBatch},
-        release::{Ended, Policy},
+        release::{PassResult, Policy},
         rows::{BatchRow, FlushRow},
         texts::Texts,
         worker::{Claimed, Worker},
@@ -24,7 +24,7 @@ use shared::{
     events::queue::enqueue,
     message::{status::Status, window::Window},
     platform::{
-        backoff::{FLUSH_AFTER, SECONDS_OF_RATE, request_size},
+        backoff::SECONDS_OF_RATE,
         budget::Budget,
         db::describe::describe_one,
         fault::{self, Point},
@@ -37,11 +37,15 @@ use self::{
     outcome::{Answer, NextStep},
     pace::{Pace, rate_within_batch},
     requests::{CarrierCall, Request, Requests},
-    result::ResultSoFar,
+    result::PassSummary,
     suppressions::SuppressionCheck,
     throttle::Throttle,
 };
 use crate::Sender;
+
+/// An answer waits at most this long for other answers before it is recorded. If the process
+/// crashes, these answers become UNCERTAIN in addition to the requests in flight.
+const FLUSH_AFTER: Duration = Duration::from_millis(250);
 
 /// The state of a pass.
 pub struct Pass<'a> {
@@ -58,7 +62,7 @@ pub struct Pass<'a> {
     pace: Pace,
     throttle: Throttle,
     suppressions: SuppressionCheck,
-    result: ResultSoFar,
+    summary: PassSummary,
 }
 
 impl<'a> Pass<'a> {
@@ -88,7 +92,7 @@ impl<'a> Pass<'a> {
             rows,
             unrecorded: Vec::new(),
             suppressions: SuppressionCheck::default(),
-            result: ResultSoFar::default(),
+            summary: PassSummary::default(),
         })
     }
 
@@ -119,9 +123,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Returns how the pass ended, for the release of the batch.
-    pub fn ended(&self) -> Ended {
+    pub fn result(&self) -> PassResult {
         let backoff = &self.sender.worker.timing.backoff;
-        self.result.ended(self.batch, backoff)
+        self.summary.result(self.batch, backoff)
     }
 
     /// Waits for the answers in flight: for all of them, or until 250 ms after the first.
@@ -144,25 +148,25 @@ impl<'a> Pass<'a> {
         for (&at, row) in request.iter().zip(&recorded) {
             self.rows[at].status = row.status;
         }
-        self.result.accepted |= recorded.iter().any(|row| row.status == Status::Acceptd);
+        self.summary.accepted |= recorded.iter().any(|row| row.status == Status::Acceptd);
         self.unrecorded.extend(recorded);
         match next_step {
             NextStep::Continue => self.throttle.on_accepted(),
             NextStep::ContinueCarefully => {
-                self.result.stopped |= self.throttle.on_lost().is_break();
+                self.summary.stopped |= self.throttle.on_lost().is_break();
             }
             NextStep::Retry(retry_after) => {
-                self.result.retry_after = retry_after;
+                self.summary.retry_after = retry_after;
                 self.requests.retry_once_recorded(request);
-                self.result.stopped |= self.throttle.on_not_accepted(retry_after).is_break();
+                self.summary.stopped |= self.throttle.on_not_accepted(retry_after).is_break();
             }
-            NextStep::ReduceRequests => self.result.refused = true,
+            NextStep::ReduceRequests => self.summary.refused = true,
             NextStep::PauseSchedule(reason) => self.pause_schedule(&reason).await,
         }
     }
 
     async fn pause_schedule(&mut self, reason: &str) {
-        self.result.stopped = true;
+        self.summary.stopped = true;
         let Worker {
             db, notify_queue, ..
         } = &self.sender.worker;
@@ -186,14 +190,14 @@ impl<'a> Pass<'a> {
             self.requests.requeue_retries();
         }
         // After the window has closed nothing starts; the release postpones the rest.
-        self.result.stopped |= self.is_window_closed();
+        self.summary.stopped |= self.is_window_closed();
         let limit = if self.throttle.is_single() {
             1
         } else {
             self.sender.settings.in_flight
         };
         let mut starting = Vec::new();
-        while !self.result.stopped
+        while !self.summary.stopped
             && self.requests.has_waiting()
             && self.requests.in_flight() + starting.len() < limit
         {
@@ -205,7 +209,7 @@ impl<'a> Pass<'a> {
                 .budget
                 .allows(wait + self.sender.settings.timeout, self.recording_share())
             {
-                self.result.stopped = true;
+                self.summary.stopped = true;
                 break;
             }
             if !wait.is_zero() {
@@ -247,7 +251,7 @@ impl<'a> Pass<'a> {
             return 1;
         }
         let max_numbers = self.sender.worker.carrier.max_numbers();
-        let most = request_size(self.batch.refusals, max_numbers);
+        let most = outcome::request_size(self.batch.refusals, max_numbers);
         rate_within_batch(self.batch)
             .map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize))
     }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use shared::{
-    batch::{claim::ClaimedBatch, release::Ended},
+    batch::{claim::ClaimedBatch, release::PassResult},
     platform::backoff::Backoff,
 };
 
-/// The result of a pass so far.
+/// What has happened in a pass so far.
 #[derive(Debug, Default)]
-pub struct ResultSoFar {
+pub struct PassSummary {
     /// Nothing more is started: the batch is released, and its rest waits for another pass.
     pub stopped: bool,
     /// The carrier accepted a message.
@@ -20,16 +20,16 @@ pub struct ResultSoFar {
     pub retry_after: Option<Duration>,
 }
 
-impl ResultSoFar {
+impl PassSummary {
     /// Returns how the pass ended, and how long the rest of the batch waits for the next pass.
-    pub fn ended(&self, batch: &ClaimedBatch, backoff: &Backoff) -> Ended {
+    pub fn result(&self, batch: &ClaimedBatch, backoff: &Backoff) -> PassResult {
         let tries = if self.accepted { 1 } else { batch.tries };
         let wait = if self.refused {
             backoff.after_refusal(batch.refusals + 1)
         } else {
             backoff.through_queue(tries, self.retry_after)
         };
-        Ended::Sent {
+        PassResult::Sent {
             accepted: self.accepted,
             refused: self.refused,
             wait,

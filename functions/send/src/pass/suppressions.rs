@@ -34,7 +34,7 @@ impl Pass<'_> {
     /// Removes suppressed recipients from the queue. A recipient that was never sent to becomes
     /// SUPPRESSED; one whose last attempt ended keeps its status.
     pub(super) async fn skip_suppressed(&mut self) {
-        if !self.requests.has_waiting() || self.suppressions.is_fresh() || self.result.stopped {
+        if !self.requests.has_waiting() || self.suppressions.is_fresh() || self.summary.stopped {
             return;
         }
         let waiting = self.requests.waiting();
@@ -47,7 +47,7 @@ impl Pass<'_> {
                     error = describe_one(&error),
                     "opt-outs can't be read; stopped inside a batch"
                 );
-                self.result.stopped = true;
+                self.summary.stopped = true;
                 return;
             }
         };

@@ -3,8 +3,11 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use shared::platform::backoff::{self, WAIT_IN_PLACE};
+use shared::platform::backoff;
 use tokio::time::Instant;
+
+/// A longer wait goes through the queue, where it costs nothing.
+const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
 
 /// What the answers of a pass have shown of the carrier's condition.
 ///
