@@ -1,7 +1,7 @@
-//! A schedule with a window sends inside of it, whatever the clock says when a batch is taken up.
-#![allow(missing_docs, clippy::unwrap_used)]
+//! A schedule with a window sends only inside it, at any time at which a batch is claimed.
 
-use api::resources::recipients::variables_store::insert_variables;
+use std::time::Duration;
+
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use shared::platform::{
     db::Db,
@@ -11,19 +11,21 @@ use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
 
-/// Tomorrow at that time.
+use crate::{dispatch, set_names};
+
+/// Returns tomorrow at the given time.
 fn tomorrow(db: &Db, hour: u32, minute: u32) -> DateTime<Utc> {
     let day = db.now().date_naive() + Days::new(1);
     day.and_time(NaiveTime::from_hms_opt(hour, minute, 0).unwrap())
         .and_utc()
 }
 
-fn go_to(db: &Db, at: DateTime<Utc>) {
+fn advance_to(db: &Db, at: DateTime<Utc>) {
     db.clock.advance((at - db.now()).to_std().unwrap());
 }
 
-/// A schedule of five that is due now, and may send from 9 to 11.
-async fn in_the_morning(stage: &Stage, message: &'static str) -> DispatchMessage {
+/// Inserts a schedule with five recipients that is due now and may send from 9 to 11.
+async fn insert_with_window(stage: &Stage, message: &'static str) -> DispatchMessage {
     let schedule = fixture::Schedule {
         recipients: 5,
         message,
@@ -50,15 +52,11 @@ async fn planned_at(stage: &Stage, batch: BatchMessage) -> DateTime<Utc> {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
+async fn a_schedule_due_while_the_window_is_closed_waits_for_its_opening(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
-    go_to(&stage.db, tomorrow(&stage.db, 12, 0));
-    let schedule = in_the_morning(&stage, "Good morning").await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    advance_to(&stage.db, tomorrow(&stage.db, 12, 0));
+    let schedule = insert_with_window(&stage, "Good morning").await;
+    dispatch(&stage, schedule).await;
     let batch = BatchMessage {
         schedule_id: schedule.schedule_id,
         batch_no: 1,
@@ -74,7 +72,7 @@ async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
     stage.dispatcher.sweep(|| true).await.unwrap();
     stage.send(batch).await;
     assert_eq!(stage.simulator.carrier().accepted(), 0);
-    go_to(&stage.db, opens - TimeDelta::seconds(60));
+    advance_to(&stage.db, opens - TimeDelta::seconds(60));
     stage.dispatcher.sweep(|| true).await.unwrap();
     stage.play().await;
     assert_eq!(
@@ -93,8 +91,8 @@ async fn what_is_due_while_it_is_closed_waits_for_its_opening(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: MySqlPool) {
-    // Five texts, so five requests, two at a time: the last begins three seconds after the first.
+async fn recipients_left_at_closing_are_sent_the_next_day_and_are_not_late(pool: MySqlPool) {
+    // Five texts make five requests, two at a time: the last starts three seconds after the first.
     let stage = Stage::new(
         pool,
         Settings {
@@ -103,36 +101,14 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
         },
     )
     .await;
-    go_to(&stage.db, tomorrow(&stage.db, 10, 0));
-    let schedule = in_the_morning(&stage, "Good morning, {{name}}").await;
-    let given: Vec<_> = (1..=5)
-        .map(|seq| (seq, format!(r#"{{"name":"{seq}"}}"#)))
-        .collect();
-    let given: Vec<_> = given
-        .iter()
-        .map(|(seq, json)| (*seq, json.as_str()))
-        .collect();
-    insert_variables(
-        &mut stage.db.pool.acquire().await.unwrap(),
-        schedule.schedule_id,
-        &given,
-    )
-    .await
-    .unwrap();
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    advance_to(&stage.db, tomorrow(&stage.db, 10, 0));
+    let schedule = insert_with_window(&stage, "Good morning, {{name}}").await;
+    let names = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")];
+    set_names(&stage.db, schedule.schedule_id, &names).await;
+    dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
-    let closes = stage
-        .db
-        .now()
-        .date_naive()
-        .and_hms_opt(11, 0, 0)
-        .unwrap()
-        .and_utc();
-    go_to(&stage.db, closes - TimeDelta::seconds(2));
+    let closes = tomorrow(&stage.db, 11, 0) - Days::new(1);
+    advance_to(&stage.db, closes - TimeDelta::seconds(2));
     stage.send(batch).await;
     let sent = stage.simulator.carrier().accepted();
     assert!((1..5).contains(&sent), "{sent}");
@@ -144,12 +120,10 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
         ),
         (Some(opens), opens)
     );
-    assert_eq!(
-        fixture::count(&stage.db, schedule.schedule_id, "PENDING").await as u64,
-        5 - sent
-    );
-    // Much later than max_lateness_s after run_at.
-    go_to(&stage.db, opens);
+    let pending = fixture::count(&stage.db, schedule.schedule_id, "PENDING").await;
+    assert_eq!(pending as u64, 5 - sent);
+    // Much later after run_at than max_lateness_s.
+    advance_to(&stage.db, opens);
     stage.dispatcher.sweep(|| true).await.unwrap();
     stage.play().await;
     assert_eq!(
@@ -160,20 +134,14 @@ async fn what_is_left_when_it_closes_goes_on_the_next_day_and_is_not_late(pool: 
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_found_when_it_is_closed_is_put_off_and_a_cancel_waits_for_nothing(
-    pool: MySqlPool,
-) {
+async fn a_batch_claimed_while_closed_is_postponed_and_a_cancel_is_immediate(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
-    go_to(&stage.db, tomorrow(&stage.db, 10, 59));
-    let schedule = in_the_morning(&stage, "Good morning").await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    advance_to(&stage.db, tomorrow(&stage.db, 10, 59));
+    let schedule = insert_with_window(&stage, "Good morning").await;
+    dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
-    // Its message was long on its way: two minutes late, and closed by then.
-    stage.db.clock.advance(std::time::Duration::from_secs(120));
+    // Its message arrives two minutes late, after the window has closed.
+    stage.db.clock.advance(Duration::from_secs(120));
     stage.send(batch).await;
     assert_eq!(stage.simulator.carrier().stats().requests, 0);
     assert_eq!(

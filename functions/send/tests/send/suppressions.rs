@@ -1,5 +1,7 @@
-//! Who has opted out gets nothing, whenever it was said: before, after it was scheduled, between two attempts.
-#![allow(missing_docs, clippy::unwrap_used)]
+//! A suppressed number gets nothing, even if it opted out after the schedule was created or between
+//! two attempts.
+
+use std::time::Duration;
 
 use api::resources::suppressions::store::{Note, insert_suppressions};
 use shared::platform::db::Db;
@@ -7,12 +9,14 @@ use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
 
+use crate::{dispatch, five};
+
 async fn opt_out(db: &Db, seq: u32) {
     let note = Note {
         reason: None,
         source: "api".into(),
         created_at: db.now(),
-        created_by: "nobody".into(),
+        created_by: "test".into(),
     };
     let phone = fixture::phone(seq).parse().unwrap();
     assert_eq!(
@@ -24,19 +28,10 @@ async fn opt_out(db: &Db, seq: u32) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPool) {
+async fn a_number_suppressed_after_scheduling_gets_nothing(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
-    let schedule = fixture::Schedule {
-        recipients: 5,
-        ..Default::default()
-    }
-    .insert(&stage.db)
-    .await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    let schedule = five().insert(&stage.db).await;
+    dispatch(&stage, schedule).await;
     opt_out(&stage.db, 2).await;
     opt_out(&stage.db, 5).await;
     stage.play().await;
@@ -60,7 +55,7 @@ async fn nobody_sends_to_who_has_opted_out_after_it_was_scheduled(pool: MySqlPoo
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
+async fn a_list_of_suppressed_numbers_finishes_without_a_request(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
     let schedule = fixture::Schedule {
         recipients: 2,
@@ -70,11 +65,7 @@ async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
     .await;
     opt_out(&stage.db, 1).await;
     opt_out(&stage.db, 2).await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    dispatch(&stage, schedule).await;
     stage.play().await;
     assert_eq!(
         fixture::recipients(&stage.db, schedule.schedule_id).await,
@@ -88,7 +79,7 @@ async fn a_list_of_opt_outs_only_ends_without_a_request(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySqlPool) {
+async fn a_failed_message_is_not_resent_to_a_number_suppressed_since(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
         Settings {
@@ -103,16 +94,13 @@ async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySq
     }
     .insert(&stage.db)
     .await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
     stage.send(batch).await;
     opt_out(&stage.db, 2).await;
     stage.play().await;
-    // The other two had a second attempt; this one stays as it ended, and nothing of the batch is left to do.
+    // The other two had a second attempt. This one keeps its status, and the batch has nothing left
+    // to do.
     let lines = fixture::recipients(&stage.db, schedule.schedule_id).await;
     assert_eq!(lines, ["1 DELIVRD 2 1", "2 UNDELIV 1 0", "3 DELIVRD 2 1"]);
     assert_eq!(
@@ -124,9 +112,9 @@ async fn what_failed_is_not_sent_again_to_who_has_opted_out_meanwhile(pool: MySq
     assert!(row.send_at.is_none() && row.sweep_at.is_none(), "{row:?}");
 }
 
-/// The opt-out comes when the batch is due already for its resend.
+/// The opt-out is recorded when the resend of the batch is already planned.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_resend_that_was_planned_before_the_opt_out_ends_the_batch(pool: MySqlPool) {
+async fn a_resend_planned_before_the_suppression_is_not_sent(pool: MySqlPool) {
     let stage = Stage::new(
         pool,
         Settings {
@@ -141,15 +129,11 @@ async fn a_resend_that_was_planned_before_the_opt_out_ends_the_batch(pool: MySql
     }
     .insert(&stage.db)
     .await;
-    stage
-        .dispatcher
-        .dispatch(schedule, dispatch::DispatchedBy::Queue)
-        .await
-        .unwrap();
+    dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
     stage.send(batch).await;
     while fixture::count(&stage.db, schedule.schedule_id, "UNDELIV").await == 0 {
-        stage.db.clock.advance(std::time::Duration::from_secs(60));
+        stage.db.clock.advance(Duration::from_secs(60));
         stage.recheck(batch).await;
     }
     assert!(

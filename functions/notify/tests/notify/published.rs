@@ -1,4 +1,4 @@
-//! A stage with all workers, and a webhook that wants everything.
+//! A stage with all workers, and a webhook that subscribes to all events.
 
 use dispatch::DispatchedBy;
 use notify::{Notifier, Poster};
@@ -10,16 +10,17 @@ use testkit::{Stage, fixture, webhooks};
 use uuid::Uuid;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-pub const EVERYTHING: &str = "schedule.started,schedule.paused,schedule.resumed,schedule.finished,schedule.cancelled,schedule.missed,messages.final";
+/// The names of all events.
+pub const ALL_EVENTS: &str = "schedule.started,schedule.paused,schedule.resumed,schedule.finished,schedule.cancelled,schedule.missed,messages.final";
 
-/// A stage with a webhook that wants everything, whose receiver answers 200.
-pub struct Told {
+/// A stage with a webhook that subscribes to all events and whose receiver answers 200.
+pub struct Published {
     pub stage: Stage,
     server: MockServer,
     pub webhook: Uuid,
 }
 
-impl Told {
+impl Published {
     pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
         let server = MockServer::start().await;
@@ -27,7 +28,7 @@ impl Told {
             .respond_with(ResponseTemplate::new(200))
             .mount(&server)
             .await;
-        let webhook = webhooks::insert(&stage.db, &server.uri(), EVERYTHING).await;
+        let webhook = webhooks::insert(&stage.db, &server.uri(), ALL_EVENTS).await;
         Self {
             stage,
             server,
@@ -35,7 +36,7 @@ impl Told {
         }
     }
 
-    /// A schedule that is cut; its first batch.
+    /// Inserts and cuts a schedule, and returns its first batch.
     pub async fn cut(&self, schedule: fixture::Schedule) -> BatchMessage {
         let message = schedule.insert(&self.stage.db).await;
         self.stage
@@ -49,11 +50,12 @@ impl Told {
         }
     }
 
+    /// Returns the events that were recorded, in their order.
     pub async fn events(&self) -> Vec<String> {
         webhooks::events(&self.stage.db, self.webhook).await
     }
 
-    /// Has everything posted that waits on the queue; the bodies.
+    /// Posts the deliveries on the queue, and returns all bodies so far.
     pub async fn posted(&self) -> Vec<Value> {
         let notifier = Notifier {
             db: self.stage.db.clone(),
@@ -71,7 +73,8 @@ impl Told {
             .collect()
     }
 
-    /// What was told of messages, as `seq STATUS attempt`, one list an event.
+    /// Posts the deliveries on the queue, and returns the published messages, one list per event, as
+    /// `seq STATUS attempt`.
     pub async fn messages(&self) -> Vec<Vec<String>> {
         let bodies = self.posted().await;
         let finals = bodies
