@@ -1,6 +1,7 @@
 //! Who calls, and whether he may: a bearer token (an API key, an access token of ours, or one of the configured issuer) becomes a
 //! [`Caller`], who has permissions.
 
+pub mod audit;
 pub mod limits;
 pub mod session_store;
 pub mod store;
