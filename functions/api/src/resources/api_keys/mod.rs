@@ -19,12 +19,11 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change},
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::{repeat, settle},
     },
     openapi::{Operation, parameters},
 };
@@ -112,25 +111,21 @@ pub async fn revoke(
 ) -> Result<Json<KeyView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let key = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let now = app.db.now();
-        let revoked = async {
-            if revoke_api_key(&mut transaction, id, now).await? {
-                let change = Change {
-                    action: "key.revoke",
-                    resource: format!("key:{id}"),
-                    before: Some(json!({"revoked": false})),
-                    after: Some(json!({"revoked": true})),
-                };
-                caller.record(&mut transaction, now, change).await?;
-            }
-            load_api_key(&mut transaction, id)
+    let app = &app;
+    let key = audited_transaction(app, &caller, |mut transaction| {
+        Box::pin(async move {
+            let revoked = revoke_api_key(&mut transaction, id, app.db.now()).await?;
+            let change = revoked.then(|| Change {
+                action: "key.revoke",
+                resource: format!("key:{id}"),
+                before: Some(json!({"revoked": false})),
+                after: Some(json!({"revoked": true})),
+            });
+            let key = load_api_key(&mut transaction, id)
                 .await?
-                .ok_or_else(no_such_key)
-        };
-        let revoked = revoked.await;
-        settle(transaction, revoked).await
+                .ok_or_else(no_such_key)?;
+            Ok((key, change))
+        })
     });
     Ok(Json(key.await?.into()))
 }

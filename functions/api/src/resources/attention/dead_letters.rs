@@ -18,7 +18,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::backoff::{LETTERS, ONE_CALL};
+use shared::platform::{
+    backoff::{LETTERS, ONE_CALL},
+    db::retry_lock_conflicts,
+};
 
 use crate::resources::attention::entry::Action;
 use crate::{
@@ -27,7 +30,6 @@ use crate::{
     http::{
         error::ApiError,
         query::{Limit, Query},
-        transaction::repeat,
     },
     openapi::{
         Operation,
@@ -307,19 +309,19 @@ async fn write(app: &App, letters: &[DeadLetter]) -> Result<u64, ApiError> {
     }
     let mut changed = 0;
     if !batches.is_empty() {
-        changed += repeat(|| async {
-            Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?)
+        changed += retry_lock_conflicts(|| async {
+            sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await
         })
         .await?;
     }
     if !deliveries.is_empty() {
-        changed += repeat(|| async {
-            Ok(deliver_soon(
+        changed += retry_lock_conflicts(|| async {
+            deliver_soon(
                 &mut *app.db.pool.acquire().await?,
                 &deliveries,
                 app.db.now(),
             )
-            .await?)
+            .await
         })
         .await?;
     }

@@ -28,7 +28,7 @@ use crate::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::settle,
+        transaction::transaction,
     },
     openapi::{Operation, parameters},
 };
@@ -63,9 +63,11 @@ pub async fn list(
     let limit = query.limit(LIMIT);
     let after = query.cursor(read_cursor).unwrap_or(Place::START);
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let page = read_page(&mut transaction, kind, (after, limit), app.db.now()).await;
-    Ok(Json(settle(transaction, page).await?))
+    let now = app.db.now();
+    let page = transaction(&app.db, |transaction| {
+        Box::pin(read_page(transaction, kind, (after, limit), now))
+    });
+    Ok(Json(page.await?))
 }
 
 /// A page of a kind, after a place in its order.

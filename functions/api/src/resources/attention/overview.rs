@@ -17,7 +17,7 @@ use crate::resources::attention::{
 };
 use crate::{
     App,
-    http::{error::ApiError, query::Query, transaction::settle},
+    http::{error::ApiError, query::Query, transaction::transaction},
     openapi::Operation,
 };
 
@@ -65,10 +65,12 @@ enum Listed {
 /// 200 with the document.
 pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overview>, ApiError> {
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let kinds = read_kinds(&app, &mut transaction).await;
-    let mut kinds = settle(transaction, kinds).await?;
-    let letters = peek(&app, FIRST as usize).await;
+    let app = &app;
+    let mut kinds = transaction(&app.db, |transaction| {
+        Box::pin(read_kinds(app, transaction))
+    })
+    .await?;
+    let letters = peek(app, FIRST as usize).await;
     let summary = Summary {
         count: letters.counts.values().sum::<u64>() as i64,
         entries: letters

@@ -27,14 +27,8 @@ use crate::resources::schedules::{
 };
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{body, error::ApiError, path::Path, query::Query},
     lists::Wanted,
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::arrange_dispatch::{announce, sweep, withdraw},
@@ -61,12 +55,13 @@ pub async fn change(
     query.finish()?;
     let id = parse_id(&id)?;
     let edit = Edit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
-    let (before, schedule) = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let changed = write(&app, &mut transaction, &caller, (id, &edit)).await;
-        settle(transaction, changed).await
-    })
-    .await?;
+    let (before, schedule) = {
+        let (app, edit) = (&app, &edit);
+        audited_transaction(app, &caller, |mut transaction| {
+            Box::pin(async move { write(app, &mut transaction, id, edit).await })
+        })
+        .await?
+    };
     let (scheduled, run_at) = (
         schedule.status == ScheduleStatus::Scheduled,
         schedule.run_at.to_utc(),
@@ -118,9 +113,9 @@ pub fn change_doc() -> Operation {
 async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, edit): (Uuid, &Edit),
-) -> Result<(LockedSchedule, ScheduleView), ApiError> {
+    id: Uuid,
+    edit: &Edit,
+) -> Result<((LockedSchedule, ScheduleView), Change<'static>), ApiError> {
     use ScheduleStatus::{Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id)
         .await?
@@ -157,12 +152,9 @@ async fn write(
         }
     }
     let is = edit.touched(&row);
-    caller
-        .record(
-            transaction,
-            app.db.now(),
-            Change::of_schedule("schedule.change", id, was, is),
-        )
-        .await?;
-    Ok((before, read_view(app, transaction, id).await?))
+    let view = read_view(app, transaction, id).await?;
+    Ok((
+        (before, view),
+        Change::of_schedule("schedule.change", id, was, is),
+    ))
 }

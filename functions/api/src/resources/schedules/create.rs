@@ -22,12 +22,15 @@ use crate::resources::schedules::{
 };
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         query::Query,
-        transaction::{repeat, settle},
     },
     lists::{Format, List, Options, Wanted, entry::Refused},
     openapi::{
@@ -93,11 +96,19 @@ pub async fn create(
         return Ok(Json(report).into_response());
     }
     schedule.created_by = Some(caller.actor());
-    let created =
-        repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
+    let new = New {
+        schedule: &schedule,
+        list: list.as_ref(),
+        on_invalid: request.on_invalid,
+    };
+    let (app, caller) = (&app, &caller);
+    let created = audited_transaction(app, caller, |transaction| {
+        Box::pin(write(app, caller, transaction, new))
+    })
+    .await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
-        announce(&app, created.schedule.message(), schedule.run_at).await;
+        announce(app, created.schedule.message(), schedule.run_at).await;
     }
     Ok((
         StatusCode::CREATED,
@@ -135,49 +146,50 @@ pub fn create_doc() -> Operation {
         .problems(&["daily-limit"])
 }
 
+/// What a call creates.
+#[derive(Clone, Copy)]
+struct New<'a> {
+    schedule: &'a NewSchedule,
+    list: Option<&'a List>,
+    on_invalid: OnInvalid,
+}
+
 async fn write(
     app: &App,
     caller: &Caller,
-    schedule: &NewSchedule,
-    list: Option<List>,
-    on_invalid: OnInvalid,
-) -> Result<Created, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        insert_schedule(&mut transaction, schedule).await?;
-        let mut invalid = Vec::new();
-        if let Some(list) = list {
-            let target = Target {
-                schedule_id: schedule.id,
-                next_seq: 1,
-                on_invalid,
-                now: schedule.created_at,
-            };
-            let loaded = load(&mut transaction, list, target).await?;
-            if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
-                let error = FieldError::new(
-                    "recipients",
-                    "none-valid",
-                    "expected at least one valid number",
-                );
-                return Err(ApiError::invalid(vec![error]));
-            }
-            caller
-                .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
-                .await?;
-            count_added(&mut transaction, schedule.id, &loaded.added).await?;
-            invalid = loaded.invalid;
+    mut transaction: AuditedTransaction<'_, '_>,
+    new: New<'_>,
+) -> Result<(Created, Change<'static>), ApiError> {
+    let schedule = new.schedule;
+    insert_schedule(&mut transaction, schedule).await?;
+    let mut invalid = Vec::new();
+    if let Some(list) = new.list {
+        let target = Target {
+            schedule_id: schedule.id,
+            next_seq: 1,
+            on_invalid: new.on_invalid,
+            now: schedule.created_at,
+        };
+        let loaded = load(&mut transaction, list.clone(), target).await?;
+        if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
+            let error = FieldError::new(
+                "recipients",
+                "none-valid",
+                "expected at least one valid number",
+            );
+            return Err(ApiError::invalid(vec![error]));
         }
-        let view = read_view(app, &mut transaction, schedule.id).await?;
-        let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
         caller
-            .record(&mut transaction, app.db.now(), change)
+            .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
             .await?;
-        Ok(Created {
-            schedule: view,
-            invalid,
-        })
+        count_added(&mut transaction, schedule.id, &loaded.added).await?;
+        invalid = loaded.invalid;
     }
-    .await;
-    settle(transaction, written).await
+    let view = read_view(app, &mut transaction, schedule.id).await?;
+    let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
+    let created = Created {
+        schedule: view,
+        invalid,
+    };
+    Ok((created, change))
 }

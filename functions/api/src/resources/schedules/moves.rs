@@ -27,12 +27,7 @@ use crate::resources::schedules::{
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::Operation,
     resources::schedules::arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
 };
@@ -197,10 +192,8 @@ pub fn send_now_doc() -> Operation {
 
 /// Makes the move, and has webhooks told of it.
 async fn make(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
-    let moved = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let made = try_make(app, &mut transaction, caller, (id, step)).await;
-        settle(transaction, made).await
+    let moved = transaction(&app.db, |transaction| {
+        Box::pin(try_make(app, transaction, caller, id, step))
     })
     .await?;
     deliver(app, &moved.told).await;
@@ -211,7 +204,8 @@ async fn try_make(
     app: &App,
     transaction: &mut MySqlConnection,
     caller: &Caller,
-    (id, step): (Uuid, Move),
+    id: Uuid,
+    step: Move,
 ) -> Result<Moved, ApiError> {
     let before = lock_schedule(transaction, id)
         .await?

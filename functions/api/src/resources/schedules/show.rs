@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::resources::schedules::{examples::shown, request::ON_UNCERTAIN};
 use crate::{
     App,
-    http::{error::ApiError, path::Path, query::Query},
+    http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
 };
 
@@ -213,10 +213,11 @@ pub async fn show(
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let mut transaction = app.db.pool.begin().await?;
-    let view = read_view(&app, &mut transaction, id).await;
-    transaction.rollback().await?;
-    Ok(Json(view?))
+    let app = &app;
+    let view = transaction(&app.db, |transaction| {
+        Box::pin(read_view(app, transaction, id))
+    });
+    Ok(Json(view.await?))
 }
 
 /// For the document.

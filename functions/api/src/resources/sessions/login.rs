@@ -36,7 +36,7 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
         query::Query,
-        transaction::{repeat, settle},
+        transaction::transaction,
     },
     openapi::{
         Operation, Takes,
@@ -113,12 +113,13 @@ pub async fn login(
         Some(new) => Some(hash(new).await?),
         None => None,
     };
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let begun = begin(&app, &mut transaction, &caller, &user, hash.as_deref()).await;
-        settle(transaction, begun).await
-    });
-    let tokens = tokens.await?;
+    let tokens = {
+        let (app, caller, user, hash) = (&app, &caller, &user, hash.as_deref());
+        transaction(&app.db, |transaction| {
+            Box::pin(begin(app, transaction, caller, user, hash))
+        })
+        .await?
+    };
     subjects.absolve(&app).await?;
     Ok(Json(tokens))
 }

@@ -15,13 +15,7 @@ use crate::resources::sessions::{
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
 };
 
@@ -46,11 +40,10 @@ pub async fn refresh(
         return Err(ApiError::invalid(errors));
     };
     let hash = hash_token(token.expose_secret());
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let refreshed = exchange(&app, &mut transaction, &caller, &hash).await;
-        // A refusal that ends the session is a change, and has to stay: only failures are taken back.
-        settle(transaction, refreshed).await
+    let (app, caller, hash) = (&app, &caller, &hash);
+    // A refusal that ends the session returns `Ok`, because that change has to be committed.
+    let tokens = transaction(&app.db, |transaction| {
+        Box::pin(exchange(app, transaction, caller, hash))
     });
     tokens.await?.map(Json).ok_or(REFUSED)
 }

@@ -11,13 +11,8 @@ use sqlx::MySqlConnection;
 use crate::resources::suppressions::{SOURCE, is_reason, is_source, reason_schema, source_schema};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{body, error::ApiError, query::Query},
     lists::{
         List, doc,
         entry::{Entry, Refused},
@@ -65,10 +60,10 @@ pub async fn import(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let imported = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let imported = async {
-            let imported = write(&mut transaction, list.clone(), &note).await?;
+    let (list, note) = (&list, &note);
+    let imported = audited_transaction(&app, &caller, |mut transaction| {
+        Box::pin(async move {
+            let imported = write(&mut transaction, list.clone(), note).await?;
             let after =
                 json!({"added": imported.added, "reason": note.reason, "source": note.source});
             let change = Change {
@@ -77,13 +72,8 @@ pub async fn import(
                 after: Some(after),
                 ..Change::default()
             };
-            caller
-                .record(&mut transaction, note.created_at, change)
-                .await?;
-            Ok(imported)
-        };
-        let imported = imported.await;
-        settle(transaction, imported).await
+            Ok((imported, change))
+        })
     });
     Ok(Json(imported.await?))
 }

@@ -16,13 +16,12 @@ use crate::resources::webhooks::{
 };
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        body,
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, query::Query},
     openapi::{Operation, Takes},
 };
 
@@ -64,7 +63,11 @@ pub async fn create(
         .ok()
         .flatten()
         .ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
-    repeat(|| write(&app, &caller, &webhook)).await?;
+    let new = &webhook;
+    audited_transaction(&app, &caller, |transaction| {
+        Box::pin(write(transaction, new))
+    })
+    .await?;
     let location = format!("/v1/webhooks/{}", webhook.id);
     let handed = Handed {
         webhook: webhook.into(),
@@ -87,19 +90,15 @@ pub fn create_doc() -> Operation {
         .problems(&["too-many-webhooks"])
 }
 
-async fn write(app: &App, caller: &Caller, webhook: &Webhook) -> Result<(), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
-            let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
-            return Err(ApiError::Refused("too-many-webhooks", detail));
-        }
-        insert_webhook(&mut transaction, webhook).await?;
-        let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
-        Ok(caller
-            .record(&mut transaction, webhook.created_at, change)
-            .await?)
-    };
-    let written = written.await;
-    settle(transaction, written).await
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    webhook: &Webhook,
+) -> Result<((), Change<'static>), ApiError> {
+    if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
+        let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
+        return Err(ApiError::Refused("too-many-webhooks", detail));
+    }
+    insert_webhook(&mut transaction, webhook).await?;
+    let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
+    Ok(((), change))
 }
