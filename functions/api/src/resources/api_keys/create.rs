@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use crate::{auth::store::ApiKey, resources::api_keys::store::insert_api_key};
 use axum::{
     Json,
     body::Body,
@@ -18,12 +17,12 @@ use shared::{
     platform::secret::{hash_token, random_text},
 };
 
-use crate::resources::api_keys::KeyView;
 use crate::{
     App,
-    auth::{Caller, audit::audited_transaction, caller::Change, guard::KEY_PREFIX},
+    auth::{Caller, audit::audited_transaction, caller::Change, guard::KEY_PREFIX, store::ApiKey},
     http::{body, error::ApiError, fields::Fields, query::Query},
     openapi::{Operation, Takes, operation::object},
+    resources::api_keys::{KeyView, store::insert_api_key},
 };
 
 /// Characters of a name.

@@ -1,14 +1,9 @@
 //! `/v1/api-keys`: machines that call the API. A key is shown once; kept is its hash. It has permissions of its own, and may expire; it can
 //! be revoked, and then stays in the list, as the audit log names it.
 
+pub mod create;
 pub mod store;
 
-pub mod create;
-
-use crate::{
-    auth::store::ApiKey,
-    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,13 +14,14 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, audit::audited_transaction, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change, store::ApiKey},
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
 };
 
 /// A key as an admin sees it.

@@ -6,13 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::resources::{
-    attention::{
-        dead_letter_queue::{DeadLetter, DeadLetters, Named},
-        repair_store::sweep_soon,
-    },
-    webhooks::deliver_soon::deliver_soon,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -23,7 +16,6 @@ use shared::platform::{
     db::retry_lock_conflicts,
 };
 
-use crate::resources::attention::entry::Action;
 use crate::{
     App,
     auth::{Caller, caller::Change},
@@ -35,7 +27,15 @@ use crate::{
         Operation,
         parameters::{flag, only_limit},
     },
-    resources::schedules::arrange_dispatch::sweep,
+    resources::{
+        attention::{
+            dead_letter_queue::{DeadLetter, DeadLetters, Named},
+            entry::Action,
+            store::sweep_soon,
+        },
+        schedules::arrange_dispatch::sweep,
+        webhooks::store::deliver_soon,
+    },
 };
 
 /// A redrive takes no more letters after so long, nor more than so many.

@@ -1,13 +1,6 @@
 //! `GET /v1/attention/{kind}`: everything of one kind, page by page. Between two pages an entry may move in the order of its list, so
 //! the first page is the one to trust.
 
-use crate::resources::{
-    attention::store::{
-        Place, missed_batches, overdue_batches, overdue_schedules, parked_batches,
-        paused_by_system, uncertain_batches,
-    },
-    schedules::list_store::{ScheduleFilter, page_of_schedules},
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -17,11 +10,6 @@ use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::attention::{
-    Kind, batches,
-    entry::{Entry, example},
-    read_cursor, schedules, write_cursor,
-};
 use crate::{
     App,
     http::{
@@ -31,6 +19,19 @@ use crate::{
         transaction::transaction,
     },
     openapi::{Operation, parameters},
+    resources::{
+        attention::{
+            Kind, batches,
+            entry::{Entry, example},
+            read_cursor, schedules,
+            store::{
+                Place, missed_batches, overdue_batches, overdue_schedules, parked_batches,
+                paused_by_system, uncertain_batches,
+            },
+            write_cursor,
+        },
+        schedules::store::lists::{ScheduleFilter, page_of_schedules},
+    },
 };
 
 /// A page.

@@ -1,24 +1,24 @@
 //! `GET /v1/attention`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
 
-use serde_json::json;
 use std::collections::BTreeMap;
 
-use crate::resources::attention::store::{Place, count_trouble};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::MySqlConnection;
 
-use crate::resources::attention::{
-    Kind,
-    dead_letters::{LetterView, peek},
-    entry::{Entry, example},
-    list::{Page, read_page},
-};
 use crate::{
     App,
     http::{error::ApiError, query::Query, transaction::transaction},
     openapi::Operation,
+    resources::attention::{
+        Kind,
+        dead_letters::{LetterView, peek},
+        entry::{Entry, example},
+        list::{Page, read_page},
+        store::{Place, count_trouble},
+    },
 };
 
 /// Entries of each kind; its list has them all.

@@ -1,5 +1,4 @@
 //! `/v1/audit`: who changed what. The rows are written by [`crate::auth::Caller::record`], in the transaction of each change.
 
-pub mod store;
-
 pub mod list;
+pub mod store;

@@ -1,5 +1,4 @@
 //! Messages across schedules.
 
-pub mod store;
-
 pub mod list;
+pub mod store;

@@ -1,7 +1,6 @@
 //! `POST /v1/schedules/{id}/recipients`: more recipients, called again and again for lists of any size. A call that comes
 //! twice adds nothing: its numbers are duplicates the second time.
 
-use crate::resources::schedules::store::{count_added, lock_schedule};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,7 +25,11 @@ use crate::{
     openapi::Operation,
     resources::{
         recipients::load::{Loaded, OnInvalid, Target, load},
-        schedules::{show::parse_id, state::begun},
+        schedules::{
+            show::parse_id,
+            state::begun,
+            store::{count_added, lock_schedule},
+        },
     },
 };
 

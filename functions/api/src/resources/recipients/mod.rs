@@ -1,8 +1,6 @@
 //! The recipients of a schedule: appended, listed.
 
-pub mod load;
-pub mod store;
-pub mod variables_store;
-
 pub mod append;
 pub mod list;
+pub mod load;
+pub mod store;

@@ -1,12 +1,5 @@
 //! `GET /v1/schedules/{id}/batches`: how far each batch is, page by page, and `POST …/retry` for those that are parked.
 
-use crate::resources::{
-    attention::repair_store::{count_left, retry_parked},
-    schedules::{
-        batch_store::{BatchState, ShownBatch, load_batches, page_of_batches},
-        store::lock_schedule,
-    },
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,7 +12,6 @@ use shared::schedule::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::counts, show::parse_id};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
@@ -30,7 +22,17 @@ use crate::{
         transaction::transaction,
     },
     openapi::{BatchCounts, Operation, parameters},
-    resources::schedules::arrange_dispatch::sweep,
+    resources::schedules::{
+        arrange_dispatch::sweep,
+        examples::counts,
+        show::parse_id,
+        store::{
+            batches::{
+                BatchState, ShownBatch, count_left, load_batches, page_of_batches, retry_parked,
+            },
+            lock_schedule,
+        },
+    },
 };
 
 /// A page.

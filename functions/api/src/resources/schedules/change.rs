@@ -2,10 +2,6 @@
 //! The lock on its row decides between this and the cut: whoever comes second finds it changed. An event for the old time carries the
 //! old version, and finds nothing to do.
 
-use crate::resources::schedules::{
-    moves_store::{change_rate, change_schedule, spread_in_window},
-    store::{LockedSchedule, lock_schedule},
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -18,20 +14,24 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{
-    edit::{Edit, edit_schema},
-    examples::shown,
-    show::{ScheduleView, parse_id, read_view},
-    state::begun,
-    texts::most_parts,
-};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{body, error::ApiError, path::Path, query::Query},
     lists::Wanted,
     openapi::{Operation, Takes, parameters::AHEAD},
-    resources::schedules::arrange_dispatch::{announce, sweep, withdraw},
+    resources::schedules::{
+        arrange_dispatch::{announce, sweep, withdraw},
+        edit::{Edit, edit_schema},
+        examples::shown,
+        show::{ScheduleView, parse_id, read_view},
+        state::begun,
+        store::{
+            LockedSchedule, lock_schedule,
+            moves::{change_rate, change_schedule, spread_in_window},
+        },
+        texts::most_parts,
+    },
 };
 
 /// A changed schedule.

@@ -1,7 +1,6 @@
 //! `POST /v1/schedules`: a schedule and its recipients, as many as one call takes; all of it is written, or nothing. With `?dry_run=true`
 //! nothing, in any case.
 
-use crate::resources::schedules::store::{NewSchedule, count_added, insert_schedule};
 use axum::{
     Json,
     body::Body,
@@ -14,12 +13,6 @@ use serde::Serialize;
 use serde_json::json;
 use shared::schedule::status::ScheduleStatus;
 
-use crate::resources::schedules::{
-    dry_run::{Report, dry_run, report_example},
-    examples::shown,
-    request::{CreateRequest, request_schema},
-    show::{ScheduleView, read_view},
-};
 use crate::{
     App,
     auth::{
@@ -39,7 +32,14 @@ use crate::{
     },
     resources::{
         recipients::load::{OnInvalid, Target, load, refuse},
-        schedules::arrange_dispatch::announce,
+        schedules::{
+            arrange_dispatch::announce,
+            dry_run::{Report, dry_run, report_example},
+            examples::shown,
+            request::{CreateRequest, request_schema},
+            show::{ScheduleView, read_view},
+            store::{NewSchedule, count_added, insert_schedule},
+        },
     },
 };
 

@@ -1,13 +1,6 @@
 //! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the life of a schedule. A call that comes twice,
 //! or too late, changes nothing and is told what is possible. A move takes hold at a batch's next mark, inside a batch too.
 
-use crate::resources::schedules::{
-    moves_store::{
-        activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
-        resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
-    },
-    store::{LockedSchedule, lock_schedule},
-};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,17 +12,24 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{
-    examples::shown,
-    show::{ScheduleView, parse_id, read_view},
-    state::{Move, allow, conflict},
-};
 use crate::{
     App,
     auth::{Caller, caller::Change},
     http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::Operation,
-    resources::schedules::arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
+    resources::schedules::{
+        arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
+        examples::shown,
+        show::{ScheduleView, parse_id, read_view},
+        state::{Move, allow, conflict},
+        store::{
+            LockedSchedule, lock_schedule,
+            moves::{
+                activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
+                resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
+            },
+        },
+    },
 };
 
 /// A schedule that had been missed.

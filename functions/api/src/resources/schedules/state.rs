@@ -1,10 +1,12 @@
 //! What each state of a schedule allows, and how it is told that it does not.
 
-use crate::resources::schedules::store::LockedSchedule;
 use chrono::{DateTime, Utc};
 use shared::{events::EventType, schedule::status::ScheduleStatus};
 
-use crate::http::error::{ApiError, Conflict};
+use crate::{
+    http::error::{ApiError, Conflict},
+    resources::schedules::store::LockedSchedule,
+};
 
 /// A move that somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user. Access tokens of it are void at once.
 
-use crate::resources::sessions::store::end_session;
 use axum::{extract::State, http::StatusCode};
 use serde_json::json;
 use shared::access::users::end_sessions;
@@ -10,6 +9,7 @@ use crate::{
     auth::{Caller, Identity, audit::audited_transaction, caller::Change},
     http::{error::ApiError, query::Query},
     openapi::{Operation, parameters::flag},
+    resources::sessions::store::end_session,
 };
 
 /// 204.

@@ -1,13 +1,6 @@
 //! `POST /v1/auth/login`. A wrong name and a wrong password are one answer after the same time. Every attempt is counted before the
 //! password is looked at, by name and by address, whether the name exists or not.
 
-use crate::{
-    auth::limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
-    resources::{
-        sessions::store::{NewSession, insert_session},
-        users::store::{lock_user, note_login},
-    },
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,13 +17,13 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
-    tokens_example,
-};
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
+    auth::{
+        Caller, Identity,
+        caller::Change,
+        limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
+    },
     http::{
         body,
         error::{ApiError, FieldError},
@@ -41,6 +34,14 @@ use crate::{
     openapi::{
         Operation, Takes,
         operation::{object, or_null},
+    },
+    resources::{
+        sessions::{
+            SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
+            store::{NewSession, insert_session},
+            tokens_example,
+        },
+        users::store::{lock_user, note_login},
     },
 };
 

@@ -1,6 +1,5 @@
 //! `POST /v1/auth/password`: another password. All sessions end, this one too: whoever had the old one is out.
 
-use crate::resources::users::store::lock_user;
 use axum::{
     body::Body,
     extract::State,
@@ -14,10 +13,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::sessions::{
-    login::{Subjects, hash, same_password},
-    new_password, new_password_schema, secret, secret_schema,
-};
 use crate::{
     App,
     auth::{
@@ -32,6 +27,13 @@ use crate::{
         query::Query,
     },
     openapi::{Operation, Takes, operation::object},
+    resources::{
+        sessions::{
+            login::{Subjects, hash, same_password},
+            new_password, new_password_schema, secret, secret_schema,
+        },
+        users::store::lock_user,
+    },
 };
 
 /// 204. A wrong current password counts as a failed login.

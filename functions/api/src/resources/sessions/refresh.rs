@@ -1,22 +1,21 @@
 //! `POST /v1/auth/refresh`: a refresh token is good once. A second use means that somebody else has it too, so the whole session ends.
 
-use crate::resources::sessions::store::{
-    RefreshToken, end_session, lock_refresh_token, use_refresh_token,
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use shared::platform::secret::hash_token;
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    REFRESH_TOKEN, Tokens, issue, secret, secret_schema, tokens_example,
-};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
     http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
+    resources::sessions::{
+        REFRESH_TOKEN, Tokens, issue, secret, secret_schema,
+        store::{RefreshToken, end_session, lock_refresh_token, use_refresh_token},
+        tokens_example,
+    },
 };
 
 const REFUSED: ApiError = ApiError::WrongCredentials(

@@ -1,9 +1,5 @@
 //! `PUT` and `DELETE /v1/suppressions/{phone}`.
 
-use crate::resources::suppressions::store::{
-    Note, Suppression, change_suppression, delete_suppression, find_suppression,
-    insert_suppressions,
-};
 use axum::{
     Json,
     body::Body,
@@ -13,14 +9,18 @@ use axum::{
 use serde_json::json;
 use shared::message::phone::Phone;
 
-use crate::resources::suppressions::{
-    example, no_such_suppression, note_schema, phone_of, read_note,
-};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::suppressions::{
+        example, no_such_suppression, note_schema, phone_of, read_note,
+        store::{
+            Note, Suppression, change_suppression, delete_suppression, find_suppression,
+            insert_suppressions,
+        },
+    },
 };
 
 fn change(action: &'static str, phone: Phone) -> Change<'static> {

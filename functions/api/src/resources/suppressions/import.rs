@@ -1,6 +1,5 @@
 //! `POST /v1/suppressions/import`: a list of numbers, in any format that recipients come in. A call that comes twice adds nothing.
 
-use crate::resources::suppressions::store::{Note, insert_suppressions};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +7,6 @@ use serde_json::json;
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 
-use crate::resources::suppressions::{SOURCE, is_reason, is_source, reason_schema, source_schema};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
@@ -18,7 +16,13 @@ use crate::{
         entry::{Entry, Refused},
     },
     openapi::Operation,
-    resources::recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+    resources::{
+        recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+        suppressions::{
+            SOURCE, is_reason, is_source, reason_schema, source_schema,
+            store::{Note, insert_suppressions},
+        },
+    },
 };
 
 /// What came of a call.

@@ -2,16 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::resources::{
-    schedules::{
-        batch_store::uncertain_in,
-        store::{LockedSchedule, lock_schedule},
-    },
-    uncertain::store::{
-        LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
-        send_again, send_soon,
-    },
-};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,12 +10,23 @@ use shared::schedule::{lifecycle::reopen_schedule, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::uncertain::request::Outcome;
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::error::ApiError,
-    resources::schedules::state::conflict,
+    resources::{
+        schedules::{
+            state::conflict,
+            store::{LockedSchedule, batches::uncertain_in, lock_schedule},
+        },
+        uncertain::{
+            request::Outcome,
+            store::{
+                LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
+                send_again, send_soon,
+            },
+        },
+    },
 };
 
 /// How many recipients a decision changed, how many it left as they were, and what those wait for that are to be sent again.

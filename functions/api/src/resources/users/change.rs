@@ -1,7 +1,6 @@
 //! `PATCH /v1/users/{id}`: another role, disabled or not, a new temporary password. Who is disabled, or gets another password, has no
 //! session left.
 
-use crate::resources::users::store::{count_other_admins, lock_user};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
@@ -13,7 +12,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id};
 use crate::{
     App,
     auth::{
@@ -32,7 +30,13 @@ use crate::{
         Operation, Takes,
         operation::{object, one_of_these, or_null},
     },
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{
+            Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id,
+            store::{count_other_admins, lock_user},
+        },
+    },
 };
 
 #[derive(Default)]

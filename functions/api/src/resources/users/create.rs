@@ -17,7 +17,6 @@ use shared::{
     platform::secret::random_text,
 };
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged};
 use crate::{
     App,
     auth::{
@@ -27,7 +26,10 @@ use crate::{
     },
     http::{body, error::ApiError, fields::Fields, query::Query},
     openapi::{Operation, Takes, operation::object},
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{Handed, TEMPORARY, handed_example, logged},
+    },
 };
 
 /// 201 with the user and a temporary password.

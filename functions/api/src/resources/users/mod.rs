@@ -1,12 +1,11 @@
 //! `/v1/users`: people who log in here. An admin makes them with a temporary password, which is shown once and has to be changed at the
 //! first login. Nobody is removed: the audit log names them.
 
-pub mod store;
-
 pub mod change;
 pub mod create;
 pub mod list;
 pub mod show;
+pub mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;

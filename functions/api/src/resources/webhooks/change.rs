@@ -1,15 +1,10 @@
 //! `PATCH /v1/webhooks/{id}`: another URL, other events, disabled or not. Made twice, the second time changes nothing.
 
-use crate::resources::webhooks::store::{Webhook, change_webhook, lock_webhook};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    WebhookView, example, logged, no_such_webhook, parse_id,
-    request::{self, Edit},
-};
 use crate::{
     App,
     auth::{
@@ -19,6 +14,11 @@ use crate::{
     },
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        WebhookView, example, logged, no_such_webhook, parse_id,
+        request::{self, Edit},
+        store::{Webhook, change_webhook, lock_webhook},
+    },
 };
 
 /// 200 with the webhook.

@@ -1,6 +1,5 @@
 //! `POST /v1/webhooks`.
 
-use crate::resources::webhooks::store::{Webhook, count_webhooks, insert_webhook};
 use axum::{
     Json,
     body::Body,
@@ -10,10 +9,6 @@ use axum::{
 use serde_json::json;
 use shared::access::audit::new_id;
 
-use crate::resources::webhooks::{
-    Handed, MOST_WEBHOOKS, change, handed_example, logged,
-    request::{self, WebhookRequest},
-};
 use crate::{
     App,
     auth::{
@@ -23,6 +18,11 @@ use crate::{
     },
     http::{body, error::ApiError, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        Handed, MOST_WEBHOOKS, change, handed_example, logged,
+        request::{self, WebhookRequest},
+        store::{Webhook, count_webhooks, insert_webhook},
+    },
 };
 
 type Answer = (StatusCode, [(HeaderName, String); 1], Json<Handed>);

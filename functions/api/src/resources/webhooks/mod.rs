@@ -1,9 +1,6 @@
 //! `/v1/webhooks`: users' own URLs that are told what happens. A webhook's secret is shown once, when it is made or rotated; no row, no log
 //! and no other answer holds it. The query string of a URL may hold somebody's token: who may read webhooks sees it, no log does.
 
-pub mod deliver_soon;
-pub mod store;
-
 pub mod change;
 pub mod create;
 pub mod deliveries;
@@ -12,9 +9,9 @@ pub mod remove;
 pub mod repeat;
 pub mod request;
 pub mod rotate;
+pub mod store;
 pub mod test;
 
-use crate::resources::webhooks::store::Webhook;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,7 +19,7 @@ use serde_json::{Value, json};
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::{auth::caller::Change, http::error::ApiError};
+use crate::{auth::caller::Change, http::error::ApiError, resources::webhooks::store::Webhook};
 
 /// At most so many: each event is written down for each of them.
 pub const MOST_WEBHOOKS: usize = 20;

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use crate::resources::webhooks::store::{delete_deliveries, delete_webhook, lock_webhook};
 use axum::{extract::State, http::StatusCode};
 use shared::platform::{
     backoff::ONE_CALL,
@@ -11,12 +10,15 @@ use shared::platform::{
 };
 use uuid::Uuid;
 
-use crate::resources::webhooks::{change, logged, no_such_webhook, parse_id};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction},
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::webhooks::{
+        change, logged, no_such_webhook, parse_id,
+        store::{delete_deliveries, delete_webhook, lock_webhook},
+    },
 };
 
 /// Few enough to be locked for a moment only.

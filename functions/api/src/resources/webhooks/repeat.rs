@@ -1,12 +1,6 @@
 //! `POST /v1/webhooks/{id}/deliveries/{event_id}/repeat` and `POST /v1/webhooks/{id}/deliveries/repeat-failed`: posted again, as the same
 //! events, whose ids tell a receiver that it has them already. Called twice, a delivery is due once.
 
-use crate::resources::{
-    audit::store::first_id,
-    webhooks::store::{
-        DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery, repeat_failed,
-    },
-};
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -16,15 +10,24 @@ use shared::platform::queue::DeliveryMessage;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    change, deliveries::no_such_delivery, delivery_example, enabled, parse_id,
-};
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{error::ApiError, path::Path, query::Query},
     openapi::{Operation, parameters},
-    resources::schedules::arrange_dispatch::deliver,
+    resources::{
+        audit::store::first_id,
+        schedules::arrange_dispatch::deliver,
+        webhooks::{
+            change,
+            deliveries::no_such_delivery,
+            delivery_example, enabled, parse_id,
+            store::{
+                DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery,
+                repeat_failed,
+            },
+        },
+    },
 };
 
 /// So many a call: each is a message.

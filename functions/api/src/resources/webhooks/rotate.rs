@@ -1,12 +1,10 @@
 //! `POST /v1/webhooks/{id}/rotate-secret`: another secret from now on; the one before it signs too for a day. It is made of the same key of
 //! the deployment, unless that is gone: the secret before it could not be made any more then, and is over at once.
 
-use crate::resources::webhooks::store::{Webhook, load_webhook, lock_webhook, rotate_secret};
 use axum::{Json, extract::State};
 use serde_json::json;
 use shared::events::secret::Secret;
 
-use crate::resources::webhooks::{Handed, change, handed_example, no_such_webhook, parse_id};
 use crate::{
     App,
     auth::{
@@ -16,6 +14,10 @@ use crate::{
     },
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::webhooks::{
+        Handed, change, handed_example, no_such_webhook, parse_id,
+        store::{Webhook, load_webhook, lock_webhook, rotate_secret},
+    },
 };
 
 /// 200 with the webhook and its new secret. Called again, the one that was new a moment ago is the one before.

@@ -1,14 +1,10 @@
 //! `POST /v1/webhooks/{id}/test`: an event for this webhook alone, posted at once. Called twice, there are two.
 
-use crate::resources::webhooks::store::{DeliveryRow, insert_test, load_delivery, lock_webhook};
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
 use shared::{access::audit::new_id, platform::queue::DeliveryMessage};
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    change, deliveries::no_such_delivery, delivery_example, enabled, parse_id,
-};
 use crate::{
     App,
     auth::{
@@ -18,7 +14,15 @@ use crate::{
     },
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
-    resources::schedules::arrange_dispatch::deliver,
+    resources::{
+        schedules::arrange_dispatch::deliver,
+        webhooks::{
+            change,
+            deliveries::no_such_delivery,
+            delivery_example, enabled, parse_id,
+            store::{DeliveryRow, insert_test, load_delivery, lock_webhook},
+        },
+    },
 };
 
 /// 202 with the delivery.
