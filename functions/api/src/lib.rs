@@ -14,7 +14,7 @@ pub mod routes;
 
 use std::time::Duration;
 
-use crate::resources::attention::dead_letter_queue::DeadLetters;
+use crate::resources::attention::dead_letter_queue::NamedDeadLetterQueue;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
@@ -40,7 +40,7 @@ pub struct App {
     /// Takes what is due later.
     pub scheduler: SharedScheduler,
     /// What nobody could take from a queue.
-    pub dead_letters: Vec<DeadLetters>,
+    pub dead_letters: Vec<NamedDeadLetterQueue>,
     /// How long before its time a schedule is dispatched.
     pub dispatch_lead: Duration,
     /// Before so long after its request, an UNCERTAIN message is not sent again: it may still be on its way.

@@ -1,5 +1,6 @@
-//! The dead-letter queues: what nobody could do. A letter names rows at most, and the rows are the truth, so nothing in it is lost when
-//! it is deleted; what names nothing was made by somebody else, and is for a person to look at.
+//! The dead-letter queues: messages that failed until their queue gave up. A dead letter at most
+//! names rows, and the rows are the source of truth, so deleting a letter loses nothing. A letter
+//! that names nothing was not sent by this system, and needs an operator.
 
 mod sqs;
 
@@ -14,31 +15,31 @@ use shared::platform::queue::{BatchMessage, DeliveryMessage, DispatchMessage, re
 
 pub use sqs::SqsDeadLetterQueue;
 
-/// A letter, as it lies in its queue.
+/// A dead letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The queue's name of it.
+    /// The id that the queue gave it.
     pub message_id: String,
-    /// The right to delete it, or to put it back.
+    /// The receipt handle, which allows to delete it or to put it back.
     pub receipt: String,
-    /// What it says.
+    /// Its text.
     pub body: String,
-    /// When it was sent at first.
+    /// When it was first sent.
     pub sent_at: Option<DateTime<Utc>>,
 }
 
-/// What a letter names.
+/// A row, or a sweep, that a dead letter names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(untagged)]
-#[schemars(rename = "NamedInLetter")]
+#[schemars(rename = "NamedInDeadLetter")]
 pub enum Named {
-    /// A batch that send or recheck could not take.
+    /// A batch that send or recheck could not process.
     Batch(BatchMessage),
-    /// A schedule that dispatch could not take, or was not given.
+    /// A schedule that dispatch could not process, or did not receive.
     Schedule(DispatchMessage),
-    /// A delivery that notify could not take.
+    /// A delivery that notify could not process.
     Delivery(DeliveryMessage),
-    /// A sweep; the next one does the same.
+    /// A sweep; the next sweep does the same.
     Sweep(Sweep),
 }
 
@@ -50,16 +51,17 @@ pub struct Sweep {
     sweep: bool,
 }
 
-/// A letter may hold an event, which holds messages; nothing lies deeper.
-const DEPTH: u32 = 3;
+/// A letter may contain an event, which contains messages; nothing is nested deeper.
+const MAX_DEPTH: u32 = 3;
 
 impl DeadLetter {
-    /// What it names, or why it names nothing. Four shapes: our own messages; Lambda's record of a failed event (`requestPayload`), SQS's
-    /// event (`Records`), and what EventBridge could not hand over, which is the event itself.
+    /// Returns what it names, or why it names nothing. There are four forms: our own messages;
+    /// Lambda's record of a failed event (`requestPayload`); SQS's event (`Records`); and an event
+    /// that EventBridge could not deliver, which is the event itself.
     pub fn named(&self) -> Result<Vec<Named>, &'static str> {
         let body = serde_json::from_str(&self.body).map_err(|_| "not JSON")?;
         let mut named = Vec::new();
-        collect(body, DEPTH, &mut named)?;
+        collect(body, MAX_DEPTH, &mut named)?;
         if named.is_empty() {
             Err("an event without messages")
         } else {
@@ -90,33 +92,35 @@ fn collect(mut body: Value, depth: u32, named: &mut Vec<Named>) -> Result<(), &'
     let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Schedule));
     let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Delivery));
     let read = read.or_else(|_| serde_json::from_value(body).map(Named::Sweep));
-    named.push(read.map_err(|_| "it names no batch, no schedule, no delivery and no sweep")?);
+    named.push(read.map_err(|_| "it names no batch, schedule, delivery or sweep")?);
     Ok(())
 }
 
 /// One dead-letter queue.
 #[async_trait]
 pub trait DeadLetterQueue: Send + Sync {
-    /// About how many letters there are, those included that somebody looks at right now.
+    /// Returns the approximate number of letters, including those that are hidden because a call
+    /// reads them.
     async fn count(&self) -> anyhow::Result<u64>;
 
-    /// Takes up to `limit` letters, and hides them from others until they are put back, or for half a minute.
+    /// Takes up to `limit` letters, and hides them from other calls until they are put back, at
+    /// most for half a minute.
     async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>>;
 
-    /// Shows letters to others again. One that cannot be put back shows by itself.
+    /// Makes letters visible again. A letter that cannot be put back becomes visible by itself.
     async fn put_back(&self, letters: &[DeadLetter]);
 
-    /// Deletes letters, and returns how many it was.
+    /// Deletes letters. Returns how many were deleted.
     async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize>;
 }
 
-/// A dead-letter queue and what it is called.
+/// A dead-letter queue and its name.
 #[derive(Clone)]
-pub struct DeadLetters {
-    /// Whose letters they are, such as `send`.
+pub struct NamedDeadLetterQueue {
+    /// The name of the source, such as `send`.
     pub name: String,
-    /// Where they lie.
-    pub letters: Arc<dyn DeadLetterQueue>,
+    /// The queue.
+    pub queue: Arc<dyn DeadLetterQueue>,
 }
 
 #[cfg(test)]
@@ -180,19 +184,19 @@ mod tests {
             ),
             (
                 event(&[batch_body, json!({"batch_no": 7})]),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
+                Err("it names no batch, schedule, delivery or sweep"),
             ),
             (
                 json!({"schedule_id": "x", "batch_no": 7}),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
+                Err("it names no batch, schedule, delivery or sweep"),
             ),
             (
                 json!([1, 2]),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
+                Err("it names no batch, schedule, delivery or sweep"),
             ),
             (
                 Value::Null,
-                Err("it names no batch, no schedule, no delivery and no sweep"),
+                Err("it names no batch, schedule, delivery or sweep"),
             ),
         ];
         for (body, expected) in table {
