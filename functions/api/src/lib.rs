@@ -18,6 +18,7 @@ use crate::resources::attention::dead_letter_queue::NamedDeadLetterQueue;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
+    carrier::receipt::ReceiptFormat,
     events::{keys::SharedKeys, target::AllowedTargets},
     platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
@@ -49,6 +50,8 @@ pub struct App {
     pub capacity: resources::schedules::forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
+    /// How the carrier's receipts look and are signed.
+    pub receipt_format: &'static dyn ReceiptFormat,
     /// The carriers that push receipts.
     pub callbacks: resources::receipts::secrets::Callbacks,
     /// The commit that this was built from.
