@@ -2,7 +2,7 @@
 
 use crate::{
     http::idempotency::store::{Attempt, note_done},
-    resources::api_keys::store::use_allowance,
+    resources::api_keys::store::{DailyAllowance, use_allowance},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
@@ -180,7 +180,11 @@ impl Caller {
             return Ok(());
         };
         let day = now.date_naive();
-        let Some(left) = use_allowance(transaction, id, (day, allowed), messages).await? else {
+        let allowance = DailyAllowance {
+            day,
+            messages: allowed,
+        };
+        let Some(left) = use_allowance(transaction, id, allowance, messages).await? else {
             return Ok(());
         };
         let midnight = day

@@ -75,14 +75,27 @@ pub async fn revoke_api_key(
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Counts messages against a key's day, if they are within its allowance: `None`, or how many are left of it. Two transactions of
-/// one key wait for each other here, so neither goes beyond it.
+/// The number of messages that a key may add on a day.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct DailyAllowance {
+    pub day: NaiveDate,
+    pub messages: u32,
+}
+
+/// Counts messages against a key's allowance of a day. Returns `None` if they are within it, or
+/// else the number that is left. Two transactions of one key wait for each other here, so that
+/// together they stay within the allowance.
 pub async fn use_allowance(
     connection: &mut MySqlConnection,
     key_id: Uuid,
-    (day, allowed): (NaiveDate, u32),
+    allowance: DailyAllowance,
     messages: u32,
 ) -> sqlx::Result<Option<u32>> {
+    let DailyAllowance {
+        day,
+        messages: allowed,
+    } = allowance;
     sqlx::query!(
         "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
         key_id,

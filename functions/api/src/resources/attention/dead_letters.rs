@@ -228,18 +228,7 @@ pub async fn redrive(
         }
     }
     if done.deleted + done.discarded > 0 {
-        let after = Some(
-            json!({"batches": done.changed, "deleted": done.deleted, "discarded": done.discarded}),
-        );
-        let change = Change {
-            action: "dead-letters.redrive",
-            resource: "dead-letters".to_owned(),
-            after,
-            ..Change::default()
-        };
-        caller
-            .record(&mut *app.db.pool.acquire().await?, app.db.now(), change)
-            .await?;
+        record_redrive(&app, &caller, &done).await?;
     }
     request_sweep(&app).await;
     tracing::info!(
@@ -249,6 +238,19 @@ pub async fn redrive(
         "dead letters redriven"
     );
     Ok(Json(done))
+}
+
+async fn record_redrive(app: &App, caller: &Caller, done: &Redriven) -> sqlx::Result<()> {
+    let after =
+        json!({"batches": done.changed, "deleted": done.deleted, "discarded": done.discarded});
+    let change = Change {
+        action: "dead-letters.redrive",
+        resource: "dead-letters".to_owned(),
+        after: Some(after),
+        ..Change::default()
+    };
+    let mut connection = app.db.pool.acquire().await?;
+    caller.record(&mut connection, app.db.now(), change).await
 }
 
 enum RedriveError {

@@ -120,7 +120,7 @@ pub async fn read_page(
     })
 }
 
-/// Returns the id below which a list in the order of ids, positions_of first, continues.
+/// Returns the id below which a list in the order of ids, newest first, continues.
 fn before(after: ListPosition) -> Uuid {
     if after == ListPosition::START {
         Uuid::max()

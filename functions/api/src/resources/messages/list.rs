@@ -95,6 +95,14 @@ impl Cursor {
         is_valid.then_some(cursor)
     }
 
+    const fn after(schedule: &Candidate, seq: u32) -> Self {
+        Self {
+            run_at: schedule.run_at,
+            id: schedule.id,
+            seq,
+        }
+    }
+
     fn write(self) -> String {
         format!(
             "m{:x}-{}-{:x}",
@@ -263,51 +271,31 @@ async fn of_all(
         id: Uuid::max(),
         seq: 0,
     });
-    let candidates = schedules_by_time(
-        connection,
-        Candidate {
-            id: begin.id,
-            run_at: begin.run_at,
-        },
-        filter.from,
-        SCHEDULES,
-    )
-    .await?;
+    let before = Candidate {
+        id: begin.id,
+        run_at: begin.run_at,
+    };
+    let candidates = schedules_by_time(connection, before, filter.from, SCHEDULES).await?;
     let mut messages = Vec::new();
     for schedule in &candidates {
-        let after = if schedule.id == begin.id {
-            begin.seq
-        } else {
-            0
-        };
+        let is_begin = schedule.id == begin.id;
         let rest = PageRequest {
-            after,
+            after: if is_begin { begin.seq } else { 0 },
             limit: page.limit - messages.len() as u32,
         };
         let more = messages_of_schedule(connection, schedule.id, filter, rest).await?;
         let is_full = more.len() == rest.limit as usize;
         messages.extend(more);
         if let Some(last) = messages.last().filter(|_| is_full) {
-            let next = Cursor {
-                run_at: schedule.run_at,
-                id: schedule.id,
-                seq: last.seq,
-            };
-            return Ok(FoundMessages {
-                messages,
-                next: Some(next),
-            });
+            let next = Some(Cursor::after(schedule, last.seq));
+            return Ok(FoundMessages { messages, next });
         }
     }
     // The last schedule was read to its end.
     let next = candidates
         .last()
-        .filter(|_| candidates.len() == SCHEDULES as usize);
-    let next = next.map(|last| Cursor {
-        run_at: last.run_at,
-        id: last.id,
-        seq: u32::MAX,
-    });
+        .filter(|_| candidates.len() == SCHEDULES as usize)
+        .map(|last| Cursor::after(last, u32::MAX));
     Ok(FoundMessages { messages, next })
 }
 

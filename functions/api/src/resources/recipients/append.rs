@@ -24,7 +24,7 @@ use crate::{
     lists::{List, Wanted, doc, entry::Refused},
     openapi::Operation,
     resources::{
-        recipients::load::{Loaded, OnInvalid, Target, load},
+        recipients::load::{OnInvalid, Target, load},
         schedules::{
             show::parse_id,
             state::begun,
@@ -99,17 +99,13 @@ async fn write(
     mut list: List,
     on_invalid: OnInvalid,
 ) -> Result<(Appended, Change<'static>), ApiError> {
+    use ScheduleStatus::{Draft, Scheduled};
     let schedule = lock_schedule(&mut transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    if !matches!(
-        schedule.status,
-        ScheduleStatus::Draft | ScheduleStatus::Scheduled
-    ) {
-        return Err(begun(
-            &schedule,
-            "recipients can be appended to a schedule that is draft or scheduled",
-        ));
+    if !matches!(schedule.status, Draft | Scheduled) {
+        let expected = "recipients can be appended to a schedule that is draft or scheduled";
+        return Err(begun(&schedule, expected));
     }
     list.options.variables = Wanted::by(&schedule.message)?;
     let target = Target {
@@ -118,13 +114,9 @@ async fn write(
         on_invalid,
         now: app.db.now(),
     };
-    let Loaded {
-        added,
-        invalid,
-        entries,
-        ..
-    } = load(&mut transaction, list, target).await?;
-    if entries == 0 {
+    let loaded = load(&mut transaction, list, target).await?;
+    let added = loaded.added;
+    if loaded.entries == 0 {
         let error = FieldError::new("recipients", "empty", "expected at least one entry");
         return Err(ApiError::invalid(vec![error]));
     }
@@ -139,7 +131,7 @@ async fn write(
         accepted: added.recipients,
         duplicates: added.duplicates,
         invalid_count: added.invalid,
-        invalid,
+        invalid: loaded.invalid,
         recipients_total,
     };
     Ok((

@@ -249,7 +249,7 @@ impl ParsedList {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
                     Entry::Personal(personal) => {
-                        self.push(personal.phone, personal.parts, personal.text)
+                        self.push(personal.phone, personal.parts, personal.text);
                     }
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;

@@ -53,7 +53,7 @@ pub fn refresh_doc() -> Operation {
     let fields = json!({"refresh_token": secret_schema()});
     let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
     Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
-        .text("A refresh token is is_valid once, for 7 days. Used twice, its session ends. A session ends after 30 days.")
+        .text("A refresh token works once, within 7 days. If it is used twice, its session ends. A session ends after 30 days.")
         .body(Takes::json(object(fields, &["refresh_token"]), example))
         .answers::<Tokens>(200, "The next pair.", tokens_example())
         .problems(&["wrong-credentials"])

@@ -130,8 +130,33 @@ mod tests {
 
     use super::*;
 
+    const UNKNOWN: &str = "it names no batch, schedule, delivery or sweep";
+
+    /// SQS's event with messages of these bodies.
+    fn event(bodies: &[Value]) -> Value {
+        let records: Vec<_> = bodies
+            .iter()
+            .map(|body| json!({"messageId": "m", "body": body.to_string()}))
+            .collect();
+        json!({"Records": records})
+    }
+
+    /// Lambda's record of an event that failed.
+    fn failed(payload: &Value) -> Value {
+        let context = json!({"condition": "RetriesExhausted"});
+        json!({"version": "1.0", "requestContext": context, "requestPayload": payload})
+    }
+
+    fn named(body: &str) -> Result<Vec<Named>, &'static str> {
+        let letter = DeadLetter {
+            body: body.to_owned(),
+            ..DeadLetter::default()
+        };
+        letter.named()
+    }
+
     #[test]
-    fn every_shape_of_a_letter_is_read_and_no_other() {
+    fn each_form_of_a_dead_letter_is_read() {
         let batch = BatchMessage {
             schedule_id: Uuid::now_v7(),
             batch_no: 7,
@@ -144,76 +169,52 @@ mod tests {
             webhook_id: Uuid::now_v7(),
             event_id: Uuid::now_v7(),
         };
-        let (sweep, named_sweep) = (json!({"sweep": true}), Named::Sweep(Sweep { sweep: true }));
-        let event = |bodies: &[Value]| {
-            let records: Vec<_> = bodies
-                .iter()
-                .map(|body| json!({"messageId": "m", "body": body.to_string()}))
-                .collect();
-            json!({"Records": records})
-        };
-        let failed = |payload: &Value| json!({"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload});
-        let (batch_body, schedule_body) = (json!(batch), json!(schedule));
-        let table: Vec<(Value, Result<Vec<Named>, &str>)> = vec![
-            (batch_body.clone(), Ok(vec![Named::Batch(batch)])),
-            (schedule_body.clone(), Ok(vec![Named::Schedule(schedule)])),
-            (sweep.clone(), Ok(vec![named_sweep])),
-            (json!(delivery), Ok(vec![Named::Delivery(delivery)])),
-            (failed(&schedule_body), Ok(vec![Named::Schedule(schedule)])),
-            (failed(&sweep), Ok(vec![named_sweep])),
+        let sweep = json!({"sweep": true});
+        let named_sweep = Named::Sweep(Sweep { sweep: true });
+        let table = [
+            (json!(batch), vec![Named::Batch(batch)]),
+            (json!(schedule), vec![Named::Schedule(schedule)]),
+            (sweep.clone(), vec![named_sweep]),
+            (json!(delivery), vec![Named::Delivery(delivery)]),
+            (failed(&json!(schedule)), vec![Named::Schedule(schedule)]),
+            (failed(&sweep), vec![named_sweep]),
             (
-                event(&[batch_body.clone(), sweep.clone()]),
-                Ok(vec![Named::Batch(batch), named_sweep]),
+                event(&[json!(batch), sweep.clone()]),
+                vec![Named::Batch(batch), named_sweep],
             ),
             (
-                failed(&event(std::slice::from_ref(&schedule_body))),
-                Ok(vec![Named::Schedule(schedule)]),
-            ),
-            (
-                failed(&failed(&failed(&sweep))),
-                Err("events inside events"),
-            ),
-            (event(&[]), Err("an event without messages")),
-            (
-                json!({"Records": [{"messageId": "m"}]}),
-                Err("a record without a body"),
-            ),
-            (
-                json!({"Records": [{"body": "hello"}]}),
-                Err("a record that is not JSON"),
-            ),
-            (
-                event(&[batch_body, json!({"batch_no": 7})]),
-                Err("it names no batch, schedule, delivery or sweep"),
-            ),
-            (
-                json!({"schedule_id": "x", "batch_no": 7}),
-                Err("it names no batch, schedule, delivery or sweep"),
-            ),
-            (
-                json!([1, 2]),
-                Err("it names no batch, schedule, delivery or sweep"),
-            ),
-            (
-                Value::Null,
-                Err("it names no batch, schedule, delivery or sweep"),
+                failed(&event(&[json!(schedule)])),
+                vec![Named::Schedule(schedule)],
             ),
         ];
         for (body, expected) in table {
-            let letter = DeadLetter {
-                body: body.to_string(),
-                ..DeadLetter::default()
-            };
-            assert_eq!(letter.named(), expected, "{body}");
+            assert_eq!(named(&body.to_string()), Ok(expected), "{body}");
         }
-        assert_eq!(
-            DeadLetter {
-                body: "+60123456789,".into(),
-                ..DeadLetter::default()
-            }
-            .named(),
-            Err("not JSON")
-        );
         assert_eq!(json!(named_sweep), sweep);
+    }
+
+    #[test]
+    fn other_forms_of_a_dead_letter_are_malformed() {
+        let batch = BatchMessage {
+            schedule_id: Uuid::now_v7(),
+            batch_no: 7,
+        };
+        let nested = failed(&failed(&failed(&json!({"sweep": true}))));
+        let no_body = json!({"Records": [{"messageId": "m"}]});
+        let not_json = json!({"Records": [{"body": "hello"}]});
+        let table = [
+            (nested, "events inside events"),
+            (event(&[]), "an event without messages"),
+            (no_body, "a record without a body"),
+            (not_json, "a record that is not JSON"),
+            (event(&[json!(batch), json!({"batch_no": 7})]), UNKNOWN),
+            (json!({"schedule_id": "x", "batch_no": 7}), UNKNOWN),
+            (json!([1, 2]), UNKNOWN),
+            (Value::Null, UNKNOWN),
+        ];
+        for (body, expected) in table {
+            assert_eq!(named(&body.to_string()), Err(expected), "{body}");
+        }
+        assert_eq!(named("+60123456789,"), Err("not JSON"));
     }
 }
