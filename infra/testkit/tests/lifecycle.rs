@@ -197,7 +197,7 @@ impl Play {
             .header("authorization", self.key.clone())
             .body(Body::from(body.to_string()))
             .unwrap();
-        let answer = api::router(self.app.clone())
+        let answer = api::routes::router(self.app.clone())
             .oneshot(request)
             .await
             .unwrap();

@@ -45,7 +45,7 @@ impl Operator {
         request
             .headers_mut()
             .insert("authorization", gate::new_key(&self.app.db).await);
-        let answer = api::router(self.app.clone())
+        let answer = api::routes::router(self.app.clone())
             .oneshot(request)
             .await
             .unwrap();

@@ -5,10 +5,7 @@ mod gate;
 
 use std::time::Duration;
 
-use api::{
-    App,
-    resources::receipts::secrets::{Callbacks, SecretSource},
-};
+use api::{App, resources::receipts::secrets::Callbacks};
 use axum::{
     body::{Body, to_bytes},
     http::Request,
@@ -17,7 +14,7 @@ use dispatch::DispatchedBy;
 use lambda_http::tower::ServiceExt;
 use ring::hmac;
 use serde_json::{Value, json};
-use shared::platform::queue::BatchMessage;
+use shared::platform::{config::KeySource, queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
@@ -55,7 +52,7 @@ impl Pushed {
 
     async fn app(stage: &Stage) -> App {
         let secrets = json!({ "sim": SECRET }).to_string();
-        let callbacks = Callbacks::open(SecretSource::Fixed(secrets.into()))
+        let callbacks = Callbacks::open(Some(KeySource::Fixed(secrets.into())))
             .await
             .unwrap();
         App {
@@ -88,7 +85,7 @@ impl Pushed {
             .header("x-callback-signature", format!("v1={hex}"))
             .body(Body::from(body))
             .unwrap();
-        let answer = api::router(self.app.clone())
+        let answer = api::routes::router(self.app.clone())
             .oneshot(request)
             .await
             .unwrap();
@@ -225,8 +222,11 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     let app = Pushed::app(&stage).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
-    let server =
-        tokio::spawn(async move { axum::serve(listener, api::router(app)).await.unwrap() });
+    let server = tokio::spawn(async move {
+        axum::serve(listener, api::routes::router(app))
+            .await
+            .unwrap()
+    });
     let pushing = Settings {
         latency_ms: 200,
         callback_url: Some(url),

@@ -48,7 +48,7 @@ impl Api {
         request
             .headers_mut()
             .insert("authorization", gate::new_key(&self.app.db).await);
-        let answer = api::router(self.app.clone())
+        let answer = api::routes::router(self.app.clone())
             .oneshot(request)
             .await
             .unwrap();

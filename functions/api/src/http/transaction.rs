@@ -17,7 +17,8 @@ pub async fn transaction<'a, T>(
     transaction_if(db, |_| true, ApiError::database, work).await
 }
 
-/// Commits what went well and takes back what did not. Never left to the drop: a frozen environment would keep the locks.
+/// Commits if `result` is a success, and rolls back otherwise. The rollback is never left to the
+/// drop: a frozen environment would keep the locks.
 pub async fn settle<T>(
     transaction: sqlx::Transaction<'_, sqlx::MySql>,
     result: Result<T, ApiError>,
@@ -29,7 +30,7 @@ pub async fn settle<T>(
     result
 }
 
-/// Makes `call`, a whole transaction, again for as long as it only lost a deadlock.
+/// Retries `call`, a whole transaction, while it fails with a lock conflict.
 pub async fn repeat<T, F>(mut call: impl FnMut() -> F) -> Result<T, ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,

@@ -18,7 +18,7 @@ async fn entries(list: List) -> Vec<String> {
     let mut reading = list.read();
     let mut found = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
-        assert!(chunk.wrong.is_empty());
+        assert!(chunk.errors.is_empty());
         found.extend(chunk.entries.iter().map(|entry| match entry {
             Entry::Valid(phone) => phone.to_string(),
             Entry::Personal(personal) => format!(
@@ -132,10 +132,10 @@ async fn a_column_is_chosen_and_numbers_may_be_national() {
 
 #[tokio::test]
 async fn variables_come_with_numbers_in_every_format() {
-    let template = |message: &str| Wanted::by(message).unwrap();
+    let template = |message: &str| AcceptedVariables::of(message).unwrap();
     let greeting = "Hi {{name}}: {{amount|default('-')}}";
     #[rustfmt::skip]
-    let table: Vec<(Format, Wanted, &str, Vec<&str>)> = vec![
+    let table: Vec<(Format, AcceptedVariables, &str, Vec<&str>)> = vec![
         (Format::Json, template(greeting),
             r#"[{"vars": {"Name": "A\u0041", "amount": 1.10, "other": null}, "phone": "+12012345678"}, "+12012345679"]"#,
             vec![r#"+12012345678 1 {"amount":"1.10","name":"AA"}"#, "1 +12012345679 missing-variable"]),
@@ -143,13 +143,13 @@ async fn variables_come_with_numbers_in_every_format() {
             vec!["1 +12012345678 wrong-variables", "2 +12012345678 wrong-variables"]),
         (Format::Json, template("{{name|default('you')}}"), r#"["+12012345678", {"phone": "+12012345679", "vars": null}]"#,
             vec!["+12012345678 1 ", "+12012345679 1 "]),
-        (Format::Json, Wanted::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
+        (Format::Json, AcceptedVariables::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
             vec!["+12012345678", r#"+12012345679 0 {"a":"b"}"#]),
         (Format::Csv, template("{{first_name}} {{amount|default('0')}}"),
             "First Name,mobile,phone,Amount\nAna,x,+12012345678, 5 \n,x,+12012345679,6\nBo,x,+12012345670,\n",
             vec![r#"+12012345678 1 {"amount":"5","first_name":"Ana"}"#, "3 +12012345679 missing-variable",
                 r#"+12012345670 1 {"first_name":"Bo"}"#]),
-        (Format::Csv, Wanted::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
+        (Format::Csv, AcceptedVariables::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
     ];
     for (format, variables, text, expected) in table {
         let options = Options {
@@ -176,7 +176,7 @@ async fn variables_come_with_numbers_in_every_format() {
         "x".repeat(4_096)
     );
     let options = Options {
-        variables: Wanted::Any,
+        variables: AcceptedVariables::Any,
         ..Options::default()
     };
     let list = List {
@@ -227,7 +227,7 @@ fn read_all(
     bytes: Vec<u8>,
     format: Option<Format>,
     gzip: bool,
-    variables: Wanted,
+    variables: AcceptedVariables,
 ) -> Option<Vec<Entry>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -262,10 +262,10 @@ proptest! {
         let at = at.index(bytes.len() + 1);
         for bytes in [bytes.clone(), { bytes.splice(at..at, noise); bytes }] {
             for format in [None, Some(Format::Json), Some(Format::Ndjson), Some(Format::Csv)] {
-                read_all(bytes.clone(), format, false, Wanted::by("{{a}}").unwrap());
-                read_all(gzip(&bytes), format, true, Wanted::Any);
+                read_all(bytes.clone(), format, false, AcceptedVariables::of("{{a}}").unwrap());
+                read_all(gzip(&bytes), format, true, AcceptedVariables::Any);
                 // Bytes that claim to be gzip.
-                read_all(bytes.clone(), format, true, Wanted::No);
+                read_all(bytes.clone(), format, true, AcceptedVariables::None);
             }
         }
     }
@@ -287,7 +287,7 @@ proptest! {
         let lists = [(Format::Json, serde_json::json!(rows).to_string().into_bytes()), (Format::Ndjson, ndjson.into_bytes()),
             (Format::Csv, csv.into_inner().unwrap())];
         for (format, bytes) in lists {
-            let entries = read_all(bytes, Some(format), false, Wanted::by(message).unwrap()).unwrap();
+            let entries = read_all(bytes, Some(format), false, AcceptedVariables::of(message).unwrap()).unwrap();
             let found: Vec<_> = entries.into_iter().map(|entry| match entry {
                 Entry::Personal(personal) => (personal.phone.to_string(), personal.variables),
                 other => (format!("{other:?}"), String::new()),

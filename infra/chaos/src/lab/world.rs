@@ -8,7 +8,7 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -175,7 +175,7 @@ impl World {
                 },
             )
             .await?,
-            callbacks: Callbacks::open(SecretSource::None).await?,
+            callbacks: Callbacks::open(None).await?,
             commit: "lab".into(),
         };
         Ok(Self {

@@ -8,7 +8,7 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key as make_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -68,7 +68,7 @@ pub async fn app(stage: &Stage) -> App {
         capacity: Capacity::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
-        callbacks: Callbacks::open(SecretSource::None).await.unwrap(),
+        callbacks: Callbacks::open(None).await.unwrap(),
         commit: "test".into(),
     }
 }

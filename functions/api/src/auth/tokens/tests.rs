@@ -7,8 +7,9 @@ use std::sync::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use shared::platform::refreshing::{ReadSecret, Refreshing};
 
-use crate::auth::tokens::{keys::ReadSecret, *};
+use crate::auth::tokens::*;
 
 const OLD: &str = r#"{"kid":"old","key":"old-old-old-old-old-old-old-old-"}"#;
 const NEW: &str = r#"{"kid":"new","key":"new-new-new-new-new-new-new-new-"}"#;
@@ -235,15 +236,15 @@ async fn an_environment_of_before_a_rotation_takes_the_new_key() {
                 .ok_or_else(|| anyhow::anyhow!("away"))
         })
     });
-    let environment = SigningKeys::open_with(KeySource::SecretArn("arn:keys".to_owned()), read)
-        .await
-        .unwrap();
+    let source = KeySource::SecretArn("arn:keys".to_owned());
+    let ring = Refreshing::open_with(source, KeyRing::read, read).await;
+    let process = SigningKeys::new(ring.unwrap());
     let new = keys(NEW)
         .await
         .issue(Uuid::nil(), Uuid::nil(), "admin", now())
         .unwrap();
     let verify = async |seconds| {
-        environment
+        process
             .verify(&new, now() + TimeDelta::seconds(seconds))
             .await
             .map(drop)

@@ -1,6 +1,7 @@
 //! `/v1/api-keys`: machines that call the API. A key is shown once; kept is its hash. It has permissions of its own, and may expire; it can
 //! be revoked, and then stays in the list, as the audit log names it.
 
+pub mod routes;
 pub mod store;
 
 pub mod create;

@@ -336,7 +336,7 @@ pub fn list_doc() -> Operation {
     let example = json!({"kind": "dead-letters", "counts": {"send": 1}, "entries": [letter], "unreachable": []});
     Operation::new(
         "listDeadLetters",
-        "trouble",
+        "attention",
         "Messages that nobody could take from a queue",
     )
     .text("The first of each queue. There is no second page.")
@@ -347,7 +347,7 @@ pub fn list_doc() -> Operation {
 /// Likewise.
 pub fn redrive_doc() -> Operation {
     let example = json!({"changed": 1, "deleted": 1, "discarded": 0, "left": {"malformed": [], "unreachable": []}, "more": false});
-    Operation::new("redriveDeadLetters", "trouble", "Have done what the letters say")
+    Operation::new("redriveDeadLetters", "attention", "Have done what the letters say")
         .text("Nothing is sent again by it: what a letter names is put into the sweep's sight, and then the letter is deleted.")
         .query("discard_malformed", flag(), "Letters that name nothing are deleted too.")
         .answers::<Redriven>(200, "What was done, and what is left.", example)

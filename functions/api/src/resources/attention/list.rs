@@ -125,8 +125,9 @@ fn newest(ids: Vec<Uuid>) -> Vec<Place> {
 
 /// For the document.
 pub fn list_doc() -> Operation {
-    Operation::new("listTrouble", "trouble", "What needs a person, of one kind")
+    Operation::new("listTrouble", "attention", "What needs a person, of one kind")
         .text("Each entry has the calls that do something about it. Between two pages an entry may move: the first page is the one to trust.")
+        .path("kind", json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "The kind.", json!("uncertain"))
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"kind": "missed-schedules", "entries": [example()], "next_cursor": null}))
         .problems(&["not-found"])

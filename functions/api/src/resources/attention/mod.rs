@@ -2,6 +2,7 @@
 
 pub mod dead_letter_queue;
 pub mod repair_store;
+pub mod routes;
 pub mod store;
 
 pub mod batches;

@@ -122,7 +122,7 @@ async fn read_kinds(
 /// For the document.
 pub fn overview_doc() -> Operation {
     let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed-schedules"});
-    Operation::new("getTrouble", "trouble", "Everything that needs a person")
+    Operation::new("getTrouble", "attention", "Everything that needs a person")
         .text("How much there is of each kind, and the first of it. A `total` of 0: nobody has to do anything.")
         .answers::<Overview>(200, "How much there is.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
 }

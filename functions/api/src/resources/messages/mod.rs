@@ -1,5 +1,6 @@
 //! Messages across schedules.
 
+pub mod routes;
 pub mod store;
 
 pub mod list;

@@ -13,13 +13,12 @@ use crate::{
     App,
     auth::{Caller, caller::Change},
     http::{
-        body,
         error::{ApiError, FieldError},
         path::Path,
         query::Query,
         transaction::{repeat, settle},
     },
-    lists::{List, Wanted, doc, entry::Refused},
+    lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
     openapi::Operation,
     resources::{
         recipients::load::{OnInvalid, Target, load},
@@ -38,7 +37,7 @@ pub struct Appended {
     /// Entries that were skipped.
     invalid_count: u32,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     /// Numbers in the schedule now.
     recipients_total: u32,
 }
@@ -56,7 +55,7 @@ pub async fn append(
     let on_invalid = query
         .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
         .unwrap_or_default();
-    let list = body::read_list(&headers, &mut query, body).await?;
+    let list = read_list(&headers, &mut query, body).await?;
     query.finish()?;
     Ok(Json(
         repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?,
@@ -95,7 +94,7 @@ async fn write(
         if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
             return Err(begun(&schedule, "recipients can be appended to what is draft or scheduled"));
         }
-        list.options.variables = Wanted::by(&schedule.message)?;
+        list.options.variables = AcceptedVariables::of(&schedule.message)?;
         let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
         let loaded = load(&mut transaction, list, target).await?;
         if loaded.entries == 0 {

@@ -17,7 +17,7 @@ use crate::{
     http::error::{ApiError, FieldError},
     lists::{
         List,
-        entry::{Chunk, Entry, Refused},
+        entry::{Chunk, Entry, RejectedEntry},
     },
 };
 
@@ -68,7 +68,7 @@ pub struct Loaded {
     /// For the schedule's row.
     pub added: Added,
     /// The first thousand of the invalid entries.
-    pub invalid: Vec<Refused>,
+    pub invalid: Vec<RejectedEntry>,
     /// How many entries there were, of any kind.
     pub entries: u32,
     wrong: Vec<FieldError>,
@@ -157,16 +157,16 @@ impl Loaded {
 
     fn note(&mut self, chunk: &Chunk) {
         self.entries += chunk.entries.len() as u32;
-        self.wrong_count += chunk.wrong.len();
+        self.wrong_count += chunk.errors.len();
         let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
-        self.wrong.extend(chunk.wrong.iter().take(room).cloned());
+        self.wrong.extend(chunk.errors.iter().take(room).cloned());
         for entry in &chunk.entries {
             let Entry::Invalid(refused) = entry else {
                 continue;
             };
             self.added.invalid += 1;
             if self.invalid.len() < SHOWN_SKIPPED {
-                self.invalid.push(Refused::clone(refused));
+                self.invalid.push(RejectedEntry::clone(refused));
             }
         }
     }

@@ -280,7 +280,7 @@ pub fn retry_one_doc() -> Operation {
 }
 
 fn retry_doc(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, "trouble", summary)
+    Operation::new(id, "attention", summary)
         .text("What was claimed three times without a release may be claimed again. Always has dispatch sweep.")
         .answers::<Retried>(
             200,

@@ -35,7 +35,7 @@ use crate::{
         query::Query,
         transaction::{repeat, settle},
     },
-    lists::Wanted,
+    lists::AcceptedVariables,
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::arrange_dispatch::{announce, sweep, withdraw},
 };
@@ -93,8 +93,7 @@ pub async fn change(
 
 /// For the document.
 pub fn change_doc() -> Operation {
-    let media = (
-        "application/json",
+    let body = Takes::json_with(
         edit_schema(),
         vec![
             ("time", json!({"run_at": AHEAD})),
@@ -110,7 +109,7 @@ pub fn change_doc() -> Operation {
             "What is left out stays; null takes `sender`, `rate` or `window` away. Of what runs, or was paused while it ran, only `rate` can be \
              changed: what was not tried yet is spread anew from now.",
         )
-        .body(Takes { required: true, media: vec![media] })
+        .body(body)
         .answers::<Changed>(200, "The schedule, and until when it surely has not begun.", changed)
         .problems(&["not-found", "schedule-begun"])
 }
@@ -132,8 +131,8 @@ async fn write(
     edit.apply(&mut row);
     match (before.status, before.batch_count) {
         (Draft | Scheduled | Paused, None) => {
-            if let (true, Wanted::For(template)) =
-                (edit.message.is_some(), Wanted::by(&row.message)?)
+            if let (true, AcceptedVariables::Of(template)) =
+                (edit.message.is_some(), AcceptedVariables::of(&row.message)?)
             {
                 row.parts = most_parts(transaction, id, &template).await?;
             }

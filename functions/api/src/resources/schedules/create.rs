@@ -29,7 +29,7 @@ use crate::{
         query::Query,
         transaction::{repeat, settle},
     },
-    lists::{Format, List, Options, Wanted, entry::Refused},
+    lists::{AcceptedVariables, Format, List, Options, entry::RejectedEntry},
     openapi::{
         Operation, Takes,
         parameters::{AHEAD, flag},
@@ -47,7 +47,7 @@ pub struct Created {
     #[serde(flatten)]
     schedule: ScheduleView,
     /// The first thousand of the entries that were skipped.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
 }
 
 /// 201 with the schedule; 200 with a report for a dry run.
@@ -69,7 +69,7 @@ pub async fn create(
     let options = Options {
         region: request.region,
         column: None,
-        variables: Wanted::by(message)?,
+        variables: AcceptedVariables::of(message)?,
     };
     let list = request.recipients.map(|bytes| List {
         bytes,
@@ -118,18 +118,14 @@ pub fn create_doc() -> Operation {
         "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
     });
     let draft = json!({"run_at": AHEAD, "message": "Your parcel is here.", "draft": true});
-    let media = (
-        "application/json",
-        request_schema(),
-        vec![("schedule", body), ("draft", draft)],
-    );
+    let body = Takes::json_with(request_schema(), vec![("schedule", body), ("draft", draft)]);
     Operation::new("createSchedule", "schedules", "Plan a text for a list of numbers")
         .text(
             "All of it is written, or nothing. A longer list is appended to a draft by further calls, which `activate` then makes a plan. \
              `{{name}}` in the message takes the variable of each recipient.",
         )
         .query("dry_run", flag(), "Says what would come of the call, and writes nothing.")
-        .body(Takes { required: true, media: vec![media] })
+        .body(body)
         .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": []})))
         .answers::<Report>(200, "Of a dry run, what would come of the call.", report_example())
         .problems(&["daily-limit"])

@@ -22,8 +22,8 @@ use sqlx::MySqlConnection;
 use crate::{
     http::error::ApiError,
     lists::{
-        List, Wanted,
-        entry::{Entry, Refused},
+        AcceptedVariables, List,
+        entry::{Entry, RejectedEntry},
     },
     openapi::parameters::AHEAD,
     resources::{
@@ -51,7 +51,7 @@ pub struct Report {
     /// Entries that are no valid numbers.
     invalid_count: u64,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     /// None for a personal text: it may differ.
     #[schemars(extend("enum" = ENCODINGS))]
     encoding: Option<&'static str>,
@@ -77,13 +77,13 @@ pub async fn dry_run(
     capacity: Capacity,
 ) -> Result<Report, ApiError> {
     let mut found = Found::default();
-    let variables = list
-        .as_ref()
-        .map_or(Wanted::No, |list| list.options.variables.clone());
+    let variables = list.as_ref().map_or(AcceptedVariables::None, |list| {
+        list.options.variables.clone()
+    });
     if let Some(list) = list {
         found.read(list).await?;
     }
-    let personal = matches!(variables, Wanted::For(_));
+    let personal = matches!(variables, AcceptedVariables::Of(_));
     let entries = found.messages.len();
     found
         .messages
@@ -178,7 +178,7 @@ struct Message {
 struct Found {
     messages: Vec<Message>,
     most_parts: u16,
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     invalid_count: u64,
 }
 
@@ -223,12 +223,12 @@ impl Found {
         let mut reading = list.read();
         let mut wrong = Vec::new();
         while let Some(chunk) = reading.chunks.recv().await {
-            wrong.extend(chunk.wrong);
+            wrong.extend(chunk.errors);
             for entry in chunk.entries {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
                     Entry::Personal(personal) => {
-                        self.push(personal.phone, personal.parts, personal.text)
+                        self.push(personal.phone, personal.parts, personal.text_hash)
                     }
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;

@@ -5,6 +5,7 @@ pub mod batch_store;
 pub mod forecast;
 pub mod list_store;
 pub mod moves_store;
+pub mod routes;
 pub mod store;
 
 pub mod batches;

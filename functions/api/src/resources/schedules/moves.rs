@@ -30,6 +30,7 @@ use crate::{
     http::{
         error::ApiError,
         path::Path,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -221,7 +222,7 @@ async fn try_make(
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
         let detail = "expected a schedule of which something was missed; nothing of this one waits"
             .to_owned();
-        return Err(conflict("nothing-missed", &before, detail));
+        return Err(conflict(&problems::NOTHING_MISSED, &before, detail));
     }
     let view = read_view(app, transaction, id).await?;
     let was = json!({"status": before.status, "version": before.version, "run_at": before.run_at});

@@ -1,6 +1,7 @@
 //! `/v1/auth`: people log in with a password and get a short access token and a refresh token, which is good once and brings the next
 //! pair. All that came from one login is a session, and ends together.
 
+pub mod routes;
 pub mod store;
 
 pub mod end;

@@ -25,6 +25,7 @@ use crate::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -107,7 +108,7 @@ async fn write(
         let user = lock_user(&mut transaction, id).await?;
         if user.map(|user| user.password_hash).as_deref() != old {
             return Err(ApiError::Refused(
-                "password-changed",
+                &problems::PASSWORD_CHANGED,
                 "expected the password to be still the same; somebody changed it".to_owned(),
             ));
         }

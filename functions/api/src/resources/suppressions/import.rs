@@ -13,14 +13,14 @@ use crate::{
     App,
     auth::{Caller, caller::Change},
     http::{
-        body,
         error::ApiError,
         query::Query,
         transaction::{repeat, settle},
     },
     lists::{
         List, doc,
-        entry::{Entry, Refused},
+        entry::{Entry, RejectedEntry},
+        request::read_list,
     },
     openapi::Operation,
     resources::recipients::load::{SHOWN_SKIPPED, refuse_wrong},
@@ -37,7 +37,7 @@ pub struct Imported {
     /// Entries that are no numbers.
     invalid_count: u64,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
 }
 
 /// 200 with what was added.
@@ -57,7 +57,7 @@ pub async fn import(
     if !is_source(&source) {
         query.complain("source", "not-a-source", SOURCE);
     }
-    let list = body::read_list(&request.0, &mut query, request.1).await?;
+    let list = read_list(&request.0, &mut query, request.1).await?;
     query.finish()?;
     let note = Note {
         reason,
@@ -109,7 +109,7 @@ async fn write(
     let mut reading = list.read();
     let mut wrong = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
-        wrong.extend(chunk.wrong);
+        wrong.extend(chunk.errors);
         let mut phones = Vec::with_capacity(chunk.entries.len());
         for entry in chunk.entries {
             match entry {

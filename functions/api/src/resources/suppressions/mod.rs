@@ -1,5 +1,6 @@
 //! Who has opted out: numbers that nobody sends to.
 
+pub mod routes;
 pub mod store;
 
 pub mod change;

@@ -26,6 +26,7 @@ use crate::{
     auth::{Caller, caller::Change},
     http::{
         error::ApiError,
+        problems,
         transaction::{repeat, settle},
     },
     resources::schedules::state::conflict,
@@ -111,7 +112,11 @@ impl Decision<'_> {
             .ok_or_else(ApiError::no_such_schedule)?;
         if self.outcome == Outcome::Resend && schedule.status == ScheduleStatus::Cancelled {
             let detail = "expected a schedule that is not cancelled; recipients of this one can be resolved as sent only";
-            return Err(conflict("wrong-state", &schedule, detail.to_owned()));
+            return Err(conflict(
+                &problems::WRONG_STATE,
+                &schedule,
+                detail.to_owned(),
+            ));
         }
         let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else {
             return Ok(Tally::default());

@@ -1,6 +1,7 @@
 //! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{seq}/resolve`: a person says what became of messages
 //! whose answer was lost. Asked twice, the second time nobody is UNCERTAIN any more.
 
+pub mod routes;
 pub mod store;
 
 pub mod batch;
@@ -198,7 +199,7 @@ pub fn resolve_all_doc() -> Operation {
     );
     resolve_doc("resolveRecipients", "Say what became of messages whose answer was lost", request::request_schema())
         .text("Of all that are UNCERTAIN, or of those that are named. `more`: the time of the call was over first; make it again.")
-        .body(Takes { required: true, media: vec![("application/json", request::request_schema(), vec![everybody, some])] })
+        .body(Takes::json_with(request::request_schema(), vec![everybody, some]))
 }
 
 /// Likewise.
@@ -213,7 +214,7 @@ pub fn resolve_one_doc() -> Operation {
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
     let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
         "held": 0, "parked": 0, "more": false});
-    Operation::new(id, "trouble", summary)
+    Operation::new(id, "attention", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))
         .answers::<Resolved>(
             200,

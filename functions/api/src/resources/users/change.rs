@@ -23,6 +23,7 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
         path::Path,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -153,7 +154,7 @@ async fn write(
     let was_admin = before.role == Role::Admin && before.disabled_at.is_none();
     if was_admin && others == 0 && (user.role != Role::Admin || user.disabled_at.is_some()) {
         return Err(ApiError::Refused(
-            "last-admin",
+            &problems::LAST_ADMIN,
             "expected another admin who can log in; this one is the last".to_owned(),
         ));
     }

@@ -25,6 +25,7 @@ use crate::{
         body,
         error::ApiError,
         fields::Fields,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -84,7 +85,7 @@ async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> 
             .await
             .map_err(|error| match error {
                 sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
-                    "username-taken",
+                    &problems::USERNAME_TAKEN,
                     "expected a username that nobody has".to_owned(),
                 ),
                 error => error.into(),

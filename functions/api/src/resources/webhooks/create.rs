@@ -20,6 +20,7 @@ use crate::{
     http::{
         body,
         error::ApiError,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -92,7 +93,7 @@ async fn write(app: &App, caller: &Caller, webhook: &Webhook) -> Result<(), ApiE
     let written = async {
         if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
             let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
-            return Err(ApiError::Refused("too-many-webhooks", detail));
+            return Err(ApiError::Refused(&problems::TOO_MANY_WEBHOOKS, detail));
         }
         insert_webhook(&mut transaction, webhook).await?;
         let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));

@@ -2,6 +2,7 @@
 //! and no other answer holds it. The query string of a URL may hold somebody's token: who may read webhooks sees it, no log does.
 
 pub mod deliver_soon;
+pub mod routes;
 pub mod store;
 
 pub mod change;
@@ -22,7 +23,10 @@ use serde_json::{Value, json};
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::{auth::caller::Change, http::error::ApiError};
+use crate::{
+    auth::caller::Change,
+    http::{error::ApiError, problems},
+};
 
 /// At most so many: each event is written down for each of them.
 pub const MOST_WEBHOOKS: usize = 20;
@@ -132,7 +136,7 @@ fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
     match webhook.disabled_at {
         None => Ok(webhook),
         Some(_) => Err(ApiError::Refused(
-            "webhook-disabled",
+            &problems::WEBHOOK_DISABLED,
             "expected a webhook that is not disabled".to_owned(),
         )),
     }

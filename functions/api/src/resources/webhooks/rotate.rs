@@ -13,6 +13,7 @@ use crate::{
     http::{
         error::ApiError,
         path::Path,
+        problems,
         query::Query,
         transaction::{repeat, settle},
     },
@@ -80,7 +81,7 @@ async fn write(
             .ok_or_else(no_such_webhook)?;
         if !rotate_secret(&mut transaction, seen, key_id, now).await? {
             let detail = "expected nobody else to rotate it at the same time; nothing was changed by this call".to_owned();
-            return Err(ApiError::Refused("secret-rotated", detail));
+            return Err(ApiError::Refused(&problems::SECRET_ROTATED, detail));
         }
         let after = json!({"key_id": key_id, "secret_no": seen.secret_no + 1});
         let before_it = json!({"key_id": before.key_id, "secret_no": before.secret_no});

@@ -22,10 +22,10 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
-    router,
+    routes::router,
 };
 use api::{
     auth::limits::Rate,
@@ -187,7 +187,7 @@ impl Api {
                 per_minute: 100_000,
             })
             .await,
-            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
+            callbacks: Callbacks::open(Some(KeySource::Fixed(receipts::SECRETS.to_owned().into())))
                 .await
                 .unwrap(),
             commit: "c0ffee".to_owned(),
