@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::resources::recipients::variables_store::insert_variables;
+use api::resources::recipients::store::insert_variables;
 use shared::carrier::Form;
 use shared::platform::db::Db;
 use simulator::Settings;

@@ -2,6 +2,7 @@
 //! token of the configured issuer) identifies a [`Caller`], which has permissions.
 
 pub mod access;
+pub mod audit;
 pub mod caller;
 pub mod cors;
 pub mod guard;

@@ -1,6 +1,6 @@
 //! What is told of messages: each once, when nothing more will be sent, whoever dies meanwhile.
 
-use api::resources::{schedules::moves_store, uncertain::store};
+use api::resources::{schedules::store::moves, uncertain::store};
 use std::time::Duration;
 
 use shared::{
@@ -96,7 +96,7 @@ async fn what_a_cancel_closes_is_told(pool: MySqlPool) {
     let batch = told.cut(fixture::Schedule::default()).await;
     let db = &told.stage.db;
     let mut connection = db.pool.acquire().await.unwrap();
-    moves_store::cancel_schedule(&mut connection, batch.schedule_id, db.now())
+    moves::cancel_schedule(&mut connection, batch.schedule_id, db.now())
         .await
         .unwrap();
     record_event(

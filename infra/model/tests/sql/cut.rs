@@ -1,6 +1,6 @@
 //! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
-use api::resources::schedules::moves_store;
+use api::resources::schedules::store::moves;
 use dispatch::cut::store::{self, Outcome};
 use model::{database::Life, rules};
 use shared::{
@@ -90,7 +90,7 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
     for (at, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
             changed += u32::from(rules::send_uncut_now(&mut case.schedule));
-            moves_store::send_uncut_now(&mut connection, table.ids[at], table.now)
+            moves::send_uncut_now(&mut connection, table.ids[at], table.now)
                 .await
                 .unwrap();
         } else {
@@ -99,7 +99,7 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
                 .await
                 .unwrap()
                 .unwrap();
-            moves_store::change_schedule(
+            moves::change_schedule(
                 &mut connection,
                 &Schedule {
                     run_at: table.now,

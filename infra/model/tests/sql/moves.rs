@@ -1,6 +1,6 @@
 //! Pause, resume, cancel, send now, of a schedule in the states that the API allows them in.
 
-use api::resources::schedules::moves_store;
+use api::resources::schedules::store::moves;
 use model::{
     database::{Batch, Due, Life, Schedule},
     rules,
@@ -53,7 +53,7 @@ async fn a_pause_is_as_the_model_says(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // By a person, and by the system itself: the same for a schedule that is cut.
         if at % 2 == 0 {
-            moves_store::pause_schedule(&mut connection, table.ids[at], table.now)
+            moves::pause_schedule(&mut connection, table.ids[at], table.now)
                 .await
                 .unwrap();
         } else {
@@ -78,7 +78,7 @@ async fn a_resume_is_as_the_model_says(pool: MySqlPool) {
             std::slice::from_mut(&mut case.batch),
             Due::Now,
         );
-        moves_store::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
+        moves::resume_cut_schedule(&mut connection, table.ids[at], table.now, table.now)
             .await
             .unwrap();
     }
@@ -94,7 +94,7 @@ async fn a_cancel_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        moves_store::cancel_schedule(&mut connection, table.ids[at], table.now)
+        moves::cancel_schedule(&mut connection, table.ids[at], table.now)
             .await
             .unwrap();
     }
@@ -111,7 +111,7 @@ async fn sending_now_is_as_the_model_says(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (at, case) in expected.iter_mut().enumerate() {
         let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        let released = moves_store::send_held_now(&mut connection, table.ids[at], table.now)
+        let released = moves::send_held_now(&mut connection, table.ids[at], table.now)
             .await
             .unwrap();
         assert_eq!(released, u64::from(sent), "{case:?}");

@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use crate::{auth::store::ApiKey, resources::api_keys::store::insert_api_key};
 use axum::{
     Json,
     body::Body,
@@ -18,18 +17,12 @@ use shared::{
     platform::secret::{hash_token, random_text},
 };
 
-use crate::resources::api_keys::KeyView;
 use crate::{
     App,
-    auth::{Caller, caller::Change, guard::KEY_PREFIX},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change, guard::KEY_PREFIX, store::ApiKey},
+    http::{body, error::ApiError, fields::Fields, query::Query},
     openapi::{Operation, Takes, operation::object},
+    resources::api_keys::{KeyView, store::insert_api_key},
 };
 
 /// Characters of a name.
@@ -91,18 +84,20 @@ pub async fn create(
     let now = app.db.now();
     let request = KeyRequest::read(&body::read_small_json(&headers, body).await?, now)?;
     let (row, key) = new_key(&request, caller.actor(), now);
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let written = async {
-            insert_api_key(&mut transaction, &row, &hash_token(&key)).await?;
-            let after = json!({"name": row.name, "permissions": row.permissions, "messages_per_day": row.messages_per_day,
-                "expires_at": row.expires_at});
-            let change = Change { action: "key.create", resource: format!("key:{}", row.id), after: Some(after), ..Change::default() };
-            caller.record(&mut transaction, now, change).await?;
-            Ok(())
-        };
-        let written = written.await;
-        settle(transaction, written).await
+    let (new, hash) = (&row, &hash_token(&key));
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            insert_api_key(&mut transaction, new, hash).await?;
+            let after = json!({"name": new.name, "permissions": new.permissions,
+                "messages_per_day": new.messages_per_day, "expires_at": new.expires_at});
+            let change = Change {
+                action: "key.create",
+                resource: format!("key:{}", new.id),
+                after: Some(after),
+                ..Change::default()
+            };
+            Ok(((), change))
+        })
     })
     .await?;
     Ok((

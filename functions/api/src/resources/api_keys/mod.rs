@@ -1,15 +1,10 @@
 //! `/v1/api-keys`: machines that call the API. A key is shown once; kept is its hash. It has permissions of its own, and may expire; it can
 //! be revoked, and then stays in the list, as the audit log names it.
 
+pub mod create;
 pub mod routes;
 pub mod store;
 
-pub mod create;
-
-use crate::{
-    auth::store::ApiKey,
-    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -20,14 +15,14 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change, store::ApiKey},
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::{repeat, settle},
     },
     openapi::{Operation, parameters},
+    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
 };
 
 /// A key as an admin sees it.
@@ -113,25 +108,21 @@ pub async fn revoke(
 ) -> Result<Json<KeyView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let key = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let now = app.db.now();
-        let revoked = async {
-            if revoke_api_key(&mut transaction, id, now).await? {
-                let change = Change {
-                    action: "key.revoke",
-                    resource: format!("key:{id}"),
-                    before: Some(json!({"revoked": false})),
-                    after: Some(json!({"revoked": true})),
-                };
-                caller.record(&mut transaction, now, change).await?;
-            }
-            load_api_key(&mut transaction, id)
+    let app = &app;
+    let key = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let revoked = revoke_api_key(&mut transaction, id, app.db.now()).await?;
+            let change = revoked.then(|| Change {
+                action: "key.revoke",
+                resource: format!("key:{id}"),
+                before: Some(json!({"revoked": false})),
+                after: Some(json!({"revoked": true})),
+            });
+            let key = load_api_key(&mut transaction, id)
                 .await?
-                .ok_or_else(no_such_key)
-        };
-        let revoked = revoked.await;
-        settle(transaction, revoked).await
+                .ok_or_else(no_such_key)?;
+            Ok((key, change))
+        })
     });
     Ok(Json(key.await?.into()))
 }

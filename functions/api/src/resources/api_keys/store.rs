@@ -1,9 +1,10 @@
 //! `api_keys` and `key_days`: machines that call the API, and what they used of a day's allowance.
 
-use crate::auth::store::ApiKey;
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
+
+use crate::auth::store::ApiKey;
 
 /// Adds a key.
 pub async fn insert_api_key(

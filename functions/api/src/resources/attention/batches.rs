@@ -1,17 +1,17 @@
 //! Batches that need a person, as entries.
 
-use crate::resources::{
-    attention::store::Place,
-    schedules::batch_store::{ShownBatch, load_batches, uncertain_in},
-};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::message::status::Status;
 use sqlx::MySqlConnection;
 
-use crate::resources::attention::{
-    Kind,
-    entry::{Action, Entry},
+use crate::resources::{
+    attention::{
+        Kind,
+        entry::{Action, Entry},
+        store::Place,
+    },
+    schedules::store::batches::{ShownBatch, load_batches, uncertain_in},
 };
 
 /// The batches at these places of a list.

@@ -6,34 +6,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::resources::{
-    attention::{
-        dead_letter_queue::{DeadLetter, DeadLetters, Named},
-        repair_store::sweep_soon,
-    },
-    webhooks::deliver_soon::deliver_soon,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::backoff::{LETTERS, ONE_CALL};
+use shared::platform::{
+    backoff::{LETTERS, ONE_CALL},
+    db::retry_lock_conflicts,
+};
 
-use crate::resources::attention::entry::Action;
 use crate::{
     App,
     auth::{Caller, caller::Change},
     http::{
         error::ApiError,
         query::{Limit, Query},
-        transaction::repeat,
     },
     openapi::{
         Operation,
         parameters::{flag, only_limit},
     },
-    resources::schedules::arrange_dispatch::sweep,
+    resources::{
+        attention::{
+            dead_letter_queue::{DeadLetter, DeadLetters, Named},
+            entry::Action,
+            store::sweep_soon,
+        },
+        schedules::arrange_dispatch::sweep,
+        webhooks::store::deliver_soon,
+    },
 };
 
 /// A redrive takes no more letters after so long, nor more than so many.
@@ -307,19 +309,19 @@ async fn write(app: &App, letters: &[DeadLetter]) -> Result<u64, ApiError> {
     }
     let mut changed = 0;
     if !batches.is_empty() {
-        changed += repeat(|| async {
-            Ok(sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await?)
+        changed += retry_lock_conflicts(|| async {
+            sweep_soon(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await
         })
         .await?;
     }
     if !deliveries.is_empty() {
-        changed += repeat(|| async {
-            Ok(deliver_soon(
+        changed += retry_lock_conflicts(|| async {
+            deliver_soon(
                 &mut *app.db.pool.acquire().await?,
                 &deliveries,
                 app.db.now(),
             )
-            .await?)
+            .await
         })
         .await?;
     }

@@ -1,13 +1,6 @@
 //! `GET /v1/attention/{kind}`: everything of one kind, page by page. Between two pages an entry may move in the order of its list, so
 //! the first page is the one to trust.
 
-use crate::resources::{
-    attention::store::{
-        Place, missed_batches, overdue_batches, overdue_schedules, parked_batches,
-        paused_by_system, uncertain_batches,
-    },
-    schedules::list_store::{ScheduleFilter, page_of_schedules},
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -17,20 +10,28 @@ use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::attention::{
-    Kind, batches,
-    entry::{Entry, example},
-    read_cursor, schedules, write_cursor,
-};
 use crate::{
     App,
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::settle,
+        transaction::transaction,
     },
     openapi::{Operation, parameters},
+    resources::{
+        attention::{
+            Kind, batches,
+            entry::{Entry, example},
+            read_cursor, schedules,
+            store::{
+                Place, missed_batches, overdue_batches, overdue_schedules, parked_batches,
+                paused_by_system, uncertain_batches,
+            },
+            write_cursor,
+        },
+        schedules::store::lists::{ScheduleFilter, page_of_schedules},
+    },
 };
 
 /// A page.
@@ -63,9 +64,11 @@ pub async fn list(
     let limit = query.limit(LIMIT);
     let after = query.cursor(read_cursor).unwrap_or(Place::START);
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let page = read_page(&mut transaction, kind, (after, limit), app.db.now()).await;
-    Ok(Json(settle(transaction, page).await?))
+    let now = app.db.now();
+    let page = transaction(&app.db, |transaction| {
+        Box::pin(read_page(transaction, kind, (after, limit), now))
+    });
+    Ok(Json(page.await?))
 }
 
 /// A page of a kind, after a place in its order.

@@ -1,19 +1,18 @@
 //! What needs a person: everything that does not go on by itself, listed by kind, each entry with what can be done about it.
 
-pub mod dead_letter_queue;
-pub mod repair_store;
-pub mod routes;
-pub mod store;
-
 pub mod batches;
+pub mod dead_letter_queue;
 pub mod dead_letters;
 pub mod entry;
 pub mod list;
 pub mod overview;
+pub mod routes;
 pub mod schedules;
+pub mod store;
+
+use uuid::Uuid;
 
 use crate::resources::attention::store::{Place, Totals};
-use uuid::Uuid;
 
 /// A kind of trouble that rows tell of; dead letters are the queues'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

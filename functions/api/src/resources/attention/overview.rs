@@ -1,24 +1,24 @@
 //! `GET /v1/attention`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
 
-use serde_json::json;
 use std::collections::BTreeMap;
 
-use crate::resources::attention::store::{Place, count_trouble};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::MySqlConnection;
 
-use crate::resources::attention::{
-    Kind,
-    dead_letters::{LetterView, peek},
-    entry::{Entry, example},
-    list::{Page, read_page},
-};
 use crate::{
     App,
-    http::{error::ApiError, query::Query, transaction::settle},
+    http::{error::ApiError, query::Query, transaction::transaction},
     openapi::Operation,
+    resources::attention::{
+        Kind,
+        dead_letters::{LetterView, peek},
+        entry::{Entry, example},
+        list::{Page, read_page},
+        store::{Place, count_trouble},
+    },
 };
 
 /// Entries of each kind; its list has them all.
@@ -65,10 +65,12 @@ enum Listed {
 /// 200 with the document.
 pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overview>, ApiError> {
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let kinds = read_kinds(&app, &mut transaction).await;
-    let mut kinds = settle(transaction, kinds).await?;
-    let letters = peek(&app, FIRST as usize).await;
+    let app = &app;
+    let mut kinds = transaction(&app.db, |transaction| {
+        Box::pin(read_kinds(app, transaction))
+    })
+    .await?;
+    let letters = peek(app, FIRST as usize).await;
     let summary = Summary {
         count: letters.counts.values().sum::<u64>() as i64,
         entries: letters

@@ -1,6 +1,5 @@
 //! Schedules that need a person, as entries.
 
-use crate::resources::schedules::batch_store::{ShownSchedule, load_shown_schedules};
 use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::MySqlConnection;
@@ -9,6 +8,7 @@ use uuid::Uuid;
 use crate::resources::attention::{
     Kind,
     entry::{Action, Entry},
+    store::{ShownSchedule, load_shown_schedules},
 };
 
 /// These schedules.

@@ -2,38 +2,12 @@
 //! by page in the order of an index.
 
 use chrono::{DateTime, Utc};
+use shared::platform::{
+    backoff::{MAX_CRASHES, OVERDUE},
+    queue::BatchMessage,
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
-
-use shared::platform::backoff::{MAX_CRASHES, OVERDUE};
-
-/// Batches of one schedule that need a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Something of it was found too late and is held.
-    pub missed: u32,
-    /// Claimed three times without a release.
-    pub parked: u32,
-}
-
-/// How many batches of a schedule need a person. One under its third claim is not parked yet: it may still be released.
-pub async fn count_waiting(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Waiting> {
-    sqlx::query_as!(
-        Waiting,
-        r#"SELECT CAST(COALESCE(SUM(missed_at IS NOT NULL), 0) AS UNSIGNED) AS "missed!: u32",
-             CAST(COALESCE(SUM(crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)), 0) AS UNSIGNED) AS "parked!: u32"
-           FROM batches WHERE schedule_id = ?"#,
-        MAX_CRASHES,
-        now,
-        id
-    )
-    .fetch_one(connection)
-    .await
-}
 
 /// How much of each kind there is, in all schedules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -268,4 +242,73 @@ pub async fn paused_by_system(
         limit
     );
     page.fetch_all(connection).await
+}
+
+/// A schedule that needs a person.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct ShownSchedule {
+    pub place: u32,
+    pub id: Uuid,
+    pub status: String,
+    pub run_at: DateTime<Utc>,
+    pub max_lateness_s: u32,
+    pub recipient_count: u32,
+    pub batch_count: Option<u32>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub pause_reason: Option<String>,
+    /// When the first of its batches was found too late.
+    pub held_since: Option<DateTime<Utc>>,
+    /// Recipients PENDING in its batches.
+    pub pending: u64,
+}
+
+/// Those of the named schedules that exist, in the order in which they are named.
+pub async fn load_shown_schedules(
+    connection: &mut MySqlConnection,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<ShownSchedule>> {
+    let names: Vec<_> = (0_u32..)
+        .zip(ids)
+        .map(|(at, id)| (at, id.simple().to_string()))
+        .collect();
+    let mut schedules = sqlx::query_as!(
+        ShownSchedule,
+        r#"SELECT named.place AS "place!: u32", s.id AS "id: Uuid", s.status, s.run_at AS "run_at: DateTime<Utc>", s.max_lateness_s,
+             s.recipient_count, s.batch_count, s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
+             (SELECT MIN(b.missed_at) FROM batches b WHERE b.schedule_id = s.id) AS "held_since: DateTime<Utc>",
+             (SELECT CAST(COALESCE(SUM(b.pending), 0) AS UNSIGNED) FROM batches b WHERE b.schedule_id = s.id) AS "pending!: u64"
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (place INT UNSIGNED PATH '$[0]', id CHAR(32) PATH '$[1]')) named
+             STRAIGHT_JOIN schedules s ON s.id = UNHEX(named.id)"#,
+        serde_json::json!(names).to_string()
+    )
+    .fetch_all(connection)
+    .await?;
+    schedules.sort_unstable_by_key(|schedule| schedule.place);
+    Ok(schedules)
+}
+
+/// Puts batches into the sweep's sight, now, that have something due and that nobody works on. Returns how many those are: the rows
+/// say what there is to do, not the letter.
+pub async fn sweep_soon(
+    connection: &mut MySqlConnection,
+    batches: &[BatchMessage],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let names: Vec<_> = batches
+        .iter()
+        .map(|batch| (batch.schedule_id.simple().to_string(), batch.batch_no))
+        .collect();
+    let done = sqlx::query!(
+        "UPDATE batches b JOIN (
+           SELECT DISTINCT named.id, named.batch_no FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]',
+             batch_no INT UNSIGNED PATH '$[1]')) named) n
+         SET b.sweep_at = ?, b.requeues = 0
+         WHERE b.schedule_id = UNHEX(n.id) AND b.batch_no = n.batch_no AND (b.send_at IS NOT NULL OR b.check_at IS NOT NULL)
+           AND (b.claim_token IS NULL OR b.claimed_until < ?)",
+        serde_json::json!(names).to_string(),
+        now,
+        now
+    );
+    Ok(done.execute(connection).await?.rows_affected())
 }

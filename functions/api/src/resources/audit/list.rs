@@ -1,6 +1,5 @@
 //! `GET /v1/audit`: newest first, by time, person and resource.
 
-use crate::resources::audit::store::{Filter, first_id, page_of_entries, time_of};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -16,6 +15,7 @@ use crate::{
         query::{LIMIT, Query, TOKEN},
     },
     openapi::{Operation, parameters},
+    resources::audit::store::{Filter, first_id, page_of_entries, time_of},
 };
 
 /// A page.

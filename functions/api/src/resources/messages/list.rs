@@ -1,19 +1,12 @@
 //! `GET /v1/messages`: who got what, when, with its earlier attempts: of a number, of a schedule, or of all by time.
 
-use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::resources::{
-    messages::store::{
-        Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
-        messages_of_schedule, schedules_by_time,
-    },
-    recipients::variables_store::variables_of,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     message::{
         phone::Phone,
@@ -34,6 +27,13 @@ use crate::{
     openapi::{
         Operation,
         parameters::{self, e164},
+    },
+    resources::{
+        messages::store::{
+            Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
+            messages_of_schedule, schedules_by_time,
+        },
+        recipients::store::variables_of,
     },
 };
 

@@ -1,6 +1,5 @@
 //! Messages across schedules.
 
+pub mod list;
 pub mod routes;
 pub mod store;
-
-pub mod list;

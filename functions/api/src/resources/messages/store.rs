@@ -4,10 +4,9 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use shared::message::{phone::Phone, status::Status};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
-
-use shared::message::{phone::Phone, status::Status};
 
 /// A message as it is shown.
 #[derive(Debug, JsonSchema, Serialize)]

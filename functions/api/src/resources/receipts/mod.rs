@@ -29,7 +29,6 @@ use crate::{
     http::{
         error::{ApiError, FieldError},
         path::Path,
-        transaction::repeat,
     },
     openapi::{Operation, ProblemMembers, Takes},
 };
@@ -79,7 +78,7 @@ pub async fn receive(
     let recorded = if news.is_empty() {
         0
     } else {
-        repeat(|| record(&app, &news, now)).await?
+        record(&app, &news, now).await?
     };
     let unchanged = (receipts.len() as u64 - unknown - too_early).saturating_sub(recorded);
     let received = Received {

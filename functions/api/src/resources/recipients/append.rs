@@ -1,7 +1,6 @@
 //! `POST /v1/schedules/{id}/recipients`: more recipients, called again and again for lists of any size. A call that comes
 //! twice adds nothing: its numbers are duplicates the second time.
 
-use crate::resources::schedules::store::{count_added, lock_schedule};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,18 +10,25 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         error::{ApiError, FieldError},
         path::Path,
         query::Query,
-        transaction::{repeat, settle},
     },
     lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
     openapi::Operation,
     resources::{
-        recipients::load::{OnInvalid, Target, load},
-        schedules::{show::parse_id, state::begun},
+        recipients::load::{Loaded, OnInvalid, Target, load},
+        schedules::{
+            show::parse_id,
+            state::begun,
+            store::{count_added, lock_schedule},
+        },
     },
 };
 
@@ -57,9 +63,12 @@ pub async fn append(
         .unwrap_or_default();
     let list = read_list(&headers, &mut query, body).await?;
     query.finish()?;
-    Ok(Json(
-        repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?,
-    ))
+    let (app, caller, list) = (&app, &caller, &list);
+    let appended = audited_transaction(&app.db, caller, |transaction| {
+        let list = list.clone();
+        Box::pin(write(app, caller, transaction, id, list, on_invalid))
+    });
+    Ok(Json(appended.await?))
 }
 
 /// For the document.
@@ -84,38 +93,56 @@ pub fn append_doc() -> Operation {
 async fn write(
     app: &App,
     caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
     mut list: List,
     on_invalid: OnInvalid,
-) -> Result<Appended, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
-        if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
-            return Err(begun(&schedule, "recipients can be appended to what is draft or scheduled"));
-        }
-        list.options.variables = AcceptedVariables::of(&schedule.message)?;
-        let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
-        let loaded = load(&mut transaction, list, target).await?;
-        if loaded.entries == 0 {
-            let error = FieldError::new("recipients", "empty", "expected at least one entry");
-            return Err(ApiError::invalid(vec![error]));
-        }
-        caller.use_messages(&mut transaction, target.now, loaded.added.recipients).await?;
-        count_added(&mut transaction, id, &loaded.added).await?;
-        let before = json!({"recipients": schedule.recipient_count});
-        let after = json!({"recipients": schedule.recipient_count + loaded.added.recipients, "invalid": loaded.added.invalid,
-            "duplicates": loaded.added.duplicates});
-        let change = Change::of_schedule("schedule.append", id, before, after);
-        caller.record(&mut transaction, target.now, change).await?;
-        Ok(Appended {
-            accepted: loaded.added.recipients,
-            duplicates: loaded.added.duplicates,
-            invalid_count: loaded.added.invalid,
-            invalid: loaded.invalid,
-            recipients_total: schedule.recipient_count + loaded.added.recipients,
-        })
+) -> Result<(Appended, Change<'static>), ApiError> {
+    let schedule = lock_schedule(&mut transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    if !matches!(
+        schedule.status,
+        ScheduleStatus::Draft | ScheduleStatus::Scheduled
+    ) {
+        return Err(begun(
+            &schedule,
+            "recipients can be appended to what is draft or scheduled",
+        ));
     }
-    .await;
-    settle(transaction, written).await
+    list.options.variables = AcceptedVariables::of(&schedule.message)?;
+    let target = Target {
+        schedule_id: id,
+        next_seq: schedule.next_seq,
+        on_invalid,
+        now: app.db.now(),
+    };
+    let Loaded {
+        added,
+        invalid,
+        entries,
+        ..
+    } = load(&mut transaction, list, target).await?;
+    if entries == 0 {
+        let error = FieldError::new("recipients", "empty", "expected at least one entry");
+        return Err(ApiError::invalid(vec![error]));
+    }
+    caller
+        .use_messages(&mut transaction, target.now, added.recipients)
+        .await?;
+    count_added(&mut transaction, id, &added).await?;
+    let recipients_total = schedule.recipient_count + added.recipients;
+    let before = json!({"recipients": schedule.recipient_count});
+    let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates});
+    let appended = Appended {
+        accepted: added.recipients,
+        duplicates: added.duplicates,
+        invalid_count: added.invalid,
+        invalid,
+        recipients_total,
+    };
+    Ok((
+        appended,
+        Change::of_schedule("schedule.append", id, before, after),
+    ))
 }

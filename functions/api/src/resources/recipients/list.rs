@@ -1,6 +1,5 @@
 //! `GET /v1/schedules/{id}/recipients`: who got what, page by page in the order of the list.
 
-use crate::resources::recipients::store::{Recipient, page_of_recipients};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,7 +14,10 @@ use crate::{
         query::{LONG_LIMIT, Query},
     },
     openapi::{Operation, parameters},
-    resources::schedules::show::parse_id,
+    resources::{
+        recipients::store::{Recipient, page_of_recipients},
+        schedules::show::parse_id,
+    },
 };
 
 /// A page.

@@ -1,13 +1,6 @@
 //! From the chunks of a list to rows: numbers that are new, numbers that were there already, and entries that are no numbers.
 //! All in the transaction of the caller, who takes everything back if the list is refused.
 
-use crate::resources::{
-    recipients::{
-        store::{InvalidEntry, insert_invalid_entries, insert_recipients},
-        variables_store::insert_variables,
-    },
-    schedules::store::Added,
-};
 use chrono::{DateTime, Utc};
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
@@ -18,6 +11,12 @@ use crate::{
     lists::{
         List,
         entry::{Chunk, Entry, RejectedEntry},
+    },
+    resources::{
+        recipients::store::{
+            InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables,
+        },
+        schedules::store::Added,
     },
 };
 

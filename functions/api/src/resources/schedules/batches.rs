@@ -1,12 +1,5 @@
 //! `GET /v1/schedules/{id}/batches`: how far each batch is, page by page, and `POST …/retry` for those that are parked.
 
-use crate::resources::{
-    attention::repair_store::{count_left, retry_parked},
-    schedules::{
-        batch_store::{BatchState, ShownBatch, load_batches, page_of_batches},
-        store::lock_schedule,
-    },
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,18 +12,27 @@ use shared::schedule::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::counts, show::parse_id};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change},
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::{repeat, settle},
+        transaction::transaction,
     },
     openapi::{BatchCounts, Operation, parameters},
-    resources::schedules::arrange_dispatch::sweep,
+    resources::schedules::{
+        arrange_dispatch::sweep,
+        examples::counts,
+        show::parse_id,
+        store::{
+            batches::{
+                BatchState, ShownBatch, count_left, load_batches, page_of_batches, retry_parked,
+            },
+            lock_schedule,
+        },
+    },
 };
 
 /// A page.
@@ -80,15 +82,16 @@ pub async fn list(
         .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('b')?, 16).ok())
         .unwrap_or_default();
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let page = async {
-        load_schedule(&mut transaction, id)
-            .await?
-            .ok_or_else(ApiError::no_such_schedule)?;
-        read_page(&mut transaction, id, state, (after, limit), app.db.now()).await
-    }
-    .await;
-    Ok(Json(settle(transaction, page).await?))
+    let app = &app;
+    let page = transaction(&app.db, |transaction| {
+        Box::pin(async move {
+            load_schedule(transaction, id)
+                .await?
+                .ok_or_else(ApiError::no_such_schedule)?;
+            read_page(transaction, id, state, (after, limit), app.db.now()).await
+        })
+    });
+    Ok(Json(page.await?))
 }
 
 async fn read_page(
@@ -201,22 +204,20 @@ async fn retry(
     id: Uuid,
     batch_no: Option<u32>,
 ) -> Result<Retried, ApiError> {
-    let retried = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let retried = write(&mut transaction, caller, (id, batch_no), app.db.now()).await;
-        settle(transaction, retried).await
-    });
-    let retried = retried.await?;
+    let retried = audited_transaction(&app.db, caller, |mut transaction| {
+        Box::pin(async move { write(&mut transaction, id, batch_no, app.db.now()).await })
+    })
+    .await?;
     sweep(app).await;
     Ok(retried)
 }
 
 async fn write(
     transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, batch_no): (Uuid, Option<u32>),
+    id: Uuid,
+    batch_no: Option<u32>,
     now: DateTime<Utc>,
-) -> Result<Retried, ApiError> {
+) -> Result<(Retried, Option<Change<'static>>), ApiError> {
     let range = batch_no.map_or((1, u32::MAX), |batch_no| (batch_no, batch_no));
     lock_schedule(transaction, id)
         .await?
@@ -226,24 +227,14 @@ async fn write(
     if batch_no.is_some() && found.batches == 0 {
         return Err(no_such_batch());
     }
-    if changed > 0 {
-        let after = json!({"batch_no": batch_no, "batches": changed});
-        caller
-            .record(
-                transaction,
-                now,
-                Change::of_schedule("schedule.retry", id, (), after),
-            )
-            .await?;
-    }
+    let after = json!({"batch_no": batch_no, "batches": changed});
+    let change = (changed > 0).then(|| Change::of_schedule("schedule.retry", id, (), after));
     let busy = found.busy as u64;
-    Ok(Retried {
-        changed,
-        left: Left {
-            busy,
-            not_parked: found.batches as u64 - changed - busy,
-        },
-    })
+    let left = Left {
+        busy,
+        not_parked: found.batches as u64 - changed - busy,
+    };
+    Ok((Retried { changed, left }, change))
 }
 
 fn no_such_batch() -> ApiError {

@@ -2,10 +2,6 @@
 //! The lock on its row decides between this and the cut: whoever comes second finds it changed. An event for the old time carries the
 //! old version, and finds nothing to do.
 
-use crate::resources::schedules::{
-    moves_store::{change_rate, change_schedule, spread_in_window},
-    store::{LockedSchedule, lock_schedule},
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -18,26 +14,24 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{
-    edit::{Edit, edit_schema},
-    examples::shown,
-    show::{ScheduleView, parse_id, read_view},
-    state::begun,
-    texts::most_parts,
-};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{body, error::ApiError, path::Path, query::Query},
     lists::AcceptedVariables,
     openapi::{Operation, Takes, parameters::AHEAD},
-    resources::schedules::arrange_dispatch::{announce, sweep, withdraw},
+    resources::schedules::{
+        arrange_dispatch::{announce, sweep, withdraw},
+        edit::{Edit, edit_schema},
+        examples::shown,
+        show::{ScheduleView, parse_id, read_view},
+        state::begun,
+        store::{
+            LockedSchedule, lock_schedule,
+            moves::{change_rate, change_schedule, spread_in_window},
+        },
+        texts::most_parts,
+    },
 };
 
 /// A changed schedule.
@@ -61,12 +55,13 @@ pub async fn change(
     query.finish()?;
     let id = parse_id(&id)?;
     let edit = Edit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
-    let (before, schedule) = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let changed = write(&app, &mut transaction, &caller, (id, &edit)).await;
-        settle(transaction, changed).await
-    })
-    .await?;
+    let (before, schedule) = {
+        let (app, edit) = (&app, &edit);
+        audited_transaction(&app.db, &caller, |mut transaction| {
+            Box::pin(async move { write(app, &mut transaction, id, edit).await })
+        })
+        .await?
+    };
     let (scheduled, run_at) = (
         schedule.status == ScheduleStatus::Scheduled,
         schedule.run_at.to_utc(),
@@ -117,9 +112,9 @@ pub fn change_doc() -> Operation {
 async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, edit): (Uuid, &Edit),
-) -> Result<(LockedSchedule, ScheduleView), ApiError> {
+    id: Uuid,
+    edit: &Edit,
+) -> Result<((LockedSchedule, ScheduleView), Change<'static>), ApiError> {
     use ScheduleStatus::{Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id)
         .await?
@@ -156,12 +151,9 @@ async fn write(
         }
     }
     let is = edit.touched(&row);
-    caller
-        .record(
-            transaction,
-            app.db.now(),
-            Change::of_schedule("schedule.change", id, was, is),
-        )
-        .await?;
-    Ok((before, read_view(app, transaction, id).await?))
+    let view = read_view(app, transaction, id).await?;
+    Ok((
+        (before, view),
+        Change::of_schedule("schedule.change", id, was, is),
+    ))
 }

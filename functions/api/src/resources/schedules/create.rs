@@ -1,7 +1,6 @@
 //! `POST /v1/schedules`: a schedule and its recipients, as many as one call takes; all of it is written, or nothing. With `?dry_run=true`
 //! nothing, in any case.
 
-use crate::resources::schedules::store::{NewSchedule, count_added, insert_schedule};
 use axum::{
     Json,
     body::Body,
@@ -14,20 +13,17 @@ use serde::Serialize;
 use serde_json::json;
 use shared::schedule::status::ScheduleStatus;
 
-use crate::resources::schedules::{
-    dry_run::{Report, dry_run, report_example},
-    examples::shown,
-    request::{CreateRequest, request_schema},
-    show::{ScheduleView, read_view},
-};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         query::Query,
-        transaction::{repeat, settle},
     },
     lists::{AcceptedVariables, Format, List, Options, entry::RejectedEntry},
     openapi::{
@@ -36,7 +32,14 @@ use crate::{
     },
     resources::{
         recipients::load::{OnInvalid, Target, load, refuse},
-        schedules::arrange_dispatch::announce,
+        schedules::{
+            arrange_dispatch::announce,
+            dry_run::{Report, dry_run, report_example},
+            examples::shown,
+            request::{CreateRequest, request_schema},
+            show::{ScheduleView, read_view},
+            store::{NewSchedule, count_added, insert_schedule},
+        },
     },
 };
 
@@ -93,11 +96,19 @@ pub async fn create(
         return Ok(Json(report).into_response());
     }
     schedule.created_by = Some(caller.actor());
-    let created =
-        repeat(|| write(&app, &caller, &schedule, list.clone(), request.on_invalid)).await?;
+    let new = New {
+        schedule: &schedule,
+        list: list.as_ref(),
+        on_invalid: request.on_invalid,
+    };
+    let (app, caller) = (&app, &caller);
+    let created = audited_transaction(&app.db, caller, |transaction| {
+        Box::pin(write(app, caller, transaction, new))
+    })
+    .await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
-        announce(&app, created.schedule.message(), schedule.run_at).await;
+        announce(app, created.schedule.message(), schedule.run_at).await;
     }
     Ok((
         StatusCode::CREATED,
@@ -131,49 +142,50 @@ pub fn create_doc() -> Operation {
         .problems(&["daily-limit"])
 }
 
+/// What a call creates.
+#[derive(Clone, Copy)]
+struct New<'a> {
+    schedule: &'a NewSchedule,
+    list: Option<&'a List>,
+    on_invalid: OnInvalid,
+}
+
 async fn write(
     app: &App,
     caller: &Caller,
-    schedule: &NewSchedule,
-    list: Option<List>,
-    on_invalid: OnInvalid,
-) -> Result<Created, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        insert_schedule(&mut transaction, schedule).await?;
-        let mut invalid = Vec::new();
-        if let Some(list) = list {
-            let target = Target {
-                schedule_id: schedule.id,
-                next_seq: 1,
-                on_invalid,
-                now: schedule.created_at,
-            };
-            let loaded = load(&mut transaction, list, target).await?;
-            if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
-                let error = FieldError::new(
-                    "recipients",
-                    "none-valid",
-                    "expected at least one valid number",
-                );
-                return Err(ApiError::invalid(vec![error]));
-            }
-            caller
-                .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
-                .await?;
-            count_added(&mut transaction, schedule.id, &loaded.added).await?;
-            invalid = loaded.invalid;
+    mut transaction: AuditedTransaction<'_, '_>,
+    new: New<'_>,
+) -> Result<(Created, Change<'static>), ApiError> {
+    let schedule = new.schedule;
+    insert_schedule(&mut transaction, schedule).await?;
+    let mut invalid = Vec::new();
+    if let Some(list) = new.list {
+        let target = Target {
+            schedule_id: schedule.id,
+            next_seq: 1,
+            on_invalid: new.on_invalid,
+            now: schedule.created_at,
+        };
+        let loaded = load(&mut transaction, list.clone(), target).await?;
+        if loaded.added.recipients == 0 && schedule.status != ScheduleStatus::Draft {
+            let error = FieldError::new(
+                "recipients",
+                "none-valid",
+                "expected at least one valid number",
+            );
+            return Err(ApiError::invalid(vec![error]));
         }
-        let view = read_view(app, &mut transaction, schedule.id).await?;
-        let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
         caller
-            .record(&mut transaction, app.db.now(), change)
+            .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
             .await?;
-        Ok(Created {
-            schedule: view,
-            invalid,
-        })
+        count_added(&mut transaction, schedule.id, &loaded.added).await?;
+        invalid = loaded.invalid;
     }
-    .await;
-    settle(transaction, written).await
+    let view = read_view(app, &mut transaction, schedule.id).await?;
+    let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
+    let created = Created {
+        schedule: view,
+        invalid,
+    };
+    Ok((created, change))
 }

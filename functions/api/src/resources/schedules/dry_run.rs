@@ -1,12 +1,11 @@
 //! `POST /v1/schedules?dry_run=true`: what would come of a call. It is read as the call itself is, and nothing is written.
 
-use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-use crate::resources::schedules::store::NewSchedule;
 use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 use shared::{
     batch::suppressions::suppressed_among,
     message::{
@@ -16,7 +15,6 @@ use shared::{
     },
     schedule::status::ScheduleStatus,
 };
-
 use sqlx::MySqlConnection;
 
 use crate::{
@@ -28,7 +26,10 @@ use crate::{
     openapi::parameters::AHEAD,
     resources::{
         recipients::load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
-        schedules::forecast::{Capacity, Forecast, Load, forecast},
+        schedules::{
+            forecast::{Capacity, Forecast, Load, forecast},
+            store::NewSchedule,
+        },
     },
 };
 

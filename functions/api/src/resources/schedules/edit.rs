@@ -5,17 +5,19 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use shared::{message::window::Window, schedule::row::Schedule};
 
-use crate::resources::schedules::request::{
-    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema,
-    moment, sender, text,
-};
-use crate::resources::schedules::window;
 use crate::{
     http::{
         error::{ApiError, FieldError},
         fields::Fields,
     },
     openapi::operation::{object, or_null},
+    resources::schedules::{
+        request::{
+            MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S,
+            fields_schema, moment, sender, text,
+        },
+        window,
+    },
 };
 
 /// Fields that a schedule can't be without.

@@ -1,22 +1,18 @@
 //! `GET /v1/schedules`: by state and time, newest first or by planned time, page by page.
 
-use serde_json::json;
 use std::collections::HashMap;
 
-use crate::resources::schedules::list_store::{
-    ScheduleFilter, earliest_schedules, latest_schedules, page_of_schedules,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Datelike, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::schedule::{
     row::{Schedule, load_schedules},
     status::ScheduleStatus,
 };
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::listed, show::ScheduleView};
 use crate::{
     App,
     http::{
@@ -24,6 +20,11 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::schedules::{
+        examples::listed,
+        show::ScheduleView,
+        store::lists::{ScheduleFilter, earliest_schedules, latest_schedules, page_of_schedules},
+    },
 };
 
 /// A page. The schedules in it are without counts.

@@ -1,13 +1,6 @@
 //! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the life of a schedule. A call that comes twice,
 //! or too late, changes nothing and is told what is possible. A move takes hold at a batch's next mark, inside a batch too.
 
-use crate::resources::schedules::{
-    moves_store::{
-        activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
-        resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
-    },
-    store::{LockedSchedule, lock_schedule},
-};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,23 +12,24 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{
-    examples::shown,
-    show::{ScheduleView, parse_id, read_view},
-    state::{Move, allow, conflict},
-};
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        path::Path,
-        problems,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{error::ApiError, path::Path, problems, query::Query, transaction::transaction},
     openapi::Operation,
-    resources::schedules::arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
+    resources::schedules::{
+        arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
+        examples::shown,
+        show::{ScheduleView, parse_id, read_view},
+        state::{Move, allow, conflict},
+        store::{
+            LockedSchedule, lock_schedule,
+            moves::{
+                activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
+                resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
+            },
+        },
+    },
 };
 
 /// A schedule that had been missed.
@@ -198,10 +192,8 @@ pub fn send_now_doc() -> Operation {
 
 /// Makes the move, and has webhooks told of it.
 async fn make(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
-    let moved = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let made = try_make(app, &mut transaction, caller, (id, step)).await;
-        settle(transaction, made).await
+    let moved = transaction(&app.db, |transaction| {
+        Box::pin(try_make(app, transaction, caller, id, step))
     })
     .await?;
     deliver(app, &moved.told).await;
@@ -212,7 +204,8 @@ async fn try_make(
     app: &App,
     transaction: &mut MySqlConnection,
     caller: &Caller,
-    (id, step): (Uuid, Move),
+    id: Uuid,
+    step: Move,
 ) -> Result<Moved, ApiError> {
     let before = lock_schedule(transaction, id)
         .await?

@@ -1,11 +1,10 @@
 //! What a client may say about a schedule: read from the body field by field, every wrong one told at once.
 
-use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
-use crate::resources::schedules::store::NewSchedule;
 use axum::body::Bytes;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use shared::{
     message::{
         phone::Region,
@@ -16,7 +15,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::schedules::window;
 use crate::{
     http::{
         error::{ApiError, FieldError},
@@ -27,7 +25,10 @@ use crate::{
         request::COUNTRY,
     },
     openapi::operation::{object, one_of_these, or_null},
-    resources::recipients::load::OnInvalid,
+    resources::{
+        recipients::load::OnInvalid,
+        schedules::{store::NewSchedule, window},
+    },
 };
 
 /// Further ahead than this is a typing error in the year.

@@ -1,6 +1,5 @@
 //! `GET /v1/schedules/{id}`, and how a schedule looks in every answer.
 
-use crate::resources::attention::store::{Waiting, count_waiting};
 use axum::{Json, extract::State};
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 use schemars::JsonSchema;
@@ -23,11 +22,15 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::shown, request::ON_UNCERTAIN};
 use crate::{
     App,
-    http::{error::ApiError, path::Path, query::Query},
+    http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
+    resources::schedules::{
+        examples::shown,
+        request::ON_UNCERTAIN,
+        store::batches::{Waiting, count_waiting},
+    },
 };
 
 /// A schedule as a client sees it.
@@ -213,10 +216,11 @@ pub async fn show(
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let mut transaction = app.db.pool.begin().await?;
-    let view = read_view(&app, &mut transaction, id).await;
-    transaction.rollback().await?;
-    Ok(Json(view?))
+    let app = &app;
+    let view = transaction(&app.db, |transaction| {
+        Box::pin(read_view(app, transaction, id))
+    });
+    Ok(Json(view.await?))
 }
 
 /// For the document.

@@ -1,10 +1,8 @@
 //! What each state of a schedule allows, and how it is told that it does not.
 
-use crate::resources::schedules::store::LockedSchedule;
 use chrono::{DateTime, Utc};
-use shared::{events::EventType, schedule::status::ScheduleStatus};
-
 use serde_json::json;
+use shared::{events::EventType, schedule::status::ScheduleStatus};
 
 use crate::{
     http::{
@@ -12,6 +10,7 @@ use crate::{
         problems::{self, ProblemType},
     },
     openapi::ProblemMembers,
+    resources::schedules::store::LockedSchedule,
 };
 
 /// A move that somebody asks for.

@@ -1,11 +1,13 @@
 //! Another message for a list that is there already: is there a text for everybody in it?
 
-use crate::resources::recipients::variables_store::page_of_addressees;
 use shared::message::template::{PersonalError, Template};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::error::{ApiError, FieldError};
+use crate::{
+    http::error::{ApiError, FieldError},
+    resources::recipients::store::page_of_addressees,
+};
 
 /// Recipients that are read at once.
 const PAGE: u32 = 10_000;

@@ -1,13 +1,6 @@
 //! `POST /v1/auth/login`. A wrong name and a wrong password are one answer after the same time. Every attempt is counted before the
 //! password is looked at, by name and by address, whether the name exists or not.
 
-use crate::{
-    auth::limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
-    resources::{
-        sessions::store::{NewSession, insert_session},
-        users::store::{lock_user, note_login},
-    },
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,24 +17,32 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
-    tokens_example,
-};
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
+    auth::{
+        Caller, Identity,
+        caller::Change,
+        limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
         problems,
         query::Query,
-        transaction::{repeat, settle},
+        transaction::transaction,
     },
     openapi::{
         Operation, Takes,
         operation::{object, or_null},
+    },
+    resources::{
+        sessions::{
+            SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
+            store::{NewSession, insert_session},
+            tokens_example,
+        },
+        users::store::{lock_user, note_login},
     },
 };
 
@@ -114,12 +115,13 @@ pub async fn login(
         Some(new) => Some(hash(new).await?),
         None => None,
     };
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let begun = begin(&app, &mut transaction, &caller, &user, hash.as_deref()).await;
-        settle(transaction, begun).await
-    });
-    let tokens = tokens.await?;
+    let tokens = {
+        let (app, caller, user, hash) = (&app, &caller, &user, hash.as_deref());
+        transaction(&app.db, |transaction| {
+            Box::pin(begin(app, transaction, caller, user, hash))
+        })
+        .await?
+    };
     subjects.absolve(&app).await?;
     Ok(Json(tokens))
 }

@@ -1,16 +1,14 @@
 //! `/v1/auth`: people log in with a password and get a short access token and a refresh token, which is good once and brings the next
 //! pair. All that came from one login is a session, and ends together.
 
-pub mod routes;
-pub mod store;
-
 pub mod end;
 pub mod login;
 pub mod me;
 pub mod password;
 pub mod refresh;
+pub mod routes;
+pub mod store;
 
-use crate::resources::sessions::store::insert_refresh_token;
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -27,6 +25,7 @@ use crate::{
     App,
     auth::tokens::ACCESS_TOKEN,
     http::{error::ApiError, fields::Fields},
+    resources::sessions::store::insert_refresh_token,
 };
 
 /// After so long one has to log in again, whatever was refreshed.

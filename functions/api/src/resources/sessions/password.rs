@@ -1,6 +1,5 @@
 //! `POST /v1/auth/password`: another password. All sessions end, this one too: whoever had the old one is out.
 
-use crate::resources::users::store::lock_user;
 use axum::{
     body::Body,
     extract::State,
@@ -14,22 +13,28 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::sessions::{
-    login::{Subjects, hash, same_password},
-    new_password, new_password_schema, secret, secret_schema,
-};
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
+    auth::{
+        Caller, Identity,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
         problems,
         query::Query,
-        transaction::{repeat, settle},
     },
     openapi::{Operation, Takes, operation::object},
+    resources::{
+        sessions::{
+            login::{Subjects, hash, same_password},
+            new_password, new_password_schema, secret, secret_schema,
+        },
+        users::store::lock_user,
+    },
 };
 
 /// 204. A wrong current password counts as a failed login.
@@ -65,7 +70,17 @@ pub async fn change(
         return Err(same_password("new_password"));
     }
     let hash = hash(new).await?;
-    repeat(|| write(&app, &caller, id, (old_hash.as_deref(), &hash))).await?;
+    let (app, hashes) = (
+        &app,
+        Hashes {
+            old: old_hash.as_deref(),
+            new: &hash,
+        },
+    );
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(app, transaction, id, hashes))
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -96,34 +111,34 @@ pub fn change_doc() -> Operation {
         .problems(&["login-locked", "password-changed"])
 }
 
+/// The password that was checked, if any, and the one that replaces it.
+#[derive(Clone, Copy)]
+struct Hashes<'a> {
+    old: Option<&'a str>,
+    new: &'a str,
+}
+
 async fn write(
     app: &App,
-    caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
-    (old, new): (Option<&str>, &str),
-) -> Result<(), ApiError> {
+    hashes: Hashes<'_>,
+) -> Result<((), Change<'static>), ApiError> {
     let now = app.db.now();
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let user = lock_user(&mut transaction, id).await?;
-        if user.map(|user| user.password_hash).as_deref() != old {
-            return Err(ApiError::Refused(
-                &problems::PASSWORD_CHANGED,
-                "expected the password to be still the same; somebody changed it".to_owned(),
-            ));
-        }
-        change_password(&mut transaction, id, new, None).await?;
-        let ended = end_sessions(&mut transaction, id, now).await?;
-        let after = Some(json!({ "sessions_ended": ended }));
-        let change = Change {
-            action: "password.change",
-            resource: format!("user:{id}"),
-            after,
-            ..Change::default()
-        };
-        caller.record(&mut transaction, now, change).await?;
-        Ok(())
+    let user = lock_user(&mut transaction, id).await?;
+    if user.map(|user| user.password_hash).as_deref() != hashes.old {
+        return Err(ApiError::Refused(
+            &problems::PASSWORD_CHANGED,
+            "expected the password to be unchanged; another call changed it".to_owned(),
+        ));
+    }
+    change_password(&mut transaction, id, hashes.new, None).await?;
+    let ended = end_sessions(&mut transaction, id, now).await?;
+    let change = Change {
+        action: "password.change",
+        resource: format!("user:{id}"),
+        after: Some(json!({ "sessions_ended": ended })),
+        ..Change::default()
     };
-    let written = written.await;
-    settle(transaction, written).await
+    Ok(((), change))
 }

@@ -1,28 +1,21 @@
 //! `POST /v1/auth/refresh`: a refresh token is good once. A second use means that somebody else has it too, so the whole session ends.
 
-use crate::resources::sessions::store::{
-    RefreshToken, end_session, lock_refresh_token, use_refresh_token,
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use shared::platform::secret::hash_token;
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    REFRESH_TOKEN, Tokens, issue, secret, secret_schema, tokens_example,
-};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
+    resources::sessions::{
+        REFRESH_TOKEN, Tokens, issue, secret, secret_schema,
+        store::{RefreshToken, end_session, lock_refresh_token, use_refresh_token},
+        tokens_example,
+    },
 };
 
 const REFUSED: ApiError = ApiError::WrongCredentials(
@@ -46,11 +39,10 @@ pub async fn refresh(
         return Err(ApiError::invalid(errors));
     };
     let hash = hash_token(token.expose_secret());
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let refreshed = exchange(&app, &mut transaction, &caller, &hash).await;
-        // A refusal that ends the session is a change, and has to stay: only failures are taken back.
-        settle(transaction, refreshed).await
+    let (app, caller, hash) = (&app, &caller, &hash);
+    // A refusal that ends the session returns `Ok`, because that change has to be committed.
+    let tokens = transaction(&app.db, |transaction| {
+        Box::pin(exchange(app, transaction, caller, hash))
     });
     tokens.await?.map(Json).ok_or(REFUSED)
 }

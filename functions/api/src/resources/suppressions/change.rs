@@ -1,9 +1,5 @@
 //! `PUT` and `DELETE /v1/suppressions/{phone}`.
 
-use crate::resources::suppressions::store::{
-    Note, Suppression, change_suppression, delete_suppression, find_suppression,
-    insert_suppressions,
-};
 use axum::{
     Json,
     body::Body,
@@ -13,20 +9,18 @@ use axum::{
 use serde_json::json;
 use shared::message::phone::Phone;
 
-use crate::resources::suppressions::{
-    example, no_such_suppression, note_schema, phone_of, read_note,
-};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::suppressions::{
+        example, no_such_suppression, note_schema, phone_of, read_note,
+        store::{
+            Note, Suppression, change_suppression, delete_suppression, find_suppression,
+            insert_suppressions,
+        },
+    },
 };
 
 fn change(action: &'static str, phone: Phone) -> Change<'static> {
@@ -55,30 +49,23 @@ pub async fn put(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let (new, row) = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let written = async {
-            let new = insert_suppressions(&mut transaction, &[phone], &note).await? > 0;
+    let note = &note;
+    let (new, row) = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let new = insert_suppressions(&mut transaction, &[phone], note).await? > 0;
             if !new {
-                change_suppression(&mut transaction, phone, &note).await?;
+                change_suppression(&mut transaction, phone, note).await?;
             }
-            let after = Some(json!({"reason": note.reason, "source": note.source, "new": new}));
+            let row = find_suppression(&mut transaction, phone)
+                .await?
+                .ok_or_else(no_such_suppression)?;
+            let after = json!({"reason": note.reason, "source": note.source, "new": new});
             let change = Change {
-                after,
+                after: Some(after),
                 ..change("suppression.put", phone)
             };
-            caller
-                .record(&mut transaction, note.created_at, change)
-                .await?;
-            Ok((
-                new,
-                find_suppression(&mut transaction, phone)
-                    .await?
-                    .ok_or_else(no_such_suppression)?,
-            ))
-        };
-        let written = written.await;
-        settle(transaction, written).await
+            Ok(((new, row), change))
+        })
     })
     .await?;
     Ok((
@@ -100,24 +87,19 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let deleted = async {
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
             let before = find_suppression(&mut transaction, phone)
                 .await?
                 .ok_or_else(no_such_suppression)?;
             delete_suppression(&mut transaction, phone).await?;
-            let before = Some(json!({"reason": before.reason, "source": before.source}));
+            let before = json!({"reason": before.reason, "source": before.source});
             let change = Change {
-                before,
+                before: Some(before),
                 ..change("suppression.delete", phone)
             };
-            Ok(caller
-                .record(&mut transaction, app.db.now(), change)
-                .await?)
-        };
-        let deleted = deleted.await;
-        settle(transaction, deleted).await
+            Ok(((), change))
+        })
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

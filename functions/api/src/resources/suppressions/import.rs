@@ -1,6 +1,5 @@
 //! `POST /v1/suppressions/import`: a list of numbers, in any format that recipients come in. A call that comes twice adds nothing.
 
-use crate::resources::suppressions::store::{Note, insert_suppressions};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,22 +7,23 @@ use serde_json::json;
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 
-use crate::resources::suppressions::{SOURCE, is_reason, is_source, reason_schema, source_schema};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, query::Query},
     lists::{
         List, doc,
         entry::{Entry, RejectedEntry},
         request::read_list,
     },
     openapi::Operation,
-    resources::recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+    resources::{
+        recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+        suppressions::{
+            SOURCE, is_reason, is_source, reason_schema, source_schema,
+            store::{Note, insert_suppressions},
+        },
+    },
 };
 
 /// What came of a call.
@@ -65,10 +65,10 @@ pub async fn import(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let imported = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let imported = async {
-            let imported = write(&mut transaction, list.clone(), &note).await?;
+    let (list, note) = (&list, &note);
+    let imported = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let imported = write(&mut transaction, list.clone(), note).await?;
             let after =
                 json!({"added": imported.added, "reason": note.reason, "source": note.source});
             let change = Change {
@@ -77,13 +77,8 @@ pub async fn import(
                 after: Some(after),
                 ..Change::default()
             };
-            caller
-                .record(&mut transaction, note.created_at, change)
-                .await?;
-            Ok(imported)
-        };
-        let imported = imported.await;
-        settle(transaction, imported).await
+            Ok((imported, change))
+        })
     });
     Ok(Json(imported.await?))
 }

@@ -1,11 +1,10 @@
 //! Who has opted out: numbers that nobody sends to.
 
-pub mod routes;
-pub mod store;
-
 pub mod change;
 pub mod import;
 pub mod read;
+pub mod routes;
+pub mod store;
 
 use serde_json::{Value, json};
 use shared::message::phone::Phone;

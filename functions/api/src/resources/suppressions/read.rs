@@ -1,15 +1,11 @@
 //! `GET /v1/suppressions` and `GET /v1/suppressions/{phone}`.
 
-use crate::resources::suppressions::store::{Suppression, find_suppression, page_of_suppressions};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::message::phone::Phone;
 
-use crate::resources::suppressions::{
-    SOURCE, example, is_source, no_such_suppression, phone_of, source_schema,
-};
 use crate::{
     App,
     http::{
@@ -18,6 +14,10 @@ use crate::{
         query::{LONG_LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::suppressions::{
+        SOURCE, example, is_source, no_such_suppression, phone_of, source_schema,
+        store::{Suppression, find_suppression, page_of_suppressions},
+    },
 };
 
 /// A page.

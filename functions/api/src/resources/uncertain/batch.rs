@@ -2,16 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::resources::{
-    schedules::{
-        batch_store::uncertain_in,
-        store::{LockedSchedule, lock_schedule},
-    },
-    uncertain::store::{
-        LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
-        send_again, send_soon,
-    },
-};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,16 +10,23 @@ use shared::schedule::{lifecycle::reopen_schedule, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::uncertain::request::Outcome;
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        problems,
-        transaction::{repeat, settle},
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, problems},
+    resources::{
+        schedules::{
+            state::conflict,
+            store::{LockedSchedule, batches::uncertain_in, lock_schedule},
+        },
+        uncertain::{
+            request::Outcome,
+            store::{
+                LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
+                send_again, send_soon,
+            },
+        },
     },
-    resources::schedules::state::conflict,
 };
 
 /// How many recipients a decision changed, how many it left as they were, and what those wait for that are to be sent again.
@@ -80,24 +77,22 @@ pub async fn resolve_batch(
     seqs: Option<&[u32]>,
     outcome: Outcome,
 ) -> Result<Tally, ApiError> {
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let decision = Decision {
-            caller,
-            id,
-            batch_no,
-            seqs,
-            outcome,
-            now: app.db.now(),
-        };
-        let resolved = decision.write(app, &mut transaction).await;
-        settle(transaction, resolved).await
+    audited_transaction(&app.db, caller, |mut transaction| {
+        Box::pin(async move {
+            let decision = Decision {
+                id,
+                batch_no,
+                seqs,
+                outcome,
+                now: app.db.now(),
+            };
+            decision.write(app, &mut transaction).await
+        })
     })
     .await
 }
 
 struct Decision<'a> {
-    caller: &'a Caller,
     id: Uuid,
     batch_no: u32,
     seqs: Option<&'a [u32]>,
@@ -106,7 +101,11 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    async fn write(&self, app: &App, db: &mut MySqlConnection) -> Result<Tally, ApiError> {
+    async fn write(
+        &self,
+        app: &App,
+        db: &mut MySqlConnection,
+    ) -> Result<(Tally, Option<Change<'static>>), ApiError> {
         let schedule = lock_schedule(db, self.id)
             .await?
             .ok_or_else(ApiError::no_such_schedule)?;
@@ -119,21 +118,25 @@ impl Decision<'_> {
             ));
         }
         let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else {
-            return Ok(Tally::default());
+            return Ok((Tally::default(), None));
         };
         if batch.owned {
-            return self.leave_to_owner(db, &batch).await;
+            return Ok((self.leave_to_owner(db, &batch).await?, None));
         }
         let rows = lock_uncertain(db, self.id, (batch.first_seq, batch.last_seq)).await?;
         let (seqs, mut tally) = self.choose(app, &rows);
-        if !seqs.is_empty() {
-            tally.changed = self.change(db, &schedule, &batch, &seqs).await?;
-            if self.outcome == Outcome::Resend {
-                tally.held = if batch.held { tally.changed } else { 0 };
-                tally.parked = if batch.parked { tally.changed } else { 0 };
-            }
+        if seqs.is_empty() {
+            return Ok((tally, None));
         }
-        Ok(tally)
+        tally.changed = self.change(db, &schedule, &batch, &seqs).await?;
+        if self.outcome == Outcome::Resend {
+            tally.held = if batch.held { tally.changed } else { 0 };
+            tally.parked = if batch.parked { tally.changed } else { 0 };
+        }
+        let before = json!({"status": "UNCERTAIN"});
+        let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": tally.changed, "seqs": seqs});
+        let change = Change::of_schedule("schedule.resolve", self.id, before, after);
+        Ok((tally, Some(change)))
     }
 
     /// What its owner finds out, or records, must not be decided at the same time. Nothing is locked here.
@@ -202,15 +205,6 @@ impl Decision<'_> {
             send_soon(db, self.id, self.batch_no, (planned_at, self.now)).await?;
         }
         reopen_schedule(db, self.id).await?;
-        let before = json!({"status": "UNCERTAIN"});
-        let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": changed, "seqs": seqs});
-        self.caller
-            .record(
-                db,
-                self.now,
-                Change::of_schedule("schedule.resolve", self.id, before, after),
-            )
-            .await?;
         Ok(changed)
     }
 }

@@ -1,35 +1,34 @@
 //! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{seq}/resolve`: a person says what became of messages
 //! whose answer was lost. Asked twice, the second time nobody is UNCERTAIN any more.
 
+pub mod batch;
+pub mod request;
 pub mod routes;
 pub mod store;
 
-pub mod batch;
-pub mod request;
-
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
 
-use crate::resources::uncertain::store::{
-    batch_ranges, batches_with_uncertain, find_phones, find_seqs,
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 use shared::{platform::backoff::ONE_CALL, schedule::row::load_schedule};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::uncertain::{
-    batch::{Tally, resolve_batch},
-    request::{Names, Outcome, ResolveRequest},
-};
 use crate::{
     App,
     auth::Caller,
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
-    resources::schedules::{arrange_dispatch::sweep, show::parse_id},
+    resources::{
+        schedules::{arrange_dispatch::sweep, show::parse_id},
+        uncertain::{
+            batch::{Tally, resolve_batch},
+            request::{Names, Outcome, ResolveRequest},
+            store::{batch_ranges, batches_with_uncertain, find_phones, find_seqs},
+        },
+    },
 };
 
 /// What came of a decision.

@@ -1,7 +1,6 @@
 //! `PATCH /v1/users/{id}`: another role, disabled or not, a new temporary password. Who is disabled, or gets another password, has no
 //! session left.
 
-use crate::resources::users::store::{count_other_admins, lock_user};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
@@ -11,13 +10,15 @@ use shared::{
     },
     platform::secret::random_text,
 };
-use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
@@ -25,13 +26,18 @@ use crate::{
         path::Path,
         problems,
         query::Query,
-        transaction::{repeat, settle},
     },
     openapi::{
         Operation, Takes,
         operation::{object, one_of_these, or_null},
     },
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{
+            Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id,
+            store::{count_other_admins, lock_user},
+        },
+    },
 };
 
 #[derive(Default)]
@@ -85,16 +91,9 @@ pub async fn change(
         Some(password) => Some(hash(password.clone().into()).await?),
         None => None,
     };
-    let user = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let changed = write(
-            &app,
-            &mut transaction,
-            &caller,
-            (id, &wanted, hash.as_deref()),
-        )
-        .await;
-        settle(transaction, changed).await
+    let (app, wanted, hash) = (&app, &wanted, hash.as_deref());
+    let user = audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(app, transaction, id, wanted, hash))
     });
     Ok(Json(Handed {
         user: user.await?.into(),
@@ -136,14 +135,17 @@ pub fn change_doc() -> Operation {
 
 async fn write(
     app: &App,
-    transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, wanted, hash): (Uuid, &Wanted, Option<&str>),
-) -> Result<User, ApiError> {
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+    wanted: &Wanted,
+    hash: Option<&str>,
+) -> Result<(User, Change<'static>), ApiError> {
     let now = app.db.now();
     // In one order always, the others first: two admins who disable each other would else wait for each other.
-    let others = count_other_admins(transaction, id).await?;
-    let before = lock_user(transaction, id).await?.ok_or_else(no_such_user)?;
+    let others = count_other_admins(&mut transaction, id).await?;
+    let before = lock_user(&mut transaction, id)
+        .await?
+        .ok_or_else(no_such_user)?;
     let mut user = before.clone();
     user.role = wanted.role.unwrap_or(before.role);
     user.disabled_at = match wanted.disabled {
@@ -158,13 +160,13 @@ async fn write(
             "expected another admin who can log in; this one is the last".to_owned(),
         ));
     }
-    change_user(transaction, id, user.role, user.disabled_at).await?;
+    change_user(&mut transaction, id, user.role, user.disabled_at).await?;
     if let Some(hash) = hash {
         user.password_expires_at = Some(now + TEMPORARY);
-        change_password(transaction, id, hash, user.password_expires_at).await?;
+        change_password(&mut transaction, id, hash, user.password_expires_at).await?;
     }
     if hash.is_some() || user.disabled_at.is_some() {
-        end_sessions(transaction, id, now).await?;
+        end_sessions(&mut transaction, id, now).await?;
     }
     let mut after = logged(&user);
     if hash.is_some() {
@@ -176,6 +178,5 @@ async fn write(
         before: Some(logged(&before)),
         after: Some(after),
     };
-    caller.record(transaction, now, change).await?;
-    Ok(user)
+    Ok((user, change))
 }

@@ -17,20 +17,19 @@ use shared::{
     platform::secret::random_text,
 };
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        problems,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, fields::Fields, problems, query::Query},
     openapi::{Operation, Takes, operation::object},
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{Handed, TEMPORARY, handed_example, logged},
+    },
 };
 
 /// 201 with the user and a temporary password.
@@ -55,7 +54,11 @@ pub async fn create(
         created_at: now,
         last_login_at: None,
     };
-    repeat(|| write(&app, &caller, &user)).await?;
+    let new = &user;
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, new))
+    })
+    .await?;
     Ok((
         StatusCode::CREATED,
         Json(Handed {
@@ -78,31 +81,26 @@ pub fn create_doc() -> Operation {
         .problems(&["username-taken"])
 }
 
-async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        insert_user(&mut transaction, user)
-            .await
-            .map_err(|error| match error {
-                sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
-                    &problems::USERNAME_TAKEN,
-                    "expected a username that nobody has".to_owned(),
-                ),
-                error => error.into(),
-            })?;
-        let change = Change {
-            action: "user.create",
-            resource: format!("user:{}", user.id),
-            after: Some(logged(user)),
-            ..Change::default()
-        };
-        caller
-            .record(&mut transaction, app.db.now(), change)
-            .await?;
-        Ok(())
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    user: &User,
+) -> Result<((), Change<'static>), ApiError> {
+    insert_user(&mut transaction, user)
+        .await
+        .map_err(|error| match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
+                &problems::USERNAME_TAKEN,
+                "expected a username that no user has".to_owned(),
+            ),
+            error => error.into(),
+        })?;
+    let change = Change {
+        action: "user.create",
+        resource: format!("user:{}", user.id),
+        after: Some(logged(user)),
+        ..Change::default()
     };
-    let written = written.await;
-    settle(transaction, written).await
+    Ok(((), change))
 }
 
 fn read(body: &[u8]) -> Result<(String, Role), ApiError> {

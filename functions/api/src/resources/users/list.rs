@@ -1,13 +1,11 @@
 //! `GET /v1/users`: in the order of their making, page by page.
 
-use crate::resources::users::store::page_of_users;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::users::{UserView, example};
 use crate::{
     App,
     http::{
@@ -15,6 +13,7 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::users::{UserView, example, store::page_of_users},
 };
 
 /// A page.

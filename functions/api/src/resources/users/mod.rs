@@ -1,13 +1,12 @@
 //! `/v1/users`: people who log in here. An admin makes them with a temporary password, which is shown once and has to be changed at the
 //! first login. Nobody is removed: the audit log names them.
 
-pub mod routes;
-pub mod store;
-
 pub mod change;
 pub mod create;
 pub mod list;
+pub mod routes;
 pub mod show;
+pub mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;

@@ -1,13 +1,12 @@
 //! `GET /v1/users/{id}`.
 
-use crate::resources::users::store::lock_user;
 use axum::{Json, extract::State};
 
-use crate::resources::users::{UserView, example, no_such_user, parse_id};
 use crate::{
     App,
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::users::{UserView, example, no_such_user, parse_id, store::lock_user},
 };
 
 /// 200 with the user.

@@ -1,8 +1,7 @@
 //! `users`: people who log in here.
 
 use chrono::{DateTime, Utc};
-use shared::access::Role;
-use shared::access::users::User;
+use shared::access::{Role, users::User};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 

@@ -1,26 +1,24 @@
 //! `PATCH /v1/webhooks/{id}`: another URL, other events, disabled or not. Made twice, the second time changes nothing.
 
-use crate::resources::webhooks::store::{Webhook, change_webhook, lock_webhook};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    WebhookView, example, logged, no_such_webhook, parse_id,
-    request::{self, Edit},
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        WebhookView, example, logged, no_such_webhook, parse_id,
+        request::{self, Edit},
+        store::{Webhook, change_webhook, lock_webhook},
+    },
 };
 
 /// 200 with the webhook.
@@ -37,9 +35,11 @@ pub async fn change(
         &body::read_small_json(&request.0, request.1).await?,
         app.webhook_targets,
     )?;
-    Ok(Json(
-        repeat(|| write(&app, &caller, id, &edit)).await?.into(),
-    ))
+    let (now, edit) = (app.db.now(), &edit);
+    let webhook = audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, id, edit, now))
+    });
+    Ok(Json(webhook.await?.into()))
 }
 
 /// For the document.
@@ -51,28 +51,26 @@ pub fn change_doc() -> Operation {
         .problems(&["not-found"])
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid, edit: &Edit) -> Result<Webhook, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let now = app.db.now();
-        let before = lock_webhook(&mut transaction, id)
-            .await?
-            .ok_or_else(no_such_webhook)?;
-        let mut webhook = before.clone();
-        edit.apply(&mut webhook);
-        switch(&mut webhook, edit.disabled, now);
-        change_webhook(&mut transaction, &webhook).await?;
-        let change = super::change(
-            "webhook.change",
-            id,
-            Some(logged(&before)),
-            Some(logged(&webhook)),
-        );
-        caller.record(&mut transaction, now, change).await?;
-        Ok(webhook)
-    };
-    let written = written.await;
-    settle(transaction, written).await
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+    edit: &Edit,
+    now: DateTime<Utc>,
+) -> Result<(Webhook, Change<'static>), ApiError> {
+    let before = lock_webhook(&mut transaction, id)
+        .await?
+        .ok_or_else(no_such_webhook)?;
+    let mut webhook = before.clone();
+    edit.apply(&mut webhook);
+    switch(&mut webhook, edit.disabled, now);
+    change_webhook(&mut transaction, &webhook).await?;
+    let change = super::change(
+        "webhook.change",
+        id,
+        Some(logged(&before)),
+        Some(logged(&webhook)),
+    );
+    Ok((webhook, change))
 }
 
 /// Disabled by the system it keeps that reason; enabled, its failures count anew.

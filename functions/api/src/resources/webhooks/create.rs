@@ -1,6 +1,5 @@
 //! `POST /v1/webhooks`.
 
-use crate::resources::webhooks::store::{Webhook, count_webhooks, insert_webhook};
 use axum::{
     Json,
     body::Body,
@@ -10,21 +9,20 @@ use axum::{
 use serde_json::json;
 use shared::access::audit::new_id;
 
-use crate::resources::webhooks::{
-    Handed, MOST_WEBHOOKS, change, handed_example, logged,
-    request::{self, WebhookRequest},
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        body,
-        error::ApiError,
-        problems,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, problems, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        Handed, MOST_WEBHOOKS, change, handed_example, logged,
+        request::{self, WebhookRequest},
+        store::{Webhook, count_webhooks, insert_webhook},
+    },
 };
 
 type Answer = (StatusCode, [(HeaderName, String); 1], Json<Handed>);
@@ -65,7 +63,11 @@ pub async fn create(
         .ok()
         .flatten()
         .ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
-    repeat(|| write(&app, &caller, &webhook)).await?;
+    let new = &webhook;
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, new))
+    })
+    .await?;
     let location = format!("/v1/webhooks/{}", webhook.id);
     let handed = Handed {
         webhook: webhook.into(),
@@ -88,19 +90,15 @@ pub fn create_doc() -> Operation {
         .problems(&["too-many-webhooks"])
 }
 
-async fn write(app: &App, caller: &Caller, webhook: &Webhook) -> Result<(), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
-            let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
-            return Err(ApiError::Refused(&problems::TOO_MANY_WEBHOOKS, detail));
-        }
-        insert_webhook(&mut transaction, webhook).await?;
-        let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
-        Ok(caller
-            .record(&mut transaction, webhook.created_at, change)
-            .await?)
-    };
-    let written = written.await;
-    settle(transaction, written).await
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    webhook: &Webhook,
+) -> Result<((), Change<'static>), ApiError> {
+    if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
+        let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
+        return Err(ApiError::Refused(&problems::TOO_MANY_WEBHOOKS, detail));
+    }
+    insert_webhook(&mut transaction, webhook).await?;
+    let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
+    Ok(((), change))
 }

@@ -1,8 +1,5 @@
 //! `GET /v1/webhooks/{id}/deliveries`: what was posted, is to be posted, and could not be; newest first.
 
-use crate::resources::webhooks::store::{
-    DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries,
-};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +7,6 @@ use serde_json::json;
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{delivery_example, no_such_webhook, parse_id};
 use crate::{
     App,
     http::{
@@ -19,6 +15,10 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::webhooks::{
+        delivery_example, no_such_webhook, parse_id,
+        store::{DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries},
+    },
 };
 
 const STATUSES: [&str; 3] = ["pending", "delivered", "failed"];

@@ -1,13 +1,11 @@
 //! `GET /v1/webhooks`, in the order of their making, and `GET /v1/webhooks/{id}`.
 
-use crate::resources::webhooks::store::{load_webhook, page_of_webhooks};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{WebhookView, example, no_such_webhook, parse_id};
 use crate::{
     App,
     http::{
@@ -16,6 +14,10 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::webhooks::{
+        WebhookView, example, no_such_webhook, parse_id,
+        store::{load_webhook, page_of_webhooks},
+    },
 };
 
 /// A page.

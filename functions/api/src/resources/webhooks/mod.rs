@@ -1,10 +1,6 @@
 //! `/v1/webhooks`: users' own URLs that are told what happens. A webhook's secret is shown once, when it is made or rotated; no row, no log
 //! and no other answer holds it. The query string of a URL may hold somebody's token: who may read webhooks sees it, no log does.
 
-pub mod deliver_soon;
-pub mod routes;
-pub mod store;
-
 pub mod change;
 pub mod create;
 pub mod deliveries;
@@ -13,9 +9,10 @@ pub mod remove;
 pub mod repeat;
 pub mod request;
 pub mod rotate;
+pub mod routes;
+pub mod store;
 pub mod test;
 
-use crate::resources::webhooks::store::Webhook;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,6 +23,7 @@ use uuid::Uuid;
 use crate::{
     auth::caller::Change,
     http::{error::ApiError, problems},
+    resources::webhooks::store::Webhook,
 };
 
 /// At most so many: each event is written down for each of them.

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use crate::resources::webhooks::store::{delete_deliveries, delete_webhook, lock_webhook};
 use axum::{extract::State, http::StatusCode};
 use shared::platform::{
     backoff::ONE_CALL,
@@ -11,17 +10,15 @@ use shared::platform::{
 };
 use uuid::Uuid;
 
-use crate::resources::webhooks::{change, logged, no_such_webhook, parse_id};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction},
+    http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::webhooks::{
+        change, logged, no_such_webhook, parse_id,
+        store::{delete_deliveries, delete_webhook, lock_webhook},
+    },
 };
 
 /// Few enough to be locked for a moment only.
@@ -36,20 +33,15 @@ pub async fn remove(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let removed = async {
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
             let before = lock_webhook(&mut transaction, id)
                 .await?
                 .ok_or_else(no_such_webhook)?;
             delete_webhook(&mut transaction, id).await?;
             let change = change("webhook.delete", id, Some(logged(&before)), None);
-            Ok(caller
-                .record(&mut transaction, app.db.now(), change)
-                .await?)
-        };
-        let removed = removed.await;
-        settle(transaction, removed).await
+            Ok(((), change))
+        })
     })
     .await?;
     if let Err(error) = clear(&app, id).await {

@@ -1,34 +1,33 @@
 //! `POST /v1/webhooks/{id}/deliveries/{event_id}/repeat` and `POST /v1/webhooks/{id}/deliveries/repeat-failed`: posted again, as the same
 //! events, whose ids tell a receiver that it has them already. Called twice, a delivery is due once.
 
-use crate::resources::{
-    audit::store::first_id,
-    webhooks::store::{
-        DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery, repeat_failed,
-    },
-};
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::platform::queue::DeliveryMessage;
+use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    change, deliveries::no_such_delivery, delivery_example, enabled, parse_id,
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, path::Path, query::Query},
     openapi::{Operation, parameters},
-    resources::schedules::arrange_dispatch::deliver,
+    resources::{
+        audit::store::first_id,
+        schedules::arrange_dispatch::deliver,
+        webhooks::{
+            change,
+            deliveries::no_such_delivery,
+            delivery_example, enabled, parse_id,
+            store::{
+                DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery,
+                repeat_failed,
+            },
+        },
+    },
 };
 
 /// So many a call: each is a message.
@@ -44,36 +43,18 @@ pub async fn one(
     query.finish()?;
     let id = parse_id(&id)?;
     let event_id = Uuid::try_parse(&event_id).map_err(|_| no_such_delivery())?;
-    let row = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let now = app.db.now();
-        let repeated = async {
-            enabled(lock_webhook(&mut transaction, id).await?)?;
-            let before = load_delivery(&mut transaction, id, event_id)
-                .await?
-                .ok_or_else(no_such_delivery)?;
-            repeat_delivery(&mut transaction, (id, event_id), now).await?;
-            let before =
-                json!({"event_id": event_id, "status": before.status, "tries": before.tries});
-            let after = json!({"event_id": event_id, "status": "pending", "tries": 0});
-            let change = change("webhook.repeat", id, Some(before), Some(after));
-            caller.record(&mut transaction, now, change).await?;
-            load_delivery(&mut transaction, id, event_id)
-                .await?
-                .ok_or_else(no_such_delivery)
-        };
-        let repeated = repeated.await;
-        settle(transaction, repeated).await
-    })
-    .await?;
-    deliver(
+    let (app, delivery) = (
         &app,
-        &[DeliveryMessage {
+        DeliveryMessage {
             webhook_id: id,
             event_id,
-        }],
-    )
-    .await;
+        },
+    );
+    let row = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move { write_one(&mut transaction, delivery, app.db.now()).await })
+    })
+    .await?;
+    deliver(app, &[delivery]).await;
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
@@ -95,7 +76,13 @@ pub async fn failed(
     let from = query.time("from");
     query.finish()?;
     let id = parse_id(&id)?;
-    let (events, changed) = repeat(|| write_failed(&app, &caller, id, from)).await?;
+    let (events, changed) = {
+        let app = &app;
+        audited_transaction(&app.db, &caller, |mut transaction| {
+            Box::pin(async move { write_failed(&mut transaction, id, from, app.db.now()).await })
+        })
+        .await?
+    };
     let more = events.len() == MOST as usize;
     let messages: Vec<_> = events
         .into_iter()
@@ -137,39 +124,45 @@ pub fn failed_doc() -> Operation {
     .problems(&["not-found", "webhook-disabled"])
 }
 
+async fn write_one(
+    transaction: &mut MySqlConnection,
+    delivery: DeliveryMessage,
+    now: DateTime<Utc>,
+) -> Result<(DeliveryRow, Change<'static>), ApiError> {
+    let DeliveryMessage {
+        webhook_id,
+        event_id,
+    } = delivery;
+    enabled(lock_webhook(transaction, webhook_id).await?)?;
+    let before = load_delivery(transaction, webhook_id, event_id)
+        .await?
+        .ok_or_else(no_such_delivery)?;
+    repeat_delivery(transaction, (webhook_id, event_id), now).await?;
+    let before = json!({"event_id": event_id, "status": before.status, "tries": before.tries});
+    let after = json!({"event_id": event_id, "status": "pending", "tries": 0});
+    let row = load_delivery(transaction, webhook_id, event_id)
+        .await?
+        .ok_or_else(no_such_delivery)?;
+    Ok((
+        row,
+        change("webhook.repeat", webhook_id, Some(before), Some(after)),
+    ))
+}
+
 async fn write_failed(
-    app: &App,
-    caller: &Caller,
+    transaction: &mut MySqlConnection,
     id: Uuid,
     from: Option<DateTime<Utc>>,
-) -> Result<(Vec<Uuid>, u64), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let now = app.db.now();
-        enabled(lock_webhook(&mut transaction, id).await?)?;
-        let events = lock_failed(
-            &mut transaction,
-            id,
-            from.map_or(Uuid::nil(), first_id),
-            MOST,
-        )
-        .await?;
-        let changed = match (events.first(), events.last()) {
-            (Some(first), Some(last)) => {
-                repeat_failed(&mut transaction, id, (*first, *last), now).await?
-            }
-            _ => 0,
-        };
-        let after = json!({"from": from, "changed": changed});
-        caller
-            .record(
-                &mut transaction,
-                now,
-                change("webhook.repeat-failed", id, None, Some(after)),
-            )
-            .await?;
-        Ok((events, changed))
+    now: DateTime<Utc>,
+) -> Result<((Vec<Uuid>, u64), Change<'static>), ApiError> {
+    enabled(lock_webhook(transaction, id).await?)?;
+    let first_event = from.map_or(Uuid::nil(), first_id);
+    let events = lock_failed(transaction, id, first_event, MOST).await?;
+    let changed = match (events.first(), events.last()) {
+        (Some(first), Some(last)) => repeat_failed(transaction, id, (*first, *last), now).await?,
+        _ => 0,
     };
-    let written = written.await;
-    settle(transaction, written).await
+    let after = json!({"from": from, "changed": changed});
+    let change = change("webhook.repeat-failed", id, None, Some(after));
+    Ok(((events, changed), change))
 }

@@ -1,6 +1,5 @@
 //! What a client says about a webhook.
 
-use crate::resources::webhooks::store::Webhook;
 use serde_json::{Value, json};
 use shared::events::{
     EventType,
@@ -13,6 +12,7 @@ use crate::{
         fields::Fields,
     },
     openapi::operation::{object, or_null},
+    resources::webhooks::store::Webhook,
 };
 
 /// `webhooks.description` has so much room.

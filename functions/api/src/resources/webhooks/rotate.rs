@@ -1,23 +1,23 @@
 //! `POST /v1/webhooks/{id}/rotate-secret`: another secret from now on; the one before it signs too for a day. It is made of the same key of
 //! the deployment, unless that is gone: the secret before it could not be made any more then, and is over at once.
 
-use crate::resources::webhooks::store::{Webhook, load_webhook, lock_webhook, rotate_secret};
 use axum::{Json, extract::State};
 use serde_json::json;
 use shared::events::secret::Secret;
 
-use crate::resources::webhooks::{Handed, change, handed_example, no_such_webhook, parse_id};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        error::ApiError,
-        path::Path,
-        problems,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{error::ApiError, path::Path, problems, query::Query},
     openapi::Operation,
+    resources::webhooks::{
+        Handed, change, handed_example, no_such_webhook, parse_id,
+        store::{Webhook, load_webhook, lock_webhook, rotate_secret},
+    },
 };
 
 /// 200 with the webhook and its new secret. Called again, the one that was new a moment ago is the one before.
@@ -36,7 +36,13 @@ pub async fn rotate(
     let (key_id, secret) = next_secret(&app, &seen)
         .await
         .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
-    let webhook = repeat(|| write(&app, &caller, &seen, &key_id)).await?;
+    let webhook = {
+        let (app, seen, key_id) = (&app, &seen, key_id.as_str());
+        audited_transaction(&app.db, &caller, |transaction| {
+            Box::pin(write(app, transaction, seen, key_id))
+        })
+        .await?
+    };
     Ok(Json(Handed {
         webhook: webhook.into(),
         secret: secret.reveal(),
@@ -69,34 +75,30 @@ async fn next_secret(app: &App, seen: &Webhook) -> anyhow::Result<(String, Secre
 
 async fn write(
     app: &App,
-    caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
     seen: &Webhook,
     key_id: &str,
-) -> Result<Webhook, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let now = app.db.now();
-        let before = lock_webhook(&mut transaction, seen.id)
-            .await?
-            .ok_or_else(no_such_webhook)?;
-        if !rotate_secret(&mut transaction, seen, key_id, now).await? {
-            let detail = "expected nobody else to rotate it at the same time; nothing was changed by this call".to_owned();
-            return Err(ApiError::Refused(&problems::SECRET_ROTATED, detail));
-        }
-        let after = json!({"key_id": key_id, "secret_no": seen.secret_no + 1});
-        let before_it = json!({"key_id": before.key_id, "secret_no": before.secret_no});
-        let change = change(
-            "webhook.rotate-secret",
-            seen.id,
-            Some(before_it),
-            Some(after),
-        );
-        caller.record(&mut transaction, now, change).await?;
-        Ok(Webhook {
-            rotated_at: Some(now),
-            ..before
-        })
+) -> Result<(Webhook, Change<'static>), ApiError> {
+    let now = app.db.now();
+    let before = lock_webhook(&mut transaction, seen.id)
+        .await?
+        .ok_or_else(no_such_webhook)?;
+    if !rotate_secret(&mut transaction, seen, key_id, now).await? {
+        let detail = "expected no other call to rotate the secret at the same time; this call changed nothing";
+        return Err(ApiError::Refused(
+            &problems::SECRET_ROTATED,
+            detail.to_owned(),
+        ));
+    }
+    let change = change(
+        "webhook.rotate-secret",
+        seen.id,
+        Some(json!({"key_id": before.key_id, "secret_no": before.secret_no})),
+        Some(json!({"key_id": key_id, "secret_no": seen.secret_no + 1})),
+    );
+    let webhook = Webhook {
+        rotated_at: Some(now),
+        ..before
     };
-    let written = written.await;
-    settle(transaction, written).await
+    Ok((webhook, change))
 }

@@ -1,28 +1,18 @@
 //! The dead-letter queues: what nobody could do. A letter names rows at most, and the rows are the truth, so nothing in it is lost when
 //! it is deleted; what names nothing was made by somebody else, and is for a person to look at.
 
+mod sqs;
+
 use std::sync::Arc;
 
-use anyhow::Context;
 use async_trait::async_trait;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName, QueueAttributeName,
-};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared::platform::queue::{BatchMessage, DeliveryMessage, DispatchMessage, read_body};
 
-use shared::platform::{
-    backoff::LETTER_HIDDEN,
-    queue::{BatchMessage, DeliveryMessage, DispatchMessage, read_body},
-};
-
-/// Of SQS's many servers all are asked, not some.
-const LONG_POLL_S: i32 = 1;
-/// What SQS takes and gives in one call.
-const BATCH: usize = 10;
+pub use sqs::SqsDeadLetterQueue;
 
 /// A letter, as it lies in its queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,133 +117,6 @@ pub struct DeadLetters {
     pub name: String,
     /// Where they lie.
     pub letters: Arc<dyn DeadLetterQueue>,
-}
-
-/// A dead-letter queue in SQS.
-pub struct SqsDeadLetterQueue {
-    client: aws_sdk_sqs::Client,
-    url: String,
-}
-
-impl SqsDeadLetterQueue {
-    /// The queue at that URL.
-    pub fn shared(client: aws_sdk_sqs::Client, url: String) -> Arc<dyn DeadLetterQueue> {
-        Arc::new(Self { client, url })
-    }
-}
-
-fn letter(message: Message) -> DeadLetter {
-    let sent_at = message
-        .attributes()
-        .and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
-    DeadLetter {
-        sent_at: sent_at.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
-        message_id: message.message_id.unwrap_or_default(),
-        receipt: message.receipt_handle.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
-    }
-}
-
-#[async_trait]
-impl DeadLetterQueue for SqsDeadLetterQueue {
-    async fn count(&self) -> anyhow::Result<u64> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let call = self
-            .client
-            .get_queue_attributes()
-            .queue_url(&self.url)
-            .set_attribute_names(Some(names.to_vec()));
-        let answer = call.send().await.context("GetQueueAttributes")?;
-        let numbers = answer
-            .attributes()
-            .into_iter()
-            .flat_map(std::collections::HashMap::values);
-        Ok(numbers
-            .filter_map(|number| number.parse::<u64>().ok())
-            .sum())
-    }
-
-    async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>> {
-        let mut letters: Vec<DeadLetter> = Vec::new();
-        while letters.len() < limit {
-            let call = self
-                .client
-                .receive_message()
-                .queue_url(&self.url)
-                .wait_time_seconds(LONG_POLL_S);
-            let call = call.max_number_of_messages((limit - letters.len()).min(BATCH) as i32);
-            let call = call.visibility_timeout(LETTER_HIDDEN.as_secs() as i32);
-            let answer = call
-                .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
-                .send()
-                .await;
-            let messages = match answer {
-                Ok(answer) => answer.messages.unwrap_or_default(),
-                Err(error) => {
-                    self.put_back(&letters).await;
-                    return Err(error).context("ReceiveMessage");
-                }
-            };
-            if messages.is_empty() {
-                break;
-            }
-            letters.extend(messages.into_iter().map(letter));
-        }
-        Ok(letters)
-    }
-
-    async fn put_back(&self, letters: &[DeadLetter]) {
-        for ten in letters.chunks(BATCH) {
-            let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
-                entry
-                    .receipt_handle(&letter.receipt)
-                    .visibility_timeout(0)
-                    .build()
-                    .ok()
-            });
-            let call = self
-                .client
-                .change_message_visibility_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries.collect()));
-            if let Err(error) = call.send().await {
-                let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                tracing::warn!(
-                    error,
-                    "letters were not put back; they show in half a minute"
-                );
-            }
-        }
-    }
-
-    async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize> {
-        let mut deleted = 0;
-        for ten in letters.chunks(BATCH) {
-            let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(at.to_string())
-                    .receipt_handle(&letter.receipt)
-                    .build()
-                    .ok()
-            });
-            let call = self
-                .client
-                .delete_message_batch()
-                .queue_url(&self.url)
-                .set_entries(Some(entries.collect()));
-            deleted += call
-                .send()
-                .await
-                .context("DeleteMessageBatch")?
-                .successful()
-                .len();
-        }
-        Ok(deleted)
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use shared::{message::window::Window, platform::backoff::SWEEP_BEFORE, schedule::row::Schedule};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
-
-use shared::schedule::row::Schedule;
-use shared::{message::window::Window, platform::backoff::SWEEP_BEFORE};
 
 /// draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {

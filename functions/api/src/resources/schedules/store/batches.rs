@@ -1,11 +1,9 @@
 //! `batches` and the schedules they belong to, as they are shown to a person: by their keys, and page by page.
 
 use chrono::{DateTime, Utc};
+use shared::{message::status::Status, platform::backoff::MAX_CRASHES, schedule::counts::Counts};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
-
-use shared::schedule::counts::Counts;
-use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
 /// What is to become of a batch next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,46 +179,81 @@ pub async fn uncertain_in(
     Ok((found.count as u64, found.since))
 }
 
-/// A schedule that needs a person.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the columns are commented in the migration")]
-pub struct ShownSchedule {
-    pub place: u32,
-    pub id: Uuid,
-    pub status: String,
-    pub run_at: DateTime<Utc>,
-    pub max_lateness_s: u32,
-    pub recipient_count: u32,
-    pub batch_count: Option<u32>,
-    pub paused_at: Option<DateTime<Utc>>,
-    pub pause_reason: Option<String>,
-    /// When the first of its batches was found too late.
-    pub held_since: Option<DateTime<Utc>>,
-    /// Recipients PENDING in its batches.
-    pub pending: u64,
+/// Batches of one schedule that need a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Something of it was found too late and is held.
+    pub missed: u32,
+    /// Claimed three times without a release.
+    pub parked: u32,
 }
 
-/// Those of the named schedules that exist, in the order in which they are named.
-pub async fn load_shown_schedules(
+/// How many batches of a schedule need a person. One under its third claim is not parked yet: it may still be released.
+pub async fn count_waiting(
     connection: &mut MySqlConnection,
-    ids: &[Uuid],
-) -> sqlx::Result<Vec<ShownSchedule>> {
-    let names: Vec<_> = (0_u32..)
-        .zip(ids)
-        .map(|(at, id)| (at, id.simple().to_string()))
-        .collect();
-    let mut schedules = sqlx::query_as!(
-        ShownSchedule,
-        r#"SELECT named.place AS "place!: u32", s.id AS "id: Uuid", s.status, s.run_at AS "run_at: DateTime<Utc>", s.max_lateness_s,
-             s.recipient_count, s.batch_count, s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
-             (SELECT MIN(b.missed_at) FROM batches b WHERE b.schedule_id = s.id) AS "held_since: DateTime<Utc>",
-             (SELECT CAST(COALESCE(SUM(b.pending), 0) AS UNSIGNED) FROM batches b WHERE b.schedule_id = s.id) AS "pending!: u64"
-           FROM JSON_TABLE(?, '$[*]' COLUMNS (place INT UNSIGNED PATH '$[0]', id CHAR(32) PATH '$[1]')) named
-             STRAIGHT_JOIN schedules s ON s.id = UNHEX(named.id)"#,
-        serde_json::json!(names).to_string()
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Waiting> {
+    sqlx::query_as!(
+        Waiting,
+        r#"SELECT CAST(COALESCE(SUM(missed_at IS NOT NULL), 0) AS UNSIGNED) AS "missed!: u32",
+             CAST(COALESCE(SUM(crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)), 0) AS UNSIGNED) AS "parked!: u32"
+           FROM batches WHERE schedule_id = ?"#,
+        MAX_CRASHES,
+        now,
+        id
     )
-    .fetch_all(connection)
-    .await?;
-    schedules.sort_unstable_by_key(|schedule| schedule.place);
-    Ok(schedules)
+    .fetch_one(connection)
+    .await
+}
+
+/// Parked batches among the numbers from `first` to `last` may be claimed again, and are due for the sweep.
+pub async fn retry_parked(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    (first, last): (u32, u32),
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE batches SET crashes = 0, sweep_at = ?, requeues = 0
+         WHERE schedule_id = ? AND batch_no BETWEEN ? AND ? AND crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)",
+        now,
+        id,
+        first,
+        last,
+        MAX_CRASHES,
+        now
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+/// Of the batches of those numbers: how many there are, and how many are under their third claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// All.
+    pub batches: i64,
+    /// Their owner still works.
+    pub busy: i64,
+}
+
+/// What [`retry_parked`] has left as it is.
+pub async fn count_left(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    (first, last): (u32, u32),
+    now: DateTime<Utc>,
+) -> sqlx::Result<Left> {
+    sqlx::query_as!(
+        Left,
+        r#"SELECT COUNT(*) AS "batches!: i64",
+             CAST(COALESCE(SUM(crashes >= ? AND claimed_until >= ?), 0) AS SIGNED) AS "busy!: i64"
+           FROM batches WHERE schedule_id = ? AND batch_no BETWEEN ? AND ?"#,
+        MAX_CRASHES,
+        now,
+        id,
+        first,
+        last
+    )
+    .fetch_one(connection)
+    .await
 }

@@ -1,10 +1,9 @@
 //! `schedules`, page by page: ids only, in one of three orders.
 
 use chrono::{DateTime, Utc};
+use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
-
-use shared::schedule::status::ScheduleStatus;
 
 /// Which schedules. Both bounds are of `run_at`.
 #[derive(Clone, Copy, Debug, Default)]

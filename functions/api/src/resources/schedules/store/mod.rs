@@ -1,6 +1,10 @@
 //! `schedules`, as the API reads and writes them: created with their recipients in one transaction, shown, listed, and locked for
 //! what moves them ([`super::moves`]).
 
+pub mod batches;
+pub mod lists;
+pub mod moves;
+
 use chrono::{DateTime, Utc};
 use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
