@@ -37,9 +37,9 @@ impl DerefMut for AuditedTransaction<'_, '_> {
 
 /// Runs `work` and records the change that it returns, in one transaction.
 ///
-/// Works as [`transaction`] does: it retries all of it while it fails with a lock conflict, and rolls
-/// back if it returns an error. `work` returns its value and a [`Change`], or `None` in place of the
-/// change if it changed nothing. The audit row is the last statement before the commit.
+/// Works as [`transaction`] does: it retries all of it while it fails with a lock conflict, and
+/// rolls back if it returns an error. `work` returns its value and a [`Change`], or `None` in place
+/// of the change if it changed nothing. The audit row is the last statement before the commit.
 pub async fn audited_transaction<'a, T, C>(
     db: &Db,
     caller: &Caller,

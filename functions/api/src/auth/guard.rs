@@ -146,7 +146,7 @@ impl RouteGuard {
         let now = self.db.now();
         let valid = found
             .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now));
-        // One answer for all three: the reason would help whoever found a key.
+        // One answer for all three: the reason would help an attacker with a leaked key.
         let Some(key) = valid else {
             return Err(ApiError::Unauthenticated(Some(
                 "the key does not exist, has expired or was revoked",

@@ -16,8 +16,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that is accepted from a client, at most.
 const LONGEST_ID: usize = 64;
 
-/// Headers that forbid browsers to embed an answer, to execute scripts in it and to store it (OWASP,
-/// REST Security Cheat Sheet).
+/// Headers that forbid browsers to embed an answer, to execute scripts in it and to store it
+/// (OWASP, REST Security Cheat Sheet).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
@@ -118,7 +118,8 @@ fn is_valid_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(letter)
 }
 
-/// Adds the [`Origin`] to the request, and the id and the headers to the answer; then logs the request.
+/// Adds the [`Origin`] to the request, and the id and the headers to the answer; then logs the
+/// request.
 pub async fn trace(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let origin = Origin::of(&request);

@@ -154,7 +154,7 @@ pub const LAST_ADMIN: ProblemType = ProblemType {
     slug: "last-admin",
     status: 409,
     title: "This is the last administrator",
-    meaning: "After the change, nobody could manage users.",
+    meaning: "After the change, no user could manage users.",
     remedy: "Create another administrator first.",
 };
 

@@ -23,8 +23,8 @@ const BEGINNING: u64 = 4096;
 
 /// Ends each line with LF, also the last one: the parser ends a record at either half of CRLF, so
 /// that its own count of lines would be wrong. Also counts quotes: in a complete CSV each quote is
-/// closed. The parser accepts the end of the list as the end of an open quote, which may contain half
-/// of the list.
+/// closed. The parser accepts the end of the list as the end of an open quote, which may contain
+/// half of the list.
 struct Lines<R> {
     inner: R,
     last: u8,
@@ -140,9 +140,9 @@ fn separator(beginning: &[u8]) -> u8 {
         .map_or(b',', |(separator, _)| *separator)
 }
 
-/// Returns the column with the phone numbers, and whether the first record is a header. A column that
-/// is selected by name has a header; for one that is selected by position, a first line without a
-/// digit in that column is a header.
+/// Returns the column with the phone numbers, and whether the first record is a header. A column
+/// that is selected by name has a header; for one that is selected by position, a first line
+/// without a digit in that column is a header.
 fn first_record(record: &ByteRecord, selected: Option<&str>) -> Result<(usize, bool), ApiError> {
     if let Some(position) = selected.and_then(|selected| selected.parse::<usize>().ok()) {
         let column = position.saturating_sub(1);

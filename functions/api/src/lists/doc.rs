@@ -1,5 +1,5 @@
-//! Lists in the OpenAPI document: their schemas, their content types, and the parameters that control
-//! how they are read. The limits are those of the parsers beside this file.
+//! Lists in the OpenAPI document: their schemas, their content types, and the parameters that
+//! control how they are read. The limits are those of the parsers beside this file.
 
 use serde_json::{Value, json};
 use shared::message::template::MAX_VARIABLES;

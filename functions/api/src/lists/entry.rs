@@ -74,7 +74,8 @@ pub struct Personal {
 pub struct Chunk {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Errors that reject the whole list, such as unknown fields, however invalid entries are treated.
+    /// Errors that reject the whole list, such as unknown fields, however invalid entries are
+    /// treated.
     pub errors: Vec<FieldError>,
 }
 

@@ -92,8 +92,8 @@ pub fn explain(error: &io::Error) -> ApiError {
 mod tests {
     use super::*;
 
-    /// Reads endless input, with an entry in each read or in none; returns the number of bytes and the
-    /// error.
+    /// Reads endless input, with an entry in each read or in none; returns the number of bytes and
+    /// the error.
     fn read_on(finds_entries: bool) -> (u64, String) {
         let unused = Rc::<Cell<usize>>::default();
         let mut guard = Guard::new(io::repeat(b' '), unused.clone());

@@ -1,5 +1,5 @@
-//! Lists as JSON: an array of strings and objects, alone or as the member `recipients` of an object.
-//! The values are visited one by one; the document is never built in memory.
+//! Lists as JSON: an array of strings and objects, alone or as the member `recipients` of an
+//! object. The values are visited one by one; the document is never built in memory.
 
 use std::{borrow::Cow, fmt, io};
 
@@ -50,7 +50,8 @@ fn explain(error: serde_json::Error) -> ApiError {
     if error.is_io() {
         guard::explain(&error.into())
     } else if error.is_data() {
-        // Valid JSON of another shape. Entries of a wrong type are not errors: they are invalid entries.
+        // Valid JSON of another shape. Entries of a wrong type are not errors: they are invalid
+        // entries.
         ApiError::invalid(vec![FieldError::new(
             "recipients",
             "wrong-type",

@@ -60,8 +60,8 @@ impl Columns {
         Self(named.collect())
     }
 
-    /// Reads the variables of a line; an empty field counts as not given. Fails if a field is not valid
-    /// UTF-8; the error names the column.
+    /// Reads the variables of a line; an empty field counts as not given. Fails if a field is not
+    /// valid UTF-8; the error names the column.
     pub fn read(&self, record: &ByteRecord) -> Result<Variables, String> {
         let mut variables = Variables::new();
         for (at, name) in &self.0 {

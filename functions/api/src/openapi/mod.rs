@@ -1,21 +1,22 @@
 //! The OpenAPI 3.1 document of the API, generated from the code.
 //!
 //! Each handler has an [`Operation`] beside it, and each route has an [`Endpoint`] with its method,
-//! path and access rule. The module `common` adds what all routes of a kind have. Schemas of answers
-//! are derived from their types; schemas of bodies are written beside their parsers. This folder
-//! imports no resource: [`crate::routes`] passes in what the resources describe.
+//! path and access rule. The module `common` adds what all routes of a kind have. Schemas of
+//! answers are derived from their types; schemas of bodies are written beside their parsers. This
+//! folder imports no resource: [`crate::routes`] passes in what the resources describe.
 //!
 //! # A new route
 //!
-//! 1. Derive `JsonSchema` for the type of the answer; use `#[schemars(rename = "…")]` if another type
-//!    has the same name.
-//! 2. Beside the handler, write a function that returns its [`Operation`]: a name that never changes,
-//!    a tag, query parameters, the body, the answers with one example each, and the slugs of the
-//!    problems that are specific to it. The schema of a body uses the parser's constants as limits.
+//! 1. Derive `JsonSchema` for the type of the answer; use `#[schemars(rename = "…")]` if another
+//!    type has the same name.
+//! 2. Beside the handler, write a function that returns its [`Operation`]: a name that never
+//!    changes, a tag, query parameters, the body, the answers with one example each, and the slugs
+//!    of the problems that are specific to it. The schema of a body uses the parser's constants as
+//!    limits.
 //! 3. Add a line to the resource's `routes.rs`:
 //!    `get("/v1/users", Requires(Users), list::list, list::list_doc)`.
-//! 4. If an answer leads to other calls, add a line to [`links`]. If the path has a parameter with a
-//!    new name, describe it with [`Operation::path`].
+//! 4. If an answer leads to other calls, add a line to [`links`]. If the path has a parameter with
+//!    a new name, describe it with [`Operation::path`].
 //! 5. Regenerate `docs/openapi.json` with `make openapi`. `functions/api/tests/handlers/openapi.rs`
 //!    executes the examples; it must know the values of the path's parameters.
 //!

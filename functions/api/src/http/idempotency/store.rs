@@ -84,32 +84,50 @@ pub async fn begin_attempt(
             continue;
         };
         if row.created_at <= now - shared::access::IDEMPOTENCY_RETENTION {
-            sqlx::query!(
-                "DELETE FROM idempotency_keys WHERE id = ? AND token = ?",
-                attempt.id,
-                row.token
-            )
-            .execute(&mut *connection)
-            .await?;
+            delete_expired(connection, attempt, row.token).await?;
             continue;
         }
         match state_of(row, fingerprint, now) {
             Ok(state) => return Ok(state),
             Err(crashed) => {
-                let taken = sqlx::query!(
-                    "UPDATE idempotency_keys SET token = ?, locked_until = ? WHERE id = ? AND token = ? AND resource IS NULL AND status IS NULL",
-                    attempt.token,
-                    now + ATTEMPT_LOCK,
-                    attempt.id,
-                    crashed
-                );
-                if taken.execute(&mut *connection).await?.rows_affected() > 0 {
+                if take_over(connection, attempt, crashed, now).await? {
                     return Ok(KeyState::New);
                 }
             }
         }
     }
     Ok(KeyState::InProgress)
+}
+
+/// Deletes the row of a key that is older than 24 hours, unless another attempt has replaced it.
+async fn delete_expired(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    seen: Uuid,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE id = ? AND token = ?",
+        attempt.id,
+        seen
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Takes over the row of an attempt that crashed. Returns false if another attempt was faster.
+async fn take_over(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    crashed: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let taken = sqlx::query!(
+        "UPDATE idempotency_keys SET token = ?, locked_until = ? WHERE id = ? AND token = ? AND resource IS NULL AND status IS NULL",
+        attempt.token,
+        now + ATTEMPT_LOCK,
+        attempt.id,
+        crashed
+    );
+    Ok(taken.execute(connection).await?.rows_affected() > 0)
 }
 
 async fn find(connection: &mut MySqlConnection, id: &[u8]) -> sqlx::Result<Option<Row>> {

@@ -1,5 +1,6 @@
-//! `GET /docs`: a page that shows the document and can execute calls with a token. It is Swagger UI,
-//! embedded in this binary: the page loads nothing from other origins, and its headers forbid it.
+//! `GET /docs`: a page that shows the document and can execute calls with a token. It is Swagger
+//! UI, embedded in this binary: the page loads nothing from other origins, and its headers forbid
+//! it.
 
 use std::io::Read;
 

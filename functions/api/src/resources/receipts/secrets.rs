@@ -1,6 +1,6 @@
-//! The secrets with which carriers sign their callbacks, by carrier. During a rotation the new secret
-//! and the old one are valid, until the carrier uses the new one. A process that started before the
-//! rotation reads the secrets again when it cannot verify a signature.
+//! The secrets with which carriers sign their callbacks, by carrier. During a rotation the new
+//! secret and the old one are valid, until the carrier uses the new one. A process that started
+//! before the rotation reads the secrets again when it cannot verify a signature.
 
 use std::collections::HashMap;
 
@@ -97,8 +97,8 @@ impl Callbacks {
         Ok(Self { secrets })
     }
 
-    /// Verifies that the carrier sent this body, now. Fails with 404 for a carrier without a secret,
-    /// and with 401 for a body that is not signed with its secret.
+    /// Verifies that the carrier sent this body, now. Fails with 404 for a carrier without a
+    /// secret, and with 401 for a body that is not signed with its secret.
     ///
     /// If the secrets cannot be read again, the previous ones stay valid.
     pub async fn verify(
