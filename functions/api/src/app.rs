@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use shared::{
+    carrier::receipt::ReceiptFormat,
     events::{keys::SharedKeys, target::AllowedTargets},
     platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
@@ -11,7 +12,7 @@ use shared::{
 use crate::{
     auth::Gate,
     resources::{
-        attention::dead_letter_queue::DeadLetters, receipts::secrets::Callbacks,
+        attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -34,7 +35,7 @@ pub struct App {
     /// Starts the dispatch function at a later time.
     pub scheduler: SharedScheduler,
     /// The dead-letter queues, by name.
-    pub dead_letters: Vec<DeadLetters>,
+    pub dead_letters: Vec<NamedDeadLetterQueue>,
     /// How long before its time a schedule is dispatched.
     pub dispatch_lead: Duration,
     /// The minimum time between the request of an UNCERTAIN message and its resend: until then
@@ -44,6 +45,8 @@ pub struct App {
     pub capacity: Capacity,
     /// What authentication needs: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
+    /// The format of the carrier's delivery receipts and of their signatures.
+    pub receipt_format: &'static dyn ReceiptFormat,
     /// The secrets of the carriers that push delivery receipts.
     pub callbacks: Callbacks,
     /// The commit from which the function was built.

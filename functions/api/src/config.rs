@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
+    carrier::registry::{Adapter, adapter_from_env},
     events::{self, target::AllowedTargets},
     platform::config::{DatabaseSource, Env},
 };
@@ -36,6 +37,7 @@ pub struct Config {
     pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
+    pub carrier_adapter: &'static Adapter,
     pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
@@ -70,6 +72,7 @@ impl Config {
                 env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300))
                     .into(),
             ),
+            carrier_adapter: adapter_from_env(&mut env),
             capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
             callback_secrets: secret_source(&mut env),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use api::resources::attention::dead_letter_queue::{DeadLetters, SqsDeadLetterQueue};
+use api::resources::attention::dead_letter_queue::{NamedDeadLetterQueue, SqsDeadLetterQueue};
 use api::{
     App,
     auth::{Gate, issuer::Issuer},
@@ -23,11 +23,15 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(&sdk);
-    let letters = |(name, url)| DeadLetters {
+    let dead_letter_queue = |(name, url)| NamedDeadLetterQueue {
         name,
-        letters: SqsDeadLetterQueue::shared(sqs.clone(), url),
+        queue: SqsDeadLetterQueue::shared(sqs.clone(), url),
     };
-    let dead_letters = config.dead_letter_queues.into_iter().map(letters).collect();
+    let dead_letters = config
+        .dead_letter_queues
+        .into_iter()
+        .map(dead_letter_queue)
+        .collect();
     let app = App {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
@@ -52,6 +56,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             cors_origins: config.cors_origins,
             ..Gate::open(config.key_source, config.rate).await?
         },
+        receipt_format: config.carrier_adapter.receipts,
         callbacks: Callbacks::open(config.callback_secrets).await?,
         commit: config.commit,
     };

@@ -11,7 +11,7 @@ use crate::{
         release::Timing,
         rows::{self, BatchRow},
     },
-    carrier::{self, Carrier},
+    carrier::{Carrier, registry::CarrierSource},
     message::status::Status,
     platform::{
         aws,
@@ -29,19 +29,19 @@ pub struct WorkerConfig {
     send_queue: String,
     recheck_queue: String,
     notify_queue: String,
-    carrier: carrier::Source,
+    carrier: CarrierSource,
     timing: Timing,
 }
 
 impl WorkerConfig {
-    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`carrier::Source`] and of [`Timing`].
+    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             send_queue: env.url("SEND_QUEUE_URL"),
             recheck_queue: env.url("RECHECK_QUEUE_URL"),
             notify_queue: env.url("NOTIFY_QUEUE_URL"),
-            carrier: carrier::Source::from_env(env),
+            carrier: CarrierSource::from_env(env),
             timing: Timing::from_env(env),
         }
     }
@@ -51,7 +51,7 @@ impl WorkerConfig {
         let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
         Ok(Worker {
             db: Db::connect(&self.database).await?,
-            carrier: Arc::new(self.carrier.connect().await?),
+            carrier: self.carrier.connect().await?,
             send_queue: SqsQueue::shared(sqs.clone(), self.send_queue),
             recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
             notify_queue: SqsQueue::shared(sqs, self.notify_queue),

@@ -7,6 +7,7 @@ pub mod fields;
 pub mod gateway;
 pub mod idempotency;
 pub mod origin;
+pub mod page;
 pub mod path;
 pub mod problems;
 pub mod query;

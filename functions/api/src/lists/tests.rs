@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
+use shared::message::phone::Region;
 
 use crate::lists::{entry::Entry, *};
 

@@ -148,7 +148,7 @@ async fn what_a_person_resolves_as_sent_is_told_as_unknown(pool: MySqlPool) {
     store::close_as_sent(&mut connection, id, &[1], now)
         .await
         .unwrap();
-    store::recount_batch(&mut connection, id, (1, &locked), now)
+    store::recount_batch(&mut connection, id, 1, &locked, now)
         .await
         .unwrap();
     lifecycle::reopen_schedule(&mut connection, id)

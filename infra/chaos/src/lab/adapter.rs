@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::carrier::{
-    Alaris, Answer, Carrier, CarrierConfig, Form, SendError, StatusError, Submit,
+    Answer, Carrier, CarrierSettings, Login, SendError, StatusError, Submit, alaris,
 };
 
 use super::plan::{Plan, Spoken};
 
 /// See the module.
 pub struct LabCarrier {
-    inner: Alaris,
+    inner: Arc<dyn Carrier>,
     request_size: usize,
     twice: bool,
 }
@@ -19,19 +19,18 @@ pub struct LabCarrier {
 impl LabCarrier {
     /// An adapter to the carrier at `origin`, as the plan says.
     pub fn shared(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
-        let form = match plan.form {
-            Spoken::Bare => Form::Bare,
-            spoken => Form::Alaris {
+        let bare = plan.form == Spoken::Bare;
+        let settings = CarrierSettings {
+            adapter: if bare { &alaris::BARE } else { &alaris::FULL },
+            url: format!("{origin}/api"),
+            timeout: plan.timeout,
+            own_ids: plan.form == Spoken::OwnIds,
+            login: (!bare).then(|| Login {
                 username: "lab".into(),
                 password: "lab".to_owned().into(),
-                own_ids: spoken == Spoken::OwnIds,
-            },
+            }),
         };
-        let inner = Alaris::new(CarrierConfig {
-            url: format!("{origin}/api"),
-            form,
-            timeout: plan.timeout,
-        })?;
+        let inner = settings.connect()?;
         Ok(Arc::new(Self {
             inner,
             request_size: plan.request_size,

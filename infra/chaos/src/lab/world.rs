@@ -175,6 +175,7 @@ impl World {
                 },
             )
             .await?,
+            receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
             callbacks: Callbacks::open(None).await?,
             commit: "lab".into(),
         };

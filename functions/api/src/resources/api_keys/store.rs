@@ -1,4 +1,5 @@
-//! `api_keys` and `key_days`: machines that call the API, and what they used of a day's allowance.
+//! `api_keys` and `key_days`: keys with which machines call the API, and the part of the daily
+//! allowance that each has used.
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
@@ -6,7 +7,7 @@ use uuid::Uuid;
 
 use crate::auth::store::ApiKey;
 
-/// Adds a key.
+/// Inserts a key.
 pub async fn insert_api_key(
     connection: &mut MySqlConnection,
     key: &ApiKey,
@@ -28,7 +29,7 @@ pub async fn insert_api_key(
     done.execute(connection).await.map(drop)
 }
 
-/// A key by its id.
+/// Returns a key by its id.
 pub async fn load_api_key(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -40,7 +41,7 @@ pub async fn load_api_key(
         .filter(|key| key.id == id))
 }
 
-/// Keys after that id, in the order of their making.
+/// Returns keys after an id, in the order of their creation.
 pub async fn page_of_api_keys(
     connection: &mut MySqlConnection,
     after: Uuid,
@@ -60,7 +61,7 @@ pub async fn page_of_api_keys(
     .await
 }
 
-/// Revokes a key; whether it held until now.
+/// Revokes a key. Returns whether it had not been revoked before.
 pub async fn revoke_api_key(
     connection: &mut MySqlConnection,
     id: Uuid,

@@ -1,4 +1,4 @@
-//! Batches that need a person, as entries.
+//! Batches that need an operator, as entries.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -9,31 +9,28 @@ use crate::resources::{
     attention::{
         Kind,
         entry::{Action, Entry},
-        store::Place,
+        store::ListPosition,
     },
-    schedules::store::batches::{ShownBatch, load_batches, uncertain_in},
+    schedules::store::batches::{ShownBatch, count_uncertain, load_batches},
 };
 
-/// The batches at these places of a list.
+/// Returns the batches at these positions of a list.
 pub async fn entries(
     connection: &mut MySqlConnection,
     kind: Kind,
-    places: &[Place],
+    positions: &[ListPosition],
 ) -> sqlx::Result<Vec<Entry>> {
-    let names: Vec<_> = places
+    let ids: Vec<_> = positions
         .iter()
-        .map(|place| (place.schedule_id, place.batch_no))
+        .map(|position| (position.schedule_id, position.batch_no))
         .collect();
-    let mut entries = Vec::with_capacity(names.len());
-    for batch in load_batches(connection, &names).await? {
+    let mut entries = Vec::with_capacity(ids.len());
+    for batch in load_batches(connection, &ids).await? {
         let (recipients, since) = match kind {
             Kind::Uncertain => {
-                uncertain_in(
-                    connection,
-                    batch.schedule_id,
-                    (batch.first_seq, batch.last_seq),
-                )
-                .await?
+                let seqs = batch.first_seq..=batch.last_seq;
+                let uncertain = count_uncertain(connection, batch.schedule_id, seqs).await?;
+                (uncertain.count, uncertain.since)
             }
             Kind::MissedBatches => (batch.counts()[&Status::Pending], batch.missed_at),
             Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
@@ -44,7 +41,8 @@ pub async fn entries(
     Ok(entries)
 }
 
-/// Whichever was over first: the patience of the sweep, or the lease of an owner that nobody followed.
+/// Returns what passed first: the time of the sweep, or the lease of an owner that no other
+/// followed.
 fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
     [batch.sweep_at, batch.claimed_until]
         .into_iter()
@@ -74,7 +72,8 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
     let id = batch.schedule_id;
     let of_schedule = |name| Action::of_schedule(id, name);
     match (kind, batch.schedule_status.as_str()) {
-        // What is held waits with the rest; it can be sent when the pause is over.
+        // A held batch waits with the rest of a paused schedule; it can be sent when the pause is
+        // over.
         (Kind::MissedBatches, "paused") => vec![of_schedule("resume"), of_schedule("cancel")],
         (Kind::MissedBatches, _) => vec![of_schedule("send-now"), of_schedule("cancel")],
         (Kind::Uncertain, status) => {
@@ -88,7 +87,7 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
             }
             actions
         }
-        // For an overdue batch it has dispatch sweep now.
+        // For an overdue batch the retry requests a sweep.
         _ => vec![Action::post(
             "retry",
             format!("/v1/schedules/{id}/batches/{}/retry", batch.batch_no),

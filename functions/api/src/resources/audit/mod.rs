@@ -1,4 +1,5 @@
-//! `/v1/audit`: who changed what. The rows are written by [`crate::auth::Caller::record`], in the transaction of each change.
+//! `/v1/audit`: the log of changes. [`crate::auth::Caller::record`] writes its rows, in the
+//! transaction of each change.
 
 pub mod list;
 pub mod routes;

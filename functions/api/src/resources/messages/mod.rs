@@ -1,4 +1,4 @@
-//! Messages across schedules.
+//! `/v1/messages`: messages across schedules.
 
 pub mod list;
 pub mod routes;

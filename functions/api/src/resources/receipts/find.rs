@@ -10,7 +10,7 @@ use shared::{
     platform::{backoff::RECEIPT_EARLY, db::Db},
 };
 
-use crate::resources::receipts::receipt::Receipt;
+use shared::carrier::receipt::Receipt;
 
 /// Whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use crate::resources::receipts::store::{
 };
 use chrono::{DateTime, Utc};
 use shared::{
+    carrier::receipt::Receipt,
     message::status::Status,
     platform::{
         backoff::{ANNOUNCEMENT, RECEIPT_RECHECK},
@@ -25,7 +26,6 @@ use uuid::Uuid;
 use crate::resources::receipts::{
     find::Whose,
     judge::{Judgement, judge},
-    receipt::Receipt,
 };
 use crate::{
     App,

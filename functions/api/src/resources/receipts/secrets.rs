@@ -9,12 +9,15 @@ use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shared::platform::{
-    config::{Env, KeySource},
-    refreshing::Refreshing,
+use shared::{
+    carrier::receipt::ReceiptFormat,
+    platform::{
+        config::{Env, KeySource},
+        refreshing::Refreshing,
+    },
 };
 
-use crate::{http::error::ApiError, resources::receipts::signature::Signed};
+use crate::http::error::ApiError;
 
 /// Bytes of a secret, at least: as many as the hash has (RFC 2104, section 3).
 const SECRET_BYTES: usize = 32;
@@ -80,6 +83,15 @@ impl Secrets {
     }
 }
 
+/// A call as the carrier signed it.
+#[derive(Clone, Copy)]
+pub struct SignedCall<'a> {
+    /// The headers, with the signature.
+    pub headers: &'a HeaderMap,
+    /// The body as received.
+    pub body: &'a [u8],
+}
+
 /// Verifies callbacks.
 #[derive(Clone)]
 pub struct Callbacks {
@@ -103,9 +115,9 @@ impl Callbacks {
     /// If the secrets cannot be read again, the previous ones stay valid.
     pub async fn verify(
         &self,
+        format: &dyn ReceiptFormat,
         carrier: &str,
-        headers: &HeaderMap,
-        body: &[u8],
+        call: SignedCall<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), ApiError> {
         let unknown = || ApiError::NotFound("no carrier of this name sends callbacks".to_owned());
@@ -117,15 +129,17 @@ impl Callbacks {
             secrets = newer;
         }
         let own = secrets.0.get(carrier).ok_or_else(unknown)?;
-        let signed = Signed::read(headers, now).map_err(ApiError::BadSignature)?;
-        if signed.is_by(own, body) {
+        let signed = format
+            .signature(call.headers, now)
+            .map_err(ApiError::BadSignature)?;
+        if signed.is_by(own, call.body) {
             return Ok(());
         }
         if let Ok(Some(newer)) = source.newer_than(&secrets, now).await
             && newer
                 .0
                 .get(carrier)
-                .is_some_and(|own| signed.is_by(own, body))
+                .is_some_and(|own| signed.is_by(own, call.body))
         {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! `POST /v1/schedules/{id}/recipients`: more recipients, called again and again for lists of any size. A call that comes
-//! twice adds nothing: its numbers are duplicates the second time.
+//! `POST /v1/schedules/{id}/recipients`: appends recipients. Repeated calls append lists of any
+//! size. The same call made twice adds nothing, because its numbers are duplicates the second time.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
@@ -23,7 +23,7 @@ use crate::{
     lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
     openapi::Operation,
     resources::{
-        recipients::load::{Loaded, OnInvalid, Target, load},
+        recipients::load::{OnInvalid, Target, load},
         schedules::{
             show::parse_id,
             state::begun,
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// What came of a call.
+/// The effect of a call.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "AppendedRecipients")]
 pub struct Appended {
@@ -44,11 +44,11 @@ pub struct Appended {
     invalid_count: u32,
     /// The first thousand of them.
     invalid: Vec<RejectedEntry>,
-    /// Numbers in the schedule now.
+    /// The number of recipients in the schedule now.
     recipients_total: u32,
 }
 
-/// 200 with what was accepted, or nothing is written.
+/// Returns 200 with the effect. If the call fails, nothing is written.
 pub async fn append(
     State(app): State<App>,
     caller: Caller,
@@ -71,18 +71,18 @@ pub async fn append(
     Ok(Json(appended.await?))
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn append_doc() -> Operation {
     let answer = json!({"accepted": 2, "duplicates": 0, "invalid_count": 0, "invalid": [], "recipients_total": 2});
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
-            "Called again and again for lists of any size, each call all or nothing; 6 MiB of text or 4.5 MiB of gzip a call. A call that comes \
-             twice adds nothing: its numbers are duplicates the second time.",
+            "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 6 MiB of text or 4.5 MiB of gzip per call. \
+             The same call made twice adds nothing, because its numbers are duplicates the second time.",
         )
         .query(
             "on_invalid",
             json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": OnInvalid::Reject.as_str()}),
-            "`reject`: one invalid entry refuses the call; `skip`: whatever is no number is kept as INVALID.",
+            "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
         .queries(doc::list_parameters())
         .body(doc::list_body(true))
@@ -98,17 +98,13 @@ async fn write(
     mut list: List,
     on_invalid: OnInvalid,
 ) -> Result<(Appended, Change<'static>), ApiError> {
+    use ScheduleStatus::{Draft, Scheduled};
     let schedule = lock_schedule(&mut transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    if !matches!(
-        schedule.status,
-        ScheduleStatus::Draft | ScheduleStatus::Scheduled
-    ) {
-        return Err(begun(
-            &schedule,
-            "recipients can be appended to what is draft or scheduled",
-        ));
+    if !matches!(schedule.status, Draft | Scheduled) {
+        let expected = "recipients can be appended to a schedule that is draft or scheduled";
+        return Err(begun(&schedule, expected));
     }
     list.options.variables = AcceptedVariables::of(&schedule.message)?;
     let target = Target {
@@ -117,13 +113,9 @@ async fn write(
         on_invalid,
         now: app.db.now(),
     };
-    let Loaded {
-        added,
-        invalid,
-        entries,
-        ..
-    } = load(&mut transaction, list, target).await?;
-    if entries == 0 {
+    let loaded = load(&mut transaction, list, target).await?;
+    let added = loaded.added;
+    if loaded.entries == 0 {
         let error = FieldError::new("recipients", "empty", "expected at least one entry");
         return Err(ApiError::invalid(vec![error]));
     }
@@ -138,7 +130,7 @@ async fn write(
         accepted: added.recipients,
         duplicates: added.duplicates,
         invalid_count: added.invalid,
-        invalid,
+        invalid: loaded.invalid,
         recipients_total,
     };
     Ok((

@@ -1,4 +1,4 @@
-//! The recipients of a schedule: appended, listed.
+//! The recipients of a schedule: append and list.
 
 pub mod append;
 pub mod list;

@@ -1,4 +1,5 @@
-//! `GET /v1/schedules/{id}/batches`: how far each batch is, page by page, and `POST …/retry` for those that are parked.
+//! `GET /v1/schedules/{id}/batches`: lists the progress of each batch, page by page. `POST …/retry`
+//! releases parked batches.
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
@@ -17,34 +18,36 @@ use crate::{
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{
         error::ApiError,
+        page::PageRequest,
         path::Path,
         query::{LIMIT, Query},
         transaction::transaction,
     },
     openapi::{BatchCounts, Operation, parameters},
     resources::schedules::{
-        arrange_dispatch::sweep,
+        arrange_dispatch::request_sweep,
         examples::counts,
         show::parse_id,
         store::{
             batches::{
-                BatchState, ShownBatch, count_left, load_batches, page_of_batches, retry_parked,
+                BatchState, ShownBatch, count_batch_range, load_batches, page_of_batches,
+                retry_parked,
             },
             lock_schedule,
         },
     },
 };
 
-/// A page.
+/// A page of batches.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "BatchPage")]
 pub struct Page {
     batches: Vec<BatchView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// A batch as a client sees it.
+/// A batch in an answer.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Batch")]
 struct BatchView {
@@ -69,7 +72,7 @@ struct BatchView {
     counts: Counts,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -88,7 +91,14 @@ pub async fn list(
             load_schedule(transaction, id)
                 .await?
                 .ok_or_else(ApiError::no_such_schedule)?;
-            read_page(transaction, id, state, (after, limit), app.db.now()).await
+            read_page(
+                transaction,
+                id,
+                state,
+                PageRequest { after, limit },
+                app.db.now(),
+            )
+            .await
         })
     });
     Ok(Json(page.await?))
@@ -98,20 +108,20 @@ async fn read_page(
     connection: &mut MySqlConnection,
     id: Uuid,
     state: Option<BatchState>,
-    (after, limit): (u32, u32),
+    page: PageRequest<u32>,
     now: DateTime<Utc>,
 ) -> Result<Page, ApiError> {
-    let listed = page_of_batches(connection, id, state, (after, limit), now).await?;
-    let names: Vec<_> = listed.iter().map(|batch| (id, batch.batch_no)).collect();
-    let mut batches = Vec::with_capacity(names.len());
-    for (batch, listed) in load_batches(connection, &names)
+    let listed = page_of_batches(connection, id, state, page, now).await?;
+    let ids: Vec<_> = listed.iter().map(|batch| (id, batch.batch_no)).collect();
+    let mut batches = Vec::with_capacity(ids.len());
+    for (batch, listed) in load_batches(connection, &ids)
         .await?
         .into_iter()
         .zip(&listed)
     {
         let mut counts = batch.counts();
         if batch.claimed_until.is_some() {
-            // They are those of the last release; the rows know better.
+            // The stored counts are those of the last release; the rows are more recent.
             let rows = count_range(connection, id, batch.first_seq, batch.last_seq).await?;
             let rows: Counts = rows
                 .into_iter()
@@ -123,7 +133,9 @@ async fn read_page(
         }
         batches.push(view(&batch, listed.state.clone(), counts));
     }
-    let last = batches.last().filter(|_| batches.len() == limit as usize);
+    let last = batches
+        .last()
+        .filter(|_| batches.len() == page.limit as usize);
     let next_cursor = last.map(|last| format!("b{:x}", last.batch_no));
     Ok(Page {
         batches,
@@ -153,26 +165,26 @@ fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
     }
 }
 
-/// What a retry did.
+/// The effect of a retry.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "RetriedBatches")]
 pub struct Retried {
-    /// Parked batches that may be claimed again.
+    /// Parked batches that can be claimed again.
     changed: u64,
-    left: Left,
+    left: UnchangedBatches,
 }
 
-/// What it left as it was, and why.
+/// Batches that a retry did not change, by the reason.
 #[derive(JsonSchema, Serialize)]
-#[schemars(rename = "BatchesLeft")]
-struct Left {
-    /// Under their third claim: not parked yet.
+#[schemars(rename = "UnchangedBatches")]
+struct UnchangedBatches {
+    /// Under their third claim, so not parked yet.
     busy: u64,
     /// Not parked.
     not_parked: u64,
 }
 
-/// All parked batches of a schedule.
+/// Releases all parked batches of a schedule.
 pub async fn retry_all(
     State(app): State<App>,
     caller: Caller,
@@ -183,7 +195,7 @@ pub async fn retry_all(
     retry(&app, &caller, parse_id(&id)?, None).await.map(Json)
 }
 
-/// One of them.
+/// Releases one parked batch.
 pub async fn retry_one(
     State(app): State<App>,
     caller: Caller,
@@ -197,7 +209,7 @@ pub async fn retry_one(
         .map(Json)
 }
 
-/// Whatever it finds, dispatch sweeps: so it also helps where the sweep has not come.
+/// Releases parked batches. Always requests a sweep, so it also helps if the sweep has not run.
 async fn retry(
     app: &App,
     caller: &Caller,
@@ -208,7 +220,7 @@ async fn retry(
         Box::pin(async move { write(&mut transaction, id, batch_no, app.db.now()).await })
     })
     .await?;
-    sweep(app).await;
+    request_sweep(app).await;
     Ok(retried)
 }
 
@@ -218,21 +230,21 @@ async fn write(
     batch_no: Option<u32>,
     now: DateTime<Utc>,
 ) -> Result<(Retried, Option<Change<'static>>), ApiError> {
-    let range = batch_no.map_or((1, u32::MAX), |batch_no| (batch_no, batch_no));
+    let range = batch_no.map_or(1..=u32::MAX, |batch_no| batch_no..=batch_no);
     lock_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let changed = retry_parked(transaction, id, range, now).await?;
-    let found = count_left(transaction, id, range, now).await?;
-    if batch_no.is_some() && found.batches == 0 {
+    let changed = retry_parked(transaction, id, range.clone(), now).await?;
+    let counts = count_batch_range(transaction, id, range, now).await?;
+    if batch_no.is_some() && counts.batches == 0 {
         return Err(no_such_batch());
     }
     let after = json!({"batch_no": batch_no, "batches": changed});
     let change = (changed > 0).then(|| Change::of_schedule("schedule.retry", id, (), after));
-    let busy = found.busy as u64;
-    let left = Left {
+    let busy = counts.busy as u64;
+    let left = UnchangedBatches {
         busy,
-        not_parked: found.batches as u64 - changed - busy,
+        not_parked: counts.batches as u64 - changed - busy,
     };
     Ok((Retried { changed, left }, change))
 }
@@ -241,7 +253,7 @@ fn no_such_batch() -> ApiError {
     ApiError::NotFound("there is no batch with this number".to_owned())
 }
 
-/// For the document.
+/// Describes `GET /v1/schedules/{id}/batches` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let mut counts = counts();
     if let Some(counts) = counts.as_object_mut() {
@@ -252,30 +264,30 @@ pub fn list_doc() -> Operation {
         "send_at": "2027-01-31T01:00:00Z", "check_at": null, "sweep_at": "2027-01-31T01:05:00Z", "missed_at": null, "claimed": false,
         "claimed_until": null, "crashes": 0, "tries": 0, "refusals": 0, "checks": 0, "requeues": 0, "counts": counts,
     });
-    Operation::new("listBatches", "schedules", "How far each batch is")
-        .text("A schedule is cut into batches when it begins. `state` is the first of these that holds.")
-        .query("state", json!({"type": "string", "enum": BatchState::ALL.map(BatchState::as_str)}), "Only those in this state.")
+    Operation::new("listBatches", "schedules", "List the progress of each batch")
+        .text("A schedule is cut into batches when it begins. `state` is the first of these states that applies.")
+        .query("state", json!({"type": "string", "enum": BatchState::ALL.map(BatchState::as_str)}), "Only batches in this state.")
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"batches": [batch], "next_cursor": null}))
         .problems(&["not-found"])
 }
 
-/// Likewise.
+/// Describes `POST /v1/schedules/{id}/retry` in the OpenAPI document.
 pub fn retry_all_doc() -> Operation {
-    retry_doc("retryBatches", "Try all parked batches of a schedule again")
+    retry_doc("retryBatches", "Retry all parked batches of a schedule")
 }
 
-/// Likewise.
+/// Describes `POST /v1/schedules/{id}/batches/{no}/retry` in the OpenAPI document.
 pub fn retry_one_doc() -> Operation {
-    retry_doc("retryBatch", "Try a parked batch again")
+    retry_doc("retryBatch", "Retry a parked batch")
 }
 
 fn retry_doc(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, "attention", summary)
-        .text("What was claimed three times without a release may be claimed again. Always has dispatch sweep.")
+        .text("A batch that was claimed three times without a release can be claimed again. Always requests a sweep.")
         .answers::<Retried>(
             200,
-            "What was changed, and what was left, and why.",
+            "How many batches were changed, and how many were not, by the reason.",
             json!({"changed": 1, "left": {"busy": 0, "not_parked": 0}}),
         )
         .problems(&["not-found"])

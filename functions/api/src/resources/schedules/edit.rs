@@ -1,4 +1,5 @@
-//! What a client may say about a schedule that is there already: any field of the first call but the list; what is not named stays.
+//! The body of `PATCH /v1/schedules/{id}`: any field of the first call except the list. A field
+//! that is not named stays as it is.
 
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
@@ -20,8 +21,8 @@ use crate::{
     },
 };
 
-/// Fields that a schedule can't be without.
-const NEEDED: [&str; 6] = [
+/// Fields that no schedule can be without.
+const REQUIRED: [&str; 6] = [
     "run_at",
     "message",
     "max_attempts",
@@ -30,19 +31,19 @@ const NEEDED: [&str; 6] = [
     "on_uncertain",
 ];
 
-/// What is to change; none: it stays.
+/// The fields to change; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::option_option,
-    reason = "null takes a field away, which is told from leaving it out"
+    reason = "null removes a field, which differs from leaving it out"
 )]
 pub struct Edit {
-    /// Another time.
+    /// The new time.
     pub run_at: Option<Moment>,
-    /// Another text, and its parts.
+    /// The new text, and its number of parts.
     pub message: Option<(String, u16)>,
     sender: Option<Option<String>>,
-    /// Another rate, or none any more.
+    /// The new rate, or no rate.
     pub rate: Option<Option<u32>>,
     window: Option<Option<String>>,
     max_attempts: Option<u32>,
@@ -52,10 +53,11 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Reads a body: every wrong field is told, and so is a body that changes nothing.
+    /// Reads a body. The error names every wrong field. A body that changes nothing is an error
+    /// too.
     pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
-        for name in NEEDED
+        for name in REQUIRED
             .into_iter()
             .filter(|name| fields.is_null(name))
             .collect::<Vec<_>>()
@@ -89,7 +91,7 @@ impl Edit {
         }
     }
 
-    /// Whether it needs a schedule that has not begun.
+    /// Returns whether the change needs a schedule that has not begun.
     pub const fn changes_more_than_rate(&self) -> bool {
         self.run_at.is_some()
             || self.message.is_some()
@@ -101,7 +103,7 @@ impl Edit {
             || self.on_uncertain.is_some()
     }
 
-    /// Changes a schedule's row.
+    /// Applies the changes to a schedule's row.
     pub fn apply(&self, row: &mut Schedule) {
         if let Some(Moment { at, offset }) = &self.run_at {
             (row.run_at, row.run_at_offset) = (*at, offset.clone());
@@ -126,8 +128,8 @@ impl Edit {
         }
     }
 
-    /// Those fields of a row that it changes, for the log.
-    pub fn touched(&self, row: &Schedule) -> Value {
+    /// Returns the fields of a row that this edit changes, for the audit log.
+    pub fn changed_fields(&self, row: &Schedule) -> Value {
         let fields = [
             ("run_at", self.run_at.is_some(), json!(row.run_at)),
             ("message", self.message.is_some(), json!(row.message)),
@@ -159,16 +161,16 @@ impl Edit {
                 json!(row.on_uncertain),
             ),
         ];
-        let touched = fields.into_iter().filter(|(_, touched, _)| *touched);
+        let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
         Value::Object(
-            touched
+            changed
                 .map(|(name, _, value)| (name.to_owned(), value))
                 .collect::<Map<_, _>>(),
         )
     }
 }
 
-/// For the document: what [`Edit::read`] takes.
+/// Returns the schema of the body that [`Edit::read`] reads.
 pub fn edit_schema() -> Value {
     let field = |(name, mut schema): (&str, Value)| {
         if let Some(schema) = schema.as_object_mut() {
@@ -176,7 +178,7 @@ pub fn edit_schema() -> Value {
         }
         (
             name.to_owned(),
-            if NEEDED.contains(&name) {
+            if REQUIRED.contains(&name) {
                 schema
             } else {
                 or_null(schema)

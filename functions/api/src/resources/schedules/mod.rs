@@ -1,4 +1,4 @@
-//! Schedules: made, shown, listed, changed, moved from state to state.
+//! Schedules: create, read, list, change, and move from state to state.
 
 pub mod arrange_dispatch;
 pub mod batches;

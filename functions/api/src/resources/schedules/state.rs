@@ -1,4 +1,4 @@
-//! What each state of a schedule allows, and how it is told that it does not.
+//! The moves that each state of a schedule allows, and the errors if it does not.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::{
     resources::schedules::store::LockedSchedule,
 };
 
-/// A move that somebody asks for.
+/// A move that a caller requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// draft → scheduled
@@ -22,14 +22,14 @@ pub enum Move {
     Pause,
     /// paused → scheduled, running
     Resume,
-    /// anything that has not ended → cancelled
+    /// any state that is not final → cancelled
     Cancel,
-    /// missed → scheduled, running; and what of a running one was missed
+    /// missed → scheduled, running; also the missed batches of a running schedule
     SendNow,
 }
 
 impl Move {
-    /// In the audit log.
+    /// Returns the action in the audit log.
     pub const fn action(self) -> &'static str {
         match self {
             Self::Activate => "schedule.activate",
@@ -40,7 +40,8 @@ impl Move {
         }
     }
 
-    /// What webhooks are told of it; the others' beginning is told when they are cut.
+    /// Returns the event for webhooks. The other moves have none: their event is recorded when the
+    /// schedule is cut.
     pub const fn event(self) -> Option<EventType> {
         match self {
             Self::Pause => Some(EventType::SchedulePaused),
@@ -51,7 +52,8 @@ impl Move {
     }
 }
 
-/// Whether the state allows the move. That something was missed at all is seen by who releases it.
+/// Returns an error if the state does not allow the move. Whether anything was missed at all is
+/// checked when it is released.
 pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Result<(), ApiError> {
     use ScheduleStatus::{Draft, Finished, Missed, Paused, Running, Scheduled};
     let status = schedule.status;
@@ -89,22 +91,23 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
         return Err(conflict(
             &problems::RUN_AT_PAST,
             schedule,
-            "expected a run_at to come; it has passed meanwhile".to_owned(),
+            "expected a run_at in the future; it has passed meanwhile".to_owned(),
         ));
     }
     Ok(())
 }
 
-/// 409 for what can only be done before a schedule begins: it is too late for `what`.
-pub fn begun(schedule: &LockedSchedule, what: &str) -> ApiError {
+/// Returns 409 for a call that is possible only before a schedule begins. `expected` begins the
+/// detail.
+pub fn begun(schedule: &LockedSchedule, expected: &str) -> ApiError {
     let detail = format!(
-        "{what}; this one is {}. A schedule begins some time ahead of its run_at",
+        "{expected}; this one is {}. A schedule begins some time ahead of its run_at",
         schedule.status.as_str()
     );
     conflict(&problems::SCHEDULE_BEGUN, schedule, detail)
 }
 
-/// 409 with the state, and the calls that are possible in it.
+/// Returns 409 with the state, and the calls that are possible in it.
 pub fn conflict(
     problem: &'static ProblemType,
     schedule: &LockedSchedule,
@@ -148,7 +151,8 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     required: &["schedule_status", "possible"],
 };
 
-/// What a person may do to the life of a schedule. `send-now` while it runs depends on its batches, so it is not named there.
+/// Returns the calls that are possible in the lifecycle of a schedule. Whether `send-now` is
+/// possible while it runs depends on its batches, so it is not listed there.
 fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {
         (ScheduleStatus::Draft, _) => &["append", "patch", "activate", "cancel"],

@@ -1,4 +1,5 @@
-//! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user. Access tokens of it are void at once.
+//! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user.
+//! Their access tokens are void at once.
 
 use axum::{extract::State, http::StatusCode};
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::{
     resources::sessions::store::end_session,
 };
 
-/// 204.
+/// Returns 204.
 pub async fn logout(
     State(app): State<App>,
     caller: Caller,
@@ -47,14 +48,14 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/logout` in the OpenAPI document.
 pub fn logout_doc() -> Operation {
-    Operation::new("logOut", "auth", "End the session")
-        .text("Its tokens are void at once.")
+    Operation::new("logOut", "auth", "Log out")
+        .text("Ends the session; its tokens are void at once.")
         .query(
             "everywhere",
             flag(),
-            "All sessions of the user, not this one only.",
+            "End all sessions of the user, not only this one.",
         )
-        .answers_nothing("It has ended.")
+        .answers_nothing("The session has ended.")
 }

@@ -1,4 +1,5 @@
-//! `POST /v1/auth/password`: another password. All sessions end, this one too: whoever had the old one is out.
+//! `POST /v1/auth/password`: changes the password. All sessions end, this one too, so that a
+//! session that was opened with the old password by someone else ends.
 
 use axum::{
     body::Body,
@@ -30,14 +31,14 @@ use crate::{
     openapi::{Operation, Takes, operation::object},
     resources::{
         sessions::{
-            login::{Subjects, hash, same_password},
+            login::{LoginSubjects, hash, same_password},
             new_password, new_password_schema, secret, secret_schema,
         },
         users::store::lock_user,
     },
 };
 
-/// 204. A wrong current password counts as a failed login.
+/// Returns 204. A wrong current password counts as a failed login.
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -50,8 +51,8 @@ pub async fn change(
         return Err(ApiError::Forbidden(None));
     };
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = Subjects::of(&caller.name, &caller);
-    subjects.charge(&app).await?;
+    let subjects = LoginSubjects::of(&caller.name, &caller);
+    subjects.count_attempt(&app).await?;
     let user = lock_user(&mut *app.db.pool.acquire().await?, id).await?;
     let old_hash = user.map(|user| user.password_hash);
     let right = is_password(current.clone(), old_hash.clone())
@@ -61,11 +62,11 @@ pub async fn change(
         let error = FieldError::new(
             "current_password",
             "wrong",
-            "expected the password that you log in with",
+            "expected the password with which you log in",
         );
         return Err(ApiError::invalid(vec![error]));
     }
-    subjects.absolve(&app).await?;
+    subjects.reset_failed(&app).await?;
     if current.expose_secret() == new.expose_secret() {
         return Err(same_password("new_password"));
     }
@@ -96,18 +97,18 @@ fn read(body: &[u8]) -> Result<(SecretString, SecretString), ApiError> {
     }
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/password` in the OpenAPI document.
 pub fn change_doc() -> Operation {
     let fields =
         json!({"current_password": secret_schema(), "new_password": new_password_schema()});
     let example = json!({"current_password": "correct horse battery staple", "new_password": "another staple of some length"});
-    Operation::new("changePassword", "auth", "Choose another password")
+    Operation::new("changePassword", "auth", "Change the password")
         .text("All sessions end, this one too. A wrong current password counts as a failed login.")
         .body(Takes::json(
             object(fields, &["current_password", "new_password"]),
             example,
         ))
-        .answers_nothing("It is changed.")
+        .answers_nothing("The password is changed.")
         .problems(&["login-locked", "password-changed"])
 }
 

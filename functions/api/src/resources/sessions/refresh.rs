@@ -1,4 +1,5 @@
-//! `POST /v1/auth/refresh`: a refresh token is good once. A second use means that somebody else has it too, so the whole session ends.
+//! `POST /v1/auth/refresh`: exchanges a refresh token, which works once. A second use means that
+//! another party has it too, so the whole session ends.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use secrecy::ExposeSecret;
@@ -12,7 +13,7 @@ use crate::{
     http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
     resources::sessions::{
-        REFRESH_TOKEN, Tokens, issue, secret, secret_schema,
+        REFRESH_TOKEN, TokenUser, Tokens, issue, secret, secret_schema,
         store::{RefreshToken, end_session, lock_refresh_token, use_refresh_token},
         tokens_example,
     },
@@ -22,7 +23,7 @@ const REFUSED: ApiError = ApiError::WrongCredentials(
     "the refresh token does not exist, was used, or its session has ended",
 );
 
-/// 200 with the next pair.
+/// Returns 200 with the next pair.
 pub async fn refresh(
     State(app): State<App>,
     caller: Caller,
@@ -47,18 +48,18 @@ pub async fn refresh(
     tokens.await?.map(Json).ok_or(REFUSED)
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/refresh` in the OpenAPI document.
 pub fn refresh_doc() -> Operation {
     let fields = json!({"refresh_token": secret_schema()});
     let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
     Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
-        .text("A refresh token is good once, for 7 days. Used twice, its session ends. A session ends after 30 days.")
+        .text("A refresh token works once, within 7 days. If it is used twice, its session ends. A session ends after 30 days.")
         .body(Takes::json(object(fields, &["refresh_token"]), example))
         .answers::<Tokens>(200, "The next pair.", tokens_example())
         .problems(&["wrong-credentials"])
 }
 
-/// The next pair; `None`: refused.
+/// Returns the next pair; `None` if the token is refused.
 async fn exchange(
     app: &App,
     transaction: &mut MySqlConnection,
@@ -84,9 +85,9 @@ async fn exchange(
         }
         return Ok(None);
     }
-    let good =
+    let is_valid =
         token.ended_at.is_none() && token.disabled_at.is_none() && token.session_expires_at > now;
-    if !good || token.issued_at + REFRESH_TOKEN <= now {
+    if !is_valid || token.issued_at + REFRESH_TOKEN <= now {
         return Ok(None);
     }
     use_refresh_token(transaction, hash, now).await?;
@@ -94,7 +95,11 @@ async fn exchange(
         app,
         transaction,
         token.session_id,
-        (token.user_id, &token.username, token.role),
+        TokenUser {
+            id: token.user_id,
+            username: token.username,
+            role: token.role,
+        },
         now,
     )
     .await

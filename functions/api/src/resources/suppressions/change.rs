@@ -15,7 +15,7 @@ use crate::{
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::suppressions::{
-        example, no_such_suppression, note_schema, phone_of, read_note,
+        NoteRequest, example, no_such_suppression, note_schema, phone_of, read_note,
         store::{
             Note, Suppression, change_suppression, delete_suppression, find_suppression,
             insert_suppressions,
@@ -31,7 +31,8 @@ fn change(action: &'static str, phone: Phone) -> Change<'static> {
     }
 }
 
-/// 201 with the row, or 200 where the number was suppressed already; reason and source are the new ones.
+/// Returns 201 with the row, or 200 if the number was suppressed already. The row has the new
+/// reason and source.
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -41,7 +42,8 @@ pub async fn put(
 ) -> Result<(StatusCode, Json<Suppression>), ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
-    let (reason, source) = read_note(&body::read_small_json(&request.0, request.1).await?)?;
+    let NoteRequest { reason, source } =
+        read_note(&body::read_small_json(&request.0, request.1).await?)?;
     let source = source.unwrap_or_else(|| "api".to_owned());
     let note = Note {
         reason,
@@ -68,17 +70,15 @@ pub async fn put(
         })
     })
     .await?;
-    Ok((
-        if new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(row),
-    ))
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(row)))
 }
 
-/// 204; 404: it was not suppressed.
+/// Returns 204, or 404 if the number was not suppressed.
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -105,27 +105,23 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `PUT /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn put_doc() -> Operation {
     let note = json!({"reason": "asked by mail", "source": "support"});
-    Operation::new("putSuppression", "suppressions", "Send no more to a number")
-        .text("Counts for schedules made before it, too.")
+    Operation::new("putSuppression", "suppressions", "Suppress a number")
+        .text("No message is sent to the number, by schedules that exist already too.")
         .body(Takes::json(note_schema(), note))
-        .answers::<Suppression>(201, "It is added.", example())
+        .answers::<Suppression>(201, "The number is added.", example())
         .answers::<Suppression>(
             200,
-            "It was there; reason and source are the new ones.",
+            "The number was suppressed already; reason and source are the new ones.",
             example(),
         )
 }
 
-/// Likewise.
+/// Describes `DELETE /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn delete_doc() -> Operation {
-    Operation::new(
-        "deleteSuppression",
-        "suppressions",
-        "Send to a number again",
-    )
-    .answers_nothing("It is taken off.")
-    .problems(&["not-found"])
+    Operation::new("deleteSuppression", "suppressions", "Remove a suppression")
+        .answers_nothing("The suppression is removed.")
+        .problems(&["not-found"])
 }

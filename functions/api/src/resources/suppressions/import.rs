@@ -1,4 +1,5 @@
-//! `POST /v1/suppressions/import`: a list of numbers, in any format that recipients come in. A call that comes twice adds nothing.
+//! `POST /v1/suppressions/import`: adds a list of numbers, in any format of recipient lists. The
+//! same call made twice adds nothing.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
@@ -26,13 +27,13 @@ use crate::{
     },
 };
 
-/// What came of a call.
+/// The effect of a call.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[schemars(rename = "ImportedSuppressions")]
 pub struct Imported {
     /// Numbers that were not suppressed before.
     added: u64,
-    /// Numbers that were, or that the list names more than once.
+    /// Numbers that were suppressed before, or that the list names more than once.
     already: u64,
     /// Entries that are no numbers.
     invalid_count: u64,
@@ -40,7 +41,7 @@ pub struct Imported {
     invalid: Vec<RejectedEntry>,
 }
 
-/// 200 with what was added.
+/// Returns 200 with the effect.
 pub async fn import(
     State(app): State<App>,
     caller: Caller,
@@ -83,13 +84,13 @@ pub async fn import(
     Ok(Json(imported.await?))
 }
 
-/// For the document.
+/// Describes `POST /v1/suppressions/import` in the OpenAPI document.
 pub fn import_doc() -> Operation {
     let refused = json!({"position": 1, "input": "abc", "code": "not-a-number", "detail": Phone::parse("abc").err().map(|error| error.to_string())});
-    Operation::new("importSuppressions", "suppressions", "Send no more to the numbers of a list")
-        .text("All or nothing, but for entries that are no numbers: those are told. A call that comes twice adds nothing.")
-        .query("reason", reason_schema(), "Why.")
-        .query("source", source_schema(), "Whence; default: `import`.")
+    Operation::new("importSuppressions", "suppressions", "Suppress the numbers of a list")
+        .text("All of it is written, or nothing, except entries that are no numbers: the answer lists those. The same call made twice adds nothing.")
+        .query("reason", reason_schema(), "The reason.")
+        .query("source", source_schema(), "The source; default: `import`.")
         .queries(doc::list_parameters())
         .body(doc::list_body(false))
         .answers::<Imported>(200, "What was added.", json!({"added": 1, "already": 0, "invalid_count": 1, "invalid": [refused]}))
@@ -119,7 +120,7 @@ async fn write(
             }
         }
         let given = phones.len() as u64;
-        // In the order of the index, which is faster, and in which two imports never wait for each other in a circle.
+        // In the order of the index: this is faster, and two imports cannot deadlock.
         phones.sort_unstable();
         phones.dedup();
         let added = insert_suppressions(transaction, &phones, note).await?;

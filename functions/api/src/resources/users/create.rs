@@ -1,4 +1,4 @@
-//! `POST /v1/users`.
+//! `POST /v1/users`: creates a user.
 
 use axum::{
     Json,
@@ -28,18 +28,18 @@ use crate::{
     openapi::{Operation, Takes, operation::object},
     resources::{
         sessions::login::hash,
-        users::{Handed, TEMPORARY, handed_example, logged},
+        users::{TEMPORARY, UserWithPassword, audit_state, user_with_password_example},
     },
 };
 
-/// 201 with the user and a temporary password.
+/// Returns 201 with the user and a temporary password.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
     query: Query,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Handed>), ApiError> {
+) -> Result<(StatusCode, Json<UserWithPassword>), ApiError> {
     query.finish()?;
     let (username, role) = read(&body::read_small_json(&headers, body).await?)?;
     let password = random_text(20);
@@ -61,23 +61,23 @@ pub async fn create(
     .await?;
     Ok((
         StatusCode::CREATED,
-        Json(Handed {
+        Json(UserWithPassword {
             user: user.into(),
             temporary_password: Some(password),
         }),
     ))
 }
 
-/// For the document.
+/// Describes `POST /v1/users` in the OpenAPI document.
 pub fn create_doc() -> Operation {
     let fields = json!({
         "username": {"type": "string", "pattern": USERNAME_PATTERN, "description": "Kept in lower case."},
         "role": {"type": "string", "enum": Role::ALL.map(Role::as_str)},
     });
-    Operation::new("createUser", "users", "Add somebody")
-        .text("The temporary password is shown once. It is good for 7 days, and for choosing another at the first login.")
+    Operation::new("createUser", "users", "Create a user")
+        .text("The temporary password is shown once. It is valid for 7 days, and only for setting another password at the first login.")
         .body(Takes::json(object(fields, &["username", "role"]), json!({"username": "ana", "role": "operator"})))
-        .answers::<Handed>(201, "The user, and the password to hand over.", handed_example())
+        .answers::<UserWithPassword>(201, "The user, and the temporary password.", user_with_password_example())
         .problems(&["username-taken"])
 }
 
@@ -97,7 +97,7 @@ async fn write(
     let change = Change {
         action: "user.create",
         resource: format!("user:{}", user.id),
-        after: Some(logged(user)),
+        after: Some(audit_state(user)),
         ..Change::default()
     };
     Ok(((), change))

@@ -1,4 +1,5 @@
-//! `PATCH /v1/webhooks/{id}`: another URL, other events, disabled or not. Made twice, the second time changes nothing.
+//! `PATCH /v1/webhooks/{id}`: changes the URL or the events, or disables or enables the webhook. A
+//! repeated call changes nothing.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
@@ -15,13 +16,13 @@ use crate::{
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::webhooks::{
-        WebhookView, example, logged, no_such_webhook, parse_id,
+        WebhookView, audit_state, example, no_such_webhook, parse_id,
         request::{self, Edit},
         store::{Webhook, change_webhook, lock_webhook},
     },
 };
 
-/// 200 with the webhook.
+/// Returns 200 with the webhook.
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -42,10 +43,10 @@ pub async fn change(
     Ok(Json(webhook.await?.into()))
 }
 
-/// For the document.
+/// Describes `PATCH /v1/webhooks/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
-    Operation::new("changeWebhook", "webhooks", "Change one")
-        .text("What is left out stays. `disabled` ends what waits for it; `description: null` takes that away.")
+    Operation::new("changeWebhook", "webhooks", "Change a webhook")
+        .text("A field that is left out stays as it is. `disabled` ends the pending deliveries; `description: null` removes the description.")
         .body(Takes::json(request::edit_schema(), json!({"events": ["messages.final"], "description": null, "disabled": false})))
         .answers::<WebhookView>(200, "The webhook.", example())
         .problems(&["not-found"])
@@ -62,19 +63,20 @@ async fn write(
         .ok_or_else(no_such_webhook)?;
     let mut webhook = before.clone();
     edit.apply(&mut webhook);
-    switch(&mut webhook, edit.disabled, now);
+    set_disabled(&mut webhook, edit.disabled, now);
     change_webhook(&mut transaction, &webhook).await?;
     let change = super::change(
         "webhook.change",
         id,
-        Some(logged(&before)),
-        Some(logged(&webhook)),
+        Some(audit_state(&before)),
+        Some(audit_state(&webhook)),
     );
     Ok((webhook, change))
 }
 
-/// Disabled by the system it keeps that reason; enabled, its failures count anew.
-fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
+/// Disables or enables the webhook. A webhook that the system disabled keeps that reason; an
+/// enabled webhook counts its failures from zero.
+fn set_disabled(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
     match disabled {
         Some(true) => webhook.disabled_at = webhook.disabled_at.or(Some(now)),
         Some(false) => {
@@ -82,7 +84,7 @@ fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
                 webhook.disabled_at,
                 webhook.disabled_reason,
                 webhook.failing_since,
-            ) = (None, None, None)
+            ) = (None, None, None);
         }
         None => {}
     }

@@ -1,5 +1,6 @@
-//! `DELETE /v1/webhooks/{id}`. First the webhook's own row, without which nothing is posted; then its deliveries, which may be many, part by
-//! part. A call that ends half-way leaves rows that nobody posts, and that go with their age.
+//! `DELETE /v1/webhooks/{id}`. First deletes the webhook's own row, without which nothing is
+//! posted; then its deliveries, which may be many, in parts. A call that ends half-way leaves rows
+//! that are never posted, and that retention deletes.
 
 use std::time::Instant;
 
@@ -16,15 +17,15 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
     resources::webhooks::{
-        change, logged, no_such_webhook, parse_id,
+        audit_state, change, no_such_webhook, parse_id,
         store::{delete_deliveries, delete_webhook, lock_webhook},
     },
 };
 
-/// Few enough to be locked for a moment only.
+/// A part is small, so that its rows are locked only for a moment.
 const ROWS: u32 = 1_000;
 
-/// 204; 404: it was not there.
+/// Returns 204, or 404 if the webhook did not exist.
 pub async fn remove(
     State(app): State<App>,
     caller: Caller,
@@ -39,27 +40,27 @@ pub async fn remove(
                 .await?
                 .ok_or_else(no_such_webhook)?;
             delete_webhook(&mut transaction, id).await?;
-            let change = change("webhook.delete", id, Some(logged(&before)), None);
+            let change = change("webhook.delete", id, Some(audit_state(&before)), None);
             Ok(((), change))
         })
     })
     .await?;
-    if let Err(error) = clear(&app, id).await {
-        // It is removed all the same.
-        tracing::warn!(webhook.id = %id, error = describe_one(&error), "deliveries of a removed webhook stay until they are old");
+    if let Err(error) = delete_all_deliveries(&app, id).await {
+        // The webhook is removed in any case.
+        tracing::warn!(webhook.id = %id, error = describe_one(&error), "deliveries of a removed webhook stay until retention deletes them");
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `DELETE /v1/webhooks/{id}` in the OpenAPI document.
 pub fn remove_doc() -> Operation {
-    Operation::new("deleteWebhook", "webhooks", "Remove one")
-        .text("With what was posted to it. What waits for it is posted no more.")
-        .answers_nothing("It is removed.")
+    Operation::new("deleteWebhook", "webhooks", "Delete a webhook")
+        .text("Also deletes its deliveries. Pending deliveries are not posted any more.")
+        .answers_nothing("The webhook is deleted.")
         .problems(&["not-found"])
 }
 
-async fn clear(app: &App, id: Uuid) -> sqlx::Result<()> {
+async fn delete_all_deliveries(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < ONE_CALL {
         let part =

@@ -1,5 +1,6 @@
-//! `POST /v1/webhooks/{id}/deliveries/{event_id}/repeat` and `POST /v1/webhooks/{id}/deliveries/repeat-failed`: posted again, as the same
-//! events, whose ids tell a receiver that it has them already. Called twice, a delivery is due once.
+//! `POST /v1/webhooks/{id}/deliveries/{event_id}/repeat` and `POST
+//! /v1/webhooks/{id}/deliveries/repeat-failed`: post events again, with the same ids, by which a
+//! receiver recognizes events that it has already. After two calls a delivery is due once.
 
 use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use crate::{
     openapi::{Operation, parameters},
     resources::{
         audit::store::first_id,
-        schedules::arrange_dispatch::deliver,
+        schedules::arrange_dispatch::enqueue_deliveries,
         webhooks::{
             change,
             deliveries::no_such_delivery,
@@ -30,10 +31,10 @@ use crate::{
     },
 };
 
-/// So many a call: each is a message.
-const MOST: u32 = 200;
+/// The largest number of deliveries per call, because each is a message.
+const MAX_REPEATED: u32 = 200;
 
-/// 202 with the delivery, which is due now, whatever became of it.
+/// Returns 202 with the delivery, which is due now, regardless of its state before.
 pub async fn one(
     State(app): State<App>,
     caller: Caller,
@@ -54,19 +55,19 @@ pub async fn one(
         Box::pin(async move { write_one(&mut transaction, delivery, app.db.now()).await })
     })
     .await?;
-    deliver(app, &[delivery]).await;
+    enqueue_deliveries(app, &[delivery]).await;
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
-/// What came of it.
+/// The effect of a call.
 #[derive(JsonSchema, Serialize)]
 pub struct Repeated {
     changed: u64,
-    /// Whether there may be more than one call can do: make it again.
+    /// Whether there may be more than one call can do; if so, repeat the call.
     more: bool,
 }
 
-/// 202; failed deliveries of events from `from` on are due now, the oldest first.
+/// Returns 202. Failed deliveries of events from `from` on are due now, the oldest first.
 pub async fn failed(
     State(app): State<App>,
     caller: Caller,
@@ -83,7 +84,7 @@ pub async fn failed(
         })
         .await?
     };
-    let more = events.len() == MOST as usize;
+    let more = events.len() == MAX_REPEATED as usize;
     let messages: Vec<_> = events
         .into_iter()
         .map(|event_id| DeliveryMessage {
@@ -91,34 +92,30 @@ pub async fn failed(
             event_id,
         })
         .collect();
-    deliver(&app, &messages).await;
+    enqueue_deliveries(&app, &messages).await;
     Ok((StatusCode::ACCEPTED, Json(Repeated { changed, more })))
 }
 
-/// For the document.
+/// Describes `POST /v1/webhooks/{id}/deliveries/{event_id}/repeat` in the OpenAPI document.
 pub fn one_doc() -> Operation {
     Operation::new("repeatDelivery", "webhooks", "Post an event again")
-        .text("Whatever became of it. It has the same id as before.")
-        .answers::<DeliveryRow>(
-            202,
-            "The delivery, which is on its way.",
-            delivery_example(),
-        )
+        .text("Regardless of its state. The event has the same id as before.")
+        .answers::<DeliveryRow>(202, "The delivery, which is due now.", delivery_example())
         .problems(&["not-found", "webhook-disabled"])
 }
 
-/// Likewise.
+/// Describes `POST /v1/webhooks/{id}/deliveries/repeat-failed` in the OpenAPI document.
 pub fn failed_doc() -> Operation {
     Operation::new(
         "repeatFailedDeliveries",
         "webhooks",
-        "Post again what could not be posted",
+        "Post failed deliveries again",
     )
-    .text("The oldest first, at most two hundred a call.")
-    .queries([parameters::time("from", "Of events from then on.")])
+    .text("The oldest first, at most two hundred per call.")
+    .queries([parameters::time("from", "Only events from this time on.")])
     .answers::<Repeated>(
         202,
-        "How many are on their way; `more`: make the call again.",
+        "How many deliveries are due now; `more`: repeat the call.",
         json!({"changed": 2, "more": false}),
     )
     .problems(&["not-found", "webhook-disabled"])
@@ -137,7 +134,7 @@ async fn write_one(
     let before = load_delivery(transaction, webhook_id, event_id)
         .await?
         .ok_or_else(no_such_delivery)?;
-    repeat_delivery(transaction, (webhook_id, event_id), now).await?;
+    repeat_delivery(transaction, delivery, now).await?;
     let before = json!({"event_id": event_id, "status": before.status, "tries": before.tries});
     let after = json!({"event_id": event_id, "status": "pending", "tries": 0});
     let row = load_delivery(transaction, webhook_id, event_id)
@@ -157,9 +154,9 @@ async fn write_failed(
 ) -> Result<((Vec<Uuid>, u64), Change<'static>), ApiError> {
     enabled(lock_webhook(transaction, id).await?)?;
     let first_event = from.map_or(Uuid::nil(), first_id);
-    let events = lock_failed(transaction, id, first_event, MOST).await?;
+    let events = lock_failed(transaction, id, first_event, MAX_REPEATED).await?;
     let changed = match (events.first(), events.last()) {
-        (Some(first), Some(last)) => repeat_failed(transaction, id, (*first, *last), now).await?,
+        (Some(first), Some(last)) => repeat_failed(transaction, id, *first..=*last, now).await?,
         _ => 0,
     };
     let after = json!({"from": from, "changed": changed});

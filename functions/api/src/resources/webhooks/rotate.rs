@@ -1,5 +1,6 @@
-//! `POST /v1/webhooks/{id}/rotate-secret`: another secret from now on; the one before it signs too for a day. It is made of the same key of
-//! the deployment, unless that is gone: the secret before it could not be made any more then, and is over at once.
+//! `POST /v1/webhooks/{id}/rotate-secret`: sets a new secret; the secret before it also signs for a
+//! day. The new secret is derived from the same key of the deployment, unless that key no longer
+//! exists: then the secret before it cannot be derived any more, and is void at once.
 
 use axum::{Json, extract::State};
 use serde_json::json;
@@ -15,24 +16,26 @@ use crate::{
     http::{error::ApiError, path::Path, problems, query::Query},
     openapi::Operation,
     resources::webhooks::{
-        Handed, change, handed_example, no_such_webhook, parse_id,
+        WebhookWithSecret, change, no_such_webhook, parse_id,
         store::{Webhook, load_webhook, lock_webhook, rotate_secret},
+        webhook_with_secret_example,
     },
 };
 
-/// 200 with the webhook and its new secret. Called again, the one that was new a moment ago is the one before.
+/// Returns 200 with the webhook and its new secret. After another call this secret is the one
+/// before the newest.
 pub async fn rotate(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
-) -> Result<Json<Handed>, ApiError> {
+) -> Result<Json<WebhookWithSecret>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
     let seen = load_webhook(&mut *app.db.pool.acquire().await?, id)
         .await?
         .ok_or_else(no_such_webhook)?;
-    // Outside of the transaction: it may take a call to where the keys are.
+    // Not in the transaction, because it may call the store of the keys.
     let (key_id, secret) = next_secret(&app, &seen)
         .await
         .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
@@ -43,17 +46,17 @@ pub async fn rotate(
         })
         .await?
     };
-    Ok(Json(Handed {
+    Ok(Json(WebhookWithSecret {
         webhook: webhook.into(),
         secret: secret.reveal(),
     }))
 }
 
-/// For the document.
+/// Describes `POST /v1/webhooks/{id}/rotate-secret` in the OpenAPI document.
 pub fn rotate_doc() -> Operation {
-    Operation::new("rotateWebhookSecret", "webhooks", "Another secret")
-        .text("Shown once. The secret before it signs too for a day; the one before that is over.")
-        .answers::<Handed>(200, "The webhook, and its new secret.", handed_example())
+    Operation::new("rotateWebhookSecret", "webhooks", "Rotate the secret")
+        .text("The new secret is shown once. The secret before it also signs for a day; the one before that is void.")
+        .answers::<WebhookWithSecret>(200, "The webhook, and its new secret.", webhook_with_secret_example())
         .problems(&["not-found", "secret-rotated"])
 }
 
@@ -70,7 +73,7 @@ async fn next_secret(app: &App, seen: &Webhook) -> anyhow::Result<(String, Secre
     let secret = keys.secret(&newest, next, now).await?;
     secret
         .map(|secret| (newest, secret))
-        .ok_or_else(|| anyhow::anyhow!("there is no key for webhooks"))
+        .ok_or_else(|| anyhow::anyhow!("there is no key for the secrets of webhooks"))
 }
 
 async fn write(

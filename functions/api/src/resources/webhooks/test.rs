@@ -1,4 +1,5 @@
-//! `POST /v1/webhooks/{id}/test`: an event for this webhook alone, posted at once. Called twice, there are two.
+//! `POST /v1/webhooks/{id}/test`: posts a test event to this webhook alone, at once. Two calls post
+//! two events.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
     resources::{
-        schedules::arrange_dispatch::deliver,
+        schedules::arrange_dispatch::enqueue_deliveries,
         webhooks::{
             change,
             deliveries::no_such_delivery,
@@ -25,7 +26,7 @@ use crate::{
     },
 };
 
-/// 202 with the delivery.
+/// Returns 202 with the delivery.
 pub async fn test(
     State(app): State<App>,
     caller: Caller,
@@ -39,7 +40,7 @@ pub async fn test(
         Box::pin(write(app, transaction, id))
     })
     .await?;
-    deliver(
+    enqueue_deliveries(
         app,
         &[DeliveryMessage {
             webhook_id: id,
@@ -50,19 +51,11 @@ pub async fn test(
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
-/// For the document.
+/// Describes `POST /v1/webhooks/{id}/test` in the OpenAPI document.
 pub fn test_doc() -> Operation {
-    Operation::new(
-        "testWebhook",
-        "webhooks",
-        "Have something posted to one, to try it out",
-    )
-    .answers::<DeliveryRow>(
-        202,
-        "The delivery, which is on its way.",
-        delivery_example(),
-    )
-    .problems(&["not-found", "webhook-disabled"])
+    Operation::new("testWebhook", "webhooks", "Post a test event to a webhook")
+        .answers::<DeliveryRow>(202, "The delivery, which is due now.", delivery_example())
+        .problems(&["not-found", "webhook-disabled"])
 }
 
 async fn write(
@@ -74,7 +67,11 @@ async fn write(
     enabled(lock_webhook(&mut transaction, id).await?)?;
     let event_id = new_id(now);
     let data = json!({"webhook_id": id}).to_string();
-    insert_test(&mut transaction, (id, event_id), &data, now).await?;
+    let delivery = DeliveryMessage {
+        webhook_id: id,
+        event_id,
+    };
+    insert_test(&mut transaction, delivery, &data, now).await?;
     let row = load_delivery(&mut transaction, id, event_id)
         .await?
         .ok_or_else(no_such_delivery)?;

@@ -1,5 +1,6 @@
-//! The dead-letter queues: what nobody could do. A letter names rows at most, and the rows are the truth, so nothing in it is lost when
-//! it is deleted; what names nothing was made by somebody else, and is for a person to look at.
+//! The dead-letter queues: messages that failed until their queue gave up. A dead letter at most
+//! names rows, and the rows are the source of truth, so deleting a letter loses nothing. A letter
+//! that names nothing was not sent by this system, and needs an operator.
 
 mod sqs;
 
@@ -14,31 +15,31 @@ use shared::platform::queue::{BatchMessage, DeliveryMessage, DispatchMessage, re
 
 pub use sqs::SqsDeadLetterQueue;
 
-/// A letter, as it lies in its queue.
+/// A dead letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The queue's name of it.
+    /// The id that the queue gave it.
     pub message_id: String,
-    /// The right to delete it, or to put it back.
+    /// The receipt handle, which allows to delete it or to put it back.
     pub receipt: String,
-    /// What it says.
+    /// Its text.
     pub body: String,
-    /// When it was sent at first.
+    /// When it was first sent.
     pub sent_at: Option<DateTime<Utc>>,
 }
 
-/// What a letter names.
+/// A row, or a sweep, that a dead letter names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(untagged)]
-#[schemars(rename = "NamedInLetter")]
+#[schemars(rename = "NamedInDeadLetter")]
 pub enum Named {
-    /// A batch that send or recheck could not take.
+    /// A batch that send or recheck could not process.
     Batch(BatchMessage),
-    /// A schedule that dispatch could not take, or was not given.
+    /// A schedule that dispatch could not process, or did not receive.
     Schedule(DispatchMessage),
-    /// A delivery that notify could not take.
+    /// A delivery that notify could not process.
     Delivery(DeliveryMessage),
-    /// A sweep; the next one does the same.
+    /// A sweep; the next sweep does the same.
     Sweep(Sweep),
 }
 
@@ -50,16 +51,17 @@ pub struct Sweep {
     sweep: bool,
 }
 
-/// A letter may hold an event, which holds messages; nothing lies deeper.
-const DEPTH: u32 = 3;
+/// A letter may contain an event, which contains messages; nothing is nested deeper.
+const MAX_DEPTH: u32 = 3;
 
 impl DeadLetter {
-    /// What it names, or why it names nothing. Four shapes: our own messages; Lambda's record of a failed event (`requestPayload`), SQS's
-    /// event (`Records`), and what EventBridge could not hand over, which is the event itself.
+    /// Returns what it names, or why it names nothing. There are four forms: our own messages;
+    /// Lambda's record of a failed event (`requestPayload`); SQS's event (`Records`); and an event
+    /// that EventBridge could not deliver, which is the event itself.
     pub fn named(&self) -> Result<Vec<Named>, &'static str> {
         let body = serde_json::from_str(&self.body).map_err(|_| "not JSON")?;
         let mut named = Vec::new();
-        collect(body, DEPTH, &mut named)?;
+        collect(body, MAX_DEPTH, &mut named)?;
         if named.is_empty() {
             Err("an event without messages")
         } else {
@@ -90,33 +92,35 @@ fn collect(mut body: Value, depth: u32, named: &mut Vec<Named>) -> Result<(), &'
     let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Schedule));
     let read = read.or_else(|_| serde_json::from_value(body.clone()).map(Named::Delivery));
     let read = read.or_else(|_| serde_json::from_value(body).map(Named::Sweep));
-    named.push(read.map_err(|_| "it names no batch, no schedule, no delivery and no sweep")?);
+    named.push(read.map_err(|_| "it names no batch, schedule, delivery or sweep")?);
     Ok(())
 }
 
 /// One dead-letter queue.
 #[async_trait]
 pub trait DeadLetterQueue: Send + Sync {
-    /// About how many letters there are, those included that somebody looks at right now.
+    /// Returns the approximate number of letters, including those that are hidden because a call
+    /// reads them.
     async fn count(&self) -> anyhow::Result<u64>;
 
-    /// Takes up to `limit` letters, and hides them from others until they are put back, or for half a minute.
+    /// Takes up to `limit` letters, and hides them from other calls until they are put back, at
+    /// most for half a minute.
     async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>>;
 
-    /// Shows letters to others again. One that cannot be put back shows by itself.
+    /// Makes letters visible again. A letter that cannot be put back becomes visible by itself.
     async fn put_back(&self, letters: &[DeadLetter]);
 
-    /// Deletes letters, and returns how many it was.
+    /// Deletes letters. Returns how many were deleted.
     async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize>;
 }
 
-/// A dead-letter queue and what it is called.
+/// A dead-letter queue and its name.
 #[derive(Clone)]
-pub struct DeadLetters {
-    /// Whose letters they are, such as `send`.
+pub struct NamedDeadLetterQueue {
+    /// The name of the source, such as `send`.
     pub name: String,
-    /// Where they lie.
-    pub letters: Arc<dyn DeadLetterQueue>,
+    /// The queue.
+    pub queue: Arc<dyn DeadLetterQueue>,
 }
 
 #[cfg(test)]
@@ -126,8 +130,33 @@ mod tests {
 
     use super::*;
 
+    const UNKNOWN: &str = "it names no batch, schedule, delivery or sweep";
+
+    /// SQS's event with messages of these bodies.
+    fn event(bodies: &[Value]) -> Value {
+        let records: Vec<_> = bodies
+            .iter()
+            .map(|body| json!({"messageId": "m", "body": body.to_string()}))
+            .collect();
+        json!({"Records": records})
+    }
+
+    /// Lambda's record of an event that failed.
+    fn failed(payload: &Value) -> Value {
+        let context = json!({"condition": "RetriesExhausted"});
+        json!({"version": "1.0", "requestContext": context, "requestPayload": payload})
+    }
+
+    fn named(body: &str) -> Result<Vec<Named>, &'static str> {
+        let letter = DeadLetter {
+            body: body.to_owned(),
+            ..DeadLetter::default()
+        };
+        letter.named()
+    }
+
     #[test]
-    fn every_shape_of_a_letter_is_read_and_no_other() {
+    fn each_form_of_a_dead_letter_is_read() {
         let batch = BatchMessage {
             schedule_id: Uuid::now_v7(),
             batch_no: 7,
@@ -140,76 +169,52 @@ mod tests {
             webhook_id: Uuid::now_v7(),
             event_id: Uuid::now_v7(),
         };
-        let (sweep, named_sweep) = (json!({"sweep": true}), Named::Sweep(Sweep { sweep: true }));
-        let event = |bodies: &[Value]| {
-            let records: Vec<_> = bodies
-                .iter()
-                .map(|body| json!({"messageId": "m", "body": body.to_string()}))
-                .collect();
-            json!({"Records": records})
-        };
-        let failed = |payload: &Value| json!({"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload});
-        let (batch_body, schedule_body) = (json!(batch), json!(schedule));
-        let table: Vec<(Value, Result<Vec<Named>, &str>)> = vec![
-            (batch_body.clone(), Ok(vec![Named::Batch(batch)])),
-            (schedule_body.clone(), Ok(vec![Named::Schedule(schedule)])),
-            (sweep.clone(), Ok(vec![named_sweep])),
-            (json!(delivery), Ok(vec![Named::Delivery(delivery)])),
-            (failed(&schedule_body), Ok(vec![Named::Schedule(schedule)])),
-            (failed(&sweep), Ok(vec![named_sweep])),
+        let sweep = json!({"sweep": true});
+        let named_sweep = Named::Sweep(Sweep { sweep: true });
+        let table = [
+            (json!(batch), vec![Named::Batch(batch)]),
+            (json!(schedule), vec![Named::Schedule(schedule)]),
+            (sweep.clone(), vec![named_sweep]),
+            (json!(delivery), vec![Named::Delivery(delivery)]),
+            (failed(&json!(schedule)), vec![Named::Schedule(schedule)]),
+            (failed(&sweep), vec![named_sweep]),
             (
-                event(&[batch_body.clone(), sweep.clone()]),
-                Ok(vec![Named::Batch(batch), named_sweep]),
+                event(&[json!(batch), sweep.clone()]),
+                vec![Named::Batch(batch), named_sweep],
             ),
             (
-                failed(&event(std::slice::from_ref(&schedule_body))),
-                Ok(vec![Named::Schedule(schedule)]),
-            ),
-            (
-                failed(&failed(&failed(&sweep))),
-                Err("events inside events"),
-            ),
-            (event(&[]), Err("an event without messages")),
-            (
-                json!({"Records": [{"messageId": "m"}]}),
-                Err("a record without a body"),
-            ),
-            (
-                json!({"Records": [{"body": "hello"}]}),
-                Err("a record that is not JSON"),
-            ),
-            (
-                event(&[batch_body, json!({"batch_no": 7})]),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
-            ),
-            (
-                json!({"schedule_id": "x", "batch_no": 7}),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
-            ),
-            (
-                json!([1, 2]),
-                Err("it names no batch, no schedule, no delivery and no sweep"),
-            ),
-            (
-                Value::Null,
-                Err("it names no batch, no schedule, no delivery and no sweep"),
+                failed(&event(&[json!(schedule)])),
+                vec![Named::Schedule(schedule)],
             ),
         ];
         for (body, expected) in table {
-            let letter = DeadLetter {
-                body: body.to_string(),
-                ..DeadLetter::default()
-            };
-            assert_eq!(letter.named(), expected, "{body}");
+            assert_eq!(named(&body.to_string()), Ok(expected), "{body}");
         }
-        assert_eq!(
-            DeadLetter {
-                body: "+60123456789,".into(),
-                ..DeadLetter::default()
-            }
-            .named(),
-            Err("not JSON")
-        );
         assert_eq!(json!(named_sweep), sweep);
+    }
+
+    #[test]
+    fn other_forms_of_a_dead_letter_are_malformed() {
+        let batch = BatchMessage {
+            schedule_id: Uuid::now_v7(),
+            batch_no: 7,
+        };
+        let nested = failed(&failed(&failed(&json!({"sweep": true}))));
+        let no_body = json!({"Records": [{"messageId": "m"}]});
+        let not_json = json!({"Records": [{"body": "hello"}]});
+        let table = [
+            (nested, "events inside events"),
+            (event(&[]), "an event without messages"),
+            (no_body, "a record without a body"),
+            (not_json, "a record that is not JSON"),
+            (event(&[json!(batch), json!({"batch_no": 7})]), UNKNOWN),
+            (json!({"schedule_id": "x", "batch_no": 7}), UNKNOWN),
+            (json!([1, 2]), UNKNOWN),
+            (Value::Null, UNKNOWN),
+        ];
+        for (body, expected) in table {
+            assert_eq!(named(&body.to_string()), Err(expected), "{body}");
+        }
+        assert_eq!(named("+60123456789,"), Err("not JSON"));
     }
 }

@@ -25,13 +25,13 @@ pub struct SqsDeadLetterQueue {
 }
 
 impl SqsDeadLetterQueue {
-    /// The queue at that URL.
+    /// Returns the queue at this URL.
     pub fn shared(client: aws_sdk_sqs::Client, url: String) -> Arc<dyn DeadLetterQueue> {
         Arc::new(Self { client, url })
     }
 }
 
-fn letter(message: Message) -> DeadLetter {
+fn dead_letter(message: Message) -> DeadLetter {
     let sent_at = message
         .attributes()
         .and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
@@ -86,15 +86,16 @@ impl DeadLetterQueue for SqsDeadLetterQueue {
             if messages.is_empty() {
                 break;
             }
-            letters.extend(messages.into_iter().map(letter));
+            letters.extend(messages.into_iter().map(dead_letter));
         }
         Ok(letters)
     }
 
     async fn put_back(&self, letters: &[DeadLetter]) {
-        for ten in letters.chunks(BATCH) {
-            let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
+        for chunk in letters.chunks(BATCH) {
+            let entries = chunk.iter().enumerate().filter_map(|(index, letter)| {
+                let entry =
+                    ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
                 entry
                     .receipt_handle(&letter.receipt)
                     .visibility_timeout(0)
@@ -110,7 +111,7 @@ impl DeadLetterQueue for SqsDeadLetterQueue {
                 let error = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
                 tracing::warn!(
                     error,
-                    "letters were not put back; they show in half a minute"
+                    "dead letters were not put back; they become visible in half a minute"
                 );
             }
         }
@@ -118,10 +119,10 @@ impl DeadLetterQueue for SqsDeadLetterQueue {
 
     async fn delete(&self, letters: &[DeadLetter]) -> anyhow::Result<usize> {
         let mut deleted = 0;
-        for ten in letters.chunks(BATCH) {
-            let entries = ten.iter().enumerate().filter_map(|(at, letter)| {
+        for chunk in letters.chunks(BATCH) {
+            let entries = chunk.iter().enumerate().filter_map(|(index, letter)| {
                 DeleteMessageBatchRequestEntry::builder()
-                    .id(at.to_string())
+                    .id(index.to_string())
                     .receipt_handle(&letter.receipt)
                     .build()
                     .ok()

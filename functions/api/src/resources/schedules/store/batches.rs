@@ -1,24 +1,28 @@
-//! `batches` and the schedules they belong to, as they are shown to a person: by their keys, and page by page.
+//! `batches`, as they are listed: page by page and by their keys. Also the retry of parked batches.
+
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use shared::{message::status::Status, platform::backoff::MAX_CRASHES, schedule::counts::Counts};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// What is to become of a batch next.
+use crate::http::page::PageRequest;
+
+/// The next step of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchState {
-    /// Claimed three times without a release: a person has to look.
+    /// Claimed three times without a release; an operator has to decide.
     Parked,
-    /// Somebody works on it.
+    /// A worker holds its lease.
     Claimed,
-    /// Something of it was found too late and is held for a person.
+    /// Messages of it were found too late, and are held for an operator.
     Missed,
-    /// Something is to be sent.
+    /// Messages are to be sent.
     ToSend,
-    /// Something is to be asked.
+    /// The carrier is to be asked for the state of messages.
     ToCheck,
-    /// Nothing more happens by itself.
+    /// Nothing happens by itself any more.
     Done,
 }
 
@@ -33,7 +37,7 @@ impl BatchState {
         Self::Done,
     ];
 
-    /// The word in the API, and in the statement of [`page_of_batches`].
+    /// Returns the value in the API, and in the statement of [`page_of_batches`].
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Parked => "parked",
@@ -51,17 +55,17 @@ impl BatchState {
 pub struct Listed {
     /// `batches.batch_no`
     pub batch_no: u32,
-    /// One of the words of [`BatchState`].
+    /// One of the values of [`BatchState::as_str`].
     pub state: String,
 }
 
-/// The batches of a schedule after number `after`, in one state or all. No index knows the state: a rare one costs a walk over the
-/// batches of the schedule.
+/// Returns the batches of a schedule after a batch number, in one state or all. No index contains
+/// the state: a rare state costs a walk over the batches of the schedule.
 pub async fn page_of_batches(
     connection: &mut MySqlConnection,
     id: Uuid,
     state: Option<BatchState>,
-    (after, limit): (u32, u32),
+    page: PageRequest<u32>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Listed>> {
     let state = state.map(BatchState::as_str);
@@ -77,20 +81,20 @@ pub async fn page_of_batches(
         now,
         now,
         id,
-        after,
+        page.after,
         state,
         state,
-        limit
+        page.limit
     )
     .fetch_all(connection)
     .await
 }
 
-/// A batch as it is shown. Its claim's token is nobody's business.
+/// A batch in an answer, without the token of its claim.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct ShownBatch {
-    /// Which of the batches that were asked for.
+    /// Its index in the request.
     pub place: u32,
     pub schedule_id: Uuid,
     pub schedule_status: String,
@@ -108,12 +112,12 @@ pub struct ShownBatch {
     pub refusals: u32,
     pub checks: u32,
     pub requeues: u32,
-    /// Those of the last release, joined by commas in the order of [`Status::ALL`].
+    /// The counts of the last release, joined by commas in the order of [`Status::ALL`].
     pub counts: String,
 }
 
 impl ShownBatch {
-    /// The counts of the last release.
+    /// Returns the counts of the last release.
     pub fn counts(&self) -> Counts {
         let counts = self
             .counts
@@ -122,7 +126,7 @@ impl ShownBatch {
         Status::ALL.into_iter().zip(counts).collect()
     }
 
-    /// How many recipients of it have no final state.
+    /// Returns how many of its recipients have no final state.
     pub fn open(&self) -> u64 {
         self.counts()
             .into_iter()
@@ -132,14 +136,14 @@ impl ShownBatch {
     }
 }
 
-/// Those of the named batches that exist, in the order in which they are named.
+/// Returns the named batches that exist, in the order in which they are named.
 pub async fn load_batches(
     connection: &mut MySqlConnection,
-    names: &[(Uuid, u32)],
+    ids: &[(Uuid, u32)],
 ) -> sqlx::Result<Vec<ShownBatch>> {
-    let names: Vec<_> = (0_u32..)
-        .zip(names)
-        .map(|(at, (id, no))| (at, id.simple().to_string(), no))
+    let named: Vec<_> = (0_u32..)
+        .zip(ids)
+        .map(|(index, (id, batch_no))| (index, id.simple().to_string(), batch_no))
         .collect();
     let mut batches = sqlx::query_as!(
         ShownBatch,
@@ -154,7 +158,7 @@ pub async fn load_batches(
                batch_no INT UNSIGNED PATH '$[2]')) named
              STRAIGHT_JOIN batches b ON b.schedule_id = UNHEX(named.id) AND b.batch_no = named.batch_no
              STRAIGHT_JOIN schedules s ON s.id = b.schedule_id"#,
-        serde_json::json!(names).to_string()
+        serde_json::json!(named).to_string()
     )
     .fetch_all(connection)
     .await?;
@@ -162,40 +166,53 @@ pub async fn load_batches(
     Ok(batches)
 }
 
-/// How many recipients of a range are UNCERTAIN, and since when the first.
-pub async fn uncertain_in(
+/// The UNCERTAIN recipients of a range.
+#[derive(Clone, Copy, Debug)]
+pub struct UncertainCount {
+    /// How many there are.
+    pub count: u64,
+    /// When the first of their requests was sent.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// Counts the UNCERTAIN recipients of a range.
+pub async fn count_uncertain(
     connection: &mut MySqlConnection,
     id: Uuid,
-    range: (u32, u32),
-) -> sqlx::Result<(u64, Option<DateTime<Utc>>)> {
+    seqs: RangeInclusive<u32>,
+) -> sqlx::Result<UncertainCount> {
     let found = sqlx::query!(
         r#"SELECT COUNT(*) AS "count!: i64", MIN(sent_at) AS "since: DateTime<Utc>" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status = 'UNCERTAIN'"#,
         id,
-        range.0,
-        range.1
+        seqs.start(),
+        seqs.end()
     );
     let found = found.fetch_one(connection).await?;
-    Ok((found.count as u64, found.since))
+    Ok(UncertainCount {
+        count: found.count as u64,
+        since: found.since,
+    })
 }
 
-/// Batches of one schedule that need a person.
+/// The numbers of batches of one schedule that need an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Something of it was found too late and is held.
+pub struct BatchAttention {
+    /// Messages were found too late and are held.
     pub missed: u32,
     /// Claimed three times without a release.
     pub parked: u32,
 }
 
-/// How many batches of a schedule need a person. One under its third claim is not parked yet: it may still be released.
-pub async fn count_waiting(
+/// Counts the batches of a schedule that need an operator. A batch under its third claim is not
+/// parked yet, because it may still be released.
+pub async fn count_batches_needing_attention(
     connection: &mut MySqlConnection,
     id: Uuid,
     now: DateTime<Utc>,
-) -> sqlx::Result<Waiting> {
+) -> sqlx::Result<BatchAttention> {
     sqlx::query_as!(
-        Waiting,
+        BatchAttention,
         r#"SELECT CAST(COALESCE(SUM(missed_at IS NOT NULL), 0) AS UNSIGNED) AS "missed!: u32",
              CAST(COALESCE(SUM(crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)), 0) AS UNSIGNED) AS "parked!: u32"
            FROM batches WHERE schedule_id = ?"#,
@@ -207,11 +224,12 @@ pub async fn count_waiting(
     .await
 }
 
-/// Parked batches among the numbers from `first` to `last` may be claimed again, and are due for the sweep.
+/// Makes the parked batches of a range of batch numbers claimable again, and due for the sweep.
+/// Returns how many there were.
 pub async fn retry_parked(
     connection: &mut MySqlConnection,
     id: Uuid,
-    (first, last): (u32, u32),
+    batch_nos: RangeInclusive<u32>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -219,40 +237,41 @@ pub async fn retry_parked(
          WHERE schedule_id = ? AND batch_no BETWEEN ? AND ? AND crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)",
         now,
         id,
-        first,
-        last,
+        batch_nos.start(),
+        batch_nos.end(),
         MAX_CRASHES,
         now
     );
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// Of the batches of those numbers: how many there are, and how many are under their third claim.
+/// The numbers of batches in a range of batch numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// All.
+pub struct BatchRangeCounts {
+    /// All batches.
     pub batches: i64,
-    /// Their owner still works.
+    /// Those under their third claim, whose lease has not ended.
     pub busy: i64,
 }
 
-/// What [`retry_parked`] has left as it is.
-pub async fn count_left(
+/// Counts the batches of a range, and those that [`retry_parked`] does not change because their
+/// owner may still release them.
+pub async fn count_batch_range(
     connection: &mut MySqlConnection,
     id: Uuid,
-    (first, last): (u32, u32),
+    batch_nos: RangeInclusive<u32>,
     now: DateTime<Utc>,
-) -> sqlx::Result<Left> {
+) -> sqlx::Result<BatchRangeCounts> {
     sqlx::query_as!(
-        Left,
+        BatchRangeCounts,
         r#"SELECT COUNT(*) AS "batches!: i64",
              CAST(COALESCE(SUM(crashes >= ? AND claimed_until >= ?), 0) AS SIGNED) AS "busy!: i64"
            FROM batches WHERE schedule_id = ? AND batch_no BETWEEN ? AND ?"#,
         MAX_CRASHES,
         now,
         id,
-        first,
-        last
+        batch_nos.start(),
+        batch_nos.end()
     )
     .fetch_one(connection)
     .await
