@@ -1,4 +1,5 @@
-//! The API function: HTTP requests in, rows out, and word to dispatch or EventBridge of when they fall due.
+//! The API function. It writes HTTP requests as rows, and notifies the dispatch function or
+//! EventBridge of the time at which they are due.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use api::{
     config::Config,
     http::gateway,
     resources::receipts::secrets::Callbacks,
-    router,
+    routes::router,
 };
 use shared::{
     events::keys::SharedKeys,

@@ -6,10 +6,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use shared::platform::db::Db;
 use sqlx::MySqlConnection;
 
 use crate::{
-    App,
     auth::caller::{Caller, Change},
     http::{error::ApiError, transaction::transaction},
 };
@@ -37,11 +37,11 @@ impl DerefMut for AuditedTransaction<'_, '_> {
 
 /// Runs `work` and records the change that it returns, in one transaction.
 ///
-/// Works as [`transaction`] does: it retries all of it while it fails with a lock conflict, and rolls
-/// back if it returns an error. `work` returns its value and a [`Change`], or `None` in place of the
-/// change if it changed nothing. The audit row is the last statement before the commit.
+/// Works as [`transaction`] does: it retries all of it while it fails with a lock conflict, and
+/// rolls back if it returns an error. `work` returns its value and a [`Change`], or `None` in place
+/// of the change if it changed nothing. The audit row is the last statement before the commit.
 pub async fn audited_transaction<'a, T, C>(
-    app: &App,
+    db: &Db,
     caller: &Caller,
     work: impl for<'c> Fn(AuditedTransaction<'c, 'a>) -> BoxFuture<'c, Result<(T, C), ApiError>> + Sync,
 ) -> Result<T, ApiError>
@@ -50,7 +50,7 @@ where
     C: Into<Option<Change<'static>>> + Send + 'static,
 {
     let work = &work;
-    transaction(&app.db, |connection| {
+    transaction(db, |connection| {
         Box::pin(async move {
             let (value, change) = work(AuditedTransaction {
                 connection,
@@ -58,7 +58,7 @@ where
             })
             .await?;
             if let Some(change) = change.into() {
-                caller.record(connection, app.db.now(), change).await?;
+                caller.record(connection, db.now(), change).await?;
             }
             Ok(value)
         })

@@ -1,4 +1,5 @@
-//! The HTTP layer: what every resource needs to read a request and to answer it.
+//! The HTTP layer: what every resource needs to read a request and to answer it. It imports
+//! nothing from the rest of the crate.
 
 pub mod body;
 pub mod error;

@@ -7,7 +7,31 @@ use serde::Serialize;
 use serde_json::json;
 use shared::platform::backoff::HEALTH;
 
-use crate::{App, http::error::ApiError, openapi::Operation};
+use crate::{
+    App,
+    auth::access::Access::Public,
+    http::error::ApiError,
+    openapi::{Operation, ProblemMembers},
+    route::{Route, get},
+};
+
+/// Returns the route.
+pub fn table() -> Vec<Route> {
+    vec![get("/health", Public, health, health_doc)]
+}
+
+/// The members that a 503 of this route adds to the problem document.
+pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
+    problems: &["unavailable"],
+    properties: |_| {
+        json!({
+            "version": {"type": "string"},
+            "commit": {"type": "string"},
+            "database": {"const": "unavailable"},
+        })
+    },
+    required: &[],
+};
 
 /// The health of the function.
 #[derive(JsonSchema, Serialize)]

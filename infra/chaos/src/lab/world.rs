@@ -8,7 +8,7 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -176,7 +176,7 @@ impl World {
             )
             .await?,
             receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
-            callbacks: Callbacks::open(SecretSource::None).await?,
+            callbacks: Callbacks::open(None).await?,
             commit: "lab".into(),
         };
         Ok(Self {

@@ -105,8 +105,6 @@ pub const RECEIPT_RECHECK: TimeDelta = TimeDelta::seconds(60);
 /// So long after its request, an answer may not be recorded yet: the carrier is to come again with a receipt for such a number. Later its
 /// id belongs to nobody here. A lease and its margin end well before.
 pub const RECEIPT_EARLY: TimeDelta = TimeDelta::minutes(15);
-/// The secrets of callbacks are read again, for a signature that none of them made, at most so often.
-pub const BETWEEN_SECRETS: TimeDelta = TimeDelta::minutes(1);
 
 // ---- webhooks ----------------------------------------------------------------------------------------------------------------------
 
@@ -128,8 +126,6 @@ const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] =
 pub const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
 /// After a rotation the secret before signs too, for a receiver to be changed in peace.
 pub const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
-/// An unknown key has its secret read again, at most so often.
-pub const BETWEEN_KEY_READS: TimeDelta = TimeDelta::minutes(1);
 /// The sweep takes up so many deliveries at most, and none while the queue holds as many messages: what is due stays due until somebody
 /// posts it, so a queue that is slow would else be given the same ones each minute.
 pub const DELIVERIES_A_SWEEP: u32 = 1000;

@@ -85,7 +85,7 @@ pub async fn create(
     let request = KeyRequest::read(&body::read_small_json(&headers, body).await?, now)?;
     let (row, key) = new_key(&request, caller.actor(), now);
     let (new, hash) = (&row, &hash_token(&key));
-    audited_transaction(&app, &caller, |mut transaction| {
+    audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             insert_api_key(&mut transaction, new, hash).await?;
             let after = json!({"name": new.name, "permissions": new.permissions,

@@ -3,6 +3,7 @@
 //! the audit log names it.
 
 pub mod create;
+pub mod routes;
 pub mod store;
 
 use axum::{Json, extract::State};
@@ -110,7 +111,7 @@ pub async fn revoke(
     query.finish()?;
     let id = parse_id(&id)?;
     let app = &app;
-    let key = audited_transaction(app, &caller, |mut transaction| {
+    let key = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let revoked = revoke_api_key(&mut transaction, id, app.db.now()).await?;
             let change = revoked.then(|| Change {

@@ -1,7 +1,7 @@
 //! `api_keys` and `key_days`: keys with which machines call the API, and the part of the daily
 //! allowance that each has used.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -73,54 +73,4 @@ pub async fn revoke_api_key(
         id
     );
     Ok(done.execute(connection).await?.rows_affected() > 0)
-}
-
-/// The number of messages that a key may add on a day.
-#[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the columns are commented in the migration")]
-pub struct DailyAllowance {
-    pub day: NaiveDate,
-    pub messages: u32,
-}
-
-/// Counts messages against a key's allowance of a day. Returns `None` if they are within it, or
-/// else the number that is left. Two transactions of one key wait for each other here, so that
-/// together they stay within the allowance.
-pub async fn use_allowance(
-    connection: &mut MySqlConnection,
-    key_id: Uuid,
-    allowance: DailyAllowance,
-    messages: u32,
-) -> sqlx::Result<Option<u32>> {
-    let DailyAllowance {
-        day,
-        messages: allowed,
-    } = allowance;
-    sqlx::query!(
-        "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
-        key_id,
-        day
-    )
-    .execute(&mut *connection)
-    .await?;
-    let used = sqlx::query_scalar!(
-        "SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE",
-        key_id,
-        day
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let left = allowed.saturating_sub(used);
-    if messages > left {
-        return Ok(Some(left));
-    }
-    sqlx::query!(
-        "UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?",
-        messages,
-        key_id,
-        day
-    )
-    .execute(connection)
-    .await?;
-    Ok(None)
 }

@@ -365,7 +365,7 @@ pub fn list_doc() -> Operation {
     let example = json!({"kind": "dead-letters", "counts": {"send": 1}, "entries": [letter], "unreachable": []});
     Operation::new(
         "listDeadLetters",
-        "trouble",
+        "attention",
         "List messages that failed until their queue gave up",
     )
     .text("The first letters of each queue. There is no second page.")
@@ -376,7 +376,7 @@ pub fn list_doc() -> Operation {
 /// Describes `POST /v1/attention/dead-letters/redrive` in the OpenAPI document.
 pub fn redrive_doc() -> Operation {
     let example = json!({"changed": 1, "deleted": 1, "discarded": 0, "left": {"malformed": [], "unreachable": []}, "more": false});
-    Operation::new("redriveDeadLetters", "trouble", "Retry what dead letters name")
+    Operation::new("redriveDeadLetters", "attention", "Retry what dead letters name")
         .text("No letter is sent again: the rows that a letter names become due for the sweep, and then the letter is deleted.")
         .query("discard_malformed", flag(), "Also delete letters that name nothing.")
         .answers::<Redriven>(200, "The effect, and the letters that remain.", example)

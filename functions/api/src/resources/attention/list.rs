@@ -140,8 +140,9 @@ fn positions_of(ids: Vec<Uuid>) -> Vec<ListPosition> {
 
 /// Describes `GET /v1/attention/{kind}` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listAttention", "trouble", "List what needs an operator, of one kind")
+    Operation::new("listAttention", "attention", "List what needs an operator, of one kind")
         .text("Each entry has the calls that resolve it. An entry may move between two pages, so only the first page is reliable.")
+        .path("kind", json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "The kind.", json!("uncertain"))
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"kind": "missed-schedules", "entries": [example()], "next_cursor": null}))
         .problems(&["not-found"])

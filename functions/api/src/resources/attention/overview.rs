@@ -128,7 +128,7 @@ async fn read_kinds(
 /// Describes `GET /v1/attention` in the OpenAPI document.
 pub fn overview_doc() -> Operation {
     let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed-schedules"});
-    Operation::new("getAttention", "trouble", "Get everything that needs an operator")
+    Operation::new("getAttention", "attention", "Get everything that needs an operator")
         .text("The number of entries of each kind, and the first of them. If `total` is 0, no operator has to act.")
         .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
 }

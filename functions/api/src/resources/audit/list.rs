@@ -12,7 +12,7 @@ use crate::{
     App,
     http::{
         error::ApiError,
-        query::{LIMIT, Query, WORD},
+        query::{LIMIT, Query, TOKEN},
     },
     openapi::{Operation, parameters},
     resources::audit::store::{Filter, first_id, page_of_entries, time_of},
@@ -75,7 +75,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let filter = Filter {
         actor: query.text("actor"),
         resource: query.text("resource"),
-        action: query.word("action"),
+        action: query.token("action"),
         from,
         before: to.min(before),
     };
@@ -121,7 +121,7 @@ pub fn list_doc() -> Operation {
         )
         .query(
             "action",
-            json!({"type": "string", "pattern": WORD}),
+            json!({"type": "string", "pattern": TOKEN}),
             "The action, such as `schedule.pause`.",
         )
         .queries(parameters::page(LIMIT))

@@ -2,4 +2,5 @@
 //! transaction of each change.
 
 pub mod list;
+pub mod routes;
 pub mod store;

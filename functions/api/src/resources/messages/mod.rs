@@ -1,4 +1,5 @@
 //! `/v1/messages`: messages across schedules.
 
 pub mod list;
+pub mod routes;
 pub mod store;

@@ -16,12 +16,11 @@ use crate::{
         caller::Change,
     },
     http::{
-        body,
         error::{ApiError, FieldError},
         path::Path,
         query::Query,
     },
-    lists::{List, Wanted, doc, entry::Refused},
+    lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
     openapi::Operation,
     resources::{
         recipients::load::{OnInvalid, Target, load},
@@ -44,7 +43,7 @@ pub struct Appended {
     /// Entries that were skipped.
     invalid_count: u32,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     /// The number of recipients in the schedule now.
     recipients_total: u32,
 }
@@ -62,10 +61,10 @@ pub async fn append(
     let on_invalid = query
         .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
         .unwrap_or_default();
-    let list = body::read_list(&headers, &mut query, body).await?;
+    let list = read_list(&headers, &mut query, body).await?;
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
-    let appended = audited_transaction(app, caller, |transaction| {
+    let appended = audited_transaction(&app.db, caller, |transaction| {
         let list = list.clone();
         Box::pin(write(app, caller, transaction, id, list, on_invalid))
     });
@@ -107,7 +106,7 @@ async fn write(
         let expected = "recipients can be appended to a schedule that is draft or scheduled";
         return Err(begun(&schedule, expected));
     }
-    list.options.variables = Wanted::by(&schedule.message)?;
+    list.options.variables = AcceptedVariables::of(&schedule.message)?;
     let target = Target {
         schedule_id: id,
         next_seq: schedule.next_seq,

@@ -11,7 +11,7 @@ use crate::{
     http::error::{ApiError, FieldError},
     lists::{
         List,
-        entry::{Chunk, Entry, Refused},
+        entry::{Chunk, Entry, RejectedEntry},
     },
     resources::{
         recipients::store::{
@@ -68,7 +68,7 @@ pub struct Loaded {
     /// The numbers for the schedule's row.
     pub added: Added,
     /// The first thousand of the invalid entries.
-    pub invalid: Vec<Refused>,
+    pub invalid: Vec<RejectedEntry>,
     /// The number of entries of any kind.
     pub entries: u32,
     wrong: Vec<FieldError>,
@@ -159,16 +159,16 @@ impl Loaded {
 
     fn count_entries(&mut self, chunk: &Chunk) {
         self.entries += chunk.entries.len() as u32;
-        self.wrong_count += chunk.wrong.len();
+        self.wrong_count += chunk.errors.len();
         let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
-        self.wrong.extend(chunk.wrong.iter().take(room).cloned());
+        self.wrong.extend(chunk.errors.iter().take(room).cloned());
         for entry in &chunk.entries {
             let Entry::Invalid(refused) = entry else {
                 continue;
             };
             self.added.invalid += 1;
             if self.invalid.len() < SHOWN_SKIPPED {
-                self.invalid.push(Refused::clone(refused));
+                self.invalid.push(RejectedEntry::clone(refused));
             }
         }
     }

@@ -216,7 +216,7 @@ async fn retry(
     id: Uuid,
     batch_no: Option<u32>,
 ) -> Result<Retried, ApiError> {
-    let retried = audited_transaction(app, caller, |mut transaction| {
+    let retried = audited_transaction(&app.db, caller, |mut transaction| {
         Box::pin(async move { write(&mut transaction, id, batch_no, app.db.now()).await })
     })
     .await?;
@@ -283,7 +283,7 @@ pub fn retry_one_doc() -> Operation {
 }
 
 fn retry_doc(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, "trouble", summary)
+    Operation::new(id, "attention", summary)
         .text("A batch that was claimed three times without a release can be claimed again. Always requests a sweep.")
         .answers::<Retried>(
             200,

@@ -19,7 +19,7 @@ use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{body, error::ApiError, path::Path, query::Query},
-    lists::Wanted,
+    lists::AcceptedVariables,
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::{
         arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
@@ -58,7 +58,7 @@ pub async fn change(
     let id = parse_id(&id)?;
     let edit = Edit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
     let (app, changes) = (&app, &edit);
-    let (before, schedule) = audited_transaction(app, &caller, |mut transaction| {
+    let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move { write(app, &mut transaction, id, changes).await })
     })
     .await?;
@@ -83,8 +83,7 @@ pub async fn change(
 
 /// Describes `PATCH /v1/schedules/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
-    let media = (
-        "application/json",
+    let body = Takes::json_with(
         edit_schema(),
         vec![
             ("time", json!({"run_at": AHEAD})),
@@ -100,7 +99,7 @@ pub fn change_doc() -> Operation {
             "A field that is left out stays as it is; null removes `sender`, `rate` or `window`. If the schedule runs, or was paused while it ran, \
              only `rate` can be changed: batches that were not tried yet are spread over the time from now on.",
         )
-        .body(Takes { required: true, media: vec![media] })
+        .body(body)
         .answers::<Changed>(200, "The schedule, and the time until which it has certainly not begun.", changed)
         .problems(&["not-found", "schedule-begun"])
 }
@@ -122,8 +121,8 @@ async fn write(
     edit.apply(&mut row);
     match (before.status, before.batch_count) {
         (Draft | Scheduled | Paused, None) => {
-            if let (true, Wanted::For(template)) =
-                (edit.message.is_some(), Wanted::by(&row.message)?)
+            if let (true, AcceptedVariables::Of(template)) =
+                (edit.message.is_some(), AcceptedVariables::of(&row.message)?)
             {
                 row.parts = most_parts(transaction, id, &template).await?;
             }

@@ -25,7 +25,7 @@ use crate::{
         error::{ApiError, FieldError},
         query::Query,
     },
-    lists::{Format, List, Options, Wanted, entry::Refused},
+    lists::{AcceptedVariables, Format, List, Options, entry::RejectedEntry},
     openapi::{
         Operation, Takes,
         parameters::{AHEAD, flag},
@@ -50,7 +50,7 @@ pub struct Created {
     #[serde(flatten)]
     schedule: ScheduleView,
     /// The first thousand of the entries that were skipped.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
 }
 
 /// Returns 201 with the schedule, or 200 with a report for a dry run.
@@ -81,7 +81,7 @@ pub async fn create(
         let report = dry_run(&mut connection, new, app.capacity).await?;
         return Ok(Json(report).into_response());
     }
-    let created = audited_transaction(app, caller, |transaction| {
+    let created = audited_transaction(&app.db, caller, |transaction| {
         Box::pin(write(app, caller, transaction, new))
     })
     .await?;
@@ -102,7 +102,7 @@ fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
     let options = Options {
         region: request.region.take(),
         column: None,
-        variables: Wanted::by(message)?,
+        variables: AcceptedVariables::of(message)?,
     };
     Ok(request.recipients.take().map(|bytes| List {
         bytes,
@@ -123,18 +123,14 @@ pub fn create_doc() -> Operation {
         "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
     });
     let draft = json!({"run_at": AHEAD, "message": "Your parcel is here.", "draft": true});
-    let media = (
-        "application/json",
-        request_schema(),
-        vec![("schedule", body), ("draft", draft)],
-    );
+    let body = Takes::json_with(request_schema(), vec![("schedule", body), ("draft", draft)]);
     Operation::new("createSchedule", "schedules", "Schedule a message to a list of numbers")
         .text(
             "All of it is written, or nothing. Append a longer list to a draft with further calls, and then `activate` the draft. \
              `{{name}}` in the message is replaced with the variable of each recipient.",
         )
         .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
-        .body(Takes { required: true, media: vec![media] })
+        .body(body)
         .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": []})))
         .answers::<Report>(200, "For a dry run: the effect that the call would have.", report_example())
         .problems(&["daily-limit"])

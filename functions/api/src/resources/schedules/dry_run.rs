@@ -21,8 +21,8 @@ use sqlx::MySqlConnection;
 use crate::{
     http::error::ApiError,
     lists::{
-        List, Wanted,
-        entry::{Entry, Refused},
+        AcceptedVariables, List,
+        entry::{Entry, RejectedEntry},
     },
     openapi::parameters::AHEAD,
     resources::{
@@ -54,7 +54,7 @@ pub struct Report {
     /// Entries that are no valid numbers.
     invalid_count: u64,
     /// The first thousand of the invalid entries.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     /// Null for a text with variables, because it may differ between recipients.
     #[schemars(extend("enum" = ENCODINGS))]
     encoding: Option<&'static str>,
@@ -102,7 +102,7 @@ pub async fn dry_run(
         .sort_unstable_by_key(|message| message.position);
     let personal = new
         .list
-        .is_some_and(|list| matches!(list.options.variables, Wanted::For(_)));
+        .is_some_and(|list| matches!(list.options.variables, AcceptedVariables::Of(_)));
     let counted = (!personal).then(|| text::parts(&schedule.message));
     let load = parsed.load(schedule, capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
@@ -188,7 +188,7 @@ struct Message {
 struct ParsedList {
     messages: Vec<Message>,
     most_parts: u16,
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     invalid_count: u64,
 }
 
@@ -244,12 +244,12 @@ impl ParsedList {
         let mut reading = list.read();
         let mut wrong = Vec::new();
         while let Some(chunk) = reading.chunks.recv().await {
-            wrong.extend(chunk.wrong);
+            wrong.extend(chunk.errors);
             for entry in chunk.entries {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
                     Entry::Personal(personal) => {
-                        self.push(personal.phone, personal.parts, personal.text);
+                        self.push(personal.phone, personal.parts, personal.text_hash);
                     }
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;

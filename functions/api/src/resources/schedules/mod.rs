@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod list;
 pub mod moves;
 pub mod request;
+pub mod routes;
 pub mod show;
 pub mod state;
 pub mod store;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{error::ApiError, path::Path, query::Query, transaction::transaction},
+    http::{error::ApiError, path::Path, problems, query::Query, transaction::transaction},
     openapi::Operation,
     resources::schedules::{
         arrange_dispatch::{
@@ -225,7 +225,7 @@ async fn write_move(
     let batches = write_status(app, transaction, &before, step).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
         let detail = "expected a schedule with missed batches; this one has none".to_owned();
-        return Err(conflict("nothing-missed", &before, detail));
+        return Err(conflict(&problems::NOTHING_MISSED, &before, detail));
     }
     let view = read_view(app, transaction, id).await?;
     let state_before =

@@ -17,11 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     http::{
-        body::COUNTRY,
         error::{ApiError, FieldError},
         fields::Fields,
     },
-    lists::doc::{country_schema, entries_schema},
+    lists::{
+        doc::{country_schema, entries_schema},
+        request::COUNTRY,
+    },
     openapi::operation::{object, one_of_these, or_null},
     resources::{
         recipients::load::OnInvalid,

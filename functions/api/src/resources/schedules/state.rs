@@ -1,10 +1,15 @@
 //! The moves that each state of a schedule allows, and the errors if it does not.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use shared::{events::EventType, schedule::status::ScheduleStatus};
 
 use crate::{
-    http::error::{ApiError, Conflict},
+    http::{
+        error::{ApiError, Conflict},
+        problems::{self, ProblemType},
+    },
+    openapi::ProblemMembers,
     resources::schedules::store::LockedSchedule,
 };
 
@@ -70,21 +75,21 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
     };
     if !allowed {
         return Err(conflict(
-            "wrong-state",
+            &problems::WRONG_STATE,
             schedule,
             format!("expected {expected}; this one is {}", status.as_str()),
         ));
     }
     if step == Move::Activate && schedule.recipient_count == 0 {
         return Err(conflict(
-            "no-recipients",
+            &problems::NO_RECIPIENTS,
             schedule,
             "expected a draft with recipients; append some first".to_owned(),
         ));
     }
     if step == Move::Activate && schedule.run_at <= now {
         return Err(conflict(
-            "run-at-past",
+            &problems::RUN_AT_PAST,
             schedule,
             "expected a run_at in the future; it has passed meanwhile".to_owned(),
         ));
@@ -99,13 +104,17 @@ pub fn begun(schedule: &LockedSchedule, expected: &str) -> ApiError {
         "{expected}; this one is {}. A schedule begins some time ahead of its run_at",
         schedule.status.as_str()
     );
-    conflict("schedule-begun", schedule, detail)
+    conflict(&problems::SCHEDULE_BEGUN, schedule, detail)
 }
 
 /// Returns 409 with the state, and the calls that are possible in it.
-pub fn conflict(slug: &'static str, schedule: &LockedSchedule, detail: String) -> ApiError {
+pub fn conflict(
+    problem: &'static ProblemType,
+    schedule: &LockedSchedule,
+    detail: String,
+) -> ApiError {
     ApiError::Conflict(Conflict {
-        slug,
+        problem,
         detail,
         status: schedule.status,
         possible: possible(schedule),
@@ -123,6 +132,24 @@ pub const STEPS: [&str; 8] = [
     "cancel",
     "send-now",
 ];
+
+/// The members that each problem of a schedule's state adds to the problem document.
+pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
+    problems: &[
+        "wrong-state",
+        "schedule-begun",
+        "nothing-missed",
+        "no-recipients",
+        "run-at-past",
+    ],
+    properties: |generator| {
+        json!({
+            "schedule_status": generator.subschema_for::<ScheduleStatus>(),
+            "possible": {"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."},
+        })
+    },
+    required: &["schedule_status", "possible"],
+};
 
 /// Returns the calls that are possible in the lifecycle of a schedule. Whether `send-now` is
 /// possible while it runs depends on its batches, so it is not listed there.

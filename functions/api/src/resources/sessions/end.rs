@@ -25,7 +25,7 @@ pub async fn logout(
         return Err(ApiError::Forbidden(None));
     };
     let app = &app;
-    audited_transaction(app, &caller, |mut transaction| {
+    audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let now = app.db.now();
             let sessions = if everywhere {

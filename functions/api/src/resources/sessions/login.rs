@@ -29,6 +29,7 @@ use crate::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
+        problems,
         query::Query,
         transaction::transaction,
     },
@@ -286,7 +287,7 @@ fn locked(until: DateTime<Utc>, now: DateTime<Utc>) -> ApiError {
     let wait_s = ((until - now).num_milliseconds().max(1) as u64).div_ceil(1000);
     let detail = format!("too many failed logins; try again in {wait_s} s");
     ApiError::TooMany {
-        slug: "login-locked",
+        problem: &problems::LOGIN_LOCKED,
         detail,
         wait_s,
     }

@@ -33,7 +33,7 @@ pub async fn me(caller: Caller, query: Query) -> Result<Json<Me>, ApiError> {
         Identity::User { id, .. } => ("user", id.to_string()),
         Identity::Key { id, .. } => ("key", id.to_string()),
         Identity::Outsider { subject } => ("issuer", subject),
-        Identity::Nobody => ("nobody", String::new()),
+        Identity::Anonymous => ("nobody", String::new()),
     };
     Ok(Json(Me {
         kind,

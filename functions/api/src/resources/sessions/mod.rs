@@ -7,6 +7,7 @@ pub mod login;
 pub mod me;
 pub mod password;
 pub mod refresh;
+pub mod routes;
 pub mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -25,6 +25,7 @@ use crate::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
+        problems,
         query::Query,
     },
     openapi::{Operation, Takes, operation::object},
@@ -77,7 +78,7 @@ pub async fn change(
             new: &hash,
         },
     );
-    audited_transaction(app, &caller, |transaction| {
+    audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(app, transaction, id, hashes))
     })
     .await?;
@@ -128,7 +129,7 @@ async fn write(
     let user = lock_user(&mut transaction, id).await?;
     if user.map(|user| user.password_hash).as_deref() != hashes.old {
         return Err(ApiError::Refused(
-            "password-changed",
+            &problems::PASSWORD_CHANGED,
             "expected the password to be unchanged; another call changed it".to_owned(),
         ));
     }

@@ -52,7 +52,7 @@ pub async fn put(
         created_by: caller.actor(),
     };
     let note = &note;
-    let (new, row) = audited_transaction(&app, &caller, |mut transaction| {
+    let (new, row) = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let new = insert_suppressions(&mut transaction, &[phone], note).await? > 0;
             if !new {
@@ -87,7 +87,7 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
-    audited_transaction(&app, &caller, |mut transaction| {
+    audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let before = find_suppression(&mut transaction, phone)
                 .await?

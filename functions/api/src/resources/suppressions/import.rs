@@ -11,10 +11,11 @@ use sqlx::MySqlConnection;
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
-    http::{body, error::ApiError, query::Query},
+    http::{error::ApiError, query::Query},
     lists::{
         List, doc,
-        entry::{Entry, Refused},
+        entry::{Entry, RejectedEntry},
+        request::read_list,
     },
     openapi::Operation,
     resources::{
@@ -37,7 +38,7 @@ pub struct Imported {
     /// Entries that are no numbers.
     invalid_count: u64,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
 }
 
 /// Returns 200 with the effect.
@@ -57,7 +58,7 @@ pub async fn import(
     if !is_source(&source) {
         query.complain("source", "not-a-source", SOURCE);
     }
-    let list = body::read_list(&request.0, &mut query, request.1).await?;
+    let list = read_list(&request.0, &mut query, request.1).await?;
     query.finish()?;
     let note = Note {
         reason,
@@ -66,7 +67,7 @@ pub async fn import(
         created_by: caller.actor(),
     };
     let (list, note) = (&list, &note);
-    let imported = audited_transaction(&app, &caller, |mut transaction| {
+    let imported = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let imported = write(&mut transaction, list.clone(), note).await?;
             let after =
@@ -104,7 +105,7 @@ async fn write(
     let mut reading = list.read();
     let mut wrong = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
-        wrong.extend(chunk.wrong);
+        wrong.extend(chunk.errors);
         let mut phones = Vec::with_capacity(chunk.entries.len());
         for entry in chunk.entries {
             match entry {

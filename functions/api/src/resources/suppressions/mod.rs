@@ -3,6 +3,7 @@
 pub mod change;
 pub mod import;
 pub mod read;
+pub mod routes;
 pub mod store;
 
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
-    http::error::ApiError,
+    http::{error::ApiError, problems},
     resources::{
         schedules::{
             state::conflict,
@@ -80,7 +80,7 @@ pub async fn resolve_batch(
     seqs: Option<&[u32]>,
     outcome: Outcome,
 ) -> Result<Tally, ApiError> {
-    audited_transaction(app, caller, |mut transaction| {
+    audited_transaction(&app.db, caller, |mut transaction| {
         Box::pin(async move {
             let decision = Decision {
                 id: batch.schedule_id,
@@ -114,7 +114,11 @@ impl Decision<'_> {
             .ok_or_else(ApiError::no_such_schedule)?;
         if self.outcome == Outcome::Resend && schedule.status == ScheduleStatus::Cancelled {
             let detail = "expected a schedule that is not cancelled; recipients of this one can only be resolved as sent";
-            return Err(conflict("wrong-state", &schedule, detail.to_owned()));
+            return Err(conflict(
+                &problems::WRONG_STATE,
+                &schedule,
+                detail.to_owned(),
+            ));
         }
         let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else {
             return Ok((Tally::default(), None));

@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod request;
+pub mod routes;
 pub mod store;
 
 use std::{collections::BTreeMap, time::Instant};
@@ -218,7 +219,7 @@ pub fn resolve_all_doc() -> Operation {
     );
     resolve_doc("resolveRecipients", "Resolve messages whose answer was lost", request::request_schema())
         .text("Resolves all UNCERTAIN recipients, or the named ones of them. `more`: the call ran out of time; repeat it.")
-        .body(Takes { required: true, media: vec![("application/json", request::request_schema(), vec![everybody, some])] })
+        .body(Takes::json_with(request::request_schema(), vec![everybody, some]))
 }
 
 /// Describes `POST /v1/schedules/{id}/recipients/{seq}/resolve` in the OpenAPI document.
@@ -233,7 +234,7 @@ pub fn resolve_one_doc() -> Operation {
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
     let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
         "held": 0, "parked": 0, "more": false});
-    Operation::new(id, "trouble", summary)
+    Operation::new(id, "attention", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))
         .answers::<Resolved>(
             200,

@@ -24,6 +24,7 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
         path::Path,
+        problems,
         query::Query,
     },
     openapi::{
@@ -92,7 +93,7 @@ pub async fn change(
         None => None,
     };
     let (app, edit, hash) = (&app, &edit, hash.as_deref());
-    let user = audited_transaction(app, &caller, |transaction| {
+    let user = audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(app, transaction, id, edit, hash))
     });
     Ok(Json(UserWithPassword {
@@ -157,7 +158,7 @@ async fn write(
     let was_admin = before.role == Role::Admin && before.disabled_at.is_none();
     if was_admin && others == 0 && (user.role != Role::Admin || user.disabled_at.is_some()) {
         return Err(ApiError::Refused(
-            "last-admin",
+            &problems::LAST_ADMIN,
             "expected another admin who can log in; this one is the last".to_owned(),
         ));
     }

@@ -24,7 +24,7 @@ use crate::{
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
     },
-    http::{body, error::ApiError, fields::Fields, query::Query},
+    http::{body, error::ApiError, fields::Fields, problems, query::Query},
     openapi::{Operation, Takes, operation::object},
     resources::{
         sessions::login::hash,
@@ -55,7 +55,7 @@ pub async fn create(
         last_login_at: None,
     };
     let new = &user;
-    audited_transaction(&app, &caller, |transaction| {
+    audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(transaction, new))
     })
     .await?;
@@ -89,7 +89,7 @@ async fn write(
         .await
         .map_err(|error| match error {
             sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
-                "username-taken",
+                &problems::USERNAME_TAKEN,
                 "expected a username that no user has".to_owned(),
             ),
             error => error.into(),

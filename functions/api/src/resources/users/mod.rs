@@ -5,6 +5,7 @@
 pub mod change;
 pub mod create;
 pub mod list;
+pub mod routes;
 pub mod show;
 pub mod store;
 

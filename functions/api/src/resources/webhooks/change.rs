@@ -37,7 +37,7 @@ pub async fn change(
         app.webhook_targets,
     )?;
     let (now, edit) = (app.db.now(), &edit);
-    let webhook = audited_transaction(&app, &caller, |transaction| {
+    let webhook = audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(transaction, id, edit, now))
     });
     Ok(Json(webhook.await?.into()))

@@ -16,7 +16,7 @@ use crate::{
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
     },
-    http::{body, error::ApiError, query::Query},
+    http::{body, error::ApiError, problems, query::Query},
     openapi::{Operation, Takes},
     resources::webhooks::{
         MAX_WEBHOOKS, WebhookWithSecret, audit_state, change,
@@ -68,7 +68,7 @@ pub async fn create(
         ApiError::Internal("there is no key for the secrets of webhooks".to_owned())
     })?;
     let new = &webhook;
-    audited_transaction(&app, &caller, |transaction| {
+    audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(transaction, new))
     })
     .await?;
@@ -100,7 +100,7 @@ async fn write(
 ) -> Result<((), Change<'static>), ApiError> {
     if count_webhooks(&mut transaction).await? >= MAX_WEBHOOKS {
         let detail = format!("expected at most {MAX_WEBHOOKS} webhooks; remove one first");
-        return Err(ApiError::Refused("too-many-webhooks", detail));
+        return Err(ApiError::Refused(&problems::TOO_MANY_WEBHOOKS, detail));
     }
     insert_webhook(&mut transaction, webhook).await?;
     let change = change(

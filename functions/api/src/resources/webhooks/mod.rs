@@ -11,6 +11,7 @@ pub mod remove;
 pub mod repeat;
 pub mod request;
 pub mod rotate;
+pub mod routes;
 pub mod store;
 pub mod test;
 
@@ -21,7 +22,11 @@ use serde_json::{Value, json};
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::{auth::caller::Change, http::error::ApiError, resources::webhooks::store::Webhook};
+use crate::{
+    auth::caller::Change,
+    http::{error::ApiError, problems},
+    resources::webhooks::store::Webhook,
+};
 
 /// The largest number of webhooks, because each event is recorded for each of them.
 pub const MAX_WEBHOOKS: usize = 20;
@@ -131,7 +136,7 @@ fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
     match webhook.disabled_at {
         None => Ok(webhook),
         Some(_) => Err(ApiError::Refused(
-            "webhook-disabled",
+            &problems::WEBHOOK_DISABLED,
             "expected a webhook that is not disabled".to_owned(),
         )),
     }

@@ -34,7 +34,7 @@ pub async fn remove(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    audited_transaction(&app, &caller, |mut transaction| {
+    audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let before = lock_webhook(&mut transaction, id)
                 .await?

@@ -51,7 +51,7 @@ pub async fn one(
             event_id,
         },
     );
-    let row = audited_transaction(app, &caller, |mut transaction| {
+    let row = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move { write_one(&mut transaction, delivery, app.db.now()).await })
     })
     .await?;
@@ -79,7 +79,7 @@ pub async fn failed(
     let id = parse_id(&id)?;
     let (events, changed) = {
         let app = &app;
-        audited_transaction(app, &caller, |mut transaction| {
+        audited_transaction(&app.db, &caller, |mut transaction| {
             Box::pin(async move { write_failed(&mut transaction, id, from, app.db.now()).await })
         })
         .await?

@@ -13,7 +13,7 @@ use crate::{
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
     },
-    http::{error::ApiError, path::Path, query::Query},
+    http::{error::ApiError, path::Path, problems, query::Query},
     openapi::Operation,
     resources::webhooks::{
         WebhookWithSecret, change, no_such_webhook, parse_id,
@@ -41,7 +41,7 @@ pub async fn rotate(
         .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     let webhook = {
         let (app, seen, key_id) = (&app, &seen, key_id.as_str());
-        audited_transaction(app, &caller, |transaction| {
+        audited_transaction(&app.db, &caller, |transaction| {
             Box::pin(write(app, transaction, seen, key_id))
         })
         .await?
@@ -88,7 +88,10 @@ async fn write(
         .ok_or_else(no_such_webhook)?;
     if !rotate_secret(&mut transaction, seen, key_id, now).await? {
         let detail = "expected no other call to rotate the secret at the same time; this call changed nothing";
-        return Err(ApiError::Refused("secret-rotated", detail.to_owned()));
+        return Err(ApiError::Refused(
+            &problems::SECRET_ROTATED,
+            detail.to_owned(),
+        ));
     }
     let change = change(
         "webhook.rotate-secret",

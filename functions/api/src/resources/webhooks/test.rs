@@ -36,7 +36,7 @@ pub async fn test(
     query.finish()?;
     let id = parse_id(&id)?;
     let app = &app;
-    let row = audited_transaction(app, &caller, |transaction| {
+    let row = audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(app, transaction, id))
     })
     .await?;

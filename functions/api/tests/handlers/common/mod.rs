@@ -22,10 +22,10 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
-    router,
+    routes::router,
 };
 use api::{
     auth::limits::Rate,
@@ -190,7 +190,7 @@ impl Api {
             })
             .await,
             receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
-            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
+            callbacks: Callbacks::open(Some(KeySource::Fixed(receipts::SECRETS.to_owned().into())))
                 .await
                 .unwrap(),
             commit: "c0ffee".to_owned(),
