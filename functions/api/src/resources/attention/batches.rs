@@ -36,7 +36,7 @@ pub async fn entries(
             Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
             _ => (batch.open(), overdue_since(&batch)),
         };
-        entries.push(entry(kind, batch, recipients, since));
+        entries.push(entry(kind, &batch, recipients, since));
     }
     Ok(entries)
 }
@@ -50,8 +50,8 @@ fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
         .min()
 }
 
-fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
-    let actions = actions(kind, &batch);
+fn entry(kind: Kind, batch: &ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
+    let actions = actions(kind, batch);
     let details = json!({
         "first_seq": batch.first_seq, "last_seq": batch.last_seq, "planned_at": batch.planned_at, "send_at": batch.send_at,
         "check_at": batch.check_at, "sweep_at": batch.sweep_at, "missed_at": batch.missed_at, "claimed_until": batch.claimed_until,
