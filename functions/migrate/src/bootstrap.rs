@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::{
     access::{
         Role,
-        audit::{Entry, insert_entry, new_id},
+        audit::{AuditEntry, insert_entry, new_id},
         users::{
             User, change_password, change_user, end_sessions, find_user, insert_user,
             reset_failed_logins, user_subject,
@@ -62,11 +62,11 @@ pub async fn make_admin(
     Ok(())
 }
 
-fn audit_entry(username: &str, id: Uuid, known: Option<&User>, now: DateTime<Utc>) -> Entry {
+fn audit_entry(username: &str, id: Uuid, known: Option<&User>, now: DateTime<Utc>) -> AuditEntry {
     let state = |user: &User| {
         json!({"role": user.role, "disabled": user.disabled_at.is_some()}).to_string()
     };
-    Entry {
+    AuditEntry {
         id: new_id(now),
         actor: "operator".to_owned(),
         actor_name: "migrate".to_owned(),

@@ -9,7 +9,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use shared::{
-    batch::texts::{Text, Texts},
+    batch::texts::{MessageText, Texts},
     carrier::{Carrier, SendError, Submit},
     platform::{
         budget::Budget,
@@ -87,7 +87,7 @@ impl Requests {
     }
 
     /// Returns the text that the recipients of a request get.
-    pub fn text(&self, request: &Request) -> &Text {
+    pub fn text(&self, request: &Request) -> &MessageText {
         self.texts.of(request[0])
     }
 
@@ -122,7 +122,7 @@ pub struct CarrierCall {
     /// The numbers, in the order of the request.
     pub phones: Vec<String>,
     /// The text that all of them get.
-    pub text: Text,
+    pub text: MessageText,
     /// The sender address; the carrier's default if `None`.
     pub sender: Option<String>,
     /// Our id of the message, if the carrier takes one.
