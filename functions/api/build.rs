@@ -1,11 +1,13 @@
-//! Takes Swagger UI's two files out of the archive that its crate is. A zip file has them deflated, which is what gzip is but for its first
-//! and last bytes: they are never unpacked here.
+//! Extracts the two files of Swagger UI from the archive in its crate. The files of a zip archive are
+//! deflated; gzip is the same data with other bytes at the beginning and the end, so the files are
+//! not decompressed here.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::{env, fs, path::Path};
 
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED as ZIP;
 
+/// Returns the little-endian number of `width` bytes at an offset of the archive.
 fn number(at: usize, width: usize) -> usize {
     ZIP[at..at + width]
         .iter()
@@ -13,7 +15,8 @@ fn number(at: usize, width: usize) -> usize {
         .fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// A file of the archive as gzip (RFC 1952), found by the end of its name. Offsets are those of a central directory's entry (APPNOTE 4.3.12).
+/// Returns a file of the archive as gzip (RFC 1952); `name` is the end of its name. The offsets are
+/// those of an entry of the central directory (APPNOTE 4.3.12).
 fn gzip(name: &str) -> Vec<u8> {
     let end = ZIP
         .windows(4)

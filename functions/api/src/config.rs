@@ -1,8 +1,7 @@
-//! What the API needs to know from its environment.
+//! The configuration of the API, from environment variables.
 
 use std::time::Duration;
 
-use crate::auth::limits::Rate;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
@@ -15,16 +14,14 @@ use url::Url;
 use crate::{
     auth::{
         issuer::IssuerConfig,
+        limits::Rate,
         tokens::{KeySource, key_source},
     },
-    resources::{
-        receipts::secrets::{SecretSource, secret_source},
-        schedules::forecast::Capacity,
-    },
+    resources::{receipts::secrets::secret_source, schedules::forecast::Capacity},
 };
 
-/// See the template for what each variable is.
-#[expect(missing_docs, reason = "named as the variables")]
+/// The configuration. The template describes each variable.
+#[expect(missing_docs, reason = "the fields have the names of the variables")]
 pub struct Config {
     pub database: DatabaseSource,
     pub dispatch_queue_url: String,
@@ -44,14 +41,14 @@ pub struct Config {
     pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
-    pub callback_secrets: SecretSource,
+    pub callback_secrets: Option<KeySource>,
     pub issuer: Option<IssuerConfig>,
     pub rate: Rate,
     pub cors_origins: Vec<HeaderValue>,
 }
 
 impl Config {
-    /// Reads it, or names every wrong variable at once.
+    /// Reads the configuration. The error names all wrong variables at once.
     pub fn from_env() -> anyhow::Result<Self> {
         Self::read(Env::from_process())
     }
@@ -92,7 +89,7 @@ impl Config {
     }
 }
 
-/// Names and URLs of the dead-letter queues, `send=https://…,recheck=https://…`.
+/// Reads the names and URLs of the dead-letter queues: `send=https://…,recheck=https://…`.
 fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     const NAME: &str = "DEAD_LETTER_QUEUES";
     const EXPECTED: &str = "expected names and URLs, such as send=https://…,recheck=https://…";
@@ -113,7 +110,8 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     })
 }
 
-/// Origins, `https://console.example.com,https://…`; none: no browser may call from another page.
+/// Reads the allowed origins: `https://console.example.com,https://…`. Without origins, browsers
+/// refuse cross-origin calls.
 fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
     const NAME: &str = "CORS_ORIGINS";
     let given = env.optional(NAME).unwrap_or_default();
@@ -121,7 +119,7 @@ fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
         let url = Url::parse(origin)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))?;
-        // As a browser writes it: no path, no slash at the end.
+        // The notation of browsers: no path, no trailing slash.
         (url.origin().ascii_serialization() == origin)
             .then(|| HeaderValue::from_str(origin).ok())
             .flatten()
@@ -145,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named_at_once() {
+    fn all_missing_variables_are_named_at_once() {
         let error = Config::read(Env::from_pairs([
             ("DISPATCH_LEAD_S", "0"),
             ("STACK_NAME", "sms"),

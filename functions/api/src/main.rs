@@ -1,15 +1,16 @@
-//! The API function: HTTP requests in, rows out, and word to dispatch or EventBridge of when they fall due.
+//! The API function. It writes HTTP requests as rows, and notifies the dispatch function or
+//! EventBridge of the time at which they are due.
 
 use std::sync::Arc;
 
-use api::resources::attention::dead_letter_queue::{DeadLetters, SqsDeadLetterQueue};
+use api::resources::attention::dead_letter_queue::{NamedDeadLetterQueue, SqsDeadLetterQueue};
 use api::{
     App,
     auth::{Gate, issuer::Issuer},
     config::Config,
     http::gateway,
     resources::receipts::secrets::Callbacks,
-    router,
+    routes::router,
 };
 use shared::{
     events::keys::SharedKeys,
@@ -22,11 +23,15 @@ async fn main() -> Result<(), lambda_http::Error> {
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(&sdk);
-    let letters = |(name, url)| DeadLetters {
+    let dead_letter_queue = |(name, url)| NamedDeadLetterQueue {
         name,
-        letters: SqsDeadLetterQueue::shared(sqs.clone(), url),
+        queue: SqsDeadLetterQueue::shared(sqs.clone(), url),
     };
-    let dead_letters = config.dead_letter_queues.into_iter().map(letters).collect();
+    let dead_letters = config
+        .dead_letter_queues
+        .into_iter()
+        .map(dead_letter_queue)
+        .collect();
     let app = App {
         db: Db::connect(&config.database).await?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),

@@ -6,15 +6,12 @@ mod gate;
 
 use std::time::Duration;
 
-use api::{
-    App,
-    resources::receipts::secrets::{Callbacks, SecretSource},
-};
+use api::{App, resources::receipts::secrets::Callbacks};
 use axum::{body::Body, http::Request};
 use dispatch::DispatchedBy;
 use ring::hmac;
 use serde_json::json;
-use shared::platform::queue::BatchMessage;
+use shared::platform::{config::KeySource, queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
@@ -53,7 +50,7 @@ impl Receipts {
 
     async fn app(stage: &Stage) -> App {
         let secrets = json!({ "sim": SECRET }).to_string();
-        let callbacks = Callbacks::open(SecretSource::Fixed(secrets.into()))
+        let callbacks = Callbacks::open(Some(KeySource::Fixed(secrets.into())))
             .await
             .unwrap();
         App {
@@ -230,8 +227,11 @@ async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
     let app = Receipts::app(&stage).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
-    let server =
-        tokio::spawn(async move { axum::serve(listener, api::router(app)).await.unwrap() });
+    let server = tokio::spawn(async move {
+        axum::serve(listener, api::routes::router(app))
+            .await
+            .unwrap()
+    });
     let pushing = Settings {
         latency_ms: 200,
         callback_url: Some(url),

@@ -1,119 +1,61 @@
-//! Where the keys are that webhooks' secrets are made of, and that a new one is met without a restart: an environment that finds a
-//! webhook of a key that it does not know reads the secret again.
-
-use std::sync::{Arc, PoisonError, RwLock};
+//! The keys from which the secrets of webhooks are derived. A process that finds a webhook with an
+//! unknown key reads the keys again, so that a new key needs no restart.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
-use secrecy::ExposeSecret;
-use tokio::sync::Mutex;
+use std::sync::Arc;
 use uuid::Uuid;
 
-use crate::events::secret::{Secret, WebhookKeys};
-use crate::platform::{
-    aws,
-    backoff::BETWEEN_KEY_READS,
-    config::{Env, KeySource},
+use crate::{
+    events::secret::{Secret, WebhookKeys},
+    platform::{
+        config::{Env, KeySource},
+        refreshing::Refreshing,
+    },
 };
 
-/// The source: exactly one of `WEBHOOK_KEYS` and `WEBHOOK_KEYS_SECRET_ARN`.
+/// Returns the source of the keys: exactly one of `WEBHOOK_KEYS` and `WEBHOOK_KEYS_SECRET_ARN`.
 pub fn key_source(env: &mut Env) -> KeySource {
     env.key_source("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN", |keys| {
         WebhookKeys::read(keys).map(drop)
     })
 }
 
-/// Reads the secret under an ARN.
-type ReadSecret = Box<dyn Fn(String) -> BoxFuture<'static, anyhow::Result<String>> + Send + Sync>;
-
-/// The keys, as one process has read them.
+/// The keys, shared by all tasks of the process.
 #[derive(Clone)]
 pub struct SharedKeys {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    keys: RwLock<Arc<WebhookKeys>>,
-    source: KeySource,
-    read_secret: ReadSecret,
-    last_read: Mutex<Option<DateTime<Utc>>>,
+    keys: Refreshing<WebhookKeys>,
 }
 
 impl SharedKeys {
     /// Reads the keys.
     pub async fn open(source: KeySource) -> anyhow::Result<Self> {
-        let read_secret = |arn: String| -> BoxFuture<'static, _> {
-            Box::pin(async move { aws::read_secret(&arn).await })
-        };
-        Self::open_with(source, Box::new(read_secret)).await
-    }
-
-    async fn open_with(source: KeySource, read_secret: ReadSecret) -> anyhow::Result<Self> {
-        let keys = RwLock::new(Arc::new(read(&source, &read_secret).await?));
+        let keys = Refreshing::open(source, WebhookKeys::read).await;
         Ok(Self {
-            inner: Arc::new(Inner {
-                keys,
-                source,
-                read_secret,
-                last_read: Mutex::default(),
-            }),
+            keys: keys.context("the keys of webhooks")?,
         })
     }
 
-    /// The keys as they were read last.
+    /// Returns the keys that were read last.
     pub fn current(&self) -> Arc<WebhookKeys> {
-        Arc::clone(
-            &self
-                .inner
-                .keys
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        self.keys.current()
     }
 
-    /// The secret of a webhook: of its key, its id, and how often it was rotated. `None`: the key is gone. An error: it may be a new
-    /// one, and the keys can't be read again just now.
+    /// Returns the secret of a webhook: derived from its key, its id, and the number of its rotations.
+    /// `None`: the key does not exist. An error: the key is unknown and may be new, but the keys
+    /// cannot be read again at the moment.
     pub async fn secret(
         &self,
         kid: &str,
         (webhook, secret_no): (Uuid, u32),
         now: DateTime<Utc>,
     ) -> anyhow::Result<Option<Secret>> {
-        if let Some(secret) = self.current().secret(kid, webhook, secret_no) {
+        let keys = self.keys.current();
+        if let Some(secret) = keys.secret(kid, webhook, secret_no) {
             return Ok(Some(secret));
         }
-        self.read_again(now).await?;
-        Ok(self.current().secret(kid, webhook, secret_no))
-    }
-
-    /// Takes the keys as they are in the secret now, unless they were read a moment ago.
-    async fn read_again(&self, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let KeySource::SecretArn(_) = &self.inner.source else {
-            return Ok(());
-        };
-        let mut last_read = self.inner.last_read.lock().await;
-        if last_read.is_some_and(|last| (now - last).abs() < BETWEEN_KEY_READS) {
-            return Ok(());
-        }
-        let keys = Arc::new(read(&self.inner.source, &self.inner.read_secret).await?);
-        *last_read = Some(now);
-        *self
-            .inner
-            .keys
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
-    }
-}
-
-async fn read(source: &KeySource, read_secret: &ReadSecret) -> anyhow::Result<WebhookKeys> {
-    match source {
-        KeySource::Fixed(keys) => WebhookKeys::read(keys.expose_secret()).context("WEBHOOK_KEYS"),
-        KeySource::SecretArn(arn) => {
-            let keys = secrecy::SecretString::from(read_secret(arn.clone()).await?);
-            WebhookKeys::read(keys.expose_secret()).context("the secret of WEBHOOK_KEYS_SECRET_ARN")
-        }
+        let newer = self.keys.newer_than(&keys, now).await?;
+        Ok(newer.and_then(|keys| keys.secret(kid, webhook, secret_no)))
     }
 }
 
@@ -121,10 +63,12 @@ async fn read(source: &KeySource, read_secret: &ReadSecret) -> anyhow::Result<We
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use crate::platform::refreshing::{BETWEEN_READS, ReadSecret};
+
     use super::*;
 
     #[tokio::test]
-    async fn an_unknown_key_has_the_secret_read_again_at_most_once_a_minute() {
+    async fn an_unknown_key_causes_at_most_one_read_per_minute() {
         static READS: AtomicUsize = AtomicUsize::new(0);
         let read: ReadSecret = Box::new(|_| {
             let kid = if READS.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -134,8 +78,10 @@ mod tests {
             };
             Box::pin(async move { Ok(format!(r#"{{"kid":"{kid}","key":"{}"}}"#, "k".repeat(32))) })
         });
-        let keys = SharedKeys::open_with(KeySource::SecretArn("arn:x".into()), read)
+        let source = KeySource::SecretArn("arn:x".into());
+        let keys = Refreshing::open_with(source, WebhookKeys::read, read)
             .await
+            .map(|keys| SharedKeys { keys })
             .unwrap();
         let (id, now) = (Uuid::now_v7(), Utc::now());
         assert!(keys.secret("old", (id, 1), now).await.unwrap().is_some());
@@ -146,7 +92,7 @@ mod tests {
         }
         assert_eq!(READS.load(Ordering::Relaxed), 2);
         assert!(
-            keys.secret("old", (id, 1), now + BETWEEN_KEY_READS)
+            keys.secret("old", (id, 1), now + BETWEEN_READS)
                 .await
                 .unwrap()
                 .is_none()
@@ -155,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_source_of_keys_is_taken() {
+    fn exactly_one_source_of_keys_is_accepted() {
         let good = format!(r#"{{"kid":"a","key":"{}"}}"#, "k".repeat(32));
         let read = |pairs: &[(&str, &str)]| {
             let mut env = Env::from_pairs(pairs.iter().copied());

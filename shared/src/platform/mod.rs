@@ -7,5 +7,6 @@ pub mod config;
 pub mod db;
 pub mod fault;
 pub mod queue;
+pub mod refreshing;
 pub mod scheduler;
 pub mod secret;

@@ -1,9 +1,5 @@
-//! A caller: who it is, what it may do, and how its changes get into the audit log.
+//! A caller: its identity, its permissions, and the audit entries of its changes.
 
-use crate::{
-    http::idempotency::store::{Attempt, note_done},
-    resources::api_keys::store::use_allowance,
-};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,68 +14,76 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::{error::ApiError, origin::Origin};
+use crate::{
+    auth::store::{DailyLimit, use_daily_limit},
+    http::{
+        error::ApiError,
+        idempotency::store::{Attempt, mark_executed},
+        origin::Origin,
+        problems,
+    },
+};
 
-/// Who it is.
+/// How a caller was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// A person who logged in here.
+    /// A user who logged in here.
     User {
         /// `users.id`
         id: Uuid,
         /// `sessions.id`
         session: Uuid,
     },
-    /// A machine.
+    /// A program with an API key.
     Key {
         /// `api_keys.id`
         id: Uuid,
         /// `api_keys.hash`
         hash: Vec<u8>,
-        /// Recipients that it may add in a day.
+        /// Recipients that it may add per day.
         messages_per_day: Option<u32>,
     },
-    /// A person, or a machine, of the outside issuer.
+    /// A user or a program of the outside issuer.
     Outsider {
         /// The token's `sub`.
         subject: String,
     },
-    /// Nobody: a call that needs no login.
-    Nobody,
+    /// None: the route needs no login.
+    Anonymous,
 }
 
-/// Somebody who was let in.
+/// The caller of a request.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who it is.
+    /// How it was authenticated.
     pub identity: Identity,
-    /// Its name, for people.
+    /// Its name as text.
     pub name: String,
-    /// A person's.
+    /// The role of a user.
     pub role: Option<Role>,
-    /// What it may do.
+    /// Its permissions.
     pub permissions: Vec<Permission>,
-    /// Where it calls from.
+    /// The origin of the request.
     pub origin: Origin,
-    /// Where the request has an `Idempotency-Key`: what its change is committed with.
+    /// The attempt that is committed with the change, if the request has an `Idempotency-Key`.
     pub attempt: Option<Attempt>,
 }
 
-/// What a change did, for the log.
+/// A change, for the audit log.
 #[derive(Debug, Default)]
 pub struct Change<'a> {
     /// Such as `schedule.cancel`.
     pub action: &'a str,
     /// Such as `schedule:ID`.
     pub resource: String,
-    /// What of it changes, as it was.
+    /// The changed values before the change.
     pub before: Option<Value>,
-    /// The same, as it is now.
+    /// The same values after the change.
     pub after: Option<Value>,
 }
 
 impl<'a> Change<'a> {
-    /// A change of a schedule.
+    /// Returns a change of a schedule.
     pub fn of_schedule(
         action: &'a str,
         id: Uuid,
@@ -97,10 +101,10 @@ impl<'a> Change<'a> {
 }
 
 impl Caller {
-    /// Nobody, from there.
-    pub fn nobody(origin: Origin) -> Self {
+    /// Returns the caller of a route that needs no login.
+    pub fn anonymous(origin: Origin) -> Self {
         Self {
-            identity: Identity::Nobody,
+            identity: Identity::Anonymous,
             name: "nobody".to_owned(),
             role: None,
             permissions: Vec::new(),
@@ -109,12 +113,12 @@ impl Caller {
         }
     }
 
-    /// As the audit log names it.
+    /// Returns the name of the caller in the audit log.
     pub fn actor(&self) -> String {
         match &self.identity {
             Identity::User { id, .. } => format!("user:{id}"),
             Identity::Key { id, .. } => format!("key:{id}"),
-            // Subjects may be longer than the column; their hash says as surely who it is.
+            // A subject may be longer than the column; its hash identifies it as well.
             Identity::Outsider { subject } if subject.len() > 70 => {
                 let hash = hash_token(subject);
                 format!(
@@ -123,20 +127,20 @@ impl Caller {
                 )
             }
             Identity::Outsider { subject } => format!("issuer:{subject}"),
-            Identity::Nobody => "nobody".to_owned(),
+            Identity::Anonymous => "nobody".to_owned(),
         }
     }
 
-    /// What its request rate is counted by.
-    pub fn counted_by(&self) -> Vec<u8> {
+    /// Returns the key under which its requests are counted.
+    pub fn rate_key(&self) -> Vec<u8> {
         match &self.identity {
             Identity::Key { hash, .. } => hash.clone(),
-            Identity::Nobody => hash_token(&format!("address:{}", self.origin.address)),
+            Identity::Anonymous => hash_token(&format!("address:{}", self.origin.address)),
             _ => hash_token(&self.actor()),
         }
     }
 
-    /// Writes a change down, in the transaction that makes it.
+    /// Inserts the audit entry of a change, in the transaction of the change.
     pub async fn record(
         &self,
         transaction: &mut MySqlConnection,
@@ -144,7 +148,7 @@ impl Caller {
         change: Change<'_>,
     ) -> sqlx::Result<()> {
         if let Some(attempt) = &self.attempt
-            && !note_done(transaction, attempt, &change.resource).await?
+            && !mark_executed(transaction, attempt, &change.resource).await?
         {
             return Err(sqlx::Error::Protocol(
                 "another attempt at this request has taken over".to_owned(),
@@ -164,7 +168,7 @@ impl Caller {
         insert_entry(transaction, &entry).await
     }
 
-    /// Counts recipients against a key's day, in the transaction that adds them.
+    /// Counts recipients towards the daily limit of an API key, in the transaction that adds them.
     pub async fn use_messages(
         &self,
         transaction: &mut MySqlConnection,
@@ -180,7 +184,12 @@ impl Caller {
             return Ok(());
         };
         let day = now.date_naive();
-        let Some(left) = use_allowance(transaction, id, (day, allowed), messages).await? else {
+        let limit = DailyLimit {
+            key_id: id,
+            day,
+            messages: allowed,
+        };
+        let Some(left) = use_daily_limit(transaction, limit, messages).await? else {
             return Ok(());
         };
         let midnight = day
@@ -188,9 +197,9 @@ impl Caller {
             .and_then(|next| next.and_hms_opt(0, 0, 0))
             .map_or(now, |midnight| midnight.and_utc());
         Err(ApiError::TooMany {
-            slug: "daily-limit",
+            problem: &problems::DAILY_LIMIT,
             detail: format!(
-                "expected at most {left} more recipients today (UTC) with this key, which may add {allowed} a day; nothing was written"
+                "expected at most {left} more recipients today (UTC) with this key, which may add {allowed} per day; nothing was written"
             ),
             wait_s: (midnight - now).num_seconds().max(1) as u64,
         })
@@ -202,6 +211,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| ApiError::Internal("a handler runs without its guard".to_owned()))
+        let caller =
+            caller.ok_or_else(|| ApiError::Internal("the route has no guard".to_owned()))?;
+        let attempt = parts.extensions.get::<Attempt>().cloned();
+        Ok(Self { attempt, ..caller })
     }
 }

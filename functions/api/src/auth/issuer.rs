@@ -1,5 +1,6 @@
-//! Tokens of an outside OIDC issuer: Cognito, Auth0, Keycloak. A token comes in; out goes who it speaks of and with which
-//! of our roles. The issuer is asked for its keys only: nothing is written, and a token may come as often as it likes.
+//! Verifies tokens of an outside OIDC issuer, such as Cognito, Auth0 or Keycloak, and returns the
+//! caller and its role in this API. The issuer is asked for its keys only. Nothing is written, and
+//! a token may be used any number of times.
 
 mod claims;
 mod config;
@@ -31,7 +32,7 @@ struct Inner {
 }
 
 impl Issuer {
-    /// Prepares it; connects to nothing yet.
+    /// Returns a verifier; it connects to the issuer when it verifies the first token.
     pub fn new(config: IssuerConfig) -> anyhow::Result<Self> {
         ring_provider::install();
         let documents = Documents::new(&config.issuer)?;
@@ -40,15 +41,15 @@ impl Issuer {
         })
     }
 
-    /// Whether the token says that it is from here, which nobody has verified yet.
+    /// Returns whether the token names this issuer; this is not verified yet.
     pub fn owns(&self, token: &str) -> bool {
         unverified_issuer(token).is_some_and(|issuer| self.inner.config.is_issuer(&issuer))
     }
 
-    /// Whom the token speaks of, if the issuer signed it for us and its time is now.
+    /// Returns the caller if the issuer signed the token for this API and it is valid now.
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Outsider, Refused> {
         let (algorithm, kid) = named_key(token)?;
-        // Before the issuer is asked for a key that it can't have.
+        // An issuer has no key for another algorithm: do not ask for it.
         if !jwk::ALGORITHMS.contains(&algorithm) {
             return Err(Refused::Signature);
         }
@@ -56,7 +57,7 @@ impl Issuer {
         let named = keys
             .iter()
             .find(|key| key.kid == kid && key.algorithm == algorithm);
-        // What a key is for is its own business, not the token's.
+        // The key determines the algorithm, not the token.
         let key = named.ok_or(Refused::Signature)?;
         let claims = signed_claims(token, &key.decoding, key.algorithm)?;
         claims::outsider(&claims, &self.inner.config, now.timestamp())

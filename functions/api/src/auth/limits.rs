@@ -1,28 +1,30 @@
-//! `callers` and `login_guards`: limits that hold for all processes together, so their state stands here and in no process.
+//! The statements on `callers` and `login_guards`: limits that apply to all processes together, so
+//! that their state is kept in the database.
 //!
-//! The request rate is a GCRA (generic cell rate algorithm, ITU-T I.371): a row holds the time until which its caller's requests are
-//! paid for, and a request that is let through moves it on. One UPDATE a request, one row a caller; a request that is refused
-//! writes nothing.
+//! The request rate is a GCRA (generic cell rate algorithm, ITU-T I.371): a row contains the time
+//! until which the caller has used its rate, and each admitted request moves that time forward. One
+//! row per caller, one UPDATE per request; a rejected request writes nothing.
 
 use chrono::{DateTime, Utc};
 use shared::platform::secret::hash_token;
 use sqlx::MySqlConnection;
 
-/// So many requests a minute, in one go or evenly.
+/// Requests per minute, at once or evenly distributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// At least 1.
     pub per_minute: u32,
 }
 
-/// What came of asking for a request.
+/// The state of a caller's rate after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// Whether it is let through.
+pub struct RateState {
+    /// Whether the request is admitted.
     pub allowed: bool,
-    /// How many more would be, at once.
+    /// How many more requests would be admitted immediately.
     pub remaining: u32,
-    /// Milliseconds until the whole minute's share is there again; where it was refused, until the next request is let through.
+    /// Milliseconds until the full quota is available again; after a rejected request, until the
+    /// next one is admitted.
     pub wait_ms: u64,
 }
 
@@ -33,7 +35,7 @@ impl Rate {
         (MINUTE_US / u64::from(self.per_minute.max(1))).max(1)
     }
 
-    fn spent(self, free_at_us: u64, now_us: u64, allowed: bool) -> Spent {
+    fn state(self, free_at_us: u64, now_us: u64, allowed: bool) -> RateState {
         let ahead = free_at_us.saturating_sub(now_us);
         let left = MINUTE_US.saturating_sub(ahead);
         let wait_us = if allowed {
@@ -42,7 +44,7 @@ impl Rate {
             (ahead + self.cost_us()).saturating_sub(MINUTE_US).max(1)
         };
         let remaining = (left / self.cost_us()).min(self.per_minute.into()) as u32;
-        Spent {
+        RateState {
             allowed,
             remaining: if allowed { remaining } else { 0 },
             wait_ms: wait_us.div_ceil(1000),
@@ -50,16 +52,16 @@ impl Rate {
     }
 }
 
-/// Asks for a request of `key`, 32 bytes that nobody else has: the hash of a name, or a key's own.
-pub async fn spend_request(
+/// Counts a request of the caller `key`: 32 bytes, the hash of its name or of its API key.
+pub async fn count_request(
     connection: &mut MySqlConnection,
     key: &[u8],
     rate: Rate,
     now: DateTime<Utc>,
-) -> sqlx::Result<Spent> {
+) -> sqlx::Result<RateState> {
     let (now_us, cost_us) = (now.timestamp_micros() as u64, rate.cost_us());
     for _ in 0..3 {
-        // LAST_INSERT_ID(…) brings the new value back with the answer: no second way to the server.
+        // LAST_INSERT_ID(…) returns the new value with the result, without a second round trip.
         let done = sqlx::query!(
             "UPDATE callers SET free_at_us = LAST_INSERT_ID(GREATEST(free_at_us, ?) + ?), last_used_at = ?
              WHERE caller = ? AND GREATEST(free_at_us, ?) + ? <= ? + 60000000",
@@ -73,14 +75,14 @@ pub async fn spend_request(
         );
         let done = done.execute(&mut *connection).await?;
         if done.rows_affected() > 0 {
-            return Ok(rate.spent(done.last_insert_id(), now_us, true));
+            return Ok(rate.state(done.last_insert_id(), now_us, true));
         }
         let found = sqlx::query_scalar!("SELECT free_at_us FROM callers WHERE caller = ?", key);
         match found.fetch_optional(&mut *connection).await? {
             Some(free_at_us) if free_at_us.max(now_us) + cost_us > now_us + MINUTE_US => {
-                return Ok(rate.spent(free_at_us, now_us, false));
+                return Ok(rate.state(free_at_us, now_us, false));
             }
-            // Somebody else's was the first, between the two statements: once again.
+            // Another request inserted the row between the two statements: retry.
             Some(_) => continue,
             None => {}
         }
@@ -91,42 +93,45 @@ pub async fn spend_request(
             now
         );
         if added.execute(&mut *connection).await?.rows_affected() > 0 {
-            return Ok(rate.spent(now_us + cost_us, now_us, true));
+            return Ok(rate.state(now_us + cost_us, now_us, true));
         }
     }
-    Ok(rate.spent(now_us + MINUTE_US, now_us, false))
+    Ok(rate.state(now_us + MINUTE_US, now_us, false))
 }
 
-/// When failed logins make the next one wait: after `free` of them 1 s, then 2, 4 …, and from `locked` on for [`LOCKED_S`].
+/// When failed logins delay the next one: after `free` failures by 1 s, then 2, 4 …, and from
+/// `locked` failures on by [`LOCKED_S`].
 #[derive(Clone, Copy, Debug)]
-pub struct Guard {
-    /// Failures without a wait.
+pub struct LoginGuard {
+    /// Failures without a delay.
     pub free: u32,
-    /// Failures that lock.
+    /// Failures that lock the subject.
     pub locked: u32,
 }
 
-/// Of one user name: somebody who mistypes is not held up, and a guesser gets some hundred guesses a day.
-pub const USER_GUARD: Guard = Guard {
+/// The guard of a username: a few typing errors cause no delay, and an attacker gets about a
+/// hundred guesses per day.
+pub const USER_GUARD: LoginGuard = LoginGuard {
     free: 4,
     locked: 10,
 };
 
-/// Of one address, behind which an office may be.
-pub const ADDRESS_GUARD: Guard = Guard {
+/// The guard of an address, which many users may share.
+pub const ADDRESS_GUARD: LoginGuard = LoginGuard {
     free: 20,
     locked: 40,
 };
 
-/// Seconds of the longest wait, and after so long without a failure the count begins anew.
+/// Seconds of the longest delay. The count restarts after the same time without a failure.
 pub const LOCKED_S: u32 = 900;
 
-/// Counts a login of `subject` as failed before its password is looked at, so that many at once don't get more guesses. `None`: it
-/// may be looked at; else it is to wait until then.
+/// Counts a login of `subject` as failed before its password is checked, so that concurrent logins
+/// get no additional guesses. Returns `None` if the password may be checked, else the time until
+/// which the subject is locked.
 pub async fn count_login_attempt(
     connection: &mut MySqlConnection,
     subject: &str,
-    guard: Guard,
+    guard: LoginGuard,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     let key = hash_token(subject);
@@ -137,8 +142,9 @@ pub async fn count_login_attempt(
         now
     );
     added.execute(&mut *connection).await?;
-    // Assignments of an UPDATE of one table go from left to right on both servers: `failures` is the new one below its own line.
-    let charged = sqlx::query!(
+    // MySQL and MariaDB execute the assignments of a single-table UPDATE from left to right: below
+    // its own line, `failures` is the new value.
+    let counted = sqlx::query!(
         "UPDATE login_guards SET
            failures = IF(last_at < ? - INTERVAL ? SECOND, 0, failures) + 1,
            locked_until = ? + INTERVAL CASE WHEN failures <= ? THEN 0 WHEN failures >= ? THEN ?
@@ -157,7 +163,7 @@ pub async fn count_login_attempt(
         key,
         now
     );
-    if charged.execute(&mut *connection).await?.rows_affected() > 0 {
+    if counted.execute(&mut *connection).await?.rows_affected() > 0 {
         return Ok(None);
     }
     let until = sqlx::query_scalar!(

@@ -1,47 +1,39 @@
-//! Who calls, and whether he may: a bearer token (an API key, an access token of ours, or one of the configured issuer) becomes a
-//! [`Caller`], who has permissions.
+//! Authentication and authorization: a bearer token (an API key, an access token of this API, or a
+//! token of the configured issuer) identifies a [`Caller`], which has permissions.
 
-pub mod limits;
-pub mod session_store;
-pub mod store;
-
+pub mod access;
+pub mod audit;
 pub mod caller;
+pub mod cors;
 pub mod guard;
 pub mod issuer;
+pub mod limits;
 pub mod ring_provider;
+pub mod store;
 pub mod tokens;
 
-use std::time::Duration;
+use axum::http::HeaderValue;
 
 use crate::auth::limits::Rate;
-use axum::{
-    Router,
-    http::{HeaderName, HeaderValue, Method, header},
-};
-use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use caller::{Caller, Identity};
+pub use cors::cors;
 
-use crate::{
-    App,
-    http::{idempotency::IDEMPOTENCY_KEY, origin::REQUEST_ID},
-};
-
-/// What it takes to let somebody in, made once.
+/// What authentication needs, built once per process.
 #[derive(Clone)]
 pub struct Gate {
-    /// Our own access tokens.
+    /// The keys of this API's own access tokens.
     pub signing_keys: tokens::SigningKeys,
-    /// Another's, where one is configured.
+    /// The outside issuer, if one is configured.
     pub issuer: Option<issuer::Issuer>,
-    /// What each caller may ask for.
+    /// The request rate of each caller.
     pub rate: Rate,
-    /// Web pages that may call from a browser.
+    /// The origins of web pages that may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
 }
 
 impl Gate {
-    /// For callers that log in here. Fails when the keys can't be read.
+    /// Returns a gate without an outside issuer. Fails if the keys cannot be read.
     pub async fn open(keys: tokens::KeySource, rate: Rate) -> anyhow::Result<Self> {
         let signing_keys = tokens::SigningKeys::open(keys).await?;
         Ok(Self {
@@ -51,44 +43,4 @@ impl Gate {
             cors_origins: Vec::new(),
         })
     }
-}
-
-/// Browsers' cross-origin calls, from these origins; without any, the headers are never sent, and browsers refuse them all.
-pub fn cors(router: Router<App>, origins: &[HeaderValue]) -> Router<App> {
-    if origins.is_empty() {
-        return router;
-    }
-    let exposed =
-        ["idempotency-replayed", "ratelimit", "ratelimit-policy"].map(HeaderName::from_static);
-    router.layer(
-        CorsLayer::new()
-            .allow_origin(AllowOrigin::list(origins.iter().cloned()))
-            .allow_methods([
-                Method::GET,
-                Method::POST,
-                Method::PUT,
-                Method::PATCH,
-                Method::DELETE,
-            ])
-            .allow_headers([
-                header::AUTHORIZATION,
-                header::CONTENT_TYPE,
-                header::IF_NONE_MATCH,
-                IDEMPOTENCY_KEY,
-                REQUEST_ID,
-            ])
-            .expose_headers(
-                [
-                    header::ETAG,
-                    header::LOCATION,
-                    header::RETRY_AFTER,
-                    header::WWW_AUTHENTICATE,
-                    REQUEST_ID,
-                ]
-                .into_iter()
-                .chain(exposed)
-                .collect::<Vec<_>>(),
-            )
-            .max_age(Duration::from_hours(1)),
-    )
 }

@@ -1,5 +1,6 @@
-//! The cryptography under every token: jsonwebtoken's provider, on ring, which TLS uses already. HS256 for our own tokens, RS256
-//! and ES256 for an issuer's; whatever else a header may name is an error.
+//! The cryptography of tokens: a provider of the crate `jsonwebtoken` that uses `ring`, as TLS
+//! does. It supports HS256 for the tokens of this API, RS256 and ES256 for those of an issuer; any
+//! other algorithm is an error.
 
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey,
@@ -19,7 +20,8 @@ use ring::{
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |algorithm, key| signer(*algorithm, key),
     verifier_factory: |algorithm, key| verifier(*algorithm, key),
-    // Keys are never made into JWKs here. The library's stand-ins panic, these don't.
+    // Keys are never converted to JWKs here. The defaults of the library panic; these return
+    // errors.
     key_utils: KeyUtils {
         rsa_pub_components_from_private_key: |_| unsupported(),
         rsa_pub_components_from_public_key: |_| unsupported(),
@@ -29,9 +31,10 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     },
 };
 
-/// Makes ring the provider of this process. Has to come before the first token is signed or verified; may come again.
+/// Installs the provider for this process. Must be called before the first token is signed or
+/// verified; may be called several times.
 pub fn install() {
-    // The error says that one is installed already.
+    // It fails only if a provider is installed already.
     PROVIDER.install_default().ok();
 }
 
@@ -39,12 +42,12 @@ fn unsupported<T>() -> Result<T> {
     Err(ErrorKind::UnsupportedAlgorithm.into())
 }
 
-/// ring does not say what is wrong.
+/// Converts the error of ring, which contains no reason.
 fn wrong(_: Unspecified) -> Error {
     Error::new()
 }
 
-/// HS256, both ways.
+/// HS256, which signs and verifies.
 struct Hmac(hmac::Key);
 
 impl Hmac {
@@ -80,7 +83,7 @@ impl JwtVerifier for Hmac {
     }
 }
 
-/// RS256, verified only: PKCS #1 v1.5, keys of 2048 to 8192 bits.
+/// RS256, which only verifies: PKCS #1 v1.5, keys of 2048 to 8192 bits.
 struct Rsa(DecodingKey);
 
 impl Verifier<Vec<u8>> for Rsa {
@@ -104,7 +107,7 @@ impl JwtVerifier for Rsa {
     }
 }
 
-/// ES256, verified only: the signature is r and s, 32 bytes each.
+/// ES256, which only verifies: the signature is r and s, 32 bytes each.
 struct Ecdsa(UnparsedPublicKey<Vec<u8>>);
 
 impl Verifier<Vec<u8>> for Ecdsa {
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_an_error_and_no_panic() {
+    fn other_algorithms_and_keys_are_errors_and_do_not_panic() {
         install();
         let raw = [7; 65];
         let signing = [
@@ -216,8 +219,8 @@ mod tests {
                     "{algorithm:?} {key:?}"
                 );
             }
-            for (key, its_own) in &verifying {
-                let fits = algorithm == *its_own && key.family() == algorithm.family();
+            for (key, own) in &verifying {
+                let fits = algorithm == *own && key.family() == algorithm.family();
                 assert_eq!(
                     verifier(algorithm, key).is_ok(),
                     fits,

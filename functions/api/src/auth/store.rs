@@ -1,10 +1,11 @@
-//! TODO header
+//! The statements that authentication executes: API keys, sessions, and the daily limits of keys.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use shared::access::Role;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// A row, less the hash, and its last use.
+/// A row of `api_keys` without the hash, and its last use.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct ApiKey {
@@ -21,7 +22,7 @@ pub struct ApiKey {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// The key with that hash, whether it still holds or not.
+/// Returns the key with this hash, also if it has expired or was revoked.
 pub async fn find_api_key(
     connection: &mut MySqlConnection,
     hash: &[u8],
@@ -36,4 +37,80 @@ pub async fn find_api_key(
     )
     .fetch_optional(connection)
     .await
+}
+
+/// The user of a session.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct SessionUser {
+    pub user_id: Uuid,
+    pub username: String,
+    pub role: Role,
+}
+
+/// Returns the user of a session, unless the session has ended or the user is disabled.
+pub async fn session_user(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<SessionUser>> {
+    sqlx::query_as!(
+        SessionUser,
+        r#"SELECT u.id AS "user_id: Uuid", u.username, u.role AS "role: Role"
+           FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.id = ? AND s.ended_at IS NULL AND s.expires_at > ? AND u.disabled_at IS NULL"#,
+        id,
+        now
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// The messages that a key may add on one day.
+#[derive(Clone, Copy, Debug)]
+pub struct DailyLimit {
+    /// `api_keys.id`
+    pub key_id: Uuid,
+    /// The day in UTC.
+    pub day: NaiveDate,
+    /// Messages per day.
+    pub messages: u32,
+}
+
+/// Counts messages towards the daily limit of a key if they are within it. Returns `None`, or how
+/// many messages remain if they are not. Two transactions of one key wait for each other here, so
+/// that together they do not exceed the limit.
+pub async fn use_daily_limit(
+    connection: &mut MySqlConnection,
+    limit: DailyLimit,
+    messages: u32,
+) -> sqlx::Result<Option<u32>> {
+    let DailyLimit { key_id, day, .. } = limit;
+    sqlx::query!(
+        "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
+        key_id,
+        day
+    )
+    .execute(&mut *connection)
+    .await?;
+    let used = sqlx::query_scalar!(
+        "SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE",
+        key_id,
+        day
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let left = limit.messages.saturating_sub(used);
+    if messages > left {
+        return Ok(Some(left));
+    }
+    sqlx::query!(
+        "UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?",
+        messages,
+        key_id,
+        day
+    )
+    .execute(connection)
+    .await?;
+    Ok(None)
 }

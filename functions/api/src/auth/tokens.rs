@@ -1,7 +1,9 @@
-//! Our own access tokens: signed JWTs that are good for [`ACCESS_TOKEN`] and are looked up nowhere. Who holds one was logged in
-//! when it was issued; whether the session still is, is for the caller to ask by [`Claims::sid`].
+//! The access tokens of this API: signed JWTs that are valid for [`ACCESS_TOKEN`] and not stored. A
+//! token proves that its session existed when it was issued; the guard checks with [`Claims::sid`]
+//! whether the session still exists.
 //!
-//! [`SigningKeys`] issues and verifies them. What is wrong with a token, ours or an issuer's, is a [`Refused`].
+//! [`SigningKeys`] issues and verifies them. [`Refused`] is the reason for which a token, of this
+//! API or of an issuer, is not accepted.
 
 mod keys;
 #[cfg(test)]
@@ -20,16 +22,16 @@ use uuid::Uuid;
 pub use keys::{KeyRing, SigningKeys, key_source};
 pub use shared::platform::config::KeySource;
 
-/// How long a token of ours is good for.
+/// The time for which a token is valid.
 pub const ACCESS_TOKEN: TimeDelta = TimeDelta::minutes(15);
 
-/// Who issues them, and for whom: both are this API.
+/// The issuer and the audience of the tokens: both are this API.
 const SMS: &str = "sms";
 
-/// By how much the clocks of two environments may differ.
+/// Seconds by which the clocks of two processes may differ.
 const LEEWAY: i64 = 5;
 
-/// What a token of ours says. Every claim has to be there and of its type.
+/// The claims of a token. Each is required and has the given type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Always `sms`.
@@ -38,41 +40,42 @@ pub struct Claims {
     pub aud: String,
     /// The user.
     pub sub: Uuid,
-    /// Their session.
+    /// The session.
     pub sid: Uuid,
-    /// Name of the role that they had.
+    /// The name of the user's role when the token was issued.
     pub role: String,
-    /// Issued then, in seconds since 1970.
+    /// When the token was issued, in seconds since 1970.
     pub iat: i64,
-    /// Not good before, in seconds since 1970.
+    /// When the token becomes valid, in seconds since 1970.
     pub nbf: i64,
-    /// Not good from then on, in seconds since 1970.
+    /// When the token expires, in seconds since 1970.
     pub exp: i64,
 }
 
-/// Why a token isn't taken.
+/// The reason for which a token is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Not a JWT, or one that lacks what it needs: a key id, a claim.
+    /// It is not a JWT, or it lacks a key id or a claim.
     Malformed,
-    /// Signed with a key that isn't known here.
+    /// It is signed with an unknown key.
     UnknownKey,
-    /// Not signed by the key that it names, or not with that key's algorithm.
+    /// It is not signed with the key that it names, or not with the algorithm of that key.
     Signature,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time is yet to come.
+    /// It is not valid yet.
     NotYetValid,
-    /// From somebody else.
+    /// It is from another issuer.
     WrongIssuer,
-    /// For somebody else.
+    /// It is for another audience.
     WrongAudience,
-    /// It can't be told now: the keys could not be had. Why is for the log, not for the client.
+    /// It cannot be verified now, because the keys are unavailable. The reason is for the log, not
+    /// for the client.
     Unavailable(String),
 }
 
 impl Refused {
-    /// For the client: the `error_description` of RFC 6750, section 3.
+    /// Returns the reason for the client: the `error_description` of RFC 6750, section 3.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Malformed => "the token is malformed",
@@ -82,7 +85,7 @@ impl Refused {
             Self::NotYetValid => "the token is not valid yet",
             Self::WrongIssuer => "the token is from another issuer",
             Self::WrongAudience => "the token is for another audience",
-            Self::Unavailable(_) => "the token can't be verified at present",
+            Self::Unavailable(_) => "the token cannot be verified at present",
         }
     }
 }
@@ -95,7 +98,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Who issued the token by its own account, which nobody has verified: says whom to ask, no more.
+/// Returns the issuer that the token names. It is not verified: it only selects the keys.
 pub fn unverified_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Issuer {
@@ -106,7 +109,8 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
         .map(|claims| claims.iss)
 }
 
-/// The algorithm and the key that the header names. Extensions that have to be understood (`crit`) are not.
+/// Returns the algorithm and the key that the header names. Critical extensions (`crit`) are not
+/// supported.
 pub(super) fn named_key(token: &str) -> Result<(Algorithm, String), Refused> {
     let header = decode_header(token).map_err(|_| Refused::Malformed)?;
     match header {
@@ -120,7 +124,8 @@ pub(super) fn named_key(token: &str) -> Result<(Algorithm, String), Refused> {
     }
 }
 
-/// The claims, if `key` signed them with that very algorithm. Nothing in them has been looked at.
+/// Returns the claims if `key` signed them with this algorithm. The claims themselves are not
+/// checked.
 pub(super) fn signed_claims<T: DeserializeOwned>(
     token: &str,
     key: &DecodingKey,

@@ -1,4 +1,5 @@
-//! What can go wrong, and how it is told: RFC 9457 problem documents that name the field, the position and what was expected.
+//! The errors of the API as RFC 9457 problem documents, which name the field, its position and
+//! what was expected.
 
 use axum::{
     Json,
@@ -10,9 +11,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{access::Permission, schedule::status::ScheduleStatus};
 
-use crate::{http::problems::problem, resources::receipts::Received};
+use crate::http::problems::{self, ProblemType, find_problem};
 
-/// One thing that is wrong with a request.
+/// One error in a request.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct FieldError {
     /// The field, the query parameter or the header.
@@ -20,14 +21,14 @@ pub struct FieldError {
     /// In a list: the index of the entry from 0 (JSON), or its line from 1 (NDJSON, CSV).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
-    /// What was expected, for people.
+    /// What was expected, as text.
     pub detail: String,
-    /// The same for programs; stable.
+    /// What was expected, as a stable code for programs.
     pub code: &'static str,
 }
 
 impl FieldError {
-    /// Something wrong with a field outside of any list.
+    /// Returns an error of a field outside of any list.
     pub fn new(field: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -38,186 +39,120 @@ impl FieldError {
     }
 }
 
-/// Every way in which a request ends without what it asked for.
+/// The reasons for which a request fails.
 #[derive(Debug)]
 pub enum ApiError {
-    /// Not even readable: JSON, CSV, gzip.
+    /// The body is not valid JSON, CSV or gzip.
     Malformed(String),
-    /// No token, or, with the reason, one that does not hold.
+    /// There is no token; or, with the reason, the token is not valid.
     Unauthenticated(Option<&'static str>),
-    /// A callback that is not signed as it has to be, and what was expected.
+    /// A callback is not signed correctly; what was expected.
     BadSignature(&'static str),
-    /// Receipts for messages whose answers are still to be recorded; what became of the others.
-    TooEarly(Box<Received>),
-    /// A login, or a refresh, that is refused.
+    /// Some receipts belong to messages whose ids are not recorded yet; the result of the others,
+    /// whose members are added to the problem document.
+    TooEarly(Value),
+    /// A login or a refresh is refused.
     WrongCredentials(&'static str),
-    /// A temporary password, which is good for choosing another only.
+    /// The password is temporary: it only allows choosing another.
     PasswordChangeRequired,
-    /// The caller may not; the permission that it lacks, or none where only a person's own session will do.
+    /// The caller is not authorized. The permission that it lacks; `None` if the route requires
+    /// the session of a user.
     Forbidden(Option<Permission>),
-    /// Too often, or too much for a day.
+    /// A rate or a daily limit is exceeded.
     TooMany {
-        /// Last part of the problem's type.
-        slug: &'static str,
+        /// The type of the problem.
+        problem: &'static ProblemType,
         /// What was expected.
         detail: String,
-        /// Seconds until it may be tried again.
+        /// Seconds until the call may be retried.
         wait_s: u64,
     },
-    /// The keys that a token is verified with can't be had.
+    /// The keys that verify tokens are unavailable.
     KeysUnavailable(String),
-    /// No such route, or no such schedule.
+    /// The route or the resource does not exist.
     NotFound(String),
-    /// A known route, another method.
+    /// The route exists, but not for this method.
     WrongMethod(String),
-    /// The schedule's state does not allow it.
+    /// The state of the schedule does not allow the call.
     Conflict(Conflict),
-    /// What is there already, or must stay, does not allow it: last part of the type, and what was expected.
-    Refused(&'static str, String),
-    /// An `Idempotency-Key` that came with another request before.
-    KeyReused,
-    /// More than a call may bring.
+    /// The call contradicts existing data: the type of the problem, and what was expected.
+    Refused(&'static ProblemType, String),
+    /// The body exceeds a limit of one call.
     TooLarge(String),
-    /// A content type, or an encoding, that isn't read here.
+    /// The content type or the encoding is not supported.
     UnsupportedType(String),
-    /// Readable, but wrong: the first of the errors, and how many there are in all.
+    /// The request is readable, but wrong: the first errors, and the number of all errors.
     Invalid(Vec<FieldError>, usize),
-    /// The database is away for now.
+    /// The health check found that the database is unavailable.
     Unhealthy {
-        /// The commit that answers.
+        /// The commit from which the function was built.
         commit: String,
     },
     /// A statement failed.
     Database(sqlx::Error),
-    /// A fault of our own.
+    /// An internal error.
     Internal(String),
 }
 
-/// Why a schedule can't be moved.
+/// Why a schedule cannot be changed in its present state.
 #[derive(Debug)]
 pub struct Conflict {
-    /// Last part of the problem's type.
-    pub slug: &'static str,
+    /// The type of the problem.
+    pub problem: &'static ProblemType,
     /// What was expected.
     pub detail: String,
-    /// The state that it is in.
+    /// The state of the schedule.
     pub status: ScheduleStatus,
-    /// The calls that are possible in it.
+    /// The calls that this state allows.
     pub possible: &'static [&'static str],
 }
 
 impl ApiError {
-    /// A request of which these fields are wrong.
+    /// Returns the error for a request with these wrong fields.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let total = errors.len();
         Self::Invalid(errors, total)
     }
 
-    /// A schedule that does not exist.
+    /// Returns the error for a schedule that does not exist.
     pub fn no_such_schedule() -> Self {
         Self::NotFound("there is no schedule with this id".to_owned())
     }
 
-    /// Status, last part of the type, title.
-    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    /// Returns the error of the database that ended the request, if one did.
+    pub fn database(&self) -> Option<&sqlx::Error> {
         match self {
-            Self::Malformed(_) => (
-                StatusCode::BAD_REQUEST,
-                "malformed-body",
-                "The body can't be read",
-            ),
-            Self::Unauthenticated(_) => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "Who calls is not known",
-            ),
-            Self::BadSignature(_) => (
-                StatusCode::UNAUTHORIZED,
-                "bad-signature",
-                "This is not signed as it has to be",
-            ),
-            Self::TooEarly(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "receipt-too-early",
-                "Some messages are not known yet",
-            ),
-            Self::WrongCredentials(_) => (
-                StatusCode::UNAUTHORIZED,
-                "wrong-credentials",
-                "These credentials are not right",
-            ),
-            Self::PasswordChangeRequired => (
-                StatusCode::FORBIDDEN,
-                "password-change-required",
-                "The password has to be changed",
-            ),
-            Self::Forbidden(_) => (
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "The caller may not do this",
-            ),
-            Self::TooMany { slug, .. } => (StatusCode::TOO_MANY_REQUESTS, slug, "Too many"),
-            Self::KeysUnavailable(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Tokens can't be verified",
-            ),
-            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-            Self::WrongMethod(_) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "Method not allowed",
-            ),
-            Self::Conflict(conflict) => (
-                StatusCode::CONFLICT,
-                conflict.slug,
-                "The state of the schedule does not allow it",
-            ),
-            Self::Refused(slug, _) => (
-                StatusCode::CONFLICT,
-                slug,
-                "What there is does not allow it",
-            ),
-            Self::KeyReused => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "This key belongs to another request",
-            ),
-            Self::TooLarge(_) => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-large",
-                "More than one call may bring",
-            ),
-            Self::UnsupportedType(_) => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-content-type",
-                "The content type is not read here",
-            ),
-            Self::Invalid(..) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid-request",
-                "The request is not valid",
-            ),
-            Self::Unhealthy { .. } => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The database does not answer",
-            ),
-            Self::Database(error) if is_away(error) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The database does not answer",
-            ),
-            Self::Database(_) | Self::Internal(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something failed here",
-            ),
+            Self::Database(error) => Some(error),
+            _ => None,
         }
     }
 
-    /// Headers beside the usual ones: how to log in (RFC 6750, section 3), when to come again.
-    fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// Returns the type of the problem.
+    fn problem(&self) -> &'static ProblemType {
+        match self {
+            Self::Malformed(_) => &problems::MALFORMED_BODY,
+            Self::Unauthenticated(_) => &problems::UNAUTHENTICATED,
+            Self::BadSignature(_) => &problems::BAD_SIGNATURE,
+            Self::TooEarly(_) => &problems::RECEIPT_TOO_EARLY,
+            Self::WrongCredentials(_) => &problems::WRONG_CREDENTIALS,
+            Self::PasswordChangeRequired => &problems::PASSWORD_CHANGE_REQUIRED,
+            Self::Forbidden(_) => &problems::FORBIDDEN,
+            Self::NotFound(_) => &problems::NOT_FOUND,
+            Self::WrongMethod(_) => &problems::METHOD_NOT_ALLOWED,
+            Self::TooMany { problem, .. } | Self::Refused(problem, _) => problem,
+            Self::Conflict(conflict) => conflict.problem,
+            Self::TooLarge(_) => &problems::TOO_LARGE,
+            Self::UnsupportedType(_) => &problems::UNSUPPORTED_CONTENT_TYPE,
+            Self::Invalid(..) => &problems::INVALID_REQUEST,
+            Self::KeysUnavailable(_) | Self::Unhealthy { .. } => &problems::UNAVAILABLE,
+            Self::Database(error) if is_unavailable(error) => &problems::UNAVAILABLE,
+            Self::Database(_) | Self::Internal(_) => &problems::INTERNAL,
+        }
+    }
+
+    /// Returns the header that belongs to this error: how to authenticate (RFC 6750, section 3),
+    /// or when to retry.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         const REALM: &str = "Bearer realm=\"sms\"";
         let value = match self {
             Self::Unauthenticated(Some(reason)) => {
@@ -226,10 +161,8 @@ impl ApiError {
             Self::Unauthenticated(None) | Self::WrongCredentials(_) => REALM.to_owned(),
             Self::BadSignature(_) => "HMAC-SHA256 realm=\"callbacks\"".to_owned(),
             Self::Forbidden(Some(permission)) => {
-                format!(
-                    "{REALM}, error=\"insufficient_scope\", scope=\"{}\"",
-                    permission.as_str()
-                )
+                let scope = permission.as_str();
+                format!("{REALM}, error=\"insufficient_scope\", scope=\"{scope}\"")
             }
             Self::Forbidden(None) => format!("{REALM}, error=\"insufficient_scope\""),
             Self::TooMany { wait_s, .. } => {
@@ -240,54 +173,83 @@ impl ApiError {
         Some((header::WWW_AUTHENTICATE, HeaderValue::try_from(value).ok()?))
     }
 
-    /// The sentence, and members of its own.
-    fn detail(self) -> (String, Value) {
+    /// Returns the `detail` of the problem document.
+    fn detail(&self) -> String {
         match self {
             Self::Malformed(detail)
             | Self::NotFound(detail)
             | Self::WrongMethod(detail)
             | Self::TooLarge(detail)
             | Self::UnsupportedType(detail)
-            | Self::Refused(_, detail) => (detail, json!({})),
+            | Self::Refused(_, detail)
+            | Self::TooMany { detail, .. }
+            | Self::Conflict(Conflict { detail, .. }) => detail.clone(),
+            Self::Unauthenticated(Some(reason))
+            | Self::WrongCredentials(reason)
+            | Self::BadSignature(reason) => (*reason).to_owned(),
             Self::Unauthenticated(None) => {
-                ("expected `Authorization: Bearer` with an API key or an access token".to_owned(), json!({}))
+                "expected `Authorization: Bearer` with an API key or an access token".to_owned()
             }
-            Self::TooEarly(received) => {
-                ("the others are recorded; send the same again after Retry-After".to_owned(), json!(received))
+            Self::TooEarly(_) => {
+                "the others are recorded; send the same request again after Retry-After".to_owned()
             }
-            Self::Unauthenticated(Some(reason)) | Self::WrongCredentials(reason) | Self::BadSignature(reason) => {
-                (reason.to_owned(), json!({}))
+            Self::PasswordChangeRequired => {
+                "this password is temporary: log in with `new_password`".to_owned()
             }
-            Self::KeyReused => {
-                ("expected a new Idempotency-Key: this one came with another request within 24 hours".to_owned(), json!({}))
-            }
-            Self::PasswordChangeRequired => ("this password is temporary: log in with `new_password`".to_owned(), json!({})),
             Self::Forbidden(Some(permission)) => {
-                (format!("expected a caller with the permission {}", permission.as_str()), json!({"permission": permission}))
+                let permission = permission.as_str();
+                format!("expected a caller with the permission {permission}")
             }
-            Self::Forbidden(None) => ("expected the access token of a person who logged in here".to_owned(), json!({})),
-            Self::TooMany { detail, wait_s, .. } => (detail, json!({"retry_after_s": wait_s})),
-            Self::KeysUnavailable(_) => ("try again in a few seconds".to_owned(), json!({})),
-            Self::Conflict(conflict) => {
-                (conflict.detail, json!({"schedule_status": conflict.status, "possible": conflict.possible}))
+            Self::Forbidden(None) => {
+                "expected the access token of a user who logged in here".to_owned()
             }
-            Self::Invalid(errors, total) => {
-                let shown = if total > errors.len() { format!(", the first {} shown", errors.len()) } else { String::new() };
-                let wrong = if total == 1 { "1 thing is wrong".to_owned() } else { format!("{total} things are wrong") };
-                (format!("{wrong}{shown}; nothing was written"), json!({"errors": errors, "errors_total": total}))
+            Self::Invalid(errors, total) => count_errors(errors.len(), *total),
+            Self::KeysUnavailable(_) | Self::Unhealthy { .. } => RETRY_SOON.to_owned(),
+            Self::Database(error) if is_unavailable(error) => RETRY_SOON.to_owned(),
+            Self::Database(_) | Self::Internal(_) => {
+                "the error is logged; nothing was written".to_owned()
             }
-            Self::Unhealthy { commit } => (
-                "try again in a few seconds".to_owned(),
-                json!({"version": env!("CARGO_PKG_VERSION"), "commit": commit, "database": "unavailable"}),
-            ),
-            Self::Database(error) if is_away(&error) => ("try again in a few seconds".to_owned(), json!({})),
-            Self::Database(_) | Self::Internal(_) => ("it is logged; nothing was written".to_owned(), json!({})),
+        }
+    }
+
+    /// Returns the members that this type adds to the problem document.
+    fn members(self) -> Value {
+        match self {
+            Self::TooEarly(received) => received,
+            Self::Forbidden(Some(permission)) => json!({"permission": permission}),
+            Self::TooMany { wait_s, .. } => json!({"retry_after_s": wait_s}),
+            Self::Conflict(Conflict {
+                status, possible, ..
+            }) => json!({"schedule_status": status, "possible": possible}),
+            Self::Invalid(errors, total) => json!({"errors": errors, "errors_total": total}),
+            Self::Unhealthy { commit } => json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "commit": commit,
+                "database": "unavailable",
+            }),
+            _ => json!({}),
         }
     }
 }
 
-/// Whether the server could not be reached, as against a statement that it refused.
-fn is_away(error: &sqlx::Error) -> bool {
+const RETRY_SOON: &str = "retry after a few seconds";
+
+fn count_errors(shown: usize, total: usize) -> String {
+    let errors = if total == 1 {
+        "1 error".to_owned()
+    } else {
+        format!("{total} errors")
+    };
+    if total > shown {
+        format!("{errors}, the first {shown} shown; nothing was written")
+    } else {
+        format!("{errors}; nothing was written")
+    }
+}
+
+/// Returns whether the database was unavailable or busy, as opposed to a statement that it
+/// rejected.
+fn is_unavailable(error: &sqlx::Error) -> bool {
     matches!(
         error,
         sqlx::Error::Io(_)
@@ -297,25 +259,15 @@ fn is_away(error: &sqlx::Error) -> bool {
     ) || shared::platform::db::is_lock_conflict(error)
 }
 
-impl ApiError {
-    /// Returns the error of the database that ended the request, if one did.
-    pub fn database(&self) -> Option<&sqlx::Error> {
-        match self {
-            Self::Database(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)
     }
 }
 
-/// RFC 9457, section 3.
+/// A problem document (RFC 9457, section 3).
 #[derive(Serialize)]
-struct Problem {
+struct ProblemDocument {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -324,7 +276,8 @@ struct Problem {
     members: Value,
 }
 
-/// A server's message may quote a value, and so a number or a text: of its errors only the code is logged.
+/// Logs errors of the server. A message of the database may quote a value, and so a phone number
+/// or a text: only its code is logged.
 fn log(error: &ApiError) {
     match error {
         ApiError::Database(sqlx::Error::Database(error)) => {
@@ -332,7 +285,7 @@ fn log(error: &ApiError) {
         }
         ApiError::Database(error) => tracing::error!(%error, "the database failed"),
         ApiError::KeysUnavailable(error) => {
-            tracing::error!(error, "the keys of tokens can't be read")
+            tracing::error!(error, "the keys that verify tokens are unavailable");
         }
         ApiError::Internal(error) => tracing::error!(error, "request failed"),
         _ => {}
@@ -342,18 +295,20 @@ fn log(error: &ApiError) {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         log(&self);
-        let (status, slug, title) = self.kind();
-        debug_assert!(problem(slug).is_some(), "the problem {slug} has no page");
-        let own = self.headers();
-        let (detail, members) = self.detail();
-        let problem = Problem {
+        let problem = self.problem();
+        let slug = problem.slug;
+        debug_assert!(find_problem(slug).is_some(), "PROBLEMS lacks {slug}");
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let own_header = self.header();
+        let document = ProblemDocument {
             r#type: format!("/problems/{slug}"),
-            title,
-            status: status.as_u16(),
-            detail,
-            members,
+            title: problem.title,
+            status: problem.status,
+            detail: self.detail(),
+            members: self.members(),
         };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -362,20 +317,20 @@ impl IntoResponse for ApiError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        headers.extend(own);
+        headers.extend(own_header);
         response
     }
 }
 
-/// 404 for a path that isn't one of ours.
+/// Answers 404 for a path that no route has.
 pub async fn no_such_route(uri: Uri) -> ApiError {
     ApiError::NotFound(format!("there is nothing at {}", uri.path()))
 }
 
-/// 405; axum adds `Allow`.
+/// Answers 405; axum adds the header `Allow`.
 pub async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::WrongMethod(format!(
-        "{method} is not possible at {}; the header Allow says what is",
+        "{method} is not supported at {}; the header Allow lists the supported methods",
         uri.path()
     ))
 }

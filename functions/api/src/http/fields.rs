@@ -1,5 +1,5 @@
-//! A JSON object of which every wrong field is to be told at once: read field by field, each with its own complaint, and what
-//! is left over at the end is unknown. Values stay where they are in the body; nothing is copied.
+//! Reads a JSON object field by field and reports all wrong fields at once. A field that no call
+//! has read is unknown. Values stay in the body; they are not copied.
 
 use std::{borrow::Cow, fmt, ops::RangeInclusive};
 
@@ -11,18 +11,19 @@ use serde_json::value::RawValue;
 
 use crate::http::error::{ApiError, FieldError};
 
-/// Far more than any request has; a body full of fields must not fill the memory.
+/// Fields of an object, at most: far more than any request has, so that a body full of fields does
+/// not exhaust the memory.
 const MOST_FIELDS: usize = 100;
 
 /// The fields of one object.
 pub struct Fields<'a> {
-    left: Vec<(Cow<'a, str>, &'a RawValue)>,
+    unread: Vec<(Cow<'a, str>, &'a RawValue)>,
     known: Vec<&'static str>,
     given: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
-/// A whole number, also where it is written with a fraction of nothing, `17.0`: to JSON Schema, and to many languages, that is one.
+/// Returns a whole number. `17.0` counts as one, as it does in JSON Schema and in many languages.
 pub fn whole(number: &serde_json::Number) -> Option<u32> {
     let with_fraction = || {
         number
@@ -36,10 +37,10 @@ pub fn whole(number: &serde_json::Number) -> Option<u32> {
         .or_else(with_fraction)
 }
 
-/// Members of an object, as they come.
+/// The members of an object, in their order.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-/// A key, borrowed unless it has escapes in it.
+/// A key, borrowed unless it contains escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -69,11 +70,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 impl<'a> Fields<'a> {
-    /// The object in `body`. What is no JSON is [`ApiError::Malformed`], with line and column.
+    /// Reads the object in `body`. Invalid JSON is [`ApiError::Malformed`], with line and column.
     pub fn read(body: &'a [u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice::<Members<'a>>(body) {
-            Ok(Members(left)) => Ok(Self {
-                left,
+            Ok(Members(unread)) => Ok(Self {
+                unread,
                 known: Vec::new(),
                 given: Vec::new(),
                 errors: Vec::new(),
@@ -90,12 +91,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field as it stands; null counts as not given.
+    /// Reads a field as it is; null counts as not given.
     pub fn raw(&mut self, name: &'static str) -> Option<&'a RawValue> {
         self.known.push(name);
         let mut found = None;
-        while let Some(at) = self.left.iter().position(|(key, _)| key == name) {
-            let (_, value) = self.left.remove(at);
+        while let Some(at) = self.unread.iter().position(|(key, _)| key == name) {
+            let (_, value) = self.unread.remove(at);
             if found.replace(value).is_some() {
                 self.complain(name, "given-twice", "expected this field once");
             }
@@ -107,7 +108,7 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// A field of any type; `expected` says which, for people.
+    /// Reads a field of any type; `expected` names the type in the error.
     pub fn read_as<T: Deserialize<'a>>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let value = serde_json::from_str(self.raw(name)?.get());
         value
@@ -115,7 +116,7 @@ impl<'a> Fields<'a> {
             .ok()
     }
 
-    /// A field that may be null, which is told from not given: `Some(None)`.
+    /// Reads a field that may be null. Null is `Some(None)`, as opposed to `None`, not given.
     pub fn nullable<T>(
         &mut self,
         name: &'static str,
@@ -128,27 +129,27 @@ impl<'a> Fields<'a> {
         read(self).map(Some)
     }
 
-    /// Whether the field is not given, or null.
+    /// Returns whether the field is not given, or null.
     pub fn is_absent(&self, name: &str) -> bool {
         !self
-            .left
+            .unread
             .iter()
             .any(|(key, value)| key == name && value.get() != "null")
     }
 
-    /// Whether the field is given as null.
+    /// Returns whether the field is given as null.
     pub fn is_null(&self, name: &str) -> bool {
-        self.left
+        self.unread
             .iter()
             .any(|(key, value)| key == name && value.get() == "null")
     }
 
-    /// A text.
+    /// Reads a string.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.read_as(name, "a string")
     }
 
-    /// A whole number within `range`.
+    /// Reads a whole number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let number: serde_json::Number = self.read_as(name, &expected)?;
@@ -159,39 +160,39 @@ impl<'a> Fields<'a> {
         number
     }
 
-    /// A word, found among `all` by its name.
+    /// Reads one of `all` by its name.
     pub fn choice<T: Copy>(
         &mut self,
         name: &'static str,
         all: &[T],
-        word: impl Fn(T) -> &'static str,
+        name_of: impl Fn(T) -> &'static str,
     ) -> Option<T> {
-        let words: Vec<_> = all.iter().map(|choice| word(*choice)).collect();
-        let expected = format!("one of: {}", words.join(", "));
+        let names: Vec<_> = all.iter().map(|choice| name_of(*choice)).collect();
+        let expected = format!("one of: {}", names.join(", "));
         let given: String = self.read_as(name, &expected)?;
-        let found = all.iter().copied().find(|choice| word(*choice) == given);
+        let found = all.iter().copied().find(|choice| name_of(*choice) == given);
         if found.is_none() {
             self.complain(name, "not-a-choice", format!("expected {expected}"));
         }
         found
     }
 
-    /// Complains about a field that was asked for and not given; not where something else is wrong with it.
+    /// Reports a field that was read and not given, unless another error of it is reported.
     pub fn require(&mut self, name: &'static str, expected: &str) {
         if !self.given.contains(&name) && !self.errors.iter().any(|error| error.field == name) {
             self.complain(name, "missing", format!("expected {expected}"));
         }
     }
 
-    /// Notes that something is wrong with a field.
+    /// Reports an error of a field.
     pub fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(name, code, detail));
     }
 
-    /// Every wrong field: those that were complained about, and those that nobody asked for.
+    /// Returns all errors: those that were reported, and the fields that were never read.
     pub fn finish(mut self) -> Vec<FieldError> {
         let expected = format!("unknown field; expected only: {}", self.known.join(", "));
-        for (key, _) in &self.left {
+        for (key, _) in &self.unread {
             let name: String = key.chars().take(64).collect();
             self.errors
                 .push(FieldError::new(name, "unknown-field", &expected));
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_number_is_one_however_it_is_written() {
+    fn whole_numbers_are_read_in_every_notation() {
         for (given, expected) in [
             ("0", Some(0)),
             ("17", Some(17)),

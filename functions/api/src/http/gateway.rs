@@ -1,8 +1,10 @@
-//! Between API Gateway's HTTP API (payload format 2.0) and the router.
+//! Converts between the events of API Gateway's HTTP API (payload format 2.0) and the router's
+//! requests.
 //!
-//! `lambda_http::run` would do, but it copies a body twice, which for 6 MB matters, and it panics on a host or a query that is
-//! no part of a URL. The router needs neither host nor scheme, so they are left out. What the gateway
-//! knows of the request, the client's address and an id, goes along as [`Gateway`].
+//! `lambda_http::run` is not used: it copies each body twice, which matters for 6 MB, and it panics
+//! on a host or a query that is not valid in a URL. The router needs neither host nor scheme, so
+//! they are left out. What the gateway reports about the request, the client's address and an id,
+//! is passed on as [`Gateway`].
 
 use std::fmt::Write;
 
@@ -24,7 +26,7 @@ use lambda_http::{
 
 use crate::http::{error::ApiError, origin::Gateway};
 
-/// Serves invocations until the environment ends.
+/// Handles invocations until the environment ends.
 pub async fn run(router: Router) -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
         handle(router.clone(), event.payload)
@@ -32,7 +34,7 @@ pub async fn run(router: Router) -> Result<(), Error> {
     .await
 }
 
-/// One invocation.
+/// Handles one invocation.
 pub async fn handle(
     router: Router,
     event: ApiGatewayV2httpRequest,
@@ -56,7 +58,7 @@ fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError>
     }
     let uri: Uri = uri
         .parse()
-        .map_err(|_| ApiError::Malformed("expected a path that is a URL's".to_owned()))?;
+        .map_err(|_| ApiError::Malformed("expected a path that is valid in a URL".to_owned()))?;
     let body = match event.body {
         Some(body) if event.is_base64_encoded => serde_json::from_value::<Base64Data>(body.into())
             .map(|bytes| Body::from(bytes.0))
@@ -78,7 +80,7 @@ fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError>
     Ok(request)
 }
 
-/// The gateway passes on what the client sent, decoded in part: what a URL can't hold is encoded again.
+/// Percent-encodes what is not valid in a URL: the gateway decodes paths and queries in part.
 fn escape(text: &str, also: &[u8]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -103,7 +105,7 @@ async fn from_response(response: Response) -> Result<ApiGatewayV2httpResponse, E
     });
     answer.is_base64_encoded = matches!(answer.body, Some(encodings::Body::Binary(_)));
     answer.headers = parts.headers;
-    // It is the gateway's to say, and it may compress.
+    // The gateway sets it, and may compress the body.
     answer.headers.remove(header::CONTENT_LENGTH);
     Ok(answer)
 }
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_event_panics_and_its_parts_arrive() {
+    async fn an_event_becomes_a_request_without_panicking() {
         let echo = Router::new().fallback(any(|uri: Uri, body: axum::body::Bytes| async move {
             format!("{uri} {:?}", body.as_ref()).into_response()
         }));

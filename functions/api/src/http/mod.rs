@@ -1,4 +1,5 @@
-//! The HTTP layer: what every resource needs to read a request and to answer it.
+//! The HTTP layer: what every resource needs to read a request and to answer it. It imports
+//! nothing from the rest of the crate.
 
 pub mod body;
 pub mod error;
@@ -6,6 +7,7 @@ pub mod fields;
 pub mod gateway;
 pub mod idempotency;
 pub mod origin;
+pub mod page;
 pub mod path;
 pub mod problems;
 pub mod query;

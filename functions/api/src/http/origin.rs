@@ -1,4 +1,5 @@
-//! Where a request comes from, and what every answer has: the request's id, the security headers, a line in the log.
+//! The origin of a request, and what each answer has: the request's id, the security headers, a log
+//! line.
 
 use std::time::Instant;
 
@@ -10,12 +11,12 @@ use axum::{
 };
 use uuid::Uuid;
 
-/// The header in which a client may give a request's id, and finds it in the answer.
+/// The header with the request's id: clients may send it, and each answer has it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest id that is taken from a client.
+/// Characters of an id that is accepted from a client, at most.
 const LONGEST_ID: usize = 64;
 
-/// What every answer says to a browser that should show it to nobody else, run nothing in it and remember nothing of it
+/// Headers that forbid browsers to embed an answer, to execute scripts in it and to store it
 /// (OWASP, REST Security Cheat Sheet).
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -37,11 +38,12 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Marks an answer that is a file of the page of [`crate::openapi::page`], which may run what comes from here, and nothing else.
+/// Marks an answer as a file of the documentation page: it may load scripts and styles from this
+/// origin only, and browsers may store it.
 #[derive(Clone, Copy, Debug)]
-pub struct OwnPage;
+pub struct DocumentationPage;
 
-/// The page's own. Its icons are drawn in its style sheet.
+/// Headers of the documentation page. Its style sheet contains its icons.
 const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     (
@@ -53,30 +55,35 @@ const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// What the gateway knows of a request. It is the gateway's word, never a header's: those anybody can write.
+/// What the gateway reports about a request. It is never read from a header, which every client can
+/// set.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
     /// The client's address.
     pub address: Option<String>,
-    /// The gateway's own id of the request.
+    /// The id that the gateway gave the request.
     pub request_id: Option<String>,
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The client's address; `unknown` where no gateway told it.
+    /// The client's address; `unknown` without a gateway.
     pub address: String,
-    /// The request's id: the client's, if it gave a good one, else the gateway's, else a new one.
+    /// The request's id: the client's if it is valid, else the gateway's, else a new one.
     pub request_id: String,
 }
 
-/// For the log, told by who knew it.
+/// The caller, as the audit log names it. The guard adds it to the request.
 #[derive(Clone, Debug)]
-pub struct Told {
-    /// The route's pattern: a path may hold a number.
+pub struct Actor(pub String);
+
+/// Fields of the log line that the guard adds to the response.
+#[derive(Clone, Debug)]
+pub struct LogFields {
+    /// The pattern of the route: the path itself may contain a phone number.
     pub route: &'static str,
-    /// Who called, as in the audit log.
+    /// The caller, as the audit log names it.
     pub actor: String,
 }
 
@@ -91,10 +98,10 @@ impl Origin {
             .headers()
             .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok())
-            .filter(|id| is_good(id));
+            .filter(|id| is_valid_id(id));
         let request_id = given
             .map(str::to_owned)
-            .or(gateway.request_id.filter(|id| is_good(id)))
+            .or(gateway.request_id.filter(|id| is_valid_id(id)))
             .unwrap_or_else(|| Uuid::now_v7().to_string());
         let address = gateway
             .address
@@ -106,20 +113,21 @@ impl Origin {
     }
 }
 
-fn is_good(id: &str) -> bool {
+fn is_valid_id(id: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._=-".contains(&byte);
     !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(letter)
 }
 
-/// Around every route: notes the origin, and gives the answer its id and its headers.
+/// Adds the [`Origin`] to the request, and the id and the headers to the answer; then logs the
+/// request.
 pub async fn trace(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let origin = Origin::of(&request);
     let method = request.method().clone();
     request.extensions_mut().insert(origin.clone());
     let mut response = next.run(request).await;
-    let told = response.extensions_mut().remove::<Told>();
-    let page = response.extensions_mut().remove::<OwnPage>();
+    let fields = response.extensions_mut().remove::<LogFields>();
+    let page = response.extensions_mut().remove::<DocumentationPage>();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         headers.insert(REQUEST_ID, id);
@@ -133,8 +141,8 @@ pub async fn trace(mut request: Request, next: Next) -> Response {
     tracing::info!(
         request.id = origin.request_id,
         request.method = %method,
-        request.route = told.as_ref().map(|told| told.route),
-        request.actor = told.as_ref().map(|told| told.actor.as_str()),
+        request.route = fields.as_ref().map(|fields| fields.route),
+        request.actor = fields.as_ref().map(|fields| fields.actor.as_str()),
         response.status = response.status().as_u16(),
         duration_ms = begun.elapsed().as_millis() as u64,
         "request"
@@ -147,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_taken_only_if_it_can_do_no_harm() {
+    fn only_ids_of_harmless_characters_are_accepted() {
         let table = [
             ("abc-1.2_3=", true),
             ("", false),
@@ -156,9 +164,9 @@ mod tests {
             ("ü", false),
             ("{}", false),
         ];
-        for (id, good) in table {
-            assert_eq!(is_good(id), good, "{id}");
+        for (id, valid) in table {
+            assert_eq!(is_valid_id(id), valid, "{id}");
         }
-        assert!(is_good(&"a".repeat(64)) && !is_good(&"a".repeat(65)));
+        assert!(is_valid_id(&"a".repeat(64)) && !is_valid_id(&"a".repeat(65)));
     }
 }

@@ -1,117 +1,353 @@
-//! `GET /problems/{slug}`: the page of each type of problem, at the address that the type is.
+//! The types of problems that the API reports (RFC 9457): one constant per type.
+//!
+//! This is the only place that defines a problem. The answers ([`crate::http::error`]), the pages
+//! at `/problems/{slug}` and the OpenAPI document all use these definitions.
 
-use axum::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use crate::{
-    http::{error::ApiError, path::Path, query::Query},
-    openapi::Operation,
-};
-
-/// A type of problem.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
-pub struct ProblemPage {
+/// A type of problem, as its page shows it.
+#[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "ProblemPage")]
+pub struct ProblemType {
     /// Last part of the type.
     pub slug: &'static str,
-    /// The HTTP status that it comes with.
+    /// The HTTP status of the answer.
     pub status: u16,
+    /// The title in problem documents; the pages do not show it.
+    #[serde(skip)]
+    pub title: &'static str,
     /// What has happened.
     pub meaning: &'static str,
-    /// What to do about it.
+    /// What the caller can do.
     pub remedy: &'static str,
 }
 
-const fn page(
-    slug: &'static str,
-    status: u16,
-    meaning: &'static str,
-    remedy: &'static str,
-) -> ProblemPage {
-    ProblemPage {
-        slug,
-        status,
-        meaning,
-        remedy,
-    }
-}
+/// `malformed-body`
+pub const MALFORMED_BODY: ProblemType = ProblemType {
+    slug: "malformed-body",
+    status: 400,
+    title: "The request cannot be read",
+    meaning: "The body or the path does not have the announced format.",
+    remedy: "Correct it at the position that `detail` names.",
+};
 
-/// Every type. An answer with another one fails every test that meets it.
-#[rustfmt::skip]
-pub const PROBLEMS: [ProblemPage; 32] = [
-    page("malformed-body", 400, "The body, or the path, can't be read as what it says to be.", "Mend it at the place that `detail` names."),
-    page("unauthenticated", 401, "There is no token, or one that does not hold.", "Send `Authorization: Bearer` with an API key or an access token; log in again, or refresh."),
-    page("bad-signature", 401, "The callback is not signed with the carrier's secret, or its time is not now.", "Sign the body as it is sent, with the time of sending; check the secret and the clock."),
-    page("wrong-credentials", 401, "The username, the password or the refresh token is wrong.", "Log in again; ask an admin for a new password."),
-    page("forbidden", 403, "The caller is known and may not do this.", "Use a caller with the `permission` that is named."),
-    page("password-change-required", 403, "The password is temporary.", "Log in with `new_password` in the same call."),
-    page("not-found", 404, "There is no such route, or no such thing.", "Check the path and the id."),
-    page("method-not-allowed", 405, "The route exists, and does not take this method.", "The header `Allow` says which it takes."),
-    page("wrong-state", 409, "The state of the schedule does not allow the call.", "`possible` says what it allows."),
-    page("schedule-begun", 409, "The schedule has begun, or ended.", "Make such changes until `changeable_until`; of what runs only the rate can be changed."),
-    page("nothing-missed", 409, "Nothing of the schedule was missed.", "Nothing is to be done."),
-    page("no-recipients", 409, "The draft has no recipients.", "Append some first."),
-    page("run-at-past", 409, "The time of the draft has passed.", "Change `run_at` first."),
-    page("username-taken", 409, "Somebody has this username.", "Choose another."),
-    page("last-admin", 409, "Nobody else could make users.", "Make another admin first."),
-    page("password-changed", 409, "The password was changed by another call at the same time.", "Log in again."),
-    page("too-many-webhooks", 409, "There are as many webhooks as there may be.", "Remove one that nobody needs, or have one do for both."),
-    page("webhook-disabled", 409, "The webhook is disabled: nothing is posted to it.", "Mend the receiver, then `PATCH` the webhook with `{\"disabled\": false}`."),
-    page("secret-rotated", 409, "The secret was rotated by another call at the same time.", "Use the secret that the other call was given; rotate again only if nobody has it."),
-    page("idempotency-in-progress", 409, "The same request is being carried out.", "Try again in a few seconds."),
-    page("idempotency-answer-lost", 409, "The request was carried out, and its answer was lost.", "Look at what `detail` names; nothing is to be done again."),
-    page("idempotency-answer-not-kept", 409, "The request was carried out; its answer held a secret, which is shown once.", "Where the secret is lost, revoke what was made and make another, with a new key; a webhook's is rotated."),
-    page("idempotency-key-reused", 422, "The Idempotency-Key came with another request within 24 hours.", "Use a new key for every new request."),
-    page("too-large", 413, "The call brings more than one call may.", "Divide it among several calls, or send gzip."),
-    page("unsupported-content-type", 415, "The content type, or the encoding, is not read here.", "`detail` names those that are."),
-    page("invalid-request", 422, "Something in the request is wrong; nothing was written.", "`errors` names every wrong field, and what was expected."),
-    page("rate-limited", 429, "The caller has made more requests than it may in a minute.", "Wait for `Retry-After`."),
-    page("login-locked", 429, "There were too many failed logins, of this username or from this address.", "Wait for `Retry-After`."),
-    page("daily-limit", 429, "The key may not add so many recipients today.", "Wait for `Retry-After`, or ask for another key."),
-    page("internal", 500, "Something failed here; nothing was written.", "It is logged. Tell us the `X-Request-Id`."),
-    page("receipt-too-early", 503, "A receipt names a message whose id is not recorded yet; the others of the call are.", "Send the same again after `Retry-After`."),
-    page("unavailable", 503, "The database, or the keys of tokens, can't be had for now.", "Try again after `Retry-After`."),
+/// `unauthenticated`
+pub const UNAUTHENTICATED: ProblemType = ProblemType {
+    slug: "unauthenticated",
+    status: 401,
+    title: "The caller is not authenticated",
+    meaning: "There is no token, or the token is not valid.",
+    remedy: "Send `Authorization: Bearer` with an API key or an access token. If an access token has expired, refresh it or log in again.",
+};
+
+/// `bad-signature`
+pub const BAD_SIGNATURE: ProblemType = ProblemType {
+    slug: "bad-signature",
+    status: 401,
+    title: "The signature is not valid",
+    meaning: "The callback is not signed with the carrier's secret, or its timestamp differs too much from the current time.",
+    remedy: "Sign exactly the body that is sent, with the time of sending; check the secret and the clock.",
+};
+
+/// `wrong-credentials`
+pub const WRONG_CREDENTIALS: ProblemType = ProblemType {
+    slug: "wrong-credentials",
+    status: 401,
+    title: "The credentials are wrong",
+    meaning: "The username, the password or the refresh token is wrong.",
+    remedy: "Log in again; ask an administrator for a new password.",
+};
+
+/// `forbidden`
+pub const FORBIDDEN: ProblemType = ProblemType {
+    slug: "forbidden",
+    status: 403,
+    title: "The caller lacks a permission",
+    meaning: "The caller is authenticated, but not authorized for this call.",
+    remedy: "Use a caller with the permission that `permission` names.",
+};
+
+/// `password-change-required`
+pub const PASSWORD_CHANGE_REQUIRED: ProblemType = ProblemType {
+    slug: "password-change-required",
+    status: 403,
+    title: "The password has to be changed",
+    meaning: "The password is temporary.",
+    remedy: "Log in with `new_password` in the same call.",
+};
+
+/// `not-found`
+pub const NOT_FOUND: ProblemType = ProblemType {
+    slug: "not-found",
+    status: 404,
+    title: "Not found",
+    meaning: "There is no such route, or no such resource.",
+    remedy: "Check the path and the id.",
+};
+
+/// `method-not-allowed`
+pub const METHOD_NOT_ALLOWED: ProblemType = ProblemType {
+    slug: "method-not-allowed",
+    status: 405,
+    title: "Method not allowed",
+    meaning: "The route exists, but does not support this method.",
+    remedy: "The header `Allow` lists the supported methods.",
+};
+
+/// `wrong-state`
+pub const WRONG_STATE: ProblemType = ProblemType {
+    slug: "wrong-state",
+    status: 409,
+    title: "The state of the schedule does not allow the call",
+    meaning: "The state of the schedule does not allow the call.",
+    remedy: "`possible` lists the calls that it allows.",
+};
+
+/// `schedule-begun`
+pub const SCHEDULE_BEGUN: ProblemType = ProblemType {
+    slug: "schedule-begun",
+    status: 409,
+    title: "The schedule has begun",
+    meaning: "The schedule has begun or ended.",
+    remedy: "Make such changes before `changeable_until`; after that, only the rate of a running schedule can be changed.",
+};
+
+/// `nothing-missed`
+pub const NOTHING_MISSED: ProblemType = ProblemType {
+    slug: "nothing-missed",
+    status: 409,
+    title: "Nothing was missed",
+    meaning: "No batch of the schedule was missed.",
+    remedy: "There is nothing to do.",
+};
+
+/// `no-recipients`
+pub const NO_RECIPIENTS: ProblemType = ProblemType {
+    slug: "no-recipients",
+    status: 409,
+    title: "The draft has no recipients",
+    meaning: "The draft has no recipients.",
+    remedy: "Append recipients first.",
+};
+
+/// `run-at-past`
+pub const RUN_AT_PAST: ProblemType = ProblemType {
+    slug: "run-at-past",
+    status: 409,
+    title: "The planned time has passed",
+    meaning: "The planned time of the draft has passed.",
+    remedy: "Change `run_at` first.",
+};
+
+/// `username-taken`
+pub const USERNAME_TAKEN: ProblemType = ProblemType {
+    slug: "username-taken",
+    status: 409,
+    title: "The username is taken",
+    meaning: "Another user has this username.",
+    remedy: "Choose another username.",
+};
+
+/// `last-admin`
+pub const LAST_ADMIN: ProblemType = ProblemType {
+    slug: "last-admin",
+    status: 409,
+    title: "This is the last administrator",
+    meaning: "After the change, no user could manage users.",
+    remedy: "Create another administrator first.",
+};
+
+/// `password-changed`
+pub const PASSWORD_CHANGED: ProblemType = ProblemType {
+    slug: "password-changed",
+    status: 409,
+    title: "The password was changed concurrently",
+    meaning: "Another call changed the password at the same time.",
+    remedy: "Log in again.",
+};
+
+/// `too-many-webhooks`
+pub const TOO_MANY_WEBHOOKS: ProblemType = ProblemType {
+    slug: "too-many-webhooks",
+    status: 409,
+    title: "The maximum number of webhooks is reached",
+    meaning: "The maximum number of webhooks is reached.",
+    remedy: "Delete a webhook that is not needed, or use one webhook for several purposes.",
+};
+
+/// `webhook-disabled`
+pub const WEBHOOK_DISABLED: ProblemType = ProblemType {
+    slug: "webhook-disabled",
+    status: 409,
+    title: "The webhook is disabled",
+    meaning: "The webhook is disabled: nothing is posted to it.",
+    remedy: "Repair the receiver, then `PATCH` the webhook with `{\"disabled\": false}`.",
+};
+
+/// `secret-rotated`
+pub const SECRET_ROTATED: ProblemType = ProblemType {
+    slug: "secret-rotated",
+    status: 409,
+    title: "The secret was rotated concurrently",
+    meaning: "Another call rotated the secret at the same time.",
+    remedy: "Use the secret that the other call returned; rotate again only if it is lost.",
+};
+
+/// `idempotency-in-progress`
+pub const IDEMPOTENCY_IN_PROGRESS: ProblemType = ProblemType {
+    slug: "idempotency-in-progress",
+    status: 409,
+    title: "The same request is in progress",
+    meaning: "Another request with the same key is being executed.",
+    remedy: "Retry after a few seconds.",
+};
+
+/// `idempotency-answer-lost`
+pub const IDEMPOTENCY_ANSWER_LOST: ProblemType = ProblemType {
+    slug: "idempotency-answer-lost",
+    status: 409,
+    title: "The answer was lost",
+    meaning: "The request was executed, but its answer was lost.",
+    remedy: "Read the resource that `detail` names; do not repeat the request.",
+};
+
+/// `idempotency-answer-not-kept`
+pub const IDEMPOTENCY_ANSWER_NOT_KEPT: ProblemType = ProblemType {
+    slug: "idempotency-answer-not-kept",
+    status: 409,
+    title: "The answer is not stored",
+    meaning: "The request was executed; its answer contained a secret, which is shown once.",
+    remedy: "If the secret is lost, revoke what was created and create another with a new key; rotate the secret of a webhook.",
+};
+
+/// `idempotency-key-reused`
+pub const IDEMPOTENCY_KEY_REUSED: ProblemType = ProblemType {
+    slug: "idempotency-key-reused",
+    status: 422,
+    title: "The idempotency key belongs to another request",
+    meaning: "The Idempotency-Key was used for another request within the last 24 hours.",
+    remedy: "Use a new key for each new request.",
+};
+
+/// `too-large`
+pub const TOO_LARGE: ProblemType = ProblemType {
+    slug: "too-large",
+    status: 413,
+    title: "The request is too large",
+    meaning: "The request exceeds the limit of one call.",
+    remedy: "Split it into several calls, or compress it with gzip.",
+};
+
+/// `unsupported-content-type`
+pub const UNSUPPORTED_CONTENT_TYPE: ProblemType = ProblemType {
+    slug: "unsupported-content-type",
+    status: 415,
+    title: "The content type is not supported",
+    meaning: "The content type or the encoding is not supported.",
+    remedy: "`detail` lists the supported types.",
+};
+
+/// `invalid-request`
+pub const INVALID_REQUEST: ProblemType = ProblemType {
+    slug: "invalid-request",
+    status: 422,
+    title: "The request is not valid",
+    meaning: "At least one value in the request is wrong; nothing was written.",
+    remedy: "`errors` lists each wrong field and what was expected.",
+};
+
+/// `rate-limited`
+pub const RATE_LIMITED: ProblemType = ProblemType {
+    slug: "rate-limited",
+    status: 429,
+    title: "Too many requests",
+    meaning: "The caller has exceeded its number of requests per minute.",
+    remedy: "Wait as long as `Retry-After` says.",
+};
+
+/// `login-locked`
+pub const LOGIN_LOCKED: ProblemType = ProblemType {
+    slug: "login-locked",
+    status: 429,
+    title: "Too many failed logins",
+    meaning: "There were too many failed logins with this username or from this address.",
+    remedy: "Wait as long as `Retry-After` says.",
+};
+
+/// `daily-limit`
+pub const DAILY_LIMIT: ProblemType = ProblemType {
+    slug: "daily-limit",
+    status: 429,
+    title: "The daily limit is reached",
+    meaning: "The API key may not add this number of recipients today.",
+    remedy: "Wait as long as `Retry-After` says, or use another key.",
+};
+
+/// `internal`
+pub const INTERNAL: ProblemType = ProblemType {
+    slug: "internal",
+    status: 500,
+    title: "Internal error",
+    meaning: "An internal error occurred; nothing was written.",
+    remedy: "The error is logged. Report the `X-Request-Id`.",
+};
+
+/// `receipt-too-early`
+pub const RECEIPT_TOO_EARLY: ProblemType = ProblemType {
+    slug: "receipt-too-early",
+    status: 503,
+    title: "Some receipts are too early",
+    meaning: "A receipt names a message whose id is not recorded yet; the other receipts of the call are recorded.",
+    remedy: "Send the same request again after `Retry-After`.",
+};
+
+/// `unavailable`
+pub const UNAVAILABLE: ProblemType = ProblemType {
+    slug: "unavailable",
+    status: 503,
+    title: "Temporarily unavailable",
+    meaning: "The database, or the keys that verify tokens, are temporarily unavailable.",
+    remedy: "Retry after `Retry-After`.",
+};
+
+/// All types, in the order in which the OpenAPI document lists the problems of a status.
+pub const PROBLEMS: [&ProblemType; 32] = [
+    &MALFORMED_BODY,
+    &UNAUTHENTICATED,
+    &BAD_SIGNATURE,
+    &WRONG_CREDENTIALS,
+    &FORBIDDEN,
+    &PASSWORD_CHANGE_REQUIRED,
+    &NOT_FOUND,
+    &METHOD_NOT_ALLOWED,
+    &WRONG_STATE,
+    &SCHEDULE_BEGUN,
+    &NOTHING_MISSED,
+    &NO_RECIPIENTS,
+    &RUN_AT_PAST,
+    &USERNAME_TAKEN,
+    &LAST_ADMIN,
+    &PASSWORD_CHANGED,
+    &TOO_MANY_WEBHOOKS,
+    &WEBHOOK_DISABLED,
+    &SECRET_ROTATED,
+    &IDEMPOTENCY_IN_PROGRESS,
+    &IDEMPOTENCY_ANSWER_LOST,
+    &IDEMPOTENCY_ANSWER_NOT_KEPT,
+    &IDEMPOTENCY_KEY_REUSED,
+    &TOO_LARGE,
+    &UNSUPPORTED_CONTENT_TYPE,
+    &INVALID_REQUEST,
+    &RATE_LIMITED,
+    &LOGIN_LOCKED,
+    &DAILY_LIMIT,
+    &INTERNAL,
+    &RECEIPT_TOO_EARLY,
+    &UNAVAILABLE,
 ];
 
-/// The page of a type.
-pub fn problem(slug: &str) -> Option<&'static ProblemPage> {
-    PROBLEMS.iter().find(|page| page.slug == slug)
-}
-
-/// 200 with every page.
-pub async fn list(query: Query) -> Result<Json<&'static [ProblemPage]>, ApiError> {
-    query.finish()?;
-    Ok(Json(&PROBLEMS))
-}
-
-/// 200 with the page.
-pub async fn show(
-    Path(slug): Path<String>,
-    query: Query,
-) -> Result<Json<&'static ProblemPage>, ApiError> {
-    query.finish()?;
-    problem(&slug).map(Json).ok_or_else(|| {
-        ApiError::NotFound("there is no problem of this type; /problems lists all".to_owned())
-    })
-}
-
-/// For the document.
-pub fn list_doc() -> Operation {
-    Operation::new("listProblems", "about", "Every type of problem")
-        .answers::<Vec<ProblemPage>>(
-            200,
-            "The pages of all types.",
-            json!([problem("not-found")]),
-        )
-        .from_memory()
-}
-
-/// For the document.
-pub fn show_doc() -> Operation {
-    Operation::new("getProblem", "about", "What a type of problem means")
-        .text("The `type` of a problem document is this address.")
-        .answers::<ProblemPage>(200, "The page of the type.", json!(problem("not-found")))
-        .problems(&["not-found"])
-        .from_memory()
+/// Returns the type with this slug.
+pub fn find_problem(slug: &str) -> Option<&'static ProblemType> {
+    PROBLEMS.into_iter().find(|problem| problem.slug == slug)
 }

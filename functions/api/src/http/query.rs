@@ -1,5 +1,5 @@
-//! Query strings, read like [`crate::http::fields`]: every wrong parameter at once, unknown ones among them. And the cursors of
-//! lists: where a page ended, opaque to clients.
+//! Reads query strings like [`crate::http::fields`]: all wrong and unknown parameters are reported
+//! at once. Also the cursors of lists: where a page ended, opaque to clients.
 
 use std::ops::RangeInclusive;
 
@@ -11,29 +11,29 @@ use crate::http::error::{ApiError, FieldError};
 
 /// The parameters of a request.
 pub struct Query {
-    left: Vec<(String, String)>,
+    unread: Vec<(String, String)>,
     known: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
-/// How many entries a page has: at most, and where nothing is said.
+/// How many entries a page has.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// At most.
+    /// The maximum.
     pub most: u32,
-    /// Where nothing is said.
+    /// Without a parameter.
     pub default: u32,
 }
 
-/// What [`Query::word`] takes.
-pub const WORD: &str = "^[!-~]{1,64}$";
+/// The pattern of the values that [`Query::token`] accepts.
+pub const TOKEN: &str = "^[!-~]{1,64}$";
 
-/// Of most lists.
+/// The limit of most lists.
 pub const LIMIT: Limit = Limit {
     most: 200,
     default: 50,
 };
-/// Of lists of numbers.
+/// The limit of lists of phone numbers.
 pub const LONG_LIMIT: Limit = Limit {
     most: 1_000,
     default: 100,
@@ -44,13 +44,13 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let left = pairs
+        let unread = pairs
             .map_err(|error| {
-                ApiError::Malformed(format!("the query string can't be read: {error}"))
+                ApiError::Malformed(format!("the query string is not valid: {error}"))
             })?
             .0;
         Ok(Self {
-            left,
+            unread,
             known: Vec::new(),
             errors: Vec::new(),
         })
@@ -58,19 +58,19 @@ impl<S: Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// A parameter as it stands.
+    /// Reads a parameter as it is.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let mut found = None;
-        while let Some(at) = self.left.iter().position(|(key, _)| key == name) {
-            if found.replace(self.left.remove(at).1).is_some() {
+        while let Some(at) = self.unread.iter().position(|(key, _)| key == name) {
+            if found.replace(self.unread.remove(at).1).is_some() {
                 self.complain(name, "given-twice", "expected this parameter once");
             }
         }
         found
     }
 
-    /// A whole number within `range`.
+    /// Reads a whole number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
         let Some(given) = self.text(name) else {
             return default;
@@ -90,56 +90,56 @@ impl Query {
             })
     }
 
-    /// How many entries a page has.
+    /// Reads `limit`: how many entries a page has.
     pub fn limit(&mut self, limit: Limit) -> u32 {
         self.number("limit", 1..=limit.most, limit.default)
     }
 
-    /// `true` or `false`; not given: false.
+    /// Reads `true` or `false`; false if not given.
     pub fn flag(&mut self, name: &'static str) -> bool {
-        self.choice(name, &["true", "false"], |word| word) == Some("true")
+        self.choice(name, &["true", "false"], |name| name) == Some("true")
     }
 
-    /// A word, found among `all` by its name.
+    /// Reads one of `all` by its name.
     pub fn choice<T: Copy>(
         &mut self,
         name: &'static str,
         all: &[T],
-        word: impl Fn(T) -> &'static str,
+        name_of: impl Fn(T) -> &'static str,
     ) -> Option<T> {
         let given = self.text(name)?;
-        let found = all.iter().copied().find(|choice| word(*choice) == given);
+        let found = all.iter().copied().find(|choice| name_of(*choice) == given);
         if found.is_none() {
-            let words: Vec<_> = all.iter().map(|choice| word(*choice)).collect();
+            let names: Vec<_> = all.iter().map(|choice| name_of(*choice)).collect();
             self.complain(
                 name,
                 "not-a-choice",
-                format!("expected one of: {}", words.join(", ")),
+                format!("expected one of: {}", names.join(", ")),
             );
         }
         found
     }
 
-    /// A word of ASCII, as programs write them: no other can be compared with a column of such.
-    pub fn word(&mut self, name: &'static str) -> Option<String> {
+    /// Reads a token of ASCII: other values cannot be compared with an ASCII column.
+    pub fn token(&mut self, name: &'static str) -> Option<String> {
         let given = self.text(name)?;
-        let good = !given.is_empty()
+        let valid = !given.is_empty()
             && given.len() <= 64
             && given.bytes().all(|byte| byte.is_ascii_graphic());
-        if !good {
+        if !valid {
             self.complain(
                 name,
                 "not-a-word",
-                "expected 1 to 64 ASCII characters without blanks",
+                "expected 1 to 64 ASCII characters without spaces",
             );
         }
-        good.then_some(given)
+        valid.then_some(given)
     }
 
-    /// A time.
+    /// Reads a time.
     pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
         let given = self.text(name)?;
-        // A `+` that was not encoded has become a blank.
+        // A `+` that was not percent-encoded was decoded as a space.
         let read = DateTime::parse_from_rfc3339(&given.replace(' ', "+")).ok();
         if read.is_none() {
             self.complain(
@@ -151,7 +151,7 @@ impl Query {
         read.map(|time| time.to_utc())
     }
 
-    /// Where the page before ended.
+    /// Reads `cursor`: where the previous page ended.
     pub fn cursor<T>(&mut self, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let given = self.text("cursor")?;
         let read = read(&given);
@@ -165,19 +165,19 @@ impl Query {
         read
     }
 
-    /// Notes that something is wrong with a parameter.
+    /// Reports an error of a parameter.
     pub fn complain(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(name, code, detail));
     }
 
-    /// The parameters that are wrong or unknown, if any.
+    /// Fails if a parameter is wrong or unknown.
     pub fn finish(mut self) -> Result<(), ApiError> {
         let expected = if self.known.is_empty() {
             "none".to_owned()
         } else {
             self.known.join(", ")
         };
-        for (key, _) in &self.left {
+        for (key, _) in &self.unread {
             let name: String = key.chars().take(64).collect();
             self.errors.push(FieldError::new(
                 name,

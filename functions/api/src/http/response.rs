@@ -1,4 +1,4 @@
-//! What is done to answers on their way out: an `ETag`, 304 where the client has it already, and compression.
+//! Layers over all answers: an `ETag`, 304 if the client has the current answer, and compression.
 
 use axum::{
     Router,
@@ -12,20 +12,21 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::digest;
 use tower_http::compression::{CompressionLayer, CompressionLevel, predicate::SizeAbove};
 
-use crate::{App, http::error::ApiError};
+use crate::http::error::ApiError;
 
-/// A shorter answer fits into one packet as it is.
+/// Bytes from which an answer is compressed; a shorter one fits into one packet.
 const WORTH_COMPRESSING: u16 = 1024;
 
-/// Puts it around all routes.
-pub fn finish(router: Router<App>) -> Router<App> {
+/// Adds the layers to all routes.
+pub fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(WORTH_COMPRESSING));
-    // The tag is of the answer as it is, so it is weak: compressed it has other bytes.
+    // The tag is computed before the compression, which changes the bytes: so it is weak.
     router.layer(from_fn(tag)).layer(compression)
 }
 
+/// Adds the tag to each 200 of a GET, or answers 304 if the client has it.
 async fn tag(request: Request, next: Next) -> Response {
     let known = (request.method() == Method::GET).then(|| if_none_match(request.headers()));
     let response = next.run(request).await;
@@ -58,7 +59,8 @@ async fn tag(request: Request, next: Next) -> Response {
     Response::from_parts(head, Body::from(body))
 }
 
-/// The tags that a client has (RFC 9110, section 13.1.2). Ours have no comma in them.
+/// Returns the tags that the client has (RFC 9110, section 13.1.2). The tags of this API contain no
+/// comma.
 fn if_none_match(headers: &HeaderMap) -> Vec<String> {
     let given = headers
         .get_all(header::IF_NONE_MATCH)

@@ -16,32 +16,3 @@ pub async fn transaction<'a, T>(
 ) -> Result<T, ApiError> {
     transaction_if(db, |_| true, ApiError::database, work).await
 }
-
-/// Commits what went well and takes back what did not. Never left to the drop: a frozen environment would keep the locks.
-pub async fn settle<T>(
-    transaction: sqlx::Transaction<'_, sqlx::MySql>,
-    result: Result<T, ApiError>,
-) -> Result<T, ApiError> {
-    match result {
-        Ok(_) => transaction.commit().await?,
-        Err(_) => transaction.rollback().await?,
-    }
-    result
-}
-
-/// Makes `call`, a whole transaction, again for as long as it only lost a deadlock.
-pub async fn repeat<T, F>(mut call: impl FnMut() -> F) -> Result<T, ApiError>
-where
-    F: Future<Output = Result<T, ApiError>>,
-{
-    let repeated = shared::platform::db::retry_lock_conflicts(|| {
-        let call = call();
-        async {
-            match call.await {
-                Err(ApiError::Database(error)) => Err(error),
-                other => Ok(other),
-            }
-        }
-    });
-    repeated.await?
-}

@@ -1,5 +1,6 @@
-//! A list as CSV (RFC 4180): one column, a header with a column that is called `phone`, or a column that was chosen. Quotes, CRLF, a byte
-//! order mark, and the semicolons or tabs that spreadsheets of many countries write instead of commas are understood.
+//! Lists as CSV (RFC 4180): one column, a header with the column `phone`, or a column that the
+//! request selects. Quotes, CRLF and a byte order mark are accepted, and so are the semicolons or
+//! tabs that spreadsheets of many countries write instead of commas.
 
 use std::{
     cell::Cell,
@@ -11,16 +12,19 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use shared::message::template::Variables;
 
-use crate::http::error::{ApiError, FieldError};
-use crate::lists::{Wanted, entry::Sink, guard, variables::Columns};
+use crate::{
+    http::error::{ApiError, FieldError},
+    lists::{entry::Sink, guard, options::AcceptedVariables, variables::Columns},
+};
 
 const HEADER: &[u8] = b"phone";
-/// So much of a list is looked at to tell what separates its fields.
+/// Bytes of a list from which the separator of its fields is detected.
 const BEGINNING: u64 = 4096;
 
-/// Makes every line end in LF, the last one too: the parser ends a record at either half of CRLF, so that its own count of
-/// lines would be off. And counts quotes: in CSV that is whole there are as many that open as that close. The parser takes
-/// the end of the list for the end of a quote that is left open, with half of the list in it.
+/// Ends each line with LF, also the last one: the parser ends a record at either half of CRLF, so
+/// that its own count of lines would be wrong. Also counts quotes: in a complete CSV each quote is
+/// closed. The parser accepts the end of the list as the end of an open quote, which may contain
+/// half of the list.
 struct Lines<R> {
     inner: R,
     last: u8,
@@ -36,7 +40,7 @@ impl<R: Read> Read for Lines<R> {
                 return Ok(1);
             }
             let kept = self.keep(&mut buffer[..count]);
-            // Nothing kept is not the end yet: it was the second half of a CRLF.
+            // If nothing is kept, the buffer contained only the second half of a CRLF: read on.
             if kept > 0 || count == 0 {
                 return Ok(kept);
             }
@@ -62,8 +66,8 @@ impl<R> Lines<R> {
     }
 }
 
-/// Reads a list to its end.
-pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
+/// Parses a list. `selected` is the name or the position of the column with the phone numbers.
+pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
     let open_quote = Rc::new(Cell::new(false));
     let mut text = Lines {
         inner: text,
@@ -85,7 +89,7 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
     let mut record = ByteRecord::new();
     let mut layout: Option<Layout> = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
-        // The line behind the record, less the lines that it takes itself.
+        // The line after the record, minus the lines of the record.
         let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
         sink.position = records.position().line().saturating_sub(lines) as u32;
         sink.unused.set(0);
@@ -93,12 +97,14 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
             layout.entry(&record, sink)?;
             continue;
         }
-        let (column, is_header) = first_record(&record, wanted)?;
-        let others = match sink.wanted() {
-            Wanted::For(template) if is_header => Some(Columns::of(&record, column, template)),
+        let (column, is_header) = first_record(&record, selected)?;
+        let variables = match sink.accepted() {
+            AcceptedVariables::Of(template) if is_header => {
+                Some(Columns::of(&record, column, template))
+            }
             _ => None,
         };
-        let layout = layout.insert(Layout { column, others });
+        let layout = layout.insert(Layout { column, variables });
         if !is_header {
             layout.entry(&record, sink)?;
         }
@@ -112,7 +118,8 @@ pub fn parse(text: impl Read, wanted: Option<&str>, sink: &mut Sink) -> Result<(
     Ok(())
 }
 
-/// What separates the fields of the first line: of comma, semicolon and tab the one that stands there most often, outside of quotes.
+/// Returns the separator of the fields: the most frequent of comma, semicolon and tab in the first
+/// line, outside of quotes.
 fn separator(beginning: &[u8]) -> u8 {
     let mut quoted = false;
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
@@ -125,7 +132,7 @@ fn separator(beginning: &[u8]) -> u8 {
             *count += 1;
         }
     }
-    // The first of equals, so a line without any is one of commas.
+    // The first of equal counts, so that a line without separators uses commas.
     counts
         .iter()
         .rev()
@@ -133,23 +140,24 @@ fn separator(beginning: &[u8]) -> u8 {
         .map_or(b',', |(separator, _)| *separator)
 }
 
-/// The column with the numbers, and whether this is a header. A column that is named has a header; where it is given by its place, a
-/// first line without a digit there is one.
-fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, bool), ApiError> {
-    if let Some(place) = wanted.and_then(|wanted| wanted.parse::<usize>().ok()) {
-        let place = place.saturating_sub(1);
+/// Returns the column with the phone numbers, and whether the first record is a header. A column
+/// that is selected by name has a header; for one that is selected by position, a first line
+/// without a digit in that column is a header.
+fn first_record(record: &ByteRecord, selected: Option<&str>) -> Result<(usize, bool), ApiError> {
+    if let Some(position) = selected.and_then(|selected| selected.parse::<usize>().ok()) {
+        let column = position.saturating_sub(1);
         let is_header = record
-            .get(place)
+            .get(column)
             .is_some_and(|field| !field.iter().any(u8::is_ascii_digit));
-        return Ok((place, is_header));
+        return Ok((column, is_header));
     }
-    let name = wanted.map_or(HEADER, str::as_bytes);
+    let name = selected.map_or(HEADER, str::as_bytes);
     match record
         .iter()
         .position(|field| field.trim_ascii().eq_ignore_ascii_case(name))
     {
         Some(column) => Ok((column, true)),
-        None if record.len() == 1 && wanted.is_none() => Ok((0, false)),
+        None if record.len() == 1 && selected.is_none() => Ok((0, false)),
         None => {
             let found: Vec<_> = record
                 .iter()
@@ -157,7 +165,7 @@ fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, boo
                 .take(10)
                 .collect();
             let detail = format!(
-                "expected a column `{}`, or ?column= with its name or place; the first line has {} columns, found: {}",
+                "expected a column `{}`, or ?column= with its name or position; the first line has {} columns, found: {}",
                 String::from_utf8_lossy(name),
                 record.len(),
                 found.join(", ")
@@ -170,27 +178,27 @@ fn first_record(record: &ByteRecord, wanted: Option<&str>) -> Result<(usize, boo
     }
 }
 
-/// Where things stand in a line.
+/// The columns of a line.
 struct Layout {
-    /// The number.
+    /// The column with the phone number.
     column: usize,
-    /// What its text is made of.
-    others: Option<Columns>,
+    /// The columns with variables.
+    variables: Option<Columns>,
 }
 
 impl Layout {
     fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
         let variables = self
-            .others
+            .variables
             .as_ref()
-            .map_or_else(|| Ok(Variables::new()), |others| others.read(record));
+            .map_or_else(|| Ok(Variables::new()), |columns| columns.read(record));
         let pushed = match (record.get(self.column).map(std::str::from_utf8), variables) {
             (Some(Ok(field)), Ok(variables)) => sink.entry(field, &variables),
             (Some(Ok(field)), Err(detail)) => sink.refuse(field, "not-utf-8", detail),
-            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", "expected a number in UTF-8"),
-            (None, _) => sink.refuse("", "missing", "expected a number in this column"),
+            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", "expected a phone number in UTF-8"),
+            (None, _) => sink.refuse("", "missing", "expected a phone number in this column"),
         };
-        // Why is known to the sink.
+        // The sink has recorded the reason.
         pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
     }
 }

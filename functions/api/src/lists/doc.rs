@@ -1,106 +1,130 @@
-//! Lists, for the document: every content type that they come in, and the parameters that say how they are read.
+//! Lists in the OpenAPI document: their schemas, their content types, and the parameters that
+//! control how they are read. The limits are those of the parsers beside this file.
 
 use serde_json::{Value, json};
 use shared::message::template::MAX_VARIABLES;
 
-use crate::openapi::{Takes, operation::object, parameters::e164};
 use crate::{
-    http::body::LONGEST_COLUMN,
-    lists::{Format, entry::MAX_ENTRIES},
+    lists::{
+        entry::MAX_ENTRIES,
+        options::{Format, LONGEST_COLUMN},
+    },
+    openapi::{
+        Takes,
+        operation::{Media, object},
+        parameters::e164,
+    },
 };
 
-/// An entry: what it is meant to be. Anything else of JSON is an entry too, an invalid one.
+/// Returns the schema of a valid entry. Any other JSON value is an invalid entry.
 pub fn entry_schema(variables: bool) -> Value {
     let mut members = json!({"phone": e164()});
     if variables {
         members["vars"] = json!({
             "type": ["object", "null"],
             "additionalProperties": {"type": ["string", "number", "null"]},
-            "description": format!("What the message takes from this recipient; at most {MAX_VARIABLES} bytes of JSON."),
+            "description": format!("The variables of the message for this recipient; at most {MAX_VARIABLES} bytes of JSON."),
         });
     }
     json!({"anyOf": [e164(), object(members, &["phone"])]})
 }
 
-/// Entries.
+/// Returns the schema of an array of entries.
 pub fn entries_schema(variables: bool) -> Value {
     json!({"type": "array", "items": entry_schema(variables), "minItems": 1, "maxItems": MAX_ENTRIES})
 }
 
-/// A country's two letters.
+/// Returns the schema of a country's two letters.
 pub fn country_schema() -> Value {
     json!({"type": "string", "pattern": "^[A-Za-z]{2}$"})
 }
 
-/// How a list is read.
+/// Returns the parameters that control how a list is read.
 pub fn list_parameters() -> [Value; 3] {
     let parameter = |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
     [
         parameter(
             "default_country",
             country_schema(),
-            "Two letters (ISO 3166), such as `MY`: numbers without a plus sign are read as they are dialled there.",
+            "Two letters (ISO 3166), such as `MY`: phone numbers without a plus sign are read as national numbers of this country.",
         ),
         parameter(
             "column",
             json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}}),
-            "Of CSV, the column with the numbers: its name in the header, or its place from 1. Not given: the one called `phone`, or the only one.",
+            "In CSV, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, or the only column.",
         ),
         parameter(
             "format",
             json!({"type": "string", "enum": Format::ALL.map(Format::as_str)}),
-            "What is in `application/gzip`; not given: seen by its beginning. Elsewhere it has to be what the content type says.",
+            "The format inside `application/gzip`. Default: detected from the first bytes. For other content types it must be the format of the content type.",
         ),
     ]
 }
 
-/// A list in every content type.
+/// Returns the body of a list in all content types; `variables`: with an example of variables.
 pub fn list_body(variables: bool) -> Takes {
     let entries = entries_schema(variables);
-    let array = if variables {
-        json!(["+60123456789", {"phone": "+60123456780", "vars": {"name": "Ana"}}])
-    } else {
-        json!(["+60123456789", {"phone": "+60123456780"}])
+    let object = object(json!({"recipients": entries}), &["recipients"]);
+    let examples = examples(variables);
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let gzip = json!({
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/gzip",
+        "description": "Each of the other formats, compressed with gzip.",
+    });
+    let media = |content_type, schema, examples| Media {
+        content_type,
+        schema,
+        examples,
     };
-    let (lines, table) = if variables {
-        (
-            "\"+60123456781\"\n{\"phone\": \"+60123456782\", \"vars\": {\"name\": \"Ana\"}}\n",
-            "phone,name\n+60123456783,Ana\n",
-        )
-    } else {
-        (
-            "\"+60123456781\"\n{\"phone\": \"+60123456782\"}\n",
-            "phone\n+60123456783\n",
-        )
-    };
-    let text = |what: &str| json!({"type": "string", "description": what});
-    let json = json!({"oneOf": [entries, object(json!({"recipients": entries}), &["recipients"])]});
     Takes {
         required: true,
         media: vec![
-            (
+            media(
                 "application/json",
-                json,
+                json!({"oneOf": [entries, object]}),
                 vec![
-                    ("array", array),
+                    ("array", examples.array),
                     ("object", json!({"recipients": ["+60123456784"]})),
                 ],
             ),
-            (
+            media(
                 "application/x-ndjson",
-                text("An entry a line, as in the array."),
-                vec![("lines", json!(lines))],
+                text("One entry per line, as in the array."),
+                vec![("lines", json!(examples.lines))],
             ),
-            (
+            media(
                 "text/csv",
-                text("One column, or a header with `phone` or the one that `column` names."),
-                vec![("table", json!(table))],
+                text(
+                    "One column, or a header with the column `phone` or the one that `column` names.",
+                ),
+                vec![("table", json!(examples.table))],
             ),
-            (
-                "application/gzip",
-                json!({"type": "string", "format": "binary", "contentMediaType": "application/gzip", "description": "Any of them, in gzip."}),
-                Vec::new(),
-            ),
+            media("application/gzip", gzip, Vec::new()),
         ],
+    }
+}
+
+/// The same list in each format.
+struct Examples {
+    array: Value,
+    lines: &'static str,
+    table: &'static str,
+}
+
+fn examples(variables: bool) -> Examples {
+    if variables {
+        Examples {
+            array: json!(["+60123456789", {"phone": "+60123456780", "vars": {"name": "Ana"}}]),
+            lines: "\"+60123456781\"\n{\"phone\": \"+60123456782\", \"vars\": {\"name\": \"Ana\"}}\n",
+            table: "phone,name\n+60123456783,Ana\n",
+        }
+    } else {
+        Examples {
+            array: json!(["+60123456789", {"phone": "+60123456780"}]),
+            lines: "\"+60123456781\"\n{\"phone\": \"+60123456782\"}\n",
+            table: "phone\n+60123456783\n",
+        }
     }
 }

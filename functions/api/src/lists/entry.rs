@@ -1,4 +1,4 @@
-//! The entries of a list: numbers, and what is no number; collected into chunks.
+//! The entries of a list, valid and invalid ones, collected into chunks.
 
 use std::{
     cell::Cell,
@@ -15,85 +15,88 @@ use shared::message::{
 };
 use tokio::sync::mpsc::Sender;
 
-use crate::http::error::{ApiError, FieldError};
-use crate::lists::{Options, Wanted};
+use crate::{
+    http::error::{ApiError, FieldError},
+    lists::options::{AcceptedVariables, Options},
+};
 
-/// Entries a call may bring.
+/// Entries per call, at most.
 pub const MAX_ENTRIES: u32 = 1_000_000;
-/// Entries a chunk; a statement writes one chunk.
+/// Entries per chunk; one statement writes one chunk.
 const CHUNK: usize = 10_000;
-/// Entries and fields of a chunk that are wrong: each takes much more memory than a number.
-const WRONG: usize = 1_000;
-/// Bytes of variables in a chunk.
-const PERSONAL: usize = 1024 * 1024;
-/// Characters of an invalid input that are kept and shown.
+/// Errors per chunk: each takes much more memory than a phone number.
+const CHUNK_ERRORS: usize = 1_000;
+/// Bytes of variables per chunk.
+const CHUNK_VARIABLES: usize = 1024 * 1024;
+/// Characters of an invalid input that are kept and reported.
 const SHOWN: usize = 64;
 
-/// An entry that is no valid number.
+/// An invalid entry.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(rename = "InvalidEntry")]
-pub struct Refused {
+pub struct RejectedEntry {
     /// Index from 0 (JSON) or line from 1 (NDJSON, CSV).
     pub position: u32,
-    /// What was given, at most 64 characters of it.
+    /// The input, at most 64 characters of it.
     pub input: String,
-    /// Why, for programs.
+    /// What was expected, as a stable code for programs.
     pub code: &'static str,
-    /// What was expected, for people.
+    /// What was expected, as text.
     pub detail: String,
 }
 
 /// One entry of a list.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// A valid number.
+    /// A valid phone number.
     Valid(Phone),
-    /// A valid number, and what came with it.
+    /// A valid phone number with variables or with a text of its own.
     Personal(Box<Personal>),
-    /// Anything else.
-    Invalid(Box<Refused>),
+    /// Any other entry.
+    Invalid(Box<RejectedEntry>),
 }
 
-/// A number with variables, or one that a template makes a text for.
+/// A phone number with variables, or one for which a template renders a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Personal {
-    /// The number.
+    /// The phone number.
     pub phone: Phone,
-    /// A JSON object; empty: nothing came with it.
+    /// The variables as a JSON object; empty if there are none.
     pub variables: String,
-    /// Equal for equal texts, within a process; 0 without a template.
-    pub text: u64,
-    /// Parts of the text; 0 without a template.
+    /// A hash of the text, which is comparable within this process; 0 without a template.
+    pub text_hash: u64,
+    /// The number of parts of the text; 0 without a template.
     pub parts: u16,
 }
 
-/// Some entries, in the order of the list.
+/// Consecutive entries of a list.
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Fields that no entry has; they refuse the list whatever is said about invalid numbers.
-    pub wrong: Vec<FieldError>,
+    /// Errors that reject the whole list, such as unknown fields, however invalid entries are
+    /// treated.
+    pub errors: Vec<FieldError>,
 }
 
-/// Where a parser puts the entries.
+/// Collects the entries that a parser finds.
 pub struct Sink {
     sender: Sender<Chunk>,
     chunk: Chunk,
-    /// Place of the entry that comes next.
+    /// The position of the next entry.
     pub position: u32,
     count: u32,
-    /// Of the chunk, what is wrong.
-    wrong: usize,
-    /// Of the chunk, bytes of variables.
-    personal: usize,
+    /// Errors in the current chunk.
+    errors: usize,
+    /// Bytes of variables in the current chunk.
+    variable_bytes: usize,
     stopped: Option<ApiError>,
     options: Options,
-    /// Bytes that were read since the last entry; see [`super::guard`].
+    /// Bytes that were read since the last entry (see [`super::guard`]).
     pub unused: Rc<Cell<usize>>,
 }
 
-/// The sink takes no more; [`Sink::end`] knows why.
+/// The sink accepts no more entries; [`Sink::end`] returns the reason.
 #[derive(Debug)]
 pub struct Stopped;
 
@@ -104,7 +107,7 @@ impl fmt::Display for Stopped {
 }
 
 impl Sink {
-    /// An empty one.
+    /// Returns an empty sink.
     pub fn new(sender: Sender<Chunk>, options: Options) -> Self {
         let (chunk, unused) = (Chunk::default(), Rc::default());
         Self {
@@ -112,29 +115,29 @@ impl Sink {
             chunk,
             position: 0,
             count: 0,
-            wrong: 0,
-            personal: 0,
+            errors: 0,
+            variable_bytes: 0,
             stopped: None,
             options,
             unused,
         }
     }
 
-    /// What may come with a number.
-    pub const fn wanted(&self) -> &Wanted {
+    /// Returns which variables an entry may have.
+    pub const fn accepted(&self) -> &AcceptedVariables {
         &self.options.variables
     }
 
-    /// An entry's number and what came with it, at the current position.
+    /// Adds an entry at the current position.
     pub fn entry(&mut self, input: &str, variables: &Variables) -> Result<(), Stopped> {
         let phone = match Phone::parse_in(input, self.options.region.as_ref()) {
             Ok(phone) => phone,
             Err(error) => return self.refuse(input, error.code(), error.to_string()),
         };
-        let (mut text, mut parts) = (0, 0);
-        if let Wanted::For(template) = &self.options.variables {
+        let (mut text_hash, mut parts) = (0, 0);
+        if let AcceptedVariables::Of(template) = &self.options.variables {
             match template.render(variables) {
-                Ok(made) => (text, parts) = (hash(&made.text), made.parts),
+                Ok(rendered) => (text_hash, parts) = (hash(&rendered.text), rendered.parts),
                 Err(error) => return self.refuse(input, error.code(), error.to_string()),
             }
         } else if variables.is_empty() {
@@ -149,16 +152,16 @@ impl Sink {
             let detail = format!("expected at most {MAX_VARIABLES} bytes of variables");
             return self.refuse(input, "variables-too-long", detail);
         }
-        self.personal += variables.len();
+        self.variable_bytes += variables.len();
         self.push(Entry::Personal(Box::new(Personal {
             phone,
             variables,
-            text,
+            text_hash,
             parts,
         })))
     }
 
-    /// An entry that is no number.
+    /// Adds an invalid entry.
     pub fn refuse(
         &mut self,
         input: &str,
@@ -166,7 +169,7 @@ impl Sink {
         detail: impl Into<String>,
     ) -> Result<(), Stopped> {
         let input = input.chars().take(SHOWN).collect();
-        self.push(Entry::Invalid(Box::new(Refused {
+        self.push(Entry::Invalid(Box::new(RejectedEntry {
             position: self.position,
             input,
             code,
@@ -174,63 +177,64 @@ impl Sink {
         })))
     }
 
-    /// A field that entries don't have.
+    /// Reports a field that entries do not have.
     pub fn unknown_field(&mut self, name: &str) -> Result<(), Stopped> {
         let name: String = name.chars().take(SHOWN).collect();
-        let known = if matches!(self.wanted(), Wanted::No) {
+        let known = if matches!(self.accepted(), AcceptedVariables::None) {
             "phone"
         } else {
             "phone, vars"
         };
         let detail = format!("unknown field; expected only: {known}");
         let error = FieldError::new(format!("recipients.{name}"), "unknown-field", detail);
-        self.wrong(FieldError {
+        self.reject(FieldError {
             position: Some(self.position),
             ..error
         })
     }
 
-    /// Something that refuses the list as a whole.
-    pub fn wrong(&mut self, error: FieldError) -> Result<(), Stopped> {
-        self.chunk.wrong.push(error);
-        self.wrong += 1;
+    /// Reports an error that rejects the whole list.
+    pub fn reject(&mut self, error: FieldError) -> Result<(), Stopped> {
+        self.chunk.errors.push(error);
+        self.errors += 1;
         self.flush_if_full()
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), Stopped> {
         if self.count == MAX_ENTRIES {
             let detail = format!(
-                "expected at most {MAX_ENTRIES} entries a call; append the rest by further calls"
+                "expected at most {MAX_ENTRIES} entries per call; append the rest in further calls"
             );
             self.stopped = Some(ApiError::TooLarge(detail));
             return Err(Stopped);
         }
         self.count += 1;
         self.unused.set(0);
-        self.wrong += usize::from(matches!(entry, Entry::Invalid(_)));
+        self.errors += usize::from(matches!(entry, Entry::Invalid(_)));
         self.chunk.entries.push(entry);
         self.flush_if_full()
     }
 
     fn flush_if_full(&mut self) -> Result<(), Stopped> {
-        let small =
-            self.chunk.entries.len() < CHUNK && self.wrong < WRONG && self.personal < PERSONAL;
-        if small { Ok(()) } else { self.flush() }
+        let has_room = self.chunk.entries.len() < CHUNK
+            && self.errors < CHUNK_ERRORS
+            && self.variable_bytes < CHUNK_VARIABLES;
+        if has_room { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
         let chunk = std::mem::take(&mut self.chunk);
-        (self.wrong, self.personal) = (0, 0);
+        (self.errors, self.variable_bytes) = (0, 0);
         self.sender.blocking_send(chunk).map_err(|_| Stopped)
     }
 
-    /// Hands over the last chunk, or says why there is none.
+    /// Sends the last chunk, or returns the error that ended the list.
     pub fn end(mut self, parsed: Result<(), ApiError>) -> Result<(), ApiError> {
         if let Some(error) = self.stopped.take() {
             return Err(error);
         }
         parsed?;
-        // If nobody listens any more, nobody misses it.
+        // A closed channel is no error: the receiver needs no more entries.
         let _ = self.flush();
         Ok(())
     }

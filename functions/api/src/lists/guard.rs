@@ -1,5 +1,5 @@
-//! Limits on what comes out of a reader: a parser holds one entry in memory, so an entry must end some time; and a small gzip
-//! file can hold a very large one.
+//! Limits on what a reader returns: a parser keeps one entry in memory, so the size of an entry is
+//! limited; and a small gzip file can contain a very large list.
 
 use std::{
     cell::Cell,
@@ -10,26 +10,26 @@ use std::{
 
 use crate::http::error::ApiError;
 
-/// Bytes between two entries.
+/// Bytes between two entries, at most.
 const MAX_ENTRY: usize = 256 * 1024;
-/// Bytes of a list in all, out of gzip.
+/// Bytes of a list, at most, after decompression.
 const MAX_LIST: u64 = 128 * 1024 * 1024;
 
-/// A reader that ends in an error where a limit is passed.
+/// A reader that fails when a limit is exceeded.
 pub struct Guard<R> {
     inner: R,
     unused: Rc<Cell<usize>>,
     total: u64,
 }
 
-/// The limit that was passed.
+/// The limit that was exceeded.
 #[derive(Debug)]
-enum Passed {
+enum Exceeded {
     Entry,
     List,
 }
 
-impl fmt::Display for Passed {
+impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry => write!(
@@ -40,7 +40,7 @@ impl fmt::Display for Passed {
             Self::List => {
                 write!(
                     f,
-                    "expected a list of at most {} MB after gzip; append the rest by further calls",
+                    "expected a list of at most {} MB after gzip; append the rest in further calls",
                     MAX_LIST / 1024 / 1024
                 )
             }
@@ -48,10 +48,10 @@ impl fmt::Display for Passed {
     }
 }
 
-impl std::error::Error for Passed {}
+impl std::error::Error for Exceeded {}
 
 impl<R: Read> Guard<R> {
-    /// Watches `inner`; whoever finds an entry sets `unused` back to 0.
+    /// Counts the bytes of `inner` in `unused`, which the parser resets to 0 at each entry.
     pub fn new(inner: R, unused: Rc<Cell<usize>>) -> Self {
         Self {
             inner,
@@ -64,10 +64,10 @@ impl<R: Read> Guard<R> {
 impl<R: Read> Read for Guard<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.unused.get() > MAX_ENTRY {
-            return Err(io::Error::other(Passed::Entry));
+            return Err(io::Error::other(Exceeded::Entry));
         }
         if self.total > MAX_LIST {
-            return Err(io::Error::other(Passed::List));
+            return Err(io::Error::other(Exceeded::List));
         }
         let count = self.inner.read(buffer)?;
         self.unused.set(self.unused.get() + count);
@@ -76,13 +76,14 @@ impl<R: Read> Read for Guard<R> {
     }
 }
 
-/// What a failed read means: a limit, or else broken gzip, since everything else is in memory.
+/// Converts the error of a read: an exceeded limit, or else invalid gzip, since all other input is
+/// in memory.
 pub fn explain(error: &io::Error) -> ApiError {
     match error
         .get_ref()
-        .and_then(|error| error.downcast_ref::<Passed>())
+        .and_then(|error| error.downcast_ref::<Exceeded>())
     {
-        Some(passed) => ApiError::TooLarge(passed.to_string()),
+        Some(exceeded) => ApiError::TooLarge(exceeded.to_string()),
         None => ApiError::Malformed(format!("expected gzip: {error}")),
     }
 }
@@ -91,7 +92,8 @@ pub fn explain(error: &io::Error) -> ApiError {
 mod tests {
     use super::*;
 
-    /// Reads without end, finding an entry in every read or in none, and returns how far it came and why it ended.
+    /// Reads endless input, with an entry in each read or in none; returns the number of bytes and
+    /// the error.
     fn read_on(finds_entries: bool) -> (u64, String) {
         let unused = Rc::<Cell<usize>>::default();
         let mut guard = Guard::new(io::repeat(b' '), unused.clone());
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_and_an_entry_end_some_time() {
+    fn the_sizes_of_a_list_and_of_an_entry_are_limited() {
         let (read, detail) = read_on(true);
         assert!(
             read > MAX_LIST && read < MAX_LIST + MAX_ENTRY as u64 && detail.contains("128 MB"),

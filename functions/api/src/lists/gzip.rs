@@ -1,25 +1,28 @@
-//! gzip around a list.
+//! Lists in gzip.
 
 use std::io::{BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::http::error::ApiError;
 use crate::{
-    http::body,
-    lists::{Format, guard},
+    http::{
+        body::{is_gzip, was_gzip},
+        error::ApiError,
+    },
+    lists::{detect::detect, guard, options::Format},
 };
 
-/// How much of the text is in the buffer at once, and so can be looked at beforehand.
+/// Bytes of the text that are buffered at once, and so are available to detect the format.
 pub const PEEK: usize = 16 * 1024;
 
-/// The text inside; several gzip files behind each other count as one.
+/// Returns a reader of the text inside; concatenated gzip files count as one.
 pub fn open(bytes: &[u8]) -> Result<impl Read + '_, ApiError> {
-    if body::is_gzip(bytes) {
+    if is_gzip(bytes) {
         Ok(MultiGzDecoder::new(bytes))
-    } else if body::was_gzip(bytes) {
+    } else if was_gzip(bytes) {
         Err(ApiError::Malformed(
-            "expected gzip: something on the way took it for a text and destroyed it".to_owned(),
+            "expected gzip: the body was converted as text on the way, which corrupted it"
+                .to_owned(),
         ))
     } else {
         Err(ApiError::Malformed(
@@ -28,9 +31,9 @@ pub fn open(bytes: &[u8]) -> Result<impl Read + '_, ApiError> {
     }
 }
 
-/// How the text inside is written, by its beginning.
-pub fn sniff(text: &mut impl BufRead) -> Result<Format, ApiError> {
+/// Returns the format of the text inside, by its first bytes.
+pub fn detect_inside(text: &mut impl BufRead) -> Result<Format, ApiError> {
     text.fill_buf()
-        .map(body::sniff)
+        .map(detect)
         .map_err(|error| guard::explain(&error))
 }

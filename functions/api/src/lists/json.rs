@@ -1,5 +1,5 @@
-//! A list as JSON: an array of strings and objects, alone or as the member `recipients` of an object. It is walked, never
-//! built: no value of it is kept.
+//! Lists as JSON: an array of strings and objects, alone or as the member `recipients` of an
+//! object. The values are visited one by one; the document is never built in memory.
 
 use std::{borrow::Cow, fmt, io};
 
@@ -11,10 +11,12 @@ use serde::{
 use serde_json::value::RawValue;
 use shared::message::template::Variables;
 
-use crate::http::error::{ApiError, FieldError};
-use crate::lists::{Wanted, entry::Sink, guard, variables};
+use crate::{
+    http::error::{ApiError, FieldError},
+    lists::{entry::Sink, guard, options::AcceptedVariables, variables},
+};
 
-/// Reads a list that lies in memory.
+/// Parses a list in memory.
 pub fn parse_slice(json: &[u8], sink: &mut Sink) -> Result<(), ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = Document(sink)
@@ -23,7 +25,7 @@ pub fn parse_slice(json: &[u8], sink: &mut Sink) -> Result<(), ApiError> {
     read.map_err(explain)
 }
 
-/// Reads a list as it comes out of gzip.
+/// Parses a list while it is decompressed.
 pub fn parse_reader(json: impl io::Read, sink: &mut Sink) -> Result<(), ApiError> {
     let mut deserializer = serde_json::Deserializer::from_reader(json);
     let read = Document(sink)
@@ -32,15 +34,15 @@ pub fn parse_reader(json: impl io::Read, sink: &mut Sink) -> Result<(), ApiError
     read.map_err(explain)
 }
 
-/// One line of NDJSON.
+/// Parses one line of NDJSON.
 pub fn parse_line(json: &[u8], sink: &mut Sink) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let seen = Item {
+    let parsed = Item {
         sink: &mut *sink,
         inside: false,
     }
     .deserialize(&mut deserializer)?;
-    seen.put::<serde_json::Error>(sink)?;
+    parsed.put::<serde_json::Error>(sink)?;
     deserializer.end()
 }
 
@@ -48,7 +50,8 @@ fn explain(error: serde_json::Error) -> ApiError {
     if error.is_io() {
         guard::explain(&error.into())
     } else if error.is_data() {
-        // JSON, but not of this shape. Entries of a wrong type don't end here: they are invalid entries.
+        // Valid JSON of another shape. Entries of a wrong type are not errors: they are invalid
+        // entries.
         ApiError::invalid(vec![FieldError::new(
             "recipients",
             "wrong-type",
@@ -59,7 +62,7 @@ fn explain(error: serde_json::Error) -> ApiError {
     }
 }
 
-/// The list as a whole.
+/// The whole list.
 struct Document<'a>(&'a mut Sink);
 
 impl<'de> DeserializeSeed<'de> for Document<'_> {
@@ -74,15 +77,15 @@ impl<'de> Visitor<'de> for Document<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"an array of numbers, or an object {"recipients": […]}"#)
+        f.write_str(r#"an array of phone numbers, or an object {"recipients": […]}"#)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(seen) = seq.next_element_seed(Item {
+        while let Some(parsed) = seq.next_element_seed(Item {
             sink: &mut *self.0,
             inside: false,
         })? {
-            seen.put::<A::Error>(self.0)?;
+            parsed.put::<A::Error>(self.0)?;
             self.0.position += 1;
         }
         Ok(())
@@ -102,7 +105,7 @@ impl<'de> Visitor<'de> for Document<'_> {
                     "unknown-field",
                     "unknown field; expected only: recipients, once",
                 );
-                self.0.wrong(error).map_err(A::Error::custom)?;
+                self.0.reject(error).map_err(A::Error::custom)?;
             }
         }
         if given {
@@ -124,26 +127,27 @@ impl<'de> DeserializeSeed<'de> for Array<'_> {
     }
 }
 
-/// A key, borrowed where it can be.
+/// A key, borrowed unless it contains escapes.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// One entry: a string, or an object with `phone` and perhaps `vars`. Anything else is an entry too, an invalid one.
+/// One entry: a string, or an object with `phone` and optionally `vars`. Any other value is an
+/// invalid entry.
 struct Item<'a> {
     sink: &'a mut Sink,
-    /// Whether this is the value of `phone`, which can't be an object again.
+    /// Whether this is the value of `phone`, which cannot be an object.
     inside: bool,
 }
 
-/// What an entry was found to be.
-struct Seen<'de> {
-    /// A number, or what there is in its place.
+/// An entry as it was parsed.
+struct Parsed<'de> {
+    /// The phone number, or the value in its place.
     phone: Result<Cow<'de, str>, String>,
-    /// Or what is wrong with them.
+    /// The variables, or what is wrong with them.
     variables: Result<Variables, String>,
 }
 
-impl<'de> Seen<'de> {
+impl<'de> Parsed<'de> {
     fn number(phone: Cow<'de, str>) -> Self {
         Self {
             phone: Ok(phone),
@@ -173,32 +177,32 @@ impl<'de> Seen<'de> {
 }
 
 impl<'de> DeserializeSeed<'de> for Item<'_> {
-    type Value = Seen<'de>;
+    type Value = Parsed<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Parsed<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Item<'_> {
-    type Value = Seen<'de>;
+    type Value = Parsed<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a phone number")
     }
 
-    fn visit_borrowed_str<E: Error>(self, input: &'de str) -> Result<Seen<'de>, E> {
-        Ok(Seen::number(input.into()))
+    fn visit_borrowed_str<E: Error>(self, input: &'de str) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::number(input.into()))
     }
 
-    fn visit_str<E: Error>(self, input: &str) -> Result<Seen<'de>, E> {
-        Ok(Seen::number(input.to_owned().into()))
+    fn visit_str<E: Error>(self, input: &str) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::number(input.to_owned().into()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed<'de>, A::Error> {
         if self.inside {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Seen::other("{}"));
+            return Ok(Parsed::other("{}"));
         }
         let (mut phone, mut variables) = (None, None);
         while let Some(Key(key)) = map.next_key()? {
@@ -212,7 +216,7 @@ impl<'de> Visitor<'de> for Item<'_> {
                 );
             } else if key == "vars"
                 && variables.is_none()
-                && !matches!(self.sink.wanted(), Wanted::No)
+                && !matches!(self.sink.accepted(), AcceptedVariables::None)
             {
                 variables = Some(variables::read(&map.next_value::<Box<RawValue>>()?));
             } else {
@@ -220,34 +224,34 @@ impl<'de> Visitor<'de> for Item<'_> {
                 self.sink.unknown_field(&key).map_err(A::Error::custom)?;
             }
         }
-        Ok(Seen {
+        Ok(Parsed {
             phone: phone.unwrap_or_else(|| Err("{}".to_owned())),
             variables: variables.unwrap_or_else(|| Ok(Variables::new())),
         })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Seen<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Parsed<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Seen::other("[]"))
+        Ok(Parsed::other("[]"))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Seen<'de>, E> {
-        Ok(Seen::other("null"))
+    fn visit_unit<E: Error>(self) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::other("null"))
     }
 
-    fn visit_bool<E: Error>(self, given: bool) -> Result<Seen<'de>, E> {
-        Ok(Seen::other(given.to_string()))
+    fn visit_bool<E: Error>(self, given: bool) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::other(given.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, given: u64) -> Result<Seen<'de>, E> {
-        Ok(Seen::other(given.to_string()))
+    fn visit_u64<E: Error>(self, given: u64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::other(given.to_string()))
     }
 
-    fn visit_i64<E: Error>(self, given: i64) -> Result<Seen<'de>, E> {
-        Ok(Seen::other(given.to_string()))
+    fn visit_i64<E: Error>(self, given: i64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::other(given.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, given: f64) -> Result<Seen<'de>, E> {
-        Ok(Seen::other(given.to_string()))
+    fn visit_f64<E: Error>(self, given: f64) -> Result<Parsed<'de>, E> {
+        Ok(Parsed::other(given.to_string()))
     }
 }

@@ -1,11 +1,13 @@
-//! A list as NDJSON: a string or an object a line; blank lines are skipped.
+//! Lists as NDJSON: one string or object per line; blank lines are skipped.
 
 use std::io::BufRead;
 
-use crate::http::error::ApiError;
-use crate::lists::{entry::Sink, guard, json};
+use crate::{
+    http::error::ApiError,
+    lists::{entry::Sink, guard, json},
+};
 
-/// Reads a list to its end. A line that is no JSON refuses the list, and is named.
+/// Parses a list. A line that is not valid JSON rejects the list; the error names it.
 pub fn parse(mut lines: impl BufRead, sink: &mut Sink) -> Result<(), ApiError> {
     let mut line = Vec::new();
     loop {
@@ -32,10 +34,10 @@ pub fn parse(mut lines: impl BufRead, sink: &mut Sink) -> Result<(), ApiError> {
 }
 
 fn malformed(line: u32, error: &serde_json::Error) -> ApiError {
-    // The parser knows of this one line only, and says "line 1 column 5".
+    // The parser receives one line only, and reports "line 1 column 5".
     let (column, error) = (error.column(), error.to_string());
     let error = error.split(" at line ").next().unwrap_or_default();
     ApiError::Malformed(format!(
-        "expected a JSON string or object a line: {error} at line {line} column {column}"
+        "expected one JSON string or object per line: {error} at line {line} column {column}"
     ))
 }

@@ -1,9 +1,10 @@
-//! Lists in every format, good and bad.
+//! Lists in all formats, valid and invalid ones.
 
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
+use shared::message::phone::Region;
 
 use crate::lists::{entry::Entry, *};
 
@@ -13,12 +14,12 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What is in a list: numbers as they are, else position, input and code.
+/// Returns the entries of a list: phone numbers, and position, input and code of invalid entries.
 async fn entries(list: List) -> Vec<String> {
     let mut reading = list.read();
     let mut found = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
-        assert!(chunk.wrong.is_empty());
+        assert!(chunk.errors.is_empty());
         found.extend(chunk.entries.iter().map(|entry| match entry {
             Entry::Valid(phone) => phone.to_string(),
             Entry::Personal(personal) => format!(
@@ -35,7 +36,7 @@ async fn entries(list: List) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_is_the_same_in_every_format() {
+async fn a_list_has_the_same_entries_in_each_format() {
     const A: &str = "+12012345678";
     const B: &str = "+60123456789";
     #[rustfmt::skip]
@@ -80,7 +81,7 @@ async fn a_list_is_the_same_in_every_format() {
 }
 
 #[tokio::test]
-async fn a_column_is_chosen_and_numbers_may_be_national() {
+async fn a_column_is_selected_and_national_numbers_are_read() {
     const A: &str = "+60123456789";
     let table: Vec<(Option<&str>, &str, Vec<&str>)> = vec![
         (
@@ -131,11 +132,11 @@ async fn a_column_is_chosen_and_numbers_may_be_national() {
 }
 
 #[tokio::test]
-async fn variables_come_with_numbers_in_every_format() {
-    let template = |message: &str| Wanted::by(message).unwrap();
+async fn entries_have_variables_in_each_format() {
+    let template = |message: &str| AcceptedVariables::of(message).unwrap();
     let greeting = "Hi {{name}}: {{amount|default('-')}}";
     #[rustfmt::skip]
-    let table: Vec<(Format, Wanted, &str, Vec<&str>)> = vec![
+    let table: Vec<(Format, AcceptedVariables, &str, Vec<&str>)> = vec![
         (Format::Json, template(greeting),
             r#"[{"vars": {"Name": "A\u0041", "amount": 1.10, "other": null}, "phone": "+12012345678"}, "+12012345679"]"#,
             vec![r#"+12012345678 1 {"amount":"1.10","name":"AA"}"#, "1 +12012345679 missing-variable"]),
@@ -143,53 +144,48 @@ async fn variables_come_with_numbers_in_every_format() {
             vec!["1 +12012345678 wrong-variables", "2 +12012345678 wrong-variables"]),
         (Format::Json, template("{{name|default('you')}}"), r#"["+12012345678", {"phone": "+12012345679", "vars": null}]"#,
             vec!["+12012345678 1 ", "+12012345679 1 "]),
-        (Format::Json, Wanted::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
+        (Format::Json, AcceptedVariables::Any, r#"["+12012345678", {"phone": "+12012345679", "vars": {"a": "b"}}]"#,
             vec!["+12012345678", r#"+12012345679 0 {"a":"b"}"#]),
         (Format::Csv, template("{{first_name}} {{amount|default('0')}}"),
             "First Name,mobile,phone,Amount\nAna,x,+12012345678, 5 \n,x,+12012345679,6\nBo,x,+12012345670,\n",
             vec![r#"+12012345678 1 {"amount":"5","first_name":"Ana"}"#, "3 +12012345679 missing-variable",
                 r#"+12012345670 1 {"first_name":"Bo"}"#]),
-        (Format::Csv, Wanted::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
+        (Format::Csv, AcceptedVariables::Any, "name,phone\nAna,+12012345678", vec!["+12012345678"]),
     ];
     for (format, variables, text, expected) in table {
-        let options = Options {
-            variables,
-            ..Options::default()
-        };
-        let list = List {
-            bytes: text.to_owned().into(),
+        let list = |bytes: Vec<u8>, gzip| List {
+            bytes: bytes.into(),
             format: Some(format),
-            gzip: false,
-            options: options.clone(),
+            gzip,
+            options: Options {
+                variables: variables.clone(),
+                ..Options::default()
+            },
         };
-        assert_eq!(entries(list).await, expected, "{text}");
-        let list = List {
-            bytes: gzip(text.as_bytes()).into(),
-            format: Some(format),
-            gzip: true,
-            options,
-        };
-        assert_eq!(entries(list).await, expected, "gzip {text}");
+        let plain = list(text.as_bytes().to_vec(), false);
+        assert_eq!(entries(plain).await, expected, "{text}");
+        let zipped = list(gzip(text.as_bytes()), true);
+        assert_eq!(entries(zipped).await, expected, "gzip {text}");
     }
-    let long = format!(
-        r#"[{{"phone": "+12012345678", "vars": {{"a": "{}"}}}}]"#,
-        "x".repeat(4_096)
-    );
-    let options = Options {
-        variables: Wanted::Any,
-        ..Options::default()
-    };
+}
+
+#[tokio::test]
+async fn too_many_bytes_of_variables_are_refused() {
+    let value = "x".repeat(4_096);
     let list = List {
-        bytes: long.into(),
+        bytes: format!(r#"[{{"phone": "+12012345678", "vars": {{"a": "{value}"}}}}]"#).into(),
         format: Some(Format::Json),
         gzip: false,
-        options,
+        options: Options {
+            variables: AcceptedVariables::Any,
+            ..Options::default()
+        },
     };
     assert_eq!(entries(list).await, ["0 +12012345678 variables-too-long"]);
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_chunks_and_in_order() {
+async fn a_long_list_is_read_in_chunks_and_in_order() {
     let numbers: Vec<_> = (0..20_001)
         .map(|n| format!("+1201{}", 2_000_000 + n))
         .collect();
@@ -208,7 +204,7 @@ async fn a_long_list_comes_in_chunks_and_in_order() {
 }
 
 #[tokio::test]
-async fn reading_ends_when_nobody_listens() {
+async fn parsing_ends_when_the_receiver_is_dropped() {
     let bytes = "+12012345678\n".repeat(100_000).into();
     let mut reading = List {
         bytes,
@@ -222,12 +218,12 @@ async fn reading_ends_when_nobody_listens() {
     assert!(reading.end.await.unwrap().is_err());
 }
 
-/// Reads a list to its end; none: it was refused as a whole.
+/// Reads a list; `None` if it was rejected.
 fn read_all(
     bytes: Vec<u8>,
     format: Option<Format>,
     gzip: bool,
-    variables: Wanted,
+    variables: AcceptedVariables,
 ) -> Option<Vec<Entry>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -247,32 +243,32 @@ fn read_all(
         while let Some(chunk) = reading.chunks.recv().await {
             found.extend(chunk.entries);
         }
-        // A panic of the reader is one here.
+        // A panic of the parser thread fails the test here.
         reading.end.await.unwrap().ok().map(|()| found)
     })
 }
 
-/// What is seldom in a random text, and means something in one of the formats.
+/// Strings that are rare in random text and have a meaning in one of the formats.
 const PIECES: &str = "([\"\\\\,;:{}\\[\\]\r\n\t ]|phone|vars|recipients|null|\\+12012345678|\\\\u0041|[a-z0-9.eé\u{feff}-]|\\PC){0,60}";
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_list_or_refused(text in PIECES, noise in proptest::collection::vec(any::<u8>(), 0..40), at: proptest::sample::Index) {
+    fn parsing_any_bytes_ends_without_a_panic(text in PIECES, noise in proptest::collection::vec(any::<u8>(), 0..40), at: proptest::sample::Index) {
         let mut bytes = text.into_bytes();
         let at = at.index(bytes.len() + 1);
         for bytes in [bytes.clone(), { bytes.splice(at..at, noise); bytes }] {
             for format in [None, Some(Format::Json), Some(Format::Ndjson), Some(Format::Csv)] {
-                read_all(bytes.clone(), format, false, Wanted::by("{{a}}").unwrap());
-                read_all(gzip(&bytes), format, true, Wanted::Any);
-                // Bytes that claim to be gzip.
-                read_all(bytes.clone(), format, true, Wanted::No);
+                read_all(bytes.clone(), format, false, AcceptedVariables::of("{{a}}").unwrap());
+                read_all(gzip(&bytes), format, true, AcceptedVariables::Any);
+                // Arbitrary bytes as gzip.
+                read_all(bytes.clone(), format, true, AcceptedVariables::None);
             }
         }
     }
 
-    /// The same entries, whichever way they are written; and what came with a number is what was given.
+    /// The entries and their variables do not depend on the format.
     #[test]
-    fn a_list_reads_as_it_was_written(names in proptest::collection::vec("[^\u{0}\r]{0,20}[!-~]", 1..20)) {
+    fn a_list_is_read_as_it_was_written(names in proptest::collection::vec("[^\u{0}\r]{0,20}[!-~]", 1..20)) {
         let phone = |at: usize| format!("+1201{}", 2_000_000 + at);
         let message = "{{name}}";
         let rows: Vec<_> =
@@ -287,7 +283,7 @@ proptest! {
         let lists = [(Format::Json, serde_json::json!(rows).to_string().into_bytes()), (Format::Ndjson, ndjson.into_bytes()),
             (Format::Csv, csv.into_inner().unwrap())];
         for (format, bytes) in lists {
-            let entries = read_all(bytes, Some(format), false, Wanted::by(message).unwrap()).unwrap();
+            let entries = read_all(bytes, Some(format), false, AcceptedVariables::of(message).unwrap()).unwrap();
             let found: Vec<_> = entries.into_iter().map(|entry| match entry {
                 Entry::Personal(personal) => (personal.phone.to_string(), personal.variables),
                 other => (format!("{other:?}"), String::new()),

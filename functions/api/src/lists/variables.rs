@@ -1,4 +1,4 @@
-//! What comes with a number: `vars` of JSON, and the other columns of CSV.
+//! The variables of an entry: `vars` in JSON, the other columns in CSV.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use shared::message::template::{Template, Variables};
 const EXPECTED: &str =
     r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
 
-/// The member `vars`. A number is taken as it is written: `1.10` stays so. What is null was not given.
+/// Reads the member `vars`. A number keeps its notation, such as `1.10`. Null counts as not given.
 pub fn read(json: &RawValue) -> Result<Variables, String> {
     let given: Option<BTreeMap<String, &RawValue>> =
         serde_json::from_str(json.get()).map_err(|_| EXPECTED.to_owned())?;
@@ -22,7 +22,9 @@ pub fn read(json: &RawValue) -> Result<Variables, String> {
             Some(b'n') => continue,
             _ => {
                 let name: String = name.chars().take(64).collect();
-                return Err(format!("{EXPECTED}; `{name}` is neither"));
+                return Err(format!(
+                    "{EXPECTED}; `{name}` is neither a string nor a number"
+                ));
             }
         };
         variables.insert(name.to_ascii_lowercase(), value);
@@ -30,12 +32,12 @@ pub fn read(json: &RawValue) -> Result<Variables, String> {
     Ok(variables)
 }
 
-/// Columns of CSV that a template names: their places, and the names in lower case. In a header, whatever is no letter or digit counts as
-/// `_`.
+/// The columns of a CSV that a template names: their positions and their names in lower case. In a
+/// header, each character that is not a letter or a digit counts as `_`.
 pub struct Columns(Vec<(usize, String)>);
 
 impl Columns {
-    /// Those of a header, without the one with the numbers.
+    /// Returns the columns of a header, without the one with the phone numbers.
     pub fn of(header: &ByteRecord, phone: usize, template: &Template) -> Self {
         let name = |field: &[u8]| -> String {
             let field = String::from_utf8_lossy(field.trim_ascii()).to_ascii_lowercase();
@@ -58,7 +60,8 @@ impl Columns {
         Self(named.collect())
     }
 
-    /// The variables of a line; an empty field was not given. Fails where a field is no UTF-8, and names its column.
+    /// Reads the variables of a line; an empty field counts as not given. Fails if a field is not
+    /// valid UTF-8; the error names the column.
     pub fn read(&self, record: &ByteRecord) -> Result<Variables, String> {
         let mut variables = Variables::new();
         for (at, name) in &self.0 {

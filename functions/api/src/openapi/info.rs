@@ -1,62 +1,66 @@
-//! What the document says before the first call.
+//! The introduction of the document: title, version, conventions, tags.
 
 use serde_json::{Value, json};
 
-const TEXT: &str = r"Sends a text to many phone numbers at a planned time, and tells what became of each.
+const TEXT: &str = r"Sends a text to many phone numbers at a planned time, and reports the result of each message.
 
-**Who calls.** `Authorization: Bearer TOKEN`: an API key, an access token from `POST /v1/auth/login`, or a token of the configured outside
-issuer. Each operation names the permission that it needs (`x-permission`): a role bundles some, a key is granted its own. 401 and 403 have
-`WWW-Authenticate`.
+**Authentication.** `Authorization: Bearer TOKEN`: an API key, an access token from `POST /v1/auth/login`, or a token of the configured outside
+issuer. Each operation names the permission that it requires (`x-permission`). A role includes several permissions; a key has its own. Answers
+with 401 and 403 have the header `WWW-Authenticate`.
 
-**How often.** `RateLimit` and `RateLimit-Policy` tell what is left of the requests of a minute; beyond it, 429 with `Retry-After`.
+**Rate limits.** `RateLimit` and `RateLimit-Policy` state the remaining requests of the current minute. Beyond the limit, the answer is 429 with
+`Retry-After`.
 
-**Repeated requests.** A POST that may bring `Idempotency-Key` is carried out once within 24 hours for the same request with the same key, also
-after a crash, and answered alike, with `Idempotency-Replayed: true`. 5xx and 429 are forgotten and may be tried again.
+**Idempotent requests.** A POST that accepts `Idempotency-Key` is executed once within 24 hours for the same request with the same key, also
+after a crash, and answered alike, with `Idempotency-Replayed: true`. Answers with 5xx and 429 are not stored: retry these requests.
 
-**Pages.** A list has `limit`, and its answer `next_cursor`: given as `cursor` it brings the next page; null, this was the last. What a
-cursor says is nobody's business.
+**Pages.** Lists have the parameter `limit`. Pass the `next_cursor` of an answer as `cursor` to get the next page; it is null on the last page.
+Cursors are opaque.
 
-**Reading again.** A GET has a weak `ETag`; with `If-None-Match` what has not changed is 304. Longer answers are compressed as
-`Accept-Encoding` says.
+**Caching.** The answer to a GET has a weak `ETag`; with `If-None-Match`, an unchanged answer is 304. Longer answers are compressed according to
+`Accept-Encoding`.
 
-**Problems.** Every refusal is a problem document (RFC 9457), `application/problem+json`. Its `type` is an address: `GET /problems/{slug}` says
-what it means and what to do. `invalid-request` names every wrong field at once; nothing was written. Unknown fields and parameters are
-refused. A field that is null counts as not given.
+**Problems.** Errors are problem documents (RFC 9457), `application/problem+json`. Their `type` is an address: `GET /problems/{slug}` explains
+the meaning and the remedy. `invalid-request` lists all wrong fields at once; nothing was written. Unknown fields and parameters are rejected.
+A field that is null counts as not given.
 
-**Times** are RFC 3339 with an offset from UTC. **Numbers** are E.164, such as `+60123456789`.";
+**Times** are RFC 3339 with an offset from UTC. **Phone numbers** are E.164, such as `+60123456789`.";
 
-/// Title, version, and how everything works.
+/// Returns title, version and conventions.
 pub fn info() -> Value {
     json!({"title": "Bulk SMS scheduler", "version": env!("CARGO_PKG_VERSION"), "description": TEXT})
 }
 
-/// What operations are about, in the order in which one needs them.
+/// Returns the tags of the operations, in the order in which a client needs them.
 pub fn tags() -> Value {
     let tag = |name: &str, text: &str| json!({"name": name, "description": text});
     json!([
         tag(
             "auth",
-            "People log in with a password and get a short access token and a refresh token, which is good once."
+            "Users log in with a password and receive a short-lived access token and a refresh token, which is valid once."
         ),
         tag(
             "schedules",
-            "A text, a time and a list: made, changed, moved from state to state."
+            "A text, a time and a list of recipients: created, changed, and moved from state to state."
         ),
-        tag("recipients", "Who is to get it, and who got it."),
-        tag("messages", "Who got what, when, over all schedules."),
-        tag("carrier", "What a carrier tells by itself."),
-        tag("suppressions", "Numbers that nobody sends to."),
         tag(
-            "trouble",
-            "What needs a person, and what a person can do about it."
+            "recipients",
+            "The recipients of a schedule and the states of their messages."
         ),
-        tag("users", "People who log in here."),
-        tag("api-keys", "Machines that call."),
-        tag("webhooks", "URLs of yours that are told what happens."),
+        tag("messages", "Messages of all schedules."),
+        tag("carrier", "Delivery receipts that carriers push."),
+        tag("suppressions", "Phone numbers to which nothing is sent."),
+        tag(
+            "attention",
+            "What needs an operator, and the calls that resolve it."
+        ),
+        tag("users", "Users who log in here."),
+        tag("api-keys", "API keys of programs."),
+        tag("webhooks", "URLs that receive events."),
         tag("audit", "Who changed what."),
         tag(
             "about",
-            "Whether it answers, what problems mean, and this document."
+            "The health check, the types of problems, and this document."
         ),
     ])
 }

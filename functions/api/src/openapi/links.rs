@@ -1,13 +1,33 @@
-//! Which calls an answer leads to, with what of it: OpenAPI's links, which stateful tests walk along.
+//! The calls to which an answer leads (OpenAPI links), with their parameters; stateful tests follow
+//! them.
 
 use serde_json::{Map, Value, json};
 
-/// An operation's answer; the operations that it leads to; their parameters, each with where it stands in the answer.
-type Link = (
-    (&'static str, u16),
-    &'static [&'static str],
-    &'static [(&'static str, &'static str)],
-);
+/// Links from one answer.
+struct Links {
+    /// The operation that answers.
+    operation: &'static str,
+    /// The status of its answer.
+    status: u16,
+    /// The operations to which the answer leads.
+    targets: &'static [&'static str],
+    /// The parameters of the targets, each with its place in the request or in the answer.
+    parameters: &'static [(&'static str, &'static str)],
+}
+
+const fn links(
+    operation: &'static str,
+    status: u16,
+    targets: &'static [&'static str],
+    parameters: &'static [(&'static str, &'static str)],
+) -> Links {
+    Links {
+        operation,
+        status,
+        targets,
+        parameters,
+    }
+}
 
 const ID: &[(&str, &str)] = &[("id", "$response.body#/id")];
 const HERE: &[(&str, &str)] = &[("id", "$request.path.id")];
@@ -38,137 +58,147 @@ const OF_WEBHOOK: &[&str] = &[
     "deleteWebhook",
 ];
 
-const LINKS: &[Link] = &[
-    (("createSchedule", 201), OF_SCHEDULE, ID),
-    (
-        ("createSchedule", 201),
+const LINKS: &[Links] = &[
+    links("createSchedule", 201, OF_SCHEDULE, ID),
+    links(
+        "createSchedule",
+        201,
         &["listMessages"],
         &[("schedule_id", "$response.body#/id")],
     ),
-    (
-        ("listSchedules", 200),
+    links(
+        "listSchedules",
+        200,
         OF_SCHEDULE,
         &[("id", "$response.body#/schedules/0/id")],
     ),
-    (
-        ("getSchedule", 200),
+    links(
+        "getSchedule",
+        200,
         &["changeSchedule", "appendRecipients", "cancelSchedule"],
         ID,
     ),
-    (
-        ("changeSchedule", 200),
+    links(
+        "changeSchedule",
+        200,
         &["getSchedule", "activateSchedule"],
         ID,
     ),
-    (
-        ("appendRecipients", 200),
+    links(
+        "appendRecipients",
+        200,
         &["getSchedule", "listRecipients", "activateSchedule"],
         HERE,
     ),
-    (
-        ("activateSchedule", 200),
+    links(
+        "activateSchedule",
+        200,
         &["getSchedule", "pauseSchedule", "cancelSchedule"],
         ID,
     ),
-    (
-        ("pauseSchedule", 200),
+    links(
+        "pauseSchedule",
+        200,
         &["getSchedule", "resumeSchedule", "cancelSchedule"],
         ID,
     ),
-    (
-        ("resumeSchedule", 200),
-        &["getSchedule", "pauseSchedule"],
-        ID,
-    ),
-    (
-        ("cancelSchedule", 200),
+    links("resumeSchedule", 200, &["getSchedule", "pauseSchedule"], ID),
+    links(
+        "cancelSchedule",
+        200,
         &["getSchedule", "listRecipients"],
         ID,
     ),
-    (
-        ("sendScheduleNow", 200),
-        &["getSchedule", "listBatches"],
-        ID,
-    ),
-    (
-        ("listBatches", 200),
+    links("sendScheduleNow", 200, &["getSchedule", "listBatches"], ID),
+    links(
+        "listBatches",
+        200,
         &["retryBatch"],
         &[
             ("id", "$request.path.id"),
             ("no", "$response.body#/batches/0/batch_no"),
         ],
     ),
-    (
-        ("listRecipients", 200),
+    links(
+        "listRecipients",
+        200,
         &["resolveRecipient"],
         &[
             ("id", "$request.path.id"),
             ("seq", "$response.body#/recipients/0/seq"),
         ],
     ),
-    (("createUser", 201), &["getUser", "changeUser"], ID),
-    (
-        ("listUsers", 200),
+    links("createUser", 201, &["getUser", "changeUser"], ID),
+    links(
+        "listUsers",
+        200,
         &["getUser"],
         &[("id", "$response.body#/users/0/id")],
     ),
-    (("createApiKey", 201), &["getApiKey", "revokeApiKey"], ID),
-    (
-        ("listApiKeys", 200),
+    links("createApiKey", 201, &["getApiKey", "revokeApiKey"], ID),
+    links(
+        "listApiKeys",
+        200,
         &["getApiKey"],
         &[("id", "$response.body#/api_keys/0/id")],
     ),
-    (("createWebhook", 201), OF_WEBHOOK, ID),
-    (
-        ("listWebhooks", 200),
+    links("createWebhook", 201, OF_WEBHOOK, ID),
+    links(
+        "listWebhooks",
+        200,
         &["getWebhook"],
         &[("id", "$response.body#/webhooks/0/id")],
     ),
-    (
-        ("testWebhook", 202),
+    links(
+        "testWebhook",
+        202,
         &["repeatDelivery"],
         &[
             ("id", "$request.path.id"),
             ("event_id", "$response.body#/event_id"),
         ],
     ),
-    (
-        ("putSuppression", 201),
+    links(
+        "putSuppression",
+        201,
         &["getSuppression", "putSuppression", "deleteSuppression"],
         PHONE,
     ),
-    (
-        ("putSuppression", 200),
+    links(
+        "putSuppression",
+        200,
         &["getSuppression", "deleteSuppression"],
         PHONE,
     ),
-    (
-        ("listSuppressions", 200),
+    links(
+        "listSuppressions",
+        200,
         &["getSuppression"],
         &[("phone", "$response.body#/suppressions/0/phone")],
     ),
 ];
 
-/// The links of an answer, each named as the operation that it leads to.
-pub fn of(id: &str, status: u16) -> Map<String, Value> {
-    let own = LINKS.iter().filter(|(from, ..)| *from == (id, status));
-    own.flat_map(|(_, to, parameters)| {
-        let parameters: Map<_, _> = parameters
+/// Returns the links of an answer, named after the operations to which they lead.
+pub fn of(operation: &str, status: u16) -> Map<String, Value> {
+    let own = LINKS
+        .iter()
+        .filter(|links| links.operation == operation && links.status == status);
+    own.flat_map(|links| {
+        let parameters: Map<_, _> = links
+            .parameters
             .iter()
             .map(|(name, place)| ((*name).to_owned(), json!(place)))
             .collect();
-        to.iter().map(move |to| {
-            (
-                (*to).to_owned(),
-                json!({"operationId": to, "parameters": parameters}),
-            )
+        links.targets.iter().map(move |target| {
+            let link = json!({"operationId": target, "parameters": parameters});
+            ((*target).to_owned(), link)
         })
     })
     .collect()
 }
 
-/// How many there are.
+/// Returns the number of links.
 #[cfg(test)]
 pub fn count() -> usize {
-    LINKS.iter().map(|(_, to, _)| to.len()).sum()
+    LINKS.iter().map(|links| links.targets.len()).sum()
 }

@@ -1,60 +1,63 @@
-//! The OpenAPI 3.1 document of the API, made from the code: each handler has an [`Operation`] beside it, the table of routes
-//! ([`crate::routes`]) puts method, path and permission to it, and [`common`] what every route of its kind answers. Schemas of answers are
-//! derived from the types that are answered; those of bodies stand beside their parsers.
+//! The OpenAPI 3.1 document of the API, generated from the code.
+//!
+//! Each handler has an [`Operation`] beside it, and each route has an [`Endpoint`] with its method,
+//! path and access rule. The module `common` adds what all routes of a kind have. Schemas of
+//! answers are derived from their types; schemas of bodies are written beside their parsers. This
+//! folder imports no resource: [`crate::routes`] passes in what the resources describe.
 //!
 //! # A new route
 //!
-//! 1. `#[derive(JsonSchema)]` on what it answers; `#[schemars(rename = "…")]` where another type has that name.
-//! 2. Beside the handler a function that returns its [`Operation`]: a name that never changes, what it is about, query parameters, body,
-//!    answers with an example each, and the slugs of the problems that are its own. A body's schema takes its limits from the parser's
-//!    constants.
-//! 3. A line in the table, which takes both: `get("/v1/things", Needs(Things), things::list, things::list_doc)`.
-//! 4. Where an answer leads to other calls: a line in [`links`]. A parameter of a path by a new name: a line in [`parameters`].
-//! 5. `make openapi` renews `docs/openapi.json`. `functions/api/tests/handlers/openapi.rs` carries the examples out; it has to know where
-//!    the parameters of the path come from.
+//! 1. Derive `JsonSchema` for the type of the answer; use `#[schemars(rename = "…")]` if another
+//!    type has the same name.
+//! 2. Beside the handler, write a function that returns its [`Operation`]: a name that never
+//!    changes, a tag, query parameters, the body, the answers with one example each, and the slugs
+//!    of the problems that are specific to it. The schema of a body uses the parser's constants as
+//!    limits.
+//! 3. Add a line to the resource's `routes.rs`:
+//!    `get("/v1/users", Requires(Users), list::list, list::list_doc)`.
+//! 4. If an answer leads to other calls, add a line to [`links`]. If the path has a parameter with
+//!    a new name, describe it with [`Operation::path`].
+//! 5. Regenerate `docs/openapi.json` with `make openapi`. `functions/api/tests/handlers/openapi.rs`
+//!    executes the examples; it must know the values of the path's parameters.
 //!
-//! The tests of the handlers hold every answer that they get against the document.
+//! The handler tests compare each answer that they receive with the document.
 #![expect(
     clippy::needless_pass_by_value,
-    reason = "what `json!` has made is nobody else's"
+    reason = "values from `json!` have no other owner"
 )]
 
 mod common;
+mod endpoint;
 mod info;
 pub mod links;
 pub mod operation;
-pub mod page;
 pub mod parameters;
 mod problems;
 pub mod schemas;
-pub mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
-
+pub use endpoint::Endpoint;
 pub use operation::{Operation, Takes};
+pub use problems::ProblemMembers;
 pub use schemas::{BatchCounts, CountsSchema};
 use serde_json::{Map, Value, json};
 
-use crate::routes::{Route, table};
+use crate::openapi::problems::ProblemAnswers;
 
-/// The document, made when it is first asked for.
-pub fn document() -> &'static Value {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| make(&table()));
-    &DOCUMENT
-}
-
-fn make(table: &[Route]) -> Value {
-    let mut schemas = schemas::Schemas::none();
+/// Generates the document of these routes. `problem_members` are the members that the resources add
+/// to problem documents.
+pub fn document(endpoints: &[Endpoint], problem_members: &[ProblemMembers]) -> Value {
+    let mut schemas = schemas::Schemas::empty();
+    let mut problem_answers = ProblemAnswers::new(problem_members);
     let mut paths = Map::new();
-    for route in table {
-        let made = common::complete(route, (route.doc)(), &mut schemas);
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_lowercase()] = made;
+    for endpoint in endpoints {
+        let operation = common::complete(endpoint, &mut problem_answers, &mut schemas);
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        path[endpoint.method.as_str().to_lowercase()] = operation;
     }
     let mut components = common::components();
-    components["responses"] = Value::Object(std::mem::take(&mut schemas.answers));
+    components["responses"] = Value::Object(problem_answers.finish());
     components["schemas"] = Value::Object(schemas.finish());
     json!({
         "openapi": "3.1.1",

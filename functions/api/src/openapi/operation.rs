@@ -1,70 +1,93 @@
-//! What a handler says of itself: everything that the table of routes does not know.
+//! The description of a handler: everything that its route does not state.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-/// The schema of an answer, which goes to the others of the document.
+use crate::openapi::parameters::in_path;
+
+/// Adds the schema of an answer to the schemas of the document.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// A content type of a body, its schema, and examples by their names.
-pub type Media = (&'static str, Value, Vec<(&'static str, Value)>);
+/// One content type of a body.
+pub struct Media {
+    /// The content type.
+    pub content_type: &'static str,
+    /// Its schema.
+    pub schema: Value,
+    /// Examples by their names.
+    pub examples: Vec<(&'static str, Value)>,
+}
 
-/// An operation. Problems that every route of its kind has are not named here.
+/// An operation. The problems that all routes of a kind have are added elsewhere
+/// (`openapi/common.rs`).
 #[must_use]
 pub struct Operation {
-    /// Its name for programs, which never changes.
+    /// Its name for programs; it never changes.
     pub id: &'static str,
-    /// What it is about.
+    /// The resource that it belongs to.
     pub tag: &'static str,
-    /// A line.
+    /// One line.
     pub summary: &'static str,
-    /// More than a line.
+    /// The description, which may be longer.
     pub text: &'static str,
+    /// Parameters of the path that are specific to this operation.
+    pub path: Vec<Value>,
     /// Parameters of the query.
     pub query: Vec<Value>,
-    /// What it takes.
+    /// The body.
     pub body: Option<Takes>,
-    /// What it answers when all is well.
+    /// The successful answers.
     pub answers: Vec<Answer>,
-    /// Slugs of its own problems.
+    /// The slugs of the problems that are specific to it.
     pub problems: Vec<&'static str>,
-    /// It asks no database, and so never fails.
+    /// The handler uses no database, and so never fails.
     pub from_memory: bool,
-    /// Unknown parameters are none of its business.
+    /// Unknown query parameters are ignored.
     pub any_query: bool,
-    /// The content type of its body is none of its business.
+    /// The content type of the body is ignored.
     pub any_type: bool,
 }
 
-/// What an operation takes: one or more content types.
+/// The body of an operation, in one or more content types.
 #[must_use]
 pub struct Takes {
-    /// Whether there has to be one.
+    /// Whether the body is required.
     pub required: bool,
-    /// Each of them.
+    /// The content types.
     pub media: Vec<Media>,
 }
 
-/// A success.
+/// A successful answer.
 pub struct Answer {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// When.
+    /// What the answer means.
     pub text: &'static str,
-    /// Its content types, its schema, an example; none: there is no body.
-    pub media: Option<(Vec<&'static str>, SchemaOf, Value)>,
-    /// Whether it has a `Location`.
+    /// The body; `None` if there is none.
+    pub media: Option<AnswerMedia>,
+    /// Whether the answer has a `Location`.
     pub location: bool,
 }
 
+/// The body of a successful answer.
+pub struct AnswerMedia {
+    /// Its content types.
+    pub content_types: Vec<&'static str>,
+    /// Its schema.
+    pub schema: SchemaOf,
+    /// An example.
+    pub example: Value,
+}
+
 impl Operation {
-    /// One that takes and answers nothing yet.
+    /// Returns an operation without parameters, body and answers.
     pub const fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
         Self {
             id,
             tag,
             summary,
             text: "",
+            path: Vec::new(),
             query: Vec::new(),
             body: None,
             answers: Vec::new(),
@@ -75,25 +98,31 @@ impl Operation {
         }
     }
 
-    /// More than a line.
+    /// Sets the description.
     pub fn text(self, text: &'static str) -> Self {
         Self { text, ..self }
     }
 
-    /// A parameter of the query.
+    /// Adds a parameter of the path.
+    pub fn path(mut self, name: &str, schema: Value, text: &str, example: Value) -> Self {
+        self.path.push(in_path(name, schema, text, example));
+        self
+    }
+
+    /// Adds a parameter of the query.
     pub fn query(mut self, name: &str, schema: Value, text: &str) -> Self {
         self.query
             .push(json!({"name": name, "in": "query", "description": text, "schema": schema}));
         self
     }
 
-    /// Parameters that several operations have.
+    /// Adds query parameters that several operations have.
     pub fn queries(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
         self.query.extend(parameters);
         self
     }
 
-    /// What it takes.
+    /// Sets the body.
     pub fn body(self, body: Takes) -> Self {
         Self {
             body: Some(body),
@@ -101,33 +130,33 @@ impl Operation {
         }
     }
 
-    /// JSON of this type.
+    /// Adds an answer with JSON of this type.
     pub fn answers<T: JsonSchema>(self, status: u16, text: &'static str, example: Value) -> Self {
         self.answers_as::<T>("application/json", status, text, example)
     }
 
-    /// 201 with the address of what was made.
+    /// Adds the answer 201 with the address of the created resource.
     pub fn makes<T: JsonSchema>(self, text: &'static str, example: Value) -> Self {
-        let mut made = self.answers::<T>(201, text, example);
-        if let Some(answer) = made.answers.last_mut() {
+        let mut operation = self.answers::<T>(201, text, example);
+        if let Some(answer) = operation.answers.last_mut() {
             answer.location = true;
         }
-        made
+        operation
     }
 
-    /// An answer of another content type.
+    /// Adds an answer of another content type.
     pub fn answers_as<T: JsonSchema>(
         mut self,
-        kind: &'static str,
+        content_type: &'static str,
         status: u16,
         text: &'static str,
         example: Value,
     ) -> Self {
-        let media = Some((
-            vec![kind],
-            SchemaGenerator::subschema_for::<T> as SchemaOf,
+        let media = Some(AnswerMedia {
+            content_types: vec![content_type],
+            schema: SchemaGenerator::subschema_for::<T>,
             example,
-        ));
+        });
         self.answers.push(Answer {
             status,
             text,
@@ -137,19 +166,16 @@ impl Operation {
         self
     }
 
-    /// Another content type of the last answer.
-    pub fn also_as(mut self, kind: &'static str) -> Self {
-        if let Some((kinds, ..)) = self
-            .answers
-            .last_mut()
-            .and_then(|answer| answer.media.as_mut())
-        {
-            kinds.push(kind);
+    /// Adds another content type to the last answer.
+    pub fn also_as(mut self, content_type: &'static str) -> Self {
+        let answer = self.answers.last_mut();
+        if let Some(media) = answer.and_then(|answer| answer.media.as_mut()) {
+            media.content_types.push(content_type);
         }
         self
     }
 
-    /// 204.
+    /// Adds the answer 204.
     pub fn answers_nothing(mut self, text: &'static str) -> Self {
         self.answers.push(Answer {
             status: 204,
@@ -160,7 +186,7 @@ impl Operation {
         self
     }
 
-    /// Problems of its own, by their slugs.
+    /// Sets the problems that are specific to the operation, by their slugs.
     pub fn problems(self, slugs: &[&'static str]) -> Self {
         Self {
             problems: slugs.to_vec(),
@@ -168,7 +194,7 @@ impl Operation {
         }
     }
 
-    /// It asks no database.
+    /// States that the handler uses no database.
     pub fn from_memory(self) -> Self {
         Self {
             from_memory: true,
@@ -176,7 +202,7 @@ impl Operation {
         }
     }
 
-    /// The body is read whatever its type is said to be.
+    /// States that the content type of the body is ignored.
     pub fn any_type(self) -> Self {
         Self {
             any_type: true,
@@ -184,7 +210,7 @@ impl Operation {
         }
     }
 
-    /// Unknown parameters are left alone.
+    /// States that unknown query parameters are ignored.
     pub fn any_query(self) -> Self {
         Self {
             any_query: true,
@@ -194,16 +220,25 @@ impl Operation {
 }
 
 impl Takes {
-    /// A JSON object, with one example.
+    /// Returns a required JSON body with one example.
     pub fn json(schema: Value, example: Value) -> Self {
+        Self::json_with(schema, vec![("example", example)])
+    }
+
+    /// Returns a required JSON body with these examples.
+    pub fn json_with(schema: Value, examples: Vec<(&'static str, Value)>) -> Self {
         Self {
             required: true,
-            media: vec![("application/json", schema, vec![("example", example)])],
+            media: vec![Media {
+                content_type: "application/json",
+                schema,
+                examples,
+            }],
         }
     }
 }
 
-/// An object of these members, and no others.
+/// Returns the schema of an object with these members and no others.
 pub fn object(properties: Value, required: &[&str]) -> Value {
     let mut object =
         json!({"type": "object", "properties": properties, "additionalProperties": false});
@@ -213,7 +248,8 @@ pub fn object(properties: Value, required: &[&str]) -> Value {
     object
 }
 
-/// An object in which at least one of these members has to be, and has to be as this says.
+/// Returns the schema of an object that contains at least one of these members, with the given
+/// schema.
 pub fn one_of_these(mut object: Value, members: &[(&str, Value)]) -> Value {
     let one =
         |(name, schema): &(&str, Value)| json!({"required": [name], "properties": {*name: schema}});
@@ -221,12 +257,12 @@ pub fn one_of_these(mut object: Value, members: &[(&str, Value)]) -> Value {
     object
 }
 
-/// What may also be null, which counts as not given.
+/// Returns a schema that also accepts null, which counts as not given.
 pub fn or_null(mut schema: Value) -> Value {
     if let Some(kind) = schema.get("type").cloned() {
         schema["type"] = json!([kind, "null"]);
-        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-            words.push(Value::Null);
+        if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+            values.push(Value::Null);
         }
         return schema;
     }

@@ -1,144 +1,179 @@
-//! Problem documents (RFC 9457): one schema a type, from the same list as its page.
+//! Problem documents (RFC 9457): one schema per type of problem, from the definitions in
+//! [`crate::http::problems`].
 
+use std::collections::BTreeMap;
+
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
-use shared::{access::Permission, schedule::status::ScheduleStatus};
+use shared::access::Permission;
 
-use crate::openapi::schemas::Schemas;
 use crate::{
     http::{
         error::FieldError,
-        problems::{PROBLEMS, ProblemPage},
+        problems::{PROBLEMS, ProblemType},
     },
-    resources::schedules::state::STEPS,
+    openapi::schemas::Schemas,
 };
 
-/// A name for the document: `not-found` is `NotFoundProblem`.
+/// The members that some problems add to the standard ones. Problems of one resource are described
+/// by that resource.
+pub struct ProblemMembers {
+    /// The slugs of the problems that have these members.
+    pub problems: &'static [&'static str],
+    /// Returns the schema of each member.
+    pub properties: fn(&mut SchemaGenerator) -> Value,
+    /// The members that are always present.
+    pub required: &'static [&'static str],
+}
+
+/// The members of problems that any resource may report.
+const COMMON_MEMBERS: [ProblemMembers; 3] = [
+    ProblemMembers {
+        problems: &["forbidden"],
+        properties: |_| {
+            let permissions = Permission::ALL.map(Permission::as_str);
+            json!({"permission": {"enum": permissions, "description": "The permission that the caller lacks."}})
+        },
+        required: &[],
+    },
+    ProblemMembers {
+        problems: &["invalid-request"],
+        properties: |generator| {
+            let error = generator.subschema_for::<FieldError>();
+            json!({
+                "errors": {"type": "array", "items": error, "minItems": 1},
+                "errors_total": {"type": "integer", "minimum": 1, "description": "The number of all errors; `errors` contains the first hundred."},
+            })
+        },
+        required: &["errors", "errors_total"],
+    },
+    ProblemMembers {
+        problems: &["rate-limited", "login-locked", "daily-limit"],
+        properties: |_| json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "The same as `Retry-After`."}}),
+        required: &["retry_after_s"],
+    },
+];
+
+/// The problem answers of the document. Operations with the same problems share an answer.
+pub struct ProblemAnswers<'a> {
+    own_members: &'a [ProblemMembers],
+    answers: Map<String, Value>,
+}
+
+impl<'a> ProblemAnswers<'a> {
+    /// Returns an empty collection; `own_members` are the members that the resources describe.
+    pub fn new(own_members: &'a [ProblemMembers]) -> Self {
+        Self {
+            own_members,
+            answers: Map::new(),
+        }
+    }
+
+    /// Returns all answers, by their names.
+    pub fn finish(self) -> Map<String, Value> {
+        self.answers
+    }
+
+    /// Returns references to the answers for the problems with these slugs: one answer per status.
+    pub fn references(&mut self, slugs: &[&str], schemas: &mut Schemas) -> BTreeMap<u16, Value> {
+        let mut by_status = BTreeMap::<u16, Vec<&ProblemType>>::new();
+        for problem in PROBLEMS {
+            if slugs.contains(&problem.slug) {
+                by_status.entry(problem.status).or_default().push(problem);
+            }
+        }
+        by_status
+            .into_iter()
+            .map(|(status, problems)| (status, self.reference(status, &problems, schemas)))
+            .collect()
+    }
+
+    fn reference(
+        &mut self,
+        status: u16,
+        problems: &[&ProblemType],
+        schemas: &mut Schemas,
+    ) -> Value {
+        let name = problems.iter().fold(status.to_string(), |name, problem| {
+            name + "." + problem.slug
+        });
+        if !self.answers.contains_key(&name) {
+            let answer = self.answer(status, problems, schemas);
+            self.answers.insert(name.clone(), answer);
+        }
+        json!({"$ref": format!("#/components/responses/{name}")})
+    }
+
+    fn answer(&self, status: u16, problems: &[&ProblemType], schemas: &mut Schemas) -> Value {
+        let mut references = Vec::new();
+        for problem in problems {
+            let schema = self.schema(problem, schemas);
+            references.push(schemas.add(&schema_name(problem.slug), schema));
+        }
+        let schema = if references.len() == 1 {
+            references.remove(0)
+        } else {
+            json!({"oneOf": references})
+        };
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|problem| format!("- `{}`: {}", problem.slug, problem.meaning))
+            .collect();
+        json!({
+            "description": lines.join("\n"),
+            "headers": headers(status),
+            "content": {"application/problem+json": {"schema": schema}},
+        })
+    }
+
+    fn schema(&self, problem: &ProblemType, schemas: &mut Schemas) -> Value {
+        let mut properties = json!({
+            "type": {"const": format!("/problems/{}", problem.slug)},
+            "title": {"type": "string"},
+            "status": {"const": problem.status},
+            "detail": {"type": "string", "description": "What was expected, as text."},
+        });
+        let mut required = vec!["type", "title", "status", "detail"];
+        let mut members = COMMON_MEMBERS.iter().chain(self.own_members);
+        if let Some(members) = members.find(|members| members.problems.contains(&problem.slug)) {
+            required.extend(members.required);
+            let own = (members.properties)(schemas.generator());
+            if let (Some(properties), Value::Object(own)) = (properties.as_object_mut(), own) {
+                properties.extend(own);
+            }
+        }
+        json!({
+            "type": "object",
+            "description": format!("{} {}", problem.meaning, problem.remedy),
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+}
+
+/// Returns the name of a schema: `NotFoundProblem` for `not-found`.
 fn schema_name(slug: &str) -> String {
-    let capital = |word: &str| {
-        let (first, rest) = word.split_at(1.min(word.len()));
+    let capitalized = |part: &str| {
+        let (first, rest) = part.split_at(1.min(part.len()));
         first.to_uppercase() + rest
     };
-    slug.split('-').map(capital).collect::<String>() + "Problem"
+    slug.split('-').map(capitalized).collect::<String>() + "Problem"
 }
 
-/// Members beside the usual ones, and those of them that are always there.
-fn members(slug: &str, schemas: &mut Schemas) -> (Value, &'static [&'static str]) {
-    match slug {
-        "forbidden" => (
-            json!({"permission": {"enum": Permission::ALL.map(Permission::as_str), "description": "What the caller lacks."}}),
-            &[],
-        ),
-        "wrong-state" | "schedule-begun" | "nothing-missed" | "no-recipients" | "run-at-past" => {
-            let possible = json!({"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."});
-            let status = schemas.generator().subschema_for::<ScheduleStatus>();
-            (
-                json!({"schedule_status": status, "possible": possible}),
-                &["schedule_status", "possible"],
-            )
-        }
-        "invalid-request" => {
-            let error = schemas.generator().subschema_for::<FieldError>();
-            let total = json!({"type": "integer", "minimum": 1, "description": "How many there are; the first hundred are shown."});
-            (
-                json!({"errors": {"type": "array", "items": error, "minItems": 1}, "errors_total": total}),
-                &["errors", "errors_total"],
-            )
-        }
-        "rate-limited" | "login-locked" | "daily-limit" => (
-            json!({"retry_after_s": {"type": "integer", "minimum": 0, "description": "As `Retry-After`."}}),
-            &["retry_after_s"],
-        ),
-        "receipt-too-early" => {
-            let count = || json!({"type": "integer", "minimum": 0});
-            let error = schemas.generator().subschema_for::<FieldError>();
-            let invalid = json!({"type": "array", "items": error});
-            (
-                json!({"recorded": count(), "unchanged": count(), "unknown": count(), "too_early": count(), "invalid": invalid}),
-                &["recorded", "unchanged", "unknown", "too_early", "invalid"],
-            )
-        }
-        // `/health` tells these too.
-        "unavailable" => (
-            json!({"version": {"type": "string"}, "commit": {"type": "string"}, "database": {"const": "unavailable"}}),
-            &[],
-        ),
-        _ => (json!({}), &[]),
-    }
-}
-
-fn schema(page: &ProblemPage, schemas: &mut Schemas) -> Value {
-    let (own, always) = members(page.slug, schemas);
-    let mut properties = json!({
-        "type": {"const": format!("/problems/{}", page.slug)},
-        "title": {"type": "string"},
-        "status": {"const": page.status},
-        "detail": {"type": "string", "description": "What was expected, for people."},
-    });
-    if let (Some(properties), Value::Object(own)) = (properties.as_object_mut(), own) {
-        properties.extend(own);
-    }
-    let required: Vec<_> = ["type", "title", "status", "detail"]
-        .iter()
-        .chain(always)
-        .collect();
-    let text = format!("{} {}", page.meaning, page.remedy);
-    json!({"type": "object", "description": text, "properties": properties, "required": required, "additionalProperties": false})
-}
-
-/// The problems of these slugs, by their status: one answer each.
-pub fn answers(slugs: &[&str], schemas: &mut Schemas) -> Vec<(u16, Value)> {
-    let mut by_status: std::collections::BTreeMap<u16, Vec<&ProblemPage>> =
-        std::collections::BTreeMap::new();
-    for page in PROBLEMS.iter().filter(|page| slugs.contains(&page.slug)) {
-        by_status.entry(page.status).or_default().push(page);
-    }
-    by_status
-        .into_iter()
-        .map(|(status, pages)| (status, answer(status, &pages, schemas)))
-        .collect()
-}
-
-fn answer(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
-    let name = pages
-        .iter()
-        .fold(status.to_string(), |name, page| name + "." + page.slug);
-    if !schemas.answers.contains_key(&name) {
-        let answer = make(status, pages, schemas);
-        schemas.answers.insert(name.clone(), answer);
-    }
-    json!({"$ref": format!("#/components/responses/{name}")})
-}
-
-fn make(status: u16, pages: &[&ProblemPage], schemas: &mut Schemas) -> Value {
-    let mut refs: Vec<Value> = Vec::new();
-    for page in pages {
-        let schema = schema(page, schemas);
-        refs.push(schemas.add(&schema_name(page.slug), schema));
-    }
-    let lines: Vec<_> = pages
-        .iter()
-        .map(|page| format!("- `{}`: {}", page.slug, page.meaning))
-        .collect();
-    let schema = if refs.len() == 1 {
-        refs.remove(0)
-    } else {
-        json!({"oneOf": refs})
-    };
-    let mut headers = Map::new();
+/// Returns the headers of an answer. Those of the rate are present only if requests are counted.
+fn headers(status: u16) -> Map<String, Value> {
     let own: &[&str] = match status {
         401 | 403 => &["WWW-Authenticate"],
         429 | 503 => &["Retry-After"],
         _ => &[],
     };
-    // The rate only where requests are counted.
-    for name in own
-        .iter()
-        .chain(&["X-Request-Id", "RateLimit", "RateLimit-Policy"])
-    {
-        headers.insert(
-            (*name).to_owned(),
-            json!({"$ref": format!("#/components/headers/{name}")}),
-        );
-    }
-    json!({"description": lines.join("\n"), "headers": headers, "content": {"application/problem+json": {"schema": schema}}})
+    let common = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
+    let names = own.iter().chain(&common);
+    names
+        .map(|name| {
+            let reference = json!({"$ref": format!("#/components/headers/{name}")});
+            ((*name).to_owned(), reference)
+        })
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! Schemas of answers, derived from their types and made exact: no members but those that are named, and plain enums.
+//! Schemas of answers, derived from their types and made exact: no additional members, and enums as
+//! one list.
 
 use std::borrow::Cow;
 
@@ -9,20 +10,18 @@ use schemars::{
 use serde_json::{Map, Value, json};
 use shared::message::status::Status;
 
-/// Where the document keeps them.
+/// Where the document contains the schemas.
 pub const PLACE: &str = "#/components/schemas/";
 
 /// All schemas of the document.
 pub struct Schemas {
     generator: SchemaGenerator,
-    others: Map<String, Value>,
-    /// Answers that several operations have.
-    pub answers: Map<String, Value>,
+    written: Map<String, Value>,
 }
 
 impl Schemas {
-    /// None yet.
-    pub fn none() -> Self {
+    /// Returns an empty collection.
+    pub fn empty() -> Self {
         let settings = SchemaSettings::draft2020_12()
             .for_serialize()
             .with(|settings| {
@@ -34,31 +33,30 @@ impl Schemas {
             generator: settings
                 .with_transform(RecursiveTransform(exact))
                 .into_generator(),
-            others: Map::new(),
-            answers: Map::new(),
+            written: Map::new(),
         }
     }
 
-    /// Where derived ones go.
+    /// Returns the generator, which collects the derived schemas.
     pub const fn generator(&mut self) -> &mut SchemaGenerator {
         &mut self.generator
     }
 
-    /// Adds one under a name, and refers to it.
+    /// Adds a schema that is not derived; returns a reference to it.
     pub fn add(&mut self, name: &str, schema: Value) -> Value {
-        self.others.insert(name.to_owned(), schema);
+        self.written.insert(name.to_owned(), schema);
         json!({"$ref": format!("{PLACE}{name}")})
     }
 
-    /// All of them.
+    /// Returns all schemas, by their names.
     pub fn finish(mut self) -> Map<String, Value> {
         let mut all = self.generator.take_definitions(true);
-        all.extend(self.others);
+        all.extend(self.written);
         all
     }
 }
 
-/// Members that are not named are none, an integer's width is nobody's business, and an enum is one list.
+/// Rejects additional members, removes the width of integers, and writes an enum as one list.
 fn exact(schema: &mut Schema) {
     let Some(schema) = schema.as_object_mut() else {
         return;
@@ -73,36 +71,41 @@ fn exact(schema: &mut Schema) {
     {
         schema.remove("format");
     }
-    let words = schema
+    let values = schema
         .get("oneOf")
         .and_then(Value::as_array)
-        .and_then(|words| {
-            words
+        .and_then(|values| {
+            values
                 .iter()
-                .map(|word| Some((word.get("const")?.as_str()?, word["description"].as_str()?)))
+                .map(|value| {
+                    Some((
+                        value.get("const")?.as_str()?,
+                        value["description"].as_str()?,
+                    ))
+                })
                 .collect::<Option<Vec<_>>>()
         });
-    let Some(words) = words else { return };
-    let told: Vec<_> = words
+    let Some(values) = values else { return };
+    let lines: Vec<_> = values
         .iter()
-        .map(|(word, text)| format!("- `{word}`: {text}"))
+        .map(|(value, text)| format!("- `{value}`: {text}"))
         .collect();
-    let words: Vec<_> = words.iter().map(|(word, _)| json!(word)).collect();
+    let values: Vec<_> = values.iter().map(|(value, _)| json!(value)).collect();
     let text = format!(
         "{}\n\n{}",
         schema
             .get("description")
             .and_then(Value::as_str)
             .unwrap_or_default(),
-        told.join("\n")
+        lines.join("\n")
     );
     schema.remove("oneOf");
     schema.insert("type".to_owned(), json!("string"));
-    schema.insert("enum".to_owned(), json!(words));
+    schema.insert("enum".to_owned(), json!(values));
     schema.insert("description".to_owned(), json!(text.trim()));
 }
 
-/// How many recipients are in each state: every state is named.
+/// The schema of the number of recipients in each state, with all states.
 pub struct CountsSchema;
 
 impl JsonSchema for CountsSchema {
@@ -115,7 +118,7 @@ impl JsonSchema for CountsSchema {
     }
 }
 
-/// Likewise, of a batch: what is INVALID is in none.
+/// The same for a batch, which contains no INVALID recipients.
 pub struct BatchCounts;
 
 impl JsonSchema for BatchCounts {
@@ -133,10 +136,10 @@ impl JsonSchema for BatchCounts {
 }
 
 fn counts(statuses: &[Status]) -> Schema {
-    let words: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
-    let each: Map<_, _> = words
+    let names: Vec<_> = statuses.iter().map(|status| status.as_str()).collect();
+    let properties: Map<_, _> = names
         .iter()
-        .map(|word| ((*word).to_owned(), json!({"type": "integer", "minimum": 0})))
+        .map(|name| ((*name).to_owned(), json!({"type": "integer", "minimum": 0})))
         .collect();
-    json_schema!({"description": "How many recipients are in each state.", "type": "object", "properties": each, "required": words})
+    json_schema!({"description": "The number of recipients in each state.", "type": "object", "properties": properties, "required": names})
 }

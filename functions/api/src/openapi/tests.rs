@@ -1,15 +1,18 @@
-//! The document as a document: the copy that is committed, its references, its links, its examples.
+//! The document itself: the committed copy, its references, its links, its examples.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::*;
-use crate::http::problems::PROBLEMS;
+use super::{Endpoint, links, parameters};
+use crate::{
+    http::problems::PROBLEMS,
+    routes::{document, table},
+};
 
 const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
 
-/// Every operation: `get /health` and what stands there.
+/// Returns all operations: a name such as `get /health`, and the operation.
 fn operations() -> Vec<(String, &'static Value)> {
     let paths = document()["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&String, &'static Value)| {
@@ -23,7 +26,7 @@ fn operations() -> Vec<(String, &'static Value)> {
     paths.iter().flat_map(of_path).collect()
 }
 
-/// What a reference leads to, or the thing itself.
+/// Returns the target of a reference, or the value itself if it is none.
 fn resolved(value: &'static Value) -> &'static Value {
     let place = value.get("$ref").and_then(Value::as_str);
     place.map_or(value, |place| {
@@ -40,7 +43,7 @@ fn members<'a>(value: &'a Value, name: &str) -> Vec<(&'a String, &'a Value)> {
         .collect()
 }
 
-/// A validator of a schema of the document, which may refer to the others.
+/// Returns a validator of a schema, which may refer to the schemas of the document.
 fn validator(schema: &Value) -> jsonschema::Validator {
     let mut root =
         json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema]});
@@ -60,20 +63,20 @@ fn assert_valid(what: &str, schema: &Value, example: &Value) {
 }
 
 #[test]
-fn the_committed_copy_is_what_the_code_makes() {
-    let made = serde_json::to_string_pretty(document()).unwrap() + "\n";
+fn the_committed_copy_is_what_the_code_generates() {
+    let generated = serde_json::to_string_pretty(document()).unwrap() + "\n";
     if std::env::var_os("RENEW_OPENAPI").is_some() {
-        std::fs::write(COPY, &made).unwrap();
+        std::fs::write(COPY, &generated).unwrap();
     }
     let copy = std::fs::read_to_string(COPY).unwrap_or_default();
     assert!(
-        copy == made,
-        "docs/openapi.json is not what the code makes: `make openapi` renews it"
+        copy == generated,
+        "docs/openapi.json is not what the code generates: run `make openapi`"
     );
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn each_reference_has_a_target() {
     fn walk(value: &Value, found: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => members.iter().for_each(|(name, value)| match value {
@@ -96,14 +99,14 @@ fn every_reference_leads_somewhere() {
         for (name, _) in members(&document()["components"], kind) {
             assert!(
                 found.contains(&format!("#/components/{kind}/{name}")),
-                "nothing refers to {kind} {name}"
+                "no reference to {kind} {name}"
             );
         }
     }
 }
 
 #[test]
-fn names_are_unique_and_links_lead_to_them() {
+fn operation_ids_are_unique() {
     let operations = operations();
     let ids: BTreeSet<_> = operations
         .iter()
@@ -111,41 +114,51 @@ fn names_are_unique_and_links_lead_to_them() {
         .collect();
     assert_eq!(ids.len(), operations.len());
     assert_eq!(operations.len(), table().len());
-    let by_id = |id: &str| {
-        operations
+}
+
+#[test]
+fn links_lead_to_operations_with_these_parameters() {
+    let operations = operations();
+    let find = |id: &Value| {
+        let found = operations
             .iter()
-            .find(|(_, operation)| operation["operationId"] == id)
-            .map(|(_, operation)| *operation)
+            .find(|(_, operation)| operation["operationId"] == *id);
+        found.map(|(_, operation)| *operation)
     };
-    let mut made = 0;
+    let mut count = 0;
     for (what, operation) in &operations {
-        for (_, answer) in members(operation, "responses") {
-            for (_, link) in members(answer, "links") {
-                made += 1;
-                let to = by_id(link["operationId"].as_str().unwrap())
-                    .unwrap_or_else(|| panic!("{what}: {link}"));
-                let known: Vec<_> = to["parameters"]
-                    .as_array()
-                    .unwrap()
+        let answers = members(operation, "responses");
+        for (_, link) in answers
+            .iter()
+            .flat_map(|(_, answer)| members(answer, "links"))
+        {
+            count += 1;
+            let target = find(&link["operationId"]).unwrap_or_else(|| panic!("{what}: {link}"));
+            let parameters = target["parameters"].as_array().unwrap();
+            for (name, _) in members(link, "parameters") {
+                let known = parameters
                     .iter()
-                    .map(|parameter| parameter["name"].clone())
-                    .collect();
-                assert!(
-                    members(link, "parameters")
-                        .iter()
-                        .all(|(name, _)| known.contains(&json!(name))),
-                    "{what}: {link}"
-                );
+                    .any(|parameter| parameter["name"] == **name);
+                assert!(known, "{what}: {link}");
             }
         }
     }
-    assert_eq!(made, links::count(), "a line of the links names no answer");
+    let all = links::count();
+    assert_eq!(
+        count, all,
+        "a row of the links names an answer that does not exist"
+    );
+}
+
+#[test]
+fn each_tag_is_described_and_used() {
     let tags: BTreeSet<_> = document()["tags"]
         .as_array()
         .unwrap()
         .iter()
         .map(|tag| tag["name"].as_str().unwrap())
         .collect();
+    let operations = operations();
     let used: BTreeSet<_> = operations
         .iter()
         .map(|(_, operation)| operation["tags"][0].as_str().unwrap())
@@ -154,7 +167,7 @@ fn names_are_unique_and_links_lead_to_them() {
 }
 
 #[test]
-fn every_example_is_as_its_schema_says() {
+fn each_example_is_valid_by_its_schema() {
     for (what, operation) in operations() {
         for (kind, media) in members(&operation["requestBody"], "content") {
             let examples = members(media, "examples");
@@ -193,9 +206,12 @@ fn every_example_is_as_its_schema_says() {
 }
 
 #[test]
-fn operations_name_problems_that_there_are() {
-    for route in table() {
-        let operation = (route.doc)();
+fn operations_are_complete_and_name_existing_problems() {
+    for Endpoint {
+        operation, path, ..
+    } in table().into_iter().map(|route| route.endpoint)
+    {
+        let operation = operation();
         for slug in &operation.problems {
             assert!(
                 PROBLEMS.iter().any(|page| page.slug == *slug),
@@ -208,15 +224,15 @@ fn operations_name_problems_that_there_are() {
             "{}",
             operation.id
         );
-        for parameter in parameters::of_path(route.path) {
+        for parameter in parameters::of_path(path, &operation) {
             assert_ne!(
                 parameter["description"], "",
-                "{}: the parameter {} is unknown to parameters.rs",
-                route.path, parameter["name"]
+                "{path}: the parameter {} has no description",
+                parameter["name"]
             );
         }
     }
-    let told: BTreeSet<_> = members(&document()["components"], "schemas")
+    let described: BTreeSet<_> = members(&document()["components"], "schemas")
         .iter()
         .filter_map(|(_, schema)| {
             schema["properties"]["type"]["const"]
@@ -224,12 +240,12 @@ fn operations_name_problems_that_there_are() {
                 .strip_prefix("/problems/")
         })
         .collect();
-    // Of a route that does not exist, and of a method that a route does not take.
+    // Answered without a route: no operation describes it.
     let of_no_route = ["method-not-allowed"];
     let all: BTreeSet<_> = PROBLEMS
         .iter()
         .map(|page| page.slug)
         .filter(|slug| !of_no_route.contains(slug))
         .collect();
-    assert_eq!(told, all);
+    assert_eq!(described, all);
 }

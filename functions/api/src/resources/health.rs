@@ -1,4 +1,5 @@
-//! `GET /health`: that the function answers, what it was built from, and whether the database answers it.
+//! `GET /health`: reports that the function answers, the commit from which it was built, and
+//! whether the database answers.
 
 use std::time::Duration;
 
@@ -7,18 +8,42 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{App, http::error::ApiError, openapi::Operation};
+use crate::{
+    App,
+    auth::access::Access::Public,
+    http::error::ApiError,
+    openapi::{Operation, ProblemMembers},
+    route::{Route, get},
+};
+
+/// Returns the route.
+pub fn table() -> Vec<Route> {
+    vec![get("/health", Public, health, health_doc)]
+}
+
+/// The members that a 503 of this route adds to the problem document.
+pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
+    problems: &["unavailable"],
+    properties: |_| {
+        json!({
+            "version": {"type": "string"},
+            "commit": {"type": "string"},
+            "database": {"const": "unavailable"},
+        })
+    },
+    required: &[],
+};
 
 /// The longest wait for the database of a health check, shorter than a load balancer's time-out.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What answers.
+/// The health of the function.
 #[derive(JsonSchema, Serialize)]
 pub struct Health {
     #[schemars(extend("const" = OK))]
     status: &'static str,
     version: &'static str,
-    /// What it was built from.
+    /// The commit from which it was built.
     commit: String,
     #[schemars(extend("const" = OK))]
     database: &'static str,
@@ -26,7 +51,7 @@ pub struct Health {
 
 const OK: &str = "ok";
 
-/// 200, or a problem with the same members and 503.
+/// Returns 200, or 503 with a problem that has the same members.
 pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     match tokio::time::timeout(HEALTH_TIMEOUT, app.db.ping()).await {
         Ok(Ok(())) => Ok(Json(Health {
@@ -39,11 +64,11 @@ pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     }
 }
 
-/// For the document.
+/// Describes `GET /health` in the OpenAPI document.
 pub fn health_doc() -> Operation {
     let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": "c0ffee", "database": "ok"});
-    Operation::new("getHealth", "about", "Whether it answers")
-        .text("Also whether the database answers, and what this was built from. A load balancer may put anything behind `?`.")
-        .answers::<Health>(200, "All is well.", example)
+    Operation::new("getHealth", "about", "Check whether the API answers")
+        .text("Also checks whether the database answers, and returns the commit from which the API was built. Any query string is accepted, for load balancers.")
+        .answers::<Health>(200, "The API and the database answer.", example)
         .any_query()
 }

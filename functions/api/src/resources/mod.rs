@@ -6,8 +6,10 @@
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
+pub mod documentation;
 pub mod health;
 pub mod messages;
+pub mod problems;
 pub mod receipts;
 pub mod recipients;
 pub mod schedules;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::{Api, count, gate, insert_key, phones, request};
 use api::auth::limits::Rate;
-use api::{App, auth::Gate, router};
+use api::{App, auth::Gate, routes::router};
 use axum::{
     body::Body,
     http::{Request, StatusCode},

@@ -4,11 +4,7 @@ use crate::common::{
     Api, count,
     receipts::{PATH, SECRET, accepted, lines, push, receipt, sign, tally},
 };
-use api::{
-    App,
-    resources::receipts::secrets::{Callbacks, SecretSource},
-    router,
-};
+use api::{App, resources::receipts::secrets::Callbacks, routes::router};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -174,7 +170,7 @@ async fn a_signature_is_enough_and_no_request_is_counted(pool: MySqlPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn without_secrets_no_carrier_pushes(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
-    let callbacks = Callbacks::open(SecretSource::None).await.unwrap();
+    let callbacks = Callbacks::open(None).await.unwrap();
     api.router = router(App {
         callbacks,
         ..api.app.clone()

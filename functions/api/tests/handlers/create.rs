@@ -174,7 +174,7 @@ async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
     );
     assert_eq!(
         answer.body["detail"],
-        "9000 things are wrong, the first 100 shown; nothing was written"
+        "9000 errors, the first 100 shown; nothing was written"
     );
 }
 

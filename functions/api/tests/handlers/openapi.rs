@@ -9,7 +9,7 @@ use crate::common::{
     gzip, in_seconds, phones, receipts,
     rows::{cut, uncertain},
 };
-use api::openapi::document;
+use api::routes::document;
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode},

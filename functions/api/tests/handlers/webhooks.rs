@@ -4,7 +4,7 @@ use crate::{
     bad_access::assert_refused,
     common::{Answer, Api, count, hooks::EVENTS, insert_key, walk},
 };
-use api::{App, router};
+use api::{App, routes::router};
 use axum::{
     body::Body,
     http::{Request, StatusCode},

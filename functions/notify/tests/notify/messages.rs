@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use api::resources::{schedules::moves_store, uncertain::store};
+use api::resources::{schedules::store::moves, uncertain::store};
 use shared::{
     batch::{release::PassResult, rows, worker::Work},
     events::EventType,
@@ -91,7 +91,7 @@ async fn recipients_closed_by_a_cancel_are_published(pool: MySqlPool) {
     let batch = published.cut(fixture::Schedule::default()).await;
     let db = &published.stage.db;
     let mut connection = db.pool.acquire().await.unwrap();
-    moves_store::cancel_schedule(&mut connection, batch.schedule_id, db.now())
+    moves::cancel_schedule(&mut connection, batch.schedule_id, db.now())
         .await
         .unwrap();
     record_event(
@@ -143,7 +143,7 @@ async fn a_message_resolved_as_sent_is_published_as_unknown(pool: MySqlPool) {
     store::close_as_sent(&mut connection, id, &[1], now)
         .await
         .unwrap();
-    store::recount_batch(&mut connection, id, (1, &locked), now)
+    store::recount_batch(&mut connection, id, 1, &locked, now)
         .await
         .unwrap();
     lifecycle::reopen_schedule(&mut connection, id)

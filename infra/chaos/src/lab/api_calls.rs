@@ -78,7 +78,9 @@ impl World {
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.key))
             .body(body)?;
-        let answer = api::router(self.app.clone()).oneshot(request).await?;
+        let answer = api::routes::router(self.app.clone())
+            .oneshot(request)
+            .await?;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))

@@ -11,7 +11,7 @@ use api::{
             create::{KeyRequest, new_key},
             store::insert_api_key,
         },
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -234,7 +234,7 @@ async fn app(
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
-        callbacks: Callbacks::open(SecretSource::None).await?,
+        callbacks: Callbacks::open(None).await?,
         commit: "lab".into(),
     })
 }

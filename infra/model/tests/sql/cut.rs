@@ -1,6 +1,6 @@
 //! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
-use api::resources::schedules::moves_store;
+use api::resources::schedules::store::moves;
 use dispatch::{
     DispatchedBy,
     cut::store::{self, CutMark, CutStatus},
@@ -103,7 +103,7 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
     for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
             changed += u32::from(rules::send_uncut_now(&mut case.schedule));
-            moves_store::send_uncut_now(&mut connection, table.ids[index], table.now)
+            moves::send_uncut_now(&mut connection, table.ids[index], table.now)
                 .await
                 .unwrap();
         } else {
@@ -112,7 +112,7 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
                 .await
                 .unwrap()
                 .unwrap();
-            moves_store::change_schedule(
+            moves::change_schedule(
                 &mut connection,
                 &Schedule {
                     run_at: table.now,

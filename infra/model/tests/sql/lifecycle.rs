@@ -1,7 +1,7 @@
 //! Pause, resume, cancel and "send now", for schedules in the statuses in which the API allows
 //! them.
 
-use api::resources::schedules::moves_store;
+use api::resources::schedules::store::moves;
 use model::{
     rows::{Batch, Due, Schedule, ScheduleStatus},
     rules,
@@ -57,7 +57,7 @@ async fn pause_schedule_matches_the_model(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // A pause by an operator and one by the system are the same for a cut schedule.
         if index % 2 == 0 {
-            moves_store::pause_schedule(&mut connection, table.ids[index], table.now)
+            moves::pause_schedule(&mut connection, table.ids[index], table.now)
                 .await
                 .unwrap();
         } else {
@@ -82,7 +82,7 @@ async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
             std::slice::from_mut(&mut case.batch),
             Due::Now,
         );
-        moves_store::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
+        moves::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
             .await
             .unwrap();
     }
@@ -102,7 +102,7 @@ async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        moves_store::cancel_schedule(&mut connection, table.ids[index], table.now)
+        moves::cancel_schedule(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();
     }
@@ -123,7 +123,7 @@ async fn send_held_now_matches_the_model(pool: MySqlPool) {
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
-        let released = moves_store::send_held_now(&mut connection, table.ids[index], table.now)
+        let released = moves::send_held_now(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();
         assert_eq!(released, u64::from(sent), "{case:?}");

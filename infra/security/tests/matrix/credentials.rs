@@ -1,6 +1,6 @@
 //! The credentials of the matrix: valid ones with their permissions, and invalid ones.
 
-use api::routes::Access;
+use api::auth::access::Access;
 use reqwest::Method;
 use security::Target;
 use serde_json::json;
@@ -33,9 +33,9 @@ impl Credential {
             (Access::Public, _) => true,
             // No login is accepted: receipt_signatures.rs tests these routes.
             (Access::Signed, _) | (_, None) => return 401,
-            (Access::Anyone, _) => true,
-            (Access::Person, _) => self.is_person,
-            (Access::Needs(permission), Some(held)) => held.contains(&permission),
+            (Access::Authenticated, _) => true,
+            (Access::Session, _) => self.is_person,
+            (Access::Requires(permission), Some(held)) => held.contains(&permission),
         };
         if allowed { 200 } else { 403 }
     }

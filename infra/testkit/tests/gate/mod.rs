@@ -9,7 +9,7 @@ use api::{
     resources::{
         api_keys::create::{KeyRequest, new_key as make_key},
         api_keys::store::insert_api_key,
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
 };
@@ -77,7 +77,7 @@ pub async fn app(stage: &Stage) -> App {
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
-        callbacks: Callbacks::open(SecretSource::None).await.unwrap(),
+        callbacks: Callbacks::open(None).await.unwrap(),
         commit: "test".into(),
     }
 }
@@ -91,7 +91,10 @@ pub async fn call(app: &App, mut request: Request<Body>) -> Value {
 
 /// Makes a call. Asserts that it succeeds, and returns its body.
 pub async fn answer(app: &App, request: Request<Body>) -> Value {
-    let answer = api::router(app.clone()).oneshot(request).await.unwrap();
+    let answer = api::routes::router(app.clone())
+        .oneshot(request)
+        .await
+        .unwrap();
     let status = answer.status();
     let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();

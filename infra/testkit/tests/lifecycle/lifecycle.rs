@@ -108,7 +108,7 @@ impl Lifecycle {
             .header("authorization", self.key.clone())
             .body(Body::from(body.to_string()))
             .unwrap();
-        let answer = api::router(self.app.clone())
+        let answer = api::routes::router(self.app.clone())
             .oneshot(request)
             .await
             .unwrap();

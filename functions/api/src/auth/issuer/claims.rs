@@ -1,32 +1,35 @@
-//! What an issuer's token says, once its signature is known to be right: from whom, for whom, when, who and with which role.
+//! The claims of an issuer's token after its signature was verified: issuer, audience, time,
+//! subject and role.
 
 use serde_json::{Map, Value};
 
 use crate::auth::issuer::config::{IssuerConfig, ROLES};
 use crate::auth::tokens::Refused;
 
-/// By how much, in seconds, the issuer's clock may differ from ours.
+/// Seconds by which the issuer's clock may differ from the local one.
 const LEEWAY: f64 = 30.0;
 
-/// The most that `OpenID` Connect Core, section 2, allows.
+/// Bytes of a subject, at most (`OpenID` Connect Core, section 2).
 const SUBJECT_BYTES: usize = 255;
 
-/// Somebody whom the issuer knows, and we don't.
+/// A caller that the issuer has authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outsider {
-    /// As configured, without a slash at the end.
+    /// The issuer as configured, without a trailing slash.
     pub issuer: String,
-    /// The issuer's id of them, which it never gives to another.
+    /// The issuer's id of the caller; the issuer never reuses it.
     pub subject: String,
-    /// For people to read: `preferred_username`, `email`, `username`, or the subject. It may change, and somebody else may have it.
+    /// The name for display: `preferred_username`, `email`, `username`, or the subject. It may
+    /// change, and two callers may have the same.
     pub name: String,
-    /// `viewer`, `operator` or `admin`: the highest of theirs, `None` where none of theirs is one of ours.
+    /// `viewer`, `operator` or `admin`: the highest role of the caller. `None` if no role of the
+    /// caller corresponds to a role of this API.
     pub role: Option<&'static str>,
 }
 
 type Claims = Map<String, Value>;
 
-/// Reads it, `now` in seconds since 1970.
+/// Checks the claims and returns the caller; `now` is in seconds since 1970.
 pub(super) fn outsider(
     claims: &Claims,
     config: &IssuerConfig,
@@ -54,12 +57,13 @@ pub(super) fn outsider(
     })
 }
 
-/// A claim that is a string, and not an empty one.
+/// Returns a claim that is a non-empty string.
 fn text<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// Cognito's access tokens have no `aud`; they say for which client they are instead.
+/// Returns whether the token is for this audience. The access tokens of Cognito have no `aud`; they
+/// name the client instead.
 fn is_for(claims: &Claims, audience: &str) -> bool {
     match claims.get("aud") {
         Some(Value::String(one)) => one == audience,
@@ -72,7 +76,8 @@ fn is_for(claims: &Claims, audience: &str) -> bool {
     }
 }
 
-/// `exp` has to be there, `nbf` and `iat` may be; each is a number of seconds, and may have a fraction (RFC 7519, section 2).
+/// Checks `exp`, which is required, and `nbf` and `iat`, which are optional. Each is a number of
+/// seconds, possibly with a fraction (RFC 7519, section 2).
 fn check_time(claims: &Claims, now: f64) -> Result<(), Refused> {
     let seconds = |name: &str| {
         claims
@@ -95,17 +100,18 @@ fn check_time(claims: &Claims, now: f64) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Returns the highest role of this API among the roles of the token.
 fn role(claims: &Claims, config: &IssuerConfig) -> Option<&'static str> {
-    let theirs = match find(claims, &config.roles_claim)? {
+    let given: Vec<&str> = match find(claims, &config.roles_claim)? {
         Value::Array(roles) => roles.iter().filter_map(Value::as_str).collect(),
         Value::String(role) => vec![role.as_str()],
         _ => Vec::new(),
     };
-    let ours = theirs.into_iter().filter_map(|role| config.role(role));
-    ours.max_by_key(|role| ROLES.iter().position(|known| known == role))
+    let known = given.into_iter().filter_map(|role| config.role(role));
+    known.max_by_key(|role| ROLES.iter().position(|known| known == role))
 }
 
-/// The claim of that very name, be there dots in it or not; else what the path leads to.
+/// Returns the claim with this exact name, which may contain dots; else the value at this path.
 fn find<'a>(claims: &'a Claims, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
@@ -126,7 +132,7 @@ mod tests {
         let (issuer, audience) = ("https://login.example".to_owned(), "sms".to_owned());
         let roles = roles
             .iter()
-            .map(|(theirs, ours)| ((*theirs).to_owned(), *ours))
+            .map(|(name, role)| ((*name).to_owned(), *role))
             .collect();
         IssuerConfig {
             issuer,
@@ -136,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Claims that are right, but for these; null takes one away.
+    /// Reads valid claims with these changes; null removes a claim.
     fn read(changed: &Value, config: &IssuerConfig) -> Result<Outsider, Refused> {
         let mut claims =
             json!({"iss": "https://login.example", "aud": "sms", "sub": "u1", "exp": NOW + 60});
@@ -151,9 +157,16 @@ mod tests {
         outsider(claims, config, NOW)
     }
 
+    fn assert_results(table: impl IntoIterator<Item = (Value, Result<(), Refused>)>) {
+        for (changed, expected) in table {
+            let read = read(&changed, &config("roles", &[])).map(drop);
+            assert_eq!(read, expected, "{changed}");
+        }
+    }
+
     #[test]
-    fn claims_are_taken_or_refused() {
-        let table = [
+    fn only_tokens_of_the_issuer_are_accepted() {
+        assert_results([
             (json!({}), Ok(())),
             (json!({"iss": "https://login.example/"}), Ok(())),
             (
@@ -165,31 +178,34 @@ mod tests {
                 json!({"iss": ["https://login.example"]}),
                 Err(Refused::Malformed),
             ),
-            (json!({"aud": ["other", "sms"]}), Ok(())),
-            (json!({"aud": ["other", 1]}), Err(Refused::WrongAudience)),
-            (json!({"aud": "sms2"}), Err(Refused::WrongAudience)),
-            (json!({"aud": {"sms": true}}), Err(Refused::WrongAudience)),
-            (json!({"aud": null}), Err(Refused::WrongAudience)),
-            (
-                json!({"aud": null, "client_id": "sms"}),
-                Err(Refused::WrongAudience),
-            ),
-            (
-                json!({"aud": null, "client_id": "sms", "token_use": "id"}),
-                Err(Refused::WrongAudience),
-            ),
-            (
-                json!({"aud": null, "client_id": "sms2", "token_use": "access"}),
-                Err(Refused::WrongAudience),
-            ),
-            (
-                json!({"aud": null, "client_id": "sms", "token_use": "access"}),
-                Ok(()),
-            ),
-            (
-                json!({"aud": "other", "client_id": "sms", "token_use": "access"}),
-                Err(Refused::WrongAudience),
-            ),
+        ]);
+    }
+
+    #[test]
+    fn only_tokens_for_the_audience_are_accepted() {
+        for accepted in [
+            json!({"aud": ["other", "sms"]}),
+            json!({"aud": null, "client_id": "sms", "token_use": "access"}),
+        ] {
+            assert_results([(accepted, Ok(()))]);
+        }
+        for refused in [
+            json!({"aud": ["other", 1]}),
+            json!({"aud": "sms2"}),
+            json!({"aud": {"sms": true}}),
+            json!({"aud": null}),
+            json!({"aud": null, "client_id": "sms"}),
+            json!({"aud": null, "client_id": "sms", "token_use": "id"}),
+            json!({"aud": null, "client_id": "sms2", "token_use": "access"}),
+            json!({"aud": "other", "client_id": "sms", "token_use": "access"}),
+        ] {
+            assert_results([(refused, Err(Refused::WrongAudience))]);
+        }
+    }
+
+    #[test]
+    fn tokens_are_valid_in_their_time_with_a_leeway() {
+        assert_results([
             (json!({"exp": null}), Err(Refused::Malformed)),
             (json!({"exp": "1800000060"}), Err(Refused::Malformed)),
             (json!({"exp": NOW - 29}), Ok(())),
@@ -200,21 +216,21 @@ mod tests {
             (json!({"nbf": NOW + 31}), Err(Refused::NotYetValid)),
             (json!({"iat": NOW + 31}), Err(Refused::NotYetValid)),
             (json!({"nbf": "0"}), Err(Refused::Malformed)),
-            (json!({"sub": null}), Err(Refused::Malformed)),
-            (json!({"sub": ""}), Err(Refused::Malformed)),
-            (json!({"sub": "x".repeat(256)}), Err(Refused::Malformed)),
-        ];
-        for (changed, expected) in table {
-            assert_eq!(
-                read(&changed, &config("roles", &[])).map(drop),
-                expected,
-                "{changed}"
-            );
-        }
+        ]);
     }
 
     #[test]
-    fn the_name_is_the_most_readable() {
+    fn the_subject_is_a_short_string() {
+        assert_results([
+            (json!({"sub": null}), Err(Refused::Malformed)),
+            (json!({"sub": ""}), Err(Refused::Malformed)),
+            (json!({"sub": "x".repeat(255)}), Ok(())),
+            (json!({"sub": "x".repeat(256)}), Err(Refused::Malformed)),
+        ]);
+    }
+
+    #[test]
+    fn the_name_is_the_most_readable_claim() {
         for (changed, expected) in [
             (
                 json!({"preferred_username": "ana", "email": "a@x.example", "username": "b"}),
@@ -235,94 +251,67 @@ mod tests {
         }
     }
 
+    fn assert_roles<'a>(
+        claim: &str,
+        roles: &[(&str, &'static str)],
+        table: impl IntoIterator<Item = (Value, Option<&'a str>)>,
+    ) {
+        for (changed, expected) in table {
+            let read = read(&changed, &config(claim, roles)).unwrap();
+            assert_eq!(read.role, expected, "{claim} {changed}");
+        }
+    }
+
     #[test]
-    fn the_highest_role_wins() {
-        let none: &[(&str, &'static str)] = &[];
+    fn the_highest_role_of_a_token_counts() {
+        let table = [
+            (json!({}), None),
+            (json!({"roles": ["viewer", "operator"]}), Some("operator")),
+            (json!({"roles": ["admin", "viewer", "else"]}), Some("admin")),
+            (json!({"roles": "viewer"}), Some("viewer")),
+            (json!({"roles": "not admin"}), None),
+            (json!({"roles": ["Admin", 1, ["admin"]]}), None),
+            (json!({"roles": {"admin": true}}), None),
+        ];
+        assert_roles("roles", &[], table);
+    }
+
+    #[test]
+    fn roles_of_the_issuer_are_mapped_to_roles_of_the_api() {
         let mapped: &[(&str, &'static str)] = &[
             ("boss", "admin"),
             ("staff", "operator"),
             ("guest", "viewer"),
         ];
-        let namespaced = "https://x.example/roles";
         let table = [
-            ("roles", none, json!({}), None),
+            (json!({"roles": ["guest", "staff"]}), Some("operator")),
+            (json!({"roles": ["boss", "guest"]}), Some("admin")),
+            (json!({"roles": ["admin"]}), None),
+        ];
+        assert_roles("roles", mapped, table);
+        let groups = (json!({"cognito:groups": ["staff"]}), Some("operator"));
+        assert_roles("cognito:groups", mapped, [groups]);
+    }
+
+    #[test]
+    fn the_roles_are_found_by_name_or_by_path() {
+        let path = "realm_access.roles";
+        let table = [
             (
-                "roles",
-                none,
-                json!({"roles": ["viewer", "operator"]}),
-                Some("operator"),
-            ),
-            (
-                "roles",
-                none,
-                json!({"roles": ["admin", "viewer", "else"]}),
-                Some("admin"),
-            ),
-            ("roles", none, json!({"roles": "viewer"}), Some("viewer")),
-            ("roles", none, json!({"roles": "not admin"}), None),
-            (
-                "roles",
-                none,
-                json!({"roles": ["Admin", 1, ["admin"]]}),
-                None,
-            ),
-            ("roles", none, json!({"roles": {"admin": true}}), None),
-            (
-                "roles",
-                mapped,
-                json!({"roles": ["guest", "staff"]}),
-                Some("operator"),
-            ),
-            (
-                "roles",
-                mapped,
-                json!({"roles": ["boss", "guest"]}),
-                Some("admin"),
-            ),
-            ("roles", mapped, json!({"roles": ["admin"]}), None),
-            (
-                "cognito:groups",
-                mapped,
-                json!({"cognito:groups": ["staff"]}),
-                Some("operator"),
-            ),
-            (
-                "realm_access.roles",
-                none,
                 json!({"realm_access": {"roles": ["offline_access", "operator"]}}),
                 Some("operator"),
             ),
+            (json!({"realm_access": ["admin"]}), None),
             (
-                "resource_access.sms.roles",
-                none,
-                json!({"resource_access": {"sms": {"roles": ["viewer"]}}}),
-                Some("viewer"),
-            ),
-            (
-                "realm_access.roles",
-                none,
-                json!({"realm_access": ["admin"]}),
-                None,
-            ),
-            (
-                "realm_access.roles",
-                none,
                 json!({"realm_access.roles": "viewer", "realm_access": {"roles": "admin"}}),
                 Some("viewer"),
             ),
-            (
-                namespaced,
-                none,
-                json!({"https://x.example/roles": ["admin"]}),
-                Some("admin"),
-            ),
         ];
-        for (claim, roles, changed, expected) in table {
-            assert_eq!(
-                read(&changed, &config(claim, roles)).unwrap().role,
-                expected,
-                "{claim} {changed}"
-            );
-        }
+        assert_roles(path, &[], table);
+        let deeper = json!({"resource_access": {"sms": {"roles": ["viewer"]}}});
+        assert_roles("resource_access.sms.roles", &[], [(deeper, Some("viewer"))]);
+        let url = "https://x.example/roles";
+        let namespaced = json!({"https://x.example/roles": ["admin"]});
+        assert_roles(url, &[], [(namespaced, Some("admin"))]);
     }
 }

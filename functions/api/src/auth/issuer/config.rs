@@ -1,38 +1,46 @@
-//! Which issuer's tokens are taken, and which of its roles are ours.
+//! The configuration of the outside issuer, and the mapping of its roles to the roles of this API.
 
 use shared::platform::config::Env;
 use url::{Host, Url};
 
-/// Our roles by name, the lowest first.
+/// The roles of this API by name, the lowest first.
 pub(super) const ROLES: [&str; 3] = ["viewer", "operator", "admin"];
 
 const ISSUER: &str = "OIDC_ISSUER";
 const AUDIENCE: &str = "OIDC_AUDIENCE";
 const ROLE_NAMES: &str = "OIDC_ROLES";
 
-/// One issuer, and what its tokens have to say.
+/// The issuer, and the claims that its tokens must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerConfig {
-    /// Its address without a slash at the end, such as `https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x`.
+    /// Its address without a trailing slash, such as
+    /// `https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x`.
     pub issuer: String,
-    /// For whom tokens have to be.
+    /// The audience of its tokens.
     pub audience: String,
-    /// The claim that holds the roles, or the path to it, such as `realm_access.roles`.
+    /// The claim that contains the roles, or the path to it, such as `realm_access.roles`.
     pub roles_claim: String,
-    /// Their roles and which of ours each is. Empty: their names are ours.
+    /// The issuer's roles with the corresponding roles of this API. Empty: the names are the same.
     pub roles: Vec<(String, &'static str)>,
 }
 
 impl IssuerConfig {
-    /// Reads `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_ROLES_CLAIM` and `OIDC_ROLES`; `None` where there is no issuer.
+    /// Reads `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_ROLES_CLAIM` and `OIDC_ROLES`. Returns `None` if
+    /// no issuer is configured.
     pub fn read(env: &mut Env) -> Option<Self> {
         let (issuer, audience) = match (env.optional(ISSUER), env.optional(AUDIENCE)) {
             (None, None) => return None,
             (Some(_), None) => {
-                return env.report(AUDIENCE, format!("is missing; expected it beside {ISSUER}"));
+                return env.report(
+                    AUDIENCE,
+                    format!("is missing; expected it together with {ISSUER}"),
+                );
             }
             (None, Some(_)) => {
-                return env.report(ISSUER, format!("is missing; expected it beside {AUDIENCE}"));
+                return env.report(
+                    ISSUER,
+                    format!("is missing; expected it together with {AUDIENCE}"),
+                );
             }
             (Some(issuer), Some(audience)) => {
                 (issuer.trim().to_owned(), audience.trim().to_owned())
@@ -58,20 +66,21 @@ impl IssuerConfig {
         })
     }
 
-    /// Whether that is this issuer. Auth0 writes a slash at the end, others don't, and people copy either.
+    /// Returns whether a token names this issuer. Auth0 writes a trailing slash, others do not, and
+    /// both notations are configured.
     pub(super) fn is_issuer(&self, issuer: &str) -> bool {
         without_slash(issuer) == without_slash(&self.issuer)
     }
 
-    /// Our role for one of theirs.
-    pub(super) fn role(&self, theirs: &str) -> Option<&'static str> {
+    /// Returns the role of this API for a role of the issuer.
+    pub(super) fn role(&self, given: &str) -> Option<&'static str> {
         if self.roles.is_empty() {
-            return known(theirs);
+            return known(given);
         }
         self.roles
             .iter()
-            .find(|(name, _)| name == theirs)
-            .map(|(_, ours)| *ours)
+            .find(|(name, _)| name == given)
+            .map(|(_, role)| *role)
     }
 }
 
@@ -79,7 +88,7 @@ pub(super) fn without_slash(issuer: &str) -> &str {
     issuer.strip_suffix('/').unwrap_or(issuer)
 }
 
-/// Whether keys may be had from there: over TLS, or without leaving this host.
+/// Returns whether keys may be fetched from this address: over TLS, or from this host.
 pub(super) fn is_fetchable(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -92,19 +101,19 @@ pub(super) fn is_fetchable(url: &Url) -> bool {
 }
 
 fn known(role: &str) -> Option<&'static str> {
-    ROLES.into_iter().find(|ours| *ours == role)
+    ROLES.into_iter().find(|known| *known == role)
 }
 
-/// `theirs=admin,theirs2=operator`.
+/// Reads pairs of roles: `staff=operator,boss=admin`.
 fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
     let Some(given) = env.optional(ROLE_NAMES) else {
         return Vec::new();
     };
     let read = |pair: &str| {
-        // Theirs may hold a `=`, ours don't.
-        let (theirs, ours) = pair.rsplit_once('=')?;
-        let theirs = theirs.trim();
-        (!theirs.is_empty()).then_some((theirs.to_owned(), known(ours.trim())?))
+        // A name of the issuer may contain a `=`, the names of this API do not.
+        let (name, role) = pair.rsplit_once('=')?;
+        let name = name.trim();
+        (!name.is_empty()).then_some((name.to_owned(), known(role.trim())?))
     };
     let roles: Option<Vec<_>> = given.split(',').map(read).collect();
     let is_twice = |roles: &[(String, _)]| {
@@ -115,12 +124,12 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
         Some(_) => env
             .report(
                 ROLE_NAMES,
-                format!("is `{given}`; expected each of their names once"),
+                format!("is `{given}`; expected each name of the issuer once"),
             )
             .unwrap_or_default(),
         None => {
             let expected = format!(
-                "their names and ours ({}), such as staff=operator,boss=admin",
+                "names of the issuer and of this API ({}), such as staff=operator,boss=admin",
                 ROLES.join(", ")
             );
             env.report(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
@@ -168,14 +177,14 @@ mod tests {
         ])
         .unwrap()
         .unwrap();
-        for (theirs, ours) in [
+        for (given, role) in [
             ("boss", Some("admin")),
             ("cn=staff", Some("operator")),
             ("admin", None),
             ("Boss", None),
             ("", None),
         ] {
-            assert_eq!(more.role(theirs), ours, "{theirs}");
+            assert_eq!(more.role(given), role, "{given}");
         }
         assert!(
             more.is_issuer("https://x.example/realms/a/")
@@ -185,50 +194,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn each_wrong_variable_is_named() {
+        let with_roles = |roles| {
+            vec![
+                (ISSUER, "https://x.example"),
+                (AUDIENCE, "a"),
+                (ROLE_NAMES, roles),
+            ]
+        };
         for (pairs, expected) in [
             (
                 vec![(ISSUER, "https://x.example")],
                 "OIDC_AUDIENCE is missing",
             ),
             (vec![(AUDIENCE, "sms")], "OIDC_ISSUER is missing"),
+            (with_roles("boss"), "OIDC_ROLES is `boss`"),
+            (with_roles("boss=owner"), "viewer, operator, admin"),
+            (with_roles("a=admin,"), "OIDC_ROLES is"),
             (
-                vec![
-                    (ISSUER, "https://x.example"),
-                    (AUDIENCE, "a"),
-                    (ROLE_NAMES, "boss"),
-                ],
-                "OIDC_ROLES is `boss`",
-            ),
-            (
-                vec![
-                    (ISSUER, "https://x.example"),
-                    (AUDIENCE, "a"),
-                    (ROLE_NAMES, "boss=owner"),
-                ],
-                "viewer, operator, admin",
-            ),
-            (
-                vec![
-                    (ISSUER, "https://x.example"),
-                    (AUDIENCE, "a"),
-                    (ROLE_NAMES, "a=admin,"),
-                ],
-                "OIDC_ROLES is",
-            ),
-            (
-                vec![
-                    (ISSUER, "https://x.example"),
-                    (AUDIENCE, "a"),
-                    (ROLE_NAMES, "a=admin,a=viewer"),
-                ],
-                "each of their names once",
+                with_roles("a=admin,a=viewer"),
+                "each name of the issuer once",
             ),
         ] {
             let error = read(&pairs).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        for (issuer, is_right) in [
+    }
+
+    #[test]
+    fn the_issuer_is_an_https_url_or_on_this_host() {
+        for (issuer, valid) in [
             ("https://x.example", true),
             ("http://127.0.0.1:9000/realms/a", true),
             ("http://localhost:9000", true),
@@ -242,7 +237,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(&[(ISSUER, issuer), (AUDIENCE, "a")]).is_ok(),
-                is_right,
+                valid,
                 "{issuer}"
             );
         }

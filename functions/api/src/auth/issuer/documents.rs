@@ -1,6 +1,7 @@
-//! The issuer's documents: the discovery document says where the keys are, the set of keys what they are. Both are kept for an
-//! hour. A key that isn't among them may be new, so the set is fetched again, but seldom: anybody can invent a key's name. While the
-//! issuer can't be reached the keys of before go on being used.
+//! The issuer's documents: the discovery document contains the address of the keys, the key set the
+//! keys. Both are cached for an hour. An unknown key may be new, so the key set is fetched again,
+//! but rarely: anybody can invent the name of a key. While the issuer is unavailable, the previous
+//! keys stay in use.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -20,22 +21,23 @@ use crate::auth::issuer::{
 };
 use crate::auth::tokens::Refused;
 
-/// How long a document is good for.
-const KEPT: TimeDelta = TimeDelta::hours(1);
+/// The time for which a document is cached.
+const CACHED_FOR: TimeDelta = TimeDelta::hours(1);
 
-/// Between two fetches, while there are keys that go on being used.
+/// The minimum time between two fetches while keys are cached.
 const BETWEEN_FETCHES: TimeDelta = TimeDelta::seconds(30);
 
-/// Between two fetches while there are none, and nobody with a token of the issuer gets in.
+/// The minimum time between two fetches while no keys are cached, so that no token of the issuer is
+/// accepted.
 const BETWEEN_FIRST_FETCHES: TimeDelta = TimeDelta::seconds(2);
 
-/// For one document. A request waits for two of them at most.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit for one document. A request waits for at most two documents.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A hundred keys with their certificates are less.
-const MOST_BYTES: usize = 256 * 1024;
+/// Bytes of a document, at most: more than a hundred keys with their certificates.
+const MAX_BYTES: usize = 256 * 1024;
 
-/// What was last had from the issuer.
+/// The documents that were fetched last.
 #[derive(Clone)]
 struct Cached {
     jwks_uri: Url,
@@ -54,7 +56,7 @@ pub(super) struct Documents {
     issuer: String,
     client: Client,
     cached: RwLock<Option<Cached>>,
-    /// When a fetch last began. Whoever holds it fetches.
+    /// When the last fetch began. The holder of the lock fetches.
     last_fetch: Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -66,12 +68,12 @@ struct Discovery {
 
 impl Documents {
     pub(super) fn new(issuer: &str) -> anyhow::Result<Self> {
-        // The error says that one is installed already.
+        // It fails only if a provider is installed already.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
         let client = Client::builder()
-            .timeout(PATIENCE)
+            .timeout(DOCUMENT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build();
@@ -84,24 +86,24 @@ impl Documents {
         })
     }
 
-    /// The keys, with one of that name among them.
+    /// Returns the keys if one of them has this name.
     pub(super) async fn keys_with(
         &self,
         kid: &str,
         now: DateTime<Utc>,
     ) -> Result<Arc<Vec<Key>>, Refused> {
         if let Some(cached) = self.cached().filter(|cached| cached.has(kid)) {
-            if is_recent(cached.fetched_at, now, KEPT) {
+            if is_recent(cached.fetched_at, now, CACHED_FOR) {
                 return Ok(cached.keys);
             }
-            // One request asks whether they still are the keys; the others don't wait for it.
+            // One request refreshes the keys; the others do not wait for it.
             let Ok(last_fetch) = self.last_fetch.try_lock() else {
                 return Ok(cached.keys);
             };
             self.fetch_again(last_fetch, now).await;
         } else {
             let last_fetch = self.last_fetch.lock().await;
-            // Somebody else may have fetched it by now.
+            // Another request may have fetched the key while this one waited.
             if !self.cached().is_some_and(|cached| cached.has(kid)) {
                 self.fetch_again(last_fetch, now).await;
             }
@@ -122,7 +124,8 @@ impl Documents {
             .clone()
     }
 
-    /// Fetches what there is, unless that was tried a moment ago. Where it fails, all stays as it was.
+    /// Fetches the documents unless the last fetch was too recent. If it fails, the cache stays
+    /// unchanged.
     async fn fetch_again(
         &self,
         mut last_fetch: MutexGuard<'_, Option<DateTime<Utc>>>,
@@ -140,19 +143,19 @@ impl Documents {
         *last_fetch = Some(now);
         match self.fetch(cached, now).await {
             Ok(fetched) => {
-                *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched)
+                *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
             }
             Err(error) => tracing::error!(
                 issuer = self.issuer,
                 error = format!("{error:#}"),
-                "the issuer's keys can't be fetched"
+                "the issuer's keys could not be fetched"
             ),
         }
     }
 
     async fn fetch(&self, cached: Option<Cached>, now: DateTime<Utc>) -> anyhow::Result<Cached> {
         let (jwks_uri, discovered_at) = match cached {
-            Some(cached) if is_recent(cached.discovered_at, now, KEPT) => {
+            Some(cached) if is_recent(cached.discovered_at, now, CACHED_FOR) => {
                 (cached.jwks_uri, cached.discovered_at)
             }
             _ => (
@@ -173,20 +176,21 @@ impl Documents {
         })
     }
 
-    /// Where the keys are, said by the issuer itself (`OpenID` Connect Discovery, section 4.3).
+    /// Returns the address of the keys from the discovery document (`OpenID` Connect Discovery,
+    /// section 4.3).
     async fn discover(&self) -> anyhow::Result<Url> {
         let url = format!(
             "{}/.well-known/openid-configuration",
             without_slash(&self.issuer)
         );
         let document = self.document(url.parse()?).await?;
-        // The parser's own words may quote what it read.
+        // An error of the parser may quote its input.
         let discovery: Discovery = serde_json::from_slice(&document)
             .ok()
-            .context("not such a document")?;
+            .context("not a discovery document")?;
         ensure!(
             without_slash(&discovery.issuer) == without_slash(&self.issuer),
-            "it is of another issuer"
+            "it belongs to another issuer"
         );
         let jwks_uri: Url = discovery.jwks_uri.parse().context("its jwks_uri")?;
         ensure!(
@@ -208,8 +212,8 @@ impl Documents {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             ensure!(
-                body.len() + chunk.len() <= MOST_BYTES,
-                "is longer than {MOST_BYTES} bytes"
+                body.len() + chunk.len() <= MAX_BYTES,
+                "is longer than {MAX_BYTES} bytes"
             );
             body.extend_from_slice(&chunk);
         }
@@ -217,7 +221,7 @@ impl Documents {
     }
 }
 
-/// Also if a clock was set back.
+/// Returns whether `then` is less than `span` from `now`, also if the clock was set back.
 fn is_recent(then: DateTime<Utc>, now: DateTime<Utc>, span: TimeDelta) -> bool {
     (now - then).abs() < span
 }

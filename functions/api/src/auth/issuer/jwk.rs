@@ -1,21 +1,21 @@
-//! The keys of an issuer, RFC 7517: those that can be used here, each with the one algorithm that it is for.
+//! The keys of an issuer (RFC 7517): the usable ones, each with its only algorithm.
 
 use anyhow::{Context, ensure};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What issuers sign with. Nothing symmetric: their keys are public.
+/// The algorithms of issuers. None is symmetric, because their keys are public.
 pub(super) const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
 
-/// RFC 7518, section 3.3.
+/// Bits of an RSA key, at least (RFC 7518, section 3.3).
 const RSA_BITS: usize = 2048;
 
 /// A key that verifies signatures.
 pub(super) struct Key {
-    /// Its name in the headers of tokens.
+    /// The name of the key in the headers of tokens.
     pub kid: String,
-    /// The only one that it is for.
+    /// The only algorithm of the key.
     pub algorithm: Algorithm,
     /// The key itself.
     pub decoding: DecodingKey,
@@ -40,11 +40,12 @@ struct Jwk {
     y: Option<String>,
 }
 
-/// The keys that can be used here, at least one. Others beside them are no fault: an issuer may also encrypt, or be ahead of us.
+/// Returns the usable keys, at least one. Other keys are ignored: an issuer may also encrypt, or
+/// use newer algorithms.
 pub(super) fn read(document: &[u8]) -> anyhow::Result<Vec<Key>> {
     let set: KeySet = serde_json::from_slice(document)
         .ok()
-        .context("not a set of keys")?;
+        .context("not a key set")?;
     let given = set.keys.len();
     let keys: Vec<Key> = set
         .keys
@@ -53,7 +54,7 @@ pub(super) fn read(document: &[u8]) -> anyhow::Result<Vec<Key>> {
         .collect();
     ensure!(
         !keys.is_empty(),
-        "none of its {given} keys can be used here: expected RS256 or ES256, with a kid"
+        "none of its {given} keys is usable: expected RS256 or ES256, with a kid"
     );
     Ok(keys)
 }
@@ -76,7 +77,7 @@ fn usable(jwk: Jwk) -> Option<Key> {
     })
 }
 
-/// `None` for a key that is too short, whatever zeros stand before it.
+/// Returns an RSA key; `None` if it is too short, not counting leading zeros.
 fn rsa(modulus: &str, exponent: &str) -> Option<DecodingKey> {
     let key = DecodingKey::from_rsa_components(modulus, exponent).ok()?;
     let DecodingKeyKind::RsaModulusExponent { n, e } = key.kind() else {
@@ -91,7 +92,7 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     &number[number.iter().take_while(|byte| **byte == 0).count()..]
 }
 
-/// A point: 4, and two numbers of 32 bytes.
+/// Returns a P-256 key: a point, which is the byte 4 and two numbers of 32 bytes.
 fn p256(x: &str, y: &str) -> Option<DecodingKey> {
     let key = DecodingKey::from_ec_components(x, y).ok()?;
     (x.len() == y.len() && key.try_get_as_bytes().ok()?.len() == 65).then_some(key)
@@ -113,59 +114,57 @@ mod tests {
         key
     }
 
+    fn ec_key(x: &[u8], y: &[u8]) -> Value {
+        let encode = |bytes| URL_SAFE_NO_PAD.encode(bytes);
+        json!({"kty": "EC", "kid": "b", "crv": "P-256", "x": encode(x), "y": encode(y)})
+    }
+
+    fn assert_algorithms(table: impl IntoIterator<Item = (Value, Option<Algorithm>)>) {
+        for (key, expected) in table {
+            let keys = read(json!({"keys": [key, null]}).to_string().as_bytes());
+            assert_eq!(keys.ok().map(|keys| keys[0].algorithm), expected, "{key}");
+        }
+    }
+
     #[test]
-    fn a_key_is_for_one_algorithm_and_for_signatures() {
+    fn a_key_has_one_algorithm_and_verifies_signatures() {
         let rsa = rsa_key(&[0xff; 256]);
-        let half = URL_SAFE_NO_PAD.encode([7; 32]);
-        let ec = json!({"kty": "EC", "kid": "b", "crv": "P-256", "x": half, "y": half});
-        let longer = URL_SAFE_NO_PAD.encode([7; 33]);
-        let shorter = URL_SAFE_NO_PAD.encode([7; 31]);
-        let table = [
-            (rsa.clone(), Some(Algorithm::RS256)),
-            (
-                with(rsa.clone(), "alg", Value::Null),
-                Some(Algorithm::RS256),
-            ),
-            (
-                with(rsa.clone(), "use", Value::Null),
-                Some(Algorithm::RS256),
-            ),
+        let ec = ec_key(&[7; 32], &[7; 32]);
+        let (rs256, es256) = (Some(Algorithm::RS256), Some(Algorithm::ES256));
+        assert_algorithms([
+            (rsa.clone(), rs256),
+            (with(rsa.clone(), "alg", Value::Null), rs256),
+            (with(rsa.clone(), "use", Value::Null), rs256),
             (with(rsa.clone(), "alg", json!("RSA-OAEP")), None),
             (with(rsa.clone(), "alg", json!("RS512")), None),
             (with(rsa.clone(), "alg", json!("HS256")), None),
             (with(rsa.clone(), "use", json!("enc")), None),
             (with(rsa.clone(), "key_ops", json!(["encrypt"])), None),
-            (
-                with(rsa.clone(), "key_ops", json!(["verify"])),
-                Some(Algorithm::RS256),
-            ),
+            (with(rsa.clone(), "key_ops", json!(["verify"])), rs256),
             (with(rsa.clone(), "kid", json!("")), None),
-            (with(rsa.clone(), "kid", Value::Null), None),
-            (with(rsa, "n", json!("=")), None),
+            (with(rsa, "kid", Value::Null), None),
+            (ec.clone(), es256),
+            (with(ec.clone(), "crv", json!("P-384")), None),
+            (with(ec.clone(), "alg", json!("RS256")), None),
+            (json!({"kty": "oct", "kid": "c", "k": "c2VjcmV0"}), None),
+            (json!("key"), None),
+        ]);
+        assert!(read(b"{}").is_err() && read(b"{\"keys\":[]}").is_err());
+    }
+
+    #[test]
+    fn a_key_has_the_right_length() {
+        let rs256 = Some(Algorithm::RS256);
+        assert_algorithms([
+            (with(rsa_key(&[0xff; 256]), "n", json!("=")), None),
             (rsa_key(&[]), None),
-            (rsa_key(&[0x80; 256]), Some(Algorithm::RS256)),
+            (rsa_key(&[0x80; 256]), rs256),
             (rsa_key(&[0x7f; 256]), None),
             (rsa_key(&[0xff; 128]), None),
             (rsa_key(&[vec![0; 128], vec![0xff; 128]].concat()), None),
-            (
-                rsa_key(&[vec![0], vec![0xff; 256]].concat()),
-                Some(Algorithm::RS256),
-            ),
-            (ec.clone(), Some(Algorithm::ES256)),
-            (with(ec.clone(), "crv", json!("P-384")), None),
-            (with(ec.clone(), "alg", json!("RS256")), None),
-            (
-                with(with(ec.clone(), "x", json!(longer)), "y", json!(shorter)),
-                None,
-            ),
-            (with(ec, "y", Value::Null), None),
-            (json!({"kty": "oct", "kid": "c", "k": "c2VjcmV0"}), None),
-            (json!("key"), None),
-        ];
-        for (key, expected) in table {
-            let keys = read(json!({"keys": [key, null]}).to_string().as_bytes());
-            assert_eq!(keys.ok().map(|keys| keys[0].algorithm), expected, "{key}");
-        }
-        assert!(read(b"{}").is_err() && read(b"{\"keys\":[]}").is_err());
+            (rsa_key(&[vec![0], vec![0xff; 256]].concat()), rs256),
+            (ec_key(&[7; 33], &[7; 31]), None),
+            (with(ec_key(&[7; 32], &[7; 32]), "y", Value::Null), None),
+        ]);
     }
 }

@@ -1,42 +1,39 @@
-//! The keys that our tokens are signed with. A new key comes in front of the list, which makes it the one that signs, and the old
-//! one stays behind it for as long as its tokens live. Environments that started before take the new key when they meet it.
+//! The keys that sign the access tokens of this API.
 //!
-//! A key that is taken out is forgotten by an environment when it starts anew, or reads the secret again.
-
-use std::sync::{Arc, PoisonError, RwLock};
+//! A new key is added at the front of the list, which makes it the signing key; the old one stays
+//! behind it while its tokens are valid. A process that started before the rotation reads the keys
+//! again when it receives a token with an unknown key. A process stops using a removed key when it
+//! restarts or reads the keys again.
 
 use anyhow::Context;
-use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::BoxFuture;
-use secrecy::{ExposeSecret, SecretString};
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 use shared::platform::{
-    aws,
     config::{Env, KeySource, NamedKey, read_keys},
+    refreshing::Refreshing,
 };
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::auth::ring_provider;
-use crate::auth::tokens::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify};
+use crate::auth::{
+    ring_provider,
+    tokens::{ACCESS_TOKEN, Claims, Refused, SMS, named_key, sign, verify},
+};
 
-/// Unknown keys may be anybody's invention: the secret is read again at most so often.
-const BETWEEN_READS: TimeDelta = TimeDelta::minutes(1);
-
-/// The source: exactly one of `JWT_KEYS` and `JWT_KEYS_SECRET_ARN`.
+/// Returns the source of the keys: exactly one of `JWT_KEYS` and `JWT_KEYS_SECRET_ARN`.
 pub fn key_source(env: &mut Env) -> KeySource {
     env.key_source("JWT_KEYS", "JWT_KEYS_SECRET_ARN", |keys| {
         KeyRing::read(keys).map(drop)
     })
 }
 
-/// The keys: the first signs, all verify.
+/// The keys: the first one signs, all of them verify.
 #[derive(Debug)]
 pub struct KeyRing {
     keys: Vec<NamedKey>,
 }
 
 impl KeyRing {
-    /// As [`read_keys`] reads them.
+    /// Reads the format that [`read_keys`] describes.
     pub fn read(json: &str) -> anyhow::Result<Self> {
         Ok(Self {
             keys: read_keys(json)?,
@@ -58,53 +55,25 @@ impl KeyRing {
     }
 }
 
-/// Reads the secret under an ARN.
-pub(super) type ReadSecret =
-    Box<dyn Fn(String) -> BoxFuture<'static, anyhow::Result<String>> + Send + Sync>;
-
-/// Issues tokens and verifies them.
+/// Issues and verifies access tokens.
 #[derive(Clone)]
 pub struct SigningKeys {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    ring: RwLock<Arc<KeyRing>>,
-    source: KeySource,
-    read_secret: ReadSecret,
-    last_read: Mutex<Option<DateTime<Utc>>>,
+    ring: Refreshing<KeyRing>,
 }
 
 impl SigningKeys {
     /// Reads the keys.
     pub async fn open(source: KeySource) -> anyhow::Result<Self> {
-        let read_secret = |arn: String| -> BoxFuture<'static, _> {
-            Box::pin(async move { aws::read_secret(&arn).await })
-        };
-        Self::open_with(source, Box::new(read_secret)).await
+        let ring = Refreshing::open(source, KeyRing::read).await;
+        Ok(Self::new(ring.context("the keys of access tokens")?))
     }
 
-    pub(super) async fn open_with(
-        source: KeySource,
-        read_secret: ReadSecret,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(ring: Refreshing<KeyRing>) -> Self {
         ring_provider::install();
-        let ring = match &source {
-            KeySource::Fixed(keys) => KeyRing::read(keys.expose_secret()).context("JWT_KEYS")?,
-            KeySource::SecretArn(arn) => read_ring(arn, &read_secret).await?,
-        };
-        let ring = RwLock::new(Arc::new(ring));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                ring,
-                source,
-                read_secret,
-                last_read: Mutex::default(),
-            }),
-        })
+        Self { ring }
     }
 
-    /// A token for this session, good from now on for [`ACCESS_TOKEN`].
+    /// Issues a token for a session of a user, which is valid from now on for [`ACCESS_TOKEN`].
     pub fn issue(
         &self,
         user: Uuid,
@@ -112,74 +81,30 @@ impl SigningKeys {
         role: &str,
         now: DateTime<Utc>,
     ) -> anyhow::Result<String> {
-        let iat = now.timestamp();
-        let (iss, aud) = (SMS.to_owned(), SMS.to_owned());
-        let exp = iat + ACCESS_TOKEN.num_seconds();
-        self.ring().issue(&Claims {
-            iss,
-            aud,
+        let issued_at = now.timestamp();
+        self.ring.current().issue(&Claims {
+            iss: SMS.to_owned(),
+            aud: SMS.to_owned(),
             sub: user,
             sid: session,
             role: role.to_owned(),
-            iat,
-            nbf: iat,
-            exp,
+            iat: issued_at,
+            nbf: issued_at,
+            exp: issued_at + ACCESS_TOKEN.num_seconds(),
         })
     }
 
-    /// What the token says, if it is one of ours and its time is now.
+    /// Returns the claims of a token if this API issued it and it is valid now.
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, Refused> {
         let (_, kid) = named_key(token)?;
-        match self.ring().verify(&kid, token, now) {
-            Err(Refused::UnknownKey) => {
-                self.read_again(now).await?;
-                self.ring().verify(&kid, token, now)
-            }
+        let ring = self.ring.current();
+        match ring.verify(&kid, token, now) {
+            Err(Refused::UnknownKey) => match self.ring.newer_than(&ring, now).await {
+                Ok(Some(newer)) => newer.verify(&kid, token, now),
+                Ok(None) => Err(Refused::UnknownKey),
+                Err(error) => Err(Refused::Unavailable(format!("{error:#}"))),
+            },
             verified => verified,
         }
     }
-
-    /// Takes the keys as they are in the secret now, unless they were read a moment ago.
-    async fn read_again(&self, now: DateTime<Utc>) -> Result<(), Refused> {
-        let KeySource::SecretArn(arn) = &self.inner.source else {
-            return Ok(());
-        };
-        let mut last_read = self.inner.last_read.lock().await;
-        if last_read.is_some_and(|last| (now - last).abs() < BETWEEN_READS) {
-            return Ok(());
-        }
-        *last_read = Some(now);
-        match read_ring(arn, &self.inner.read_secret).await {
-            Ok(ring) => {
-                *self
-                    .inner
-                    .ring
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = Arc::new(ring)
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the keys of the tokens can't be read again"
-                );
-                return Err(Refused::Unavailable(format!("{error:#}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(
-            &self
-                .inner
-                .ring
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-    }
-}
-
-async fn read_ring(arn: &str, read_secret: &ReadSecret) -> anyhow::Result<KeyRing> {
-    let keys = SecretString::from(read_secret(arn.to_owned()).await?);
-    KeyRing::read(keys.expose_secret()).context("the secret of JWT_KEYS_SECRET_ARN")
 }

@@ -1,4 +1,4 @@
-//! Tokens of ours, good and bad, and the keys behind them.
+//! Access tokens, valid and invalid ones, and their keys.
 
 use std::sync::{
     Mutex,
@@ -7,8 +7,9 @@ use std::sync::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use shared::platform::refreshing::{ReadSecret, Refreshing};
 
-use crate::auth::tokens::{keys::ReadSecret, *};
+use crate::auth::tokens::*;
 
 const OLD: &str = r#"{"kid":"old","key":"old-old-old-old-old-old-old-old-"}"#;
 const NEW: &str = r#"{"kid":"new","key":"new-new-new-new-new-new-new-new-"}"#;
@@ -27,7 +28,7 @@ fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// A token with this header and these claims, really signed with the key of `OLD`.
+/// Returns a token with this header and these claims, signed with the key of `OLD`.
 fn signed(header: &Value, claims: &Value) -> String {
     let message = format!("{}.{}", encoded(header), encoded(claims));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"old-old-old-old-old-old-old-old-");
@@ -48,7 +49,7 @@ fn with(mut claims: Value, name: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_fifteen_minutes() {
+async fn a_token_is_valid_for_fifteen_minutes() {
     let keys = keys(OLD).await;
     let (user, session) = (Uuid::now_v7(), Uuid::now_v7());
     let token = keys.issue(user, session, "operator", now()).unwrap();
@@ -76,127 +77,111 @@ async fn a_token_is_good_for_fifteen_minutes() {
     }
 }
 
+/// The header of a valid token.
+fn header() -> Value {
+    json!({"typ": "JWT", "alg": "HS256", "kid": "old"})
+}
+
+/// The token of `claims()` in three parts.
+fn valid_parts() -> [String; 3] {
+    let valid = signed(&header(), &claims());
+    let parts: Vec<_> = valid.split('.').map(str::to_owned).collect();
+    parts.try_into().unwrap()
+}
+
+async fn assert_refused(token: &str, expected: Refused, what: &str) {
+    let verified = keys(OLD).await.verify(token, now()).await;
+    assert_eq!(verified.unwrap_err(), expected, "{what}");
+}
+
 #[tokio::test]
-async fn what_is_not_ours_is_refused() {
-    let keys = keys(OLD).await;
-    let header = json!({"typ": "JWT", "alg": "HS256", "kid": "old"});
-    let at = now().timestamp();
-    let changed = |name: &str, value: Value| signed(&header, &with(claims(), name, value));
-    let good = signed(&header, &claims());
-    keys.verify(&good, now()).await.unwrap();
-    let parts: Vec<&str> = good.split('.').collect();
-    let table = [
-        ("nothing", String::new(), Refused::Malformed),
-        (
-            "two parts",
-            format!("{}.{}", parts[0], parts[1]),
-            Refused::Malformed,
-        ),
-        ("four parts", format!("{good}.x"), Refused::Malformed),
+async fn a_token_of_another_form_is_refused() {
+    let [head, claims, signature] = valid_parts();
+    let valid = format!("{head}.{claims}.{signature}");
+    keys(OLD).await.verify(&valid, now()).await.unwrap();
+    for (what, token) in [
+        ("nothing", String::new()),
+        ("two parts", format!("{head}.{claims}")),
+        ("four parts", format!("{valid}.x")),
+    ] {
+        assert_refused(&token, Refused::Malformed, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_another_header_is_refused() {
+    let [_, payload, _] = valid_parts();
+    let unsigned = encoded(&json!({"alg": "none", "kid": "old"}));
+    let critical = json!({"alg": "HS256", "kid": "old", "crit": ["b64"], "b64": false});
+    let with_header = |header: Value| signed(&header, &claims());
+    for (what, token, expected) in [
         (
             "no kid",
-            signed(&json!({"alg": "HS256"}), &claims()),
+            with_header(json!({"alg": "HS256"})),
             Refused::Malformed,
         ),
         (
             "alg none",
-            format!(
-                "{}.{}.",
-                encoded(&json!({"alg": "none", "kid": "old"})),
-                parts[1]
-            ),
+            format!("{unsigned}.{payload}."),
             Refused::Malformed,
         ),
         (
-            "no signature",
-            format!("{}.{}.", parts[0], parts[1]),
-            Refused::Signature,
-        ),
-        (
             "RS256",
-            signed(&json!({"alg": "RS256", "kid": "old"}), &claims()),
+            with_header(json!({"alg": "RS256", "kid": "old"})),
             Refused::Signature,
         ),
         (
             "HS512",
-            signed(&json!({"alg": "HS512", "kid": "old"}), &claims()),
+            with_header(json!({"alg": "HS512", "kid": "old"})),
             Refused::Signature,
         ),
-        (
-            "crit",
-            signed(
-                &json!({"alg": "HS256", "kid": "old", "crit": ["b64"], "b64": false}),
-                &claims(),
-            ),
-            Refused::Malformed,
-        ),
+        ("crit", with_header(critical), Refused::Malformed),
         (
             "another kid",
-            signed(&json!({"alg": "HS256", "kid": "new"}), &claims()),
+            with_header(json!({"alg": "HS256", "kid": "new"})),
             Refused::UnknownKey,
         ),
-        (
-            "tampered",
-            format!(
-                "{}.{}.{}",
-                parts[0],
-                encoded(&with(claims(), "role", json!("admin"))),
-                parts[2]
-            ),
-            Refused::Signature,
-        ),
-        ("iss", changed("iss", json!("other")), Refused::WrongIssuer),
-        (
-            "aud",
-            changed("aud", json!("other")),
-            Refused::WrongAudience,
-        ),
-        (
-            "aud array",
-            changed("aud", json!(["sms"])),
-            Refused::Malformed,
-        ),
-        ("expired", changed("exp", json!(at)), Refused::Expired),
-        (
-            "exp in the far past",
-            changed("exp", json!(i64::MIN)),
-            Refused::Expired,
-        ),
-        (
-            "not yet",
-            changed("nbf", json!(at + 6)),
-            Refused::NotYetValid,
-        ),
-        (
-            "nbf in the far future",
-            changed("nbf", json!(i64::MAX)),
-            Refused::NotYetValid,
-        ),
-        (
-            "nbf a string",
-            changed("nbf", json!(at.to_string())),
-            Refused::Malformed,
-        ),
-        ("exp null", changed("exp", Value::Null), Refused::Malformed),
-        ("sub", changed("sub", json!("ana")), Refused::Malformed),
-    ];
-    for (what, token, expected) in table {
-        assert_eq!(
-            keys.verify(&token, now()).await.unwrap_err(),
-            expected,
-            "{what}"
-        );
+    ] {
+        assert_refused(&token, expected, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_another_signature_is_refused() {
+    let [head, payload, signature] = valid_parts();
+    let tampered = encoded(&with(claims(), "role", json!("admin")));
+    for (what, token) in [
+        ("no signature", format!("{head}.{payload}.")),
+        ("tampered", format!("{head}.{tampered}.{signature}")),
+    ] {
+        assert_refused(&token, Refused::Signature, what).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_wrong_claims_is_refused() {
+    let at = now().timestamp();
+    for (name, value, expected) in [
+        ("iss", json!("other"), Refused::WrongIssuer),
+        ("aud", json!("other"), Refused::WrongAudience),
+        ("aud", json!(["sms"]), Refused::Malformed),
+        ("exp", json!(at), Refused::Expired),
+        ("exp", json!(i64::MIN), Refused::Expired),
+        ("nbf", json!(at + 6), Refused::NotYetValid),
+        ("nbf", json!(i64::MAX), Refused::NotYetValid),
+        ("nbf", json!(at.to_string()), Refused::Malformed),
+        ("exp", Value::Null, Refused::Malformed),
+        ("sub", json!("ana"), Refused::Malformed),
+    ] {
+        let what = format!("{name} {value}");
+        let token = signed(&header(), &with(claims(), name, value));
+        assert_refused(&token, expected, &what).await;
     }
     for name in ["iss", "aud", "sub", "sid", "role", "iat", "nbf", "exp"] {
         let mut claims = claims();
         claims.as_object_mut().unwrap().remove(name);
-        assert_eq!(
-            keys.verify(&signed(&header, &claims), now())
-                .await
-                .unwrap_err(),
-            Refused::Malformed,
-            "without {name}"
-        );
+        let token = signed(&header(), &claims);
+        assert_refused(&token, Refused::Malformed, &format!("without {name}")).await;
     }
 }
 
@@ -221,53 +206,54 @@ async fn old_tokens_verify_while_the_new_key_signs() {
     assert_eq!(before.verify(&new, now()).await, Err(Refused::UnknownKey));
 }
 
-#[tokio::test]
-async fn an_environment_of_before_a_rotation_takes_the_new_key() {
-    let secret = std::sync::Arc::new((Mutex::new(OLD.to_owned()), AtomicUsize::new(0)));
-    let held = secret.clone();
+/// A secret in memory: its text, empty if it is unavailable, and the number of reads.
+type FakeSecret = std::sync::Arc<(Mutex<String>, AtomicUsize)>;
+
+async fn keys_in(secret: &FakeSecret) -> SigningKeys {
+    let source = std::sync::Arc::clone(secret);
     let read: ReadSecret = Box::new(move |arn| {
         assert_eq!(arn, "arn:keys");
-        held.1.fetch_add(1, Ordering::Relaxed);
-        let keys = held.0.lock().unwrap().clone();
+        source.1.fetch_add(1, Ordering::Relaxed);
+        let keys = source.0.lock().unwrap().clone();
         Box::pin(async move {
             (!keys.is_empty())
                 .then_some(keys)
-                .ok_or_else(|| anyhow::anyhow!("away"))
+                .ok_or_else(|| anyhow::anyhow!("unavailable"))
         })
     });
-    let environment = SigningKeys::open_with(KeySource::SecretArn("arn:keys".to_owned()), read)
-        .await
-        .unwrap();
-    let new = keys(NEW)
-        .await
-        .issue(Uuid::nil(), Uuid::nil(), "admin", now())
-        .unwrap();
+    let source = KeySource::SecretArn("arn:keys".to_owned());
+    let ring = Refreshing::open_with(source, KeyRing::read, read).await;
+    SigningKeys::new(ring.unwrap())
+}
+
+#[tokio::test]
+async fn a_process_from_before_a_rotation_accepts_the_new_key() {
+    let secret = FakeSecret::new((Mutex::new(OLD.to_owned()), AtomicUsize::new(0)));
+    let set = |keys: String| *secret.0.lock().unwrap() = keys;
+    let reads = || secret.1.load(Ordering::Relaxed);
+    let process = keys_in(&secret).await;
+    let rotated = keys(NEW).await;
+    let token = rotated.issue(Uuid::nil(), Uuid::nil(), "admin", now());
+    let token = token.unwrap();
     let verify = async |seconds| {
-        environment
-            .verify(&new, now() + TimeDelta::seconds(seconds))
-            .await
-            .map(drop)
+        let verified = process.verify(&token, now() + TimeDelta::seconds(seconds));
+        verified.await.map(drop)
     };
-    let become_ = |keys: String| *secret.0.lock().unwrap() = keys;
 
     assert_eq!(verify(0).await, Err(Refused::UnknownKey));
-    become_(format!("[{NEW},{OLD}]"));
+    set(format!("[{NEW},{OLD}]"));
     assert_eq!(verify(59).await, Err(Refused::UnknownKey));
-    assert_eq!(
-        secret.1.load(Ordering::Relaxed),
-        2,
-        "at the start, and once more"
-    );
-    become_(String::new());
+    assert_eq!(reads(), 2, "at the start, and once more");
+    set(String::new());
     assert!(matches!(verify(60).await, Err(Refused::Unavailable(_))));
-    become_(format!("[{NEW},{OLD}]"));
+    set(format!("[{NEW},{OLD}]"));
     assert_eq!(verify(120).await, Ok(()));
     assert_eq!(verify(600).await, Ok(()));
-    assert_eq!(secret.1.load(Ordering::Relaxed), 4);
+    assert_eq!(reads(), 4);
 }
 
 #[test]
-fn keys_that_are_not_as_expected_are_not_shown() {
+fn errors_about_keys_do_not_show_them() {
     let key = "SECRET-SECRET-SECRET-SECRET-SECR";
     let one = |kid: &str, key: &str| json!({"kid": kid, "key": key});
     KeyRing::read(&one("a", key).to_string()).unwrap();
@@ -308,7 +294,7 @@ fn keys_that_are_not_as_expected_are_not_shown() {
 }
 
 #[test]
-fn the_keys_come_from_exactly_one_place() {
+fn the_keys_come_from_exactly_one_variable() {
     let read = |pairs: &[(&'static str, &str)]| {
         let mut env = shared::platform::config::Env::from_pairs(pairs.iter().copied());
         let source = key_source(&mut env);

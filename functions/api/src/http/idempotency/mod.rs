@@ -1,12 +1,12 @@
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST that comes twice with one key is carried out once, and answered
-//! alike for 24 hours. Between the guard, which knows the caller, and the handler, whose change is committed together with the note
-//! that it was made ([`Caller::record`]).
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST that is repeated with the
+//! same key is executed once, and answered alike for 24 hours.
+//!
+//! This layer runs between the guard, which identifies the caller, and the handler. The handler
+//! commits its change together with the mark that the request was executed
+//! ([`store::mark_executed`]).
 
 pub mod store;
 
-use crate::http::idempotency::store::{
-    Attempt, KeptAnswer, Known, begin_attempt, forget_attempt, keep_answer,
-};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
@@ -15,122 +15,179 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ring::digest;
-use shared::platform::{db::describe::describe_one, secret::hash_token};
+use shared::platform::{
+    db::{Db, describe::describe_one},
+    secret::hash_token,
+};
 use uuid::Uuid;
 
-use crate::{
-    App,
-    auth::Caller,
-    http::{
-        body::read_any,
-        error::{ApiError, FieldError},
+use crate::http::{
+    body::read_any,
+    error::{ApiError, FieldError},
+    idempotency::store::{
+        Attempt, KeyState, SavedAnswer, begin_attempt, delete_attempt, save_answer,
     },
+    origin::Actor,
+    problems,
 };
 
-/// The header.
+/// The header that contains the key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// In an answer that was given before.
+/// The header of an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// A longer answer is not kept: none of ours is.
+/// Bytes of an answer that is stored; no answer of this API is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
-/// What is kept of an answer.
+/// What is stored of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum StoredAnswer {
     /// All of it.
-    Answer,
-    /// That it was given: it holds a secret, which stands nowhere.
-    Nothing,
+    Full,
+    /// Its status and headers only: the body contains a secret, which is stored nowhere.
+    StatusOnly,
 }
 
-/// Lets a request through, unless its key is known.
-pub async fn once(
-    State((app, keep)): State<(App, Keep)>,
+/// The state of the layer on one route.
+#[derive(Clone)]
+pub struct Idempotency {
+    /// The database.
+    pub db: Db,
+    /// What is stored of the route's answers.
+    pub stored_answer: StoredAnswer,
+}
+
+/// Executes a request unless its key is known. A request without the header passes through.
+pub async fn idempotency(
+    State(idempotency): State<Idempotency>,
     request: Request,
     next: Next,
 ) -> Response {
     if !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
     }
-    match carry_out(&app, keep, request, next).await {
+    match idempotency.execute_once(request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn carry_out(
-    app: &App,
-    keep: Keep,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let (mut parts, body) = request.into_parts();
-    let key = read_key(&parts.headers)?;
-    let body = read_any(body).await?;
-    let caller = parts
-        .extensions
-        .get_mut::<Caller>()
-        .ok_or_else(|| ApiError::Internal("no caller".to_owned()))?;
-    let attempt = Attempt {
-        id: hash_token(&format!("{} {key}", caller.actor())),
-        token: Uuid::now_v7(),
-    };
-    caller.attempt = Some(attempt.clone());
-    let fingerprint = fingerprint(&parts, &body);
-    let known = begin_attempt(
-        &mut *app.db.pool.acquire().await?,
-        &attempt,
-        &fingerprint,
-        app.db.now(),
-    )
-    .await?;
-    match known {
-        Known::New => {}
-        Known::OtherRequest => return Err(ApiError::KeyReused),
-        Known::InProgress => {
-            let detail = "this request is being carried out; try again in a few seconds".to_owned();
-            return Err(ApiError::Refused("idempotency-in-progress", detail));
+impl Idempotency {
+    async fn execute_once(&self, request: Request, next: Next) -> Result<Response, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let key = read_key(&parts.headers)?;
+        let body = read_any(body).await?;
+        let attempt = new_attempt(&parts, &key)?;
+        parts.extensions.insert(attempt.clone());
+        if let Some(answer) = self.begin(&attempt, &fingerprint(&parts, &body)).await? {
+            return replay(answer);
         }
-        Known::Done(resource) => {
-            let detail =
-                format!("this request was carried out, on {resource}; its answer was lost");
-            return Err(ApiError::Refused("idempotency-answer-lost", detail));
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX)
+            .await
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
+        let answer = self.answer_to_save(head.status, &head.headers, &body);
+        if let Err(error) = self.finish(&attempt, answer).await {
+            // The mark is committed with the change; only this answer cannot be replayed.
+            tracing::warn!(error = describe_one(&error), "an answer was not stored");
         }
-        Known::Answered(answer) => return repeat_answer(answer),
+        Ok(Response::from_parts(head, Body::from(body)))
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    let (head, body) = response.into_parts();
-    let body = to_bytes(body, usize::MAX)
-        .await
-        .map_err(|error| ApiError::Internal(error.to_string()))?;
-    if let Err(error) = finish(app, keep, &attempt, (head.status, &head.headers, &body)).await {
-        // What was done is noted with the change; only this answer can't be given again.
-        tracing::warn!(error = describe_one(&error), "an answer was not kept");
+
+    /// Begins an attempt. Returns the stored answer if the request was already answered, and an
+    /// error if it must not be executed for another reason.
+    async fn begin(
+        &self,
+        attempt: &Attempt,
+        fingerprint: &[u8],
+    ) -> Result<Option<SavedAnswer>, ApiError> {
+        let mut connection = self.db.pool.acquire().await?;
+        let refused = |problem, detail: String| Err(ApiError::Refused(problem, detail));
+        match begin_attempt(&mut connection, attempt, fingerprint, self.db.now()).await? {
+            KeyState::New => Ok(None),
+            KeyState::Answered(answer) => Ok(Some(answer)),
+            KeyState::OtherRequest => refused(
+                &problems::IDEMPOTENCY_KEY_REUSED,
+                "expected a new Idempotency-Key: this one was used for another request within 24 hours".to_owned(),
+            ),
+            KeyState::InProgress => refused(
+                &problems::IDEMPOTENCY_IN_PROGRESS,
+                "this request is being executed; retry after a few seconds".to_owned(),
+            ),
+            KeyState::Executed(resource) => refused(
+                &problems::IDEMPOTENCY_ANSWER_LOST,
+                format!("this request was executed, on {resource}; its answer was lost"),
+            ),
+        }
     }
-    Ok(Response::from_parts(head, Body::from(body)))
+
+    /// Returns what is stored of an answer; `None` if the same request may succeed later: after an
+    /// error of the server, or a request that came too early.
+    fn answer_to_save(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Option<SavedAnswer> {
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return None;
+        }
+        let text = |name| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let with_body = self.stored_answer == StoredAnswer::Full || !status.is_success();
+        let body = (with_body && body.len() <= LONGEST_ANSWER).then(|| body.to_vec());
+        Some(SavedAnswer {
+            status: status.as_u16(),
+            content_type: text(header::CONTENT_TYPE),
+            location: text(header::LOCATION),
+            body,
+        })
+    }
+
+    /// Stores the answer of an attempt, or deletes the attempt if there is none to store.
+    async fn finish(&self, attempt: &Attempt, answer: Option<SavedAnswer>) -> sqlx::Result<()> {
+        let mut connection = self.db.pool.acquire().await?;
+        match answer {
+            Some(answer) => save_answer(&mut connection, attempt, &answer).await,
+            None => delete_attempt(&mut connection, attempt).await,
+        }
+    }
 }
 
-/// 1 to 255 visible ASCII characters, once.
+/// Reads the key: 1 to 255 visible ASCII characters, in one header.
 fn read_key(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = given
         .next()
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let good = (1..=255).contains(&key.len())
+    let valid = (1..=255).contains(&key.len())
         && key.bytes().all(|byte| byte.is_ascii_graphic())
         && given.next().is_none();
-    let expected = "expected one key of 1 to 255 ASCII characters without blanks, such as a UUID";
-    let error = || {
-        ApiError::invalid(vec![FieldError::new(
-            "Idempotency-Key",
-            "not-a-key",
-            expected,
-        )])
-    };
-    good.then(|| key.to_owned()).ok_or_else(error)
+    if valid {
+        return Ok(key.to_owned());
+    }
+    let expected = "expected one key of 1 to 255 ASCII characters without spaces, such as a UUID";
+    Err(ApiError::invalid(vec![FieldError::new(
+        "Idempotency-Key",
+        "not-a-key",
+        expected,
+    )]))
 }
 
+/// Returns a new attempt at the request of this key. Keys of different callers do not collide.
+fn new_attempt(parts: &Parts, key: &str) -> Result<Attempt, ApiError> {
+    let actor = parts.extensions.get::<Actor>();
+    let Actor(actor) = actor.ok_or_else(|| ApiError::Internal("no caller".to_owned()))?;
+    Ok(Attempt {
+        id: hash_token(&format!("{actor} {key}")),
+        token: Uuid::now_v7(),
+    })
+}
+
+/// Returns a SHA-256 of everything that makes two requests equal.
 fn fingerprint(parts: &Parts, body: &Bytes) -> Vec<u8> {
     let content_type = parts
         .headers
@@ -150,37 +207,14 @@ fn fingerprint(parts: &Parts, body: &Bytes) -> Vec<u8> {
     digest.finish().as_ref().to_vec()
 }
 
-/// What failed here, or came too early, may succeed another time; every other answer is the answer.
-async fn finish(
-    app: &App,
-    keep: Keep,
-    attempt: &Attempt,
-    (status, headers, body): (StatusCode, &HeaderMap, &Bytes),
-) -> sqlx::Result<()> {
-    let mut connection = app.db.pool.acquire().await?;
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return forget_attempt(&mut connection, attempt).await;
-    }
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    let kept = (keep == Keep::Answer || !status.is_success()) && body.len() <= LONGEST_ANSWER;
-    let answer = KeptAnswer {
-        status: status.as_u16(),
-        content_type: text(header::CONTENT_TYPE),
-        location: text(header::LOCATION),
-        body: kept.then(|| body.to_vec()),
-    };
-    keep_answer(&mut connection, attempt, &answer).await
-}
-
-fn repeat_answer(answer: KeptAnswer) -> Result<Response, ApiError> {
+/// Returns the response of a stored answer, marked as such.
+fn replay(answer: SavedAnswer) -> Result<Response, ApiError> {
     let Some(body) = answer.body else {
-        let detail = "this request was carried out and answered; the answer held a secret, which is shown once".to_owned();
-        return Err(ApiError::Refused("idempotency-answer-not-kept", detail));
+        let detail = "this request was executed and answered; the answer contained a secret, which is shown once".to_owned();
+        return Err(ApiError::Refused(
+            &problems::IDEMPOTENCY_ANSWER_NOT_KEPT,
+            detail,
+        ));
     };
     let status = StatusCode::from_u16(answer.status)
         .map_err(|error| ApiError::Internal(error.to_string()))?;
@@ -191,11 +225,9 @@ fn repeat_answer(answer: KeptAnswer) -> Result<Response, ApiError> {
         (header::CONTENT_TYPE, answer.content_type),
         (header::LOCATION, answer.location),
     ] {
-        headers.extend(
-            value
-                .and_then(|value| HeaderValue::try_from(value).ok())
-                .map(|value| (name, value)),
-        );
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
     }
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)

@@ -1,48 +1,50 @@
-//! `idempotency_keys`: a request that comes twice is carried out once, and answered alike.
+//! The statements on `idempotency_keys`: a repeated request is executed once, and answered alike.
 //!
-//! The row is there before the request is carried out, `resource` is set in the transaction of the change, and the answer comes last. So a
-//! crash at any point leaves one of three: nothing was done, and the next attempt does it; it was done, and the next attempt is told so;
-//! it was answered. An attempt that was overtaken can't commit any more, as the row has another token.
+//! The row is inserted before the request is executed, `resource` is set in the transaction of the
+//! change, and the answer is stored last. So a crash at any point leaves one of three states:
+//! nothing was executed, and the next attempt executes the request; the request was executed, and
+//! the next attempt reports that; or the request was answered. An attempt that was superseded
+//! cannot commit, because the row has another token.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// Longer than an invocation of the API lasts.
-const AT_WORK: TimeDelta = TimeDelta::seconds(60);
+/// The time for which an attempt holds its key: longer than an invocation of the API lasts.
+const ATTEMPT_LOCK: TimeDelta = TimeDelta::seconds(60);
 
-/// The right to carry a request out.
+/// One attempt to execute a request. Its token is the right to commit the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// SHA-256 of the caller and its key.
+    /// SHA-256 of the caller and the key.
     pub id: Vec<u8>,
-    /// Fresh for every attempt.
+    /// Different for each attempt.
     pub token: Uuid,
 }
 
-/// An answer that was given.
+/// An answer that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
-pub struct KeptAnswer {
+pub struct SavedAnswer {
     pub status: u16,
     pub content_type: Option<String>,
     pub location: Option<String>,
     pub body: Option<Vec<u8>>,
 }
 
-/// What is known of a key.
+/// The state of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing, or an attempt that came to nothing: this one is to carry the request out.
+pub enum KeyState {
+    /// The key is unknown, or its last attempt had no effect: this attempt executes the request.
     New,
-    /// It came with another request.
+    /// The key was used for another request.
     OtherRequest,
-    /// Another attempt is at work.
+    /// Another attempt is executing the request.
     InProgress,
-    /// It was carried out, on this resource, and the answer was lost.
-    Done(String),
-    /// It was answered.
-    Answered(KeptAnswer),
+    /// The request was executed on this resource, but the answer was lost.
+    Executed(String),
+    /// The request was answered.
+    Answered(SavedAnswer),
 }
 
 struct Row {
@@ -57,56 +59,75 @@ struct Row {
     created_at: DateTime<Utc>,
 }
 
-/// Begins an attempt, or says why there is to be none.
+/// Begins an attempt, and returns the state of the key before it.
 pub async fn begin_attempt(
     connection: &mut MySqlConnection,
     attempt: &Attempt,
     fingerprint: &[u8],
     now: DateTime<Utc>,
-) -> sqlx::Result<Known> {
-    // More than once only where somebody else removes or takes over the row between two statements.
+) -> sqlx::Result<KeyState> {
+    // More than one round only if another attempt deletes or takes over the row between two
+    // statements.
     for _ in 0..3 {
         let added = sqlx::query!(
             "INSERT IGNORE INTO idempotency_keys (id, fingerprint, token, locked_until, created_at) VALUES (?, ?, ?, ?, ?)",
             attempt.id,
             fingerprint,
             attempt.token,
-            now + AT_WORK,
+            now + ATTEMPT_LOCK,
             now
         );
         if added.execute(&mut *connection).await?.rows_affected() > 0 {
-            return Ok(Known::New);
+            return Ok(KeyState::New);
         }
         let Some(row) = find(connection, &attempt.id).await? else {
             continue;
         };
         if row.created_at <= now - shared::access::IDEMPOTENCY_RETENTION {
-            sqlx::query!(
-                "DELETE FROM idempotency_keys WHERE id = ? AND token = ?",
-                attempt.id,
-                row.token
-            )
-            .execute(&mut *connection)
-            .await?;
+            delete_expired(connection, attempt, row.token).await?;
             continue;
         }
-        match known(row, fingerprint, now) {
-            Ok(known) => return Ok(known),
-            Err(dead) => {
-                let taken = sqlx::query!(
-                    "UPDATE idempotency_keys SET token = ?, locked_until = ? WHERE id = ? AND token = ? AND resource IS NULL AND status IS NULL",
-                    attempt.token,
-                    now + AT_WORK,
-                    attempt.id,
-                    dead
-                );
-                if taken.execute(&mut *connection).await?.rows_affected() > 0 {
-                    return Ok(Known::New);
+        match state_of(row, fingerprint, now) {
+            Ok(state) => return Ok(state),
+            Err(crashed) => {
+                if take_over(connection, attempt, crashed, now).await? {
+                    return Ok(KeyState::New);
                 }
             }
         }
     }
-    Ok(Known::InProgress)
+    Ok(KeyState::InProgress)
+}
+
+/// Deletes the row of a key that is older than 24 hours, unless another attempt has replaced it.
+async fn delete_expired(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    seen: Uuid,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE id = ? AND token = ?",
+        attempt.id,
+        seen
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Takes over the row of an attempt that crashed. Returns false if another attempt was faster.
+async fn take_over(
+    connection: &mut MySqlConnection,
+    attempt: &Attempt,
+    crashed: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let taken = sqlx::query!(
+        "UPDATE idempotency_keys SET token = ?, locked_until = ? WHERE id = ? AND token = ? AND resource IS NULL AND status IS NULL",
+        attempt.token,
+        now + ATTEMPT_LOCK,
+        attempt.id,
+        crashed
+    );
+    Ok(taken.execute(connection).await?.rows_affected() > 0)
 }
 
 async fn find(connection: &mut MySqlConnection, id: &[u8]) -> sqlx::Result<Option<Row>> {
@@ -121,10 +142,11 @@ async fn find(connection: &mut MySqlConnection, id: &[u8]) -> sqlx::Result<Optio
     .await
 }
 
-/// `Err`: an attempt with that token died before it changed anything.
-fn known(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<Known, Uuid> {
+/// Returns the state of a key, or the token of its last attempt if that crashed before it changed
+/// anything.
+fn state_of(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<KeyState, Uuid> {
     if row.fingerprint != fingerprint {
-        return Ok(Known::OtherRequest);
+        return Ok(KeyState::OtherRequest);
     }
     if let Some(status) = row.status {
         let Row {
@@ -133,7 +155,7 @@ fn known(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<Known, Uuid
             body,
             ..
         } = row;
-        return Ok(Known::Answered(KeptAnswer {
+        return Ok(KeyState::Answered(SavedAnswer {
             status,
             content_type,
             location,
@@ -141,14 +163,14 @@ fn known(row: Row, fingerprint: &[u8], now: DateTime<Utc>) -> Result<Known, Uuid
         }));
     }
     if row.locked_until > now {
-        return Ok(Known::InProgress);
+        return Ok(KeyState::InProgress);
     }
-    row.resource.map(Known::Done).ok_or(row.token)
+    row.resource.map(KeyState::Executed).ok_or(row.token)
 }
 
-/// Notes in the transaction of a change that the request was carried out. False: another attempt has taken over, so this one must not
-/// commit.
-pub async fn note_done(
+/// Marks the request as executed, in the transaction of its change. Returns false if another
+/// attempt has taken over, so that this one must not commit.
+pub async fn mark_executed(
     transaction: &mut MySqlConnection,
     attempt: &Attempt,
     resource: &str,
@@ -162,11 +184,11 @@ pub async fn note_done(
     Ok(done.execute(transaction).await?.rows_affected() > 0)
 }
 
-/// Keeps the answer of an attempt.
-pub async fn keep_answer(
+/// Stores the answer of an attempt.
+pub async fn save_answer(
     connection: &mut MySqlConnection,
     attempt: &Attempt,
-    answer: &KeptAnswer,
+    answer: &SavedAnswer,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE idempotency_keys SET status = ?, content_type = ?, location = ?, body = ? WHERE id = ? AND token = ?",
@@ -180,8 +202,8 @@ pub async fn keep_answer(
     done.execute(connection).await.map(drop)
 }
 
-/// Forgets an attempt that changed nothing and may succeed another time.
-pub async fn forget_attempt(
+/// Deletes an attempt that changed nothing, so that the request may be retried.
+pub async fn delete_attempt(
     connection: &mut MySqlConnection,
     attempt: &Attempt,
 ) -> sqlx::Result<()> {

@@ -1,8 +1,7 @@
-//! `POST /v1/api-keys`.
+//! `POST /v1/api-keys`: creates a key.
 
 use std::ops::RangeInclusive;
 
-use crate::{auth::store::ApiKey, resources::api_keys::store::insert_api_key};
 use axum::{
     Json,
     body::Body,
@@ -18,23 +17,17 @@ use shared::{
     platform::secret::{hash_token, random_text},
 };
 
-use crate::resources::api_keys::KeyView;
 use crate::{
     App,
-    auth::{Caller, caller::Change, guard::KEY_PREFIX},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change, guard::KEY_PREFIX, store::ApiKey},
+    http::{body, error::ApiError, fields::Fields, query::Query},
     openapi::{Operation, Takes, operation::object},
+    resources::api_keys::{KeyView, store::insert_api_key},
 };
 
 /// Characters of a name.
 const LONGEST_NAME: usize = 64;
-/// Recipients a day.
+/// Recipients per day.
 const PER_DAY: RangeInclusive<u32> = 1..=100_000_000;
 
 /// A new key.
@@ -43,11 +36,11 @@ const PER_DAY: RangeInclusive<u32> = 1..=100_000_000;
 pub struct Created {
     #[serde(flatten)]
     row: KeyView,
-    /// The key itself: it stands nowhere else, and is not shown again.
+    /// The key itself: it is stored nowhere, and is not shown again.
     key: String,
 }
 
-/// What is wanted of a key.
+/// A key to create.
 #[derive(Clone, Debug, Default)]
 #[expect(
     missing_docs,
@@ -60,7 +53,7 @@ pub struct KeyRequest {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// A key's row, and the key itself, of which the row holds nothing but its beginning.
+/// Returns a key's row, and the key itself, of which the row holds only the beginning.
 pub fn new_key(request: &KeyRequest, created_by: String, now: DateTime<Utc>) -> (ApiKey, String) {
     let prefix = random_text(8);
     let key = format!("{KEY_PREFIX}{prefix}_{}", random_text(52));
@@ -79,7 +72,7 @@ pub fn new_key(request: &KeyRequest, created_by: String, now: DateTime<Utc>) -> 
     (row, key)
 }
 
-/// 201 with the key.
+/// Returns 201 with the key.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -91,18 +84,20 @@ pub async fn create(
     let now = app.db.now();
     let request = KeyRequest::read(&body::read_small_json(&headers, body).await?, now)?;
     let (row, key) = new_key(&request, caller.actor(), now);
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let written = async {
-            insert_api_key(&mut transaction, &row, &hash_token(&key)).await?;
-            let after = json!({"name": row.name, "permissions": row.permissions, "messages_per_day": row.messages_per_day,
-                "expires_at": row.expires_at});
-            let change = Change { action: "key.create", resource: format!("key:{}", row.id), after: Some(after), ..Change::default() };
-            caller.record(&mut transaction, now, change).await?;
-            Ok(())
-        };
-        let written = written.await;
-        settle(transaction, written).await
+    let (new, hash) = (&row, &hash_token(&key));
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            insert_api_key(&mut transaction, new, hash).await?;
+            let after = json!({"name": new.name, "permissions": new.permissions,
+                "messages_per_day": new.messages_per_day, "expires_at": new.expires_at});
+            let change = Change {
+                action: "key.create",
+                resource: format!("key:{}", new.id),
+                after: Some(after),
+                ..Change::default()
+            };
+            Ok(((), change))
+        })
     })
     .await?;
     Ok((
@@ -114,25 +109,25 @@ pub async fn create(
     ))
 }
 
-/// For the document.
+/// Describes `POST /v1/api-keys` in the OpenAPI document.
 pub fn create_doc() -> Operation {
     let fields = json!({
         "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"},
         "permissions": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}},
         "messages_per_day": {"type": ["integer", "null"], "minimum": PER_DAY.start(), "maximum": PER_DAY.end(),
-            "description": "Recipients that it may add in a day (UTC); null: any number."},
-        "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time to come; null: never."},
+            "description": "Recipients that it may add per day (UTC); null: any number."},
+        "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time in the future; null: never."},
     });
     let example = json!({"name": "shop", "permissions": ["schedules:read", "schedules:write"], "messages_per_day": 10_000});
-    let mut made = super::example();
-    made["key"] = json!("sms_k7m2p4q6_k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2");
-    Operation::new("createApiKey", "api-keys", "Make one")
-        .text("The key is shown once; kept is its hash.")
+    let mut created = super::example();
+    created["key"] = json!("sms_k7m2p4q6_k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2");
+    Operation::new("createApiKey", "api-keys", "Create an API key")
+        .text("The key is shown once; only its hash is stored.")
         .body(Takes::json(
             object(fields, &["name", "permissions"]),
             example,
         ))
-        .answers::<Created>(201, "The key.", made)
+        .answers::<Created>(201, "The key.", created)
 }
 
 impl KeyRequest {
@@ -167,14 +162,14 @@ impl KeyRequest {
 }
 
 fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
-    let words = Permission::GRANTABLE.map(Permission::as_str).join(", ");
+    let names = Permission::GRANTABLE.map(Permission::as_str).join(", ");
     let given: Option<Vec<String>> =
-        fields.read_as("permissions", &format!("an array of: {words}"));
-    fields.require("permissions", &format!("an array of: {words}"));
-    let known = |word: String| {
+        fields.read_as("permissions", &format!("an array of: {names}"));
+    fields.require("permissions", &format!("an array of: {names}"));
+    let known = |name: String| {
         Permission::GRANTABLE
             .into_iter()
-            .find(|permission| permission.as_str() == word)
+            .find(|permission| permission.as_str() == name)
     };
     let mut permissions: Vec<_> = given?
         .into_iter()
@@ -187,7 +182,7 @@ fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
         fields.complain(
             "permissions",
             "not-a-choice",
-            format!("expected at least one, and only: {words}"),
+            format!("expected at least one, and only: {names}"),
         );
         return None;
     }
@@ -195,8 +190,7 @@ fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
 }
 
 fn expires_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    const EXPECTED: &str =
-        "a time to come with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
+    const EXPECTED: &str = "a time in the future with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
     let given: String = fields.read_as("expires_at", EXPECTED)?;
     match DateTime::parse_from_rfc3339(&given) {
         Ok(time) if time > now => Some(time.to_utc()),

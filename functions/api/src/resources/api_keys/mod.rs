@@ -1,14 +1,11 @@
-//! `/v1/api-keys`: machines that call the API. A key is shown once; kept is its hash. It has permissions of its own, and may expire; it can
-//! be revoked, and then stays in the list, as the audit log names it.
-
-pub mod store;
+//! `/v1/api-keys`: keys with which machines call the API. A key is shown once; only its hash is
+//! stored. It has permissions of its own, and may expire. A revoked key stays in the list, because
+//! the audit log names it.
 
 pub mod create;
+pub mod routes;
+pub mod store;
 
-use crate::{
-    auth::store::ApiKey,
-    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,17 +16,17 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change, store::ApiKey},
     http::{
         error::ApiError,
         path::Path,
         query::{LIMIT, Query},
-        transaction::{repeat, settle},
     },
     openapi::{Operation, parameters},
+    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
 };
 
-/// A key as an admin sees it.
+/// A key in an answer.
 #[derive(JsonSchema, Serialize)]
 #[expect(
     missing_docs,
@@ -39,7 +36,7 @@ use crate::{
 pub struct KeyView {
     pub id: Uuid,
     pub name: String,
-    /// Its beginning.
+    /// The beginning of the key.
     pub prefix: String,
     pub permissions: Vec<Permission>,
     pub messages_per_day: Option<u32>,
@@ -67,16 +64,16 @@ impl From<ApiKey> for KeyView {
     }
 }
 
-/// A page.
+/// A page of keys.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "ApiKeyPage")]
 pub struct Page {
     api_keys: Vec<KeyView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page, in the order of their making.
+/// Returns 200 with a page, in the order of creation.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
     let after = query
@@ -92,7 +89,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-/// 200 with the key's row.
+/// Returns 200 with the key's row.
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -103,7 +100,8 @@ pub async fn show(
     Ok(Json(key.ok_or_else(no_such_key)?.into()))
 }
 
-/// 200 with the key's row: it opens nothing any more. A second call changes nothing.
+/// Returns 200 with the key's row. Calls with the key are refused from now on. A second call
+/// changes nothing.
 pub async fn revoke(
     State(app): State<App>,
     caller: Caller,
@@ -112,25 +110,21 @@ pub async fn revoke(
 ) -> Result<Json<KeyView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let key = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let now = app.db.now();
-        let revoked = async {
-            if revoke_api_key(&mut transaction, id, now).await? {
-                let change = Change {
-                    action: "key.revoke",
-                    resource: format!("key:{id}"),
-                    before: Some(json!({"revoked": false})),
-                    after: Some(json!({"revoked": true})),
-                };
-                caller.record(&mut transaction, now, change).await?;
-            }
-            load_api_key(&mut transaction, id)
+    let app = &app;
+    let key = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let revoked = revoke_api_key(&mut transaction, id, app.db.now()).await?;
+            let change = revoked.then(|| Change {
+                action: "key.revoke",
+                resource: format!("key:{id}"),
+                before: Some(json!({"revoked": false})),
+                after: Some(json!({"revoked": true})),
+            });
+            let key = load_api_key(&mut transaction, id)
                 .await?
-                .ok_or_else(no_such_key)
-        };
-        let revoked = revoked.await;
-        settle(transaction, revoked).await
+                .ok_or_else(no_such_key)?;
+            Ok((key, change))
+        })
     });
     Ok(Json(key.await?.into()))
 }
@@ -143,7 +137,7 @@ fn no_such_key() -> ApiError {
     ApiError::NotFound("there is no API key with this id".to_owned())
 }
 
-/// For the document.
+/// Returns an example of a key.
 fn example() -> Value {
     json!({
         "id": "0190a0b0-c0d0-7080-8000-00000000000f",
@@ -159,27 +153,27 @@ fn example() -> Value {
     })
 }
 
-/// Likewise.
+/// Describes `GET /v1/api-keys` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listApiKeys", "api-keys", "Machines that call")
-        .text("In the order in which they were made, revoked ones too. The keys themselves stand nowhere.")
+    Operation::new("listApiKeys", "api-keys", "List API keys")
+        .text("In the order of their creation, including revoked ones. The keys themselves are not stored.")
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"api_keys": [example()], "next_cursor": null}))
 }
 
-/// Likewise.
+/// Describes `GET /v1/api-keys/{id}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
-    Operation::new("getApiKey", "api-keys", "One of them")
+    Operation::new("getApiKey", "api-keys", "Get an API key")
         .answers::<KeyView>(200, "The key's row.", example())
         .problems(&["not-found"])
 }
 
-/// Likewise.
+/// Describes `DELETE /v1/api-keys/{id}` in the OpenAPI document.
 pub fn revoke_doc() -> Operation {
     let mut revoked = example();
     revoked["revoked_at"] = json!("2026-12-02T01:00:00Z");
-    Operation::new("revokeApiKey", "api-keys", "Revoke one")
-        .text("It opens nothing any more. A second call changes nothing.")
+    Operation::new("revokeApiKey", "api-keys", "Revoke an API key")
+        .text("Calls with the key are refused from now on. A second call changes nothing.")
         .answers::<KeyView>(200, "The key's row.", revoked)
         .problems(&["not-found"])
 }

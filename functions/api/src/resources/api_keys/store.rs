@@ -1,11 +1,13 @@
-//! `api_keys` and `key_days`: machines that call the API, and what they used of a day's allowance.
+//! `api_keys` and `key_days`: keys with which machines call the API, and the part of the daily
+//! allowance that each has used.
 
-use crate::auth::store::ApiKey;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// Adds a key.
+use crate::auth::store::ApiKey;
+
+/// Inserts a key.
 pub async fn insert_api_key(
     connection: &mut MySqlConnection,
     key: &ApiKey,
@@ -27,7 +29,7 @@ pub async fn insert_api_key(
     done.execute(connection).await.map(drop)
 }
 
-/// A key by its id.
+/// Returns a key by its id.
 pub async fn load_api_key(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -39,7 +41,7 @@ pub async fn load_api_key(
         .filter(|key| key.id == id))
 }
 
-/// Keys after that id, in the order of their making.
+/// Returns keys after an id, in the order of their creation.
 pub async fn page_of_api_keys(
     connection: &mut MySqlConnection,
     after: Uuid,
@@ -59,7 +61,7 @@ pub async fn page_of_api_keys(
     .await
 }
 
-/// Revokes a key; whether it held until now.
+/// Revokes a key. Returns whether it had not been revoked before.
 pub async fn revoke_api_key(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -71,41 +73,4 @@ pub async fn revoke_api_key(
         id
     );
     Ok(done.execute(connection).await?.rows_affected() > 0)
-}
-
-/// Counts messages against a key's day, if they are within its allowance: `None`, or how many are left of it. Two transactions of
-/// one key wait for each other here, so neither goes beyond it.
-pub async fn use_allowance(
-    connection: &mut MySqlConnection,
-    key_id: Uuid,
-    (day, allowed): (NaiveDate, u32),
-    messages: u32,
-) -> sqlx::Result<Option<u32>> {
-    sqlx::query!(
-        "INSERT IGNORE INTO key_days (key_id, day, messages) VALUES (?, ?, 0)",
-        key_id,
-        day
-    )
-    .execute(&mut *connection)
-    .await?;
-    let used = sqlx::query_scalar!(
-        "SELECT messages FROM key_days WHERE key_id = ? AND day = ? FOR UPDATE",
-        key_id,
-        day
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let left = allowed.saturating_sub(used);
-    if messages > left {
-        return Ok(Some(left));
-    }
-    sqlx::query!(
-        "UPDATE key_days SET messages = messages + ? WHERE key_id = ? AND day = ?",
-        messages,
-        key_id,
-        day
-    )
-    .execute(connection)
-    .await?;
-    Ok(None)
 }

@@ -1,50 +1,48 @@
-//! Batches that need a person, as entries.
+//! Batches that need an operator, as entries.
 
-use crate::resources::{
-    attention::store::Place,
-    schedules::batch_store::{ShownBatch, load_batches, uncertain_in},
-};
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::message::status::Status;
+use shared::{message::status::Status, schedule::status::ScheduleStatus};
 use sqlx::MySqlConnection;
 
-use crate::resources::attention::{
-    Kind,
-    entry::{Action, Entry},
+use crate::resources::{
+    attention::{
+        Kind,
+        entry::{Action, Entry},
+        store::ListPosition,
+    },
+    schedules::store::batches::{ShownBatch, count_uncertain, load_batches},
 };
 
-/// The batches at these places of a list.
+/// Returns the batches at these positions of a list.
 pub async fn entries(
     connection: &mut MySqlConnection,
     kind: Kind,
-    places: &[Place],
+    positions: &[ListPosition],
 ) -> sqlx::Result<Vec<Entry>> {
-    let names: Vec<_> = places
+    let ids: Vec<_> = positions
         .iter()
-        .map(|place| (place.schedule_id, place.batch_no))
+        .map(|position| (position.schedule_id, position.batch_no))
         .collect();
-    let mut entries = Vec::with_capacity(names.len());
-    for batch in load_batches(connection, &names).await? {
+    let mut entries = Vec::with_capacity(ids.len());
+    for batch in load_batches(connection, &ids).await? {
         let (recipients, since) = match kind {
             Kind::Uncertain => {
-                uncertain_in(
-                    connection,
-                    batch.schedule_id,
-                    (batch.first_seq, batch.last_seq),
-                )
-                .await?
+                let seqs = batch.first_seq..=batch.last_seq;
+                let uncertain = count_uncertain(connection, batch.schedule_id, seqs).await?;
+                (uncertain.count, uncertain.since)
             }
             Kind::MissedBatches => (batch.counts()[&Status::Pending], batch.missed_at),
             Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
             _ => (batch.open(), overdue_since(&batch)),
         };
-        entries.push(entry(kind, batch, recipients, since));
+        entries.push(entry(kind, &batch, recipients, since));
     }
     Ok(entries)
 }
 
-/// Whichever was over first: the patience of the sweep, or the lease of an owner that nobody followed.
+/// Returns what passed first: the time of the sweep, or the lease of an owner that no other
+/// followed.
 fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
     [batch.sweep_at, batch.claimed_until]
         .into_iter()
@@ -52,8 +50,8 @@ fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
         .min()
 }
 
-fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
-    let actions = actions(kind, &batch);
+fn entry(kind: Kind, batch: &ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
+    let actions = actions(kind, batch);
     let details = json!({
         "first_seq": batch.first_seq, "last_seq": batch.last_seq, "planned_at": batch.planned_at, "send_at": batch.send_at,
         "check_at": batch.check_at, "sweep_at": batch.sweep_at, "missed_at": batch.missed_at, "claimed_until": batch.claimed_until,
@@ -73,9 +71,12 @@ fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<
 fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
     let id = batch.schedule_id;
     let of_schedule = |name| Action::of_schedule(id, name);
-    match (kind, batch.schedule_status.as_str()) {
-        // What is held waits with the rest; it can be sent when the pause is over.
-        (Kind::MissedBatches, "paused") => vec![of_schedule("resume"), of_schedule("cancel")],
+    match (kind, batch.schedule_status) {
+        // A held batch waits with the rest of a paused schedule; it can be sent when the pause is
+        // over.
+        (Kind::MissedBatches, ScheduleStatus::Paused) => {
+            vec![of_schedule("resume"), of_schedule("cancel")]
+        }
         (Kind::MissedBatches, _) => vec![of_schedule("send-now"), of_schedule("cancel")],
         (Kind::Uncertain, status) => {
             let list = Action::get(
@@ -83,12 +84,12 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
                 format!("/v1/schedules/{id}/recipients?status=UNCERTAIN"),
             );
             let mut actions = vec![list, Action::resolve(id, "sent")];
-            if status != "cancelled" {
+            if status != ScheduleStatus::Cancelled {
                 actions.push(Action::resolve(id, "resend"));
             }
             actions
         }
-        // For an overdue batch it has dispatch sweep now.
+        // For an overdue batch the retry requests a sweep.
         _ => vec![Action::post(
             "retry",
             format!("/v1/schedules/{id}/batches/{}/retry", batch.batch_no),

@@ -1,4 +1,5 @@
-//! One thing that needs a person: what it is, since when, how many recipients it holds up, and the calls that do something about it.
+//! An entry: one batch or schedule that needs an operator, since when, how many recipients wait for
+//! it, and the calls that resolve it.
 
 use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -11,29 +12,28 @@ use crate::resources::uncertain::request::Outcome;
 
 /// An entry of a list.
 #[derive(Debug, JsonSchema, Serialize)]
-#[schemars(rename = "TroubleEntry")]
+#[schemars(rename = "AttentionEntry")]
 pub struct Entry {
-    /// Whose it is.
+    /// The schedule.
     pub schedule_id: Uuid,
-    /// The state of that schedule.
-    #[schemars(with = "ScheduleStatus")]
-    pub schedule_status: String,
-    /// Which batch, where it is one.
+    /// The state of the schedule.
+    pub schedule_status: ScheduleStatus,
+    /// The batch, if the entry is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_no: Option<u32>,
-    /// Since when.
+    /// Since when it needs an operator.
     pub since: Option<DateTime<Utc>>,
-    /// How many recipients it holds up.
+    /// The number of recipients that wait for it.
     pub recipients: u64,
-    /// What else there is to know: times, counters, a reason.
+    /// Further details: times, counters, a reason.
     #[serde(flatten)]
     #[schemars(schema_with = "details_schema")]
     pub details: Value,
-    /// What can be done.
+    /// The calls that resolve it.
     pub actions: Vec<Action>,
 }
 
-/// What there may be of a batch, and of a schedule.
+/// Returns the schema of the details of a batch, and of a schedule.
 fn details_schema(_: &mut SchemaGenerator) -> Schema {
     let (count, time) = (
         json!({"type": "integer", "minimum": 0}),
@@ -58,7 +58,7 @@ fn details_schema(_: &mut SchemaGenerator) -> Schema {
         ),
         (
             "reason",
-            json!({"type": ["string", "null"], "description": "Why the system has paused it."}),
+            json!({"type": ["string", "null"], "description": "Why the system paused it."}),
         ),
     ];
     let all: Map<_, _> = counts
@@ -74,7 +74,7 @@ fn body_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "properties": {"outcome": {"enum": Outcome::ALL.map(Outcome::as_str)}}, "required": ["outcome"]})
 }
 
-/// A call.
+/// A call that resolves an entry, or shows more of it.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Action {
     /// What it does, in a word.
@@ -84,14 +84,14 @@ pub struct Action {
     pub method: &'static str,
     /// Its path.
     pub href: String,
-    /// Its body, where it needs one.
+    /// Its body, if it needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "body_schema")]
     pub body: Option<Value>,
 }
 
 impl Action {
-    /// A look at something.
+    /// Returns a call that reads.
     pub fn get(name: &'static str, href: String) -> Self {
         Self {
             name,
@@ -101,7 +101,7 @@ impl Action {
         }
     }
 
-    /// A call without a body.
+    /// Returns a call without a body.
     pub fn post(name: &'static str, href: String) -> Self {
         Self {
             name,
@@ -111,12 +111,12 @@ impl Action {
         }
     }
 
-    /// A move of a schedule, named as its path.
+    /// Returns a move of a schedule, named as its path.
     pub fn of_schedule(id: Uuid, name: &'static str) -> Self {
         Self::post(name, format!("/v1/schedules/{id}/{name}"))
     }
 
-    /// A decision on all UNCERTAIN recipients of a schedule.
+    /// Returns a decision on all UNCERTAIN recipients of a schedule.
     pub fn resolve(id: Uuid, outcome: &'static str) -> Self {
         let body = Some(json!({"outcome": outcome}));
         Self {
@@ -128,7 +128,7 @@ impl Action {
     }
 }
 
-/// For the document.
+/// Returns an example of an entry.
 pub fn example() -> Value {
     let id = "0190a0b0-c0d0-7080-8000-00000000000f";
     json!({

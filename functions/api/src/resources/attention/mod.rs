@@ -1,20 +1,21 @@
-//! What needs a person: everything that does not go on by itself, listed by kind, each entry with what can be done about it.
-
-pub mod dead_letter_queue;
-pub mod repair_store;
-pub mod store;
+//! `/v1/attention`: everything that needs an operator, because it does not progress by itself,
+//! listed by kind. Each entry has the calls that resolve it.
 
 pub mod batches;
+pub mod dead_letter_queue;
 pub mod dead_letters;
 pub mod entry;
 pub mod list;
 pub mod overview;
+pub mod routes;
 pub mod schedules;
+pub mod store;
 
-use crate::resources::attention::store::{Place, Totals};
 use uuid::Uuid;
 
-/// A kind of trouble that rows tell of; dead letters are the queues'.
+use crate::resources::attention::store::{AttentionTotals, ListPosition};
+
+/// A kind of entry that rows show. Dead letters are a further kind, in the queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Schedules found too late, in whole or in part.
@@ -25,16 +26,16 @@ pub enum Kind {
     ParkedBatches,
     /// Batches with UNCERTAIN recipients.
     Uncertain,
-    /// Batches that nothing comes for.
+    /// Batches whose due time passed long ago, although the sweep should have enqueued them.
     Overdue,
-    /// Schedules that nobody has dispatched.
+    /// Schedules that were not dispatched.
     OverdueSchedules,
     /// Schedules that the system has paused.
     Paused,
 }
 
 impl Kind {
-    /// Every kind, what costs recipients their message first.
+    /// Every kind, in the order of urgency: first those in which recipients lose their message.
     pub const ALL: [Self; 7] = [
         Self::MissedSchedules,
         Self::MissedBatches,
@@ -45,7 +46,7 @@ impl Kind {
         Self::Paused,
     ];
 
-    /// The word in the API.
+    /// Returns the value in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissedSchedules => "missed-schedules",
@@ -58,8 +59,8 @@ impl Kind {
         }
     }
 
-    /// How many there are of this kind.
-    pub const fn count(self, totals: &Totals) -> i64 {
+    /// Returns the number of entries of this kind.
+    pub const fn count(self, totals: &AttentionTotals) -> i64 {
         match self {
             Self::MissedSchedules => totals.missed_schedules,
             Self::MissedBatches => totals.missed_batches,
@@ -72,28 +73,30 @@ impl Kind {
     }
 }
 
-/// A cursor: where a page ended, in the order of its list.
-pub fn write_cursor(place: Place) -> String {
+/// Formats a cursor: the end of a page, in the order of its list.
+pub fn write_cursor(position: ListPosition) -> String {
     format!(
         "t{:x}-{}-{:x}",
-        place.key,
-        place.schedule_id.simple(),
-        place.batch_no
+        position.key,
+        position.schedule_id.simple(),
+        position.batch_no
     )
 }
 
-/// What [`write_cursor`] has written.
-pub fn read_cursor(cursor: &str) -> Option<Place> {
+/// Parses a cursor that [`write_cursor`] has formatted.
+pub fn read_cursor(cursor: &str) -> Option<ListPosition> {
     let mut parts = cursor.strip_prefix('t')?.splitn(3, '-');
     let key = i64::from_str_radix(parts.next()?, 16).ok()?;
     let schedule_id = Uuid::try_parse(parts.next()?).ok()?;
     let batch_no = u32::from_str_radix(parts.next()?, 16).ok()?;
-    // What no list holds would be no time to the database.
-    (0..=253_402_300_799_999).contains(&key).then_some(Place {
-        key,
-        schedule_id,
-        batch_no,
-    })
+    // A key outside of this range is in no list, and would be no valid time for the database.
+    (0..=253_402_300_799_999)
+        .contains(&key)
+        .then_some(ListPosition {
+            key,
+            schedule_id,
+            batch_no,
+        })
 }
 
 #[cfg(test)]
@@ -101,16 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written() {
-        for place in [
-            Place::START,
-            Place {
+    fn a_cursor_parses_as_it_was_formatted() {
+        for position in [
+            ListPosition::START,
+            ListPosition {
                 key: 1_900_000_000_123,
                 schedule_id: Uuid::now_v7(),
                 batch_no: u32::MAX,
             },
         ] {
-            assert_eq!(read_cursor(&write_cursor(place)), Some(place));
+            assert_eq!(read_cursor(&write_cursor(position)), Some(position));
         }
         for cursor in [
             "",

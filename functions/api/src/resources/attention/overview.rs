@@ -1,52 +1,56 @@
-//! `GET /v1/attention`: everything that needs a person, in one document: how much there is of each kind, and the first of it.
+//! `GET /v1/attention`: returns everything that needs an operator in one document: the number of
+//! entries of each kind, and the first of them.
 
-use serde_json::json;
 use std::collections::BTreeMap;
 
-use crate::resources::attention::store::{Place, count_trouble};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::MySqlConnection;
 
-use crate::resources::attention::{
-    Kind,
-    dead_letters::{LetterView, peek},
-    entry::{Entry, example},
-    list::{Page, read_page},
-};
 use crate::{
     App,
-    http::{error::ApiError, query::Query, transaction::settle},
+    http::{error::ApiError, page::PageRequest, query::Query, transaction::transaction},
     openapi::Operation,
+    resources::attention::{
+        Kind,
+        dead_letters::{DeadLetterView, peek},
+        entry::{Entry, example},
+        list::{Page, read_page},
+        store::{ListPosition, count_attention},
+    },
 };
 
-/// Entries of each kind; its list has them all.
-const FIRST: u32 = 10;
+/// Entries of each kind; its list has all of them.
+const FIRST_PAGE: PageRequest<ListPosition> = PageRequest {
+    after: ListPosition::START,
+    limit: 10,
+};
 
-/// The document.
+/// The number of entries of each kind, and the first of them.
 #[derive(Debug, JsonSchema, Serialize)]
-#[schemars(rename = "Trouble")]
+#[schemars(rename = "AttentionOverview")]
 pub struct Overview {
-    /// How much there is in all; 0: nobody has to do anything.
+    /// The number of entries of all kinds; 0 if no operator has to act.
     total: i64,
     /// By kind.
     kinds: BTreeMap<&'static str, Summary>,
 }
 
-/// One kind.
+/// One kind of entry.
 #[derive(Debug, JsonSchema, Serialize)]
-#[schemars(rename = "TroubleKind")]
+#[schemars(rename = "AttentionKind")]
 pub struct Summary {
-    /// How many entries its list has.
+    /// The number of entries in its list.
     count: i64,
     /// The first of them.
     entries: Vec<Listed>,
-    /// Where its list goes on; null: this is all.
+    /// The cursor at which its list continues; null if this is all of it.
     next_cursor: Option<String>,
-    /// The list.
+    /// The path of its list.
     href: String,
-    /// Queues that did not answer: of them nothing is known.
+    /// Queues that did not answer, so that their entries are not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreachable: Vec<String>,
 }
@@ -54,31 +58,33 @@ pub struct Summary {
 /// An entry of any kind.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
-#[schemars(rename = "TroubleEntryOrLetter")]
+#[schemars(rename = "AttentionEntryOrDeadLetter")]
 enum Listed {
-    /// Of a schedule.
+    /// A batch or a schedule.
     Entry(Entry),
-    /// Of a queue.
-    DeadLetter(LetterView),
+    /// A dead letter.
+    DeadLetter(DeadLetterView),
 }
 
-/// 200 with the document.
+/// Returns 200 with the overview.
 pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overview>, ApiError> {
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let kinds = read_kinds(&app, &mut transaction).await;
-    let mut kinds = settle(transaction, kinds).await?;
-    let letters = peek(&app, FIRST as usize).await;
+    let app = &app;
+    let mut kinds = transaction(&app.db, |transaction| {
+        Box::pin(read_kinds(app, transaction))
+    })
+    .await?;
+    let dead_letters = peek(app, FIRST_PAGE.limit as usize).await;
     let summary = Summary {
-        count: letters.counts.values().sum::<u64>() as i64,
-        entries: letters
+        count: dead_letters.counts.values().sum::<u64>() as i64,
+        entries: dead_letters
             .entries
             .into_iter()
             .map(Listed::DeadLetter)
             .collect(),
         next_cursor: None,
         href: "/v1/attention/dead-letters".to_owned(),
-        unreachable: letters.unreachable,
+        unreachable: dead_letters.unreachable,
     };
     kinds.insert("dead-letters", summary);
     Ok(Json(Overview {
@@ -92,14 +98,14 @@ async fn read_kinds(
     connection: &mut MySqlConnection,
 ) -> Result<BTreeMap<&'static str, Summary>, ApiError> {
     let now = app.db.now();
-    let totals = count_trouble(connection, now).await?;
+    let totals = count_attention(connection, now).await?;
     let mut kinds = BTreeMap::new();
     for kind in Kind::ALL {
         let Page {
             entries,
             next_cursor,
             ..
-        } = read_page(connection, kind, (Place::START, FIRST), now).await?;
+        } = read_page(connection, kind, FIRST_PAGE, now).await?;
         let entries = entries.into_iter().map(Listed::Entry).collect();
         let (count, href) = (
             kind.count(&totals),
@@ -119,10 +125,10 @@ async fn read_kinds(
     Ok(kinds)
 }
 
-/// For the document.
+/// Describes `GET /v1/attention` in the OpenAPI document.
 pub fn overview_doc() -> Operation {
     let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed-schedules"});
-    Operation::new("getTrouble", "trouble", "Everything that needs a person")
-        .text("How much there is of each kind, and the first of it. A `total` of 0: nobody has to do anything.")
-        .answers::<Overview>(200, "How much there is.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
+    Operation::new("getAttention", "attention", "Get everything that needs an operator")
+        .text("The number of entries of each kind, and the first of them. If `total` is 0, no operator has to act.")
+        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
 }

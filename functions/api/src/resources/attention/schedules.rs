@@ -1,6 +1,5 @@
-//! Schedules that need a person, as entries.
+//! Schedules that need an operator, as entries.
 
-use crate::resources::schedules::batch_store::{ShownSchedule, load_shown_schedules};
 use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::MySqlConnection;
@@ -9,22 +8,23 @@ use uuid::Uuid;
 use crate::resources::attention::{
     Kind,
     entry::{Action, Entry},
+    store::{AttentionSchedule, load_attention_schedules},
 };
 
-/// These schedules.
+/// Returns these schedules as entries.
 pub async fn entries(
     connection: &mut MySqlConnection,
     kind: Kind,
     ids: &[Uuid],
 ) -> sqlx::Result<Vec<Entry>> {
-    let schedules = load_shown_schedules(connection, ids).await?;
+    let schedules = load_attention_schedules(connection, ids).await?;
     Ok(schedules
-        .into_iter()
+        .iter()
         .map(|schedule| entry(kind, schedule))
         .collect())
 }
 
-fn entry(kind: Kind, schedule: ShownSchedule) -> Entry {
+fn entry(kind: Kind, schedule: &AttentionSchedule) -> Entry {
     let too_late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into());
     let (since, names): (_, &[&str]) = match kind {
         Kind::MissedSchedules => (
@@ -32,7 +32,7 @@ fn entry(kind: Kind, schedule: ShownSchedule) -> Entry {
             &["send-now", "cancel"],
         ),
         Kind::Paused => (schedule.paused_at, &["resume", "cancel"]),
-        // Any retry has dispatch sweep now, which cuts it.
+        // Any retry requests a sweep, which cuts the schedule.
         _ => (Some(schedule.run_at), &["retry", "cancel"]),
     };
     let cut = schedule.batch_count.is_some();

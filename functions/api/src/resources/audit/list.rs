@@ -1,6 +1,5 @@
-//! `GET /v1/audit`: newest first, by time, person and resource.
+//! `GET /v1/audit`: lists changes, newest first, filtered by time, actor, resource and action.
 
-use crate::resources::audit::store::{Filter, first_id, page_of_entries, time_of};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -13,21 +12,22 @@ use crate::{
     App,
     http::{
         error::ApiError,
-        query::{LIMIT, Query, WORD},
+        query::{LIMIT, Query, TOKEN},
     },
     openapi::{Operation, parameters},
+    resources::audit::store::{Filter, first_id, page_of_entries, time_of},
 };
 
-/// A page.
+/// A page of entries.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "AuditPage")]
 pub struct Page {
     entries: Vec<EntryView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// An entry.
+/// An entry of the audit log.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "AuditEntry")]
 struct EntryView {
@@ -47,7 +47,7 @@ struct EntryView {
 
 impl From<AuditEntry> for EntryView {
     fn from(entry: AuditEntry) -> Self {
-        // Written by ourselves, so it reads.
+        // The API wrote these columns, so they parse.
         let parsed = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
         Self {
             id: entry.id,
@@ -64,7 +64,7 @@ impl From<AuditEntry> for EntryView {
     }
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
     let from = query.time("from").map_or(Uuid::nil(), first_id);
@@ -75,7 +75,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let filter = Filter {
         actor: query.text("actor"),
         resource: query.text("resource"),
-        action: query.word("action"),
+        action: query.token("action"),
         from,
         before: to.min(before),
     };
@@ -89,7 +89,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/audit` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let entry = json!({
         "id": "0190a0b0-c0d0-7080-8000-00000000000f",
@@ -103,26 +103,26 @@ pub fn list_doc() -> Operation {
         "before": {"status": "running"},
         "after": {"status": "paused"},
     });
-    Operation::new("listAudit", "audit", "Who changed what")
+    Operation::new("listAudit", "audit", "List changes")
         .text("Newest first.")
         .queries([
-            parameters::time("from", "Of this time or later."),
-            parameters::time("to", "Before this time."),
+            parameters::time("from", "Only changes at this time or later."),
+            parameters::time("to", "Only changes before this time."),
         ])
         .query(
             "actor",
             json!({"type": "string"}),
-            "Whoever did it: `user:ID`, `key:ID`, `issuer:SUBJECT`.",
+            "The actor: `user:ID`, `key:ID` or `issuer:SUBJECT`.",
         )
         .query(
             "resource",
             json!({"type": "string"}),
-            "What it was done to, such as `schedule:ID`.",
+            "The changed resource, such as `schedule:ID`.",
         )
         .query(
             "action",
-            json!({"type": "string", "pattern": WORD}),
-            "What was done, such as `schedule.pause`.",
+            json!({"type": "string", "pattern": TOKEN}),
+            "The action, such as `schedule.pause`.",
         )
         .queries(parameters::page(LIMIT))
         .answers::<Page>(

@@ -1,5 +1,6 @@
-//! `/v1/audit`: who changed what. The rows are written by [`crate::auth::Caller::record`], in the transaction of each change.
-
-pub mod store;
+//! `/v1/audit`: the log of changes. [`crate::auth::Caller::record`] writes its rows, in the
+//! transaction of each change.
 
 pub mod list;
+pub mod routes;
+pub mod store;

@@ -1,35 +1,36 @@
-//! `audit_log`: who changed what. Rows are added in the transaction of the change, so there is no change without its row; nobody
-//! changes or removes one: the functions' database user can't.
+//! `audit_log`: who changed what. A row is inserted in the transaction of its change, so no change
+//! is without its row. No row is changed or deleted: the functions' database user has no right to
+//! do so.
 
 use chrono::{DateTime, Utc};
 use shared::access::audit::AuditEntry;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// What of the log is wanted; every `None` is no condition.
+/// Selects entries; `None` is no condition.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "named as the columns")]
 pub struct Filter {
     pub actor: Option<String>,
     pub resource: Option<String>,
     pub action: Option<String>,
-    /// Ids from this one on: those of a time begin with it.
+    /// Ids from this one on. An id begins with its time.
     pub from: Uuid,
     /// Ids before this one.
     pub before: Uuid,
 }
 
-/// The least id of that time.
+/// Returns the smallest id of a time.
 pub fn first_id(time: DateTime<Utc>) -> Uuid {
     Uuid::from_u128((time.timestamp_millis().max(0) as u128) << 80)
 }
 
-/// The time in an id.
+/// Returns the time of an id.
 pub fn time_of(id: Uuid) -> DateTime<Utc> {
     DateTime::from_timestamp_millis((id.as_u128() >> 80) as i64).unwrap_or_default()
 }
 
-/// Newest first.
+/// Returns entries, newest first.
 pub async fn page_of_entries(
     connection: &mut MySqlConnection,
     filter: &Filter,

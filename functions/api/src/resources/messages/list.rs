@@ -1,19 +1,13 @@
-//! `GET /v1/messages`: who got what, when, with its earlier attempts: of a number, of a schedule, or of all by time.
+//! `GET /v1/messages`: lists messages with their earlier attempts: of a number, of a schedule, or
+//! of all schedules by time.
 
-use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::resources::{
-    messages::store::{
-        Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
-        messages_of_schedule, schedules_by_time,
-    },
-    recipients::variables_store::variables_of,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     message::{
         phone::Phone,
@@ -29,45 +23,55 @@ use crate::{
     App,
     http::{
         error::ApiError,
+        page::PageRequest,
         query::{LONG_LIMIT, Query},
     },
     openapi::{
         Operation,
         parameters::{self, e164},
     },
+    resources::{
+        messages::store::{
+            Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
+            messages_of_schedule, schedules_by_time,
+        },
+        recipients::store::variables_of,
+    },
 };
 
-/// Schedules that one call looks through: a page may be short, or empty, and still not be the last.
+/// The number of schedules that one call reads. A page may be short, or empty, and still not be the
+/// last.
 const SCHEDULES: u32 = 20;
 
-/// A page.
+/// A page of messages.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "MessagePage")]
 pub struct Page {
     messages: Vec<MessageView>,
-    /// Where the next page begins; null: this is the last. There may be one behind a page that is not full.
+    /// The cursor of the next page; null on the last page. There may be a next page although this
+    /// one is not full.
     next_cursor: Option<String>,
 }
 
-/// A message and what came before its last attempt.
+/// A message, and the attempts before its last.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Message")]
 struct MessageView {
     #[serde(flatten)]
     message: Message,
-    /// What it says, with the recipient's variables in it.
+    /// Its text, with the recipient's variables.
     text: String,
     earlier_attempts: Vec<EarlierAttempt>,
 }
 
-/// What is asked for.
-enum Of {
+/// The messages that a call selects.
+enum Selection {
     Phone(Phone),
     Schedule(Uuid),
-    Everything,
+    All,
 }
 
-/// Where a page ended.
+/// The end of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     run_at: DateTime<Utc>,
@@ -85,10 +89,18 @@ impl Cursor {
             id: Uuid::try_parse(id).ok()?,
             seq: u32::from_str_radix(seq, 16).ok()?,
         };
-        // A year of five digits is none of the database's.
-        let good =
+        // The database has no year of five digits.
+        let is_valid =
             parts.next().is_none() && (1970..9999).contains(&chrono::Datelike::year(&run_at));
-        good.then_some(cursor)
+        is_valid.then_some(cursor)
+    }
+
+    const fn after(schedule: &Candidate, seq: u32) -> Self {
+        Self {
+            run_at: schedule.run_at,
+            id: schedule.id,
+            seq,
+        }
     }
 
     fn write(self) -> String {
@@ -101,9 +113,9 @@ impl Cursor {
     }
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
-    let of = of(&mut query);
+    let selection = read_selection(&mut query);
     let filter = MessageFilter {
         status: query.choice("status", &Status::ALL, Status::as_str),
         from: query.time("from"),
@@ -112,16 +124,20 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let limit = query.limit(LONG_LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
+    let page = PageRequest {
+        after: cursor,
+        limit,
+    };
     let mut connection = app.db.pool.acquire().await?;
-    let (messages, next) = match of {
-        Of::Phone(phone) => of_phone(&mut connection, phone, filter, (cursor, limit)).await?,
-        Of::Schedule(id) => {
+    let FoundMessages { messages, next } = match selection {
+        Selection::Phone(phone) => of_phone(&mut connection, phone, filter, page).await?,
+        Selection::Schedule(id) => {
             load_schedule(&mut connection, id)
                 .await?
                 .ok_or_else(ApiError::no_such_schedule)?;
-            of_schedule(&mut connection, id, filter, (cursor, limit)).await?
+            of_schedule(&mut connection, id, filter, page).await?
         }
-        Of::Everything => of_all(&mut connection, filter, (cursor, limit), app.db.now()).await?,
+        Selection::All => of_all(&mut connection, filter, page, app.db.now()).await?,
     };
     let texts = texts(&mut connection, &messages).await?;
     let messages = with_attempts(&mut connection, messages, texts).await?;
@@ -131,7 +147,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-fn of(query: &mut Query) -> Of {
+fn read_selection(query: &mut Query) -> Selection {
     let (phone, schedule) = (query.text("phone"), query.text("schedule_id"));
     if phone.is_some() && schedule.is_some() {
         query.complain(
@@ -141,18 +157,18 @@ fn of(query: &mut Query) -> Of {
         );
     }
     if let Some(given) = phone {
-        // A `+` that was not encoded has become a blank.
+        // A `+` that was not encoded has become a space.
         let number = given
             .strip_prefix(' ')
             .map_or_else(|| given.clone(), |digits| format!("+{digits}"));
         match Phone::parse(&number) {
-            Ok(phone) => return Of::Phone(phone),
+            Ok(phone) => return Selection::Phone(phone),
             Err(error) => query.complain("phone", error.code(), error.to_string()),
         }
     }
     if let Some(given) = schedule {
         match Uuid::try_parse(&given) {
-            Ok(id) => return Of::Schedule(id),
+            Ok(id) => return Selection::Schedule(id),
             Err(_) => query.complain(
                 "schedule_id",
                 "not-an-id",
@@ -160,10 +176,10 @@ fn of(query: &mut Query) -> Of {
             ),
         }
     }
-    Of::Everything
+    Selection::All
 }
 
-/// For the document.
+/// Describes `GET /v1/messages` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let earlier = json!({"attempt": 1, "status": "UNDELIV", "message_id": "a1b2c3", "carrier_status": "UNDELIV", "error": null,
         "sent_at": "2027-01-31T01:00:00Z", "final_at": "2027-01-31T01:00:09Z"});
@@ -172,112 +188,115 @@ pub fn list_doc() -> Operation {
         "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
         "final_at": "2027-01-31T01:05:09Z", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
     });
-    Operation::new("listMessages", "messages", "Who got what, and when")
+    Operation::new("listMessages", "messages", "List messages")
         .text(
-            "Of a number (its newest schedule first), of a schedule, or of all by planned time, the latest first; then a page may be short, or \
-             empty, before the last.",
+            "Messages of a number (its newest schedule first), of a schedule, or of all schedules by planned time, the latest first. In the last case a \
+             page may be short, or empty, before the last page.",
         )
-        .query("phone", e164(), "Only of this number. Not together with `schedule_id`.")
-        .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only of this schedule.")
+        .query("phone", e164(), "Only messages to this number. Not together with `schedule_id`.")
+        .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only messages of this schedule.")
         .queries([parameters::status()])
-        .queries([parameters::time("from", "Sent at this time or later."), parameters::time("to", "Sent before this time.")])
+        .queries([parameters::time("from", "Only messages sent at this time or later."), parameters::time("to", "Only messages sent before this time.")])
         .queries(parameters::page(LONG_LIMIT))
         .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
         .problems(&["not-found"])
 }
 
-type Found = (Vec<Message>, Option<Cursor>);
+/// Messages, and the end of the page if there may be more.
+struct FoundMessages {
+    messages: Vec<Message>,
+    next: Option<Cursor>,
+}
 
 async fn of_phone(
     connection: &mut MySqlConnection,
     phone: Phone,
     filter: MessageFilter,
-    (cursor, limit): (Option<Cursor>, u32),
-) -> Result<Found, ApiError> {
-    let before = cursor.map_or(Uuid::max(), |cursor| cursor.id);
-    let found = messages_of_phone(connection, phone, filter, (before, limit)).await?;
-    let last = found.last().filter(|_| found.len() == limit as usize);
+    page: PageRequest<Option<Cursor>>,
+) -> Result<FoundMessages, ApiError> {
+    let before = PageRequest {
+        after: page.after.map_or(Uuid::max(), |cursor| cursor.id),
+        limit: page.limit,
+    };
+    let messages = messages_of_phone(connection, phone, filter, before).await?;
+    let last = messages
+        .last()
+        .filter(|_| messages.len() == page.limit as usize);
     let next = last.map(|last| Cursor {
         run_at: DateTime::UNIX_EPOCH,
         id: last.schedule_id,
         seq: last.seq,
     });
-    Ok((found, next))
+    Ok(FoundMessages { messages, next })
 }
 
 async fn of_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
     filter: MessageFilter,
-    (cursor, limit): (Option<Cursor>, u32),
-) -> Result<Found, ApiError> {
-    let after = cursor
+    page: PageRequest<Option<Cursor>>,
+) -> Result<FoundMessages, ApiError> {
+    let after = page
+        .after
         .filter(|cursor| cursor.id == id)
         .map_or(0, |cursor| cursor.seq);
-    let found = messages_of_schedule(connection, id, filter, (after, limit)).await?;
-    let last = found.last().filter(|_| found.len() == limit as usize);
+    let after = PageRequest {
+        after,
+        limit: page.limit,
+    };
+    let messages = messages_of_schedule(connection, id, filter, after).await?;
+    let last = messages
+        .last()
+        .filter(|_| messages.len() == page.limit as usize);
     let next = last.map(|last| Cursor {
         run_at: DateTime::UNIX_EPOCH,
         id,
         seq: last.seq,
     });
-    Ok((found, next))
+    Ok(FoundMessages { messages, next })
 }
 
-/// Schedule by schedule, the latest first, each in the order of its list. What is planned for later has sent nothing yet; a schedule
-/// that begins ahead of its time by a few seconds is no exception, as nothing of it is sent before.
+/// Returns messages schedule by schedule, the latest first, each in the order of its list. A
+/// schedule that is planned for later has sent nothing yet. That includes a schedule that begins a
+/// few seconds ahead of its time, because none of it is sent before that time.
 async fn of_all(
     connection: &mut MySqlConnection,
     filter: MessageFilter,
-    (cursor, limit): (Option<Cursor>, u32),
+    page: PageRequest<Option<Cursor>>,
     now: DateTime<Utc>,
-) -> Result<Found, ApiError> {
+) -> Result<FoundMessages, ApiError> {
     let latest = filter.to.map_or(now, |to| to.min(now));
-    let begin = cursor.unwrap_or(Cursor {
+    let begin = page.after.unwrap_or(Cursor {
         run_at: latest,
         id: Uuid::max(),
         seq: 0,
     });
-    let candidates = schedules_by_time(
-        connection,
-        Candidate {
-            id: begin.id,
-            run_at: begin.run_at,
-        },
-        filter.from,
-        SCHEDULES,
-    )
-    .await?;
-    let mut found = Vec::new();
+    let before = Candidate {
+        id: begin.id,
+        run_at: begin.run_at,
+    };
+    let candidates = schedules_by_time(connection, before, filter.from, SCHEDULES).await?;
+    let mut messages = Vec::new();
     for schedule in &candidates {
-        let after = if schedule.id == begin.id {
-            begin.seq
-        } else {
-            0
+        let is_begin = schedule.id == begin.id;
+        let rest = PageRequest {
+            after: if is_begin { begin.seq } else { 0 },
+            limit: page.limit - messages.len() as u32,
         };
-        let room = limit - found.len() as u32;
-        let more = messages_of_schedule(connection, schedule.id, filter, (after, room)).await?;
-        let full = more.len() == room as usize;
-        found.extend(more);
-        if let Some(last) = found.last().filter(|_| full) {
-            let next = Cursor {
-                run_at: schedule.run_at,
-                id: schedule.id,
-                seq: last.seq,
-            };
-            return Ok((found, Some(next)));
+        let more = messages_of_schedule(connection, schedule.id, filter, rest).await?;
+        let is_full = more.len() == rest.limit as usize;
+        messages.extend(more);
+        if let Some(last) = messages.last().filter(|_| is_full) {
+            let next = Some(Cursor::after(schedule, last.seq));
+            return Ok(FoundMessages { messages, next });
         }
     }
-    // The last one was read to its end.
+    // The last schedule was read to its end.
     let next = candidates
         .last()
-        .filter(|_| candidates.len() == SCHEDULES as usize);
-    let next = next.map(|last| Cursor {
-        run_at: last.run_at,
-        id: last.id,
-        seq: u32::MAX,
-    });
-    Ok((found, next))
+        .filter(|_| candidates.len() == SCHEDULES as usize)
+        .map(|last| Cursor::after(last, u32::MAX));
+    Ok(FoundMessages { messages, next })
 }
 
 async fn with_attempts(
@@ -305,7 +324,7 @@ async fn with_attempts(
     Ok(messages.into_iter().zip(texts).map(view).collect())
 }
 
-/// What each of these messages says.
+/// Returns the text of each of these messages.
 async fn texts(
     connection: &mut MySqlConnection,
     messages: &[Message],
@@ -326,11 +345,12 @@ async fn texts(
         .filter(|message| template(&message.schedule_id).is_some())
         .map(|message| (message.schedule_id, message.seq))
         .collect();
-    let (variables, none) = (variables_of(connection, &personal).await?, Variables::new());
+    let variables = variables_of(connection, &personal).await?;
+    let no_variables = Variables::new();
     let text = |message: &Message| {
         let given = variables
             .get(&(message.schedule_id, message.seq))
-            .unwrap_or(&none);
+            .unwrap_or(&no_variables);
         let made = template(&message.schedule_id).and_then(|template| template.render(given).ok());
         let plain = || {
             known
@@ -351,13 +371,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_as_it_was_written(ms in 0_i64..4_102_444_800_000, id: u128, seq: u32) {
+        fn a_cursor_parses_as_it_was_formatted(ms in 0_i64..4_102_444_800_000, id: u128, seq: u32) {
             let cursor = Cursor { run_at: DateTime::from_timestamp_millis(ms).unwrap(), id: Uuid::from_u128(id), seq };
             prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
         }
 
         #[test]
-        fn any_text_is_a_cursor_or_none(text in "m?[0-9a-fg-]{0,60}") {
+        fn any_text_parses_as_a_cursor_or_is_refused(text in "m?[0-9a-fg-]{0,60}") {
             if let Some(cursor) = Cursor::read(&text) {
                 prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
             }

@@ -1,5 +1,5 @@
-//! Messages across schedules.
-
-pub mod store;
+//! `/v1/messages`: messages across schedules.
 
 pub mod list;
+pub mod routes;
+pub mod store;

@@ -1,15 +1,16 @@
-//! `recipients` across schedules, as they are shown: what happened to a number, and what was sent at a time, each with its earlier
-//! attempts.
+//! `recipients` across schedules: messages of a number, of a schedule, or of a time, with their
+//! earlier attempts.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use shared::message::{phone::Phone, status::Status};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use shared::message::{phone::Phone, status::Status};
+use crate::http::page::PageRequest;
 
-/// A message as it is shown.
+/// A message in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 #[schemars(rename = "MessageRow")]
@@ -46,7 +47,8 @@ pub struct EarlierAttempt {
     pub final_at: Option<DateTime<Utc>>,
 }
 
-/// Which messages. Both bounds are of `sent_at`; with either, what was never sent is left out.
+/// Selects messages. Both bounds apply to `sent_at`; with either of them, messages that were never
+/// sent are left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MessageFilter {
     /// In this state.
@@ -57,12 +59,13 @@ pub struct MessageFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// What happened to a number, its newest schedule first; of those older than `before`.
+/// Returns the messages to a number, its newest schedule first, of schedules older than
+/// `page.after`.
 pub async fn messages_of_phone(
     connection: &mut MySqlConnection,
     phone: Phone,
     filter: MessageFilter,
-    (before, limit): (Uuid, u32),
+    page: PageRequest<Uuid>,
 ) -> sqlx::Result<Vec<Message>> {
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
@@ -74,26 +77,26 @@ pub async fn messages_of_phone(
              AND (? IS NULL OR sent_at < ?)
            ORDER BY schedule_id DESC LIMIT ?"#,
         phone.to_string(),
-        before,
+        page.after,
         status,
         status,
         filter.from,
         filter.from,
         filter.to,
         filter.to,
-        limit
+        page.limit
     )
     .fetch_all(connection)
     .await
 }
 
-/// The messages of a schedule behind place `after`, without INVALID entries. No index knows state or time: what is rare costs a walk
-/// over the list.
+/// Returns the messages of a schedule after a place, without INVALID entries. No index contains
+/// state or time: a rare value costs a walk over the list.
 pub async fn messages_of_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
     filter: MessageFilter,
-    (after, limit): (u32, u32),
+    page: PageRequest<u32>,
 ) -> sqlx::Result<Vec<Message>> {
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
@@ -105,14 +108,14 @@ pub async fn messages_of_schedule(
              AND (? IS NULL OR sent_at < ?)
            ORDER BY seq LIMIT ?"#,
         id,
-        after,
+        page.after,
         status,
         status,
         filter.from,
         filter.from,
         filter.to,
         filter.to,
-        limit
+        page.limit
     )
     .fetch_all(connection)
     .await
@@ -126,7 +129,8 @@ pub struct Candidate {
     pub run_at: DateTime<Utc>,
 }
 
-/// Schedules by their planned time, the latest first, from `before` on (itself included), that may have sent something since `from`.
+/// Returns schedules by their planned time, the latest first, from `before` on (inclusive), that
+/// may have sent messages since `from`.
 pub async fn schedules_by_time(
     connection: &mut MySqlConnection,
     before: Candidate,
@@ -150,14 +154,14 @@ pub async fn schedules_by_time(
     .await
 }
 
-/// The earlier attempts of these messages, the first of each first.
+/// Returns the earlier attempts of these messages, in order per message.
 pub async fn earlier_attempts(
     connection: &mut MySqlConnection,
     messages: &[Message],
 ) -> sqlx::Result<Vec<EarlierAttempt>> {
-    // A first attempt has nothing before it.
-    let again = messages.iter().filter(|message| message.attempt > 1);
-    let names: Vec<_> = again
+    // A first attempt has no earlier one.
+    let retried = messages.iter().filter(|message| message.attempt > 1);
+    let names: Vec<_> = retried
         .map(|message| (message.schedule_id.simple().to_string(), message.seq))
         .collect();
     if names.is_empty() {

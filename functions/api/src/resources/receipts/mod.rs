@@ -4,6 +4,7 @@
 //! In: receipts, in any order, any number of times. Out: rows, and a recheck brought forward where somebody has to look. Run twice, the
 //! second finds every state there already. Nothing depends on receipts: rechecks ask for what never comes.
 
+pub mod routes;
 pub mod store;
 
 pub mod find;
@@ -30,9 +31,8 @@ use crate::{
     http::{
         error::{ApiError, FieldError},
         path::Path,
-        transaction::repeat,
     },
-    openapi::{Operation, Takes},
+    openapi::{Operation, ProblemMembers, Takes},
 };
 
 /// A thousand receipts with everything that carriers add to them.
@@ -90,7 +90,7 @@ pub async fn receive(
     let recorded = if news.is_empty() {
         0
     } else {
-        repeat(|| record(&app, &news, now)).await?
+        record(&app, &news, now).await?
     };
     let unchanged = (receipts.len() as u64 - unknown - too_early).saturating_sub(recorded);
     let received = Received {
@@ -102,11 +102,25 @@ pub async fn receive(
     };
     log(&carrier, &received);
     if too_early > 0 {
-        Err(ApiError::TooEarly(Box::new(received)))
+        Err(ApiError::TooEarly(json!(received)))
     } else {
         Ok(Json(received))
     }
 }
+
+/// The members of the problem `receipt-too-early`: those of [`Received`].
+pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
+    problems: &["receipt-too-early"],
+    properties: |generator| {
+        let count = || json!({"type": "integer", "minimum": 0});
+        let invalid = json!({"type": "array", "items": generator.subschema_for::<FieldError>()});
+        json!({
+            "recorded": count(), "unchanged": count(), "unknown": count(), "too_early": count(),
+            "invalid": invalid,
+        })
+    },
+    required: &["recorded", "unchanged", "unknown", "too_early", "invalid"],
+};
 
 /// For the document.
 pub fn receive_doc() -> Operation {
@@ -124,6 +138,7 @@ pub fn receive_doc() -> Operation {
         json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
     Operation::new("receiveReceipts", "carrier", "Delivery receipts of a carrier that pushes")
         .text("In any order, any number of times. An entry that can't be read is told by its position, and the others count.")
+        .path("carrier", json!({"type": "string"}), "Its name in `CALLBACK_SECRETS`.", json!("sim"))
         .body(Takes::json(schema, example))
         .answers::<Received>(200, "What became of them.", received)
         .problems(&["not-found", "invalid-request", "receipt-too-early"])

@@ -26,7 +26,7 @@ use crate::resources::receipts::{
 };
 use crate::{
     App, ENQUEUE_TIMEOUT,
-    http::{error::ApiError, transaction::settle},
+    http::{error::ApiError, transaction::transaction},
 };
 
 /// A recheck that is due within this time is not brought forward for a receipt. One that is brought
@@ -151,9 +151,10 @@ impl Message {
 
 /// Records what is new, has the batches looked at that need it, and returns how many messages it changed.
 pub async fn record(app: &App, news: &News, now: DateTime<Utc>) -> Result<u64, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = write(&mut transaction, news, now).await;
-    let (recorded, dues) = settle(transaction, written).await?;
+    let (recorded, dues) = transaction(&app.db, |transaction| {
+        Box::pin(write(transaction, news, now))
+    })
+    .await?;
     enqueue(app, &dues, now).await;
     Ok(recorded)
 }

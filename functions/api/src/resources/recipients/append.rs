@@ -1,7 +1,6 @@
-//! `POST /v1/schedules/{id}/recipients`: more recipients, called again and again for lists of any size. A call that comes
-//! twice adds nothing: its numbers are duplicates the second time.
+//! `POST /v1/schedules/{id}/recipients`: appends recipients. Repeated calls append lists of any
+//! size. The same call made twice adds nothing, because its numbers are duplicates the second time.
 
-use crate::resources::schedules::store::{count_added, lock_schedule};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,23 +10,29 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
-        body,
         error::{ApiError, FieldError},
         path::Path,
         query::Query,
-        transaction::{repeat, settle},
     },
-    lists::{List, Wanted, doc, entry::Refused},
+    lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
     openapi::Operation,
     resources::{
         recipients::load::{OnInvalid, Target, load},
-        schedules::{show::parse_id, state::begun},
+        schedules::{
+            show::parse_id,
+            state::begun,
+            store::{count_added, lock_schedule},
+        },
     },
 };
 
-/// What came of a call.
+/// The effect of a call.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "AppendedRecipients")]
 pub struct Appended {
@@ -38,12 +43,12 @@ pub struct Appended {
     /// Entries that were skipped.
     invalid_count: u32,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
-    /// Numbers in the schedule now.
+    invalid: Vec<RejectedEntry>,
+    /// The number of recipients in the schedule now.
     recipients_total: u32,
 }
 
-/// 200 with what was accepted, or nothing is written.
+/// Returns 200 with the effect. If the call fails, nothing is written.
 pub async fn append(
     State(app): State<App>,
     caller: Caller,
@@ -56,25 +61,28 @@ pub async fn append(
     let on_invalid = query
         .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
         .unwrap_or_default();
-    let list = body::read_list(&headers, &mut query, body).await?;
+    let list = read_list(&headers, &mut query, body).await?;
     query.finish()?;
-    Ok(Json(
-        repeat(|| write(&app, &caller, id, list.clone(), on_invalid)).await?,
-    ))
+    let (app, caller, list) = (&app, &caller, &list);
+    let appended = audited_transaction(&app.db, caller, |transaction| {
+        let list = list.clone();
+        Box::pin(write(app, caller, transaction, id, list, on_invalid))
+    });
+    Ok(Json(appended.await?))
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn append_doc() -> Operation {
     let answer = json!({"accepted": 2, "duplicates": 0, "invalid_count": 0, "invalid": [], "recipients_total": 2});
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
-            "Called again and again for lists of any size, each call all or nothing; 6 MiB of text or 4.5 MiB of gzip a call. A call that comes \
-             twice adds nothing: its numbers are duplicates the second time.",
+            "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 6 MiB of text or 4.5 MiB of gzip per call. \
+             The same call made twice adds nothing, because its numbers are duplicates the second time.",
         )
         .query(
             "on_invalid",
             json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": OnInvalid::Reject.as_str()}),
-            "`reject`: one invalid entry refuses the call; `skip`: whatever is no number is kept as INVALID.",
+            "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
         .queries(doc::list_parameters())
         .body(doc::list_body(true))
@@ -85,38 +93,48 @@ pub fn append_doc() -> Operation {
 async fn write(
     app: &App,
     caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
     mut list: List,
     on_invalid: OnInvalid,
-) -> Result<Appended, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let schedule = lock_schedule(&mut transaction, id).await?.ok_or_else(ApiError::no_such_schedule)?;
-        if !matches!(schedule.status, ScheduleStatus::Draft | ScheduleStatus::Scheduled) {
-            return Err(begun(&schedule, "recipients can be appended to what is draft or scheduled"));
-        }
-        list.options.variables = Wanted::by(&schedule.message)?;
-        let target = Target { schedule_id: id, next_seq: schedule.next_seq, on_invalid, now: app.db.now() };
-        let loaded = load(&mut transaction, list, target).await?;
-        if loaded.entries == 0 {
-            let error = FieldError::new("recipients", "empty", "expected at least one entry");
-            return Err(ApiError::invalid(vec![error]));
-        }
-        caller.use_messages(&mut transaction, target.now, loaded.added.recipients).await?;
-        count_added(&mut transaction, id, &loaded.added).await?;
-        let before = json!({"recipients": schedule.recipient_count});
-        let after = json!({"recipients": schedule.recipient_count + loaded.added.recipients, "invalid": loaded.added.invalid,
-            "duplicates": loaded.added.duplicates});
-        let change = Change::of_schedule("schedule.append", id, before, after);
-        caller.record(&mut transaction, target.now, change).await?;
-        Ok(Appended {
-            accepted: loaded.added.recipients,
-            duplicates: loaded.added.duplicates,
-            invalid_count: loaded.added.invalid,
-            invalid: loaded.invalid,
-            recipients_total: schedule.recipient_count + loaded.added.recipients,
-        })
+) -> Result<(Appended, Change<'static>), ApiError> {
+    use ScheduleStatus::{Draft, Scheduled};
+    let schedule = lock_schedule(&mut transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    if !matches!(schedule.status, Draft | Scheduled) {
+        let expected = "recipients can be appended to a schedule that is draft or scheduled";
+        return Err(begun(&schedule, expected));
     }
-    .await;
-    settle(transaction, written).await
+    list.options.variables = AcceptedVariables::of(&schedule.message)?;
+    let target = Target {
+        schedule_id: id,
+        next_seq: schedule.next_seq,
+        on_invalid,
+        now: app.db.now(),
+    };
+    let loaded = load(&mut transaction, list, target).await?;
+    let added = loaded.added;
+    if loaded.entries == 0 {
+        let error = FieldError::new("recipients", "empty", "expected at least one entry");
+        return Err(ApiError::invalid(vec![error]));
+    }
+    caller
+        .use_messages(&mut transaction, target.now, added.recipients)
+        .await?;
+    count_added(&mut transaction, id, &added).await?;
+    let recipients_total = schedule.recipient_count + added.recipients;
+    let before = json!({"recipients": schedule.recipient_count});
+    let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates});
+    let appended = Appended {
+        accepted: added.recipients,
+        duplicates: added.duplicates,
+        invalid_count: added.invalid,
+        invalid: loaded.invalid,
+        recipients_total,
+    };
+    Ok((
+        appended,
+        Change::of_schedule("schedule.append", id, before, after),
+    ))
 }

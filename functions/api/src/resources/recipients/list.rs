@@ -1,6 +1,6 @@
-//! `GET /v1/schedules/{id}/recipients`: who got what, page by page in the order of the list.
+//! `GET /v1/schedules/{id}/recipients`: lists the recipients and the state of each, page by page in
+//! the order of the list.
 
-use crate::resources::recipients::store::{Recipient, page_of_recipients};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,23 +11,27 @@ use crate::{
     App,
     http::{
         error::ApiError,
+        page::PageRequest,
         path::Path,
         query::{LONG_LIMIT, Query},
     },
     openapi::{Operation, parameters},
-    resources::schedules::show::parse_id,
+    resources::{
+        recipients::store::{Recipient, page_of_recipients},
+        schedules::show::parse_id,
+    },
 };
 
-/// A page.
+/// A page of recipients.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "RecipientPage")]
 pub struct Page {
     recipients: Vec<Recipient>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -44,7 +48,8 @@ pub async fn list(
     load_schedule(&mut connection, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let recipients = page_of_recipients(&mut connection, id, status, (after, limit)).await?;
+    let recipients =
+        page_of_recipients(&mut connection, id, status, PageRequest { after, limit }).await?;
     let last = recipients
         .last()
         .filter(|_| recipients.len() == limit as usize);
@@ -55,15 +60,15 @@ pub async fn list(
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let recipient = json!({
         "seq": 1, "phone": "+60123456789", "input": null, "position": null, "status": "DELIVRD", "attempt": 1, "resends": 0,
         "message_id": "a1b2c3", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:00:00Z",
         "final_at": "2027-01-31T01:00:09Z",
     });
-    Operation::new("listRecipients", "recipients", "Who got what, in the order of the list")
-        .text("`status=INVALID`: what was refused under `skip`, with its `position`, `input` and the reason in `error`.")
+    Operation::new("listRecipients", "recipients", "List the recipients and the state of each, in the order of the list")
+        .text("`status=INVALID`: entries that were refused under `skip`, with `position`, `input`, and the reason in `error`.")
         .queries([parameters::status()])
         .queries(parameters::page(LONG_LIMIT))
         .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))

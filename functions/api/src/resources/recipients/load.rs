@@ -1,13 +1,7 @@
-//! From the chunks of a list to rows: numbers that are new, numbers that were there already, and entries that are no numbers.
-//! All in the transaction of the caller, who takes everything back if the list is refused.
+//! Writes the chunks of a list as rows: new numbers, numbers that exist already, and entries that
+//! are no numbers. All of it runs in the transaction of the caller, who rolls back if the list is
+//! refused.
 
-use crate::resources::{
-    recipients::{
-        store::{InvalidEntry, insert_invalid_entries, insert_recipients},
-        variables_store::insert_variables,
-    },
-    schedules::store::Added,
-};
 use chrono::{DateTime, Utc};
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
@@ -17,25 +11,31 @@ use crate::{
     http::error::{ApiError, FieldError},
     lists::{
         List,
-        entry::{Chunk, Entry, Refused},
+        entry::{Chunk, Entry, RejectedEntry},
+    },
+    resources::{
+        recipients::store::{
+            InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables,
+        },
+        schedules::store::Added,
     },
 };
 
-/// What becomes of a list in which entries are invalid.
+/// The effect of invalid entries on a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInvalid {
-    /// It is refused as a whole.
+    /// The list is refused as a whole.
     #[default]
     Reject,
-    /// They are kept as INVALID, and the rest is taken.
+    /// The invalid entries are kept as INVALID, and the others are accepted.
     Skip,
 }
 
 impl OnInvalid {
-    /// Both.
+    /// Both values.
     pub const ALL: [Self; 2] = [Self::Reject, Self::Skip];
 
-    /// The word in the API.
+    /// Returns the value in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reject => "reject",
@@ -44,39 +44,40 @@ impl OnInvalid {
     }
 }
 
-/// Where a list goes.
+/// The destination of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The schedule.
     pub schedule_id: Uuid,
-    /// The first free place.
+    /// The first unused place in the list of the schedule.
     pub next_seq: u32,
-    /// What to do about invalid entries.
+    /// The effect of invalid entries.
     pub on_invalid: OnInvalid,
     /// The time of the call.
     pub now: DateTime<Utc>,
 }
 
-/// Errors that are shown where a list is refused.
+/// The number of errors that are shown if a list is refused.
 const SHOWN_ERRORS: usize = 100;
-/// Entries that are shown where they are skipped.
+/// The number of entries that are shown if they are skipped.
 pub const SHOWN_SKIPPED: usize = 1_000;
 
-/// What came of a list.
+/// The result of a list.
 #[derive(Debug)]
 pub struct Loaded {
-    /// For the schedule's row.
+    /// The numbers for the schedule's row.
     pub added: Added,
     /// The first thousand of the invalid entries.
-    pub invalid: Vec<Refused>,
-    /// How many entries there were, of any kind.
+    pub invalid: Vec<RejectedEntry>,
+    /// The number of entries of any kind.
     pub entries: u32,
     wrong: Vec<FieldError>,
     wrong_count: usize,
     on_invalid: OnInvalid,
 }
 
-/// Writes a list. Refused under `reject` or because of unknown fields: [`ApiError::Invalid`], and the caller rolls back.
+/// Writes a list. Returns [`ApiError::Invalid`] if the list is refused, under `reject` or because
+/// of unknown fields; then the caller rolls back.
 pub async fn load(
     connection: &mut MySqlConnection,
     list: List,
@@ -85,8 +86,9 @@ pub async fn load(
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
     while let Some(chunk) = reading.chunks.recv().await {
-        loaded.note(&chunk);
-        // What will be taken back need not be written; but the rest is read, so that everything wrong is told at once.
+        loaded.count_entries(&chunk);
+        // Rows that will be rolled back need not be written. The rest of the list is still read, so
+        // that the error names everything that is wrong.
         if !loaded.is_refused() {
             loaded.write(connection, &chunk.entries, target).await?;
         }
@@ -102,7 +104,7 @@ pub async fn load(
     }
 }
 
-/// What is wrong with a list that won't be written anyway, after what was wrong before it.
+/// Returns the errors of a list that will not be written, after the errors found before it.
 pub async fn refuse(
     mut errors: Vec<FieldError>,
     list: Option<List>,
@@ -120,7 +122,7 @@ pub async fn refuse(
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
     while let Some(chunk) = reading.chunks.recv().await {
-        loaded.note(&chunk);
+        loaded.count_entries(&chunk);
     }
     if let Ok(Err(ApiError::Invalid(list_errors, _))) = reading.end.await {
         errors.extend(list_errors);
@@ -128,7 +130,7 @@ pub async fn refuse(
     loaded.into_error(errors)
 }
 
-/// Refuses a list for fields that no entry has.
+/// Returns an error if entries have unknown fields.
 pub fn refuse_wrong(mut wrong: Vec<FieldError>) -> Result<(), ApiError> {
     if wrong.is_empty() {
         return Ok(());
@@ -155,18 +157,18 @@ impl Loaded {
         }
     }
 
-    fn note(&mut self, chunk: &Chunk) {
+    fn count_entries(&mut self, chunk: &Chunk) {
         self.entries += chunk.entries.len() as u32;
-        self.wrong_count += chunk.wrong.len();
+        self.wrong_count += chunk.errors.len();
         let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
-        self.wrong.extend(chunk.wrong.iter().take(room).cloned());
+        self.wrong.extend(chunk.errors.iter().take(room).cloned());
         for entry in &chunk.entries {
             let Entry::Invalid(refused) = entry else {
                 continue;
             };
             self.added.invalid += 1;
             if self.invalid.len() < SHOWN_SKIPPED {
-                self.invalid.push(Refused::clone(refused));
+                self.invalid.push(RejectedEntry::clone(refused));
             }
         }
     }
@@ -221,7 +223,8 @@ impl Loaded {
             }
         }
         let given = numbers.len() as u32;
-        // Places stay in the order of the list; the rows go to the index of numbers in its own order, which is faster.
+        // The places follow the order of the list. The rows are inserted in the order of the index
+        // of numbers, which is faster.
         numbers.sort_unstable_by_key(|(seq, phone)| (*phone, *seq));
         numbers.dedup_by_key(|(_, phone)| *phone);
         let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;

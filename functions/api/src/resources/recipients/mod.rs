@@ -1,8 +1,7 @@
-//! The recipients of a schedule: appended, listed.
-
-pub mod load;
-pub mod store;
-pub mod variables_store;
+//! The recipients of a schedule: append and list.
 
 pub mod append;
 pub mod list;
+pub mod load;
+pub mod routes;
+pub mod store;

@@ -1,27 +1,35 @@
-//! `recipients`, as the API writes and reads them: lists come in by chunks of a few thousand, and go out by pages and counts.
+//! `recipients` and `recipient_variables`: lists are inserted in chunks of a few thousand entries,
+//! and read page by page.
+
+use std::{collections::HashMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::message::{phone::Phone, status::Status};
+use serde_json::json;
+use shared::{
+    batch::texts::read_variables,
+    message::{phone::Phone, status::Status, template::Variables},
+};
 use sqlx::MySqlConnection;
-use std::fmt::Write;
 use uuid::Uuid;
+
+use crate::http::page::PageRequest;
 
 /// An entry that is no valid number, kept for the report.
 #[derive(Debug)]
 pub struct InvalidEntry<'a> {
-    /// Its place.
+    /// Its place in the list.
     pub seq: u32,
     /// Its line or index in the call.
     pub position: u32,
-    /// What was given, at most 64 characters.
+    /// The given text, at most 64 characters.
     pub input: &'a str,
-    /// Why it isn't valid: a code, at most 64 characters.
+    /// Why it is not valid: a code, at most 64 characters.
     pub code: &'a str,
 }
 
-/// One recipient as it is shown.
+/// A recipient in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Recipient {
@@ -40,22 +48,22 @@ pub struct Recipient {
     pub final_at: Option<DateTime<Utc>>,
 }
 
-/// Adds numbers, each at its place; those that the schedule has already are left out. Returns how many were new: counted from
-/// the rows between `first` and `last`, which have to be free before, because `CLIENT_FOUND_ROWS` makes an insert and a
-/// duplicate report the same.
+/// Inserts numbers, each at its place, except those that the schedule has already. Returns how many
+/// were new. They are counted from the rows between the first and the last place, which must be
+/// unused before, because `CLIENT_FOUND_ROWS` makes an insert and a duplicate report the same.
 pub async fn insert_recipients(
     connection: &mut MySqlConnection,
     id: Uuid,
     rows: &[(u32, Phone)],
 ) -> sqlx::Result<u32> {
-    let places = rows.iter().map(|(seq, _)| *seq);
-    let (Some(first), Some(last)) = (places.clone().min(), places.max()) else {
+    let seqs = rows.iter().map(|(seq, _)| *seq);
+    let (Some(first), Some(last)) = (seqs.clone().min(), seqs.max()) else {
         return Ok(0);
     };
     let mut json = String::with_capacity(rows.len() * 28);
     for (seq, phone) in rows {
         let comma = if json.is_empty() { '[' } else { ',' };
-        // Writing to a String never fails.
+        // Writing to a `String` never fails.
         let _ = write!(json, "{comma}[{seq},\"{phone}\"]");
     }
     json.push(']');
@@ -80,7 +88,7 @@ pub async fn insert_recipients(
     Ok(new as u32)
 }
 
-/// Keeps entries that are no valid numbers; final from the start.
+/// Inserts entries that are no valid numbers, in a final state.
 pub async fn insert_invalid_entries(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -108,12 +116,13 @@ pub async fn insert_invalid_entries(
     Ok(())
 }
 
-/// Recipients after place `after`, in one state or all. No index knows the state: a rare one may cost a walk over the list.
+/// Returns recipients after a place, in one state or all. No index contains the state: a rare state
+/// may cost a walk over the list.
 pub async fn page_of_recipients(
     connection: &mut MySqlConnection,
     id: Uuid,
     status: Option<Status>,
-    (after, limit): (u32, u32),
+    page: PageRequest<u32>,
 ) -> sqlx::Result<Vec<Recipient>> {
     let status = status.map(Status::as_str);
     sqlx::query_as!(
@@ -122,11 +131,96 @@ pub async fn page_of_recipients(
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
         id,
-        after,
+        page.after,
         status,
         status,
-        limit
+        page.limit
     )
     .fetch_all(connection)
     .await
+}
+
+/// A recipient, and the variables of its text.
+#[derive(Debug)]
+pub struct Addressee {
+    /// Its place in the list.
+    pub seq: u32,
+    /// Empty if the number came without variables.
+    pub variables: Variables,
+}
+
+/// Inserts variables, each a JSON object, for those of these places that a recipient has; the other
+/// places are duplicates.
+pub async fn insert_variables(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, &str)],
+) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "INSERT INTO recipient_variables (schedule_id, seq, variables)
+         SELECT ?, j.seq, j.variables
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', variables TEXT PATH '$[1]')) j
+         STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
+        id,
+        json!(rows).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Returns the variables of recipients of many schedules.
+pub async fn variables_of(
+    connection: &mut MySqlConnection,
+    named: &[(Uuid, u32)],
+) -> sqlx::Result<HashMap<(Uuid, u32), Variables>> {
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named: Vec<_> = named
+        .iter()
+        .map(|(id, seq)| (id.simple().to_string(), seq))
+        .collect();
+    let rows = sqlx::query!(
+        r#"SELECT v.schedule_id AS "schedule_id: Uuid", v.seq, v.variables
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) named
+           STRAIGHT_JOIN recipient_variables v ON v.schedule_id = UNHEX(named.id) AND v.seq = named.seq"#,
+        json!(named).to_string()
+    );
+    rows.fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|row| Ok(((row.schedule_id, row.seq), read_variables(&row.variables)?)))
+        .collect()
+}
+
+/// Returns the valid recipients after a place, with their variables.
+pub async fn page_of_addressees(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    page: PageRequest<u32>,
+) -> sqlx::Result<Vec<Addressee>> {
+    let rows = sqlx::query!(
+        r#"SELECT r.seq, v.variables AS "variables?"
+           FROM recipients r LEFT JOIN recipient_variables v ON v.schedule_id = r.schedule_id AND v.seq = r.seq
+           WHERE r.schedule_id = ? AND r.seq > ? AND r.status <> 'INVALID' ORDER BY r.seq LIMIT ?"#,
+        id,
+        page.after,
+        page.limit
+    );
+    let addressee = |seq, variables: Option<String>| {
+        let variables = variables
+            .as_deref()
+            .map(read_variables)
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Addressee { seq, variables })
+    };
+    rows.fetch_all(connection)
+        .await?
+        .into_iter()
+        .map(|row| addressee(row.seq, row.variables))
+        .collect()
 }

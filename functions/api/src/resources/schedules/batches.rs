@@ -1,12 +1,6 @@
-//! `GET /v1/schedules/{id}/batches`: how far each batch is, page by page, and `POST …/retry` for those that are parked.
+//! `GET /v1/schedules/{id}/batches`: lists the progress of each batch, page by page. `POST …/retry`
+//! releases parked batches.
 
-use crate::resources::{
-    attention::repair_store::{count_left, retry_parked},
-    schedules::{
-        batch_store::{BatchState, ShownBatch, load_batches, page_of_batches},
-        store::lock_schedule,
-    },
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -22,36 +16,47 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::counts, show::parse_id};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{Caller, audit::audited_transaction, caller::Change},
     http::{
         error::ApiError,
+        page::PageRequest,
         path::Path,
         query::{LIMIT, Query},
-        transaction::{repeat, settle},
+        transaction::transaction,
     },
     openapi::{BatchCounts, Operation, parameters},
-    resources::schedules::arrange_dispatch::sweep,
+    resources::schedules::{
+        arrange_dispatch::request_sweep,
+        examples::counts,
+        show::parse_id,
+        store::{
+            batches::{
+                BatchState, ShownBatch, count_batch_range, load_batches, page_of_batches,
+                retry_parked,
+            },
+            lock_schedule,
+        },
+    },
 };
 
-/// A page.
+/// A page of batches.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "BatchPage")]
 pub struct Page {
     batches: Vec<BatchView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// A batch as a client sees it.
+/// A batch in an answer.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Batch")]
 struct BatchView {
     batch_no: u32,
     #[schemars(extend("enum" = BatchState::ALL.map(BatchState::as_str)))]
-    state: String,
+    state: &'static str,
     first_seq: u32,
     last_seq: u32,
     planned_at: DateTime<Utc>,
@@ -70,7 +75,7 @@ struct BatchView {
     counts: Counts,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -83,35 +88,43 @@ pub async fn list(
         .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('b')?, 16).ok())
         .unwrap_or_default();
     query.finish()?;
-    let mut transaction = app.db.pool.begin().await?;
-    let page = async {
-        load_schedule(&mut transaction, id)
-            .await?
-            .ok_or_else(ApiError::no_such_schedule)?;
-        read_page(&mut transaction, id, state, (after, limit), app.db.now()).await
-    }
-    .await;
-    Ok(Json(settle(transaction, page).await?))
+    let app = &app;
+    let page = transaction(&app.db, |transaction| {
+        Box::pin(async move {
+            load_schedule(transaction, id)
+                .await?
+                .ok_or_else(ApiError::no_such_schedule)?;
+            read_page(
+                transaction,
+                id,
+                state,
+                PageRequest { after, limit },
+                app.db.now(),
+            )
+            .await
+        })
+    });
+    Ok(Json(page.await?))
 }
 
 async fn read_page(
     connection: &mut MySqlConnection,
     id: Uuid,
     state: Option<BatchState>,
-    (after, limit): (u32, u32),
+    page: PageRequest<u32>,
     now: DateTime<Utc>,
 ) -> Result<Page, ApiError> {
-    let listed = page_of_batches(connection, id, state, (after, limit), now).await?;
-    let names: Vec<_> = listed.iter().map(|batch| (id, batch.batch_no)).collect();
-    let mut batches = Vec::with_capacity(names.len());
-    for (batch, listed) in load_batches(connection, &names)
+    let listed = page_of_batches(connection, id, state, page, now).await?;
+    let ids: Vec<_> = listed.iter().map(|batch| (id, batch.batch_no)).collect();
+    let mut batches = Vec::with_capacity(ids.len());
+    for (batch, listed) in load_batches(connection, &ids)
         .await?
         .into_iter()
         .zip(&listed)
     {
         let mut counts = batch.counts();
         if batch.claimed_until.is_some() {
-            // They are those of the last release; the rows know better.
+            // The stored counts are those of the last release; the rows are more recent.
             let rows = count_range(
                 connection,
                 id,
@@ -126,9 +139,11 @@ async fn read_page(
                 *count = rows.get(status).copied().unwrap_or_default();
             }
         }
-        batches.push(view(&batch, listed.state.clone(), counts));
+        batches.push(view(&batch, listed.state, counts));
     }
-    let last = batches.last().filter(|_| batches.len() == limit as usize);
+    let last = batches
+        .last()
+        .filter(|_| batches.len() == page.limit as usize);
     let next_cursor = last.map(|last| format!("b{:x}", last.batch_no));
     Ok(Page {
         batches,
@@ -136,10 +151,10 @@ async fn read_page(
     })
 }
 
-fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
+fn view(batch: &ShownBatch, state: BatchState, counts: Counts) -> BatchView {
     BatchView {
         batch_no: batch.batch_no,
-        state,
+        state: state.as_str(),
         first_seq: batch.first_seq,
         last_seq: batch.last_seq,
         planned_at: batch.planned_at,
@@ -158,26 +173,26 @@ fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
     }
 }
 
-/// What a retry did.
+/// The effect of a retry.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "RetriedBatches")]
 pub struct Retried {
-    /// Parked batches that may be claimed again.
+    /// Parked batches that can be claimed again.
     changed: u64,
-    left: Left,
+    left: UnchangedBatches,
 }
 
-/// What it left as it was, and why.
+/// Batches that a retry did not change, by the reason.
 #[derive(JsonSchema, Serialize)]
-#[schemars(rename = "BatchesLeft")]
-struct Left {
-    /// Under their third claim: not parked yet.
+#[schemars(rename = "UnchangedBatches")]
+struct UnchangedBatches {
+    /// Under their third claim, so not parked yet.
     busy: u64,
     /// Not parked.
     not_parked: u64,
 }
 
-/// All parked batches of a schedule.
+/// Releases all parked batches of a schedule.
 pub async fn retry_all(
     State(app): State<App>,
     caller: Caller,
@@ -188,7 +203,7 @@ pub async fn retry_all(
     retry(&app, &caller, parse_id(&id)?, None).await.map(Json)
 }
 
-/// One of them.
+/// Releases one parked batch.
 pub async fn retry_one(
     State(app): State<App>,
     caller: Caller,
@@ -202,63 +217,51 @@ pub async fn retry_one(
         .map(Json)
 }
 
-/// Whatever it finds, dispatch sweeps: so it also helps where the sweep has not come.
+/// Releases parked batches. Always requests a sweep, so it also helps if the sweep has not run.
 async fn retry(
     app: &App,
     caller: &Caller,
     id: Uuid,
     batch_no: Option<u32>,
 ) -> Result<Retried, ApiError> {
-    let retried = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let retried = write(&mut transaction, caller, (id, batch_no), app.db.now()).await;
-        settle(transaction, retried).await
-    });
-    let retried = retried.await?;
-    sweep(app).await;
+    let retried = audited_transaction(&app.db, caller, |mut transaction| {
+        Box::pin(async move { write(&mut transaction, id, batch_no, app.db.now()).await })
+    })
+    .await?;
+    request_sweep(app).await;
     Ok(retried)
 }
 
 async fn write(
     transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, batch_no): (Uuid, Option<u32>),
+    id: Uuid,
+    batch_no: Option<u32>,
     now: DateTime<Utc>,
-) -> Result<Retried, ApiError> {
-    let range = batch_no.map_or((1, u32::MAX), |batch_no| (batch_no, batch_no));
+) -> Result<(Retried, Option<Change<'static>>), ApiError> {
+    let range = batch_no.map_or(1..=u32::MAX, |batch_no| batch_no..=batch_no);
     lock_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let changed = retry_parked(transaction, id, range, now).await?;
-    let found = count_left(transaction, id, range, now).await?;
-    if batch_no.is_some() && found.batches == 0 {
+    let changed = retry_parked(transaction, id, range.clone(), now).await?;
+    let counts = count_batch_range(transaction, id, range, now).await?;
+    if batch_no.is_some() && counts.batches == 0 {
         return Err(no_such_batch());
     }
-    if changed > 0 {
-        let after = json!({"batch_no": batch_no, "batches": changed});
-        caller
-            .record(
-                transaction,
-                now,
-                Change::of_schedule("schedule.retry", id, (), after),
-            )
-            .await?;
-    }
-    let busy = found.busy as u64;
-    Ok(Retried {
-        changed,
-        left: Left {
-            busy,
-            not_parked: found.batches as u64 - changed - busy,
-        },
-    })
+    let after = json!({"batch_no": batch_no, "batches": changed});
+    let change = (changed > 0).then(|| Change::of_schedule("schedule.retry", id, (), after));
+    let busy = counts.busy as u64;
+    let left = UnchangedBatches {
+        busy,
+        not_parked: counts.batches as u64 - changed - busy,
+    };
+    Ok((Retried { changed, left }, change))
 }
 
 fn no_such_batch() -> ApiError {
     ApiError::NotFound("there is no batch with this number".to_owned())
 }
 
-/// For the document.
+/// Describes `GET /v1/schedules/{id}/batches` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let mut counts = counts();
     if let Some(counts) = counts.as_object_mut() {
@@ -269,30 +272,30 @@ pub fn list_doc() -> Operation {
         "send_at": "2027-01-31T01:00:00Z", "check_at": null, "sweep_at": "2027-01-31T01:05:00Z", "missed_at": null, "claimed": false,
         "claimed_until": null, "crashes": 0, "tries": 0, "refusals": 0, "checks": 0, "requeues": 0, "counts": counts,
     });
-    Operation::new("listBatches", "schedules", "How far each batch is")
-        .text("A schedule is cut into batches when it begins. `state` is the first of these that holds.")
-        .query("state", json!({"type": "string", "enum": BatchState::ALL.map(BatchState::as_str)}), "Only those in this state.")
+    Operation::new("listBatches", "schedules", "List the progress of each batch")
+        .text("A schedule is cut into batches when it begins. `state` is the first of these states that applies.")
+        .query("state", json!({"type": "string", "enum": BatchState::ALL.map(BatchState::as_str)}), "Only batches in this state.")
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"batches": [batch], "next_cursor": null}))
         .problems(&["not-found"])
 }
 
-/// Likewise.
+/// Describes `POST /v1/schedules/{id}/retry` in the OpenAPI document.
 pub fn retry_all_doc() -> Operation {
-    retry_doc("retryBatches", "Try all parked batches of a schedule again")
+    retry_doc("retryBatches", "Retry all parked batches of a schedule")
 }
 
-/// Likewise.
+/// Describes `POST /v1/schedules/{id}/batches/{no}/retry` in the OpenAPI document.
 pub fn retry_one_doc() -> Operation {
-    retry_doc("retryBatch", "Try a parked batch again")
+    retry_doc("retryBatch", "Retry a parked batch")
 }
 
 fn retry_doc(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, "trouble", summary)
-        .text("What was claimed three times without a release may be claimed again. Always has dispatch sweep.")
+    Operation::new(id, "attention", summary)
+        .text("A batch that was claimed three times without a release can be claimed again. Always requests a sweep.")
         .answers::<Retried>(
             200,
-            "What was changed, and what was left, and why.",
+            "How many batches were changed, and how many were not, by the reason.",
             json!({"changed": 1, "left": {"busy": 0, "not_parked": 0}}),
         )
         .problems(&["not-found"])

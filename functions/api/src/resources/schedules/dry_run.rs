@@ -1,12 +1,12 @@
-//! `POST /v1/schedules?dry_run=true`: what would come of a call. It is read as the call itself is, and nothing is written.
+//! `POST /v1/schedules?dry_run=true`: reports the effect of a call. The call is read as usual, and
+//! nothing is written.
 
-use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-use crate::resources::schedules::store::NewSchedule;
 use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 use shared::{
     batch::suppressions::suppressed_among,
     message::{
@@ -16,104 +16,114 @@ use shared::{
     },
     schedule::status::ScheduleStatus,
 };
-
 use sqlx::MySqlConnection;
 
 use crate::{
     http::error::ApiError,
     lists::{
-        List, Wanted,
-        entry::{Entry, Refused},
+        AcceptedVariables, List,
+        entry::{Entry, RejectedEntry},
     },
     openapi::parameters::AHEAD,
     resources::{
         recipients::load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
-        schedules::forecast::{Capacity, Forecast, Load, forecast},
+        schedules::{
+            forecast::{Capacity, Forecast, Load, forecast},
+            store::NewSchedule,
+        },
     },
 };
 
-/// What would come of the call.
+/// The effect that the call would have.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "DryRun")]
 pub struct Report {
     /// Always true.
     #[schemars(extend("const" = true))]
     dry_run: bool,
-    /// Whether the call would be taken: an invalid number refuses it under `on_invalid: reject`, and a list without a valid one.
+    /// Whether the call would be accepted. An invalid number refuses it under `on_invalid: reject`,
+    /// and so does a list without a valid number.
     accepted: bool,
     run_at: DateTime<FixedOffset>,
     /// Distinct numbers.
     valid: u64,
-    /// Of these, numbers that have opted out by now, and would get nothing.
+    /// Of these, numbers that have opted out so far, to which nothing would be sent.
     suppressed: u64,
     /// Entries whose number is in the list already.
     duplicates: u64,
     /// Entries that are no valid numbers.
     invalid_count: u64,
-    /// The first thousand of them.
-    invalid: Vec<Refused>,
-    /// None for a personal text: it may differ.
+    /// The first thousand of the invalid entries.
+    invalid: Vec<RejectedEntry>,
+    /// Null for a text with variables, because it may differ between recipients.
     #[schemars(extend("enum" = ENCODINGS))]
     encoding: Option<&'static str>,
-    /// The character that is in no GSM 03.38 alphabet, where the encoding is UCS-2.
+    /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
     forced_by: Option<char>,
-    /// Parts of a message, of personal texts the longest.
+    /// Parts per message; for texts with variables, of the longest.
     parts: u16,
     /// Parts of all messages.
     parts_total: u64,
     #[serde(flatten)]
     forecast: Forecast,
-    /// When the first message goes out, and about when the last does: within the window, if there is one.
+    /// When the first message is sent, and about when the last is: within the window, if there is
+    /// one.
     starts_at: DateTime<FixedOffset>,
     ends_at: DateTime<FixedOffset>,
 }
 
-/// Reads the list, and says what would come of it.
+/// A schedule to create, and its list.
+#[derive(Clone, Copy)]
+pub struct NewList<'a> {
+    /// The row, without recipients.
+    pub schedule: &'a NewSchedule,
+    /// The list, if the call has one.
+    pub list: Option<&'a List>,
+    /// The effect of invalid entries.
+    pub on_invalid: OnInvalid,
+}
+
+/// Reads the list, and reports the effect of the call.
 pub async fn dry_run(
     connection: &mut MySqlConnection,
-    schedule: &NewSchedule,
-    list: Option<List>,
-    on_invalid: OnInvalid,
+    new: NewList<'_>,
     capacity: Capacity,
 ) -> Result<Report, ApiError> {
-    let mut found = Found::default();
-    let variables = list
-        .as_ref()
-        .map_or(Wanted::No, |list| list.options.variables.clone());
-    if let Some(list) = list {
-        found.read(list).await?;
+    let schedule = new.schedule;
+    let mut parsed = ParsedList::default();
+    if let Some(list) = new.list {
+        parsed.read(list.clone()).await?;
     }
-    let personal = matches!(variables, Wanted::For(_));
-    let entries = found.messages.len();
-    found
+    let duplicates = parsed.remove_duplicates();
+    let valid = parsed.messages.len();
+    remove_suppressed(connection, &mut parsed.messages).await?;
+    parsed
         .messages
-        .sort_unstable_by_key(|message| (message.phone, message.place));
-    found.messages.dedup_by_key(|message| message.phone);
-    let valid = found.messages.len();
-    leave_out_suppressed(connection, &mut found.messages).await?;
-    found.messages.sort_unstable_by_key(|message| message.place);
+        .sort_unstable_by_key(|message| message.position);
+    let personal = new
+        .list
+        .is_some_and(|list| matches!(list.options.variables, AcceptedVariables::Of(_)));
     let counted = (!personal).then(|| text::parts(&schedule.message));
-    let load = found.load(schedule, capacity);
+    let load = parsed.load(schedule, capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
-    let offset: Option<FixedOffset> = schedule.run_at_offset.parse().ok();
+    let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
     let forecast = forecast(load, capacity);
-    let offset = offset.unwrap_or_else(|| Utc.fix());
     let (starts_at, ends_at) = times(schedule, &forecast);
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft)
-            && (found.invalid_count == 0 || on_invalid == OnInvalid::Skip),
+            && (parsed.invalid_count == 0 || new.on_invalid == OnInvalid::Skip),
         run_at: schedule.run_at.with_timezone(&offset),
         valid: valid as u64,
         suppressed: valid as u64 - load.messages,
-        duplicates: (entries - valid) as u64,
-        invalid_count: found.invalid_count,
-        invalid: found.invalid,
+        duplicates: duplicates as u64,
+        invalid_count: parsed.invalid_count,
+        invalid: parsed.invalid,
         encoding: counted.map(|counted| counted.encoding.as_str()),
         forced_by: counted
             .filter(|counted| counted.encoding == Encoding::Ucs2)
             .and_then(|counted| counted.forced_by),
-        parts: found.most_parts.max(schedule.parts),
+        parts: parsed.most_parts.max(schedule.parts),
         parts_total: load.parts,
         forecast,
         starts_at: starts_at.with_timezone(&offset),
@@ -121,7 +131,7 @@ pub async fn dry_run(
     })
 }
 
-/// For the document.
+/// Returns an example of a report.
 pub fn report_example() -> Value {
     json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
@@ -130,7 +140,7 @@ pub fn report_example() -> Value {
     })
 }
 
-/// The first and about the last moment at which something is sent.
+/// Returns the first and about the last moment at which a message is sent.
 fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTime<Utc>) {
     let duration = TimeDelta::milliseconds((forecast.duration_s * 1000.0) as i64);
     match Window::of(schedule.send_window.as_deref()) {
@@ -142,7 +152,7 @@ fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTim
     }
 }
 
-async fn leave_out_suppressed(
+async fn remove_suppressed(
     connection: &mut MySqlConnection,
     messages: &mut Vec<Message>,
 ) -> Result<(), ApiError> {
@@ -164,37 +174,48 @@ async fn leave_out_suppressed(
     Ok(())
 }
 
-/// One number of the list: 24 bytes, so that a list takes about as much memory as its body does.
+/// One number of the list: 24 bytes, so that a list takes about as much memory as its body.
 struct Message {
     phone: Phone,
-    /// In the list, without what is invalid.
-    place: u32,
+    /// Its index in the list, without invalid entries.
+    position: u32,
     parts: u16,
-    /// Equal for equal texts.
+    /// A hash, equal for equal texts.
     text: u64,
 }
 
 #[derive(Default)]
-struct Found {
+struct ParsedList {
     messages: Vec<Message>,
     most_parts: u16,
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
     invalid_count: u64,
 }
 
-impl Found {
+impl ParsedList {
     fn push(&mut self, phone: Phone, parts: u16, text: u64) {
-        let place = self.messages.len() as u32;
+        let position = self.messages.len() as u32;
         self.most_parts = self.most_parts.max(parts);
         self.messages.push(Message {
             phone,
-            place,
+            position,
             parts,
             text,
         });
     }
 
-    /// What is to be sent. As send does it: within a batch, numbers with the same text share requests.
+    /// Keeps the first entry of each number, and sorts by number. Returns how many entries it
+    /// removed.
+    fn remove_duplicates(&mut self) -> usize {
+        let entries = self.messages.len();
+        self.messages
+            .sort_unstable_by_key(|message| (message.phone, message.position));
+        self.messages.dedup_by_key(|message| message.phone);
+        entries - self.messages.len()
+    }
+
+    /// Returns the load on the carrier. As in send, numbers with the same text share requests
+    /// within a batch.
     fn load(&self, schedule: &NewSchedule, capacity: Capacity) -> Load {
         let mut requests = 0;
         for batch in self.messages.chunks(capacity.batch as usize) {
@@ -223,12 +244,12 @@ impl Found {
         let mut reading = list.read();
         let mut wrong = Vec::new();
         while let Some(chunk) = reading.chunks.recv().await {
-            wrong.extend(chunk.wrong);
+            wrong.extend(chunk.errors);
             for entry in chunk.entries {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
                     Entry::Personal(personal) => {
-                        self.push(personal.phone, personal.parts, personal.text)
+                        self.push(personal.phone, personal.parts, personal.text_hash);
                     }
                     Entry::Invalid(refused) => {
                         self.invalid_count += 1;

@@ -1,4 +1,5 @@
-//! What a client may say about a schedule that is there already: any field of the first call but the list; what is not named stays.
+//! The body of `PATCH /v1/schedules/{id}`: any field of the first call except the list. A field
+//! that is not named stays as it is.
 
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
@@ -8,21 +9,23 @@ use shared::{
     schedule::{on_uncertain::OnUncertain, row::Schedule},
 };
 
-use crate::resources::schedules::request::{
-    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, RATE, RESEND_WITHIN_S, fields_schema, moment, sender,
-    text,
-};
-use crate::resources::schedules::window;
 use crate::{
     http::{
         error::{ApiError, FieldError},
         fields::Fields,
     },
     openapi::operation::{object, or_null},
+    resources::schedules::{
+        request::{
+            MAX_ATTEMPTS, MAX_LATENESS_S, Moment, RATE, RESEND_WITHIN_S, fields_schema, moment,
+            sender, text,
+        },
+        window,
+    },
 };
 
-/// Fields that a schedule can't be without.
-const NEEDED: [&str; 6] = [
+/// Fields that no schedule can be without.
+const REQUIRED: [&str; 6] = [
     "run_at",
     "message",
     "max_attempts",
@@ -31,19 +34,19 @@ const NEEDED: [&str; 6] = [
     "on_uncertain",
 ];
 
-/// What is to change; none: it stays.
+/// The fields to change; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::option_option,
-    reason = "null takes a field away, which is told from leaving it out"
+    reason = "null removes a field, which differs from leaving it out"
 )]
 pub struct Edit {
-    /// Another time.
+    /// The new time.
     pub run_at: Option<Moment>,
-    /// Another text, and its parts.
+    /// The new text, and its number of parts.
     pub message: Option<(String, u16)>,
     sender: Option<Option<String>>,
-    /// Another rate, or none any more.
+    /// The new rate, or no rate.
     pub rate: Option<Option<u32>>,
     window: Option<Option<String>>,
     max_attempts: Option<u32>,
@@ -53,10 +56,11 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Reads a body: every wrong field is told, and so is a body that changes nothing.
+    /// Reads a body. The error names every wrong field. A body that changes nothing is an error
+    /// too.
     pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
-        for name in NEEDED
+        for name in REQUIRED
             .into_iter()
             .filter(|name| fields.is_null(name))
             .collect::<Vec<_>>()
@@ -90,7 +94,7 @@ impl Edit {
         }
     }
 
-    /// Whether it needs a schedule that has not begun.
+    /// Returns whether the change needs a schedule that has not begun.
     pub const fn changes_more_than_rate(&self) -> bool {
         self.run_at.is_some()
             || self.message.is_some()
@@ -102,7 +106,7 @@ impl Edit {
             || self.on_uncertain.is_some()
     }
 
-    /// Changes a schedule's row.
+    /// Applies the changes to a schedule's row.
     pub fn apply(&self, row: &mut Schedule) {
         if let Some(Moment { at, offset }) = &self.run_at {
             (row.run_at, row.run_at_offset) = (*at, offset.clone());
@@ -125,8 +129,8 @@ impl Edit {
         row.on_uncertain = self.on_uncertain.unwrap_or(row.on_uncertain);
     }
 
-    /// Those fields of a row that it changes, for the log.
-    pub fn touched(&self, row: &Schedule) -> Value {
+    /// Returns the fields of a row that this edit changes, for the audit log.
+    pub fn changed_fields(&self, row: &Schedule) -> Value {
         let fields = [
             ("run_at", self.run_at.is_some(), json!(row.run_at)),
             ("message", self.message.is_some(), json!(row.message)),
@@ -158,16 +162,16 @@ impl Edit {
                 json!(row.on_uncertain),
             ),
         ];
-        let touched = fields.into_iter().filter(|(_, touched, _)| *touched);
+        let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
         Value::Object(
-            touched
+            changed
                 .map(|(name, _, value)| (name.to_owned(), value))
                 .collect::<Map<_, _>>(),
         )
     }
 }
 
-/// For the document: what [`Edit::read`] takes.
+/// Returns the schema of the body that [`Edit::read`] reads.
 pub fn edit_schema() -> Value {
     let field = |(name, mut schema): (&str, Value)| {
         if let Some(schema) = schema.as_object_mut() {
@@ -175,7 +179,7 @@ pub fn edit_schema() -> Value {
         }
         (
             name.to_owned(),
-            if NEEDED.contains(&name) {
+            if REQUIRED.contains(&name) {
                 schema
             } else {
                 or_null(schema)

@@ -1,11 +1,11 @@
-//! A schedule as the document shows it.
+//! Examples of a schedule for the OpenAPI document.
 
 use serde_json::{Value, json};
 use shared::message::status::Status;
 
 use crate::openapi::parameters::AHEAD;
 
-/// Two recipients of whom nobody has got anything yet.
+/// Returns the counts of two recipients whose messages have not been sent.
 pub fn counts() -> Value {
     let each = Status::ALL.map(|status| {
         (
@@ -16,7 +16,7 @@ pub fn counts() -> Value {
     Value::Object(each.into_iter().collect())
 }
 
-/// As a list shows it.
+/// Returns a schedule as lists have it.
 pub fn listed(status: &str) -> Value {
     let here = "/v1/schedules/0190a0b0-c0d0-7080-8000-00000000000f";
     json!({
@@ -47,7 +47,7 @@ pub fn listed(status: &str) -> Value {
     })
 }
 
-/// As every other answer shows it, with members of its own.
+/// Returns a schedule as all other answers have it, with additional members.
 pub fn shown(status: &str, more: Value) -> Value {
     let mut all = listed(status);
     let counted = json!({

@@ -1,22 +1,19 @@
-//! `GET /v1/schedules`: by state and time, newest first or by planned time, page by page.
+//! `GET /v1/schedules`: lists schedules by state and time, newest first or by planned time, page by
+//! page.
 
-use serde_json::json;
 use std::collections::HashMap;
 
-use crate::resources::schedules::list_store::{
-    ScheduleFilter, earliest_schedules, latest_schedules, page_of_schedules,
-};
 use axum::{Json, extract::State};
 use chrono::{DateTime, Datelike, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use shared::schedule::{
     row::{Schedule, load_schedules},
     status::ScheduleStatus,
 };
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::listed, show::ScheduleView};
 use crate::{
     App,
     http::{
@@ -24,18 +21,26 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::schedules::{
+        examples::listed,
+        show::ScheduleView,
+        store::lists::{
+            ScheduleFilter, SchedulePosition, earliest_schedules, latest_schedules,
+            page_of_schedules,
+        },
+    },
 };
 
-/// A page. The schedules in it are without counts.
+/// A page of schedules, without counts.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "SchedulePage")]
 pub struct Page {
     schedules: Vec<ScheduleView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// In which order.
+/// The order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
     Newest,
@@ -46,7 +51,7 @@ enum Sort {
 impl Sort {
     const ALL: [Self; 3] = [Self::Newest, Self::Earliest, Self::Latest];
 
-    /// The member to sort by; a minus: the greatest first.
+    /// Returns the member to sort by; a minus means the greatest first.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Newest => "-created_at",
@@ -56,24 +61,30 @@ impl Sort {
     }
 }
 
-/// Where a page ended; the time is 0 where it is sorted by creation, as ids are.
+/// The end of a page. The time is 0 if the list is sorted by creation, as ids are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor(Uuid, DateTime<Utc>);
+struct Cursor {
+    id: Uuid,
+    run_at: DateTime<Utc>,
+}
 
 impl Cursor {
     fn read(text: &str) -> Option<Self> {
         let (id, time) = text.strip_prefix('s')?.split_once('-')?;
-        let time = DateTime::from_timestamp_millis(i64::from_str_radix(time, 16).ok()?)?;
-        (1970..9999).contains(&time.year()).then_some(())?;
-        Some(Self(Uuid::try_parse(id).ok()?, time))
+        let run_at = DateTime::from_timestamp_millis(i64::from_str_radix(time, 16).ok()?)?;
+        (1970..9999).contains(&run_at.year()).then_some(())?;
+        Some(Self {
+            id: Uuid::try_parse(id).ok()?,
+            run_at,
+        })
     }
 
     fn write(self) -> String {
-        format!("s{}-{:x}", self.0.simple(), self.1.timestamp_millis())
+        format!("s{}-{:x}", self.id.simple(), self.run_at.timestamp_millis())
     }
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let status = query.choice("status", &ScheduleStatus::ALL, ScheduleStatus::as_str);
     let (from, to) = (query.time("from"), query.time("to"));
@@ -85,14 +96,14 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     query.finish()?;
     let filter = ScheduleFilter { status, from, to };
     let mut connection = app.db.pool.acquire().await?;
-    let place = cursor.map(|Cursor(id, time)| (time, id));
+    let position = cursor.map(|Cursor { id, run_at }| SchedulePosition { id, run_at });
     let ids = match sort {
         Sort::Newest => {
-            let before = cursor.map_or(Uuid::max(), |Cursor(id, _)| id);
+            let before = cursor.map_or(Uuid::max(), |cursor| cursor.id);
             page_of_schedules(&mut connection, filter, before, limit).await?
         }
-        Sort::Earliest => earliest_schedules(&mut connection, filter, place, limit).await?,
-        Sort::Latest => latest_schedules(&mut connection, filter, place, limit).await?,
+        Sort::Earliest => earliest_schedules(&mut connection, filter, position, limit).await?,
+        Sort::Latest => latest_schedules(&mut connection, filter, position, limit).await?,
     };
     let mut found: HashMap<Uuid, Schedule> = load_schedules(&mut connection, &ids)
         .await?
@@ -105,30 +116,36 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .map(|schedule| ScheduleView::new(schedule, None))
         .collect();
     let last = schedules.last().filter(|_| ids.len() == limit as usize);
-    let next_cursor = last.map(|last| Cursor(last.id, last.run_at.to_utc()).write());
+    let next_cursor = last.map(|last| {
+        let cursor = Cursor {
+            id: last.id,
+            run_at: last.run_at.to_utc(),
+        };
+        cursor.write()
+    });
     Ok(Json(Page {
         schedules,
         next_cursor,
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/schedules` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listSchedules", "schedules", "Schedules, page by page")
-        .text("Without counts: those are in each schedule's own answer.")
+    Operation::new("listSchedules", "schedules", "List schedules, page by page")
+        .text("Without counts; the answer for a single schedule has them.")
         .query(
             "status",
             json!({"type": "string", "enum": ScheduleStatus::ALL.map(ScheduleStatus::as_str)}),
-            "Only those in this state.",
+            "Only schedules in this state.",
         )
         .queries([
-            parameters::time("from", "Planned for this time or later."),
-            parameters::time("to", "Planned for before this time."),
+            parameters::time("from", "Only schedules planned for this time or later."),
+            parameters::time("to", "Only schedules planned for before this time."),
         ])
         .query(
             "sort",
             json!({"type": "string", "enum": Sort::ALL.map(Sort::as_str), "default": Sort::Newest.as_str()}),
-            "By which member; a minus: the greatest first.",
+            "The member to sort by; a minus: the greatest first.",
         )
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"schedules": [listed("scheduled")], "next_cursor": null}))

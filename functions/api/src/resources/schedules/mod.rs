@@ -1,22 +1,19 @@
-//! Schedules: made, shown, listed, changed, moved from state to state.
+//! Schedules: create, read, list, change, and move from state to state.
 
 pub mod arrange_dispatch;
-pub mod batch_store;
-pub mod forecast;
-pub mod list_store;
-pub mod moves_store;
-pub mod store;
-
 pub mod batches;
 pub mod change;
 pub mod create;
 pub mod dry_run;
 pub mod edit;
 mod examples;
+pub mod forecast;
 pub mod list;
 pub mod moves;
 pub mod request;
+pub mod routes;
 pub mod show;
 pub mod state;
+pub mod store;
 mod texts;
 mod window;

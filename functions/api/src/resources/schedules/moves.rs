@@ -1,13 +1,7 @@
-//! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the life of a schedule. A call that comes twice,
-//! or too late, changes nothing and is told what is possible. A move takes hold at a batch's next mark, inside a batch too.
+//! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the lifecycle
+//! of a schedule. A call that is repeated, or comes too late, changes nothing and returns what is
+//! possible. A move takes effect at a batch's next mark, inside a batch too.
 
-use crate::resources::schedules::{
-    moves_store::{
-        activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
-        resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
-    },
-    store::{LockedSchedule, lock_schedule},
-};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,22 +13,26 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{
-    examples::shown,
-    show::{ScheduleView, parse_id, read_view},
-    state::{Move, allow, conflict},
-};
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{error::ApiError, path::Path, problems, query::Query, transaction::transaction},
     openapi::Operation,
-    resources::schedules::arrange_dispatch::{announce, deliver, enqueue, sweep, withdraw},
+    resources::schedules::{
+        arrange_dispatch::{
+            arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
+        },
+        examples::shown,
+        show::{ScheduleView, parse_id, read_view},
+        state::{Move, allow, conflict},
+        store::{
+            LockedSchedule, lock_schedule,
+            moves::{
+                activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
+                resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
+            },
+        },
+    },
 };
 
 /// A schedule that had been missed.
@@ -43,20 +41,21 @@ use crate::{
 pub struct Restarted {
     #[serde(flatten)]
     schedule: ScheduleView,
-    /// How many batches were held and are due now; 0 where it had not been cut, which is done now.
+    /// The number of held batches that are due now; 0 if the schedule had not been cut, which
+    /// happens now.
     batches: u64,
 }
 
-/// What a move did.
+/// The effect of a move.
 struct Moved {
     before: LockedSchedule,
     view: ScheduleView,
     batches: u64,
-    /// What webhooks are told of it.
-    told: Vec<DeliveryMessage>,
+    /// The deliveries of the event to webhooks.
+    deliveries: Vec<DeliveryMessage>,
 }
 
-/// draft → scheduled. It needs recipients and a time to come.
+/// Moves draft → scheduled. Requires recipients and a time in the future.
 pub async fn activate(
     State(app): State<App>,
     caller: Caller,
@@ -64,12 +63,12 @@ pub async fn activate(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { view, .. } = make(&app, &caller, parse_id(&id)?, Move::Activate).await?;
-    announce(&app, view.message(), view.run_at.to_utc()).await;
+    let Moved { view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Activate).await?;
+    arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
     Ok(Json(view))
 }
 
-/// scheduled or running → paused. What was sent is still checked.
+/// Moves scheduled or running → paused. Messages that were sent are still checked.
 pub async fn pause(
     State(app): State<App>,
     caller: Caller,
@@ -77,14 +76,15 @@ pub async fn pause(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Pause).await?;
+    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Pause).await?;
     if before.status == ScheduleStatus::Scheduled {
-        withdraw(&app, view.message()).await;
+        cancel_dispatch(&app, view.message()).await;
     }
     Ok(Json(view))
 }
 
-/// paused → running, or scheduled where it had not been cut; the time that passed is added.
+/// Moves paused → running, or → scheduled if it had not been cut. The length of the pause is added
+/// to the planned times.
 pub async fn resume(
     State(app): State<App>,
     caller: Caller,
@@ -92,16 +92,17 @@ pub async fn resume(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = make(&app, &caller, parse_id(&id)?, Move::Resume).await?;
+    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Resume).await?;
     if before.batch_count.is_none() {
-        announce(&app, view.message(), view.run_at.to_utc()).await;
+        arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
     } else {
-        sweep(&app).await;
+        request_sweep(&app).await;
     }
     Ok(Json(view))
 }
 
-/// Anything that has not ended → cancelled. Workers close what was not sent.
+/// Moves any schedule that has not ended → cancelled. Workers close the messages that were not
+/// sent.
 pub async fn cancel(
     State(app): State<App>,
     caller: Caller,
@@ -113,19 +114,20 @@ pub async fn cancel(
         before,
         view: schedule,
         ..
-    } = make(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
+    } = run_move(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
     if before.status == ScheduleStatus::Scheduled {
-        withdraw(&app, schedule.message()).await;
+        cancel_dispatch(&app, schedule.message()).await;
     }
     if before.batch_count.is_none() {
-        enqueue(&app, schedule.message()).await;
+        dispatch_now(&app, schedule.message()).await;
     } else {
-        sweep(&app).await;
+        request_sweep(&app).await;
     }
     Ok(Json(schedule))
 }
 
-/// What was found too late is sent after all, now: a whole schedule that was missed, or the batches of it that were.
+/// Sends messages that were found too late, now: a whole schedule that was missed, or its batches
+/// that were missed.
 pub async fn send_now(
     State(app): State<App>,
     caller: Caller,
@@ -138,55 +140,59 @@ pub async fn send_now(
         view: schedule,
         batches,
         ..
-    } = make(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
+    } = run_move(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
     if before.batch_count.is_none() {
-        announce(&app, schedule.message(), schedule.run_at.to_utc()).await;
+        arrange_dispatch(&app, schedule.message(), schedule.run_at.to_utc()).await;
     } else {
-        sweep(&app).await;
+        request_sweep(&app).await;
     }
     Ok(Json(Restarted { schedule, batches }))
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/activate` in the OpenAPI document.
 pub fn activate_doc() -> Operation {
-    Operation::new("activateSchedule", "schedules", "A draft becomes a plan")
-        .text("It needs recipients, and a time to come.")
-        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
-        .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
+    Operation::new(
+        "activateSchedule",
+        "schedules",
+        "Turn a draft into a scheduled one",
+    )
+    .text("Requires recipients and a time in the future.")
+    .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
+    .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/pause` in the OpenAPI document.
 pub fn pause_doc() -> Operation {
-    Operation::new("pauseSchedule", "schedules", "Stop for now")
-        .text("Of what is scheduled or running. Takes hold at the next request to the carrier. What was sent is still checked.")
+    Operation::new("pauseSchedule", "schedules", "Pause a schedule")
+        .text("Requires a schedule that is scheduled or running. Takes effect at the next request to the carrier. Messages that were sent are still checked.")
         .answers::<ScheduleView>(200, "The schedule.", shown("paused", json!({})))
         .problems(&["not-found", "wrong-state"])
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/resume` in the OpenAPI document.
 pub fn resume_doc() -> Operation {
-    Operation::new("resumeSchedule", "schedules", "Go on")
-        .text("What was not sent moves by as long as the pause was.")
+    Operation::new("resumeSchedule", "schedules", "Resume a schedule")
+        .text("The planned times of messages that were not sent move by the length of the pause.")
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
         .problems(&["not-found", "wrong-state"])
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/cancel` in the OpenAPI document.
 pub fn cancel_doc() -> Operation {
-    Operation::new("cancelSchedule", "schedules", "Stop for good")
-        .text("Of what has not ended. What was not sent is closed; `already_sent` says how many had gone out, or were just going.")
+    Operation::new("cancelSchedule", "schedules", "Cancel a schedule")
+        .text("Requires a schedule that has not ended. Messages that were not sent are closed; `already_sent` is the number of messages that had gone out or were just going out.")
         .answers::<ScheduleView>(200, "The schedule.", shown("cancelled", json!({})))
         .problems(&["not-found", "wrong-state"])
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/send-now` in the OpenAPI document.
 pub fn send_now_doc() -> Operation {
     Operation::new(
         "sendScheduleNow",
         "schedules",
-        "Send after all what was found too late",
+        "Send messages that were found too late",
     )
-    .text("Of a schedule that is missed, or was missed in part. As fast as the carrier takes it.")
+    .text("Requires a schedule that was missed, in whole or in part. Sends as fast as the carrier accepts.")
     .answers::<Restarted>(
         200,
         "The schedule.",
@@ -195,45 +201,44 @@ pub fn send_now_doc() -> Operation {
     .problems(&["not-found", "wrong-state", "nothing-missed"])
 }
 
-/// Makes the move, and has webhooks told of it.
-async fn make(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
-    let moved = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let made = try_make(app, &mut transaction, caller, (id, step)).await;
-        settle(transaction, made).await
+/// Makes the move, and enqueues its event for webhooks.
+async fn run_move(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
+    let moved = transaction(&app.db, |transaction| {
+        Box::pin(write_move(app, transaction, caller, id, step))
     })
     .await?;
-    deliver(app, &moved.told).await;
+    enqueue_deliveries(app, &moved.deliveries).await;
     Ok(moved)
 }
 
-async fn try_make(
+async fn write_move(
     app: &App,
     transaction: &mut MySqlConnection,
     caller: &Caller,
-    (id, step): (Uuid, Move),
+    id: Uuid,
+    step: Move,
 ) -> Result<Moved, ApiError> {
     let before = lock_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
     allow(&before, step, app.db.now())?;
-    let batches = write(app, transaction, &before, step).await?;
+    let batches = write_status(app, transaction, &before, step).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
-        let detail = "expected a schedule of which something was missed; nothing of this one waits"
-            .to_owned();
-        return Err(conflict("nothing-missed", &before, detail));
+        let detail = "expected a schedule with missed batches; this one has none".to_owned();
+        return Err(conflict(&problems::NOTHING_MISSED, &before, detail));
     }
     let view = read_view(app, transaction, id).await?;
-    let was = json!({"status": before.status, "version": before.version, "run_at": before.run_at});
-    let is = json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
+    let state_before =
+        json!({"status": before.status, "version": before.version, "run_at": before.run_at});
+    let state_after = json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
     caller
         .record(
             transaction,
             app.db.now(),
-            Change::of_schedule(step.action(), id, was, is),
+            Change::of_schedule(step.action(), id, state_before, state_after),
         )
         .await?;
-    let told = match step.event() {
+    let deliveries = match step.event() {
         Some(event) => record_event(transaction, event, id, app.db.now()).await?,
         None => Vec::new(),
     };
@@ -241,12 +246,12 @@ async fn try_make(
         before,
         view,
         batches,
-        told,
+        deliveries,
     })
 }
 
-/// Returns how many held batches were released.
-async fn write(
+/// Writes the move. Returns how many held batches were released.
+async fn write_status(
     app: &App,
     transaction: &mut MySqlConnection,
     before: &LockedSchedule,
@@ -265,7 +270,7 @@ async fn write(
         (Move::Resume, _) => resume_uncut_schedule(transaction, before.id, now).await?,
         (Move::Cancel, _) => cancel_schedule(transaction, before.id, now).await?,
         (Move::SendNow, _) if before.batch_count.is_none() => {
-            send_uncut_now(transaction, before.id, now).await?
+            send_uncut_now(transaction, before.id, now).await?;
         }
         (Move::SendNow, _) => return send_held_now(transaction, before.id, now).await,
     }

@@ -1,11 +1,10 @@
-//! What a client may say about a schedule: read from the body field by field, every wrong one told at once.
+//! The body of `POST /v1/schedules`, read field by field. The error names every wrong field.
 
-use serde_json::{Value, json};
 use std::ops::RangeInclusive;
 
-use crate::resources::schedules::store::NewSchedule;
 use axum::body::Bytes;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use shared::{
     message::{
         phone::Region,
@@ -16,53 +15,58 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::schedules::window;
 use crate::{
     http::{
-        body::COUNTRY,
         error::{ApiError, FieldError},
         fields::Fields,
     },
-    lists::doc::{country_schema, entries_schema},
+    lists::{
+        doc::{country_schema, entries_schema},
+        request::COUNTRY,
+    },
     openapi::operation::{object, one_of_these, or_null},
-    resources::recipients::load::OnInvalid,
+    resources::{
+        recipients::load::OnInvalid,
+        schedules::{store::NewSchedule, window},
+    },
 };
 
-/// Further ahead than this is a typing error in the year.
+/// A time further ahead is taken for a typing error in the year.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(365);
-/// Messages a second.
+/// Messages per second.
 pub const RATE: RangeInclusive<u32> = 1..=10_000;
 /// How often a message may be tried.
 pub const MAX_ATTEMPTS: RangeInclusive<u32> = 1..=10;
 /// From a minute to a day.
 pub const MAX_LATENESS_S: RangeInclusive<u32> = 60..=86_400;
-/// An hour under the carrier's memory of a day: a message has to be asked for to its end.
+/// At most an hour less than the day for which the carrier remembers messages, because a message
+/// has to be queried until its end.
 pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
 const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
 const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
-/// What [`sender`] takes, as a regular expression.
+/// The values that [`sender`] accepts, as a regular expression.
 const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
-/// What becomes of a message whose answer was lost; the first, where nothing is said.
+/// What happens to a message whose answer was lost. The first is the default.
 pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
-/// What a body says.
+/// A body.
 #[derive(Debug)]
 pub struct CreateRequest {
-    /// The row; none if a field is wrong.
+    /// The row; `None` if a field is wrong.
     pub schedule: Option<NewSchedule>,
     /// The wrong fields.
     pub errors: Vec<FieldError>,
     /// The JSON array of recipients, a part of the body, unread.
     pub recipients: Option<Bytes>,
-    /// What becomes of the list when entries are invalid.
+    /// The effect of invalid entries on the list.
     pub on_invalid: OnInvalid,
-    /// Where numbers without a country code are dialled.
+    /// The country of numbers without a country code.
     pub region: Option<Region>,
 }
 
 impl CreateRequest {
-    /// Reads a body. Only what is no JSON object fails; wrong fields are collected.
+    /// Reads a body. Fails only if it is no JSON object; wrong fields are collected.
     pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
@@ -135,7 +139,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     })
 }
 
-/// A time, and how far from UTC the clock of whoever gave it is.
+/// A time, and the offset from UTC with which it was given.
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// In whole milliseconds, as the column holds them; a leap second becomes the one after it.
@@ -147,14 +151,14 @@ pub struct Moment {
 const TIME: &str =
     "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
 
-/// The field `run_at`: required, to come, not too far ahead.
+/// Reads the field `run_at`: required, in the future, not too far ahead.
 fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
     let moment = moment(fields, now);
     fields.require("run_at", TIME);
     moment
 }
 
-/// The field `run_at`, if given.
+/// Reads the field `run_at`, if given.
 pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
     let given = fields.raw("run_at")?;
     let given: String = serde_json::from_str(given.get()).unwrap_or_default();
@@ -173,7 +177,7 @@ pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
         fields.complain(
             "run_at",
             "in-the-past",
-            format!("expected a time to come; it is {now} now"),
+            format!("expected a time in the future; it is {now} now"),
         );
     } else if run_at > now + MAX_AHEAD {
         fields.complain(
@@ -195,7 +199,7 @@ fn message(fields: &mut Fields) -> Option<(String, u16)> {
     message
 }
 
-/// The field `message`, if given, and its parts; of one with variables, 1.
+/// Reads the field `message`, if given, and its number of parts; 1 for a message with variables.
 pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     let message = fields.text("message")?;
     if message.trim().is_empty() {
@@ -206,7 +210,7 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
         );
     }
     match Template::parse(&message) {
-        // How many parts it takes is known when the numbers come, each with its variables.
+        // The number of parts is known when the numbers come, each with its variables.
         Ok(Some(_)) => return Some((message, 1)),
         Ok(None) => {}
         Err(error) => {
@@ -229,7 +233,8 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     Some((message, counted.parts as u16))
 }
 
-/// As carriers take them: a name of the default alphabet's letters and digits, or a number.
+/// Reads the field `sender`, as carriers accept it: a name of letters and digits of the default
+/// alphabet, or a number.
 pub fn sender(fields: &mut Fields) -> Option<String> {
     let sender = fields.text("sender")?;
     let number = sender.strip_prefix('+').unwrap_or(&sender);
@@ -249,7 +254,8 @@ pub fn sender(fields: &mut Fields) -> Option<String> {
     Some(sender)
 }
 
-/// The list as it stands. That it is an array is seen by its first character: the body as a whole is JSON.
+/// Returns the list unparsed. Its first character shows that it is an array, because the whole body
+/// is valid JSON.
 fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
     const EXPECTED: &str =
         r#"expected an array of numbers, such as ["+60123456789", {"phone": "+60123456780"}]"#;
@@ -260,7 +266,7 @@ fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
         list.is_some_and(|list| list.starts_with('[') && list[1..].trim_start().starts_with(']'));
     match list {
         Some(list) if !list.starts_with('[') => {
-            fields.complain("recipients", "wrong-type", EXPECTED)
+            fields.complain("recipients", "wrong-type", EXPECTED);
         }
         None if !draft => {
             fields.complain(
@@ -281,13 +287,13 @@ fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
     None
 }
 
-/// For the document: what [`CreateRequest::read`] takes.
+/// Returns the schema of the body that [`CreateRequest::read`] reads.
 pub fn request_schema() -> Value {
     let mut fields = json!({
         "recipients": or_null(entries_schema(true)),
-        "draft": {"type": ["boolean", "null"], "default": false, "description": "Nothing happens before it is activated."},
+        "draft": {"type": ["boolean", "null"], "default": false, "description": "No message is sent before the schedule is activated."},
         "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
-            "description": "`reject`: one invalid entry refuses the call; `skip`: whatever is no number is kept as INVALID."})),
+            "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "default_country": or_null(country_schema()),
     });
     for (name, field) in fields_schema() {
@@ -301,75 +307,81 @@ pub fn request_schema() -> Value {
     one_of_these(object(fields, &["run_at", "message"]), &some)
 }
 
-/// Fields that can also be changed later.
+/// Returns the schemas of the fields that can also be changed later.
 pub fn fields_schema() -> [(&'static str, Value); 9] {
-    let number = |range: RangeInclusive<u32>, default: Option<u32>, text: &str| {
-        let mut schema = json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "description": text});
-        if let Some(default) = default {
-            schema["default"] = json!(default);
-        }
-        schema
-    };
-    let message = format!(
-        "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, a text for each recipient, of at most {MAX_TEMPLATE} bytes before it is made."
-    );
-    let (attempts, lateness, within) = (
-        Some(DEFAULT_MAX_ATTEMPTS),
-        Some(DEFAULT_MAX_LATENESS_S),
-        Some(DEFAULT_RESEND_WITHIN_S),
-    );
     [
-        (
-            "run_at",
-            json!({"type": "string", "format": "date-time",
-            "description": format!("A time to come, within {} days, with an offset from UTC.", MAX_AHEAD.num_days())}),
-        ),
-        (
-            "message",
-            json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": message}),
-        ),
+        ("run_at", run_at_schema()),
+        ("message", message_schema()),
         (
             "sender",
             json!({"type": "string", "pattern": SENDER,
-            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that take one."}),
+            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that accept one."}),
         ),
         (
             "rate",
-            number(
+            number_schema(
                 RATE,
-                None,
-                "Messages a second; null: as fast as the carrier takes them.",
+                "Messages per second; null: as fast as the carrier accepts them.",
             ),
         ),
         ("window", window::schema()),
         (
             "max_attempts",
-            number(
-                MAX_ATTEMPTS,
-                attempts,
-                "How often a message is tried that ends UNDELIV or EXPIRED.",
+            with_default(
+                number_schema(
+                    MAX_ATTEMPTS,
+                    "How often a message that ends UNDELIV or EXPIRED is tried.",
+                ),
+                DEFAULT_MAX_ATTEMPTS,
             ),
         ),
         (
             "max_lateness_s",
-            number(
-                MAX_LATENESS_S,
-                lateness,
-                "What is found later than this waits for a person.",
+            with_default(
+                number_schema(
+                    MAX_LATENESS_S,
+                    "A message that is found later than this waits for an operator.",
+                ),
+                DEFAULT_MAX_LATENESS_S,
             ),
         ),
         (
             "resend_within_s",
-            number(
-                RESEND_WITHIN_S,
-                within,
-                "No resend later than this after the planned time.",
+            with_default(
+                number_schema(
+                    RESEND_WITHIN_S,
+                    "No resend later than this after the planned time.",
+                ),
+                DEFAULT_RESEND_WITHIN_S,
             ),
         ),
-        (
-            "on_uncertain",
-            json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
-            "description": "A message whose answer was lost waits for a person, or is sent again after a quiet time."}),
-        ),
+        ("on_uncertain", on_uncertain_schema()),
     ]
+}
+
+fn run_at_schema() -> Value {
+    let days = MAX_AHEAD.num_days();
+    json!({"type": "string", "format": "date-time",
+        "description": format!("A time in the future, within {days} days, with an offset from UTC.")})
+}
+
+fn message_schema() -> Value {
+    let description = format!(
+        "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, each recipient gets a text of its own; then at most {MAX_TEMPLATE} bytes before rendering."
+    );
+    json!({"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE, "pattern": r"\S", "description": description})
+}
+
+fn on_uncertain_schema() -> Value {
+    json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
+        "description": "A message whose answer was lost waits for an operator, or is sent again after a quiet time."})
+}
+
+fn number_schema(range: RangeInclusive<u32>, description: &str) -> Value {
+    json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "description": description})
+}
+
+fn with_default(mut schema: Value, default: u32) -> Value {
+    schema["default"] = json!(default);
+    schema
 }

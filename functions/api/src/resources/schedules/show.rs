@@ -1,6 +1,5 @@
-//! `GET /v1/schedules/{id}`, and how a schedule looks in every answer.
+//! `GET /v1/schedules/{id}`, and the form of a schedule in every answer.
 
-use crate::resources::attention::store::{Waiting, count_waiting};
 use axum::{Json, extract::State};
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 use schemars::JsonSchema;
@@ -23,14 +22,18 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::schedules::{examples::shown, request::ON_UNCERTAIN};
 use crate::{
     App,
-    http::{error::ApiError, path::Path, query::Query},
+    http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
+    resources::schedules::{
+        examples::shown,
+        request::ON_UNCERTAIN,
+        store::batches::{BatchAttention, count_batches_needing_attention},
+    },
 };
 
-/// A schedule as a client sees it.
+/// A schedule in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
 #[expect(
     missing_docs,
@@ -41,15 +44,16 @@ pub struct ScheduleView {
     pub id: Uuid,
     pub status: ScheduleStatus,
     pub version: u32,
-    /// With the offset that it was given with.
+    /// With the offset with which it was given.
     pub run_at: DateTime<FixedOffset>,
     pub message: String,
-    /// Null for a message with variables: it may differ from text to text.
+    /// Null for a message with variables, because it may differ between texts.
     #[schemars(extend("enum" = ENCODINGS))]
     pub encoding: Option<&'static str>,
-    /// Of a message with variables, the most that any of its texts takes.
+    /// For a message with variables: the largest number of parts of any of its texts.
     pub parts: u16,
-    /// What the message takes from each recipient; empty: all get the same.
+    /// The variables that the message takes from each recipient; empty if all recipients get the
+    /// same text.
     pub variables: Vec<String>,
     pub sender: Option<String>,
     pub rate: Option<u32>,
@@ -59,15 +63,15 @@ pub struct ScheduleView {
     pub resend_within_s: u32,
     #[schemars(extend("enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
-    pub recipients: Totals,
-    /// Not in lists: there it would cost a query a schedule.
+    pub recipients: RecipientTotals,
+    /// Not in lists, because it costs a query per schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CountsSchema")]
     pub counts: Option<Counts>,
-    /// How many messages had gone out, or were just going out: what an HTTP request to the carrier was begun for; likewise.
+    /// The number of messages for which an HTTP request to the carrier was begun. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub already_sent: Option<u64>,
-    /// What of it needs a person; likewise.
+    /// The parts of it that need an operator. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<Attention>,
     pub dispatched_by: Option<String>,
@@ -76,29 +80,29 @@ pub struct ScheduleView {
     pub pause_reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// As in the audit log.
+    /// The actor, as in the audit log.
     pub created_by: Option<String>,
     pub links: Links,
 }
 
-/// Where else to look.
+/// Paths to more of the schedule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "ScheduleLinks")]
 pub struct Links {
     /// This schedule.
     #[serde(rename = "self")]
-    pub here: String,
+    pub itself: String,
     /// Its recipients.
     pub recipients: String,
     /// Its batches.
     pub batches: String,
 }
 
-/// What of a schedule needs a person: nothing of it goes on by itself, the UNCERTAIN recipients apart whose carrier can be asked, or
-/// that are sent again by policy.
+/// The parts of a schedule that need an operator. None of them progresses by itself, except
+/// UNCERTAIN recipients whose carrier can be asked, or that are sent again by policy.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Attention {
-    /// Batches of which something was found too late and is held.
+    /// Batches with messages that were found too late and are held.
     pub missed_batches: u32,
     /// Batches that were claimed three times without a release.
     pub parked_batches: u32,
@@ -106,22 +110,22 @@ pub struct Attention {
     pub uncertain: u64,
 }
 
-/// What came of the list.
+/// The result of the list.
 #[derive(Debug, JsonSchema, Serialize)]
-#[schemars(rename = "RecipientTotals")]
-pub struct Totals {
+pub struct RecipientTotals {
     /// Distinct valid numbers.
     pub total: u32,
     /// Entries kept as INVALID.
     pub invalid: u32,
-    /// Entries left out because their number was there already.
+    /// Entries left out because their number was in the list already.
     pub duplicates: u32,
 }
 
 impl ScheduleView {
-    /// The row, and the counts where they were taken.
+    /// Builds the view from the row, and from the counts if they were read.
     pub fn new(schedule: Schedule, counts: Option<Counts>) -> Self {
-        // Written by ourselves, so it reads; were it broken, UTC is still the right moment.
+        // The API wrote this column, so it parses; if it did not, UTC would still give the right
+        // moment.
         let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
         let template = Template::parse(&schedule.message).ok().flatten();
         let here = format!("/v1/schedules/{}", schedule.id);
@@ -147,7 +151,7 @@ impl ScheduleView {
             max_lateness_s: schedule.max_lateness_s,
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
-            recipients: Totals {
+            recipients: RecipientTotals {
                 total: schedule.recipient_count,
                 invalid: schedule.invalid_count,
                 duplicates: schedule.duplicate_count,
@@ -165,12 +169,12 @@ impl ScheduleView {
             links: Links {
                 recipients: format!("{here}/recipients"),
                 batches: format!("{here}/batches"),
-                here,
+                itself: here,
             },
         }
     }
 
-    /// What dispatch is told of it.
+    /// Returns the message to dispatch that names this schedule and version.
     pub const fn message(&self) -> DispatchMessage {
         DispatchMessage {
             schedule_id: self.id,
@@ -179,7 +183,8 @@ impl ScheduleView {
     }
 }
 
-/// A schedule, its counts and what of it needs a person, which have to be read in one transaction.
+/// Reads a schedule, its counts and the parts that need an operator, which have to be read in one
+/// transaction.
 pub async fn read_view(
     app: &App,
     transaction: &mut MySqlConnection,
@@ -190,8 +195,8 @@ pub async fn read_view(
         .ok_or_else(ApiError::no_such_schedule)?;
     let counts = count_by_status(transaction, &schedule).await?;
     let waiting = match schedule.batch_count {
-        Some(_) => count_waiting(transaction, id, app.db.now()).await?,
-        None => Waiting::default(),
+        Some(_) => count_batches_needing_attention(transaction, id, app.db.now()).await?,
+        None => BatchAttention::default(),
     };
     let uncertain = counts.get(&Status::Uncertain).copied().unwrap_or_default();
     let attention = Attention {
@@ -205,7 +210,7 @@ pub async fn read_view(
     })
 }
 
-/// Answers with the schedule and where its messages are.
+/// Returns 200 with the schedule and its counts.
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -213,23 +218,24 @@ pub async fn show(
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let mut transaction = app.db.pool.begin().await?;
-    let view = read_view(&app, &mut transaction, id).await;
-    transaction.rollback().await?;
-    Ok(Json(view?))
+    let app = &app;
+    let view = transaction(&app.db, |transaction| {
+        Box::pin(read_view(app, transaction, id))
+    });
+    Ok(Json(view.await?))
 }
 
-/// For the document.
+/// Describes `GET /v1/schedules/{id}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
-    Operation::new("getSchedule", "schedules", "One of them")
-        .text("`counts` is right while it runs; `attention` says what of it may need a person.")
+    Operation::new("getSchedule", "schedules", "Get a schedule")
+        .text("`counts` is current while it runs; `attention` is what may need an operator.")
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
         .problems(&["not-found"])
 }
 
-/// Everything that an HTTP request to the carrier was begun for.
+/// Returns the number of messages for which an HTTP request to the carrier was begun.
 fn sent(counts: &Counts) -> u64 {
-    let stayed = |status: &Status| {
+    let never_requested = |status: &Status| {
         matches!(
             status,
             Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid
@@ -237,12 +243,12 @@ fn sent(counts: &Counts) -> u64 {
     };
     counts
         .iter()
-        .filter(|(status, _)| !stayed(status))
+        .filter(|(status, _)| !never_requested(status))
         .map(|(_, count)| count)
         .sum()
 }
 
-/// What isn't an id belongs to no schedule.
+/// Parses an id. A text that is no id names no schedule.
 pub fn parse_id(id: &str) -> Result<Uuid, ApiError> {
     Uuid::try_parse(id).map_err(|_| ApiError::no_such_schedule())
 }

@@ -1,12 +1,19 @@
-//! What each state of a schedule allows, and how it is told that it does not.
+//! The moves that each state of a schedule allows, and the errors if it does not.
 
-use crate::resources::schedules::store::LockedSchedule;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use shared::{events::EventType, schedule::status::ScheduleStatus};
 
-use crate::http::error::{ApiError, Conflict};
+use crate::{
+    http::{
+        error::{ApiError, Conflict},
+        problems::{self, ProblemType},
+    },
+    openapi::ProblemMembers,
+    resources::schedules::store::LockedSchedule,
+};
 
-/// A move that somebody asks for.
+/// A move that a caller requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
     /// draft → scheduled
@@ -15,14 +22,14 @@ pub enum Move {
     Pause,
     /// paused → scheduled, running
     Resume,
-    /// anything that has not ended → cancelled
+    /// any state that is not final → cancelled
     Cancel,
-    /// missed → scheduled, running; and what of a running one was missed
+    /// missed → scheduled, running; also the missed batches of a running schedule
     SendNow,
 }
 
 impl Move {
-    /// In the audit log.
+    /// Returns the action in the audit log.
     pub const fn action(self) -> &'static str {
         match self {
             Self::Activate => "schedule.activate",
@@ -33,7 +40,8 @@ impl Move {
         }
     }
 
-    /// What webhooks are told of it; the others' beginning is told when they are cut.
+    /// Returns the event for webhooks. The other moves have none: their event is recorded when the
+    /// schedule is cut.
     pub const fn event(self) -> Option<EventType> {
         match self {
             Self::Pause => Some(EventType::SchedulePaused),
@@ -44,7 +52,8 @@ impl Move {
     }
 }
 
-/// Whether the state allows the move. That something was missed at all is seen by who releases it.
+/// Returns an error if the state does not allow the move. Whether anything was missed at all is
+/// checked when it is released.
 pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Result<(), ApiError> {
     use ScheduleStatus::{Draft, Finished, Missed, Paused, Running, Scheduled};
     let status = schedule.status;
@@ -66,41 +75,46 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
     };
     if !allowed {
         return Err(conflict(
-            "wrong-state",
+            &problems::WRONG_STATE,
             schedule,
             format!("expected {expected}; this one is {}", status.as_str()),
         ));
     }
     if step == Move::Activate && schedule.recipient_count == 0 {
         return Err(conflict(
-            "no-recipients",
+            &problems::NO_RECIPIENTS,
             schedule,
             "expected a draft with recipients; append some first".to_owned(),
         ));
     }
     if step == Move::Activate && schedule.run_at <= now {
         return Err(conflict(
-            "run-at-past",
+            &problems::RUN_AT_PAST,
             schedule,
-            "expected a run_at to come; it has passed meanwhile".to_owned(),
+            "expected a run_at in the future; it has passed meanwhile".to_owned(),
         ));
     }
     Ok(())
 }
 
-/// 409 for what can only be done before a schedule begins: it is too late for `what`.
-pub fn begun(schedule: &LockedSchedule, what: &str) -> ApiError {
+/// Returns 409 for a call that is possible only before a schedule begins. `expected` begins the
+/// detail.
+pub fn begun(schedule: &LockedSchedule, expected: &str) -> ApiError {
     let detail = format!(
-        "{what}; this one is {}. A schedule begins some time ahead of its run_at",
+        "{expected}; this one is {}. A schedule begins some time ahead of its run_at",
         schedule.status.as_str()
     );
-    conflict("schedule-begun", schedule, detail)
+    conflict(&problems::SCHEDULE_BEGUN, schedule, detail)
 }
 
-/// 409 with the state, and the calls that are possible in it.
-pub fn conflict(slug: &'static str, schedule: &LockedSchedule, detail: String) -> ApiError {
+/// Returns 409 with the state, and the calls that are possible in it.
+pub fn conflict(
+    problem: &'static ProblemType,
+    schedule: &LockedSchedule,
+    detail: String,
+) -> ApiError {
     ApiError::Conflict(Conflict {
-        slug,
+        problem,
         detail,
         status: schedule.status,
         possible: possible(schedule),
@@ -119,7 +133,26 @@ pub const STEPS: [&str; 8] = [
     "send-now",
 ];
 
-/// What a person may do to the life of a schedule. `send-now` while it runs depends on its batches, so it is not named there.
+/// The members that each problem of a schedule's state adds to the problem document.
+pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
+    problems: &[
+        "wrong-state",
+        "schedule-begun",
+        "nothing-missed",
+        "no-recipients",
+        "run-at-past",
+    ],
+    properties: |generator| {
+        json!({
+            "schedule_status": generator.subschema_for::<ScheduleStatus>(),
+            "possible": {"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."},
+        })
+    },
+    required: &["schedule_status", "possible"],
+};
+
+/// Returns the calls that are possible in the lifecycle of a schedule. Whether `send-now` is
+/// possible while it runs depends on its batches, so it is not listed there.
 fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {
         (ScheduleStatus::Draft, _) => &["append", "patch", "activate", "cancel"],

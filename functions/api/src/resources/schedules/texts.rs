@@ -1,17 +1,23 @@
-//! Another message for a list that is there already: is there a text for everybody in it?
+//! Checks a new message against a list that exists: each recipient needs a text.
 
-use crate::resources::recipients::variables_store::page_of_addressees;
 use shared::message::template::{RenderError, Template};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::error::{ApiError, FieldError};
+use crate::{
+    http::{
+        error::{ApiError, FieldError},
+        page::PageRequest,
+    },
+    resources::recipients::store::page_of_addressees,
+};
 
-/// Recipients that are read at once.
+/// Recipients per page.
 const PAGE: u32 = 10_000;
 
-/// Makes the text of every recipient, and gives the parts of the longest: 1 for an empty list. Refused where one can't be made; it is said
-/// for how many, and why for the first.
+/// Renders the text of every recipient, and returns the number of parts of the longest: 1 for an
+/// empty list. Fails if a text cannot be rendered; the error has the number of such recipients, and
+/// the reason for the first.
 pub async fn most_parts(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -20,7 +26,7 @@ pub async fn most_parts(
     let (mut most, mut after) = (1, 0);
     let mut failed: Option<(u32, RenderError, u64)> = None;
     loop {
-        let page = page_of_addressees(connection, id, (after, PAGE)).await?;
+        let page = page_of_addressees(connection, id, PageRequest { after, limit: PAGE }).await?;
         for addressee in &page {
             after = addressee.seq;
             match (template.render(&addressee.variables), &mut failed) {
@@ -37,7 +43,7 @@ pub async fn most_parts(
         return Ok(most);
     };
     let detail = format!(
-        "this message makes no text for {count} of the recipients; the first has seq {seq}: {error}"
+        "this message cannot be rendered for {count} of the recipients; the first has seq {seq}: {error}"
     );
     Err(ApiError::invalid(vec![FieldError::new(
         "message",

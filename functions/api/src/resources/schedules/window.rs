@@ -8,7 +8,7 @@ use crate::{http::fields::Fields, openapi::operation::object};
 
 const EXPECTED: &str = r#"an object such as {"days": ["Mon", "Tue"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"}"#;
 const ZONE: &str = "an IANA time zone such as Asia/Kuala_Lumpur";
-/// From Monday on.
+/// The days in order, beginning with Monday.
 const WEEK: [Weekday; 7] = [
     Weekday::Mon,
     Weekday::Tue,
@@ -19,7 +19,7 @@ const WEEK: [Weekday; 7] = [
     Weekday::Sun,
 ];
 
-/// The field, if given, as its column holds it. Every wrong member is told.
+/// Reads the field, if given, as its column holds it. Every wrong member becomes an error.
 pub fn read(fields: &mut Fields) -> Option<String> {
     let given = fields.raw("window")?;
     let Ok(mut members) = Fields::read(given.get().as_bytes()) else {
@@ -28,12 +28,12 @@ pub fn read(fields: &mut Fields) -> Option<String> {
     };
     let window = members_of(&mut members);
     let errors = members.finish();
-    let good = errors.is_empty();
+    let is_valid = errors.is_empty();
     for error in errors {
         fields.complain(&format!("window.{}", error.field), error.code, error.detail);
     }
     window
-        .filter(|_| good)
+        .filter(|_| is_valid)
         .and_then(|window| serde_json::to_string(&window).ok())
 }
 
@@ -61,11 +61,11 @@ fn members_of(members: &mut Fields) -> Option<Window> {
     })
 }
 
-/// All, where it is left out.
+/// Reads the days; all of them if the field is left out.
 fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
     const DAYS: &str = "days of the week, such as [\"Mon\", \"Fri\"], at least one";
     if members.is_absent("days") {
-        // A null is taken all the same, or it would be left over as unknown.
+        // A null has to be read too, or it would be reported as an unknown field.
         members.raw("days");
         return Some(WEEK.to_vec());
     }
@@ -93,7 +93,7 @@ fn clock(members: &mut Fields, name: &'static str) -> Option<TimeOfDay> {
     clock
 }
 
-/// For the document: what [`read`] takes.
+/// Returns the schema of the field that [`read`] reads.
 pub fn schema() -> Value {
     let clock = json!({"type": "string", "pattern": TIME_OF_DAY});
     let days = WEEK.map(|day| day.to_string());
@@ -104,6 +104,6 @@ pub fn schema() -> Value {
         "zone": {"type": "string", "description": "An IANA time zone, such as `Asia/Kuala_Lumpur`."},
     });
     let mut schema = object(members, &["from", "to", "zone"]);
-    schema["description"] = json!("Nothing is sent outside of these hours; null: at any hour.");
+    schema["description"] = json!("No message is sent outside of these hours; null: at any hour.");
     schema
 }

@@ -1,68 +1,61 @@
-//! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user. Access tokens of it are void at once.
+//! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user.
+//! Their access tokens are void at once.
 
-use crate::resources::sessions::store::end_session;
 use axum::{extract::State, http::StatusCode};
 use serde_json::json;
 use shared::access::users::end_sessions;
 
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
-    http::{
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, Identity, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, query::Query},
     openapi::{Operation, parameters::flag},
+    resources::sessions::store::end_session,
 };
 
-/// 204.
+/// Returns 204.
 pub async fn logout(
     State(app): State<App>,
     caller: Caller,
     mut query: Query,
 ) -> Result<StatusCode, ApiError> {
-    let everywhere = query.choice("everywhere", &["false", "true"], |word| word) == Some("true");
+    let everywhere = query.choice("everywhere", &["false", "true"], |value| value) == Some("true");
     query.finish()?;
     let Identity::User { id, session } = caller.identity else {
         return Err(ApiError::Forbidden(None));
     };
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let now = app.db.now();
-        let ended = async {
+    let app = &app;
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let now = app.db.now();
             let sessions = if everywhere {
                 end_sessions(&mut transaction, id, now).await?
             } else {
                 u64::from(end_session(&mut transaction, session, now).await?)
             };
-            let after = Some(
-                json!({"session": session, "everywhere": everywhere, "sessions_ended": sessions}),
-            );
+            let after =
+                json!({"session": session, "everywhere": everywhere, "sessions_ended": sessions});
             let change = Change {
                 action: "logout",
                 resource: format!("user:{id}"),
-                after,
+                after: Some(after),
                 ..Change::default()
             };
-            caller.record(&mut transaction, now, change).await?;
-            Ok(())
-        };
-        let ended = ended.await;
-        settle(transaction, ended).await
+            Ok(((), change))
+        })
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/logout` in the OpenAPI document.
 pub fn logout_doc() -> Operation {
-    Operation::new("logOut", "auth", "End the session")
-        .text("Its tokens are void at once.")
+    Operation::new("logOut", "auth", "Log out")
+        .text("Ends the session; its tokens are void at once.")
         .query(
             "everywhere",
             flag(),
-            "All sessions of the user, not this one only.",
+            "End all sessions of the user, not only this one.",
         )
-        .answers_nothing("It has ended.")
+        .answers_nothing("The session has ended.")
 }

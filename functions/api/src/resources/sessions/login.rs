@@ -1,13 +1,7 @@
-//! `POST /v1/auth/login`. A wrong name and a wrong password are one answer after the same time. Every attempt is counted before the
-//! password is looked at, by name and by address, whether the name exists or not.
+//! `POST /v1/auth/login`. A wrong name and a wrong password get the same answer after the same
+//! time. Every attempt is counted before the password is checked, by name and by address, whether
+//! the name exists or not.
 
-use crate::{
-    auth::limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
-    resources::{
-        sessions::store::{NewSession, insert_session},
-        users::store::{lock_user, note_login},
-    },
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,25 +18,37 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    SESSION, Tokens, issue, new_password, new_password_schema, secret, secret_schema,
-    tokens_example,
-};
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
+    auth::{
+        Caller, Identity,
+        caller::Change,
+        limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
+        problems,
         query::Query,
-        transaction::{repeat, settle},
+        transaction::transaction,
     },
     openapi::{
         Operation, Takes,
         operation::{object, or_null},
     },
+    resources::{
+        sessions::{
+            SESSION, TokenUser, Tokens, issue, new_password, new_password_schema, secret,
+            secret_schema,
+            store::{NewSession, insert_session},
+            tokens_example,
+        },
+        users::store::{lock_user, note_login},
+    },
 };
+
+const WRONG_CREDENTIALS: &str = "the username or the password is wrong";
 
 struct LoginRequest {
     username: String,
@@ -68,7 +74,7 @@ impl LoginRequest {
     }
 }
 
-/// 200 with tokens.
+/// Returns 200 with tokens.
 pub async fn login(
     State(app): State<App>,
     caller: Caller,
@@ -78,30 +84,17 @@ pub async fn login(
 ) -> Result<Json<Tokens>, ApiError> {
     query.finish()?;
     let request = LoginRequest::read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = Subjects::of(&request.username, &caller);
-    subjects.charge(&app).await?;
-    // What can't be a username is nobody's; the column could not even be compared with it.
+    let subjects = LoginSubjects::of(&request.username, &caller);
+    subjects.count_attempt(&app).await?;
+    // A text that is no valid username belongs to no user, and cannot be compared with the column.
     let user = if is_username(&request.username) {
         find_user(&mut *app.db.pool.acquire().await?, &request.username).await?
     } else {
         None
     };
-    let user = verify(&app, user, request.password.clone()).await?;
-    let Some(user) = user else {
-        let change = Change {
-            action: "login.fail",
-            resource: format!(
-                "username:{}",
-                request.username.chars().take(64).collect::<String>()
-            ),
-            ..Change::default()
-        };
-        caller
-            .record(&mut *app.db.pool.acquire().await?, app.db.now(), change)
-            .await?;
-        return Err(ApiError::WrongCredentials(
-            "the username or the password is wrong",
-        ));
+    let Some(user) = verify(&app, user, request.password.clone()).await? else {
+        record_failure(&app, &caller, &request.username).await?;
+        return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
     if user.password_expires_at.is_some() && request.new_password.is_none() {
         return Err(ApiError::PasswordChangeRequired);
@@ -113,17 +106,18 @@ pub async fn login(
         Some(new) => Some(hash(new).await?),
         None => None,
     };
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let begun = begin(&app, &mut transaction, &caller, &user, hash.as_deref()).await;
-        settle(transaction, begun).await
-    });
-    let tokens = tokens.await?;
-    subjects.absolve(&app).await?;
+    let tokens = {
+        let (app, caller, user, hash) = (&app, &caller, &user, hash.as_deref());
+        transaction(&app.db, |transaction| {
+            Box::pin(begin(app, transaction, caller, user, hash))
+        })
+        .await?
+    };
+    subjects.reset_failed(&app).await?;
     Ok(Json(tokens))
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/login` in the OpenAPI document.
 pub fn login_doc() -> Operation {
     let fields = json!({
         "username": secret_schema(),
@@ -133,15 +127,27 @@ pub fn login_doc() -> Operation {
     let example = json!({"username": "ana", "password": "correct horse battery staple"});
     Operation::new("logIn", "auth", "Log in with a password")
         .text(
-            "A temporary password needs `new_password` in the same call. After four failed logins of a username each further one has to wait, \
+            "A temporary password requires `new_password` in the same call. After four failed logins with a username each further one has to wait, \
              whether the name exists or not.",
         )
         .body(Takes::json(object(fields, &["username", "password"]), example))
-        .answers::<Tokens>(200, "A session has begun.", tokens_example())
+        .answers::<Tokens>(200, "The tokens of a new session.", tokens_example())
         .problems(&["wrong-credentials", "password-change-required", "login-locked"])
 }
 
-/// The user, if the password is his, still holds, and he is not disabled.
+/// Records a failed login in the audit log.
+async fn record_failure(app: &App, caller: &Caller, username: &str) -> sqlx::Result<()> {
+    let username: String = username.chars().take(64).collect();
+    let change = Change {
+        action: "login.fail",
+        resource: format!("username:{username}"),
+        ..Change::default()
+    };
+    let mut connection = app.db.pool.acquire().await?;
+    caller.record(&mut connection, app.db.now(), change).await
+}
+
+/// Returns the user, if the password is right and has not expired, and the user is not disabled.
 async fn verify(
     app: &App,
     user: Option<User>,
@@ -158,7 +164,8 @@ async fn verify(
     Ok(user.filter(|user| right && holds(user)))
 }
 
-/// Makes the session. The user is read anew under a lock: a password that was changed meanwhile opens nothing.
+/// Creates the session. The user is read again under a lock, so that a password that was changed
+/// meanwhile is refused.
 async fn begin(
     app: &App,
     transaction: &mut MySqlConnection,
@@ -171,9 +178,7 @@ async fn begin(
     let same =
         user.filter(|user| user.password_hash == seen.password_hash && user.disabled_at.is_none());
     let Some(user) = same else {
-        return Err(ApiError::WrongCredentials(
-            "the username or the password is wrong",
-        ));
+        return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
     if let Some(hash) = new_hash {
         change_password(transaction, user.id, hash, None).await?;
@@ -192,7 +197,11 @@ async fn begin(
         app,
         transaction,
         session.id,
-        (user.id, &user.username, user.role),
+        TokenUser {
+            id: user.id,
+            username: user.username.clone(),
+            role: user.role,
+        },
         now,
     )
     .await?;
@@ -208,7 +217,7 @@ async fn begin(
     Ok(tokens)
 }
 
-/// Who logged in, for the log.
+/// Returns the user as the caller, for the audit log.
 fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
     Caller {
         identity: Identity::User {
@@ -221,29 +230,29 @@ fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
     }
 }
 
-/// Hashes a password that was chosen.
+/// Hashes a new password.
 pub async fn hash(password: SecretString) -> Result<String, ApiError> {
     hash_password(password)
         .await
         .map_err(|error| ApiError::Internal(format!("{error:#}")))
 }
 
-/// 422: the new password is the old one.
+/// Returns 422: the new password is the old one.
 pub(super) fn same_password(field: &str) -> ApiError {
     ApiError::invalid(vec![FieldError::new(
         field,
         "not-new",
-        "expected another password than the old one",
+        "expected a password that differs from the old one",
     )])
 }
 
-/// What failed logins are counted by.
-pub(super) struct Subjects {
+/// The subjects by which failed logins are counted.
+pub(super) struct LoginSubjects {
     user: String,
     address: String,
 }
 
-impl Subjects {
+impl LoginSubjects {
     pub(super) fn of(username: &str, caller: &Caller) -> Self {
         Self {
             user: user_subject(username),
@@ -251,8 +260,8 @@ impl Subjects {
         }
     }
 
-    /// Counts an attempt, which may have to wait instead.
-    pub(super) async fn charge(&self, app: &App) -> Result<(), ApiError> {
+    /// Counts an attempt. Returns an error if the caller has to wait.
+    pub(super) async fn count_attempt(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
         let mut connection = app.db.pool.acquire().await?;
         for (subject, guard) in [(&self.address, ADDRESS_GUARD), (&self.user, USER_GUARD)] {
@@ -263,8 +272,9 @@ impl Subjects {
         Ok(())
     }
 
-    /// The password was right. The address only gets this attempt back: else whoever has one account could guess others' passwords.
-    pub(super) async fn absolve(&self, app: &App) -> Result<(), ApiError> {
+    /// Resets the counters after a right password. For the address only this attempt is subtracted;
+    /// otherwise the owner of one account could try passwords of others without limit.
+    pub(super) async fn reset_failed(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
         let mut connection = app.db.pool.acquire().await?;
         reset_failed_logins(&mut connection, &self.user, true, now).await?;
@@ -277,7 +287,7 @@ fn locked(until: DateTime<Utc>, now: DateTime<Utc>) -> ApiError {
     let wait_s = ((until - now).num_milliseconds().max(1) as u64).div_ceil(1000);
     let detail = format!("too many failed logins; try again in {wait_s} s");
     ApiError::TooMany {
-        slug: "login-locked",
+        problem: &problems::LOGIN_LOCKED,
         detail,
         wait_s,
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/auth/me`: who the API takes the caller for.
+//! `GET /v1/auth/me`: returns the caller, as the API identifies it.
 
 use axum::Json;
 use schemars::JsonSchema;
@@ -26,14 +26,14 @@ pub struct Me {
     permissions: Vec<Permission>,
 }
 
-/// 200.
+/// Returns 200 with the caller.
 pub async fn me(caller: Caller, query: Query) -> Result<Json<Me>, ApiError> {
     query.finish()?;
     let (kind, id) = match caller.identity {
         Identity::User { id, .. } => ("user", id.to_string()),
         Identity::Key { id, .. } => ("key", id.to_string()),
         Identity::Outsider { subject } => ("issuer", subject),
-        Identity::Nobody => ("nobody", String::new()),
+        Identity::Anonymous => ("nobody", String::new()),
     };
     Ok(Json(Me {
         kind,
@@ -44,13 +44,14 @@ pub async fn me(caller: Caller, query: Query) -> Result<Json<Me>, ApiError> {
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/auth/me` in the OpenAPI document.
 pub fn me_doc() -> Operation {
     let example = json!({"kind": "user", "id": "0190a0b0-c0d0-7080-8000-00000000000f", "name": "ana", "role": "viewer",
         "permissions": Role::Viewer.permissions()});
-    Operation::new("getCaller", "auth", "Who the API takes the caller for").answers::<Me>(
-        200,
-        "The caller.",
-        example,
+    Operation::new(
+        "getCaller",
+        "auth",
+        "Get the caller, as the API identifies it",
     )
+    .answers::<Me>(200, "The caller.", example)
 }

@@ -1,15 +1,15 @@
-//! `/v1/auth`: people log in with a password and get a short access token and a refresh token, which is good once and brings the next
-//! pair. All that came from one login is a session, and ends together.
-
-pub mod store;
+//! `/v1/auth`: a user logs in with a password, and gets a short-lived access token and a refresh
+//! token. A refresh token works once, and returns the next pair. All tokens that follow from one
+//! login form a session, and end together.
 
 pub mod end;
 pub mod login;
 pub mod me;
 pub mod password;
 pub mod refresh;
+pub mod routes;
+pub mod store;
 
-use crate::resources::sessions::store::insert_refresh_token;
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -26,18 +26,20 @@ use crate::{
     App,
     auth::tokens::ACCESS_TOKEN,
     http::{error::ApiError, fields::Fields},
+    resources::sessions::store::insert_refresh_token,
 };
 
-/// After so long one has to log in again, whatever was refreshed.
+/// The lifetime of a session. After it the user has to log in again, regardless of refreshes.
 pub const SESSION: TimeDelta = TimeDelta::days(30);
-/// A refresh token that is not used for so long is void.
+/// A refresh token that is not used for this time expires.
 pub const REFRESH_TOKEN: TimeDelta = TimeDelta::days(7);
-/// Characters of a password. NIST SP 800-63B asks for length, and for nothing else.
+/// The length of a password in characters. NIST SP 800-63B requires a length, and no other
+/// property.
 pub const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
 
-/// Bytes of a text that is compared with a secret.
+/// The length in bytes of a text that is compared with a secret.
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 1..=1024;
-/// How a token goes along with a call.
+/// The scheme with which a token is sent.
 const TOKEN_TYPE: &str = "Bearer";
 
 /// Tokens, as OAuth 2.0 names them (RFC 6749, section 5.1).
@@ -51,28 +53,33 @@ pub struct Tokens {
     refresh_token: String,
     /// Seconds.
     refresh_expires_in: i64,
-    user: Person,
+    user: TokenUser,
 }
 
+/// The user to whom tokens were issued.
 #[derive(JsonSchema, Serialize)]
-struct Person {
+#[schemars(rename = "Person")]
+struct TokenUser {
     id: Uuid,
     username: String,
     role: Role,
 }
 
-/// A new pair for a session, in the transaction that makes or refreshes it.
+/// Issues a new pair of tokens for a session, in the transaction that creates or refreshes it.
 async fn issue(
     app: &App,
     transaction: &mut MySqlConnection,
     session: Uuid,
-    (id, username, role): (Uuid, &str, Role),
+    user: TokenUser,
     now: DateTime<Utc>,
 ) -> Result<Tokens, ApiError> {
-    // 52 letters of five bits: 260 bits.
+    // 52 characters of five bits each: 260 bits.
     let refresh_token = random_text(52);
     insert_refresh_token(transaction, &hash_token(&refresh_token), session, now).await?;
-    let issued = app.gate.signing_keys.issue(id, session, role.as_str(), now);
+    let issued = app
+        .gate
+        .signing_keys
+        .issue(user.id, session, user.role.as_str(), now);
     let access_token = issued.map_err(|error| ApiError::Internal(format!("{error:#}")))?;
     Ok(Tokens {
         access_token,
@@ -80,15 +87,12 @@ async fn issue(
         expires_in: ACCESS_TOKEN.num_seconds(),
         refresh_token,
         refresh_expires_in: REFRESH_TOKEN.num_seconds(),
-        user: Person {
-            id,
-            username: username.to_owned(),
-            role,
-        },
+        user,
     })
 }
 
-/// A text that must be there; more than anybody types is not even looked at.
+/// Reads a required secret. A text that is longer than any real one is refused before it is
+/// compared.
 fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     let given = fields.text(name);
     match given {
@@ -108,7 +112,7 @@ fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     }
 }
 
-/// A password that is being chosen.
+/// Reads a new password.
 fn new_password(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     let text = fields.text(name)?;
     let length = text.chars().count();
@@ -129,17 +133,17 @@ fn new_password(fields: &mut Fields, name: &'static str) -> Option<SecretString>
     Some(text.into())
 }
 
-/// For the document.
+/// Returns the schema of a secret.
 fn secret_schema() -> Value {
     json!({"type": "string", "minLength": SECRET_LENGTH.start(), "maxLength": SECRET_LENGTH.end(), "format": "password"})
 }
 
-/// Likewise.
+/// Returns the schema of a new password.
 fn new_password_schema() -> Value {
     json!({"type": "string", "minLength": PASSWORD_LENGTH.start(), "maxLength": PASSWORD_LENGTH.end(), "format": "password"})
 }
 
-/// Likewise.
+/// Returns an example of a pair of tokens.
 fn tokens_example() -> Value {
     json!({
         "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",

@@ -1,6 +1,6 @@
-//! `POST /v1/auth/password`: another password. All sessions end, this one too: whoever had the old one is out.
+//! `POST /v1/auth/password`: changes the password. All sessions end, this one too, so that a
+//! session that was opened with the old password by someone else ends.
 
-use crate::resources::users::store::lock_user;
 use axum::{
     body::Body,
     extract::State,
@@ -14,24 +14,31 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::resources::sessions::{
-    login::{Subjects, hash, same_password},
-    new_password, new_password_schema, secret, secret_schema,
-};
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change},
+    auth::{
+        Caller, Identity,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
+        problems,
         query::Query,
-        transaction::{repeat, settle},
     },
     openapi::{Operation, Takes, operation::object},
+    resources::{
+        sessions::{
+            login::{LoginSubjects, hash, same_password},
+            new_password, new_password_schema, secret, secret_schema,
+        },
+        users::store::lock_user,
+    },
 };
 
-/// 204. A wrong current password counts as a failed login.
+/// Returns 204. A wrong current password counts as a failed login.
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -44,8 +51,8 @@ pub async fn change(
         return Err(ApiError::Forbidden(None));
     };
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = Subjects::of(&caller.name, &caller);
-    subjects.charge(&app).await?;
+    let subjects = LoginSubjects::of(&caller.name, &caller);
+    subjects.count_attempt(&app).await?;
     let user = lock_user(&mut *app.db.pool.acquire().await?, id).await?;
     let old_hash = user.map(|user| user.password_hash);
     let right = is_password(current.clone(), old_hash.clone())
@@ -55,16 +62,26 @@ pub async fn change(
         let error = FieldError::new(
             "current_password",
             "wrong",
-            "expected the password that you log in with",
+            "expected the password with which you log in",
         );
         return Err(ApiError::invalid(vec![error]));
     }
-    subjects.absolve(&app).await?;
+    subjects.reset_failed(&app).await?;
     if current.expose_secret() == new.expose_secret() {
         return Err(same_password("new_password"));
     }
     let hash = hash(new).await?;
-    repeat(|| write(&app, &caller, id, (old_hash.as_deref(), &hash))).await?;
+    let (app, hashes) = (
+        &app,
+        Hashes {
+            old: old_hash.as_deref(),
+            new: &hash,
+        },
+    );
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(app, transaction, id, hashes))
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -80,49 +97,49 @@ fn read(body: &[u8]) -> Result<(SecretString, SecretString), ApiError> {
     }
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/password` in the OpenAPI document.
 pub fn change_doc() -> Operation {
     let fields =
         json!({"current_password": secret_schema(), "new_password": new_password_schema()});
     let example = json!({"current_password": "correct horse battery staple", "new_password": "another staple of some length"});
-    Operation::new("changePassword", "auth", "Choose another password")
+    Operation::new("changePassword", "auth", "Change the password")
         .text("All sessions end, this one too. A wrong current password counts as a failed login.")
         .body(Takes::json(
             object(fields, &["current_password", "new_password"]),
             example,
         ))
-        .answers_nothing("It is changed.")
+        .answers_nothing("The password is changed.")
         .problems(&["login-locked", "password-changed"])
+}
+
+/// The password that was checked, if any, and the one that replaces it.
+#[derive(Clone, Copy)]
+struct Hashes<'a> {
+    old: Option<&'a str>,
+    new: &'a str,
 }
 
 async fn write(
     app: &App,
-    caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
-    (old, new): (Option<&str>, &str),
-) -> Result<(), ApiError> {
+    hashes: Hashes<'_>,
+) -> Result<((), Change<'static>), ApiError> {
     let now = app.db.now();
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let user = lock_user(&mut transaction, id).await?;
-        if user.map(|user| user.password_hash).as_deref() != old {
-            return Err(ApiError::Refused(
-                "password-changed",
-                "expected the password to be still the same; somebody changed it".to_owned(),
-            ));
-        }
-        change_password(&mut transaction, id, new, None).await?;
-        let ended = end_sessions(&mut transaction, id, now).await?;
-        let after = Some(json!({ "sessions_ended": ended }));
-        let change = Change {
-            action: "password.change",
-            resource: format!("user:{id}"),
-            after,
-            ..Change::default()
-        };
-        caller.record(&mut transaction, now, change).await?;
-        Ok(())
+    let user = lock_user(&mut transaction, id).await?;
+    if user.map(|user| user.password_hash).as_deref() != hashes.old {
+        return Err(ApiError::Refused(
+            &problems::PASSWORD_CHANGED,
+            "expected the password to be unchanged; another call changed it".to_owned(),
+        ));
+    }
+    change_password(&mut transaction, id, hashes.new, None).await?;
+    let ended = end_sessions(&mut transaction, id, now).await?;
+    let change = Change {
+        action: "password.change",
+        resource: format!("user:{id}"),
+        after: Some(json!({ "sessions_ended": ended })),
+        ..Change::default()
     };
-    let written = written.await;
-    settle(transaction, written).await
+    Ok(((), change))
 }

@@ -1,35 +1,29 @@
-//! `POST /v1/auth/refresh`: a refresh token is good once. A second use means that somebody else has it too, so the whole session ends.
+//! `POST /v1/auth/refresh`: exchanges a refresh token, which works once. A second use means that
+//! another party has it too, so the whole session ends.
 
-use crate::resources::sessions::store::{
-    RefreshToken, end_session, lock_refresh_token, use_refresh_token,
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use shared::platform::secret::hash_token;
 use sqlx::MySqlConnection;
 
-use crate::resources::sessions::{
-    REFRESH_TOKEN, Tokens, issue, secret, secret_schema, tokens_example,
-};
 use crate::{
     App,
     auth::{Caller, Identity, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
+    resources::sessions::{
+        REFRESH_TOKEN, TokenUser, Tokens, issue, secret, secret_schema,
+        store::{RefreshToken, end_session, lock_refresh_token, use_refresh_token},
+        tokens_example,
+    },
 };
 
 const REFUSED: ApiError = ApiError::WrongCredentials(
     "the refresh token does not exist, was used, or its session has ended",
 );
 
-/// 200 with the next pair.
+/// Returns 200 with the next pair.
 pub async fn refresh(
     State(app): State<App>,
     caller: Caller,
@@ -46,27 +40,26 @@ pub async fn refresh(
         return Err(ApiError::invalid(errors));
     };
     let hash = hash_token(token.expose_secret());
-    let tokens = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let refreshed = exchange(&app, &mut transaction, &caller, &hash).await;
-        // A refusal that ends the session is a change, and has to stay: only failures are taken back.
-        settle(transaction, refreshed).await
+    let (app, caller, hash) = (&app, &caller, &hash);
+    // A refusal that ends the session returns `Ok`, because that change has to be committed.
+    let tokens = transaction(&app.db, |transaction| {
+        Box::pin(exchange(app, transaction, caller, hash))
     });
     tokens.await?.map(Json).ok_or(REFUSED)
 }
 
-/// For the document.
+/// Describes `POST /v1/auth/refresh` in the OpenAPI document.
 pub fn refresh_doc() -> Operation {
     let fields = json!({"refresh_token": secret_schema()});
     let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
     Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
-        .text("A refresh token is good once, for 7 days. Used twice, its session ends. A session ends after 30 days.")
+        .text("A refresh token works once, within 7 days. If it is used twice, its session ends. A session ends after 30 days.")
         .body(Takes::json(object(fields, &["refresh_token"]), example))
         .answers::<Tokens>(200, "The next pair.", tokens_example())
         .problems(&["wrong-credentials"])
 }
 
-/// The next pair; `None`: refused.
+/// Returns the next pair; `None` if the token is refused.
 async fn exchange(
     app: &App,
     transaction: &mut MySqlConnection,
@@ -92,9 +85,9 @@ async fn exchange(
         }
         return Ok(None);
     }
-    let good =
+    let is_valid =
         token.ended_at.is_none() && token.disabled_at.is_none() && token.session_expires_at > now;
-    if !good || token.issued_at + REFRESH_TOKEN <= now {
+    if !is_valid || token.issued_at + REFRESH_TOKEN <= now {
         return Ok(None);
     }
     use_refresh_token(transaction, hash, now).await?;
@@ -102,7 +95,11 @@ async fn exchange(
         app,
         transaction,
         token.session_id,
-        (token.user_id, &token.username, token.role),
+        TokenUser {
+            id: token.user_id,
+            username: token.username,
+            role: token.role,
+        },
         now,
     )
     .await

@@ -1,11 +1,11 @@
-//! `sessions` and `refresh_tokens`: a login, and the chain of tokens that goes on from it.
+//! `sessions` and `refresh_tokens`: a login, and the chain of tokens that follows from it.
 
 use chrono::{DateTime, Utc};
 use shared::access::Role;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// A session that is being made.
+/// A session to insert.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct NewSession {
@@ -31,7 +31,7 @@ pub struct RefreshToken {
     pub disabled_at: Option<DateTime<Utc>>,
 }
 
-/// Adds a session.
+/// Inserts a session.
 pub async fn insert_session(
     connection: &mut MySqlConnection,
     session: &NewSession,
@@ -47,7 +47,7 @@ pub async fn insert_session(
     done.execute(connection).await.map(drop)
 }
 
-/// Adds a refresh token.
+/// Inserts a refresh token.
 pub async fn insert_refresh_token(
     connection: &mut MySqlConnection,
     hash: &[u8],
@@ -63,7 +63,7 @@ pub async fn insert_refresh_token(
     done.execute(connection).await.map(drop)
 }
 
-/// A refresh token by its hash; nobody else uses it until the transaction ends.
+/// Returns a refresh token by its hash, and locks it until the transaction ends.
 pub async fn lock_refresh_token(
     connection: &mut MySqlConnection,
     hash: &[u8],
@@ -82,7 +82,7 @@ pub async fn lock_refresh_token(
     .await
 }
 
-/// Notes that a refresh token was used.
+/// Records that a refresh token was used.
 pub async fn use_refresh_token(
     connection: &mut MySqlConnection,
     hash: &[u8],
@@ -98,7 +98,7 @@ pub async fn use_refresh_token(
     .map(drop)
 }
 
-/// Ends a session; whether it went on until now.
+/// Ends a session. Returns whether it had not ended before.
 pub async fn end_session(
     connection: &mut MySqlConnection,
     id: Uuid,

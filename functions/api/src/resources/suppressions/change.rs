@@ -1,9 +1,5 @@
 //! `PUT` and `DELETE /v1/suppressions/{phone}`.
 
-use crate::resources::suppressions::store::{
-    Note, Suppression, change_suppression, delete_suppression, find_suppression,
-    insert_suppressions,
-};
 use axum::{
     Json,
     body::Body,
@@ -13,20 +9,18 @@ use axum::{
 use serde_json::json;
 use shared::message::phone::Phone;
 
-use crate::resources::suppressions::{
-    example, no_such_suppression, note_schema, phone_of, read_note,
-};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::suppressions::{
+        NoteRequest, example, no_such_suppression, note_schema, phone_of, read_note,
+        store::{
+            Note, Suppression, change_suppression, delete_suppression, find_suppression,
+            insert_suppressions,
+        },
+    },
 };
 
 fn change(action: &'static str, phone: Phone) -> Change<'static> {
@@ -37,7 +31,8 @@ fn change(action: &'static str, phone: Phone) -> Change<'static> {
     }
 }
 
-/// 201 with the row, or 200 where the number was suppressed already; reason and source are the new ones.
+/// Returns 201 with the row, or 200 if the number was suppressed already. The row has the new
+/// reason and source.
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -47,7 +42,8 @@ pub async fn put(
 ) -> Result<(StatusCode, Json<Suppression>), ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
-    let (reason, source) = read_note(&body::read_small_json(&request.0, request.1).await?)?;
+    let NoteRequest { reason, source } =
+        read_note(&body::read_small_json(&request.0, request.1).await?)?;
     let source = source.unwrap_or_else(|| "api".to_owned());
     let note = Note {
         reason,
@@ -55,43 +51,34 @@ pub async fn put(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let (new, row) = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let written = async {
-            let new = insert_suppressions(&mut transaction, &[phone], &note).await? > 0;
+    let note = &note;
+    let (new, row) = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let new = insert_suppressions(&mut transaction, &[phone], note).await? > 0;
             if !new {
-                change_suppression(&mut transaction, phone, &note).await?;
+                change_suppression(&mut transaction, phone, note).await?;
             }
-            let after = Some(json!({"reason": note.reason, "source": note.source, "new": new}));
+            let row = find_suppression(&mut transaction, phone)
+                .await?
+                .ok_or_else(no_such_suppression)?;
+            let after = json!({"reason": note.reason, "source": note.source, "new": new});
             let change = Change {
-                after,
+                after: Some(after),
                 ..change("suppression.put", phone)
             };
-            caller
-                .record(&mut transaction, note.created_at, change)
-                .await?;
-            Ok((
-                new,
-                find_suppression(&mut transaction, phone)
-                    .await?
-                    .ok_or_else(no_such_suppression)?,
-            ))
-        };
-        let written = written.await;
-        settle(transaction, written).await
+            Ok(((new, row), change))
+        })
     })
     .await?;
-    Ok((
-        if new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(row),
-    ))
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(row)))
 }
 
-/// 204; 404: it was not suppressed.
+/// Returns 204, or 404 if the number was not suppressed.
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -100,50 +87,41 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let deleted = async {
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
             let before = find_suppression(&mut transaction, phone)
                 .await?
                 .ok_or_else(no_such_suppression)?;
             delete_suppression(&mut transaction, phone).await?;
-            let before = Some(json!({"reason": before.reason, "source": before.source}));
+            let before = json!({"reason": before.reason, "source": before.source});
             let change = Change {
-                before,
+                before: Some(before),
                 ..change("suppression.delete", phone)
             };
-            Ok(caller
-                .record(&mut transaction, app.db.now(), change)
-                .await?)
-        };
-        let deleted = deleted.await;
-        settle(transaction, deleted).await
+            Ok(((), change))
+        })
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `PUT /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn put_doc() -> Operation {
     let note = json!({"reason": "asked by mail", "source": "support"});
-    Operation::new("putSuppression", "suppressions", "Send no more to a number")
-        .text("Counts for schedules made before it, too.")
+    Operation::new("putSuppression", "suppressions", "Suppress a number")
+        .text("No message is sent to the number, by schedules that exist already too.")
         .body(Takes::json(note_schema(), note))
-        .answers::<Suppression>(201, "It is added.", example())
+        .answers::<Suppression>(201, "The number is added.", example())
         .answers::<Suppression>(
             200,
-            "It was there; reason and source are the new ones.",
+            "The number was suppressed already; reason and source are the new ones.",
             example(),
         )
 }
 
-/// Likewise.
+/// Describes `DELETE /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn delete_doc() -> Operation {
-    Operation::new(
-        "deleteSuppression",
-        "suppressions",
-        "Send to a number again",
-    )
-    .answers_nothing("It is taken off.")
-    .problems(&["not-found"])
+    Operation::new("deleteSuppression", "suppressions", "Remove a suppression")
+        .answers_nothing("The suppression is removed.")
+        .problems(&["not-found"])
 }

@@ -1,6 +1,6 @@
-//! `POST /v1/suppressions/import`: a list of numbers, in any format that recipients come in. A call that comes twice adds nothing.
+//! `POST /v1/suppressions/import`: adds a list of numbers, in any format of recipient lists. The
+//! same call made twice adds nothing.
 
-use crate::resources::suppressions::store::{Note, insert_suppressions};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,39 +8,40 @@ use serde_json::json;
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 
-use crate::resources::suppressions::{SOURCE, is_reason, is_source, reason_schema, source_schema};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, query::Query},
     lists::{
         List, doc,
-        entry::{Entry, Refused},
+        entry::{Entry, RejectedEntry},
+        request::read_list,
     },
     openapi::Operation,
-    resources::recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+    resources::{
+        recipients::load::{SHOWN_SKIPPED, refuse_wrong},
+        suppressions::{
+            SOURCE, is_reason, is_source, reason_schema, source_schema,
+            store::{Note, insert_suppressions},
+        },
+    },
 };
 
-/// What came of a call.
+/// The effect of a call.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[schemars(rename = "ImportedSuppressions")]
 pub struct Imported {
     /// Numbers that were not suppressed before.
     added: u64,
-    /// Numbers that were, or that the list names more than once.
+    /// Numbers that were suppressed before, or that the list names more than once.
     already: u64,
     /// Entries that are no numbers.
     invalid_count: u64,
     /// The first thousand of them.
-    invalid: Vec<Refused>,
+    invalid: Vec<RejectedEntry>,
 }
 
-/// 200 with what was added.
+/// Returns 200 with the effect.
 pub async fn import(
     State(app): State<App>,
     caller: Caller,
@@ -57,7 +58,7 @@ pub async fn import(
     if !is_source(&source) {
         query.complain("source", "not-a-source", SOURCE);
     }
-    let list = body::read_list(&request.0, &mut query, request.1).await?;
+    let list = read_list(&request.0, &mut query, request.1).await?;
     query.finish()?;
     let note = Note {
         reason,
@@ -65,10 +66,10 @@ pub async fn import(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let imported = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let imported = async {
-            let imported = write(&mut transaction, list.clone(), &note).await?;
+    let (list, note) = (&list, &note);
+    let imported = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let imported = write(&mut transaction, list.clone(), note).await?;
             let after =
                 json!({"added": imported.added, "reason": note.reason, "source": note.source});
             let change = Change {
@@ -77,24 +78,19 @@ pub async fn import(
                 after: Some(after),
                 ..Change::default()
             };
-            caller
-                .record(&mut transaction, note.created_at, change)
-                .await?;
-            Ok(imported)
-        };
-        let imported = imported.await;
-        settle(transaction, imported).await
+            Ok((imported, change))
+        })
     });
     Ok(Json(imported.await?))
 }
 
-/// For the document.
+/// Describes `POST /v1/suppressions/import` in the OpenAPI document.
 pub fn import_doc() -> Operation {
     let refused = json!({"position": 1, "input": "abc", "code": "not-a-number", "detail": Phone::parse("abc").err().map(|error| error.to_string())});
-    Operation::new("importSuppressions", "suppressions", "Send no more to the numbers of a list")
-        .text("All or nothing, but for entries that are no numbers: those are told. A call that comes twice adds nothing.")
-        .query("reason", reason_schema(), "Why.")
-        .query("source", source_schema(), "Whence; default: `import`.")
+    Operation::new("importSuppressions", "suppressions", "Suppress the numbers of a list")
+        .text("All of it is written, or nothing, except entries that are no numbers: the answer lists those. The same call made twice adds nothing.")
+        .query("reason", reason_schema(), "The reason.")
+        .query("source", source_schema(), "The source; default: `import`.")
         .queries(doc::list_parameters())
         .body(doc::list_body(false))
         .answers::<Imported>(200, "What was added.", json!({"added": 1, "already": 0, "invalid_count": 1, "invalid": [refused]}))
@@ -109,7 +105,7 @@ async fn write(
     let mut reading = list.read();
     let mut wrong = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
-        wrong.extend(chunk.wrong);
+        wrong.extend(chunk.errors);
         let mut phones = Vec::with_capacity(chunk.entries.len());
         for entry in chunk.entries {
             match entry {
@@ -124,7 +120,7 @@ async fn write(
             }
         }
         let given = phones.len() as u64;
-        // In the order of the index, which is faster, and in which two imports never wait for each other in a circle.
+        // In the order of the index: this is faster, and two imports cannot deadlock.
         phones.sort_unstable();
         phones.dedup();
         let added = insert_suppressions(transaction, &phones, note).await?;

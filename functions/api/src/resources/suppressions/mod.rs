@@ -1,10 +1,10 @@
-//! Who has opted out: numbers that nobody sends to.
-
-pub mod store;
+//! `/v1/suppressions`: numbers that have opted out, to which no message is sent.
 
 pub mod change;
 pub mod import;
 pub mod read;
+pub mod routes;
+pub mod store;
 
 use serde_json::{Value, json};
 use shared::message::phone::Phone;
@@ -17,23 +17,23 @@ use crate::{
     openapi::operation::{object, or_null},
 };
 
-/// Words of a source.
+/// The form of a source.
 const SOURCE: &str = "expected 1 to 32 of a-z 0-9 . _ -";
 
 fn is_source(source: &str) -> bool {
-    let letter =
+    let is_allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    (1..=32).contains(&source.len()) && source.bytes().all(letter)
+    (1..=32).contains(&source.len()) && source.bytes().all(is_allowed)
 }
 
-/// Characters of a reason.
+/// The largest number of characters of a reason.
 const LONGEST_REASON: usize = 255;
 
 fn is_reason(reason: &str) -> bool {
     reason.chars().count() <= LONGEST_REASON
 }
 
-/// A number in a path.
+/// Parses a number in a path.
 fn phone_of(path: &str) -> Result<Phone, ApiError> {
     Phone::parse(path).map_err(|error| {
         ApiError::invalid(vec![FieldError::new(
@@ -48,8 +48,14 @@ fn no_such_suppression() -> ApiError {
     ApiError::NotFound("this number is not suppressed".to_owned())
 }
 
-/// `reason` and `source` of a body.
-fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> {
+/// The body of a suppression.
+struct NoteRequest {
+    reason: Option<String>,
+    source: Option<String>,
+}
+
+/// Reads `reason` and `source` of a body.
+fn read_note(body: &[u8]) -> Result<NoteRequest, ApiError> {
     let mut fields = Fields::read(body)?;
     let reason = fields.text("reason");
     if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
@@ -61,23 +67,23 @@ fn read_note(body: &[u8]) -> Result<(Option<String>, Option<String>), ApiError> 
     }
     let errors = fields.finish();
     if errors.is_empty() {
-        Ok((reason, source))
+        Ok(NoteRequest { reason, source })
     } else {
         Err(ApiError::invalid(errors))
     }
 }
 
-/// For the document.
+/// Returns the schema of a source.
 fn source_schema() -> Value {
     json!({"type": "string", "pattern": "^[a-z0-9._-]{1,32}$"})
 }
 
-/// Likewise.
+/// Returns the schema of a reason.
 fn reason_schema() -> Value {
     json!({"type": "string", "maxLength": LONGEST_REASON})
 }
 
-/// Likewise, for what [`read_note`] reads.
+/// Returns the schema of the body that [`read_note`] reads.
 fn note_schema() -> Value {
     object(
         json!({"reason": or_null(reason_schema()), "source": or_null(source_schema())}),
@@ -85,7 +91,7 @@ fn note_schema() -> Value {
     )
 }
 
-/// Likewise.
+/// Returns an example of a suppression.
 fn example() -> Value {
     json!({
         "phone": "+60123456789",

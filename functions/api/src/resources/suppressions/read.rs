@@ -1,15 +1,11 @@
 //! `GET /v1/suppressions` and `GET /v1/suppressions/{phone}`.
 
-use crate::resources::suppressions::store::{Suppression, find_suppression, page_of_suppressions};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::message::phone::Phone;
 
-use crate::resources::suppressions::{
-    SOURCE, example, is_source, no_such_suppression, phone_of, source_schema,
-};
 use crate::{
     App,
     http::{
@@ -18,18 +14,22 @@ use crate::{
         query::{LONG_LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::suppressions::{
+        SOURCE, example, is_source, no_such_suppression, phone_of, source_schema,
+        store::{Suppression, find_suppression, page_of_suppressions},
+    },
 };
 
-/// A page.
+/// A page of suppressions.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "SuppressionPage")]
 pub struct Page {
     suppressions: Vec<Suppression>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page, in the order of the numbers' digits.
+/// Returns 200 with a page, in the order of the numbers' digits.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let source = query.text("source");
     if source.as_deref().is_some_and(|source| !is_source(source)) {
@@ -63,7 +63,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-/// 200 with the row; 404: nobody has opted out with this number.
+/// Returns 200 with the row, or 404 if the number is not suppressed.
 pub async fn show(
     State(app): State<App>,
     Path(phone): Path<String>,
@@ -74,11 +74,15 @@ pub async fn show(
     found.map(Json).ok_or_else(no_such_suppression)
 }
 
-/// For the document.
+/// Describes `GET /v1/suppressions` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listSuppressions", "suppressions", "Who has opted out")
+    Operation::new("listSuppressions", "suppressions", "List suppressions")
         .text("In the order of the numbers' digits.")
-        .query("source", source_schema(), "Only those of this source.")
+        .query(
+            "source",
+            source_schema(),
+            "Only suppressions from this source.",
+        )
         .queries(parameters::page(LONG_LIMIT))
         .answers::<Page>(
             200,
@@ -87,13 +91,9 @@ pub fn list_doc() -> Operation {
         )
 }
 
-/// Likewise.
+/// Describes `GET /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
-    Operation::new(
-        "getSuppression",
-        "suppressions",
-        "Whether a number has opted out",
-    )
-    .answers::<Suppression>(200, "It has.", example())
-    .problems(&["not-found"])
+    Operation::new("getSuppression", "suppressions", "Get a suppression")
+        .answers::<Suppression>(200, "The number is suppressed.", example())
+        .problems(&["not-found"])
 }

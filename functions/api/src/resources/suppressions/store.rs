@@ -1,4 +1,5 @@
-//! `suppressions`: numbers that nobody sends to. They are looked up at the time of sending, so what was scheduled before is covered too.
+//! `suppressions`: numbers to which no message is sent. They are looked up at the time of sending,
+//! so schedules that exist already are covered too.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ pub struct Suppression {
     pub created_by: String,
 }
 
-/// What is said about numbers that are added.
+/// The columns of added numbers, except the number.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Note {
@@ -27,7 +28,7 @@ pub struct Note {
     pub created_by: String,
 }
 
-/// Adds numbers; how many were new. Those that are there stay as they are.
+/// Inserts numbers. Returns how many were new. Existing rows stay as they are.
 pub async fn insert_suppressions(
     connection: &mut MySqlConnection,
     phones: &[Phone],
@@ -46,7 +47,7 @@ pub async fn insert_suppressions(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// Another reason and source for a number that is there.
+/// Changes reason and source of an existing number.
 pub async fn change_suppression(
     connection: &mut MySqlConnection,
     phone: Phone,
@@ -61,7 +62,7 @@ pub async fn change_suppression(
     done.execute(connection).await.map(drop)
 }
 
-/// A number's row.
+/// Returns the row of a number.
 pub async fn find_suppression(
     connection: &mut MySqlConnection,
     phone: Phone,
@@ -75,7 +76,7 @@ pub async fn find_suppression(
     .await
 }
 
-/// Takes a number off; whether it was there.
+/// Deletes a number. Returns whether it existed.
 pub async fn delete_suppression(
     connection: &mut MySqlConnection,
     phone: Phone,
@@ -87,7 +88,7 @@ pub async fn delete_suppression(
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Rows behind that number, in the order of the numbers' digits, from one source or all.
+/// Returns rows after a number, in the order of the numbers' digits, from one source or all.
 pub async fn page_of_suppressions(
     connection: &mut MySqlConnection,
     source: Option<&str>,

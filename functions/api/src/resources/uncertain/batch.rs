@@ -1,54 +1,55 @@
-//! The decision on one batch: a transaction that locks the schedule's row, the batch's and the recipients', in this order.
+//! The decision on one batch: a transaction that locks the schedule's row, the batch's and the
+//! recipients', in this order.
 
 use std::collections::HashSet;
 
-use crate::resources::{
-    schedules::{
-        batch_store::uncertain_in,
-        store::{LockedSchedule, lock_schedule},
-    },
-    uncertain::store::{
-        LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, recount_batch,
-        send_again, send_soon,
-    },
-};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use shared::platform::queue::BatchMessage;
 use shared::schedule::{lifecycle::reopen_schedule, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::uncertain::request::Outcome;
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        error::ApiError,
-        transaction::{repeat, settle},
+    auth::{Caller, audit::audited_transaction, caller::Change},
+    http::{error::ApiError, problems},
+    resources::{
+        schedules::{
+            state::conflict,
+            store::{LockedSchedule, batches::count_uncertain, lock_schedule},
+        },
+        uncertain::{
+            request::Outcome,
+            store::{
+                LockedBatch, Uncertain, close_as_sent, lock_batch, lock_uncertain, make_due,
+                recount_batch, send_again,
+            },
+        },
     },
-    resources::schedules::state::conflict,
 };
 
-/// How many recipients a decision changed, how many it left as they were, and what those wait for that are to be sent again.
+/// The number of recipients that a decision changed, the numbers that it did not change, and the
+/// numbers that wait before they are sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Tally {
     /// Resolved.
     pub changed: u64,
-    /// Left, by the reason.
-    pub left: Left,
-    /// Of those to be sent again: their batch was found too late, and they wait with it for `send-now`.
+    /// Not changed, by the reason.
+    pub left: UnchangedRecipients,
+    /// Of those to be sent again: their batch was found too late, and they wait with it for
+    /// `send-now`.
     pub held: u64,
-    /// Likewise: their batch is parked, and they wait for its `retry`.
+    /// Of those to be sent again: their batch is parked, and they wait for its `retry`.
     pub parked: u64,
 }
 
-/// Why recipients were left.
+/// The numbers of recipients that were not changed, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
-#[schemars(rename = "RecipientsLeft")]
-pub struct Left {
-    /// Somebody works on their batch.
+pub struct UnchangedRecipients {
+    /// A worker owns their batch.
     pub busy: u64,
     /// Their request may still be on its way.
     pub too_recent: u64,
@@ -59,7 +60,7 @@ pub struct Left {
 }
 
 impl Tally {
-    /// Both together.
+    /// Adds another tally to this one.
     pub const fn add(&mut self, other: Self) {
         self.changed += other.changed;
         self.left.busy += other.left.busy;
@@ -71,32 +72,30 @@ impl Tally {
     }
 }
 
-/// Resolves the UNCERTAIN recipients of a batch, or those of them that are named.
+/// Resolves the UNCERTAIN recipients of a batch, or the named ones of them.
 pub async fn resolve_batch(
     app: &App,
     caller: &Caller,
-    (id, batch_no): (Uuid, u32),
+    batch: BatchMessage,
     seqs: Option<&[u32]>,
     outcome: Outcome,
 ) -> Result<Tally, ApiError> {
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let decision = Decision {
-            caller,
-            id,
-            batch_no,
-            seqs,
-            outcome,
-            now: app.db.now(),
-        };
-        let resolved = decision.write(app, &mut transaction).await;
-        settle(transaction, resolved).await
+    audited_transaction(&app.db, caller, |mut transaction| {
+        Box::pin(async move {
+            let decision = Decision {
+                id: batch.schedule_id,
+                batch_no: batch.batch_no,
+                seqs,
+                outcome,
+                now: app.db.now(),
+            };
+            decision.write(app, &mut transaction).await
+        })
     })
     .await
 }
 
 struct Decision<'a> {
-    caller: &'a Caller,
     id: Uuid,
     batch_no: u32,
     seqs: Option<&'a [u32]>,
@@ -105,57 +104,70 @@ struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    async fn write(&self, app: &App, db: &mut MySqlConnection) -> Result<Tally, ApiError> {
+    async fn write(
+        &self,
+        app: &App,
+        db: &mut MySqlConnection,
+    ) -> Result<(Tally, Option<Change<'static>>), ApiError> {
         let schedule = lock_schedule(db, self.id)
             .await?
             .ok_or_else(ApiError::no_such_schedule)?;
         if self.outcome == Outcome::Resend && schedule.status == ScheduleStatus::Cancelled {
-            let detail = "expected a schedule that is not cancelled; recipients of this one can be resolved as sent only";
-            return Err(conflict("wrong-state", &schedule, detail.to_owned()));
+            let detail = "expected a schedule that is not cancelled; recipients of this one can only be resolved as sent";
+            return Err(conflict(
+                &problems::WRONG_STATE,
+                &schedule,
+                detail.to_owned(),
+            ));
         }
         let Some(batch) = lock_batch(db, self.id, self.batch_no, self.now).await? else {
-            return Ok(Tally::default());
+            return Ok((Tally::default(), None));
         };
         if batch.owned {
-            return self.leave_to_owner(db, &batch).await;
+            return Ok((self.count_busy(db, &batch).await?, None));
         }
-        let rows = lock_uncertain(db, self.id, (batch.first_seq, batch.last_seq)).await?;
+        let rows = lock_uncertain(db, self.id, batch.first_seq..=batch.last_seq).await?;
         let (seqs, mut tally) = self.choose(app, &rows);
-        if !seqs.is_empty() {
-            tally.changed = self.change(db, &schedule, &batch, &seqs).await?;
-            if self.outcome == Outcome::Resend {
-                tally.held = if batch.held { tally.changed } else { 0 };
-                tally.parked = if batch.parked { tally.changed } else { 0 };
-            }
+        if seqs.is_empty() {
+            return Ok((tally, None));
         }
-        Ok(tally)
+        tally.changed = self.change(db, &schedule, &batch, &seqs).await?;
+        if self.outcome == Outcome::Resend {
+            tally.held = if batch.held { tally.changed } else { 0 };
+            tally.parked = if batch.parked { tally.changed } else { 0 };
+        }
+        let before = json!({"status": "UNCERTAIN"});
+        let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": tally.changed, "seqs": seqs});
+        let change = Change::of_schedule("schedule.resolve", self.id, before, after);
+        Ok((tally, Some(change)))
     }
 
-    /// What its owner finds out, or records, must not be decided at the same time. Nothing is locked here.
-    async fn leave_to_owner(
+    /// Counts the recipients of a batch that a worker owns as busy. The owner may find out or
+    /// record their state at the same time, so no decision is made. Locks nothing.
+    async fn count_busy(
         &self,
         db: &mut MySqlConnection,
         batch: &LockedBatch,
     ) -> Result<Tally, ApiError> {
-        let (uncertain, _) = uncertain_in(db, self.id, (batch.first_seq, batch.last_seq)).await?;
-        let busy = self.seqs.map_or(uncertain, |seqs| seqs.len() as u64);
+        let uncertain = count_uncertain(db, self.id, batch.first_seq..=batch.last_seq).await?;
+        let busy = self.seqs.map_or(uncertain.count, |seqs| seqs.len() as u64);
         Ok(Tally {
-            left: Left {
+            left: UnchangedRecipients {
                 busy,
-                ..Left::default()
+                ..UnchangedRecipients::default()
             },
             ..Tally::default()
         })
     }
 
-    /// Those to be resolved, and how many are left, and why.
+    /// Returns the recipients to resolve, and the numbers of those that stay, by the reason.
     fn choose(&self, app: &App, rows: &[Uncertain]) -> (Vec<u32>, Tally) {
         let named: Option<HashSet<u32>> = self.seqs.map(|seqs| seqs.iter().copied().collect());
         let rows: Vec<_> = rows
             .iter()
             .filter(|row| named.as_ref().is_none_or(|named| named.contains(&row.seq)))
             .collect();
-        // What may still be on the wire could arrive after it was sent again.
+        // A request that may still be on its way could arrive after the message was sent again.
         let quiet = |row: &Uncertain| {
             self.outcome == Outcome::Sent || row.sent_at <= self.now - app.quiet_time
         };
@@ -165,10 +177,10 @@ impl Decision<'_> {
             .map(|row| row.seq)
             .collect();
         let not_uncertain = named.map_or(0, |named| named.len() - rows.len()) as u64;
-        let left = Left {
+        let left = UnchangedRecipients {
             too_recent: (rows.len() - seqs.len()) as u64,
             not_uncertain,
-            ..Left::default()
+            ..UnchangedRecipients::default()
         };
         (
             seqs,
@@ -190,22 +202,18 @@ impl Decision<'_> {
             Outcome::Sent => close_as_sent(db, self.id, seqs, self.now).await?,
             Outcome::Resend => send_again(db, self.id, seqs).await?,
         };
-        recount_batch(db, self.id, (self.batch_no, batch), self.now).await?;
+        recount_batch(db, self.id, self.batch_no, batch, self.now).await?;
         if self.outcome == Outcome::Resend && !batch.held {
-            // Resuming adds the length of the pause, so what was decided during it counts as planned for its beginning.
+            // Resuming adds the length of the pause, so recipients that are decided during a pause
+            // count as planned for its beginning.
             let planned_at = schedule.paused_at.unwrap_or(self.now);
-            send_soon(db, self.id, self.batch_no, (planned_at, self.now)).await?;
+            let batch_key = BatchMessage {
+                schedule_id: self.id,
+                batch_no: self.batch_no,
+            };
+            make_due(db, batch_key, planned_at, self.now).await?;
         }
         reopen_schedule(db, self.id).await?;
-        let before = json!({"status": "UNCERTAIN"});
-        let after = json!({"outcome": self.outcome, "batch_no": self.batch_no, "changed": changed, "seqs": seqs});
-        self.caller
-            .record(
-                db,
-                self.now,
-                Change::of_schedule("schedule.resolve", self.id, before, after),
-            )
-            .await?;
         Ok(changed)
     }
 }

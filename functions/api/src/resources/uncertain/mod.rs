@@ -1,37 +1,38 @@
-//! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{seq}/resolve`: a person says what became of messages
-//! whose answer was lost. Asked twice, the second time nobody is UNCERTAIN any more.
-
-pub mod store;
+//! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{seq}/resolve`: an
+//! operator resolves messages whose answer was lost. A repeated call changes nothing, because no
+//! recipient is UNCERTAIN any more.
 
 pub mod batch;
 pub mod request;
+pub mod routes;
+pub mod store;
 
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
 
-use crate::resources::uncertain::store::{
-    batch_ranges, batches_with_uncertain, find_phones, find_seqs,
-};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::schedule::row::load_schedule;
+use serde_json::{Value, json};
+use shared::{platform::queue::BatchMessage, schedule::row::load_schedule};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::uncertain::{
-    batch::{Tally, resolve_batch},
-    request::{Names, Outcome, ResolveRequest},
-};
 use crate::{
     App, CALL_BUDGET,
     auth::Caller,
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
-    resources::schedules::{arrange_dispatch::sweep, show::parse_id},
+    resources::{
+        schedules::{arrange_dispatch::request_sweep, show::parse_id},
+        uncertain::{
+            batch::{Tally, resolve_batch},
+            request::{Names, Outcome, ResolveRequest},
+            store::{batch_ranges, batches_with_uncertain, find_phones, find_seqs},
+        },
+    },
 };
 
-/// What came of a decision.
+/// The effect of a decision.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "ResolvedRecipients")]
 pub struct Resolved {
@@ -39,11 +40,11 @@ pub struct Resolved {
     outcome: Outcome,
     #[serde(flatten)]
     tally: Tally,
-    /// Whether there is more than one call can do: make it again.
+    /// Whether there is more than one call can do; if so, repeat the call.
     more: bool,
 }
 
-/// All UNCERTAIN recipients of a schedule, or those of them that are named.
+/// Resolves all UNCERTAIN recipients of a schedule, or the named ones of them.
 pub async fn resolve_all(
     State(app): State<App>,
     caller: Caller,
@@ -54,11 +55,11 @@ pub async fn resolve_all(
     query.finish()?;
     let id = parse_id(&id)?;
     let bytes = body::read_json(&request.0, request.1).await?;
-    let ResolveRequest { outcome, names } = ResolveRequest::read(&bytes)?;
-    resolve(&app, &caller, id, (outcome, names)).await.map(Json)
+    let request = ResolveRequest::read(&bytes)?;
+    resolve(&app, &caller, id, request).await.map(Json)
 }
 
-/// One recipient, by its place in the list.
+/// Resolves one recipient, by its place in the list.
 pub async fn resolve_one(
     State(app): State<App>,
     caller: Caller,
@@ -76,7 +77,11 @@ pub async fn resolve_one(
         seqs: [seq].into(),
         ..Names::default()
     };
-    let resolved = resolve(&app, &caller, id, (outcome, Some(names))).await?;
+    let request = ResolveRequest {
+        outcome,
+        names: Some(names),
+    };
+    let resolved = resolve(&app, &caller, id, request).await?;
     if resolved.tally.left.not_found > 0 {
         Err(no_such_recipient())
     } else {
@@ -84,27 +89,33 @@ pub async fn resolve_one(
     }
 }
 
-/// One batch after the other, each in a transaction of its own: a million rows would be locked for long. So a call that ends half-way
-/// has done whole batches, and made again does the rest.
+/// Resolves one batch after the other, each in a transaction of its own, because a million rows
+/// would be locked for long. A call that ends half-way has done whole batches; a repeated call does
+/// the rest.
 async fn resolve(
     app: &App,
     caller: &Caller,
     id: Uuid,
-    (outcome, names): (Outcome, Option<Names>),
+    request: ResolveRequest,
 ) -> Result<Resolved, ApiError> {
+    let ResolveRequest { outcome, names } = request;
     let begun = Instant::now();
     let mut tally = Tally::default();
     let mut more = false;
     let mut work = Work::find(app, id, names, &mut tally).await?;
-    while let Some((batch_no, seqs)) = work.next(app, id).await? {
+    while let Some(BatchSeqs { batch_no, seqs }) = work.next(app, id).await? {
         if begun.elapsed() > CALL_BUDGET {
             more = true;
             break;
         }
-        tally.add(resolve_batch(app, caller, (id, batch_no), seqs.as_deref(), outcome).await?);
+        let batch = BatchMessage {
+            schedule_id: id,
+            batch_no,
+        };
+        tally.add(resolve_batch(app, caller, batch, seqs.as_deref(), outcome).await?);
     }
     if tally.changed > 0 {
-        sweep(app).await;
+        request_sweep(app).await;
     }
     Ok(Resolved {
         outcome,
@@ -113,11 +124,18 @@ async fn resolve(
     })
 }
 
-/// The batches that are left to look at.
+/// A batch to resolve.
+struct BatchSeqs {
+    batch_no: u32,
+    /// The named places in the list; `None` for all.
+    seqs: Option<Vec<u32>>,
+}
+
+/// The batches that are still to be resolved.
 enum Work {
-    /// By the places that are named.
+    /// The named places in the list, by batch.
     Named(BTreeMap<u32, Vec<u32>>),
-    /// All of them, page by page: the next of this page, and where the page before ended.
+    /// All batches, page by page: the rest of this page, and the end of the page before.
     All(Vec<u32>, u32),
 }
 
@@ -140,15 +158,12 @@ impl Work {
         }
     }
 
-    async fn next(
-        &mut self,
-        app: &App,
-        id: Uuid,
-    ) -> Result<Option<(u32, Option<Vec<u32>>)>, ApiError> {
+    async fn next(&mut self, app: &App, id: Uuid) -> Result<Option<BatchSeqs>, ApiError> {
         match self {
-            Self::Named(batches) => Ok(batches
-                .pop_first()
-                .map(|(batch_no, seqs)| (batch_no, Some(seqs)))),
+            Self::Named(batches) => Ok(batches.pop_first().map(|(batch_no, seqs)| BatchSeqs {
+                batch_no,
+                seqs: Some(seqs),
+            })),
             Self::All(page, after) => {
                 if page.is_empty() {
                     *page = batches_with_uncertain(&mut *app.db.pool.acquire().await?, id, *after)
@@ -157,13 +172,16 @@ impl Work {
                 }
                 let next = page.pop();
                 *after = next.unwrap_or(*after);
-                Ok(next.map(|batch_no| (batch_no, None)))
+                Ok(next.map(|batch_no| BatchSeqs {
+                    batch_no,
+                    seqs: None,
+                }))
             }
         }
     }
 }
 
-/// The places that are named, by their batches. Who is in no batch was never sent to.
+/// Returns the named places, by batch. A recipient that is in no batch was never sent to.
 async fn by_batch(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -180,32 +198,32 @@ async fn by_batch(
     let ranges = batch_ranges(connection, id).await?;
     let mut batches = BTreeMap::<u32, Vec<u32>>::new();
     for seq in found {
-        let at = ranges.partition_point(|(_, _, last)| *last < seq);
-        match ranges.get(at).filter(|(_, first, _)| *first <= seq) {
-            Some((batch_no, ..)) => batches.entry(*batch_no).or_default().push(seq),
+        let at = ranges.partition_point(|batch| batch.last_seq < seq);
+        match ranges.get(at).filter(|batch| batch.first_seq <= seq) {
+            Some(batch) => batches.entry(batch.batch_no).or_default().push(seq),
             None => tally.left.not_uncertain += 1,
         }
     }
     Ok(batches)
 }
 
-/// For the document.
+/// Describes `POST /v1/schedules/{id}/uncertain` in the OpenAPI document.
 pub fn resolve_all_doc() -> Operation {
     let everybody = ("everybody", json!({"outcome": "sent"}));
     let some = (
         "some",
         json!({"outcome": "resend", "recipients": ["+60123456789", 2]}),
     );
-    resolve_doc("resolveRecipients", "Say what became of messages whose answer was lost", request::request_schema())
-        .text("Of all that are UNCERTAIN, or of those that are named. `more`: the time of the call was over first; make it again.")
-        .body(Takes { required: true, media: vec![("application/json", request::request_schema(), vec![everybody, some])] })
+    resolve_doc("resolveRecipients", "Resolve messages whose answer was lost", request::request_schema())
+        .text("Resolves all UNCERTAIN recipients, or the named ones of them. `more`: the call ran out of time; repeat it.")
+        .body(Takes::json_with(request::request_schema(), vec![everybody, some]))
 }
 
-/// Likewise.
+/// Describes `POST /v1/schedules/{id}/recipients/{seq}/resolve` in the OpenAPI document.
 pub fn resolve_one_doc() -> Operation {
     resolve_doc(
         "resolveRecipient",
-        "Say what became of one message whose answer was lost",
+        "Resolve one message whose answer was lost",
         request::outcome_schema(),
     )
 }
@@ -213,11 +231,11 @@ pub fn resolve_one_doc() -> Operation {
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
     let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
         "held": 0, "parked": 0, "more": false});
-    Operation::new(id, "trouble", summary)
+    Operation::new(id, "attention", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))
         .answers::<Resolved>(
             200,
-            "How many were changed, and how many were left, and why.",
+            "How many recipients were changed, and how many were not, by the reason.",
             answer,
         )
         .problems(&["not-found", "wrong-state"])

@@ -1,4 +1,4 @@
-//! What a decision says: the outcome, and on whom.
+//! The body of a decision: the outcome, and the recipients.
 
 use std::collections::BTreeSet;
 
@@ -16,28 +16,28 @@ use crate::{
     openapi::{operation::object, parameters::e164},
 };
 
-/// Recipients that a call may name.
+/// The largest number of recipients that a call may name.
 const MAX_NAMED: usize = 10_000;
-/// More than so many bytes a name is no list of numbers.
+/// A list of names with more bytes per name is no list of numbers.
 const MAX_NAME: usize = 64;
-/// Wrong names that are shown.
+/// The number of wrong names that an error shows.
 const SHOWN: usize = 100;
 
-/// What became of messages whose answer was lost, as a person says.
+/// The fate of messages whose answer was lost, as an operator decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// They were accepted.
+    /// They were accepted by the carrier.
     Sent,
-    /// They were not, or it does not matter: they are sent again.
+    /// They were not accepted, or it does not matter: they are sent again.
     Resend,
 }
 
 impl Outcome {
-    /// Both.
+    /// Both outcomes.
     pub const ALL: [Self; 2] = [Self::Sent, Self::Resend];
 
-    /// The word in the API.
+    /// Returns the value in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -58,14 +58,14 @@ pub struct Names {
 /// A body.
 #[derive(Debug)]
 pub struct ResolveRequest {
-    /// What became of them.
+    /// The outcome.
     pub outcome: Outcome,
-    /// On whom; `None`: everybody.
+    /// The recipients; `None` for all.
     pub names: Option<Names>,
 }
 
 impl ResolveRequest {
-    /// Reads a body; every wrong field and name is told.
+    /// Reads a body. The error names every wrong field and name.
     pub fn read(body: &Bytes) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let outcome = outcome(&mut fields);
@@ -80,7 +80,7 @@ impl ResolveRequest {
         }
     }
 
-    /// Reads a body that has nothing but the outcome.
+    /// Reads a body that has no field but the outcome.
     pub fn read_outcome(body: &Bytes) -> Result<Outcome, ApiError> {
         let mut fields = Fields::read(body)?;
         let outcome = outcome(&mut fields);
@@ -122,7 +122,7 @@ fn names(given: &RawValue, errors: &mut Vec<FieldError>) -> Option<Names> {
         0 => errors.push(FieldError::new(
             "recipients",
             "empty",
-            "expected at least one entry, or no such field: everybody",
+            "expected at least one entry; leave the field out to name all recipients",
         )),
         count if count > MAX_NAMED => errors.push(too_many()),
         _ => {}
@@ -165,27 +165,27 @@ fn too_many() -> FieldError {
     FieldError::new(
         "recipients",
         "too-many",
-        format!("expected at most {MAX_NAMED} entries; name the rest by further calls"),
+        format!("expected at most {MAX_NAMED} entries; name the others in further calls"),
     )
 }
 
-/// For the document: what [`ResolveRequest::read`] takes.
+/// Returns the schema of the body that [`ResolveRequest::read`] reads.
 pub fn request_schema() -> Value {
     let name = json!({"anyOf": [e164(), {"type": "integer", "minimum": 1, "maximum": u32::MAX}]});
     let names = json!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_NAMED, "items": name,
-        "description": "Numbers, or places in the list; null: everybody."});
+        "description": "Numbers, or places in the list; null: all recipients."});
     object(
         json!({"outcome": field_schema(), "recipients": names}),
         &["outcome"],
     )
 }
 
-/// Likewise, for [`ResolveRequest::read_outcome`].
+/// Returns the schema of the body that [`ResolveRequest::read_outcome`] reads.
 pub fn outcome_schema() -> Value {
     object(json!({"outcome": field_schema()}), &["outcome"])
 }
 
 fn field_schema() -> Value {
     json!({"type": "string", "enum": Outcome::ALL.map(Outcome::as_str),
-        "description": "`sent`: never sent to again. `resend`: it goes out again, and may arrive twice."})
+        "description": "`sent`: the message is never sent again. `resend`: it is sent again, and may arrive twice."})
 }

@@ -1,15 +1,18 @@
-//! UNCERTAIN recipients, of whom a person says what became of them: sent, or to be sent again. One batch a transaction, under the
-//! locks of the schedule's row, then the batch's, then the recipients'.
+//! UNCERTAIN recipients, which an operator resolves: as sent, or to be sent again. One batch per
+//! transaction, under the locks of the schedule's row, then the batch's, then the recipients'.
 //!
-//! An owner that was frozen may still come back with an answer. It needs the attempt and finds the row moved on; since the claim is
-//! taken away here, it sees that the batch is not its own any more, and its answer goes to `attempts`, where the old attempt is kept.
+//! An owner that was frozen may still come back with an answer. Its statement compares the attempt,
+//! and finds that the row has moved on. Because the claim is removed here, the owner sees that it
+//! has lost the batch, and records the answer in `attempts`, where the old attempt is kept.
+
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use shared::platform::backoff::MAX_CRASHES;
+use shared::platform::{backoff::MAX_CRASHES, queue::BatchMessage};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// A batch, locked.
+/// A locked batch.
 #[derive(Clone, Copy, Debug)]
 pub struct LockedBatch {
     /// First `recipients.seq`.
@@ -18,13 +21,13 @@ pub struct LockedBatch {
     pub last_seq: u32,
     /// Its owner's lease has not ended.
     pub owned: bool,
-    /// What is PENDING in it waits for a person, having been found too late.
+    /// Its PENDING recipients wait for an operator, because they were found too late.
     pub held: bool,
     /// It waits for a retry.
     pub parked: bool,
 }
 
-/// Reads a batch and keeps it from being claimed until the transaction ends.
+/// Reads a batch, and locks it against claims until the transaction ends.
 pub async fn lock_batch(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -48,31 +51,32 @@ pub async fn lock_batch(
 /// An UNCERTAIN recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uncertain {
-    /// Its place.
+    /// Its place in the list.
     pub seq: u32,
-    /// When the request went out whose answer was lost.
+    /// When the request was sent whose answer was lost.
     pub sent_at: DateTime<Utc>,
 }
 
-/// The UNCERTAIN recipients of a range, locked.
+/// Locks and returns the UNCERTAIN recipients of a range.
 pub async fn lock_uncertain(
     connection: &mut MySqlConnection,
     id: Uuid,
-    range: (u32, u32),
+    seqs: RangeInclusive<u32>,
 ) -> sqlx::Result<Vec<Uncertain>> {
     sqlx::query_as!(
         Uncertain,
         r#"SELECT seq, sent_at AS "sent_at!: DateTime<Utc>" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status = 'UNCERTAIN' ORDER BY seq FOR UPDATE"#,
         id,
-        range.0,
-        range.1
+        seqs.start(),
+        seqs.end()
     )
     .fetch_all(connection)
     .await
 }
 
-/// They were accepted, says a person; their delivery will never be known, and they are never sent again.
+/// Resolves recipients as sent: an operator states that they were accepted. Their delivery will
+/// never be known, and they are never sent again.
 pub async fn close_as_sent(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -90,7 +94,8 @@ pub async fn close_as_sent(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// They are to be sent again, says a person. The attempt is kept in `attempts` as it stands; its number stays, the next mark raises it.
+/// Resolves recipients as to be sent again. The attempt is kept in `attempts` as it is; its number
+/// stays, and the next mark raises it.
 pub async fn send_again(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -118,12 +123,13 @@ pub async fn send_again(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// Has the next pass count again and decide again, as `outcomes::make_due_if_lease_lost` does; a lease that is over ends here. The counts are
-/// taken from the rows at once, for whoever looks before that pass.
+/// Makes the next pass count and decide again, as `make_due_if_lease_lost` does, and ends a lease
+/// that has expired. The counts are updated from the rows at once, for reads before that pass.
 pub async fn recount_batch(
     connection: &mut MySqlConnection,
     id: Uuid,
-    (batch_no, batch): (u32, &LockedBatch),
+    batch_no: u32,
+    batch: &LockedBatch,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
@@ -153,26 +159,27 @@ pub async fn recount_batch(
     done.execute(connection).await.map(drop)
 }
 
-/// What is PENDING in a batch is due at once, and planned for `planned_at`, from which lateness counts.
-pub async fn send_soon(
+/// Makes the PENDING recipients of a batch due at once, and planned for `planned_at`, from which
+/// lateness counts.
+pub async fn make_due(
     connection: &mut MySqlConnection,
-    id: Uuid,
-    batch_no: u32,
-    (planned_at, now): (DateTime<Utc>, DateTime<Utc>),
+    batch: BatchMessage,
+    planned_at: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE batches SET send_at = ?, planned_at = ?, sweep_at = ?, tries = 0 WHERE schedule_id = ? AND batch_no = ?",
         now,
         planned_at,
         now,
-        id,
-        batch_no
+        batch.schedule_id,
+        batch.batch_no
     );
     done.execute(connection).await.map(drop)
 }
 
-/// Batches of a schedule after number `after` that may hold UNCERTAIN recipients: by their counts, or because somebody has claimed
-/// them since these were taken.
+/// Returns batches of a schedule after a batch number that may contain UNCERTAIN recipients: by
+/// their counts, or because a worker has claimed them since they were counted.
 pub async fn batches_with_uncertain(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -187,23 +194,30 @@ pub async fn batches_with_uncertain(
     page.fetch_all(connection).await
 }
 
-/// Number and range of every batch of a schedule, in order.
+/// The recipients of a batch.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct BatchRange {
+    pub batch_no: u32,
+    pub first_seq: u32,
+    pub last_seq: u32,
+}
+
+/// Returns the number and range of every batch of a schedule, in order.
 pub async fn batch_ranges(
     connection: &mut MySqlConnection,
     id: Uuid,
-) -> sqlx::Result<Vec<(u32, u32, u32)>> {
-    let ranges = sqlx::query!(
+) -> sqlx::Result<Vec<BatchRange>> {
+    sqlx::query_as!(
+        BatchRange,
         "SELECT batch_no, first_seq, last_seq FROM batches WHERE schedule_id = ? ORDER BY schedule_id, batch_no",
         id
-    );
-    let ranges = ranges.fetch_all(connection).await?;
-    Ok(ranges
-        .iter()
-        .map(|range| (range.batch_no, range.first_seq, range.last_seq))
-        .collect())
+    )
+    .fetch_all(connection)
+    .await
 }
 
-/// Which of these places there are in a schedule.
+/// Returns those of these places that exist in a schedule.
 pub async fn find_seqs(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -218,7 +232,7 @@ pub async fn find_seqs(
     found.fetch_all(connection).await
 }
 
-/// The places of those of these numbers that a schedule has.
+/// Returns the places of those of these numbers that a schedule has.
 pub async fn find_phones(
     connection: &mut MySqlConnection,
     id: Uuid,

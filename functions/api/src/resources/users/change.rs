@@ -1,7 +1,6 @@
-//! `PATCH /v1/users/{id}`: another role, disabled or not, a new temporary password. Who is disabled, or gets another password, has no
-//! session left.
+//! `PATCH /v1/users/{id}`: changes the role, disables or enables the user, or sets a new temporary
+//! password. All sessions of the user end if it is disabled or gets another password.
 
-use crate::resources::users::store::{count_other_admins, lock_user};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
@@ -11,36 +10,45 @@ use shared::{
     },
     platform::secret::random_text,
 };
-use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged, no_such_user, parse_id};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
         path::Path,
+        problems,
         query::Query,
-        transaction::{repeat, settle},
     },
     openapi::{
         Operation, Takes,
         operation::{object, one_of_these, or_null},
     },
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{
+            TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
+            store::{count_other_admins, lock_user},
+            user_with_password_example,
+        },
+    },
 };
 
 #[derive(Default)]
-struct Wanted {
+struct UserEdit {
     role: Option<Role>,
     disabled: Option<bool>,
     reset_password: bool,
 }
 
-impl Wanted {
+impl UserEdit {
     fn read(body: &[u8]) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let role = fields.choice("role", &Role::ALL, Role::as_str);
@@ -68,47 +76,40 @@ impl Wanted {
     }
 }
 
-/// 200 with the user, and the new password where one was asked for.
+/// Returns 200 with the user, and with the new password if one was requested.
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
     request: (HeaderMap, Body),
-) -> Result<Json<Handed>, ApiError> {
+) -> Result<Json<UserWithPassword>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let wanted = Wanted::read(&body::read_small_json(&request.0, request.1).await?)?;
-    let temporary_password = wanted.reset_password.then(|| random_text(20));
+    let edit = UserEdit::read(&body::read_small_json(&request.0, request.1).await?)?;
+    let temporary_password = edit.reset_password.then(|| random_text(20));
     let hash = match &temporary_password {
         Some(password) => Some(hash(password.clone().into()).await?),
         None => None,
     };
-    let user = repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let changed = write(
-            &app,
-            &mut transaction,
-            &caller,
-            (id, &wanted, hash.as_deref()),
-        )
-        .await;
-        settle(transaction, changed).await
+    let (app, edit, hash) = (&app, &edit, hash.as_deref());
+    let user = audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(app, transaction, id, edit, hash))
     });
-    Ok(Json(Handed {
+    Ok(Json(UserWithPassword {
         user: user.await?.into(),
         temporary_password,
     }))
 }
 
-/// For the document.
+/// Describes `PATCH /v1/users/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
     let role = json!({"type": "string", "enum": Role::ALL.map(Role::as_str)});
     let fields = json!({
         "role": or_null(role.clone()),
-        "disabled": {"type": ["boolean", "null"], "description": "Whether to keep him out. Ends his sessions."},
+        "disabled": {"type": ["boolean", "null"], "description": "Whether the user is refused. Ends the user's sessions."},
         "reset_password": {"type": ["boolean", "null"], "default": false,
-            "description": "Gives a new temporary password. Ends his sessions."},
+            "description": "Sets a new temporary password. Ends the user's sessions."},
     });
     let one = [
         ("role", role),
@@ -118,34 +119,38 @@ pub fn change_doc() -> Operation {
     Operation::new(
         "changeUser",
         "users",
-        "Another role, out or in again, another password",
+        "Change the role, disable or enable, or reset the password",
     )
-    .text("What is left out stays. The last admin stays one.")
+    .text("A field that is left out stays as it is. The last administrator cannot be disabled or lose the role.")
     .body(Takes::json(
         one_of_these(object(fields, &[]), &one),
         json!({"role": "viewer", "reset_password": true}),
     ))
-    .answers::<Handed>(
+    .answers::<UserWithPassword>(
         200,
-        "The user, and the new password where one was asked for.",
-        handed_example(),
+        "The user, and the new password if one was requested.",
+        user_with_password_example(),
     )
     .problems(&["not-found", "last-admin"])
 }
 
 async fn write(
     app: &App,
-    transaction: &mut MySqlConnection,
-    caller: &Caller,
-    (id, wanted, hash): (Uuid, &Wanted, Option<&str>),
-) -> Result<User, ApiError> {
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+    edit: &UserEdit,
+    hash: Option<&str>,
+) -> Result<(User, Change<'static>), ApiError> {
     let now = app.db.now();
-    // In one order always, the others first: two admins who disable each other would else wait for each other.
-    let others = count_other_admins(transaction, id).await?;
-    let before = lock_user(transaction, id).await?.ok_or_else(no_such_user)?;
+    // The order is always the same, the others first; otherwise two administrators who disable each
+    // other would wait for each other.
+    let others = count_other_admins(&mut transaction, id).await?;
+    let before = lock_user(&mut transaction, id)
+        .await?
+        .ok_or_else(no_such_user)?;
     let mut user = before.clone();
-    user.role = wanted.role.unwrap_or(before.role);
-    user.disabled_at = match wanted.disabled {
+    user.role = edit.role.unwrap_or(before.role);
+    user.disabled_at = match edit.disabled {
         Some(true) => before.disabled_at.or(Some(now)),
         Some(false) => None,
         None => before.disabled_at,
@@ -153,28 +158,27 @@ async fn write(
     let was_admin = before.role == Role::Admin && before.disabled_at.is_none();
     if was_admin && others == 0 && (user.role != Role::Admin || user.disabled_at.is_some()) {
         return Err(ApiError::Refused(
-            "last-admin",
+            &problems::LAST_ADMIN,
             "expected another admin who can log in; this one is the last".to_owned(),
         ));
     }
-    change_user(transaction, id, user.role, user.disabled_at).await?;
+    change_user(&mut transaction, id, user.role, user.disabled_at).await?;
     if let Some(hash) = hash {
         user.password_expires_at = Some(now + TEMPORARY);
-        change_password(transaction, id, hash, user.password_expires_at).await?;
+        change_password(&mut transaction, id, hash, user.password_expires_at).await?;
     }
     if hash.is_some() || user.disabled_at.is_some() {
-        end_sessions(transaction, id, now).await?;
+        end_sessions(&mut transaction, id, now).await?;
     }
-    let mut after = logged(&user);
+    let mut after = audit_state(&user);
     if hash.is_some() {
         after["password_reset"] = json!(true);
     }
     let change = Change {
         action: "user.change",
         resource: format!("user:{id}"),
-        before: Some(logged(&before)),
+        before: Some(audit_state(&before)),
         after: Some(after),
     };
-    caller.record(transaction, now, change).await?;
-    Ok(user)
+    Ok((user, change))
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/users`.
+//! `POST /v1/users`: creates a user.
 
 use axum::{
     Json,
@@ -17,29 +17,29 @@ use shared::{
     platform::secret::random_text,
 };
 
-use crate::resources::users::{Handed, TEMPORARY, handed_example, logged};
 use crate::{
     App,
-    auth::{Caller, caller::Change},
-    http::{
-        body,
-        error::ApiError,
-        fields::Fields,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, fields::Fields, problems, query::Query},
     openapi::{Operation, Takes, operation::object},
-    resources::sessions::login::hash,
+    resources::{
+        sessions::login::hash,
+        users::{TEMPORARY, UserWithPassword, audit_state, user_with_password_example},
+    },
 };
 
-/// 201 with the user and a temporary password.
+/// Returns 201 with the user and a temporary password.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
     query: Query,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Handed>), ApiError> {
+) -> Result<(StatusCode, Json<UserWithPassword>), ApiError> {
     query.finish()?;
     let (username, role) = read(&body::read_small_json(&headers, body).await?)?;
     let password = random_text(20);
@@ -54,54 +54,53 @@ pub async fn create(
         created_at: now,
         last_login_at: None,
     };
-    repeat(|| write(&app, &caller, &user)).await?;
+    let new = &user;
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, new))
+    })
+    .await?;
     Ok((
         StatusCode::CREATED,
-        Json(Handed {
+        Json(UserWithPassword {
             user: user.into(),
             temporary_password: Some(password),
         }),
     ))
 }
 
-/// For the document.
+/// Describes `POST /v1/users` in the OpenAPI document.
 pub fn create_doc() -> Operation {
     let fields = json!({
         "username": {"type": "string", "pattern": USERNAME_PATTERN, "description": "Kept in lower case."},
         "role": {"type": "string", "enum": Role::ALL.map(Role::as_str)},
     });
-    Operation::new("createUser", "users", "Add somebody")
-        .text("The temporary password is shown once. It is good for 7 days, and for choosing another at the first login.")
+    Operation::new("createUser", "users", "Create a user")
+        .text("The temporary password is shown once. It is valid for 7 days, and only for setting another password at the first login.")
         .body(Takes::json(object(fields, &["username", "role"]), json!({"username": "ana", "role": "operator"})))
-        .answers::<Handed>(201, "The user, and the password to hand over.", handed_example())
+        .answers::<UserWithPassword>(201, "The user, and the temporary password.", user_with_password_example())
         .problems(&["username-taken"])
 }
 
-async fn write(app: &App, caller: &Caller, user: &User) -> Result<(), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        insert_user(&mut transaction, user)
-            .await
-            .map_err(|error| match error {
-                sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
-                    "username-taken",
-                    "expected a username that nobody has".to_owned(),
-                ),
-                error => error.into(),
-            })?;
-        let change = Change {
-            action: "user.create",
-            resource: format!("user:{}", user.id),
-            after: Some(logged(user)),
-            ..Change::default()
-        };
-        caller
-            .record(&mut transaction, app.db.now(), change)
-            .await?;
-        Ok(())
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    user: &User,
+) -> Result<((), Change<'static>), ApiError> {
+    insert_user(&mut transaction, user)
+        .await
+        .map_err(|error| match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => ApiError::Refused(
+                &problems::USERNAME_TAKEN,
+                "expected a username that no user has".to_owned(),
+            ),
+            error => error.into(),
+        })?;
+    let change = Change {
+        action: "user.create",
+        resource: format!("user:{}", user.id),
+        after: Some(audit_state(user)),
+        ..Change::default()
     };
-    let written = written.await;
-    settle(transaction, written).await
+    Ok(((), change))
 }
 
 fn read(body: &[u8]) -> Result<(String, Role), ApiError> {

@@ -1,13 +1,11 @@
-//! `GET /v1/users`: in the order of their making, page by page.
+//! `GET /v1/users`: lists users in the order of their creation, page by page.
 
-use crate::resources::users::store::page_of_users;
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::users::{UserView, example};
 use crate::{
     App,
     http::{
@@ -15,18 +13,19 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::users::{UserView, example, store::page_of_users},
 };
 
-/// A page.
+/// A page of users.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "UserPage")]
 pub struct Page {
     users: Vec<UserView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
     let after = query
@@ -42,10 +41,10 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/users` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listUsers", "users", "People who log in here")
-        .text("In the order in which they were made.")
+    Operation::new("listUsers", "users", "List users")
+        .text("In the order of their creation.")
         .queries(parameters::page(LIMIT))
         .answers::<Page>(
             200,

@@ -1,12 +1,13 @@
-//! `/v1/users`: people who log in here. An admin makes them with a temporary password, which is shown once and has to be changed at the
-//! first login. Nobody is removed: the audit log names them.
-
-pub mod store;
+//! `/v1/users`: users who log in with a password. An administrator creates a user with a temporary
+//! password, which is shown once and has to be changed at the first login. Users are never deleted,
+//! because the audit log names them.
 
 pub mod change;
 pub mod create;
 pub mod list;
+pub mod routes;
 pub mod show;
+pub mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -17,10 +18,10 @@ use uuid::Uuid;
 
 use crate::http::error::ApiError;
 
-/// A temporary password is good for so long.
+/// The lifetime of a temporary password.
 pub const TEMPORARY: TimeDelta = TimeDelta::days(7);
 
-/// A user as an admin sees it.
+/// A user in an answer.
 #[derive(JsonSchema, Serialize)]
 #[expect(
     missing_docs,
@@ -32,7 +33,7 @@ pub struct UserView {
     pub username: String,
     pub role: Role,
     pub disabled_at: Option<DateTime<Utc>>,
-    /// Set: the password is temporary until then.
+    /// If set, the password is temporary and expires then.
     pub password_expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub last_login_at: Option<DateTime<Utc>>,
@@ -52,18 +53,18 @@ impl From<User> for UserView {
     }
 }
 
-/// A user, and the password to hand over, which stands nowhere else.
+/// A user, and a new password, which is stored nowhere else.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "UserAndPassword")]
-pub struct Handed {
+pub struct UserWithPassword {
     #[serde(flatten)]
     user: UserView,
     #[serde(skip_serializing_if = "Option::is_none")]
     temporary_password: Option<String>,
 }
 
-/// What of a user is logged.
-fn logged(user: &User) -> Value {
+/// Returns the members of a user that the audit log holds.
+fn audit_state(user: &User) -> Value {
     json!({"username": user.username, "role": user.role, "disabled": user.disabled_at.is_some()})
 }
 
@@ -75,7 +76,7 @@ fn no_such_user() -> ApiError {
     ApiError::NotFound("there is no user with this id".to_owned())
 }
 
-/// For the document.
+/// Returns an example of a user.
 fn example() -> Value {
     json!({
         "id": "0190a0b0-c0d0-7080-8000-00000000000f",
@@ -88,8 +89,8 @@ fn example() -> Value {
     })
 }
 
-/// Likewise.
-fn handed_example() -> Value {
+/// Returns an example of a user with a password.
+fn user_with_password_example() -> Value {
     let mut example = example();
     example["temporary_password"] = json!("k7m2p4q6r8s3t5v7w9x2");
     example

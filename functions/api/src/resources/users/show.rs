@@ -1,16 +1,15 @@
-//! `GET /v1/users/{id}`.
+//! `GET /v1/users/{id}`: returns a user.
 
-use crate::resources::users::store::lock_user;
 use axum::{Json, extract::State};
 
-use crate::resources::users::{UserView, example, no_such_user, parse_id};
 use crate::{
     App,
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::users::{UserView, example, no_such_user, parse_id, store::lock_user},
 };
 
-/// 200 with the user.
+/// Returns 200 with the user.
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -21,9 +20,9 @@ pub async fn show(
     Ok(Json(user.ok_or_else(no_such_user)?.into()))
 }
 
-/// For the document.
+/// Describes `GET /v1/users/{id}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
-    Operation::new("getUser", "users", "One of them")
+    Operation::new("getUser", "users", "Get a user")
         .answers::<UserView>(200, "The user.", example())
         .problems(&["not-found"])
 }

@@ -1,12 +1,11 @@
-//! `users`: people who log in here.
+//! `users`: users who log in with a password.
 
 use chrono::{DateTime, Utc};
-use shared::access::Role;
-use shared::access::users::User;
+use shared::access::{Role, users::User};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// A user, whom nobody else changes until the transaction ends.
+/// Returns a user, and locks it against changes until the transaction ends.
 pub async fn lock_user(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<User>> {
     sqlx::query_as!(
         User,
@@ -20,7 +19,7 @@ pub async fn lock_user(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Resu
     .await
 }
 
-/// Users after that id, in the order of their making.
+/// Returns users after an id, in the order of their creation.
 pub async fn page_of_users(
     connection: &mut MySqlConnection,
     after: Uuid,
@@ -39,7 +38,7 @@ pub async fn page_of_users(
     .await
 }
 
-/// Notes a login.
+/// Records a login.
 pub async fn note_login(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -51,14 +50,15 @@ pub async fn note_login(
         .map(drop)
 }
 
-/// How many admins could log in if that one could not; locked, so that two of them can't remove each other.
+/// Counts the administrators who could log in without this one. Locks them, so that two of them
+/// cannot remove each other.
 pub async fn count_other_admins(
     connection: &mut MySqlConnection,
-    but: Uuid,
+    except: Uuid,
 ) -> sqlx::Result<usize> {
     let admins = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM users WHERE role = 'admin' AND disabled_at IS NULL AND id <> ? FOR UPDATE"#,
-        but
+        except
     );
     Ok(admins.fetch_all(connection).await?.len())
 }

@@ -1,29 +1,28 @@
-//! `PATCH /v1/webhooks/{id}`: another URL, other events, disabled or not. Made twice, the second time changes nothing.
+//! `PATCH /v1/webhooks/{id}`: changes the URL or the events, or disables or enables the webhook. A
+//! repeated call changes nothing.
 
-use crate::resources::webhooks::store::{Webhook, change_webhook, lock_webhook};
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    WebhookView, example, logged, no_such_webhook, parse_id,
-    request::{self, Edit},
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        body,
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        WebhookView, audit_state, example, no_such_webhook, parse_id,
+        request::{self, Edit},
+        store::{Webhook, change_webhook, lock_webhook},
+    },
 };
 
-/// 200 with the webhook.
+/// Returns 200 with the webhook.
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -37,46 +36,47 @@ pub async fn change(
         &body::read_small_json(&request.0, request.1).await?,
         app.webhook_targets,
     )?;
-    Ok(Json(
-        repeat(|| write(&app, &caller, id, &edit)).await?.into(),
-    ))
+    let (now, edit) = (app.db.now(), &edit);
+    let webhook = audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, id, edit, now))
+    });
+    Ok(Json(webhook.await?.into()))
 }
 
-/// For the document.
+/// Describes `PATCH /v1/webhooks/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
-    Operation::new("changeWebhook", "webhooks", "Change one")
-        .text("What is left out stays. `disabled` ends what waits for it; `description: null` takes that away.")
+    Operation::new("changeWebhook", "webhooks", "Change a webhook")
+        .text("A field that is left out stays as it is. `disabled` ends the pending deliveries; `description: null` removes the description.")
         .body(Takes::json(request::edit_schema(), json!({"events": ["messages.final"], "description": null, "disabled": false})))
         .answers::<WebhookView>(200, "The webhook.", example())
         .problems(&["not-found"])
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid, edit: &Edit) -> Result<Webhook, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let now = app.db.now();
-        let before = lock_webhook(&mut transaction, id)
-            .await?
-            .ok_or_else(no_such_webhook)?;
-        let mut webhook = before.clone();
-        edit.apply(&mut webhook);
-        switch(&mut webhook, edit.disabled, now);
-        change_webhook(&mut transaction, &webhook).await?;
-        let change = super::change(
-            "webhook.change",
-            id,
-            Some(logged(&before)),
-            Some(logged(&webhook)),
-        );
-        caller.record(&mut transaction, now, change).await?;
-        Ok(webhook)
-    };
-    let written = written.await;
-    settle(transaction, written).await
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+    edit: &Edit,
+    now: DateTime<Utc>,
+) -> Result<(Webhook, Change<'static>), ApiError> {
+    let before = lock_webhook(&mut transaction, id)
+        .await?
+        .ok_or_else(no_such_webhook)?;
+    let mut webhook = before.clone();
+    edit.apply(&mut webhook);
+    set_disabled(&mut webhook, edit.disabled, now);
+    change_webhook(&mut transaction, &webhook).await?;
+    let change = super::change(
+        "webhook.change",
+        id,
+        Some(audit_state(&before)),
+        Some(audit_state(&webhook)),
+    );
+    Ok((webhook, change))
 }
 
-/// Disabled by the system it keeps that reason; enabled, its failures count anew.
-fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
+/// Disables or enables the webhook. A webhook that the system disabled keeps that reason; an
+/// enabled webhook counts its failures from zero.
+fn set_disabled(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
     match disabled {
         Some(true) => webhook.disabled_at = webhook.disabled_at.or(Some(now)),
         Some(false) => {
@@ -84,7 +84,7 @@ fn switch(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc>) {
                 webhook.disabled_at,
                 webhook.disabled_reason,
                 webhook.failing_since,
-            ) = (None, None, None)
+            ) = (None, None, None);
         }
         None => {}
     }

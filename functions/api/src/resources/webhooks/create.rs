@@ -1,6 +1,5 @@
-//! `POST /v1/webhooks`.
+//! `POST /v1/webhooks`: creates a webhook.
 
-use crate::resources::webhooks::store::{Webhook, count_webhooks, insert_webhook};
 use axum::{
     Json,
     body::Body,
@@ -10,25 +9,30 @@ use axum::{
 use serde_json::json;
 use shared::access::audit::new_id;
 
-use crate::resources::webhooks::{
-    Handed, MOST_WEBHOOKS, change, handed_example, logged,
-    request::{self, WebhookRequest},
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        body,
-        error::ApiError,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{body, error::ApiError, problems, query::Query},
     openapi::{Operation, Takes},
+    resources::webhooks::{
+        MAX_WEBHOOKS, WebhookWithSecret, audit_state, change,
+        request::{self, WebhookRequest},
+        store::{Webhook, count_webhooks, insert_webhook},
+        webhook_with_secret_example,
+    },
 };
 
-type Answer = (StatusCode, [(HeaderName, String); 1], Json<Handed>);
+type Answer = (
+    StatusCode,
+    [(HeaderName, String); 1],
+    Json<WebhookWithSecret>,
+);
 
-/// 201 with the webhook and its secret.
+/// Returns 201 with the webhook and its secret.
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -60,46 +64,50 @@ pub async fn create(
         .webhook_keys
         .secret(&webhook.key_id, (webhook.id, webhook.secret_no), now)
         .await;
-    let secret = secret
-        .ok()
-        .flatten()
-        .ok_or_else(|| ApiError::Internal("there is no key for webhooks".to_owned()))?;
-    repeat(|| write(&app, &caller, &webhook)).await?;
+    let secret = secret.ok().flatten().ok_or_else(|| {
+        ApiError::Internal("there is no key for the secrets of webhooks".to_owned())
+    })?;
+    let new = &webhook;
+    audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(transaction, new))
+    })
+    .await?;
     let location = format!("/v1/webhooks/{}", webhook.id);
-    let handed = Handed {
+    let created = WebhookWithSecret {
         webhook: webhook.into(),
         secret: secret.reveal(),
     };
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(handed),
+        Json(created),
     ))
 }
 
-/// For the document.
+/// Describes `POST /v1/webhooks` in the OpenAPI document.
 pub fn create_doc() -> Operation {
     let example = json!({"url": "https://example.com/sms-events", "events": ["schedule.finished", "messages.final"], "description": "The shop"});
-    Operation::new("createWebhook", "webhooks", "Have a URL told what happens")
-        .text("The secret that its requests are signed with is shown once. At most twenty.")
+    Operation::new("createWebhook", "webhooks", "Create a webhook")
+        .text("Events are posted to its URL. The secret with which the requests are signed is shown once. There are at most twenty webhooks.")
         .body(Takes::json(request::schema(), example))
-        .makes::<Handed>("The webhook, and its secret.", handed_example())
+        .makes::<WebhookWithSecret>("The webhook, and its secret.", webhook_with_secret_example())
         .problems(&["too-many-webhooks"])
 }
 
-async fn write(app: &App, caller: &Caller, webhook: &Webhook) -> Result<(), ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        if count_webhooks(&mut transaction).await? >= MOST_WEBHOOKS {
-            let detail = format!("expected at most {MOST_WEBHOOKS} webhooks; remove one first");
-            return Err(ApiError::Refused("too-many-webhooks", detail));
-        }
-        insert_webhook(&mut transaction, webhook).await?;
-        let change = change("webhook.create", webhook.id, None, Some(logged(webhook)));
-        Ok(caller
-            .record(&mut transaction, webhook.created_at, change)
-            .await?)
-    };
-    let written = written.await;
-    settle(transaction, written).await
+async fn write(
+    mut transaction: AuditedTransaction<'_, '_>,
+    webhook: &Webhook,
+) -> Result<((), Change<'static>), ApiError> {
+    if count_webhooks(&mut transaction).await? >= MAX_WEBHOOKS {
+        let detail = format!("expected at most {MAX_WEBHOOKS} webhooks; remove one first");
+        return Err(ApiError::Refused(&problems::TOO_MANY_WEBHOOKS, detail));
+    }
+    insert_webhook(&mut transaction, webhook).await?;
+    let change = change(
+        "webhook.create",
+        webhook.id,
+        None,
+        Some(audit_state(webhook)),
+    );
+    Ok(((), change))
 }

@@ -1,8 +1,6 @@
-//! `GET /v1/webhooks/{id}/deliveries`: what was posted, is to be posted, and could not be; newest first.
+//! `GET /v1/webhooks/{id}/deliveries`: lists deliveries that are pending, delivered or failed;
+//! newest first.
 
-use crate::resources::webhooks::store::{
-    DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries,
-};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,15 +8,19 @@ use serde_json::json;
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{delivery_example, no_such_webhook, parse_id};
 use crate::{
     App,
     http::{
         error::ApiError,
+        page::PageRequest,
         path::Path,
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::webhooks::{
+        delivery_example, no_such_webhook, parse_id,
+        store::{DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries},
+    },
 };
 
 const STATUSES: [&str; 3] = ["pending", "delivered", "failed"];
@@ -30,16 +32,16 @@ fn types() -> Vec<EventType> {
         .collect()
 }
 
-/// A page.
+/// A page of deliveries.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "DeliveryPage")]
 pub struct Page {
     deliveries: Vec<DeliveryRow>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -47,7 +49,7 @@ pub async fn list(
 ) -> Result<Json<Page>, ApiError> {
     let types = types();
     let filter = DeliveryFilter {
-        status: query.choice("status", &STATUSES, |word| word),
+        status: query.choice("status", &STATUSES, |status| status),
         r#type: query
             .choice("type", &types, EventType::as_str)
             .map(EventType::as_str),
@@ -58,11 +60,15 @@ pub async fn list(
         .unwrap_or(Uuid::max());
     query.finish()?;
     let id = parse_id(&id)?;
+    let page = PageRequest {
+        after: before,
+        limit,
+    };
     let mut connection = app.db.pool.acquire().await?;
     load_webhook(&mut connection, id)
         .await?
         .ok_or_else(no_such_webhook)?;
-    let deliveries = page_of_deliveries(&mut connection, id, filter, (before, limit)).await?;
+    let deliveries = page_of_deliveries(&mut connection, id, filter, page).await?;
     let last = deliveries
         .last()
         .filter(|_| deliveries.len() == limit as usize);
@@ -73,19 +79,19 @@ pub async fn list(
     }))
 }
 
-/// For the document.
+/// Describes `GET /v1/webhooks/{id}/deliveries` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let types: Vec<_> = types().into_iter().map(EventType::as_str).collect();
     Operation::new(
         "listDeliveries",
         "webhooks",
-        "What was posted to one, is to be posted, or could not be",
+        "List the deliveries to a webhook",
     )
-    .text("The newest first.")
+    .text("Newest first.")
     .query(
         "status",
         json!({"type": "string", "enum": STATUSES}),
-        "Only those in this state.",
+        "Only deliveries in this state.",
     )
     .query(
         "type",

@@ -1,13 +1,11 @@
-//! `GET /v1/webhooks`, in the order of their making, and `GET /v1/webhooks/{id}`.
+//! `GET /v1/webhooks`, in the order of creation, and `GET /v1/webhooks/{id}`.
 
-use crate::resources::webhooks::store::{load_webhook, page_of_webhooks};
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::resources::webhooks::{WebhookView, example, no_such_webhook, parse_id};
 use crate::{
     App,
     http::{
@@ -16,18 +14,22 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
+    resources::webhooks::{
+        WebhookView, example, no_such_webhook, parse_id,
+        store::{load_webhook, page_of_webhooks},
+    },
 };
 
-/// A page.
+/// A page of webhooks.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "WebhookPage")]
 pub struct Page {
     webhooks: Vec<WebhookView>,
-    /// Where the next page begins; null: this is the last.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// 200 with a page.
+/// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
     let after = query
@@ -43,7 +45,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
-/// 200 with the webhook.
+/// Returns 200 with the webhook.
 pub async fn show(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -54,25 +56,21 @@ pub async fn show(
     Ok(Json(webhook.ok_or_else(no_such_webhook)?.into()))
 }
 
-/// For the document.
+/// Describes `GET /v1/webhooks` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new(
-        "listWebhooks",
-        "webhooks",
-        "URLs that are told what happens",
-    )
-    .text("In the order in which they were made.")
-    .queries(parameters::page(LIMIT))
-    .answers::<Page>(
-        200,
-        "A page.",
-        json!({"webhooks": [example()], "next_cursor": null}),
-    )
+    Operation::new("listWebhooks", "webhooks", "List webhooks")
+        .text("In the order of their creation.")
+        .queries(parameters::page(LIMIT))
+        .answers::<Page>(
+            200,
+            "A page.",
+            json!({"webhooks": [example()], "next_cursor": null}),
+        )
 }
 
-/// Likewise.
+/// Describes `GET /v1/webhooks/{id}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
-    Operation::new("getWebhook", "webhooks", "One of them")
+    Operation::new("getWebhook", "webhooks", "Get a webhook")
         .answers::<WebhookView>(200, "The webhook.", example())
         .problems(&["not-found"])
 }

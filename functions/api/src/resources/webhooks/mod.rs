@@ -1,8 +1,7 @@
-//! `/v1/webhooks`: users' own URLs that are told what happens. A webhook's secret is shown once, when it is made or rotated; no row, no log
-//! and no other answer holds it. The query string of a URL may hold somebody's token: who may read webhooks sees it, no log does.
-
-pub mod deliver_soon;
-pub mod store;
+//! `/v1/webhooks`: URLs of users to which events are posted. A webhook's secret is shown once, when
+//! the webhook is created or the secret is rotated; no row, no log and no other answer contains it.
+//! The query string of a URL may contain a token: callers who may read webhooks see it, but no log
+//! contains it.
 
 pub mod change;
 pub mod create;
@@ -12,9 +11,10 @@ pub mod remove;
 pub mod repeat;
 pub mod request;
 pub mod rotate;
+pub mod routes;
+pub mod store;
 pub mod test;
 
-use crate::resources::webhooks::store::Webhook;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,12 +22,16 @@ use serde_json::{Value, json};
 use shared::events::EventType;
 use uuid::Uuid;
 
-use crate::{auth::caller::Change, http::error::ApiError};
+use crate::{
+    auth::caller::Change,
+    http::{error::ApiError, problems},
+    resources::webhooks::store::Webhook,
+};
 
-/// At most so many: each event is written down for each of them.
-pub const MOST_WEBHOOKS: usize = 20;
+/// The largest number of webhooks, because each event is recorded for each of them.
+pub const MAX_WEBHOOKS: usize = 20;
 
-/// A webhook as its readers see it.
+/// A webhook in an answer.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Webhook")]
 #[expect(
@@ -65,37 +69,37 @@ impl From<Webhook> for WebhookView {
     }
 }
 
-/// A webhook, and the secret to hand over, which stands nowhere else.
+/// A webhook and its secret, which is stored nowhere else.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "WebhookAndSecret")]
-pub struct Handed {
+pub struct WebhookWithSecret {
     #[serde(flatten)]
     webhook: WebhookView,
     secret: String,
 }
 
-/// For the document.
+/// Returns an example of a webhook.
 fn example() -> Value {
     json!({"id": "0190a0b0-c0d0-7080-8000-00000000000e", "url": "https://example.com/sms-events", "events": ["schedule.finished", "messages.final"],
         "description": "The shop", "created_at": "2026-12-01T01:00:00Z", "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000a",
         "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null})
 }
 
-/// Likewise.
-fn handed_example() -> Value {
-    let mut handed = example();
-    handed["secret"] = json!("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
-    handed
+/// Returns an example of a webhook with its secret.
+fn webhook_with_secret_example() -> Value {
+    let mut webhook = example();
+    webhook["secret"] = json!("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+    webhook
 }
 
-/// Likewise.
+/// Returns an example of a delivery.
 fn delivery_example() -> Value {
     json!({"event_id": "0190a0b0-c0d0-7080-8000-00000000000d", "type": "webhook.test", "schedule_id": null, "status": "pending", "tries": 0,
         "due_at": "2026-12-01T01:00:00Z", "tried_at": null, "http_status": null, "error": null, "created_at": "2026-12-01T01:00:00Z"})
 }
 
-/// What of a webhook is logged.
-fn logged(webhook: &Webhook) -> Value {
+/// Returns the members of a webhook that the audit log holds.
+fn audit_state(webhook: &Webhook) -> Value {
     json!({"url": without_query(&webhook.url), "events": webhook.events, "description": webhook.description,
         "disabled": webhook.disabled_at.is_some()})
 }
@@ -126,13 +130,13 @@ fn no_such_webhook() -> ApiError {
     ApiError::NotFound("there is no webhook with this id".to_owned())
 }
 
-/// A webhook to which something can be posted.
+/// Returns the webhook, or an error if it is missing or disabled.
 fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
     let webhook = webhook.ok_or_else(no_such_webhook)?;
     match webhook.disabled_at {
         None => Ok(webhook),
         Some(_) => Err(ApiError::Refused(
-            "webhook-disabled",
+            &problems::WEBHOOK_DISABLED,
             "expected a webhook that is not disabled".to_owned(),
         )),
     }
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_token_of_a_url_is_logged() {
+    fn the_query_of_a_url_is_not_logged() {
         for (url, shown) in [
             ("https://example.com/hook", "https://example.com/hook"),
             (

@@ -1,30 +1,28 @@
-//! `DELETE /v1/webhooks/{id}`. First the webhook's own row, without which nothing is posted; then its deliveries, which may be many, part by
-//! part. A call that ends half-way leaves rows that nobody posts, and that go with their age.
+//! `DELETE /v1/webhooks/{id}`. First deletes the webhook's own row, without which nothing is
+//! posted; then its deliveries, which may be many, in parts. A call that ends half-way leaves rows
+//! that are never posted, and that retention deletes.
 
 use std::time::Instant;
 
-use crate::resources::webhooks::store::{delete_deliveries, delete_webhook, lock_webhook};
 use axum::{extract::State, http::StatusCode};
 use shared::platform::db::{describe::describe_one, retry_lock_conflicts};
 use uuid::Uuid;
 
-use crate::resources::webhooks::{change, logged, no_such_webhook, parse_id};
 use crate::{
     App, CALL_BUDGET,
-    auth::Caller,
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
-    },
+    auth::{Caller, audit::audited_transaction},
+    http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
+    resources::webhooks::{
+        audit_state, change, no_such_webhook, parse_id,
+        store::{delete_deliveries, delete_webhook, lock_webhook},
+    },
 };
 
-/// Few enough to be locked for a moment only.
+/// A part is small, so that its rows are locked only for a moment.
 const ROWS: u32 = 1_000;
 
-/// 204; 404: it was not there.
+/// Returns 204, or 404 if the webhook did not exist.
 pub async fn remove(
     State(app): State<App>,
     caller: Caller,
@@ -33,38 +31,33 @@ pub async fn remove(
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    repeat(|| async {
-        let mut transaction = app.db.pool.begin().await?;
-        let removed = async {
+    audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
             let before = lock_webhook(&mut transaction, id)
                 .await?
                 .ok_or_else(no_such_webhook)?;
             delete_webhook(&mut transaction, id).await?;
-            let change = change("webhook.delete", id, Some(logged(&before)), None);
-            Ok(caller
-                .record(&mut transaction, app.db.now(), change)
-                .await?)
-        };
-        let removed = removed.await;
-        settle(transaction, removed).await
+            let change = change("webhook.delete", id, Some(audit_state(&before)), None);
+            Ok(((), change))
+        })
     })
     .await?;
-    if let Err(error) = clear(&app, id).await {
-        // It is removed all the same.
-        tracing::warn!(webhook.id = %id, error = describe_one(&error), "deliveries of a removed webhook stay until they are old");
+    if let Err(error) = delete_all_deliveries(&app, id).await {
+        // The webhook is removed in any case.
+        tracing::warn!(webhook.id = %id, error = describe_one(&error), "deliveries of a removed webhook stay until retention deletes them");
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For the document.
+/// Describes `DELETE /v1/webhooks/{id}` in the OpenAPI document.
 pub fn remove_doc() -> Operation {
-    Operation::new("deleteWebhook", "webhooks", "Remove one")
-        .text("With what was posted to it. What waits for it is posted no more.")
-        .answers_nothing("It is removed.")
+    Operation::new("deleteWebhook", "webhooks", "Delete a webhook")
+        .text("Also deletes its deliveries. Pending deliveries are not posted any more.")
+        .answers_nothing("The webhook is deleted.")
         .problems(&["not-found"])
 }
 
-async fn clear(app: &App, id: Uuid) -> sqlx::Result<()> {
+async fn delete_all_deliveries(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < CALL_BUDGET {
         let part =

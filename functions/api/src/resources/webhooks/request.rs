@@ -1,6 +1,5 @@
-//! What a client says about a webhook.
+//! The bodies with which a webhook is created and changed.
 
-use crate::resources::webhooks::store::Webhook;
 use serde_json::{Value, json};
 use shared::events::{
     EventType,
@@ -13,13 +12,14 @@ use crate::{
         fields::Fields,
     },
     openapi::operation::{object, or_null},
+    resources::webhooks::store::Webhook,
 };
 
-/// `webhooks.description` has so much room.
+/// The length of the column `webhooks.description`.
 const LONGEST_DESCRIPTION: usize = 255;
 const URL: &str = "an absolute URL such as https://example.com/sms-events";
 
-/// What is wanted of a new webhook.
+/// A webhook to create.
 #[derive(Debug)]
 #[expect(
     missing_docs,
@@ -32,13 +32,13 @@ pub struct WebhookRequest {
 }
 
 impl WebhookRequest {
-    /// Reads a body, or tells every wrong field.
-    pub fn read(body: &[u8], reach: AllowedTargets) -> Result<Self, ApiError> {
+    /// Reads a body. The error names every wrong field.
+    pub fn read(body: &[u8], targets: AllowedTargets) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
-        let url = url(&mut fields, reach);
+        let url = url(&mut fields, targets);
         fields.require("url", URL);
         let events = events(&mut fields);
-        fields.require("events", &format!("an array of: {}", words()));
+        fields.require("events", &format!("an array of: {}", event_types()));
         let description = description(&mut fields);
         let errors = fields.finish();
         match (url, events) {
@@ -52,23 +52,24 @@ impl WebhookRequest {
     }
 }
 
-/// What is to change; none: it stays.
+/// The fields to change; `None` leaves a field as it is.
 #[derive(Debug)]
 #[expect(
     clippy::option_option,
-    reason = "null takes the description away, which is told from leaving it out"
+    reason = "null removes the description, which differs from leaving it out"
 )]
 pub struct Edit {
     url: Option<String>,
     events: Option<String>,
     description: Option<Option<String>>,
-    /// Whether nothing is to be posted any more, or everything again.
+    /// Whether to disable or enable the webhook.
     pub disabled: Option<bool>,
 }
 
 impl Edit {
-    /// Reads a body: every wrong field is told, and so is a body that changes nothing.
-    pub fn read(body: &[u8], reach: AllowedTargets) -> Result<Self, ApiError> {
+    /// Reads a body. The error names every wrong field. A body that changes nothing is an error
+    /// too.
+    pub fn read(body: &[u8], targets: AllowedTargets) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         for name in ["url", "events", "disabled"] {
             if fields.is_null(name) {
@@ -80,7 +81,7 @@ impl Edit {
             }
         }
         let edit = Self {
-            url: url(&mut fields, reach),
+            url: url(&mut fields, targets),
             events: events(&mut fields),
             description: fields.nullable("description", description),
             disabled: fields.read_as("disabled", "true or false"),
@@ -104,7 +105,7 @@ impl Edit {
         }
     }
 
-    /// Changes a webhook's row, less what has to do with time.
+    /// Applies the changes to a webhook's row, except `disabled`, which needs the time.
     pub fn apply(&self, row: &mut Webhook) {
         if let Some(url) = &self.url {
             row.url.clone_from(url);
@@ -118,37 +119,37 @@ impl Edit {
     }
 }
 
-/// For the document: what [`WebhookRequest::read`] takes.
+/// Returns the schema of the body that [`WebhookRequest::read`] reads.
 pub fn schema() -> Value {
     object(members(), &["url", "events"])
 }
 
-/// For the document: what [`Edit::read`] takes.
+/// Returns the schema of the body that [`Edit::read`] reads.
 pub fn edit_schema() -> Value {
     let mut members = members();
-    members["disabled"] = json!({"type": "boolean", "description": "`false` also forgets why the system disabled it, and that it failed."});
+    members["disabled"] = json!({"type": "boolean", "description": "`false` also resets the failures, and the reason for which the system disabled it."});
     let mut schema = object(members, &[]);
     schema["minProperties"] = json!(1);
     schema
 }
 
 fn members() -> Value {
-    let description = json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "For people."});
+    let description = json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "A note."});
     json!({
-        "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "By https, to a public address."},
+        "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "An https URL at a public address."},
         "events": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": EventType::ALL.map(EventType::as_str)},
-            "description": "What it wants to be told."},
+            "description": "The events to post."},
         "description": or_null(description),
     })
 }
 
-fn words() -> String {
+fn event_types() -> String {
     EventType::ALL.map(EventType::as_str).join(", ")
 }
 
-fn url(fields: &mut Fields, reach: AllowedTargets) -> Option<String> {
+fn url(fields: &mut Fields, targets: AllowedTargets) -> Option<String> {
     let given: String = fields.read_as("url", URL)?;
-    match target::read(&given, reach) {
+    match target::read(&given, targets) {
         Ok(url) => Some(url.into()),
         Err(error) => {
             fields.complain("url", error.code(), error.to_string());
@@ -157,23 +158,24 @@ fn url(fields: &mut Fields, reach: AllowedTargets) -> Option<String> {
     }
 }
 
-/// Types of events, as the row holds them: each once, in one order.
+/// Reads event types, as the row holds them: each once, in a fixed order.
 fn events(fields: &mut Fields) -> Option<String> {
-    let given: Vec<String> = fields.read_as("events", &format!("an array of: {}", words()))?;
-    let wanted = EventType::ALL
+    let given: Vec<String> =
+        fields.read_as("events", &format!("an array of: {}", event_types()))?;
+    let chosen = EventType::ALL
         .map(EventType::as_str)
         .into_iter()
-        .filter(|known| given.iter().any(|word| word == known));
-    let wanted: Vec<_> = wanted.collect();
-    if wanted.is_empty() || given.iter().any(|word| !wanted.contains(&word.as_str())) {
+        .filter(|known| given.iter().any(|name| name == known));
+    let chosen: Vec<_> = chosen.collect();
+    if chosen.is_empty() || given.iter().any(|name| !chosen.contains(&name.as_str())) {
         fields.complain(
             "events",
             "not-a-choice",
-            format!("expected at least one, and only: {}", words()),
+            format!("expected at least one, and only: {}", event_types()),
         );
         return None;
     }
-    Some(wanted.join(","))
+    Some(chosen.join(","))
 }
 
 fn description(fields: &mut Fields) -> Option<String> {

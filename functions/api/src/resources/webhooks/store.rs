@@ -1,15 +1,19 @@
-//! `webhooks`, and `webhook_deliveries` as people see them: made, changed, looked at, asked for again. What a delivery goes through on its
-//! way is not here.
+//! `webhooks` and `webhook_deliveries`, as the API creates, changes and lists them, and makes
+//! deliveries due again. The statements of posting are in notify.
+
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
+use shared::{events::EventType, platform::queue::DeliveryMessage};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use shared::events::EventType;
+use crate::http::page::PageRequest;
 
-/// A whole row.
+/// A row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Webhook {
@@ -27,13 +31,13 @@ pub struct Webhook {
     pub created_by: String,
 }
 
-/// How many there are; until the transaction ends nobody else adds one.
+/// Counts webhooks, and locks them, so that no other transaction adds one until this one ends.
 pub async fn count_webhooks(connection: &mut MySqlConnection) -> sqlx::Result<usize> {
     let ids = sqlx::query_scalar!(r#"SELECT id AS "id: Uuid" FROM webhooks FOR UPDATE"#);
     Ok(ids.fetch_all(connection).await?.len())
 }
 
-/// Adds a webhook.
+/// Inserts a webhook.
 pub async fn insert_webhook(
     connection: &mut MySqlConnection,
     webhook: &Webhook,
@@ -52,7 +56,7 @@ pub async fn insert_webhook(
     done.execute(connection).await.map(drop)
 }
 
-/// A webhook by its id.
+/// Returns a webhook by its id.
 pub async fn load_webhook(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -64,7 +68,7 @@ pub async fn load_webhook(
         .filter(|webhook| webhook.id == id))
 }
 
-/// A webhook that nobody else changes until the transaction ends.
+/// Returns a webhook, and locks it against changes until the transaction ends.
 pub async fn lock_webhook(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -81,7 +85,7 @@ pub async fn lock_webhook(
     .await
 }
 
-/// Webhooks after that id, in the order of their making.
+/// Returns webhooks after an id, in the order of their creation.
 pub async fn page_of_webhooks(
     connection: &mut MySqlConnection,
     after: Uuid,
@@ -100,7 +104,7 @@ pub async fn page_of_webhooks(
     .await
 }
 
-/// Writes what a person may change.
+/// Writes the columns that an operator may change.
 pub async fn change_webhook(
     connection: &mut MySqlConnection,
     webhook: &Webhook,
@@ -118,7 +122,8 @@ pub async fn change_webhook(
     done.execute(connection).await.map(drop)
 }
 
-/// Makes the next secret the one that signs; false: another call has done so since `seen` was read, or the webhook is gone.
+/// Makes the next secret the one that signs. Returns false if another call has done so since `seen`
+/// was read, or if the webhook is gone.
 pub async fn rotate_secret(
     connection: &mut MySqlConnection,
     seen: &Webhook,
@@ -135,7 +140,8 @@ pub async fn rotate_secret(
     Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
-/// Removes a webhook; whether it was there. Its deliveries are nobody's then: nothing is posted without the webhook's row.
+/// Deletes a webhook. Returns whether it existed. Its deliveries are never posted then, because
+/// posting needs the webhook's row.
 pub async fn delete_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<bool> {
     Ok(sqlx::query!("DELETE FROM webhooks WHERE id = ?", id)
         .execute(connection)
@@ -144,7 +150,7 @@ pub async fn delete_webhook(connection: &mut MySqlConnection, id: Uuid) -> sqlx:
         == 1)
 }
 
-/// Removes deliveries of a webhook, at most `most`; how many.
+/// Deletes deliveries of a webhook, at most `most`. Returns how many.
 pub async fn delete_deliveries(
     connection: &mut MySqlConnection,
     webhook_id: Uuid,
@@ -158,7 +164,7 @@ pub async fn delete_deliveries(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// What became of an event on its way to a webhook.
+/// The delivery of an event to a webhook.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(rename = "Delivery")]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
@@ -177,7 +183,7 @@ pub struct DeliveryRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Which deliveries are wanted; every `None` is no condition.
+/// Selects deliveries; `None` is no condition.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "named as the columns")]
 pub struct DeliveryFilter {
@@ -185,17 +191,17 @@ pub struct DeliveryFilter {
     pub r#type: Option<&'static str>,
 }
 
-/// Adds a delivery of a test, due at once.
+/// Inserts the delivery of a test event, due at once.
 pub async fn insert_test(
     connection: &mut MySqlConnection,
-    (webhook_id, event_id): (Uuid, Uuid),
+    delivery: DeliveryMessage,
     data: &str,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO webhook_deliveries (webhook_id, event_id, type, data, due_at, created_at) VALUES (?, ?, 'webhook.test', ?, ?, ?)",
-        webhook_id,
-        event_id,
+        delivery.webhook_id,
+        delivery.event_id,
         data,
         now,
         now
@@ -203,12 +209,12 @@ pub async fn insert_test(
     done.execute(connection).await.map(drop)
 }
 
-/// Deliveries of a webhook before that event, newest first.
+/// Returns deliveries of a webhook before an event, newest first.
 pub async fn page_of_deliveries(
     connection: &mut MySqlConnection,
     webhook_id: Uuid,
     filter: DeliveryFilter,
-    (before, limit): (Uuid, u32),
+    page: PageRequest<Uuid>,
 ) -> sqlx::Result<Vec<DeliveryRow>> {
     sqlx::query_as!(
         DeliveryRow,
@@ -219,18 +225,18 @@ pub async fn page_of_deliveries(
            WHERE webhook_id = ? AND event_id < ? AND (? IS NULL OR status = ?) AND (? IS NULL OR type = ?)
            ORDER BY event_id DESC LIMIT ?"#,
         webhook_id,
-        before,
+        page.after,
         filter.status,
         filter.status,
         filter.r#type,
         filter.r#type,
-        limit
+        page.limit
     )
     .fetch_all(connection)
     .await
 }
 
-/// One delivery.
+/// Returns one delivery.
 pub async fn load_delivery(
     connection: &mut MySqlConnection,
     webhook_id: Uuid,
@@ -249,22 +255,24 @@ pub async fn load_delivery(
     .await
 }
 
-/// Makes a delivery due as if it had never been tried, whatever became of it; whether it is there.
+/// Makes a delivery due as if it had never been tried, regardless of its state. Returns whether it
+/// exists.
 pub async fn repeat_delivery(
     connection: &mut MySqlConnection,
-    (webhook_id, event_id): (Uuid, Uuid),
+    delivery: DeliveryMessage,
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET status = 'pending', tries = 0, due_at = ? WHERE webhook_id = ? AND event_id = ?",
         now,
-        webhook_id,
-        event_id
+        delivery.webhook_id,
+        delivery.event_id
     );
     Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
-/// The first deliveries of a webhook that failed, from that event on; nobody else changes them until the transaction ends.
+/// Returns the first failed deliveries of a webhook, from an event on, and locks them against
+/// changes until the transaction ends.
 pub async fn lock_failed(
     connection: &mut MySqlConnection,
     webhook_id: Uuid,
@@ -282,11 +290,12 @@ pub async fn lock_failed(
     .await
 }
 
-/// [`repeat_delivery`] of all that failed from the first to the last of these events.
+/// Does the same as [`repeat_delivery`] for all failed deliveries in a range of events. Returns how
+/// many there were.
 pub async fn repeat_failed(
     connection: &mut MySqlConnection,
     webhook_id: Uuid,
-    (first, last): (Uuid, Uuid),
+    events: RangeInclusive<Uuid>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -294,8 +303,34 @@ pub async fn repeat_failed(
          WHERE webhook_id = ? AND event_id BETWEEN ? AND ? AND status = 'failed'",
         now,
         webhook_id,
-        first,
-        last
+        events.start(),
+        events.end()
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+/// Makes the deliveries that dead letters name due now, if they are pending. Returns how many there
+/// were.
+pub async fn make_deliveries_due(
+    connection: &mut MySqlConnection,
+    deliveries: &[DeliveryMessage],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let names = deliveries.iter().map(|named| {
+        (
+            named.webhook_id.simple().to_string(),
+            named.event_id.simple().to_string(),
+        )
+    });
+    let names: Vec<_> = names.collect();
+    let done = sqlx::query!(
+        "UPDATE webhook_deliveries d JOIN (
+           SELECT DISTINCT named.webhook, named.event FROM JSON_TABLE(?, '$[*]' COLUMNS (webhook CHAR(32) PATH '$[0]',
+             event CHAR(32) PATH '$[1]')) named) n
+         SET d.due_at = LEAST(d.due_at, ?)
+         WHERE d.webhook_id = UNHEX(n.webhook) AND d.event_id = UNHEX(n.event) AND d.status = 'pending'",
+        json!(names).to_string(),
+        now
     );
     Ok(done.execute(connection).await?.rows_affected())
 }

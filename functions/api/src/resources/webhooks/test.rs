@@ -1,28 +1,32 @@
-//! `POST /v1/webhooks/{id}/test`: an event for this webhook alone, posted at once. Called twice, there are two.
+//! `POST /v1/webhooks/{id}/test`: posts a test event to this webhook alone, at once. Two calls post
+//! two events.
 
-use crate::resources::webhooks::store::{DeliveryRow, insert_test, load_delivery, lock_webhook};
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
 use shared::{access::audit::new_id, platform::queue::DeliveryMessage};
 use uuid::Uuid;
 
-use crate::resources::webhooks::{
-    change, deliveries::no_such_delivery, delivery_example, enabled, parse_id,
-};
 use crate::{
     App,
-    auth::Caller,
-    http::{
-        error::ApiError,
-        path::Path,
-        query::Query,
-        transaction::{repeat, settle},
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
     },
+    http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
-    resources::schedules::arrange_dispatch::deliver,
+    resources::{
+        schedules::arrange_dispatch::enqueue_deliveries,
+        webhooks::{
+            change,
+            deliveries::no_such_delivery,
+            delivery_example, enabled, parse_id,
+            store::{DeliveryRow, insert_test, load_delivery, lock_webhook},
+        },
+    },
 };
 
-/// 202 with the delivery.
+/// Returns 202 with the delivery.
 pub async fn test(
     State(app): State<App>,
     caller: Caller,
@@ -31,9 +35,13 @@ pub async fn test(
 ) -> Result<(StatusCode, Json<DeliveryRow>), ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let row = repeat(|| write(&app, &caller, id)).await?;
-    deliver(
-        &app,
+    let app = &app;
+    let row = audited_transaction(&app.db, &caller, |transaction| {
+        Box::pin(write(app, transaction, id))
+    })
+    .await?;
+    enqueue_deliveries(
+        app,
         &[DeliveryMessage {
             webhook_id: id,
             event_id: row.event_id,
@@ -43,40 +51,30 @@ pub async fn test(
     Ok((StatusCode::ACCEPTED, Json(row)))
 }
 
-/// For the document.
+/// Describes `POST /v1/webhooks/{id}/test` in the OpenAPI document.
 pub fn test_doc() -> Operation {
-    Operation::new(
-        "testWebhook",
-        "webhooks",
-        "Have something posted to one, to try it out",
-    )
-    .answers::<DeliveryRow>(
-        202,
-        "The delivery, which is on its way.",
-        delivery_example(),
-    )
-    .problems(&["not-found", "webhook-disabled"])
+    Operation::new("testWebhook", "webhooks", "Post a test event to a webhook")
+        .answers::<DeliveryRow>(202, "The delivery, which is due now.", delivery_example())
+        .problems(&["not-found", "webhook-disabled"])
 }
 
-async fn write(app: &App, caller: &Caller, id: Uuid) -> Result<DeliveryRow, ApiError> {
-    let mut transaction = app.db.pool.begin().await?;
-    let written = async {
-        let now = app.db.now();
-        enabled(lock_webhook(&mut transaction, id).await?)?;
-        let event_id = new_id(now);
-        let data = json!({"webhook_id": id}).to_string();
-        insert_test(&mut transaction, (id, event_id), &data, now).await?;
-        let change = change(
-            "webhook.test",
-            id,
-            None,
-            Some(json!({"event_id": event_id})),
-        );
-        caller.record(&mut transaction, now, change).await?;
-        load_delivery(&mut transaction, id, event_id)
-            .await?
-            .ok_or_else(no_such_delivery)
+async fn write(
+    app: &App,
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+) -> Result<(DeliveryRow, Change<'static>), ApiError> {
+    let now = app.db.now();
+    enabled(lock_webhook(&mut transaction, id).await?)?;
+    let event_id = new_id(now);
+    let data = json!({"webhook_id": id}).to_string();
+    let delivery = DeliveryMessage {
+        webhook_id: id,
+        event_id,
     };
-    let written = written.await;
-    settle(transaction, written).await
+    insert_test(&mut transaction, delivery, &data, now).await?;
+    let row = load_delivery(&mut transaction, id, event_id)
+        .await?
+        .ok_or_else(no_such_delivery)?;
+    let after = json!({"event_id": event_id});
+    Ok((row, change("webhook.test", id, None, Some(after))))
 }

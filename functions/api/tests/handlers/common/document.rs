@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use api::{openapi::document, routes::table};
+use api::routes::{document, table};
 use axum::http::{HeaderMap, Method, StatusCode};
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ fn fits(route: &str, path: &str) -> bool {
 pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Value)> {
     let routes = table()
         .into_iter()
+        .map(|route| route.endpoint)
         .filter(|route| route.method == *method && fits(route.path, path));
     let route = routes.min_by_key(|route| route.path.matches('{').count())?;
     let operation = &document()["paths"][route.path][method.as_str().to_lowercase()];

@@ -22,14 +22,16 @@ use api::{
     auth::{Gate, tokens::KeySource},
     resources::{
         api_keys::create::{KeyRequest, new_key},
-        receipts::secrets::{Callbacks, SecretSource},
+        receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
-    router,
+    routes::router,
 };
 use api::{
     auth::limits::Rate,
-    resources::{api_keys::store::insert_api_key, attention::dead_letter_queue::DeadLetters},
+    resources::{
+        api_keys::store::insert_api_key, attention::dead_letter_queue::NamedDeadLetterQueue,
+    },
 };
 use async_trait::async_trait;
 use axum::{
@@ -171,13 +173,13 @@ impl Api {
             webhook_targets: AllowedTargets::Public,
             scheduler: fakes.clone(),
             dead_letters: vec![
-                DeadLetters {
+                NamedDeadLetterQueue {
                     name: "send".to_owned(),
-                    letters: fakes.letters.clone(),
+                    queue: fakes.letters.clone(),
                 },
-                DeadLetters {
+                NamedDeadLetterQueue {
                     name: "dispatch".to_owned(),
-                    letters: fakes.other_letters.clone(),
+                    queue: fakes.other_letters.clone(),
                 },
             ],
             dispatch_lead: LEAD,
@@ -188,7 +190,7 @@ impl Api {
             })
             .await,
             receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
-            callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
+            callbacks: Callbacks::open(Some(KeySource::Fixed(receipts::SECRETS.to_owned().into())))
                 .await
                 .unwrap(),
             commit: "c0ffee".to_owned(),

@@ -1,11 +1,13 @@
 use std::sync::{
-    Mutex as StdMutex,
+    Arc, Mutex as StdMutex,
     atomic::{AtomicUsize, Ordering},
 };
 
 use chrono::TimeDelta;
 use ring::hmac;
 use serde_json::json;
+
+use shared::platform::refreshing::ReadSecret;
 
 use super::*;
 use shared::carrier::{
@@ -53,9 +55,9 @@ async fn verify(
 }
 
 #[tokio::test]
-async fn each_carrier_has_its_own_and_a_rotation_has_two() {
+async fn each_carrier_has_its_own_secrets_two_during_a_rotation() {
     let now = Utc::now();
-    let source = |json: serde_json::Value| SecretSource::Fixed(json.to_string().into());
+    let source = |json: serde_json::Value| Some(KeySource::Fixed(json.to_string().into()));
     let callbacks = Callbacks::open(source(json!({"one": [NEW, OLD], "two": OLD})))
         .await
         .unwrap();
@@ -73,12 +75,12 @@ async fn each_carrier_has_its_own_and_a_rotation_has_two() {
             "{carrier} {secret}"
         );
     }
-    let none = Callbacks::open(SecretSource::None).await.unwrap();
+    let none = Callbacks::open(None).await.unwrap();
     assert_eq!(verify(&none, "one", NEW, now).await, "not found");
 }
 
 #[tokio::test]
-async fn an_environment_of_before_a_rotation_takes_the_new_secret() {
+async fn a_process_from_before_a_rotation_accepts_the_new_secret() {
     let held = Arc::new((
         StdMutex::new(json!({"one": OLD}).to_string()),
         AtomicUsize::new(0),
@@ -94,15 +96,17 @@ async fn an_environment_of_before_a_rotation_takes_the_new_secret() {
                 .ok_or_else(|| anyhow::anyhow!("away"))
         })
     });
-    let callbacks = Callbacks::open_with(SecretSource::SecretArn("arn:secrets".to_owned()), read)
-        .await
-        .unwrap();
+    let source = KeySource::SecretArn("arn:secrets".to_owned());
+    let secrets = Refreshing::open_with(source, Secrets::read, read).await;
+    let callbacks = Callbacks {
+        secrets: Some(secrets.unwrap()),
+    };
     let start = Utc::now();
     let at = |seconds| start + TimeDelta::seconds(seconds);
-    let become_ = |secrets: String| *held.0.lock().unwrap() = secrets;
+    let set = |secrets: String| *held.0.lock().unwrap() = secrets;
 
     assert_eq!(verify(&callbacks, "one", NEW, at(0)).await, "bad signature");
-    become_(json!({"one": [NEW, OLD], "two": NEW}).to_string());
+    set(json!({"one": [NEW, OLD], "two": NEW}).to_string());
     assert_eq!(
         verify(&callbacks, "one", NEW, at(59)).await,
         "bad signature"
@@ -113,7 +117,7 @@ async fn an_environment_of_before_a_rotation_takes_the_new_secret() {
         2,
         "at the start, and once more"
     );
-    become_(String::new());
+    set(String::new());
     assert_eq!(
         verify(&callbacks, "one", NEW, at(60)).await,
         "bad signature"
@@ -121,20 +125,20 @@ async fn an_environment_of_before_a_rotation_takes_the_new_secret() {
     assert_eq!(
         verify(&callbacks, "one", OLD, at(60)).await,
         "ok",
-        "the old ones hold"
+        "the previous secrets stay valid"
     );
-    become_(json!({"one": [NEW, OLD], "two": NEW}).to_string());
+    set(json!({"one": [NEW, OLD], "two": NEW}).to_string());
     assert_eq!(
         verify(&callbacks, "two", NEW, at(120)).await,
         "ok",
-        "a carrier that is new"
+        "a new carrier"
     );
     assert_eq!(verify(&callbacks, "one", NEW, at(120)).await, "ok");
     assert_eq!(held.1.load(Ordering::Relaxed), 4);
 }
 
 #[test]
-fn secrets_that_are_not_as_expected_are_not_shown() {
+fn errors_about_secrets_do_not_show_them() {
     let secret = "SECRET-SECRET-SECRET-SECRET-SECR";
     assert_eq!(Secrets::read("{}").unwrap().0.len(), 0);
     let read = Secrets::read(&json!({"one": secret, "t-2": [secret, secret]}).to_string()).unwrap();
@@ -174,21 +178,21 @@ fn secrets_that_are_not_as_expected_are_not_shown() {
 }
 
 #[test]
-fn the_secrets_come_from_one_place_or_none() {
+fn the_secrets_come_from_at_most_one_variable() {
     let good = json!({"one": OLD}).to_string();
     let read = |pairs: &[(&'static str, &str)]| {
         let mut env = Env::from_pairs(pairs.iter().copied());
         let source = secret_source(&mut env);
         env.finish(source)
     };
-    assert!(matches!(read(&[]), Ok(SecretSource::None)));
+    assert!(matches!(read(&[]), Ok(None)));
     assert!(matches!(
         read(&[("CALLBACK_SECRETS", &good)]),
-        Ok(SecretSource::Fixed(_))
+        Ok(Some(KeySource::Fixed(_)))
     ));
     assert!(matches!(
         read(&[("CALLBACK_SECRETS_ARN", "arn:aws:x")]),
-        Ok(SecretSource::SecretArn(_))
+        Ok(Some(KeySource::SecretArn(_)))
     ));
     for (pairs, expected) in [
         (

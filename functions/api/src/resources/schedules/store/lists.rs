@@ -1,26 +1,29 @@
 //! `schedules`, page by page: ids only, in one of three orders.
 
 use chrono::{DateTime, Utc};
+use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use shared::schedule::status::ScheduleStatus;
-
-/// Which schedules. Both bounds are of `run_at`.
+/// Selects schedules. Both bounds apply to `run_at`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScheduleFilter {
     /// In this state.
     pub status: Option<ScheduleStatus>,
-    /// Planned for then or later.
+    /// Planned for this time or later.
     pub from: Option<DateTime<Utc>>,
-    /// Planned for earlier.
+    /// Planned for before this time.
     pub to: Option<DateTime<Utc>>,
 }
 
 impl ScheduleFilter {
     fn bounds(self) -> (Option<&'static str>, DateTime<Utc>, DateTime<Utc>) {
-        // 2000 and 2038. A bound time is a TIMESTAMP, which ends there: MariaDB finds nothing in an index below a later one.
-        let (first, last) = (second(946_684_800), second(2_145_916_799));
+        // 2000 and 2038. A bound time is a TIMESTAMP, whose range ends there: below a later time
+        // MariaDB finds nothing in an index.
+        let (first, last) = (
+            time_of_unix_seconds(946_684_800),
+            time_of_unix_seconds(2_145_916_799),
+        );
         let (from, to) = (
             self.from.unwrap_or(first).clamp(first, last),
             self.to.unwrap_or(last).clamp(first, last),
@@ -29,11 +32,20 @@ impl ScheduleFilter {
     }
 }
 
-fn second(unix: i64) -> DateTime<Utc> {
+fn time_of_unix_seconds(unix: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(unix, 0).unwrap_or_default()
 }
 
-/// Ids of schedules older than `before`, newest first. Two statements, because each has its own index.
+/// The position of a schedule in a list that is ordered by planned time.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct SchedulePosition {
+    pub id: Uuid,
+    pub run_at: DateTime<Utc>,
+}
+
+/// Returns ids of schedules older than `before`, newest first. There are two statements, because
+/// each has its own index.
 pub async fn page_of_schedules(
     connection: &mut MySqlConnection,
     filter: ScheduleFilter,
@@ -64,22 +76,25 @@ pub async fn page_of_schedules(
     page.fetch_all(connection).await
 }
 
-/// Ids of schedules by their planned time, the earliest first, behind `after`.
+/// Returns ids of schedules by their planned time, the earliest first, after `after`.
 pub async fn earliest_schedules(
     connection: &mut MySqlConnection,
     filter: ScheduleFilter,
-    after: Option<(DateTime<Utc>, Uuid)>,
+    after: Option<SchedulePosition>,
     limit: u32,
 ) -> sqlx::Result<Vec<Uuid>> {
     let (status, from, to) = filter.bounds();
-    let (time, id) = after.unwrap_or((from, Uuid::nil()));
+    let after = after.unwrap_or(SchedulePosition {
+        id: Uuid::nil(),
+        run_at: from,
+    });
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_time)
            WHERE (run_at > ? OR (run_at = ? AND id > ?)) AND run_at >= ? AND run_at < ? AND status = COALESCE(?, status)
            ORDER BY run_at, id LIMIT ?"#,
-        time,
-        time,
-        id,
+        after.run_at,
+        after.run_at,
+        after.id,
         from,
         to,
         status,
@@ -88,22 +103,25 @@ pub async fn earliest_schedules(
     page.fetch_all(connection).await
 }
 
-/// Likewise, the latest first, before `before`.
+/// Returns ids of schedules by their planned time, the latest first, before `before`.
 pub async fn latest_schedules(
     connection: &mut MySqlConnection,
     filter: ScheduleFilter,
-    before: Option<(DateTime<Utc>, Uuid)>,
+    before: Option<SchedulePosition>,
     limit: u32,
 ) -> sqlx::Result<Vec<Uuid>> {
     let (status, from, to) = filter.bounds();
-    let (time, id) = before.unwrap_or((to, Uuid::max()));
+    let before = before.unwrap_or(SchedulePosition {
+        id: Uuid::max(),
+        run_at: to,
+    });
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_time)
            WHERE (run_at < ? OR (run_at = ? AND id < ?)) AND run_at >= ? AND run_at < ? AND status = COALESCE(?, status)
            ORDER BY run_at DESC, id DESC LIMIT ?"#,
-        time,
-        time,
-        id,
+        before.run_at,
+        before.run_at,
+        before.id,
         from,
         to,
         status,

@@ -1,4 +1,5 @@
-// Swagger UI on the document that is served beside this page. Calls go to where the page came from, whatever path stands in front of it.
+// Shows the document with Swagger UI. Calls go to the address from which the page was loaded,
+// including a path prefix.
 "use strict";
 
 const here = new URL(".", location.href);
@@ -22,5 +23,5 @@ fetch(new URL("openapi.json", here))
     });
   })
   .catch((error) => {
-    document.querySelector(".told").textContent = `The document could not be read: ${error.message}`;
+    document.querySelector(".message").textContent = `The document could not be read: ${error.message}`;
   });

@@ -1,5 +1,6 @@
-//! `GET /docs`: a page that shows the document, and lets one try the calls with a token. It is Swagger UI, which is in this binary: nothing
-//! comes from elsewhere, and the page's headers say so to the browser.
+//! `GET /docs`: a page that shows the document and can execute calls with a token. It is Swagger
+//! UI, embedded in this binary: the page loads nothing from other origins, and its headers forbid
+//! it.
 
 use std::io::Read;
 
@@ -9,15 +10,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flate2::read::GzDecoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::http::{error::ApiError, origin::OwnPage, path::Path};
-use crate::openapi::Operation;
+use crate::{
+    http::{error::ApiError, origin::DocumentationPage, path::Path},
+    openapi::Operation,
+};
 
 /// A file of the page.
 #[derive(Clone, Copy)]
 pub struct File {
-    /// Below `/docs`.
+    /// Its name below `/docs`.
     pub name: &'static str,
     kind: &'static str,
     bytes: &'static [u8],
@@ -27,7 +30,7 @@ pub struct File {
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// Every file but the page itself.
+/// All files except the page itself.
 pub const FILES: [File; 4] = [
     File {
         name: "page.css",
@@ -55,51 +58,51 @@ pub const FILES: [File; 4] = [
     },
 ];
 
-/// 200 with the page.
+/// Answers 200 with the page.
 pub async fn page() -> Response {
     const PAGE: &str = include_str!("page/index.html");
     (
-        Extension(OwnPage),
+        Extension(DocumentationPage),
         [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
         PAGE,
     )
         .into_response()
 }
 
-/// For the document.
+/// Describes the operation `getPage`.
 pub fn page_doc() -> Operation {
-    Operation::new("getPage", "about", "The document as a page")
+    Operation::new("getPage", "about", "Returns the documentation page")
         .text(
-            "Shows every call, and lets one try it with a token. It takes nothing from elsewhere.",
+            "The page shows all calls and can execute them with a token. It loads nothing from other origins.",
         )
         .answers_as::<String>("text/html", 200, "The page.", Value::Null)
         .from_memory()
         .any_query()
 }
 
-/// 200 with a file of it, as it lies here where the client takes gzip.
+/// Answers 200 with a file of the page, compressed if the client accepts gzip.
 pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
     let found = FILES.into_iter().find(|file| file.name == name);
     let file = found
-        .ok_or_else(|| ApiError::NotFound("there is no such file; /docs is the page".to_owned()))?;
+        .ok_or_else(|| ApiError::NotFound("there is no such file; the page is /docs".to_owned()))?;
     let head: [(HeaderName, &str); 2] = [
         (header::CONTENT_TYPE, file.kind),
         (header::VARY, "accept-encoding"),
     ];
-    let takes = headers
+    let accepts_gzip = headers
         .get_all(header::ACCEPT_ENCODING)
         .iter()
-        .any(|value| value.as_bytes().windows(4).any(|word| word == b"gzip"));
-    if file.gzip && takes {
+        .any(|value| value.as_bytes().windows(4).any(|name| name == b"gzip"));
+    if file.gzip && accepts_gzip {
         return Ok((
-            Extension(OwnPage),
+            Extension(DocumentationPage),
             head,
             [(header::CONTENT_ENCODING, "gzip")],
             file.bytes,
         )
             .into_response());
     }
-    Ok((Extension(OwnPage), head, file.plain()?).into_response())
+    Ok((Extension(DocumentationPage), head, file.plain()?).into_response())
 }
 
 impl File {
@@ -115,17 +118,27 @@ impl File {
     }
 }
 
-/// For the document.
+/// Describes the operation `getPageFile`.
 pub fn file_doc() -> Operation {
-    Operation::new("getPageFile", "about", "A file of the page")
-        .answers_as::<String>(
-            "text/css",
-            200,
-            "A file of the page, a style sheet or a script.",
-            Value::Null,
-        )
-        .also_as("text/javascript")
-        .problems(&["not-found"])
-        .from_memory()
-        .any_query()
+    Operation::new(
+        "getPageFile",
+        "about",
+        "Returns a file of the documentation page",
+    )
+    .path(
+        "file",
+        json!({"type": "string", "enum": FILES.map(|file| file.name)}),
+        "Its name.",
+        json!("swagger-ui.css"),
+    )
+    .answers_as::<String>(
+        "text/css",
+        200,
+        "A style sheet or a script of the page.",
+        Value::Null,
+    )
+    .also_as("text/javascript")
+    .problems(&["not-found"])
+    .from_memory()
+    .any_query()
 }

@@ -1,15 +1,14 @@
-//! The moves of a schedule's life that people make. Each names the states that it may start from, so that a call that comes twice, or
-//! too late, matches no row. All run under the lock of [`super::schedules::lock_schedule`].
+//! The moves of a schedule's lifecycle that callers request. Each statement names the states from
+//! which it may start, so that a call that is repeated, or comes too late, matches no row. All run
+//! under the lock of [`super::lock_schedule`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use shared::{message::window::Window, platform::backoff::SWEEP_BEFORE, schedule::row::Schedule};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use shared::schedule::row::Schedule;
-use shared::{message::window::Window, platform::backoff::SWEEP_BEFORE};
-
-/// draft → scheduled.
+/// Moves draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'",
@@ -18,8 +17,8 @@ pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sq
     done.execute(connection).await.map(drop)
 }
 
-/// What a client has changed about a schedule that has not been cut. With the time the version rises, so that an event for the old time
-/// finds nothing to do.
+/// Writes the changed fields of a schedule that has not been cut. If the time changes, the version
+/// rises, so that an event for the old time finds nothing to do.
 pub async fn change_schedule(
     connection: &mut MySqlConnection,
     row: &Schedule,
@@ -46,12 +45,14 @@ pub async fn change_schedule(
     done.execute(connection).await.map(drop)
 }
 
-/// Another rate for what has been cut: the batches of which nothing was tried yet are spread anew, beginning at `from`. What somebody
-/// owns or waits for its back-off keeps its time. Of messages on a queue, those that come too early find nothing to claim, and those that
-/// come too late are overtaken by the sweep's.
+/// Changes the rate of a schedule that has been cut, and spreads the batches that were not tried
+/// yet, beginning at `from`. A batch that a worker owns, or that waits for its back-off, keeps its
+/// time. Messages on a queue that come too early find nothing to claim; those that come too late
+/// are overtaken by the sweep's.
 pub async fn change_rate(
     connection: &mut MySqlConnection,
-    (id, rate): (Uuid, Option<u32>),
+    id: Uuid,
+    rate: Option<u32>,
     from: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
@@ -61,7 +62,8 @@ pub async fn change_rate(
         id
     );
     done.execute(&mut *connection).await?;
-    // Without a rate all are due at once. The plan is made whole before the first row is written, so it may read what is written.
+    // Without a rate all batches are due at once. The derived table is complete before the first
+    // row is written, so it may read the columns that are written.
     let rate = rate.map_or(i64::MAX / 1_000_000, i64::from);
     sqlx::query!(
         "UPDATE batches b JOIN (
@@ -86,8 +88,9 @@ pub async fn change_rate(
     Ok(())
 }
 
-/// Spreads what of a schedule with a window was not tried yet over the hours in which it may send, from `from` on: [`change_rate`] and
-/// [`resume_cut_schedule`] know of no hours, and leave it in their order.
+/// Spreads the batches that were not tried yet over the hours of the schedule's window, from `from`
+/// on. [`change_rate`] and [`resume_cut_schedule`] do not consider the window, and leave the
+/// batches in their order.
 pub async fn spread_in_window(
     connection: &mut MySqlConnection,
     schedule: &Schedule,
@@ -116,8 +119,8 @@ pub async fn spread_in_window(
         let at = window.after(from, offset);
         plan.push((
             batch.batch_no,
-            text_of(at),
-            text_of(now.max(at - SWEEP_BEFORE)),
+            database_time(at),
+            database_time(now.max(at - SWEEP_BEFORE)),
         ));
         before += i64::from(batch.pending);
     }
@@ -132,12 +135,12 @@ pub async fn spread_in_window(
     done.execute(connection).await.map(drop)
 }
 
-/// As the database reads a time: UTC, in whole milliseconds.
-fn text_of(at: DateTime<Utc>) -> String {
+/// Formats a time for the database: UTC, in whole milliseconds.
+fn database_time(at: DateTime<Utc>) -> String {
     at.format("%F %T%.3f").to_string()
 }
 
-/// scheduled or running → paused. It takes hold at the next mark; rechecks go on.
+/// Moves scheduled or running → paused. It takes effect at the next mark; rechecks continue.
 pub async fn pause_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -152,8 +155,8 @@ pub async fn pause_schedule(
     done.execute(connection).await.map(drop)
 }
 
-/// paused → scheduled, where it had not been cut. A time that passed meanwhile becomes now; the version rises, so that events
-/// for the old time are ignored.
+/// Moves paused → scheduled if the schedule had not been cut. A time that has passed becomes now.
+/// The version rises, so that events for the old time are ignored.
 pub async fn resume_uncut_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -169,8 +172,9 @@ pub async fn resume_uncut_schedule(
     done.execute(connection).await.map(drop)
 }
 
-/// paused → running, where it had been cut; what was not sent moves by as long as it was paused, since `paused_at`. What was held,
-/// having been found too late, stays so: it has no `send_at`.
+/// Moves paused → running if the schedule had been cut. The planned times of messages that were not
+/// sent move by the length of the pause, which began at `paused_at`. A batch that is held because
+/// it was found too late stays held: it has no `send_at`.
 pub async fn resume_cut_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -185,7 +189,7 @@ pub async fn resume_cut_schedule(
     .execute(&mut *connection)
     .await?;
     let pause_us = (now - paused_at).num_milliseconds().max(0) * 1000;
-    // One table: assignments are made from left to right, so send_at reads the planned_at of before.
+    // One table: assignments are made from left to right, so `send_at` reads the old `planned_at`.
     sqlx::query!(
         "UPDATE batches SET send_at = GREATEST(?, planned_at + INTERVAL ? MICROSECOND),
            planned_at = planned_at + INTERVAL ? MICROSECOND, sweep_at = ?, requeues = 0
@@ -201,8 +205,9 @@ pub async fn resume_cut_schedule(
     Ok(())
 }
 
-/// Any state but the last ones → cancelled; its batches come due at once, those that were held too, so that workers close what was
-/// not sent. Of a batch that somebody owns only the hold is taken away: its release sees that, and sets the due time.
+/// Moves any state that is not final → cancelled. Its batches become due at once, the held ones
+/// too, so that workers close the messages that were not sent. Of a batch that a worker owns only
+/// the hold is removed: its release sees that, and sets the due time.
 pub async fn cancel_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -228,7 +233,7 @@ pub async fn cancel_schedule(
     Ok(())
 }
 
-/// missed → scheduled for now, where it had not been cut; its lateness counts anew.
+/// Moves missed → scheduled for now if the schedule had not been cut; its lateness counts from now.
 pub async fn send_uncut_now(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -243,8 +248,10 @@ pub async fn send_uncut_now(
     done.execute(connection).await.map(drop)
 }
 
-/// Releases what was held, having been found too late: it is due now, and lateness counts from now. A missed schedule runs again.
-/// Returns how many batches that were. One that somebody owns gets its due time from its release, as in [`cancel_schedule`].
+/// Releases the batches that are held because they were found too late: they are due now, and
+/// lateness counts from now. A missed schedule becomes running again. Returns how many batches were
+/// released. A batch that a worker owns gets its due time from its release, as in
+/// [`cancel_schedule`].
 pub async fn send_held_now(
     connection: &mut MySqlConnection,
     id: Uuid,

@@ -1,12 +1,15 @@
-//! `schedules`, as the API reads and writes them: created with their recipients in one transaction, shown, listed, and locked for
-//! what moves them ([`super::moves`]).
+//! `schedules`: create with recipients in one transaction, and lock for a move ([`super::moves`]).
+
+pub mod batches;
+pub mod lists;
+pub mod moves;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{on_uncertain::OnUncertain, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// What a client may choose about a schedule.
+/// A schedule to insert.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct NewSchedule {
@@ -27,7 +30,8 @@ pub struct NewSchedule {
     pub created_by: Option<String>,
 }
 
-/// What a move or an append needs to know, read under the lock that it holds to its end.
+/// The columns that a move or an append needs, read under a lock that it holds until the
+/// transaction ends.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct LockedSchedule {
@@ -42,7 +46,7 @@ pub struct LockedSchedule {
     pub paused_at: Option<DateTime<Utc>>,
 }
 
-/// What one call added.
+/// The numbers of entries that one call added.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Added {
@@ -50,11 +54,11 @@ pub struct Added {
     pub recipients: u32,
     pub invalid: u32,
     pub duplicates: u32,
-    /// The most of any text; 0 where all get the same.
+    /// The largest number of parts of any text; 0 if all recipients get the same text.
     pub parts: u16,
 }
 
-/// Adds a schedule without recipients; [`count_added`] follows in the same transaction.
+/// Inserts a schedule without recipients; [`count_added`] follows in the same transaction.
 pub async fn insert_schedule(
     connection: &mut MySqlConnection,
     new: &NewSchedule,
@@ -84,7 +88,7 @@ pub async fn insert_schedule(
     Ok(())
 }
 
-/// Reads a schedule and keeps others from moving, cutting or appending to it until the transaction ends.
+/// Reads a schedule, and locks it against other moves, cuts and appends until the transaction ends.
 pub async fn lock_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -100,7 +104,8 @@ pub async fn lock_schedule(
     .await
 }
 
-/// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that made the schedule.
+/// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that
+/// inserted the schedule.
 pub async fn count_added(
     connection: &mut MySqlConnection,
     id: Uuid,

@@ -1,0 +1,61 @@
+//! The state that the handlers share.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use shared::{
+    carrier::receipt::ReceiptFormat,
+    events::{keys::SharedKeys, target::AllowedTargets},
+    platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
+};
+
+use crate::{
+    auth::Gate,
+    resources::{
+        attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
+        schedules::forecast::Capacity,
+    },
+};
+
+/// The longest wait for a queue or the scheduler while the client waits. If the message is not
+/// accepted in time, the sweep finds the row.
+pub const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A call that works through many batches or messages begins no further one after this time; the
+/// client repeats the call for the rest. The gateway gives up at 30 s.
+pub const CALL_BUDGET: Duration = Duration::from_secs(12);
+
+/// What the handlers work with, built once per process.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// The queue of the dispatch function, for schedules that are due immediately.
+    pub dispatch_queue: SharedQueue,
+    /// The queue of the recheck function, for batches whose message states are queried.
+    pub recheck_queue: SharedQueue,
+    /// The queue of the notify function, for webhook deliveries that are due immediately.
+    pub notify_queue: SharedQueue,
+    /// The keys from which the secrets of webhooks are derived.
+    pub webhook_keys: SharedKeys,
+    /// The URLs that a webhook may have.
+    pub webhook_targets: AllowedTargets,
+    /// Starts the dispatch function at a later time.
+    pub scheduler: SharedScheduler,
+    /// The dead-letter queues, by name.
+    pub dead_letters: Vec<NamedDeadLetterQueue>,
+    /// How long before its time a schedule is dispatched.
+    pub dispatch_lead: Duration,
+    /// The minimum time between the request of an UNCERTAIN message and its resend: until then
+    /// the message may still be on its way.
+    pub quiet_time: TimeDelta,
+    /// The sending rate of the deployment.
+    pub capacity: Capacity,
+    /// What authentication needs: signing keys, issuer, request rate, CORS origins.
+    pub gate: Gate,
+    /// The format of the carrier's delivery receipts and of their signatures.
+    pub receipt_format: &'static dyn ReceiptFormat,
+    /// The secrets of the carriers that push delivery receipts.
+    pub callbacks: Callbacks,
+    /// The commit from which the function was built.
+    pub commit: String,
+}

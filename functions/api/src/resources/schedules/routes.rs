@@ -1,0 +1,107 @@
+//! Routes of `/v1/schedules`.
+
+use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
+
+use crate::{
+    auth::access::Access::Requires,
+    resources::schedules::{batches, change, create, list, moves, show},
+    route::{Route, get, patch, post},
+};
+
+/// Returns the routes of schedules.
+pub fn table() -> Vec<Route> {
+    [schedule_routes(), move_routes(), batch_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Returns the routes that list, create, read and change schedules.
+fn schedule_routes() -> Vec<Route> {
+    vec![
+        get(
+            "/v1/schedules",
+            Requires(SchedulesRead),
+            list::list,
+            list::list_doc,
+        ),
+        post(
+            "/v1/schedules",
+            Requires(SchedulesWrite),
+            create::create,
+            create::create_doc,
+        ),
+        get(
+            "/v1/schedules/{id}",
+            Requires(SchedulesRead),
+            show::show,
+            show::show_doc,
+        ),
+        patch(
+            "/v1/schedules/{id}",
+            Requires(SchedulesWrite),
+            change::change,
+            change::change_doc,
+        ),
+    ]
+}
+
+/// Returns the routes that move a schedule to another state.
+fn move_routes() -> Vec<Route> {
+    vec![
+        post(
+            "/v1/schedules/{id}/activate",
+            Requires(SchedulesWrite),
+            moves::activate,
+            moves::activate_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/pause",
+            Requires(SchedulesWrite),
+            moves::pause,
+            moves::pause_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/resume",
+            Requires(SchedulesWrite),
+            moves::resume,
+            moves::resume_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/cancel",
+            Requires(SchedulesWrite),
+            moves::cancel,
+            moves::cancel_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/send-now",
+            Requires(AttentionWrite),
+            moves::send_now,
+            moves::send_now_doc,
+        ),
+    ]
+}
+
+/// Returns the routes that list batches and retry them.
+fn batch_routes() -> Vec<Route> {
+    vec![
+        get(
+            "/v1/schedules/{id}/batches",
+            Requires(SchedulesRead),
+            batches::list,
+            batches::list_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/retry",
+            Requires(AttentionWrite),
+            batches::retry_all,
+            batches::retry_all_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/batches/{no}/retry",
+            Requires(AttentionWrite),
+            batches::retry_one,
+            batches::retry_one_doc,
+        ),
+    ]
+}

@@ -1,0 +1,28 @@
+//! Routes of `/v1/auth`.
+
+use crate::{
+    auth::access::Access::{Authenticated, Public, Session},
+    resources::sessions::{end, login, me, password, refresh},
+    route::{Route, get, post},
+};
+
+/// Returns the routes of sessions.
+pub fn table() -> Vec<Route> {
+    vec![
+        post("/v1/auth/login", Public, login::login, login::login_doc),
+        post(
+            "/v1/auth/refresh",
+            Public,
+            refresh::refresh,
+            refresh::refresh_doc,
+        ),
+        post("/v1/auth/logout", Session, end::logout, end::logout_doc),
+        post(
+            "/v1/auth/password",
+            Session,
+            password::change,
+            password::change_doc,
+        ),
+        get("/v1/auth/me", Authenticated, me::me, me::me_doc),
+    ]
+}
