@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::resources::recipients::store::insert_variables;
+use api::lists::store::insert_variables;
 use shared::platform::db::Db;
 use simulator::Settings;
 use sqlx::MySqlPool;

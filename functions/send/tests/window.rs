@@ -1,7 +1,7 @@
 //! A schedule with a window sends inside of it, whatever the clock says when a batch is taken up.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use api::resources::recipients::store::insert_variables;
+use api::lists::store::insert_variables;
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use shared::platform::{
     db::Db,
