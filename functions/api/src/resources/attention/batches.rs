@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::message::status::Status;
+use shared::{message::status::Status, schedule::status::ScheduleStatus};
 use sqlx::MySqlConnection;
 
 use crate::resources::{
@@ -36,7 +36,7 @@ pub async fn entries(
             Kind::ParkedBatches => (batch.open(), batch.claimed_until.or(batch.sweep_at)),
             _ => (batch.open(), overdue_since(&batch)),
         };
-        entries.push(entry(kind, batch, recipients, since));
+        entries.push(entry(kind, &batch, recipients, since));
     }
     Ok(entries)
 }
@@ -50,8 +50,8 @@ fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
         .min()
 }
 
-fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
-    let actions = actions(kind, &batch);
+fn entry(kind: Kind, batch: &ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
+    let actions = actions(kind, batch);
     let details = json!({
         "first_seq": batch.first_seq, "last_seq": batch.last_seq, "planned_at": batch.planned_at, "send_at": batch.send_at,
         "check_at": batch.check_at, "sweep_at": batch.sweep_at, "missed_at": batch.missed_at, "claimed_until": batch.claimed_until,
@@ -71,10 +71,12 @@ fn entry(kind: Kind, batch: ShownBatch, recipients: u64, since: Option<DateTime<
 fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
     let id = batch.schedule_id;
     let of_schedule = |name| Action::of_schedule(id, name);
-    match (kind, batch.schedule_status.as_str()) {
+    match (kind, batch.schedule_status) {
         // A held batch waits with the rest of a paused schedule; it can be sent when the pause is
         // over.
-        (Kind::MissedBatches, "paused") => vec![of_schedule("resume"), of_schedule("cancel")],
+        (Kind::MissedBatches, ScheduleStatus::Paused) => {
+            vec![of_schedule("resume"), of_schedule("cancel")]
+        }
         (Kind::MissedBatches, _) => vec![of_schedule("send-now"), of_schedule("cancel")],
         (Kind::Uncertain, status) => {
             let list = Action::get(
@@ -82,7 +84,7 @@ fn actions(kind: Kind, batch: &ShownBatch) -> Vec<Action> {
                 format!("/v1/schedules/{id}/recipients?status=UNCERTAIN"),
             );
             let mut actions = vec![list, Action::resolve(id, "sent")];
-            if status != "cancelled" {
+            if status != ScheduleStatus::Cancelled {
                 actions.push(Action::resolve(id, "resend"));
             }
             actions

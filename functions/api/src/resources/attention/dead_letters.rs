@@ -203,7 +203,7 @@ pub async fn redrive(
     mut query: Query,
 ) -> Result<Json<Redriven>, ApiError> {
     let discard_malformed =
-        query.choice("discard_malformed", &["false", "true"], |word| word) == Some("true");
+        query.choice("discard_malformed", &["false", "true"], |value| value) == Some("true");
     query.finish()?;
     let redrive = Redrive {
         app: &app,

@@ -17,8 +17,7 @@ pub struct Entry {
     /// The schedule.
     pub schedule_id: Uuid,
     /// The state of the schedule.
-    #[schemars(with = "ScheduleStatus")]
-    pub schedule_status: String,
+    pub schedule_status: ScheduleStatus,
     /// The batch, if the entry is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_no: Option<u32>,

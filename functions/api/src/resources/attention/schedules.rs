@@ -19,12 +19,12 @@ pub async fn entries(
 ) -> sqlx::Result<Vec<Entry>> {
     let schedules = load_attention_schedules(connection, ids).await?;
     Ok(schedules
-        .into_iter()
+        .iter()
         .map(|schedule| entry(kind, schedule))
         .collect())
 }
 
-fn entry(kind: Kind, schedule: AttentionSchedule) -> Entry {
+fn entry(kind: Kind, schedule: &AttentionSchedule) -> Entry {
     let too_late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into());
     let (since, names): (_, &[&str]) = match kind {
         Kind::MissedSchedules => (

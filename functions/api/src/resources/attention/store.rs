@@ -2,9 +2,12 @@
 //! progresses by itself. Each list is read page by page in the order of an index.
 
 use chrono::{DateTime, Utc};
-use shared::platform::{
-    backoff::{MAX_CRASHES, OVERDUE},
-    queue::BatchMessage,
+use shared::{
+    platform::{
+        backoff::{MAX_CRASHES, OVERDUE},
+        queue::BatchMessage,
+    },
+    schedule::status::ScheduleStatus,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -256,7 +259,7 @@ pub async fn paused_by_system(
 pub struct AttentionSchedule {
     pub place: u32,
     pub id: Uuid,
-    pub status: String,
+    pub status: ScheduleStatus,
     pub run_at: DateTime<Utc>,
     pub max_lateness_s: u32,
     pub recipient_count: u32,
@@ -280,7 +283,7 @@ pub async fn load_attention_schedules(
         .collect();
     let mut schedules = sqlx::query_as!(
         AttentionSchedule,
-        r#"SELECT named.place AS "place!: u32", s.id AS "id: Uuid", s.status, s.run_at AS "run_at: DateTime<Utc>", s.max_lateness_s,
+        r#"SELECT named.place AS "place!: u32", s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.run_at AS "run_at: DateTime<Utc>", s.max_lateness_s,
              s.recipient_count, s.batch_count, s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
              (SELECT MIN(b.missed_at) FROM batches b WHERE b.schedule_id = s.id) AS "held_since: DateTime<Utc>",
              (SELECT CAST(COALESCE(SUM(b.pending), 0) AS UNSIGNED) FROM batches b WHERE b.schedule_id = s.id) AS "pending!: u64"

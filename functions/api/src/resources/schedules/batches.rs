@@ -53,7 +53,7 @@ pub struct Page {
 struct BatchView {
     batch_no: u32,
     #[schemars(extend("enum" = BatchState::ALL.map(BatchState::as_str)))]
-    state: String,
+    state: &'static str,
     first_seq: u32,
     last_seq: u32,
     planned_at: DateTime<Utc>,
@@ -131,7 +131,7 @@ async fn read_page(
                 *count = rows.get(status).copied().unwrap_or_default();
             }
         }
-        batches.push(view(&batch, listed.state.clone(), counts));
+        batches.push(view(&batch, listed.state, counts));
     }
     let last = batches
         .last()
@@ -143,10 +143,10 @@ async fn read_page(
     })
 }
 
-fn view(batch: &ShownBatch, state: String, counts: Counts) -> BatchView {
+fn view(batch: &ShownBatch, state: BatchState, counts: Counts) -> BatchView {
     BatchView {
         batch_no: batch.batch_no,
-        state,
+        state: state.as_str(),
         first_seq: batch.first_seq,
         last_seq: batch.last_seq,
         planned_at: batch.planned_at,

@@ -77,7 +77,7 @@ impl Edit {
             max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
-            on_uncertain: fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word),
+            on_uncertain: fields.choice("on_uncertain", &ON_UNCERTAIN, |value| value),
         };
         let mut errors = fields.finish();
         if errors.is_empty() && !edit.changes_more_than_rate() && edit.rate.is_none() {

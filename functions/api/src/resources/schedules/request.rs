@@ -111,7 +111,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         .number("resend_within_s", RESEND_WITHIN_S)
         .unwrap_or(DEFAULT_RESEND_WITHIN_S);
     let on_uncertain = fields
-        .choice("on_uncertain", &ON_UNCERTAIN, |word| word)
+        .choice("on_uncertain", &ON_UNCERTAIN, |value| value)
         .unwrap_or(ON_UNCERTAIN[0]);
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {

@@ -19,7 +19,7 @@ pub async fn logout(
     caller: Caller,
     mut query: Query,
 ) -> Result<StatusCode, ApiError> {
-    let everywhere = query.choice("everywhere", &["false", "true"], |word| word) == Some("true");
+    let everywhere = query.choice("everywhere", &["false", "true"], |value| value) == Some("true");
     query.finish()?;
     let Identity::User { id, session } = caller.identity else {
         return Err(ApiError::Forbidden(None));

@@ -3,14 +3,19 @@
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use shared::{message::status::Status, platform::backoff::MAX_CRASHES, schedule::counts::Counts};
+use shared::{
+    message::status::Status,
+    platform::backoff::MAX_CRASHES,
+    schedule::{counts::Counts, status::ScheduleStatus},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::http::page::PageRequest;
 
 /// The next step of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(rename_all = "kebab-case")]
 pub enum BatchState {
     /// Claimed three times without a release; an operator has to decide.
     Parked,
@@ -55,8 +60,8 @@ impl BatchState {
 pub struct Listed {
     /// `batches.batch_no`
     pub batch_no: u32,
-    /// One of the values of [`BatchState::as_str`].
-    pub state: String,
+    /// Its state.
+    pub state: BatchState,
 }
 
 /// Returns the batches of a schedule after a batch number, in one state or all. No index contains
@@ -71,7 +76,7 @@ pub async fn page_of_batches(
     let state = state.map(BatchState::as_str);
     sqlx::query_as!(
         Listed,
-        r#"SELECT batch_no, state AS "state!" FROM (
+        r#"SELECT batch_no, state AS "state!: BatchState" FROM (
              SELECT batch_no, CASE WHEN crashes >= ? AND (claim_token IS NULL OR claimed_until < ?) THEN 'parked'
                  WHEN claimed_until >= ? THEN 'claimed' WHEN missed_at IS NOT NULL THEN 'missed'
                  WHEN send_at IS NOT NULL THEN 'to-send' WHEN check_at IS NOT NULL THEN 'to-check' ELSE 'done' END AS state
@@ -97,7 +102,7 @@ pub struct ShownBatch {
     /// Its index in the request.
     pub place: u32,
     pub schedule_id: Uuid,
-    pub schedule_status: String,
+    pub schedule_status: ScheduleStatus,
     pub batch_no: u32,
     pub first_seq: u32,
     pub last_seq: u32,
@@ -147,7 +152,7 @@ pub async fn load_batches(
         .collect();
     let mut batches = sqlx::query_as!(
         ShownBatch,
-        r#"SELECT named.place AS "place!: u32", b.schedule_id AS "schedule_id: Uuid", s.status AS schedule_status, b.batch_no,
+        r#"SELECT named.place AS "place!: u32", b.schedule_id AS "schedule_id: Uuid", s.status AS "schedule_status: ScheduleStatus", b.batch_no,
              b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at: DateTime<Utc>",
              b.missed_at AS "missed_at: DateTime<Utc>", b.claimed_until AS "claimed_until: DateTime<Utc>", b.crashes, b.tries,
