@@ -17,6 +17,13 @@ use crate::{
     },
 };
 
+/// The longest wait for a queue or the scheduler while the client waits. If the message is not
+/// accepted in time, the sweep finds the row.
+pub const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A call that works through many batches or messages begins no further one after this time; the
+/// client repeats the call for the rest. The gateway gives up at 30 s.
+pub const CALL_BUDGET: Duration = Duration::from_secs(12);
+
 /// What the handlers work with, built once per process.
 #[derive(Clone)]
 pub struct App {

@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::{
     batch::{
+        SeqRange,
         claim::{self, Claim, ClaimedBatch},
         release::Timing,
         rows::{self, BatchRow},
@@ -128,14 +129,12 @@ impl Worker {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
-        let rows = self
-            .read_rows(&claim, (batch.first_seq, batch.last_seq))
-            .await?;
+        let rows = self.read_rows(&claim, batch.range()).await?;
         Ok(Some(Claimed { claim, batch, rows }))
     }
 
     /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
-    async fn read_rows(&self, claim: &Claim, range: (u32, u32)) -> anyhow::Result<Vec<BatchRow>> {
+    async fn read_rows(&self, claim: &Claim, range: SeqRange) -> anyhow::Result<Vec<BatchRow>> {
         let rows = rows::open_rows(&self.db, claim.batch, range)
             .await
             .context("reading recipients")?;

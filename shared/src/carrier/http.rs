@@ -10,7 +10,15 @@ use chrono::{DateTime, Utc};
 use reqwest::{Client, RequestBuilder, Response, header::RETRY_AFTER, redirect, retry};
 
 use super::{SendError, StatusError};
-use crate::platform::backoff::{CARRIER_CONNECT, CARRIER_IDLE, MAX_RETRY_AFTER};
+use crate::platform::backoff::MAX_RETRY_AFTER;
+
+/// A carrier that accepts no connection in this time is down, and nothing was sent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// If the carrier closes an idle connection just as a request goes out, that request becomes
+/// uncertain, 100 recipients at once. So the connection is given up earlier: five seconds is the
+/// shortest common keep-alive time (Node.js). It is kept at all because the requests of a batch
+/// follow each other within milliseconds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// 100 numbers with ten parts each fit in; a page of nonsense does not fill the memory.
 const MAX_BODY: usize = 256 * 1024;
@@ -33,8 +41,8 @@ pub(super) fn client(timeout: Duration) -> anyhow::Result<Client> {
         .timeout(timeout)
         // Early enough for the error to prove that nothing was sent: at the total time-out that can
         // no longer be known.
-        .connect_timeout(CARRIER_CONNECT.min(timeout / 2))
-        .pool_idle_timeout(CARRIER_IDLE)
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .retry(retry::never())
         .redirect(redirect::Policy::none())
         .http1_only()

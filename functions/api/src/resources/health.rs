@@ -1,11 +1,12 @@
 //! `GET /health`: reports that the function answers, the commit from which it was built, and
 //! whether the database answers.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::backoff::HEALTH;
 
 use crate::{
     App,
@@ -33,6 +34,9 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     required: &[],
 };
 
+/// The longest wait for the database of a health check, shorter than a load balancer's time-out.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The health of the function.
 #[derive(JsonSchema, Serialize)]
 pub struct Health {
@@ -49,7 +53,7 @@ const OK: &str = "ok";
 
 /// Returns 200, or 503 with a problem that has the same members.
 pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
-    match tokio::time::timeout(HEALTH, app.db.ping()).await {
+    match tokio::time::timeout(HEALTH_TIMEOUT, app.db.ping()).await {
         Ok(Ok(())) => Ok(Json(Health {
             status: OK,
             version: env!("CARGO_PKG_VERSION"),

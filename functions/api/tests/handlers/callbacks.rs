@@ -11,6 +11,7 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use shared::{
     batch::{
+        SeqRange,
         claim::{Claim, claim_to_check},
         release::{Release, write_release},
     },
@@ -523,9 +524,14 @@ async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
         Utc::now()
     };
     let releasing = async {
-        let released = write_release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told)
-            .await
-            .unwrap();
+        let released = write_release(
+            &mut db.pool.acquire().await.unwrap(),
+            &claim,
+            SeqRange::new(1, 5),
+            &told,
+        )
+        .await
+        .unwrap();
         (released, Utc::now())
     };
     let (committed_at, (released, released_at)) = tokio::join!(commit, releasing);

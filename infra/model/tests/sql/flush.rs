@@ -2,7 +2,10 @@
 
 use model::rules::{self, Flush};
 use shared::{
-    batch::rows::{self, FlushRow, Step},
+    batch::{
+        SeqRange,
+        rows::{self, FlushRow, Step},
+    },
     message::status::Status,
 };
 use sqlx::MySqlPool;
@@ -143,7 +146,7 @@ async fn mark_owner_lost_matches_the_model(pool: MySqlPool) {
     for (index, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::mark_owner_lost(&mut case.row, owns);
-        let marked = rows::mark_owner_lost(&table.db, &table.claim(index), (1, 1))
+        let marked = rows::mark_owner_lost(&table.db, &table.claim(index), SeqRange::new(1, 1))
             .await
             .unwrap();
         assert_eq!(marked, u64::from(matched), "{case:?}");
@@ -159,9 +162,14 @@ async fn close_pending_matches_the_model(pool: MySqlPool) {
     for (index, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let matched = rules::close_pending(&mut case.row, owns);
-        let closed = rows::close_pending(&table.db, &table.claim(index), (1, 1), table.now)
-            .await
-            .unwrap();
+        let closed = rows::close_pending(
+            &table.db,
+            &table.claim(index),
+            SeqRange::new(1, 1),
+            table.now,
+        )
+        .await
+        .unwrap();
         assert_eq!(closed, u64::from(matched), "{case:?}");
     }
     table.expect(&cases, &expected).await;

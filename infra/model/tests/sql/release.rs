@@ -6,7 +6,10 @@ use model::{
     rules::{self, Release},
 };
 use shared::message::status::Status;
-use shared::{batch::release, schedule::lifecycle};
+use shared::{
+    batch::{SeqRange, release},
+    schedule::lifecycle,
+};
 use sqlx::MySqlPool;
 
 use crate::{
@@ -102,7 +105,7 @@ async fn release_matches_the_model(pool: MySqlPool) {
         let matched = rules::release(&mut case.batch, &[case.row], owns, &input);
         let claim = table.claim(index);
         let input = as_release(&table, &input);
-        let released = release::write_release(&mut connection, &claim, (1, 1), &input)
+        let released = release::write_release(&mut connection, &claim, SeqRange::new(1, 1), &input)
             .await
             .unwrap();
         assert_eq!(released, matched, "{case:?}");

@@ -1,12 +1,14 @@
 //! The signature of a call with receipts: `X-Callback-Timestamp` (Unix seconds) and
 //! `X-Callback-Signature: v1=HEX`, the HMAC-SHA256 of time stamp, full stop and body as received. Pure.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::platform::backoff::RECEIPT_AGE;
+/// A signature is valid while its time stamp is no further than this from the clock, so that a
+/// recorded request cannot be replayed later.
+const RECEIPT_AGE: TimeDelta = TimeDelta::minutes(5);
 
 /// The header with the time stamp.
 pub const TIMESTAMP: &str = "x-callback-timestamp";

@@ -12,13 +12,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::{
-    backoff::{LETTERS, ONE_CALL},
-    db::retry_lock_conflicts,
-};
+use shared::platform::db::retry_lock_conflicts;
 
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::{Caller, caller::Change},
     http::{
         error::ApiError,
@@ -39,8 +36,10 @@ use crate::{
     },
 };
 
+/// A dead-letter queue that does not answer in this time is reported as unreachable.
+const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(6);
 /// After this time a redrive takes no more letters.
-const MAX_DURATION: Duration = ONE_CALL;
+const MAX_DURATION: Duration = CALL_BUDGET;
 /// After this number of letters a redrive takes no more letters.
 const MAX_LETTERS: u64 = 1_000;
 /// Letters that a redrive takes from a queue at a time.
@@ -312,9 +311,9 @@ impl Redrive<'_> {
     }
 }
 
-/// Waits for a queue, at most [`LETTERS`].
+/// Waits for a queue, at most [`DEAD_LETTERS_TIMEOUT`].
 async fn in_time<T>(call: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(LETTERS, call)
+    tokio::time::timeout(DEAD_LETTERS_TIMEOUT, call)
         .await
         .map_err(anyhow::Error::from)
         .flatten()

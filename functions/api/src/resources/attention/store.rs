@@ -1,16 +1,17 @@
 //! Everything that needs an operator: missed, parked, uncertain, overdue, paused. None of it
 //! progresses by itself. Each list is read page by page in the order of an index.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
-    platform::{
-        backoff::{MAX_CRASHES, OVERDUE},
-        queue::BatchMessage,
-    },
+    platform::{backoff::MAX_CRASHES, queue::BatchMessage},
     schedule::status::ScheduleStatus,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
+
+/// The sweep runs every minute. A row that it should have enqueued this long ago is reported as
+/// overdue.
+const OVERDUE: TimeDelta = TimeDelta::minutes(10);
 
 /// The number of entries of each kind, in all schedules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! Arranges that dispatch runs, after the rows are committed. If such a message is lost, the sweep
 //! finds the row within a minute. So a failure here is logged, and the call still succeeds.
 
-use chrono::{DateTime, Utc};
-use shared::platform::{
-    backoff::{ANNOUNCEMENT, TOO_SOON_FOR_EVENTBRIDGE},
-    queue::{DeliveryMessage, DispatchMessage, Outgoing},
-};
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::platform::queue::{DeliveryMessage, DispatchMessage, Outgoing};
 
-use crate::App;
+use crate::{App, ENQUEUE_TIMEOUT};
+
+/// A one-time schedule closer than this could miss its time; the queue takes it instead.
+const TOO_SOON_FOR_EVENTBRIDGE: TimeDelta = TimeDelta::seconds(5);
 
 /// Arranges that the schedule is dispatched ahead of `run_at`: through the queue if that is soon,
 /// otherwise with a one-time schedule.
@@ -16,7 +16,8 @@ pub async fn arrange_dispatch(app: &App, message: DispatchMessage, run_at: DateT
     if fire_at <= app.db.now() + TOO_SOON_FOR_EVENTBRIDGE {
         return dispatch_now(app, message).await;
     }
-    let created = tokio::time::timeout(ANNOUNCEMENT, app.scheduler.create(message, fire_at)).await;
+    let created =
+        tokio::time::timeout(ENQUEUE_TIMEOUT, app.scheduler.create(message, fire_at)).await;
     match created.map_err(anyhow::Error::from).flatten() {
         Ok(()) => {}
         Err(error) => warn_not_arranged(message, &format!("{error:#}")),
@@ -26,7 +27,7 @@ pub async fn arrange_dispatch(app: &App, message: DispatchMessage, run_at: DateT
 /// Enqueues the schedule, so that it is dispatched at once.
 pub async fn dispatch_now(app: &App, message: DispatchMessage) {
     match tokio::time::timeout(
-        ANNOUNCEMENT,
+        ENQUEUE_TIMEOUT,
         app.dispatch_queue.send(&[Outgoing::dispatch(message)]),
     )
     .await
@@ -38,7 +39,12 @@ pub async fn dispatch_now(app: &App, message: DispatchMessage) {
 
 /// Enqueues a sweep: batches have become due, and should not wait for the next minute.
 pub async fn request_sweep(app: &App) {
-    match tokio::time::timeout(ANNOUNCEMENT, app.dispatch_queue.send(&[Outgoing::sweep()])).await {
+    match tokio::time::timeout(
+        ENQUEUE_TIMEOUT,
+        app.dispatch_queue.send(&[Outgoing::sweep()]),
+    )
+    .await
+    {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!("no sweep was enqueued; the next one runs within a minute"),
     }
@@ -54,7 +60,7 @@ pub async fn enqueue_deliveries(app: &App, deliveries: &[DeliveryMessage]) {
         .iter()
         .map(|delivery| Outgoing::delivery(*delivery, now, now))
         .collect();
-    match tokio::time::timeout(ANNOUNCEMENT, app.notify_queue.send(&messages)).await {
+    match tokio::time::timeout(ENQUEUE_TIMEOUT, app.notify_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!(
             deliveries = messages.len(),
@@ -66,7 +72,7 @@ pub async fn enqueue_deliveries(app: &App, deliveries: &[DeliveryMessage]) {
 /// Deletes the one-time schedule of a time that no longer holds. If it fires all the same, dispatch
 /// finds nothing to do.
 pub async fn cancel_dispatch(app: &App, message: DispatchMessage) {
-    let deleted = tokio::time::timeout(ANNOUNCEMENT, app.scheduler.delete(message)).await;
+    let deleted = tokio::time::timeout(ENQUEUE_TIMEOUT, app.scheduler.delete(message)).await;
     if let Err(error) = deleted.map_err(anyhow::Error::from).flatten() {
         warn_not_arranged(message, &format!("{error:#}"));
     }

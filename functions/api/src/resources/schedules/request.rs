@@ -11,7 +11,7 @@ use shared::{
         template::{MAX_TEMPLATE, Template},
         text::{MAX_PARTS, parts},
     },
-    schedule::status::ScheduleStatus,
+    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus},
 };
 use uuid::Uuid;
 
@@ -46,7 +46,7 @@ const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
 /// The values that [`sender`] accepts, as a regular expression.
 const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
 /// What happens to a message whose answer was lost. The first is the default.
-pub const ON_UNCERTAIN: [&str; 2] = ["hold", "resend"];
+pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
 /// A body.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         .number("resend_within_s", RESEND_WITHIN_S)
         .unwrap_or(DEFAULT_RESEND_WITHIN_S);
     let on_uncertain = fields
-        .choice("on_uncertain", &ON_UNCERTAIN, |value| value)
-        .unwrap_or(ON_UNCERTAIN[0]);
+        .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
+        .unwrap_or(OnUncertain::Hold);
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {
         id: Uuid::now_v7(),

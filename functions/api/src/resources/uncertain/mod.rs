@@ -13,15 +13,12 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{
-    platform::{backoff::ONE_CALL, queue::BatchMessage},
-    schedule::row::load_schedule,
-};
+use shared::{platform::queue::BatchMessage, schedule::row::load_schedule};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::Caller,
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
@@ -107,7 +104,7 @@ async fn resolve(
     let mut more = false;
     let mut work = Work::find(app, id, names, &mut tally).await?;
     while let Some(BatchSeqs { batch_no, seqs }) = work.next(app, id).await? {
-        if begun.elapsed() > ONE_CALL {
+        if begun.elapsed() > CALL_BUDGET {
             more = true;
             break;
         }

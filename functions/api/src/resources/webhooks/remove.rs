@@ -5,14 +5,11 @@
 use std::time::Instant;
 
 use axum::{extract::State, http::StatusCode};
-use shared::platform::{
-    backoff::ONE_CALL,
-    db::{describe::describe_one, retry_lock_conflicts},
-};
+use shared::platform::db::{describe::describe_one, retry_lock_conflicts};
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::{Caller, audit::audited_transaction},
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
@@ -62,7 +59,7 @@ pub fn remove_doc() -> Operation {
 
 async fn delete_all_deliveries(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
-    while begun.elapsed() < ONE_CALL {
+    while begun.elapsed() < CALL_BUDGET {
         let part =
             || async { delete_deliveries(&mut *app.db.pool.acquire().await?, id, ROWS).await };
         if retry_lock_conflicts(part).await? < ROWS.into() {

@@ -1,6 +1,6 @@
 //! A dead-letter queue in SQS.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -9,10 +9,12 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 use chrono::DateTime;
-use shared::platform::backoff::LETTER_HIDDEN;
 
 use super::{DeadLetter, DeadLetterQueue};
 
+/// A message that a call reads is hidden from other calls for this long, unless it is put back
+/// earlier.
+const HIDDEN_WHILE_READ: Duration = Duration::from_secs(30);
 /// A wait of any length makes SQS ask all of its servers, not a part of them.
 const LONG_POLL_S: i32 = 1;
 /// The number of messages that SQS accepts and returns in one call.
@@ -71,7 +73,7 @@ impl DeadLetterQueue for SqsDeadLetterQueue {
                 .queue_url(&self.url)
                 .wait_time_seconds(LONG_POLL_S);
             let call = call.max_number_of_messages((limit - letters.len()).min(BATCH) as i32);
-            let call = call.visibility_timeout(LETTER_HIDDEN.as_secs() as i32);
+            let call = call.visibility_timeout(HIDDEN_WHILE_READ.as_secs() as i32);
             let answer = call
                 .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
                 .send()
