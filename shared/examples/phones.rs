@@ -1,5 +1,6 @@
-//! How fast numbers are read, beside the library's own check, on the same list in the same run: numbers of every country code in turn, as
-//! in a list for the whole world, and of one country alone.
+//! Measures how fast numbers are read, compared with the library's own check, on the same list in
+//! the same run: numbers of each country code in turn, as in a worldwide list, and of one country
+//! only.
 //!
 //! `cargo run --release -p shared --example phones`
 
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use shared::message::phone::Phone;
 
-/// Numbers of nine digits behind each code; most are valid nowhere, which costs no less to find out.
+/// Returns numbers of nine digits after each code. Most are invalid, which takes no less time to
+/// find.
 fn list(codes: &[u32], count: usize) -> Vec<String> {
     let digits = |n: usize| 100_000_000 + (n * 7_919) % 899_999_999;
     (0..count)
@@ -15,16 +17,17 @@ fn list(codes: &[u32], count: usize) -> Vec<String> {
         .collect()
 }
 
-fn each(numbers: &[String], read: impl Fn(&str) -> bool) -> (Duration, usize) {
-    // Once before, so that both have compiled what they keep.
+/// Reads all numbers. Returns the time per number, and how many are valid.
+fn measure(numbers: &[String], read: impl Fn(&str) -> bool) -> (Duration, usize) {
+    // A first run, so that both have compiled their patterns.
     let valid = numbers
         .iter()
         .take(500)
         .filter(|number| read(number))
         .count();
-    let begun = Instant::now();
+    let start = Instant::now();
     let valid = valid + numbers.iter().filter(|number| read(number)).count();
-    (begun.elapsed() / numbers.len() as u32, valid)
+    (start.elapsed() / numbers.len() as u32, valid)
 }
 
 fn main() {
@@ -39,12 +42,12 @@ fn main() {
         ("one country", &[60][..]),
     ] {
         let numbers = list(codes, 2_000);
-        let (ours, _) = each(&numbers, |number| Phone::parse(number).is_ok());
-        let (library, _) = each(&numbers, |number| {
+        let (ours, _) = measure(&numbers, |number| Phone::parse(number).is_ok());
+        let (library, _) = measure(&numbers, |number| {
             phonenumber::parse(None, number).is_ok_and(|number| phonenumber::is_valid(&number))
         });
         println!(
-            "{what}: {ours:?} a number; phonenumber::parse and is_valid {library:?}; ratio {:.0}",
+            "{what}: {ours:?} per number; phonenumber::parse and is_valid {library:?}; ratio {:.0}",
             library.as_secs_f64() / ours.as_secs_f64()
         );
     }

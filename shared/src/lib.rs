@@ -1,10 +1,10 @@
-//! What the functions share, one folder for each thing that travels:
+//! What the functions share, one folder per concern:
 //!
 //! - [`message`]: what is sent: status, phone number, text, template, sending window. Pure.
-//! - [`schedule`]: the states of a schedule and the moves that more than one function makes.
+//! - [`schedule`]: the states of a schedule, its row, and the transitions that functions share.
 //! - [`batch`]: claim, mark, record, release: everything that happens to a batch.
 //! - [`carrier`]: the carrier's HTTP API, one folder per adapter.
-//! - [`events`]: what happened, and which webhooks are notified of it.
+//! - [`events`]: events, their deliveries to webhooks, webhook secrets and allowed targets.
 //! - [`access`]: roles, permissions, users and the audit log, shared by the API and `migrate`.
 //! - [`platform`]: configuration, AWS, the database pool, queues, the scheduler, back-off.
 //!

@@ -1,4 +1,5 @@
-//! The queue against an SQS that refuses entries: a 200 may carry a `Failed` list, and the SDK says Ok.
+//! The queue with an SQS that refuses entries: a 200 may contain a `Failed` list, and the SDK
+//! returns `Ok`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::{
@@ -27,7 +28,9 @@ async fn queue(server: &MockServer) -> SharedQueue {
     )
 }
 
-/// SQS, refusing what `refuses` says: by call (from 0) and by the message's delay, which the tests use as a name.
+/// Starts an SQS that refuses entries as `refuses` decides, from the number of the call (from 0)
+/// and the delay of the message, which the tests use as a name. The decision is whether it is a
+/// fault of the sender.
 async fn sqs(
     refuses: impl Fn(usize, u64) -> Option<bool> + Send + Sync + 'static,
 ) -> (MockServer, Arc<AtomicUsize>) {
@@ -37,17 +40,17 @@ async fn sqs(
     let answer = move |request: &Request| {
         let call = counted.fetch_add(1, Ordering::SeqCst);
         let body: Value = serde_json::from_slice(&request.body).unwrap();
-        let (mut taken, mut failed) = (Vec::new(), Vec::new());
+        let (mut accepted, mut failed) = (Vec::new(), Vec::new());
         for entry in body["Entries"].as_array().unwrap() {
             match refuses(call, entry["DelaySeconds"].as_u64().unwrap()) {
-                None => taken
+                None => accepted
                     .push(json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "x"})),
                 Some(fault) => failed.push(
                     json!({"Id": entry["Id"], "SenderFault": fault, "Code": "InternalError"}),
                 ),
             }
         }
-        ResponseTemplate::new(200).set_body_json(json!({"Successful": taken, "Failed": failed}))
+        ResponseTemplate::new(200).set_body_json(json!({"Successful": accepted, "Failed": failed}))
     };
     Mock::given(method("POST"))
         .respond_with(answer)
@@ -67,7 +70,7 @@ fn messages(count: u32) -> Vec<Outgoing> {
 }
 
 #[tokio::test]
-async fn entries_that_failed_once_are_sent_again_and_no_others() {
+async fn only_entries_that_failed_are_sent_again() {
     let (server, calls) = sqs(|call, name| (call == 0 && name == 3).then_some(false)).await;
     assert!(queue(&server).await.send(&messages(5)).await.is_empty());
     assert_eq!(calls.load(Ordering::SeqCst), 2);
@@ -77,7 +80,7 @@ async fn entries_that_failed_once_are_sent_again_and_no_others() {
 }
 
 #[tokio::test]
-async fn what_sqs_never_takes_is_told_by_its_place() {
+async fn entries_that_sqs_never_accepts_are_returned_by_position() {
     let (server, _) = sqs(|_, name| (name == 3 || name == 14).then_some(false)).await;
     let mut failed = queue(&server).await.send(&messages(25)).await;
     failed.sort_unstable();
@@ -85,7 +88,7 @@ async fn what_sqs_never_takes_is_told_by_its_place() {
 }
 
 #[tokio::test]
-async fn a_fault_of_our_own_is_not_tried_again() {
+async fn a_fault_of_the_sender_is_not_retried() {
     let (server, calls) = sqs(|_, name| (name == 1).then_some(true)).await;
     assert_eq!(queue(&server).await.send(&messages(3)).await, [1]);
     assert_eq!(calls.load(Ordering::SeqCst), 1);

@@ -95,7 +95,7 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     const EXPECTED: &str = "expected names and URLs, such as send=https://…,recheck=https://…";
     let Some(given) = env.optional(NAME) else {
         return env
-            .complain(NAME, format!("is missing; {EXPECTED}"))
+            .report(NAME, format!("is missing; {EXPECTED}"))
             .unwrap_or_default();
     };
     let read = |queue: &str| {
@@ -105,7 +105,7 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     };
     let queues: Option<Vec<_>> = given.split(',').map(read).collect();
     queues.unwrap_or_else(|| {
-        env.complain(NAME, format!("is `{given}`; {EXPECTED}"))
+        env.report(NAME, format!("is `{given}`; {EXPECTED}"))
             .unwrap_or_default()
     })
 }
@@ -133,7 +133,7 @@ fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
     let expected =
         "expected origins such as https://console.example.com, separated by commas, without a path";
     origins.unwrap_or_else(|| {
-        env.complain(NAME, format!("is `{given}`; {expected}"))
+        env.report(NAME, format!("is `{given}`; {expected}"))
             .unwrap_or_default()
     })
 }

@@ -1,11 +1,12 @@
-//! Dispatch: makes batches of a due schedule and puts them on the send queue; once a minute, sweeps.
+//! Dispatch: cuts a due schedule into batches and enqueues them for send. Sweeps once per minute.
 //!
-//! In come a one-time EventBridge schedule's event, a message of the dispatch queue, or the sweep's event; out go messages for send,
-//! recheck and notify. Run twice, or twice at once, one run cuts the schedule and the other finds nothing to do.
-
-pub mod retention;
+//! The input is the event of a one-time EventBridge schedule, a message of the dispatch queue, or
+//! the event of the sweep. The output is messages for send, recheck and notify. If it runs twice,
+//! also at the same time, one run cuts the schedule and the other finds nothing to do.
 
 pub mod cut;
+pub mod retention;
+
 mod plan;
 mod sweep;
 
@@ -22,23 +23,23 @@ use shared::platform::{
     queue::{self, DispatchMessage, SharedQueue},
 };
 
-/// The sweep begins no further round if less than this is left to its invocation: a round of a
+/// The sweep starts no further round if less than this is left to its invocation: a round of a
 /// thousand batches takes some seconds.
 const SWEEP_RESERVE: Duration = Duration::from_secs(20);
 
-/// What invokes dispatch.
+/// The events that invoke dispatch.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Trigger {
-    /// The dispatch queue.
+    /// Messages of the dispatch queue.
     Queue(SqsEvent),
-    /// The one-time schedule of one schedule of ours.
+    /// A one-time EventBridge schedule, for one schedule of the product.
     OneTime(DispatchMessage),
-    /// Every minute.
+    /// The sweep, every minute.
     Sweep(SweepNow),
 }
 
-/// `{"sweep":true}`
+/// The event of the sweep: `{"sweep":true}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepNow {
@@ -47,7 +48,7 @@ pub struct SweepNow {
     _sweep: bool,
 }
 
-/// What the dispatch queue carries.
+/// The messages of the dispatch queue.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Queued {
@@ -55,19 +56,19 @@ enum Queued {
     Sweep(#[expect(dead_code, reason = "only its shape matters")] SweepNow),
 }
 
-/// What made a cut; kept in `schedules.dispatched_by`.
+/// The trigger of a cut, stored in `schedules.dispatched_by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DispatchedBy {
-    /// A one-time schedule fired ahead of time.
+    /// A one-time EventBridge schedule, which fires ahead of time.
     EventBridge,
-    /// The dispatch queue: due at once, or cancelled.
+    /// The dispatch queue: the schedule is due at once, or cancelled.
     Queue,
-    /// The sweep, as neither of both had done it.
+    /// The sweep: neither of the others had done it.
     Sweep,
 }
 
 impl DispatchedBy {
-    /// The word in the database.
+    /// Returns the value in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EventBridge => "eventbridge",
@@ -77,21 +78,21 @@ impl DispatchedBy {
     }
 }
 
-/// The numbers that dispatch works with.
+/// Limits of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long before its time a schedule may be cut.
+    /// How long before its due time a schedule may be cut.
     pub lead: TimeDelta,
-    /// How long before its time the sweep cuts what EventBridge has not.
+    /// How long before its due time the sweep cuts a schedule that EventBridge has not dispatched.
     pub sweep_lead: TimeDelta,
     /// Most recipients in a batch.
     pub batch_size: u32,
-    /// The sweep's.
+    /// The delays of the sweep.
     pub backoff: Backoff,
 }
 
 impl Settings {
-    /// `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE`, and those of [`Backoff`].
+    /// Reads `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE` and the variables of [`Backoff`].
     pub fn from_env(env: &mut Env) -> Self {
         let backoff = Backoff::from_env(env);
         let mut number = |name, range, default| env.number(name, range, Some(default));
@@ -108,18 +109,19 @@ impl Settings {
 pub struct Dispatcher {
     /// The database.
     pub db: Db,
-    /// Where batches go that have something to send.
+    /// The queue of batches with something to send.
     pub send_queue: SharedQueue,
-    /// Where batches go that have something to ask.
+    /// The queue of batches with statuses to ask for.
     pub recheck_queue: SharedQueue,
-    /// Where deliveries of events go.
+    /// The queue of event deliveries.
     pub notify_queue: SharedQueue,
-    /// The numbers.
+    /// Limits.
     pub settings: Settings,
 }
 
 impl Dispatcher {
-    /// One invocation. An error makes Lambda invoke again, which is safe.
+    /// Handles one invocation. If it returns an error, Lambda invokes the function again, which is
+    /// safe.
     pub async fn handle(
         &self,
         trigger: Trigger,

@@ -3,6 +3,7 @@
 use dispatch::{Dispatcher, Settings, Trigger};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::platform::{
+    aws,
     budget::Budget,
     config::Env,
     db::{Db, describe::describe},
@@ -21,17 +22,16 @@ async fn main() -> Result<(), Error> {
         Settings::from_env(&mut env),
     );
     let (database, send_queue, recheck_queue, notify_queue, settings) = env.finish(config)?;
-    let sqs = aws_sdk_sqs::Client::new(&shared::platform::aws::sdk_config().await);
-    let dispatcher = Dispatcher {
+    let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
+    let dispatcher = &Dispatcher {
         db: Db::connect(&database).await?,
         send_queue: SqsQueue::shared(sqs.clone(), send_queue),
         recheck_queue: SqsQueue::shared(sqs.clone(), recheck_queue),
         notify_queue: SqsQueue::shared(sqs, notify_queue),
         settings,
     };
-    let dispatcher = &dispatcher;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
-        // The runtime logs what it is given.
+        // The runtime logs the error that it gets.
         let handled = dispatcher
             .handle(event.payload, Budget::until(event.context.deadline()))
             .await;

@@ -1,34 +1,36 @@
 //! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
 
-use crate::cut::store::{NewBatch, PendingRange};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     message::window::Window,
     platform::backoff::{SECONDS_OF_RATE, before_due},
 };
 
-use crate::Settings;
+use crate::{
+    Settings,
+    cut::store::{NewBatch, PendingRange},
+};
 
-/// How many places of the list make a batch.
-pub fn stretch_size(batch_size: u32, rate: Option<u32>) -> u32 {
+/// Returns how many places of the recipient list make a batch.
+pub fn range_size(batch_size: u32, rate: Option<u32>) -> u32 {
     rate.map_or(batch_size, |rate| {
         batch_size.min(rate.saturating_mul(SECONDS_OF_RATE)).max(1)
     })
 }
 
-/// Over what time the batches go out.
+/// The period over which the batches are spread.
 #[derive(Clone, Debug)]
 pub struct Spread {
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     pub start: DateTime<Utc>,
-    /// Messages a second; none: all at once.
+    /// Messages per second; `None`: all at once.
     pub rate: Option<u32>,
-    /// The only hours that count; none: all.
+    /// The hours in which messages are sent; `None`: all hours.
     pub window: Option<Window>,
 }
 
 impl Spread {
-    /// When the message is planned that has so many before it.
+    /// Returns when a message is planned that has `before` messages before it.
     fn at(&self, before: i64) -> DateTime<Utc> {
         let offset =
             TimeDelta::milliseconds(self.rate.map_or(0, |rate| before * 1000 / i64::from(rate)));
@@ -38,38 +40,38 @@ impl Spread {
     }
 }
 
-/// The batches of a schedule: all at once, or spread so that at no time more has been planned than `rate`
-/// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
+/// Plans the batches of a schedule: all at once, or spread so that at no time more messages have
+/// been planned than the rate allows. The cut enqueues the batches that are due within
+/// `settings.lead`; until it has done so, the sweep may.
 pub fn plan(
-    stretches: &[PendingRange],
+    ranges: &[PendingRange],
     spread: &Spread,
     now: DateTime<Utc>,
     settings: &Settings,
 ) -> Vec<NewBatch> {
     let mut before: i64 = 0;
-    let mut batches = Vec::with_capacity(stretches.len());
-    for (stretch, batch_no) in stretches.iter().zip(1..) {
+    let mut batches = Vec::with_capacity(ranges.len());
+    for (range, batch_no) in ranges.iter().zip(1..) {
         let send_at = spread.at(before);
         let sweep_at = if is_enqueued_now(send_at, now, settings.lead) {
             now
         } else {
             before_due(send_at)
         };
-        let (first_seq, last_seq) = (stretch.first_seq, stretch.last_seq);
         batches.push(NewBatch {
             batch_no,
-            first_seq,
-            last_seq,
-            pending: stretch.pending,
+            first_seq: range.first_seq,
+            last_seq: range.last_seq,
+            pending: range.pending,
             send_at,
             sweep_at,
         });
-        before += i64::from(stretch.pending);
+        before += i64::from(range.pending);
     }
     batches
 }
 
-/// Whether whoever cuts puts it on the queue; the sweep does so with what is due later.
+/// Returns whether the cut enqueues the batch. The sweep enqueues batches that are due later.
 pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDelta) -> bool {
     send_at <= now + lead
 }
@@ -81,22 +83,21 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
         Settings {
-            lead,
-            sweep_lead,
+            lead: TimeDelta::seconds(90),
+            sweep_lead: TimeDelta::seconds(70),
             batch_size: 500,
             backoff: Backoff::default(),
         }
     }
 
-    fn stretches(pending: &[u32]) -> Vec<PendingRange> {
-        let stretch = |(n, pending): (u32, &u32)| PendingRange {
+    fn ranges(pending: &[u32]) -> Vec<PendingRange> {
+        let range = |(n, pending): (u32, &u32)| PendingRange {
             first_seq: n * 500 + 1,
             last_seq: n * 500 + 500,
             pending: *pending,
         };
-        (0..).zip(pending).map(stretch).collect()
+        (0..).zip(pending).map(range).collect()
     }
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
         let now = Utc::now();
         let start = now + TimeDelta::seconds(60);
         let batches = plan(
-            &stretches(&[500, 499]),
+            &ranges(&[500, 499]),
             &Spread {
                 start,
                 rate: None,
@@ -123,15 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_a_window_goes_on_in_the_next() {
+    fn batches_that_do_not_fit_into_a_window_continue_in_the_next() {
         let column = r#"{"days":["Mon","Wed"],"from":"09:00","to":"09:01","zone":"UTC"}"#;
-        let start = DateTime::from_timestamp(1_795_420_800, 0).unwrap_or_default(); // 2026-11-23, a Monday, 08:00
+        // 2026-11-23, a Monday, 08:00.
+        let start = DateTime::from_timestamp(1_795_420_800, 0).unwrap_or_default();
         let spread = Spread {
             start,
             rate: Some(10),
             window: Window::of(Some(column)),
         };
-        let batches = plan(&stretches(&[500, 100, 400, 1]), &spread, start, &settings());
+        let batches = plan(&ranges(&[500, 100, 400, 1]), &spread, start, &settings());
         let times: Vec<_> = batches
             .iter()
             .map(|batch| batch.send_at.to_rfc3339())
@@ -149,7 +151,7 @@ mod tests {
     fn a_rate_is_never_exceeded_from_the_start_to_any_batch() {
         let now = Utc::now();
         let batches = plan(
-            &stretches(&[20, 13, 20, 20]),
+            &ranges(&[20, 13, 20, 20]),
             &Spread {
                 start: now,
                 rate: Some(10),
@@ -171,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_later_than_the_lead_is_left_to_the_sweep() {
+    fn batches_due_later_than_the_lead_are_left_to_the_sweep() {
         let now = Utc::now();
         let batches = plan(
-            &stretches(&[100, 100]),
+            &ranges(&[100, 100]),
             &Spread {
                 start: now,
                 rate: Some(1),
@@ -199,7 +201,7 @@ mod tests {
             (500, Some(9000), 500),
             (1, Some(5), 1),
         ] {
-            assert_eq!(stretch_size(batch_size, rate), size);
+            assert_eq!(range_size(batch_size, rate), size);
         }
     }
 }

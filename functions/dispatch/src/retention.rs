@@ -1,29 +1,31 @@
-//! Old rows of the login, its limits and repeated requests, which nobody will ask for again. What is deleted here changes no answer: a session that is
-//! over opens nothing, a rate that was not used for an hour is whole, a count of failures of yesterday is none.
+//! Retention: deletes rows of logins, their limits, repeated requests and deliveries that no call
+//! reads any more.
 //!
-//! Once an hour, a bounded number of rows a table: `callers`, `login_guards` and `key_days` have few rows and are scanned, since an
-//! index on the time of the last request would cost every request a write.
+//! A deletion changes no answer: a session that is over grants nothing, a rate limit that was not
+//! used for an hour is full again, and failures of yesterday do not count.
+//!
+//! It runs once per hour and deletes a bounded number of rows per table. `callers`, `login_guards`
+//! and `key_days` have few rows and are scanned, since an index on the time of the last request
+//! would cost each request a write. If it runs twice, the second run finds the next rows, or none.
 
-use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
+use shared::{access::IDEMPOTENCY_RETENTION, platform::db::Db};
 
-use shared::access::IDEMPOTENCY_RETENTION;
-use shared::platform::db::Db;
-
-/// At most so many rows a table and hour.
-pub const MOST_ROWS: u32 = 5000;
-/// `key_days` says what a key used; a quarter of a year is enough to look back.
-const KEY_DAYS: TimeDelta = TimeDelta::days(92);
-/// What became of a delivery is told for so long; one that is still tried stays.
-const DELIVERIES: TimeDelta = TimeDelta::days(30);
-/// Longer than every limit reaches.
-const FORGOTTEN: TimeDelta = TimeDelta::days(1);
-/// Not with the hour, when most schedules are due.
+/// Most rows deleted per table and hour.
+pub const MAX_ROWS: u32 = 5000;
+/// `key_days` shows the usage of an API key; three months are enough to look back.
+const KEY_USAGE_RETENTION: TimeDelta = TimeDelta::days(92);
+/// How long the result of a delivery is shown. Deliveries that are still retried stay.
+const DELIVERY_RETENTION: TimeDelta = TimeDelta::days(30);
+/// Longer than the period of any limit.
+const LOGIN_RETENTION: TimeDelta = TimeDelta::days(1);
+/// Not at the full hour, when most schedules are due.
 const MINUTE: u32 = 37;
 
 /// Rows deleted, by table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named as the tables")]
-pub struct Tidied {
+pub struct DeletedRows {
     pub refresh_tokens: u64,
     pub sessions: u64,
     pub callers: u64,
@@ -33,67 +35,88 @@ pub struct Tidied {
     pub webhook_deliveries: u64,
 }
 
-/// Whether this minute's sweep is the one that tidies.
-pub fn is_time(now: DateTime<Utc>) -> bool {
+/// Returns whether the sweep of this minute deletes expired rows.
+pub fn is_due(now: DateTime<Utc>) -> bool {
     now.minute() == MINUTE
 }
 
-/// Deletes what is old.
-pub async fn tidy(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Tidied> {
-    let (forgotten, long_ago) = (now - FORGOTTEN, (now - KEY_DAYS).date_naive());
-    // Tokens before their sessions: by them they are found.
-    let tokens = sqlx::query!(
+/// Deletes the rows whose retention has ended.
+pub async fn delete_expired_rows(db: &Db, now: DateTime<Utc>) -> sqlx::Result<DeletedRows> {
+    let login = now - LOGIN_RETENTION;
+    Ok(DeletedRows {
+        // Before their sessions, by which they are found.
+        refresh_tokens: delete_refresh_tokens(db, login).await?,
+        sessions: delete_sessions(db, login).await?,
+        callers: delete_callers(db, login).await?,
+        login_guards: delete_login_guards(db, login).await?,
+        key_days: delete_key_days(db, (now - KEY_USAGE_RETENTION).date_naive()).await?,
+        idempotency_keys: delete_idempotency_keys(db, now - IDEMPOTENCY_RETENTION).await?,
+        webhook_deliveries: delete_deliveries(db, now - DELIVERY_RETENTION).await?,
+    })
+}
+
+async fn delete_refresh_tokens(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM refresh_tokens WHERE session_id IN
            (SELECT id FROM (SELECT id FROM sessions WHERE expires_at < ? ORDER BY expires_at LIMIT ?) old)",
-        forgotten,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let refresh_tokens = tokens.execute(&db.pool).await?.rows_affected();
-    let sessions = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+async fn delete_sessions(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM sessions WHERE expires_at < ? AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = sessions.id)
          ORDER BY expires_at LIMIT ?",
-        forgotten,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let sessions = sessions.execute(&db.pool).await?.rows_affected();
-    // api_keys tells when a key was last used by its row here: those stay.
-    let callers = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+/// Keeps the rows of API keys, which hold when a key was last used.
+async fn delete_callers(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM callers WHERE last_used_at < ? AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.hash = callers.caller) LIMIT ?",
-        forgotten,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let callers = callers.execute(&db.pool).await?.rows_affected();
-    let guards = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+async fn delete_login_guards(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM login_guards WHERE last_at < ? LIMIT ?",
-        forgotten,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let login_guards = guards.execute(&db.pool).await?.rows_affected();
-    let days = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+async fn delete_key_days(db: &Db, before: NaiveDate) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM key_days WHERE day < ? LIMIT ?",
-        long_ago,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let key_days = days.execute(&db.pool).await?.rows_affected();
-    let keys = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+async fn delete_idempotency_keys(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?",
-        now - IDEMPOTENCY_RETENTION,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let idempotency_keys = keys.execute(&db.pool).await?.rows_affected();
-    let deliveries = sqlx::query!(
+    Ok(done.execute(&db.pool).await?.rows_affected())
+}
+
+async fn delete_deliveries(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE created_at < ? AND status <> 'pending' ORDER BY created_at LIMIT ?",
-        now - DELIVERIES,
-        MOST_ROWS
+        before,
+        MAX_ROWS
     );
-    let webhook_deliveries = deliveries.execute(&db.pool).await?.rows_affected();
-    Ok(Tidied {
-        refresh_tokens,
-        sessions,
-        callers,
-        login_guards,
-        key_days,
-        idempotency_keys,
-        webhook_deliveries,
-    })
+    Ok(done.execute(&db.pool).await?.rows_affected())
 }

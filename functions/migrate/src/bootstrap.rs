@@ -1,34 +1,49 @@
-//! What is done with the rights of the user that migrates: the first admin, and the grants of the functions' user.
+//! Statements that need the rights of migrate's own database user: the administrator account, and
+//! the grants of the functions' user.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::MySqlConnection;
-
-use shared::access::{
-    audit::{Entry, insert_entry, new_id},
-    users::{
-        User, change_password, change_user, end_sessions, find_user, insert_user,
-        reset_failed_logins, user_subject,
+use shared::{
+    access::{
+        Role,
+        audit::{AuditEntry, insert_entry, new_id},
+        users::{
+            User, change_password, change_user, end_sessions, find_user, insert_user,
+            reset_failed_logins, user_subject,
+        },
     },
+    platform::secret::hash_password,
 };
-use shared::{access::Role, platform::secret::hash_password};
+use sqlx::{MySqlConnection, types::Uuid};
 
-/// Makes that user an admin with this password, temporary for `valid`: a new one, or the one that there is, enabled again and with all
-/// sessions ended. To be called in a transaction. Whoever may invoke migrate may do this; so the last admin's lost password is no end.
+/// A password that its user has to change.
+pub struct TemporaryPassword {
+    /// The password.
+    pub password: SecretString,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes the user an administrator with a temporary password, in the caller's transaction.
+///
+/// Creates the user if it does not exist. An existing user is enabled, and all its sessions end.
+/// Any operator with the right to invoke migrate may do this, so a lost password of the last
+/// administrator can be replaced.
 pub async fn make_admin(
-    transaction: &mut MySqlConnection,
+    connection: &mut MySqlConnection,
     username: &str,
-    password: SecretString,
-    (now, valid): (DateTime<Utc>, TimeDelta),
+    temporary: TemporaryPassword,
+    now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let (hash, expires_at) = (hash_password(password).await?, Some(now + valid));
-    let known = find_user(transaction, username).await?;
+    let hash = hash_password(temporary.password).await?;
+    let expires_at = Some(temporary.expires_at);
+    let known = find_user(connection, username).await?;
     let id = known.as_ref().map_or_else(|| new_id(now), |user| user.id);
     if known.is_some() {
-        change_user(transaction, id, Role::Admin, None).await?;
-        change_password(transaction, id, &hash, expires_at).await?;
-        end_sessions(transaction, id, now).await?;
+        change_user(connection, id, Role::Admin, None).await?;
+        change_password(connection, id, &hash, expires_at).await?;
+        end_sessions(connection, id, now).await?;
     } else {
         let user = User {
             id,
@@ -40,13 +55,18 @@ pub async fn make_admin(
             created_at: now,
             last_login_at: None,
         };
-        insert_user(transaction, &user).await?;
+        insert_user(connection, &user).await?;
     }
-    reset_failed_logins(transaction, &user_subject(username), true, now).await?;
+    reset_failed_logins(connection, &user_subject(username), true, now).await?;
+    insert_entry(connection, &audit_entry(username, id, known.as_ref(), now)).await?;
+    Ok(())
+}
+
+fn audit_entry(username: &str, id: Uuid, known: Option<&User>, now: DateTime<Utc>) -> AuditEntry {
     let state = |user: &User| {
         json!({"role": user.role, "disabled": user.disabled_at.is_some()}).to_string()
     };
-    let entry = Entry {
+    AuditEntry {
         id: new_id(now),
         actor: "operator".to_owned(),
         actor_name: "migrate".to_owned(),
@@ -54,17 +74,18 @@ pub async fn make_admin(
         request_id: "none".to_owned(),
         action: "user.make-admin".to_owned(),
         resource: format!("user:{id}"),
-        state_before: known.as_ref().map(state),
+        state_before: known.map(state),
         state_after: Some(
             json!({"username": username, "role": Role::Admin, "disabled": false, "password_reset": true}).to_string(),
         ),
-    };
-    insert_entry(transaction, &entry).await?;
-    Ok(())
+    }
 }
 
-/// Lets the functions' user change and remove rows everywhere but in the audit log and in the list of migrations: it holds SELECT and
-/// INSERT on the whole database, which can't be taken back for one table, so the rest is given table by table. Returns the tables.
+/// Grants the functions' user UPDATE and DELETE on each table except the audit log and the list of
+/// migrations. Returns the tables.
+///
+/// The user has SELECT and INSERT on the whole database. A grant on the database can't be revoked
+/// for one table, so the other rights are granted table by table.
 pub async fn grant_changes(
     connection: &mut MySqlConnection,
     user: &str,

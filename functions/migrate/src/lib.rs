@@ -1,4 +1,4 @@
-//! What `migrate` does with the rights of its own database user, beside running the migrations.
+//! The library of migrate: statements with the rights of its own database user.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod bootstrap;

@@ -1,13 +1,15 @@
-//! Migrate: what is done by hand, or by a deployment, with a database user of its own; the other functions' user can't change tables.
+//! Migrate: invoked by an operator or a deployment, with a database user of its own. The other
+//! functions' user can't change tables.
 //!
-//! `{}` brings the database to the newest schema, and gives the other functions' user what it needs (`APP_USER`). `{"admin": "ana"}` makes
-//! an admin with a temporary password, which is in the answer and nowhere else. Run twice, the second run finds the schema there, and
-//! makes another password; at once, one waits for the other.
+//! `{}` brings the database to the newest schema, and grants the other functions' user (`APP_USER`)
+//! what it needs. `{"admin": "ana"}` makes an administrator with a temporary password, which only
+//! the answer contains. If it runs twice, the second run finds the schema up to date, or generates
+//! another password. If it runs at the same time, one run waits for the other.
 
 use anyhow::{Context, bail};
 use chrono::{TimeDelta, Utc};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use migrate::bootstrap::{grant_changes, make_admin};
+use migrate::bootstrap::{TemporaryPassword, grant_changes, make_admin};
 use serde::{Deserialize, Serialize};
 use shared::{
     access::{USERNAME, is_username},
@@ -19,8 +21,8 @@ use shared::{
 };
 use sqlx::{ConnectOptions, Connection, MySqlConnection};
 
-/// A temporary password is good for so long.
-const TEMPORARY: TimeDelta = TimeDelta::days(1);
+/// How long a temporary password works.
+const TEMPORARY_PASSWORD: TimeDelta = TimeDelta::days(1);
 
 struct Config {
     database: DatabaseSource,
@@ -30,7 +32,7 @@ struct Config {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
-    /// A username.
+    /// The username of the administrator to make.
     admin: Option<String>,
 }
 
@@ -38,9 +40,9 @@ struct Request {
 #[serde(untagged)]
 enum Answer {
     Migrated {
-        /// Versions in the database now.
+        /// The migrations that are applied now.
         versions: Vec<i64>,
-        /// Tables in which the other functions' user may change rows.
+        /// The tables in which the other functions' user may change and delete rows.
         granted: Vec<String>,
     },
     Admin {
@@ -56,7 +58,9 @@ async fn handle(config: &Config, request: Request) -> anyhow::Result<Answer> {
         .await
         .context("connecting to the database")?;
     let answer = match request.admin {
-        Some(username) => admin(&mut connection, username.to_ascii_lowercase()).await?,
+        Some(username) => {
+            make_administrator(&mut connection, username.to_ascii_lowercase()).await?
+        }
         None => migrate(&mut connection, config.app_user.as_deref()).await?,
     };
     connection.close().await.context("closing the connection")?;
@@ -73,7 +77,7 @@ async fn migrate(
     let versions = versions
         .fetch_all(&mut *connection)
         .await
-        .context("reading what is applied")?;
+        .context("reading the applied migrations")?;
     let granted = match app_user {
         Some(user) => grant_changes(connection, user)
             .await
@@ -84,21 +88,24 @@ async fn migrate(
     Ok(Answer::Migrated { versions, granted })
 }
 
-async fn admin(connection: &mut MySqlConnection, username: String) -> anyhow::Result<Answer> {
+async fn make_administrator(
+    connection: &mut MySqlConnection,
+    username: String,
+) -> anyhow::Result<Answer> {
     if !is_username(&username) {
         bail!("`admin` is `{username}`; expected {USERNAME}");
     }
     let temporary_password = random_text(20);
-    let mut transaction = connection.begin().await.context("beginning")?;
-    make_admin(
-        &mut transaction,
-        &username,
-        temporary_password.clone().into(),
-        (Utc::now(), TEMPORARY),
-    )
-    .await?;
+    let now = Utc::now();
+    let temporary = TemporaryPassword {
+        password: temporary_password.clone().into(),
+        expires_at: now + TEMPORARY_PASSWORD,
+    };
+    // On an error the connection is closed, and the server rolls back.
+    let mut transaction = connection.begin().await.context("starting a transaction")?;
+    make_admin(&mut transaction, &username, temporary, now).await?;
     transaction.commit().await.context("committing")?;
-    tracing::warn!(username, "an admin was made");
+    tracing::warn!(username, "an administrator was made");
     Ok(Answer::Admin {
         username,
         temporary_password,

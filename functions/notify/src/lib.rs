@@ -1,21 +1,22 @@
-//! Notify: claims a delivery, posts its event to the webhook's URL, signed, and records what came of it.
+//! Notify: claims a delivery, posts its event to the webhook's URL, signed, and records the
+//! outcome.
 //!
-//! In comes the name of a delivery; out go one request, its row, and, where it failed, its name again with a delay. Run twice, or twice
-//! at once, one run claims it and the other finds nothing to do. Who dies between the request and the record leaves a row that is due
-//! again after its lease: an event arrives at least once, each time under the same id, by which a receiver knows it again.
+//! The input is a message that names a delivery. The output is one request, the delivery's row and,
+//! if it failed, a delayed message that names it again. If it runs twice, also at the same time,
+//! one run claims the delivery and the other finds nothing to do. If the process ends before the
+//! outcome is recorded, the row becomes due again when its lease expires: an event is posted at
+//! least once, each time with the same id, by which a receiver recognises it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod store;
 
 mod body;
+mod delivery_outcome;
 mod post;
-mod verdict;
 
-use crate::store::{Delivery, Tried};
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, TimeDelta, Utc};
-pub use post::Poster;
 use shared::{
     events::keys::SharedKeys,
     platform::{
@@ -24,31 +25,42 @@ use shared::{
     },
 };
 
+pub use crate::post::Poster;
 use crate::{
+    delivery_outcome::{DELIVERY_TRIES, DeliveryOutcome},
     post::{Answer, Request},
-    verdict::{DELIVERY_TRIES, StatusUpdate, judge},
+    store::{Delivery, FailedTry},
 };
 
 /// A webhook that has accepted nothing for this long is disabled. It is longer than any one delivery
 /// is tried, so it takes more than one failed delivery.
 const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
-/// After a rotation the previous secret signs too, so that the receiver can be changed meanwhile.
+/// After a rotation the previous secret signs too, so that the receiver can be changed in the
+/// meantime.
 const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
 
-/// Clients and settings of the function.
+/// Clients of the function.
 pub struct Notifier {
     /// The database.
     pub db: Db,
-    /// Its own queue: what is tried again soon.
+    /// Notify's own queue, for deliveries that are retried soon.
     pub queue: SharedQueue,
-    /// What the webhooks' secrets are made of.
+    /// The keys from which the webhooks' secrets are derived.
     pub keys: SharedKeys,
-    /// The way out.
+    /// The HTTP client.
     pub poster: Poster,
 }
 
+/// What a signature covers.
+struct SignedContent<'a> {
+    id: &'a str,
+    timestamp: DateTime<Utc>,
+    body: &'a [u8],
+}
+
 impl Notifier {
-    /// One invocation: each message on its own; what fails comes again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         queue::handle_each(event, async |message: DeliveryMessage| {
             self.deliver(message).await
@@ -56,18 +68,20 @@ impl Notifier {
         .await
     }
 
-    /// Claim, post, record.
+    /// Claims a delivery, posts it, and records the outcome.
     pub async fn deliver(&self, message: DeliveryMessage) -> anyhow::Result<()> {
         let Some(delivery) = self.claim(message).await? else {
             return Ok(());
         };
         let answer = self.post(message, &delivery).await?;
-        self.record(message, &delivery, judge(answer, delivery.tries))
-            .await
+        let outcome = DeliveryOutcome::of(answer, delivery.tries);
+        self.record(message, &delivery, &outcome).await
     }
 
-    /// `None`: over, not due, being posted, or its webhook is gone; the message is acknowledged all the same, since the sweep is the
-    /// second copy of each.
+    /// Claims the delivery and reads it.
+    ///
+    /// Returns `None` if it is over, not due, being posted, or if its webhook is gone. The message
+    /// is acknowledged in each case, since the sweep is the second copy of every message.
     async fn claim(&self, message: DeliveryMessage) -> anyhow::Result<Option<Delivery>> {
         let db = &self.db;
         let claimed =
@@ -82,12 +96,12 @@ impl Notifier {
         if delivery.is_none() {
             store::delete_delivery(db, message)
                 .await
-                .context("deleting a delivery to nobody")?;
+                .context("deleting a delivery without a webhook")?;
         }
         Ok(delivery)
     }
 
-    /// Makes the request, where there is to be one. No connection to the database is held meanwhile.
+    /// Posts the event, unless nothing may be posted. No database connection is held meanwhile.
     async fn post(&self, message: DeliveryMessage, delivery: &Delivery) -> anyhow::Result<Answer> {
         if delivery.disabled {
             return Ok(Answer::Disabled);
@@ -95,32 +109,38 @@ impl Notifier {
         if delivery.tries > DELIVERY_TRIES {
             return Ok(Answer::None("given up"));
         }
-        let now = self.db.now();
+        let timestamp = self.db.now();
         let id = format!("msg_{}", message.event_id);
         let body = body::compose(&self.db, message.event_id, delivery)
             .await
-            .context("composing what is posted")?;
-        let Some(signatures) = self.sign(message, delivery, (&id, &body), now).await? else {
+            .context("composing the body")?;
+        let content = SignedContent {
+            id: &id,
+            timestamp,
+            body: &body,
+        };
+        let Some(signatures) = self.sign(message, delivery, &content).await? else {
             return Ok(Answer::None("key gone"));
         };
         let request = Request {
             url: &delivery.url,
             id: &id,
-            timestamp: now.timestamp(),
+            timestamp: timestamp.timestamp(),
             signatures,
             body,
         };
         Ok(self.poster.post(request).await)
     }
 
-    /// By the webhook's secret; for a day after a rotation by the one before too. `None`: the key is gone that they are made of.
+    /// Signs with the webhook's secret and, for a day after a rotation, with the previous one too.
+    /// Returns `None` if the key from which they are derived is gone.
     async fn sign(
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        (id, body): (&str, &[u8]),
-        now: DateTime<Utc>,
+        content: &SignedContent<'_>,
     ) -> anyhow::Result<Option<String>> {
+        let now = content.timestamp;
         let overlaps = delivery
             .rotated_at
             .is_some_and(|rotated_at| now < rotated_at + SECRET_OVERLAP);
@@ -137,72 +157,82 @@ impl Notifier {
             let Some(secret) = secret.context("reading the keys of the webhooks")? else {
                 return Ok(None);
             };
-            signatures.push(secret.sign(id, now.timestamp(), body));
+            signatures.push(secret.sign(content.id, now.timestamp(), content.body));
         }
         Ok(Some(signatures.join(" ")))
     }
 
-    /// Writes down what came of it, and has it tried again.
+    /// Records the outcome, and enqueues a retry if one is due soon.
     async fn record(
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: StatusUpdate,
+        outcome: &DeliveryOutcome,
     ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
-        let StatusUpdate {
-            http_status, error, ..
-        } = verdict;
         tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
-            http.status = http_status, error, delivered = verdict.delivered, "delivery tried");
-        if verdict.delivered {
-            let delivered =
-                || store::record_delivered(db, message, http_status.unwrap_or_default());
-            db::retry_lock_conflicts(delivered)
+            http.status = outcome.http_status, error = outcome.error, delivered = outcome.delivered, "delivery tried");
+        if outcome.delivered {
+            let http_status = outcome.http_status.unwrap_or_default();
+            db::retry_lock_conflicts(|| store::record_delivered(db, message, http_status))
                 .await
                 .context("recording a delivery")?;
         } else {
-            let again_at = verdict
-                .again_after
-                .map(|wait| now + TimeDelta::from_std(wait).unwrap_or_default());
-            let tried = Tried {
-                tries: delivery.tries,
-                http_status,
-                error,
-                again_at,
-            };
-            let recorded =
-                db::retry_lock_conflicts(|| store::record_failure(db, message, tried)).await;
-            if let (true, Some(again_at)) = (recorded.context("recording a failure")?, again_at)
-                && within_reach(again_at, now)
-            {
-                // What is due later, and what the queue does not take, the sweep finds.
-                self.queue
-                    .send(&[Outgoing::delivery(message, again_at, now)])
-                    .await;
-            }
+            self.record_failure(message, delivery, outcome, now).await?;
         }
-        self.note(message, delivery, &verdict, now)
+        self.update_webhook(message, delivery, outcome, now)
             .await
-            .context("noting how the webhook does")
+            .context("updating the state of the webhook")
     }
 
-    /// How the webhook does: one that wants nothing any more, or has failed for days, is disabled.
-    async fn note(
+    async fn record_failure(
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        verdict: &StatusUpdate,
+        outcome: &DeliveryOutcome,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let retry_at = outcome
+            .retry_after
+            .map(|wait| now + TimeDelta::from_std(wait).unwrap_or_default());
+        let failed = FailedTry {
+            tries: delivery.tries,
+            http_status: outcome.http_status,
+            error: outcome.error,
+            retry_at,
+        };
+        let recorded =
+            db::retry_lock_conflicts(|| store::record_failure(&self.db, message, failed))
+                .await
+                .context("recording a failure")?;
+        if let (true, Some(retry_at)) = (recorded, retry_at)
+            && within_reach(retry_at, now)
+        {
+            // The sweep finds retries that are due later or that the queue refuses.
+            self.queue
+                .send(&[Outgoing::delivery(message, retry_at, now)])
+                .await;
+        }
+        Ok(())
+    }
+
+    /// Updates whether the webhook is failing. Disables one that answers "gone" or that has failed
+    /// for days.
+    async fn update_webhook(
+        &self,
+        message: DeliveryMessage,
+        delivery: &Delivery,
+        outcome: &DeliveryOutcome,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
         let (db, webhook) = (&self.db, message.webhook_id);
         let reason = match delivery.failing_since {
-            Some(_) if verdict.delivered => return store::note_success(db, webhook).await,
-            _ if verdict.delivered || delivery.disabled => return Ok(()),
-            _ if verdict.gone => "gone",
+            Some(_) if outcome.delivered => return store::clear_failing(db, webhook).await,
+            _ if outcome.delivered || delivery.disabled => return Ok(()),
+            _ if outcome.gone => "gone",
             Some(since) if since + WEBHOOK_FAILING <= now => "failing",
             Some(_) => return Ok(()),
-            None => return store::note_failure(db, webhook, now).await,
+            None => return store::mark_failing(db, webhook, now).await,
         };
         if store::disable_webhook(db, webhook, reason, now).await? {
             tracing::error!(webhook.id = %webhook, reason, "webhook disabled");

@@ -21,12 +21,12 @@ async fn main() -> Result<(), Error> {
         key_source(&mut env),
         AllowedTargets::from_env(&mut env),
     );
-    let (database, queue, keys, reach) = env.finish(config)?;
+    let (database, queue, keys, allowed) = env.finish(config)?;
     let notifier = &Notifier {
         db: Db::connect(&database).await?,
         queue: SqsQueue::shared(aws_sdk_sqs::Client::new(&aws::sdk_config().await), queue),
         keys: SharedKeys::open(keys).await?,
-        poster: Poster::new(reach)?,
+        poster: Poster::new(allowed)?,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(notifier.handle(event.payload).await)

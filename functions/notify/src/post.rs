@@ -1,5 +1,8 @@
-//! The way out: one request, to an address that may be posted to. A name is resolved here, and of its addresses only those are used that
-//! are allowed, so that what is looked at is what is connected to. No redirect is followed, no connection kept, no body read.
+//! The request to a receiver, to an address that is allowed.
+//!
+//! The name is resolved here, and only allowed addresses are used, so that the checked address is
+//! the one that is connected to. No redirect is followed, no connection is kept, and no body is
+//! read.
 
 use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 
@@ -20,26 +23,31 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const USER_AGENT: &str = concat!("sms-scheduler/", env!("CARGO_PKG_VERSION"));
 
-/// What is posted.
+/// One request.
 pub struct Request<'a> {
-    /// Where to.
+    /// The URL of the webhook.
     pub url: &'a str,
-    /// `webhook-id`
+    /// The header `webhook-id`.
     pub id: &'a str,
-    /// `webhook-timestamp`
+    /// The header `webhook-timestamp`: Unix seconds.
     pub timestamp: i64,
-    /// `webhook-signature`
+    /// The header `webhook-signature`.
     pub signatures: String,
-    /// JSON.
+    /// The body: JSON.
     pub body: Vec<u8>,
 }
 
-/// What came back.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A status, and the time that the receiver asks for.
-    Status(u16, Option<Duration>),
-    /// None, and a word for why.
+    /// The receiver answered.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The wait that the receiver asks for.
+        retry_after: Option<Duration>,
+    },
+    /// There was no answer, for this reason.
     None(&'static str),
     /// Nothing was posted: the webhook is disabled.
     Disabled,
@@ -48,18 +56,18 @@ pub enum Answer {
 /// The HTTP client.
 pub struct Poster {
     client: Client,
-    reach: AllowedTargets,
+    allowed: AllowedTargets,
 }
 
 impl Poster {
-    /// Prepares the client.
-    pub fn new(reach: AllowedTargets) -> anyhow::Result<Self> {
-        Self::with_timeout(reach, ANSWER_TIMEOUT)
+    /// Builds the client.
+    pub fn new(allowed: AllowedTargets) -> anyhow::Result<Self> {
+        Self::with_timeout(allowed, ANSWER_TIMEOUT)
     }
 
-    /// One with less patience, for tests.
-    pub fn with_timeout(reach: AllowedTargets, timeout: Duration) -> anyhow::Result<Self> {
-        // The error says that one is installed already.
+    /// Builds a client with another timeout, for tests.
+    pub fn with_timeout(allowed: AllowedTargets, timeout: Duration) -> anyhow::Result<Self> {
+        // An error means that a provider is installed already.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -67,8 +75,8 @@ impl Poster {
             .user_agent(USER_AGENT)
             .timeout(timeout)
             .connect_timeout(CONNECT_TIMEOUT)
-            .dns_resolver(AllowedOnly(reach))
-            // One that the receiver has closed meanwhile would cost a try.
+            .dns_resolver(AllowedOnly(allowed))
+            // A kept connection that the receiver has closed would cost a try.
             .pool_max_idle_per_host(0)
             .retry(retry::never())
             .redirect(redirect::Policy::none())
@@ -76,13 +84,14 @@ impl Poster {
             .no_proxy()
             .build()
             .context("the HTTP client for webhooks")?;
-        Ok(Self { client, reach })
+        Ok(Self { client, allowed })
     }
 
-    /// Posts it.
+    /// Posts a request.
     pub async fn post(&self, request: Request<'_>) -> Answer {
-        // Again, for what was allowed when it was made; and an address in a URL is never resolved.
-        let url = match target::read(request.url, self.reach) {
+        // Checked again: the rules may have changed since the webhook was created, and an address
+        // in a URL is never resolved.
+        let url = match target::read(request.url, self.allowed) {
             Ok(url) => url,
             Err(BadTarget::Private | BadTarget::Elsewhere) => return Answer::None(PRIVATE),
             Err(_) => return Answer::None("bad url"),
@@ -101,20 +110,20 @@ impl Poster {
                     .headers()
                     .get(RETRY_AFTER)
                     .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-                Answer::Status(
-                    response.status().as_u16(),
-                    retry_after.map(Duration::from_secs),
-                )
+                Answer::Status {
+                    code: response.status().as_u16(),
+                    retry_after: retry_after.map(Duration::from_secs),
+                }
             }
-            Err(error) => Answer::None(word(&error)),
+            Err(error) => Answer::None(failure_reason(&error)),
         }
     }
 }
 
 const PRIVATE: &str = "private address";
 
-/// A word for the row: an error's own text may quote what came back.
-fn word(error: &reqwest::Error) -> &'static str {
+/// Returns the reason for the row. The error's own text is not used: it may quote the response.
+fn failure_reason(error: &reqwest::Error) -> &'static str {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if inner.is::<NotAllowed>() {
@@ -129,10 +138,10 @@ fn word(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// Resolves as the system does, and keeps what is allowed.
+/// Resolves names with the system resolver, and keeps the allowed addresses.
 struct AllowedOnly(AllowedTargets);
 
-/// A name has addresses, and none of them may be posted to.
+/// The name has addresses, and none of them is allowed.
 #[derive(Debug)]
 struct NotAllowed;
 
@@ -146,16 +155,16 @@ impl Error for NotAllowed {}
 
 impl Resolve for AllowedOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let allowed = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found
-                .filter(|address| target::allows(address.ip(), reach))
+            let addresses: Vec<SocketAddr> = found
+                .filter(|address| target::allows(address.ip(), allowed))
                 .collect();
-            if allowed.is_empty() {
+            if addresses.is_empty() {
                 return Err(NotAllowed.into());
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
@@ -175,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn private_addresses_are_refused_whatever_they_are_called() {
+    async fn private_addresses_are_refused_in_each_notation() {
         let poster = Poster::new(AllowedTargets::Public).unwrap();
         for url in [
             "https://127.0.0.1:9/",
@@ -204,8 +213,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_address() {
-        // The URL's own check knows the name; here only the resolver stands in the way.
+    async fn a_name_that_resolves_to_a_private_address_is_refused() {
+        // The check of the URL knows this name. Here only the resolver refuses it.
         let poster = Poster::new(AllowedTargets::Public).unwrap();
         let error = poster
             .client
@@ -213,10 +222,10 @@ mod tests {
             .send()
             .await
             .unwrap_err();
-        assert_eq!(word(&error), PRIVATE);
-        let here = Poster::new(AllowedTargets::Loopback).unwrap();
+        assert_eq!(failure_reason(&error), PRIVATE);
+        let loopback = Poster::new(AllowedTargets::Loopback).unwrap();
         assert_eq!(
-            here.post(request("http://localhost:9/")).await,
+            loopback.post(request("http://localhost:9/")).await,
             Answer::None("no connection")
         );
     }

@@ -1,22 +1,26 @@
-//! `webhook_deliveries` as notify and the sweep use them: claimed, read, and what came of the try.
+//! The statements of a delivery: claim, read, record the outcome, and the state of the webhook.
 //!
-//! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`; of two messages one finds no row. Who
-//! dies leaves a row that is due again after the lease, so a delivery is posted at least once, each time as the same event.
+//! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`;
+//! of two messages one matches no row. If the process ends before the outcome is recorded, the row
+//! becomes due again when the lease expires. So a delivery is posted at least once, each time as
+//! the same event.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use shared::platform::db::Db;
-use shared::platform::queue::DeliveryMessage;
+use shared::{
+    batch::SeqRange,
+    platform::{db::Db, queue::DeliveryMessage},
+};
 use sqlx::types::Uuid;
 
-/// The lease of a claim, twice the time of a post: if no attempt is recorded by then, its process
+/// The lease of a claim, twice the time of a post: if no outcome is recorded by then, its process
 /// has crashed.
 const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
 /// A delivery may be claimed this long before it is due, because messages arrive early. It is less
 /// than the difference between a lease and a post.
 const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
 
-/// Claims a delivery that is due; false: over, not due, or being posted.
+/// Claims a delivery that is due. Returns false if it is over, not due, or being posted.
 pub async fn claim_delivery(
     db: &Db,
     delivery: DeliveryMessage,
@@ -50,11 +54,11 @@ pub struct Delivery {
     pub secret_no: u32,
     pub rotated_at: Option<DateTime<Utc>>,
     pub failing_since: Option<DateTime<Utc>>,
-    /// Nothing is posted to it any more.
+    /// The webhook is disabled: nothing is posted.
     pub disabled: bool,
 }
 
-/// What a claimed delivery says, and where it goes; `None`: the webhook is gone.
+/// Reads a claimed delivery and its webhook. Returns `None` if the webhook is gone.
 pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<Option<Delivery>> {
     sqlx::query_as!(
         Delivery,
@@ -69,7 +73,7 @@ pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<O
     .await
 }
 
-/// Takes away a delivery whose webhook is gone.
+/// Deletes a delivery whose webhook is gone.
 pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE webhook_id = ? AND event_id = ?",
@@ -79,7 +83,7 @@ pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result
     done.execute(&db.pool).await.map(drop)
 }
 
-/// A message that has ended, as a receiver is told of it.
+/// A message that has ended, as an event publishes it.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct FinalMessage {
@@ -94,11 +98,11 @@ pub struct FinalMessage {
     pub final_at: Option<DateTime<Utc>>,
 }
 
-/// The messages that an event tells of.
+/// Returns the messages of an event.
 pub async fn final_messages(
     db: &Db,
     schedule_id: Uuid,
-    range: (u32, u32),
+    range: SeqRange,
     event: Uuid,
 ) -> sqlx::Result<Vec<FinalMessage>> {
     sqlx::query_as!(
@@ -107,28 +111,29 @@ pub async fn final_messages(
              final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event = ? ORDER BY seq"#,
         schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         event
     )
     .fetch_all(&db.pool)
     .await
 }
 
-/// What came of a try.
+/// A try that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tried<'a> {
-    /// The try: another one may have begun meanwhile, which has its own say.
+pub struct FailedTry<'a> {
+    /// The number of the try. If another try has started since, nothing is recorded.
     pub tries: u32,
-    /// What was answered.
+    /// The status of the answer.
     pub http_status: Option<u16>,
-    /// A word for why there was no answer.
+    /// Why there was no answer.
     pub error: Option<&'a str>,
-    /// When it is tried again; `None`: not any more.
-    pub again_at: Option<DateTime<Utc>>,
+    /// When the delivery is retried; `None`: it has failed.
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
-/// It has arrived: a fact, whoever has claimed it meanwhile.
+/// Records that the receiver accepted the event: a fact, even if another worker has claimed the
+/// delivery since. Returns false if it was recorded before.
 pub async fn record_delivered(
     db: &Db,
     delivery: DeliveryMessage,
@@ -144,32 +149,33 @@ pub async fn record_delivered(
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
-/// It has not: it is due again, or failed.
+/// Records a failed try: the delivery is due again, or failed. Returns false if another try has
+/// started since.
 pub async fn record_failure(
     db: &Db,
     delivery: DeliveryMessage,
-    tried: Tried<'_>,
+    failed: FailedTry<'_>,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_deliveries SET status = ?, due_at = ?, http_status = ?, error = ?
          WHERE webhook_id = ? AND event_id = ? AND status = 'pending' AND tries = ?",
-        if tried.again_at.is_some() {
+        if failed.retry_at.is_some() {
             "pending"
         } else {
             "failed"
         },
-        tried.again_at,
-        tried.http_status,
-        tried.error,
+        failed.retry_at,
+        failed.http_status,
+        failed.error,
         delivery.webhook_id,
         delivery.event_id,
-        tried.tries
+        failed.tries
     );
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
-/// A webhook takes deliveries, again.
-pub async fn note_success(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
+/// Records that a webhook accepts deliveries again.
+pub async fn clear_failing(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE webhooks SET failing_since = NULL WHERE id = ?",
         webhook
@@ -177,8 +183,8 @@ pub async fn note_success(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
     done.execute(&db.pool).await.map(drop)
 }
 
-/// A webhook has begun to fail.
-pub async fn note_failure(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+/// Records that a webhook has started to fail.
+pub async fn mark_failing(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE webhooks SET failing_since = ? WHERE id = ? AND failing_since IS NULL",
         now,
@@ -187,7 +193,7 @@ pub async fn note_failure(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::R
     done.execute(&db.pool).await.map(drop)
 }
 
-/// Disables a webhook on the system's own account; false: it was already.
+/// Disables a webhook on behalf of the system. Returns false if it is disabled already.
 pub async fn disable_webhook(
     db: &Db,
     webhook: Uuid,

@@ -1,11 +1,14 @@
-//! Recheck: claims a batch, asks the carrier what became of its messages, records the verdicts, releases the batch.
+//! Recheck: claims a batch, asks the carrier for the statuses of its messages, records the changes,
+//! and releases the batch.
 //!
-//! In comes the name of a batch; out go status queries, rows, and the name of the batch again with a longer delay, until every
-//! recipient is final or the deadline has passed. Run twice, or twice at once, one run claims and the other finds nothing to do.
+//! The input is a message that names a batch. The output is status queries, rows, and a message
+//! that names the batch again with a longer delay, until each recipient is final or the deadline
+//! has passed. If it runs twice, also at the same time, one run claims the batch and the other
+//! finds nothing to do.
 
-mod verdict;
+mod status_update;
 
-use std::{collections::HashMap, time::Duration};
+use std::{cell::Cell, collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
@@ -24,14 +27,15 @@ use shared::{
     platform::{
         budget::Budget,
         config::Env,
-        db,
+        db::{Db, transaction::transaction},
         fault::{self, Point},
         queue::{self, BatchMessage},
     },
 };
-use verdict::Judge;
 
-/// The numbers that recheck works with.
+use crate::status_update::StatusRules;
+
+/// Limits of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Status queries in flight per batch.
@@ -41,7 +45,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `RECHECK_IN_FLIGHT`, `CARRIER_TIMEOUT_S`.
+    /// Reads `RECHECK_IN_FLIGHT` and `CARRIER_TIMEOUT_S`.
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             in_flight: env.number("RECHECK_IN_FLIGHT", 1..=1000, Some(50)) as usize,
@@ -54,15 +58,22 @@ impl Settings {
 pub struct Rechecker {
     /// Database, queues, carrier and timing.
     pub worker: Worker,
-    /// The numbers.
+    /// Limits.
     pub settings: Settings,
 }
 
-/// What the carrier said about one row, and when it was asked; `None`: it was not, time being up.
-type Asked = (usize, DateTime<Utc>, Option<Result<Answer, StatusError>>);
+/// A status query and its answer.
+struct StatusQuery {
+    /// The place of the recipient in the rows of the batch.
+    at: usize,
+    asked_at: DateTime<Utc>,
+    /// `None`: not asked, since no time was left or the carrier was busy.
+    answer: Option<Result<Answer, StatusError>>,
+}
 
 impl Rechecker {
-    /// One invocation: each message on its own; what fails comes again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
         queue::handle_each(event, async |message: BatchMessage| {
             self.recheck_batch(message, budget).await
@@ -70,78 +81,93 @@ impl Rechecker {
         .await
     }
 
-    /// Claim, ask, record, release.
+    /// Claims a batch, asks for statuses, records them, and releases the batch.
     pub async fn recheck_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
         let Some(mut claimed) = self.worker.claim(message, Work::Check, budget).await? else {
             return Ok(());
         };
-        let parts = claimed.batch.parts.into();
-        let personal = self.personal_parts(&claimed).await?;
-        let judge = Judge {
+        let rules = StatusRules {
             timing: &self.worker.timing,
             schedule_id: message.schedule_id,
-            parts,
-            personal,
+            parts: claimed.batch.parts.into(),
+            personal_parts: self.personal_parts(&claimed).await?,
         };
-        let asked = self.ask(&judge, &claimed, budget).await;
+        let queries = self.query_statuses(&rules, &claimed, budget).await;
         fault::reach(Point::Asked, message).await;
-        self.record(&mut claimed, &judge, asked).await?;
+        self.record(&mut claimed, &rules, queries).await?;
         self.worker.release(&claimed, PassResult::Checked).await
     }
 
-    /// In how many parts a personal text travelled is asked where the carrier knows it by our own ids only: one for each part.
+    /// Returns how many parts each personal text has, by seq. It is read only if the carrier knows
+    /// a message by our own ids: one id per part.
     async fn personal_parts(&self, claimed: &Claimed) -> anyhow::Result<HashMap<u32, usize>> {
         let Claimed { claim, batch, rows } = claimed;
-        let asked = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
-        if !rows.iter().any(asked) {
+        let needs_own_id = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
+        if !rows.iter().any(needs_own_id) {
             return Ok(HashMap::new());
         }
         let texts = Texts::read(&self.worker.db, claim, batch, rows).await?;
-        let parts = rows.iter().enumerate().filter(|(_, row)| asked(row));
-        Ok(parts
+        let open = rows.iter().enumerate().filter(|(_, row)| needs_own_id(row));
+        Ok(open
             .map(|(at, row)| (row.seq, texts.of(at).parts.into()))
             .collect())
     }
 
-    /// Asks about every message that has no verdict yet, many at once; when time or the carrier's patience is up, the rest waits for
-    /// the next pass, which begins at another place of the list.
-    async fn ask(&self, judge: &Judge<'_>, claimed: &Claimed, budget: Budget) -> Vec<Asked> {
+    /// Asks for the status of each open message, many at once. If the time is up or the carrier is
+    /// busy, the rest waits for the next pass, which starts at another place of the list.
+    async fn query_statuses(
+        &self,
+        rules: &StatusRules<'_>,
+        claimed: &Claimed,
+        budget: Budget,
+    ) -> Vec<StatusQuery> {
         let Claimed { batch, rows, .. } = claimed;
         let mut open: Vec<usize> = (0..rows.len())
             .filter(|&at| self.is_open(&rows[at]))
             .collect();
         if !open.is_empty() {
-            let turn = batch.checks as usize * self.settings.in_flight % open.len();
-            open.rotate_left(turn);
+            let start = batch.checks as usize * self.settings.in_flight % open.len();
+            open.rotate_left(start);
         }
-        let busy = std::cell::Cell::new(false);
-        let (busy, carrier, db) = (&busy, &self.worker.carrier, &self.worker.db);
-        let questions = open.into_iter().map(|at| {
-            let ids = rows[at]
-                .message_id
-                .clone()
-                .unwrap_or_else(|| judge.own_ids(&rows[at]));
+        let is_busy = &Cell::new(false);
+        let queries = open.into_iter().map(|at| {
+            let row = &rows[at];
+            let ids = row.message_id.clone();
+            let ids = ids.unwrap_or_else(|| rules.own_ids(row));
             async move {
-                if busy.get()
-                    || !budget.allows(
-                        self.settings.timeout,
-                        self.worker.timing.backoff.recording_share,
-                    )
-                {
-                    return (at, db.now(), None);
+                let asked_at = self.worker.db.now();
+                let answer = self.query_status(&ids, budget, is_busy).await;
+                StatusQuery {
+                    at,
+                    asked_at,
+                    answer,
                 }
-                let asked_at = db.now();
-                let answer = carrier.status(&ids).await;
-                busy.set(busy.get() || matches!(answer, Err(StatusError::Busy { .. })));
-                (at, asked_at, Some(answer))
             }
         });
         // Collected first: a closure that borrows its argument does not suit the stream.
-        let questions: Vec<_> = questions.collect();
-        stream::iter(questions)
+        let queries: Vec<_> = queries.collect();
+        stream::iter(queries)
             .buffer_unordered(self.settings.in_flight)
             .collect()
             .await
+    }
+
+    /// Asks for one status, unless no time is left or an earlier answer has set `is_busy`.
+    async fn query_status(
+        &self,
+        ids: &str,
+        budget: Budget,
+        is_busy: &Cell<bool>,
+    ) -> Option<Result<Answer, StatusError>> {
+        let recording_share = self.worker.timing.backoff.recording_share;
+        if is_busy.get() || !budget.allows(self.settings.timeout, recording_share) {
+            return None;
+        }
+        let answer = self.worker.carrier.status(ids).await;
+        if matches!(answer, Err(StatusError::Busy { .. })) {
+            is_busy.set(true);
+        }
+        Some(answer)
     }
 
     fn is_open(&self, row: &BatchRow) -> bool {
@@ -152,61 +178,57 @@ impl Rechecker {
         }
     }
 
-    /// Writes what is new, in one statement, and brings the rows up to date.
+    /// Records the changes in one statement, and updates the rows in memory.
     async fn record(
         &self,
         claimed: &mut Claimed,
-        judge: &Judge<'_>,
-        asked: Vec<Asked>,
+        rules: &StatusRules<'_>,
+        queries: Vec<StatusQuery>,
     ) -> anyhow::Result<()> {
         let Claimed { claim, rows, .. } = claimed;
-        let db = &self.worker.db;
-        let now = db.now();
-        let failed = asked
+        let now = self.worker.db.now();
+        let failed = queries
             .iter()
-            .filter(|(_, _, answer)| matches!(answer, Some(Err(_))))
+            .filter(|query| matches!(query.answer, Some(Err(_))))
             .count();
-        let mut verdicts: Vec<StatusUpdate> = Vec::new();
-        for (at, asked_at, answer) in asked {
-            // Judged by the time of the question: a process may have been frozen since, and "not found" counts only if it was said
-            // when nothing could be on the wire any more.
-            if let Some(verdict) = judge.verdict(&rows[at], answer, asked_at) {
-                let row = &mut rows[at];
-                row.status = verdict.status;
-                row.final_at = verdict.status.is_final().then_some(now);
-                verdicts.push(verdict);
+        let mut updates: Vec<StatusUpdate> = Vec::new();
+        for query in queries {
+            let row = &mut rows[query.at];
+            // The time of the query counts: the process may have been frozen since, and "not found"
+            // is only meaningful if the message could not be on the wire any more when it was
+            // asked.
+            if let Some(update) = rules.status_update(row, query.answer, query.asked_at) {
+                row.status = update.status;
+                row.final_at = update.status.is_final().then_some(now);
+                updates.push(update);
             }
         }
         if failed > 0 {
             tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, queries = failed, "status queries failed");
         }
-        if verdicts.is_empty() {
+        if updates.is_empty() {
             return Ok(());
         }
-        db::retry_lock_conflicts(|| self.write(claim, &verdicts, now))
+        write(&self.worker.db, claim, &updates, now)
             .await
-            .context("recording verdicts")
+            .context("recording statuses")
     }
+}
 
-    async fn write(
-        &self,
-        claim: &Claim,
-        verdicts: &[StatusUpdate],
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        let mut transaction = self.worker.db.pool.begin().await?;
-        let written = async {
-            rows::make_due_if_lease_lost(&mut transaction, claim, now).await?;
-            rows::record_status_updates(&mut transaction, claim, verdicts, now).await
-        }
-        .await;
-        // Never left to the drop: a frozen environment would keep the locks.
-        match written {
-            Ok(_) => transaction.commit().await,
-            Err(error) => {
-                transaction.rollback().await?;
-                Err(error)
-            }
-        }
-    }
+async fn write(
+    db: &Db,
+    claim: &Claim,
+    updates: &[StatusUpdate],
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    transaction(db, |transaction| {
+        Box::pin(async move {
+            rows::make_due_if_lease_lost(transaction, claim, now).await?;
+            rows::record_status_updates(transaction, claim, updates, now)
+                .await
+                .map(Some)
+        })
+    })
+    .await
+    .map(drop)
 }

@@ -1,22 +1,20 @@
-//! Send: claims a batch, marks its recipients, calls the carrier, records the answers, releases the batch.
+//! Send: claims a batch, marks its recipients, calls the carrier, records the answers, and releases
+//! the batch.
 //!
-//! In comes the name of a batch; out go carrier requests, rows, and the name of the batch again with a delay, for recheck. Run
-//! twice, or twice at once, one run claims the batch and the other finds nothing to do: 0 rows at the claim are always
+//! The input is a message that names a batch. The output is carrier requests, rows, and a delayed
+//! message for recheck that names the batch. If it runs twice, also at the same time, one run
+//! claims the batch and the other finds nothing to do: a claim that matches 0 rows is always
 //! acknowledged, since the sweep is the second copy of every message.
 
 pub mod store;
 
-mod outcome;
-mod pace;
 mod pass;
-mod trouble;
 
 use std::time::Duration;
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, TimeDelta, Utc};
-use pass::Pass;
 use shared::{
     batch::{
         claim::ClaimedBatch,
@@ -34,19 +32,24 @@ use shared::{
     schedule::status::ScheduleStatus,
 };
 
-/// The numbers that send works with.
+use crate::pass::Pass;
+
+/// Limits of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN where the carrier can't be asked.
+    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN if the carrier
+    /// can't be asked about them.
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,
-    /// Message parts a second that this environment may send: the carrier's limit, shared among all of them.
+    /// Message parts per second that this environment may send: its share of the carrier's limit.
+    /// `None`: no limit.
     pub parts_per_second: Option<f64>,
 }
 
 impl Settings {
-    /// `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, `CARRIER_PARTS_PER_SECOND` (0: no limit), `SEND_CONCURRENCY`.
+    /// Reads `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, `CARRIER_PARTS_PER_SECOND` (0: no limit) and
+    /// `SEND_CONCURRENCY`, among which the carrier's limit is divided.
     pub fn from_env(env: &mut Env) -> Self {
         let limit = env.number("CARRIER_PARTS_PER_SECOND", 0..=1_000_000, Some(0));
         let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, None);
@@ -62,12 +65,13 @@ impl Settings {
 pub struct Sender {
     /// Database, queues, carrier and timing.
     pub worker: Worker,
-    /// The numbers.
+    /// Limits.
     pub settings: Settings,
 }
 
 impl Sender {
-    /// One invocation: each message on its own; what fails comes again.
+    /// Handles one invocation. Each message is handled on its own; a message that fails is
+    /// delivered again.
     pub async fn handle(&self, event: SqsEvent, budget: Budget) -> SqsBatchResponse {
         queue::handle_each(event, async |message: BatchMessage| {
             self.send_batch(message, budget).await
@@ -75,46 +79,48 @@ impl Sender {
         .await
     }
 
-    /// Claim, do, record, release.
+    /// Claims a batch, sends what is due, records the answers, and releases the batch.
     pub async fn send_batch(&self, message: BatchMessage, budget: Budget) -> anyhow::Result<()> {
         let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else {
             return Ok(());
         };
         if claimed.batch.schedule_status == ScheduleStatus::Cancelled {
-            self.close(&mut claimed).await?;
+            self.close_pending(&mut claimed).await?;
         } else if is_too_late(&claimed, self.worker.db.now()) {
-            self.hold(&mut claimed).await?;
+            self.hold_missed(&mut claimed).await?;
         } else {
             self.wait_until_due(&claimed.batch).await;
         }
         let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
-        let ended = pass.ended();
-        self.put_off(&mut claimed).await?;
+        let result = pass.result();
+        self.postpone_to_window(&mut claimed).await?;
         fault::reach(Point::Recorded, message).await;
-        self.worker.release(&claimed, ended).await
+        self.worker.release(&claimed, result).await
     }
 
-    /// Ends what was not sent.
-    async fn close(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+    /// Closes the recipients of a cancelled schedule that were not sent to.
+    async fn close_pending(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, range) = (&self.worker.db, batch.range());
         let closed = db::retry_lock_conflicts(|| rows::close_pending(db, claim, range, db.now()))
             .await
-            .context("closing")?;
+            .context("closing pending recipients")?;
         tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, "batch closed");
         rows.retain(|row| row.status != Status::Pending);
         Ok(())
     }
 
-    /// Holds what was not sent, for a person to decide; what was sent before goes on by its policy.
-    async fn hold(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+    /// Holds the recipients that were never sent to until an operator decides. Resends continue by
+    /// their policy.
+    async fn hold_missed(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, .. } = claimed;
         let db = &self.worker.db;
         let held = db::retry_lock_conflicts(|| store::hold_missed(db, claim, db.now()))
             .await
-            .context("holding")?;
-        // In this pass it is not sent either way; not held, the schedule is not running any more, and the next pass decides.
+            .context("holding a missed batch")?;
+        // This pass does not send it in either case. If it is not held, the schedule is not running
+        // any more, and the next pass decides.
         batch.missed = true;
         if held {
             tracing::error!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "batch missed");
@@ -122,8 +128,9 @@ impl Sender {
         Ok(())
     }
 
-    /// What was not sent while the window was open is planned for the next one, and late only from then on.
-    async fn put_off(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+    /// Plans the recipients that were not sent to for the next opening of the window, if it is
+    /// closed now. Lateness counts from there.
+    async fn postpone_to_window(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let (db, now) = (&self.worker.db, self.worker.db.now());
         let Some(window) =
@@ -138,15 +145,15 @@ impl Sender {
             return Ok(());
         }
         let opens = window.next_open(now);
-        db::retry_lock_conflicts(|| store::put_off(db, claim, opens))
+        db::retry_lock_conflicts(|| store::postpone(db, claim, opens))
             .await
-            .context("putting off")?;
+            .context("postponing the batch")?;
         batch.planned_at = opens;
-        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, until = %opens, "batch put off: its window is closed");
+        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, until = %opens, "batch postponed: its window is closed");
         Ok(())
     }
 
-    /// A message comes a little early; nothing is marked before its time.
+    /// Waits for the due time, since a message arrives a little early: nothing is marked before it.
     async fn wait_until_due(&self, batch: &ClaimedBatch) {
         while let Some(Ok(wait)) = batch
             .send_at
@@ -158,7 +165,8 @@ impl Sender {
     }
 }
 
-/// Whether the batch was found later than its schedule allows, with messages that were never sent.
+/// Returns whether the batch was found later than its schedule allows, with recipients that were
+/// never sent to.
 fn is_too_late(claimed: &Claimed, now: DateTime<Utc>) -> bool {
     let Claimed { batch, rows, .. } = claimed;
     let late = now > batch.planned_at + TimeDelta::seconds(batch.max_lateness_s.into());

@@ -1,14 +1,15 @@
-//! `audit_log`: who changed what. A row is added in the transaction of the change, so there is no
-//! change without its row. The functions' database user can neither change nor delete a row.
+//! The audit log: which caller changed which resource. A row is inserted in the transaction of the
+//! change, so each change has its row. The database user of the functions can neither change nor
+//! delete a row.
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// A whole row.
+/// A row of `audit_log`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
-pub struct Entry {
+pub struct AuditEntry {
     pub id: Uuid,
     pub actor: String,
     pub actor_name: String,
@@ -20,7 +21,7 @@ pub struct Entry {
     pub state_after: Option<String>,
 }
 
-/// An id of that time, whose order is the order of time.
+/// Returns an id for a row of that time; ids sort by time.
 pub fn new_id(now: DateTime<Utc>) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(
         NoContext,
@@ -29,8 +30,11 @@ pub fn new_id(now: DateTime<Utc>) -> Uuid {
     ))
 }
 
-/// Adds a row.
-pub async fn insert_entry(connection: &mut MySqlConnection, entry: &Entry) -> sqlx::Result<()> {
+/// Inserts a row.
+pub async fn insert_entry(
+    connection: &mut MySqlConnection,
+    entry: &AuditEntry,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO audit_log (id, actor, actor_name, address, request_id, action, resource, state_before, state_after)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

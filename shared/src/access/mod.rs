@@ -1,5 +1,7 @@
-//! Who may do what: the permissions that routes need, and the roles that bundle them. A person has a role; an API key has permissions of
-//! its own. Which route needs which is the table of the API's routes.
+//! Permissions, and the roles that combine them.
+//!
+//! A user has a role, an API key has its own permissions. The API's table of routes names the
+//! permission that each route requires.
 
 pub mod audit;
 pub mod users;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// How long the API remembers an `Idempotency-Key`. Retention deletes its row after that.
 pub const IDEMPOTENCY_RETENTION: TimeDelta = TimeDelta::hours(24);
 
-/// What a caller may do.
+/// A permission of a caller.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize,
 )]
@@ -19,40 +21,40 @@ pub enum Permission {
     /// See schedules, their recipients and batches.
     #[serde(rename = "schedules:read")]
     SchedulesRead,
-    /// Make, change, move schedules.
+    /// Create, change and move schedules.
     #[serde(rename = "schedules:write")]
     SchedulesWrite,
-    /// See what needs a person.
+    /// See what needs attention.
     #[serde(rename = "attention:read")]
     AttentionRead,
-    /// Decide about it: send after all, send again, retry, redrive.
+    /// Act on it: send missed messages, resend, retry, redrive.
     #[serde(rename = "attention:write")]
     AttentionWrite,
-    /// See who has opted out.
+    /// See suppressed numbers.
     #[serde(rename = "suppressions:read")]
     SuppressionsRead,
-    /// Add and take off numbers that nobody sends to.
+    /// Add and remove suppressed numbers.
     #[serde(rename = "suppressions:write")]
     SuppressionsWrite,
-    /// See webhooks and what was posted to them.
+    /// See webhooks and their deliveries.
     #[serde(rename = "webhooks:read")]
     WebhooksRead,
-    /// Make, change, try out, repeat, remove webhooks.
+    /// Create, change, test and remove webhooks, and repeat deliveries.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
-    /// See who changed what.
+    /// See the audit log.
     #[serde(rename = "audit:read")]
     AuditRead,
-    /// List, make, change, disable users.
+    /// List, create, change and disable users.
     #[serde(rename = "users")]
     Users,
-    /// List, make, revoke API keys.
+    /// List, create and revoke API keys.
     #[serde(rename = "api-keys")]
     ApiKeys,
 }
 
 impl Permission {
-    /// Every one.
+    /// Each permission.
     pub const ALL: [Self; 11] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
@@ -66,7 +68,8 @@ impl Permission {
         Self::Users,
         Self::ApiKeys,
     ];
-    /// What a key may have: a machine makes neither people nor keys nor webhooks, so what a stolen one does can't outlive its revocation.
+    /// The permissions that an API key may have. A key creates neither users nor keys nor webhooks,
+    /// so nothing that is done with a stolen key survives its revocation.
     pub const GRANTABLE: [Self; 8] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
@@ -78,7 +81,7 @@ impl Permission {
         Self::AuditRead,
     ];
 
-    /// The word in the database, in the API, and as an OAuth scope.
+    /// Returns the value in the database, in the API, and as an OAuth scope.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SchedulesRead => "schedules:read",
@@ -95,27 +98,28 @@ impl Permission {
         }
     }
 
-    /// Words, separated by blanks, as a key's row holds them. What isn't known any more is no permission.
-    pub fn parse_list(words: &str) -> Vec<Self> {
-        let known = |word| {
+    /// Parses a list separated by spaces, as the row of a key contains it. An unknown value is no
+    /// permission.
+    pub fn parse_list(list: &str) -> Vec<Self> {
+        let known = |value| {
             Self::ALL
                 .into_iter()
-                .find(|permission| permission.as_str() == word)
+                .find(|permission| permission.as_str() == value)
         };
-        words.split(' ').filter_map(known).collect()
+        list.split(' ').filter_map(known).collect()
     }
 
-    /// The reverse of [`Permission::parse_list`].
+    /// Writes a list that [`Permission::parse_list`] reads.
     pub fn to_list(permissions: &[Self]) -> String {
-        let words: Vec<_> = permissions
+        let values: Vec<_> = permissions
             .iter()
             .map(|permission| permission.as_str())
             .collect();
-        words.join(" ")
+        values.join(" ")
     }
 }
 
-/// What a person is.
+/// The role of a user.
 #[derive(
     Clone,
     Copy,
@@ -134,17 +138,17 @@ impl Permission {
 pub enum Role {
     /// Sees everything about messages.
     Viewer,
-    /// Also sends, and decides.
+    /// Also sends, and acts on what needs attention.
     Operator,
-    /// Also says who may.
+    /// Also manages users, keys and webhooks.
     Admin,
 }
 
 impl Role {
-    /// Each, from the least to the most.
+    /// Each role, from the fewest permissions to the most.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
 
-    /// The word in the database, the API and tokens.
+    /// Returns the value in the database, the API and tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -153,12 +157,12 @@ impl Role {
         }
     }
 
-    /// The role of that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    /// Returns the role with that value.
+    pub fn parse(value: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == value)
     }
 
-    /// What it may do; each role may what the one before it may.
+    /// Returns the permissions of a role; each role includes those of the role before it.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             AttentionRead, AttentionWrite, SchedulesRead, SchedulesWrite, SuppressionsRead,
@@ -180,13 +184,13 @@ impl Role {
     }
 }
 
-/// What a username is made of, for people.
+/// The form of a username, for error messages.
 pub const USERNAME: &str = "3 to 64 characters of a-z 0-9 . _ - @";
 
-/// The same as a regular expression; it is put into lower case first.
+/// The form of a username as a regular expression; the API converts it to lower case first.
 pub const USERNAME_PATTERN: &str = "^[A-Za-z0-9._@-]{3,64}$";
 
-/// Whether it is a username.
+/// Whether `name` is a valid username.
 pub fn is_username(name: &str) -> bool {
     let letter =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-@".contains(&byte);
@@ -198,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_username_can_do_no_harm() {
+    fn a_username_contains_only_harmless_characters() {
         for (name, good) in [
             ("ana", true),
             ("ana.b_c-d@example.com", true),
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_role_may_what_the_one_before_it_may() {
+    fn each_role_includes_the_permissions_of_the_role_before_it() {
         for pair in Role::ALL.windows(2) {
             assert!(
                 pair[0]
@@ -225,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_and_no_operator_makes_what_outlives_it() {
+    fn neither_a_key_nor_an_operator_creates_lasting_access() {
         for permission in [
             Permission::Users,
             Permission::ApiKeys,
@@ -249,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_as_they_are_written() {
+    fn permissions_and_roles_are_read_as_they_are_written() {
         for permission in Permission::ALL {
             assert_eq!(Permission::parse_list(permission.as_str()), [permission]);
             assert_eq!(

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::Role;
 use crate::platform::secret::hash_token;
 
-/// What the failed logins of a user name are counted by.
+/// Returns the subject under which the failed logins of a username are counted.
 pub fn user_subject(username: &str) -> String {
     format!("user:{username}")
 }
 
-/// The password was right: the count of that subject begins anew, or only this attempt is taken back.
+/// Updates the failed logins of a subject after a correct password: resets the count, or, unless
+/// `wholly`, only undoes this attempt.
 pub async fn reset_failed_logins(
     connection: &mut MySqlConnection,
     subject: &str,
@@ -30,7 +31,7 @@ pub async fn reset_failed_logins(
     done.execute(connection).await.map(drop)
 }
 
-/// Ends all sessions of a user; how many went on until now.
+/// Ends all sessions of a user. Returns how many were open.
 pub async fn end_sessions(
     connection: &mut MySqlConnection,
     user_id: Uuid,
@@ -44,7 +45,7 @@ pub async fn end_sessions(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// A whole row.
+/// A row of `users`.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct User {
@@ -58,7 +59,8 @@ pub struct User {
     pub last_login_at: Option<DateTime<Utc>>,
 }
 
-/// Adds a user, whose first password is temporary until `password_expires_at`. A name that is taken: a unique violation.
+/// Inserts a user, whose first password expires at `password_expires_at`. Fails with a unique
+/// violation if the name is taken.
 pub async fn insert_user(connection: &mut MySqlConnection, user: &User) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO users (id, username, role, password_hash, password_expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -72,7 +74,7 @@ pub async fn insert_user(connection: &mut MySqlConnection, user: &User) -> sqlx:
     done.execute(connection).await.map(drop)
 }
 
-/// A user by name, whatever the case.
+/// Finds a user by name, without regard to case.
 pub async fn find_user(
     connection: &mut MySqlConnection,
     username: &str,
@@ -89,7 +91,7 @@ pub async fn find_user(
     .await
 }
 
-/// Writes what an admin may change.
+/// Changes the role of a user, and disables or enables the user.
 pub async fn change_user(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -105,7 +107,7 @@ pub async fn change_user(
     done.execute(connection).await.map(drop)
 }
 
-/// Another password; temporary until `expires_at`, or for good.
+/// Changes a password; it expires at `expires_at`, or never.
 pub async fn change_password(
     connection: &mut MySqlConnection,
     id: Uuid,

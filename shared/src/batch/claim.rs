@@ -1,7 +1,7 @@
 //! The claim of a batch: the right of one worker to work on it until its lease ends.
 //!
-//! A claim is a conditional UPDATE with a fresh token and a lease. Of two workers one gets it; the
-//! other finds 0 rows and goes on.
+//! A claim is a conditional UPDATE with a fresh token and a lease. If two workers claim the same
+//! batch, one of them succeeds; the other matches 0 rows and does nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -22,18 +22,19 @@ const SWEEP_AFTER_LEASE: TimeDelta = TimeDelta::seconds(1);
 /// The right to work on one batch until its lease ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// Which batch.
+    /// The batch.
     pub batch: BatchMessage,
-    /// Fresh for every claim.
+    /// The token, fresh for each claim.
     pub token: Uuid,
-    /// When it was asked for, on the database's clock.
+    /// When the claim was made, on the database's clock.
     pub at: DateTime<Utc>,
-    /// End of the lease.
+    /// The end of the lease.
     pub until: DateTime<Utc>,
 }
 
 impl Claim {
-    /// A claim to be made, with a fresh token.
+    /// Returns a claim with a fresh token; it takes effect when one of the statements here
+    /// succeeds.
     pub fn new(batch: BatchMessage, at: DateTime<Utc>, until: DateTime<Utc>) -> Self {
         Self {
             batch,
@@ -44,18 +45,18 @@ impl Claim {
     }
 }
 
-/// A claimed batch and what its schedule says.
+/// A claimed batch, and the columns of its schedule that a pass needs.
 #[derive(Clone, Debug)]
 pub struct ClaimedBatch {
-    /// First `recipients.seq`.
+    /// The first `recipients.seq`.
     pub first_seq: u32,
-    /// Last `recipients.seq`.
+    /// The last `recipients.seq`.
     pub last_seq: u32,
-    /// Lateness and the time for resends count from here.
+    /// The planned time, from which lateness and the time for resends count.
     pub planned_at: DateTime<Utc>,
-    /// When something is to be sent.
+    /// When a message is due to be sent.
     pub send_at: Option<DateTime<Utc>>,
-    /// When something is to be asked.
+    /// When a status is due to be asked for.
     pub check_at: Option<DateTime<Utc>>,
     /// Send passes in a row without an acceptance, this one included.
     pub tries: u32,
@@ -63,19 +64,19 @@ pub struct ClaimedBatch {
     pub refusals: u32,
     /// Recheck passes since the last send, this one included.
     pub checks: u32,
-    /// How often the sweep has enqueued what this pass does not do.
+    /// How often the sweep has enqueued the kind of work that this pass does not do.
     pub requeues: u32,
-    /// What was never sent is held: it was found too late, and a person has not decided yet.
+    /// PENDING rows are held: the batch was found too late, and an operator has not decided yet.
     pub missed: bool,
     /// `schedules.status`
     pub schedule_status: ScheduleStatus,
-    /// The text.
+    /// The text, or the template of the texts.
     pub message: String,
-    /// Parts that a copy of it takes.
+    /// The number of parts of each message.
     pub parts: u16,
-    /// Sender address.
+    /// The sender address.
     pub sender: Option<String>,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Option<u32>,
     /// `schedules.send_window`
     pub send_window: Option<String>,
@@ -87,7 +88,7 @@ pub struct ClaimedBatch {
     pub resend_within_s: u32,
     /// `schedules.on_uncertain`
     pub on_uncertain: OnUncertain,
-    /// A webhook wants to know of messages that have ended.
+    /// A webhook subscribes to messages that have ended.
     pub wants_final_events: bool,
 }
 
@@ -98,7 +99,8 @@ impl ClaimedBatch {
     }
 }
 
-/// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
+/// Claims a batch that has something to send. Returns false if the batch is done, owned by another
+/// worker, paused, parked, or not due.
 pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage {
         schedule_id,
@@ -123,14 +125,16 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
-/// Claims a batch that has something to ask, whatever its schedule's status: rechecks go on during a pause and after a cancel.
+/// Claims a batch whose statuses are due to be asked for. The status of its schedule does not
+/// matter: rechecks continue during a pause and after a cancellation.
 pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage {
         schedule_id,
         batch_no,
     } = claim.batch;
     let done = sqlx::query!(
-        // The due check keeps a duplicate of a recheck message from starting a chain of its own.
+        // The condition on `check_at` keeps a duplicate recheck message from starting a second
+        // chain.
         "UPDATE batches SET crashes = crashes + 1, checks = checks + 1, claim_token = ?, claimed_until = ?, sweep_at = ?,
            requeues = IF(send_at IS NULL, 0, requeues)
          WHERE schedule_id = ? AND batch_no = ? AND check_at <= ? AND (claim_token IS NULL OR claimed_until < ?) AND crashes < ?",
@@ -146,7 +150,8 @@ pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
-/// What a worker needs to know of the batch that it has just claimed; `None` when the claim is somebody else's by now.
+/// Reads the batch that was just claimed. Returns `None` if another worker has claimed it
+/// meanwhile.
 pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<ClaimedBatch>> {
     sqlx::query_as!(
         ClaimedBatch,

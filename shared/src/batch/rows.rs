@@ -1,30 +1,32 @@
-//! `recipients` as the workers write them: marks, answers and verdicts, each for a whole batch in one statement, and the earlier
-//! attempts in `attempts`.
+//! The statements with which workers write `recipients`: marks, answers and status updates, each
+//! for a whole batch in one statement, and the earlier attempts in `attempts`.
 //!
-//! *Marking* a row SENDING needs the claim's token, a running schedule and the attempt, in one statement. *Recording* an answer
-//! needs the attempt alone: an answer is a fact even when the lease has run out. Every mark raises the attempt, so no two
-//! HTTP requests share one.
+//! *Marking* a row SENDING requires the claim's token, a running schedule and the attempt, in one
+//! statement. *Recording* an answer requires only the attempt: an answer is a fact even if the
+//! lease has expired. Each mark raises the attempt, so no two HTTP requests share one.
 
-use crate::platform::db::json::to_json;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{MySqlConnection, types::Uuid};
 
 use crate::{
     batch::{SeqRange, claim::Claim},
-    platform::db::Db,
+    message::status::Status,
+    platform::{
+        db::{Db, json::to_json},
+        queue::BatchMessage,
+    },
     schedule::lifecycle::reopen_schedule,
 };
-use crate::{message::status::Status, platform::queue::BatchMessage};
 
-/// A recipient with something left to do, or that may be sent again.
+/// A recipient that is not done, or that may be sent again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchRow {
-    /// Place in the list.
+    /// The position in the recipient list.
     pub seq: u32,
-    /// E.164 with the plus sign.
+    /// The phone number in E.164, with the plus sign.
     pub phone: String,
-    /// Its state.
+    /// The delivery status.
     pub status: Status,
     /// Attempts so far.
     pub attempt: u32,
@@ -32,23 +34,24 @@ pub struct BatchRow {
     pub resends: u32,
     /// The carrier's ids, joined by commas.
     pub message_id: Option<String>,
-    /// Last status in the carrier's own words.
+    /// The last status as the carrier named it.
     pub carrier_status: Option<String>,
     /// When this attempt was marked.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it ended UNDELIV or EXPIRED.
+    /// When the message ended UNDELIV or EXPIRED.
     pub final_at: Option<DateTime<Utc>>,
 }
 
 impl BatchRow {
-    /// The id that we give this attempt's message where the carrier takes one: known before the request, and never used twice.
-    /// At most 47 characters, so that the ids of ten parts fit into `message_id`.
+    /// Returns the id that we choose for the message of this attempt, if the carrier accepts one.
+    /// It is known before the request and never used twice. It has at most 47 characters, so that
+    /// the ids of ten parts fit into `message_id`.
     pub fn own_id(&self, schedule_id: Uuid) -> String {
         format!("{}-{}-{}", schedule_id.simple(), self.seq, self.attempt)
     }
 }
 
-/// The recipients of a range that are not at rest: everything not final, and what ended UNDELIV or EXPIRED.
+/// Reads the recipients of a range that are not final, and those that ended UNDELIV or EXPIRED.
 pub async fn open_rows(
     db: &Db,
     batch: BatchMessage,
@@ -84,7 +87,8 @@ pub async fn open_rows(
     rows.collect()
 }
 
-/// What a dead owner left SENDING becomes UNCERTAIN: its request may or may not have arrived.
+/// Marks as UNCERTAIN what a crashed owner left SENDING: its request may or may not have arrived.
+/// Returns the number of rows.
 pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: SeqRange) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
@@ -99,7 +103,7 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: SeqRange) -> sqlx::R
     Ok(done.execute(&db.pool).await?.rows_affected())
 }
 
-/// Ends what was not sent, the schedule having been cancelled.
+/// Ends the PENDING rows of a cancelled schedule. Returns the number of rows.
 pub async fn close_pending(
     db: &Db,
     claim: &Claim,
@@ -120,17 +124,18 @@ pub async fn close_pending(
     Ok(done.execute(&db.pool).await?.rows_affected())
 }
 
-/// What one row of a flush does.
+/// The effect of one row of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "u8")]
 pub enum Step {
-    /// An answer to the attempt.
+    /// Records an answer to the attempt.
     Answer,
-    /// The mark before a request: needs the token and a running schedule.
+    /// Marks the row before a request. Requires the token and a running schedule.
     Mark,
-    /// PENDING to a final state without a request: needs the token.
+    /// Moves a PENDING row to a final status without a request. Requires the token.
     Skip,
-    /// A mark whose request was never started: back to PENDING. Needs the token, without which the mark may be another's.
+    /// Undoes a mark whose request was never started: back to PENDING. Requires the token; without
+    /// it the mark may be another owner's.
     Unmark,
 }
 
@@ -151,31 +156,33 @@ pub struct FlushRow {
     /// `recipients.seq`
     #[serde(rename = "q")]
     pub seq: u32,
-    /// The attempt that the row has to have: for a mark the one before it.
+    /// The attempt that the row must have; for a mark, the attempt before it.
     #[serde(rename = "a")]
     pub attempt: u32,
-    /// What is done.
+    /// The effect.
     #[serde(rename = "k")]
     pub step: Step,
-    /// 1: this mark sends again what had been sent.
+    /// 1: this mark is a resend.
     #[serde(rename = "r")]
     pub resend: u8,
-    /// The new state.
+    /// The new status.
     #[serde(rename = "s")]
     pub status: Status,
     /// The carrier's ids.
     #[serde(rename = "m")]
     pub message_id: Option<String>,
-    /// Why.
+    /// The reason, if the request failed.
     #[serde(rename = "e")]
     pub error: Option<String>,
-    /// 1: the state is final.
+    /// 1: the status is final.
     #[serde(rename = "f")]
     pub is_final: u8,
 }
 
-/// Records what has ended and marks what starts next, in one statement. Returns how many rows matched: fewer than given means
-/// that the claim, the schedule or a row is not as the owner thinks, and that nothing more may be started.
+/// Records the requests that have ended and marks those that start next, in one statement.
+///
+/// Returns the number of matched rows. If it is less than the number of `rows`, then the claim, the
+/// schedule or a row has changed, and no further request may be started.
 pub async fn flush(
     db: &mut MySqlConnection,
     claim: &Claim,
@@ -207,8 +214,10 @@ pub async fn flush(
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Copies to `attempts` what the marks among `rows` are about to overwrite. Its conditions are the flush's, and it belongs into
-/// the same transaction: the rows that it reads stay locked until then.
+/// Copies to `attempts` the attempts that the marks among `rows` are about to overwrite.
+///
+/// Its conditions are those of [`flush`], and it must run in the same transaction before it: the
+/// rows that it reads stay locked until then.
 pub async fn keep_attempts(
     db: &mut MySqlConnection,
     claim: &Claim,
@@ -229,7 +238,7 @@ pub async fn keep_attempts(
     done.execute(db).await.map(drop)
 }
 
-/// Records answers to attempts that have been followed by another meanwhile.
+/// Records answers to attempts that were followed by another attempt meanwhile.
 pub async fn record_late_answers(
     db: &mut MySqlConnection,
     batch: BatchMessage,
@@ -247,8 +256,11 @@ pub async fn record_late_answers(
     done.execute(db).await.map(drop)
 }
 
-/// First statement of a transaction that records answers. When the batch is not the claim's any more, the next pass has to count
-/// again and decide again: another owner may have released it with nothing left to do. True: the claim is lost.
+/// Makes the batch due now if the claim is lost. The first statement of a transaction that records
+/// answers.
+///
+/// If another owner has the batch, or has released it with nothing left to do, the next pass has to
+/// count the rows and decide again. Returns whether the claim is lost.
 pub async fn make_due_if_lease_lost(
     db: &mut MySqlConnection,
     claim: &Claim,
@@ -258,7 +270,7 @@ pub async fn make_due_if_lease_lost(
         schedule_id,
         batch_no,
     } = claim.batch;
-    let poked = sqlx::query!(
+    let made_due = sqlx::query!(
         "UPDATE batches SET check_at = LEAST(COALESCE(check_at, ?), ?), sweep_at = LEAST(COALESCE(sweep_at, ?), ?)
          WHERE schedule_id = ? AND batch_no = ? AND (claim_token IS NULL OR claim_token <> ?)",
         now,
@@ -269,41 +281,44 @@ pub async fn make_due_if_lease_lost(
         batch_no,
         claim.token
     );
-    if poked.execute(&mut *db).await?.rows_affected() == 0 {
+    if made_due.execute(&mut *db).await?.rows_affected() == 0 {
         return Ok(false);
     }
     reopen_schedule(db, schedule_id).await.map(|()| true)
 }
 
-/// What the carrier said of one recipient.
+/// A status that the carrier reported for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatusUpdate {
     /// `recipients.seq`
     #[serde(rename = "q")]
     pub seq: u32,
-    /// The attempt that was asked about.
+    /// The attempt that the carrier was asked about.
     #[serde(rename = "a")]
     pub attempt: u32,
-    /// The new state; PENDING: it never arrived.
+    /// The new status. PENDING: the message never reached the carrier.
     #[serde(rename = "s")]
     pub status: Status,
-    /// The carrier's own word.
+    /// The status as the carrier named it.
     #[serde(rename = "w")]
     pub carrier_status: Option<String>,
-    /// The id it was asked by, for a row that had none.
+    /// The id by which the carrier was asked, for a row without one.
     #[serde(rename = "m")]
     pub message_id: Option<String>,
-    /// 1: the state is final.
+    /// 1: the status is final.
     #[serde(rename = "f")]
     pub is_final: u8,
 }
 
-/// Records verdicts: facts, so they need the attempt alone; only "never arrived" needs the token too. Behind [`make_due_if_lease_lost`], in one
-/// transaction: a verdict that comes after the lease may be one on which something is to be sent again.
+/// Records status updates. Returns the number of matched rows.
+///
+/// They are facts, so they require only the attempt; "never arrived" (PENDING) requires the token
+/// too. The statement follows [`make_due_if_lease_lost`] in one transaction: an update that arrives
+/// after the lease may be one after which a message is sent again.
 pub async fn record_status_updates(
     db: &mut MySqlConnection,
     claim: &Claim,
-    verdicts: &[StatusUpdate],
+    updates: &[StatusUpdate],
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -314,7 +329,7 @@ pub async fn record_status_updates(
            r.final_at = IF(j.final = 1, ?, NULL), r.status = j.status
          WHERE r.schedule_id = ? AND r.seq = j.seq AND r.attempt = j.attempt AND r.status IN ('ACCEPTD', 'ENROUTE', 'UNCERTAIN')
            AND (j.status <> 'PENDING' OR (r.status = 'UNCERTAIN' AND b.claim_token = ?))",
-        to_json(verdicts)?,
+        to_json(updates)?,
         claim.batch.batch_no,
         now,
         claim.batch.schedule_id,

@@ -2,7 +2,7 @@
 
 use sqlx::MySqlConnection;
 
-/// Which of these numbers are suppressed, in no order.
+/// Returns the suppressed numbers among `phones`, in no particular order.
 pub async fn suppressed_among(
     connection: &mut MySqlConnection,
     phones: &[&str],

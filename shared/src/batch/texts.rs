@@ -16,7 +16,8 @@ use crate::{
     platform::db::Db,
 };
 
-/// The variables of a range of places; those without any are left out.
+/// Reads the variables of a range of recipients, by position. Recipients without variables are
+/// absent.
 pub async fn variables_of_range(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -35,34 +36,36 @@ pub async fn variables_of_range(
         .collect()
 }
 
-/// Reads what `recipient_variables.variables` holds: a JSON object of strings.
+/// Parses the column `recipient_variables.variables`: a JSON object of strings.
 pub fn read_variables(json: &str) -> sqlx::Result<Variables> {
     serde_json::from_str(json).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// What goes to a recipient.
+/// The text of one recipient.
 #[derive(Clone, Debug)]
-pub struct Text {
+pub struct MessageText {
     /// The text.
     pub text: Arc<str>,
-    /// In how many parts it travels.
+    /// The number of its parts.
     pub parts: u16,
-    /// Equal texts of a batch have the same, counted as they come.
+    /// The number of the text within the batch: equal texts have the same number.
     pub number: usize,
 }
 
-/// The texts of the rows of a batch, by their places.
+/// The texts of the rows of a batch.
 #[derive(Clone, Debug)]
 pub enum Texts {
-    /// All get the same.
-    Same(Text),
-    /// Each its own.
-    Each(Vec<Text>),
+    /// All recipients get the same text.
+    Same(MessageText),
+    /// One text per row, in the order of the rows.
+    Each(Vec<MessageText>),
 }
 
 impl Texts {
-    /// Makes them. A text that can't be made is an error, which in the end parks the batch: it was made when its recipient was taken in,
-    /// so something is wrong that a person has to look at.
+    /// Reads the variables of a batch and renders its texts.
+    ///
+    /// A text that cannot be rendered is an error, which eventually parks the batch: the text was
+    /// rendered when the recipient was accepted, so an operator has to look at the cause.
     pub async fn read(
         db: &Db,
         claim: &Claim,
@@ -70,9 +73,9 @@ impl Texts {
         rows: &[BatchRow],
     ) -> anyhow::Result<Self> {
         let Some(template) = Template::parse(&batch.message)
-            .map_err(|error| anyhow::anyhow!("the message is no template: {error}"))?
+            .map_err(|error| anyhow::anyhow!("the message is not a template: {error}"))?
         else {
-            return Ok(Self::Same(Text {
+            return Ok(Self::Same(MessageText {
                 text: batch.message.as_str().into(),
                 parts: batch.parts,
                 number: 0,
@@ -82,27 +85,30 @@ impl Texts {
         let variables = variables_of_range(&mut connection, claim.batch.schedule_id, batch.range())
             .await
             .context("reading variables")?;
-        let (mut known, none) = (HashMap::<String, Text>::new(), Variables::new());
+        let (mut known, no_variables) = (HashMap::<String, MessageText>::new(), Variables::new());
         let mut texts = Vec::with_capacity(rows.len());
         for row in rows {
-            let made = template.render(variables.get(&row.seq).unwrap_or(&none));
-            let made = made.with_context(|| format!("the text of recipient {}", row.seq))?;
+            let rendered = template.render(variables.get(&row.seq).unwrap_or(&no_variables));
+            let rendered =
+                rendered.with_context(|| format!("the text of recipient {}", row.seq))?;
             let number = known.len();
-            let text = known.entry(made.text).or_insert_with_key(|text| Text {
-                text: text.as_str().into(),
-                parts: made.parts,
-                number,
-            });
+            let text = known
+                .entry(rendered.text)
+                .or_insert_with_key(|text| MessageText {
+                    text: text.as_str().into(),
+                    parts: rendered.parts,
+                    number,
+                });
             texts.push(text.clone());
         }
         Ok(Self::Each(texts))
     }
 
-    /// The text of the row at this place.
-    pub fn of(&self, at: usize) -> &Text {
+    /// Returns the text of the row at this index.
+    pub fn of(&self, index: usize) -> &MessageText {
         match self {
             Self::Same(text) => text,
-            Self::Each(texts) => &texts[at],
+            Self::Each(texts) => &texts[index],
         }
     }
 }

@@ -1,5 +1,7 @@
-//! What send and recheck share: configuration and clients, and the beginning and the end of a pass over a batch. Between claim and
-//! release each does its own work. Run twice, the second finds no claim to be had, and a second release another's token, or none.
+//! The frame that send and recheck share: configuration, clients, and the start of a pass over a
+//! batch ([`Worker::claim`]); [`Worker::release`] ends it.
+//!
+//! A second run finds nothing to claim, and a second release finds another token, or none.
 
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ use crate::{
     },
 };
 
-/// What the environment says.
+/// The configuration from the environment.
 pub struct WorkerConfig {
     database: DatabaseSource,
     send_queue: String,
@@ -35,7 +37,8 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
+    /// Reads the variables of the database, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`,
+    /// `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
@@ -47,7 +50,7 @@ impl WorkerConfig {
         }
     }
 
-    /// The clients, made once.
+    /// Creates the clients, once per environment.
     pub async fn connect(self) -> anyhow::Result<Worker> {
         let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
         Ok(Worker {
@@ -67,38 +70,40 @@ pub struct Worker {
     pub db: Db,
     /// The carrier.
     pub carrier: Arc<dyn Carrier>,
-    /// Where batches with something to send go.
+    /// The queue of batches with something to send.
     pub send_queue: SharedQueue,
-    /// Where batches with something to ask go.
+    /// The queue of batches whose statuses are due.
     pub recheck_queue: SharedQueue,
-    /// Where deliveries of events go.
+    /// The queue of deliveries of events.
     pub notify_queue: SharedQueue,
-    /// When things are done again.
+    /// Delays and deadlines.
     pub timing: Timing,
 }
 
-/// What is to be done to a batch.
+/// The work for which a batch is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Send what is due.
+    /// Send the messages that are due.
     Send,
-    /// Ask what became of it.
+    /// Ask the carrier for statuses.
     Check,
 }
 
-/// A batch that is ours until the lease ends.
+/// A batch that this worker owns until the lease ends.
 pub struct Claimed {
-    /// The right to it.
+    /// The claim.
     pub claim: Claim,
     /// The batch and its schedule.
     pub batch: ClaimedBatch,
-    /// The recipients that are not at rest.
+    /// The recipients that are not done, or that may be sent again.
     pub rows: Vec<BatchRow>,
 }
 
 impl Worker {
-    /// Claims a batch and reads what is left to do. `None`: done, owned by another, not due, parked, paused; the message is
-    /// acknowledged all the same, since the sweep is the second copy of each.
+    /// Claims a batch and reads its open rows.
+    ///
+    /// Returns `None` if the batch is done, owned by another worker, not due, parked or paused. The
+    /// message is acknowledged in any case, since the sweep is the second copy of each message.
     pub async fn claim(
         &self,
         message: BatchMessage,
@@ -133,7 +138,7 @@ impl Worker {
         Ok(Some(Claimed { claim, batch, rows }))
     }
 
-    /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
+    /// Reads the open rows. Rows that a crashed owner left SENDING become UNCERTAIN first.
     async fn read_rows(&self, claim: &Claim, range: SeqRange) -> anyhow::Result<Vec<BatchRow>> {
         let rows = rows::open_rows(&self.db, claim.batch, range)
             .await
@@ -143,7 +148,7 @@ impl Worker {
         }
         let lost = db::retry_lock_conflicts(|| rows::mark_owner_lost(&self.db, claim, range))
             .await
-            .context("marking leftovers")?;
+            .context("marking rows of a lost owner")?;
         tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
         rows::open_rows(&self.db, claim.batch, range)
             .await

@@ -81,7 +81,7 @@ pub fn own_ids_from_env(env: &mut Env, adapter: &Adapter) -> bool {
             "is true; expected false, as the adapter {} takes no own ids",
             adapter.name
         );
-        env.complain::<()>("CARRIER_OWN_IDS", problem);
+        env.report::<()>("CARRIER_OWN_IDS", problem);
     }
     own_ids
 }

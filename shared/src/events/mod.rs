@@ -1,5 +1,8 @@
-//! Webhooks: users' own URLs that are told what happens. An event becomes rows of `webhook_deliveries` in the transaction of the change
-//! that it tells, one for each webhook that wants it; the function notify posts them, signed ([`secret`]), to where it may ([`target`]).
+//! Events and webhooks, the URLs of users to which events are posted.
+//!
+//! An event becomes rows of `webhook_deliveries` in the transaction of its change, one per webhook
+//! that subscribes to it. The function notify posts them, signed ([`secret`]), to allowed URLs
+//! ([`target`]).
 
 pub mod keys;
 pub mod queue;
@@ -7,39 +10,40 @@ pub mod record;
 pub mod secret;
 pub mod target;
 
-/// What a webhook can be told.
+/// The type of an event.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize, serde::Deserialize,
 )]
 pub enum EventType {
-    /// A schedule was cut into batches: it runs.
+    /// A schedule was cut into batches and runs.
     #[serde(rename = "schedule.started")]
     ScheduleStarted,
-    /// Somebody, or the system, paused it.
+    /// A user, or the system, paused the schedule.
     #[serde(rename = "schedule.paused")]
     SchedulePaused,
     /// A pause ended.
     #[serde(rename = "schedule.resumed")]
     ScheduleResumed,
-    /// Nothing of it is left to do. It may run again where a person decides so, or an answer comes late.
+    /// The schedule has nothing left to do. It may run again if an operator decides so or an answer
+    /// is late.
     #[serde(rename = "schedule.finished")]
     ScheduleFinished,
-    /// Somebody cancelled it.
+    /// A user cancelled the schedule.
     #[serde(rename = "schedule.cancelled")]
     ScheduleCancelled,
-    /// It, or a part of it, was found too late and waits for a person.
+    /// The schedule, or a part of it, was found too late and waits for an operator.
     #[serde(rename = "schedule.missed")]
     ScheduleMissed,
-    /// Messages of one batch have their last state.
+    /// Messages of one batch have their last status.
     #[serde(rename = "messages.final")]
     MessagesFinal,
-    /// Asked for, to try a webhook out.
+    /// A test of a webhook, on request.
     #[serde(rename = "webhook.test")]
     Test,
 }
 
 impl EventType {
-    /// Each that a webhook may want.
+    /// Each type to which a webhook may subscribe.
     pub const ALL: [Self; 7] = [
         Self::ScheduleStarted,
         Self::SchedulePaused,
@@ -50,7 +54,7 @@ impl EventType {
         Self::MessagesFinal,
     ];
 
-    /// The word in the database, in the API and in what is posted.
+    /// Returns the value in the database, in the API and in the posted body.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ScheduleStarted => "schedule.started",

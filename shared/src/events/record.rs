@@ -12,15 +12,16 @@ use uuid::Uuid;
 use super::EventType;
 use crate::{message::seq_range::SeqRange, platform::queue::DeliveryMessage};
 
-/// Most messages that one event tells.
+/// The most messages in one event.
 pub const MOST_MESSAGES: u32 = 1000;
 
-/// The webhooks that want events of a type.
+/// Returns the enabled webhooks that subscribe to events of a type.
 pub async fn webhooks_for(
     connection: &mut MySqlConnection,
     kind: EventType,
 ) -> sqlx::Result<Vec<Uuid>> {
-    // Read without a lock: the transactions of many schedules' changes must not wait for each other here.
+    // Read without a lock: the transactions of different schedules must not wait for each other
+    // here.
     let ids = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM webhooks WHERE disabled_at IS NULL AND FIND_IN_SET(?, events) > 0"#,
         kind.as_str()
@@ -28,22 +29,23 @@ pub async fn webhooks_for(
     ids.fetch_all(connection).await
 }
 
-/// An event to be written down.
+/// An event to record.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     /// `webhook_deliveries.event_id`
     pub id: Uuid,
-    /// What happened.
+    /// The type.
     pub kind: EventType,
-    /// To whom.
+    /// The schedule that it is about, if any.
     pub schedule_id: Option<Uuid>,
-    /// Of messages: the first and the last place.
+    /// For messages, the range that contains them.
     pub range: Option<SeqRange>,
-    /// What it says, where that is not read from the rows.
+    /// The data, unless it is read from the rows of the range.
     pub data: Option<Value>,
 }
 
-/// Writes an event down for these webhooks, due at once.
+/// Records an event for each of `webhooks`, due at once. Returns the deliveries to enqueue after
+/// the commit.
 pub async fn insert_deliveries(
     connection: &mut MySqlConnection,
     webhooks: &[Uuid],

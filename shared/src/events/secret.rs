@@ -1,5 +1,8 @@
-//! The secrets of webhooks, and what is signed with them, as Standard Webhooks says (standardwebhooks.com, version 1). A secret is made
-//! of a key of the deployment and the webhook's id, each time anew: no row holds one, and who reads the database can sign nothing.
+//! The secrets of webhooks, and signatures as in Standard Webhooks (standardwebhooks.com, version
+//! 1).
+//!
+//! A secret is derived from a key of the deployment and the webhook's id whenever it is needed: no
+//! row contains one, so read access to the database is not enough to sign.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
@@ -8,47 +11,50 @@ use uuid::Uuid;
 
 use crate::platform::config::{NamedKey, read_keys};
 
-/// The deployment's keys: new webhooks get the first, the others are there for the webhooks that were made with them.
+/// The keys of the deployment: new webhooks use the first; the others serve the webhooks that were
+/// created with them.
 #[derive(Debug)]
 pub struct WebhookKeys {
     keys: Vec<NamedKey>,
 }
 
 impl WebhookKeys {
-    /// As [`read_keys`] reads them.
+    /// Reads the keys from JSON, see [`read_keys`].
     pub fn read(json: &str) -> anyhow::Result<Self> {
         Ok(Self {
             keys: read_keys(json)?,
         })
     }
 
-    /// The id of the key that new webhooks are given.
+    /// Returns the id of the key for new webhooks.
     pub fn newest(&self) -> &str {
         self.keys.first().map_or("", |key| key.kid.as_str())
     }
 
-    /// The secret of a webhook: of its key, its id, and how often it was rotated. `None`: the key is gone.
+    /// Derives the secret of a webhook from its key, its id, and the number of its secret, which
+    /// each rotation raises. Returns `None` if the key does not exist any more.
     pub fn secret(&self, kid: &str, webhook: Uuid, secret_no: u32) -> Option<Secret> {
         let key = self.keys.iter().find(|key| key.kid == kid)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.key.expose_secret().as_bytes());
-        let made = hmac::sign(
+        let derived = hmac::sign(
             &key,
             format!("webhook {} {secret_no}", webhook.simple()).as_bytes(),
         );
-        Some(Secret(made.as_ref().to_vec()))
+        Some(Secret(derived.as_ref().to_vec()))
     }
 }
 
-/// A webhook's secret.
+/// The secret of a webhook.
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// As it is handed to the webhook's owner.
+    /// Returns the secret in the form that the webhook's owner gets.
     pub fn reveal(&self) -> String {
         format!("whsec_{}", BASE64_STANDARD.encode(&self.0))
     }
 
-    /// One entry of the header `webhook-signature`, over id, time stamp (Unix seconds) and body.
+    /// Returns an entry of the header `webhook-signature`, over id, time stamp (Unix seconds) and
+    /// body.
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
         context.update(format!("{id}.{timestamp}.").as_bytes());
@@ -71,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn each_webhook_and_each_rotation_has_a_secret_of_its_own() {
+    fn each_webhook_and_each_rotation_has_its_own_secret() {
         let (keys, id) = (keys(), Uuid::now_v7());
         let reveal = |kid: &str, id, no| keys.secret(kid, id, no).unwrap().reveal();
         assert_eq!(keys.newest(), "new");
@@ -86,8 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn it_signs_as_the_standard_says() {
-        // The standard's own example.
+    fn the_signature_equals_the_example_of_the_standard() {
+        // The example of the standard.
         let secret = Secret(
             BASE64_STANDARD
                 .decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -102,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_without_showing_it() {
+    fn an_invalid_key_is_refused_without_showing_it() {
         for (given, expected) in [
             ("x", "expected JSON"),
             ("[]", "at least one key"),

@@ -1,5 +1,8 @@
-//! Where webhooks may be posted to. A user names the URL, and our functions stand inside of a private network: so an address is looked at
-//! after it was resolved, just before the connection is made to that very address, and redirects are not followed.
+//! The URLs to which webhooks may be posted.
+//!
+//! A user chooses the URL, and our functions run inside a private network. So an address is checked
+//! after the name was resolved, just before the connection to that same address, and redirects are
+//! not followed.
 
 use std::{
     fmt,
@@ -10,20 +13,21 @@ use url::{Host, Url};
 
 use crate::platform::config::Env;
 
-/// `webhooks.url` has so much room.
+/// The longest URL, the width of `webhooks.url`.
 pub const LONGEST_URL: usize = 2048;
 
-/// Which targets are allowed.
+/// The allowed targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedTargets {
-    /// https, to public addresses only.
+    /// Public addresses only, by https.
     Public,
-    /// This machine alone, by http too: for the local stack and for tests, which have no business elsewhere.
+    /// Only this machine, also by http: for the local stack and for tests.
     Loopback,
 }
 
 impl AllowedTargets {
-    /// `WEBHOOK_LOOPBACK`: true: receivers stand on this machine, as those of the local stack do; missing: false.
+    /// Reads `WEBHOOK_LOOPBACK`: `true` allows only receivers on this machine, as in the local
+    /// stack. The default is `false`.
     pub fn from_env(env: &mut Env) -> Self {
         if env.flag("WEBHOOK_LOOPBACK") {
             Self::Loopback
@@ -33,23 +37,23 @@ impl AllowedTargets {
     }
 }
 
-/// Why a URL is no target.
+/// Why a URL is not allowed as a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTarget {
-    /// No absolute URL, or too long a one.
+    /// Not an absolute URL, or too long.
     NotAUrl,
-    /// Neither https nor, where allowed, http.
+    /// Neither https nor, if allowed, http.
     Scheme,
-    /// Name or password in it would lie in the database as they are.
+    /// The URL contains a user name or password, which the database would store in plain text.
     Login,
-    /// An address inside of a private network, or one that is for special use.
+    /// A private address, or one for special use.
     Private,
-    /// Of a stack on one machine: another machine.
+    /// Another machine, although only this one is allowed.
     Elsewhere,
 }
 
 impl BadTarget {
-    /// For programs; stable.
+    /// Returns a stable code for programs.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotAUrl => "not-a-url",
@@ -66,15 +70,15 @@ impl fmt::Display for BadTarget {
         formatter.write_str(match self {
             Self::NotAUrl => "expected an absolute URL of at most 2048 characters, such as https://example.com/sms-events",
             Self::Scheme => "expected a URL that begins with https://",
-            Self::Login => "expected a URL without a name or a password in it; requests are signed instead",
+            Self::Login => "expected a URL without a user name or password; requests are signed instead",
             Self::Private => "expected a public address; this one is private, or for special use",
-            Self::Elsewhere => "expected an address of this machine, as this is a local stack",
+            Self::Elsewhere => "expected an address of this machine, because this is a local stack",
         })
     }
 }
 
-/// Reads a URL, and looks at what can be seen of it without resolving its name.
-pub fn read(given: &str, reach: AllowedTargets) -> Result<Url, BadTarget> {
+/// Parses a URL, and checks what can be checked without resolving its name.
+pub fn read(given: &str, targets: AllowedTargets) -> Result<Url, BadTarget> {
     let url = Url::parse(given).map_err(|_| BadTarget::NotAUrl)?;
     let Some(host) = url.host() else {
         return Err(BadTarget::NotAUrl);
@@ -82,35 +86,35 @@ pub fn read(given: &str, reach: AllowedTargets) -> Result<Url, BadTarget> {
     if url.as_str().len() > LONGEST_URL {
         return Err(BadTarget::NotAUrl);
     }
-    if url.scheme() != "https" && !(url.scheme() == "http" && reach == AllowedTargets::Loopback) {
+    if url.scheme() != "https" && !(url.scheme() == "http" && targets == AllowedTargets::Loopback) {
         return Err(BadTarget::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(BadTarget::Login);
     }
-    let may = match host {
-        Host::Ipv4(address) => allows(address.into(), reach),
-        Host::Ipv6(address) => allows(address.into(), reach),
-        Host::Domain(name) if reach == AllowedTargets::Loopback => is_within(name, "localhost"),
+    let allowed = match host {
+        Host::Ipv4(address) => allows(address.into(), targets),
+        Host::Ipv6(address) => allows(address.into(), targets),
+        Host::Domain(name) if targets == AllowedTargets::Loopback => is_within(name, "localhost"),
         Host::Domain(name) => !is_local_name(name),
     };
-    match reach {
-        _ if may => Ok(url),
+    match targets {
+        _ if allowed => Ok(url),
         AllowedTargets::Public => Err(BadTarget::Private),
         AllowedTargets::Loopback => Err(BadTarget::Elsewhere),
     }
 }
 
-/// Whether a connection to this address may be made.
-pub fn allows(address: IpAddr, reach: AllowedTargets) -> bool {
-    match (reach, address) {
+/// Whether a connection to this address is allowed.
+pub fn allows(address: IpAddr, targets: AllowedTargets) -> bool {
+    match (targets, address) {
         (AllowedTargets::Loopback, address) => address.to_canonical().is_loopback(),
         (AllowedTargets::Public, IpAddr::V4(address)) => is_public_v4(address),
         (AllowedTargets::Public, IpAddr::V6(address)) => is_public_v6(address),
     }
 }
 
-/// Names that never leave a network (RFC 6761, RFC 6762, RFC 8375), and those without a dot.
+/// Whether a name is only resolved inside a network (RFC 6761, RFC 6762, RFC 8375), or has no dot.
 fn is_local_name(name: &str) -> bool {
     let no_dot = !name.trim_end_matches('.').contains('.');
     no_dot
@@ -127,7 +131,8 @@ fn is_within(name: &str, zone: &str) -> bool {
             .is_some_and(|front| front.ends_with('.'))
 }
 
-/// Outside of IANA's registry of addresses for special use (RFC 6890 and what has been added).
+/// Whether an address is outside IANA's registry of addresses for special use (RFC 6890 and later
+/// additions).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let special = address.is_private()
@@ -145,7 +150,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// Global unicast alone (`2000::/3`), without what wraps an IPv4 address or is for documentation.
+/// Whether an address is global unicast (`2000::/3`), and neither contains an IPv4 address nor is
+/// for documentation.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return is_public_v4(mapped);
@@ -165,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_public_addresses_are_reached() {
+    fn only_public_addresses_are_allowed() {
         for (address, public) in [
             ("8.8.8.8", true),
             ("93.184.215.14", true),
@@ -212,11 +218,17 @@ mod tests {
         }
     }
 
+    fn assert_errors(targets: AllowedTargets, table: &[(&str, Option<BadTarget>)]) {
+        for (given, expected) in table {
+            assert_eq!(read(given, targets).err(), *expected, "{given}");
+        }
+    }
+
     #[test]
-    fn a_url_that_is_no_target_is_told_why() {
-        use BadTarget::{Elsewhere, Login, NotAUrl, Private, Scheme};
+    fn a_url_that_is_not_public_https_is_refused_with_a_reason() {
+        use BadTarget::{Login, NotAUrl, Private, Scheme};
         let long = format!("https://example.com/{}", "a".repeat(LONGEST_URL));
-        for (given, expected) in [
+        let table = [
             ("https://example.com/hook?x=1", None),
             ("https://example.com:8443/hook", None),
             ("https://8.8.8.8/", None),
@@ -239,14 +251,14 @@ mod tests {
             ("https://[::1]:443/", Some(Private)),
             ("https://[::ffff:10.0.0.1]/", Some(Private)),
             ("https://169.254.169.254/latest/meta-data", Some(Private)),
-        ] {
-            assert_eq!(
-                read(given, AllowedTargets::Public).err(),
-                expected,
-                "{given}"
-            );
-        }
-        for (given, expected) in [
+        ];
+        assert_errors(AllowedTargets::Public, &table);
+    }
+
+    #[test]
+    fn a_local_stack_allows_only_urls_of_this_machine() {
+        use BadTarget::{Elsewhere, Scheme};
+        let table = [
             ("http://127.0.0.1:9/hook", None),
             ("https://localhost/hook", None),
             ("http://[::1]/", None),
@@ -254,16 +266,8 @@ mod tests {
             ("https://8.8.8.8/", Some(Elsewhere)),
             ("http://10.0.0.1/", Some(Elsewhere)),
             ("http://intranet/", Some(Elsewhere)),
-        ] {
-            assert_eq!(
-                read(given, AllowedTargets::Loopback).err(),
-                expected,
-                "{given}"
-            );
-        }
-        assert_eq!(
-            read("ftp://127.0.0.1", AllowedTargets::Loopback).err(),
-            Some(Scheme)
-        );
+            ("ftp://127.0.0.1", Some(Scheme)),
+        ];
+        assert_errors(AllowedTargets::Loopback, &table);
     }
 }

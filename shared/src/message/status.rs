@@ -1,11 +1,12 @@
-//! The delivery state of one recipient: SMPP's words (SMPP 3.4, section 5.2.28), and our own for what SMPP has no word for.
-//! The same words stand in `recipients.status`, in the API and in the logs.
+//! The delivery status of one recipient: the values of SMPP (SMPP 3.4, section 5.2.28), and further
+//! values for what SMPP does not name. `recipients.status`, the API and the logs use the same
+//! values.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where one recipient's message is. A state never goes back, and a final one stays, except that UNDELIV and EXPIRED may be
-/// followed by another attempt.
+/// The delivery status of one recipient. A status never goes back, and a final status stays, except
+/// that UNDELIV and EXPIRED may be followed by another attempt.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
 )]
@@ -13,9 +14,9 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// Not sent yet, or certainly not accepted by the carrier.
     Pending,
-    /// Marked: an HTTP request that carries it may be on its way.
+    /// Marked: an HTTP request with the message may be in flight.
     Sending,
-    /// The carrier may or may not have accepted it: its answer was lost.
+    /// The carrier may or may not have accepted the message: its answer was lost.
     Uncertain,
     /// Accepted by the carrier or its SMSC. Not final.
     Acceptd,
@@ -25,24 +26,24 @@ pub enum Status {
     Delivrd,
     /// Could not be delivered.
     Undeliv,
-    /// Its validity period ended first.
+    /// Its validity period ended before the delivery.
     Expired,
     /// Deleted at the carrier.
     Deleted,
     /// Rejected by the carrier.
     Rejectd,
-    /// The carrier no longer knows. Never sent again because of that.
+    /// The carrier does not know the outcome any more. Never sent again because of it.
     Unknown,
     /// The schedule was cancelled, or found too late, before it was sent.
     Cancelled,
-    /// The number has opted out.
+    /// The number is suppressed.
     Suppressed,
     /// Not a valid number; kept for the report.
     Invalid,
 }
 
 impl Status {
-    /// Every state, in the order of the path.
+    /// Each status, in the order of a message's path.
     pub const ALL: [Self; 14] = [
         Self::Pending,
         Self::Sending,
@@ -60,7 +61,7 @@ impl Status {
         Self::Invalid,
     ];
 
-    /// The word in the database and the API.
+    /// Returns the value in the database and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -80,12 +81,15 @@ impl Status {
         }
     }
 
-    /// The state of that name, in upper case as the database has it.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    /// Returns the status with that value, in upper case as in the database.
+    pub fn parse(value: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == value)
     }
 
-    /// Whether nothing more will happen by itself, a resend apart. The CHECK `recipient_final` has the same list.
+    /// Whether nothing more happens without an action, except a resend. The CHECK `recipient_final`
+    /// has the same list.
     pub const fn is_final(self) -> bool {
         !matches!(
             self,
@@ -99,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_is_found_by_its_word() {
+    fn each_status_is_parsed_from_its_value() {
         for status in Status::ALL {
             assert_eq!(Status::parse(status.as_str()), Some(status));
             assert_eq!(serde_json::json!(status), status.as_str());

@@ -1,15 +1,19 @@
-//! How many SMS parts a text takes, which is what the carrier bills. GSM 03.38 as in 3GPP TS 23.038 section 6.2.1 (no national
-//! shift tables: carriers seldom have them), and UCS-2 as it is in use, that is UTF-16, for everything else.
+//! The number of SMS parts of a text, which is what the carrier bills.
+//!
+//! GSM 03.38 as in 3GPP TS 23.038 section 6.2.1 (without national shift tables: carriers seldom
+//! support them), and UCS-2 as it is used in practice, that is UTF-16, for all other texts.
 
-/// Parts that a text may take: a longer one is a mistake more often than a wish, and the ids of ten fit into `recipients.message_id`.
+/// The most parts of a text: a longer text is more often a mistake than intended, and the ids of
+/// ten parts fit into `recipients.message_id`.
 pub const MAX_PARTS: usize = 10;
 
-/// Octets of a part are 140: 160 septets or 70 code units. The header that joins several parts takes 6 octets of each.
-const GSM: Room = Room {
+/// A part has 140 octets: 160 septets or 70 code units. The header that joins several parts takes 6
+/// octets of each.
+const GSM: PartSize = PartSize {
     alone: 160,
     joined: 153,
 };
-const UCS2: Room = Room {
+const UCS2: PartSize = PartSize {
     alone: 70,
     joined: 67,
 };
@@ -17,16 +21,18 @@ const UCS2: Room = Room {
 /// The default alphabet in the order of its codes, without the escape (0x1B).
 const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// The extension table: each takes an escape before it, so two septets.
+/// The extension table: each character is preceded by an escape, so it takes two septets.
 const GSM_EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// How many units fit into a part.
-struct Room {
+/// The number of units of a part.
+struct PartSize {
+    /// If the text has one part.
     alone: usize,
+    /// If it has several.
     joined: usize,
 }
 
-/// How a text travels.
+/// The encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// GSM 03.38, in septets.
@@ -35,7 +41,7 @@ pub enum Encoding {
     Ucs2,
 }
 
-/// The words for an encoding in the API; none where it may differ from text to text.
+/// The values of an encoding in the API; null if it may differ from text to text.
 pub const ENCODINGS: [Option<&str>; 3] = [
     Some(Encoding::Gsm7.as_str()),
     Some(Encoding::Ucs2.as_str()),
@@ -43,7 +49,7 @@ pub const ENCODINGS: [Option<&str>; 3] = [
 ];
 
 impl Encoding {
-    /// The name in the API.
+    /// Returns the value in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gsm7 => "GSM-7",
@@ -52,23 +58,24 @@ impl Encoding {
     }
 }
 
-/// What a text costs.
+/// The size of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// How it travels.
+    /// The encoding.
     pub encoding: Encoding,
-    /// Its length in septets or UTF-16 code units.
+    /// The length in septets or UTF-16 code units.
     pub units: usize,
-    /// Parts that are sent and billed; 1 for an empty text.
+    /// The parts that are sent and billed; 1 for an empty text.
     pub parts: usize,
-    /// The first character that GSM 03.38 lacks: without it and its like the text might take fewer parts.
+    /// The first character that GSM 03.38 lacks: without such characters the text might have fewer
+    /// parts.
     pub forced_by: Option<char>,
 }
 
 /// Counts the parts of a text.
 pub fn parts(text: &str) -> Parts {
     let forced_by = text.chars().find(|&character| septets(character).is_none());
-    let (encoding, room) = if forced_by.is_some() {
+    let (encoding, size) = if forced_by.is_some() {
         (Encoding::Ucs2, UCS2)
     } else {
         (Encoding::Gsm7, GSM)
@@ -78,10 +85,10 @@ pub fn parts(text: &str) -> Parts {
         Encoding::Ucs2 => character.len_utf16(),
     });
     let units = sizes.clone().sum();
-    let parts = if units <= room.alone {
+    let parts = if units <= size.alone {
         1
     } else {
-        joined_parts(sizes, room.joined)
+        joined_parts(sizes, size.joined)
     };
     Parts {
         encoding,
@@ -91,10 +98,11 @@ pub fn parts(text: &str) -> Parts {
     }
 }
 
-/// A character of two units that meets the last unit of a part moves to the next part whole, so this is not a mere division.
-fn joined_parts(sizes: impl Iterator<Item = usize>, room: usize) -> usize {
+/// Counts the parts of a long text. A character of two units that does not fit into a part moves to
+/// the next part as a whole, so a division is not enough.
+fn joined_parts(sizes: impl Iterator<Item = usize>, part_size: usize) -> usize {
     let (parts, _) = sizes.fold((1, 0), |(parts, used), size| {
-        if used + size > room {
+        if used + size > part_size {
             (parts + 1, size)
         } else {
             (parts, used + size)
@@ -103,7 +111,7 @@ fn joined_parts(sizes: impl Iterator<Item = usize>, room: usize) -> usize {
     parts
 }
 
-/// Septets of one character, none if the alphabet lacks it.
+/// Returns the septets of a character, or `None` if the alphabet lacks it.
 fn septets(character: char) -> Option<usize> {
     if character.is_ascii_alphanumeric() || GSM_BASIC.contains(character) {
         Some(1)
@@ -119,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alphabet_has_its_127_characters_and_10_more() {
+    fn the_alphabet_has_127_characters_and_10_extensions() {
         assert_eq!(
             (GSM_BASIC.chars().count(), GSM_EXTENSION.chars().count()),
             (127, 10)
@@ -137,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_counted_as_the_carrier_counts_it() {
+    fn parts_are_counted_as_the_carrier_counts_them() {
         use Encoding::{Gsm7, Ucs2};
         let a = |count| "a".repeat(count);
         let han = |count| "漢".repeat(count);
@@ -160,7 +168,7 @@ mod tests {
             (han(71), Ucs2, 71, 2, Some('漢')),
             (han(134), Ucs2, 134, 2, Some('漢')),
             (han(135), Ucs2, 135, 3, Some('漢')),
-            (a(69) + "😀", Ucs2, 71, 2, Some('😀')),             // alone 70 units, and an emoji is two
+            (a(69) + "😀", Ucs2, 71, 2, Some('😀')),             // 70 units alone, and an emoji takes two
             (a(68) + "😀", Ucs2, 70, 1, Some('😀')),
             (a(66) + "😀" + &a(66), Ucs2, 134, 3, Some('😀')),   // the pair would straddle 67: 66 + 67 + 1
             (a(65) + "😀" + &a(67), Ucs2, 134, 2, Some('😀')),
@@ -169,7 +177,7 @@ mod tests {
             ("don’t".into(), Ucs2, 5, 1, Some('’')),
             ("tab\t".into(), Ucs2, 4, 1, Some('\t')),
             ("café €5".into(), Gsm7, 8, 1, None),
-            ("cafe\u{301}".into(), Ucs2, 5, 1, Some('\u{301}')), // a combining accent is a character of its own
+            ("cafe\u{301}".into(), Ucs2, 5, 1, Some('\u{301}')), // a combining accent counts as a character
         ];
         for (text, encoding, units, count, forced_by) in table {
             assert_eq!(

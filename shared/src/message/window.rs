@@ -1,5 +1,6 @@
-//! The hours in which a schedule may send: days of the week, from a time to a time, on the clocks of an IANA zone. Days on which clocks
-//! change are as long as they are: the window begins and ends when the clock on the wall says so.
+//! The sending window of a schedule: days of the week, and the hours between two times, in an IANA
+//! time zone. On days on which clocks change, the window still starts and ends at its local times,
+//! so it is longer or shorter.
 
 use chrono::{
     DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
@@ -9,58 +10,63 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Minutes of a day.
+/// The minutes of a day.
 const DAY: u16 = 1_440;
-/// Days that are looked through for the next window: there is one a week at least, but on the day that clocks skip it.
+/// The days in which the next opening is searched: a window opens at least once per week, except on
+/// a day on which clocks skip it.
 const LOOK_AHEAD: u64 = 16;
 
-/// See the module. Kept in `schedules.send_window` as JSON, which is also how the API shows it.
+/// The hours in which a schedule may send. `schedules.send_window` and the API contain it as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Window {
-    /// Days of the week on which it opens, each once, from Monday on.
+    /// The days of the week on which it opens, each once, starting with Monday.
     pub days: Vec<Weekday>,
     /// When it opens.
-    pub from: Clock,
+    pub from: TimeOfDay,
     /// When it closes, on the same day; later than `from`.
-    pub to: Clock,
-    /// Whose clocks.
+    pub to: TimeOfDay,
+    /// The time zone of the times.
     #[schemars(with = "String")]
     pub zone: Tz,
 }
 
-/// How a [`Clock`] is written, as a regular expression.
-pub const CLOCK: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
+/// The form of a [`TimeOfDay`] as a regular expression.
+pub const TIME_OF_DAY: &str = "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$";
 
-/// A time of day, `00:00` to `24:00`: minutes since midnight.
+/// A time of day from `00:00` to `24:00`, as minutes since midnight.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, Deserialize,
 )]
 #[serde(into = "String", try_from = "String")]
-#[schemars(with = "String", extend("pattern" = CLOCK))]
-pub struct Clock(u16);
+#[schemars(
+    rename = "Clock",
+    with = "String",
+    extend("pattern" = TIME_OF_DAY)
+)]
+pub struct TimeOfDay(u16);
 
-impl Clock {
-    /// Reads `09:30`.
+impl TimeOfDay {
+    /// Parses a time such as `09:30`.
     pub fn parse(text: &str) -> Option<Self> {
         let (hours, minutes) = text.split_once(':')?;
-        let good = hours.len() == 2
+        let well_formed = hours.len() == 2
             && minutes.len() == 2
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_digit() || byte == b':');
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         let total = hours * 60 + minutes;
-        (good && minutes < 60 && total <= DAY).then_some(Self(total))
+        (well_formed && minutes < 60 && total <= DAY).then_some(Self(total))
     }
 }
 
-impl From<Clock> for String {
-    fn from(clock: Clock) -> Self {
+impl From<TimeOfDay> for String {
+    fn from(clock: TimeOfDay) -> Self {
         format!("{:02}:{:02}", clock.0 / 60, clock.0 % 60)
     }
 }
 
-impl TryFrom<String> for Clock {
+impl TryFrom<String> for TimeOfDay {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -68,27 +74,28 @@ impl TryFrom<String> for Clock {
     }
 }
 
-/// From when to when it is open.
+/// The times at which a window opens and closes.
 type Opening = (DateTime<Utc>, DateTime<Utc>);
 
 impl Window {
-    /// Reads what the column holds; none: at all hours.
+    /// Reads the column; `None`: no restriction.
     pub fn of(column: Option<&str>) -> Option<Self> {
-        // Written by ourselves, so it reads.
+        // The API has written it, so it is well formed.
         column.and_then(|json| serde_json::from_str(json).ok())
     }
 
-    /// Whether it is open at that moment.
+    /// Whether the window is open at that time.
     pub fn is_open(&self, at: DateTime<Utc>) -> bool {
         self.next_open(at) == at
     }
 
-    /// That moment if it is open then, else when it opens next.
+    /// Returns `at` if the window is open then, else the time at which it opens next.
     pub fn next_open(&self, at: DateTime<Utc>) -> DateTime<Utc> {
         self.opening(at).map_or(at, |(opens, _)| at.max(opens))
     }
 
-    /// When so much open time has passed since `from`: what does not fit into a window goes on in the next.
+    /// Returns the time at which the window was open for `open` since `from`. Time that does not
+    /// fit into one opening continues in the next.
     pub fn after(&self, from: DateTime<Utc>, mut open: TimeDelta) -> DateTime<Utc> {
         let mut at = from;
         while let Some((opens, closes)) = self.opening(at) {
@@ -102,25 +109,26 @@ impl Window {
         at + open
     }
 
-    /// The first one that closes after that moment.
+    /// Returns the first opening that closes after that time.
     fn opening(&self, at: DateTime<Utc>) -> Option<Opening> {
         let today = at.with_timezone(&self.zone).date_naive();
-        // An hour that the clock shows twice may belong to the day before.
+        // An hour that occurs twice may belong to the day before.
         let first = today.checked_sub_days(Days::new(1))?;
         let days = (0..LOOK_AHEAD).filter_map(|ahead| first.checked_add_days(Days::new(ahead)));
         days.filter_map(|day| self.on(day))
             .find(|(_, closes)| *closes > at)
     }
 
-    /// On that day.
+    /// Returns the opening on that day.
     fn on(&self, day: NaiveDate) -> Option<Opening> {
         let opens = self.moment(day, self.from, false)?;
         let closes = self.moment(day, self.to, true)?;
         (self.days.contains(&day.weekday()) && opens < closes).then_some((opens, closes))
     }
 
-    /// When the clock shows that time; `last`: for the last time, should it do so twice. A time that it skips is when it has skipped it.
-    fn moment(&self, day: NaiveDate, clock: Clock, last: bool) -> Option<DateTime<Utc>> {
+    /// Returns when a local time occurs; if it occurs twice, the first or the `last` time. A local
+    /// time that clocks skip occurs at the end of the skipped interval.
+    fn moment(&self, day: NaiveDate, clock: TimeOfDay, last: bool) -> Option<DateTime<Utc>> {
         let midnight = NaiveDateTime::new(day, NaiveTime::MIN);
         (clock.0..=clock.0 + DAY).find_map(|minutes| {
             let shown = midnight + TimeDelta::minutes(minutes.into());
@@ -152,7 +160,7 @@ mod tests {
     ];
 
     fn window(days: &[Weekday], from: &str, to: &str, zone: &str) -> Window {
-        let clock = |text| Clock::parse(text).unwrap();
+        let clock = |text| TimeOfDay::parse(text).unwrap();
         Window {
             days: days.to_vec(),
             from: clock(from),
@@ -166,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_goes_on_in_the_next_window() {
+    fn time_that_does_not_fit_continues_in_the_next_opening() {
         let office = window(&WEEK[..5], "09:00", "17:30", "Asia/Kuala_Lumpur"); // UTC+8
         #[rustfmt::skip]
         let table = [
@@ -190,8 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn days_on_which_clocks_change_are_as_long_as_they_are() {
-        // Berlin: at 02:00 of March 29 it is 03:00; at 03:00 of October 25 it is 02:00 again.
+    fn windows_follow_local_times_when_clocks_change() {
+        // Berlin: on March 29, 02:00 is followed by 03:00; on October 25, 03:00 is followed by
+        // 02:00.
         let day = window(&WEEK, "00:00", "24:00", "Europe/Berlin");
         assert_eq!(
             day.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap())
@@ -210,7 +219,7 @@ mod tests {
             night.next_open(at("2026-03-29T00:00:00Z")),
             at("2026-03-30T00:00:00Z")
         );
-        // The hour comes twice: open from the first 02:00 to the second 02:30.
+        // The hour occurs twice: open from the first 02:00 to the second 02:30.
         assert_eq!(
             night.next_open(at("2026-10-24T23:00:00Z")),
             at("2026-10-25T00:00:00Z")
@@ -224,7 +233,7 @@ mod tests {
             late.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()),
             Some((at("2026-03-29T00:30:00Z"), at("2026-03-29T01:30:00Z")))
         );
-        // Half past two is shown by no clock: it opens when three o'clock strikes.
+        // 02:30 does not occur: the window opens at 03:00.
         let half = window(&WEEK, "02:30", "04:00", "Europe/Berlin");
         assert_eq!(
             half.on(NaiveDate::from_ymd_opt(2026, 3, 29).unwrap()),
@@ -233,28 +242,28 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_read_as_it_is_written() {
+    fn a_time_of_day_is_read_as_it_is_written() {
         for good in ["00:00", "09:30", "23:59", "24:00"] {
-            assert_eq!(String::from(Clock::parse(good).unwrap()), good);
+            assert_eq!(String::from(TimeOfDay::parse(good).unwrap()), good);
         }
         for bad in [
             "", "9:30", "09:60", "24:01", "25:00", "+9:30", "09:3", "0930", "09:30:00", " 9:30",
             "-1:30",
         ] {
-            assert_eq!(Clock::parse(bad), None, "{bad}");
+            assert_eq!(TimeOfDay::parse(bad), None, "{bad}");
         }
     }
 
     proptest! {
-        /// In any zone, at any time: it is open when it says so, what is planned is planned inside, and more time never leads to an
-        /// earlier moment.
+        /// In each zone, at any time: `is_open` and `next_open` agree, a planned time is inside the
+        /// window, and more open time leads to a later time.
         #[test]
-        fn what_is_planned_is_planned_inside(
+        fn planned_times_are_inside_the_window(
             zone in proptest::sample::select(&chrono_tz::TZ_VARIANTS[..]), days in proptest::sample::subsequence(&WEEK[..], 1..=7),
             (from, length) in (0_u16..1_439).prop_flat_map(|from| (Just(from), 1..=1_440 - from)),
             start in 1_700_000_000_i64..1_900_000_000, open_s in 0_i64..500_000,
         ) {
-            let window = Window { days, from: Clock(from), to: Clock(from + length), zone };
+            let window = Window { days, from: TimeOfDay(from), to: TimeOfDay(from + length), zone };
             let start = DateTime::from_timestamp(start, 0).unwrap();
             let next = window.next_open(start);
             prop_assert!(next >= start && window.is_open(next));

@@ -1,10 +1,11 @@
-//! The AWS SDK's configuration, the same for every client: region and credentials from the environment that Lambda sets, and
-//! an HTTP client with ring as its only TLS provider.
+//! The configuration of the AWS SDK, the same for each client: region and credentials from the
+//! environment that Lambda sets, and an HTTP client with ring as its only TLS provider.
 
 use anyhow::Context;
 use aws_smithy_http_client::{Builder, tls};
 
-/// Reads region, credentials and endpoint as the SDK documents (`AWS_REGION`, `AWS_ENDPOINT_URL` and so on).
+/// Reads region, credentials and endpoint as the SDK documents them (`AWS_REGION`,
+/// `AWS_ENDPOINT_URL` and so on).
 pub async fn sdk_config() -> aws_config::SdkConfig {
     let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let client = Builder::new().tls_provider(ring).build_https();
@@ -14,7 +15,7 @@ pub async fn sdk_config() -> aws_config::SdkConfig {
         .await
 }
 
-/// Reads a secret's string from Secrets Manager.
+/// Reads the string of a secret from Secrets Manager.
 pub async fn read_secret(arn: &str) -> anyhow::Result<String> {
     let client = aws_sdk_secretsmanager::Client::new(&sdk_config().await);
     let secret = client
@@ -23,5 +24,7 @@ pub async fn read_secret(arn: &str) -> anyhow::Result<String> {
         .send()
         .await
         .context("reading the secret")?;
-    secret.secret_string.context("the secret holds no string")
+    secret
+        .secret_string
+        .context("the secret contains no string")
 }

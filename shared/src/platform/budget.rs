@@ -1,12 +1,12 @@
-//! The time that one invocation has: Lambda ends the process at its deadline, so requests stop early enough for their answers to
-//! be recorded, and the lease outlasts the process.
+//! The time of one invocation. Lambda ends the process at the deadline, so requests stop early
+//! enough for their answers to be recorded, and the lease ends after the process.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The deadline of one invocation, on both clocks: the monotonic one can't be set back, and the wall clock goes on while an
-/// environment is frozen.
+/// The deadline of one invocation, on two clocks: the monotonic clock cannot be set back, and the
+/// wall clock continues while an environment is frozen.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     monotonic: Instant,
@@ -14,7 +14,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// From now.
+    /// Returns a budget of `time` from now.
     pub fn new(time: Duration) -> Self {
         Self {
             monotonic: Instant::now() + time,
@@ -22,12 +22,12 @@ impl Budget {
         }
     }
 
-    /// What Lambda's context says.
+    /// Returns a budget until the deadline in Lambda's context.
     pub fn until(wall: SystemTime) -> Self {
         Self::new(wall.duration_since(SystemTime::now()).unwrap_or_default())
     }
 
-    /// What is left, by whichever clock says less.
+    /// Returns the time that is left, on the clock on which less is left.
     pub fn remaining(&self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(Instant::now());
         monotonic.min(
@@ -37,12 +37,14 @@ impl Budget {
         )
     }
 
-    /// Whether a request that may take `timeout` may still start, so that `recording` is left when it ends.
+    /// Whether a request that takes at most `timeout` may still start, so that `recording` is left
+    /// when it ends.
     pub fn allows(&self, timeout: Duration, recording: Duration) -> bool {
         self.remaining() > timeout + recording
     }
 
-    /// The end of a lease taken now, on the database's clock: `margin` after the deadline.
+    /// Returns the end of a lease that starts now, on the database's clock: `margin` after the
+    /// deadline.
     pub fn lease_until(&self, now: DateTime<Utc>, margin: TimeDelta) -> DateTime<Utc> {
         now + TimeDelta::from_std(self.remaining()).unwrap_or_default() + margin
     }
@@ -65,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_outlasts_the_invocation() {
+    fn a_lease_ends_after_the_invocation() {
         let now = Utc::now();
         let lease =
             Budget::new(Duration::from_secs(60)).lease_until(now, TimeDelta::seconds(10)) - now;

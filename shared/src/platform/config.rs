@@ -1,5 +1,7 @@
-//! Configuration: read from the environment once, before the runtime starts. Every wrong variable is named at once, with what
-//! was expected, so that a deployment is mended in one go. No URL and no secret has a default.
+//! Configuration, read from the environment once, before the runtime starts.
+//!
+//! All wrong variables are reported together, with what was expected, so that a deployment is
+//! corrected in one step. URLs and secrets have no default.
 
 use std::{collections::HashMap, fmt::Display, ops::RangeInclusive, time::Duration};
 
@@ -8,43 +10,45 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-/// A reader that collects what is wrong instead of stopping at the first variable. Its getters return a stand-in for what is
-/// wrong; [`Env::finish`] makes sure that nobody sees it.
+/// A reader of the environment that collects problems instead of stopping at the first. For a wrong
+/// variable a getter returns a placeholder, which [`Env::finish`] turns into an error.
 pub struct Env {
     variables: HashMap<String, String>,
-    wrong: Vec<String>,
+    problems: Vec<String>,
 }
 
-/// Where the database is and who connects.
+/// The address of the database, and the account that connects.
 pub enum DatabaseSource {
     /// `mysql://user:password@host:port/database`
     Url(SecretString),
-    /// A secret in the shape that RDS writes, read when the function starts.
+    /// The ARN of a secret in the format of RDS, read when the function starts.
     SecretArn(String),
 }
 
-/// Where keys are: those that sign access tokens, or those that the webhooks' secrets are made of.
+/// The source of keys: those that sign access tokens, or those from which webhook secrets are
+/// derived.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// In the environment itself.
+    /// The value, from the environment.
     Fixed(SecretString),
-    /// In a secret, under this ARN.
+    /// The ARN of a secret.
     SecretArn(String),
 }
 
-/// A key for HMAC, and the name by which what it made is known.
+/// A key for HMAC, and the id that its signatures carry.
 #[derive(Debug, Deserialize)]
 pub struct NamedKey {
-    /// Up to 64 characters.
+    /// The id, up to 64 characters.
     pub kid: String,
-    /// At least 32 bytes: shorter ones are weaker than the hash (RFC 7518, section 3.2).
+    /// The key, at least 32 bytes: a shorter key is weaker than the hash (RFC 7518, section 3.2).
     pub key: SecretString,
 }
 
-/// Reads `{"kid":"…","key":"…"}`, or an array of such: the first makes, all verify. No error shows a key.
+/// Reads `{"kid":"…","key":"…"}`, or an array of them: the first signs, all verify. No error
+/// contains a key.
 pub fn read_keys(json: &str) -> anyhow::Result<Vec<NamedKey>> {
     const KEY_BYTES: usize = 32;
-    // Long enough for a name and a date, and as long as `webhooks.key_id`.
+    // Enough for a name and a date, and the width of `webhooks.key_id`.
     const KID_CHARS: usize = 64;
     let is_array = json.trim_start().starts_with('[');
     let read = if is_array {
@@ -52,9 +56,9 @@ pub fn read_keys(json: &str) -> anyhow::Result<Vec<NamedKey>> {
     } else {
         serde_json::from_str(json).map(|key| vec![key])
     };
-    // The parser's own words may quote what it read.
+    // The message of the parser may quote its input.
     let Ok(keys) = read else {
-        bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of such")
+        bail!("expected JSON such as {{\"kid\":\"…\",\"key\":\"…\"}}, or an array of them")
     };
     let keys: Vec<NamedKey> = keys;
     ensure!(!keys.is_empty(), "expected at least one key");
@@ -69,19 +73,19 @@ pub fn read_keys(json: &str) -> anyhow::Result<Vec<NamedKey>> {
         );
         ensure!(
             keys[..position].iter().all(|other| other.kid != *kid),
-            "key {position}: its kid is taken already"
+            "key {position}: another key has the same kid"
         );
     }
     Ok(keys)
 }
 
 impl Env {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     pub fn from_process() -> Self {
         Self::from_pairs(std::env::vars())
     }
 
-    /// An environment of given variables; a variable set to nothing counts as missing.
+    /// Returns an environment of the given variables; an empty variable counts as missing.
     pub fn from_pairs(
         pairs: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
     ) -> Self {
@@ -92,54 +96,55 @@ impl Env {
             variables: variables
                 .filter(|(_, value): &(_, String)| !value.trim().is_empty())
                 .collect(),
-            wrong: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
-    /// A variable that may be missing.
+    /// Returns a variable that may be missing.
     pub fn optional(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()
     }
 
-    /// A variable that has to be there, as it is.
+    /// Returns a required variable, unchanged.
     pub fn text(&mut self, name: &str) -> String {
         let value = self.optional(name);
-        value.unwrap_or_else(|| self.complain(name, "is missing").unwrap_or_default())
+        value.unwrap_or_else(|| self.report(name, "is missing").unwrap_or_default())
     }
 
-    /// An absolute http or https URL.
+    /// Returns a required variable that is an absolute http or https URL.
     pub fn url(&mut self, name: &str) -> String {
         let Some(value) = self.optional(name) else {
             return self
-                .complain(name, "is missing; expected an http or https URL")
+                .report(name, "is missing; expected an http or https URL")
                 .unwrap_or_default();
         };
         match Url::parse(&value) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => value,
             _ => self
-                .complain(name, "is not an absolute http or https URL")
+                .report(name, "is not an absolute http or https URL")
                 .unwrap_or_default(),
         }
     }
 
-    /// A whole number within `range`; `default` where the variable is missing, and where there is none it has to be there.
+    /// Returns a whole number within `range`, or `default` if the variable is missing; without a
+    /// default the variable is required.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: Option<u32>) -> u32 {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         match (self.optional(name), default) {
             (None, Some(default)) => default,
             (None, None) => self
-                .complain(name, format!("is missing; expected {expected}"))
+                .report(name, format!("is missing; expected {expected}"))
                 .unwrap_or_default(),
             (Some(value), _) => match value.trim().parse() {
                 Ok(number) if range.contains(&number) => number,
                 _ => self
-                    .complain(name, format!("is `{value}`; expected {expected}"))
+                    .report(name, format!("is `{value}`; expected {expected}"))
                     .unwrap_or_default(),
             },
         }
     }
 
-    /// Whole seconds, as [`Env::number`].
+    /// Returns a number of whole seconds, like [`Env::number`].
     pub fn seconds(
         &mut self,
         name: &str,
@@ -149,11 +154,11 @@ impl Env {
         Duration::from_secs(self.number(name, range, default).into())
     }
 
-    /// A comma-separated list of whole seconds, each from 1 to 86400, at least one.
+    /// Returns a comma-separated list of whole seconds, each from 1 to 86400, at least one.
     pub fn seconds_list(&mut self, name: &str) -> Vec<Duration> {
         let expected = "seconds from 1 to 86400, separated by commas, such as 10,30,60";
         let Some(value) = self.optional(name) else {
-            self.complain::<()>(name, format!("is missing; expected {expected}"));
+            self.report::<()>(name, format!("is missing; expected {expected}"));
             return Vec::new();
         };
         let seconds = value.split(',').map(|part| {
@@ -166,32 +171,35 @@ impl Env {
             .map(|second| second.map(Duration::from_secs))
             .collect::<Option<_>>()
             .unwrap_or_else(|| {
-                self.complain::<()>(name, format!("is `{value}`; expected {expected}"));
+                self.report::<()>(name, format!("is `{value}`; expected {expected}"));
                 Vec::new()
             })
     }
 
-    /// One of the given words, the first where the variable is missing.
-    pub fn choice<'a>(&mut self, name: &str, words: &[&'a str]) -> &'a str {
+    /// Returns one of `choices`, the first if the variable is missing.
+    pub fn choice<'a>(&mut self, name: &str, choices: &[&'a str]) -> &'a str {
         let Some(value) = self.optional(name) else {
-            return words[0];
+            return choices[0];
         };
-        let found = words.iter().copied().find(|word| *word == value.trim());
+        let found = choices
+            .iter()
+            .copied()
+            .find(|choice| *choice == value.trim());
         found.unwrap_or_else(|| {
-            self.complain::<()>(
+            self.report::<()>(
                 name,
-                format!("is `{value}`; expected one of: {}", words.join(", ")),
+                format!("is `{value}`; expected one of: {}", choices.join(", ")),
             );
-            words[0]
+            choices[0]
         })
     }
 
-    /// `true` or `false`, false where the variable is missing.
+    /// Returns `true` or `false`, the latter if the variable is missing.
     pub fn flag(&mut self, name: &str) -> bool {
         self.choice(name, &["false", "true"]) == "true"
     }
 
-    /// The database: exactly one of a URL and the ARN of a secret.
+    /// Returns the database, from exactly one of a URL and the ARN of a secret.
     pub fn database(&mut self, url: &str, arn: &str) -> DatabaseSource {
         match (self.optional(url), self.optional(arn)) {
             (Some(value), None)
@@ -202,7 +210,7 @@ impl Env {
             }
             (None, Some(value)) if value.starts_with("arn:") => DatabaseSource::SecretArn(value),
             (given_url, given_arn) => {
-                // The value is not shown: it holds a password.
+                // The value is not shown: it contains a password.
                 let problem = match (given_url, given_arn) {
                     (Some(_), None) => {
                         "is not of the form mysql://user:password@host:port/database".to_owned()
@@ -211,13 +219,14 @@ impl Env {
                     (Some(_), Some(_)) => format!("and {arn} are both set; expected one of them"),
                     (None, None) => format!("is missing; expected it, or {arn}"),
                 };
-                self.complain::<()>(url, problem);
+                self.report::<()>(url, problem);
                 DatabaseSource::Url(String::new().into())
             }
         }
     }
 
-    /// Keys: exactly one of them, as `check` wants them, and the ARN of a secret. What `check` says must show no key.
+    /// Returns keys, from exactly one of a value that `check` accepts and the ARN of a secret. The
+    /// error of `check` must not contain a key.
     pub fn key_source(
         &mut self,
         keys: &str,
@@ -234,22 +243,22 @@ impl Env {
             (Some(_), Some(_)) => format!("and {arn} are both set; expected one of them"),
             (None, None) => format!("is missing; expected it, or {arn}"),
         };
-        self.complain::<()>(keys, problem);
+        self.report::<()>(keys, problem);
         KeySource::Fixed(String::new().into())
     }
 
-    /// Notes a problem that concerns more than the form of one variable.
-    pub fn complain<T>(&mut self, name: &str, problem: impl Display) -> Option<T> {
-        self.wrong.push(format!("{name} {problem}"));
+    /// Records a problem with a variable.
+    pub fn report<T>(&mut self, name: &str, problem: impl Display) -> Option<T> {
+        self.problems.push(format!("{name} {problem}"));
         None
     }
 
-    /// The configuration, or every problem at once.
+    /// Returns the configuration, or all problems in one error.
     pub fn finish<T>(self, config: T) -> anyhow::Result<T> {
-        if !self.wrong.is_empty() {
+        if !self.problems.is_empty() {
             bail!(
-                "the environment is not as this function needs it:\n  {}",
-                self.wrong.join("\n  ")
+                "the environment is not as this function requires:\n  {}",
+                self.problems.join("\n  ")
             );
         }
         Ok(config)
@@ -261,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wrong_variable_is_named_at_once() {
+    fn all_wrong_variables_are_reported_together() {
         let mut env = Env::from_pairs([
             ("A_URL", "not a url"),
             ("N", "17x"),
@@ -290,11 +299,14 @@ mod tests {
         ] {
             assert!(message.contains(name), "{name} is not in: {message}");
         }
-        assert!(!message.contains("secret@"), "a password shows: {message}");
+        assert!(
+            !message.contains("secret@"),
+            "a password is shown: {message}"
+        );
     }
 
     #[test]
-    fn what_is_right_is_read() {
+    fn right_values_are_read() {
         let mut env = Env::from_pairs([
             ("U", "http://127.0.0.1:1/api"),
             ("D", "1, 2,900"),

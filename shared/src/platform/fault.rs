@@ -1,30 +1,33 @@
-//! Fault points: places where a test has a process die, hang or panic, exactly there and every time. Compiled with the feature
-//! `fault-points` only, which nothing turns on but the chaos runner's build; without it [`reach`] is empty, and a release binary has
-//! no trace of it (`infra/local/no-fault-points` looks).
+//! Fault points: places at which a test makes a process crash, hang or panic, at the same place
+//! each time.
+//!
+//! They are compiled only with the feature `fault-points`, which only the build of the chaos runner
+//! enables. Without it [`reach`] is empty, and a release binary contains no trace of it
+//! (`infra/local/no-fault-points` checks).
 
 use crate::platform::queue::BatchMessage;
 
-/// A place on the path of a message where a crash hurts.
+/// A place on the path of a message at which a crash has an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "fault-points", derive(Debug, Hash))]
 pub enum Point {
     /// Dispatch: the cut is committed, nothing enqueued.
     Cut,
-    /// Dispatch: messages are on the queue, not marked so.
+    /// Dispatch: messages are on the queue, which is not recorded.
     Enqueued,
     /// Send and recheck: the batch is claimed, nothing done.
     Claimed,
-    /// Send: recipients are marked, no request begun.
+    /// Send: recipients are marked, no request is started.
     Marked,
     /// Send: a request is on the wire.
     InFlight,
-    /// Send: answers are here, not recorded.
+    /// Send: answers have arrived, not recorded.
     Answered,
     /// Send: answers are recorded, the batch is not released.
     Recorded,
-    /// Recheck: answers are here, not recorded.
+    /// Recheck: answers have arrived, not recorded.
     Asked,
-    /// Send and recheck: the batch is released, what is due next not enqueued.
+    /// Send and recheck: the batch is released, its next message is not enqueued.
     Released,
 }
 
@@ -34,7 +37,7 @@ pub enum Point {
 #[expect(
     clippy::unused_async,
     clippy::inline_always,
-    reason = "as it is with the feature, and gone without"
+    reason = "the signature is that with the feature; without it the call disappears"
 )]
 pub async fn reach(_: Point, _: BatchMessage) {}
 
@@ -53,19 +56,20 @@ mod with_faults {
 
     use crate::platform::fault::{BatchMessage, Point};
 
-    /// What happens at the points that one schedule reaches, where test and handlers share a process.
+    /// A function that is called at the points that one schedule reaches, if test and handlers
+    /// share a process.
     pub type Hook = Arc<dyn Fn(Point, BatchMessage) -> BoxFuture<'static, ()> + Send + Sync>;
 
     static HOOKS: LazyLock<Mutex<HashMap<Uuid, Hook>>> = LazyLock::new(Mutex::default);
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        // Its error says that one is installed already.
+        // The error means that a provider is installed already.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
         reqwest::Client::new()
     });
 
-    /// Has `hook` called whenever something reaches a point with that schedule.
+    /// Calls `hook` whenever a batch of that schedule reaches a point.
     pub fn install(schedule_id: Uuid, hook: Hook) {
         HOOKS
             .lock()
@@ -73,7 +77,7 @@ mod with_faults {
             .insert(schedule_id, hook);
     }
 
-    /// Ends that.
+    /// Removes the hook of a schedule.
     pub fn remove(schedule_id: Uuid) {
         HOOKS
             .lock()
@@ -81,12 +85,14 @@ mod with_faults {
             .remove(&schedule_id);
     }
 
-    /// Says that the point is reached and does what it is told: by the hook, else by whoever answers at `FAULT_POINTS_URL`, who may
-    /// answer late, never (having killed this process), or `panic`. Nobody there: goes on.
+    /// Reports that a point is reached: to the hook, else to the server at `FAULT_POINTS_URL`.
+    ///
+    /// The server may answer late, never (after it has killed this process), or with `panic`.
+    /// Without a server the process continues.
     ///
     /// # Panics
     ///
-    /// When told so.
+    /// If the server answers `panic`.
     pub async fn reach(point: Point, batch: BatchMessage) {
         let hook = HOOKS
             .lock()
@@ -111,6 +117,6 @@ mod with_faults {
             return;
         };
         let answer = answer.text().await.unwrap_or_default();
-        assert!(answer != "panic", "told so at the fault point {point:?}");
+        assert!(answer != "panic", "requested at the fault point {point:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What every function stands on: configuration, AWS clients, the database, queues, back-off.
+//! The base of each function: configuration, AWS clients, the database, queues, back-off.
 
 pub mod aws;
 pub mod backoff;

@@ -1,5 +1,8 @@
-//! The one-time scheduler: EventBridge Scheduler, which invokes dispatch ahead of a schedule's time. If it never does, the
-//! sweep finds the row; if it does twice, or for an older version, dispatch finds nothing to do.
+//! The one-time scheduler: EventBridge Scheduler, which invokes dispatch ahead of a schedule's
+//! time.
+//!
+//! If it never does, the sweep finds the row; if it does so twice, or for an older version,
+//! dispatch finds nothing to do.
 
 use std::sync::Arc;
 
@@ -12,43 +15,45 @@ use chrono::{DateTime, Utc};
 
 use crate::platform::queue::DispatchMessage;
 
-/// Makes and deletes one-time schedules.
+/// Creates and deletes one-time schedules.
 #[async_trait]
 pub trait OneTimeScheduler: Send + Sync {
-    /// Has dispatch invoked at `fire_at` (to the second, rounded down; EventBridge may be up to a minute late). One that
-    /// exists already under the same id and version is left as it is.
+    /// Makes EventBridge invoke dispatch at `fire_at` (to the second, rounded down; it may be up to
+    /// a minute late). A one-time schedule with the same id and version is left unchanged.
     async fn create(&self, message: DispatchMessage, fire_at: DateTime<Utc>) -> anyhow::Result<()>;
 
-    /// Deletes it; one that is not there is no error.
+    /// Deletes a one-time schedule. Succeeds if it does not exist.
     async fn delete(&self, message: DispatchMessage) -> anyhow::Result<()>;
 }
 
-/// A scheduler, held by several.
+/// A scheduler that several owners share.
 pub type SharedScheduler = Arc<dyn OneTimeScheduler>;
 
-/// Schedules in EventBridge.
+/// The scheduler in EventBridge.
 pub struct EventBridge {
-    /// The SDK's client.
+    /// The client of the SDK.
     pub client: aws_sdk_scheduler::Client,
     /// The group that the stack's schedules are in.
     pub group: String,
-    /// First part of every schedule's name.
+    /// The first part of each name.
     pub stack: String,
-    /// ARN of dispatch.
+    /// The ARN of dispatch.
     pub target_arn: String,
     /// The role with which EventBridge invokes it.
     pub role_arn: String,
-    /// Where an event goes that could not be handed over; none: nowhere.
+    /// The queue for events that could not be delivered; `None`: they are discarded.
     pub dead_letter_arn: Option<String>,
 }
 
-/// How long EventBridge tries to hand an event over. Later the sweep has done it.
+/// How long EventBridge tries to deliver an event. After that the sweep has found the schedule.
 const MAX_EVENT_AGE_S: i32 = 900;
 const MAX_RETRIES: i32 = 10;
 
 impl EventBridge {
-    /// `<stack>-<id>-<version>`: a schedule moved to another time gets another name, since a name that has fired may be remembered.
-    /// A name holds 64 characters, so of the stack's the first 16 have to do; the group is the stack's own anyway.
+    /// Returns the name `<stack>-<id>-<version>`. A schedule that was moved to another time gets
+    /// another name, since EventBridge may remember a name that has fired. A name has at most 64
+    /// characters, so it contains the first 16 of the stack's name; the group belongs to the stack
+    /// anyway.
     fn name(&self, message: DispatchMessage) -> String {
         format!(
             "{:.16}-{}-{}",

@@ -1,4 +1,4 @@
-//! Secrets that people and machines hold: passwords, and random tokens of which only a hash is kept.
+//! Passwords of users, and random tokens of which only a hash is stored.
 
 use std::sync::LazyLock;
 
@@ -11,31 +11,35 @@ use ring::{digest, rand::SecureRandom};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-/// Letters that nobody confuses; 32 of them, so that a byte's five bits pick one without favour.
+/// Characters that are not confused with each other: 32, so that five bits of a byte select each
+/// with equal probability.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// OWASP's second choice for argon2id: 19 MiB, two passes, one lane. About 50 ms of an optimised build on a full CPU.
+/// The second choice of OWASP for argon2id: 19 MiB, two passes, one lane. It takes about 50 ms in
+/// an optimized build on a full CPU.
 const MEMORY_KIB: u32 = 19 * 1024;
-/// Hashes at once in a process, 19 MiB each.
-static ROOM: Semaphore = Semaphore::const_new(2);
+/// Limits concurrent hashes in a process, 19 MiB each.
+static HASH_SLOTS: Semaphore = Semaphore::const_new(2);
 
 fn argon2() -> Argon2<'static> {
-    // These constants are within every bound; were they not, the library's own, which are the same, would do.
+    // The constants are within the bounds; otherwise the library's defaults, which are equal, would
+    // apply.
     let params = Params::new(MEMORY_KIB, 2, 1, None).unwrap_or(Params::DEFAULT);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// What a user who does not exist has for a password, so that finding that out takes as long as a wrong password.
-static NOBODY: LazyLock<String> = LazyLock::new(|| {
+/// The hash that stands for a user who does not exist, so that an unknown user takes as long as a
+/// wrong password.
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| {
     argon2()
         .hash_password(random_text(40).as_bytes())
         .map(|hash| hash.to_string())
         .unwrap_or_default()
 });
 
-/// Hashes a password, as a PHC string.
+/// Hashes a password into a PHC string.
 pub async fn hash_password(password: SecretString) -> anyhow::Result<String> {
-    let _room = ROOM.acquire().await?;
+    let _slot = HASH_SLOTS.acquire().await?;
     let hash = tokio::task::spawn_blocking(move || {
         argon2()
             .hash_password(password.expose_secret().as_bytes())
@@ -45,14 +49,15 @@ pub async fn hash_password(password: SecretString) -> anyhow::Result<String> {
         .map_err(|error| anyhow!("hashing a password: {error}"))
 }
 
-/// Whether it is the password of that hash; `None`: of a user that does not exist, which takes as long.
+/// Whether `password` has that hash. `None` stands for a user who does not exist, and takes as
+/// long.
 pub async fn is_password(password: SecretString, hash: Option<String>) -> anyhow::Result<bool> {
-    let _room = ROOM.acquire().await?;
+    let _slot = HASH_SLOTS.acquire().await?;
     let verified = tokio::task::spawn_blocking(move || {
         let exists = hash.is_some();
-        let hash = hash.unwrap_or_else(|| NOBODY.clone());
+        let hash = hash.unwrap_or_else(|| DUMMY_HASH.clone());
         let hash = PasswordHash::new(&hash)
-            .map_err(|error| anyhow!("a stored hash can't be read: {error}"))?;
+            .map_err(|error| anyhow!("a stored hash cannot be read: {error}"))?;
         let same = argon2()
             .verify_password(password.expose_secret().as_bytes(), &hash)
             .is_ok();
@@ -61,22 +66,23 @@ pub async fn is_password(password: SecretString, hash: Option<String>) -> anyhow
     verified.await?
 }
 
-/// A text of so many random letters and digits, five bits each.
+/// Returns `length` random letters and digits, five bits each.
 ///
 /// # Panics
 ///
-/// Where the system gives no random bytes: nothing to go on with.
+/// If the system provides no random bytes.
 pub fn random_text(length: usize) -> String {
     let mut bytes = vec![0; length];
     let filled = ring::rand::SystemRandom::new().fill(&mut bytes);
-    assert!(filled.is_ok(), "the system gives no random bytes");
+    assert!(filled.is_ok(), "the system provides no random bytes");
     bytes
         .iter()
         .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
         .collect()
 }
 
-/// What is kept of a random token: it has 256 bits of its own, so it needs no slow hash.
+/// Returns the stored hash of a random token. A token has 256 random bits, so it needs no slow
+/// hash.
 pub fn hash_token(token: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, token.as_bytes())
         .as_ref()
@@ -88,7 +94,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_password_is_verified_and_nothing_else_is() {
+    async fn only_the_right_password_is_verified() {
         let hash = hash_password("correct horse".to_owned().into())
             .await
             .unwrap();
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn random_texts_differ_and_have_their_letters_only() {
+    fn random_texts_differ_and_contain_only_their_characters() {
         let (one, other) = (random_text(52), random_text(52));
         assert!(
             one != other && one.len() == 52 && one.bytes().all(|letter| LETTERS.contains(&letter))

@@ -1,4 +1,4 @@
-//! How many recipients of a schedule are in each status.
+//! The number of recipients of a schedule in each status.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,15 @@ use uuid::Uuid;
 use super::row::Schedule;
 use crate::message::{seq_range::SeqRange, status::Status};
 
-/// How many recipients are in each state.
+/// The number of recipients in each status.
 pub type Counts = BTreeMap<Status, u64>;
 
-/// How many of a schedule's recipients are in each state, right at any moment and cheap for a million rows: before the cut
-/// from the schedule's row; then from the batches, whose counts were taken from the rows when they were last released, and
-/// for the few that somebody works on from the rows themselves. In one transaction with the read of `schedule`.
+/// Counts the recipients of a schedule by status: correct at any moment, and cheap for a million
+/// rows.
+///
+/// Before the cut, the counts come from the schedule's row. After it they come from the batches,
+/// which are counted at each release; the few batches that are claimed are counted from their rows.
+/// Runs in one transaction with the read of `schedule`.
 pub async fn count_by_status(
     connection: &mut MySqlConnection,
     schedule: &Schedule,
@@ -88,8 +91,10 @@ async fn claimed_ranges(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Res
         .collect())
 }
 
-/// How many recipients of a range are in each state, INVALID ones apart. A range at a time: joined to the batches, the optimiser would
-/// not see the bounds and walk over the whole schedule.
+/// Counts the recipients of a range by status, without INVALID ones.
+///
+/// It takes one range per statement: in a join with the batches, the optimizer would not see the
+/// bounds and would scan the whole schedule.
 pub async fn count_range(
     connection: &mut MySqlConnection,
     id: Uuid,

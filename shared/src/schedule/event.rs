@@ -1,4 +1,4 @@
-//! Events about a schedule: what has changed, as its row says in the transaction of the change.
+//! The events about a schedule, with the data of its row in the transaction of the change.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Records what has just changed about a schedule, as its row says now. Runs in the transaction of
-/// the change. Returns the deliveries to enqueue after the commit.
+/// Records an event about a schedule, with the data of its row. Runs in the transaction of the
+/// change. Returns the deliveries to enqueue after the commit.
 pub async fn record_event(
     connection: &mut MySqlConnection,
     kind: EventType,

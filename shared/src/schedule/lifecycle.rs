@@ -1,4 +1,4 @@
-//! Moves in a schedule's life that more than one function makes: finish, pause, reopen.
+//! The transitions of a schedule that several functions make: finish, pause, reopen.
 //!
 //! [`finish`] and [`pause`] are whole transactions of the workers: the change and its event. The
 //! statements beside them run inside a caller's transaction.
@@ -61,8 +61,11 @@ pub async fn pause(
     .await
 }
 
-/// Finishes a running schedule that has no batch left with something to do; where a batch is held, it ends `missed`. A statement of
-/// its own, after the release has committed: two last batches that each looked inside their own transactions would finish nobody.
+/// Finishes a running schedule of which no batch has anything to do; if a batch is held, the
+/// schedule becomes `missed`. Returns whether it did.
+///
+/// It runs after the release has committed: if the last two batches looked inside their own
+/// transactions, neither would finish the schedule.
 pub async fn finish_schedule(
     db: &mut MySqlConnection,
     schedule_id: Uuid,
@@ -79,7 +82,8 @@ pub async fn finish_schedule(
     Ok(done.execute(db).await?.rows_affected() > 0)
 }
 
-/// Pauses a running schedule on the system's own account, such as when the carrier refuses our credentials.
+/// Pauses a running schedule on behalf of the system, for example because the carrier refuses our
+/// credentials. Returns whether it did.
 pub async fn pause_schedule(
     db: &mut MySqlConnection,
     schedule_id: Uuid,
@@ -95,7 +99,7 @@ pub async fn pause_schedule(
     Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
-/// A schedule that had come to its end has something to do again.
+/// Makes a finished or missed schedule run again, because a batch has something to do.
 pub async fn reopen_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'running', finished_at = NULL

@@ -1,4 +1,4 @@
-//! A schedule: its states, its row, and the moves in its life that more than one function makes.
+//! A schedule: its states, its row, and the transitions that several functions make.
 
 pub mod counts;
 pub mod event;

@@ -1,4 +1,4 @@
-//! A row of `schedules`, and the reads that more than one function makes.
+//! A row of `schedules`, and the reads that several functions make.
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{on_uncertain::OnUncertain, status::ScheduleStatus};
 
-/// A whole row.
+/// A row of `schedules`.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Schedule {
@@ -37,7 +37,7 @@ pub struct Schedule {
     pub created_by: Option<String>,
 }
 
-/// The schedules of these ids that exist, in no order.
+/// Reads the schedules with these ids that exist, in no particular order.
 pub async fn load_schedules(
     connection: &mut MySqlConnection,
     ids: &[Uuid],
@@ -58,7 +58,7 @@ pub async fn load_schedules(
     .await
 }
 
-/// Its status alone.
+/// Reads only the status of a schedule.
 pub async fn read_status(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -70,7 +70,7 @@ pub async fn read_status(
     Ok(row.fetch_optional(connection).await?.map(|row| row.status))
 }
 
-/// One schedule.
+/// Reads one schedule.
 pub async fn load_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,

@@ -3,29 +3,29 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Where a schedule is in its life.
+/// The status of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(rename_all = "lowercase")]
 pub enum ScheduleStatus {
-    /// Being put together: recipients are appended, nothing is sent.
+    /// Recipients are appended, nothing is sent.
     Draft,
-    /// Waits for its time.
+    /// Waits for its time to run.
     Scheduled,
     /// Cut into batches, which are sent and checked.
     Running,
-    /// Nothing more will happen by itself.
+    /// Each message has its last status; nothing more happens without an operator or a late answer.
     Finished,
-    /// Stopped for now: nothing new is sent, what was sent is still checked.
+    /// Stopped for now: nothing more is sent; sent messages are still checked.
     Paused,
-    /// Stopped for good.
+    /// Stopped permanently.
     Cancelled,
-    /// Found too late: what was not sent waits for a person.
+    /// Found too late: the messages that were not sent wait for an operator.
     Missed,
 }
 
 impl ScheduleStatus {
-    /// Every state, in the order of life.
+    /// Each status, in the order of a schedule's life.
     pub const ALL: [Self; 7] = [
         Self::Draft,
         Self::Scheduled,
@@ -36,7 +36,7 @@ impl ScheduleStatus {
         Self::Missed,
     ];
 
-    /// The word in the database and the API.
+    /// Returns the value in the database and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",

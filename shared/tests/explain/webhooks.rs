@@ -1,120 +1,146 @@
-//! What events and their deliveries ask.
+//! The statements of the API about webhooks and their deliveries.
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use crate::{Plan, complaints, explain, fill, statement};
+use crate::{
+    plans::{Null, Plans},
+    tables::{NUMBERS, analyze, execute},
+};
+
+/// The webhook that has deliveries.
+const KNOWN: Uuid = Uuid::from_u128(7);
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn events_and_deliveries_use_their_keys(pool: MySqlPool) {
-    let id = fill(&pool).await[0];
-    let (now, webhook, event) = (Utc::now(), Uuid::now_v7(), Uuid::now_v7());
-    let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, 'https://x', 'messages.final', 'x', ?, 'x')";
-    sqlx::query(sql)
-        .bind(webhook)
-        .bind(now)
-        .execute(&pool)
-        .await
-        .unwrap();
-    let seqs = serde_json::to_string(&(1..=2000).collect::<Vec<u32>>()).unwrap();
-    let sql = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, status, due_at, created_at)
-        SELECT ?, UNHEX(LPAD(HEX(j.n), 32, '0')), 'x', IF(j.n % 100, 'delivered', 'pending'), IF(j.n % 100, NULL, ?), ? - INTERVAL j.n HOUR
-        FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j";
-    sqlx::query(sql)
-        .bind(webhook)
-        .bind(now)
-        .bind(now)
-        .bind(&seqs)
-        .execute(&pool)
-        .await
-        .unwrap();
-    let sql = "INSERT INTO webhook_deliveries (webhook_id, event_id, type, due_at, created_at) VALUES (?, ?, 'x', ?, ?)";
-    sqlx::query(sql)
-        .bind(webhook)
-        .bind(event)
-        .bind(now)
-        .bind(now)
-        .execute(&pool)
-        .await
-        .unwrap();
-    sqlx::raw_sql("ANALYZE TABLE webhooks, webhook_deliveries")
-        .execute(&pool)
-        .await
-        .unwrap();
-    let mut wrong = Vec::new();
-    let mut check =
-        |what: &str, plan: Plan, keys: &[(&str, &str)]| wrong.extend(complaints(what, &plan, keys));
+async fn each_statement_about_webhooks_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
+    insert_webhooks(&pool).await;
+    let mut plans = Plans::new(&pool);
+    check_webhooks(&mut plans).await;
+    check_deliveries(&mut plans).await;
+    check_repeats(&mut plans).await;
+    plans.assert_none_wrong();
+}
 
-    let sql = statement(&["UPDATE recipients SET final_event = ?"]);
-    let plan = explain(&pool, &sql, |q| {
-        q.bind(event).bind(id).bind(1).bind(20).bind(2).bind(1000)
-    })
-    .await;
-    check("tell what has ended", plan, &[("recipients", "PRIMARY")]);
-
-    let sql = statement(&["MIN(seq)", "final_event = ?"]);
-    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(event)).await;
-    check(
-        "the range that was told",
-        plan,
-        &[("recipients", "PRIMARY")],
+/// Twenty webhooks, one of them with 18,000 deliveries of which every tenth has failed.
+async fn insert_webhooks(pool: &MySqlPool) {
+    let webhooks = format!(
+        "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by)
+         {NUMBERS} UNHEX(LPAD(HEX(n), 32, '0')), '', 'messages.final', '', NOW(), '' FROM n LIMIT 20"
     );
-
-    let sql = statement(&["carrier_status", "final_event = ?", "ORDER BY seq"]);
-    let plan = explain(&pool, &sql, |q| q.bind(id).bind(1).bind(20).bind(event)).await;
-    check(
-        "the messages of an event",
-        plan,
-        &[("recipients", "PRIMARY")],
+    execute(pool, &webhooks).await;
+    let deliveries = format!(
+        "INSERT INTO webhook_deliveries (webhook_id, event_id, type, status, due_at, created_at)
+         {NUMBERS} UNHEX('{}'), UNHEX(LPAD(HEX(n.n * 20 + k.n), 32, '0')), 'messages.final', IF(n.n % 10, 'pending', 'failed'),
+           IF(n.n % 10, NOW(), NULL), NOW() FROM n JOIN (SELECT n FROM n LIMIT 20) k",
+        KNOWN.simple()
     );
+    execute(pool, &deliveries).await;
+    analyze(pool, "webhooks, webhook_deliveries").await;
+}
 
-    let sql = statement(&["SET due_at = ?, tries = tries + 1"]);
-    let plan = explain(&pool, &sql, |q| {
-        q.bind(now).bind(now).bind(webhook).bind(event).bind(now)
-    })
-    .await;
-    check(
-        "claim a delivery",
-        plan,
-        &[("webhook_deliveries", "PRIMARY")],
-    );
+async fn check_webhooks(plans: &mut Plans<'_>) {
+    let primary = ["webhooks PRIMARY"];
+    plans
+        .check(
+            "a page of webhooks",
+            &["FROM webhooks WHERE id > ?"],
+            &primary,
+            &[&Uuid::nil(), &50],
+        )
+        .await;
+    plans
+        .check(
+            "a webhook",
+            &["FROM webhooks WHERE id = ? FOR UPDATE"],
+            &primary,
+            &[&KNOWN],
+        )
+        .await;
+    plans
+        .check(
+            "a rotation of the secret",
+            &["UPDATE webhooks", "secret_no = secret_no + 1"],
+            &primary,
+            &[&"", &Utc::now(), &KNOWN, &1],
+        )
+        .await;
+    plans
+        .check(
+            "a change",
+            &["UPDATE webhooks", "description = ?"],
+            &primary,
+            &[&"", &"", &Null, &Null, &Null, &Null, &KNOWN],
+        )
+        .await;
+}
 
-    let sql = statement(&[
-        "FROM webhook_deliveries d JOIN webhooks w",
-        "d.event_id = ?",
-        "d.tries",
-    ]);
-    let plan = explain(&pool, &sql, |q| q.bind(webhook).bind(event)).await;
-    check(
-        "read a delivery",
-        plan,
-        &[("d", "PRIMARY"), ("w", "PRIMARY")],
-    );
+async fn check_deliveries(plans: &mut Plans<'_>) {
+    let primary = ["webhook_deliveries PRIMARY"];
+    for (what, status) in [
+        ("a page of deliveries", None),
+        ("a page of failed deliveries", Some("failed")),
+    ] {
+        plans
+            .check(
+                what,
+                &["FROM webhook_deliveries", "ORDER BY event_id DESC"],
+                &primary,
+                &[&KNOWN, &Uuid::max(), &status, &status, &Null, &Null, &50],
+            )
+            .await;
+    }
+    let read = [
+        "http_status, error",
+        "FROM webhook_deliveries WHERE webhook_id = ? AND event_id = ?",
+    ];
+    plans
+        .check(
+            "a delivery",
+            &read,
+            &primary,
+            &[&KNOWN, &Uuid::from_u128(21)],
+        )
+        .await;
+    let delete = [
+        "DELETE FROM webhook_deliveries WHERE webhook_id = ?",
+        "LIMIT",
+    ];
+    plans
+        .check(
+            "delete the deliveries of a webhook",
+            &delete,
+            &primary,
+            &[&KNOWN, &1000],
+        )
+        .await;
+}
 
-    let sql = statement(&[
-        "FROM webhook_deliveries",
-        "WHERE due_at <= ? ORDER BY due_at LIMIT ?",
-    ]);
-    let plan = explain(&pool, &sql, |q| {
-        q.bind(now - TimeDelta::seconds(1)).bind(1000)
-    })
-    .await;
-    check("due deliveries", plan, &[("webhook_deliveries", "due")]);
-
-    let sql = statement(&["SET d.due_at = LEAST(d.due_at, ?)"]);
-    let names =
-        serde_json::json!([[webhook.simple().to_string(), event.simple().to_string()]]).to_string();
-    let plan = explain(&pool, &sql, |q| q.bind(names).bind(now)).await;
-    check("deliver soon", plan, &[("d", "PRIMARY")]);
-
-    let sql = statement(&["DELETE FROM webhook_deliveries WHERE created_at < ?"]);
-    let plan = explain(&pool, &sql, |q| q.bind(now - TimeDelta::days(80)).bind(10)).await;
-    check(
-        "delete old deliveries",
-        plan,
-        &[("webhook_deliveries", "by_age")],
-    );
-
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+async fn check_repeats(plans: &mut Plans<'_>) {
+    let (primary, now) = (["webhook_deliveries PRIMARY"], Utc::now());
+    let (first, last) = (Uuid::from_u128(21), Uuid::from_u128(400));
+    plans
+        .check(
+            "repeat a delivery",
+            &["tries = 0, due_at = ? WHERE webhook_id = ? AND event_id = ?"],
+            &primary,
+            &[&now, &KNOWN, &first],
+        )
+        .await;
+    plans
+        .check(
+            "failed deliveries",
+            &["event_id >= ? AND status = 'failed'"],
+            &primary,
+            &[&KNOWN, &Uuid::nil(), &200],
+        )
+        .await;
+    plans
+        .check(
+            "repeat failed deliveries",
+            &["event_id BETWEEN ? AND ? AND status = 'failed'"],
+            &primary,
+            &[&now, &KNOWN, &first, &last],
+        )
+        .await;
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use shared::{
     access::{
         Permission, Role,
-        audit::{Entry, insert_entry, new_id},
+        audit::{AuditEntry, insert_entry, new_id},
     },
     platform::secret::hash_token,
 };
@@ -154,7 +154,7 @@ impl Caller {
                 "another attempt at this request has taken over".to_owned(),
             ));
         }
-        let entry = Entry {
+        let entry = AuditEntry {
             id: new_id(now),
             actor: self.actor(),
             actor_name: self.name.chars().take(128).collect(),

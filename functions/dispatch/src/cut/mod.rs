@@ -1,5 +1,7 @@
-//! One schedule: lock, cut, commit, enqueue. A crash after the commit leaves batches that the sweep finds at once; a crash between
-//! sending and marking costs a duplicate message, never a batch.
+//! The cut of one schedule: lock, cut, commit, enqueue.
+//!
+//! If the process crashes after the commit, the sweep finds the batches at once. If it crashes
+//! between sending and marking, the cost is a duplicate message, never a batch.
 
 pub mod store;
 
@@ -10,159 +12,117 @@ use shared::{
     message::window::Window,
     platform::{
         backoff::CLOCK_TOLERANCE,
-        db,
+        db::{self, transaction::transaction},
         fault::{self, Point},
         queue::{BatchMessage, DeliveryMessage, DispatchMessage, Outgoing},
     },
-    schedule::{event::record_event, lifecycle},
+    schedule::{event::record_event, lifecycle, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use self::store::{NewBatch, Outcome, Schedule};
+use self::store::{CutMark, CutStatus, NewBatch, Schedule};
 use crate::{DispatchedBy, Dispatcher, plan};
 
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
 const WAVE: usize = 80;
 
-/// What became of a schedule.
-enum Cut {
-    /// Not due, another version, or cut already.
-    Nothing,
-    /// Found too late: it waits for a person. Who is to be told.
-    Missed(Vec<DeliveryMessage>),
-    /// Cut into these.
-    Batches(Outcome, Vec<NewBatch>, Vec<DeliveryMessage>),
+/// What happens to a schedule that is due.
+enum Decision {
+    Miss,
+    Cut(CutStatus),
 }
 
-/// What is to become of it.
-enum Decision {
-    Nothing,
-    Missed,
-    Cut(Outcome),
+/// What the transaction has written.
+enum Written {
+    /// The schedule was found too late, and waits for an operator. Holds the deliveries of that
+    /// event.
+    Missed(Vec<DeliveryMessage>),
+    Cut(Cut),
+}
+
+struct Cut {
+    status: CutStatus,
+    batches: Vec<NewBatch>,
+    /// The deliveries of the event that the schedule has started.
+    deliveries: Vec<DeliveryMessage>,
 }
 
 impl Dispatcher {
-    /// Cuts the schedule if it is due, of that version and not cut yet, and enqueues what is due soon.
+    /// Cuts the schedule if it is due, has the version of the message and is not cut yet. Enqueues
+    /// the batches that are due soon.
     pub async fn dispatch(
         &self,
         message: DispatchMessage,
-        way: DispatchedBy,
+        dispatched_by: DispatchedBy,
     ) -> anyhow::Result<()> {
-        let cut = db::retry_lock_conflicts(|| self.cut(message, way))
-            .await
-            .context("cutting the schedule")?;
-        let (outcome, batches, told) = match cut {
-            Cut::Nothing => {
-                tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), "nothing to cut");
-                return Ok(());
+        let written = transaction(&self.db, |transaction| {
+            Box::pin(self.write(transaction, message, dispatched_by))
+        })
+        .await
+        .context("cutting the schedule")?;
+        let dispatched_by = dispatched_by.as_str();
+        match written {
+            None => {
+                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, "nothing to cut");
+                Ok(())
             }
-            Cut::Missed(told) => {
-                tracing::error!(schedule.id = %message.schedule_id, way = way.as_str(), "schedule missed");
-                enqueue(&self.notify_queue, &told, self.db.now()).await;
-                return Ok(());
+            Some(Written::Missed(deliveries)) => {
+                tracing::error!(schedule.id = %message.schedule_id, dispatched_by, "schedule missed");
+                enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
+                Ok(())
             }
-            Cut::Batches(outcome, batches, told) => (outcome, batches, told),
-        };
-        tracing::info!(schedule.id = %message.schedule_id, way = way.as_str(), ?outcome, batches = batches.len(), "schedule cut");
-        fault::reach(
-            Point::Cut,
-            BatchMessage {
-                schedule_id: message.schedule_id,
-                batch_no: 0,
-            },
-        )
-        .await;
-        self.enqueue(message, &batches).await?;
-        enqueue(&self.notify_queue, &told, self.db.now()).await;
-        if batches.is_empty() {
-            self.finish(message.schedule_id).await
-        } else {
-            Ok(())
+            Some(Written::Cut(cut)) => {
+                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, status = ?cut.status, batches = cut.batches.len(), "schedule cut");
+                self.enqueue_cut(message.schedule_id, cut).await
+            }
         }
     }
 
     /// Finishes a schedule that has nothing left to do.
     pub(crate) async fn finish(&self, schedule_id: Uuid) -> anyhow::Result<()> {
-        let told = lifecycle::finish(&self.db, schedule_id)
+        let deliveries = lifecycle::finish(&self.db, schedule_id)
             .await
             .context("finishing a schedule")?;
-        enqueue(&self.notify_queue, &told.unwrap_or_default(), self.db.now()).await;
+        enqueue(
+            &self.notify_queue,
+            &deliveries.unwrap_or_default(),
+            self.db.now(),
+        )
+        .await;
         Ok(())
     }
 
-    /// The transaction.
-    async fn cut(&self, message: DispatchMessage, way: DispatchedBy) -> sqlx::Result<Cut> {
-        let mut transaction = self.db.pool.begin().await?;
-        let cut = self.write_cut(&mut transaction, message, way).await;
-        // Never left to the drop: a frozen environment would keep the lock.
-        match cut {
-            Ok(Cut::Batches(..) | Cut::Missed(_)) => transaction.commit().await?,
-            _ => transaction.rollback().await?,
-        }
-        cut
-    }
-
-    async fn write_cut(
+    /// Locks the schedule, and cuts it or marks it as missed. Returns `None` if there is nothing to
+    /// do.
+    async fn write(
         &self,
-        db: &mut MySqlConnection,
+        connection: &mut MySqlConnection,
         message: DispatchMessage,
-        way: DispatchedBy,
-    ) -> sqlx::Result<Cut> {
+        dispatched_by: DispatchedBy,
+    ) -> sqlx::Result<Option<Written>> {
         let now = self.db.now();
-        let Some(schedule) = store::lock_schedule(db, message.schedule_id).await? else {
-            return Ok(Cut::Nothing);
+        let Some(schedule) = store::lock_schedule(connection, message.schedule_id).await? else {
+            return Ok(None);
         };
-        let outcome = match self.decide(&schedule, message, now) {
-            Decision::Nothing => return Ok(Cut::Nothing),
-            Decision::Missed => {
-                if !store::mark_missed(db, message).await? {
-                    return Ok(Cut::Nothing);
-                }
-                return Ok(Cut::Missed(
-                    record_event(db, EventType::ScheduleMissed, message.schedule_id, now).await?,
-                ));
+        match self.decide(&schedule, message, now) {
+            None => Ok(None),
+            Some(Decision::Miss) => write_missed(connection, message, now).await,
+            Some(Decision::Cut(status)) => {
+                let size = plan::range_size(self.settings.batch_size, schedule.rate);
+                let ranges =
+                    store::read_pending_ranges(connection, message.schedule_id, size).await?;
+                let spread = spread(&schedule, status, now);
+                let batches = plan::plan(&ranges, &spread, now, &self.settings);
+                let mark = CutMark {
+                    status,
+                    batch_count: batches.len() as u32,
+                    dispatched_by,
+                    at: now,
+                };
+                write_cut(connection, message, mark, batches).await
             }
-            Decision::Cut(outcome) => outcome,
-        };
-        let size = plan::stretch_size(self.settings.batch_size, schedule.rate);
-        let stretches = store::read_seq_ranges(db, message.schedule_id, size).await?;
-        // What is only closed needs no spreading.
-        let spread = match outcome {
-            Outcome::Running => {
-                let window = Window::of(schedule.send_window.as_deref());
-                plan::Spread {
-                    start: schedule.run_at,
-                    rate: schedule.rate,
-                    window,
-                }
-            }
-            Outcome::Cancelled => plan::Spread {
-                start: now,
-                rate: None,
-                window: None,
-            },
-        };
-        let batches = plan::plan(&stretches, &spread, now, &self.settings);
-        if !store::mark_cut(
-            db,
-            message,
-            (outcome, batches.len() as u32, way.as_str()),
-            now,
-        )
-        .await?
-        {
-            return Ok(Cut::Nothing);
         }
-        store::insert_batches(db, message.schedule_id, &batches).await?;
-        let told = match outcome {
-            Outcome::Running => {
-                record_event(db, EventType::ScheduleStarted, message.schedule_id, now).await?
-            }
-            // Told by who has cancelled it.
-            Outcome::Cancelled => Vec::new(),
-        };
-        Ok(Cut::Batches(outcome, batches, told))
     }
 
     fn decide(
@@ -170,27 +130,39 @@ impl Dispatcher {
         schedule: &Schedule,
         message: DispatchMessage,
         now: DateTime<Utc>,
-    ) -> Decision {
+    ) -> Option<Decision> {
         if schedule.batch_count.is_some() || schedule.version != message.version {
-            return Decision::Nothing;
+            return None;
         }
-        // Nothing was to be sent before its window opened.
+        // Lateness counts from the opening of the window: nothing was due before it.
         let planned = Window::of(schedule.send_window.as_deref())
             .map_or(schedule.run_at, |window| window.next_open(schedule.run_at));
         let late = planned + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
-        match schedule.status.as_str() {
-            "scheduled" if schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE => {
-                Decision::Nothing
-            }
-            "scheduled" if late => Decision::Missed,
-            "scheduled" => Decision::Cut(Outcome::Running),
-            "cancelled" => Decision::Cut(Outcome::Cancelled),
-            _ => Decision::Nothing,
+        let early = schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE;
+        match schedule.status {
+            ScheduleStatus::Scheduled if early => None,
+            ScheduleStatus::Scheduled if late => Some(Decision::Miss),
+            ScheduleStatus::Scheduled => Some(Decision::Cut(CutStatus::Running)),
+            ScheduleStatus::Cancelled => Some(Decision::Cut(CutStatus::Cancelled)),
+            _ => None,
         }
     }
 
-    /// Puts what is due soon on the send queue, wave by wave, and marks each wave. What the queue refuses stays due for the sweep.
-    async fn enqueue(&self, schedule: DispatchMessage, batches: &[NewBatch]) -> anyhow::Result<()> {
+    /// Enqueues the batches and the event of a cut. Finishes the schedule if it has no batches.
+    async fn enqueue_cut(&self, schedule_id: Uuid, cut: Cut) -> anyhow::Result<()> {
+        fault::reach(Point::Cut, whole_schedule(schedule_id)).await;
+        self.enqueue_due(schedule_id, &cut.batches).await?;
+        enqueue(&self.notify_queue, &cut.deliveries, self.db.now()).await;
+        if cut.batches.is_empty() {
+            self.finish(schedule_id).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Enqueues the batches that are due soon, and marks them wave by wave. Batches that the queue
+    /// refuses stay due for the sweep.
+    async fn enqueue_due(&self, schedule_id: Uuid, batches: &[NewBatch]) -> anyhow::Result<()> {
         let now = self.db.now();
         let due: Vec<_> = batches
             .iter()
@@ -198,41 +170,102 @@ impl Dispatcher {
             .cloned()
             .collect();
         for wave in due.chunks(WAVE) {
-            let now = self.db.now();
-            let message = |batch: &NewBatch| BatchMessage {
-                schedule_id: schedule.schedule_id,
-                batch_no: batch.batch_no,
-            };
-            let messages: Vec<_> = wave
-                .iter()
-                .map(|batch| Outgoing::batch(message(batch), batch.send_at, now))
-                .collect();
-            let failed = self.send_queue.send(&messages).await;
-            fault::reach(
-                Point::Enqueued,
-                BatchMessage {
-                    schedule_id: schedule.schedule_id,
-                    batch_no: 0,
-                },
-            )
-            .await;
-            let taken = wave
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| !failed.contains(at))
-                .map(|(_, batch)| batch.clone());
-            let taken: Vec<_> = taken.collect();
+            let taken = self.enqueue_wave(schedule_id, wave).await;
+            fault::reach(Point::Enqueued, whole_schedule(schedule_id)).await;
+            let backoff = &self.settings.backoff;
             db::retry_lock_conflicts(|| {
-                store::mark_enqueued(
-                    &self.db,
-                    schedule.schedule_id,
-                    &taken,
-                    &self.settings.backoff,
-                )
+                store::mark_enqueued(&self.db, schedule_id, &taken, backoff)
             })
             .await
             .context("marking batches enqueued")?;
         }
         Ok(())
+    }
+
+    /// Sends one wave, and returns the batches that the queue has taken.
+    async fn enqueue_wave(&self, schedule_id: Uuid, wave: &[NewBatch]) -> Vec<NewBatch> {
+        let now = self.db.now();
+        let message = |batch: &NewBatch| BatchMessage {
+            schedule_id,
+            batch_no: batch.batch_no,
+        };
+        let messages: Vec<_> = wave
+            .iter()
+            .map(|batch| Outgoing::batch(message(batch), batch.send_at, now))
+            .collect();
+        let failed = self.send_queue.send(&messages).await;
+        wave.iter()
+            .enumerate()
+            .filter(|(at, _)| !failed.contains(at))
+            .map(|(_, batch)| batch.clone())
+            .collect()
+    }
+}
+
+async fn write_missed(
+    connection: &mut MySqlConnection,
+    message: DispatchMessage,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Written>> {
+    if !store::mark_missed(connection, message).await? {
+        return Ok(None);
+    }
+    record_event(
+        connection,
+        EventType::ScheduleMissed,
+        message.schedule_id,
+        now,
+    )
+    .await
+    .map(|deliveries| Some(Written::Missed(deliveries)))
+}
+
+async fn write_cut(
+    connection: &mut MySqlConnection,
+    message: DispatchMessage,
+    mark: CutMark,
+    batches: Vec<NewBatch>,
+) -> sqlx::Result<Option<Written>> {
+    let schedule_id = message.schedule_id;
+    if !store::mark_cut(connection, message, mark).await? {
+        return Ok(None);
+    }
+    store::insert_batches(connection, schedule_id, &batches).await?;
+    let deliveries = match mark.status {
+        CutStatus::Running => {
+            record_event(connection, EventType::ScheduleStarted, schedule_id, mark.at).await?
+        }
+        // The cancel has recorded its own event.
+        CutStatus::Cancelled => Vec::new(),
+    };
+    Ok(Some(Written::Cut(Cut {
+        status: mark.status,
+        batches,
+        deliveries,
+    })))
+}
+
+/// Returns how the batches are spread over time. Batches that only close their recipients are not
+/// spread.
+fn spread(schedule: &Schedule, status: CutStatus, now: DateTime<Utc>) -> plan::Spread {
+    match status {
+        CutStatus::Running => plan::Spread {
+            start: schedule.run_at,
+            rate: schedule.rate,
+            window: Window::of(schedule.send_window.as_deref()),
+        },
+        CutStatus::Cancelled => plan::Spread {
+            start: now,
+            rate: None,
+            window: None,
+        },
+    }
+}
+
+/// Returns the name that fault points give to a whole schedule: batch 0.
+fn whole_schedule(schedule_id: Uuid) -> BatchMessage {
+    BatchMessage {
+        schedule_id,
+        batch_no: 0,
     }
 }

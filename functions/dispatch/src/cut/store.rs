@@ -1,24 +1,36 @@
-//! The cut: a due schedule becomes `running` and gets its batches, in one transaction, under the lock that appends and changes of
-//! time take too. A crash between the two would be found by no sweep.
+//! The statements of the cut: a due schedule becomes `running` and gets its batches in one
+//! transaction.
+//!
+//! The transaction holds the lock that appends and changes of time take too. Without it, no sweep
+//! would find a schedule whose process crashed between the two statements.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared::platform::db::json::{as_datetime, to_json};
+use shared::{
+    platform::{
+        backoff::Backoff,
+        db::{
+            Db,
+            json::{as_datetime, to_json},
+        },
+        queue::DispatchMessage,
+    },
+    schedule::status::ScheduleStatus,
+};
 use sqlx::{MySqlConnection, types::Uuid};
 
-use shared::platform::db::Db;
-use shared::platform::{backoff::Backoff, queue::DispatchMessage};
+use crate::DispatchedBy;
 
 /// A schedule that may be cut, locked.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// `schedules.status`
-    pub status: String,
+    pub status: ScheduleStatus,
     /// `schedules.version`
     pub version: u32,
-    /// Its time.
+    /// When it is sent.
     pub run_at: DateTime<Utc>,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Option<u32>,
     /// `schedules.send_window`
     pub send_window: Option<String>,
@@ -28,32 +40,36 @@ pub struct Schedule {
     pub batch_count: Option<u32>,
 }
 
-/// Reads a schedule and keeps it locked until the transaction ends.
-pub async fn lock_schedule(db: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Option<Schedule>> {
+/// Reads a schedule, and locks it until the transaction ends.
+pub async fn lock_schedule(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Option<Schedule>> {
     sqlx::query_as!(
         Schedule,
-        r#"SELECT status, version, run_at AS "run_at: DateTime<Utc>", rate, send_window, max_lateness_s, batch_count
+        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", rate, send_window, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )
-    .fetch_optional(db)
+    .fetch_optional(connection)
     .await
 }
 
-/// The recipients of one stretch of the list.
+/// A range of the recipient list with recipients to send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingRange {
-    /// First seq that is there.
+    /// The first existing seq.
     pub first_seq: u32,
-    /// Last seq that is there.
+    /// The last existing seq.
     pub last_seq: u32,
-    /// How many of them are PENDING.
+    /// How many of its recipients are PENDING.
     pub pending: u32,
 }
 
-/// Divides the list into stretches of `size` places; those with nobody to send to are left out.
-pub async fn read_seq_ranges(
-    db: &mut MySqlConnection,
+/// Divides the recipient list into ranges of `size` places. Ranges without a PENDING recipient are
+/// left out.
+pub async fn read_pending_ranges(
+    connection: &mut MySqlConnection,
     id: Uuid,
     size: u32,
 ) -> sqlx::Result<Vec<PendingRange>> {
@@ -64,54 +80,66 @@ pub async fn read_seq_ranges(
         id,
         size
     )
-    .fetch_all(db)
+    .fetch_all(connection)
     .await
 }
 
-/// What the cut makes of a schedule.
+/// The status of a schedule after its cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its batches are to be sent.
+pub enum CutStatus {
+    /// Its batches are sent.
     Running,
-    /// Cancelled before it was cut: its batches close their recipients.
+    /// Cancelled before the cut: its batches close their recipients.
     Cancelled,
 }
 
-impl Outcome {
-    /// The status that the schedule has afterwards.
-    pub const fn status(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Cancelled => "cancelled",
+impl From<CutStatus> for ScheduleStatus {
+    fn from(status: CutStatus) -> Self {
+        match status {
+            CutStatus::Running => Self::Running,
+            CutStatus::Cancelled => Self::Cancelled,
         }
     }
 }
 
-/// Notes that a schedule is cut. The conditions repeat what the lock already holds, so that no caller can cut twice.
+/// What a cut sets in the row of its schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct CutMark {
+    /// `schedules.status`
+    pub status: CutStatus,
+    /// `schedules.batch_count`
+    pub batch_count: u32,
+    /// `schedules.dispatched_by`
+    pub dispatched_by: DispatchedBy,
+    /// `schedules.dispatched_at`
+    pub at: DateTime<Utc>,
+}
+
+/// Marks a schedule as cut; returns false if it is not of this version or cut already. The
+/// conditions repeat what the lock guarantees, so that no caller can cut twice.
 pub async fn mark_cut(
-    db: &mut MySqlConnection,
+    connection: &mut MySqlConnection,
     schedule: DispatchMessage,
-    cut: (Outcome, u32, &str),
-    now: DateTime<Utc>,
+    mark: CutMark,
 ) -> sqlx::Result<bool> {
-    let (outcome, batch_count, dispatched_by) = cut;
     let done = sqlx::query!(
         "UPDATE schedules SET status = ?, batch_count = ?, dispatched_by = ?, dispatched_at = ?
          WHERE id = ? AND version = ? AND batch_count IS NULL AND status IN ('scheduled', 'cancelled')",
-        outcome.status(),
-        batch_count,
-        dispatched_by,
-        now,
+        ScheduleStatus::from(mark.status).as_str(),
+        mark.batch_count,
+        mark.dispatched_by.as_str(),
+        mark.at,
         schedule.schedule_id,
         schedule.version
     );
-    Ok(done.execute(db).await?.rows_affected() == 1)
+    Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
-/// Notes that a schedule was found later than its maximum lateness. It is not cut: its recipients stay as they are until a person has
-/// it sent after all, or cancels it.
+/// Marks a schedule as missed: it was found later than its maximum lateness. It is not cut, and its
+/// recipients stay as they are until an operator has it sent after all or cancels it. Returns false
+/// if it is not of this version, cut already or not `scheduled`.
 pub async fn mark_missed(
-    db: &mut MySqlConnection,
+    connection: &mut MySqlConnection,
     schedule: DispatchMessage,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
@@ -119,19 +147,19 @@ pub async fn mark_missed(
         schedule.schedule_id,
         schedule.version
     );
-    Ok(done.execute(db).await?.rows_affected() == 1)
+    Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
-/// A batch to be inserted. Times are UTC, as `DATETIME(3)` reads them.
+/// A batch to insert. Times are UTC, in the format of `DATETIME(3)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewBatch {
     /// `batches.batch_no`
     #[serde(rename = "n")]
     pub batch_no: u32,
-    /// First seq.
+    /// The first seq.
     #[serde(rename = "f")]
     pub first_seq: u32,
-    /// Last seq.
+    /// The last seq.
     #[serde(rename = "l")]
     pub last_seq: u32,
     /// Recipients to send to.
@@ -145,9 +173,9 @@ pub struct NewBatch {
     pub sweep_at: DateTime<Utc>,
 }
 
-/// Inserts the batches of a schedule, one bind for all.
+/// Inserts the batches of a schedule, with one bind for all of them.
 pub async fn insert_batches(
-    db: &mut MySqlConnection,
+    connection: &mut MySqlConnection,
     id: Uuid,
     batches: &[NewBatch],
 ) -> sqlx::Result<()> {
@@ -159,11 +187,12 @@ pub async fn insert_batches(
         id,
         to_json(batches)?
     );
-    done.execute(db).await.map(drop)
+    done.execute(connection).await.map(drop)
 }
 
-/// Notes that batches are on the queue: the sweep looks at them only if they are still there then. Send first, then mark: a
-/// crash between the two costs one duplicate message, never a batch.
+/// Marks batches as enqueued, so that the sweep looks at them later, and only if they are still
+/// due. Messages are sent before this mark: a crash between the two costs one duplicate message,
+/// never a batch.
 pub async fn mark_enqueued(
     db: &Db,
     id: Uuid,
@@ -171,7 +200,7 @@ pub async fn mark_enqueued(
     backoff: &Backoff,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        // A batch claimed meanwhile has a sweep_at of its own, which stays.
+        // A batch that was claimed since keeps the sweep_at of its claim.
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', t DATETIME(3) PATH '$.t')) j
          SET b.sweep_at = j.t + INTERVAL ? SECOND
          WHERE b.schedule_id = ? AND b.batch_no = j.n AND b.claim_token IS NULL AND b.send_at = j.t AND b.requeues = 0",

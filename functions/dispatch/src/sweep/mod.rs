@@ -1,7 +1,8 @@
-//! The sweep: once a minute it looks for what the fast path has missed, so that both queues may be purged and EventBridge may sleep,
-//! and every message is still sent and checked. Normally it finds nothing.
+//! The sweep: once per minute it finds the work that the fast path has missed.
+//!
+//! Both queues may be purged and EventBridge may fail: every message is still sent and checked.
+//! Normally the sweep finds nothing. If it runs twice, each claim and each cut still happens once.
 
-pub mod deliveries;
 pub mod store;
 
 use std::collections::HashSet;
@@ -15,181 +16,173 @@ use shared::{
         db::{self, describe::describe},
         queue::{Outgoing, SharedQueue},
     },
+    schedule::status::ScheduleStatus,
 };
 
 use self::store::{DueBatch, PushBack};
 use crate::{DispatchedBy, Dispatcher, retention};
 
-/// The sweep enqueues, with the exact delay, what falls due within this time: two of its minutes.
+/// The sweep enqueues, with the exact delay, batches that fall due within this time: two of its
+/// minutes.
 const SWEEP_AHEAD: TimeDelta = TimeDelta::seconds(120);
 /// A parked batch is looked at, and logged for its alarm, this often.
 const PARKED: TimeDelta = TimeDelta::minutes(32);
-/// The most deliveries that one sweep takes up; it takes up none while the queue holds as many
+/// The most deliveries that one sweep enqueues; it enqueues none while the queue holds as many
 /// messages. A due delivery stays due until it is posted, so a slow queue would otherwise be given
 /// the same deliveries each minute.
 const DELIVERIES_PER_SWEEP: u32 = 1000;
 
 impl Dispatcher {
-    /// One sweep; `has_time` says whether another round may begin.
+    /// Runs one sweep. `has_time` returns whether another round may start.
     pub async fn sweep(&self, has_time: impl Fn() -> bool) -> anyhow::Result<()> {
-        let cut = store::schedules_to_cut(&self.db, self.db.now() + self.settings.sweep_lead)
-            .await
-            .context("looking for due schedules")?;
-        // One schedule that can't be cut does not keep the others from being cut.
-        let mut failed = None;
-        for schedule in cut {
-            if let Err(error) = self.dispatch(schedule, DispatchedBy::Sweep).await {
-                tracing::error!(schedule.id = %schedule.schedule_id, error = describe(&error), "cutting failed");
-                failed = Some(error);
-            }
-        }
+        let failed = self.cut_due_schedules().await?;
         for schedule_id in store::idle_schedules(&self.db)
             .await
             .context("looking for schedules with nothing to do")?
         {
             self.finish(schedule_id).await?;
         }
-        // At least one round, however short an invocation's time is set.
+        // At least one round, however short the timeout of the invocation is.
         loop {
             let round = store::due_batches(&self.db, self.db.now())
                 .await
                 .context("looking for due batches")?;
-            let last = round.len() < store::ROUND as usize;
-            self.take_up(round).await?;
-            if last || !has_time() {
+            let is_last = round.len() < store::ROUND as usize;
+            self.enqueue_round(round).await?;
+            if is_last || !has_time() {
                 break;
             }
         }
-        self.deliver().await.context("looking for deliveries")?;
-        // Last, as nothing waits for it; what it leaves over, the next hour's takes.
+        self.enqueue_deliveries()
+            .await
+            .context("looking for deliveries")?;
+        // Last, since nothing waits for it. Rows that it does not reach are deleted an hour later.
         let now = self.db.now();
-        if retention::is_time(now) && has_time() {
-            let tidied = retention::tidy(&self.db, now)
+        if retention::is_due(now) && has_time() {
+            let deleted = retention::delete_expired_rows(&self.db, now)
                 .await
-                .context("deleting old rows")?;
-            tracing::info!(?tidied, "old rows deleted");
+                .context("deleting expired rows")?;
+            tracing::info!(?deleted, "expired rows deleted");
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Puts what is due of webhooks' deliveries on their queue. The rows stay as they are: only who posts one moves its due time, so that
-    /// a message that comes twice finds it posted, and one that is lost is found again.
-    async fn deliver(&self) -> anyhow::Result<()> {
+    /// Cuts the schedules that are due and not cut yet. A schedule that can't be cut stops neither
+    /// the others nor the sweep: returns the last such error.
+    async fn cut_due_schedules(&self) -> anyhow::Result<Option<anyhow::Error>> {
+        let due = store::schedules_to_cut(&self.db, self.db.now() + self.settings.sweep_lead)
+            .await
+            .context("looking for due schedules")?;
+        let mut failed = None;
+        for schedule in due {
+            if let Err(error) = self.dispatch(schedule, DispatchedBy::Sweep).await {
+                tracing::error!(schedule.id = %schedule.schedule_id, error = describe(&error), "cutting failed");
+                failed = Some(error);
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Enqueues the event deliveries that are due. Their rows stay as they are: only notify, which
+    /// posts a delivery, moves its due time. So a message that arrives twice finds the delivery
+    /// posted, and the sweep finds a delivery whose message was lost.
+    async fn enqueue_deliveries(&self) -> anyhow::Result<()> {
         let now = self.db.now();
-        let due = deliveries::due_deliveries(&self.db, now, DELIVERIES_PER_SWEEP).await?;
+        let due = store::due_deliveries(&self.db, now, DELIVERIES_PER_SWEEP).await?;
         if due.is_empty() || self.notify_queue.backlog().await? >= DELIVERIES_PER_SWEEP.into() {
             return Ok(());
         }
-        tracing::info!(deliveries = due.len(), "the sweep took deliveries up");
+        tracing::info!(deliveries = due.len(), "the sweep enqueued deliveries");
         enqueue(&self.notify_queue, &due, now).await;
         Ok(())
     }
 
-    async fn take_up(&self, round: Vec<DueBatch>) -> anyhow::Result<()> {
+    /// Enqueues the batches of a round, and moves the time at which the sweep looks at them again.
+    async fn enqueue_round(&self, round: Vec<DueBatch>) -> anyhow::Result<()> {
         if round.is_empty() {
             return Ok(());
         }
         let now = self.db.now();
-        let sent = self
-            .put(
-                &self.send_queue,
-                &round,
-                |batch| due_to_send(batch, now),
-                now,
-            )
-            .await?;
-        let asked = self
-            .put(
-                &self.recheck_queue,
-                &round,
-                |batch| due_to_check(batch, now),
-                now,
-            )
-            .await?;
+        let sends = due_batches(&round, |batch| due_to_send(batch, now));
+        let sent = enqueue_due(&self.send_queue, sends, now).await?;
+        let checks = due_batches(&round, |batch| due_to_check(batch, now));
+        let rechecked = enqueue_due(&self.recheck_queue, checks, now).await?;
         let mut back = Vec::with_capacity(round.len());
         for (at, batch) in round.iter().enumerate() {
             if batch.crashes >= MAX_CRASHES {
                 tracing::error!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, batch.crashes = batch.crashes, "batch parked");
             }
-            let done = [sent.outcome(at), asked.outcome(at)];
-            // What a queue refused keeps its place; the next sweep tries again.
-            if !done.contains(&Put::Refused) {
-                back.push(push_back(
-                    batch,
-                    done.contains(&Put::Taken),
-                    now,
-                    &self.settings.backoff,
-                ));
+            // A batch that a queue has refused keeps its sweep_at: the next sweep retries it.
+            if !sent.refused.contains(&at) && !rechecked.refused.contains(&at) {
+                let requeued = sent.taken.contains(&at) || rechecked.taken.contains(&at);
+                back.push(push_back(batch, requeued, now, &self.settings.backoff));
             }
         }
         tracing::warn!(
             batches = round.len(),
             sent = sent.taken.len(),
-            rechecked = asked.taken.len(),
-            "the sweep took batches up"
+            rechecked = rechecked.taken.len(),
+            "the sweep enqueued batches"
         );
         db::retry_lock_conflicts(|| store::push_back(&self.db, &back))
             .await
             .context("pushing batches back")
     }
-
-    /// Puts those batches of a round on a queue that are due there. A queue that holds as many messages as batches are due is slow,
-    /// not empty: then only batches go that the sweep has not enqueued before.
-    async fn put(
-        &self,
-        queue: &SharedQueue,
-        round: &[DueBatch],
-        due: impl Fn(&DueBatch) -> Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<Puts> {
-        let mut wanted: Vec<_> = round
-            .iter()
-            .enumerate()
-            .filter_map(|(at, batch)| Some((at, batch, due(batch)?)))
-            .collect();
-        if wanted.iter().any(|(_, batch, _)| batch.requeues > 0)
-            && queue.backlog().await? >= wanted.len() as u64
-        {
-            wanted.retain(|(_, batch, _)| batch.requeues == 0);
-        }
-        let messages: Vec<_> = wanted
-            .iter()
-            .map(|(_, batch, due)| Outgoing::batch(batch.message(), *due, now))
-            .collect();
-        let failed: HashSet<_> = queue.send(&messages).await.into_iter().collect();
-        let (mut taken, mut refused) = (HashSet::new(), HashSet::new());
-        for (place, (at, ..)) in wanted.iter().enumerate() {
-            if failed.contains(&place) {
-                refused.insert(*at)
-            } else {
-                taken.insert(*at)
-            };
-        }
-        Ok(Puts { taken, refused })
-    }
 }
 
-/// What became of a round at one queue, by place in the round.
-struct Puts {
+/// A batch of a round that is due at one queue.
+struct QueueEntry<'a> {
+    /// Its place in the round.
+    at: usize,
+    batch: &'a DueBatch,
+    due_at: DateTime<Utc>,
+}
+
+/// Returns the batches of a round for which `due_at` returns a time.
+fn due_batches(
+    round: &[DueBatch],
+    due_at: impl Fn(&DueBatch) -> Option<DateTime<Utc>>,
+) -> Vec<QueueEntry<'_>> {
+    let due = round.iter().enumerate().filter_map(|(at, batch)| {
+        let due_at = due_at(batch)?;
+        Some(QueueEntry { at, batch, due_at })
+    });
+    due.collect()
+}
+
+/// The batches of a round that a queue has taken or refused, by their places in the round.
+struct Enqueued {
     taken: HashSet<usize>,
     refused: HashSet<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Put {
-    Taken,
-    Refused,
-    NotDue,
-}
-
-impl Puts {
-    fn outcome(&self, at: usize) -> Put {
-        match (self.taken.contains(&at), self.refused.contains(&at)) {
-            (true, _) => Put::Taken,
-            (_, true) => Put::Refused,
-            _ => Put::NotDue,
+/// Enqueues batches that are due. A queue that holds as many messages as batches are due is slow,
+/// not empty: then only batches are enqueued that the sweep has not enqueued before.
+async fn enqueue_due(
+    queue: &SharedQueue,
+    mut due: Vec<QueueEntry<'_>>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Enqueued> {
+    if due.iter().any(|due| due.batch.requeues > 0) && queue.backlog().await? >= due.len() as u64 {
+        due.retain(|due| due.batch.requeues == 0);
+    }
+    let messages: Vec<_> = due
+        .iter()
+        .map(|due| Outgoing::batch(due.batch.message(), due.due_at, now))
+        .collect();
+    let failed: HashSet<_> = queue.send(&messages).await.into_iter().collect();
+    let mut enqueued = Enqueued {
+        taken: HashSet::new(),
+        refused: HashSet::new(),
+    };
+    for (place, due) in due.iter().enumerate() {
+        if failed.contains(&place) {
+            enqueued.refused.insert(due.at);
+        } else {
+            enqueued.taken.insert(due.at);
         }
     }
+    Ok(enqueued)
 }
 
 fn soon(due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -197,8 +190,8 @@ fn soon(due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>>
 }
 
 fn due_to_send(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let may = batch.crashes < MAX_CRASHES && batch.schedule_status != "paused";
-    soon(batch.send_at, now).filter(|_| may)
+    let may_send = batch.crashes < MAX_CRASHES && batch.schedule_status != ScheduleStatus::Paused;
+    soon(batch.send_at, now).filter(|_| may_send)
 }
 
 fn due_to_check(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -211,7 +204,7 @@ fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, backoff: &Bac
         .flatten()
         .min()
         .unwrap_or(now);
-    let again = if batch.crashes >= MAX_CRASHES {
+    let next = if batch.crashes >= MAX_CRASHES {
         now + PARKED
     } else {
         due.max(now) + backoff.sweep_again(batch.requeues)
@@ -220,7 +213,7 @@ fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, backoff: &Bac
         schedule_id: batch.schedule_id,
         batch_no: batch.batch_no,
         seen: batch.sweep_at,
-        again,
+        next,
         requeued: u8::from(requeued),
     }
 }
@@ -237,7 +230,6 @@ mod tests {
         check_at: Option<DateTime<Utc>>,
         sweep_at: DateTime<Utc>,
     ) -> DueBatch {
-        let schedule_status = "running".to_owned();
         DueBatch {
             schedule_id: Uuid::nil(),
             batch_no: 1,
@@ -246,15 +238,15 @@ mod tests {
             sweep_at,
             requeues: 0,
             crashes: 0,
-            schedule_status,
+            schedule_status: ScheduleStatus::Running,
         }
     }
 
     #[test]
-    fn a_paused_schedule_is_asked_about_but_not_sent() {
+    fn batches_of_a_paused_schedule_are_checked_but_not_sent() {
         let now = Utc::now();
         let paused = DueBatch {
-            schedule_status: "paused".into(),
+            schedule_status: ScheduleStatus::Paused,
             ..batch(Some(now), Some(now), now)
         };
         assert_eq!(
@@ -264,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_batch_is_left_alone_for_a_while() {
+    fn a_parked_batch_is_not_enqueued_and_looked_at_rarely() {
         let now = Utc::now();
         let parked = DueBatch {
             crashes: MAX_CRASHES,
@@ -275,27 +267,27 @@ mod tests {
             (None, None)
         );
         assert_eq!(
-            push_back(&parked, false, now, &Backoff::default()).again,
+            push_back(&parked, false, now, &Backoff::default()).next,
             now + PARKED
         );
     }
 
     #[test]
-    fn the_sweep_comes_back_after_the_due_time_and_ever_later() {
+    fn the_sweep_looks_again_after_the_due_time_with_growing_delays() {
         let now = Utc::now();
         let due = now + TimeDelta::seconds(70);
-        let next = batch(Some(due), None, now);
+        let first = batch(Some(due), None, now);
         assert_eq!(
-            push_back(&next, true, now, &Backoff::default()).again,
+            push_back(&first, true, now, &Backoff::default()).next,
             due + TimeDelta::minutes(2)
         );
         let again = DueBatch {
             requeues: 3,
             send_at: Some(now - TimeDelta::hours(1)),
-            ..next
+            ..first
         };
         assert_eq!(
-            push_back(&again, true, now, &Backoff::default()).again,
+            push_back(&again, true, now, &Backoff::default()).next,
             now + TimeDelta::minutes(16)
         );
         assert_eq!(
@@ -308,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_later_is_not_enqueued_yet() {
+    fn batches_due_later_are_not_enqueued_yet() {
         let now = Utc::now();
         let later = batch(
             Some(now + TimeDelta::seconds(121)),

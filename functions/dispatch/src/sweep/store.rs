@@ -1,17 +1,25 @@
-//! What the sweep finds: schedules due and not cut, batches whose `sweep_at` has passed, schedules with nothing left to do.
+//! The statements of the sweep: schedules that are due and not cut, batches whose `sweep_at` has
+//! passed, schedules with nothing left to do, and deliveries that are due.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use shared::{
+    platform::{
+        db::{
+            Db,
+            json::{as_datetime, as_hex, to_json},
+        },
+        queue::{BatchMessage, DeliveryMessage, DispatchMessage},
+    },
+    schedule::status::ScheduleStatus,
+};
 use sqlx::types::Uuid;
 
-use shared::platform::db::Db;
-use shared::platform::db::json::{as_datetime, as_hex, to_json};
-use shared::platform::queue::{BatchMessage, DispatchMessage};
-
-/// At most this many a round: one round is one page of work, so that a long backlog never fills the memory.
+/// Most batches per round: a bounded page of work, so that a long backlog never fills the memory.
 pub const ROUND: u32 = 1000;
 
-/// Schedules to cut: scheduled and due by then, and cancelled ones whose recipients are still open.
+/// Returns the schedules to cut: scheduled ones that are due by `due_by`, and cancelled ones with
+/// open recipients.
 pub async fn schedules_to_cut(
     db: &Db,
     due_by: DateTime<Utc>,
@@ -28,7 +36,7 @@ pub async fn schedules_to_cut(
     .await
 }
 
-/// Running schedules of which no batch has anything to do: the sweep tries to finish each.
+/// Returns running schedules without a batch that has something to do: the sweep finishes each.
 pub async fn idle_schedules(db: &Db) -> sqlx::Result<Vec<Uuid>> {
     let rows = sqlx::query_scalar!(
         r#"SELECT s.id AS "id: Uuid" FROM schedules s
@@ -41,26 +49,26 @@ pub async fn idle_schedules(db: &Db) -> sqlx::Result<Vec<Uuid>> {
 /// A batch whose `sweep_at` has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueBatch {
-    /// Which one.
+    /// `batches.schedule_id`
     pub schedule_id: Uuid,
-    /// Which one of it.
+    /// `batches.batch_no`
     pub batch_no: u32,
-    /// When something is to be sent.
+    /// When something is sent.
     pub send_at: Option<DateTime<Utc>>,
-    /// When something is to be asked.
+    /// When a status is asked for.
     pub check_at: Option<DateTime<Utc>>,
-    /// As seen now; a claim meanwhile moves it.
+    /// As it was read; a claim moves it.
     pub sweep_at: DateTime<Utc>,
-    /// How often the sweep has enqueued it already.
+    /// How many times the sweep has enqueued it.
     pub requeues: u32,
     /// Claims without a release.
     pub crashes: u32,
     /// `schedules.status`
-    pub schedule_status: String,
+    pub schedule_status: ScheduleStatus,
 }
 
 impl DueBatch {
-    /// The message that names it.
+    /// Returns the message that names it.
     pub const fn message(&self) -> BatchMessage {
         BatchMessage {
             schedule_id: self.schedule_id,
@@ -69,13 +77,14 @@ impl DueBatch {
     }
 }
 
-/// The next round of due batches, in the order of the index; expired claims are among them, as the claim has set `sweep_at`.
+/// Returns the next round of due batches, in the order of the index. Batches whose claim has
+/// expired are among them, since the claim has set `sweep_at`.
 pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBatch>> {
     sqlx::query_as!(
         DueBatch,
         r#"SELECT STRAIGHT_JOIN b.schedule_id AS "schedule_id: Uuid", b.batch_no, b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>", b.requeues, b.crashes,
-             s.status AS schedule_status
+             s.status AS "schedule_status: ScheduleStatus"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.sweep_at <= ? ORDER BY b.sweep_at LIMIT ?"#,
         now,
@@ -85,7 +94,7 @@ pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBat
     .await
 }
 
-/// When the sweep looks at a batch again.
+/// The next time at which the sweep looks at a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PushBack {
     /// `batches.schedule_id` in hexadecimal.
@@ -94,18 +103,18 @@ pub struct PushBack {
     /// `batches.batch_no`
     #[serde(rename = "n")]
     pub batch_no: u32,
-    /// `sweep_at` as it was read: a claim or a release meanwhile wins.
+    /// `sweep_at` as it was read: if a claim or a release has changed it since, theirs stays.
     #[serde(rename = "o", serialize_with = "as_datetime")]
     pub seen: DateTime<Utc>,
     /// The new `sweep_at`.
     #[serde(rename = "t", serialize_with = "as_datetime")]
-    pub again: DateTime<Utc>,
-    /// 1: it was put on a queue.
+    pub next: DateTime<Utc>,
+    /// 1: the batch was enqueued.
     #[serde(rename = "r")]
     pub requeued: u8,
 }
 
-/// Moves `sweep_at` of the batches that the sweep has dealt with, after their messages were taken.
+/// Moves `sweep_at` of batches that the sweep has handled, after their messages were taken.
 pub async fn push_back(db: &Db, batches: &[PushBack]) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', n INT UNSIGNED PATH '$.n', o DATETIME(3) PATH '$.o',
@@ -115,4 +124,21 @@ pub async fn push_back(db: &Db, batches: &[PushBack]) -> sqlx::Result<()> {
         to_json(batches)?
     );
     done.execute(&db.pool).await.map(drop)
+}
+
+/// Returns at most `most` due deliveries, the oldest due time first.
+pub async fn due_deliveries(
+    db: &Db,
+    now: DateTime<Utc>,
+    most: u32,
+) -> sqlx::Result<Vec<DeliveryMessage>> {
+    sqlx::query_as!(
+        DeliveryMessage,
+        r#"SELECT webhook_id AS "webhook_id: Uuid", event_id AS "event_id: Uuid" FROM webhook_deliveries
+           WHERE due_at <= ? ORDER BY due_at LIMIT ?"#,
+        now,
+        most
+    )
+    .fetch_all(&db.pool)
+    .await
 }

@@ -1,9 +1,11 @@
-//! Notify and what it is given, on a real database: what is recorded, by whom and when ([`events`], [`messages`]), and what is posted
-//! ([`posts`]).
+//! Notify and its input, on a real database: which events are recorded ([`events`], [`messages`],
+//! [`releases`]), and how they are posted ([`posts`]).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod events;
 mod messages;
+mod no_webhook;
 mod posts;
+mod published;
+mod releases;
 mod scene;
-mod told;

@@ -1,5 +1,5 @@
-//! Notify against a real database and a receiver on loopback: run twice, at once, crashed between post and record, and every way in
-//! which a receiver can answer.
+//! Posts to a receiver on loopback: run twice, at the same time, crashed between the post and the
+//! record, and each way in which a receiver can answer.
 
 use std::time::Duration;
 
@@ -17,18 +17,31 @@ fn answer(code: u16) -> ResponseTemplate {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_posted_is_signed_as_a_receiver_verifies_it_and_posted_once(pool: MySqlPool) {
+async fn a_delivery_is_posted_once_and_signed(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(204)).await;
     let event = scene.event().await;
     let before = scene.db.now().timestamp();
     scene.deliver(event).await;
     scene.deliver(event).await;
     let received = scene.received().await;
-    assert_eq!(
-        received.len(),
-        1,
-        "the queue's duplicate finds it delivered"
-    );
+    let duplicate = "the duplicate message finds it delivered";
+    assert_eq!(received.len(), 1, "{duplicate}");
+    let request = &received[0];
+    let header = |name: &str| request.headers[name].to_str().unwrap();
+    assert_eq!(header("webhook-id"), format!("msg_{}", event.event_id));
+    let timestamp: i64 = header("webhook-timestamp").parse().unwrap();
+    assert!((before..=before + 5).contains(&timestamp));
+    assert!(is_signed(request, scene.webhook, 1) && !is_signed(request, scene.webhook, 2));
+    assert_eq!(scene.rows().await, ["schedule.finished delivered 1 204"]);
+    assert!(scene.queue.take().is_empty());
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn the_request_holds_the_event_as_json(pool: MySqlPool) {
+    let scene = Scene::new(pool, answer(204)).await;
+    let event = scene.event().await;
+    scene.deliver(event).await;
+    let received = scene.received().await;
     let request = &received[0];
     assert_eq!(
         (
@@ -38,24 +51,9 @@ async fn what_is_posted_is_signed_as_a_receiver_verifies_it_and_posted_once(pool
         ),
         ("POST", "/hook", Some("x=1"))
     );
-    assert_eq!(
-        request.headers["webhook-id"],
-        format!("msg_{}", event.event_id)
-    );
-    assert_eq!(request.headers["content-type"], "application/json");
-    assert!(
-        request.headers["user-agent"]
-            .to_str()
-            .unwrap()
-            .starts_with("sms-scheduler/")
-    );
-    let timestamp: i64 = request.headers["webhook-timestamp"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((before..=before + 5).contains(&timestamp));
-    assert!(is_signed(request, scene.webhook, 1) && !is_signed(request, scene.webhook, 2));
+    let header = |name: &str| request.headers[name].to_str().unwrap();
+    assert_eq!(header("content-type"), "application/json");
+    assert!(header("user-agent").starts_with("sms-scheduler/"));
     let created: DateTime<Utc> = sqlx::query_scalar("SELECT created_at FROM webhook_deliveries")
         .fetch_one(&scene.db.pool)
         .await
@@ -66,12 +64,10 @@ async fn what_is_posted_is_signed_as_a_receiver_verifies_it_and_posted_once(pool
         body,
         json!({"type": "schedule.finished", "timestamp": created, "data": data})
     );
-    assert_eq!(scene.rows().await, ["schedule.finished delivered 1 204"]);
-    assert!(scene.queue.take().is_empty());
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn one_that_comes_to_many_at_once_is_posted_once(pool: MySqlPool) {
+async fn a_delivery_claimed_by_many_workers_at_once_is_posted_once(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200).set_delay(Duration::from_millis(200))).await;
     let event = scene.event().await;
     tokio::join!(
@@ -85,7 +81,7 @@ async fn one_that_comes_to_many_at_once_is_posted_once(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_crash_between_post_and_record_has_it_posted_again_under_the_same_id(pool: MySqlPool) {
+async fn a_delivery_is_posted_again_with_the_same_id_after_a_crash(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200).set_delay(Duration::from_millis(900))).await;
     let event = scene.event().await;
     let killed = tokio::time::timeout(Duration::from_millis(400), scene.deliver(event)).await;
@@ -112,79 +108,76 @@ async fn a_crash_between_post_and_record_has_it_posted_again_under_the_same_id(p
     assert_eq!(scene.rows().await, ["schedule.finished delivered 2 200"]);
 }
 
-#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_a_receiver_can_answer_and_what_comes_of_it(pool: MySqlPool) {
-    let scene = Scene::new(pool, answer(200)).await;
-    let elsewhere = format!("{}/elsewhere", scene.server.uri());
+/// An answer, and what follows from it.
+struct Case {
+    answer: ResponseTemplate,
+    row: &'static str,
+    /// The shortest delay of the next try; a delay is up to a quarter longer.
+    shortest_delay_s: Option<u32>,
+}
+
+fn case(answer: ResponseTemplate, row: &'static str, shortest_delay_s: Option<u32>) -> Case {
+    Case {
+        answer,
+        row,
+        shortest_delay_s,
+    }
+}
+
+fn cases(elsewhere: &str) -> Vec<Case> {
+    let redirect = |code| answer(code).insert_header("location", elsewhere);
     let minute = |code| answer(code).insert_header("retry-after", "60");
-    // The answer, the row, and the least delay in seconds of the next try.
-    let table = [
-        (answer(200), "delivered 1 200", None),
-        (answer(204), "delivered 1 204", None),
-        (
-            answer(301).insert_header("location", elsewhere.as_str()),
-            "pending 1 301",
-            Some(5),
-        ),
-        (
-            answer(307).insert_header("location", elsewhere.as_str()),
-            "pending 1 307",
-            Some(5),
-        ),
-        (answer(400), "pending 1 400", Some(5)),
-        (answer(401), "pending 1 401", Some(5)),
-        (answer(404), "pending 1 404", Some(5)),
-        (minute(429), "pending 1 429", Some(60)),
-        (minute(503), "pending 1 503", Some(60)),
-        (minute(500), "pending 1 500", Some(5)),
-        (answer(500), "pending 1 500", Some(5)),
-        (
-            answer(200).set_delay(Duration::from_secs(2)),
-            "pending 1 timed out",
-            Some(5),
-        ),
-        (
-            answer(200).set_body_bytes(vec![b'x'; 3_000_000]),
-            "delivered 1 200",
-            None,
-        ),
-    ];
-    for (answer, expected, delay_s) in table {
-        scene.answer(answer).await;
+    let slow = answer(200).set_delay(Duration::from_secs(2));
+    let large = answer(200).set_body_bytes(vec![b'x'; 3_000_000]);
+    vec![
+        case(answer(200), "delivered 1 200", None),
+        case(answer(204), "delivered 1 204", None),
+        case(redirect(301), "pending 1 301", Some(5)),
+        case(redirect(307), "pending 1 307", Some(5)),
+        case(answer(400), "pending 1 400", Some(5)),
+        case(answer(401), "pending 1 401", Some(5)),
+        case(answer(404), "pending 1 404", Some(5)),
+        case(minute(429), "pending 1 429", Some(60)),
+        case(minute(503), "pending 1 503", Some(60)),
+        case(minute(500), "pending 1 500", Some(5)),
+        case(answer(500), "pending 1 500", Some(5)),
+        case(slow, "pending 1 timed out", Some(5)),
+        case(large, "delivered 1 200", None),
+    ]
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn each_answer_of_a_receiver_is_recorded_and_retried_as_it_says(pool: MySqlPool) {
+    let scene = Scene::new(pool, answer(200)).await;
+    for case in cases(&format!("{}/elsewhere", scene.server.uri())) {
+        let (row, shortest) = (case.row, case.shortest_delay_s);
+        scene.answer(case.answer).await;
         let event = scene.event().await;
         scene.deliver(event).await;
         assert_eq!(
             scene.rows().await.pop().unwrap(),
-            format!("schedule.finished {expected}")
+            format!("schedule.finished {row}")
         );
         assert_eq!(
             scene.received().await.len(),
             1,
-            "{expected}: no redirect is followed, nothing is tried again at once"
+            "{row}: no redirect is followed, nothing is retried at once"
         );
-        let delays: Vec<_> = scene
-            .queue
-            .take()
-            .iter()
-            .map(|message| message.delay_s)
-            .collect();
-        let longest = |least: u32| least * 5 / 4;
-        assert_eq!(delays.len(), usize::from(delay_s.is_some()), "{expected}");
-        for (delay, least) in delays.iter().zip(delay_s) {
-            assert!(
-                (least - 1..=longest(least)).contains(delay),
-                "{expected}: {delay}"
-            );
+        let messages = scene.queue.take();
+        assert_eq!(messages.len(), usize::from(shortest.is_some()), "{row}");
+        for (message, shortest) in messages.iter().zip(shortest) {
+            let delays = shortest - 1..=shortest * 5 / 4;
+            assert!(delays.contains(&message.delay_s), "{row}: {message:?}");
         }
     }
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool) {
+async fn a_closed_or_missing_connection_is_retried(pool: MySqlPool) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let hangs_up = tokio::spawn(async move {
-        // The request is read, for the end of the connection not to come as a reset before it.
+    let receiver = tokio::spawn(async move {
+        // The request is read first, so that the connection ends without a reset.
         let (stream, _) = listener.accept().await.unwrap();
         stream.readable().await.unwrap();
         stream.try_read(&mut [0; 8192]).ok();
@@ -202,7 +195,7 @@ async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool
         scene.rows().await,
         ["schedule.finished pending 1 connection closed"]
     );
-    hangs_up.await.unwrap();
+    receiver.await.unwrap();
     scene.db.clock.advance(Duration::from_secs(7));
     scene.deliver(event).await;
     assert_eq!(
@@ -212,9 +205,9 @@ async fn a_receiver_that_hangs_up_or_is_not_there_is_tried_again(pool: MySqlPool
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) {
+async fn a_delivery_fails_after_ten_tries_over_three_days(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(500)).await;
-    let (event, begun) = (scene.event().await, scene.db.now());
+    let (event, started) = (scene.event().await, scene.db.now());
     let mut delays = Vec::new();
     for tries in 1..=10 {
         scene.deliver(event).await;
@@ -224,7 +217,7 @@ async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) 
                 .fetch_one(&scene.db.pool)
                 .await
                 .unwrap();
-        assert_eq!(done, tries, "it waits for its time");
+        assert_eq!(done, tries, "a try before the due time does nothing");
         delays.extend(scene.queue.take().iter().map(|message| message.delay_s));
         if let Some(due) = due {
             scene
@@ -235,11 +228,11 @@ async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) 
     }
     assert_eq!(scene.rows().await, ["schedule.finished failed 10 500"]);
     assert_eq!(scene.received().await.len(), 10);
-    assert!((75..=95).contains(&(scene.db.now() - begun).num_hours()));
+    assert!((75..=95).contains(&(scene.db.now() - started).num_hours()));
     assert_eq!(
         delays.len(),
         2,
-        "what is due later than a queue can hold is the sweep's: {delays:?}"
+        "the sweep enqueues retries that are due later than a queue can hold: {delays:?}"
     );
     scene.db.clock.advance(Duration::from_secs(100_000));
     scene.deliver(event).await;
@@ -247,7 +240,7 @@ async fn it_is_tried_ten_times_over_three_days_and_then_failed(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_claim_that_always_ends_in_a_crash_is_given_up(pool: MySqlPool) {
+async fn a_delivery_whose_claims_always_crash_fails(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let event = scene.event().await;
     sqlx::query("UPDATE webhook_deliveries SET tries = 10")
@@ -260,7 +253,7 @@ async fn a_claim_that_always_ends_in_a_crash_is_given_up(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool) {
+async fn nothing_is_posted_to_a_private_address_in_any_notation(pool: MySqlPool) {
     let server = MockServer::start().await;
     let port = server.address().port();
     let scene = Scene::at(
@@ -296,7 +289,7 @@ async fn nothing_is_posted_to_a_private_address_by_whatever_name(pool: MySqlPool
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn for_a_day_after_a_rotation_both_secrets_sign(pool: MySqlPool) {
+async fn both_secrets_sign_for_a_day_after_a_rotation(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     scene
         .set("secret_no = 2, rotated_at = UTC_TIMESTAMP(3)")
@@ -312,7 +305,7 @@ async fn for_a_day_after_a_rotation_both_secrets_sign(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_410_disables_the_webhook_and_ends_what_waits_for_it(pool: MySqlPool) {
+async fn a_410_disables_the_webhook_and_fails_its_deliveries(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(410)).await;
     let (first, second) = (scene.event().await, scene.event().await);
     scene.deliver(first).await;
@@ -329,7 +322,7 @@ async fn a_410_disables_the_webhook_and_ends_what_waits_for_it(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_webhook_that_fails_for_five_days_without_a_success_is_disabled(pool: MySqlPool) {
+async fn a_webhook_that_fails_for_five_days_is_disabled(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(500)).await;
     let fail = async |days: u64| {
         scene.db.clock.advance(Duration::from_secs(days * 86_400));
@@ -340,11 +333,7 @@ async fn a_webhook_that_fails_for_five_days_without_a_success_is_disabled(pool: 
     assert_eq!(fail(0).await, (None, true));
     assert_eq!(fail(4).await, (None, true));
     scene.answer(answer(200)).await;
-    assert_eq!(
-        fail(0).await,
-        (None, false),
-        "a success: its time counts anew"
-    );
+    assert_eq!(fail(0).await, (None, false), "a success resets the time");
     scene.answer(answer(500)).await;
     assert_eq!(fail(2).await, (None, true));
     assert_eq!(fail(4).await, (None, true));
@@ -352,7 +341,7 @@ async fn a_webhook_that_fails_for_five_days_without_a_success_is_disabled(pool: 
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn without_its_key_or_its_webhook_nothing_is_posted(pool: MySqlPool) {
+async fn nothing_is_posted_without_the_key_or_the_webhook(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let event = scene.event().await;
     scene.set("key_id = 'another'").await;

@@ -26,7 +26,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A receiver that answers so.
+    /// Returns a scene with a receiver that gives this answer.
     pub async fn new(pool: MySqlPool, answer: ResponseTemplate) -> Self {
         let server = MockServer::start().await;
         let url = format!("{}/hook?x=1", server.uri());
@@ -35,7 +35,13 @@ impl Scene {
         scene
     }
 
-    pub async fn at(pool: MySqlPool, url: &str, server: MockServer, reach: AllowedTargets) -> Self {
+    /// Returns a scene with a webhook at this URL.
+    pub async fn at(
+        pool: MySqlPool,
+        url: &str,
+        server: MockServer,
+        allowed: AllowedTargets,
+    ) -> Self {
         let db = Db::from_pool(pool);
         let queue = FakeQueue::new();
         let webhook = webhooks::insert(&db, url, "schedule.finished,messages.final").await;
@@ -43,7 +49,7 @@ impl Scene {
             db: db.clone(),
             queue: queue.clone(),
             keys: webhooks::keys().await,
-            poster: Poster::with_timeout(reach, Duration::from_secs(1)).unwrap(),
+            poster: Poster::with_timeout(allowed, Duration::from_secs(1)).unwrap(),
         };
         Self {
             db,
@@ -54,7 +60,7 @@ impl Scene {
         }
     }
 
-    /// From now on the receiver answers so.
+    /// Sets the answer of the receiver.
     pub async fn answer(&self, answer: ResponseTemplate) {
         self.server.reset().await;
         Mock::given(any())
@@ -63,7 +69,7 @@ impl Scene {
             .await;
     }
 
-    /// Something happens.
+    /// Records an event, and returns its delivery.
     pub async fn event(&self) -> DeliveryMessage {
         let data = json!({"schedule_id": Uuid::nil(), "status": "finished"});
         let kind = EventType::ScheduleFinished;
@@ -84,7 +90,7 @@ impl Scene {
         self.notifier.deliver(message).await.unwrap();
     }
 
-    /// The deliveries as lines.
+    /// Returns the deliveries as lines.
     pub async fn rows(&self) -> Vec<String> {
         webhooks::deliveries(&self.db, self.webhook).await
     }
@@ -93,7 +99,7 @@ impl Scene {
         self.server.received_requests().await.unwrap()
     }
 
-    /// Changes the webhook.
+    /// Changes the row of the webhook.
     pub async fn set(&self, assignments: &str) {
         let sql = format!("UPDATE webhooks SET {assignments} WHERE id = ?");
         sqlx::query(&sql)
@@ -103,7 +109,7 @@ impl Scene {
             .unwrap();
     }
 
-    /// The webhook's `disabled_reason`, and whether it fails.
+    /// Returns the webhook's `disabled_reason`, and whether it is failing.
     pub async fn state(&self) -> (Option<String>, bool) {
         let sql = "SELECT disabled_reason, failing_since IS NOT NULL FROM webhooks WHERE id = ? AND (disabled_at IS NULL) = (disabled_reason IS NULL)";
         sqlx::query_as(sql)
@@ -114,7 +120,7 @@ impl Scene {
     }
 }
 
-/// Whether a request is signed with the n-th secret of the webhook.
+/// Returns whether a request is signed with the n-th secret of the webhook.
 pub fn is_signed(request: &Request, webhook: Uuid, secret_no: u32) -> bool {
     let header = |name: &str| request.headers[name].to_str().unwrap();
     let headers = (

@@ -1,96 +1,55 @@
-//! A flush: one transaction that records what has ended and marks what starts next.
+//! A flush: one transaction that records the requests that have ended and marks those that start
+//! next.
 
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use shared::{
-    batch::rows::{self, BatchRow, FlushRow, Step},
+    batch::{
+        claim::Claim,
+        rows::{self, BatchRow, FlushRow, Step},
+    },
     message::status::Status,
-    platform::db::{self, describe::describe_one},
+    platform::{
+        budget::Budget,
+        db::{Db, describe::describe_one, transaction::transaction_if},
+    },
 };
 use sqlx::MySqlConnection;
 
-use crate::pass::{Pass, Request};
+use super::{Pass, requests::Request};
 
 /// The pause between two attempts to record an answer that the database does not accept. A failover
 /// lasts seconds, and the answers must not be lost.
 const WRITE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Pass<'_> {
-    /// Records and marks. True: the requests may start.
+    /// Records the answers so far and marks the requests that start. Returns whether they may
+    /// start.
     pub(super) async fn flush(&mut self, starting: &[Request]) -> anyhow::Result<bool> {
         let marks = starting.iter().flatten().map(|&at| mark(&self.rows[at]));
         let mut rows = std::mem::take(&mut self.unrecorded);
         rows.extend(marks);
-        let written = self
-            .write_patiently(&rows)
+        let written = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, &rows)
             .await
             .context("recording and marking")?;
         if written.matched == rows.len() as u64 && !written.lost {
-            self.note_marks(starting);
+            self.apply_marks(starting);
             return Ok(true);
         }
-        // The claim is lost, the schedule paused or cancelled, or a row has been changed by somebody: start nothing more.
+        // The claim is lost, the schedule is paused or cancelled, or another process has changed a
+        // row: nothing more starts.
         let batch = self.claim.batch;
         tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
-        self.stopped = true;
+        self.summary.stopped = true;
         self.unrecorded
             .extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
         Ok(false)
     }
 
-    /// An answer that can't be recorded becomes UNCERTAIN, so a database that fails is asked again for as long as there is time. What a
-    /// lost commit has written already does not match the second time, and stops the pass.
-    async fn write_patiently(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        loop {
-            match db::retry_lock_conflicts(|| self.write(rows)).await {
-                Err(error) if self.budget.remaining() > WRITE_PAUSE * 2 => {
-                    tracing::warn!(
-                        error = describe_one(&error),
-                        "recording failed, trying again"
-                    );
-                    tokio::time::sleep(WRITE_PAUSE).await;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    async fn write(&self, rows: &[FlushRow]) -> sqlx::Result<Written> {
-        let mut transaction = self.sender.worker.db.pool.begin().await?;
-        let written = self.write_rows(&mut transaction, rows).await;
-        // Never left to the drop: a frozen environment would keep the locks.
-        match written {
-            Ok(_) => transaction.commit().await?,
-            Err(_) => transaction.rollback().await?,
-        }
-        written
-    }
-
-    async fn write_rows(
-        &self,
-        db: &mut MySqlConnection,
-        rows: &[FlushRow],
-    ) -> sqlx::Result<Written> {
-        let now = self.sender.worker.db.now();
-        let answers = rows.iter().any(|row| row.step == Step::Answer);
-        let lost = answers && rows::make_due_if_lease_lost(db, self.claim, now).await?;
-        if rows
-            .iter()
-            .any(|row| row.step == Step::Mark && row.attempt > 0)
-        {
-            rows::keep_attempts(db, self.claim, rows).await?;
-        }
-        if lost {
-            rows::record_late_answers(db, self.claim.batch, rows).await?;
-        }
-        Ok(Written {
-            matched: rows::flush(db, self.claim, rows, now).await?,
-            lost,
-        })
-    }
-
-    fn note_marks(&mut self, starting: &[Request]) {
+    /// Updates the rows in memory to what the marks have written.
+    fn apply_marks(&mut self, starting: &[Request]) {
         let now = self.sender.worker.db.now();
         for &at in starting.iter().flatten() {
             let row = &mut self.rows[at];
@@ -102,31 +61,86 @@ impl Pass<'_> {
     }
 }
 
+/// What a flush has written.
 struct Written {
+    /// Rows that were as the flush expected them.
     matched: u64,
+    /// The claim is lost.
     lost: bool,
 }
 
+/// Writes a flush, and retries it while the database fails and time is left.
+///
+/// An answer that is not recorded becomes UNCERTAIN. If a commit succeeded although it reported an
+/// error, its rows do not match the second time, and the pass stops.
+async fn write_until_recorded(
+    db: &Db,
+    claim: &Claim,
+    budget: Budget,
+    rows: &[FlushRow],
+) -> sqlx::Result<Written> {
+    loop {
+        match write(db, claim, rows).await {
+            Err(error) if budget.remaining() > WRITE_PAUSE * 2 => {
+                tracing::warn!(error = describe_one(&error), "recording failed, retrying");
+                tokio::time::sleep(WRITE_PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn write(db: &Db, claim: &Claim, rows: &[FlushRow]) -> sqlx::Result<Written> {
+    transaction_if(
+        db,
+        |_| true,
+        |error| Some(error),
+        |transaction| Box::pin(async move { write_rows(transaction, claim, rows, db.now()).await }),
+    )
+    .await
+}
+
+async fn write_rows(
+    connection: &mut MySqlConnection,
+    claim: &Claim,
+    rows: &[FlushRow],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Written> {
+    let has_answers = rows.iter().any(|row| row.step == Step::Answer);
+    let lost = has_answers && rows::make_due_if_lease_lost(connection, claim, now).await?;
+    let has_resends = rows
+        .iter()
+        .any(|row| row.step == Step::Mark && row.attempt > 0);
+    if has_resends {
+        rows::keep_attempts(connection, claim, rows).await?;
+    }
+    if lost {
+        rows::record_late_answers(connection, claim.batch, rows).await?;
+    }
+    Ok(Written {
+        matched: rows::flush(connection, claim, rows, now).await?,
+        lost,
+    })
+}
+
 fn mark(row: &BatchRow) -> FlushRow {
-    let resend = u8::from(row.status != Status::Pending);
-    flush_row(row, row.attempt, Step::Mark, (Status::Sending, resend))
+    FlushRow {
+        resend: u8::from(row.status != Status::Pending),
+        ..flush_row(row, row.attempt, Step::Mark, Status::Sending)
+    }
 }
 
 fn unmark(row: &BatchRow) -> FlushRow {
-    flush_row(row, row.attempt + 1, Step::Unmark, (Status::Pending, 0))
+    flush_row(row, row.attempt + 1, Step::Unmark, Status::Pending)
 }
 
-pub(super) fn flush_row(
-    row: &BatchRow,
-    attempt: u32,
-    step: Step,
-    (status, resend): (Status, u8),
-) -> FlushRow {
+/// Returns a row of a flush that applies if the recipient is at `attempt`.
+pub(super) fn flush_row(row: &BatchRow, attempt: u32, step: Step, status: Status) -> FlushRow {
     FlushRow {
         seq: row.seq,
         attempt,
         step,
-        resend,
+        resend: 0,
         status,
         message_id: None,
         error: None,

@@ -1,7 +1,10 @@
 //! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
 
 use api::resources::schedules::store::moves;
-use dispatch::cut::store::{self, Outcome};
+use dispatch::{
+    DispatchedBy,
+    cut::store::{self, CutMark, CutStatus},
+};
 use model::{rows::ScheduleStatus, rules};
 use shared::{
     platform::queue::DispatchMessage,
@@ -35,8 +38,8 @@ async fn mark_cut_matches_the_model(pool: MySqlPool) {
     let all = pairs(
         &cases(),
         &[
-            (Outcome::Running, ScheduleStatus::Running),
-            (Outcome::Cancelled, ScheduleStatus::Cancelled),
+            (CutStatus::Running, ScheduleStatus::Running),
+            (CutStatus::Cancelled, ScheduleStatus::Cancelled),
         ],
     );
     let (cases, inputs): (Vec<_>, Vec<_>) = all
@@ -53,7 +56,13 @@ async fn mark_cut_matches_the_model(pool: MySqlPool) {
             version,
         };
         let matched = rules::mark_cut(&mut case.schedule, version == 1, status);
-        let marked = store::mark_cut(&mut connection, message, (outcome, 1, "queue"), table.now)
+        let mark = CutMark {
+            status: outcome,
+            batch_count: 1,
+            dispatched_by: DispatchedBy::Queue,
+            at: table.now,
+        };
+        let marked = store::mark_cut(&mut connection, message, mark)
             .await
             .unwrap();
         assert_eq!(marked, matched, "{case:?}");

@@ -13,7 +13,7 @@ use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 use shared::{
     events::EventType,
-    message::window::{Clock, Window},
+    message::window::{TimeOfDay, Window},
     platform::queue::BatchMessage,
 };
 use simulator::Settings;
@@ -29,7 +29,7 @@ fn window(now: DateTime<Utc>) -> Window {
     let zone = format!("Etc/GMT{:+}", now.hour() as i32 - 12);
     let at = |minutes: u32| {
         let minutes = 12 * 60 + now.minute() + minutes;
-        Clock::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
+        TimeOfDay::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
     };
     let days = "Mon Tue Wed Thu Fri Sat Sun"
         .split(' ')

@@ -141,7 +141,7 @@ impl EndedPass<'_> {
     }
 
     /// Returns which of the due times that the release has set need a queue message now.
-    pub fn to_enqueue(&self, dues: DueTimes, now: DateTime<Utc>) -> DueMessages {
+    pub fn due_messages(&self, dues: DueTimes, now: DateTime<Utc>) -> DueMessages {
         let needed = |planned, due: Option<DateTime<Utc>>| {
             due.filter(|due| {
                 queue::within_reach(*due, now) && !self.is_on_queue(planned, *due, now)
@@ -182,8 +182,8 @@ impl EndedPass<'_> {
         }
     }
 
-    /// Whether a message for `due` is on its queue already, because it was planned before this pass.
-    /// A message that was due during the pass has found the batch owned, and is gone.
+    /// Whether a message for `due` is on its queue already, because it was planned before this
+    /// pass. A message that was due during the pass has found the batch owned, and is gone.
     fn is_on_queue(
         &self,
         planned: Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! Events of messages that have ended, recorded in the transaction of the release.
+//! The events of messages that have ended, recorded in the transaction of the release.
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
@@ -13,9 +13,12 @@ use crate::{
     platform::queue::DeliveryMessage,
 };
 
-/// Tells which messages of a batch have ended, those that were not published yet, and will not be sent again: by the condition of
-/// `batches::release`, with which it belongs into one transaction. Then no pass that ends tells less than it should, and none tells twice.
-/// A message is published once: what is sent again after it was published (a number that was suppressed then, and is not any more) tells nothing.
+/// Records events of the messages of a batch that have ended, are not published yet, and will not
+/// be sent again. Returns the deliveries to enqueue after the commit.
+///
+/// The condition is that of `write::write_release`, which runs in the same transaction, so each
+/// pass publishes every ended message, once. A message that is sent again after it was published
+/// (its number was suppressed then, and is not any more) is not published again.
 pub async fn record_final_events(
     connection: &mut MySqlConnection,
     claim: &Claim,
@@ -56,7 +59,8 @@ async fn mark_published(
     event: Uuid,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
-        // The numbers that it reads as not suppressed stay so until the release, in the same transaction, has read them too.
+        // Numbers that are not suppressed here stay so until the release, in the same transaction,
+        // has read them too.
         "UPDATE recipients SET final_event = ?
          WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event IS NULL AND final_at IS NOT NULL AND phone IS NOT NULL
            AND NOT (resends < ? AND status IN ('UNDELIV', 'EXPIRED')

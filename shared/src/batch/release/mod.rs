@@ -57,7 +57,7 @@ impl Worker {
         let dues = read_due_times(&self.db, claim.batch)
             .await?
             .context("the batch is gone")?;
-        let due = pass.to_enqueue(dues, now);
+        let due = pass.due_messages(dues, now);
         for (queue, due) in [
             (&self.send_queue, due.send_at),
             (&self.recheck_queue, due.check_at),

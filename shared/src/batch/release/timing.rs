@@ -1,4 +1,4 @@
-//! When a batch is due again: the delays and deadlines of a deployment.
+//! The delays and deadlines of a deployment, from which the next due times of a batch follow.
 
 use std::time::Duration;
 
@@ -6,24 +6,26 @@ use chrono::TimeDelta;
 
 use crate::platform::{backoff::Backoff, config::Env};
 
-/// When things are done again.
+/// Delays and deadlines.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// Delays of the rechecks after a send; the last one repeats.
     pub recheck_delays: Vec<Duration>,
-    /// After so long since it was sent nothing is asked any more: under the carrier's 24 hours of memory.
+    /// A message is not asked about any more this long after it was sent: less than the 24 hours
+    /// for which the carrier remembers it.
     pub recheck_deadline: TimeDelta,
-    /// Before a message that ended UNDELIV or EXPIRED is sent again.
+    /// The delay before a message that ended UNDELIV or EXPIRED is sent again.
     pub resend_delay: TimeDelta,
-    /// Before an UNCERTAIN message is sent again, and before a carrier's "not found" is believed: what is still on the wire has
-    /// arrived by then.
+    /// The delay before an UNCERTAIN message is sent again, and before a carrier's "not found"
+    /// counts: a request that is still on the wire has arrived by then.
     pub quiet_time: TimeDelta,
-    /// Leases, back-off, and the sweep's patience.
+    /// Leases, back-off and the delays of the sweep.
     pub backoff: Backoff,
 }
 
 impl Timing {
-    /// `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and those of [`Backoff`].
+    /// Reads `RECHECK_DELAYS_S`, `RECHECK_DEADLINE_S`, `RESEND_DELAY_S`, `UNCERTAIN_QUIET_S`, and
+    /// those of [`Backoff`].
     pub fn from_env(env: &mut Env) -> Self {
         let backoff = Backoff::from_env(env);
         let mut seconds =
@@ -37,7 +39,7 @@ impl Timing {
         }
     }
 
-    /// The delay after so many rechecks since the last send.
+    /// Returns the delay after `checks` rechecks since the last send.
     pub(super) fn recheck_delay(&self, checks: u32) -> TimeDelta {
         let delay = self
             .recheck_delays

@@ -1,4 +1,4 @@
-//! The statement of a release, and the due times that it has set.
+//! The statement of a release, and the read of the due times that it has set.
 
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
@@ -8,31 +8,35 @@ use crate::{
     platform::{db::Db, queue::BatchMessage},
 };
 
-/// What a release needs to know; the rest it counts.
+/// The values that a release writes; it counts the rest from the rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Release {
-    /// `schedules.max_resends`, or 0 when nothing may be sent again (not running, or too late).
+    /// `schedules.max_resends`, or 0 if nothing may be sent again (not running, or too late).
     pub max_resends: u32,
-    /// UNCERTAIN rows may be sent again: the policy says so, and the carrier can't be asked.
+    /// UNCERTAIN rows may be sent again: the policy says so, and the carrier cannot be asked.
     pub resend_uncertain: bool,
-    /// UNCERTAIN rows can be asked by an id of ours, if sent after this.
+    /// The carrier can be asked about UNCERTAIN rows that were sent after this time, by an id that
+    /// we chose; `None`: it cannot.
     pub ask_uncertain_since: Option<DateTime<Utc>>,
-    /// Due time of what is to be sent, if the rows say that there is something.
+    /// The due time of the next send, if a row has something to send.
     pub send_at: DateTime<Utc>,
-    /// Likewise of what is to be asked.
+    /// The due time of the next recheck, if a row has a status to ask for.
     pub check_at: DateTime<Utc>,
-    /// When the sweep takes it up if the send message is lost.
+    /// When the sweep takes the batch up if the send message is lost.
     pub sweep_send_at: DateTime<Utc>,
-    /// Likewise for the recheck message.
+    /// When the sweep takes the batch up if the recheck message is lost.
     pub sweep_check_at: DateTime<Utc>,
-    /// The carrier took something: the back-off starts anew, and so do the delays of the rechecks.
+    /// The carrier accepted a message: the back-off and the delays of the rechecks start anew.
     pub accepted: bool,
     /// The carrier refused a request.
     pub refused: bool,
 }
 
-/// Gives the batch back: dues and counts come from the rows, in the statement. False: somebody else's now. What it does not send again
-/// `events::tell_final` tells as final, in one transaction with it; the condition is the same there.
+/// Releases a batch; due times and counts come from the rows, in the statement. Returns false if
+/// another worker owns the batch.
+///
+/// The messages that it does not send again are published as final by
+/// `final_events::record_final_events`, in the same transaction and under the same condition.
 pub async fn write_release(
     db: &mut MySqlConnection,
     claim: &Claim,
@@ -44,8 +48,9 @@ pub async fn write_release(
         batch_no,
     } = claim.batch;
     let done = sqlx::query!(
-        // Who has opted out meanwhile gets nothing again. A row still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether what is PENDING is held is read here, not
-        // remembered: a person may have decided meanwhile.
+        // A number that was suppressed meanwhile is not sent again. A row that is still SENDING
+        // keeps check_at set: the next claim makes it UNCERTAIN. Whether PENDING rows are held is
+        // read here, not remembered: an operator may have decided meanwhile.
         "UPDATE batches b JOIN (
            SELECT SUM(resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?))
                AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone)) AS again,
@@ -83,24 +88,24 @@ pub async fn write_release(
     Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
-/// Later than any message was sent: no UNCERTAIN row can be asked.
+/// Returns a time after which no message was sent, so that no UNCERTAIN row matches.
 fn far_future() -> DateTime<Utc> {
     DateTime::from_timestamp(253_370_764_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC) // 9999-01-01
 }
 
-/// When a batch is to be sent and to be asked next.
+/// The due times of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueTimes {
-    /// When something is to be sent.
+    /// When a message is due to be sent.
     pub send_at: Option<DateTime<Utc>>,
-    /// When something is to be asked.
+    /// When a status is due to be asked for.
     pub check_at: Option<DateTime<Utc>>,
-    /// A batch of the schedule has something to do, this one or another. Of two last ones that are released at once, the one that looks
-    /// later sees both.
+    /// A batch of the schedule has something to do, this one or another. If the last two batches
+    /// are released at the same time, the later read sees both.
     pub schedule_open: bool,
 }
 
-/// What the release has set. Read after it has committed.
+/// Reads the due times that a release has set, after its commit.
 pub async fn read_due_times(db: &Db, batch: BatchMessage) -> sqlx::Result<Option<DueTimes>> {
     sqlx::query_as!(
         DueTimes,

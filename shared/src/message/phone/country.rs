@@ -1,4 +1,5 @@
-//! What may follow each country code: the ranges of Google's libphonenumber, compiled once for each code that is met.
+//! The numbers of each country code: the ranges of Google's libphonenumber, compiled once per code
+//! at its first use.
 
 use std::sync::OnceLock;
 
@@ -7,21 +8,24 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::message::phone::PhoneError;
 
-/// One country code: what follows it. `phonenumber::is_valid` would answer too, but it keeps 100 compiled patterns for the whole
-/// world, with `\d` for every script's digits: some hundred times slower in a list of many countries (`examples/phones.rs`), and it
-/// takes a number that only begins like a valid one. So the patterns are taken from its data, joined, and compiled once, for ASCII.
+/// One country code, and the numbers that may follow it.
+///
+/// `phonenumber::is_valid` could answer too, but it keeps 100 compiled patterns for the whole
+/// world, with `\d` for the digits of each script: about a hundred times slower in a list of many
+/// countries (`examples/phones.rs`), and it accepts a number that only starts like a valid one. So
+/// the patterns are taken from its data, joined, and compiled once, for ASCII.
 pub(super) struct Country {
     code: u16,
-    /// All ranges of all regions that share the code.
+    /// The ranges of all regions that share the code.
     ranges: Regex,
-    /// What people leave in behind the country code: `+44 (0)20…`.
+    /// The prefixes that are often left in after the country code: `+44 (0)20…`.
     trunk_prefixes: Vec<String>,
     least: u8,
     most: u8,
 }
 
-/// The country that digits begin with. Country codes have one to three digits, none begins with 0, and none is the beginning of
-/// another.
+/// Returns the country with whose code `digits` start. Country codes have one to three digits, none
+/// starts with 0, and none is a prefix of another.
 pub(super) fn of(digits: &[u8]) -> Option<&'static Country> {
     static COUNTRIES: [OnceLock<Option<Country>>; 1000] = [const { OnceLock::new() }; 1000];
     if digits.first() == Some(&b'0') {
@@ -67,17 +71,17 @@ impl Country {
         })
     }
 
-    /// The code itself.
+    /// Returns the code.
     pub(super) const fn code(&self) -> u16 {
         self.code
     }
 
-    /// Digits of the code itself.
+    /// Returns the number of digits of the code.
     pub(super) fn code_digits(&self) -> usize {
         self.code.ilog10() as usize + 1
     }
 
-    /// The national number as it is, or else without a trunk prefix.
+    /// Returns the national number if it is in a range, unchanged or without a trunk prefix.
     pub(super) fn find<'a>(&self, national: &'a [u8]) -> Option<&'a [u8]> {
         let without_prefix = self
             .trunk_prefixes
@@ -88,8 +92,8 @@ impl Country {
             .find(|digits| self.ranges.is_match(digits))
     }
 
-    /// What is wrong with a national number of that many digits that was not found.
-    pub(super) fn complaint(&self, length: usize) -> PhoneError {
+    /// Returns why a national number of that many digits is in no range.
+    pub(super) fn reason(&self, length: usize) -> PhoneError {
         if length < usize::from(self.least) {
             PhoneError::TooShort {
                 country: self.code,
@@ -106,7 +110,8 @@ impl Country {
     }
 }
 
-/// Every kind of number in a region. `general` is looser than their sum, and has no lengths.
+/// Returns the kinds of numbers in a region. `general` accepts more than all of them, and has no
+/// lengths.
 fn kinds(region: &Metadata) -> impl Iterator<Item = &Descriptor> {
     let kinds = region.descriptors();
     [
@@ -131,7 +136,7 @@ mod tests {
     use crate::message::phone::Phone;
 
     #[test]
-    fn every_country_is_loaded_and_takes_its_own_examples() {
+    fn each_country_accepts_its_own_examples() {
         let codes: Vec<u16> = (1..1000)
             .filter(|code| DATABASE.by_code(code).is_some())
             .collect();

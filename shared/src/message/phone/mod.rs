@@ -1,62 +1,64 @@
-//! A phone number as the rest of the program knows it: a valid one in E.164, or none. Ranges and lengths are Google's
-//! (libphonenumber, by way of the crate `phonenumber`); `country` matches.
-
-use std::{fmt, num::NonZeroU64, str::FromStr};
+//! Phone numbers: an input is either a valid number in E.164 or refused with a reason.
+//!
+//! Ranges and lengths are those of Google's libphonenumber, from the crate `phonenumber`; `country`
+//! matches them.
 
 mod country;
 mod region;
 
-pub use region::Region;
+use std::{fmt, num::NonZeroU64, str::FromStr};
 
-/// More than any way of writing 15 digits needs; a longer input is text.
+pub use self::region::Region;
+
+/// The most characters of an input, more than any way of writing 15 digits needs.
 const MAX_INPUT: usize = 40;
-/// ITU-T E.164, section 6: country code and all.
+/// The most digits of a number, including the country code (ITU-T E.164, section 6).
 const MAX_DIGITS: usize = 15;
 
-/// How a number is written in E.164, as a regular expression; not every such text is a valid number.
+/// The form of a number in E.164 as a regular expression; not each match is a valid number.
 pub const E164: &str = r"^\+[1-9][0-9]{6,14}$";
 
-/// A valid number in E.164. Eight bytes, also as `Option<Phone>`: a list of a million takes 8 MB.
+/// A valid number in E.164. It takes eight bytes, also as `Option<Phone>`: a million take 8 MB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Phone(NonZeroU64);
 
 /// Why an input is not a [`Phone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhoneError {
-    /// Characters that no number has, or no digits.
+    /// The input has characters that no number has, or no digits.
     NotANumber,
-    /// No plus sign in front.
+    /// The input has no leading plus sign.
     NoCountryCode,
     /// No country has this code.
     UnknownCountryCode,
     /// Too few digits for the country of that code.
     TooShort {
-        /// Country code.
+        /// The country code.
         country: u16,
-        /// Fewest digits that may follow it.
+        /// The fewest digits that may follow it.
         least: u8,
     },
-    /// Too many digits, for E.164 (then without a country) or for the country of that code.
+    /// Too many digits, for E.164 (without a country) or for the country of that code.
     TooLong {
-        /// Country code.
+        /// The country code.
         country: Option<u16>,
-        /// Most digits that may follow it, or most digits in all where there is no country.
+        /// The most digits that may follow it, or the most digits in total without a country.
         most: u8,
     },
-    /// As long as it should be, but in no range of the country of that code.
+    /// The length is right, but the number is in no range of the country of that code.
     NotValidForCountry {
-        /// Country code.
+        /// The country code.
         country: u16,
     },
 }
 
 impl Phone {
-    /// Reads an international number; spaces and `-./()` may stand in it. Never panics.
+    /// Parses an international number, which may contain spaces and `-./()`. Never panics.
     pub fn parse(input: &str) -> Result<Self, PhoneError> {
         Self::parse_in(input, None)
     }
 
-    /// Likewise, and a number without a plus sign as it is dialled in that region.
+    /// Parses a number; without a plus sign it is read as it is dialed in `region`. Never panics.
     pub fn parse_in(input: &str, region: Option<&Region>) -> Result<Self, PhoneError> {
         let mut buffer = [0; MAX_INPUT];
         let (has_plus, digits) = digits(input, &mut buffer)?;
@@ -84,7 +86,7 @@ impl Phone {
     fn of_parts(country: &country::Country, national: &[u8]) -> Result<Self, PhoneError> {
         let national = country
             .find(national)
-            .ok_or_else(|| country.complaint(national.len()))?;
+            .ok_or_else(|| country.reason(national.len()))?;
         let value = national
             .iter()
             .fold(u64::from(country.code()), |value, digit| {
@@ -110,7 +112,7 @@ impl fmt::Display for Phone {
     }
 }
 
-/// Nobody's number gets into a log by `{:?}`.
+/// Hides the number, so that `{:?}` writes none to a log.
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Phone(…)")
@@ -118,7 +120,7 @@ impl fmt::Debug for Phone {
 }
 
 impl PhoneError {
-    /// For programs; part of the API, so it never changes.
+    /// Returns a stable code for programs, which is part of the API.
     pub const fn code(self) -> &'static str {
         match self {
             Self::NotANumber => "not-a-number",
@@ -155,12 +157,12 @@ impl fmt::Display for PhoneError {
 
 impl std::error::Error for PhoneError {}
 
-/// Whether there is a plus sign, and the digits.
+/// Returns whether the input has a plus sign, and its digits.
 fn digits<'a>(
     input: &str,
     buffer: &'a mut [u8; MAX_INPUT],
 ) -> Result<(bool, &'a [u8]), PhoneError> {
-    // Contact apps copy a number between invisible marks for its direction.
+    // Contact apps enclose a copied number in invisible marks of its direction.
     let input = input.trim_matches(|c: char| {
         c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     });
@@ -190,16 +192,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_valid_where_its_country_says_so() {
+    fn valid_numbers_of_many_countries_are_accepted() {
         #[rustfmt::skip]
         let table = [
-            // Malaysia, Singapore, Indonesia, Thailand, Vietnam, the Philippines, China, Hong Kong, Japan, India
+            // Malaysia, Singapore, Indonesia, Thailand, Vietnam, the Philippines, China, Hong Kong,
+            // Japan, India
             "+60123456789", "+601112345678", "+60323856789", "+6581234567", "+62812345678", "+66812345678", "+84912345678",
             "+639051234567", "+8613123456789", "+85251234567", "+819012345678", "+918123456789",
-            // Great Britain, Jersey, Germany (15 digits), Austria, France, Italy (mobile, and a landline's zero), Spain, Poland
+            // Great Britain, Jersey, Germany (15 digits), Austria, France, Italy (mobile, and a
+            // landline's zero), Spain, Poland
             "+447400123456", "+447797712345", "+498001234567890", "+43664123456", "+33612345678", "+393123456789", "+390612345678",
             "+34612345678", "+48512345678",
-            // USA, Canada, Puerto Rico, Jamaica; Russia, Kazakhstan; Brazil, Argentina, Mexico; Nigeria, Kenya, South Africa
+            // USA, Canada, Puerto Rico, Jamaica; Russia, Kazakhstan; Brazil, Argentina, Mexico;
+            // Nigeria, Kenya, South Africa
             "+12015550123", "+15062345678", "+17872345678", "+18762101234", "+79123456789", "+77710009998", "+5511961234567",
             "+5491123456789", "+522221234567", "+2348021234567", "+254712123456", "+27711234567",
             // The shortest (Saint Helena), a satellite, a free call of no country
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_is_written_in_many_ways() {
+    fn the_usual_notations_of_a_number_are_read() {
         let table = [
             ("+44 20 7946 0958", "+442079460958"),
             ("+44 (0)20 7946-0958", "+442079460958"),
@@ -243,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_says_what_was_expected() {
+    fn an_invalid_input_is_refused_with_what_was_expected() {
         #[rustfmt::skip]
         let table = [
             ("", "not-a-number"), (" ", "not-a-number"), ("+", "not-a-number"), ("+()", "not-a-number"), ("n/a", "not-a-number"),
@@ -310,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_is_small_and_keeps_silent() {
+    fn a_phone_takes_eight_bytes_and_hides_its_digits() {
         assert_eq!(size_of::<Option<Phone>>(), 8);
         assert_eq!(
             format!("{:?}", Phone::parse("+60123456789")),
@@ -320,13 +325,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_number_or_none(text in "\\PC{0,40}|[+0-9 ()./-]{0,40}|\\+(1|44|60|65|49)[0-9]{5,12}", at: proptest::sample::Index) {
+        fn any_text_is_refused_or_written_in_e164(text in "\\PC{0,40}|[+0-9 ()./-]{0,40}|\\+(1|44|60|65|49)[0-9]{5,12}", at: proptest::sample::Index) {
             let regions = ["MY", "US", "GB", "IT", "RU", "DE", "AR", "MX"];
             for region in [None, Region::parse(regions[at.index(regions.len())])] {
                 let Ok(phone) = Phone::parse_in(&text, region.as_ref()) else { continue };
                 let written = phone.to_string();
                 prop_assert!(written.len() <= 16 && written.starts_with('+'), "{}", written);
-                prop_assert_eq!(Phone::parse(&written), Ok(phone), "{} is read as it is written", written);
+                prop_assert_eq!(Phone::parse(&written), Ok(phone), "{} is read as it was written", written);
             }
         }
     }

@@ -1,23 +1,23 @@
-//! Where a number without a country code is dialled.
+//! The region in which a number without a country code is dialed.
 
 use phonenumber::metadata::DATABASE;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::message::phone::country::{self, Country};
 
-/// A country, or a territory, with a numbering plan of its own.
+/// A country or territory with its own numbering plan.
 #[derive(Clone)]
 pub struct Region {
     country: &'static Country,
-    /// What is dialled there before a country code, such as 00.
+    /// The digits that are dialed there before a country code, such as 00.
     international_prefix: Option<Regex>,
 }
 
 impl Region {
-    /// By its ISO 3166-1 code of two letters, such as MY.
+    /// Returns the region with an ISO 3166-1 code of two letters, such as MY.
     pub fn parse(code: &str) -> Option<Self> {
         let code = code.to_ascii_uppercase();
-        // The database has an entry 001 for codes of no country.
+        // The database has an entry 001 for codes without a country.
         let metadata = DATABASE
             .by_id(&code)
             .filter(|_| code.bytes().all(|byte| byte.is_ascii_uppercase()))?;
@@ -38,12 +38,12 @@ impl Region {
         })
     }
 
-    /// The country whose numbers are dialled there without a code.
+    /// Returns the country whose numbers are dialed there without a code.
     pub(super) const fn country(&self) -> &'static Country {
         self.country
     }
 
-    /// The digits behind the international prefix, if they begin with it.
+    /// Returns the digits after the international prefix, if they start with it.
     pub(super) fn behind_international_prefix<'a>(&self, digits: &'a [u8]) -> Option<&'a [u8]> {
         let found = self.international_prefix.as_ref()?.find(digits)?;
         Some(&digits[found.end()..])
@@ -62,7 +62,7 @@ mod tests {
     use crate::message::phone::{Phone, PhoneError};
 
     #[test]
-    fn a_number_is_read_as_it_is_dialled_there() {
+    fn a_number_is_read_as_it_is_dialed_in_its_region() {
         let table = [
             ("MY", "012-345 6789", Ok("+60123456789")),
             ("my", "0060123456789", Ok("+60123456789")),

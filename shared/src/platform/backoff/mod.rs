@@ -13,9 +13,9 @@ use crate::platform::{
     queue::{self, MAX_DELAY},
 };
 
-/// Claims without a release after which a batch is parked until an operator looks at it: otherwise a
-/// bug that crashes the process would turn wave after wave UNCERTAIN. Two may be coincidence, such
-/// as two deployments.
+/// Claims without a release after which a batch is parked until an operator looks at it: otherwise
+/// a bug that crashes the process would turn wave after wave UNCERTAIN. Two may be coincidence,
+/// such as two deployments.
 pub const MAX_CRASHES: u32 = 3;
 
 /// The longest pause that a `Retry-After` may ask for; a longer one is more likely a mistake.
@@ -27,8 +27,8 @@ pub const SECONDS_OF_RATE: u32 = 2;
 /// Events may arrive this much before the lead begins, because the clocks of EventBridge and of the
 /// database differ.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
-/// What is due beyond the reach of a queue becomes visible to the sweep this long before: one minute
-/// of the sweep, and a quarter for its lateness.
+/// What is due beyond the reach of a queue becomes visible to the sweep this long before: one
+/// minute of the sweep, and a quarter for its lateness.
 pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 
 /// If a signature matches none of the callback secrets, they are read again, at most this often.
@@ -36,8 +36,8 @@ pub const BETWEEN_SECRETS: TimeDelta = TimeDelta::minutes(1);
 /// If a key is unknown, its secret is read again, at most this often.
 pub const BETWEEN_KEY_READS: TimeDelta = TimeDelta::minutes(1);
 
-/// The delays that a deployment may set. The defaults are those of production; the chaos runner uses
-/// seconds.
+/// The delays that a deployment may set. The defaults are those of production; the chaos runner
+/// uses seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     /// A request has to end this long before the deadline, so that its answer is recorded and the
@@ -90,7 +90,8 @@ impl Backoff {
         }
     }
 
-    /// Returns the delay through the queue after `tries` send passes in a row without an acceptance.
+    /// Returns the delay through the queue after `tries` send passes in a row without an
+    /// acceptance.
     pub fn through_queue(&self, tries: u32, retry_after: Option<Duration>) -> Duration {
         let wait = doubled(Duration::from_secs(1), tries, self.backoff_max);
         jitter(wait.max(retry_after.unwrap_or_default().min(MAX_DELAY)))
@@ -124,8 +125,8 @@ impl Backoff {
             .sum()
     }
 
-    /// Returns when the sweep takes up what is due at `due`: some time after it, if a message for it
-    /// is enqueued now; else just before it, so that the sweep enqueues it with the exact delay.
+    /// Returns when the sweep takes up what is due at `due`: some time after it, if a message for
+    /// it is enqueued now; else just before it, so that the sweep enqueues it with the exact delay.
     pub fn sweep_at(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
         if queue::within_reach(due, now) {
             due.max(now) + self.sweep

@@ -1,21 +1,22 @@
-//! Errors for the log. A server's message may quote a value, and so a number or a text: of it only the code is told.
+//! Errors as they are logged. The message of a database server may quote a value, and so a number
+//! or a text: only its code is logged.
 
 use std::error::Error;
 
-/// The error and its causes, as `context: cause`.
+/// Returns the error and its causes, as `context: cause`.
 pub fn describe(error: &anyhow::Error) -> String {
-    let mut told = Vec::new();
+    let mut parts = Vec::new();
     for cause in error.chain() {
         if let Some(code) = code(cause) {
-            told.push(code);
-            break; // what follows is the message again
+            parts.push(code);
+            break; // The next cause is the server's message.
         }
-        told.push(cause.to_string());
+        parts.push(cause.to_string());
     }
-    told.join(": ")
+    parts.join(": ")
 }
 
-/// Likewise, of one error.
+/// Returns one database error, without the server's message.
 pub fn describe_one(error: &sqlx::Error) -> String {
     code(error).unwrap_or_else(|| error.to_string())
 }
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[sqlx::test(migrations = false)]
-    async fn a_value_in_a_servers_message_is_not_told(pool: MySqlPool) {
+    async fn a_value_in_a_servers_message_is_not_logged(pool: MySqlPool) {
         let failed = sqlx::query("SELEKT '+60123456789'").execute(&pool).await;
         assert!(
             failed
@@ -49,7 +50,7 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("+60123456789"),
-            "the server quotes"
+            "the server quotes the value"
         );
         assert_eq!(
             describe_one(failed.as_ref().unwrap_err()),

@@ -1,10 +1,10 @@
-//! Rows as one JSON bind: a statement over many rows reads them with `JSON_TABLE`.
+//! Many rows as one JSON value, which a statement reads with `JSON_TABLE`.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// Serializes rows into the text of one bind.
+/// Serializes rows into the value of one bind.
 pub fn to_json(rows: &[impl Serialize]) -> sqlx::Result<String> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }

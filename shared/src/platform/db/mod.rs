@@ -1,7 +1,8 @@
-//! MySQL: the truth of it all. One file a table or a step, one function a statement, `now` always an argument.
+//! MySQL, the source of truth: the pool, the clock, and retries of lock conflicts.
 //!
-//! The statements run on MySQL 8.4 and on MariaDB 10.11 alike. In a joined UPDATE no assignment reads another column that the
-//! statement writes: the order of assignments is not guaranteed there.
+//! Each statement of the crates has one function, to which `now` is an argument. The statements run
+//! on MySQL 8.4 and on MariaDB 10.11. In a joined UPDATE no assignment reads another column that
+//! the statement writes, because the order of assignments is not guaranteed there.
 
 pub mod describe;
 pub mod json;
@@ -41,69 +42,73 @@ const fn after_lock_conflict(tries: u32) -> Duration {
 /// The migrations, for the function that runs them and for tests.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
-/// A pool and the clock that goes with it.
+/// A pool, and the clock of its server.
 #[derive(Clone)]
 pub struct Db {
-    /// One connection in a function: an environment handles one invocation at a time, and the sum of all environments has to
-    /// stay under the server's `max_connections`. So nothing may ask the pool for a second one while it holds a transaction.
+    /// The pool. In a function it has one connection: an environment handles one invocation at a
+    /// time, and all environments together have to stay below the server's `max_connections`. So a
+    /// task that has an open transaction must not acquire a second connection.
     pub pool: MySqlPool,
-    /// The time that every statement is given.
+    /// The clock from which each statement gets its `now`.
     pub clock: Clock,
 }
 
-/// Local time plus the offset to the database's, measured whenever a connection opens, so that leases and dues of many
-/// machines compare on one clock.
+/// The local time plus the offset to the database's, which is measured whenever a connection opens.
+/// So leases and due times of many machines are compared on one clock.
 #[derive(Clone, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Now, UTC, in whole milliseconds as `DATETIME(3)` holds them.
+    /// Returns the time now, UTC, in whole milliseconds like `DATETIME(3)`.
     pub fn now(&self) -> DateTime<Utc> {
         let now = Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
         now.duration_trunc(TimeDelta::milliseconds(1))
             .unwrap_or(now)
     }
 
-    /// A clock that runs behind: for tests whose carrier stamps real times, which must never be before a time of ours.
+    /// Returns a clock that is slow: for tests whose carrier stamps real times, which must not be
+    /// before a time of ours.
     pub fn behind(by: Duration) -> Self {
         Self {
             offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))),
         }
     }
 
-    /// Moves the clock, for tests that would otherwise wait.
+    /// Moves the clock forward, for tests that would otherwise wait.
     pub fn advance(&self, by: Duration) {
         self.offset_ms
             .fetch_add(by.as_millis() as i64, Ordering::Relaxed);
     }
 
-    /// Asks the server several times and believes the quickest answer: a slow one may be off by half its way, which would send a
-    /// message that much before its time. An offset that is smaller than its own uncertainty is none.
+    /// Measures the offset several times and uses the quickest answer. A slow answer may be wrong
+    /// by half its round trip, and a message would be sent that much too early. An offset below its
+    /// uncertainty counts as zero.
     async fn measure(&self, connection: &mut MySqlConnection) -> sqlx::Result<()> {
         let mut best: Option<(TimeDelta, TimeDelta)> = None;
         for _ in 0..5 {
             let before = Utc::now();
-            let there: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)")
+            let server: DateTime<Utc> = sqlx::query_scalar("SELECT UTC_TIMESTAMP(3)")
                 .fetch_one(&mut *connection)
                 .await?;
-            let way = Utc::now() - before;
-            if best.is_none_or(|(shortest, _)| way < shortest) {
-                best = Some((way, there - (before + way / 2)));
+            let round_trip = Utc::now() - before;
+            if best.is_none_or(|(shortest, _)| round_trip < shortest) {
+                best = Some((round_trip, server - (before + round_trip / 2)));
             }
         }
         self.offset_ms.store(
-            best.map_or(0, |(way, offset)| certain_ms(way, offset)),
+            best.map_or(0, |(round_trip, offset)| certain_ms(round_trip, offset)),
             Ordering::Relaxed,
         );
         Ok(())
     }
 }
 
-/// The offset in milliseconds, as far as it is more than the half of the way and the server's rounding to a millisecond.
-fn certain_ms(way: TimeDelta, offset: TimeDelta) -> i64 {
-    let uncertainty = way / 2 + TimeDelta::milliseconds(1);
+/// Returns the offset in milliseconds, or 0 if it is at most half the round trip plus the server's
+/// rounding to a millisecond.
+fn certain_ms(round_trip: TimeDelta, offset: TimeDelta) -> i64 {
+    let uncertainty = round_trip / 2 + TimeDelta::milliseconds(1);
     if offset.abs() <= uncertainty {
         0
     } else {
@@ -126,7 +131,8 @@ const fn mysql_port() -> u16 {
 }
 
 impl Db {
-    /// Opens a pool of one connection. Fails when the secret or the server can't be reached, before any work is taken.
+    /// Opens a pool of one connection. Fails if the secret or the server cannot be reached, before
+    /// any work is accepted.
     pub async fn connect(source: &DatabaseSource) -> anyhow::Result<Self> {
         let options = connect_options(source).await?;
         let clock = Clock::default();
@@ -144,7 +150,7 @@ impl Db {
         Ok(Self { pool, clock })
     }
 
-    /// A pool that somebody else made, on the same machine's clock: tests.
+    /// Wraps an existing pool, with the clock of this machine: for tests.
     pub fn from_pool(pool: MySqlPool) -> Self {
         Self {
             pool,
@@ -152,18 +158,18 @@ impl Db {
         }
     }
 
-    /// The time for the next statement.
+    /// Returns the time for the next statement.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// Whether the server answers.
+    /// Checks that the server answers.
     pub async fn ping(&self) -> sqlx::Result<()> {
         self.pool.acquire().await?.ping().await
     }
 }
 
-/// How to connect, with the secret fetched where it has to be.
+/// Returns the options for a connection; fetches the secret if the source is one.
 pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
     match source {
         DatabaseSource::Url(url) => url
@@ -187,8 +193,8 @@ pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlCon
     }
 }
 
-/// Whether the server undid the statement because of locks (deadlock 1213, lock-wait time-out 1205): it may simply be said
-/// again.
+/// Whether the server rolled the statement back because of locks (deadlock 1213, lock-wait time-out
+/// 1205), so that it may be retried.
 pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return false;
@@ -233,19 +239,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_smaller_than_its_uncertainty_is_none() {
-        for (way_ms, offset_ms, expected) in [
+    fn an_offset_below_its_uncertainty_counts_as_zero() {
+        for (round_trip_ms, offset_ms, expected) in [
             (0, 0, 0),
             (20, 11, 0),
             (20, -11, 0),
             (20, 12, 12),
             (1, -250, -250),
         ] {
-            let (way, offset) = (
-                TimeDelta::milliseconds(way_ms),
+            let (round_trip, offset) = (
+                TimeDelta::milliseconds(round_trip_ms),
                 TimeDelta::milliseconds(offset_ms),
             );
-            assert_eq!(certain_ms(way, offset), expected, "{way_ms} {offset_ms}");
+            assert_eq!(
+                certain_ms(round_trip, offset),
+                expected,
+                "{round_trip_ms} {offset_ms}"
+            );
         }
     }
 

@@ -35,7 +35,7 @@ impl DerefMut for Transaction<'_> {
     }
 }
 
-/// Runs `work` in a transaction of its own, and retries all of it while it fails with a lock
+/// Runs `work` in its own transaction, and retries all of it while it fails with a lock
 /// conflict.
 ///
 /// Commits if `work` returns `Some`. Rolls back if it returns `None` (it found nothing to do) or an
@@ -47,7 +47,7 @@ pub async fn transaction<'a, T>(
     transaction_if(db, Option::is_some, |error| Some(error), work).await
 }
 
-/// Runs `work` in a transaction of its own, with errors of any kind `E`.
+/// Runs `work` in its own transaction, with errors of any kind `E`.
 ///
 /// Commits if `work` returns a value for which `commits` holds. Rolls back otherwise, and if it
 /// returns an error. Retries all of it while it fails with an error in which `as_database_error`

@@ -11,8 +11,8 @@ pub fn read_body<T: DeserializeOwned>(body: &str) -> anyhow::Result<T> {
     serde_json::from_str(body).context("malformed body")
 }
 
-/// Passes each message of an invocation to `handle`, one after the other. A body that cannot be read
-/// or an error fails only that message.
+/// Passes each message of an invocation to `handle`, one after the other. A body that cannot be
+/// read or an error fails only that message.
 pub async fn handle_each<T: DeserializeOwned>(
     event: SqsEvent,
     mut handle: impl AsyncFnMut(T) -> anyhow::Result<()>,

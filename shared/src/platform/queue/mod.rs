@@ -19,10 +19,10 @@ pub use self::{
 
 /// The longest delay that SQS accepts.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
-/// A message arrives at least this long before its due time, and less than a second more; send waits
-/// for the rest, to the millisecond. A delay in whole seconds, rounded up, would be up to a second
-/// late; this also hides a cold start. A batch may be claimed three seconds early, so the clocks may
-/// differ by one.
+/// A message arrives at least this long before its due time, and less than a second more; send
+/// waits for the rest, to the millisecond. A delay in whole seconds, rounded up, would be up to a
+/// second late; this also hides a cold start. A batch may be claimed three seconds early, so the
+/// clocks may differ by one.
 const MESSAGE_EARLY: Duration = Duration::from_millis(800);
 
 /// A message of the send and recheck queues.
@@ -64,8 +64,8 @@ pub struct Outgoing {
     pub body: String,
     /// The delay in seconds, at most 900.
     pub delay_s: u32,
-    /// The group in the fair queue (`MessageGroupId`): the schedule, so that a large schedule cannot
-    /// starve small ones; for deliveries, the webhook.
+    /// The group in the fair queue (`MessageGroupId`): the schedule, so that a large schedule
+    /// cannot starve small ones; for deliveries, the webhook.
     pub group: String,
 }
 
@@ -112,7 +112,8 @@ fn to_body(message: &impl Serialize) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
-/// Returns the delay of a message that is due at `due`: whole seconds, rounded down from 0.8 s early.
+/// Returns the delay of a message that is due at `due`: whole seconds, rounded down from 0.8 s
+/// early.
 pub fn delay_s(due: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
     let wait = (due - now)
         .to_std()

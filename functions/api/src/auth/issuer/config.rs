@@ -31,13 +31,13 @@ impl IssuerConfig {
         let (issuer, audience) = match (env.optional(ISSUER), env.optional(AUDIENCE)) {
             (None, None) => return None,
             (Some(_), None) => {
-                return env.complain(
+                return env.report(
                     AUDIENCE,
                     format!("is missing; expected it together with {ISSUER}"),
                 );
             }
             (None, Some(_)) => {
-                return env.complain(
+                return env.report(
                     ISSUER,
                     format!("is missing; expected it together with {AUDIENCE}"),
                 );
@@ -53,7 +53,7 @@ impl IssuerConfig {
         if !Url::parse(&issuer).is_ok_and(|url| {
             is_fetchable(&url) && url.query().is_none() && url.fragment().is_none()
         }) {
-            return env.complain(
+            return env.report(
                 ISSUER,
                 format!("is `{issuer}`; expected an https URL, or http on this host"),
             );
@@ -122,7 +122,7 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
     match roles {
         Some(roles) if !is_twice(&roles) => roles,
         Some(_) => env
-            .complain(
+            .report(
                 ROLE_NAMES,
                 format!("is `{given}`; expected each name of the issuer once"),
             )
@@ -132,7 +132,7 @@ fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
                 "names of the issuer and of this API ({}), such as staff=operator,boss=admin",
                 ROLES.join(", ")
             );
-            env.complain(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
+            env.report(ROLE_NAMES, format!("is `{given}`; expected {expected}"))
                 .unwrap_or_default()
         }
     }

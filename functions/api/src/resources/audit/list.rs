@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
-use shared::access::audit::Entry;
+use shared::access::audit::AuditEntry;
 use uuid::Uuid;
 
 use crate::{
@@ -45,8 +45,8 @@ struct EntryView {
     after: Option<Box<RawValue>>,
 }
 
-impl From<Entry> for EntryView {
-    fn from(entry: Entry) -> Self {
+impl From<AuditEntry> for EntryView {
+    fn from(entry: AuditEntry) -> Self {
         // The API wrote these columns, so they parse.
         let parsed = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
         Self {

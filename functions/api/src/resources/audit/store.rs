@@ -3,7 +3,7 @@
 //! do so.
 
 use chrono::{DateTime, Utc};
-use shared::access::audit::Entry;
+use shared::access::audit::AuditEntry;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -35,9 +35,9 @@ pub async fn page_of_entries(
     connection: &mut MySqlConnection,
     filter: &Filter,
     limit: u32,
-) -> sqlx::Result<Vec<Entry>> {
+) -> sqlx::Result<Vec<AuditEntry>> {
     sqlx::query_as!(
-        Entry,
+        AuditEntry,
         r#"SELECT id AS "id: Uuid", actor, actor_name, address, request_id, action, resource, state_before, state_after
            FROM audit_log
            WHERE id >= ? AND id < ? AND (? IS NULL OR actor = ?) AND (? IS NULL OR resource = ?) AND (? IS NULL OR action = ?)

@@ -1,6 +1,6 @@
 //! Checks a new message against a list that exists: each recipient needs a text.
 
-use shared::message::template::{PersonalError, Template};
+use shared::message::template::{RenderError, Template};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub async fn most_parts(
     template: &Template,
 ) -> Result<u16, ApiError> {
     let (mut most, mut after) = (1, 0);
-    let mut failed: Option<(u32, PersonalError, u64)> = None;
+    let mut failed: Option<(u32, RenderError, u64)> = None;
     loop {
         let page = page_of_addressees(connection, id, PageRequest { after, limit: PAGE }).await?;
         for addressee in &page {

@@ -2,7 +2,7 @@
 
 use chrono::Weekday;
 use serde_json::{Value, json};
-use shared::message::window::{CLOCK, Clock, Window};
+use shared::message::window::{TIME_OF_DAY, TimeOfDay, Window};
 
 use crate::{http::fields::Fields, openapi::operation::object};
 
@@ -82,10 +82,10 @@ fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
     }
 }
 
-fn clock(members: &mut Fields, name: &'static str) -> Option<Clock> {
+fn clock(members: &mut Fields, name: &'static str) -> Option<TimeOfDay> {
     const TIME: &str = "a time of day from 00:00 to 24:00, such as 09:30";
     let given = members.text(name);
-    let clock = given.as_deref().and_then(Clock::parse);
+    let clock = given.as_deref().and_then(TimeOfDay::parse);
     if given.is_some() && clock.is_none() {
         members.complain(name, "not-a-time", format!("expected {TIME}"));
     }
@@ -95,12 +95,12 @@ fn clock(members: &mut Fields, name: &'static str) -> Option<Clock> {
 
 /// Returns the schema of the field that [`read`] reads.
 pub fn schema() -> Value {
-    let clock = json!({"type": "string", "pattern": CLOCK});
+    let clock = json!({"type": "string", "pattern": TIME_OF_DAY});
     let days = WEEK.map(|day| day.to_string());
     let members = json!({
         "days": {"type": ["array", "null"], "minItems": 1, "items": {"type": "string", "enum": days}, "description": "Default: all."},
         "from": clock,
-        "to": {"type": "string", "pattern": CLOCK, "description": "Later than `from`, on the same day; `24:00` at the latest."},
+        "to": {"type": "string", "pattern": TIME_OF_DAY, "description": "Later than `from`, on the same day; `24:00` at the latest."},
         "zone": {"type": "string", "description": "An IANA time zone, such as `Asia/Kuala_Lumpur`."},
     });
     let mut schema = object(members, &["from", "to", "zone"]);

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
-use migrate::bootstrap::make_admin;
+use migrate::bootstrap::{TemporaryPassword, make_admin};
 use serde_json::{Value, json};
 
 use super::{Answer, Api};
@@ -13,15 +13,14 @@ impl Api {
     /// The first admin, logged in.
     pub async fn admin(&self) -> Self {
         let mut connection = self.db.pool.acquire().await.unwrap();
-        let day = TimeDelta::days(1);
-        make_admin(
-            &mut connection,
-            "root",
-            "temporary".to_owned().into(),
-            (Utc::now(), day),
-        )
-        .await
-        .unwrap();
+        let now = Utc::now();
+        let temporary = TemporaryPassword {
+            password: "temporary".to_owned().into(),
+            expires_at: now + TimeDelta::days(1),
+        };
+        make_admin(&mut connection, "root", temporary, now)
+            .await
+            .unwrap();
         drop(connection);
         self.with(
             &self

@@ -1,0 +1,185 @@
+//! The statements of an operator's work: the lists of what needs attention, and the actions.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::MySqlPool;
+use uuid::Uuid;
+
+use crate::{
+    plans::Plans,
+    tables::{analyze, execute, insert_schedules},
+};
+
+/// A few hundred of 2,000 batches need attention.
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn each_statement_about_attention_uses_its_key_and_sorts_nothing(pool: MySqlPool) {
+    let id = insert_schedules(&pool).await[0];
+    let sql = "UPDATE batches SET missed_at = IF(batch_no % 10 = 1, planned_at, NULL), crashes = IF(batch_no % 10 = 3, 3, 0),
+        uncertain = IF(batch_no % 10 = 5, 7, 0)";
+    execute(&pool, sql).await;
+    analyze(&pool, "schedules, recipients, batches, attempts").await;
+    let now = Utc::now();
+    let mut plans = Plans::new(&pool);
+    check_batch_lists(&mut plans, id, now).await;
+    check_schedule_lists(&mut plans, id, now).await;
+    check_batches(&mut plans, id, now).await;
+    check_retry(&mut plans, id, now).await;
+    check_resolve(&mut plans, id, now).await;
+    plans.assert_none_wrong();
+}
+
+async fn check_batch_lists(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check(
+            "missed batches",
+            &["missed_at >= ?"],
+            &["batches missed"],
+            &[&now, &now, &id, &id, &1, &50],
+        )
+        .await;
+    plans
+        .check(
+            "parked batches",
+            &["FORCE INDEX (due)", "crashes >= ?", "ORDER BY"],
+            &["batches due"],
+            &[&now, &now, &id, &id, &1, &3, &now, &50],
+        )
+        .await;
+    plans
+        .check(
+            "uncertain batches",
+            &["uncertain >= ?"],
+            &["batches with_uncertain"],
+            &[&1, &1, &id, &id, &1, &now, &50],
+        )
+        .await;
+    plans
+        .check(
+            "overdue batches",
+            &["FORCE INDEX (due)", "b.crashes < ?", "ORDER BY"],
+            &["b due", "s PRIMARY"],
+            &[&now, &now, &id, &id, &1, &3, &now, &now, &50],
+        )
+        .await;
+}
+
+async fn check_schedule_lists(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check(
+            "overdue schedules",
+            &["FORCE INDEX (to_cut)"],
+            &["schedules to_cut"],
+            &[&now, &(now + TimeDelta::minutes(5)), &now, &id, &50],
+        )
+        .await;
+    plans
+        .check(
+            "schedules paused by the system",
+            &["status = 'paused' AND id < ?"],
+            &["schedules by_status"],
+            &[&id, &50],
+        )
+        .await;
+    plans
+        .check(
+            "schedules in a state",
+            &["WHERE status = ? AND id < ?"],
+            &["schedules by_status"],
+            &[&"missed", &id, &now, &now, &50],
+        )
+        .await;
+    let keys = [
+        "schedules by_status",
+        "batches missed",
+        "batches due",
+        "b due",
+    ];
+    plans
+        .check(
+            "the counts of what needs attention",
+            &["AS \"missed_schedules!: i64\""],
+            &keys,
+            &[&3, &now, &now, &3, &now, &now, &now],
+        )
+        .await;
+}
+
+async fn check_batches(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check(
+            "batches by name",
+            &["named.batch_no", "CONCAT_WS"],
+            &["b PRIMARY", "s PRIMARY"],
+            &[&format!("[[0, \"{}\", 1]]", id.simple())],
+        )
+        .await;
+    plans
+        .check(
+            "batches of a schedule",
+            &["WHEN claimed_until >= ? THEN 'claimed'"],
+            &["batches PRIMARY"],
+            &[&3, &now, &now, &id, &1, &"done", &"done", &50],
+        )
+        .await;
+}
+
+async fn check_retry(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check(
+            "retry parked batches",
+            &["SET crashes = 0"],
+            &["batches PRIMARY"],
+            &[&now, &id, &1, &1, &3, &now],
+        )
+        .await;
+    plans
+        .check(
+            "make batches visible to the sweep",
+            &["SELECT DISTINCT named.id"],
+            &["b PRIMARY"],
+            &[&format!("[[\"{}\", 1]]", id.simple()), &now, &now],
+        )
+        .await;
+}
+
+async fn check_resolve(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check(
+            "lock uncertain recipients",
+            &["status = 'UNCERTAIN' ORDER BY seq FOR UPDATE"],
+            &["recipients PRIMARY"],
+            &[&id, &1, &20],
+        )
+        .await;
+    plans
+        .check(
+            "close as sent",
+            &["'resolved as sent'"],
+            &["r PRIMARY"],
+            &[&"[1, 2]", &now, &id],
+        )
+        .await;
+    plans
+        .check(
+            "send again",
+            &["SET r.status = 'PENDING'"],
+            &["r PRIMARY"],
+            &[&"[1, 2]", &id],
+        )
+        .await;
+    plans
+        .check(
+            "recount a batch",
+            &["SET b.pending = c.pending"],
+            &["b PRIMARY", "recipients PRIMARY"],
+            &[&id, &1, &20, &now, &now, &now, &now, &id, &1],
+        )
+        .await;
+    plans
+        .check(
+            "recipients by number",
+            &["CONVERT(j.phone USING ascii)", "r.seq"],
+            &["r phone_once"],
+            &[&"[\"+60121000001\"]", &id],
+        )
+        .await;
+}
