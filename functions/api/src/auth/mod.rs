@@ -8,6 +8,7 @@ pub mod cors;
 pub mod guard;
 pub mod issuer;
 pub mod limits;
+pub mod password;
 pub mod ring_provider;
 pub mod store;
 pub mod tokens;

@@ -21,8 +21,7 @@ pub fn open(bytes: &[u8]) -> Result<impl Read + '_, ApiError> {
         Ok(MultiGzDecoder::new(bytes))
     } else if was_gzip(bytes) {
         Err(ApiError::Malformed(
-            "expected gzip: the body was converted as text on the way, which corrupted it"
-                .to_owned(),
+            "expected gzip: it was converted as text on the way, which destroyed it".to_owned(),
         ))
     } else {
         Err(ApiError::Malformed(

@@ -11,9 +11,11 @@ pub mod entry;
 mod guard;
 mod gzip;
 mod json;
+pub mod load;
 mod ndjson;
 pub mod options;
 pub mod request;
+pub mod store;
 mod variables;
 
 use std::io::BufReader;

@@ -42,8 +42,7 @@ pub async fn read_list(
         && format != other
     {
         let format = format.as_str();
-        let expected =
-            format!("expected no `format`, or {format}, which is that of the content type");
+        let expected = format!("expected no `format`, or {format}, as the content type says");
         query.complain("format", "not-the-content-type", expected);
     }
     let options = Options {

@@ -9,7 +9,7 @@ mod stops;
 mod suppressions;
 mod window;
 
-use api::resources::recipients::store::insert_variables;
+use api::lists::store::insert_variables;
 use dispatch::DispatchedBy;
 use shared::platform::{
     db::Db,

@@ -79,9 +79,9 @@ impl News {
         }
         for Message { is_late, row, .. } in messages.into_values() {
             if is_late {
-                news.late.extend(row)
+                news.late.extend(row);
             } else {
-                news.rows.extend(row)
+                news.rows.extend(row);
             }
         }
         news

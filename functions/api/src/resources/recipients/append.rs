@@ -20,15 +20,17 @@ use crate::{
         path::Path,
         query::Query,
     },
-    lists::{AcceptedVariables, List, doc, entry::RejectedEntry, request::read_list},
+    lists::{
+        AcceptedVariables, List, doc,
+        entry::RejectedEntry,
+        load::{OnInvalid, Target, load},
+        request::read_list,
+    },
     openapi::Operation,
-    resources::{
-        recipients::load::{OnInvalid, Target, load},
-        schedules::{
-            show::parse_id,
-            state::begun,
-            store::{count_added, lock_schedule},
-        },
+    resources::schedules::{
+        show::parse_id,
+        state::begun,
+        store::{count_added, lock_schedule},
     },
 };
 

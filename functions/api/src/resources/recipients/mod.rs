@@ -2,6 +2,5 @@
 
 pub mod append;
 pub mod list;
-pub mod load;
 pub mod routes;
 pub mod store;

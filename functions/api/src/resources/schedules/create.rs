@@ -25,21 +25,22 @@ use crate::{
         error::{ApiError, FieldError},
         query::Query,
     },
-    lists::{AcceptedVariables, Format, List, Options, entry::RejectedEntry},
+    lists::{
+        AcceptedVariables, Format, List, Options,
+        entry::RejectedEntry,
+        load::{Target, load, refuse},
+    },
     openapi::{
         Operation, Takes,
         parameters::{AHEAD, flag},
     },
-    resources::{
-        recipients::load::{Target, load, refuse},
-        schedules::{
-            arrange_dispatch::arrange_dispatch,
-            dry_run::{NewList, Report, dry_run, report_example},
-            examples::shown,
-            request::{CreateRequest, request_schema},
-            show::{ScheduleView, read_view},
-            store::{count_added, insert_schedule},
-        },
+    resources::schedules::{
+        arrange_dispatch::arrange_dispatch,
+        dry_run::{NewList, Report, dry_run, report_example},
+        examples::shown,
+        request::{CreateRequest, request_schema},
+        show::{ScheduleView, read_view},
+        store::{count_added, insert_schedule},
     },
 };
 

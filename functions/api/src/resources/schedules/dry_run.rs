@@ -23,14 +23,12 @@ use crate::{
     lists::{
         AcceptedVariables, List,
         entry::{Entry, RejectedEntry},
+        load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
     },
     openapi::parameters::AHEAD,
-    resources::{
-        recipients::load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
-        schedules::{
-            forecast::{Capacity, Forecast, Load, forecast},
-            store::NewSchedule,
-        },
+    resources::schedules::{
+        forecast::{Capacity, Forecast, Load, forecast},
+        store::NewSchedule,
     },
 };
 

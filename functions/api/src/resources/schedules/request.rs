@@ -22,13 +22,11 @@ use crate::{
     },
     lists::{
         doc::{country_schema, entries_schema},
+        load::OnInvalid,
         request::COUNTRY,
     },
     openapi::operation::{object, one_of_these, or_null},
-    resources::{
-        recipients::load::OnInvalid,
-        schedules::{store::NewSchedule, window},
-    },
+    resources::schedules::{store::NewSchedule, window},
 };
 
 /// A time further ahead is taken for a typing error in the year.

@@ -9,7 +9,7 @@ use crate::{
         error::{ApiError, FieldError},
         page::PageRequest,
     },
-    resources::recipients::store::page_of_addressees,
+    resources::schedules::store::addressees::page_of_addressees,
 };
 
 /// Recipients per page.

@@ -14,7 +14,7 @@ use shared::{
             User, change_password, end_sessions, find_user, reset_failed_logins, user_subject,
         },
     },
-    platform::secret::{hash_password, is_password},
+    platform::secret::is_password,
 };
 use sqlx::MySqlConnection;
 
@@ -24,6 +24,7 @@ use crate::{
         Caller, Identity,
         caller::Change,
         limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
+        password::hash,
     },
     http::{
         body,
@@ -228,13 +229,6 @@ fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
         role: Some(user.role),
         ..caller.clone()
     }
-}
-
-/// Hashes a new password.
-pub async fn hash(password: SecretString) -> Result<String, ApiError> {
-    hash_password(password)
-        .await
-        .map_err(|error| ApiError::Internal(format!("{error:#}")))
 }
 
 /// Returns 422: the new password is the old one.

@@ -20,6 +20,7 @@ use crate::{
         Caller, Identity,
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
+        password::hash,
     },
     http::{
         body,
@@ -31,7 +32,7 @@ use crate::{
     openapi::{Operation, Takes, operation::object},
     resources::{
         sessions::{
-            login::{LoginSubjects, hash, same_password},
+            login::{LoginSubjects, same_password},
             new_password, new_password_schema, secret, secret_schema,
         },
         users::store::lock_user,

@@ -15,15 +15,13 @@ use crate::{
     lists::{
         List, doc,
         entry::{Entry, RejectedEntry},
+        load::{SHOWN_SKIPPED, refuse_wrong},
         request::read_list,
     },
     openapi::Operation,
-    resources::{
-        recipients::load::{SHOWN_SKIPPED, refuse_wrong},
-        suppressions::{
-            SOURCE, is_reason, is_source, reason_schema, source_schema,
-            store::{Note, insert_suppressions},
-        },
+    resources::suppressions::{
+        SOURCE, is_reason, is_source, reason_schema, source_schema,
+        store::{Note, insert_suppressions},
     },
 };
 

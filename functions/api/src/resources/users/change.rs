@@ -18,6 +18,7 @@ use crate::{
         Caller,
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
+        password::hash,
     },
     http::{
         body,
@@ -31,13 +32,10 @@ use crate::{
         Operation, Takes,
         operation::{object, one_of_these, or_null},
     },
-    resources::{
-        sessions::login::hash,
-        users::{
-            TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
-            store::{count_other_admins, lock_user},
-            user_with_password_example,
-        },
+    resources::users::{
+        TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
+        store::{count_other_admins, lock_user},
+        user_with_password_example,
     },
 };
 

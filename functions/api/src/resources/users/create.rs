@@ -23,13 +23,11 @@ use crate::{
         Caller,
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
+        password::hash,
     },
     http::{body, error::ApiError, fields::Fields, problems, query::Query},
     openapi::{Operation, Takes, operation::object},
-    resources::{
-        sessions::login::hash,
-        users::{TEMPORARY, UserWithPassword, audit_state, user_with_password_example},
-    },
+    resources::users::{TEMPORARY, UserWithPassword, audit_state, user_with_password_example},
 };
 
 /// Returns 201 with the user and a temporary password.

@@ -1,5 +1,6 @@
 //! `schedules`: create with recipients in one transaction, and lock for a move ([`super::moves`]).
 
+pub mod addressees;
 pub mod batches;
 pub mod lists;
 pub mod moves;
@@ -8,6 +9,8 @@ use chrono::{DateTime, Utc};
 use shared::schedule::{on_uncertain::OnUncertain, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
+
+use crate::lists::load::Added;
 
 /// A schedule to insert.
 #[derive(Clone, Debug)]
@@ -44,18 +47,6 @@ pub struct LockedSchedule {
     pub next_seq: u32,
     pub batch_count: Option<u32>,
     pub paused_at: Option<DateTime<Utc>>,
-}
-
-/// The numbers of entries that one call added.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(missing_docs, reason = "the columns are commented in the migration")]
-pub struct Added {
-    pub next_seq: u32,
-    pub recipients: u32,
-    pub invalid: u32,
-    pub duplicates: u32,
-    /// The largest number of parts of any text; 0 if all recipients get the same text.
-    pub parts: u16,
 }
 
 /// Inserts a schedule without recipients; [`count_added`] follows in the same transaction.

@@ -12,12 +12,7 @@ use crate::{
     lists::{
         List,
         entry::{Chunk, Entry, RejectedEntry},
-    },
-    resources::{
-        recipients::store::{
-            InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables,
-        },
-        schedules::store::Added,
+        store::{InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables},
     },
 };
 
@@ -55,6 +50,18 @@ pub struct Target {
     pub on_invalid: OnInvalid,
     /// The time of the call.
     pub now: DateTime<Utc>,
+}
+
+/// The numbers of entries that one call added.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct Added {
+    pub next_seq: u32,
+    pub recipients: u32,
+    pub invalid: u32,
+    pub duplicates: u32,
+    /// The largest number of parts of any text; 0 if all recipients get the same text.
+    pub parts: u16,
 }
 
 /// The number of errors that are shown if a list is refused.
