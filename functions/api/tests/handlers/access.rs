@@ -1,4 +1,4 @@
-//! Keys, permissions, limits, the audit log.
+//! API keys, permissions, rate limits, CORS and the audit log.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn delete(path: &str) -> Request<Body> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySqlPool) {
+async fn a_key_is_shown_once_and_admits_calls_until_revoked_or_expired(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let wanted = json!({"name": "shop", "permissions": ["schedules:read"], "expires_at": Utc::now() + TimeDelta::hours(1)});
@@ -66,25 +66,25 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
         second.get("/v1/schedules").await.status,
         StatusCode::UNAUTHORIZED
     );
-    let things = admin
+    let revocations = admin
         .with(&insert_key(&pool, &[Permission::AuditRead], None).await)
         .audit("&action=key.revoke")
         .await;
     assert_eq!(
-        (things.len(), &things[0]["resource"]),
+        (revocations.len(), &revocations[0]["resource"]),
         (1, &json!(format!("key:{}", made.id())))
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn who_brings_no_good_token_is_told_how(pool: MySqlPool) {
+async fn a_missing_or_invalid_token_is_refused_with_a_challenge(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let nobody = api.with("").get("/v1/schedules").await;
+    let anonymous = api.with("").get("/v1/schedules").await;
     assert_eq!(
-        (nobody.status, nobody.problem()),
+        (anonymous.status, anonymous.problem()),
         (StatusCode::UNAUTHORIZED, "unauthenticated")
     );
-    assert_eq!(nobody.header("www-authenticate"), "Bearer realm=\"sms\"");
+    assert_eq!(anonymous.header("www-authenticate"), "Bearer realm=\"sms\"");
     for token in [
         "x",
         "a.b.c",
@@ -119,7 +119,7 @@ async fn who_brings_no_good_token_is_told_how(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
+async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
     let mut one = Api::new(&pool).await;
     let mut other = Api::new(&pool).await;
     for api in [&mut one, &mut other] {
@@ -138,7 +138,7 @@ async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
     assert_eq!((good.len(), refused.len()), (6, 14));
     for answer in refused {
         assert_eq!(answer.problem(), "rate-limited");
-        // Ten seconds, less what the calls took.
+        // Ten seconds, minus the duration of the calls.
         let wait = answer.header("retry-after");
         assert!(["8", "9", "10"].contains(&wait), "{wait}");
         assert_eq!(
@@ -156,19 +156,19 @@ async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
         left[0].contains("r=0;") && left[5].contains("r=5;"),
         "{left:?}"
     );
-    // Ten seconds later one more; somebody else was never held up.
+    // One more call is admitted after ten seconds. Another caller was never limited.
     one.db.clock.advance(Duration::from_secs(10));
     assert_eq!(one.get("/v1/schedules").await.status, StatusCode::OK);
     assert_eq!(
         one.get("/v1/schedules").await.status,
         StatusCode::TOO_MANY_REQUESTS
     );
-    let somebody = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
-    assert_eq!(somebody.get("/v1/schedules").await.status, StatusCode::OK);
+    let another = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
+    assert_eq!(another.get("/v1/schedules").await.status, StatusCode::OK);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
+async fn a_key_cannot_exceed_its_daily_recipient_limit(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let key = api.with(&insert_key(&pool, &Permission::GRANTABLE, Some(5)).await);
     let id = key.schedule(&phones(0..3)).await;
@@ -194,7 +194,7 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     assert_eq!(
         (repeated.status, &repeated.body["accepted"]),
         (StatusCode::OK, &json!(2)),
-        "what is there already costs nothing"
+        "recipients that are already stored do not count"
     );
     let mut body = request();
     body["recipients"] = json!(phones(9..10));
@@ -203,7 +203,7 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     assert_eq!(
         api.post(&body).await.status,
         StatusCode::CREATED,
-        "another key has its own day"
+        "the limit is per key"
     );
     api.db.clock.advance(Duration::from_secs(86_400));
     assert_eq!(
@@ -215,7 +215,7 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) {
+async fn each_change_is_audited_and_refused_calls_are_not(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..2)).await;
     api.append(id, "", "text/csv", phones(2..3).join("\n"))
@@ -223,7 +223,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
     api.patch(id, &json!({"run_at": Utc::now() + TimeDelta::hours(2)}))
         .await;
     for step in ["pause", "resume", "cancel", "cancel", "pause"] {
-        api.make(id, step).await;
+        api.post_step(id, step).await;
     }
     let entries = api.audit(&format!("&resource=schedule:{id}")).await;
     let actions: Vec<_> = entries
@@ -260,7 +260,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
         api.get(&format!("/v1/schedules/{id}")).await.body["created_by"],
         actor
     );
-    // By time, and page by page.
+    // Filtered by time, and page by page.
     let soon = (Utc::now() + TimeDelta::minutes(1)).format("%FT%TZ");
     assert_eq!(
         (
@@ -274,7 +274,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
+async fn browsers_may_call_only_from_configured_origins(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
     let origins = vec!["https://console.example.com".parse().unwrap()];
     api.router = router(App {
@@ -322,7 +322,7 @@ async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_request_keeps_the_id_it_came_with(pool: MySqlPool) {
+async fn a_valid_request_id_is_echoed_and_others_are_replaced(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for (given, kept) in [("my-id.7", true), ("no good", false), ("", false)] {
         let answer = api

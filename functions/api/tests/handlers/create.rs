@@ -1,4 +1,5 @@
-//! A schedule posted with its recipients: rows, duplicates, invalid entries, word to dispatch.
+//! Creating a schedule with its recipients: rows, duplicates, invalid entries, and its message to
+//! dispatch. Also the health route.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +11,7 @@ use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
+async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let run_at = "2026-12-01T09:30:00.250+08:00";
     let run_at = if DateTime::parse_from_rfc3339(run_at).unwrap() > Utc::now() {
@@ -79,7 +80,7 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn health_says_what_answers(pool: MySqlPool) {
+async fn health_reports_version_commit_and_database(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let answer = api.get("/health").await;
     let expected = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": "c0ffee", "database": "ok"});
@@ -97,19 +98,19 @@ async fn health_says_what_answers(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool: MySqlPool) {
+async fn invalid_entries_are_stored_under_skip_and_refuse_the_list_otherwise(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     let long = "😀".repeat(100);
     body["recipients"] =
-        json!(["+12012000000", "nobody", {"phone": "+12012000001"}, long, "+12012000000"]);
+        json!(["+12012000000", "pineapple", {"phone": "+12012000001"}, long, "+12012000000"]);
     let refused = api.post(&body).await;
     assert_eq!(
         (refused.status, &refused.body["errors_total"]),
         (StatusCode::UNPROCESSABLE_ENTITY, &json!(2))
     );
     assert_eq!(refused.body["errors"][1]["position"], 3);
-    assert!(!refused.body.to_string().contains("nobody"));
+    assert!(!refused.body.to_string().contains("pineapple"));
     assert_eq!(
         count(
             &pool,
@@ -140,7 +141,7 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
             &taken.body["invalid"][0]["position"],
             &taken.body["invalid"][0]["input"]
         ),
-        (&json!(1), &json!("nobody"))
+        (&json!(1), &json!("pineapple"))
     );
     let kept = api
         .get(&format!(
@@ -160,7 +161,7 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
+async fn only_the_first_100_errors_are_returned(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(vec!["x"; 9_000]);
@@ -179,7 +180,7 @@ async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: MySqlPool) {
+async fn schedules_due_soon_are_queued_and_later_ones_go_to_the_scheduler(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let lead = LEAD.as_secs() as i64;
     let mut body = request();
@@ -216,7 +217,7 @@ async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
+async fn a_failing_queue_or_scheduler_loses_no_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     api.fakes.broken.store(true, Ordering::Relaxed);
     let mut body = request();
@@ -228,7 +229,10 @@ async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
             (answer.status, &answer.body["status"]),
             (StatusCode::CREATED, &json!("scheduled"))
         );
-        assert_eq!(api.make(answer.id(), "cancel").await.status, StatusCode::OK);
+        assert_eq!(
+            api.post_step(answer.id(), "cancel").await.status,
+            StatusCode::OK
+        );
     }
     assert_eq!(
         count(

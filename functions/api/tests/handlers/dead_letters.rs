@@ -1,4 +1,4 @@
-//! Dead letters are listed by what they name, and redriven from the rows.
+//! Dead letters: listed with the work that they name, and redriven by making their rows due.
 
 use std::sync::atomic::Ordering;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 const PATH: &str = "/v1/attention/dead-letters";
 
+/// Calls the redrive route, which must succeed.
 async fn redrive(api: &Api, query: &str) -> Value {
     let answer = api
         .post_json(&format!("{PATH}/redrive{query}"), &json!({}))
@@ -20,19 +21,19 @@ async fn redrive(api: &Api, query: &str) -> Value {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
+async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let batch = json!(BatchMessage {
         schedule_id: Uuid::nil(),
         batch_no: 3
     });
-    api.fakes.letters.put(&batch);
-    api.fakes.letters.put(&"x".repeat(1_000));
+    api.fakes.send_dead_letters.put(&batch);
+    api.fakes.send_dead_letters.put(&"x".repeat(1_000));
     api.fakes
-        .other_letters
+        .dispatch_dead_letters
         .put(&json!({"requestPayload": {"sweep": true}}));
     for _ in 0..2 {
-        // A look takes nothing away.
+        // Listing removes nothing.
         let listed = api.get(PATH).await.body;
         assert_eq!(listed["counts"], json!({"send": 2, "dispatch": 1}));
         let entries = listed["entries"].as_array().unwrap();
@@ -69,13 +70,16 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
             .unwrap()
             .len(),
         2,
-        "one of each queue"
+        "one per queue"
     );
     assert_eq!(
         api.get(&format!("{PATH}?cursor=x")).await.problem(),
         "invalid-request"
     );
-    api.fakes.letters.broken.store(true, Ordering::Relaxed);
+    api.fakes
+        .send_dead_letters
+        .broken
+        .store(true, Ordering::Relaxed);
     let overview = api.get("/v1/attention").await.body;
     assert_eq!(
         (
@@ -87,7 +91,7 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
+async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 4).await;
     rows::batch(
@@ -117,17 +121,18 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
             batch_no
         })
     };
-    // Number 4 has nothing to do; one is named twice; one is in no schedule; and a schedule, a sweep, and an event with two.
+    // Batch 4 has nothing to do, batch 1 is named twice, and one batch has no schedule. Then one malformed
+    // body, an event with two batches, a schedule, and a sweep.
     for no in [1, 1, 3, 4] {
-        api.fakes.letters.put(&batch(id, no));
+        api.fakes.send_dead_letters.put(&batch(id, no));
     }
-    api.fakes.letters.put(&batch(Uuid::nil(), 1));
-    api.fakes.letters.put(&"hello");
-    api.fakes.letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
+    api.fakes.send_dead_letters.put(&batch(Uuid::nil(), 1));
+    api.fakes.send_dead_letters.put(&"hello");
+    api.fakes.send_dead_letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
     api.fakes
-        .other_letters
+        .dispatch_dead_letters
         .put(&json!({"schedule_id": id, "version": 1}));
-    api.fakes.other_letters.put(&json!({"sweep": true}));
+    api.fakes.dispatch_dead_letters.put(&json!({"sweep": true}));
     let done = redrive(&api, "").await;
     assert_eq!(
         (
@@ -160,9 +165,12 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
         "free unowned - - - past 0 0 0"
     );
     assert_eq!(
-        (api.fakes.letters.left(), api.fakes.other_letters.left()),
+        (
+            api.fakes.send_dead_letters.counts(),
+            api.fakes.dispatch_dead_letters.counts()
+        ),
         ((1, 0), (0, 0)),
-        "the malformed one is put back"
+        "the malformed dead letter is put back"
     );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 
@@ -179,7 +187,7 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
         redrive(&api, "?discard_malformed=true").await["discarded"],
         1
     );
-    assert_eq!(api.fakes.letters.left(), (0, 0));
+    assert_eq!(api.fakes.send_dead_letters.counts(), (0, 0));
     let wrong = api
         .post_json(&format!("{PATH}/redrive?discard_malformed=yes"), &json!({}))
         .await;
@@ -187,12 +195,15 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_queue_that_does_not_answer_keeps_no_other_from_being_redriven(pool: MySqlPool) {
+async fn an_unreachable_queue_does_not_block_the_redrive_of_others(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    api.fakes.letters.broken.store(true, Ordering::Relaxed);
+    api.fakes
+        .send_dead_letters
+        .broken
+        .store(true, Ordering::Relaxed);
     for n in 0..25 {
         api.fakes
-            .other_letters
+            .dispatch_dead_letters
             .put(&json!({"schedule_id": Uuid::nil(), "version": n}));
     }
     let done = redrive(&api, "").await;

@@ -1,4 +1,4 @@
-//! A dry run: what would come of a call, and nothing of it in the database.
+//! Dry runs: they report the outcome of a call and write nothing.
 
 use crate::common::{Api, count, phones, request};
 use axum::http::StatusCode;
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-async fn dry(api: &Api, change: Value) -> Value {
+/// Runs a dry run of a valid request with these fields replaced.
+async fn dry_run(api: &Api, change: Value) -> Value {
     let mut body = request();
     body.as_object_mut()
         .unwrap()
@@ -17,7 +18,7 @@ async fn dry(api: &Api, change: Value) -> Value {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MySqlPool) {
+async fn a_dry_run_reports_the_outcome_and_writes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut list: Vec<Value> = phones(0..500).into_iter().map(Value::from).collect();
     list.extend([
@@ -25,7 +26,7 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
         json!("0123"),
         json!({"phone": "+12012000001"}),
     ]);
-    let report = dry(&api, json!({"recipients": list, "rate": 100})).await;
+    let report = dry_run(&api, json!({"recipients": list, "rate": 100})).await;
     for (name, expected) in [
         ("dry_run", json!(true)),
         ("accepted", json!(false)),
@@ -49,7 +50,7 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
         ),
         (&json!(501), &json!("no-country-code"))
     );
-    let skipped = dry(&api, json!({"recipients": list, "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
+    let skipped = dry_run(&api, json!({"recipients": list, "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
     assert_eq!(
         (
             &skipped["accepted"],
@@ -66,13 +67,13 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
         ),
         (&json!(2), &json!(1_000), &json!("requests"))
     );
-    let national = dry(
+    let national = dry_run(
         &api,
         json!({"recipients": ["0123"], "default_country": "MY"}),
     )
     .await;
     assert_eq!(national["invalid"][0]["code"], "too-short");
-    let draft = dry(&api, json!({"draft": true})).await;
+    let draft = dry_run(&api, json!({"draft": true})).await;
     assert_eq!(
         (&draft["accepted"], &draft["valid"]),
         (&json!(true), &json!(0))
@@ -85,7 +86,7 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
+async fn a_dry_run_refuses_what_the_call_would_refuse(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let good = json!({"recipients": phones(0..1)});
     let table = [
@@ -140,9 +141,7 @@ async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fetched(
-    pool: MySqlPool,
-) {
+async fn national_numbers_are_read_in_the_default_country(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(["012-345 6789", "+12012000001"]);

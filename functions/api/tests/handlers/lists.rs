@@ -1,4 +1,4 @@
-//! Lists, page by page, and counts that equal the rows.
+//! Lists page by page, and counts that equal the rows.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ async fn schedules_are_listed_newest_first(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
+async fn recipients_are_listed_in_input_order(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut given = phones(0..2_500);
     given.reverse();
@@ -65,7 +65,7 @@ async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
     assert_eq!(walk(&api, &path, "recipients", "seq").await, seqs);
 }
 
-/// One row in every state that there is, in batches of which some are claimed: the counts are those of the rows.
+/// Rows in each status, in batches of which some are claimed.
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn counts_equal_the_rows(pool: MySqlPool) {
     let api = Api::new(&pool).await;
@@ -98,7 +98,7 @@ async fn counts_equal_the_rows(pool: MySqlPool) {
         sums.join(", ")
     );
     sqlx::query(&batches).execute(&pool).await.unwrap();
-    // What a claimed batch says is old.
+    // The counts of a claimed batch are outdated.
     sqlx::query(
         "UPDATE batches SET pending = 999, sweep_at = UTC_TIMESTAMP(3), claim_token = UNHEX(REPEAT('0F', 16)),
          claimed_until = UTC_TIMESTAMP(3) WHERE batch_no IN (2, 9)",

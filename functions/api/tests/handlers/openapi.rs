@@ -1,5 +1,5 @@
-//! The OpenAPI document against the API: its examples are carried out, its fields and parameters are those that are read, and it is
-//! served. That every answer is as documented is seen by every test of this binary (`common::document`).
+//! The OpenAPI document against the API: the documented parameters and fields are exactly those that the
+//! API accepts. Each test of this binary checks its responses against the document (`common::document`).
 
 use std::{collections::BTreeSet, io::Read};
 
@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-/// An operation of the document: method, path, and the rest.
-type Described = (Method, &'static str, &'static Value);
+/// An operation of the document: method, path and description.
+type Operation = (Method, &'static str, &'static Value);
 
-fn operations() -> Vec<Described> {
+/// Returns all operations of the document.
+fn operations() -> Vec<Operation> {
     let paths = document()["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&'static String, &'static Value)| {
         let method = |name: &String| name.to_uppercase().parse().unwrap();
@@ -36,7 +37,7 @@ fn operations() -> Vec<Described> {
     paths.iter().flat_map(of_path).collect()
 }
 
-/// A path with things that nobody has.
+/// Fills the parameters of a path with valid values of resources that do not exist.
 fn filled(path: &str) -> String {
     path.replace("{id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{phone}", "+60123456789")
@@ -48,8 +49,8 @@ fn filled(path: &str) -> String {
         .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
 }
 
-/// What an answer says may be there: the names in the complaint about one that is unknown.
-fn expected(answer: &Answer, field: &str) -> BTreeSet<String> {
+/// Returns the names that the API accepts, from its error about an unknown one.
+fn accepted_names(answer: &Answer, field: &str) -> BTreeSet<String> {
     let errors = answer.body["errors"]
         .as_array()
         .unwrap_or_else(|| panic!("{}", answer.body));
@@ -69,11 +70,12 @@ fn expected(answer: &Answer, field: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What a carrier sends: it may have more in it, in query and body, than anybody reads.
+/// Whether a carrier calls the operation. Unknown parameters and fields of a carrier are ignored.
 fn is_signed(operation: &Value) -> bool {
     operation.pointer("/security/0/signature").is_some()
 }
 
+/// Returns the field names of an object schema.
 fn names(schema: &Value) -> BTreeSet<String> {
     schema["properties"]
         .as_object()
@@ -83,6 +85,7 @@ fn names(schema: &Value) -> BTreeSet<String> {
         .collect()
 }
 
+/// Sends a body with this content type. Calls of the carrier are signed.
 async fn send(api: &Api, method: Method, path: &str, (kind, body): (&str, Vec<u8>)) -> Answer {
     let mut request = Request::builder()
         .method(method)
@@ -99,11 +102,11 @@ async fn send(api: &Api, method: Method, path: &str, (kind, body): (&str, Vec<u8
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_parameters_that_are_read_are_those_documented(pool: MySqlPool) {
+async fn the_accepted_parameters_are_the_documented_ones(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let mut checked = 0;
     for (method, path, operation) in operations() {
-        // Who lets any parameter pass says nothing about them.
+        // An operation that ignores unknown parameters reports no names.
         if operation["responses"].get("422").is_none() || is_signed(operation) {
             continue;
         }
@@ -122,14 +125,18 @@ async fn the_parameters_that_are_read_are_those_documented(pool: MySqlPool) {
         let documented: BTreeSet<_> = parameters
             .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(expected(&answer, "zzz"), documented, "{method} {path}");
+        assert_eq!(
+            accepted_names(&answer, "zzz"),
+            documented,
+            "{method} {path}"
+        );
         checked += 1;
     }
     assert!(checked > 40, "{checked}");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
+async fn the_accepted_fields_are_the_documented_ones(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     for (method, path, operation) in operations() {
         let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema")
@@ -162,18 +169,22 @@ async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
             ("application/json", body.to_string().into_bytes()),
         )
         .await;
-        assert_eq!(expected(&answer, "zzz"), names(schema), "{method} {path}");
+        assert_eq!(
+            accepted_names(&answer, "zzz"),
+            names(schema),
+            "{method} {path}"
+        );
         if is_list {
             let entry = &schema["properties"]["recipients"]["items"]["anyOf"][1];
             assert_eq!(
-                expected(&answer, "recipients.zzz"),
+                accepted_names(&answer, "recipients.zzz"),
                 names(entry),
                 "{method} {path}"
             );
         }
         if let Some(window) = schema["properties"].get("window") {
             assert_eq!(
-                expected(&answer, "window.zzz"),
+                accepted_names(&answer, "window.zzz"),
                 names(window),
                 "{method} {path}"
             );
@@ -181,7 +192,7 @@ async fn the_fields_that_are_read_are_those_documented(pool: MySqlPool) {
     }
 }
 
-/// The operations that take a body, in an order in which their examples can be carried out.
+/// The operations with a body, in an order in which their examples can be executed.
 const WITH_BODY: [&str; 16] = [
     "createUser",
     "logIn",
@@ -201,20 +212,21 @@ const WITH_BODY: [&str; 16] = [
     "changeWebhook",
 ];
 
-/// Who makes the call, and its path, for one example.
-struct Stage {
+/// Creates the resources that the examples need.
+struct ExampleSetup {
     admin: Api,
     pool: MySqlPool,
     user: String,
 }
 
-impl Stage {
-    /// Makes what an example needs: whoever calls, the path, and the example with what stands nowhere before.
-    async fn set(&mut self, id: &str, path: &str, example: &mut Value) -> (Api, String) {
+impl ExampleSetup {
+    /// Returns the caller and the path for an example, and sets the fields of the example whose values are
+    /// known only at run time.
+    async fn prepare(&mut self, id: &str, path: &str, example: &mut Value) -> (Api, String) {
         if example.get("run_at").is_some() {
             example["run_at"] = json!(in_seconds(3_600));
         }
-        let nobody = self.admin.with("");
+        let anonymous = self.admin.with("");
         let (caller, path) = match id {
             "logIn" | "refreshTokens" | "changePassword" => {
                 let password = "correct horse battery staple";
@@ -225,9 +237,9 @@ impl Stage {
                 }
                 (
                     if id == "changePassword" {
-                        nobody.with(&tokens.text("access_token"))
+                        anonymous.with(&tokens.text("access_token"))
                     } else {
-                        nobody
+                        anonymous
                     },
                     path.to_owned(),
                 )
@@ -285,7 +297,7 @@ impl Stage {
     }
 }
 
-/// Every example of a body, and the table again as gzip.
+/// Returns content type and value of each example of a body, and the CSV example again as gzip.
 fn examples(operation: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for (kind, media) in operation["requestBody"]["content"].as_object().unwrap() {
@@ -305,7 +317,8 @@ fn examples(operation: &Value) -> Vec<(String, Value)> {
     all
 }
 
-fn written(kind: &str, example: &Value) -> Vec<u8> {
+/// Encodes an example as its content type.
+fn encoded(kind: &str, example: &Value) -> Vec<u8> {
     match (kind, example) {
         ("application/gzip", Value::String(text)) => gzip(text.as_bytes()),
         ("application/json", example) => example.to_string().into_bytes(),
@@ -315,9 +328,9 @@ fn written(kind: &str, example: &Value) -> Vec<u8> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool) {
+async fn each_example_is_executed_and_answered_as_documented(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
-    let mut stage = Stage {
+    let mut setup = ExampleSetup {
         admin,
         pool,
         user: String::new(),
@@ -333,7 +346,7 @@ async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool
     assert_eq!(
         known,
         WITH_BODY.into_iter().collect(),
-        "an operation with a body has to be named here, and what it needs"
+        "each operation with a body must be listed in WITH_BODY, and prepared if it needs resources"
     );
     for id in WITH_BODY {
         let (method, path, operation) = all
@@ -341,12 +354,12 @@ async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool
             .find(|(.., operation)| operation["operationId"] == id)
             .unwrap();
         for (kind, mut example) in examples(operation) {
-            let (caller, path) = stage.set(id, path, &mut example).await;
+            let (caller, path) = setup.prepare(id, path, &mut example).await;
             let answer = send(
                 &caller,
                 method.clone(),
                 &path,
-                (&kind, written(&kind, &example)),
+                (&kind, encoded(&kind, &example)),
             )
             .await;
             assert!(
@@ -356,14 +369,14 @@ async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool
                 answer.body
             );
             if id == "createUser" {
-                stage.user = answer.text("temporary_password");
+                setup.user = answer.text("temporary_password");
             }
             if id == "createSchedule" {
                 let dry = send(
                     &caller,
                     method.clone(),
                     &format!("{path}?dry_run=true"),
-                    (&kind, written(&kind, &example)),
+                    (&kind, encoded(&kind, &example)),
                 )
                 .await;
                 assert_eq!(
@@ -378,7 +391,7 @@ async fn every_example_is_carried_out_and_answered_as_documented(pool: MySqlPool
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_path_that_is_no_text_is_a_problem(pool: MySqlPool) {
+async fn a_path_that_is_not_utf_8_is_answered_with_a_problem(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     for (method, path, operation) in operations()
         .into_iter()
@@ -438,7 +451,7 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_document_is_served_to_everybody(pool: MySqlPool) {
+async fn the_document_is_served_without_a_login(pool: MySqlPool) {
     let api = Api::new(&pool).await.with("");
     let (status, headers, plain) = get(&api, "/openapi.json", ("accept", "*/*")).await;
     assert_eq!(
@@ -467,7 +480,7 @@ async fn the_document_is_served_to_everybody(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_page_has_all_it_needs_and_takes_nothing_from_elsewhere(pool: MySqlPool) {
+async fn the_docs_page_is_complete_and_loads_nothing_external(pool: MySqlPool) {
     let api = Api::new(&pool).await.with("");
     let (status, headers, page) = get(&api, "/docs", ("accept", "*/*")).await;
     assert_eq!(
@@ -481,7 +494,7 @@ async fn the_page_has_all_it_needs_and_takes_nothing_from_elsewhere(pool: MySqlP
         "{policy}"
     );
     let page = String::from_utf8(page).unwrap();
-    // Relative, so that it also works behind a gateway with a path of its own.
+    // Relative paths, so that the page also works behind a gateway with a path prefix.
     let names: Vec<_> = page
         .split("=\"docs/")
         .skip(1)

@@ -1,4 +1,4 @@
-//! Who has opted out: put, looked at, taken off, imported, and counted by a dry run.
+//! Suppressed numbers: added, shown, removed, imported, and counted by a dry run.
 
 use crate::common::{Answer, Api, count, gzip, insert_key, phones, request, walk};
 use axum::{
@@ -26,7 +26,7 @@ async fn delete(api: &Api, phone: &str) -> Answer {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
+async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let path = "/v1/suppressions/+12012000000";
     assert_eq!(api.get(path).await.problem(), "not-found");
@@ -76,7 +76,7 @@ async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
+async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     put(&api, "+12012000001", &json!({})).await;
     let path = "/v1/suppressions/import?source=list-7&reason=old";
@@ -148,7 +148,7 @@ async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_word_about_an_opt_out_is_named(pool: MySqlPool) {
+async fn each_invalid_suppression_field_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let good = "+12012000000";
     #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! A person says what became of messages whose answer was lost.
+//! An operator resolves messages whose answer was lost.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -21,14 +21,15 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 /// Field, position, code.
-type Wrong<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
+type FieldErrors<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
 
+/// Resolves uncertain messages of a schedule.
 async fn resolve(api: &Api, id: Uuid, body: &Value) -> Answer {
     api.post_json(&format!("/v1/schedules/{id}/uncertain"), body)
         .await
 }
 
-/// `changed`, then `busy`, `too_recent`, `not_uncertain`, `not_found`.
+/// Returns `changed`, then `busy`, `too_recent`, `not_uncertain`, `not_found`.
 fn tally(answer: &Answer) -> [u64; 5] {
     assert_eq!(
         (answer.status, &answer.body["more"]),
@@ -47,6 +48,7 @@ fn tally(answer: &Answer) -> [u64; 5] {
     ]
 }
 
+/// Returns the stored attempts as lines: `seq attempt STATUS id error`.
 async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, attempt, status, message_id, error) FROM attempts WHERE schedule_id = ? ORDER BY seq";
     sqlx::query_scalar(sql)
@@ -57,7 +59,7 @@ async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
+async fn messages_resolved_as_sent_are_closed_as_unknown(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
     rows::schedule(
@@ -79,7 +81,7 @@ async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
         ]
     );
     assert!(attempts(&pool, id).await.is_empty());
-    // Both batches count again, the third is not touched.
+    // Both batches are due for a count, the third is unchanged.
     for (no, line) in [
         (1, "free unowned - now now past 0 0 0"),
         (2, "free unowned - now now past 0 0 0"),
@@ -108,7 +110,7 @@ async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_sent_again_keeps_its_attempt_and_waits_for_quiet(pool: MySqlPool) {
+async fn a_resend_keeps_the_earlier_attempt_and_respects_the_quiet_time(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 2).await;
     rows::batch(
@@ -164,7 +166,7 @@ async fn what_is_sent_again_keeps_its_attempt_and_waits_for_quiet(pool: MySqlPoo
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
+async fn only_the_named_recipients_are_resolved(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 4).await;
     rows::uncertain(&pool, id, 1..=12, 400).await;
@@ -172,7 +174,8 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     let invalid = api.schedule(&[]).await;
     api.append(invalid, "?on_invalid=skip", "text/csv", "x")
         .await;
-    // Place 1 in two ways; 6 and 7 are owned by somebody; 13 is not uncertain; 99 and the last number are in no list.
+    // Recipient 1 is named twice; 6 and 7 are in a claimed batch; 13 is not uncertain; 99 and the last
+    // number are not in the schedule.
     let names = json!([
         1,
         phones(0..1)[0],
@@ -188,7 +191,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     assert_eq!(
         answer.problem(),
         "invalid-request",
-        "00 is no country code's beginning"
+        "00 is not an international prefix here"
     );
     let names = json!([
         1,
@@ -210,7 +213,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
         .map(|(seq, _)| seq)
         .collect();
     assert_eq!(unknown, [1, 2, 11]);
-    // One by one, by its place.
+    // One recipient, by its sequence number.
     let one = async |id: Uuid, seq: &str| {
         api.post_json(
             &format!("/v1/schedules/{id}/recipients/{seq}/resolve"),
@@ -224,7 +227,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     assert_eq!(
         tally(&one(invalid, "1").await),
         [0, 0, 0, 1, 0],
-        "in no batch"
+        "a recipient without a batch"
     );
     for seq in ["99", "0", "x", "-1"] {
         assert_eq!(one(id, seq).await.problem(), "not-found", "{seq}");
@@ -232,7 +235,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_state_allows_what_it_should(pool: MySqlPool) {
+async fn each_schedule_state_allows_its_outcomes(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let now = "UTC_TIMESTAMP(3)";
     let table = [
@@ -286,9 +289,10 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
     );
 }
 
-/// Held and parked batches say what their recipients wait for; what was decided during a pause is due when it ends.
+/// The response reports recipients in held and parked batches. A resend that is requested during a pause
+/// is due when the pause ends.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_sent_again_waits_with_its_batch(pool: MySqlPool) {
+async fn a_resend_waits_with_its_held_or_parked_batch(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
     rows::uncertain(&pool, id, 1..=2, 400).await;
@@ -327,21 +331,21 @@ async fn what_is_sent_again_waits_with_its_batch(pool: MySqlPool) {
         tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
         [5, 0, 0, 0, 0]
     );
-    api.make(id, "resume").await;
+    api.post_step(id, "resume").await;
     assert_eq!(
         rows::batch_line(&pool, id, 1).await,
         "free unowned now now now now 0 0 0",
-        "not half an hour later"
+        "due at once, without the length of the pause added"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_resolution_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
     let many: Vec<_> = (1..=10_001).collect();
     #[rustfmt::skip]
-    let table: Vec<(Value, Wrong)> = vec![
+    let table: Vec<(Value, FieldErrors)> = vec![
         (json!({}), vec![("outcome", None, "missing")]),
         (json!({"outcome": "lost"}), vec![("outcome", None, "not-a-choice")]),
         (json!({"outcome": 1, "all": true}), vec![("outcome", None, "not-a-choice"), ("all", None, "unknown-field")]),
@@ -361,7 +365,7 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request")
         );
         let errors = answer.body["errors"].as_array().unwrap();
-        let wrong: Wrong = errors
+        let reported: FieldErrors = errors
             .iter()
             .map(|e| {
                 (
@@ -371,7 +375,7 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
                 )
             })
             .collect();
-        assert_eq!(wrong, expected);
+        assert_eq!(reported, expected);
     }
     let one = format!("/v1/schedules/{id}/recipients/1/resolve");
     assert_eq!(
@@ -386,9 +390,9 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
     );
 }
 
-/// Fifty times, a claim and a decision at once: a batch that somebody owns is never decided on.
+/// Fifty times, a concurrent claim and decision: a claimed batch is never resolved.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool) {
+async fn a_concurrent_decision_and_claim_are_serialized(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let db = Db::from_pool(pool.clone());
     for n in 0..50_u64 {
@@ -409,7 +413,7 @@ async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool)
             let claimed = retry_lock_conflicts(|| claim_to_check(&db, &claim))
                 .await
                 .unwrap();
-            // What the owner reads is what it works with: no decision comes behind it.
+            // The owner works with the rows that it reads here: no later decision changes them.
             let read: Vec<String> = rows::recipients(&pool, id).await;
             (claimed, read)
         };
@@ -422,9 +426,10 @@ async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool)
     }
 }
 
-/// An owner that was frozen past its lease comes back with the answer, after a person has decided: it goes to the old attempt.
+/// An owner that was suspended past its lease records its answer after an operator has decided: the
+/// answer belongs to the earlier attempt.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: MySqlPool) {
+async fn a_late_answer_after_a_decision_is_recorded_on_the_old_attempt(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
     rows::uncertain(&pool, id, 1..=1, 400).await;
@@ -462,7 +467,7 @@ async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: M
         make_due_if_lease_lost(&mut connection, &claim, Utc::now())
             .await
             .unwrap(),
-        "it sees that the batch is not its own any more"
+        "the owner detects that its lease is lost"
     );
     record_late_answers(&mut connection, batch, &[answer])
         .await

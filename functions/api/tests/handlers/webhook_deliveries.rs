@@ -1,9 +1,8 @@
-//! Deliveries as people see them: tried out, listed, repeated, gone with their webhook.
+//! Webhook deliveries in the API: tested, listed, repeated, and deleted with their webhook.
 
 use crate::common::{
-    Api, count,
-    hooks::{deliveries, event},
-    walk,
+    Api, count, walk,
+    webhooks::{deliveries, event},
 };
 use axum::http::StatusCode;
 use chrono::Utc;
@@ -15,7 +14,8 @@ use shared::platform::{
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// What was enqueued, each in the group of its webhook and without delay.
+/// Removes the enqueued deliveries from the queue, and checks that each has its webhook as group and no
+/// delay.
 fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     let messages = api.fakes.deliveries.take().into_iter().map(|outgoing| {
         let DeliveryMessage {
@@ -31,7 +31,7 @@ fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     messages.collect()
 }
 
-/// Status, tries and whether it is due now, of every delivery of a webhook.
+/// Returns the deliveries of a webhook as lines: status, tries, and whether it is due.
 async fn lines(pool: &MySqlPool, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', status, tries, IF(due_at <= UTC_TIMESTAMP(3), 'due', IF(due_at IS NULL, 'over', 'later')))
         FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
@@ -43,10 +43,10 @@ async fn lines(pool: &MySqlPool, webhook: Uuid) -> Vec<String> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
+async fn a_test_delivery_is_recorded_as_due_and_enqueued(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
-    let tried = admin.of_webhook(id, "test", Some("a")).await;
+    let tried = admin.call_webhook(id, "test", Some("a")).await;
     assert_eq!(tried.status, StatusCode::ACCEPTED, "{}", tried.body);
     let event_id: Uuid = tried.text("event_id").parse().unwrap();
     let expected = json!({"event_id": event_id, "type": "webhook.test", "schedule_id": null, "status": "pending", "tries": 0,
@@ -65,13 +65,13 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
     );
 
     assert_eq!(
-        admin.of_webhook(id, "test", Some("a")).await.body,
+        admin.call_webhook(id, "test", Some("a")).await.body,
         tried.body,
-        "the same request"
+        "the stored answer of the same request"
     );
     admin.fakes.deliveries.refuse([0]);
     assert_eq!(
-        admin.of_webhook(id, "test", None).await.status,
+        admin.call_webhook(id, "test", None).await.status,
         StatusCode::ACCEPTED,
         "the sweep finds it"
     );
@@ -90,7 +90,7 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: MySqlPool) {
+async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let now = Utc::now();
@@ -111,7 +111,7 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
     for event in &events[..3] {
         for _ in 0..2 {
             let repeated = admin
-                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
+                .call_webhook(id, &format!("deliveries/{event}/repeat"), None)
                 .await;
             assert_eq!(
                 (repeated.status, &repeated.body["status"]),
@@ -122,7 +122,7 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
             assert_eq!(
                 (&repeated.body["tries"], &repeated.body["http_status"]),
                 (&json!(0), &json!(500)),
-                "what was answered last stays"
+                "the last response is kept"
             );
         }
     }
@@ -163,7 +163,7 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
     for event in [Uuid::now_v7().to_string(), "x".to_owned()] {
         assert_eq!(
             admin
-                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
+                .call_webhook(id, &format!("deliveries/{event}/repeat"), None)
                 .await
                 .problem(),
             "not-found"
@@ -173,7 +173,7 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySqlPool) {
+async fn a_disabled_webhook_accepts_no_test_and_no_repeat(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let events = deliveries(&pool, id, Utc::now(), &["failed"]).await;
@@ -183,7 +183,7 @@ async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySql
         format!("deliveries/{}/repeat", events[0]),
         "deliveries/repeat-failed".to_owned(),
     ] {
-        let refused = admin.of_webhook(id, &call, None).await;
+        let refused = admin.call_webhook(id, &call, None).await;
         assert_eq!(
             (refused.status, refused.problem()),
             (StatusCode::CONFLICT, "webhook-disabled"),
@@ -284,7 +284,7 @@ async fn deliveries_are_listed_newest_first(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
+async fn failed_deliveries_are_repeated_in_parts_from_a_given_time(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let now = Utc::now();
@@ -299,7 +299,7 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     let events = deliveries(&pool, id, now, &statuses).await;
     let from = (now - chrono::TimeDelta::minutes(239)).format("%FT%T%.3fZ");
     let repeat = format!("deliveries/repeat-failed?from={from}");
-    let first = admin.of_webhook(id, &repeat, None).await;
+    let first = admin.call_webhook(id, &repeat, None).await;
     assert_eq!(
         (first.status, &first.body),
         (StatusCode::ACCEPTED, &json!({"changed": 200, "more": true}))
@@ -308,17 +308,17 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     assert_eq!(
         (enqueued_first.len(), enqueued_first[0]),
         (200, (id, event(now, 239))),
-        "the oldest first"
+        "oldest first"
     );
     assert_eq!(
-        admin.of_webhook(id, &repeat, None).await.body,
+        admin.call_webhook(id, &repeat, None).await.body,
         json!({"changed": 35, "more": false})
     );
     assert_eq!(enqueued(&admin).last(), Some(&(id, events[249])));
     assert_eq!(
-        admin.of_webhook(id, &repeat, None).await.body,
+        admin.call_webhook(id, &repeat, None).await.body,
         json!({"changed": 0, "more": false}),
-        "a second time there is none"
+        "no failed delivery is left"
     );
     let lines = lines(&pool, id).await;
     let of = |line: &str| lines.iter().filter(|found| *found == line).count();
@@ -333,20 +333,20 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     );
     assert_eq!(
         admin
-            .of_webhook(id, "deliveries/repeat-failed", None)
+            .call_webhook(id, "deliveries/repeat-failed", None)
             .await
             .body["changed"],
         10,
-        "without a time: all"
+        "without a time, all failed deliveries"
     );
     let wrong = admin
-        .of_webhook(id, "deliveries/repeat-failed?from=yesterday", None)
+        .call_webhook(id, "deliveries/repeat-failed?from=yesterday", None)
         .await;
     assert_eq!(wrong.body["errors"][0]["code"], "not-a-time");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) {
+async fn deleting_a_webhook_deletes_all_its_deliveries(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let events = deliveries(&pool, id, Utc::now(), &vec!["pending"; 2_500]).await;
@@ -358,10 +358,10 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
     assert_eq!(
         count(&pool, "SELECT COUNT(*) FROM webhook_deliveries").await,
         3,
-        "the other's"
+        "the deliveries of the other webhook"
     );
     let repeated = admin
-        .of_webhook(id, &format!("deliveries/{}/repeat", events[0]), None)
+        .call_webhook(id, &format!("deliveries/{}/repeat", events[0]), None)
         .await;
     assert_eq!(repeated.problem(), "not-found");
     assert_eq!(
@@ -372,7 +372,8 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
         "not-found"
     );
 
-    // A server that fails half-way: the webhook is gone all the same, so nothing of what is left is posted or repeated.
+    // The deletion of deliveries fails half-way: the webhook is deleted anyway, so the remaining
+    // deliveries are neither posted nor repeated.
     let sql = "CREATE TRIGGER broken BEFORE DELETE ON webhook_deliveries FOR EACH ROW SIGNAL SQLSTATE '45000'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
     assert_eq!(
@@ -383,7 +384,7 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
     assert_eq!(count(&pool, left).await, 3);
     assert_eq!(
         admin
-            .of_webhook(other, "deliveries/repeat-failed", None)
+            .call_webhook(other, "deliveries/repeat-failed", None)
             .await
             .problem(),
         "not-found"

@@ -1,8 +1,8 @@
-//! Webhooks: made, changed, rotated, removed; how many, by whom, and that no secret comes back.
+//! Webhooks: created, changed and deleted; their maximum number, and the permissions.
 
 use crate::{
-    bad_access::assert_refused,
-    common::{Answer, Api, count, hooks::EVENTS, insert_key, walk},
+    account_validation::assert_refused,
+    common::{Answer, Api, count, insert_key, walk, webhooks::EVENTS},
 };
 use api::{App, router};
 use axum::{
@@ -23,6 +23,7 @@ use sqlx::MySqlPool;
 use testkit::WEBHOOK_KEYS;
 use uuid::Uuid;
 
+/// Derives the secret of a webhook.
 fn secret(id: Uuid, no: u32) -> String {
     WebhookKeys::read(WEBHOOK_KEYS)
         .unwrap()
@@ -31,7 +32,7 @@ fn secret(id: Uuid, no: u32) -> String {
         .reveal()
 }
 
-/// The same API with other keys.
+/// Returns the same API with other webhook keys.
 async fn with_keys(api: &Api, keys: &str) -> Api {
     let webhook_keys = SharedKeys::open(KeySource::Fixed(keys.to_owned().into()))
         .await
@@ -45,7 +46,8 @@ async fn with_keys(api: &Api, keys: &str) -> Api {
     }
 }
 
-async fn row(pool: &MySqlPool, id: Uuid) -> (String, u32) {
+/// Returns key id and secret number of a webhook.
+async fn key_and_number(pool: &MySqlPool, id: Uuid) -> (String, u32) {
     sqlx::query_as("SELECT key_id, secret_no FROM webhooks WHERE id = ?")
         .bind(id)
         .fetch_one(pool)
@@ -54,7 +56,7 @@ async fn row(pool: &MySqlPool, id: Uuid) -> (String, u32) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(pool: MySqlPool) {
+async fn a_webhook_is_created_changed_and_deleted_and_each_change_is_audited(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let wanted = json!({"url": "https://example.com/hook?token=hunter2", "events": ["messages.final", "schedule.finished", "messages.final"],
         "description": "Shop"});
@@ -66,9 +68,9 @@ async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(p
         (format!("/v1/webhooks/{id}").as_str(), secret(id, 1))
     );
     let shown = admin.get(&path).await;
-    let who = admin.me().await.text("id");
+    let admin_id = admin.me().await.text("id");
     let mut expected = json!({"id": id, "url": wanted["url"], "events": EVENTS, "description": "Shop", "created_at": shown.body["created_at"],
-        "created_by": format!("user:{who}"), "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null});
+        "created_by": format!("user:{admin_id}"), "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null});
     assert_eq!((shown.status, &shown.body), (StatusCode::OK, &expected));
 
     let changed =
@@ -127,7 +129,7 @@ async fn a_webhook_is_made_changed_and_removed_and_each_change_is_written_down(p
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_disabled_webhook_is_enabled_with_its_failures_forgotten(pool: MySqlPool) {
+async fn enabling_a_webhook_clears_its_failures(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let disabled = admin.patch_webhook(id, &json!({"disabled": true})).await;
@@ -160,7 +162,7 @@ async fn a_disabled_webhook_is_enabled_with_its_failures_forgotten(pool: MySqlPo
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
+async fn a_webhook_secret_is_shown_only_once(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let create = |key: &'static str| {
         let wanted = json!({"url": "https://example.com/", "events": EVENTS}).to_string();
@@ -172,7 +174,7 @@ async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
     };
     let made = create("a").await;
     let id = made.id();
-    let rotated = admin.of_webhook(id, "rotate-secret", Some("b")).await;
+    let rotated = admin.call_webhook(id, "rotate-secret", Some("b")).await;
     assert_eq!(
         (made.text("secret"), rotated.text("secret")),
         (secret(id, 1), secret(id, 2))
@@ -180,27 +182,31 @@ async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
     assert!(rotated.body["rotated_at"].is_string(), "{}", rotated.body);
     for again in [
         create("a").await,
-        admin.of_webhook(id, "rotate-secret", Some("b")).await,
+        admin.call_webhook(id, "rotate-secret", Some("b")).await,
     ] {
         assert_eq!(
             (again.status, again.problem()),
             (StatusCode::CONFLICT, "idempotency-answer-not-kept")
         );
     }
-    assert_eq!(row(&pool, id).await, ("test".to_owned(), 2), "rotated once");
+    assert_eq!(
+        key_and_number(&pool, id).await,
+        ("test".to_owned(), 2),
+        "rotated once"
+    );
     let everything = [
         admin.get("/v1/webhooks").await,
         admin.get(&format!("/v1/webhooks/{id}")).await,
         admin.patch_webhook(id, &json!({"disabled": false})).await,
-        admin.of_webhook(id, "test", None).await,
+        admin.call_webhook(id, "test", None).await,
         admin.get(&format!("/v1/webhooks/{id}/deliveries")).await,
         admin.get("/v1/audit").await,
     ];
     for answer in everything {
-        let told = answer.body.to_string();
+        let text = answer.body.to_string();
         assert!(
-            answer.status.is_success() && !told.contains("whsec_") && !told.contains("\"secret\""),
-            "{told}"
+            answer.status.is_success() && !text.contains("whsec_") && !text.contains("\"secret\""),
+            "{text}"
         );
     }
     let kept = "SELECT COUNT(*) FROM idempotency_keys WHERE body IS NOT NULL";
@@ -208,34 +214,34 @@ async fn a_secret_is_shown_once_and_never_again(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_rotation_keeps_the_key_unless_that_is_gone(pool: MySqlPool) {
+async fn a_rotation_keeps_the_key_unless_it_was_removed(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let new = json!({"kid": "new", "key": "n".repeat(32)});
     let both = with_keys(&admin, &format!("[{new},{WEBHOOK_KEYS}]")).await;
     assert_eq!(
-        both.of_webhook(id, "rotate-secret", None)
+        both.call_webhook(id, "rotate-secret", None)
             .await
             .text("secret"),
         secret(id, 2),
-        "or the one before could not sign"
+        "with a new key, the previous secret could not be derived"
     );
-    assert_eq!(row(&pool, id).await, ("test".to_owned(), 2));
+    assert_eq!(key_and_number(&pool, id).await, ("test".to_owned(), 2));
     let other = both.webhook().await;
     assert_eq!(
-        row(&pool, other).await,
+        key_and_number(&pool, other).await,
         ("new".to_owned(), 1),
-        "a new webhook has the newest"
+        "a new webhook uses the newest key"
     );
     let alone = with_keys(&admin, &new.to_string()).await;
-    let rotated = alone.of_webhook(id, "rotate-secret", None).await;
+    let rotated = alone.call_webhook(id, "rotate-secret", None).await;
     let expected = WebhookKeys::read(&new.to_string())
         .unwrap()
         .secret("new", id, 3)
         .unwrap()
         .reveal();
     assert_eq!(
-        (rotated.text("secret"), row(&pool, id).await),
+        (rotated.text("secret"), key_and_number(&pool, id).await),
         (expected, ("new".to_owned(), 3))
     );
     let log = admin
@@ -253,7 +259,7 @@ async fn a_rotation_keeps_the_key_unless_that_is_gone(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn of_rotations_at_once_each_that_is_answered_has_its_own_secret(pool: MySqlPool) {
+async fn each_successful_concurrent_rotation_returns_its_own_secret(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let mut apis = Vec::new();
@@ -262,7 +268,7 @@ async fn of_rotations_at_once_each_that_is_answered_has_its_own_secret(pool: MyS
     }
     let answers = futures_util::future::join_all(
         apis.iter()
-            .map(|api| api.of_webhook(id, "rotate-secret", None)),
+            .map(|api| api.call_webhook(id, "rotate-secret", None)),
     )
     .await;
     let (good, refused): (Vec<_>, Vec<_>) = answers
@@ -281,13 +287,13 @@ async fn of_rotations_at_once_each_that_is_answered_has_its_own_secret(pool: MyS
     expected.sort();
     assert!(!good.is_empty());
     assert_eq!(
-        (secrets, row(&pool, id).await.1),
+        (secrets, key_and_number(&pool, id).await.1),
         (expected, 1 + good.len() as u32)
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn there_are_at_most_twenty_also_when_they_come_at_once(pool: MySqlPool) {
+async fn concurrent_creations_never_exceed_20_webhooks(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let mut ids = Vec::new();
     for _ in 0..18 {
@@ -323,7 +329,7 @@ async fn there_are_at_most_twenty_also_when_they_come_at_once(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPool) {
+async fn operators_and_keys_read_webhooks_and_only_admins_change_them(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let id = admin.webhook().await;
@@ -333,7 +339,7 @@ async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPo
         admin.user("otto", "operator").await,
     );
     let key = api.with(&insert_key(&pool, &[Permission::WebhooksRead], None).await);
-    for (who, sees) in [
+    for (caller, may_read) in [
         (&viewer, false),
         (&operator, true),
         (&key, true),
@@ -344,20 +350,22 @@ async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPo
             format!("/v1/webhooks/{id}"),
             format!("/v1/webhooks/{id}/deliveries"),
         ] {
-            let expected = if sees {
+            let expected = if may_read {
                 StatusCode::OK
             } else {
                 StatusCode::FORBIDDEN
             };
-            assert_eq!(who.get(&path).await.status, expected, "{path}");
+            assert_eq!(caller.get(&path).await.status, expected, "{path}");
         }
         for answer in [
-            who.post_json("/v1/webhooks", &wanted).await,
-            who.patch_webhook(id, &json!({"disabled": true})).await,
-            who.delete_webhook(id).await,
-            who.of_webhook(id, "rotate-secret", None).await,
-            who.of_webhook(id, "test", None).await,
-            who.of_webhook(id, "deliveries/repeat-failed", None).await,
+            caller.post_json("/v1/webhooks", &wanted).await,
+            caller.patch_webhook(id, &json!({"disabled": true})).await,
+            caller.delete_webhook(id).await,
+            caller.call_webhook(id, "rotate-secret", None).await,
+            caller.call_webhook(id, "test", None).await,
+            caller
+                .call_webhook(id, "deliveries/repeat-failed", None)
+                .await,
         ] {
             assert_eq!(
                 (answer.problem(), &answer.body["permission"]),
@@ -373,7 +381,7 @@ async fn operators_and_keys_see_webhooks_and_only_admins_make_them(pool: MySqlPo
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_webhook_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_webhook_is_reported(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let rows = "SELECT (SELECT COUNT(*) FROM webhooks) + (SELECT COUNT(*) FROM audit_log) * 1000";
@@ -414,7 +422,7 @@ async fn every_wrong_field_of_a_webhook_is_named(pool: MySqlPool) {
     assert_eq!(
         count(&pool, rows).await,
         before,
-        "nothing was made, and nothing was to be written down"
+        "nothing was created and nothing was audited"
     );
     for path in [
         "/v1/webhooks/1",
@@ -425,15 +433,15 @@ async fn every_wrong_field_of_a_webhook_is_named(pool: MySqlPool) {
     }
     for call in ["rotate-secret", "test", "deliveries/repeat-failed"] {
         assert_eq!(
-            admin.of_webhook(Uuid::max(), call, None).await.problem(),
+            admin.call_webhook(Uuid::max(), call, None).await.problem(),
             "not-found",
             "{call}"
         );
     }
 }
 
-/// Of the addresses below those of this machine.
-const HERE: [&str; 5] = [
+/// The loopback addresses among those below.
+const LOOPBACK: [&str; 5] = [
     "https://localhost/",
     "https://127.0.0.1/",
     "https://2130706433/",
@@ -442,9 +450,9 @@ const HERE: [&str; 5] = [
 ];
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: MySqlPool) {
+async fn private_addresses_are_refused_unless_the_deployment_allows_them(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
-    let here = Api {
+    let local = Api {
         router: router(App {
             webhook_targets: AllowedTargets::Loopback,
             ..admin.app.clone()
@@ -477,20 +485,20 @@ async fn no_webhook_names_a_private_address_unless_the_deployment_lets_it(pool: 
             &[(wanted.clone(), &[("url", "private-address")])],
         )
         .await;
-        // What a local stack lets in is this machine.
-        let is_here = HERE.contains(&url);
-        let made = here.post_json("/v1/webhooks", &wanted).await;
+        // A local stack allows loopback addresses only.
+        let is_loopback = LOOPBACK.contains(&url);
+        let made = local.post_json("/v1/webhooks", &wanted).await;
         assert_eq!(
             made.status == StatusCode::CREATED,
-            is_here,
+            is_loopback,
             "{url}: {}",
             made.body
         );
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM webhooks").await, 5);
-    let local = json!({"url": "http://127.0.0.1:9/hook", "events": EVENTS});
+    let plain_http = json!({"url": "http://127.0.0.1:9/hook", "events": EVENTS});
     assert_eq!(
-        here.post_json("/v1/webhooks", &local).await.status,
+        local.post_json("/v1/webhooks", &plain_http).await.status,
         StatusCode::CREATED
     );
 }

@@ -1,5 +1,5 @@
-//! The function's own process behind a Lambda runtime API: the largest requests that there are, one after the other, and its
-//! memory stays under 80 MB, of which a third is the unoptimised binary itself.
+//! The process of the function behind a simulated Lambda runtime API: the largest possible requests, one
+//! after the other. Its memory stays below 80 MB, of which a third is the unoptimised binary.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -29,7 +29,7 @@ use tokio::{
     sync::{Mutex, mpsc},
 };
 
-/// Lambda, as the function sees it.
+/// The Lambda service, as the function sees it.
 struct Lambda {
     function: Child,
     events: mpsc::Sender<String>,
@@ -66,13 +66,13 @@ impl Drop for Lambda {
 
 impl Lambda {
     async fn start(database_url: &str) -> Self {
-        let (events, taken) = mpsc::channel(1);
-        let (given, answers) = mpsc::channel(1);
+        let (events, pending_events) = mpsc::channel(1);
+        let (answer_sender, answers) = mpsc::channel(1);
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/1/response", post(answer))
             .layer(DefaultBodyLimit::disable())
-            .with_state((Arc::new(Mutex::new(taken)), given));
+            .with_state((Arc::new(Mutex::new(pending_events)), answer_sender));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
@@ -123,7 +123,7 @@ impl Lambda {
         }
     }
 
-    /// Status and body.
+    /// Sends a request, and returns status and body.
     async fn call(
         &mut self,
         token: &str,
@@ -139,11 +139,11 @@ impl Lambda {
             "requestContext": {"http": http, "stage": "$default"},
         });
         self.events.send(event.to_string()).await.unwrap();
-        // A function that has ended answers nothing any more.
+        // Fails if the process has ended, because no response would follow.
         let answer = loop {
             tokio::select! {
                 answer = self.answers.recv() => break answer.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "it has ended"),
+                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "the process has ended"),
             }
         };
         (
@@ -152,7 +152,7 @@ impl Lambda {
         )
     }
 
-    /// The most that it ever had in memory, in MB.
+    /// Returns the peak of the resident memory in MB.
     fn peak(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.function.id())).unwrap();
@@ -165,7 +165,7 @@ impl Lambda {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
+async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
     let url = pool.connect_options().to_url_lossy().to_string();
     let mut lambda = Lambda::start(&url).await;
     let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
@@ -188,7 +188,7 @@ async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
     );
     println!("390,000 numbers in JSON: {} MB", lambda.peak());
 
-    // A million entries in gzip, of every country; since most of those are refused, it takes little time.
+    // A million entries in gzip, of all country codes. Most of those are refused, which saves time.
     let path = format!(
         "/v1/schedules/{}/recipients",
         schedule["id"].as_str().unwrap()
@@ -234,7 +234,7 @@ async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
 }
 
-/// As the gateway encodes what is binary.
+/// Encodes a binary body as the gateway does.
 fn base64(bytes: &[u8]) -> String {
     serde_json::from_value(json!(encodings::Body::Binary(bytes.to_vec()))).unwrap()
 }

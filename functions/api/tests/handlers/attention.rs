@@ -1,4 +1,5 @@
-//! What needs a person: every kind is listed, page by page, with calls that do something about it; parked batches are retried.
+//! Entries that need the attention of an operator: each kind is listed page by page, with the calls that
+//! resolve it.
 
 use std::sync::atomic::Ordering;
 
@@ -22,12 +23,12 @@ const KINDS: [&str; 7] = [
     "uncertain",
 ];
 
-/// A running schedule whose batches are each in another way what the comment says.
-async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
+/// Creates a running schedule whose eleven batches are each in a different state.
+async fn batches_in_each_state(api: &Api, pool: &MySqlPool) -> Uuid {
     let id = rows::cut(api, pool, 11).await;
     let table = [
         (1, "missed_at = now(-300)"),
-        // Held, and still asked about.
+        // Held, and still due for rechecks.
         (
             2,
             "missed_at = now(-600), check_at = now(60), sweep_at = now(60), pending = 2, acceptd = 3",
@@ -36,13 +37,13 @@ async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
             3,
             "crashes = 3, send_at = now(-900), sweep_at = now(900), claim(-500)",
         ),
-        // Under its third claim: not parked yet.
+        // Under its third claim, so not parked yet.
         (
             4,
             "crashes = 3, send_at = now(-900), sweep_at = now(30), claim(25)",
         ),
         (5, "send_at = now(-900), sweep_at = now(-700)"),
-        // Its owner died long ago, and nobody took it up.
+        // Its owner crashed long ago, and no other took over.
         (
             6,
             "crashes = 1, send_at = now(-900), sweep_at = now(300), claim(-700)",
@@ -62,16 +63,17 @@ async fn batches_of_every_kind(api: &Api, pool: &MySqlPool) -> Uuid {
     for (no, assignments) in table {
         rows::batch(pool, id, no, assignments).await;
     }
-    // Batch 9 has three at rest; batch 10 two, but somebody works on it.
+    // Batch 9 has three uncertain messages; batch 10 has two, but is claimed.
     rows::uncertain(pool, id, 43..=45, 900).await;
     rows::uncertain(pool, id, 46..=47, 900).await;
     rows::batch(pool, id, 2, "pending = 2").await;
     id
 }
 
-/// Whose, which batch, how many recipients.
+/// Schedule, batch number (0 without a batch), number of recipients.
 type Facts = (Uuid, u64, u64);
 
+/// Reads an entry, which must have a time.
 fn facts(entry: &Value) -> Facts {
     let id = entry["schedule_id"].as_str().unwrap().parse().unwrap();
     assert!(entry["since"].is_string(), "{entry}");
@@ -83,11 +85,11 @@ fn facts(entry: &Value) -> Facts {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPool) {
+async fn everything_that_needs_attention_is_listed_and_nothing_else(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let nothing = api.get("/v1/attention").await.body;
     assert_eq!(nothing["total"], 0, "{nothing}");
-    let id = batches_of_every_kind(&api, &pool).await;
+    let id = batches_in_each_state(&api, &pool).await;
     let missed = api.schedule(&phones(0..4)).await;
     rows::schedule(
         &pool,
@@ -112,8 +114,8 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
     )
     .await;
     let by_hand = api.schedule(&phones(0..7)).await;
-    api.make(by_hand, "pause").await;
-    // The owner of a batch died, and then its schedule was paused: nobody is to come.
+    api.post_step(by_hand, "pause").await;
+    // The owner of a batch crashed, and then its schedule was paused: not overdue.
     let held_back = rows::cut(&api, &pool, 1).await;
     rows::batch(
         &pool,
@@ -168,16 +170,16 @@ async fn everything_that_needs_a_person_is_listed_and_nothing_else(pool: MySqlPo
     assert!(listed["schedules"][0].get("attention").is_none());
 }
 
-/// Whatever an entry says can be done, is there and does it.
+/// Each action that an entry offers exists, and resolves the entry.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_action_can_be_called(pool: MySqlPool) {
+async fn each_listed_action_can_be_called(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for kind in KINDS {
         let id = match kind {
             "overdue-schedules" | "paused" | "missed-schedules" => {
                 api.schedule(&phones(0..4)).await
             }
-            _ => batches_of_every_kind(&api, &pool).await,
+            _ => batches_in_each_state(&api, &pool).await,
         };
         match kind {
             "overdue-schedules" => rows::schedule(&pool, id, "run_at = '2020-01-01'").await,
@@ -220,19 +222,19 @@ async fn every_action_can_be_called(pool: MySqlPool) {
             "schedule_id",
         )
         .await;
-        // A retry of what is overdue only calls the sweep.
+        // The retry of an overdue batch only enqueues a sweep.
         assert_eq!(left.contains(&json!(id)), kind == "overdue", "{kind}");
     }
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
+async fn each_attention_list_is_paged_completely(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for _ in 0..3 {
         let id = rows::cut(&api, &pool, 4).await;
         for no in 1..=4 {
             rows::uncertain(&pool, id, no * 5 - 4..=no * 6 - 5, 900).await;
-            // Some at the same moment: their ids say which is first.
+            // Some have the same time, and are ordered by id.
             let at = |second| format!("'2026-01-01 00:00:0{second}'");
             let row = format!(
                 "missed_at = {}, sweep_at = {}, crashes = IF({no} = 1, 3, 0)",
@@ -314,7 +316,7 @@ async fn every_list_is_walked_page_by_page(pool: MySqlPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn batches_are_listed_with_their_state(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let id = batches_of_every_kind(&api, &pool).await;
+    let id = batches_in_each_state(&api, &pool).await;
     let path = format!("/v1/schedules/{id}/batches");
     let states = [
         "missed", "missed", "parked", "claimed", "to-send", "to-send", "to-check", "to-send",
@@ -346,7 +348,7 @@ async fn batches_are_listed_with_their_state(pool: MySqlPool) {
         );
     }
     let batches = api.get(&path).await.body["batches"].clone();
-    // What a claimed batch says is old: its rows are counted.
+    // The counters of a claimed batch are outdated, so its rows are counted.
     assert_eq!(
         (
             &batches[9]["claimed"],
@@ -365,7 +367,7 @@ async fn batches_are_listed_with_their_state(pool: MySqlPool) {
     );
     assert!(
         !batches.to_string().to_lowercase().contains("0f0f0f"),
-        "a claim's token shows"
+        "the response contains a claim token"
     );
     assert_eq!(
         api.get(&format!("{path}?state=lost")).await.problem(),
@@ -380,9 +382,9 @@ async fn batches_are_listed_with_their_state(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn parked_batches_are_retried_and_no_others(pool: MySqlPool) {
+async fn only_parked_batches_are_retried(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let id = batches_of_every_kind(&api, &pool).await;
+    let id = batches_in_each_state(&api, &pool).await;
     rows::batch(&pool, id, 8, "crashes = 3, requeues = 4, tries = 2").await;
     let path = format!("/v1/schedules/{id}");
     let retry = async |path: String| {

@@ -1,4 +1,5 @@
-//! What receipts do to rows and batches: each status, twice, at once, late, early, in parts.
+//! Effects of receipts on recipients: each status, repeats, concurrent, late and early receipts, and
+//! receipts for single parts.
 
 use crate::common::{
     Api,
@@ -23,7 +24,7 @@ use shared::{
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// Batches on the recheck queue, and after how many seconds they arrive.
+/// Removes the messages from the recheck queue, and returns batch number and delay in seconds.
 fn rechecks(api: &Api) -> Vec<(u32, u32)> {
     let read = |message: shared::platform::queue::Outgoing| {
         let batch: BatchMessage = serde_json::from_str(&message.body).unwrap();
@@ -32,6 +33,7 @@ fn rechecks(api: &Api) -> Vec<(u32, u32)> {
     api.fakes.rechecks.take().into_iter().map(read).collect()
 }
 
+/// Returns the stored attempts as lines: `seq attempt STATUS ids carrier_status`, and `final`.
 async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, attempt, status, message_id, carrier_status, IF(final_at IS NULL, NULL, 'final'))
         FROM attempts WHERE schedule_id = ? ORDER BY seq, attempt";
@@ -42,7 +44,8 @@ async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
         .unwrap()
 }
 
-async fn keep(
+/// Stores an earlier attempt. UNDELIV and EXPIRED are final.
+async fn insert_attempt(
     pool: &MySqlPool,
     id: Uuid,
     seq: u32,
@@ -63,7 +66,7 @@ async fn keep(
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySqlPool) {
+async fn each_status_is_recorded_and_a_repeat_changes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 2).await;
     let words = [
@@ -94,7 +97,7 @@ async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySq
     assert_eq!(
         rechecks(&api),
         [(1, 0)],
-        "the first batch has nobody left to wait for"
+        "the first batch has no recipient left to wait for"
     );
     for _ in 0..3 {
         assert_eq!(tally(&push(&api, &json!(body)).await), [0, 9, 0, 0, 0]);
@@ -103,7 +106,7 @@ async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySq
         (lines(&pool, id).await, rechecks(&api)),
         (after.clone(), vec![])
     );
-    // Late, and back: nothing goes over what is final, nor from ENROUTE to ACCEPTD.
+    // Late receipts: a final status is never overwritten, and ENROUTE never becomes ACCEPTD.
     let back: Vec<_> = (1..=5)
         .flat_map(|seq| words.map(|word| receipt(seq, &format!("m{seq}"), word)))
         .collect();
@@ -113,7 +116,7 @@ async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySq
         [0, 1, 0, 0, 0]
     );
     assert_eq!(lines(&pool, id).await, after);
-    // Several for one message in one call: the last word of the carrier that is still possible.
+    // Several receipts for one message in one call: the first final status is recorded.
     let body = json!([
         receipt(10, "m10", "ENROUTE"),
         receipt(10, "m10", "DELIVRD"),
@@ -123,9 +126,10 @@ async fn each_status_is_recorded_as_it_came_and_twice_changes_nothing(pool: MySq
     assert_eq!(lines(&pool, id).await[9], "10 DELIVRD 1 m10 DELIVRD final");
 }
 
-/// A hundred times, two receipts that contradict each other, and a third the same as the first, at once: one of them counts, for good.
+/// A hundred times: two contradicting receipts and a copy of the first arrive concurrently. Exactly one
+/// of them is recorded, permanently.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn receipts_at_once_are_one_after_the_other(pool: MySqlPool) {
+async fn concurrent_receipts_for_one_message_are_serialized(pool: MySqlPool) {
     let (one, other) = (Api::new(&pool).await, Api::new(&pool).await);
     let third = Api::new(&pool).await;
     let id = accepted(&one, &pool, 20).await;
@@ -151,7 +155,7 @@ async fn receipts_at_once_are_one_after_the_other(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_number_and_the_id_say_whose_it_is(pool: MySqlPool) {
+async fn a_receipt_is_matched_by_phone_number_and_message_id(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let (older, newer) = (
         accepted(&api, &pool, 1).await,
@@ -164,19 +168,19 @@ async fn the_number_and_the_id_say_whose_it_is(pool: MySqlPool) {
     assert_eq!(
         lines(&pool, older).await[0],
         "1 ACCEPTD 1 m1",
-        "the newest schedule has the number and the id too"
+        "the receipt belongs to the newest schedule with this number and id"
     );
     assert_eq!(lines(&pool, newer).await[0], "1 DELIVRD 1 m1 DELIVRD final");
     row(&pool, older, 2, "message_id = 'only-here'").await;
     #[rustfmt::skip]
     let table = [
         (receipt(2, "only-here", "DELIVRD"), [1, 0, 0, 0, 0]),
-        (receipt(3, "only-here", "DELIVRD"), [0, 0, 1, 0, 0]),      // another's number
-        (receipt(2, "ONLY-HERE", "DELIVRD"), [0, 0, 1, 0, 0]),      // ids are what they are, letter by letter
+        (receipt(3, "only-here", "DELIVRD"), [0, 0, 1, 0, 0]),      // another recipient's number
+        (receipt(2, "ONLY-HERE", "DELIVRD"), [0, 0, 1, 0, 0]),      // ids are compared case-sensitively
         (receipt(2, "only", "DELIVRD"), [0, 0, 1, 0, 0]),
         (receipt(2, "%", "DELIVRD"), [0, 0, 1, 0, 0]),
         (receipt(400, "m1", "DELIVRD"), [0, 0, 1, 0, 0]),
-        (receipt(2, "018f00000000700080000000000000aa-2-1", "DELIVRD"), [0, 0, 1, 0, 0]),  // as ours look, of no schedule
+        (receipt(2, "018f00000000700080000000000000aa-2-1", "DELIVRD"), [0, 0, 1, 0, 0]),  // the format of our ids, of an unknown schedule
     ];
     for (receipt, expected) in table {
         let answer = push(&api, &receipt).await;
@@ -188,9 +192,10 @@ async fn the_number_and_the_id_say_whose_it_is(pool: MySqlPool) {
     }
 }
 
-/// The row is marked, and perhaps sent, but its answer is not recorded: the carrier is told to come again, and then it counts.
+/// The row is marked and possibly sent, but its answer is not recorded yet: the carrier is asked to
+/// send the receipt again, and the repeat is recorded.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
+async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     row(&pool, id, 1, "status = 'SENDING', message_id = NULL").await;
@@ -232,7 +237,7 @@ async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
         "5 ACCEPTD 1 m5",
     ];
     assert_eq!(lines(&pool, id).await, expected);
-    // The answers are recorded; the carrier comes again with the same.
+    // The answers are recorded, and the carrier sends the same receipts again.
     row(&pool, id, 1, "status = 'ACCEPTD', message_id = 'm1'").await;
     row(&pool, id, 2, "status = 'ACCEPTD', message_id = 'm2'").await;
     let answer = push(&api, &body).await;
@@ -241,7 +246,7 @@ async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
         (StatusCode::OK, [2, 2, 1, 0, 0])
     );
     assert_eq!(lines(&pool, id).await[0], "1 DELIVRD 1 m1 DELIVRD final");
-    // PENDING is nobody's but the owner's, and no answer is on its way to it.
+    // Only the owner of a batch changes a PENDING row, and no answer is outstanding for it.
     row(&pool, id, 5, "status = 'PENDING', message_id = NULL").await;
     let own = format!("{}-5-1", id.simple());
     assert_eq!(
@@ -258,7 +263,9 @@ async fn what_comes_before_the_answer_comes_again(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_uncertain_one_is_resolved_by_an_id_of_ours_and_its_schedule_goes_on(pool: MySqlPool) {
+async fn a_receipt_with_our_id_resolves_an_uncertain_message_and_reopens_its_schedule(
+    pool: MySqlPool,
+) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     rows::batch(&pool, id, 1, "check_at = NULL, sweep_at = NULL").await;
@@ -277,9 +284,10 @@ async fn an_uncertain_one_is_resolved_by_an_id_of_ours_and_its_schedule_goes_on(
         receipt(1, &own(1, "3"), "DELIVRD"),
         receipt(2, &own(2, "3"), "ENROUTE"),
         receipt(3, &own(3, "2"), "DELIVRD"), // another attempt
-        receipt(3, &own(2, "3"), "DELIVRD"), // another's number
+        receipt(3, &own(2, "3"), "DELIVRD"), // another recipient's number
         receipt(4, &own(4, "3-2"), "REJECTD"),
-        receipt(5, &own(5, "3-1"), "DELIVRD"), // a part proves that it was accepted; how many there are, the recheck knows
+        // One delivered part proves acceptance only; the recheck learns the number of parts.
+        receipt(5, &own(5, "3-1"), "DELIVRD"),
         receipt(5, &own(5, "3"), "UNKNOWN"),
     ]);
     assert_eq!(tally(&push(&api, &body).await), [3, 2, 2, 0, 0]);
@@ -302,13 +310,14 @@ async fn an_uncertain_one_is_resolved_by_an_id_of_ours_and_its_schedule_goes_on(
     assert_eq!(
         api.get(&format!("/v1/schedules/{id}")).await.body["status"],
         "running",
-        "it has something to do again"
+        "the schedule has work again"
     );
 }
 
-/// A text of several parts: one that fails fails it, one that is delivered proves nothing; what it brings forward comes once.
+/// A text with several parts: a failed part fails the message, a delivered part proves nothing. The
+/// recheck that it brings forward is enqueued once.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn one_part_fails_a_message_and_does_not_deliver_it(pool: MySqlPool) {
+async fn a_receipt_for_one_part_can_fail_a_message_but_not_deliver_it(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 2).await;
     rows::schedule(&pool, id, "parts = 3").await;
@@ -336,13 +345,13 @@ async fn one_part_fails_a_message_and_does_not_deliver_it(pool: MySqlPool) {
     assert_eq!(
         rechecks(&api),
         [(1, 59)],
-        "within the minute, with all that come until then"
+        "within one minute, for all receipts that arrive until then"
     );
     for part in ["a2", "b2", "c2", "a3"] {
         let seq = part[1..].parse().unwrap();
         push(&api, &receipt(seq, part, "DELIVRD")).await;
     }
-    assert_eq!(rechecks(&api), [], "a flood of them costs one recheck");
+    assert_eq!(rechecks(&api), [], "many receipts cause one recheck");
     assert_eq!(
         tally(
             &push(
@@ -360,7 +369,7 @@ async fn one_part_fails_a_message_and_does_not_deliver_it(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
+async fn a_batch_is_rechecked_only_if_its_receipts_require_it(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 6).await;
     let (all, first) = (
@@ -385,24 +394,32 @@ async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
         (
             1,
             "free unowned - now now past 0 0 0",
-            "nobody is left: at once, so that the schedule may end",
+            "no recipient is left: at once, so that the schedule can finish",
         ),
-        (2, "free unowned - later later past 0 0 0", "one of many"),
+        (
+            2,
+            "free unowned - later later past 0 0 0",
+            "one recipient of several",
+        ),
         (
             3,
             "free unowned - later later past 0 0 0",
-            "one that may be sent again",
+            "a recipient that may be resent",
         ),
-        (4, "free owned - later later past 0 0 0", "its owner counts"),
+        (
+            4,
+            "free owned - later later past 0 0 0",
+            "its owner counts the receipts",
+        ),
         (
             5,
             "free unowned - later later past 0 0 0",
-            "it is asked about soon",
+            "it is due for a recheck soon anyway",
         ),
         (
             6,
             "free owned - later later past 3 0 0",
-            "parked: a person comes first",
+            "parked: an operator decides first",
         ),
     ];
     for (no, line, why) in expected {
@@ -411,7 +428,7 @@ async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
     let mut queued = rechecks(&api);
     queued.sort_unstable();
     assert_eq!(queued, [(1, 0), (3, 59)]);
-    // A queue that takes nothing is no failure: the batch is due, and the sweep finds it.
+    // A failing queue is not an error: the batch is due, and the sweep finds it.
     api.fakes.rechecks.refuse(0..10);
     let rest: Vec<_> = all(2).collect();
     assert_eq!(tally(&push(&api, &json!(rest)).await), [4, 1, 0, 0, 0]);
@@ -422,7 +439,7 @@ async fn a_batch_is_looked_at_when_somebody_has_to(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_receipt_for_an_earlier_attempt_goes_to_that_attempt(pool: MySqlPool) {
+async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     for seq in 1..=4 {
@@ -434,12 +451,12 @@ async fn a_receipt_for_an_earlier_attempt_goes_to_that_attempt(pool: MySqlPool) 
         )
         .await;
     }
-    keep(&pool, id, 1, 1, "UNCERTAIN", None).await;
-    keep(&pool, id, 2, 1, "UNDELIV", Some("m2")).await;
-    keep(&pool, id, 3, 1, "ACCEPTD", Some("m3")).await;
-    // A person has it sent again: the attempt is kept, and its number stays until the mark.
+    insert_attempt(&pool, id, 1, 1, "UNCERTAIN", None).await;
+    insert_attempt(&pool, id, 2, 1, "UNDELIV", Some("m2")).await;
+    insert_attempt(&pool, id, 3, 1, "ACCEPTD", Some("m3")).await;
+    // An operator resends it: the attempt is kept, and the attempt number stays until the next mark.
     row(&pool, id, 4, "status = 'PENDING', message_id = NULL").await;
-    keep(&pool, id, 4, 2, "UNCERTAIN", None).await;
+    insert_attempt(&pool, id, 4, 2, "UNCERTAIN", None).await;
     let own = |seq: u32, attempt: u32| format!("{}-{seq}-{attempt}", id.simple());
     let body = json!([
         receipt(1, &own(1, 1), "DELIVRD"),
@@ -475,7 +492,7 @@ async fn a_receipt_for_an_earlier_attempt_goes_to_that_attempt(pool: MySqlPool) 
 
 /// The release that an owner makes while a receipt is being recorded waits for it, and counts it.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_release_waits_for_the_record_and_counts_it(pool: MySqlPool) {
+async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     rows::batch(&pool, id, 1, "check_at = now(-1)").await;

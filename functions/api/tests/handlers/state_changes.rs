@@ -1,4 +1,5 @@
-//! The life of a schedule: every state against every call, and what a move does to rows, queue and scheduler.
+//! State changes of a schedule: each state against each call, and the effects on rows, queue and
+//! scheduler.
 
 use std::sync::atomic::Ordering;
 
@@ -10,12 +11,13 @@ use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-async fn run(pool: &MySqlPool, id: Uuid, sql: &str) {
+/// Executes a statement on a schedule.
+async fn execute(pool: &MySqlPool, id: Uuid, sql: &str) {
     sqlx::query(sql).bind(id).execute(pool).await.unwrap();
 }
 
-/// Puts a schedule of ten into a state, as the workers would.
-async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
+/// Puts a schedule of ten recipients into a state, as the workers would.
+async fn put_in_state(pool: &MySqlPool, id: Uuid, status: &str) {
     let done = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
     let assignments = match status {
         "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
@@ -27,11 +29,11 @@ async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
     };
     if status == "running, missed" || status == "missed, cut" {
         cut(pool, id).await;
-        run(pool, id, "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?")
+        execute(pool, id, "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?")
             .await;
     }
     let status = status.split(',').next().unwrap();
-    run(
+    execute(
         pool,
         id,
         &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?"),
@@ -39,7 +41,7 @@ async fn put(pool: &MySqlPool, id: Uuid, status: &str) {
     .await;
 }
 
-/// Two batches, five recipients each, to be sent in an hour; the second is claimed.
+/// Inserts two batches of five recipients, planned for 2031. The second is claimed.
 async fn cut(pool: &MySqlPool, id: Uuid) {
     for (no, first, claim) in [
         (1, 1, "NULL, NULL"),
@@ -51,10 +53,11 @@ async fn cut(pool: &MySqlPool, id: Uuid) {
                claimed_until) VALUES ({})",
             values.replace("@t", "TIMESTAMP('2031-01-01 00:00:00')")
         );
-        run(pool, id, &sql).await;
+        execute(pool, id, &sql).await;
     }
 }
 
+/// Returns `planned_at`, `send_at` and `sweep_at` of a batch.
 async fn times(
     pool: &MySqlPool,
     id: Uuid,
@@ -71,7 +74,7 @@ async fn times(
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_state_allows_what_it_should(pool: MySqlPool) {
+async fn each_state_allows_exactly_its_possible_calls(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let none: &[&str] = &[];
     let table: [(&str, &[&str]); 10] = [
@@ -100,14 +103,14 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
             "append", "patch", "activate", "pause", "resume", "cancel", "send-now",
         ] {
             let id = api.schedule(&phones(0..10)).await;
-            put(&pool, id, state).await;
+            put_in_state(&pool, id, state).await;
             let answer: Answer = match step {
                 "append" => {
                     api.append(id, "", "text/csv", phones(10..11).join(""))
                         .await
                 }
                 "patch" => api.patch(id, &json!({"run_at": in_seconds(7_200)})).await,
-                step => api.make(id, step).await,
+                step => api.post_step(id, step).await,
             };
             if possible.contains(&step) || (state, step) == ("running, missed", "send-now") {
                 assert_eq!(
@@ -146,33 +149,36 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_draft_is_activated_when_it_has_recipients_and_time(pool: MySqlPool) {
+async fn a_draft_is_activated_only_with_recipients_and_a_future_run_at(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&[]).await;
-    let answer = api.make(id, "activate").await;
+    let answer = api.post_step(id, "activate").await;
     assert_eq!(
         (answer.status, answer.problem()),
         (StatusCode::CONFLICT, "no-recipients")
     );
     api.append(id, "", "text/csv", "+12012000000").await;
-    run(
+    execute(
         &pool,
         id,
         "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) - INTERVAL 1 SECOND WHERE id = ?",
     )
     .await;
-    let answer = api.make(id, "activate").await;
+    let answer = api.post_step(id, "activate").await;
     assert_eq!(
         (answer.status, answer.problem()),
         (StatusCode::CONFLICT, "run-at-past")
     );
-    run(
+    execute(
         &pool,
         id,
         "UPDATE schedules SET run_at = UTC_TIMESTAMP(3) + INTERVAL 30 SECOND WHERE id = ?",
     )
     .await;
-    assert_eq!(api.make(id, "activate").await.body["status"], "scheduled");
+    assert_eq!(
+        api.post_step(id, "activate").await.body["status"],
+        "scheduled"
+    );
     assert_eq!(
         *api.fakes.queued.lock().unwrap(),
         [DispatchMessage {
@@ -183,7 +189,7 @@ async fn a_draft_is_activated_when_it_has_recipients_and_time(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_schedule_paused_before_its_cut_gets_a_new_time(pool: MySqlPool) {
+async fn a_schedule_paused_before_its_cut_gets_a_new_one_time_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
     let message = |version| DispatchMessage {
@@ -191,22 +197,22 @@ async fn a_schedule_paused_before_its_cut_gets_a_new_time(pool: MySqlPool) {
         version,
     };
     api.fakes.created.lock().unwrap().clear();
-    api.make(id, "pause").await;
+    api.post_step(id, "pause").await;
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message(1)]);
-    let resumed = api.make(id, "resume").await.body;
+    let resumed = api.post_step(id, "resume").await.body;
     assert_eq!(
         (&resumed["status"], &resumed["version"]),
         (&json!("scheduled"), &json!(2))
     );
     assert_eq!(api.fakes.created.lock().unwrap()[0].0, message(2));
-    api.make(id, "pause").await;
-    run(
+    api.post_step(id, "pause").await;
+    execute(
         &pool,
         id,
         "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
     )
     .await;
-    let resumed = api.make(id, "resume").await.body;
+    let resumed = api.post_step(id, "resume").await.body;
     let run_at = DateTime::parse_from_rfc3339(resumed["run_at"].as_str().unwrap())
         .unwrap()
         .to_utc();
@@ -215,14 +221,14 @@ async fn a_schedule_paused_before_its_cut_gets_a_new_time(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_was_not_sent_moves_by_as_long_as_it_was_paused(pool: MySqlPool) {
+async fn unsent_batches_are_postponed_by_the_length_of_the_pause(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
     cut(&pool, id).await;
-    run(&pool, id, "UPDATE batches SET send_at = NULL, check_at = sweep_at WHERE schedule_id = ? AND batch_no = 2").await;
-    put(&pool, id, "paused, cut").await;
+    execute(&pool, id, "UPDATE batches SET send_at = NULL, check_at = sweep_at WHERE schedule_id = ? AND batch_no = 2").await;
+    put_in_state(&pool, id, "paused, cut").await;
     let planned = times(&pool, id, 1).await.0;
-    api.make(id, "resume").await;
+    api.post_step(id, "resume").await;
     let (moved, send_at, sweep_at) = times(&pool, id, 1).await;
     let by = moved - planned;
     assert!(
@@ -244,38 +250,38 @@ async fn what_was_not_sent_moves_by_as_long_as_it_was_paused(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_cancelled_schedule_says_how_many_had_gone_out(pool: MySqlPool) {
+async fn a_cancel_reports_how_many_messages_were_already_sent(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
     cut(&pool, id).await;
-    put(&pool, id, "running").await;
-    // The batch that is released says it by its counts, the claimed one by its rows.
-    run(
+    put_in_state(&pool, id, "running").await;
+    // The released batch is counted by its counters, the claimed batch by its rows.
+    execute(
         &pool,
         id,
         "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1",
     )
     .await;
-    run(
+    execute(
         &pool,
         id,
         "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2",
     )
     .await;
     let sent = "UPDATE recipients SET attempt = 1, sent_at = UTC_TIMESTAMP(3)";
-    run(
+    execute(
         &pool,
         id,
         &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6"),
     )
     .await;
-    run(
+    execute(
         &pool,
         id,
         &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7"),
     )
     .await;
-    let answer = api.make(id, "cancel").await.body;
+    let answer = api.post_step(id, "cancel").await.body;
     assert_eq!(
         (&answer["status"], &answer["already_sent"]),
         (&json!("cancelled"), &json!(5))
@@ -315,7 +321,7 @@ async fn a_cancelled_schedule_says_how_many_had_gone_out(pool: MySqlPool) {
 async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
-    let answer = api.make(id, "cancel").await.body;
+    let answer = api.post_step(id, "cancel").await.body;
     assert_eq!(
         (&answer["already_sent"], &answer["counts"]["PENDING"]),
         (&json!(0), &json!(10))
@@ -328,7 +334,8 @@ async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPo
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message]);
 }
 
-/// A batch as a line: whether it is held, then `send_at check_at sweep_at planned_at` as now or later, then its tries.
+/// Returns a batch as a line: whether it is held, then `send_at check_at sweep_at planned_at` as now or
+/// later, then its tries.
 async fn dues(pool: &MySqlPool, id: Uuid, no: u32) -> String {
     let sql = "SELECT CONCAT_WS(' ', IF(missed_at IS NULL, '-', 'held'),
           CASE WHEN send_at IS NULL THEN '-' WHEN send_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
@@ -345,17 +352,17 @@ async fn dues(pool: &MySqlPool, id: Uuid, no: u32) -> String {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
+async fn a_missed_schedule_can_be_sent_now_or_cancelled(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..10)).await;
-    put(&pool, id, "missed").await;
-    run(
+    put_in_state(&pool, id, "missed").await;
+    execute(
         &pool,
         id,
         "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
     )
     .await;
-    let answer = api.make(id, "send-now").await.body;
+    let answer = api.post_step(id, "send-now").await.body;
     assert_eq!(
         (&answer["status"], &answer["version"], &answer["batches"]),
         (&json!("scheduled"), &json!(2), &json!(0))
@@ -371,12 +378,15 @@ async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
             version: 2
         }]
     );
-    let again = api.make(id, "send-now").await;
+    let again = api.post_step(id, "send-now").await;
     assert_eq!(again.problem(), "wrong-state");
 
     let id = api.schedule(&phones(0..10)).await;
-    put(&pool, id, "missed").await;
-    assert_eq!(api.make(id, "cancel").await.body["status"], "cancelled");
+    put_in_state(&pool, id, "missed").await;
+    assert_eq!(
+        api.post_step(id, "cancel").await.body["status"],
+        "cancelled"
+    );
     assert_eq!(
         api.fakes.queued.lock().unwrap()[1],
         DispatchMessage {
@@ -387,9 +397,9 @@ async fn a_missed_schedule_is_sent_now_or_cancelled(pool: MySqlPool) {
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 0);
 }
 
-/// Three batches held, of which one is claimed, and one is not held.
+/// Three held batches, of which one is claimed, and one batch that is not held.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: MySqlPool) {
+async fn held_batches_become_due_at_once_and_a_claimed_one_at_its_release(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for (state, step) in [
         ("running", "send-now"),
@@ -398,10 +408,10 @@ async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: My
         ("missed, cut", "cancel"),
     ] {
         let id = api.schedule(&phones(0..10)).await;
-        put(&pool, id, state).await;
+        put_in_state(&pool, id, state).await;
         if state == "running" {
             cut(&pool, id).await;
-            run(
+            execute(
                 &pool,
                 id,
                 "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?",
@@ -410,15 +420,15 @@ async fn held_batches_come_due_at_once_and_a_claimed_one_by_its_release(pool: My
         }
         let rest = "planned_at, send_at, check_at, sweep_at, missed_at, tries, pending) SELECT schedule_id, ";
         let values = "20, 20, planned_at, NULL, NULL, NULL, missed_at, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
-        run(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 3, {values}")).await;
+        execute(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 3, {values}")).await;
         let values = "30, 30, planned_at, sweep_at, NULL, sweep_at, NULL, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
-        run(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 4, {values}")).await;
+        execute(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 4, {values}")).await;
         let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
         assert_eq!(
             shown["attention"],
             json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0})
         );
-        let answer = api.make(id, step).await;
+        let answer = api.post_step(id, step).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         assert_eq!(answer.body["attention"]["missed_batches"], 0);
         let dues = [

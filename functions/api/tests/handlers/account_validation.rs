@@ -1,6 +1,7 @@
-//! Bad input to the calls about people, keys and the log, as tables: what is sent, what comes back. Nothing of it changes a row.
+//! Invalid input to the routes for sessions, users, API keys and the audit log, as tables of request
+//! and expected errors. No invalid request changes a row.
 
-use crate::common::{Api, count, people::PASSWORD};
+use crate::common::{Api, count, users::PASSWORD};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -9,13 +10,13 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-/// Field and code of every complaint, each of which says what was expected.
-fn wrong(body: &Value) -> Vec<(&str, &str)> {
+/// Returns field and code of each error, and checks that its detail says what was expected.
+fn field_errors(body: &Value) -> Vec<(&str, &str)> {
     let errors = body["errors"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let wrong = errors.iter().map(|error| {
+    let pairs = errors.iter().map(|error| {
         assert!(
             error["detail"]
                 .as_str()
@@ -27,9 +28,11 @@ fn wrong(body: &Value) -> Vec<(&str, &str)> {
             error["code"].as_str().unwrap(),
         )
     });
-    wrong.collect()
+    pairs.collect()
 }
 
+/// Sends each body of the table, and checks that exactly the expected errors are returned and no
+/// password is.
 pub async fn assert_refused(
     api: &Api,
     method: &str,
@@ -50,17 +53,17 @@ pub async fn assert_refused(
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
             "{what}"
         );
-        assert_eq!(wrong(&answer.body), *expected, "{what}");
-        let told = answer.body.to_string();
+        assert_eq!(field_errors(&answer.body), *expected, "{what}");
+        let text = answer.body.to_string();
         assert!(
-            !told.contains(PASSWORD) && !told.contains("hunter2"),
-            "a password comes back: {told}"
+            !text.contains(PASSWORD) && !text.contains("hunter2"),
+            "the response contains a password: {text}"
         );
     }
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let failures = count(
@@ -68,10 +71,10 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards",
     )
     .await;
-    let nobody = api.with("");
+    let anonymous = api.with("");
     let (long, short) = ("p".repeat(1_025), "p".repeat(11));
     #[rustfmt::skip]
-    assert_refused(&nobody, "POST", "/v1/auth/login", &[
+    assert_refused(&anonymous, "POST", "/v1/auth/login", &[
         (json!({}), &[("username", "missing"), ("password", "missing")]),
         (json!({"username": null, "password": PASSWORD}), &[("username", "missing")]),
         (json!({"username": 7, "password": ["hunter2"]}), &[("username", "wrong-type"), ("password", "wrong-type")]),
@@ -84,7 +87,7 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         (json!("root"), &[("", "not-an-object")]),
     ]).await;
     #[rustfmt::skip]
-    assert_refused(&nobody, "POST", "/v1/auth/refresh", &[
+    assert_refused(&anonymous, "POST", "/v1/auth/refresh", &[
         (json!({}), &[("refresh_token", "missing")]),
         (json!({"refresh_token": 1}), &[("refresh_token", "wrong-type")]),
         (json!({"refresh_token": ""}), &[("refresh_token", "out-of-range")]),
@@ -97,7 +100,7 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         (json!({"current_password": PASSWORD, "new_password": short}), &[("new_password", "too-short")]),
         (json!({"current_password": "hunter2 hunter2", "new_password": "another password"}), &[("current_password", "wrong")]),
     ]).await;
-    // What can't be a login was none; the one wrong password is counted.
+    // Requests that cannot be a login are not counted as failures; the wrong passwords are.
     assert_eq!(
         count(
             &pool,
@@ -110,12 +113,12 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
     assert_eq!(
         admin.me().await.status,
         StatusCode::OK,
-        "the session goes on"
+        "the session remains valid"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_user_or_an_api_key_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let rows = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000 + (SELECT COUNT(*) FROM audit_log) * 1000000";
@@ -156,7 +159,7 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
     assert_eq!(
         count(&pool, rows).await,
         before,
-        "nothing was made, and nothing was to be written down"
+        "nothing was created and nothing was audited"
     );
     let taken = admin
         .post_json("/v1/users", &json!({"username": "ROOT", "role": "viewer"}))
@@ -175,7 +178,7 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_parameter_of_the_lists_is_named(pool: MySqlPool) {
+async fn each_invalid_list_parameter_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     #[rustfmt::skip]
@@ -196,6 +199,11 @@ async fn every_wrong_parameter_of_the_lists_is_named(pool: MySqlPool) {
             "{path}: {}",
             answer.body
         );
-        assert_eq!(wrong(&answer.body), expected, "{path}: {}", answer.body);
+        assert_eq!(
+            field_errors(&answer.body),
+            expected,
+            "{path}: {}",
+            answer.body
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Bad input as tables: what is sent, what comes back. Nothing of it leaves a row behind.
+//! Invalid input to the schedule routes, as tables of request and expected errors. No invalid request
+//! leaves a row behind.
 
 use crate::common::{Api, count, gzip, in_seconds, phones, request};
 use axum::{
@@ -9,17 +10,18 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-/// Content type, query, body; status, problem, a part of the answer.
-type Sent<'a> = (&'a str, &'a str, Vec<u8>, u16, &'a str, &'a str);
+/// Content type, query, body; then the expected status, problem and a part of the response body.
+type BadList<'a> = (&'a str, &'a str, Vec<u8>, u16, &'a str, &'a str);
 /// Field, position, code.
-type Wrong<'a> = (&'a str, Option<u32>, &'a str);
+type FieldError<'a> = (&'a str, Option<u32>, &'a str);
 
-fn wrong(body: &Value) -> Vec<Wrong<'_>> {
+/// Returns each error, and checks that it has a detail.
+fn field_errors(body: &Value) -> Vec<FieldError<'_>> {
     let errors = body["errors"]
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let wrong = errors.iter().map(|error| {
+    let triples = errors.iter().map(|error| {
         assert!(
             error["detail"]
                 .as_str()
@@ -32,7 +34,7 @@ fn wrong(body: &Value) -> Vec<Wrong<'_>> {
             error["code"].as_str().unwrap(),
         )
     });
-    wrong.collect()
+    triples.collect()
 }
 
 async fn assert_no_rows(pool: &MySqlPool) {
@@ -47,12 +49,12 @@ async fn assert_no_rows(pool: &MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_schedule_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_schedule_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let good = "+12012345678";
     let ucs2 = "ж".repeat(671);
     #[rustfmt::skip]
-    let table: Vec<(Value, Vec<Wrong>)> = vec![
+    let table: Vec<(Value, Vec<FieldError>)> = vec![
         (json!({"run_at": null}), vec![("run_at", None, "missing")]),
         (json!({"run_at": in_seconds(-1)}), vec![("run_at", None, "in-the-past")]),
         (json!({"run_at": in_seconds(366 * 86_400)}), vec![("run_at", None, "too-far-ahead")]),
@@ -111,14 +113,14 @@ async fn every_wrong_field_of_a_schedule_is_named(pool: MySqlPool) {
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
             "{change}"
         );
-        assert_eq!(wrong(&answer.body), expected, "{change}");
+        assert_eq!(field_errors(&answer.body), expected, "{change}");
         assert_eq!(answer.body["errors_total"], expected.len(), "{change}");
     }
     assert_no_rows(&pool).await;
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_text_too_long_says_why(pool: MySqlPool) {
+async fn a_too_long_text_is_refused_with_the_reason(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["message"] = json!(format!("{}ж", "a".repeat(700)));
@@ -132,7 +134,7 @@ async fn a_text_too_long_says_why(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
+async fn malformed_json_is_reported_with_line_and_column(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let table = [
         ("", "line 1 column 0"),
@@ -157,7 +159,7 @@ async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
     for body in ["[]", "\"x\"", "null", "7"] {
         let answer = api.send("/v1/schedules", "application/json", body).await;
         assert_eq!(
-            (answer.status, wrong(&answer.body)),
+            (answer.status, field_errors(&answer.body)),
             (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 vec![("", None, "not-an-object")]
@@ -167,7 +169,7 @@ async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
     let twice = "{\"draft\": true, \"draft\": true, \"run_at\": \"2000-01-01T00:00:00Z\", \"message\": \"x\"}";
     let answer = api.send("/v1/schedules", "application/json", twice).await;
     assert_eq!(
-        wrong(&answer.body),
+        field_errors(&answer.body),
         [
             ("draft", None, "given-twice"),
             ("run_at", None, "in-the-past")
@@ -177,7 +179,7 @@ async fn what_is_no_json_is_told_by_line_and_column(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
+async fn an_unreadable_list_is_refused(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&[]).await;
     let one = phones(0..1).remove(0);
@@ -187,7 +189,7 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
         .into_owned()
         .into_bytes();
     #[rustfmt::skip]
-    let table: Vec<Sent> = vec![
+    let table: Vec<BadList> = vec![
         ("application/json", "", b"[\"+1\"".to_vec(), 400, "malformed-body", "line 1 column 5"),
         ("application/json", "", b"{\"numbers\": []}".to_vec(), 422, "invalid-request", "`recipients` is missing"),
         ("application/json", "", b"\"+12012000000\"".to_vec(), 422, "invalid-request", "expected an array"),
@@ -239,26 +241,31 @@ async fn a_list_that_cannot_be_read_is_refused(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_does_not_exist_is_said_so(pool: MySqlPool) {
+async fn unknown_routes_and_methods_are_refused(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let nobody = "018f0000-0000-7000-8000-000000000000";
+    let unknown = "018f0000-0000-7000-8000-000000000000";
     let table = [
         ("GET", "/".to_owned(), 404, ""),
         ("GET", "/v1/message".to_owned(), 404, ""),
-        ("GET", format!("/v1/schedules/{nobody}"), 404, ""),
+        ("GET", format!("/v1/schedules/{unknown}"), 404, ""),
         ("GET", "/v1/schedules/1".to_owned(), 404, ""),
-        ("POST", format!("/v1/schedules/{nobody}/send-now"), 404, ""),
-        ("GET", format!("/v1/schedules/{nobody}/recipients"), 404, ""),
-        ("POST", format!("/v1/schedules/{nobody}/cancel"), 404, ""),
+        ("POST", format!("/v1/schedules/{unknown}/send-now"), 404, ""),
+        (
+            "GET",
+            format!("/v1/schedules/{unknown}/recipients"),
+            404,
+            "",
+        ),
+        ("POST", format!("/v1/schedules/{unknown}/cancel"), 404, ""),
         (
             "DELETE",
-            format!("/v1/schedules/{nobody}"),
+            format!("/v1/schedules/{unknown}"),
             405,
             "GET,HEAD,PATCH",
         ),
         ("PUT", "/v1/schedules".to_owned(), 405, "GET,HEAD,POST"),
         ("POST", "/health".to_owned(), 405, "GET,HEAD"),
-        ("GET", format!("/v1/schedules/{nobody}/pause"), 405, "POST"),
+        ("GET", format!("/v1/schedules/{unknown}/pause"), 405, "POST"),
     ];
     for (method, path, status, allow) in table {
         let answer = api
@@ -292,12 +299,12 @@ async fn what_does_not_exist_is_said_so(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_parameter_is_named(pool: MySqlPool) {
+async fn each_invalid_query_parameter_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&[]).await;
     let recipients = format!("/v1/schedules/{id}/recipients");
     #[rustfmt::skip]
-    let table: Vec<(String, Vec<Wrong>)> = vec![
+    let table: Vec<(String, Vec<FieldError>)> = vec![
         ("/v1/schedules?status=sent&limit=0&page=2".to_owned(),
             vec![("status", None, "not-a-choice"), ("limit", None, "out-of-range"), ("page", None, "unknown-field")]),
         ("/v1/schedules?limit=201&cursor=x".to_owned(), vec![("limit", None, "out-of-range"), ("cursor", None, "not-a-cursor")]),
@@ -308,7 +315,7 @@ async fn every_wrong_parameter_is_named(pool: MySqlPool) {
     for (path, expected) in table {
         let answer = api.get(&path).await;
         assert_eq!(
-            (answer.status, wrong(&answer.body)),
+            (answer.status, field_errors(&answer.body)),
             (StatusCode::UNPROCESSABLE_ENTITY, expected),
             "{path}"
         );
