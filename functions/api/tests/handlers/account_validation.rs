@@ -1,76 +1,27 @@
 //! Invalid input to the routes for sessions, users, API keys and the audit log, as tables of request
 //! and expected errors. No invalid request changes a row.
 
-use crate::common::{Api, count, users::PASSWORD};
-use axum::{
-    body::Body,
-    http::{Request, StatusCode},
+use crate::common::{
+    Api, count,
+    users::PASSWORD,
+    validation::{assert_refused, field_errors},
 };
-use serde_json::{Value, json};
+use axum::http::StatusCode;
+use serde_json::json;
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-/// Returns field and code of each error, and checks that its detail says what was expected.
-fn field_errors(body: &Value) -> Vec<(&str, &str)> {
-    let errors = body["errors"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let pairs = errors.iter().map(|error| {
-        assert!(
-            error["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains("expected")),
-            "{error}"
-        );
-        (
-            error["field"].as_str().unwrap(),
-            error["code"].as_str().unwrap(),
-        )
-    });
-    pairs.collect()
-}
-
-/// Sends each body of the table, and checks that exactly the expected errors are returned and no
-/// password is.
-pub async fn assert_refused(
-    api: &Api,
-    method: &str,
-    path: &str,
-    table: &[(Value, &[(&str, &str)])],
-) {
-    for (body, expected) in table {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json");
-        let answer = api
-            .call(request.body(Body::from(body.to_string())).unwrap())
-            .await;
-        let what = format!("{method} {path} {body}: {}", answer.body);
-        assert_eq!(
-            (answer.status, answer.problem()),
-            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
-            "{what}"
-        );
-        assert_eq!(field_errors(&answer.body), *expected, "{what}");
-        let text = answer.body.to_string();
-        assert!(
-            !text.contains(PASSWORD) && !text.contains("hunter2"),
-            "the response contains a password: {text}"
-        );
-    }
+/// Returns the number of failed logins that count for the locks.
+async fn login_failures(pool: &MySqlPool) -> i64 {
+    let sql = "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards";
+    count(pool, sql).await
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let failures = count(
-        &pool,
-        "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards",
-    )
-    .await;
+    api.admin().await;
+    let failures = login_failures(&pool).await;
     let anonymous = api.with("");
     let (long, short) = ("p".repeat(1_025), "p".repeat(11));
     #[rustfmt::skip]
@@ -93,6 +44,18 @@ async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
         (json!({"refresh_token": ""}), &[("refresh_token", "out-of-range")]),
         (json!({"refresh_token": "x", "scope": "admin"}), &[("scope", "unknown-field")]),
     ]).await;
+    assert_eq!(
+        login_failures(&pool).await,
+        failures,
+        "a request that cannot be a login is not counted as a failure"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_field_of_a_password_change_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let failures = login_failures(&pool).await;
+    let short = "p".repeat(11);
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/auth/password", &[
         (json!({}), &[("current_password", "missing"), ("new_password", "missing")]),
@@ -100,16 +63,8 @@ async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
         (json!({"current_password": PASSWORD, "new_password": short}), &[("new_password", "too-short")]),
         (json!({"current_password": "hunter2 hunter2", "new_password": "another password"}), &[("current_password", "wrong")]),
     ]).await;
-    // Requests that cannot be a login are not counted as failures; the wrong passwords are.
-    assert_eq!(
-        count(
-            &pool,
-            "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards"
-        )
-        .await
-            - failures,
-        2
-    );
+    // The wrong password is counted per user and per address.
+    assert_eq!(login_failures(&pool).await - failures, 2);
     assert_eq!(
         admin.me().await.status,
         StatusCode::OK,
@@ -117,12 +72,17 @@ async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
     );
 }
 
+/// Returns a number that changes with the count of users, keys and audit entries.
+async fn created_rows(pool: &MySqlPool) -> i64 {
+    let sql = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000
+        + (SELECT COUNT(*) FROM audit_log) * 1000000";
+    count(pool, sql).await
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn each_invalid_field_of_a_user_or_an_api_key_is_reported(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let rows = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000 + (SELECT COUNT(*) FROM audit_log) * 1000000";
-    let before = count(&pool, rows).await;
+async fn each_invalid_field_of_a_user_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let before = created_rows(&pool).await;
     let id = admin.me().await.text("id");
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/users", &[
@@ -142,6 +102,17 @@ async fn each_invalid_field_of_a_user_or_an_api_key_is_reported(pool: MySqlPool)
         (json!({"disabled": "no"}), &[("disabled", "wrong-type")]),
         (json!({"username": "other"}), &[("username", "unknown-field")]),
     ]).await;
+    assert_eq!(
+        created_rows(&pool).await,
+        before,
+        "nothing was created and nothing was audited"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_field_of_an_api_key_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let before = created_rows(&pool).await;
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/api-keys", &[
         (json!({}), &[("name", "missing"), ("permissions", "missing")]),
@@ -157,10 +128,15 @@ async fn each_invalid_field_of_a_user_or_an_api_key_is_reported(pool: MySqlPool)
         (json!({"name": "n", "permissions": ["schedules:read"], "key": "sms_mine"}), &[("key", "unknown-field")]),
     ]).await;
     assert_eq!(
-        count(&pool, rows).await,
+        created_rows(&pool).await,
         before,
         "nothing was created and nothing was audited"
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_taken_username_is_refused_and_unknown_users_and_keys_are_not_found(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
     let taken = admin
         .post_json("/v1/users", &json!({"username": "ROOT", "role": "viewer"}))
         .await;

@@ -3,16 +3,15 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::common::{Api, LEAD, count, in_seconds, phones, request};
+use crate::common::{Answer, Api, LEAD, count, in_seconds, phones, request};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// Creates a schedule with two distinct numbers, given four times. Returns its `run_at` as sent.
+async fn create_with_duplicates(api: &Api) -> (String, Answer) {
     let run_at = "2026-12-01T09:30:00.250+08:00";
     let run_at = if DateTime::parse_from_rfc3339(run_at).unwrap() > Utc::now() {
         run_at.to_owned()
@@ -27,6 +26,13 @@ async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
         }))
         .await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    (run_at, answer)
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_created_schedule_is_described_in_the_response(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (run_at, answer) = create_with_duplicates(&api).await;
     assert_eq!(
         answer.headers["location"],
         format!("/v1/schedules/{}", answer.id()).as_str()
@@ -56,10 +62,16 @@ async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
         (&json!(2), 14)
     );
     assert_eq!(body["invalid"], json!([]));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (_, answer) = create_with_duplicates(&api).await;
     let shown = api.get(&format!("/v1/schedules/{}", answer.id())).await;
     assert_eq!(shown.status, StatusCode::OK);
     for (name, value) in shown.body.as_object().unwrap() {
-        assert_eq!(Some(value), body.get(name), "{name}");
+        assert_eq!(Some(value), answer.body.get(name), "{name}");
     }
     let listed = api
         .get(&format!("/v1/schedules/{}/recipients", answer.id()))
@@ -97,14 +109,19 @@ async fn health_reports_version_commit_and_database(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn invalid_entries_are_stored_under_skip_and_refuse_the_list_otherwise(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// A request with two valid numbers, one of them given twice, and two invalid entries.
+fn with_invalid_entries() -> Value {
     let mut body = request();
     let long = "😀".repeat(100);
     body["recipients"] =
         json!(["+12012000000", "pineapple", {"phone": "+12012000001"}, long, "+12012000000"]);
-    let refused = api.post(&body).await;
+    body
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn invalid_entries_refuse_the_list_by_default(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let refused = api.post(&with_invalid_entries()).await;
     assert_eq!(
         (refused.status, &refused.body["errors_total"]),
         (StatusCode::UNPROCESSABLE_ENTITY, &json!(2))
@@ -119,7 +136,12 @@ async fn invalid_entries_are_stored_under_skip_and_refuse_the_list_otherwise(poo
         .await,
         0
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn invalid_entries_are_stored_under_skip(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = with_invalid_entries();
     body["on_invalid"] = json!("skip");
     let taken = api.post(&body).await;
     assert_eq!(

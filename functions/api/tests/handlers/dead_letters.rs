@@ -20,18 +20,25 @@ async fn redrive(api: &Api, query: &str) -> Value {
     answer.body
 }
 
+fn batch(schedule_id: Uuid, batch_no: u32) -> Value {
+    json!(BatchMessage {
+        schedule_id,
+        batch_no
+    })
+}
+
+/// Puts a batch and a malformed body into the queue of send, and a sweep into that of dispatch.
+fn put_three(api: &Api) {
+    api.fakes.send_dead_letters.put(&batch(Uuid::nil(), 3));
+    api.fakes.send_dead_letters.put(&"x".repeat(1_000));
+    let sweep = json!({"requestPayload": {"sweep": true}});
+    api.fakes.dispatch_dead_letters.put(&sweep);
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let batch = json!(BatchMessage {
-        schedule_id: Uuid::nil(),
-        batch_no: 3
-    });
-    api.fakes.send_dead_letters.put(&batch);
-    api.fakes.send_dead_letters.put(&"x".repeat(1_000));
-    api.fakes
-        .dispatch_dead_letters
-        .put(&json!({"requestPayload": {"sweep": true}}));
+    put_three(&api);
     for _ in 0..2 {
         // Listing removes nothing.
         let listed = api.get(PATH).await.body;
@@ -45,7 +52,7 @@ async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
         assert_eq!(
             names,
             [
-                (&send, &json!([batch])),
+                (&send, &json!([batch(Uuid::nil(), 3)])),
                 (&send, &json!([])),
                 (&dispatch, &json!([{"sweep": true}]))
             ]
@@ -56,14 +63,6 @@ async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
         );
         assert!(entries[0].get("malformed").is_none() && entries[0]["sent_at"].is_string());
     }
-    let overview = api.get("/v1/attention").await.body;
-    assert_eq!(
-        (
-            &overview["total"],
-            &overview["kinds"]["dead-letters"]["count"]
-        ),
-        (&json!(3), &json!(3))
-    );
     assert_eq!(
         api.get(&format!("{PATH}?limit=1")).await.body["entries"]
             .as_array()
@@ -75,6 +74,20 @@ async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
     assert_eq!(
         api.get(&format!("{PATH}?cursor=x")).await.problem(),
         "invalid-request"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_attention_overview_counts_dead_letters(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    put_three(&api);
+    let overview = api.get("/v1/attention").await.body;
+    assert_eq!(
+        (
+            &overview["total"],
+            &overview["kinds"]["dead-letters"]["count"]
+        ),
+        (&json!(3), &json!(3))
     );
     api.fakes
         .send_dead_letters
@@ -90,39 +103,21 @@ async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 4).await;
-    rows::batch(
-        &pool,
-        id,
-        1,
-        "send_at = now(-60), sweep_at = now(900), requeues = 5",
-    )
-    .await;
-    rows::batch(
-        &pool,
-        id,
-        2,
-        "check_at = now(-60), sweep_at = now(900), requeues = 5",
-    )
-    .await;
-    rows::batch(
-        &pool,
-        id,
-        3,
-        "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)",
-    )
-    .await;
-    let batch = |schedule_id, batch_no| {
-        json!(BatchMessage {
-            schedule_id,
-            batch_no
-        })
-    };
-    // Batch 4 has nothing to do, batch 1 is named twice, and one batch has no schedule. Then one malformed
-    // body, an event with two batches, a schedule, and a sweep.
+/// Creates a schedule of four batches, and nine dead letters. Batch 4 has nothing to do, batch 1 is named
+/// twice, and one batch has no schedule. Then one malformed body, an event with two batches, a schedule,
+/// and a sweep.
+async fn schedule_with_dead_letters(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = rows::cut(api, pool, 4).await;
+    for (no, assignments) in [
+        (1, "send_at = now(-60), sweep_at = now(900), requeues = 5"),
+        (2, "check_at = now(-60), sweep_at = now(900), requeues = 5"),
+        (
+            3,
+            "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)",
+        ),
+    ] {
+        rows::batch(pool, id, no, assignments).await;
+    }
     for no in [1, 1, 3, 4] {
         api.fakes.send_dead_letters.put(&batch(id, no));
     }
@@ -133,6 +128,13 @@ async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) 
         .dispatch_dead_letters
         .put(&json!({"schedule_id": id, "version": 1}));
     api.fakes.dispatch_dead_letters.put(&json!({"sweep": true}));
+    id
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = schedule_with_dead_letters(&api, &pool).await;
     let done = redrive(&api, "").await;
     assert_eq!(
         (
@@ -173,13 +175,18 @@ async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) 
         "the malformed dead letter is put back"
     );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
+}
 
-    let again = redrive(&api, "?discard_malformed=false").await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn malformed_dead_letters_are_discarded_only_on_request(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    api.fakes.send_dead_letters.put(&"hello");
+    let kept = redrive(&api, "?discard_malformed=false").await;
     assert_eq!(
         (
-            &again["deleted"],
-            &again["discarded"],
-            &again["left"]["malformed"][0]["queue"]
+            &kept["deleted"],
+            &kept["discarded"],
+            &kept["left"]["malformed"][0]["queue"]
         ),
         (&json!(0), &json!(0), &json!("send"))
     );

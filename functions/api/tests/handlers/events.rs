@@ -42,13 +42,13 @@ async fn data(pool: &MySqlPool, webhook: Uuid) -> Vec<Value> {
         .collect()
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn each_state_change_is_published_once_and_refused_ones_are_not(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let (webhook, other) = insert_webhooks(&pool).await;
-    let uncut = api.schedule(&phones(0..3)).await;
-    let cut = rows::cut(&api, &pool, 2).await;
-    for id in [uncut, cut] {
+/// Pauses, resumes and cancels a schedule before its cut and one after it. Half of the calls are refused.
+async fn change_two_schedules(api: &Api, pool: &MySqlPool) -> [Uuid; 2] {
+    let ids = [
+        api.schedule(&phones(0..3)).await,
+        rows::cut(api, pool, 2).await,
+    ];
+    for id in ids {
         for (step, status) in [
             ("resume", StatusCode::CONFLICT),
             ("pause", StatusCode::OK),
@@ -65,10 +65,25 @@ async fn each_state_change_is_published_once_and_refused_ones_are_not(pool: MySq
             );
         }
     }
+    ids
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_state_change_is_published_once_and_refused_ones_are_not(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (webhook, other) = insert_webhooks(&pool).await;
+    change_two_schedules(&api, &pool).await;
     let each = ["schedule.paused", "schedule.resumed", "schedule.cancelled"];
     let db = Db::from_pool(pool.clone());
     assert_eq!(webhooks::events(&db, webhook).await, [each, each].concat());
     assert!(webhooks::events(&db, other).await.is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_event_shows_the_schedule_at_the_time_of_the_change(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (webhook, _) = insert_webhooks(&pool).await;
+    let [uncut, cut] = change_two_schedules(&api, &pool).await;
     let events = data(&pool, webhook).await;
     let statuses: Vec<_> = events
         .iter()

@@ -49,8 +49,14 @@ async fn a_repeated_request_is_executed_once_and_gets_the_same_answer(pool: MySq
     );
     assert_eq!(second.header("idempotency-replayed"), "true");
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 1);
+}
 
-    // Another body, path, caller and key.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_belongs_to_one_caller_path_and_body(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let body = schedule();
+    let first = post(&api, "/v1/schedules", "a", &body).await;
+    assert_eq!(first.status, StatusCode::CREATED);
     let mut changed = body.clone();
     changed["message"] = json!("Other");
     let reused = post(&api, "/v1/schedules", "a", &changed).await;
@@ -74,8 +80,14 @@ async fn a_repeated_request_is_executed_once_and_gets_the_same_answer(pool: MySq
         StatusCode::CREATED
     );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 3);
+}
 
-    // A refusal is replayed as well, even if its reason no longer applies.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_refusal_is_replayed_even_if_its_reason_no_longer_applies(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let body = schedule();
+    let first = post(&api, "/v1/schedules", "a", &body).await;
+    let path = format!("/v1/schedules/{}/pause", first.id());
     assert_eq!(
         post(&api, &path, "c", &json!({})).await.status,
         StatusCode::OK
@@ -97,7 +109,13 @@ async fn a_repeated_request_is_executed_once_and_gets_the_same_answer(pool: MySq
         "paused",
         "the stored answer"
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_is_free_after_24_hours(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let first = post(&api, "/v1/schedules", "a", &schedule()).await;
+    assert_eq!(first.status, StatusCode::CREATED);
     api.db.clock.advance(Duration::from_secs(86_401));
     let mut later = schedule();
     later["run_at"] = json!((chrono::Utc::now() + chrono::TimeDelta::days(3)).to_rfc3339());

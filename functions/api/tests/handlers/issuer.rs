@@ -70,100 +70,43 @@ async fn tokens_of_both_algorithms_are_accepted() {
     );
 }
 
+/// Returns invalid tokens of the issuer, which publishes the keys `r` and `e`.
+#[rustfmt::skip]
+fn invalid_tokens(rsa: &Signer, ec: &Signer, good: &Value) -> Vec<(&'static str, String, Refused)> {
+    let token = ec.token("e", good);
+    let parts: Vec<&str> = token.split('.').collect();
+    let changed = |name: &str, value: Value| ec.token("e", &with(good.clone(), name, value));
+    let tampered = base64url(with(good.clone(), "roles", json!(["boss"])).to_string());
+    let none = base64url(json!({"alg": "none", "kid": "r"}).to_string());
+    let crit = json!({"alg": "ES256", "kid": "e", "crit": ["x"], "x": 1});
+    vec![
+        ("expired", changed("exp", json!(at(-30).timestamp())), Refused::Expired),
+        ("nbf in the future", changed("nbf", json!(at(31).timestamp())), Refused::NotYetValid),
+        ("iat in the future", changed("iat", json!(at(31).timestamp())), Refused::NotYetValid),
+        ("no exp", changed("exp", Value::Null), Refused::Malformed),
+        ("other iss", changed("iss", json!("https://other.example")), Refused::WrongIssuer),
+        ("other aud", changed("aud", json!("other")), Refused::WrongAudience),
+        ("alg none", format!("{none}.{}.", parts[1]), Refused::Malformed),
+        ("no signature", format!("{}.{}.", parts[0], parts[1]), Refused::Signature),
+        ("tampered", format!("{}.{tampered}.{}", parts[0], parts[2]), Refused::Signature),
+        ("signed with an unknown key", Signer::ec().token("e", good), Refused::Signature),
+        ("signed by the issuer's other key", ec.token("r", good), Refused::Signature),
+        ("another algorithm than the key's", ec.token_with(&json!({"alg": "RS256", "kid": "e"}), good), Refused::Signature),
+        ("an unsupported algorithm", rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), good), Refused::Signature),
+        ("no kid", ec.token_with(&json!({"alg": "ES256"}), good), Refused::Malformed),
+        ("crit", ec.token_with(&crit, good), Refused::Malformed),
+        ("not a token", "sms_abcdefgh_secret".to_owned(), Refused::Malformed),
+    ]
+}
+
 #[tokio::test]
 async fn each_invalid_token_is_refused_with_its_reason() {
     let (rsa, ec) = (Signer::rsa(), Signer::ec());
     let mock = MockIssuer::start(&[rsa.jwk("r"), ec.jwk("e")]).await;
     let issuer = verifier(&mock);
     let good = claims(&mock);
-    let token = ec.token("e", &good);
-    issuer.verify(&token, at(0)).await.unwrap();
-    let parts: Vec<&str> = token.split('.').collect();
-    let changed = |name: &str, value: Value| ec.token("e", &with(good.clone(), name, value));
-    let tampered = base64url(with(good.clone(), "roles", json!(["boss"])).to_string());
-    let none = base64url(json!({"alg": "none", "kid": "r"}).to_string());
-    let table = [
-        (
-            "expired",
-            changed("exp", json!(at(-30).timestamp())),
-            Refused::Expired,
-        ),
-        (
-            "nbf in the future",
-            changed("nbf", json!(at(31).timestamp())),
-            Refused::NotYetValid,
-        ),
-        (
-            "iat in the future",
-            changed("iat", json!(at(31).timestamp())),
-            Refused::NotYetValid,
-        ),
-        ("no exp", changed("exp", Value::Null), Refused::Malformed),
-        (
-            "other iss",
-            changed("iss", json!("https://other.example")),
-            Refused::WrongIssuer,
-        ),
-        (
-            "other aud",
-            changed("aud", json!("other")),
-            Refused::WrongAudience,
-        ),
-        (
-            "alg none",
-            format!("{none}.{}.", parts[1]),
-            Refused::Malformed,
-        ),
-        (
-            "no signature",
-            format!("{}.{}.", parts[0], parts[1]),
-            Refused::Signature,
-        ),
-        (
-            "tampered",
-            format!("{}.{tampered}.{}", parts[0], parts[2]),
-            Refused::Signature,
-        ),
-        (
-            "signed with an unknown key",
-            Signer::ec().token("e", &good),
-            Refused::Signature,
-        ),
-        (
-            "signed by the issuer's other key",
-            ec.token("r", &good),
-            Refused::Signature,
-        ),
-        (
-            "another algorithm than the key's",
-            ec.token_with(&json!({"alg": "RS256", "kid": "e"}), &good),
-            Refused::Signature,
-        ),
-        (
-            "an unsupported algorithm",
-            rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), &good),
-            Refused::Signature,
-        ),
-        (
-            "no kid",
-            ec.token_with(&json!({"alg": "ES256"}), &good),
-            Refused::Malformed,
-        ),
-        (
-            "crit",
-            ec.token_with(
-                &json!({"alg": "ES256", "kid": "e", "crit": ["x"], "x": 1}),
-                &good,
-            ),
-            Refused::Malformed,
-        ),
-        (
-            "not a token",
-            "sms_abcdefgh_secret".to_owned(),
-            Refused::Malformed,
-        ),
-    ];
-    for (what, token, expected) in table {
+    issuer.verify(&ec.token("e", &good), at(0)).await.unwrap();
+    for (what, token, expected) in invalid_tokens(&rsa, &ec, &good) {
         assert_eq!(issuer.verify(&token, at(0)).await, Err(expected), "{what}");
     }
     assert_eq!(mock.asked(), (1, 1));
@@ -287,42 +230,16 @@ async fn an_invalid_discovery_document_is_not_used() {
     let token = ec.token("e", &claims(&mock));
     let certs = format!("{}/certs", mock.url);
     let right = json!({"issuer": format!("{}/", mock.url), "jwks_uri": certs});
+    let changed = |name: &str, value: Value| with(right.clone(), name, value);
+    #[rustfmt::skip]
     let table = [
         ("a trailing slash", right.clone(), true),
-        (
-            "another issuer",
-            with(right.clone(), "issuer", json!("https://other.example")),
-            false,
-        ),
-        (
-            "an additional path",
-            with(right.clone(), "issuer", json!(format!("{}/x", mock.url))),
-            false,
-        ),
-        (
-            "keys without TLS",
-            with(
-                right.clone(),
-                "jwks_uri",
-                json!("http://other.example/certs"),
-            ),
-            false,
-        ),
-        (
-            "keys from a file",
-            with(right.clone(), "jwks_uri", json!("file:///etc/passwd")),
-            false,
-        ),
-        (
-            "no keys",
-            with(right.clone(), "jwks_uri", Value::Null),
-            false,
-        ),
-        (
-            "too long",
-            with(right, "padding", json!("x".repeat(256 * 1024))),
-            false,
-        ),
+        ("another issuer", changed("issuer", json!("https://other.example")), false),
+        ("an additional path", changed("issuer", json!(format!("{}/x", mock.url))), false),
+        ("keys without TLS", changed("jwks_uri", json!("http://other.example/certs")), false),
+        ("keys from a file", changed("jwks_uri", json!("file:///etc/passwd")), false),
+        ("no keys", changed("jwks_uri", Value::Null), false),
+        ("too long", changed("padding", json!("x".repeat(256 * 1024))), false),
         ("a redirect", json!(certs), false),
         ("not an object", json!(1), false),
     ];

@@ -49,13 +49,18 @@ fn places(page: &Value) -> Vec<(String, u64)> {
         .collect()
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn messages_are_found_by_phone_schedule_and_time(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let old = finished_schedule(&api, &pool, 3, 7_200).await;
-    let new = finished_schedule(&api, &pool, 2, 600).await;
-    api.schedule(&phones(0..2)).await; // not sent yet
+/// Creates an old and a new schedule with sent messages, and one that has not run yet.
+async fn three_schedules(api: &Api, pool: &MySqlPool) -> (Uuid, Uuid) {
+    let old = finished_schedule(api, pool, 3, 7_200).await;
+    let new = finished_schedule(api, pool, 2, 600).await;
+    api.schedule(&phones(0..2)).await;
+    (old, new)
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn messages_of_a_number_are_listed_with_their_earlier_attempts(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (_, new) = three_schedules(&api, &pool).await;
     let second = phones(1..2).remove(0);
     let of_number = api
         .get(&format!(
@@ -85,7 +90,13 @@ async fn messages_are_found_by_phone_schedule_and_time(pool: MySqlPool) {
         of_number.body,
         "a plus sign that is not encoded"
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn sent_messages_are_listed_by_schedule_and_number(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (old, new) = three_schedules(&api, &pool).await;
+    let second = phones(1..2).remove(0);
     let all = api.get("/v1/messages").await.body;
     let expected: Vec<_> = [(new, 1), (new, 2), (old, 1), (old, 2), (old, 3)]
         .map(|(id, seq)| (id.to_string(), seq))
@@ -121,6 +132,13 @@ async fn messages_are_found_by_phone_schedule_and_time(pool: MySqlPool) {
         .await;
         assert_eq!(walked.len(), 3);
     }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn messages_are_filtered_by_time(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (old, new) = three_schedules(&api, &pool).await;
+    let second = phones(1..2).remove(0);
     let hour_ago = in_seconds(-3_600).replace('+', "%2B");
     assert_eq!(
         places(&api.get(&format!("/v1/messages?from={hour_ago}")).await.body).len(),
@@ -204,6 +222,11 @@ async fn schedules_are_filtered_by_time_and_sorted(pool: MySqlPool) {
         list(&format!("&status=draft&to={four}")).await,
         of(&[3, 2, 1])
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_parameter_of_schedules_and_messages_is_reported(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
     #[rustfmt::skip]
     let wrong = [
         ("/v1/schedules?sort=name", "sort", "not-a-choice"),

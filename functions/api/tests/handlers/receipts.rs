@@ -3,35 +3,14 @@
 
 use crate::common::{
     Api,
-    receipts::{accepted, lines, push, receipt, row, tally},
+    receipts::{accepted, lines, push, receipt, rechecks, row, tally},
     rows,
 };
-use api::resources::receipts::store::{Receipt, record_receipts};
 use axum::http::StatusCode;
-use chrono::{TimeDelta, Utc};
-use serde_json::json;
-use shared::{
-    batch::{
-        claim::{Claim, claim_to_check},
-        release::{Release, write_release},
-    },
-    message::status::Status,
-    platform::{
-        db::{Db, MIGRATOR},
-        queue::BatchMessage,
-    },
-};
+use serde_json::{Value, json};
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
-
-/// Removes the messages from the recheck queue, and returns batch number and delay in seconds.
-fn rechecks(api: &Api) -> Vec<(u32, u32)> {
-    let read = |message: shared::platform::queue::Outgoing| {
-        let batch: BatchMessage = serde_json::from_str(&message.body).unwrap();
-        (batch.batch_no, message.delay_s)
-    };
-    api.fakes.rechecks.take().into_iter().map(read).collect()
-}
 
 /// Returns the stored attempts as lines: `seq attempt STATUS ids carrier_status`, and `final`.
 async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
@@ -65,19 +44,26 @@ async fn insert_attempt(
     insert.execute(pool).await.unwrap();
 }
 
+/// Each status of the carrier, and two that only it uses.
+const STATUSES: [&str; 9] = [
+    "DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN",
+    "IM_EXPD",
+];
+
+/// Receipts for the first nine recipients, one per status.
+fn one_per_status() -> Value {
+    let receipts = (1..).zip(STATUSES);
+    receipts
+        .map(|(seq, status)| receipt(seq, &format!("m{seq}"), status))
+        .collect()
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn each_status_is_recorded_and_a_repeat_changes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 2).await;
-    let words = [
-        "DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN",
-        "IM_EXPD",
-    ];
-    let body: Vec<_> = (1..)
-        .zip(words)
-        .map(|(seq, word)| receipt(seq, &format!("m{seq}"), word))
-        .collect();
-    assert_eq!(tally(&push(&api, &json!(body)).await), [9, 0, 0, 0, 0]);
+    let body = one_per_status();
+    assert_eq!(tally(&push(&api, &body).await), [9, 0, 0, 0, 0]);
     let after = lines(&pool, id).await;
     assert_eq!(
         after,
@@ -100,20 +86,25 @@ async fn each_status_is_recorded_and_a_repeat_changes_nothing(pool: MySqlPool) {
         "the first batch has no recipient left to wait for"
     );
     for _ in 0..3 {
-        assert_eq!(tally(&push(&api, &json!(body)).await), [0, 9, 0, 0, 0]);
+        assert_eq!(tally(&push(&api, &body).await), [0, 9, 0, 0, 0]);
     }
-    assert_eq!(
-        (lines(&pool, id).await, rechecks(&api)),
-        (after.clone(), vec![])
-    );
-    // Late receipts: a final status is never overwritten, and ENROUTE never becomes ACCEPTD.
-    let back: Vec<_> = (1..=5)
-        .flat_map(|seq| words.map(|word| receipt(seq, &format!("m{seq}"), word)))
+    assert_eq!((lines(&pool, id).await, rechecks(&api)), (after, vec![]));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_final_status_is_never_overwritten(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = accepted(&api, &pool, 2).await;
+    push(&api, &one_per_status()).await;
+    let after = lines(&pool, id).await;
+    let late: Vec<_> = (1..=5)
+        .flat_map(|seq| STATUSES.map(|status| receipt(seq, &format!("m{seq}"), status)))
         .collect();
-    assert_eq!(tally(&push(&api, &json!(back)).await), [0, 45, 0, 0, 0]);
+    assert_eq!(tally(&push(&api, &json!(late)).await), [0, 45, 0, 0, 0]);
     assert_eq!(
         tally(&push(&api, &receipt(6, "m6", "ACCEPTD")).await),
-        [0, 1, 0, 0, 0]
+        [0, 1, 0, 0, 0],
+        "ENROUTE never becomes ACCEPTD"
     );
     assert_eq!(lines(&pool, id).await, after);
     // Several receipts for one message in one call: the first final status is recorded.
@@ -220,14 +211,7 @@ async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPo
         (answer.status, answer.problem()),
         (StatusCode::SERVICE_UNAVAILABLE, "receipt-too-early")
     );
-    assert!(
-        answer.headers["retry-after"]
-            .to_str()
-            .unwrap()
-            .parse::<u32>()
-            .unwrap()
-            > 0
-    );
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() > 0);
     assert_eq!(tally(&answer), [1, 0, 1, 3, 0]);
     let expected = [
         "1 SENDING 1",
@@ -246,19 +230,17 @@ async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPo
         (StatusCode::OK, [2, 2, 1, 0, 0])
     );
     assert_eq!(lines(&pool, id).await[0], "1 DELIVRD 1 m1 DELIVRD final");
-    // Only the owner of a batch changes a PENDING row, and no answer is outstanding for it.
+}
+
+/// Only the owner of a batch changes a PENDING row, and no answer is outstanding for it.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_receipt_for_a_pending_recipient_is_unknown(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = accepted(&api, &pool, 1).await;
     row(&pool, id, 5, "status = 'PENDING', message_id = NULL").await;
     let own = format!("{}-5-1", id.simple());
-    assert_eq!(
-        tally(
-            &push(
-                &api,
-                &json!([receipt(5, &own, "DELIVRD"), receipt(5, "m5", "DELIVRD")])
-            )
-            .await
-        ),
-        [0, 0, 2, 0, 0]
-    );
+    let body = json!([receipt(5, &own, "DELIVRD"), receipt(5, "m5", "DELIVRD")]);
+    assert_eq!(tally(&push(&api, &body).await), [0, 0, 2, 0, 0]);
     assert_eq!(lines(&pool, id).await[4], "5 PENDING 1");
 }
 
@@ -369,76 +351,6 @@ async fn a_receipt_for_one_part_can_fail_a_message_but_not_deliver_it(pool: MySq
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_batch_is_rechecked_only_if_its_receipts_require_it(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = accepted(&api, &pool, 6).await;
-    let (all, first) = (
-        |no: u32| (no * 5 - 4..=no * 5).map(|seq| receipt(seq, &format!("m{seq}"), "DELIVRD")),
-        |no: u32, word: &str| receipt(no * 5 - 4, &format!("m{}", no * 5 - 4), word),
-    );
-    rows::batch(&pool, id, 4, "claim(60), sweep_at = now(65)").await;
-    rows::batch(&pool, id, 5, "check_at = now(50), sweep_at = now(170)").await;
-    rows::batch(
-        &pool,
-        id,
-        6,
-        "crashes = 3, claim(-100), sweep_at = now(900)",
-    )
-    .await;
-    let body: Vec<_> = all(1)
-        .chain([first(2, "DELIVRD"), first(3, "UNDELIV")])
-        .chain((4..=6).flat_map(all))
-        .collect();
-    assert_eq!(tally(&push(&api, &json!(body)).await), [22, 0, 0, 0, 0]);
-    let expected = [
-        (
-            1,
-            "free unowned - now now past 0 0 0",
-            "no recipient is left: at once, so that the schedule can finish",
-        ),
-        (
-            2,
-            "free unowned - later later past 0 0 0",
-            "one recipient of several",
-        ),
-        (
-            3,
-            "free unowned - later later past 0 0 0",
-            "a recipient that may be resent",
-        ),
-        (
-            4,
-            "free owned - later later past 0 0 0",
-            "its owner counts the receipts",
-        ),
-        (
-            5,
-            "free unowned - later later past 0 0 0",
-            "it is due for a recheck soon anyway",
-        ),
-        (
-            6,
-            "free owned - later later past 3 0 0",
-            "parked: an operator decides first",
-        ),
-    ];
-    for (no, line, why) in expected {
-        assert_eq!(rows::batch_line(&pool, id, no).await, line, "{no}: {why}");
-    }
-    let mut queued = rechecks(&api);
-    queued.sort_unstable();
-    assert_eq!(queued, [(1, 0), (3, 59)]);
-    // A failing queue is not an error: the batch is due, and the sweep finds it.
-    api.fakes.rechecks.refuse(0..10);
-    let rest: Vec<_> = all(2).collect();
-    assert_eq!(tally(&push(&api, &json!(rest)).await), [4, 1, 0, 0, 0]);
-    assert_eq!(
-        rows::batch_line(&pool, id, 2).await,
-        "free unowned - now now past 0 0 0"
-    );
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
@@ -487,73 +399,5 @@ async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySq
     assert_eq!(
         (rechecks(&api), rows::batch_line(&pool, id, 1).await),
         (vec![], "free unowned - later later past 0 0 0".to_owned())
-    );
-}
-
-/// The release that an owner makes while a receipt is being recorded waits for it, and counts it.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = accepted(&api, &pool, 1).await;
-    rows::batch(&pool, id, 1, "check_at = now(-1)").await;
-    let db = Db::from_pool(pool.clone());
-    let now = db.now();
-    let claim = Claim::new(
-        BatchMessage {
-            schedule_id: id,
-            batch_no: 1,
-        },
-        now,
-        now + TimeDelta::seconds(60),
-    );
-    assert!(claim_to_check(&db, &claim).await.unwrap());
-
-    let mut recording = pool.begin().await.unwrap();
-    let said = |seq| Receipt {
-        schedule_id: id,
-        seq,
-        attempt: 1,
-        status: Status::Delivrd,
-        carrier_status: "DELIVRD".into(),
-        message_id: format!("m{seq}"),
-        is_final: 1,
-    };
-    let said: Vec<_> = (1..=5).map(said).collect();
-    assert_eq!(
-        record_receipts(&mut recording, &said, now).await.unwrap(),
-        5
-    );
-    let told = Release {
-        max_resends: 0,
-        resend_uncertain: false,
-        ask_uncertain_since: None,
-        send_at: now,
-        check_at: now,
-        sweep_send_at: now,
-        sweep_check_at: now,
-        accepted: false,
-        refused: false,
-    };
-    let commit = async {
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        recording.commit().await.unwrap();
-        Utc::now()
-    };
-    let releasing = async {
-        let released = write_release(&mut db.pool.acquire().await.unwrap(), &claim, (1, 5), &told)
-            .await
-            .unwrap();
-        (released, Utc::now())
-    };
-    let (committed_at, (released, released_at)) = tokio::join!(commit, releasing);
-    assert!(released && released_at >= committed_at, "it did not wait");
-    assert_eq!(
-        rows::batch_line(&pool, id, 1).await,
-        "free unowned - - - past 0 0 0"
-    );
-    let counts = &api.get(&format!("/v1/schedules/{id}")).await.body["counts"];
-    assert_eq!(
-        (&counts["DELIVRD"], &counts["ACCEPTD"]),
-        (&json!(5), &json!(0))
     );
 }

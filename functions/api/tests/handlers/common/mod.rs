@@ -6,6 +6,7 @@ pub mod document;
 pub mod receipts;
 pub mod rows;
 pub mod users;
+pub mod validation;
 pub mod webhooks;
 
 use std::{

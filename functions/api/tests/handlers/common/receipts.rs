@@ -4,6 +4,7 @@ use axum::{body::Body, http::Request};
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
+use shared::platform::queue::{BatchMessage, Outgoing};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
@@ -100,4 +101,13 @@ pub async fn lines(pool: &MySqlPool, id: Uuid) -> Vec<String> {
         .fetch_all(pool)
         .await
         .unwrap()
+}
+
+/// Removes the messages from the recheck queue, and returns batch number and delay in seconds.
+pub fn rechecks(api: &Api) -> Vec<(u32, u32)> {
+    let read = |message: Outgoing| {
+        let batch: BatchMessage = serde_json::from_str(&message.body).unwrap();
+        (batch.batch_no, message.delay_s)
+    };
+    api.fakes.rechecks.take().into_iter().map(read).collect()
 }

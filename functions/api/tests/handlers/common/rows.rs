@@ -131,3 +131,50 @@ pub async fn batch_line(pool: &MySqlPool, id: Uuid, no: u32) -> String {
         .await
         .unwrap()
 }
+
+/// Creates a running schedule whose eleven batches are each in a different state.
+pub async fn batches_in_each_state(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = cut(api, pool, 11).await;
+    let table = [
+        (1, "missed_at = now(-300)"),
+        // Held, and still due for rechecks.
+        (
+            2,
+            "missed_at = now(-600), check_at = now(60), sweep_at = now(60), pending = 2, acceptd = 3",
+        ),
+        (
+            3,
+            "crashes = 3, send_at = now(-900), sweep_at = now(900), claim(-500)",
+        ),
+        // Under its third claim, so not parked yet.
+        (
+            4,
+            "crashes = 3, send_at = now(-900), sweep_at = now(30), claim(25)",
+        ),
+        (5, "send_at = now(-900), sweep_at = now(-700)"),
+        // Its owner crashed long ago, and no other took over.
+        (
+            6,
+            "crashes = 1, send_at = now(-900), sweep_at = now(300), claim(-700)",
+        ),
+        (
+            7,
+            "crashes = 1, check_at = now(-900), sweep_at = now(-500), claim(-500)",
+        ),
+        (8, "send_at = now(900), sweep_at = now(800)"),
+        (9, "pending = 5"),
+        (
+            10,
+            "pending = 5, check_at = now(60), sweep_at = now(60), claim(30)",
+        ),
+        (11, "pending = 0, delivrd = 5"),
+    ];
+    for (no, assignments) in table {
+        batch(pool, id, no, assignments).await;
+    }
+    // Batch 9 has three uncertain messages; batch 10 has two, but is claimed.
+    uncertain(pool, id, 43..=45, 900).await;
+    uncertain(pool, id, 46..=47, 900).await;
+    batch(pool, id, 2, "pending = 2").await;
+    id
+}

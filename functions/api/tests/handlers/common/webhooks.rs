@@ -7,7 +7,9 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use shared::events::secret::WebhookKeys;
 use sqlx::MySqlPool;
+use testkit::WEBHOOK_KEYS;
 use uuid::Uuid;
 
 use super::{Answer, Api};
@@ -47,6 +49,15 @@ impl Api {
         }
         self.call(request.body(Body::empty()).unwrap()).await
     }
+}
+
+/// Derives the secret of a webhook.
+pub fn secret(id: Uuid, no: u32) -> String {
+    WebhookKeys::read(WEBHOOK_KEYS)
+        .unwrap()
+        .secret("test", id, no)
+        .unwrap()
+        .reveal()
 }
 
 /// Returns the event id of the n-th minute before now.
