@@ -1,6 +1,6 @@
-//! Measures the cost of authentication and rate limiting: reads the same list with an API key, with a
-//! session, and without the gate, in turns on one connection, as the function has one. Also prints the
-//! number of statements per call.
+//! Measures the cost of authentication and rate limiting: reads the same list with an API key, with
+//! a session, and without the gate, in turns on one connection, as the function has one. Also
+//! prints the number of statements per call.
 //!
 //! `DATABASE_URL=… cargo bench --profile dev --bench gate`: the server must allow the creation of a
 //! database.

@@ -1,5 +1,5 @@
-//! Invalid input to the routes for sessions, users, API keys and the audit log, as tables of request
-//! and expected errors. No invalid request changes a row.
+//! Invalid input to the routes for sessions, users, API keys and the audit log, as tables of
+//! request and expected errors. No invalid request changes a row.
 
 use crate::common::{
     Api, count,

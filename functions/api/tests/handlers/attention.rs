@@ -1,5 +1,5 @@
-//! Entries that need the attention of an operator: each kind is listed page by page, with the calls that
-//! resolve it.
+//! Entries that need the attention of an operator: each kind is listed page by page, with the calls
+//! that resolve it.
 
 use crate::common::{
     Answer, Api, phones,

@@ -103,9 +103,9 @@ async fn the_attention_overview_counts_dead_letters(pool: MySqlPool) {
     );
 }
 
-/// Creates a schedule of four batches, and nine dead letters. Batch 4 has nothing to do, batch 1 is named
-/// twice, and one batch has no schedule. Then one malformed body, an event with two batches, a schedule,
-/// and a sweep.
+/// Creates a schedule of four batches, and nine dead letters. Batch 4 has nothing to do, batch 1 is
+/// named twice, and one batch has no schedule. Then one malformed body, an event with two batches,
+/// a schedule, and a sweep.
 async fn schedule_with_dead_letters(api: &Api, pool: &MySqlPool) -> Uuid {
     let id = rows::cut(api, pool, 4).await;
     for (no, assignments) in [

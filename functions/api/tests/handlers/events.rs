@@ -42,7 +42,8 @@ async fn data(pool: &MySqlPool, webhook: Uuid) -> Vec<Value> {
         .collect()
 }
 
-/// Pauses, resumes and cancels a schedule before its cut and one after it. Half of the calls are refused.
+/// Pauses, resumes and cancels a schedule before its cut and one after it. Half of the calls are
+/// refused.
 async fn change_two_schedules(api: &Api, pool: &MySqlPool) -> [Uuid; 2] {
     let ids = [
         api.schedule(&phones(0..3)).await,

@@ -1,5 +1,5 @@
-//! Tokens of an external issuer, which is simulated here: accepted and refused tokens, and how often
-//! the keys of the issuer are fetched.
+//! Tokens of an external issuer, which is simulated here: accepted and refused tokens, and how
+//! often the keys of the issuer are fetched.
 
 use api::auth::{
     issuer::{Issuer, IssuerConfig},

@@ -80,7 +80,8 @@ async fn spread_statuses(pool: &MySqlPool) {
     }
 }
 
-/// Inserts batches of fifty with the counts of their rows. Two are claimed, and their counts are outdated.
+/// Inserts batches of fifty with the counts of their rows. Two are claimed, and their counts are
+/// outdated.
 async fn insert_batches(pool: &MySqlPool) {
     let sums: Vec<_> = Status::ALL[..13]
         .iter()

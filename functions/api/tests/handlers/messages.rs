@@ -7,8 +7,8 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// Creates a schedule of the first `count` numbers that ran so many seconds ago, and sent all messages
-/// at once. The second recipient failed at its second attempt.
+/// Creates a schedule of the first `count` numbers that ran so many seconds ago, and sent all
+/// messages at once. The second recipient failed at its second attempt.
 async fn finished_schedule(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid {
     let id = api.schedule(&phones(0..count)).await;
     let sql = "UPDATE schedules SET status = 'finished', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3), finished_at = UTC_TIMESTAMP(3),

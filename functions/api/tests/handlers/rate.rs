@@ -9,8 +9,8 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// Returns the milliseconds from now to the planned time of each batch, and checks that its due times
-/// agree with it.
+/// Returns the milliseconds from now to the planned time of each batch, and checks that its due
+/// times agree with it.
 async fn plan(pool: &MySqlPool, id: Uuid) -> Vec<i64> {
     let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
         FROM batches WHERE schedule_id = ? ORDER BY batch_no";
@@ -36,8 +36,8 @@ fn assert_near(plan: &[i64], expected: &[i64]) {
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Creates a schedule that runs since one hour, with six batches. In this order: sent, owned, waiting
-/// for its backoff, due, and two planned for later.
+/// Creates a schedule that runs since one hour, with six batches. In this order: sent, owned,
+/// waiting for its backoff, due, and two planned for later.
 async fn running_schedule(api: &Api, pool: &MySqlPool) -> Uuid {
     let id = rows::cut(api, pool, 6).await;
     let run_at = "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND";
@@ -95,7 +95,8 @@ async fn the_rate_of_a_running_schedule_can_be_changed(pool: MySqlPool) {
     );
 }
 
-/// A paused schedule is planned from the start of the pause; the resume adds the length of the pause.
+/// A paused schedule is planned from the start of the pause; the resume adds the length of the
+/// pause.
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_rate_of_a_paused_schedule_can_be_changed(pool: MySqlPool) {
     let api = Api::new(&pool).await;

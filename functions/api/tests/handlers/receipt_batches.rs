@@ -1,4 +1,5 @@
-//! Effects of receipts on their batches: rechecks that they bring forward, and a concurrent release.
+//! Effects of receipts on their batches: rechecks that they bring forward, and a concurrent
+//! release.
 
 use std::time::Duration;
 
@@ -101,7 +102,8 @@ fn delivered(schedule_id: Uuid) -> Vec<Receipt> {
     (1..=5).map(receipt).collect()
 }
 
-/// The owner of a batch releases it while a transaction has recorded receipts and not committed them.
+/// The owner of a batch releases it while a transaction has recorded receipts and not committed
+/// them.
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts(pool: MySqlPool) {
     let api = Api::new(&pool).await;

@@ -1,5 +1,5 @@
-//! Signatures and bodies of pushed receipts: all refusals as a table. No refused request reaches the
-//! database.
+//! Signatures and bodies of pushed receipts: all refusals as a table. No refused request reaches
+//! the database.
 
 use crate::common::{
     Api, count,

@@ -1,5 +1,5 @@
-//! Invalid input to the schedule routes, as tables of request and expected errors. No invalid request
-//! leaves a row behind.
+//! Invalid input to the schedule routes, as tables of request and expected errors. No invalid
+//! request leaves a row behind.
 
 use crate::common::{Api, count, gzip, in_seconds, phones, request};
 use axum::{

@@ -105,16 +105,18 @@ async fn of_two_concurrent_refreshes_one_succeeds(pool: MySqlPool) {
     assert_eq!(statuses, [200, 401]);
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn sessions_end_at_logout(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let post = |path| Request::post(path).body(Body::empty()).unwrap();
-    let ana = admin.user("ana", "operator").await;
-    let login =
-        || async { api.with(&api.log_in("ana", PASSWORD, None).await.text("access_token")) };
+/// Logs the user `ana` in.
+async fn login(api: &Api, password: &str) -> Api {
+    let tokens = api.log_in("ana", password, None).await;
+    api.with(&tokens.text("access_token"))
+}
 
-    let other = login().await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_logout_ends_one_session_or_all(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let ana = api.admin().await.user("ana", "operator").await;
+    let post = |path| Request::post(path).body(Body::empty()).unwrap();
+    let other = login(&api, PASSWORD).await;
     assert_eq!(
         ana.call(post("/v1/auth/logout")).await.status,
         StatusCode::NO_CONTENT
@@ -123,7 +125,7 @@ async fn sessions_end_at_logout(pool: MySqlPool) {
         (ana.me().await.status, other.me().await.status),
         (StatusCode::UNAUTHORIZED, StatusCode::OK)
     );
-    let third = login().await;
+    let third = login(&api, PASSWORD).await;
     assert_eq!(
         other
             .call(post("/v1/auth/logout?everywhere=true"))
@@ -135,8 +137,12 @@ async fn sessions_end_at_logout(pool: MySqlPool) {
         (other.me().await.status, third.me().await.status),
         (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
     );
+}
 
-    let ana = login().await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_password_change_ends_all_sessions(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let ana = api.admin().await.user("ana", "operator").await;
     let change =
         |current: &str, new: &str| json!({"current_password": current, "new_password": new});
     let wrong = ana
@@ -161,12 +167,15 @@ async fn sessions_end_at_logout(pool: MySqlPool) {
         api.log_in("ana", PASSWORD, None).await.status,
         StatusCode::UNAUTHORIZED
     );
-    let ana = api.with(
-        &api.log_in("ana", "another password", None)
-            .await
-            .text("access_token"),
-    );
+    let ana = login(&api, "another password").await;
+    assert_eq!(ana.me().await.status, StatusCode::OK);
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_disabled_user_loses_all_sessions_and_the_last_admin_cannot_be_disabled(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    let ana = admin.user("ana", "operator").await;
     let id = ana.me().await.text("id");
     let patch = |id: &str, body: Value| {
         let request =
@@ -185,7 +194,7 @@ async fn sessions_end_at_logout(pool: MySqlPool) {
     assert!(patch(&id, json!({"disabled": true})).await.body["disabled_at"].is_string());
     assert_eq!(ana.me().await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        api.log_in("ana", "another password", None).await.problem(),
+        api.log_in("ana", PASSWORD, None).await.problem(),
         "wrong-credentials"
     );
     let root = admin.me().await.text("id");
@@ -252,7 +261,8 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(threads.map(of_thread).sum())
 }
 
-/// Compares the minimum of 20 rounds. Without a hash for the unknown name, the ratio would be a tenth.
+/// Compares the minimum of 20 rounds. Without a hash for the unknown name, the ratio would be a
+/// tenth.
 #[cfg(target_os = "linux")]
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn an_unknown_username_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
@@ -286,7 +296,7 @@ async fn concurrent_guesses_do_not_bypass_the_lock(pool: MySqlPool) {
         .iter()
         .filter(|answer| answer.status == StatusCode::UNAUTHORIZED)
         .count();
-    // Four guesses are free and the fifth locks for one second. In a debug build the hashes take longer
-    // than that, so some more guesses follow.
+    // Four guesses are free and the fifth locks for one second. In a debug build the hashes take
+    // longer than that, so some more guesses follow.
     assert!((5..=8).contains(&checked), "{checked}");
 }

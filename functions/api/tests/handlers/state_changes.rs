@@ -3,7 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::common::{Answer, Api, in_seconds, phones};
+use crate::common::{
+    Answer, Api, in_seconds, phones,
+    states::{cut, execute, put_in_state, times},
+};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -11,85 +14,23 @@ use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// Executes a statement on a schedule.
-async fn execute(pool: &MySqlPool, id: Uuid, sql: &str) {
-    sqlx::query(sql).bind(id).execute(pool).await.unwrap();
-}
+/// The states of a schedule and the calls that each allows.
+const POSSIBLE: [(&str, &[&str]); 10] = [
+    ("draft", &["append", "patch", "activate", "cancel"]),
+    ("scheduled", &["append", "patch", "pause", "cancel"]),
+    ("running", &["patch-rate", "pause", "cancel"]),
+    ("running, missed", &["patch-rate", "pause", "cancel"]),
+    ("paused", &["patch", "resume", "cancel"]),
+    ("paused, cut", &["patch-rate", "resume", "cancel"]),
+    ("finished", &[]),
+    ("cancelled", &[]),
+    ("missed", &["send-now", "cancel"]),
+    ("missed, cut", &["send-now", "cancel"]),
+];
 
-/// Puts a schedule of ten recipients into a state, as the workers would.
-async fn put_in_state(pool: &MySqlPool, id: Uuid, status: &str) {
-    let done = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
-    let assignments = match status {
-        "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
-        "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'"
-            .to_owned(),
-        "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {done}"),
-        "finished" => format!("finished_at = UTC_TIMESTAMP(3), {done}"),
-        _ => done.to_owned(),
-    };
-    if status == "running, missed" || status == "missed, cut" {
-        cut(pool, id).await;
-        execute(pool, id, "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?")
-            .await;
-    }
-    let status = status.split(',').next().unwrap();
-    execute(
-        pool,
-        id,
-        &format!("UPDATE schedules SET status = '{status}', {assignments} WHERE id = ?"),
-    )
-    .await;
-}
-
-/// Inserts two batches of five recipients, planned for 2031. The second is claimed.
-async fn cut(pool: &MySqlPool, id: Uuid) {
-    for (no, first, claim) in [
-        (1, 1, "NULL, NULL"),
-        (2, 6, "UNHEX(REPEAT('0F', 16)), UTC_TIMESTAMP(3)"),
-    ] {
-        let values = format!("?, {no}, {first}, {first} + 4, 5, @t, @t, @t, {claim}");
-        let sql = format!(
-            "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, sweep_at, claim_token,
-               claimed_until) VALUES ({})",
-            values.replace("@t", "TIMESTAMP('2031-01-01 00:00:00')")
-        );
-        execute(pool, id, &sql).await;
-    }
-}
-
-/// Returns `planned_at`, `send_at` and `sweep_at` of a batch.
-async fn times(
-    pool: &MySqlPool,
-    id: Uuid,
-    no: u32,
-) -> (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>) {
-    let sql =
-        "SELECT planned_at, send_at, sweep_at FROM batches WHERE schedule_id = ? AND batch_no = ?";
-    sqlx::query_as(sql)
-        .bind(id)
-        .bind(no)
-        .fetch_one(pool)
-        .await
-        .unwrap()
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn each_state_allows_exactly_its_possible_calls(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let none: &[&str] = &[];
-    let table: [(&str, &[&str]); 10] = [
-        ("draft", &["append", "patch", "activate", "cancel"]),
-        ("scheduled", &["append", "patch", "pause", "cancel"]),
-        ("running", &["patch-rate", "pause", "cancel"]),
-        ("running, missed", &["patch-rate", "pause", "cancel"]),
-        ("paused", &["patch", "resume", "cancel"]),
-        ("paused, cut", &["patch-rate", "resume", "cancel"]),
-        ("finished", none),
-        ("cancelled", none),
-        ("missed", &["send-now", "cancel"]),
-        ("missed, cut", &["send-now", "cancel"]),
-    ];
-    let becomes = |step, state: &'static str| match step {
+/// Returns the status after an allowed call.
+fn status_after(step: &str, state: &'static str) -> &'static str {
+    match step {
         "append" | "patch" => state,
         "activate" => "scheduled",
         "pause" => "paused",
@@ -97,53 +38,68 @@ async fn each_state_allows_exactly_its_possible_calls(pool: MySqlPool) {
         "send-now" if state == "missed" => "scheduled",
         "resume" | "send-now" => "running",
         _ => "cancelled",
+    }
+}
+
+async fn call(api: &Api, id: Uuid, step: &str) -> Answer {
+    match step {
+        "append" => {
+            api.append(id, "", "text/csv", phones(10..11).join(""))
+                .await
+        }
+        "patch" => api.patch(id, &json!({"run_at": in_seconds(7_200)})).await,
+        step => api.post_step(id, step).await,
+    }
+}
+
+/// Checks that a call is refused with the status of the schedule and its possible calls.
+fn assert_refused(answer: &Answer, state: &str, step: &str, possible: &[&str]) {
+    let problem = match (step, state) {
+        ("append" | "patch", _) => "schedule-begun",
+        ("send-now", "running" | "finished") => "nothing-missed",
+        _ => "wrong-state",
     };
-    for (state, possible) in table {
-        for step in [
-            "append", "patch", "activate", "pause", "resume", "cancel", "send-now",
-        ] {
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::CONFLICT, problem),
+        "{state} {step}"
+    );
+    assert_eq!(
+        answer.body["schedule_status"],
+        state.split(',').next().unwrap()
+    );
+    assert_eq!(answer.body["possible"], json!(possible), "{state} {step}");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_state_allows_exactly_its_possible_calls(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let steps = [
+        "append", "patch", "activate", "pause", "resume", "cancel", "send-now",
+    ];
+    for (state, possible) in POSSIBLE {
+        for step in steps {
             let id = api.schedule(&phones(0..10)).await;
             put_in_state(&pool, id, state).await;
-            let answer: Answer = match step {
-                "append" => {
-                    api.append(id, "", "text/csv", phones(10..11).join(""))
-                        .await
-                }
-                "patch" => api.patch(id, &json!({"run_at": in_seconds(7_200)})).await,
-                step => api.post_step(id, step).await,
-            };
-            if possible.contains(&step) || (state, step) == ("running, missed", "send-now") {
-                assert_eq!(
-                    answer.status,
-                    StatusCode::OK,
-                    "{state} {step}: {}",
-                    answer.body
-                );
-                let expected = becomes(step, state);
-                let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
-                assert_eq!(shown["status"], expected, "{state} {step}");
-                assert_eq!(
-                    shown["paused_at"].is_string(),
-                    expected == "paused",
-                    "{state} {step}"
-                );
-            } else {
-                let problem = match (step, state) {
-                    ("append" | "patch", _) => "schedule-begun",
-                    ("send-now", "running" | "finished") => "nothing-missed",
-                    _ => "wrong-state",
-                };
-                assert_eq!(
-                    (answer.status, answer.problem()),
-                    (StatusCode::CONFLICT, problem),
-                    "{state} {step}"
-                );
-                assert_eq!(
-                    answer.body["schedule_status"],
-                    state.split(',').next().unwrap()
-                );
-                assert_eq!(answer.body["possible"], json!(possible), "{state} {step}");
+            let answer = call(&api, id, step).await;
+            if !possible.contains(&step) && (state, step) != ("running, missed", "send-now") {
+                assert_refused(&answer, state, step, possible);
+                continue;
             }
+            assert_eq!(
+                answer.status,
+                StatusCode::OK,
+                "{state} {step}: {}",
+                answer.body
+            );
+            let expected = status_after(step, state);
+            let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+            assert_eq!(shown["status"], expected, "{state} {step}");
+            assert_eq!(
+                shown["paused_at"].is_string(),
+                expected == "paused",
+                "{state} {step}"
+            );
         }
     }
 }
@@ -249,38 +205,28 @@ async fn unsent_batches_are_postponed_by_the_length_of_the_pause(pool: MySqlPool
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
 }
 
+/// Creates a running schedule with two batches: the released one is counted by its counters, the
+/// claimed one by its rows. Five messages were already sent.
+async fn partly_sent(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = api.schedule(&phones(0..10)).await;
+    cut(pool, id).await;
+    put_in_state(pool, id, "running").await;
+    let sent = "UPDATE recipients SET attempt = 1, sent_at = UTC_TIMESTAMP(3)";
+    for sql in [
+        "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1",
+        "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2",
+        &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6"),
+        &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7"),
+    ] {
+        execute(pool, id, sql).await;
+    }
+    id
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_cancel_reports_how_many_messages_were_already_sent(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let id = api.schedule(&phones(0..10)).await;
-    cut(&pool, id).await;
-    put_in_state(&pool, id, "running").await;
-    // The released batch is counted by its counters, the claimed batch by its rows.
-    execute(
-        &pool,
-        id,
-        "UPDATE batches SET pending = 2, delivrd = 3 WHERE schedule_id = ? AND batch_no = 1",
-    )
-    .await;
-    execute(
-        &pool,
-        id,
-        "UPDATE batches SET pending = 5, delivrd = 0 WHERE schedule_id = ? AND batch_no = 2",
-    )
-    .await;
-    let sent = "UPDATE recipients SET attempt = 1, sent_at = UTC_TIMESTAMP(3)";
-    execute(
-        &pool,
-        id,
-        &format!("{sent}, status = 'SENDING' WHERE schedule_id = ? AND seq = 6"),
-    )
-    .await;
-    execute(
-        &pool,
-        id,
-        &format!("{sent}, status = 'UNCERTAIN' WHERE schedule_id = ? AND seq = 7"),
-    )
-    .await;
+    let id = partly_sent(&api, &pool).await;
     let answer = api.post_step(id, "cancel").await.body;
     assert_eq!(
         (&answer["status"], &answer["already_sent"]),
@@ -332,137 +278,4 @@ async fn a_schedule_cancelled_before_its_cut_is_closed_by_dispatch(pool: MySqlPo
     };
     assert_eq!(*api.fakes.deleted.lock().unwrap(), [message]);
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message]);
-}
-
-/// Returns a batch as a line: whether it is held, then `send_at check_at sweep_at planned_at` as now or
-/// later, then its tries.
-async fn dues(pool: &MySqlPool, id: Uuid, no: u32) -> String {
-    let sql = "SELECT CONCAT_WS(' ', IF(missed_at IS NULL, '-', 'held'),
-          CASE WHEN send_at IS NULL THEN '-' WHEN send_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
-          CASE WHEN check_at IS NULL THEN '-' WHEN check_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
-          CASE WHEN sweep_at IS NULL THEN '-' WHEN sweep_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END,
-          CASE WHEN planned_at < UTC_TIMESTAMP(3) + INTERVAL 1 SECOND THEN 'now' ELSE 'later' END, tries)
-        FROM batches WHERE schedule_id = ? AND batch_no = ?";
-    sqlx::query_scalar(sql)
-        .bind(id)
-        .bind(no)
-        .fetch_one(pool)
-        .await
-        .unwrap()
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_missed_schedule_can_be_sent_now_or_cancelled(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = api.schedule(&phones(0..10)).await;
-    put_in_state(&pool, id, "missed").await;
-    execute(
-        &pool,
-        id,
-        "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
-    )
-    .await;
-    let answer = api.post_step(id, "send-now").await.body;
-    assert_eq!(
-        (&answer["status"], &answer["version"], &answer["batches"]),
-        (&json!("scheduled"), &json!(2), &json!(0))
-    );
-    let run_at = DateTime::parse_from_rfc3339(answer["run_at"].as_str().unwrap())
-        .unwrap()
-        .to_utc();
-    assert!((Utc::now() - run_at).num_seconds().abs() < 5);
-    assert_eq!(
-        *api.fakes.queued.lock().unwrap(),
-        [DispatchMessage {
-            schedule_id: id,
-            version: 2
-        }]
-    );
-    let again = api.post_step(id, "send-now").await;
-    assert_eq!(again.problem(), "wrong-state");
-
-    let id = api.schedule(&phones(0..10)).await;
-    put_in_state(&pool, id, "missed").await;
-    assert_eq!(
-        api.post_step(id, "cancel").await.body["status"],
-        "cancelled"
-    );
-    assert_eq!(
-        api.fakes.queued.lock().unwrap()[1],
-        DispatchMessage {
-            schedule_id: id,
-            version: 1
-        }
-    );
-    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 0);
-}
-
-/// Three held batches, of which one is claimed, and one batch that is not held.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn held_batches_become_due_at_once_and_a_claimed_one_at_its_release(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    for (state, step) in [
-        ("running", "send-now"),
-        ("missed, cut", "send-now"),
-        ("running", "cancel"),
-        ("missed, cut", "cancel"),
-    ] {
-        let id = api.schedule(&phones(0..10)).await;
-        put_in_state(&pool, id, state).await;
-        if state == "running" {
-            cut(&pool, id).await;
-            execute(
-                &pool,
-                id,
-                "UPDATE batches SET missed_at = UTC_TIMESTAMP(3), send_at = NULL, check_at = sweep_at WHERE schedule_id = ?",
-            )
-            .await;
-        }
-        let rest = "planned_at, send_at, check_at, sweep_at, missed_at, tries, pending) SELECT schedule_id, ";
-        let values = "20, 20, planned_at, NULL, NULL, NULL, missed_at, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
-        execute(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 3, {values}")).await;
-        let values = "30, 30, planned_at, sweep_at, NULL, sweep_at, NULL, 5, 5 FROM batches WHERE schedule_id = ? AND batch_no = 1";
-        execute(&pool, id, &format!("INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, {rest} 4, {values}")).await;
-        let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
-        assert_eq!(
-            shown["attention"],
-            json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0})
-        );
-        let answer = api.post_step(id, step).await;
-        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-        assert_eq!(answer.body["attention"]["missed_batches"], 0);
-        let dues = [
-            dues(&pool, id, 1).await,
-            dues(&pool, id, 2).await,
-            dues(&pool, id, 3).await,
-            dues(&pool, id, 4).await,
-        ];
-        if step == "send-now" {
-            assert_eq!(
-                (&answer.body["status"], &answer.body["batches"]),
-                (&json!("running"), &json!(3))
-            );
-            assert_eq!(
-                dues,
-                [
-                    "- now later now now 0",
-                    "- - later later now 0",
-                    "- now - now now 0",
-                    "- later - later later 5"
-                ]
-            );
-        } else {
-            assert_eq!(answer.body["status"], "cancelled");
-            assert_eq!(
-                dues,
-                [
-                    "- now later now later 0",
-                    "- - later later later 0",
-                    "- now - now later 5",
-                    "- now - now later 5"
-                ]
-            );
-        }
-    }
-    assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 4);
 }

@@ -76,7 +76,7 @@ async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
+async fn an_imported_list_keeps_existing_numbers_and_reports_invalid_ones(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     put(&api, "+12012000001", &json!({})).await;
     let path = "/v1/suppressions/import?source=list-7&reason=old";
@@ -97,6 +97,14 @@ async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
         (&json!(1), &json!(2), &json!(1))
     );
     assert_eq!(imported.body["invalid"][0]["position"], 4);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let first = "/v1/suppressions/import?source=list-7";
+    api.send(first, "text/csv", "+12012000000\n").await;
+    put(&api, "+12012000001", &json!({})).await;
     let many = phones(0..25_000);
     let imported = api
         .send(
@@ -130,9 +138,18 @@ async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
         .await,
         [json!("+12012000000")]
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_counts_suppressed_numbers(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let suppressed = phones(0..10).join("\n");
+    let imported = api
+        .send("/v1/suppressions/import", "text/csv", suppressed)
+        .await;
+    assert_eq!(imported.body["added"], 10, "{}", imported.body);
     let mut body = request();
-    body["recipients"] = json!(phones(24_990..25_010));
+    body["recipients"] = json!(phones(0..20));
     let report = api
         .post_json("/v1/schedules?dry_run=true", &body)
         .await

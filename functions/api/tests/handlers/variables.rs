@@ -15,11 +15,15 @@ fn with_variables(message: &str, recipients: &Value) -> Value {
     body
 }
 
+/// Three recipients, of which only the first has the variable `name`.
+fn incomplete() -> Value {
+    json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}, {"phone": "+12012000002", "vars": {"nam": "Bo"}}, "+12012000003"])
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_missing_variable_is_reported_before_anything_is_sent(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}, {"phone": "+12012000002", "vars": {"nam": "Bo"}}, "+12012000003"]);
-    let mut body = with_variables("Dear {{name}}", &list);
+    let body = with_variables("Dear {{name}}", &incomplete());
     let refused = api.post_json("/v1/schedules", &body).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = refused.body["errors"].as_array().unwrap();
@@ -39,6 +43,12 @@ async fn a_missing_variable_is_reported_before_anything_is_sent(pool: MySqlPool)
         "{errors:?}"
     );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn recipients_without_a_variable_are_stored_as_invalid_under_skip(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = with_variables("Dear {{name}}", &incomplete());
     body["on_invalid"] = json!("skip");
     let created = api.post(&body).await;
     assert_eq!(
@@ -66,6 +76,12 @@ async fn a_missing_variable_is_reported_before_anything_is_sent(pool: MySqlPool)
         ),
         (&json!("+12012000002"), &json!("missing-variable"))
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_invalid_placeholder_is_reported(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}]);
     for (message, code) in [
         ("{{na me}}", "bad-variable"),
         ("{{true}}", "bad-variable"),

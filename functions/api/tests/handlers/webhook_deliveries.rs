@@ -1,7 +1,7 @@
 //! Webhook deliveries in the API: tested, listed, repeated, and deleted with their webhook.
 
 use crate::common::{
-    Api, count, walk,
+    Answer, Api, count,
     webhooks::{deliveries, event},
 };
 use axum::http::StatusCode;
@@ -14,8 +14,8 @@ use shared::platform::{
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// Removes the enqueued deliveries from the queue, and checks that each has its webhook as group and no
-/// delay.
+/// Removes the enqueued deliveries from the queue, and checks that each has its webhook as group
+/// and no delay.
 fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     let messages = api.fakes.deliveries.take().into_iter().map(|outgoing| {
         let DeliveryMessage {
@@ -89,30 +89,24 @@ async fn a_test_delivery_is_recorded_as_due_and_enqueued(pool: MySqlPool) {
     );
 }
 
+const STATUSES: [&str; 4] = ["delivered", "failed", "pending", "delivered"];
+
+/// Repeats one delivery.
+async fn repeat(admin: &Api, webhook: Uuid, event: &impl std::fmt::Display) -> Answer {
+    let call = format!("deliveries/{event}/repeat");
+    admin.call_webhook(webhook, &call, None).await
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let now = Utc::now();
-    let events = deliveries(
-        &pool,
-        id,
-        now,
-        &["delivered", "failed", "pending", "delivered"],
-    )
-    .await;
-    deliveries(
-        &pool,
-        other,
-        now,
-        &["delivered", "failed", "pending", "delivered"],
-    )
-    .await;
+    let events = deliveries(&pool, id, now, &STATUSES).await;
+    deliveries(&pool, other, now, &STATUSES).await;
     for event in &events[..3] {
         for _ in 0..2 {
-            let repeated = admin
-                .call_webhook(id, &format!("deliveries/{event}/repeat"), None)
-                .await;
+            let repeated = repeat(&admin, id, event).await;
             assert_eq!(
                 (repeated.status, &repeated.body["status"]),
                 (StatusCode::ACCEPTED, &json!("pending")),
@@ -126,15 +120,13 @@ async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: My
             );
         }
     }
-    assert_eq!(
-        lines(&pool, id).await,
-        [
-            "pending 0 due",
-            "pending 0 due",
-            "pending 0 due",
-            "delivered 3 over"
-        ]
-    );
+    let due = "pending 0 due";
+    assert_eq!(lines(&pool, id).await, [due, due, due, "delivered 3 over"]);
+    let twice: Vec<_> = events[..3]
+        .iter()
+        .flat_map(|event| [(id, *event); 2])
+        .collect();
+    assert_eq!(enqueued(&admin), twice);
     assert_eq!(
         lines(&pool, other).await,
         [
@@ -144,11 +136,19 @@ async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: My
             "delivered 3 over"
         ]
     );
-    let twice: Vec<_> = events[..3]
-        .iter()
-        .flat_map(|event| [(id, *event); 2])
-        .collect();
-    assert_eq!(enqueued(&admin), twice);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_repeat_is_audited_and_unknown_deliveries_are_not_found(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let id = admin.webhook().await;
+    let events = deliveries(&pool, id, Utc::now(), &STATUSES).await;
+    for event in &events[..3] {
+        for _ in 0..2 {
+            repeat(&admin, id, event).await;
+        }
+    }
+    assert_eq!(enqueued(&admin).len(), 6);
     let log = admin
         .audit(&format!("&resource=webhook:{id}&action=webhook.repeat"))
         .await;
@@ -161,13 +161,7 @@ async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: My
         (6, &json!("delivered"), &json!("pending"))
     );
     for event in [Uuid::now_v7().to_string(), "x".to_owned()] {
-        assert_eq!(
-            admin
-                .call_webhook(id, &format!("deliveries/{event}/repeat"), None)
-                .await
-                .problem(),
-            "not-found"
-        );
+        assert_eq!(repeat(&admin, id, &event).await.problem(), "not-found");
     }
     assert!(enqueued(&admin).is_empty());
 }
@@ -194,93 +188,6 @@ async fn a_disabled_webhook_accepts_no_test_and_no_repeat(pool: MySqlPool) {
         (lines(&pool, id).await, enqueued(&admin)),
         (vec!["failed 3 over".to_owned()], Vec::new())
     );
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn deliveries_are_listed_newest_first(pool: MySqlPool) {
-    let admin = Api::new(&pool).await.admin().await;
-    let (id, other) = (admin.webhook().await, admin.webhook().await);
-    let now = Utc::now();
-    deliveries(&pool, other, now, &["failed"; 5]).await;
-    let mut events = deliveries(
-        &pool,
-        id,
-        now,
-        &[
-            "delivered",
-            "failed",
-            "pending",
-            "failed",
-            "delivered",
-            "failed",
-            "failed",
-        ],
-    )
-    .await;
-    events.reverse();
-    let path = format!("/v1/webhooks/{id}/deliveries");
-    for limit in [1, 3, 7, 50] {
-        let walked = walk(
-            &admin,
-            &format!("{path}?limit={limit}"),
-            "deliveries",
-            "event_id",
-        )
-        .await;
-        assert_eq!(
-            walked,
-            events.iter().map(|event| json!(event)).collect::<Vec<_>>(),
-            "{limit}"
-        );
-    }
-    for (filter, expected) in [
-        ("status=failed", 4),
-        ("status=pending", 1),
-        ("type=schedule.missed", 4),
-        ("type=webhook.test", 0),
-    ] {
-        assert_eq!(
-            walk(
-                &admin,
-                &format!("{path}?limit=2&{filter}"),
-                "deliveries",
-                "type"
-            )
-            .await
-            .len(),
-            expected,
-            "{filter}"
-        );
-    }
-    assert_eq!(
-        walk(
-            &admin,
-            &format!("{path}?status=failed&type=schedule.finished"),
-            "deliveries",
-            "type"
-        )
-        .await
-        .len(),
-        0
-    );
-    for (query, field, code) in [
-        ("status=lost", "status", "not-a-choice"),
-        ("type=*", "type", "not-a-choice"),
-        ("limit=201", "limit", "out-of-range"),
-        ("cursor=1", "cursor", "not-a-cursor"),
-        ("from=2030-01-01", "from", "unknown-field"),
-    ] {
-        let answer = admin.get(&format!("{path}?{query}")).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
-        assert_eq!(
-            (
-                &answer.body["errors"][0]["field"],
-                &answer.body["errors"][0]["code"]
-            ),
-            (&json!(field), &json!(code)),
-            "{query}"
-        );
-    }
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -331,13 +238,20 @@ async fn failed_deliveries_are_repeated_in_parts_from_a_given_time(pool: MySqlPo
         ],
         [10, 3, 2, 235]
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn without_a_time_all_failed_deliveries_are_repeated(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let id = admin.webhook().await;
+    deliveries(&pool, id, Utc::now(), &["failed"; 10]).await;
     assert_eq!(
         admin
             .call_webhook(id, "deliveries/repeat-failed", None)
             .await
             .body["changed"],
         10,
-        "without a time, all failed deliveries"
+        "all failed deliveries"
     );
     let wrong = admin
         .call_webhook(id, "deliveries/repeat-failed?from=yesterday", None)

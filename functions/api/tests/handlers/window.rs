@@ -1,5 +1,5 @@
-//! The hours in which a schedule may send: stored, validated, forecast, and respected when a running
-//! schedule is changed.
+//! The hours in which a schedule may send: stored, validated, forecast, and respected when a
+//! running schedule is changed.
 
 use crate::common::{Api, phones, request, rows};
 use axum::http::StatusCode;
@@ -66,44 +66,17 @@ async fn a_window_is_stored_shown_and_removed(pool: MySqlPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn each_invalid_window_field_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
+    #[rustfmt::skip]
     let table = [
         (json!("09:00-11:00"), vec![("window", "wrong-type")]),
-        (
-            json!({}),
-            vec![
-                ("window.from", "missing"),
-                ("window.to", "missing"),
-                ("window.zone", "missing"),
-            ],
-        ),
-        (
-            json!({"from": "9:00", "to": 11, "zone": "KL"}),
-            vec![
-                ("window.from", "not-a-time"),
-                ("window.to", "wrong-type"),
-                ("window.zone", "not-a-zone"),
-            ],
-        ),
-        (
-            json!({"from": "22:00", "to": "06:00", "zone": "UTC"}),
-            vec![("window.to", "not-later")],
-        ),
-        (
-            json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "not-days")],
-        ),
-        (
-            json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "not-days")],
-        ),
-        (
-            json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "wrong-type")],
-        ),
-        (
-            json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}),
-            vec![("window.until", "unknown-field")],
-        ),
+        (json!({}), vec![("window.from", "missing"), ("window.to", "missing"), ("window.zone", "missing")]),
+        (json!({"from": "9:00", "to": 11, "zone": "KL"}),
+            vec![("window.from", "not-a-time"), ("window.to", "wrong-type"), ("window.zone", "not-a-zone")]),
+        (json!({"from": "22:00", "to": "06:00", "zone": "UTC"}), vec![("window.to", "not-later")]),
+        (json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "wrong-type")]),
+        (json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}), vec![("window.until", "unknown-field")]),
     ];
     for (window, expected) in table {
         for path in ["/v1/schedules", "/v1/schedules?dry_run=true"] {
@@ -130,7 +103,8 @@ async fn each_invalid_window_field_is_reported(pool: MySqlPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_dry_run_counts_only_hours_within_the_window(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    // 8,000 messages at one per second in windows of two hours: 7,200 on one day, the rest on the next.
+    // 8,000 messages at one per second in windows of two hours: 7,200 on one day, the rest on the
+    // next.
     let mut body = with(&json!({"from": "09:00", "to": "11:00", "zone": "UTC"}));
     (body["recipients"], body["rate"]) = (json!(phones(0..8_000)), json!(1));
     let tomorrow = (Utc::now() + chrono::Days::new(2)).date_naive();

@@ -1,5 +1,6 @@
-//! The process of the function behind a simulated Lambda runtime API: the largest possible requests, one
-//! after the other. Its memory stays below 80 MB, of which a third is the unoptimised binary.
+//! The process of the function behind a simulated Lambda runtime API: the largest possible
+//! requests, one after the other. Its memory stays below 80 MB, of which a third is the unoptimised
+//! binary.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -28,6 +29,27 @@ use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc},
 };
+
+/// The environment of the function, without database and runtime API.
+const ENVIRONMENT: [(&str, &str); 15] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "api"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+    ("AWS_REGION", "us-east-1"),
+    ("STACK_NAME", "test"),
+    ("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"),
+    ("DISPATCH_FUNCTION_ARN", "d"),
+    ("SCHEDULE_GROUP", "g"),
+    ("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"),
+    ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r"),
+    ("SCHEDULER_ROLE_ARN", "r"),
+    ("DISPATCH_LEAD_S", "90"),
+    ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
+    ("WEBHOOK_KEYS", KEYS),
+    ("JWT_KEYS", KEYS),
+];
+
+const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
 
 /// The Lambda service, as the function sees it.
 struct Lambda {
@@ -78,41 +100,9 @@ impl Lambda {
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
         let function = Command::new(env!("CARGO_BIN_EXE_api"))
             .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-                ("DATABASE_URL", database_url),
-            ])
-            .envs([
-                ("AWS_LAMBDA_FUNCTION_NAME", "api"),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ])
-            .envs([
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-                ("AWS_REGION", "us-east-1"),
-                ("STACK_NAME", "test"),
-            ])
-            .envs([
-                ("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"),
-                ("DISPATCH_FUNCTION_ARN", "d"),
-                ("SCHEDULE_GROUP", "g"),
-            ])
-            .envs([
-                ("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"),
-                ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r"),
-            ])
-            .env(
-                "WEBHOOK_KEYS",
-                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
-            )
-            .env(
-                "JWT_KEYS",
-                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
-            )
-            .envs([
-                ("SCHEDULER_ROLE_ARN", "r"),
-                ("DISPATCH_LEAD_S", "90"),
-                ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
-            ])
+            .envs(ENVIRONMENT)
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .env("DATABASE_URL", database_url)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -164,22 +154,14 @@ impl Lambda {
     }
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
-    let url = pool.connect_options().to_url_lossy().to_string();
-    let mut lambda = Lambda::start(&url).await;
-    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
-    let numbers: Vec<_> = phones(0..390_000);
+/// Creates a draft with 390,000 numbers in one JSON body. Returns the path of its recipients.
+async fn create_draft(lambda: &mut Lambda, token: &str, numbers: &[String]) -> String {
     let mut body = request();
     body["draft"] = json!(true);
     body["recipients"] = json!(numbers);
+    let body = body.to_string().into();
     let (status, schedule) = lambda
-        .call(
-            token,
-            "/v1/schedules",
-            "application/json",
-            body.to_string().into(),
-        )
+        .call(token, "/v1/schedules", "application/json", body)
         .await;
     assert_eq!(
         (status, &schedule["recipients"]["total"]),
@@ -187,49 +169,45 @@ async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
         "{schedule}"
     );
     println!("390,000 numbers in JSON: {} MB", lambda.peak());
+    let id = schedule["id"].as_str().unwrap();
+    format!("/v1/schedules/{id}/recipients")
+}
 
-    // A million entries in gzip, of all country codes. Most of those are refused, which saves time.
-    let path = format!(
-        "/v1/schedules/{}/recipients",
-        schedule["id"].as_str().unwrap()
-    );
+/// Appends a million entries in gzip, of all country codes. Most of those are refused, which saves
+/// time.
+async fn append_a_million(lambda: &mut Lambda, token: &str, path: &str, numbers: Vec<String>) {
     let mut list: Vec<_> = (1..1_000)
         .map(|country| format!("+{country}2012345678"))
         .collect();
     list.extend(numbers.into_iter().cycle().take(999_001));
-    let (status, answer) = lambda
-        .call(
-            token,
-            &path,
-            "application/gzip",
-            base64(&gzip(list.join("\n").as_bytes())).into(),
-        )
-        .await;
+    let body = base64(&gzip(list.join("\n").as_bytes())).into();
+    let (status, answer) = lambda.call(token, path, "application/gzip", body).await;
     assert_eq!(
         (status, answer["errors_total"].as_u64() > Some(100)),
         (422, true),
         "{answer}"
     );
     println!("1,000,000 entries in gzip: {} MB", lambda.peak());
+}
 
-    let text =
-        json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true})
-            .to_string();
-    assert_eq!(
-        lambda
-            .call(token, "/v1/schedules", "application/json", text.into())
-            .await
-            .0,
-        422
-    );
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let mut lambda = Lambda::start(&url).await;
+    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
+    let numbers: Vec<_> = phones(0..390_000);
+    let path = create_draft(&mut lambda, token, &numbers).await;
+    append_a_million(&mut lambda, token, &path, numbers).await;
+
+    let message = "\u{1}".repeat(1_000_000);
+    let text = json!({"run_at": in_seconds(3_600), "message": message, "draft": true}).to_string();
     let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
-    assert_eq!(
-        lambda
-            .call(token, &path, "application/json", objects.into())
-            .await
-            .0,
-        422
-    );
+    for (path, body) in [("/v1/schedules", text), (&path, objects)] {
+        let (status, _) = lambda
+            .call(token, path, "application/json", body.into())
+            .await;
+        assert_eq!(status, 422, "{path}");
+    }
     println!("texts and objects: {} MB", lambda.peak());
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
 }

@@ -1,5 +1,5 @@
-//! Checks each response that a test receives against the OpenAPI document: status, content type, headers
-//! and body.
+//! Checks each response that a test receives against the OpenAPI document: status, content type,
+//! headers and body.
 
 use std::{
     collections::HashMap,
@@ -31,8 +31,8 @@ fn fits(route: &str, path: &str) -> bool {
             .all(|(part, given)| part.starts_with('{') || *part == given)
 }
 
-/// Returns name and description of the operation at a path, if there is one. A literal segment takes
-/// precedence over a parameter.
+/// Returns name and description of the operation at a path, if there is one. A literal segment
+/// takes precedence over a parameter.
 pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Value)> {
     let routes = table()
         .into_iter()
@@ -42,8 +42,8 @@ pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Val
     Some((format!("{method} {}", route.path), operation))
 }
 
-/// Returns a validator for a schema of the document, which may refer to the other schemas. Validators
-/// are cached by name.
+/// Returns a validator for a schema of the document, which may refer to the other schemas.
+/// Validators are cached by name.
 pub fn validator(name: String, schema: &Value) -> Arc<Validator> {
     static CACHE: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
     let make = || {

@@ -3,8 +3,11 @@
 
 pub mod dead_letters;
 pub mod document;
+pub mod operations;
 pub mod receipts;
 pub mod rows;
+pub mod states;
+pub mod uncertain;
 pub mod users;
 pub mod validation;
 pub mod webhooks;

@@ -61,8 +61,8 @@ pub fn receipt(seq: u32, message_id: &str, status: &str) -> Value {
     json!({"message_id": message_id, "dnis": &phones(seq - 1..seq)[0][1..], "status": status})
 }
 
-/// Creates a running schedule of batches of five whose messages were accepted with the ids `m1`, `m2`, ….
-/// Their rechecks are due in one hour.
+/// Creates a running schedule of batches of five whose messages were accepted with the ids `m1`,
+/// `m2`, …. Their rechecks are due in one hour.
 pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = rows::cut(api, pool, batches).await;
     let sql =

@@ -40,8 +40,8 @@ pub async fn schedule(pool: &MySqlPool, id: Uuid, assignments: &str) {
         .unwrap();
 }
 
-/// Updates the row of a batch. `now(-60)` stands for one minute ago, `claim(60)` for a lease that expires
-/// in one minute.
+/// Updates the row of a batch. `now(-60)` stands for one minute ago, `claim(60)` for a lease that
+/// expires in one minute.
 pub async fn batch(pool: &MySqlPool, id: Uuid, no: u32, assignments: &str) {
     let mut sql =
         format!("UPDATE batches SET {assignments} WHERE schedule_id = ? AND batch_no = ?");

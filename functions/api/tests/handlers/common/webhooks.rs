@@ -41,7 +41,8 @@ impl Api {
         .await
     }
 
-    /// Posts to `test`, `rotate-secret` or `deliveries/…/repeat`, optionally with an `Idempotency-Key`.
+    /// Posts to `test`, `rotate-secret` or `deliveries/…/repeat`, optionally with an
+    /// `Idempotency-Key`.
     pub async fn call_webhook(&self, id: Uuid, call: &str, key: Option<&str>) -> Answer {
         let mut request = Request::post(format!("/v1/webhooks/{id}/{call}"));
         if let Some(key) = key {
@@ -65,8 +66,8 @@ pub fn event(now: DateTime<Utc>, minutes_ago: i64) -> Uuid {
     first_id(now - TimeDelta::minutes(minutes_ago))
 }
 
-/// Inserts deliveries as notify leaves them after three tries, one per minute up to now. Returns their
-/// event ids, oldest first.
+/// Inserts deliveries as notify leaves them after three tries, one per minute up to now. Returns
+/// their event ids, oldest first.
 pub async fn deliveries(
     pool: &MySqlPool,
     webhook: Uuid,
