@@ -18,7 +18,7 @@ ADMIN = "local-admin"
 CARRIER = "sim"  # name of the simulator in the path of its callbacks
 # All permissions that an API key can have.
 PERMISSIONS = (
-    "schedules:read", "schedules:write", "trouble:read", "trouble:write", "suppressions:read",
+    "schedules:read", "schedules:write", "attention:read", "attention:write", "suppressions:read",
     "suppressions:write", "webhooks:read", "audit:read",
 )  # fmt: skip
 # Longer than the gateway's timeout. Password hashing is slow, above all in a binary without

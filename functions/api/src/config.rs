@@ -6,6 +6,7 @@ use crate::auth::limits::Rate;
 use axum::http::HeaderValue;
 use chrono::TimeDelta;
 use shared::{
+    carrier::registry::{Adapter, adapter_from_env},
     events::{self, target::AllowedTargets},
     platform::config::{DatabaseSource, Env},
 };
@@ -39,6 +40,7 @@ pub struct Config {
     pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
+    pub carrier_adapter: &'static Adapter,
     pub capacity: Capacity,
     pub commit: String,
     pub key_source: KeySource,
@@ -73,6 +75,7 @@ impl Config {
                 env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300))
                     .into(),
             ),
+            carrier_adapter: adapter_from_env(&mut env),
             capacity: Capacity::from_env(&mut env),
             key_source: key_source(&mut env),
             callback_secrets: secret_source(&mut env),

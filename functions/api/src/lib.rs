@@ -18,9 +18,17 @@ use crate::resources::attention::dead_letter_queue::DeadLetters;
 use chrono::TimeDelta;
 pub use routes::router;
 use shared::{
+    carrier::receipt::ReceiptFormat,
     events::{keys::SharedKeys, target::AllowedTargets},
     platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
 };
+
+/// The longest wait for a queue or the scheduler while the client waits. If the message is not
+/// accepted in time, the sweep finds the row.
+pub const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A call that works through many batches or messages begins no further one after this time; the
+/// client repeats the call for the rest. The gateway gives up at 30 s.
+pub const CALL_BUDGET: Duration = Duration::from_secs(12);
 
 /// What the handlers work with, made once.
 #[derive(Clone)]
@@ -49,6 +57,8 @@ pub struct App {
     pub capacity: resources::schedules::forecast::Capacity,
     /// What it takes to let somebody in.
     pub gate: auth::Gate,
+    /// How the carrier's receipts look and are signed.
+    pub receipt_format: &'static dyn ReceiptFormat,
     /// The carriers that push receipts.
     pub callbacks: resources::receipts::secrets::Callbacks,
     /// The commit that this was built from.

@@ -51,6 +51,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             cors_origins: config.cors_origins,
             ..Gate::open(config.key_source, config.rate).await?
         },
+        receipt_format: config.carrier_adapter.receipts,
         callbacks: Callbacks::open(config.callback_secrets).await?,
         commit: config.commit,
     };

@@ -9,16 +9,22 @@ pub mod cut;
 mod plan;
 mod sweep;
 
+use std::time::Duration;
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use shared::platform::{
-    backoff::{Backoff, SWEEP_RESERVE},
+    backoff::Backoff,
     budget::Budget,
     config::Env,
     db::Db,
     queue::{self, DispatchMessage, SharedQueue},
 };
+
+/// The sweep begins no further round if less than this is left to its invocation: a round of a
+/// thousand batches takes some seconds.
+const SWEEP_RESERVE: Duration = Duration::from_secs(20);
 
 /// What invokes dispatch.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
 
-use crate::cut::store::{NewBatch, SeqRange};
+use crate::cut::store::{NewBatch, PendingRange};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     message::window::Window,
@@ -41,7 +41,7 @@ impl Spread {
 /// The batches of a schedule: all at once, or spread so that at no time more has been planned than `rate`
 /// allows. What is due within `lead` is enqueued by whoever cuts; until that is done the sweep may do it.
 pub fn plan(
-    stretches: &[SeqRange],
+    stretches: &[PendingRange],
     spread: &Spread,
     now: DateTime<Utc>,
     settings: &Settings,
@@ -90,8 +90,8 @@ mod tests {
         }
     }
 
-    fn stretches(pending: &[u32]) -> Vec<SeqRange> {
-        let stretch = |(n, pending): (u32, &u32)| SeqRange {
+    fn stretches(pending: &[u32]) -> Vec<PendingRange> {
+        let stretch = |(n, pending): (u32, &u32)| PendingRange {
             first_seq: n * 500 + 1,
             last_seq: n * 500 + 500,
             pending: *pending,

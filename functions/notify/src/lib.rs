@@ -19,7 +19,6 @@ pub use post::Poster;
 use shared::{
     events::keys::SharedKeys,
     platform::{
-        backoff::{DELIVERY_TRIES, SECRET_OVERLAP, WEBHOOK_FAILING},
         db::{self, Db},
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
@@ -27,8 +26,14 @@ use shared::{
 
 use crate::{
     post::{Answer, Request},
-    verdict::{StatusUpdate, judge},
+    verdict::{DELIVERY_TRIES, StatusUpdate, judge},
 };
+
+/// A webhook that has accepted nothing for this long is disabled. It is longer than any one delivery
+/// is tried, so it takes more than one failed delivery.
+const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
+/// After a rotation the previous secret signs too, so that the receiver can be changed meanwhile.
+const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
 
 /// Clients and settings of the function.
 pub struct Notifier {

@@ -10,10 +10,13 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
     redirect, retry,
 };
-use shared::{
-    events::target::{self, AllowedTargets, BadTarget},
-    platform::backoff::{WEBHOOK_ANSWER, WEBHOOK_CONNECT},
-};
+use shared::events::target::{self, AllowedTargets, BadTarget};
+
+/// A receiver that accepts no connection in this time is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the resolution of the name to the head of the answer. A receiver should do slower work
+/// after its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const USER_AGENT: &str = concat!("sms-scheduler/", env!("CARGO_PKG_VERSION"));
 
@@ -51,7 +54,7 @@ pub struct Poster {
 impl Poster {
     /// Prepares the client.
     pub fn new(reach: AllowedTargets) -> anyhow::Result<Self> {
-        Self::with_timeout(reach, WEBHOOK_ANSWER)
+        Self::with_timeout(reach, ANSWER_TIMEOUT)
     }
 
     /// One with less patience, for tests.
@@ -63,7 +66,7 @@ impl Poster {
         let client = Client::builder()
             .user_agent(USER_AGENT)
             .timeout(timeout)
-            .connect_timeout(WEBHOOK_CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(AllowedOnly(reach))
             // One that the receiver has closed meanwhile would cost a try.
             .pool_max_idle_per_host(0)

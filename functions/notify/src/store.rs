@@ -3,14 +3,18 @@
 //! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`; of two messages one finds no row. Who
 //! dies leaves a row that is due again after the lease, so a delivery is posted at least once, each time as the same event.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use shared::platform::db::Db;
-use shared::platform::{
-    backoff::{DELIVERY_EARLY, DELIVERY_LEASE},
-    queue::DeliveryMessage,
-};
+use shared::platform::queue::DeliveryMessage;
 use sqlx::types::Uuid;
+
+/// The lease of a claim, twice the time of a post: if no attempt is recorded by then, its process
+/// has crashed.
+const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
+/// A delivery may be claimed this long before it is due, because messages arrive early. It is less
+/// than the difference between a lease and a post.
+const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
 
 /// Claims a delivery that is due; false: over, not due, or being posted.
 pub async fn claim_delivery(

@@ -2,9 +2,29 @@
 
 use std::time::Duration;
 
-use shared::platform::backoff::before_delivery;
+use shared::platform::backoff::{MAX_RETRY_AFTER, jitter};
 
 use crate::post::Answer;
+
+/// How often a delivery is posted, and how often it is claimed if each claim ends in a crash.
+pub const DELIVERY_TRIES: u32 = 10;
+/// The delay after the n-th attempt (from 1) that failed: first short, for a restart of the
+/// receiver; then over three days, for a weekend. It is the schedule that Standard Webhooks
+/// recommends.
+const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] =
+    [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// Returns the delay before a delivery is posted again that has failed `tries` times, or `None` if
+/// it is not. A delay that the receiver asks for (`Retry-After`) is kept, up to an hour.
+fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    let wait = DELIVERY_WAITS_S
+        .get(tries.max(1) as usize - 1)
+        .copied()
+        .map(Duration::from_secs)?;
+    Some(jitter(
+        wait.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)),
+    ))
+}
 
 /// What is to be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +84,30 @@ pub fn judge(answer: Answer, tries: u32) -> StatusUpdate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::WEBHOOK_FAILING;
+
+    fn within(wait: Duration, from_ms: u64) -> bool {
+        let (least, most) = (
+            Duration::from_millis(from_ms),
+            Duration::from_millis(from_ms + from_ms / 4 + 1),
+        );
+        (least..=most).contains(&wait)
+    }
+
+    #[test]
+    fn a_delivery_is_retried_for_three_days_and_retry_after_is_kept() {
+        let waits: Vec<_> = (1..)
+            .map_while(|tries| before_delivery(tries, None))
+            .collect();
+        assert!(waits.len() == 9 && within(waits[0], 5000) && within(waits[8], 86_400_000));
+        assert!(waits.iter().sum::<Duration>() > Duration::from_hours(75));
+        assert!(WEBHOOK_FAILING.to_std().unwrap() > waits.iter().sum::<Duration>());
+        let asked =
+            |tries, seconds| before_delivery(tries, Some(Duration::from_secs(seconds))).unwrap();
+        assert!(within(asked(1, 60), 60_000) && within(asked(2, 60), 300_000));
+        assert!(within(asked(1, 1_000_000), 3_600_000), "an hour at most");
+        assert_eq!(before_delivery(10, Some(Duration::from_secs(1))), None);
+    }
 
     #[test]
     fn what_each_answer_means() {

@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use shared::{
     batch::{
         claim::Claim,
-        release::Ended,
+        release::PassResult,
         rows::{self, BatchRow, StatusUpdate},
         texts::Texts,
         worker::{Claimed, Work, Worker},
@@ -86,7 +86,7 @@ impl Rechecker {
         let asked = self.ask(&judge, &claimed, budget).await;
         fault::reach(Point::Asked, message).await;
         self.record(&mut claimed, &judge, asked).await?;
-        self.worker.release(&claimed, Ended::Checked).await
+        self.worker.release(&claimed, PassResult::Checked).await
     }
 
     /// In how many parts a personal text travelled is asked where the carrier knows it by our own ids only: one for each part.

@@ -31,6 +31,7 @@ use shared::{
         fault::{self, Point},
         queue::{self, BatchMessage},
     },
+    schedule::status::ScheduleStatus,
 };
 
 /// The numbers that send works with.
@@ -79,7 +80,7 @@ impl Sender {
         let Some(mut claimed) = self.worker.claim(message, Work::Send, budget).await? else {
             return Ok(());
         };
-        if claimed.batch.schedule_status == "cancelled" {
+        if claimed.batch.schedule_status == ScheduleStatus::Cancelled {
             self.close(&mut claimed).await?;
         } else if is_too_late(&claimed, self.worker.db.now()) {
             self.hold(&mut claimed).await?;
@@ -97,7 +98,7 @@ impl Sender {
     /// Ends what was not sent.
     async fn close(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
-        let (db, range) = (&self.worker.db, (batch.first_seq, batch.last_seq));
+        let (db, range) = (&self.worker.db, batch.range());
         let closed = db::retry_lock_conflicts(|| rows::close_pending(db, claim, range, db.now()))
             .await
             .context("closing")?;
@@ -131,7 +132,7 @@ impl Sender {
             return Ok(());
         };
         if batch.missed
-            || batch.schedule_status == "cancelled"
+            || batch.schedule_status == ScheduleStatus::Cancelled
             || rows.iter().all(|row| row.status != Status::Pending)
         {
             return Ok(());

@@ -6,8 +6,24 @@ use shared::{
     batch::rows::{BatchRow, FlushRow, Step},
     carrier::SendError,
     message::status::Status,
-    platform::backoff::MAX_REFUSALS,
 };
+
+/// Passes with a refused request (4xx text) after which its numbers end REJECTD.
+const MAX_REFUSALS: u32 = 8;
+
+/// Returns how many numbers a request carries after `refusals` refusals: a hundred, ten, one.
+pub const fn request_size(refusals: u32, max_numbers: usize) -> usize {
+    let size = match refusals {
+        0 => max_numbers,
+        1 => 10,
+        _ => 1,
+    };
+    if size < max_numbers {
+        size
+    } else {
+        max_numbers
+    }
+}
 
 /// An answer, as [`shared::carrier::Carrier::submit`] gives it.
 pub type Answer = Result<Vec<Option<String>>, SendError>;
@@ -98,6 +114,20 @@ fn answered(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_get_smaller_with_each_refusal() {
+        for (refusals, max, size) in [
+            (0, 100, 100),
+            (1, 100, 10),
+            (2, 100, 1),
+            (7, 100, 1),
+            (0, 1, 1),
+            (1, 1, 1),
+        ] {
+            assert_eq!(request_size(refusals, max), size);
+        }
+    }
 
     fn row(seq: u32) -> BatchRow {
         let (phone, status, sent_at) = ("+60123456789".to_owned(), Status::Sending, None);

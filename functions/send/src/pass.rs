@@ -14,7 +14,7 @@ use futures_util::{
 use shared::{
     batch::{
         claim::{Claim, ClaimedBatch},
-        release::{Ended, Policy},
+        release::{PassResult, Policy},
         rows::{BatchRow, FlushRow},
         texts::Texts,
         worker::{Claimed, Worker},
@@ -23,7 +23,7 @@ use shared::{
     events::queue::enqueue,
     message::{status::Status, window::Window},
     platform::{
-        backoff::{self, FLUSH_AFTER, SECONDS_OF_RATE},
+        backoff::SECONDS_OF_RATE,
         budget::Budget,
         db::describe::describe_one,
         fault::{self, Point},
@@ -38,6 +38,10 @@ use crate::{
     pace::Pace,
     trouble::{Next, Trouble},
 };
+
+/// An answer waits at most this long for other answers before it is recorded. If the process
+/// crashes, these answers become UNCERTAIN in addition to what is in flight.
+const FLUSH_AFTER: Duration = Duration::from_millis(250);
 
 /// Places in [`Pass::rows`] that one request carries.
 type Request = Vec<usize>;
@@ -133,7 +137,7 @@ impl<'a> Pass<'a> {
     }
 
     /// How the pass ended.
-    pub fn ended(&self) -> Ended {
+    pub fn ended(&self) -> PassResult {
         let tries = if self.accepted { 1 } else { self.batch.tries };
         let backoff = &self.sender.worker.timing.backoff;
         let wait = if self.refused {
@@ -141,7 +145,7 @@ impl<'a> Pass<'a> {
         } else {
             backoff.through_queue(tries, self.retry_after)
         };
-        Ended::Sent {
+        PassResult::Sent {
             accepted: self.accepted,
             refused: self.refused,
             wait,
@@ -259,7 +263,7 @@ impl<'a> Pass<'a> {
     }
 
     fn request_size(&self) -> usize {
-        let most = backoff::request_size(
+        let most = outcome::request_size(
             self.batch.refusals,
             self.sender.worker.carrier.max_numbers(),
         );

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use api::resources::recipients::variables_store::insert_variables;
-use shared::carrier::Form;
 use shared::platform::db::Db;
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, with_own_ids};
 use uuid::Uuid;
 
 async fn give(db: &Db, id: Uuid, values: &[(u32, &str)]) {
@@ -119,14 +118,7 @@ async fn a_lost_answer_is_asked_for_by_the_parts_of_the_text_that_was_sent(pool:
         unknown_id: simulator::UnknownId::NotFound,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, settings.clone(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, settings.clone(), with_own_ids).await;
     let schedule = fixture::Schedule {
         recipients: 2,
         message: "{{name}}",

@@ -10,13 +10,12 @@ use shared::{
         claim::{self, Claim},
         rows,
     },
-    carrier::Form,
     platform::{budget::Budget, queue::BatchMessage},
     schedule::lifecycle,
 };
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{INVOCATION, Stage, fixture};
+use testkit::{INVOCATION, Stage, fixture, with_own_ids};
 
 /// A stage with a schedule that is cut and due; its first batch.
 async fn cut(
@@ -687,14 +686,7 @@ async fn with_ids_of_ours_a_lost_answer_is_asked_for(pool: MySqlPool) {
         unknown_id: simulator::UnknownId::NotFound,
         ..Settings::default()
     };
-    let stage = Stage::with_carrier(pool, settings.clone(), |config| {
-        config.form = Form::Alaris {
-            username: "u".into(),
-            password: "p".to_owned().into(),
-            own_ids: true,
-        };
-    })
-    .await;
+    let stage = Stage::with_carrier(pool, settings.clone(), with_own_ids).await;
     let batch = cut_on(&stage, three()).await;
     stage.send(batch).await;
     let uncertain = fixture::count(&stage.db, batch.schedule_id, "UNCERTAIN").await;

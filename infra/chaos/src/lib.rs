@@ -1,17 +1,22 @@
-//! Faults of every kind against the system, and after each the question: who got the text, and does the database say so?
+//! Injects faults into the system, then compares the carrier's ledger with the database.
 //!
-//! Two places. On the *stack* ([`stack`]) the real binaries run under the AWS emulator, killed, cut off and contradicted while they work.
-//! In the *lab* ([`lab`]) the same handlers run in this process, on a clock of the test's, where a fault needs exact timing or hours: an
-//! environment that wakes up after its lease, a carrier that forgets after a day. Both use a real database and a real HTTP carrier, and
-//! after every run the same [`witness`] compares the carrier's ledger with the database, row by row.
+//! Faults run in two places. On the *stack* ([`stack`]) the real binaries run under the AWS
+//! emulator and are killed, disconnected and given wrong answers while they work. In the *lab*
+//! ([`lab`]) the same handlers run in this process on a clock that the test controls, for faults
+//! that need exact timing or hours: an environment that wakes up after its lease expired, a carrier
+//! that forgets a message after a day. Both use a real database and a real HTTP carrier. After
+//! every run the same [`verification`] compares the carrier's ledger with the database, row by row.
 //!
-//! A run is one schedule under one fault. Everything random in it comes from its seed; a run that fails prints how to play it again.
+//! A run is one schedule under one fault. Everything random in a run comes from its seed. A run
+//! that fails prints how to repeat it.
 #![allow(clippy::missing_panics_doc)]
 
 pub mod history;
 pub mod lab;
 pub mod options;
 pub mod outcome;
+mod registry;
+pub mod server;
 pub mod stack;
 pub mod table;
-pub mod witness;
+pub mod verification;

@@ -1,5 +1,5 @@
-//! `make chaos`: plays every fault, tells what came of each as a table, and ends with 1 if a message was lost or doubled, or anything
-//! else is not as promised.
+//! `make chaos`: runs the selected faults, prints the outcome of each as a line of a table, and
+//! exits with status 1 if a message was lost or duplicated or any other promise was broken.
 
 use std::{collections::HashMap, process::ExitCode, sync::Arc};
 
@@ -8,15 +8,15 @@ use chaos::{
     lab,
     options::Options,
     outcome::Outcome,
-    stack::{self, How, World},
+    stack::{self, Injection, StackClient},
     table,
 };
 use futures_util::{StreamExt, stream};
 
-/// Schedules of the stack at a time: more would only wait for each other.
+/// Schedules on the stack at a time. More would only wait for each other.
 const SCHEDULES_AT_ONCE: u32 = 60;
-/// Runs of the lab at a time: each waits for the database and for sockets most of its time.
-const AT_ONCE: usize = 4;
+/// Runs of the lab at a time. Each waits for the database and for sockets most of its time.
+const LAB_RUNS_AT_ONCE: usize = 4;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -27,15 +27,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         options.runs,
         table::heading()
     );
-    let world = Arc::new(World::enter().await.context("entering the stack")?);
-    let mut problems = play_stack(&world, &options).await?;
-    problems.extend(play_lab(world.stack.value("DATABASE_URL")?, &options).await?);
+    let client = StackClient::connect()
+        .await
+        .context("connecting to the stack")?;
+    let client = Arc::new(client);
+    let mut problems = run_stack_faults(&client, &options).await?;
+    problems.extend(run_lab_faults(client.stack.value("DATABASE_URL")?, &options).await?);
     if problems.is_empty() {
-        println!("\nnothing lost, nothing doubled");
+        println!("\nno message was lost or duplicated");
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "\nNOT AS PROMISED ({}; to play a run again: make chaos FAULT=… SEED=… RUNS=1)",
+        "\n{} PROBLEMS (to repeat a run: make chaos FAULT=… SEED=… RUNS=1)",
         problems.len()
     );
     for problem in problems.iter().take(60) {
@@ -44,24 +47,26 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Those that befall single schedules many at once, then the others one by one.
-async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec<String>> {
+/// Runs the faults that affect single schedules many at a time, then the others one by one.
+async fn run_stack_faults(
+    client: &Arc<StackClient>,
+    options: &Options,
+) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let faults = stack::faults();
-    let (each, all): (Vec<_>, Vec<_>) = faults
+    let (per_schedule, global): (Vec<_>, Vec<_>) = stack::FAULTS
         .iter()
-        .filter(|fault| options.wants("stack", fault.name))
-        .partition(|fault| matches!(fault.how, How::Each(_)));
-    let many = (SCHEDULES_AT_ONCE / options.runs).max(1) as usize;
-    let rounds = each
-        .chunks(many)
+        .filter(|fault| options.selects("stack", fault.name))
+        .partition(|fault| matches!(fault.injection, Injection::PerSchedule(_)));
+    let at_once = (SCHEDULES_AT_ONCE / options.runs).max(1) as usize;
+    let rounds = per_schedule
+        .chunks(at_once)
         .map(<[_]>::to_vec)
-        .chain(all.into_iter().map(|fault| vec![fault]));
+        .chain(global.into_iter().map(|fault| vec![fault]));
     for round in rounds {
-        let mut outcomes = match stack::play(world, &round, options).await {
+        let mut outcomes = match stack::run_faults(client, &round, options).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                problems.push(format!("{}: could not be played: {error:#}", round[0].name));
+                problems.push(format!("{}: could not be run: {error:#}", round[0].name));
                 continue;
             }
         };
@@ -74,28 +79,28 @@ async fn play_stack(world: &Arc<World>, options: &Options) -> anyhow::Result<Vec
     Ok(problems)
 }
 
-async fn play_lab(admin_url: &str, options: &Options) -> anyhow::Result<Vec<String>> {
-    let runs = lab::FAULTS
-        .iter()
-        .filter(|fault| options.wants("lab", fault.name))
+async fn run_lab_faults(admin_url: &str, options: &Options) -> anyhow::Result<Vec<String>> {
+    let selected = || {
+        lab::FAULTS
+            .iter()
+            .filter(|fault| options.selects("lab", fault.name))
+    };
+    let runs = selected()
         .flat_map(|fault| (0..options.runs).map(move |run| (fault, options.seed_of(run))));
-    let played = stream::iter(runs)
-        .map(async |(fault, seed)| (fault.name, lab::play(fault, seed, admin_url).await));
-    let mut played = played.buffered(AT_ONCE);
+    let results = stream::iter(runs)
+        .map(async |(fault, seed)| (fault.name, lab::run_fault(fault, seed, admin_url).await));
+    let mut results = results.buffered(LAB_RUNS_AT_ONCE);
     let (mut problems, mut outcomes) = (Vec::new(), HashMap::<&str, Outcome>::new());
-    while let Some((name, outcome)) = played.next().await {
+    while let Some((name, result)) = results.next().await {
         let sum = outcomes.entry(name).or_default();
-        match outcome {
+        match result {
             Ok(outcome) => sum.add(outcome),
             Err(error) => sum
                 .problems
                 .push(format!("{name}: the run itself failed: {error:#}")),
         }
     }
-    for fault in lab::FAULTS
-        .iter()
-        .filter(|fault| options.wants("lab", fault.name))
-    {
+    for fault in selected() {
         let outcome = outcomes.remove(fault.name).unwrap_or_default();
         println!("{}", table::line(fault.name, "lab", &outcome));
         problems.extend(outcome.problems);

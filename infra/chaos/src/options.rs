@@ -1,34 +1,34 @@
-//! What the environment asks for: `RUNS`, `SEED`, `FAULT`.
+//! The options in the environment: `RUNS`, `SEED` and `FAULT`.
 
 use anyhow::Context;
 
-/// What is played.
+/// The faults to run, how often, and with which seeds.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Runs of every fault.
+    /// Runs of each fault.
     pub runs: u32,
-    /// The first run's seed; the others' follow from it.
+    /// The seed of the first run. Each further run adds 1.
     pub seed: u64,
-    /// Beginnings of names, such as `killed` or `lab/carrier`; empty for all.
+    /// Prefixes of fault names, such as `killed` or `lab/carrier`. Empty selects all faults.
     pub faults: Vec<String>,
 }
 
 impl Options {
-    /// Reads it; a seed is drawn if none is given.
+    /// Reads the options. If `SEED` is not set, draws a seed.
     pub fn from_environment() -> anyhow::Result<Self> {
-        let given = |name: &str| {
+        let variable = |name: &str| {
             std::env::var(name)
                 .ok()
                 .filter(|value| !value.trim().is_empty())
         };
-        let number = |name: &str, usual: u64| match given(name) {
-            None => Ok(usual),
+        let number = |name: &str, default: u64| match variable(name) {
+            None => Ok(default),
             Some(value) => value
                 .trim()
                 .parse()
                 .with_context(|| format!("{name} is `{value}`; expected a whole number")),
         };
-        let faults = given("FAULT").unwrap_or_default();
+        let faults = variable("FAULT").unwrap_or_default();
         Ok(Self {
             runs: u32::try_from(number("RUNS", 3)?.max(1)).context("RUNS")?,
             seed: number("SEED", fastrand::u64(1..1_000_000))?,
@@ -41,18 +41,19 @@ impl Options {
         })
     }
 
-    /// Whether that fault, played there, is asked for.
-    pub fn wants(&self, place: &str, name: &str) -> bool {
-        let means = |wanted: &String| {
-            let rest = wanted
+    /// Returns whether the fault `name` in `place` (`lab` or `stack`) is selected.
+    pub fn selects(&self, place: &str, name: &str) -> bool {
+        let matches = |prefix: &String| {
+            let rest = prefix
                 .strip_prefix(place)
                 .and_then(|rest| rest.strip_prefix('/'));
-            name.starts_with(rest.unwrap_or(wanted.as_str()))
+            name.starts_with(rest.unwrap_or(prefix.as_str()))
         };
-        self.faults.is_empty() || self.faults.iter().any(means)
+        self.faults.is_empty() || self.faults.iter().any(matches)
     }
 
-    /// The seed of a fault's n-th run (from 0): the same whatever else is played, so that `SEED=… FAULT=… RUNS=1` plays it again.
+    /// Returns the seed of a fault's n-th run, counted from 0. It does not depend on the other
+    /// selected faults, so that `SEED=… FAULT=… RUNS=1` repeats the run.
     pub fn seed_of(&self, run: u32) -> u64 {
         self.seed + u64::from(run)
     }
@@ -63,22 +64,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_meant_by_the_beginning_of_its_name_and_by_its_place() {
-        let wants = |faults: &[&str], place, name| {
+    fn a_fault_is_selected_by_a_prefix_of_its_name_and_by_its_place() {
+        let selects = |faults: &[&str], place, name| {
             let faults = faults.iter().map(|&fault| fault.to_owned()).collect();
             Options {
                 runs: 1,
                 seed: 1,
                 faults,
             }
-            .wants(place, name)
+            .selects(place, name)
         };
-        assert!(wants(&[], "lab", "mix"));
-        assert!(wants(&["database", "mix"], "lab", "mix") && !wants(&["database"], "lab", "mix"));
-        assert!(wants(&["lab/"], "lab", "mix") && !wants(&["lab/"], "stack", "mix"));
+        assert!(selects(&[], "lab", "mix"));
         assert!(
-            wants(&["stack/killed"], "stack", "killed-in-flight")
-                && !wants(&["stack/killed"], "lab", "killed-anywhere")
+            selects(&["database", "mix"], "lab", "mix") && !selects(&["database"], "lab", "mix")
+        );
+        assert!(selects(&["lab/"], "lab", "mix") && !selects(&["lab/"], "stack", "mix"));
+        assert!(
+            selects(&["stack/killed"], "stack", "killed-in-flight")
+                && !selects(&["stack/killed"], "lab", "killed-anywhere")
         );
     }
 }

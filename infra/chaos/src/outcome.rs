@@ -1,43 +1,45 @@
-//! What came of a fault's runs.
+//! The outcome of a fault's runs.
 
 use std::time::Duration;
 
-/// The sum over some runs.
+/// The sum over one or more runs.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// How many.
+    /// Number of runs.
     pub runs: u32,
-    /// Recipients of all.
+    /// Recipients of all runs.
     pub recipients: u64,
-    /// Recipients who neither got the text, nor are shown as uncertain, cancelled, held or parked: must be 0.
+    /// Recipients that neither got the text nor are reported as uncertain, cancelled, held or
+    /// parked. Must be 0.
     pub lost: u64,
-    /// Acceptances by the carrier beyond what the policy allows: must be 0.
-    pub doubled: u64,
-    /// Attempts that rest, or rested, UNCERTAIN.
+    /// Acceptances by the carrier beyond what the policy allows. Must be 0.
+    pub duplicated: u64,
+    /// Attempts that are UNCERTAIN or were so for a time.
     pub uncertain: u64,
-    /// Recipients held in a missed or parked batch at the end: shown, and to be restarted by a person.
+    /// Recipients that are held in a missed or parked batch at the end. They are reported, and an
+    /// operator restarts them.
     pub held: u64,
-    /// From the first fault to the last change of a row, of each run.
-    pub heal: Vec<Duration>,
-    /// Everything else that is wrong, with the seed of the run.
+    /// Per run, the time from the first fault to the last change of a row.
+    pub recovery: Vec<Duration>,
+    /// All other problems. Each names the seed of its run.
     pub problems: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether nothing is wrong.
+    /// Returns whether no problem was found.
     pub fn holds(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.problems.is_empty()
+        self.lost == 0 && self.duplicated == 0 && self.problems.is_empty()
     }
 
-    /// Adds other runs.
+    /// Adds the outcome of other runs.
     pub fn add(&mut self, other: Self) {
         self.runs += other.runs;
         self.recipients += other.recipients;
         self.lost += other.lost;
-        self.doubled += other.doubled;
+        self.duplicated += other.duplicated;
         self.uncertain += other.uncertain;
         self.held += other.held;
-        self.heal.extend(other.heal);
+        self.recovery.extend(other.recovery);
         self.problems.extend(other.problems);
     }
 }

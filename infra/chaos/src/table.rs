@@ -1,32 +1,36 @@
-//! The table: a line for each fault, as Markdown.
+//! The result table in Markdown, one line per fault.
 
 use std::time::Duration;
 
 use crate::outcome::Outcome;
 
-/// The heading.
+/// Returns the table's heading.
 pub fn heading() -> String {
-    "| fault | where | runs | recipients | lost | doubled | uncertain | held | healed: median, longest |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
+    "| fault | where | runs | recipients | lost | duplicated | uncertain | held | recovered: median, longest |\n\
+     |---|---|--:|--:|--:|--:|--:|--:|--:|"
         .to_owned()
 }
 
-/// One fault's line.
+/// Returns the line of one fault.
 pub fn line(name: &str, place: &str, outcome: &Outcome) -> String {
-    let mut heal = outcome.heal.clone();
-    heal.sort_unstable();
-    let median = heal.get(heal.len() / 2).copied().unwrap_or_default();
-    let longest = heal.last().copied().unwrap_or_default();
+    let mut recovery = outcome.recovery.clone();
+    recovery.sort_unstable();
+    let median = recovery
+        .get(recovery.len() / 2)
+        .copied()
+        .unwrap_or_default();
+    let longest = recovery.last().copied().unwrap_or_default();
     let Outcome {
         runs,
         recipients,
         lost,
-        doubled,
+        duplicated,
         uncertain,
         held,
         ..
     } = outcome;
     format!(
-        "| {name} | {place} | {runs} | {recipients} | {lost} | {doubled} | {uncertain} | {held} | {}, {} |",
+        "| {name} | {place} | {runs} | {recipients} | {lost} | {duplicated} | {uncertain} | {held} | {}, {} |",
         short(median),
         short(longest)
     )
@@ -46,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_line_has_as_many_cells_as_the_heading() {
-        let heal = vec![
+        let recovery = vec![
             Duration::from_secs(2),
             Duration::from_hours(2),
             Duration::from_secs(100),
@@ -56,7 +60,7 @@ mod tests {
             "stack",
             &Outcome {
                 runs: 3,
-                heal,
+                recovery,
                 ..Outcome::default()
             },
         );

@@ -1,4 +1,5 @@
-//! The lab can fail: worlds that lose or double messages are found out. Needs `DATABASE_URL`, as an administrator.
+//! Shows that the lab can fail: it finds lost and duplicated messages. Needs `DATABASE_URL` of an
+//! administrator.
 #![cfg(feature = "fault-points")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,36 +7,37 @@ use std::sync::LazyLock;
 
 use chaos::{
     lab::{
-        plan::{Deliveries, Does, Events, Plan, Spoken, Trap, Uncertain},
-        play_plan,
+        plan::{CarrierForm, Effect, Plan, QueueFaults, SchedulerFaults, Trap, UncertainLimit},
+        run_plan,
     },
     outcome::Outcome,
 };
+use demo::proof::Kind;
 use fastrand::Rng;
 use shared::platform::fault::Point;
 
 static URL: LazyLock<String> =
     LazyLock::new(|| std::env::var("DATABASE_URL").expect("DATABASE_URL"));
 
-async fn play(change: impl FnOnce(&mut Plan)) -> Outcome {
+async fn run(change: impl FnOnce(&mut Plan)) -> Outcome {
     let mut rng = Rng::with_seed(3);
     let mut plan = Plan::calm(&mut rng);
     change(&mut plan);
-    play_plan(plan, "broken".to_owned(), rng, &URL)
+    run_plan(plan, "broken".to_owned(), rng, &URL)
         .await
         .unwrap()
 }
 
-fn says(outcome: &Outcome, what: &str) -> bool {
+fn reports(outcome: &Outcome, text: &str) -> bool {
     outcome
         .problems
         .iter()
-        .any(|problem| problem.contains(what))
+        .any(|problem| problem.contains(text))
 }
 
 #[tokio::test]
-async fn a_calm_world_holds() {
-    let outcome = play(|_| ()).await;
+async fn a_run_without_faults_has_no_problems() {
+    let outcome = run(|_| ()).await;
     assert!(
         outcome.holds() && outcome.recipients >= 20 && outcome.uncertain == 0,
         "{outcome:?}"
@@ -43,57 +45,60 @@ async fn a_calm_world_holds() {
 }
 
 #[tokio::test]
-async fn queues_that_lose_everything_without_a_sweep_are_found_out() {
-    let outcome = play(|plan| {
-        plan.queues = Deliveries {
+async fn messages_lost_by_the_queues_are_found_if_no_sweep_runs() {
+    let outcome = run(|plan| {
+        plan.queues = QueueFaults {
             lost: 1.0,
-            ..Deliveries::default()
+            ..QueueFaults::default()
         };
         plan.sweeps_skipped = 1.0;
     })
     .await;
     assert!(
         outcome.lost == outcome.recipients
-            && says(&outcome, "stuck")
-            && says(&outcome, "not at an end"),
+            && reports(&outcome, "stuck")
+            && reports(&outcome, Kind::Unfinished.sentence()),
         "{outcome:?}"
     );
 }
 
 #[tokio::test]
-async fn a_schedule_that_nobody_dispatches_is_found_out() {
-    let outcome = play(|plan| {
-        plan.events = Events {
+async fn a_schedule_that_is_never_dispatched_is_found() {
+    let outcome = run(|plan| {
+        plan.events = SchedulerFaults {
             never: true,
-            ..Events::default()
+            ..SchedulerFaults::default()
         };
         plan.sweeps_skipped = 1.0;
     })
     .await;
-    assert!(outcome.lost > 0 && says(&outcome, "stuck"), "{outcome:?}");
+    assert!(
+        outcome.lost > 0 && reports(&outcome, "stuck"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
-async fn an_adapter_that_sends_twice_is_found_out() {
-    for form in [Spoken::Bare, Spoken::OwnIds] {
-        let outcome = play(|plan| (plan.submits_twice, plan.form) = (true, form)).await;
+async fn an_adapter_that_sends_twice_is_found() {
+    for form in [CarrierForm::Bare, CarrierForm::OwnIds] {
+        let outcome = run(|plan| (plan.submits_twice, plan.form) = (true, form)).await;
         assert!(
-            outcome.doubled == outcome.recipients && says(&outcome, "double send"),
+            outcome.duplicated == outcome.recipients && reports(&outcome, Kind::Doubled.sentence()),
             "{outcome:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_crash_that_costs_more_than_it_may_is_found_out() {
-    let outcome = play(|plan| {
-        plan.traps = vec![Trap::new(&[Point::InFlight], 1.0, 1, Does::Kill)];
+async fn a_crash_that_leaves_more_uncertain_than_it_may_is_found() {
+    let outcome = run(|plan| {
+        plan.traps = vec![Trap::new(&[Point::InFlight], 1.0, 1, Effect::Kill)];
         plan.kills.in_a_row = 1;
-        plan.uncertain = Uncertain::Nobody;
+        plan.uncertain = UncertainLimit::Zero;
     })
     .await;
     assert!(
-        outcome.uncertain > 0 && says(&outcome, "are UNCERTAIN; at most 0"),
+        outcome.uncertain > 0 && reports(&outcome, "are UNCERTAIN; at most 0"),
         "{outcome:?}"
     );
 }

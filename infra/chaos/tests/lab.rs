@@ -1,4 +1,5 @@
-//! Every fault of the lab, played: once with a fixed seed, or as `FAULT`, `SEED` and `RUNS` say. Needs `DATABASE_URL`, as an administrator.
+//! Runs every fault of the lab: once with a fixed seed, or as `FAULT`, `SEED` and `RUNS` select.
+//! Needs `DATABASE_URL` of an administrator.
 #![cfg(feature = "fault-points")]
 #![allow(
     missing_docs,
@@ -13,33 +14,27 @@ use chaos::{lab, options::Options, outcome::Outcome, table};
 use futures_util::{StreamExt, stream};
 
 fn options() -> Options {
-    let given = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let options = Options::from_environment().unwrap();
-    let (runs, seed) = (
-        if given("RUNS") { options.runs } else { 1 },
-        if given("SEED") { options.seed } else { 7 },
-    );
     Options {
-        runs,
-        seed,
+        runs: if is_set("RUNS") { options.runs } else { 1 },
+        seed: if is_set("SEED") { options.seed } else { 7 },
         ..options
     }
 }
 
 #[tokio::test]
-async fn nothing_is_lost_and_nothing_doubled_whatever_happens() {
-    let (options, url) = (
-        options(),
-        std::env::var("DATABASE_URL").expect("DATABASE_URL"),
-    );
+async fn no_fault_loses_or_duplicates_a_message() {
+    let options = options();
+    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL");
     println!("{}", table::heading());
     let mut problems = Vec::new();
     for fault in lab::FAULTS
         .iter()
-        .filter(|fault| options.wants("lab", fault.name))
+        .filter(|fault| options.selects("lab", fault.name))
     {
         let began = Instant::now();
-        let runs = (0..options.runs).map(|run| lab::play(fault, options.seed_of(run), &url));
+        let runs = (0..options.runs).map(|run| lab::run_fault(fault, options.seed_of(run), &url));
         let outcomes: Vec<_> = stream::iter(runs).buffered(3).collect().await;
         let mut sum = Outcome::default();
         for (run, outcome) in outcomes.into_iter().enumerate() {
@@ -50,7 +45,7 @@ async fn nothing_is_lost_and_nothing_doubled_whatever_happens() {
         }
         let seconds = began.elapsed().as_secs_f64() / f64::from(options.runs);
         println!(
-            "{} {seconds:.2} s a run",
+            "{} {seconds:.2} s per run",
             table::line(fault.name, "lab", &sum)
         );
         problems.extend(sum.problems);

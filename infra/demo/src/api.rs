@@ -1,4 +1,5 @@
-//! The HTTP API, as a client sees it. Its answers are read loosely: only what the demo shows is asked for.
+//! A client of the HTTP API. It reads responses leniently: it requires only the fields that the
+//! demo shows.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,30 +20,30 @@ pub struct Api {
     authorization: HeaderValue,
 }
 
-/// A schedule to be made.
+/// The request body that creates a schedule.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewSchedule {
-    /// When it is to go out.
+    /// When the messages are sent.
     pub run_at: DateTime<Utc>,
     /// The text.
     pub message: String,
-    /// Numbers that go along; more can be appended to a draft.
+    /// The numbers; more can be appended to a draft.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
-    /// To be appended to, and activated, before anything happens.
+    /// Whether it is created as a draft, which has to be activated before anything is sent.
     pub draft: bool,
-    /// `reject` or `skip`.
+    /// How invalid numbers are handled: `reject` or `skip`.
     pub on_invalid: &'static str,
-    /// How often a message that ended UNDELIV or EXPIRED is sent in all.
+    /// How often a message that ended UNDELIV or EXPIRED is sent in total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
-    /// Sender address.
+    /// The sender address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
 }
 
 impl NewSchedule {
-    /// A schedule of numbers that all have to be valid.
+    /// Returns a schedule whose numbers all have to be valid.
     pub fn new(run_at: DateTime<Utc>, message: &str, recipients: Vec<String>) -> Self {
         let message = message.to_owned();
         Self {
@@ -57,76 +58,76 @@ impl NewSchedule {
     }
 }
 
-/// A schedule, as the API tells it.
+/// A schedule, as the API returns it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Schedule {
     /// Its id.
     pub id: Uuid,
-    /// draft, scheduled, running, finished, paused, cancelled or missed.
+    /// Its status: draft, scheduled, running, finished, paused, cancelled or missed.
     pub status: String,
-    /// Rises with every change of time.
+    /// Increases with each change of its time.
     #[serde(default)]
     pub version: u32,
-    /// When it is to go out.
+    /// When the messages are sent.
     pub run_at: DateTime<Utc>,
-    /// Recipients by status.
+    /// The number of recipients per status.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
-    /// What became of the list.
+    /// The result of reading the list.
     #[serde(default)]
     pub recipients: Totals,
-    /// eventbridge, queue or sweep; none before it was dispatched.
+    /// eventbridge, queue or sweep; none until it is dispatched.
     #[serde(default)]
     pub dispatched_by: Option<String>,
 }
 
-/// What became of a list.
+/// The result of reading a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Totals {
-    /// Distinct valid numbers.
+    /// The number of distinct valid numbers.
     pub total: u64,
-    /// Entries that are no numbers, kept with their reason.
+    /// Entries that are not valid numbers, kept with the reason.
     pub invalid: u64,
-    /// Entries left out, their number being there already.
+    /// Entries that were left out because the list has their number already.
     pub duplicates: u64,
 }
 
-/// What became of one appended piece of a list.
+/// The result of appending a part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Appended {
-    /// Numbers added.
+    /// The number of added recipients.
     pub accepted: u64,
-    /// Entries left out.
+    /// Entries that were left out as duplicates.
     pub duplicates: u64,
-    /// Entries that are no numbers.
+    /// Entries that are not valid numbers.
     pub invalid_count: u64,
 }
 
 impl Schedule {
-    /// How many recipients have that status.
+    /// Returns how many recipients have a status.
     pub fn count(&self, status: &str) -> u64 {
         self.counts.get(status).copied().unwrap_or_default()
     }
 }
 
-/// Longer than the gateway lets any call take.
+/// Longer than the gateway's limit for any call.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client for HTTP; made once, it keeps its connections.
+/// Creates an HTTP client. Create it once: it reuses its connections.
 pub fn http_client() -> anyhow::Result<reqwest::Client> {
-    // Fails only when it is there already.
+    // Fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Everything that it speaks to is given by URL: a proxy from the environment must not get between.
+    // All its servers are configured by URL, so it must not use a proxy from the environment.
     reqwest::Client::builder()
         .no_proxy()
         .build()
-        .context("making an HTTP client")
+        .context("creating an HTTP client")
 }
 
 impl Api {
-    /// The API at that URL, to be called with that key.
+    /// Creates a client for the API at a URL, with an API key.
     pub fn new(client: reqwest::Client, url: &str, key: &str) -> anyhow::Result<Self> {
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {key}")).context("API_KEY")?;
@@ -138,21 +139,21 @@ impl Api {
         })
     }
 
-    /// A call with the key; the path begins with `/v1`.
+    /// Returns an authorized request. The path begins with `/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client
             .request(method, format!("{}{path}", self.url))
             .header(AUTHORIZATION, self.authorization.clone())
     }
 
-    /// Makes a schedule.
+    /// Creates a schedule.
     pub async fn create(&self, schedule: &NewSchedule) -> anyhow::Result<Schedule> {
         send(self.request(Method::POST, "/v1/schedules").json(schedule))
             .await
             .context("POST /v1/schedules")
     }
 
-    /// Appends NDJSON, compressed with gzip.
+    /// Appends recipients to a draft, given as NDJSON that is compressed with gzip.
     pub async fn append(&self, id: Uuid, gzip: Vec<u8>) -> anyhow::Result<Appended> {
         let call = self.request(
             Method::POST,
@@ -162,7 +163,7 @@ impl Api {
         send(call).await.context("POST …/recipients")
     }
 
-    /// Lets a draft take its course.
+    /// Activates a draft.
     pub async fn activate(&self, id: Uuid) -> anyhow::Result<()> {
         let call = self.request(Method::POST, &format!("/v1/schedules/{id}/activate"));
         send::<serde_json::Value>(call)
@@ -180,7 +181,7 @@ impl Api {
             .map(drop)
     }
 
-    /// A schedule with its counts.
+    /// Fetches a schedule with its counts.
     pub async fn schedule(&self, id: Uuid) -> anyhow::Result<Schedule> {
         send(self.request(Method::GET, &format!("/v1/schedules/{id}")))
             .await
@@ -188,19 +189,19 @@ impl Api {
     }
 }
 
-/// The body of a 2xx; anything else is an error that repeats what the API said.
+/// Sends a request and returns the body of a 2xx. Any other status is an error that contains the
+/// API's response.
 async fn send<T: DeserializeOwned>(call: RequestBuilder) -> anyhow::Result<T> {
     let answer = call.timeout(TIMEOUT).send().await?;
     let status = answer.status();
     let body = answer.text().await?;
     if !status.is_success() {
         bail!(
-            "the API answered {status}: {}",
+            "the API returned {status}: {}",
             body.chars().take(2000).collect::<String>()
         );
     }
-    serde_json::from_str(&body)
-        .with_context(|| format!("the API's answer is not as expected: {body}"))
+    serde_json::from_str(&body).with_context(|| format!("unexpected response of the API: {body}"))
 }
 
 #[cfg(test)]
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_has_the_key_and_shows_it_to_nobody() {
+    fn each_request_has_the_key_and_debug_output_hides_it() {
         let api = Api::new(http_client().unwrap(), "http://127.0.0.1:1/", "sms_a_b").unwrap();
         let call = api.request(Method::GET, "/v1/schedules").build().unwrap();
         assert_eq!(call.url().as_str(), "http://127.0.0.1:1/v1/schedules");
@@ -218,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_is_not_sent() {
+    fn unset_fields_are_not_sent() {
         let schedule = NewSchedule::new(DateTime::UNIX_EPOCH, "hi", vec![]);
         let json = serde_json::json!({ "run_at": "1970-01-01T00:00:00Z", "message": "hi", "draft": false, "on_invalid": "reject" });
         assert_eq!(serde_json::to_value(schedule).unwrap(), json);
     }
 
     #[test]
-    fn a_schedule_is_read_loosely() {
+    fn a_schedule_is_read_leniently() {
         let json = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","status":"running","run_at":"2026-01-01T08:00:00+08:00",
             "counts":{"PENDING":3},"recipients":{"total":3,"more":1},"more":[]}"#;
         let schedule: Schedule = serde_json::from_str(json).unwrap();

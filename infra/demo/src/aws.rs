@@ -1,4 +1,5 @@
-//! The running stack's AWS: clients for the emulator, for whoever acts behind the functions' backs.
+//! AWS clients for the running stack's emulator, for tests that change queues and schedules without
+//! the functions.
 
 use anyhow::Context;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -7,10 +8,10 @@ use aws_smithy_http_client::Builder;
 use crate::stack::Stack;
 
 fn credentials() -> Credentials {
-    Credentials::new("test", "test", None, None, "the emulator takes any")
+    Credentials::new("test", "test", None, None, "the emulator accepts any")
 }
 
-/// Its SQS.
+/// Creates a client of the stack's SQS.
 pub fn sqs(stack: &Stack) -> anyhow::Result<aws_sdk_sqs::Client> {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -21,7 +22,7 @@ pub fn sqs(stack: &Stack) -> anyhow::Result<aws_sdk_sqs::Client> {
     Ok(aws_sdk_sqs::Client::from_conf(config.build()))
 }
 
-/// Its EventBridge Scheduler.
+/// Creates a client of the stack's EventBridge Scheduler.
 pub fn scheduler(stack: &Stack) -> anyhow::Result<aws_sdk_scheduler::Client> {
     let config = aws_sdk_scheduler::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -32,7 +33,8 @@ pub fn scheduler(stack: &Stack) -> anyhow::Result<aws_sdk_scheduler::Client> {
     Ok(aws_sdk_scheduler::Client::from_conf(config.build()))
 }
 
-/// Invokes a function and waits for its answer, without its SDK: another half minute to compile, for one call.
+/// Invokes a function and waits for its response. It doesn't use Lambda's SDK, which would take
+/// another half minute to compile, for a single call.
 pub async fn invoke(
     stack: &Stack,
     http: &reqwest::Client,
@@ -55,7 +57,10 @@ pub async fn invoke(
         .error_for_status()
         .context("invoking a function")?;
     let failed = answer.headers().contains_key("x-amz-function-error");
-    let body = answer.text().await.context("a function's answer")?;
+    let body = answer
+        .text()
+        .await
+        .context("reading a function's response")?;
     anyhow::ensure!(!failed, "{function} failed: {body}");
     Ok(())
 }

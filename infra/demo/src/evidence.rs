@@ -1,5 +1,5 @@
-//! What the proof is made from: the database's rows of one schedule, and the carrier's ledger, both in a compact form. A million
-//! recipients take some 150 MB.
+//! The input of the proof: the database's rows of one schedule and the carrier's ledger, both in a
+//! compact form. A million recipients take about 150 MB.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,27 +8,29 @@ use std::{
 
 use shared::message::status::Status;
 
-/// The digits of a number, without the plus sign; 0 for what has none.
+/// The digits of a phone number, without the plus sign; 0 for a row without a number.
 pub type Phone = u64;
 
-/// A number's digits; none where it has other characters than digits and a leading plus sign.
+/// Returns the digits of a phone number; none if it has other characters than digits and a leading
+/// plus sign.
 pub fn phone(text: &str) -> Option<Phone> {
     text.trim().trim_start_matches('+').parse().ok()
 }
 
-/// A message id, hashed: it is only ever looked for among the few ids of one number.
+/// A hashed message id. A hash is sufficient because an id is only compared with the few ids of the
+/// same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(u64);
 
 impl MessageId {
-    /// The id with that text.
+    /// Hashes the text of an id.
     pub fn new(text: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         text.trim().hash(&mut hasher);
         Self(hasher.finish())
     }
 
-    /// The ids of a column: several are joined by commas.
+    /// Returns the ids of a column, which are separated by commas.
     pub fn list(column: Option<&str>) -> Box<[Self]> {
         column
             .into_iter()
@@ -42,91 +44,92 @@ impl MessageId {
 /// A row of `recipients`, or of `attempts`. Times are milliseconds since 1970.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Place in the list.
+    /// The position in the list.
     pub seq: u32,
-    /// To whom.
+    /// The recipient's number.
     pub phone: Phone,
-    /// Which attempt; 0: never sent.
+    /// The number of the attempt; 0: never sent.
     pub attempt: u32,
-    /// A row of `attempts`, which another attempt has followed.
+    /// Whether it is a row of `attempts`, which a later attempt has followed.
     pub earlier: bool,
-    /// How it ended, or stands.
+    /// The final or current status.
     pub status: Status,
     /// `recipients.resends`; 0 in `attempts`.
     pub resends: u32,
-    /// The carrier's ids: one for each part that it is known to have accepted.
+    /// The carrier's ids: one per part that the carrier is known to have accepted.
     pub ids: Box<[MessageId]>,
-    /// When it was sent.
+    /// When the message was sent.
     pub sent_ms: Option<i64>,
-    /// When it ended.
+    /// When the status became final.
     pub final_ms: Option<i64>,
 }
 
-/// How a ledger's text compares with the schedule's.
+/// The result of comparing a ledger's text with the schedule's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// The ledger says none.
+    /// The ledger has no text.
     Unknown,
-    /// The text or a part of it, with so many characters.
+    /// The schedule's text or a part of it; the value is its length in characters.
     Ours(u32),
-    /// Another one.
+    /// Another text.
     Other,
 }
 
 /// An acceptance in the ledger.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// To whom.
+    /// The recipient's number.
     pub phone: Phone,
-    /// The id that the carrier gave.
+    /// The id that the carrier assigned.
     pub id: MessageId,
-    /// When; the latest moment that it can mean, where it is told in whole seconds.
+    /// The time of the acceptance; if the ledger has whole seconds, the latest possible moment.
     pub at_ms: Option<i64>,
-    /// What.
+    /// The text.
     pub text: Text,
 }
 
-/// What the database says of one schedule.
+/// The database's evidence of one schedule.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Its rows, by seq and attempt; the last one of a seq is the recipient's own.
+    /// Its rows, sorted by seq and attempt; the last row of a seq is the one from `recipients`.
     pub rows: Vec<Row>,
     /// `schedules.run_at`
     pub run_at_ms: i64,
-    /// `schedules.created_at`: what was accepted earlier isn't its own.
+    /// `schedules.created_at`: earlier acceptances belong to other schedules.
     pub created_ms: i64,
-    /// Whether its policy sends an UNCERTAIN message again.
+    /// Whether its policy resends UNCERTAIN messages.
     pub resends_uncertain: bool,
-    /// Parts of the text.
+    /// The number of parts of the text.
     pub parts: u32,
-    /// Characters of the text.
+    /// The number of characters of the text.
     pub characters: u32,
 }
 
 impl Case {
-    /// The rows of each recipient.
+    /// Returns the rows grouped by recipient.
     pub fn recipients(&self) -> impl Iterator<Item = &[Row]> {
         self.rows.chunk_by(|a, b| a.seq == b.seq)
     }
 
-    /// All numbers, each with its place among the rows.
+    /// Returns all numbers, each with the index of its first row.
     pub fn phones(&self) -> HashMap<Phone, usize> {
         let rows = self
             .rows
             .iter()
             .enumerate()
             .filter(|(_, row)| row.phone != 0);
-        // From the last to the first, so that a recipient's first row stays.
+        // In reverse order, so that the recipient's first row is kept.
         rows.rev().map(|(at, row)| (row.phone, at)).collect()
     }
 }
 
-/// What other schedules say of the same numbers: their messages are in the ledger too.
+/// Messages of other schedules to the same numbers, which are in the ledger too.
 #[derive(Clone, Debug, Default)]
-pub struct Elsewhere {
-    /// Ids that belong to them.
+pub struct OtherSchedules {
+    /// The ids of those messages.
     pub ids: HashSet<(Phone, MessageId)>,
-    /// Messages with the same text of which they don't know yet whether the carrier took them.
+    /// The count of messages with the same text for which it is unknown whether the carrier
+    /// accepted them.
     pub open: HashMap<Phone, u32>,
 }
 
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_its_digits() {
+    fn a_number_is_reduced_to_its_digits() {
         let table = [
             ("+60111", Some(60111)),
             ("60111", Some(60111)),

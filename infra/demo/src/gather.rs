@@ -1,29 +1,29 @@
-//! Gathers the evidence of one schedule that is over, and has it examined.
+//! Reads the evidence of one schedule that is over, and examines it.
 
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
 use crate::{
-    evidence::{Case, Elsewhere, Entry},
+    evidence::{Case, Entry, OtherSchedules},
     ledger::{Ledger, Reading},
     proof::{self, Findings},
     rows::{self, ScheduleRow},
 };
 
-/// The evidence, and what was found in it.
+/// The evidence and the findings.
 #[derive(Debug)]
 pub struct Proof {
-    /// The schedule.
+    /// The schedule's own row.
     pub schedule: ScheduleRow,
-    /// Its rows.
+    /// The rows of its recipients.
     pub case: Case,
-    /// What was found.
+    /// The result of the comparison.
     pub findings: Findings,
-    /// Why the proof is from the database alone, if it is.
+    /// The reason why there was no ledger, if the proof is based on the database alone.
     pub no_ledger: Option<String>,
 }
 
-/// Reads rows and ledger, the latter from its `from`-th acceptance on, and compares them.
+/// Reads the rows, and the ledger from acceptance `from` on, and compares them.
 pub async fn prove(
     pool: &MySqlPool,
     ledger: &Ledger,
@@ -34,13 +34,13 @@ pub async fn prove(
     let case = rows::case(pool, id, &schedule).await?;
     let (findings, no_ledger) = match ledger.read(from, &case.phones(), &schedule.message).await? {
         Reading::Entries(mut entries) => {
-            let strangers = proof::strangers(&case, &mut entries);
-            let strangers: Vec<&Entry> = strangers.into_iter().map(|at| &entries[at]).collect();
-            let elsewhere = rows::elsewhere(pool, id, &schedule.message, &strangers).await?;
-            (proof::examine(&case, Some(&mut entries), &elsewhere), None)
+            let unmatched = proof::unmatched(&case, &mut entries);
+            let unmatched: Vec<&Entry> = unmatched.into_iter().map(|at| &entries[at]).collect();
+            let others = rows::other_schedules(pool, id, &schedule.message, &unmatched).await?;
+            (proof::examine(&case, Some(&mut entries), &others), None)
         }
         Reading::None(reason) => (
-            proof::examine(&case, None, &Elsewhere::default()),
+            proof::examine(&case, None, &OtherSchedules::default()),
             Some(reason),
         ),
     };

@@ -1,5 +1,6 @@
-//! The carrier's ledger: `GET /ledger` beside its `/api`, NDJSON, one acceptance a line. Only our own simulator is sure to have one,
-//! and another program's may differ in small things, so it is read tolerantly.
+//! The carrier's ledger: `GET /ledger` next to its `/api`, NDJSON, one acceptance per line. Only
+//! this project's simulator certainly has one, and another program's ledger may differ in details,
+//! so it is parsed leniently.
 
 use std::collections::HashMap;
 
@@ -10,41 +11,41 @@ use serde::Deserialize;
 
 use crate::evidence::{Entry, MessageId, Phone, Text, phone};
 
-/// Where the ledger is.
+/// A client of the ledger.
 #[derive(Clone)]
 pub struct Ledger {
     client: reqwest::Client,
     url: String,
 }
 
-/// What reading it gave.
+/// The result of reading the ledger.
 #[derive(Debug)]
 pub enum Reading {
-    /// The acceptances of the wanted numbers.
+    /// The acceptances of the requested numbers.
     Entries(Vec<Entry>),
-    /// There is none, and why.
+    /// There is no ledger; the value is the reason.
     None(String),
 }
 
-/// A line. What another program may write otherwise is taken as well: numbers without quotes, a time in seconds or
-/// milliseconds since 1970.
+/// A line of the ledger. Variants that another program may write are accepted too: numbers without
+/// quotes, and a time in seconds or milliseconds since 1970.
 #[derive(Deserialize)]
 struct Line {
-    dnis: Word,
+    dnis: StringOrNumber,
     #[serde(alias = "message")]
     text: Option<String>,
-    message_id: Word,
-    time: Option<Word>,
+    message_id: StringOrNumber,
+    time: Option<StringOrNumber>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Word {
+enum StringOrNumber {
     Text(String),
     Number(serde_json::Number),
 }
 
-impl Word {
+impl StringOrNumber {
     fn text(self) -> String {
         match self {
             Self::Text(text) => text,
@@ -53,11 +54,11 @@ impl Word {
     }
 }
 
-/// More lines than any ledger has.
-const BEHIND_THE_END: u64 = 1 << 52;
+/// An offset that is larger than any ledger.
+const BEYOND_THE_END: u64 = 1 << 52;
 
 impl Ledger {
-    /// The ledger at that origin.
+    /// Creates a client of the ledger at an origin.
     pub fn new(client: reqwest::Client, origin: &str) -> Self {
         Self {
             client,
@@ -65,12 +66,13 @@ impl Ledger {
         }
     }
 
-    /// How many acceptances it holds now; 0 where it doesn't say, or there is none: then all of it is read later.
+    /// Returns how many acceptances the ledger holds now. Returns 0 if this is unknown or there is
+    /// no ledger; later the whole ledger is read then.
     pub async fn length(&self) -> u64 {
         let answer = self
             .client
             .get(&self.url)
-            .query(&[("from", BEHIND_THE_END)])
+            .query(&[("from", BEYOND_THE_END)])
             .send()
             .await;
         let length = answer.ok().and_then(|answer| {
@@ -85,8 +87,8 @@ impl Ledger {
         length.unwrap_or_default()
     }
 
-    /// Reads what was accepted for `phones` from the `from`-th acceptance on; a carrier that ignores `from` gives more, which
-    /// does no harm.
+    /// Reads the acceptances for `phones` from acceptance `from` on. A carrier that ignores `from`
+    /// returns more, which is harmless.
     pub async fn read<T>(
         &self,
         from: u64,
@@ -103,7 +105,7 @@ impl Ledger {
             Ok(answer) if answer.status().is_success() => answer,
             Ok(answer) => {
                 return Ok(Reading::None(format!(
-                    "GET {} answered {}",
+                    "GET {} returned {}",
                     self.url,
                     answer.status()
                 )));
@@ -157,7 +159,7 @@ impl<T> Reader<'_, T> {
 
     fn line(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let line: Line = serde_json::from_slice(line)?;
-        let phone = phone(&line.dnis.text()).context("dnis is no number")?;
+        let phone = phone(&line.dnis.text()).context("dnis is not a number")?;
         if self.phones.contains_key(&phone) {
             let text = compare(line.text.as_deref(), self.message);
             let at_ms = line.time.and_then(milliseconds);
@@ -171,13 +173,14 @@ impl<T> Reader<'_, T> {
         Ok(())
     }
 
-    /// A body that isn't a ledger from its first line on is some other page; one that stops to be one is an error.
+    /// Returns "no ledger" if the first line can't be parsed: then the body is another page. If a
+    /// later line can't be parsed, returns an error.
     fn not_a_ledger(&self, error: anyhow::Error, url: &str) -> anyhow::Result<Reading> {
         if self.lines > 0 {
             bail!(error.context("reading the ledger"));
         }
         Ok(Reading::None(format!(
-            "GET {url} answered something that is no ledger ({error:#})"
+            "GET {url} did not return a ledger ({error:#})"
         )))
     }
 }
@@ -192,10 +195,11 @@ fn compare(text: Option<&str>, message: &str) -> Text {
     }
 }
 
-/// The latest moment that a time can mean: one in whole seconds may be almost a second later.
-fn milliseconds(time: Word) -> Option<i64> {
+/// Returns the latest moment that a time can mean: a time in whole seconds may be almost a second
+/// later.
+fn milliseconds(time: StringOrNumber) -> Option<i64> {
     match time {
-        Word::Text(text) => {
+        StringOrNumber::Text(text) => {
             let at_ms = DateTime::parse_from_rfc3339(&text).ok()?.timestamp_millis();
             Some(if text.contains('.') {
                 at_ms
@@ -203,7 +207,7 @@ fn milliseconds(time: Word) -> Option<i64> {
                 at_ms + 999
             })
         }
-        Word::Number(number) => {
+        StringOrNumber::Number(number) => {
             let seconds = number.as_f64()?;
             let in_milliseconds = seconds > 1e11;
             Some(match (in_milliseconds, number.is_f64()) {
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_put_together_and_foreign_numbers_left_out() {
+    fn chunks_are_joined_to_lines_and_other_numbers_are_skipped() {
         let entries = read(&[
             r#"{"dnis":"+60111","text":"Hello","message_id":"a","ti"#,
             "me\":\"2026-01-01T00:00:00.123Z\"}\r\n\n{\"dnis\":60112,\"message_id\":7}\n{\"dnis\":\"60113\",",
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ledger_is_an_error() {
+    fn a_body_that_is_not_a_ledger_is_an_error() {
         for body in [
             "<html>",
             "[]",
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_ours_another_or_unknown() {
+    fn texts_are_compared_with_the_schedules() {
         let table = [
             ("Hello you", Text::Ours(9)),
             (" you", Text::Ours(4)),
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_the_latest_that_it_can_mean() {
+    fn a_time_is_read_as_the_latest_possible_moment() {
         let table = [
             (r#""2026-01-01T00:00:00.123Z""#, Some(1_767_225_600_123)),
             (r#""2026-01-01T08:00:00+08:00""#, Some(1_767_225_600_999)),

@@ -1,9 +1,10 @@
-//! The demo: posts a schedule as a client would, watches it, and then holds the carrier's ledger against the database. The
-//! end-to-end tests use the same pieces.
+//! The demo: posts a schedule as a client would, watches it, and then compares the carrier's ledger
+//! with the database. The end-to-end tests use the same modules.
 //!
-//! In the order of a run: a list of numbers ([`list`], [`numbers`]) goes to the API ([`api`], [`post`]), the progress is shown
-//! ([`watch`], [`view`], [`memory`]), then the rows ([`rows`]) and the ledger ([`ledger`]) are read ([`gather`]) and compared ([`proof`]), and all
-//! of it is told ([`summary`]).
+//! A run ([`run`]) proceeds in this order: it posts a list of numbers ([`list`], [`numbers`]) to
+//! the API ([`api`], [`post`]) and shows the progress ([`watch`], [`view`], [`memory`]). Then it
+//! reads ([`gather`]) the rows ([`rows`]) and the ledger ([`ledger`]), compares them ([`proof`])
+//! and prints a [`summary`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
@@ -18,8 +19,8 @@ pub mod options;
 pub mod post;
 pub mod proof;
 pub mod rows;
+pub mod run;
 pub mod stack;
-pub mod story;
 pub mod summary;
 pub mod view;
 pub mod watch;

@@ -1,5 +1,5 @@
-//! The list of numbers: generated, or a person's own file, as CSV, NDJSON or one number a line. Read while it is posted, so a list
-//! of any size takes no memory.
+//! The list of numbers: generated, or read from a file as CSV, NDJSON or one number per line. The
+//! list is read while it is posted, so its size doesn't affect memory use.
 
 use std::{
     fs::File,
@@ -10,16 +10,17 @@ use std::{
 use anyhow::Context;
 use serde::Deserialize;
 
-/// Numbers as they were given, one after the other.
+/// An iterator over the numbers as they were given.
 pub type List = Box<dyn Iterator<Item = anyhow::Result<String>> + Send>;
 
-/// The first `count` numbers from the `start`-th on.
+/// Returns `count` generated numbers, beginning at index `start`.
 pub fn generated(start: u64, count: u64) -> List {
     Box::new((start..start + count).map(|at| Ok(crate::numbers::number(at))))
 }
 
-/// A file's numbers: NDJSON when its first character says so, else CSV, of which one number a line is a simple form. A CSV
-/// whose first line names a column `phone` is read by that column, any other by its first.
+/// Reads the numbers of a file. The file is NDJSON if its first line is a JSON string or object,
+/// otherwise CSV; one number per line is CSV with a single column. If the first line of a CSV names
+/// a column `phone`, the numbers are in that column, otherwise in the first.
 pub fn from_file(path: &Path) -> anyhow::Result<List> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let name = path.display().to_string();
@@ -35,7 +36,8 @@ fn read(mut file: impl BufRead + Send + 'static) -> anyhow::Result<List> {
         .strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(begin)
         .trim_ascii_start();
-    // A quoted first field is CSV as well as a JSON string; only in JSON no comma can follow on that line.
+    // A quoted first field is valid CSV and a valid JSON string. Only in CSV can a comma follow it
+    // on the same line.
     let line = begin
         .split(|&byte| byte == b'\n')
         .next()
@@ -54,8 +56,8 @@ fn read(mut file: impl BufRead + Send + 'static) -> anyhow::Result<List> {
 enum Entry {
     Text(String),
     Object { phone: String },
-    // A bare number is a line of a plain list.
-    Number(#[allow(dead_code, reason = "only its form counts")] u64),
+    // An unquoted number is a line of a plain list.
+    Number(#[allow(dead_code, reason = "only its type matters")] u64),
 }
 
 fn ndjson(file: impl BufRead) -> impl Iterator<Item = anyhow::Result<String>> {
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_in_every_form() {
+    fn a_list_is_read_in_each_format() {
         let table = [
             ("+60111\n+60112\n", vec!["+60111", "+60112"]),
             ("60111\r\n60112", vec!["60111", "60112"]),
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_json_is_named() {
+    fn an_error_names_the_line_that_is_not_json() {
         let mut list = read("\"+60111\"\n{]\n".as_bytes()).unwrap();
         assert!(list.next().unwrap().is_ok());
         assert!(
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_numbers_are_counted_out() {
+    fn the_requested_count_of_numbers_is_generated() {
         assert_eq!(generated(7, 3).count(), 3);
     }
 }

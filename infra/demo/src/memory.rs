@@ -1,19 +1,21 @@
-//! How much memory the functions take: `VmHWM`, the highest resident size of a process, which is about what Lambda bills by.
-//! Environments come and go, so it is sampled while the run lasts, and the largest of each function is kept.
+//! The functions' memory use: `VmHWM`, the peak resident size of a process, which is close to the
+//! size that Lambda bills. Execution environments start and stop, so the sizes are sampled during
+//! the run, and the largest per function is kept.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What a function should stay under.
+/// The size that no function should exceed, in kB.
 pub const LIMIT_KB: u64 = 64 * 1024;
 
-/// The highest resident sizes seen so far.
+/// The peak resident sizes measured so far.
 pub struct Memory {
     endpoint: String,
     highest_kb: BTreeMap<String, u64>,
 }
 
 impl Memory {
-    /// For the functions of the stack whose AWS endpoint that is: another stack may run on this machine.
+    /// Measures only the functions of the stack with this AWS endpoint: another stack may run on
+    /// the same machine.
     pub fn of_stack(aws_endpoint: &str) -> Self {
         Self {
             endpoint: port(aws_endpoint).to_owned(),
@@ -21,15 +23,15 @@ impl Memory {
         }
     }
 
-    /// Looks at every process of this machine. Does nothing where there is no `/proc`.
+    /// Measures each function process on this machine. Does nothing if there is no `/proc`.
     pub fn sample(&mut self) {
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            // Other people's processes can't be read, and a process may end while it is looked at.
-            self.look_at(&process.path());
+            // Other users' processes can't be read, and a process may end while it is measured.
+            self.measure(&process.path());
         }
     }
 
-    fn look_at(&mut self, process: &Path) -> Option<()> {
+    fn measure(&mut self, process: &Path) -> Option<()> {
         if !process
             .file_name()?
             .to_str()?
@@ -45,7 +47,7 @@ impl Memory {
         Some(())
     }
 
-    /// The function that runs with that environment, if it is one of this stack's.
+    /// Returns the name of the function with this process environment, if it belongs to this stack.
     fn function(&self, environ: &[u8]) -> Option<String> {
         let variable = |name: &str| {
             let found = environ
@@ -59,13 +61,14 @@ impl Memory {
         ours.then(|| name.into_owned())
     }
 
-    /// Each function's highest resident size, in kB.
+    /// Returns each function's peak resident size, in kB.
     pub fn highest_kb(&self) -> &BTreeMap<String, u64> {
         &self.highest_kb
     }
 }
 
-/// 127.0.0.1 and localhost are the same here.
+/// Returns the port of a URL. Only ports are compared, because 127.0.0.1 and localhost are the same
+/// host.
 fn port(url: &str) -> &str {
     url.trim_end_matches('/')
         .rsplit(':')
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_known_by_its_environment() {
+    fn a_function_is_identified_by_its_environment() {
         let memory = Memory::of_stack("http://127.0.0.1:4566/");
         let table: [(&[u8], _); 4] = [
             (b"PATH=/bin\0AWS_LAMBDA_FUNCTION_NAME=sms-send\0AWS_ENDPOINT_URL=http://localhost:4566\0", Some("sms-send")),
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_high_water_mark_is_read() {
+    fn the_peak_resident_size_is_read() {
         assert_eq!(
             highest_kb("Name:\tsend\nVmPeak:\t  99 kB\nVmHWM:\t   12345 kB\n"),
             Some(12345)
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_no_function() {
+    fn this_test_process_is_not_a_function() {
         let mut memory = Memory::of_stack("http://127.0.0.1:1");
         memory.sample();
         assert!(!memory.highest_kb().contains_key(""));

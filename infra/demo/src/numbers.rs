@@ -1,18 +1,18 @@
-//! Numbers that are valid, all different, and nobody's list: Malaysian mobile numbers, counted up.
+//! Generated numbers: valid, distinct Malaysian mobile numbers in ascending order.
 
-/// How many there are: `+6011`, a digit from 1 to 5, and seven more.
-pub const HOW_MANY: u64 = 50_000_000;
+/// The number of distinct numbers: `+6011`, a digit from 1 to 5, and seven more digits.
+pub const COUNT: u64 = 50_000_000;
 
-/// The `at`-th number in E.164; counting goes round after [`HOW_MANY`].
+/// Returns the number at an index, in E.164. The index wraps around after [`COUNT`].
 pub fn number(at: u64) -> String {
-    format!("+6011{:08}", 10_000_000 + at % HOW_MANY)
+    format!("+6011{:08}", 10_000_000 + at % COUNT)
 }
 
-/// Where a run that begins at that second starts to count, so that two runs within an hour share no numbers unless they are
-/// large.
+/// Returns the index of the first number of a run that begins at a given second. Two runs within an
+/// hour share no numbers unless they are large.
 pub fn start(unix_s: u64) -> u64 {
-    // A prime, so that the steps don't come round soon.
-    unix_s.wrapping_mul(1_000_003) % HOW_MANY
+    // A prime, so that start positions repeat late.
+    unix_s.wrapping_mul(1_000_003) % COUNT
 }
 
 #[cfg(test)]
@@ -23,8 +23,8 @@ mod tests {
 
     #[test]
     fn every_number_is_valid() {
-        // A prime step through the whole range, and both ends.
-        for at in (0..HOW_MANY).step_by(99_991).chain([0, HOW_MANY - 1]) {
+        // Numbers through the whole range, at a prime step, and both ends.
+        for at in (0..COUNT).step_by(99_991).chain([0, COUNT - 1]) {
             let text = number(at);
             let parsed = phonenumber::parse(None, &text).unwrap();
             assert!(phonenumber::is_valid(&parsed), "{text}");
@@ -32,10 +32,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_differ_until_counting_goes_round() {
-        let numbers: HashSet<_> = (HOW_MANY - 500..HOW_MANY + 500).map(number).collect();
+    fn numbers_differ_until_the_index_wraps_around() {
+        let numbers: HashSet<_> = (COUNT - 500..COUNT + 500).map(number).collect();
         assert_eq!(numbers.len(), 1000);
-        assert_eq!(number(0), number(HOW_MANY));
+        assert_eq!(number(0), number(COUNT));
     }
 
     #[test]

@@ -1,44 +1,48 @@
-//! What is to be posted, from the environment: `make demo N=… FILE=… TEXT=… AT=…` hands its variables on.
+//! The settings of a run, read from the environment: `make demo N=… FILE=… TEXT=… AT=…` passes its
+//! variables on.
 
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
-/// A run's settings.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `N`: generated numbers.
+    /// `N`: how many numbers are generated.
     pub count: u64,
-    /// `START`: the first generated number; else another one every second.
+    /// `START`: the index of the first generated number. The default changes every second.
     pub start: Option<u64>,
-    /// `FILE`: a list of one's own, instead of generated numbers.
+    /// `FILE`: a list of numbers, instead of generated ones.
     pub file: Option<PathBuf>,
-    /// `TEXT`, or `LONG=1` for one of three parts.
+    /// `TEXT`, or `LONG=1` for a text of three parts.
     pub text: String,
-    /// `AT`: when it is to go out; else shortly after the lead, so that EventBridge fires.
+    /// `AT`: when the messages are sent. The default is shortly after the lead, so that EventBridge
+    /// dispatches the schedule.
     pub at: Option<DateTime<Utc>>,
-    /// `MAX_ATTEMPTS`
+    /// `MAX_ATTEMPTS`: how often a message is sent at most.
     pub max_attempts: Option<u32>,
-    /// `SENDER`
+    /// `SENDER`: the sender address.
     pub sender: Option<String>,
-    /// `PATIENCE_S`: for so long nothing may change.
-    pub backoff: Duration,
+    /// `STALL_TIMEOUT_S`: the run fails if nothing changes for this long.
+    pub stall_timeout: Duration,
 }
 
 const TEXT: &str = "Your appointment is tomorrow at 9:00. Reply STOP to opt out.";
 const LONG_SENTENCE: &str =
-    "This text is long enough for three parts, so that every one of them has to arrive. ";
+    "This text is long enough for three parts, so that each of the parts has to arrive. ";
 const DEFAULT_COUNT: u64 = 10_000;
-const DEFAULT_PATIENCE_S: u64 = 300;
+const DEFAULT_STALL_TIMEOUT_S: u64 = 300;
 
-/// Between the end of posting and the moment at which EventBridge should fire; what is due within five seconds goes by the queue.
+/// Time between the end of posting and the moment at which EventBridge should fire. A schedule that
+/// is due within five seconds is dispatched through the queue instead.
 const SPARE_S: i64 = 8;
-/// Numbers a second that posting is sure to manage: 58,000 were measured on two busy cores, in the dev profile.
+/// A posting rate that is always reached, in numbers per second. Measured on two busy cores, in the
+/// dev profile: 58,000.
 const POSTED_PER_SECOND: u64 = 20_000;
 
 impl Options {
-    /// Reads this process's environment.
+    /// Reads the options from this process's environment.
     pub fn from_environment() -> anyhow::Result<Self> {
         Self::read(|name| std::env::var(name).ok())
     }
@@ -64,21 +68,22 @@ impl Options {
             at: at.transpose()?.map(|at| at.to_utc()),
             max_attempts: number(&variable, "MAX_ATTEMPTS")?,
             sender: variable("SENDER"),
-            backoff: Duration::from_secs(
-                number(&variable, "PATIENCE_S")?.unwrap_or(DEFAULT_PATIENCE_S),
+            stall_timeout: Duration::from_secs(
+                number(&variable, "STALL_TIMEOUT_S")?.unwrap_or(DEFAULT_STALL_TIMEOUT_S),
             ),
         };
-        if !(1..=crate::numbers::HOW_MANY).contains(&options.count) {
+        if !(1..=crate::numbers::COUNT).contains(&options.count) {
             bail!(
                 "N={}: expected a number from 1 to {}",
                 options.count,
-                crate::numbers::HOW_MANY
+                crate::numbers::COUNT
             );
         }
         Ok(options)
     }
 
-    /// When the schedule is to go out, if it is posted from `now` on: after the posting and the lead, at a whole second.
+    /// Returns the time at which the messages are sent if posting starts at `now`: after posting
+    /// and the lead, at a whole second.
     pub fn run_at(&self, now: DateTime<Utc>, lead_s: u32, count: u64) -> DateTime<Utc> {
         let posting_s = count.div_ceil(POSTED_PER_SECOND) as i64;
         let soon = now + TimeDelta::seconds(posting_s + i64::from(lead_s) + SPARE_S + 1);
@@ -96,7 +101,7 @@ fn number<T: FromStr<Err: Display>>(
     let Some(value) = variable(name) else {
         return Ok(None);
     };
-    // N=1_000_000 and N=1,000,000 read better than N=1000000.
+    // N=1_000_000 and N=1,000,000 are more readable than N=1000000.
     let digits = value.trim().replace(['_', ','], "");
     digits
         .parse()
@@ -112,19 +117,19 @@ mod tests {
         Options::read(|name| {
             pairs
                 .iter()
-                .find(|(there, _)| *there == name)
+                .find(|(given, _)| *given == name)
                 .map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
-    fn everything_has_a_default() {
+    fn every_option_has_a_default() {
         let options = read(&[("N", ""), ("TEXT", " ")]).unwrap();
         assert_eq!(
             (
                 options.count,
                 options.text.as_str(),
-                options.backoff.as_secs()
+                options.stall_timeout.as_secs()
             ),
             (10_000, TEXT, 300)
         );
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_read() {
+    fn given_options_are_read() {
         let options = read(&[
             ("N", "1_000"),
             ("LONG", "1"),
@@ -149,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_the_wrong_option() {
         for (name, value) in [
             ("N", "x"),
             ("N", "0"),
             ("N", "-1"),
             ("AT", "2030-01-01T09:00:00"),
-            ("PATIENCE_S", "1.5"),
+            ("STALL_TIMEOUT_S", "1.5"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name}={value}")), "{error}");
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_lies_behind_posting_and_lead() {
+    fn the_default_time_is_after_posting_and_the_lead() {
         let now = DateTime::from_timestamp_millis(1_000_000_000_400).unwrap();
         let run_at = read(&[]).unwrap().run_at(now, 20, 1);
         assert_eq!(run_at.timestamp_millis(), 1_000_000_030_000);

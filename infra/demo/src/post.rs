@@ -1,5 +1,5 @@
-//! Posting: a short list in one call, a long one as a draft that is appended to, call by call, and then activated. Only one
-//! call's numbers are in memory.
+//! Posts a schedule. A short list is posted in one call. A long list is posted as a draft, to which
+//! several calls append, and which is then activated. Only one call's numbers are in memory.
 
 use std::{
     io::Write,
@@ -15,42 +15,44 @@ use crate::{
     list::List,
 };
 
-/// Up to here a list goes along with the schedule.
-pub const IN_ONE_CALL: usize = 5_000;
-/// Numbers in the first append; then as many as fit into [`GOOD_TIME`].
+/// The longest list that is posted together with the schedule.
+pub const MAX_IN_ONE_CALL: usize = 5_000;
+/// Numbers in the first append; each later append has as many as fit into [`TARGET_DURATION`].
 const FIRST_APPEND: usize = 20_000;
-/// Compressed, so many stay far below the 4.5 MB that the gateway takes.
+/// Numbers in the largest append. Compressed, they stay far below the gateway's limit of 4.5 MB.
 const LARGEST_APPEND: usize = 250_000;
-/// A call should take about so long; the gateway gives up at thirty seconds.
-const GOOD_TIME: Duration = Duration::from_secs(6);
-/// An append may be repeated: a number that is there already is counted as a duplicate, and sent once.
+/// The intended duration of a call; the gateway times out after thirty seconds.
+const TARGET_DURATION: Duration = Duration::from_secs(6);
+/// How often an append is tried. It can be retried safely: a number that is in the list already is
+/// counted as a duplicate, and sent once.
 const TRIES: u32 = 3;
 
-/// What was posted.
+/// The result of posting a schedule.
 #[derive(Clone, Debug)]
 pub struct Posted {
-    /// The schedule as the API told it then.
+    /// The schedule as the API returned it after posting.
     pub schedule: Schedule,
     /// How long posting took.
     pub took: Duration,
-    /// Calls made.
+    /// The number of calls.
     pub calls: u32,
 }
 
-/// Posts `schedule` with the numbers of `list`; `tell` hears after each call how many were posted so far.
+/// Posts `schedule` with the numbers of `list`. Calls `report` after each append with the count of
+/// numbers posted so far.
 pub async fn post(
     api: &Api,
     mut schedule: NewSchedule,
     mut list: List,
-    tell: impl Fn(u64),
+    report: impl Fn(u64),
 ) -> anyhow::Result<Posted> {
     let begun = Instant::now();
-    // One more than fits tells a short list from a long one.
-    let head = take(&mut list, IN_ONE_CALL + 1)?;
+    // Reads one more number than fits, to distinguish a short list from a long one.
+    let head = take(&mut list, MAX_IN_ONE_CALL + 1)?;
     if head.is_empty() {
         bail!("the list holds no numbers");
     }
-    if head.len() <= IN_ONE_CALL {
+    if head.len() <= MAX_IN_ONE_CALL {
         schedule.recipients = head;
         let schedule = api.create(&schedule).await?;
         return Ok(Posted {
@@ -65,7 +67,7 @@ pub async fn post(
         api,
         id,
         Box::new(head.into_iter().map(Ok).chain(list)),
-        tell,
+        report,
     )
     .await?;
     api.activate(id).await?;
@@ -80,7 +82,7 @@ async fn append_all(
     api: &Api,
     id: Uuid,
     mut list: List,
-    tell: impl Fn(u64),
+    report: impl Fn(u64),
 ) -> anyhow::Result<u32> {
     let (mut size, mut calls, mut posted) = (FIRST_APPEND, 0, 0);
     loop {
@@ -92,7 +94,7 @@ async fn append_all(
         append(api, id, &numbers).await?;
         calls += 1;
         posted += numbers.len() as u64;
-        tell(posted);
+        report(posted);
         size = next_size(size, begun.elapsed());
     }
 }
@@ -103,7 +105,7 @@ async fn append(api: &Api, id: Uuid, numbers: &[String]) -> anyhow::Result<Appen
         match api.append(id, body.clone()).await {
             Ok(appended) => return Ok(appended),
             Err(error) => eprintln!(
-                "an append failed ({error:#}); try {} of {TRIES} follows",
+                "an append failed ({error:#}); starting try {} of {TRIES}",
                 tried + 1
             ),
         }
@@ -112,9 +114,10 @@ async fn append(api: &Api, id: Uuid, numbers: &[String]) -> anyhow::Result<Appen
     api.append(id, body).await
 }
 
-/// At most twice as many, so that a quick first call doesn't mislead.
+/// Returns the size of the next append. It at most doubles, so that an unusually fast first call
+/// doesn't lead to an append that is too large.
 fn next_size(size: usize, took: Duration) -> usize {
-    let fits = size as f64 * GOOD_TIME.as_secs_f64() / took.as_secs_f64().max(0.001);
+    let fits = size as f64 * TARGET_DURATION.as_secs_f64() / took.as_secs_f64().max(0.001);
     (fits as usize).clamp(1_000, (2 * size).min(LARGEST_APPEND))
 }
 
@@ -138,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_of_an_append_follows_its_time() {
+    fn the_size_of_an_append_adapts_to_its_duration() {
         let table = [
             (20_000, 1, 40_000),
             (20_000, 12, 10_000),

@@ -1,5 +1,6 @@
-//! The database's side of the proof: a schedule's rows, and what other schedules say of the same numbers. Statements of its own,
-//! outside the functions' code: a witness that asks the accused is none.
+//! The database's part of the evidence: a schedule's rows, and other schedules' messages to the
+//! same numbers. The statements are separate from the functions' code, so that an error in that
+//! code can't hide itself from the proof.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -8,20 +9,20 @@ use shared::message::status::Status;
 use sqlx::{MySqlPool, Row as _, mysql::MySqlRow};
 use uuid::Uuid;
 
-use crate::evidence::{Case, Elsewhere, Entry, MessageId, Row, phone};
+use crate::evidence::{Case, Entry, MessageId, OtherSchedules, Row, phone};
 
-/// A schedule's own row, as far as the summary tells it.
+/// The columns of a schedule's own row that the proof and the summary use.
 #[derive(Clone, Debug)]
 pub struct ScheduleRow {
     /// The text.
     pub message: String,
     /// `schedules.status`
     pub status: String,
-    /// When it was to go out.
+    /// When the messages were due.
     pub run_at: DateTime<Utc>,
-    /// Which way it was dispatched.
+    /// How it was dispatched: eventbridge, queue or sweep.
     pub dispatched_by: Option<String>,
-    /// Entries left out, their number being there already.
+    /// Entries that were left out because the list has their number already.
     pub duplicates: u64,
     pub(crate) parts: u16,
     pub(crate) created_at: DateTime<Utc>,
@@ -96,22 +97,22 @@ fn read(row: &MySqlRow) -> anyhow::Result<Row> {
     })
 }
 
-/// Numbers in one statement.
-const AT_ONCE: usize = 500;
+/// The maximum count of numbers in one statement.
+const NUMBERS_PER_STATEMENT: usize = 500;
 
-/// What other schedules say of these acceptances' numbers. The ledger has been read before, so whatever another schedule has
-/// sent since is at least marked in its rows.
-pub async fn elsewhere(
+/// Reads other schedules' messages to the numbers of these acceptances. The ledger has been read
+/// before, so each acceptance of another schedule is at least marked in that schedule's rows.
+pub async fn other_schedules(
     pool: &MySqlPool,
     id: Uuid,
     message: &str,
     entries: &[&Entry],
-) -> anyhow::Result<Elsewhere> {
+) -> anyhow::Result<OtherSchedules> {
     let mut phones: Vec<_> = entries.iter().map(|entry| entry.phone).collect();
     phones.sort_unstable();
     phones.dedup();
-    let mut elsewhere = Elsewhere::default();
-    for phones in phones.chunks(AT_ONCE) {
+    let mut others = OtherSchedules::default();
+    for phones in phones.chunks(NUMBERS_PER_STATEMENT) {
         let marks = vec!["?"; phones.len()].join(",");
         let statement = format!(
             "SELECT r.phone, r.message_id, r.status, s.parts, s.message = ? AS same FROM recipients r
@@ -130,23 +131,22 @@ pub async fn elsewhere(
                 .bind(id);
         }
         for row in query.fetch_all(pool).await? {
-            note(&row, &mut elsewhere)?;
+            add(&row, &mut others)?;
         }
     }
-    Ok(elsewhere)
+    Ok(others)
 }
 
-fn note(row: &MySqlRow, elsewhere: &mut Elsewhere) -> sqlx::Result<()> {
+fn add(row: &MySqlRow, others: &mut OtherSchedules) -> sqlx::Result<()> {
     let Some(phone) = phone(row.try_get("phone")?) else {
         return Ok(());
     };
     let ids = MessageId::list(row.try_get("message_id")?);
     let (status, parts): (&str, u16) = (row.try_get("status")?, row.try_get("parts")?);
     if row.try_get("same")? && matches!(status, "SENDING" | "UNCERTAIN") {
-        *elsewhere.open.entry(phone).or_default() +=
-            u32::from(parts).saturating_sub(ids.len() as u32);
+        *others.open.entry(phone).or_default() += u32::from(parts).saturating_sub(ids.len() as u32);
     }
-    elsewhere.ids.extend(ids.into_iter().map(|id| (phone, id)));
+    others.ids.extend(ids.into_iter().map(|id| (phone, id)));
     Ok(())
 }
 
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::evidence::Text;
 
-    async fn schedule_with(pool: &MySqlPool, id: Uuid) {
+    async fn insert_schedule(pool: &MySqlPool, id: Uuid) {
         let insert = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends,
             resend_within_s, on_uncertain, batch_count, dispatched_by, dispatched_at, finished_at, created_at)
           VALUES (?, 'finished', 'Hi', 1, '2026-01-01 00:00:00', '+00:00', 60, 2, 60, 'hold', 1, 'queue', '2026-01-01', '2026-01-02',
@@ -179,9 +179,9 @@ mod tests {
     }
 
     #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-    async fn rows_are_read_in_order(pool: MySqlPool) {
+    async fn rows_are_read_in_order_of_seq_and_attempt(pool: MySqlPool) {
         let id = Uuid::new_v4();
-        schedule_with(&pool, id).await;
+        insert_schedule(&pool, id).await;
         let row = schedule(&pool, id).await.unwrap();
         assert_eq!(
             (row.dispatched_by.as_deref(), row.status.as_str()),
@@ -211,10 +211,10 @@ mod tests {
     }
 
     #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-    async fn other_schedules_are_asked_about_a_number(pool: MySqlPool) {
+    async fn other_schedules_messages_to_a_number_are_found(pool: MySqlPool) {
         let (ours, theirs) = (Uuid::new_v4(), Uuid::new_v4());
-        schedule_with(&pool, ours).await;
-        schedule_with(&pool, theirs).await;
+        insert_schedule(&pool, ours).await;
+        insert_schedule(&pool, theirs).await;
         let entry = |phone| Entry {
             phone,
             id: MessageId::new("x"),
@@ -222,13 +222,13 @@ mod tests {
             text: Text::Unknown,
         };
         let entries = [entry(60111), entry(60112), entry(60999)];
-        let found = elsewhere(&pool, ours, "Hi", &entries.each_ref())
+        let found = other_schedules(&pool, ours, "Hi", &entries.each_ref())
             .await
             .unwrap();
         let expected = ["a", "c", "d"].map(|id| (60111, MessageId::new(id)));
         assert_eq!(found.ids, expected.into());
         assert_eq!(found.open, [(60112, 1)].into());
-        let found = elsewhere(&pool, ours, "Other", &entries.each_ref())
+        let found = other_schedules(&pool, ours, "Other", &entries.each_ref())
             .await
             .unwrap();
         assert!(found.open.is_empty(), "another text explains nothing");

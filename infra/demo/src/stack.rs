@@ -1,4 +1,4 @@
-//! The running stack, as its file of settings describes it (`KEY=VALUE` lines).
+//! The running stack's settings, read from its file of `KEY=VALUE` lines.
 
 use std::{
     collections::HashMap,
@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::Context;
 
-/// Where `make up` leaves the settings.
+/// Where `make up` writes the settings.
 const DEFAULT_FILE: &str = ".local/stack.env";
-/// The lead of the local stack, where its settings don't say.
+/// The local stack's lead if its settings don't contain one.
 const DEFAULT_LEAD_S: u32 = 20;
 
-/// A stack's settings.
+/// The settings of a stack.
 #[derive(Clone, Debug)]
 pub struct Stack {
     values: HashMap<String, String>,
@@ -20,7 +20,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The stack that `STACK_ENV` names. Fails when there is none.
+    /// Reads the settings from the file that `STACK_ENV` names. Fails if the file doesn't exist.
     pub fn from_environment() -> anyhow::Result<Self> {
         let named = std::env::var("STACK_ENV")
             .ok()
@@ -28,8 +28,8 @@ impl Stack {
         Self::read(Path::new(named.as_deref().unwrap_or(DEFAULT_FILE)))
     }
 
-    /// Reads the file; a relative path counts from the current folder, and failing that from the workspace's, since tests run
-    /// in their crate's folder.
+    /// Reads the settings from `file`. A relative path is resolved against the current folder, then
+    /// against the workspace's, because tests run in their crate's folder.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let file = if file.exists() {
@@ -39,7 +39,7 @@ impl Stack {
         };
         let text = std::fs::read_to_string(&file).with_context(|| {
             format!(
-                "no stack is described in {}: `make up` starts one",
+                "no stack settings in {}: `make up` starts a stack",
                 file.display()
             )
         })?;
@@ -49,28 +49,30 @@ impl Stack {
         })
     }
 
-    /// A setting.
+    /// Returns a setting. Fails if it is missing.
     pub fn value(&self, name: &str) -> anyhow::Result<&str> {
         self.optional(name)
-            .with_context(|| format!("{} says no {name}", self.file.display()))
+            .with_context(|| format!("{} has no {name}", self.file.display()))
     }
 
-    /// A setting that may be missing.
+    /// Returns a setting, if there is one.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
-    /// The carrier's address without its path: the ledger and the simulator's settings stand beside `/api`.
+    /// Returns the carrier's URL without its path: the ledger and the simulator's settings are
+    /// siblings of `/api`.
     pub fn carrier_origin(&self) -> anyhow::Result<String> {
         let url = reqwest::Url::parse(self.value("CARRIER_URL")?).context("CARRIER_URL")?;
         Ok(url.origin().ascii_serialization())
     }
 
-    /// Seconds by which dispatch is invoked ahead of a schedule's time.
+    /// Returns how many seconds before a schedule's time dispatch is invoked.
     pub fn lead_s(&self) -> u32 {
         let given = std::env::var("DISPATCH_LEAD_S").ok();
-        let told = self.optional("DISPATCH_LEAD_S").or(given.as_deref());
-        told.and_then(|value| value.trim().parse().ok())
+        let lead_s = self.optional("DISPATCH_LEAD_S").or(given.as_deref());
+        lead_s
+            .and_then(|value| value.trim().parse().ok())
             .unwrap_or(DEFAULT_LEAD_S)
     }
 }
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_read_as_a_shell_reads_them() {
+    fn settings_are_parsed_like_a_shell_script() {
         let values = parse(
             "# ours\nAPI_URL=http://127.0.0.1:8480\nexport CARRIER_URL='http://h:1/api?a=b'\n\nnonsense\n",
         );
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_stands_at_the_carriers_origin() {
+    fn the_carriers_origin_has_no_path() {
         let values = parse("CARRIER_URL=http://127.0.0.1:9999/api\nDISPATCH_LEAD_S=7");
         let stack = Stack {
             values,
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_stack_is_an_error_that_says_what_to_do() {
+    fn the_error_for_a_missing_stack_names_the_command() {
         let error = Stack::read(Path::new("/nowhere/stack.env")).unwrap_err();
         assert!(error.to_string().contains("make up"));
     }

@@ -1,4 +1,4 @@
-//! The summary: how it ended, how long it took, how precise it was, how much memory it took, and whether the proof holds.
+//! The summary of a run: outcomes, precision, duration, memory use, and whether the proof holds.
 
 use std::{
     collections::BTreeMap,
@@ -9,29 +9,29 @@ use shared::message::status::Status;
 
 use crate::{evidence::Case, gather::Proof, memory, proof::Findings};
 
-/// All that is told at the end. Its `Display` is the summary.
+/// The content of the summary. Its `Display` is the printed text.
 pub struct Summary<'a> {
-    /// The evidence, and what was found in it.
+    /// The evidence and the findings.
     pub proof: &'a Proof,
-    /// The highest resident size of each function, in kB.
+    /// The peak resident size per function, in kB.
     pub highest_kb: &'a BTreeMap<String, u64>,
 }
 
-/// Times of one schedule, in milliseconds after `run_at`.
+/// The times of one schedule, in milliseconds after `run_at`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
-    /// The first send. Negative: too early.
+    /// The first send. A negative value is too early.
     pub first_sent_ms: Option<i64>,
     /// The last of the first attempts.
     pub last_first_attempt_ms: Option<i64>,
-    /// The last message's end.
+    /// The last final status.
     pub last_final_ms: Option<i64>,
-    /// Recipients that something was sent to.
+    /// The number of recipients with at least one send.
     pub recipients_sent: u64,
 }
 
 impl Times {
-    /// Measures the rows.
+    /// Computes the times from the rows.
     pub fn of(case: &Case) -> Self {
         let mut times = Self::default();
         for rows in case.recipients() {
@@ -54,7 +54,7 @@ impl Display for Summary<'_> {
         out.write_str(&outcomes(self.proof)?)?;
         out.write_str(&times(self.proof)?)?;
         out.write_str(&memory_table(self.highest_kb)?)?;
-        out.write_str(&verdict(
+        out.write_str(&proof_result(
             &self.proof.findings,
             self.proof.no_ledger.as_deref(),
         )?)
@@ -62,7 +62,7 @@ impl Display for Summary<'_> {
 }
 
 fn outcomes(proof: &Proof) -> Result<String, fmt::Error> {
-    // By status, then by the number of times that it was sent.
+    // By status, then by the number of sends.
     let mut ends = BTreeMap::<Status, BTreeMap<u32, u64>>::new();
     for row in proof.case.rows.iter().filter(|row| !row.earlier) {
         let sends = if row.attempt == 0 { 0 } else { row.resends + 1 };
@@ -72,12 +72,12 @@ fn outcomes(proof: &Proof) -> Result<String, fmt::Error> {
             .entry(sends)
             .or_default() += 1;
     }
-    let way = proof.schedule.dispatched_by.as_deref().unwrap_or("nothing");
+    let dispatched_by = proof.schedule.dispatched_by.as_deref().unwrap_or("nothing");
     let mut text = format!(
-        "\nOutcome     {}, dispatched by {way}\n",
+        "\nOutcome     {}, dispatched by {dispatched_by}\n",
         proof.schedule.status
     );
-    // Those that people look for stand there even when there are none.
+    // The statuses that readers look for are shown even if their count is zero.
     let asked_for = [Status::Delivrd, Status::Undeliv, Status::Uncertain];
     for status in Status::ALL {
         let sends = ends.remove(&status).unwrap_or_default();
@@ -103,7 +103,7 @@ fn outcomes(proof: &Proof) -> Result<String, fmt::Error> {
     }
     writeln!(
         text,
-        "  duplicates{:>10}   left out, each number once",
+        "  duplicates{:>10}   left out, one message per number",
         grouped(proof.schedule.duplicates)
     )?;
     Ok(text)
@@ -136,8 +136,11 @@ fn times(proof: &Proof) -> Result<String, fmt::Error> {
     let seconds = |ms: Option<i64>| ms.unwrap_or_default() as f64 / 1000.0;
     let sent_s = seconds(times.last_first_attempt_ms);
     let rate = |count: u64, seconds: f64| grouped((count as f64 / seconds.max(0.001)) as u64);
-    write!(text, "Time        everybody sent to within {sent_s:.1} s")?;
-    // Over less than a tenth of a second a speed says nothing.
+    write!(
+        text,
+        "Time        all first attempts sent within {sent_s:.1} s"
+    )?;
+    // Over less than a tenth of a second, a speed is meaningless.
     if sent_s >= 0.1 {
         write!(
             text,
@@ -171,9 +174,9 @@ fn relative(ms: i64) -> String {
 
 fn memory_table(highest_kb: &BTreeMap<String, u64>) -> Result<String, fmt::Error> {
     if highest_kb.is_empty() {
-        return Ok("Memory      no function process was seen on this machine\n".to_owned());
+        return Ok("Memory      no function process was found on this machine\n".to_owned());
     }
-    let mut text = "Memory      VmHWM, the highest of each function's processes\n".to_owned();
+    let mut text = "Memory      VmHWM, the maximum over each function's processes\n".to_owned();
     for (function, &kb) in highest_kb {
         let warning = if kb > memory::LIMIT_KB {
             "  WARNING: above 64 MB"
@@ -189,12 +192,31 @@ fn memory_table(highest_kb: &BTreeMap<String, u64>) -> Result<String, fmt::Error
     Ok(text)
 }
 
-fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::Error> {
+fn proof_result(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::Error> {
+    let mut text = compared(findings, no_ledger)?;
+    for (kind, (count, examples)) in findings.by_kind() {
+        writeln!(
+            text,
+            "  WRONG: {} {} (recipients.seq {examples:?})",
+            grouped(count),
+            kind.sentence()
+        )?;
+    }
+    text.push_str(if findings.holds() {
+        "  THE PROOF HOLDS\n"
+    } else {
+        "  THE PROOF DOES NOT HOLD\n"
+    });
+    Ok(text)
+}
+
+/// Returns what was compared: the counts of both sides, and the acceptances that need a remark.
+fn compared(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::Error> {
     let mut text = String::new();
     match no_ledger {
         Some(reason) => writeln!(
             text,
-            "Proof       from the database alone: the carrier has no ledger ({reason})"
+            "Proof       based on the database alone: the carrier has no ledger ({reason})"
         )?,
         None => writeln!(
             text,
@@ -207,7 +229,7 @@ fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::
     if findings.uncertain > 0 {
         let accepted = grouped(findings.uncertain_accepted);
         let known = if findings.with_ledger {
-            format!(" (the carrier took {accepted} messages of them)")
+            format!(" (the carrier accepted {accepted} messages of them)")
         } else {
             String::new()
         };
@@ -231,23 +253,10 @@ fn verdict(findings: &Findings, no_ledger: Option<&str>) -> Result<String, fmt::
             grouped(findings.cut)
         )?;
     }
-    for (kind, (count, examples)) in findings.by_kind() {
-        writeln!(
-            text,
-            "  WRONG: {} {} (recipients.seq {examples:?})",
-            grouped(count),
-            kind.sentence()
-        )?;
-    }
-    text.push_str(if findings.holds() {
-        "  THE PROOF HOLDS\n"
-    } else {
-        "  THE PROOF DOES NOT HOLD\n"
-    });
     Ok(text)
 }
 
-/// 1,234,567
+/// Formats a number with thousands separators: `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups = digits.as_bytes().rchunks(3).rev();

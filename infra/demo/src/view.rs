@@ -1,4 +1,5 @@
-//! The live view: on a terminal two lines that are redrawn in place, elsewhere a line every two seconds when something changed.
+//! The live view: two lines that are redrawn in place on a terminal; otherwise one line at most
+//! every two seconds, if something has changed.
 
 use std::{
     collections::VecDeque,
@@ -12,12 +13,12 @@ use shared::message::status::Status;
 use crate::api::Schedule;
 
 const BAR: usize = 40;
-/// Speeds are of the last so many seconds.
+/// The period over which speeds are measured.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Between two plain lines.
+/// The minimum time between two plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(2);
 
-/// How far a schedule is at one moment.
+/// The progress of a schedule at one moment.
 #[derive(Clone, Copy)]
 struct Sample {
     at: Instant,
@@ -44,7 +45,7 @@ impl Default for View {
     }
 }
 
-/// What the lines tell.
+/// The counts that the lines show.
 struct Progress {
     total: u64,
     sent: u64,
@@ -53,10 +54,10 @@ struct Progress {
 
 impl Progress {
     fn of(schedule: &Schedule) -> Self {
-        let sum = |wanted: fn(Status) -> bool| {
+        let sum = |is_counted: fn(Status) -> bool| {
             Status::ALL
                 .into_iter()
-                .filter(|&s| wanted(s))
+                .filter(|&s| is_counted(s))
                 .map(|s| schedule.count(s.as_str()))
                 .sum()
         };
@@ -72,7 +73,7 @@ impl Progress {
 }
 
 impl View {
-    /// Shows the schedule as it is now.
+    /// Shows the schedule's current state.
     pub fn show(&mut self, schedule: &Schedule) {
         let now = Instant::now();
         let progress = Progress::of(schedule);
@@ -81,7 +82,8 @@ impl View {
             sent: progress.sent,
             done: progress.done,
         });
-        // Of what is older than the window, or before the first send, one stays, to measure from.
+        // One sample that is older than the window, or before the first send, is kept as the start
+        // of the measurement.
         while self
             .samples
             .get(1)
@@ -93,7 +95,7 @@ impl View {
             self.headline(schedule, &progress, Utc::now()),
             counts(schedule),
         );
-        // Without a terminal to show it on nobody is told.
+        // An error of standard output is ignored: the view is only informative.
         let _ = if self.terminal {
             self.draw(&first, &second)
         } else {
@@ -103,7 +105,8 @@ impl View {
 
     fn draw(&mut self, first: &str, second: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        // Line wrap is off while drawing: a line that is too long is cut, and the next drawing finds its place.
+        // Line wrap is off while drawing: a long line is truncated, so that the next drawing starts
+        // at the correct position.
         let up = if self.drawn { "\x1b[2A\r" } else { "" };
         self.drawn = true;
         write!(out, "\x1b[?7l{up}\x1b[2K{first}\n\x1b[2K{second}\n\x1b[?7h")?;
@@ -154,7 +157,7 @@ impl View {
         format!("[{bar}] {percent:>3} % of {total}  {rest}")
     }
 
-    /// Messages a second: sent, and at their end.
+    /// Returns two rates in messages per second: sent, and final.
     fn speeds(&self) -> (f64, f64) {
         let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
             return (0.0, 0.0);
@@ -167,7 +170,7 @@ impl View {
     }
 }
 
-/// The counts that aren't zero, in the order of the path.
+/// Returns the non-zero counts, in the order of the message's lifecycle.
 fn counts(schedule: &Schedule) -> String {
     let counts = Status::ALL
         .into_iter()
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headline_tells_how_far_it_is() {
+    fn the_headline_shows_the_progress() {
         let schedule = schedule(&[
             ("PENDING", 50),
             ("ACCEPTD", 50),
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn before_its_time_it_counts_down() {
+    fn the_headline_counts_down_before_run_at() {
         let schedule = schedule(&[("PENDING", 200)]);
         let view = View {
             terminal: false,
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_schedule_divides_by_nothing() {
+    fn an_empty_schedule_causes_no_division_by_zero() {
         let mut empty = schedule(&[]);
         empty.recipients.total = 0;
         let view = View {

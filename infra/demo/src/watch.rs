@@ -1,4 +1,4 @@
-//! Watching a schedule through the API until nothing more will happen.
+//! Watches a schedule through the API until it is over.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use uuid::Uuid;
 
 use crate::api::{Api, Schedule};
 
-/// Between two looks.
+/// The time between two requests.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// The API may be out of reach for a moment: a function is deployed, a machine is busy.
-const OUT_OF_REACH: Duration = Duration::from_secs(30);
+/// How long the API may be unavailable, for example during a deployment or on a busy machine.
+const MAX_UNAVAILABLE: Duration = Duration::from_secs(30);
 
-/// States of recipients for which something is still to happen.
-const OPEN: [&str; 4] = ["PENDING", "SENDING", "ACCEPTD", "ENROUTE"];
+/// Statuses of recipients that are not final.
+const NOT_FINAL: [&str; 4] = ["PENDING", "SENDING", "ACCEPTD", "ENROUTE"];
 
-/// Whether nothing more will happen by itself. A running schedule with all its messages final isn't at its end: an UNDELIV may
-/// be sent again.
+/// Returns whether nothing more will happen without an operator. A running schedule whose messages
+/// are all final is not over: an UNDELIV message may be sent again.
 pub fn is_over(schedule: &Schedule) -> bool {
     match schedule.status.as_str() {
-        // What was missed waits for a person.
+        // A missed schedule waits for an operator.
         "finished" | "missed" => true,
-        "cancelled" => OPEN.iter().all(|status| schedule.count(status) == 0),
+        "cancelled" => NOT_FINAL.iter().all(|status| schedule.count(status) == 0),
         _ => false,
     }
 }
 
-/// Waits until the schedule is over. Fails when nothing changes for `patience` after its time, or the API is out of reach.
-/// Each look is given to `see`.
+/// Waits until the schedule is over. Fails if nothing changes for `stall_timeout` after its time,
+/// or if the API is unavailable. Calls `observe` with each response.
 pub async fn until_over(
     api: &Api,
     id: Uuid,
-    backoff: Duration,
-    mut see: impl FnMut(&Schedule),
+    stall_timeout: Duration,
+    mut observe: impl FnMut(&Schedule),
 ) -> anyhow::Result<Schedule> {
     let mut last: Option<Schedule> = None;
     let (mut changed, mut reached) = (Instant::now(), Instant::now());
@@ -41,33 +41,33 @@ pub async fn until_over(
         match api.schedule(id).await {
             Ok(schedule) => {
                 reached = Instant::now();
-                see(&schedule);
+                observe(&schedule);
                 if is_over(&schedule) {
                     return Ok(schedule);
                 }
-                let before_its_time = chrono::Utc::now() < schedule.run_at;
-                if before_its_time || last.as_ref() != Some(&schedule) {
+                let is_before_run_at = chrono::Utc::now() < schedule.run_at;
+                if is_before_run_at || last.as_ref() != Some(&schedule) {
                     changed = Instant::now();
                     last = Some(schedule);
                 }
             }
-            Err(error) if reached.elapsed() > OUT_OF_REACH => return Err(error),
+            Err(error) if reached.elapsed() > MAX_UNAVAILABLE => return Err(error),
             Err(_) => {}
         }
-        if changed.elapsed() > backoff {
+        if changed.elapsed() > stall_timeout {
             bail!(
                 "nothing has changed for {} s: {}",
-                backoff.as_secs(),
-                standstill(last.as_ref())
+                stall_timeout.as_secs(),
+                describe_stall(last.as_ref())
             );
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-fn standstill(schedule: Option<&Schedule>) -> String {
+fn describe_stall(schedule: Option<&Schedule>) -> String {
     let Some(schedule) = schedule else {
-        return "the API has never answered".to_owned();
+        return "the API has never responded".to_owned();
     };
     let counts: Vec<_> = schedule
         .counts
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_is_described() {
-        let text = standstill(Some(&schedule(
+    fn a_stall_is_described() {
+        let text = describe_stall(Some(&schedule(
             "running",
             &[("ENROUTE", 3), ("DELIVRD", 0)],
         )));

@@ -1,4 +1,4 @@
-//! One request to the target and its response, both streamed.
+//! Forwards one request to the target and returns its response. Both are streamed.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::target::Target;
 const LARGEST_BODY: usize = 12 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Headers about one connection, not about the message (RFC 9110, 7.6.1). `connection` itself is removed last, after the
-/// headers that it names.
+/// Headers about one connection, not about the message (RFC 9110, 7.6.1). `connection` itself is
+/// removed last, after the headers that it names.
 const HOP_BY_HOP: [&str; 8] = [
     "keep-alive",
     "proxy-authenticate",
@@ -30,19 +30,19 @@ const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
 ];
 
-/// Why there is no response to pass on.
+/// The reason why there is no response to return.
 #[derive(Debug)]
 pub(crate) enum ForwardError {
-    /// The request body is larger than the proxy takes.
+    /// The request body is larger than the proxy accepts.
     TooLarge,
-    /// The target got nothing.
+    /// The target received nothing.
     Unreachable(String),
     /// The target may or may not have processed the request.
     Broken(hyper::Error),
 }
 
 impl ForwardError {
-    /// The status to answer with.
+    /// Returns the HTTP status of the problem response.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,13 +58,13 @@ impl fmt::Display for ForwardError {
             Self::Unreachable(reason) => write!(formatter, "the target can't be reached: {reason}"),
             Self::Broken(error) => write!(
                 formatter,
-                "no answer from the target, which may have processed the request: {error}"
+                "no response from the target, which may have processed the request: {error}"
             ),
         }
     }
 }
 
-/// Sends `request` to `target`, once.
+/// Sends `request` to `target` exactly once; it is never retried.
 pub(crate) async fn forward(
     target: &Target,
     mut request: Request,
@@ -76,7 +76,7 @@ pub(crate) async fn forward(
         .uri(request.uri())
         .map_err(|error| ForwardError::Unreachable(error.to_string()))?;
     drop_hop_by_hop(request.headers_mut());
-    // The server side of this proxy answers it by reading the body.
+    // The server side of this proxy answers `expect: 100-continue` by reading the body.
     request.headers_mut().remove(EXPECT);
     request.headers_mut().insert(HOST, target.host());
     let stream = connect(target)
@@ -98,7 +98,7 @@ async fn send(stream: TcpStream, request: Request) -> Result<Response<Incoming>,
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| ForwardError::Unreachable(error.to_string()))?;
-    // Its errors come out of the request and of the response's body.
+    // The connection's errors are returned by the request and by the response's body.
     tokio::spawn(connection);
     let request = request.map(|body| Limited::new(body, LARGEST_BODY));
     sender.send_request(request).await.map_err(|error| {

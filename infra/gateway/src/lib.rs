@@ -1,8 +1,10 @@
-//! A reverse proxy on the loopback interface: the same path and query below a target URL, everything else untouched.
+//! A reverse proxy on the loopback interface. It appends each request's path and query to a target
+//! URL and leaves everything else unchanged.
 //!
-//! The emulator's API URL has a path and changes with each deployment; clients should see neither. Each request goes out once,
-//! over a connection of its own: a kept connection that the target closes at the wrong moment would leave open whether a
-//! `POST` was processed, and nothing here may send one twice.
+//! The emulator's API URL has a path and changes with each deployment; the proxy hides both from
+//! clients. Each request is sent once, over its own connection. If the target closed a reused
+//! connection at the wrong moment, it would be unknown whether a `POST` was processed, and this
+//! proxy must never send one twice.
 
 mod forward;
 mod target;
@@ -20,7 +22,8 @@ pub use target::Target;
 
 /// Serves the proxy on `listener` until it is dropped.
 pub async fn serve(listener: TcpListener, target: Target) -> std::io::Result<()> {
-    // Small answers, awaited by somebody: Nagle's algorithm would only delay them. If it can't be turned off, they are late.
+    // Responses are small and a client waits for each: Nagle's algorithm would only delay them. If
+    // it can't be disabled, responses are slower.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });

@@ -1,4 +1,5 @@
-//! `gateway PORT TARGET_URL`: forwards what comes to that port of the loopback interface. Stops on SIGTERM and SIGINT.
+//! `gateway PORT TARGET_URL`: forwards requests that arrive on that loopback port to the target.
+//! Stops on SIGTERM and SIGINT.
 
 use std::env;
 use std::net::Ipv4Addr;
@@ -14,7 +15,9 @@ async fn main() -> anyhow::Result<()> {
     let [port, target] = arguments.as_slice() else {
         bail!("usage: gateway PORT TARGET_URL");
     };
-    let port: u16 = port.parse().with_context(|| format!("{port} is no port"))?;
+    let port: u16 = port
+        .parse()
+        .with_context(|| format!("{port} is not a port number"))?;
     let target: Target = target.parse()?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,

@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 use axum::http::uri::{Authority, PathAndQuery, Uri};
 use axum::http::{HeaderValue, uri};
 
-/// An `http` URL, read from a text such as `http://127.0.0.1:45660/_aws/execute-api/ID/%24default`.
+/// An `http` URL, parsed from a string such as
+/// `http://127.0.0.1:45660/_aws/execute-api/ID/%24default`.
 #[derive(Debug, Clone)]
 pub struct Target {
     authority: Authority,
-    // Without the slash at its end; empty for a URL without a path. Percent-encoding as it was given.
+    // Without the trailing slash; empty for a URL without a path. Its percent-encoding is kept.
     path: String,
     host: HeaderValue,
 }
@@ -19,7 +20,7 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     fn from_str(url: &str) -> anyhow::Result<Self> {
-        let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+        let uri: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         let uri::Parts {
             scheme,
             authority,
@@ -28,7 +29,7 @@ impl FromStr for Target {
         } = uri.into_parts();
         let (Some("http"), Some(authority)) = (scheme.as_ref().map(uri::Scheme::as_str), authority)
         else {
-            bail!("{url} is no http URL");
+            bail!("{url} is not an http URL");
         };
         let path = path_and_query
             .as_ref()
@@ -36,7 +37,7 @@ impl FromStr for Target {
             .trim_end_matches('/')
             .to_owned();
         if path_and_query.is_some_and(|path_and_query| path_and_query.query().is_some()) {
-            bail!("{url} has a query");
+            bail!("{url} must not have a query");
         }
         let host = HeaderValue::from_str(authority.as_str())?;
         Ok(Self {
@@ -48,7 +49,7 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// `HOST:PORT`, to connect to.
+    /// Returns the host and port to connect to.
     pub(crate) fn address(&self) -> (&str, u16) {
         (
             self.authority.host().trim_matches(['[', ']']),
@@ -56,12 +57,12 @@ impl Target {
         )
     }
 
-    /// The `Host` header.
+    /// Returns the value of the `Host` header.
     pub(crate) fn host(&self) -> HeaderValue {
         self.host.clone()
     }
 
-    /// The target's path with that of a request behind it, byte for byte.
+    /// Returns the target's path followed by the request's path and query, byte for byte.
     pub(crate) fn uri(&self, requested: &Uri) -> Result<Uri, axum::http::uri::InvalidUri> {
         format!(
             "{}{}",
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_joined_without_touching_their_encoding() {
+    fn joined_paths_keep_their_percent_encoding() {
         let table = [
             (
                 "http://h:1/_aws/ID/%24default",
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn other_urls_are_refused() {
+    fn unsupported_urls_are_rejected() {
         for url in [
             "",
             "/path",

@@ -1,4 +1,4 @@
-//! The proxy in front of a target that tells what arrived, over real HTTP.
+//! The proxy in front of a target that records each request, over real HTTP.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
@@ -18,18 +18,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 const PATH: &str = "/_aws/execute-api/ID/%24default";
 
-/// What the target saw of one request.
-struct Seen {
+/// One request as the target received it.
+struct ReceivedRequest {
     method: Method,
     uri: String,
     headers: HeaderMap,
     body: Bytes,
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+type RequestLog = Arc<Mutex<Vec<ReceivedRequest>>>;
 
 async fn record(
-    State(log): State<Log>,
+    State(log): State<RequestLog>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -39,7 +39,7 @@ async fn record(
     let status = headers
         .get("x-status")
         .map_or(200, |status| status.to_str().unwrap().parse().unwrap());
-    log.lock().unwrap().push(Seen {
+    log.lock().unwrap().push(ReceivedRequest {
         method,
         uri: uri.to_string(),
         headers,
@@ -63,16 +63,16 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A proxy for `target`; gives its URL.
+/// Starts a proxy for `target` and returns its URL.
 async fn proxy(target: &str) -> String {
     let (listener, address) = listen().await;
     tokio::spawn(gateway::serve(listener, target.parse().unwrap()));
     format!("http://{address}")
 }
 
-/// A recording target and a proxy for it; gives the log and the proxy's URL.
-async fn stage() -> (Log, String) {
-    let log = Log::default();
+/// Starts a recording target and a proxy for it. Returns the log and the proxy's URL.
+async fn recording_target_and_proxy() -> (RequestLog, String) {
+    let log = RequestLog::default();
     let (listener, address) = listen().await;
     let router = Router::new()
         .fallback(record)
@@ -83,7 +83,7 @@ async fn stage() -> (Log, String) {
 }
 
 fn client() -> Client {
-    // Fails when another test of this process has installed it already.
+    // An error means that another test of this process has installed the provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
@@ -92,8 +92,8 @@ fn client() -> Client {
         .unwrap()
 }
 
-/// Bytes that no compression shortens.
-fn noise(length: usize) -> Vec<u8> {
+/// Returns pseudo-random bytes, which compression can't shorten.
+fn random_bytes(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
         state = state
@@ -104,8 +104,8 @@ fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Sends bytes and reads the answer until its end, for requests that no client library writes.
-async fn raw(url: &str, request: &str) -> String {
+/// Sends raw bytes and reads the response to its end, for requests that no client library produces.
+async fn send_raw(url: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://"))
         .await
         .unwrap();
@@ -116,8 +116,8 @@ async fn raw(url: &str, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn method_path_query_headers_and_body_arrive() {
-    let (log, url) = stage().await;
+async fn method_path_query_headers_and_body_are_forwarded() {
+    let (log, url) = recording_target_and_proxy().await;
     for method in [
         Method::GET,
         Method::POST,
@@ -151,7 +151,7 @@ async fn method_path_query_headers_and_body_arrive() {
 
 #[tokio::test]
 async fn percent_encoding_is_kept_byte_for_byte() {
-    let (log, url) = stage().await;
+    let (log, url) = recording_target_and_proxy().await;
     for path in [
         "/a%2Fb/%24c/%C3%BC%20",
         "/a/../b/./c//d",
@@ -159,7 +159,7 @@ async fn percent_encoding_is_kept_byte_for_byte() {
         "/x?q=%26+%2B%20&&=~|^`",
         "/%7e/~/%7E?a=/?b",
     ] {
-        raw(
+        send_raw(
             &url,
             &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
         )
@@ -172,30 +172,30 @@ async fn percent_encoding_is_kept_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_gzip_body_arrives_byte_for_byte_and_so_does_its_answer() {
-    let (log, url) = stage().await;
+async fn gzip_bodies_pass_unchanged_in_both_directions() {
+    let (log, url) = recording_target_and_proxy().await;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&b"491701234567\n".repeat(1_000)).unwrap();
-    let packed = encoder.finish().unwrap();
+    let compressed = encoder.finish().unwrap();
     let request = client()
         .post(url)
         .header("content-encoding", "gzip")
         .header("content-type", "text/csv")
-        .body(packed.clone());
+        .body(compressed.clone());
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
-    assert_eq!(response.bytes().await.unwrap(), packed);
+    assert_eq!(response.bytes().await.unwrap(), compressed);
     let seen = log.lock().unwrap().pop().unwrap();
-    assert_eq!(seen.body, packed);
+    assert_eq!(seen.body, compressed);
     assert_eq!(seen.headers["content-encoding"], "gzip");
-    assert_eq!(seen.headers["content-length"], packed.len().to_string());
+    assert_eq!(seen.headers["content-length"], compressed.len().to_string());
 }
 
 #[tokio::test]
-async fn large_bodies_arrive_byte_for_byte() {
-    let (log, url) = stage().await;
+async fn large_bodies_pass_unchanged() {
+    let (log, url) = recording_target_and_proxy().await;
     for megabytes in [6, 12] {
-        let body = noise(megabytes * 1024 * 1024);
+        let body = random_bytes(megabytes * 1024 * 1024);
         let response = client().post(&url).body(body.clone()).send().await.unwrap();
         assert!(response.bytes().await.unwrap() == body);
         assert!(log.lock().unwrap().pop().unwrap().body == body);
@@ -204,8 +204,9 @@ async fn large_bodies_arrive_byte_for_byte() {
 
 #[tokio::test]
 async fn a_body_of_unknown_length_is_streamed() {
-    let (log, url) = stage().await;
-    let chunks = futures_util::stream::iter((0..60).map(|_| std::io::Result::Ok(noise(100_000))));
+    let (log, url) = recording_target_and_proxy().await;
+    let chunks =
+        futures_util::stream::iter((0..60).map(|_| std::io::Result::Ok(random_bytes(100_000))));
     let response = client()
         .post(&url)
         .body(reqwest::Body::wrap_stream(chunks))
@@ -213,23 +214,23 @@ async fn a_body_of_unknown_length_is_streamed() {
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
-    assert!(log.lock().unwrap().pop().unwrap().body == noise(100_000).repeat(60));
+    assert!(log.lock().unwrap().pop().unwrap().body == random_bytes(100_000).repeat(60));
 }
 
 #[tokio::test]
-async fn more_than_12_megabytes_are_refused() {
-    let (log, url) = stage().await;
+async fn bodies_over_12_mebibytes_are_rejected() {
+    let (log, url) = recording_target_and_proxy().await;
     let announced =
         "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 12582913\r\n\r\n";
-    let answer = raw(&url, announced).await;
+    let answer = send_raw(&url, announced).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("application/problem+json"));
     assert!(log.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn the_answer_comes_back_as_it_is() {
-    let (_, url) = stage().await;
+async fn responses_are_returned_unchanged() {
+    let (_, url) = recording_target_and_proxy().await;
     for status in [201, 302, 404, 422, 500] {
         let response = client()
             .get(&url)
@@ -257,8 +258,8 @@ async fn the_answer_comes_back_as_it_is() {
 }
 
 #[tokio::test]
-async fn headers_about_the_connection_stay_behind() {
-    let (log, url) = stage().await;
+async fn hop_by_hop_headers_are_not_forwarded() {
+    let (log, url) = recording_target_and_proxy().await;
     let request = client()
         .get(&url)
         .header("connection", "x-hop, close")
@@ -282,12 +283,12 @@ async fn headers_about_the_connection_stay_behind() {
     assert_ne!(
         format!("http://{}", headers["host"].to_str().unwrap()),
         url,
-        "the target's own host"
+        "the host header must name the target"
     );
 }
 
 #[tokio::test]
-async fn an_unreachable_target_is_a_502() {
+async fn an_unreachable_target_returns_502() {
     let (listener, address) = listen().await;
     drop(listener);
     let url = proxy(&format!("http://{address}")).await;
@@ -301,7 +302,7 @@ async fn an_unreachable_target_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_request_without_an_answer_is_a_502_and_not_sent_again() {
+async fn an_unanswered_request_returns_502_and_is_not_retried() {
     let (listener, address) = listen().await;
     let requests = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&requests);
@@ -331,7 +332,7 @@ async fn a_request_without_an_answer_is_a_502_and_not_sent_again() {
 
 #[tokio::test]
 async fn the_program_forwards_and_stops_on_sigterm() {
-    let (_, target) = stage().await;
+    let (_, target) = recording_target_and_proxy().await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(["0", &target])
         .stdout(Stdio::piped())
@@ -354,7 +355,7 @@ async fn the_program_forwards_and_stops_on_sigterm() {
 }
 
 #[test]
-fn wrong_arguments_are_told() {
+fn wrong_arguments_are_reported() {
     for arguments in [
         &["80"][..],
         &["http", "http://localhost"],

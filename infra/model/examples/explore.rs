@@ -1,4 +1,5 @@
-//! Explores every mix and prints a line each, then how each broken variant goes wrong: `cargo run --example explore [part of a name]`.
+//! Explores all mixes and prints one line per mix, then a shortest violation of each broken
+//! variant: `cargo run -p model --example explore [PART_OF_A_NAME]`.
 
 use model::{
     broken::BROKEN,
@@ -6,10 +7,10 @@ use model::{
 };
 
 fn main() {
-    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let filter = std::env::args().nth(1).unwrap_or_default();
     for mix in MIXES
         .into_iter()
-        .filter(|mix| mix.title().contains(&wanted))
+        .filter(|mix| mix.title().contains(&filter))
     {
         let report = explore(mix);
         println!(
@@ -25,7 +26,7 @@ fn main() {
     }
     for (mix, property) in BROKEN
         .into_iter()
-        .filter(|(mix, _)| mix.title().contains(&wanted))
+        .filter(|(mix, _)| mix.title().contains(&filter))
     {
         println!("{}", mix.title());
         print(
@@ -37,7 +38,7 @@ fn main() {
 
 fn print(property: &str, steps: &[String]) {
     println!(
-        "  \"{property}\" does not hold after {} steps:\n    {}",
+        "  \"{property}\" is violated after {} steps:\n    {}",
         steps.len(),
         steps.join("\n    ")
     );

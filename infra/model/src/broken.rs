@@ -1,4 +1,4 @@
-//! The test of the check: each rule, left out, and what then goes wrong.
+//! Broken variants, which prove that the check can fail: each omits a rule and violates a property.
 
 use crate::mix::{Broken, Mix};
 
@@ -6,29 +6,31 @@ const ONE: Mix = Mix {
     requests: &[0b001],
     ..Mix::CALM
 };
-const DOUBLED: &str = "doubled 0";
-const LOST: &str = "at rest nothing is lost";
-const THROWN_AWAY: &str = "no answer is thrown away";
+const SENT_TWICE: &str = "no recipient is sent twice";
+const LOST: &str = "at rest no recipient is lost";
+const DISCARDED: &str = "no answer is discarded";
 
-/// Rules that are left out, the smallest mix that shows why they are there, and the property that fails there.
+/// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
+/// it violates.
 pub const BROKEN: [(Mix, &str); 13] = [
-    // Since no request starts under a lease that is over, the token of a mark is the second lock of the same door: both are open here.
+    // A request does not start after the lease has ended, so the token of a mark is a second
+    // protection against the same fault. This variant omits both.
     (
         Mix {
-            broken: &[Broken::MarkWithoutToken, Broken::StartAfterLease],
+            broken: &[Broken::MarkWithoutToken, Broken::StartAfterLeaseEnd],
             freeze: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
-            broken: &[Broken::StartAfterLease],
+            broken: &[Broken::StartAfterLeaseEnd],
             own_ids: true,
             freeze: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
@@ -36,11 +38,11 @@ pub const BROKEN: [(Mix, &str); 13] = [
             freeze: true,
             ..ONE
         },
-        THROWN_AWAY,
+        DISCARDED,
     ),
     (
         Mix {
-            broken: &[Broken::NoPoke],
+            broken: &[Broken::AnswerThatMakesNothingDue],
             freeze: true,
             ..ONE
         },
@@ -52,23 +54,23 @@ pub const BROKEN: [(Mix, &str); 13] = [
             freeze: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
-            broken: &[Broken::LeftoversPending],
+            broken: &[Broken::LeftoversBecomePending],
             crash: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
-            broken: &[Broken::LostIsNotAccepted],
+            broken: &[Broken::LostAnswerCountsAsNotAccepted],
             lost: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
@@ -77,20 +79,20 @@ pub const BROKEN: [(Mix, &str); 13] = [
             lost: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
-            broken: &[Broken::QuietWhenRecorded],
+            broken: &[Broken::QuietTimeCheckedAtRecord],
             own_ids: true,
             lost: true,
             ..ONE
         },
-        DOUBLED,
+        SENT_TWICE,
     ),
     (
         Mix {
-            broken: &[Broken::VerdictWithoutPoke],
+            broken: &[Broken::StatusUpdateThatMakesNothingDue],
             own_ids: true,
             lost: true,
             freeze: true,
@@ -101,7 +103,7 @@ pub const BROKEN: [(Mix, &str); 13] = [
     ),
     (
         Mix {
-            broken: &[Broken::ReceiptWithoutPoke],
+            broken: &[Broken::ReceiptThatMakesNothingDue],
             own_ids: true,
             lost: true,
             pushes: true,
@@ -112,7 +114,7 @@ pub const BROKEN: [(Mix, &str); 13] = [
     ),
     (
         Mix {
-            broken: &[Broken::HoldWithoutSchedule],
+            broken: &[Broken::HoldIgnoresSchedule],
             lateness: true,
             moves: 1,
             ..ONE

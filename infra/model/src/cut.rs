@@ -1,58 +1,59 @@
-//! A schedule before its batches: appends, changes of time, pauses and cancels race with two dispatchers that cut it. Transactions
-//! are steps apart here, held together by the lock of the schedule's row alone.
+//! A model of the cut: appends, changes of time, pauses and cancels race with two dispatchers that
+//! cut the schedule. The steps of a transaction are separate actions, which only the lock of the
+//! schedule's row protects.
 
 use stateright::{Model, Property};
 
 use crate::{
-    database::{Life, Schedule},
-    rules::{self, Decision, Hour},
+    rows::{Schedule, ScheduleStatus},
+    rules::{self, Decision, Timing},
 };
 
-/// Recipients at most.
-const MOST: u8 = 3;
-/// Versions at most.
-const VERSIONS: u8 = 4;
+/// The maximum number of recipients.
+const MAX_RECIPIENTS: u8 = 3;
+/// The highest version.
+const MAX_VERSION: u8 = 4;
 
-/// Who holds the lock, and what it has done inside its transaction.
+/// The transaction that holds the lock, and its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    /// A dispatcher that has found the schedule to be cut, and has not looked at the recipients yet.
-    Cutting(Life),
-    /// It has: so many recipients are in its batches.
-    Counted(Life, u8),
-    /// An append that was allowed.
+pub enum LockHolder {
+    /// A dispatcher that has decided to cut the schedule and has not counted the recipients yet.
+    Cutting(ScheduleStatus),
+    /// A dispatcher that has counted the recipients: its batches will contain this many.
+    Counted(ScheduleStatus, u8),
+    /// An append that has been allowed.
     Appending,
 }
 
-/// A schedule, its recipients and its batches.
+/// A schedule with its recipients and batches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Plan {
+pub struct CutState {
     /// `schedules`
     pub schedule: Schedule,
     /// `version`
     pub version: u8,
-    /// What the clock says of `run_at`.
-    pub hour: Hour,
-    /// Recipients that are there.
+    /// The current time relative to `run_at`.
+    pub timing: Timing,
+    /// The number of recipients.
     pub recipients: u8,
-    /// Recipients that are in batches, as often as batches were inserted.
+    /// The number of recipients in batches, one entry per insertion of batches.
     pub batched: Vec<u8>,
     /// The lock of the schedule's row.
-    pub lock: Option<Holder>,
-    /// An append that has looked and does not hold the lock.
+    pub lock: Option<LockHolder>,
+    /// An append has checked the status and does not hold the lock.
     pub unlocked_append: bool,
-    /// A dispatcher that has committed the status, and not the batches.
+    /// A dispatcher has committed the status but not the batches.
     pub half_cut: bool,
-    /// Events under way, as bits by version.
+    /// The pending events, as bits indexed by version.
     pub events: u8,
-    /// A cut was made before its time, or too late.
-    pub wrong_hour: bool,
+    /// A cut happened too early or too late.
+    pub wrong_time: bool,
 }
 
-/// A step of somebody.
+/// One step of a dispatcher, the sweep, the API or the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "plain")]
-pub enum Step {
+#[expect(missing_docs, reason = "the names are complete")]
+pub enum CutStep {
     Event(u8),
     Sweep,
     Count,
@@ -69,81 +70,78 @@ pub enum Step {
     TimePasses,
 }
 
-/// How it is done.
+/// The implementation of the cut. By default, no rule is omitted.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct DispatchedBy {
-    /// The status is committed before the batches.
+pub struct CutModel {
+    /// The status is committed in a transaction before that of the batches.
     pub two_transactions: bool,
-    /// Appends look at the status without the lock.
+    /// Appends check the status without the lock.
     pub append_unlocked: bool,
-    /// The cut does not look at the status again when it writes, nor at `run_at` under the lock.
-    pub blind: bool,
+    /// The cut checks neither `run_at` under the lock nor the status in its final statement.
+    pub unchecked: bool,
 }
 
-impl Plan {
-    fn begin_cut(&mut self, way: DispatchedBy, version: u8) {
+impl CutState {
+    fn begin_cut(&mut self, model: CutModel, version: u8) {
         let same = version == self.version;
-        let decision = if way.blind && !self.schedule.cut {
-            Decision::Cut(Life::Running)
+        let decision = if model.unchecked && !self.schedule.cut {
+            Decision::Cut(ScheduleStatus::Running)
         } else {
-            rules::decide(&self.schedule, same, self.hour)
+            rules::decide(&self.schedule, same, self.timing)
         };
         match decision {
             Decision::Nothing => {}
             Decision::Missed => _ = rules::mark_missed(&mut self.schedule, same),
-            Decision::Cut(life) => {
-                self.wrong_hour |= life == Life::Running && self.hour != Hour::Due;
-                self.lock = Some(Holder::Cutting(life));
+            Decision::Cut(status) => {
+                self.wrong_time |= status == ScheduleStatus::Running && self.timing != Timing::Due;
+                self.lock = Some(LockHolder::Cutting(status));
             }
         }
     }
 
-    fn commit_cut(&mut self, way: DispatchedBy, life: Life, counted: u8) {
+    fn commit_cut(&mut self, model: CutModel, status: ScheduleStatus, counted: u8) {
         self.lock = None;
-        if way.blind {
-            self.schedule = Schedule {
-                status: life,
-                cut: true,
-            };
-        } else if !rules::mark_cut(&mut self.schedule, true, life) {
+        if model.unchecked {
+            self.schedule = Schedule { status, cut: true };
+        } else if !rules::mark_cut(&mut self.schedule, true, status) {
             return;
         }
-        if way.two_transactions {
+        if model.two_transactions {
             self.half_cut = true;
         } else {
             self.batched.push(counted);
         }
     }
 
-    fn change_time(&mut self, status: Life, hour: Hour) {
+    fn change_time(&mut self, status: ScheduleStatus, timing: Timing) {
         self.schedule.status = status;
-        self.hour = hour;
+        self.timing = timing;
         self.version += 1;
         self.events |= 1 << self.version;
     }
 
-    fn move_by(&mut self, step: Step) {
+    fn apply_change(&mut self, step: CutStep) {
         match step {
-            Step::Reschedule => self.change_time(self.schedule.status, Hour::Early),
-            Step::SendNow => {
+            CutStep::Reschedule => self.change_time(self.schedule.status, Timing::Early),
+            CutStep::SendNow => {
                 rules::send_uncut_now(&mut self.schedule);
-                self.change_time(self.schedule.status, Hour::Due);
+                self.change_time(self.schedule.status, Timing::Due);
             }
-            Step::Resume => self.change_time(
-                Life::Scheduled,
-                if self.hour == Hour::Early {
-                    Hour::Early
+            CutStep::Resume => self.change_time(
+                ScheduleStatus::Scheduled,
+                if self.timing == Timing::Early {
+                    Timing::Early
                 } else {
-                    Hour::Due
+                    Timing::Due
                 },
             ),
-            Step::Pause => _ = rules::pause(&mut self.schedule),
-            Step::Cancel => _ = rules::cancel(&mut self.schedule, &mut []),
+            CutStep::Pause => _ = rules::pause(&mut self.schedule),
+            CutStep::Cancel => _ = rules::cancel(&mut self.schedule, &mut []),
             _ => {
-                self.hour = if self.hour == Hour::Early {
-                    Hour::Due
+                self.timing = if self.timing == Timing::Early {
+                    Timing::Due
                 } else {
-                    Hour::TooLate
+                    Timing::TooLate
                 };
             }
         }
@@ -154,110 +152,115 @@ impl Plan {
     }
 }
 
-impl Model for DispatchedBy {
-    type State = Plan;
-    type Action = Step;
+impl Model for CutModel {
+    type State = CutState;
+    type Action = CutStep;
 
-    fn init_states(&self) -> Vec<Plan> {
+    fn init_states(&self) -> Vec<CutState> {
         let schedule = Schedule {
-            status: Life::Scheduled,
+            status: ScheduleStatus::Scheduled,
             cut: false,
         };
-        vec![Plan {
+        vec![CutState {
             schedule,
             version: 1,
-            hour: Hour::Early,
+            timing: Timing::Early,
             recipients: 1,
             batched: Vec::new(),
             lock: None,
             unlocked_append: false,
             half_cut: false,
             events: 0b10,
-            wrong_hour: false,
+            wrong_time: false,
         }]
     }
 
-    fn actions(&self, plan: &Plan, steps: &mut Vec<Step>) {
-        match plan.lock {
-            Some(Holder::Cutting(_)) => steps.extend([Step::Count, Step::Crash]),
-            Some(Holder::Counted(..)) => steps.extend([Step::CommitCut, Step::Crash]),
-            Some(Holder::Appending) => steps.extend([Step::CommitAppend, Step::Crash]),
-            None => plan.unlocked_actions(steps),
+    fn actions(&self, state: &CutState, steps: &mut Vec<CutStep>) {
+        match state.lock {
+            Some(LockHolder::Cutting(_)) => steps.extend([CutStep::Count, CutStep::Crash]),
+            Some(LockHolder::Counted(..)) => steps.extend([CutStep::CommitCut, CutStep::Crash]),
+            Some(LockHolder::Appending) => steps.extend([CutStep::CommitAppend, CutStep::Crash]),
+            None => state.unlocked_actions(steps),
         }
-        if plan.half_cut {
-            steps.extend([Step::InsertBatches, Step::Crash]);
+        if state.half_cut {
+            steps.extend([CutStep::InsertBatches, CutStep::Crash]);
         }
-        if plan.unlocked_append {
-            steps.push(Step::CommitAppend);
+        if state.unlocked_append {
+            steps.push(CutStep::CommitAppend);
         }
         steps.extend(
-            (plan.hour != Hour::TooLate && plan.lock.is_none()).then_some(Step::TimePasses),
+            (state.timing != Timing::TooLate && state.lock.is_none())
+                .then_some(CutStep::TimePasses),
         );
     }
 
-    fn next_state(&self, plan: &Plan, step: Step) -> Option<Plan> {
-        let mut next = plan.clone();
-        match (step, plan.lock) {
-            (Step::Event(version), _) => {
+    fn next_state(&self, state: &CutState, step: CutStep) -> Option<CutState> {
+        let mut next = state.clone();
+        match (step, state.lock) {
+            (CutStep::Event(version), _) => {
                 next.events &= !(1 << version);
                 next.begin_cut(*self, version);
             }
-            (Step::Sweep, _) => next.begin_cut(*self, plan.version),
-            (Step::Count, Some(Holder::Cutting(life))) => {
-                next.lock = Some(Holder::Counted(life, plan.recipients))
+            (CutStep::Sweep, _) => next.begin_cut(*self, state.version),
+            (CutStep::Count, Some(LockHolder::Cutting(status))) => {
+                next.lock = Some(LockHolder::Counted(status, state.recipients));
             }
-            (Step::CommitCut, Some(Holder::Counted(life, counted))) => {
-                next.commit_cut(*self, life, counted)
+            (CutStep::CommitCut, Some(LockHolder::Counted(status, counted))) => {
+                next.commit_cut(*self, status, counted);
             }
-            (Step::InsertBatches, _) => {
+            (CutStep::InsertBatches, _) => {
                 next.half_cut = false;
-                next.batched.push(plan.recipients);
+                next.batched.push(state.recipients);
             }
-            (Step::Crash, _) => (next.lock, next.half_cut) = (None, false),
-            (Step::LockToAppend, _) if self.append_unlocked => next.unlocked_append = true,
-            (Step::LockToAppend, _) => next.lock = Some(Holder::Appending),
-            (Step::CommitAppend, _) => {
+            (CutStep::Crash, _) => (next.lock, next.half_cut) = (None, false),
+            (CutStep::LockToAppend, _) if self.append_unlocked => next.unlocked_append = true,
+            (CutStep::LockToAppend, _) => next.lock = Some(LockHolder::Appending),
+            (CutStep::CommitAppend, _) => {
                 next.recipients += 1;
                 next.unlocked_append = false;
-                next.lock = plan.lock.filter(|_| self.append_unlocked);
+                next.lock = state.lock.filter(|_| self.append_unlocked);
             }
-            _ => next.move_by(step),
+            _ => next.apply_change(step),
         }
         Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let once = |_: &Self, plan: &Plan| plan.batched.len() <= 1;
-        let whole =
-            |_: &Self, plan: &Plan| plan.half_cut || !plan.schedule.cut || plan.is_covered();
-        let hour = |_: &Self, plan: &Plan| !plan.wrong_hour;
+        let once = |_: &Self, state: &CutState| state.batched.len() <= 1;
+        let whole = |_: &Self, state: &CutState| {
+            state.half_cut || !state.schedule.cut || state.is_covered()
+        };
+        let timing = |_: &Self, state: &CutState| !state.wrong_time;
         vec![
-            Property::always("cut once", once),
-            Property::always("every recipient is in a batch", whole),
-            Property::always("neither early nor too late", hour),
+            Property::always("a schedule is cut at most once", once),
+            Property::always("each recipient is in a batch", whole),
+            Property::always("a cut is neither early nor late", timing),
         ]
     }
 }
 
-impl Plan {
-    fn unlocked_actions(&self, steps: &mut Vec<Step>) {
+impl CutState {
+    fn unlocked_actions(&self, steps: &mut Vec<CutStep>) {
         let Schedule { status, cut } = self.schedule;
         steps.extend(
             (1..=self.version)
                 .filter(|version| self.events & (1 << version) != 0)
-                .map(Step::Event),
+                .map(CutStep::Event),
         );
-        steps.extend(rules::wants_cut(&self.schedule, self.hour).then_some(Step::Sweep));
-        let may_append =
-            rules::is_open(&self.schedule) && self.recipients < MOST && !self.unlocked_append;
-        steps.extend(may_append.then_some(Step::LockToAppend));
-        let changeable = self.version < VERSIONS && !cut;
         steps.extend(
-            (changeable && rules::is_changeable(&self.schedule)).then_some(Step::Reschedule),
+            rules::sweep_enqueues_cut(&self.schedule, self.timing).then_some(CutStep::Sweep),
         );
-        steps.extend((changeable && status == Life::Paused).then_some(Step::Resume));
-        steps.extend((changeable && status == Life::Missed).then_some(Step::SendNow));
-        steps.extend((status == Life::Scheduled).then_some(Step::Pause));
-        steps.extend((!cut && status != Life::Cancelled).then_some(Step::Cancel));
+        let may_append = rules::is_open(&self.schedule)
+            && self.recipients < MAX_RECIPIENTS
+            && !self.unlocked_append;
+        steps.extend(may_append.then_some(CutStep::LockToAppend));
+        let changeable = self.version < MAX_VERSION && !cut;
+        steps.extend(
+            (changeable && rules::is_changeable(&self.schedule)).then_some(CutStep::Reschedule),
+        );
+        steps.extend((changeable && status == ScheduleStatus::Paused).then_some(CutStep::Resume));
+        steps.extend((changeable && status == ScheduleStatus::Missed).then_some(CutStep::SendNow));
+        steps.extend((status == ScheduleStatus::Scheduled).then_some(CutStep::Pause));
+        steps.extend((!cut && status != ScheduleStatus::Cancelled).then_some(CutStep::Cancel));
     }
 }

@@ -1,33 +1,34 @@
-//! The end of a schedule: two last batches are released at once, each by its own worker, and somebody has to see that both are done.
+//! A model of the finish: two workers release the last two batches of a schedule concurrently, and
+//! one of them must see that both are done.
 
 use stateright::{Model, Property};
 
-/// Where a worker is at the end of its pass.
+/// The stage of a worker at the end of its pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
+pub enum FinishStage {
     /// The batch is claimed.
     Working,
-    /// Its transaction has released the batch, which nobody else sees yet.
+    /// Its transaction has released the batch. No other transaction sees that yet.
     Released,
-    /// That is committed.
+    /// The release is committed.
     Committed,
     /// The invocation has ended.
-    Gone,
+    Ended,
 }
 
 /// Two batches and their schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Ends {
+pub struct FinishState {
     /// The workers.
-    pub workers: [Stage; 2],
-    /// `schedules.status` is finished.
+    pub workers: [FinishStage; 2],
+    /// `schedules.status` is `finished`.
     pub finished: bool,
 }
 
-/// A step of worker 0 or 1.
+/// One step of worker 0 or 1, or of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "plain")]
-pub enum Step {
+#[expect(missing_docs, reason = "the names are complete")]
+pub enum FinishStep {
     Release(usize),
     Commit(usize),
     Finish(usize),
@@ -35,87 +36,94 @@ pub enum Step {
     Sweep,
 }
 
-/// How it is done.
+/// The implementation of the finish.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
-    /// The finish is part of the transaction that releases.
-    pub inside: bool,
+pub struct FinishModel {
+    /// The finish is part of the transaction that releases the batch.
+    pub inside_release: bool,
     /// The sweep tries to finish each running schedule.
     pub sweep: bool,
-    /// Workers die between the release and the finish.
+    /// Workers can crash between the release and the finish.
     pub crash: bool,
 }
 
-impl Ends {
+impl FinishState {
     fn all_done(&self) -> bool {
         self.workers
             .iter()
-            .all(|stage| matches!(stage, Stage::Committed | Stage::Gone))
+            .all(|stage| matches!(stage, FinishStage::Committed | FinishStage::Ended))
     }
 
-    /// What a transaction sees: its own release, and what others have committed.
-    fn seems_done(&self, worker: usize) -> bool {
+    /// Checks that all batches are done as a transaction sees it: its own release, and the
+    /// committed releases of others.
+    fn sees_all_done(&self, worker: usize) -> bool {
         let other = self.workers[1 - worker];
-        matches!(other, Stage::Committed | Stage::Gone)
+        matches!(other, FinishStage::Committed | FinishStage::Ended)
     }
 }
 
-impl Model for End {
-    type State = Ends;
-    type Action = Step;
+impl Model for FinishModel {
+    type State = FinishState;
+    type Action = FinishStep;
 
-    fn init_states(&self) -> Vec<Ends> {
-        vec![Ends {
-            workers: [Stage::Working; 2],
+    fn init_states(&self) -> Vec<FinishState> {
+        vec![FinishState {
+            workers: [FinishStage::Working; 2],
             finished: false,
         }]
     }
 
-    fn actions(&self, ends: &Ends, steps: &mut Vec<Step>) {
-        for (worker, stage) in ends.workers.iter().enumerate() {
+    fn actions(&self, state: &FinishState, steps: &mut Vec<FinishStep>) {
+        for (worker, stage) in state.workers.iter().enumerate() {
             match stage {
-                Stage::Working => steps.push(Step::Release(worker)),
-                Stage::Released => steps.push(Step::Commit(worker)),
-                Stage::Committed => {
-                    steps.push(Step::Finish(worker));
-                    steps.extend(self.crash.then_some(Step::Crash(worker)));
+                FinishStage::Working => steps.push(FinishStep::Release(worker)),
+                FinishStage::Released => steps.push(FinishStep::Commit(worker)),
+                FinishStage::Committed => {
+                    steps.push(FinishStep::Finish(worker));
+                    steps.extend(self.crash.then_some(FinishStep::Crash(worker)));
                 }
-                Stage::Gone => {}
+                FinishStage::Ended => {}
             }
         }
-        steps.extend((self.sweep && ends.all_done() && !ends.finished).then_some(Step::Sweep));
+        steps.extend(
+            (self.sweep && state.all_done() && !state.finished).then_some(FinishStep::Sweep),
+        );
     }
 
-    fn next_state(&self, ends: &Ends, step: Step) -> Option<Ends> {
-        let mut next = ends.clone();
+    fn next_state(&self, state: &FinishState, step: FinishStep) -> Option<FinishState> {
+        let mut next = state.clone();
         match step {
-            Step::Release(worker) => {
-                next.workers[worker] = Stage::Released;
-                next.finished |= self.inside && ends.seems_done(worker);
+            FinishStep::Release(worker) => {
+                next.workers[worker] = FinishStage::Released;
+                next.finished |= self.inside_release && state.sees_all_done(worker);
             }
-            Step::Commit(worker) => next.workers[worker] = Stage::Committed,
-            Step::Finish(worker) => {
-                next.workers[worker] = Stage::Gone;
-                next.finished |= !self.inside && ends.all_done();
+            FinishStep::Commit(worker) => next.workers[worker] = FinishStage::Committed,
+            FinishStep::Finish(worker) => {
+                next.workers[worker] = FinishStage::Ended;
+                next.finished |= !self.inside_release && state.all_done();
             }
-            Step::Crash(worker) => next.workers[worker] = Stage::Gone,
-            Step::Sweep => next.finished = true,
+            FinishStep::Crash(worker) => next.workers[worker] = FinishStage::Ended,
+            FinishStep::Sweep => next.finished = true,
         }
         Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let at_rest = |model: &Self, ends: &Ends| {
+        let at_rest = |model: &Self, state: &FinishState| {
             let mut steps = Vec::new();
-            model.actions(ends, &mut steps);
-            !steps.is_empty() || ends.finished
+            model.actions(state, &mut steps);
+            !steps.is_empty() || state.finished
         };
-        let early = |_: &Self, ends: &Ends| {
-            !ends.finished || ends.workers.iter().all(|stage| *stage != Stage::Working)
+        let early = |_: &Self, state: &FinishState| {
+            !state.finished
+                || state
+                    .workers
+                    .iter()
+                    .all(|stage| *stage != FinishStage::Working)
         };
         vec![
-            Property::always("at rest it is finished", at_rest),
-            Property::always("not before its last batch", early),
+            Property::always("at rest the schedule is finished", at_rest),
+            Property::always("no finish before the last batch is done", early),
         ]
     }
 }

@@ -1,99 +1,100 @@
-//! A *mix*: which faults may happen, and which rules are broken on purpose.
+//! A *mix*: the faults that can occur, and the rules that are omitted on purpose.
 
 use crate::{
-    database::{Batch, Due, Life, ROWS, Row, Schedule},
-    world::{Carrier, Noticed, WORKERS, Worker, World},
+    rows::{Batch, Due, ROWS, Row, Schedule, ScheduleStatus},
+    world::{CarrierState, TransitionViolations, WORKERS, Worker, World},
 };
 
-/// A rule that is left out, to see that the model would notice.
+/// A rule that is omitted, to prove that the model detects its absence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// Mark by the attempt alone.
+    /// A mark checks the attempt but not the token.
     MarkWithoutToken,
-    /// Answers under the token only.
+    /// An answer is recorded only under the token.
     AnswerNeedsToken,
-    /// No `make_due_if_lease_lost`.
-    NoPoke,
-    /// Take back a mark by the attempt alone.
+    /// An answer after the lease does not make the batch due again.
+    AnswerThatMakesNothingDue,
+    /// The removal of a mark checks the attempt but not the token.
     UnmarkWithoutToken,
-    /// "Not found" is believed at once.
+    /// "Not found" is accepted at once.
     NoQuietTime,
-    /// "Not found" is believed if the quiet time is over when it is recorded, not when it was asked.
-    QuietWhenRecorded,
-    /// Verdicts that come after the lease do not make the batch due again.
-    VerdictWithoutPoke,
-    /// A receipt does not make a batch due again that nobody looks at.
-    ReceiptWithoutPoke,
-    /// The owner of a lost lease is failed instead of uncertain: SENDING becomes PENDING.
-    LeftoversPending,
-    /// A request starts under a lease that is over.
-    StartAfterLease,
-    /// Holding what is late does not look at the schedule.
-    HoldWithoutSchedule,
-    /// Cancelling does not look at batches that are owned.
+    /// "Not found" is accepted if the quiet time has passed when it is recorded, not when it was
+    /// queried.
+    QuietTimeCheckedAtRecord,
+    /// A status update after the lease does not make the batch due again.
+    StatusUpdateThatMakesNothingDue,
+    /// A receipt does not make a batch due again that has neither an owner nor a recheck time.
+    ReceiptThatMakesNothingDue,
+    /// A row that a crashed owner left SENDING becomes PENDING instead of UNCERTAIN.
+    LeftoversBecomePending,
+    /// A request starts after the lease has ended.
+    StartAfterLeaseEnd,
+    /// The hold of a late batch does not check the schedule's status.
+    HoldIgnoresSchedule,
+    /// A cancel does not remove the hold of a batch that has an owner.
     HoldSurvivesCancel,
-    /// A lost answer counts as not accepted.
-    LostIsNotAccepted,
+    /// A lost answer is treated as "not accepted".
+    LostAnswerCountsAsNotAccepted,
 }
 
-/// What may happen.
+/// The faults that can occur, and the bounds of the exploration.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "switches")]
 pub struct Mix {
     /// Its name.
     pub name: &'static str,
-    /// Requests: the recipients of each, as bits.
+    /// The requests, each as a set of recipients in bits.
     pub requests: &'static [u8],
-    /// Requests in flight at once.
-    pub in_flight: usize,
+    /// Concurrent requests.
+    pub max_in_flight: usize,
     /// Parts of the text.
     pub parts: u8,
-    /// Marks of a recipient at most; beyond is out of bounds.
+    /// The maximum number of marks per recipient. States beyond it are out of bounds.
     pub max_attempts: u8,
     /// `max_resends`
     pub max_resends: u8,
     /// `on_uncertain: resend`
     pub resend_uncertain: bool,
-    /// The carrier can be asked by ids of ours.
+    /// The carrier accepts own ids in queries.
     pub own_ids: bool,
-    /// Processes die.
+    /// Processes crash.
     pub crash: bool,
-    /// A lease ends under a living owner.
+    /// A lease ends while its owner is frozen; the owner continues later.
     pub freeze: bool,
-    /// Answers are lost, requests die on the wire.
+    /// Answers are lost, and requests are lost on the wire.
     pub lost: bool,
-    /// An answer leaves numbers out.
+    /// An answer omits numbers.
     pub partial: bool,
-    /// 429.
+    /// The carrier answers 429.
     pub throttle: bool,
-    /// A 4xx text: PENDING, and REJECTD at last.
+    /// The carrier answers with a text of 4xx: PENDING, and in the end REJECTD.
     pub refuse: bool,
-    /// The carrier says UNDELIV.
+    /// The carrier reports UNDELIV.
     pub undelivered: bool,
-    /// The carrier says ENROUTE, and forgets: UNKNOWN at the deadline.
+    /// The carrier reports ENROUTE and later loses the status: UNKNOWN at the deadline.
     pub forgets: bool,
-    /// A commit whose answer is lost: the transaction is said twice.
+    /// The answer to a commit is lost, so that the transaction is executed twice.
     pub commit_lost: bool,
-    /// Queues that lose and double messages; else the next message is always there.
+    /// The queues lose and duplicate messages. Otherwise the next message is always available.
     pub queues: bool,
-    /// It becomes late.
+    /// The batch can become late.
     pub lateness: bool,
-    /// Pause, resume, cancel.
+    /// The number of pauses, resumes and cancels.
     pub moves: u8,
-    /// An operator decides on what is UNCERTAIN.
+    /// An operator resolves UNCERTAIN rows.
     pub operator: bool,
-    /// The carrier pushes receipts, at any moment after it has accepted.
+    /// The carrier pushes receipts at any time after the acceptance.
     pub pushes: bool,
-    /// See there.
+    /// The omitted rules.
     pub broken: &'static [Broken],
 }
 
 impl Mix {
-    /// Nothing ever goes wrong.
+    /// A mix without faults.
     pub const CALM: Self = Self {
         name: "calm",
         requests: &[0b001, 0b010],
-        in_flight: 2,
+        max_in_flight: 2,
         parts: 1,
         max_attempts: 3,
         max_resends: 0,
@@ -116,7 +117,7 @@ impl Mix {
         broken: &[],
     };
 
-    /// Its name, or the rules that are left out.
+    /// Returns its name, or the omitted rules.
     pub fn title(&self) -> String {
         if self.broken.is_empty() {
             self.name.to_owned()
@@ -125,7 +126,7 @@ impl Mix {
         }
     }
 
-    /// How many recipients there are.
+    /// Returns the number of recipients.
     pub fn recipients(&self) -> usize {
         self.requests
             .iter()
@@ -133,12 +134,12 @@ impl Mix {
             .sum()
     }
 
-    /// Whether that rule is left out.
+    /// Checks that the rule is omitted.
     pub fn is_broken(&self, rule: Broken) -> bool {
         self.broken.contains(&rule)
     }
 
-    /// A batch that has just been cut.
+    /// Returns the initial state: a batch that has just been cut.
     pub fn world(&self) -> World {
         let batch = Batch {
             send_at: Due::Now,
@@ -151,18 +152,18 @@ impl Mix {
         };
         World {
             schedule: Schedule {
-                status: Life::Running,
+                status: ScheduleStatus::Running,
                 cut: true,
             },
             batch,
             rows: [Row::NEW; ROWS],
             uncounted: false,
             late: false,
-            carrier: [Carrier::default(); ROWS],
+            carrier: [CarrierState::default(); ROWS],
             workers: [Worker::IDLE; WORKERS],
             queued: [self.queues, false],
             moves_left: self.moves,
-            noticed: Noticed::default(),
+            violations: TransitionViolations::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The mixes of faults, each small enough to be explored to the end in seconds.
+//! The mixes of faults. Each is small enough to be explored completely in seconds.
 
 use std::{
     collections::BTreeMap,
@@ -9,15 +9,15 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::mix::Mix;
 
-/// Every mix.
+/// All mixes.
 pub const MIXES: [Mix; 19] = [
     Mix {
-        name: "processes die",
+        name: "processes crash",
         crash: true,
         ..Mix::CALM
     },
     Mix {
-        name: "processes die, leases end under living owners",
+        name: "processes crash, leases end while their owners run",
         crash: true,
         freeze: true,
         ..Mix::CALM
@@ -54,7 +54,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "UNDELIV, sent again",
+        name: "UNDELIV is resent",
         undelivered: true,
         max_resends: 1,
         freeze: true,
@@ -64,7 +64,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "UNCERTAIN, sent again by policy",
+        name: "UNCERTAIN is resent by policy",
         resend_uncertain: true,
         max_resends: 1,
         lost: true,
@@ -74,7 +74,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "UNCERTAIN, asked by ids of ours",
+        name: "UNCERTAIN is queried by own ids",
         own_ids: true,
         lost: true,
         freeze: true,
@@ -115,7 +115,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "an operator decides",
+        name: "an operator resolves UNCERTAIN",
         operator: true,
         lost: true,
         freeze: true,
@@ -124,7 +124,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "queues that lose and double messages",
+        name: "queues lose and duplicate messages",
         queues: true,
         crash: true,
         freeze: true,
@@ -133,7 +133,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "two parts, ids of the carrier's",
+        name: "two parts, carrier ids",
         parts: 2,
         freeze: true,
         undelivered: true,
@@ -153,7 +153,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "receipts pushed, ids of ours",
+        name: "receipts pushed, own ids",
         pushes: true,
         own_ids: true,
         lost: true,
@@ -179,7 +179,7 @@ pub const MIXES: [Mix; 19] = [
         ..Mix::CALM
     },
     Mix {
-        name: "everything, to one recipient",
+        name: "most faults, one recipient",
         crash: true,
         freeze: true,
         lost: true,
@@ -194,39 +194,40 @@ pub const MIXES: [Mix; 19] = [
     },
 ];
 
-/// How an exploration went.
+/// The result of an exploration.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Distinct states.
     pub states: usize,
-    /// Longest way to one.
+    /// The length of the longest path.
     pub depth: usize,
-    /// How long it took.
+    /// The duration.
     pub time: Duration,
-    /// The properties that do not hold, and steps that lead there.
+    /// The violated properties, each with the steps that lead to its violation.
     pub violations: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Explores a mix to the end, or to a first violation.
+/// Explores a mix completely, or until a property is violated.
 pub fn explore(mix: Mix) -> Report {
     explore_to(mix, usize::MAX, HasDiscoveries::AnyFailures)
 }
 
-/// Explores until that property is violated, then for a shorter way there, until there is none. The steps.
+/// Returns the steps of a shortest path to a violation of the property. Explores until the property
+/// is violated, then repeats with a smaller depth until no shorter path exists.
 pub fn shortest_violation(mix: Mix, property: &'static str) -> Option<Vec<String>> {
-    let look = |steps| {
+    let find = |steps| {
         explore_to(mix, steps, HasDiscoveries::AnyOf([property].into()))
             .violations
             .remove(property)
     };
-    let mut shortest = look(usize::MAX)?;
-    while let Some(shorter) = look(shortest.len()) {
+    let mut shortest = find(usize::MAX)?;
+    while let Some(shorter) = find(shortest.len()) {
         shortest = shorter;
     }
     Some(shortest)
 }
 
-/// Explores what takes fewer than `steps` steps.
+/// Explores the states that are fewer than `steps` steps away.
 fn explore_to(mix: Mix, steps: usize, end: HasDiscoveries) -> Report {
     let start = Instant::now();
     let checker = mix

@@ -1,11 +1,11 @@
-//! What must hold in every state, and what at rest.
+//! The properties that must hold in each state, and those that must hold at rest.
 
 use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 use stateright::Property;
 
 use crate::{
-    database::{Age, Due, Life, ROWS},
     mix::Mix,
+    rows::{Age, Due, ROWS, ScheduleStatus},
     world::World,
 };
 
@@ -13,56 +13,57 @@ fn property(name: &'static str, holds: fn(&Mix, &World) -> bool) -> Property<Mix
     Property::always(name, holds)
 }
 
-/// Every property of the protocol.
+/// Returns all properties of the protocol.
 pub fn all() -> Vec<Property<Mix>> {
     vec![
-        property("doubled 0", |_, world| {
+        property("no recipient is sent twice", |_, world| {
             world
                 .carrier
                 .iter()
-                .all(|it| it.times_accepted() <= 1 + it.allowed)
+                .all(|carrier| carrier.times_accepted() <= 1 + carrier.allowed_resends)
         }),
         property("no acceptance is forgotten", |_, world| {
-            (0..ROWS).all(|at| !world.has_forgotten(at))
+            (0..ROWS).all(|recipient| !world.forgets_acceptance(recipient))
         }),
-        property("a state never goes back", |_, world| {
-            !world.noticed.went_back
+        property("a status never goes back", |_, world| {
+            !world.violations.went_back
         }),
-        property("final is final", |_, world| !world.noticed.final_changed),
-        property("no answer is thrown away", |_, world| {
-            !world.noticed.answer_thrown_away
+        property("final is final", |_, world| !world.violations.final_changed),
+        property("no answer is discarded", |_, world| {
+            !world.violations.answer_discarded
         }),
-        property("what is due is in the sweep's sight", |_, world| {
-            world.is_in_sight()
+        property("the sweep finds each due batch", |_, world| {
+            world.is_found_by_sweep()
         }),
         property(
-            "delivered when all known parts are",
-            World::is_delivered_whole,
+            "DELIVRD only if all known parts are delivered",
+            World::is_delivered_completely,
         ),
-        property("at rest nothing is lost", |mix, world| {
+        property("at rest no recipient is lost", |mix, world| {
             !world.is_at_rest(mix) || world.is_settled(mix)
         }),
-        property("at rest the counts are the rows'", |mix, world| {
+        property("at rest the counts match the rows", |mix, world| {
             !world.is_at_rest(mix) || world.is_counted()
         }),
     ]
 }
 
 impl World {
-    /// The carrier has accepted the attempt, and the row says that it was never sent.
-    fn has_forgotten(&self, at: usize) -> bool {
-        let row = &self.rows[at];
+    /// Checks that the carrier has accepted the attempt although the row's status means that it was
+    /// never sent.
+    fn forgets_acceptance(&self, recipient: usize) -> bool {
+        let row = &self.rows[recipient];
         let denies = matches!(
             row.status,
             Status::Pending | Status::Cancelled | Status::Rejectd | Status::Suppressed
         );
         row.attempt > 0
             && denies
-            && self.carrier[at].has(row.attempt)
-            && row.kept[usize::from(row.attempt)].is_none()
+            && self.carrier[recipient].has_accepted(row.attempt)
+            && row.earlier_attempts[usize::from(row.attempt)].is_none()
     }
 
-    fn is_in_sight(&self) -> bool {
+    fn is_found_by_sweep(&self) -> bool {
         let batch = &self.batch;
         batch.sweep_at != Due::Never
             || (batch.send_at == Due::Never
@@ -70,9 +71,9 @@ impl World {
                 && batch.token.is_none())
     }
 
-    fn is_delivered_whole(_: &Mix, world: &Self) -> bool {
-        let whole = |at: usize| {
-            let (row, carrier) = (&world.rows[at], &world.carrier[at]);
+    fn is_delivered_completely(_: &Mix, world: &Self) -> bool {
+        let whole = |recipient: usize| {
+            let (row, carrier) = (&world.rows[recipient], &world.carrier[recipient]);
             row.status != Status::Delivrd
                 || (row.ids != 0 && carrier.delivered & row.ids == row.ids)
         };
@@ -83,7 +84,8 @@ impl World {
         u32::from(self.batch.crashes) >= MAX_CRASHES
     }
 
-    /// No message, no worker, nothing on the wire, and time and the sweep bring nothing.
+    /// Checks that the state is at rest: no worker runs, no message is queued, no request is on the
+    /// wire, and neither time nor the sweep can change that.
     pub fn is_at_rest(&self, mix: &Mix) -> bool {
         let mut actions = Vec::new();
         mix.worker_actions(self, &mut actions);
@@ -93,25 +95,36 @@ impl World {
         actions.is_empty() && !lease_runs
     }
 
-    /// Every row is where it may stay, or where a person sees that it is kept.
+    /// Checks that each row has a status in which it may remain, or that an operator can see it.
     fn is_settled(&self, mix: &Mix) -> bool {
-        let paused = self.schedule.status == Life::Paused;
-        let held = self.batch.missed && matches!(self.schedule.status, Life::Missed | Life::Paused);
+        let paused = self.schedule.status == ScheduleStatus::Paused;
+        let held = self.batch.missed
+            && matches!(
+                self.schedule.status,
+                ScheduleStatus::Missed | ScheduleStatus::Paused
+            );
         let ended = matches!(
             self.schedule.status,
-            Life::Finished | Life::Missed | Life::Cancelled | Life::Paused
+            ScheduleStatus::Finished
+                | ScheduleStatus::Missed
+                | ScheduleStatus::Cancelled
+                | ScheduleStatus::Paused
         );
-        let stopped = matches!(self.schedule.status, Life::Cancelled | Life::Paused);
-        let settled = |at: usize| {
-            let row = &self.rows[at];
+        let stopped = matches!(
+            self.schedule.status,
+            ScheduleStatus::Cancelled | ScheduleStatus::Paused
+        );
+        let settled = |recipient: usize| {
+            let row = &self.rows[recipient];
             match row.status {
-                // What a dead owner has left of a paused batch is taken up when it goes on.
+                // The rows that a crashed owner left in a paused batch are claimed after the
+                // resume.
                 _ if self.is_parked() || (paused && self.batch.token.is_some()) => true,
                 Status::Pending => paused || held,
                 Status::Uncertain if mix.resend_uncertain => {
                     row.resends >= mix.max_resends || stopped
                 }
-                Status::Uncertain => !mix.own_ids || row.age == Age::Old,
+                Status::Uncertain => !mix.own_ids || row.age == Age::PastDeadline,
                 Status::Sending | Status::Acceptd | Status::Enroute => false,
                 Status::Undeliv | Status::Expired => row.resends >= mix.max_resends || stopped,
                 _ => true,
@@ -123,6 +136,6 @@ impl World {
     fn is_counted(&self) -> bool {
         !self.uncounted
             || self.is_parked()
-            || (self.schedule.status == Life::Paused && self.batch.token.is_some())
+            || (self.schedule.status == ScheduleStatus::Paused && self.batch.token.is_some())
     }
 }

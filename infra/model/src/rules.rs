@@ -1,28 +1,30 @@
-//! The statements of `shared::platform::db` as plain functions: who may write, and what is then there. The model moves by these alone, and the
-//! tests in `tests/sql_*.rs` hold each against its statement, over all the values that it tells apart.
+//! The SQL statements of the protocol as plain functions: when a statement matches a row, and what
+//! it writes. The model changes its rows only with these functions. The tests in `tests/sql`
+//! compare each function with its statement for all values that it distinguishes.
 //!
-//! `owns` says that the batch's token is that of the claim under which the statement is said.
+//! `owns` means that the batch's token is the token of the claim that executes the statement.
 
 mod claim;
 mod cut;
+mod lifecycle;
 mod missed;
-mod moves;
-mod outcomes;
+mod recipients;
 
 pub use claim::{
-    Release, bring_forward, claim, finish, hands_out_check, hands_out_send, may_claim_to_check,
-    may_claim_to_send, may_finish, poke, release, wants_check, wants_send,
+    Release, bring_forward, claim, finish, make_due_if_lease_lost, may_claim_to_check,
+    may_claim_to_send, may_finish, needs_check, needs_send, release, sweep_enqueues_check,
+    sweep_enqueues_send,
 };
 pub use cut::{
-    Decision, Hour, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,
-    send_uncut_now, wants_cut,
+    Decision, Timing, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,
+    send_uncut_now, sweep_enqueues_cut,
 };
+pub use lifecycle::{cancel, pause, resume};
 pub use missed::{
     hold_missed, may_hold_missed, may_resolve, may_send_now, resolve_resend, resolve_sent, send_now,
 };
-pub use moves::{cancel, pause, resume};
-pub use outcomes::{
-    Flush, StatusUpdate, close, flush, keep, late_answer, late_receipt, may_answer,
-    may_be_sent_again, may_close, may_mark, may_skip, may_unmark, may_write_receipt,
-    may_write_verdict, owner_lost, receipt, verdict,
+pub use recipients::{
+    Flush, StatusUpdate, close_pending, flush, keep_attempt, mark_owner_lost, may_answer,
+    may_be_sent_again, may_close, may_mark, may_record_receipt, may_record_status_update, may_skip,
+    may_unmark, record_late_answer, record_late_receipt, record_receipt, record_status_update,
 };

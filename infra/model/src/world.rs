@@ -1,35 +1,36 @@
-//! Everything at one moment: the rows, the carrier, the workers, the queues.
+//! The complete state: the rows, the carrier, the workers and the queues.
 
 use shared::message::status::Status;
 
-use crate::database::{ATTEMPTS, Batch, ROWS, Row, Schedule};
+use crate::rows::{ATTEMPTS, Batch, ROWS, Row, Schedule};
 
-/// Workers at once.
+/// Concurrent workers.
 pub const WORKERS: usize = 2;
-/// Message parts that a model tells apart.
+/// Message parts that a model distinguishes.
 pub const PARTS: u8 = 2;
 
-/// What the carrier has, and what is on its way to it, for one recipient: bits by attempt and part.
+/// What the carrier has received for one recipient, and what is on its way to it. Each field but
+/// `delivered` and `allowed_resends` is a set of bits, indexed by attempt and part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Carrier {
+pub struct CarrierState {
     /// On the wire.
-    pub wire: u8,
+    pub on_wire: u8,
     /// Accepted: the recipient gets it.
     pub accepted: u8,
-    /// Turned away for certain: 429, or a text of 4xx.
+    /// Certainly not accepted: 429, or a text of 4xx.
     pub refused: u8,
-    /// Parts that it called delivered, of whatever attempt.
+    /// Parts with the status DELIVRD, in any attempt.
     pub delivered: u8,
-    /// Second and later sends that a verdict, the policy or a person allowed.
-    pub allowed: u8,
+    /// Repeated sends that a status update, the policy or an operator allowed.
+    pub allowed_resends: u8,
 }
 
-/// The bit of a part of an attempt (from 1).
+/// Returns the bit of a part of an attempt (from 1).
 pub const fn bit(attempt: u8, part: u8) -> u8 {
     1 << ((attempt - 1) * PARTS + part)
 }
 
-/// All parts of an attempt, of a text of so many.
+/// Returns the bits of all parts of an attempt, for a text of `parts` parts.
 pub const fn parts_of(attempt: u8, parts: u8) -> u8 {
     if attempt == 0 {
         0
@@ -38,137 +39,138 @@ pub const fn parts_of(attempt: u8, parts: u8) -> u8 {
     }
 }
 
-impl Carrier {
-    /// Attempts of which it took at least a part.
+impl CarrierState {
+    /// Returns the number of attempts of which at least one part was accepted.
     pub fn times_accepted(&self) -> u8 {
         (1..=ATTEMPTS as u8)
-            .filter(|attempt| self.accepted & parts_of(*attempt, PARTS) != 0)
+            .filter(|attempt| self.has_accepted(*attempt))
             .count() as u8
     }
 
-    /// Whether it took a part of that attempt.
-    pub const fn has(&self, attempt: u8) -> bool {
+    /// Checks that a part of the attempt was accepted.
+    pub const fn has_accepted(&self, attempt: u8) -> bool {
         self.accepted & parts_of(attempt, PARTS) != 0
     }
 }
 
-/// What a worker has to do with one recipient.
+/// The next step of a worker for one recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// Nothing.
-    Rest,
+pub enum Task {
+    /// Nothing to do.
+    None,
     /// To be sent.
     Waiting,
-    /// Marked; its request is about to start.
+    /// Marked. The request is about to start.
     Marked,
-    /// Its request is under way.
-    Flying,
-    /// An answer, not recorded yet.
+    /// The request is in flight.
+    InFlight,
+    /// The request has an answer that is not recorded yet.
     Answered {
-        /// What it makes of the row.
+        /// The new status of the row.
         status: Status,
-        /// Ids, by part, for an acceptance.
+        /// The parts with ids, if the answer is an acceptance.
         ids: u8,
-        /// To be sent again in this pass.
-        again: bool,
+        /// The recipient is sent again in this pass.
+        retry: bool,
     },
-    /// A mark to be taken back.
+    /// A mark to be removed.
     Unmark,
-    /// To be asked about.
-    Ask,
-    /// A verdict, not recorded yet.
-    Said(Status),
-    /// The carrier knows nothing of it; what that means is not decided yet.
+    /// To be queried.
+    Query,
+    /// A status update that is not recorded yet.
+    RecordStatus(Status),
+    /// The carrier has no such message. The consequence is not decided yet.
     NotFound,
 }
 
-/// What a worker is at.
+/// The stage of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// No invocation.
+    /// There is no invocation.
     Idle,
-    /// The claim has matched; nothing read yet.
+    /// The claim has matched. Nothing has been read yet.
     Claimed(Work),
-    /// Read: cancelled, so what is PENDING is to be closed.
+    /// The rows are read and the schedule is cancelled: PENDING rows will be closed.
     Close,
-    /// Read: too late, so what is PENDING is to be held.
+    /// The rows are read and it is too late: PENDING rows will be held.
     Hold,
     /// A send pass.
     Sending,
     /// A recheck pass.
-    Asking,
+    Rechecking,
 }
 
-/// What a claim is for.
+/// The purpose of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "plain")]
 pub enum Work {
+    /// A send pass.
     Send,
+    /// A recheck pass.
     Check,
 }
 
-/// One invocation of send or recheck, with what it has read.
+/// One invocation of send or recheck, with the data that it has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Worker {
-    /// What it is at.
+    /// Its stage.
     pub stage: Stage,
-    /// Its lease is over; it was frozen, and is awake again.
-    pub over: bool,
-    /// Starts nothing more.
+    /// Its lease has ended: it was frozen and has continued.
+    pub lease_over: bool,
+    /// It starts no further request.
     pub stopped: bool,
-    /// The schedule was running or paused when it was read: resends are allowed.
-    pub alive: bool,
-    /// What it has to do, by recipient.
-    pub places: [Place; ROWS],
-    /// `attempt` as it knows it.
+    /// The schedule was running or paused when it was read.
+    pub allows_resends: bool,
+    /// Its task for each recipient.
+    pub tasks: [Task; ROWS],
+    /// `attempt`, as read or as marked by this worker.
     pub attempts: [u8; ROWS],
-    /// `status` as it was read.
-    pub seen: [Status; ROWS],
+    /// `status`, as read.
+    pub read_status: [Status; ROWS],
 }
 
 impl Worker {
-    /// None.
+    /// No invocation.
     pub const IDLE: Self = Self {
         stage: Stage::Idle,
-        over: false,
+        lease_over: false,
         stopped: false,
-        alive: false,
-        places: [Place::Rest; ROWS],
+        allows_resends: false,
+        tasks: [Task::None; ROWS],
         attempts: [0; ROWS],
-        seen: [Status::Pending; ROWS],
+        read_status: [Status::Pending; ROWS],
     };
 
-    /// Takes up nothing more.
+    /// Drops the recipients that are still waiting.
     pub fn stop(&mut self) {
         self.stopped = true;
-        for place in &mut self.places {
-            *place = if matches!(place, Place::Waiting) {
-                Place::Rest
+        for task in &mut self.tasks {
+            *task = if matches!(task, Task::Waiting) {
+                Task::None
             } else {
-                *place
+                *task
             };
         }
     }
 
-    /// Whether nothing is left but the release.
+    /// Checks that only the release remains to be done.
     pub fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Sending | Stage::Asking)
-            && self.places.iter().all(|place| *place == Place::Rest)
+        matches!(self.stage, Stage::Sending | Stage::Rechecking)
+            && self.tasks.iter().all(|task| *task == Task::None)
     }
 }
 
-/// What no state may do, noticed while it happened.
+/// Violations that are visible only in a transition, recorded when they occur.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Noticed {
-    /// A row went back.
+pub struct TransitionViolations {
+    /// The progress of a row decreased.
     pub went_back: bool,
     /// A final row changed.
     pub final_changed: bool,
-    /// An answer with ids for the row's attempt was not taken.
-    pub answer_thrown_away: bool,
+    /// An answer with ids for the row's attempt was not recorded.
+    pub answer_discarded: bool,
 }
 
-/// Everything.
+/// The complete state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// `schedules`
@@ -179,37 +181,41 @@ pub struct World {
     pub rows: [Row; ROWS],
     /// Rows have changed since the counts were taken.
     pub uncounted: bool,
-    /// Later than `planned_at + max_lateness`.
+    /// `planned_at + max_lateness` has passed.
     pub late: bool,
-    /// The carrier.
-    pub carrier: [Carrier; ROWS],
+    /// The carrier, per recipient.
+    pub carrier: [CarrierState; ROWS],
     /// The invocations.
     pub workers: [Worker; WORKERS],
-    /// A message on the send queue, on the recheck queue.
+    /// A message is in the send queue, and in the recheck queue. Indexed by [`Work`].
     pub queued: [bool; 2],
-    /// What people may still do.
+    /// The pauses, resumes and cancels that an operator may still make.
     pub moves_left: u8,
-    /// See there.
-    pub noticed: Noticed,
+    /// The violations so far.
+    pub violations: TransitionViolations,
 }
 
 impl World {
-    /// Whether the batch is that worker's.
+    /// Checks that the worker's claim owns the batch.
     pub fn owns(&self, worker: usize) -> bool {
         self.batch.token == Some(worker as u8)
     }
 
-    /// Changes a row, and notices what may not be.
-    pub fn change<T>(&mut self, at: usize, change: impl FnOnce(&mut Row, &Schedule) -> T) -> T {
-        let before = self.rows[at];
-        let result = change(&mut self.rows[at], &self.schedule);
-        let after = &self.rows[at];
+    /// Changes a row and records violations.
+    pub fn change_row<T>(
+        &mut self,
+        recipient: usize,
+        change: impl FnOnce(&mut Row, &Schedule) -> T,
+    ) -> T {
+        let before = self.rows[recipient];
+        let result = change(&mut self.rows[recipient], &self.schedule);
+        let after = &self.rows[recipient];
         if (before.status, before.attempt) != (after.status, after.attempt) {
             self.uncounted = true;
-            self.noticed.went_back |= after.place() < before.place();
+            self.violations.went_back |= after.progress() < before.progress();
             let resent = after.attempt > before.attempt
                 && matches!(before.status, Status::Undeliv | Status::Expired);
-            self.noticed.final_changed |= before.status.is_final() && !resent;
+            self.violations.final_changed |= before.status.is_final() && !resent;
         }
         result
     }

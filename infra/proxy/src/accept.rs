@@ -9,14 +9,14 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::line::Line;
 use crate::relay::relay;
+use crate::state::SharedState;
 
-/// As many connections may wait to be accepted as MySQL lets wait.
+/// The number of connections that can wait to be accepted; the same as MySQL's default.
 const BACKLOG: u32 = 151;
 
-/// A port that is ours even while nothing listens there: without a bound socket the system would give it to somebody's outgoing
-/// connection, and it could not be opened again.
+/// A port that stays reserved while nothing listens on it. Without a bound socket the system could
+/// assign the port to an outgoing connection, and it could not be opened again.
 pub(crate) struct Port {
     _bound: TcpSocket,
     address: SocketAddr,
@@ -41,7 +41,8 @@ impl Port {
     }
 }
 
-/// Several sockets may share a port as long as all of them say so, and at most one listens.
+/// Binds a socket with `SO_REUSEADDR`. Several sockets can share a port if all of them set this
+/// option and at most one listens.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -49,21 +50,22 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Accepts while the mode doesn't say to refuse, until it is dropped; its connections go with it.
+/// Accepts connections unless the mode refuses them. Runs until the future is dropped, which drops
+/// its connections too.
 pub(crate) async fn accept(
     port: Port,
     first: TcpListener,
-    line: Arc<Line>,
+    state: Arc<SharedState>,
     listening: watch::Sender<bool>,
 ) {
-    let mut mode = line.mode.subscribe();
+    let mut mode = state.mode.subscribe();
     let mut connections = JoinSet::new();
     let mut listener = first;
     loop {
         tokio::select! {
-            // The line, and with it the sender, lives as long as this.
+            // `state` owns the sender and outlives this loop, so waiting can't fail.
             _ = mode.wait_for(|mode| mode.refuse) => {}
-            () = spawn_accepted(&listener, &line, &mut connections) => {}
+            () = spawn_accepted(&listener, &state, &mut connections) => {}
         }
         drop(listener);
         listening.send_replace(false);
@@ -72,7 +74,7 @@ pub(crate) async fn accept(
             Ok(listener) => listener,
             Err(error) => {
                 eprintln!("can't listen on {} again: {error}", port.address());
-                // Dropping `listening` tells whoever waits for it.
+                // Dropping `listening` returns an error to each task that waits for it.
                 return;
             }
         };
@@ -80,18 +82,22 @@ pub(crate) async fn accept(
     }
 }
 
-async fn spawn_accepted(listener: &TcpListener, line: &Arc<Line>, connections: &mut JoinSet<()>) {
+async fn spawn_accepted(
+    listener: &TcpListener,
+    state: &Arc<SharedState>,
+    connections: &mut JoinSet<()>,
+) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let (cut, line) = (line.next_cut(), Arc::clone(line));
-                    connections.spawn(async move { relay(cut, &line, stream).await });
+                    let (cut, state) = (state.next_cut(), Arc::clone(state));
+                    connections.spawn(async move { relay(cut, &state, stream).await });
                 }
-                // Out of file descriptors, most likely: some will come back.
+                // Most likely no file descriptor is free; retry after some have been closed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
-            // Only to forget the connections that have ended.
+            // Removes connections that have ended from the set.
             Some(_) = connections.join_next() => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The proxy's control by HTTP, on a port of its own: settings, the cut, the counts.
+//! The proxy's HTTP control interface, on its own port: settings, cutting connections, counts.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{Mode, ModeError, Proxy, Stats};
 
-/// `GET` and `PATCH /settings`, `POST /cut`, `GET /stats`.
+/// Returns the control routes: `GET` and `PATCH /settings`, `POST /cut`, `GET /stats`.
 pub fn control(proxy: Arc<Proxy>) -> Router {
     Router::new()
         .route("/settings", get(read_settings).patch(change_settings))
@@ -25,10 +25,10 @@ async fn read_settings(State(proxy): State<Arc<Proxy>>) -> Json<Mode> {
     Json(proxy.mode())
 }
 
-/// Answers when the settings are in force.
+/// Applies a patch of the settings. Responds after they are in force.
 async fn change_settings(State(proxy): State<Arc<Proxy>>, body: Bytes) -> Response {
     let Ok(patch) = serde_json::from_slice::<Value>(&body) else {
-        return problem(StatusCode::BAD_REQUEST, "the body is no JSON");
+        return problem(StatusCode::BAD_REQUEST, "the body is not JSON");
     };
     match proxy.patch(patch).await {
         Ok(mode) => Json(mode).into_response(),
@@ -39,7 +39,7 @@ async fn change_settings(State(proxy): State<Arc<Proxy>>, body: Bytes) -> Respon
     }
 }
 
-/// Answers when the connections are reset, with the counts.
+/// Resets all open connections. Responds with the counts after they are reset.
 async fn cut(State(proxy): State<Arc<Proxy>>) -> Json<Stats> {
     proxy.cut().await;
     Json(proxy.stats())

@@ -1,23 +1,25 @@
-//! A TCP proxy on the loopback interface between the functions and a server, to take the network away from them: connections are
-//! refused, reset, stalled, slowed, or reset in the middle of an answer, at any moment and without the server's knowledge.
+//! A TCP proxy on the loopback interface between the functions and a server. It simulates network
+//! faults: connections are refused, reset, stalled, delayed, or reset in the middle of a response,
+//! at any moment and without involving the server.
 //!
-//! It knows no protocol. The path of a connection: `accept` → `relay`; [`Mode`] says how it fares.
+//! The proxy is independent of the protocol. A connection passes from `accept` to `relay`;
+//! [`Mode`] controls its behaviour.
 //!
 //! ```no_run
 //! # async fn example(server: std::net::SocketAddr) -> anyhow::Result<()> {
 //! let proxy = proxy::Proxy::start(server).await?;
 //! // … connect to proxy.address() …
 //! proxy.set(proxy::Mode { refuse: true, ..Default::default() }).await?;
-//! proxy.cut().await; // now the server seems to be gone
+//! proxy.cut().await; // from now on the server appears to be down
 //! # Ok(())
 //! # }
 //! ```
 
 mod accept;
 mod control;
-mod line;
 mod mode;
 mod relay;
+mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -28,29 +30,31 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::accept::Port;
-use crate::line::Line;
+use crate::state::SharedState;
 
 pub use control::control;
-pub use line::Stats;
 pub use mode::{Mode, ModeError};
+pub use state::Stats;
 
-/// A proxy running on a loopback port. It stops when this is dropped, and its connections end.
+/// A running proxy on a loopback port. When it is dropped, it stops and its connections end.
 pub struct Proxy {
     address: SocketAddr,
-    line: Arc<Line>,
-    // Whether the port is open. Closed for good, and an error to its receivers, if it could not be opened again.
+    state: Arc<SharedState>,
+    // Whether the port is open. If the port could not be reopened, the channel is closed and its
+    // receivers get an error.
     listening: Mutex<watch::Receiver<bool>>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Starts a proxy for the server `target` on a free port, on the runtime of the caller. Nobody need listen there yet.
+    /// Starts a proxy for the server `target` on a free port, on the caller's runtime. The server
+    /// need not be listening yet.
     pub async fn start(target: SocketAddr) -> anyhow::Result<Self> {
         Self::start_on(0, target).await
     }
 
     /// Starts a proxy on `port`.
-    // Async, though nothing is awaited: sockets want a runtime, and without one this would panic.
+    // Async although nothing is awaited: creating a socket panics without a runtime.
     #[allow(clippy::unused_async)]
     pub async fn start_on(port: u16, target: SocketAddr) -> anyhow::Result<Self> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -59,36 +63,37 @@ impl Proxy {
         let listener = port
             .open()
             .with_context(|| format!("can't listen on {address}"))?;
-        let line = Arc::new(Line::new(target));
+        let state = Arc::new(SharedState::new(target));
         let (sender, listening) = watch::channel(true);
-        let task = tokio::spawn(accept::accept(port, listener, Arc::clone(&line), sender));
+        let task = tokio::spawn(accept::accept(port, listener, Arc::clone(&state), sender));
         Ok(Self {
             address,
-            line,
+            state,
             listening: Mutex::new(listening),
             task,
         })
     }
 
-    /// Where it listens, also while it refuses.
+    /// Returns the address of the proxy, also while it refuses connections.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     pub fn mode(&self) -> Mode {
-        *self.line.mode.borrow()
+        *self.state.mode.borrow()
     }
 
-    /// Changes all settings. When it returns, the port is open or closed as they say.
+    /// Replaces all settings. When it returns, the port is open or closed accordingly.
     pub async fn set(&self, mode: Mode) -> anyhow::Result<()> {
         let mut listening = self.listening.lock().await;
         self.apply(mode, &mut listening).await
     }
 
-    /// Changes the settings that `patch`, a JSON object, names; returns all of them.
+    /// Changes the settings that are named in `patch`, a JSON object, and returns all settings.
     pub async fn patch(&self, patch: Value) -> anyhow::Result<Mode> {
-        // Under one lock, lest two patches at the same time undo each other, or wait for what the other has undone.
+        // One lock covers the whole change. Otherwise two concurrent patches could undo each other,
+        // or wait for a state that the other has undone.
         let mut listening = self.listening.lock().await;
         let mode = self.mode().patched(patch)?;
         self.apply(mode, &mut listening).await?;
@@ -96,7 +101,7 @@ impl Proxy {
     }
 
     async fn apply(&self, mode: Mode, listening: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
-        self.line.mode.send_replace(mode);
+        self.state.mode.send_replace(mode);
         listening
             .wait_for(|listening| *listening != mode.refuse)
             .await
@@ -104,14 +109,14 @@ impl Proxy {
         Ok(())
     }
 
-    /// Resets all open connections, to the client and to the server. When it returns, both have been reset.
+    /// Resets all open connections on both sides. When it returns, both sides have been reset.
     pub async fn cut(&self) {
-        self.line.cut().await;
+        self.state.cut().await;
     }
 
-    /// The connections until now.
+    /// Returns the connection counts since the start.
     pub fn stats(&self) -> Stats {
-        self.line.stats()
+        self.state.stats()
     }
 }
 

@@ -1,5 +1,6 @@
-//! `proxy PORT TARGET CONTROL_PORT`: forwards what comes to that port of the loopback interface to the server at `TARGET`
-//! (`ADDRESS:PORT`), as it is told through its control port. A port may be 0 for a free one. Stops on SIGTERM and SIGINT.
+//! `proxy PORT TARGET CONTROL_PORT`: forwards connections on that loopback port to the server at
+//! `TARGET` (`ADDRESS:PORT`). Its behaviour is changed through the control port. Port 0 selects a
+//! free port. Stops on SIGTERM and SIGINT.
 
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,5 +39,6 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn parsed(port: &str) -> anyhow::Result<u16> {
-    port.parse().with_context(|| format!("{port} is no port"))
+    port.parse()
+        .with_context(|| format!("{port} is not a port number"))
 }

@@ -1,27 +1,32 @@
-//! The proxy's behaviour, changeable while it runs. Everything is off by default: bytes pass as they come.
+//! The proxy's settings, which can change while it runs. All are off by default: bytes pass
+//! unchanged and without delay.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// All settings. In JSON each field has the same name.
+/// The settings. The JSON fields have the same names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mode {
-    /// The port is closed, as if no server ran: to connect gives ECONNREFUSED. Open connections stay; a cut ends them.
+    /// Closes the port, as if no server were running: connecting fails with ECONNREFUSED. Open
+    /// connections stay open; a cut ends them.
     pub refuse: bool,
-    /// Nothing passes, the end of a stream included, and nothing is lost: it passes once this is off.
+    /// Holds back all bytes, and the end of a stream too. Nothing is lost: everything passes when
+    /// this is turned off.
     pub stall: bool,
-    /// How long each chunk (at most 16 KiB) waits, in both directions. Chunks don't overtake: this limits the throughput too.
+    /// The delay of each chunk (at most 16 KiB), in both directions. Chunks keep their order, so
+    /// the delay also limits the throughput.
     pub delay_ms: u32,
-    /// A connection accepted while this is set is reset in place of the first byte from the server beyond so many: with 0 the
-    /// server has got the request and its whole answer is lost. An answer of exactly that length passes.
+    /// The number of bytes from the server that pass before the next byte resets the connection.
+    /// Applies to connections accepted while it is set. With 0 the server receives the request and
+    /// its whole response is lost. A response of exactly this length passes.
     pub cut_after_bytes: Option<u64>,
 }
 
 impl Mode {
-    /// These settings with the fields of `patch`, a JSON object, in place of their own.
+    /// Returns these settings with the fields of `patch`, a JSON object, replaced.
     pub fn patched(self, patch: Value) -> Result<Self, ModeError> {
         let Value::Object(patch) = patch else {
             return Err(ModeError::new("settings", "must be a JSON object"));
@@ -36,12 +41,12 @@ impl Mode {
     }
 }
 
-/// Settings that were not taken over, and why.
+/// A rejected change of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeError {
-    /// The field.
+    /// The invalid field.
     pub field: String,
-    /// What is wrong with it.
+    /// The reason why it is invalid.
     pub problem: String,
 }
 
@@ -71,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_changes_what_it_names_and_nothing_else() {
+    fn a_patch_changes_only_the_named_fields() {
         let mode = Mode {
             stall: true,
             delay_ms: 5,
@@ -99,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setting_is_refused_by_name() {
+    fn invalid_settings_are_rejected_by_name() {
         for (patch, field) in [
             (json!({ "refuse": 1 }), "refuse"),
             (json!({ "delay_ms": -1 }), "delay_ms"),

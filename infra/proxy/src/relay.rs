@@ -1,4 +1,5 @@
-//! One connection: bytes from the client to the server and back, as the mode says, until both have ended or it is cut.
+//! Relays one connection: copies bytes in both directions, subject to the mode, until both sides
+//! have ended or the connection is cut.
 
 use std::future::pending;
 use std::io;
@@ -9,16 +10,16 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::line::Line;
 use crate::mode::Mode;
+use crate::state::SharedState;
 
 const CHUNK: usize = 16 * 1024;
 
-/// Why a connection ended before both sides had ended it.
+/// The reason broken a connection ended before both sides had ended it.
 enum Broken {
-    /// One side reset it, or the server can't be reached.
+    /// One side reset the connection, or the server can't be reached.
     Outside,
-    /// This proxy was told to.
+    /// The proxy cut the connection.
     Cut,
 }
 
@@ -28,49 +29,56 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Carries one connection to its end. `cut` comes first, to be dropped last: then the sockets are closed and the counts made.
-pub(crate) async fn relay(mut cut: watch::Receiver<bool>, line: &Line, mut client: TcpStream) {
-    let open = line.count();
-    let limit = line.mode.borrow().cut_after_bytes;
+/// Relays one connection until it ends. `cut` is the first parameter so that it is dropped last,
+/// after the sockets are closed and the counts are updated.
+pub(crate) async fn relay(
+    mut cut: watch::Receiver<bool>,
+    state: &SharedState,
+    mut client: TcpStream,
+) {
+    let open = state.count();
+    let limit = state.mode.borrow().cut_after_bytes;
     let mut server = None;
     let ended = tokio::select! {
-        ended = carry(&mut client, &mut server, line, limit) => ended,
+        ended = copy_both_directions(&mut client, &mut server, state, limit) => ended,
         _ = cut.wait_for(|cut| *cut) => Err(Broken::Cut),
     };
-    let Err(why) = ended else { return };
-    if matches!(why, Broken::Cut) {
-        open.was_cut();
+    let Err(broken) = ended else { return };
+    if matches!(broken, Broken::Cut) {
+        open.count_cut();
     }
     for stream in [Some(client), server].into_iter().flatten() {
-        // A lingering time of 0 makes the closing of a socket a reset. If it can't be set, the peer sees a plain close.
+        // With a linger time of 0, closing a socket sends a reset. If the time can't be set, the
+        // peer sees an ordinary close.
         let _ = stream.set_zero_linger();
     }
 }
 
-async fn carry(
+async fn copy_both_directions(
     client: &mut TcpStream,
     server: &mut Option<TcpStream>,
-    line: &Line,
+    state: &SharedState,
     limit: Option<u64>,
 ) -> Result<(), Broken> {
-    let server = server.insert(TcpStream::connect(line.target).await?);
-    // What comes in one piece goes on in one piece: Nagle's algorithm would only delay it.
+    let server = server.insert(TcpStream::connect(state.target).await?);
+    // Each chunk is forwarded as it arrives: Nagle's algorithm would only delay it.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let up = pump(from_client, to_server, line.mode.subscribe(), None);
-    let down = pump(from_server, to_client, line.mode.subscribe(), limit);
+    let up = copy_one_direction(from_client, to_server, state.mode.subscribe(), None);
+    let down = copy_one_direction(from_server, to_client, state.mode.subscribe(), limit);
     tokio::try_join!(up, down)?;
     Ok(())
 }
 
-/// One direction until its end, which is passed on too, or until more than `left` bytes have come.
-async fn pump<R, W>(
+/// Copies one direction until its end, which is forwarded too, or until more than `remaining` bytes
+/// have arrived.
+async fn copy_one_direction<R, W>(
     mut from: R,
     mut to: W,
     mut mode: watch::Receiver<Mode>,
-    mut left: Option<u64>,
+    mut remaining: Option<u64>,
 ) -> Result<(), Broken>
 where
     R: AsyncRead + Unpin,
@@ -79,25 +87,26 @@ where
     let mut chunk = vec![0; CHUNK];
     loop {
         let length = from.read(&mut chunk).await?;
-        hold(&mut mode).await;
+        wait_for_release(&mut mode).await;
         if length == 0 {
             to.shutdown().await?;
             return Ok(());
         }
-        let passing = left.map_or(length, |left| {
-            length.min(usize::try_from(left).unwrap_or(usize::MAX))
+        let passing = remaining.map_or(length, |remaining| {
+            length.min(usize::try_from(remaining).unwrap_or(usize::MAX))
         });
         to.write_all(&chunk[..passing]).await?;
         if passing < length {
             return Err(Broken::Cut);
         }
-        left = left.map(|left| left - passing as u64);
+        remaining = remaining.map(|remaining| remaining - passing as u64);
     }
 }
 
-/// Waits as long as the mode holds back what came just now; a change of the mode holds for what waits already.
-async fn hold(mode: &mut watch::Receiver<Mode>) {
-    let came = Instant::now();
+/// Waits while the mode holds back a chunk that has just arrived. A change of the mode also applies
+/// to chunks that are waiting already.
+async fn wait_for_release(mode: &mut watch::Receiver<Mode>) {
+    let arrived = Instant::now();
     loop {
         let Mode {
             stall, delay_ms, ..
@@ -107,12 +116,12 @@ async fn hold(mode: &mut watch::Receiver<Mode>) {
                 pending::<()>().await;
             }
             if delay_ms > 0 {
-                sleep_until(came + Duration::from_millis(delay_ms.into())).await;
+                sleep_until(arrived + Duration::from_millis(delay_ms.into())).await;
             }
         };
         tokio::select! {
             () = released => return,
-            // The line outlives its connections: no error.
+            // The shared state outlives its connections, so this can't fail.
             _ = mode.changed() => {}
         }
     }

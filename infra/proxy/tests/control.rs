@@ -1,4 +1,4 @@
-//! The program: its control port, its arguments, its end.
+//! The program: its control port, its arguments, its termination.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The running program, ended when the test is.
+/// The running program. It is killed when the test ends.
 struct Program {
     child: Child,
     address: String,
@@ -20,7 +20,7 @@ struct Program {
 
 impl Program {
     fn start(target: &str) -> Self {
-        // Fails when another test of this process has installed it already.
+        // An error means that another test of this process has installed the provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut child = Command::new(env!("CARGO_BIN_EXE_proxy"))
             .args(["0", target, "0"])
@@ -46,7 +46,7 @@ impl Program {
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+    async fn request(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self
             .client
             .request(method, format!("{}{path}", self.control))
@@ -63,8 +63,8 @@ impl Drop for Program {
     }
 }
 
-/// A server that says one byte to each who comes, and keeps the connection.
-async fn greeter() -> String {
+/// Starts a server that sends one byte to each client and keeps the connection open.
+async fn start_one_byte_server() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -79,16 +79,16 @@ async fn greeter() -> String {
 
 #[tokio::test]
 async fn settings_are_read_and_changed_one_by_one() {
-    let program = Program::start(&greeter().await);
+    let program = Program::start(&start_one_byte_server().await);
     let off = json!({ "refuse": false, "stall": false, "delay_ms": 0, "cut_after_bytes": null });
     assert_eq!(
-        program.ask(Method::GET, "/settings", "").await,
+        program.request(Method::GET, "/settings", "").await,
         (StatusCode::OK, off)
     );
     let set = json!({ "refuse": true, "stall": false, "delay_ms": 0, "cut_after_bytes": 9 });
     assert_eq!(
         program
-            .ask(
+            .request(
                 Method::PATCH,
                 "/settings",
                 r#"{"refuse": true, "cut_after_bytes": 9}"#
@@ -98,19 +98,19 @@ async fn settings_are_read_and_changed_one_by_one() {
     );
     assert!(
         TcpStream::connect(&program.address).await.is_err(),
-        "in force when the answer comes"
+        "the settings are in force when the response arrives"
     );
     program
-        .ask(Method::PATCH, "/settings", r#"{"refuse": false}"#)
+        .request(Method::PATCH, "/settings", r#"{"refuse": false}"#)
         .await;
     assert!(TcpStream::connect(&program.address).await.is_ok());
 }
 
 #[tokio::test]
-async fn what_is_no_setting_is_told_and_changes_nothing() {
-    let program = Program::start(&greeter().await);
-    for (body, status, told) in [
-        ("{", StatusCode::BAD_REQUEST, "no JSON"),
+async fn invalid_settings_are_rejected_and_change_nothing() {
+    let program = Program::start(&start_one_byte_server().await);
+    for (body, status, expected) in [
+        ("{", StatusCode::BAD_REQUEST, "not JSON"),
         (
             r#"{"refuse": "yes"}"#,
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -122,30 +122,30 @@ async fn what_is_no_setting_is_told_and_changes_nothing() {
             "latency_ms",
         ),
     ] {
-        let (answered, problem) = program.ask(Method::PATCH, "/settings", body).await;
+        let (answered, problem) = program.request(Method::PATCH, "/settings", body).await;
         assert_eq!(answered, status);
         assert!(
-            problem["detail"].as_str().unwrap().contains(told),
+            problem["detail"].as_str().unwrap().contains(expected),
             "{problem}"
         );
     }
     assert_eq!(
-        program.ask(Method::GET, "/settings", "").await.1["stall"],
+        program.request(Method::GET, "/settings", "").await.1["stall"],
         false
     );
 }
 
 #[tokio::test]
-async fn a_cut_is_answered_when_the_connections_are_gone() {
-    let program = Program::start(&greeter().await);
+async fn a_cut_responds_after_the_connections_are_reset() {
+    let program = Program::start(&start_one_byte_server().await);
     let mut stream = TcpStream::connect(&program.address).await.unwrap();
     assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 1);
     assert_eq!(
-        program.ask(Method::GET, "/stats", "").await.1,
+        program.request(Method::GET, "/stats", "").await.1,
         json!({ "accepted": 1, "open": 1, "cut": 0 })
     );
     assert_eq!(
-        program.ask(Method::POST, "/cut", "").await.1,
+        program.request(Method::POST, "/cut", "").await.1,
         json!({ "accepted": 1, "open": 0, "cut": 1 })
     );
     assert!(stream.read(&mut [0; 9]).await.is_err());
@@ -153,7 +153,7 @@ async fn a_cut_is_answered_when_the_connections_are_gone() {
 
 #[tokio::test]
 async fn the_program_stops_on_sigterm() {
-    let mut program = Program::start(&greeter().await);
+    let mut program = Program::start(&start_one_byte_server().await);
     let _open = TcpStream::connect(&program.address).await.unwrap();
     assert!(
         Command::new("kill")
@@ -166,7 +166,7 @@ async fn the_program_stops_on_sigterm() {
 }
 
 #[test]
-fn wrong_arguments_are_told() {
+fn wrong_arguments_are_reported() {
     for arguments in [
         &["0", "127.0.0.1:1"][..],
         &["x", "127.0.0.1:1", "0"],

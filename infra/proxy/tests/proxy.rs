@@ -13,24 +13,24 @@ use tokio::time::timeout;
 
 const SHORT: Duration = Duration::from_millis(80);
 
-/// How a connection looked to the echo server: the bytes it got, and whether it ended well.
-type Seen = (Vec<u8>, std::io::Result<()>);
+/// One connection as the echo server saw it: the bytes received, and how it ended.
+type EndedConnection = (Vec<u8>, std::io::Result<()>);
 
-/// A server that echoes each connection and tells of it when it has ended.
-async fn echo() -> (SocketAddr, UnboundedReceiver<Seen>) {
+/// Starts a server that echoes each connection and reports it when it has ended.
+async fn start_echo_server() -> (SocketAddr, UnboundedReceiver<EndedConnection>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, seen) = unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let sender = sender.clone();
-            tokio::spawn(async move { sender.send(echoed(stream).await) });
+            tokio::spawn(async move { sender.send(echo_connection(stream).await) });
         }
     });
     (address, seen)
 }
 
-async fn echoed(mut stream: TcpStream) -> Seen {
+async fn echo_connection(mut stream: TcpStream) -> EndedConnection {
     let (mut got, mut chunk) = (Vec::new(), [0; 4_096]);
     loop {
         let length = match stream.read(&mut chunk).await {
@@ -45,20 +45,20 @@ async fn echoed(mut stream: TcpStream) -> Seen {
     }
 }
 
-async fn connected(proxy: &Proxy) -> TcpStream {
+async fn connect(proxy: &Proxy) -> TcpStream {
     TcpStream::connect(proxy.address()).await.unwrap()
 }
 
-/// Sends bytes and reads as many back.
-async fn says(stream: &mut TcpStream, text: &str) -> std::io::Result<String> {
+/// Sends a text and reads a response of the same length.
+async fn exchange(stream: &mut TcpStream, text: &str) -> std::io::Result<String> {
     stream.write_all(text.as_bytes()).await?;
     let mut answer = vec![0; text.len()];
     stream.read_exact(&mut answer).await?;
     Ok(String::from_utf8(answer).unwrap())
 }
 
-/// What comes until the end, and how it ends.
-async fn rest(stream: &mut TcpStream) -> (String, std::io::Result<usize>) {
+/// Reads until the connection ends. Returns the text and how the connection ended.
+async fn read_to_end_of(stream: &mut TcpStream) -> (String, std::io::Result<usize>) {
     let mut all = Vec::new();
     let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut all))
         .await
@@ -66,18 +66,18 @@ async fn rest(stream: &mut TcpStream) -> (String, std::io::Result<usize>) {
     (String::from_utf8(all).unwrap(), ended)
 }
 
-fn kind<T>(result: std::io::Result<T>) -> Option<ErrorKind> {
+fn error_kind<T>(result: std::io::Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
 #[tokio::test]
-async fn bytes_pass_and_so_does_each_sides_end() {
-    let (server, mut seen) = echo().await;
+async fn bytes_and_the_end_of_each_side_pass() {
+    let (server, mut seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
     let sent: Vec<u8> = (0..4_000_000_u32)
         .map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let (mut reading, mut writing) = connected(&proxy).await.into_split();
+    let (mut reading, mut writing) = connect(&proxy).await.into_split();
     let all = sent.clone();
     let writer = tokio::spawn(async move {
         writing.write_all(&all).await.unwrap();
@@ -92,11 +92,11 @@ async fn bytes_pass_and_so_does_each_sides_end() {
 }
 
 #[tokio::test]
-async fn a_port_that_refuses_gives_econnrefused_and_opens_again() {
-    let (server, _seen) = echo().await;
+async fn a_refusing_port_returns_econnrefused_and_can_reopen() {
+    let (server, _seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let mut earlier = connected(&proxy).await;
-    assert_eq!(says(&mut earlier, "one").await.unwrap(), "one");
+    let mut earlier = connect(&proxy).await;
+    assert_eq!(exchange(&mut earlier, "one").await.unwrap(), "one");
     for _ in 0..20 {
         proxy
             .set(Mode {
@@ -106,21 +106,21 @@ async fn a_port_that_refuses_gives_econnrefused_and_opens_again() {
             .await
             .unwrap();
         assert_eq!(
-            kind(TcpStream::connect(proxy.address()).await),
+            error_kind(TcpStream::connect(proxy.address()).await),
             Some(ErrorKind::ConnectionRefused)
         );
-        assert_eq!(says(&mut earlier, "two").await.unwrap(), "two");
+        assert_eq!(exchange(&mut earlier, "two").await.unwrap(), "two");
         proxy.set(Mode::default()).await.unwrap();
         assert_eq!(
-            says(&mut connected(&proxy).await, "three").await.unwrap(),
+            exchange(&mut connect(&proxy).await, "three").await.unwrap(),
             "three"
         );
     }
 }
 
 #[tokio::test]
-async fn a_port_that_refuses_is_given_to_nobody_and_a_theft_is_told() {
-    let (server, _seen) = echo().await;
+async fn a_refusing_port_stays_reserved_and_a_conflict_is_reported() {
+    let (server, _seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
     proxy
         .set(Mode {
@@ -129,13 +129,13 @@ async fn a_port_that_refuses_is_given_to_nobody_and_a_theft_is_told() {
         })
         .await
         .unwrap();
-    // As the system looks for a port for an outgoing connection.
+    // The system binds like this when it selects a port for an outgoing connection.
     let outgoing = TcpSocket::new_v4().unwrap();
     assert_eq!(
-        kind(outgoing.bind(proxy.address())),
+        error_kind(outgoing.bind(proxy.address())),
         Some(ErrorKind::AddrInUse)
     );
-    let _thief = std::net::TcpListener::bind(proxy.address()).unwrap();
+    let _other_listener = std::net::TcpListener::bind(proxy.address()).unwrap();
     assert!(
         timeout(Duration::from_secs(5), proxy.set(Mode::default()))
             .await
@@ -145,12 +145,12 @@ async fn a_port_that_refuses_is_given_to_nobody_and_a_theft_is_told() {
 }
 
 #[tokio::test]
-async fn a_cut_resets_both_ends_of_what_is_open_and_nothing_later() {
-    let (server, mut seen) = echo().await;
+async fn a_cut_resets_both_ends_of_open_connections_only() {
+    let (server, mut seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let (mut one, mut two) = (connected(&proxy).await, connected(&proxy).await);
-    says(&mut one, "one").await.unwrap();
-    says(&mut two, "two").await.unwrap();
+    let (mut one, mut two) = (connect(&proxy).await, connect(&proxy).await);
+    exchange(&mut one, "one").await.unwrap();
+    exchange(&mut two, "two").await.unwrap();
     assert_eq!(
         proxy.stats(),
         Stats {
@@ -169,14 +169,17 @@ async fn a_cut_resets_both_ends_of_what_is_open_and_nothing_later() {
         }
     );
     for stream in [&mut one, &mut two] {
-        assert_eq!(kind(rest(stream).await.1), Some(ErrorKind::ConnectionReset));
         assert_eq!(
-            kind(seen.recv().await.unwrap().1),
+            error_kind(read_to_end_of(stream).await.1),
+            Some(ErrorKind::ConnectionReset)
+        );
+        assert_eq!(
+            error_kind(seen.recv().await.unwrap().1),
             Some(ErrorKind::ConnectionReset)
         );
     }
-    let mut later = connected(&proxy).await;
-    assert_eq!(says(&mut later, "three").await.unwrap(), "three");
+    let mut later = connect(&proxy).await;
+    assert_eq!(exchange(&mut later, "three").await.unwrap(), "three");
     assert_eq!(
         proxy.stats(),
         Stats {
@@ -189,10 +192,10 @@ async fn a_cut_resets_both_ends_of_what_is_open_and_nothing_later() {
 
 #[tokio::test]
 async fn a_stalled_connection_passes_nothing_and_loses_nothing() {
-    let (server, mut seen) = echo().await;
+    let (server, mut seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let mut stream = connected(&proxy).await;
-    says(&mut stream, "before").await.unwrap();
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, "before").await.unwrap();
     proxy
         .set(Mode {
             stall: true,
@@ -204,12 +207,12 @@ async fn a_stalled_connection_passes_nothing_and_loses_nothing() {
     stream.shutdown().await.unwrap();
     assert!(timeout(SHORT, stream.read(&mut [0; 9])).await.is_err());
     assert!(seen.try_recv().is_err(), "the end is held back too");
-    // One that connects meanwhile is accepted, and waits.
-    let mut later = connected(&proxy).await;
-    assert!(timeout(SHORT, says(&mut later, "later")).await.is_err());
+    // A client that connects now is accepted, and waits.
+    let mut later = connect(&proxy).await;
+    assert!(timeout(SHORT, exchange(&mut later, "later")).await.is_err());
 
     proxy.set(Mode::default()).await.unwrap();
-    assert_eq!(rest(&mut stream).await.0, "meanwhile");
+    assert_eq!(read_to_end_of(&mut stream).await.0, "meanwhile");
     assert_eq!(seen.recv().await.unwrap().0, b"beforemeanwhile");
     let mut answer = [0; 5];
     later.read_exact(&mut answer).await.unwrap();
@@ -218,10 +221,10 @@ async fn a_stalled_connection_passes_nothing_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_stalled_connection_can_be_cut() {
-    let (server, mut seen) = echo().await;
+    let (server, mut seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let mut stream = connected(&proxy).await;
-    says(&mut stream, "before").await.unwrap();
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, "before").await.unwrap();
     proxy
         .set(Mode {
             stall: true,
@@ -233,7 +236,7 @@ async fn a_stalled_connection_can_be_cut() {
     tokio::time::sleep(SHORT).await;
     proxy.cut().await;
     assert_eq!(
-        kind(rest(&mut stream).await.1),
+        error_kind(read_to_end_of(&mut stream).await.1),
         Some(ErrorKind::ConnectionReset)
     );
     assert_eq!(seen.recv().await.unwrap().0, b"before");
@@ -241,9 +244,9 @@ async fn a_stalled_connection_can_be_cut() {
 
 #[tokio::test]
 async fn each_chunk_is_delayed_in_each_direction_until_the_delay_is_off() {
-    let (server, _seen) = echo().await;
+    let (server, _seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let mut stream = connected(&proxy).await;
+    let mut stream = connect(&proxy).await;
     proxy
         .set(Mode {
             delay_ms: 100,
@@ -252,7 +255,7 @@ async fn each_chunk_is_delayed_in_each_direction_until_the_delay_is_off() {
         .await
         .unwrap();
     let begun = Instant::now();
-    assert_eq!(says(&mut stream, "slow").await.unwrap(), "slow");
+    assert_eq!(exchange(&mut stream, "slow").await.unwrap(), "slow");
     assert!(
         begun.elapsed() >= Duration::from_millis(200),
         "{:?}",
@@ -278,12 +281,12 @@ async fn each_chunk_is_delayed_in_each_direction_until_the_delay_is_off() {
 }
 
 #[tokio::test]
-async fn an_answer_is_cut_in_its_middle_after_the_server_got_the_request() {
+async fn a_response_is_cut_in_the_middle_after_the_server_received_the_request() {
     for (limit, passed) in [(Some(4), "answ"), (Some(0), ""), (Some(5), "answe")] {
-        let (server, mut seen) = echo().await;
+        let (server, mut seen) = start_echo_server().await;
         let proxy = Proxy::start(server).await.unwrap();
-        let mut earlier = connected(&proxy).await;
-        says(&mut earlier, "earlier").await.unwrap();
+        let mut earlier = connect(&proxy).await;
+        exchange(&mut earlier, "earlier").await.unwrap();
         proxy
             .set(Mode {
                 cut_after_bytes: limit,
@@ -291,16 +294,16 @@ async fn an_answer_is_cut_in_its_middle_after_the_server_got_the_request() {
             })
             .await
             .unwrap();
-        let mut stream = connected(&proxy).await;
+        let mut stream = connect(&proxy).await;
         stream.write_all(b"answer").await.unwrap();
-        let (got, ended) = rest(&mut stream).await;
+        let (got, ended) = read_to_end_of(&mut stream).await;
         assert_eq!(
-            (got.as_str(), kind(ended)),
+            (got.as_str(), error_kind(ended)),
             (passed, Some(ErrorKind::ConnectionReset))
         );
         assert_eq!(seen.recv().await.unwrap().0, b"answer");
         assert_eq!(
-            says(&mut earlier, "earlier").await.unwrap(),
+            exchange(&mut earlier, "earlier").await.unwrap(),
             "earlier",
             "only new connections are cut"
         );
@@ -316,8 +319,8 @@ async fn an_answer_is_cut_in_its_middle_after_the_server_got_the_request() {
 }
 
 #[tokio::test]
-async fn an_answer_of_exactly_that_length_passes() {
-    let (server, _seen) = echo().await;
+async fn a_response_of_exactly_the_limit_passes() {
+    let (server, _seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
     proxy
         .set(Mode {
@@ -326,59 +329,59 @@ async fn an_answer_of_exactly_that_length_passes() {
         })
         .await
         .unwrap();
-    let mut stream = connected(&proxy).await;
-    assert_eq!(says(&mut stream, "answer").await.unwrap(), "answer");
-    // It counts the connection's bytes, over all its answers.
+    let mut stream = connect(&proxy).await;
+    assert_eq!(exchange(&mut stream, "answer").await.unwrap(), "answer");
+    // The limit counts the bytes of all responses on the connection.
     assert_eq!(
-        kind(says(&mut stream, "more").await),
+        error_kind(exchange(&mut stream, "more").await),
         Some(ErrorKind::ConnectionReset)
     );
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_looks_like_a_reset_and_may_come_later() {
+async fn an_absent_server_appears_as_a_reset_and_may_start_later() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let server = listener.local_addr().unwrap();
     drop(listener);
     let proxy = Proxy::start(server).await.unwrap();
     assert_eq!(
-        kind(rest(&mut connected(&proxy).await).await.1),
+        error_kind(read_to_end_of(&mut connect(&proxy).await).await.1),
         Some(ErrorKind::ConnectionReset)
     );
     assert_eq!(proxy.stats().cut, 0);
     let listener = TcpListener::bind(server).await.unwrap();
-    tokio::spawn(async move { echoed(listener.accept().await.unwrap().0).await });
+    tokio::spawn(async move { echo_connection(listener.accept().await.unwrap().0).await });
     assert_eq!(
-        says(&mut connected(&proxy).await, "here").await.unwrap(),
+        exchange(&mut connect(&proxy).await, "here").await.unwrap(),
         "here"
     );
 }
 
 #[tokio::test]
 async fn a_reset_of_one_side_reaches_the_other() {
-    let (server, mut seen) = echo().await;
+    let (server, mut seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
-    let mut stream = connected(&proxy).await;
-    says(&mut stream, "one").await.unwrap();
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, "one").await.unwrap();
     stream.set_zero_linger().unwrap();
     drop(stream);
     assert_eq!(
-        kind(seen.recv().await.unwrap().1),
+        error_kind(seen.recv().await.unwrap().1),
         Some(ErrorKind::ConnectionReset)
     );
 }
 
 #[tokio::test]
-async fn a_dropped_proxy_is_gone_and_its_connections_with_it() {
-    let (server, _seen) = echo().await;
+async fn dropping_a_proxy_ends_its_connections() {
+    let (server, _seen) = start_echo_server().await;
     let proxy = Proxy::start(server).await.unwrap();
     let address = proxy.address();
-    let mut stream = connected(&proxy).await;
-    says(&mut stream, "one").await.unwrap();
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, "one").await.unwrap();
     drop(proxy);
-    assert_eq!(rest(&mut stream).await.0, "");
+    assert_eq!(read_to_end_of(&mut stream).await.0, "");
     assert_eq!(
-        kind(TcpStream::connect(address).await),
+        error_kind(TcpStream::connect(address).await),
         Some(ErrorKind::ConnectionRefused)
     );
 }

@@ -1,4 +1,5 @@
-//! Access tokens made by hand, so that each can be wrong in one way: with the keys of the stack itself, which only its owner can read.
+//! Builds access tokens, so that each can be wrong in one respect. They are signed with the stack's
+//! own key, which only the stack's owner can read.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,29 +9,29 @@ use demo::stack::Stack;
 use ring::hmac;
 use serde_json::{Value, json};
 
-/// The key with which the stack signs.
+/// The key with which the stack signs access tokens.
 pub struct SigningKey {
     kid: String,
     key: Vec<u8>,
 }
 
-/// A part of a token.
+/// Encodes a part of a token.
 pub fn encode(part: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(part)
 }
 
-/// The bytes of a part.
+/// Decodes a part of a token.
 pub fn decode(part: &str) -> anyhow::Result<Vec<u8>> {
     Ok(BASE64_URL_SAFE_NO_PAD.decode(part)?)
 }
 
-/// The claims of a token, unverified.
+/// Returns the claims of a token without verifying it.
 pub fn claims(token: &str) -> anyhow::Result<Value> {
     let part = token.split('.').nth(1).context("a token has three parts")?;
     Ok(serde_json::from_slice(&decode(part)?)?)
 }
 
-/// Seconds of Unix time, so far from now.
+/// Returns the Unix time a number of seconds from now.
 pub fn seconds_from_now(seconds: i64) -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -39,7 +40,7 @@ pub fn seconds_from_now(seconds: i64) -> i64 {
 }
 
 impl SigningKey {
-    /// The one of the stack that `STACK_ENV` names.
+    /// Reads the key of the stack that `STACK_ENV` names.
     pub fn of_stack() -> anyhow::Result<Self> {
         let keys: Value = serde_json::from_str(Stack::from_environment()?.value("JWT_KEYS")?)?;
         let text = |member: &str| {
@@ -54,18 +55,18 @@ impl SigningKey {
         })
     }
 
-    /// The header of a good token.
+    /// Returns the header of a valid token.
     pub fn header(&self) -> Value {
         json!({"typ": "JWT", "alg": "HS256", "kid": self.kid})
     }
 
-    /// Signs whatever it is given.
+    /// Signs a token with this key, regardless of its content.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         sign(&self.key, header, claims)
     }
 }
 
-/// HS256 with any key, whatever the header says.
+/// Signs a token with HS256 and any key, regardless of the header.
 pub fn sign(key: &[u8], header: &Value, claims: &Value) -> String {
     let message = format!(
         "{}.{}",
@@ -76,7 +77,7 @@ pub fn sign(key: &[u8], header: &Value, claims: &Value) -> String {
     format!("{message}.{}", encode(signature))
 }
 
-/// The secret with which the stack's simulator may sign receipts.
+/// Returns the secret with which the stack's simulator signs receipts.
 pub fn callback_secret() -> anyhow::Result<String> {
     let secrets: Value =
         serde_json::from_str(Stack::from_environment()?.value("CALLBACK_SECRETS")?)?;
@@ -86,7 +87,7 @@ pub fn callback_secret() -> anyhow::Result<String> {
         .context("CALLBACK_SECRETS has no sim")
 }
 
-/// The signature of a callback with any secret, as `X-Callback-Signature`.
+/// Returns the value of `X-Callback-Signature` for a callback, with any secret.
 pub fn sign_callback(secret: &[u8], timestamp: &str, body: &str) -> String {
     let signature = hmac::sign(
         &hmac::Key::new(hmac::HMAC_SHA256, secret),

@@ -1,4 +1,5 @@
-//! The API of the local stack, as its users, its machines and those who have no business there see it. The tests are in `tests/`.
+//! A client of the local stack's API for the security tests, which are in `tests/`: calls by users,
+//! by API keys and by unauthorized callers.
 
 pub mod forge;
 
@@ -9,10 +10,10 @@ use demo::{api::http_client, stack::Stack};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-/// A password that nobody uses.
+/// The password of the tests' users.
 pub const PASSWORD: &str = "a password for the tests only";
 
-/// The API of the stack that `STACK_ENV` names, and who may do everything there.
+/// The API of the stack that `STACK_ENV` names, and its admin's access token.
 pub struct Target {
     client: reqwest::Client,
     url: String,
@@ -20,8 +21,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Logs the admin of the stack in.
-    pub async fn enter() -> anyhow::Result<Self> {
+    /// Logs the stack's admin in.
+    pub async fn log_in_admin() -> anyhow::Result<Self> {
         let stack = Stack::from_environment()?;
         let mut target = Self {
             client: http_client()?,
@@ -37,7 +38,7 @@ impl Target {
         Ok(target)
     }
 
-    /// A call with that `Authorization`, or without one.
+    /// Makes a call with an `Authorization` header, or without one if it is empty.
     pub async fn call(
         &self,
         authorization: &str,
@@ -58,7 +59,7 @@ impl Target {
             .with_context(|| format!("{method} {path}"))
     }
 
-    /// The body of a call that has to succeed.
+    /// Posts a JSON body. Returns the body of the response; fails if the call is refused.
     pub async fn post(&self, token: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
         let mut call = self.client.post(format!("{}{path}", self.url)).json(body);
         if !token.is_empty() {
@@ -67,11 +68,11 @@ impl Target {
         let answer = call.send().await?;
         let status = answer.status();
         let body: Value = answer.json().await.unwrap_or_default();
-        ensure!(status.is_success(), "POST {path} answered {status}: {body}");
+        ensure!(status.is_success(), "POST {path} returned {status}: {body}");
         Ok(body)
     }
 
-    /// A new user of that role: name and access token.
+    /// Creates a user with a role. Returns the user's id and access token.
     pub async fn user(&self, username: &str, role: &str) -> anyhow::Result<(String, String)> {
         let made = self
             .post(
@@ -86,7 +87,7 @@ impl Target {
         Ok((text(&made, "id")?, text(&tokens, "access_token")?))
     }
 
-    /// A new session of that user.
+    /// Logs a user in. Returns the access token.
     pub async fn log_in(&self, username: &str) -> anyhow::Result<String> {
         let tokens = self
             .post(
@@ -98,7 +99,7 @@ impl Target {
         text(&tokens, "access_token")
     }
 
-    /// A new key: its id and itself.
+    /// Creates an API key. Returns its id and the key.
     pub async fn key(&self, permissions: &[&str]) -> anyhow::Result<(String, String)> {
         let made = self
             .post(
@@ -110,20 +111,26 @@ impl Target {
         Ok((text(&made, "id")?, text(&made, "key")?))
     }
 
-    /// A call as the caller of this made it up: any header, any body.
+    /// Returns a request without any header or body.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// The admin's own token.
+    /// Returns the admin's access token.
     pub fn admin(&self) -> &str {
         &self.admin
     }
+}
+
+/// Returns a header of a response; empty if it is missing.
+pub fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    let value = answer.headers().get(name);
+    value.map_or("", |value| value.to_str().unwrap_or_default())
 }
 
 fn text(body: &Value, member: &str) -> anyhow::Result<String> {
     body[member]
         .as_str()
         .map(str::to_owned)
-        .with_context(|| format!("no {member} in the answer"))
+        .with_context(|| format!("no {member} in the response"))
 }

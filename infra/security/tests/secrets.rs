@@ -1,22 +1,23 @@
-//! A full run, from the login to the last verdict; then every line that any function has printed, and every error that the API has answered,
-//! is searched for what must not be there: passwords, tokens, keys, numbers, texts.
+//! No secret in logs and errors: after a full run, from the login to the last status, each line
+//! that a function has printed and each error that the API has returned is searched for passwords,
+//! tokens, keys, numbers and texts.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{path::Path, process::Command, time::Duration};
 
 use demo::{
-    api::{Api, NewSchedule, http_client},
+    api::{Api, NewSchedule, Schedule, http_client},
     stack::Stack,
 };
 use reqwest::Method;
 use security::Target;
-use serde_json::json;
+use serde_json::{Value, json};
 
-const TEXT: &str = "An appointment that is nobody else's business";
+const TEXT: &str = "A confidential appointment reminder for the tests";
 const PASSWORD: &str = "open sesame, but longer than that";
 
-/// What the functions have printed. They hand it over after each invocation.
-fn printed() -> String {
+/// Returns the functions' output, which becomes available after each invocation.
+fn logs() -> String {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let stack = std::env::var("STACK_ENV").unwrap();
     let code = "import logs, sys; from pathlib import Path; from processes import Processes; logs.dump(Processes(Path(sys.argv[1])))";
@@ -37,15 +38,16 @@ fn printed() -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// A webhook that nobody answers at, rotated once: what its URL and its secrets hold.
+/// Creates a webhook without a receiver and rotates its secret. Returns the token in its URL and
+/// both secrets.
 async fn webhook(target: &Target) -> [String; 3] {
     let token = "a-token-in-the-query-of-a-url";
-    let wanted = json!({"url": format!("http://127.0.0.1:9/hook?token={token}"), "events": ["schedule.started", "schedule.finished"]});
-    let made = target
-        .post(target.admin(), "/v1/webhooks", &wanted)
+    let webhook = json!({"url": format!("http://127.0.0.1:9/hook?token={token}"), "events": ["schedule.started", "schedule.finished"]});
+    let created = target
+        .post(target.admin(), "/v1/webhooks", &webhook)
         .await
         .unwrap();
-    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    let path = format!("/v1/webhooks/{}", created["id"].as_str().unwrap());
     let rotated = target
         .post(target.admin(), &format!("{path}/rotate-secret"), &json!({}))
         .await
@@ -54,66 +56,38 @@ async fn webhook(target: &Target) -> [String; 3] {
         .post(target.admin(), &format!("{path}/test"), &json!({}))
         .await
         .unwrap();
-    let secret = |answer: &serde_json::Value| {
+    let secret = |answer: &Value| {
         answer["secret"]
             .as_str()
             .unwrap()
             .trim_start_matches("whsec_")
             .to_owned()
     };
-    [token.to_owned(), secret(&made), secret(&rotated)]
+    [token.to_owned(), secret(&created), secret(&rotated)]
 }
 
-#[tokio::test]
-#[ignore = "needs the local stack: make security"]
-async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
-    let target = Target::enter().await.unwrap();
-    let stack = Stack::from_environment().unwrap();
-    let mut secrets = vec![TEXT.to_owned(), PASSWORD.to_owned()];
-    secrets.extend(["JWT_KEYS", "WEBHOOK_KEYS"].map(|keys| stack.value(keys).unwrap().to_owned()));
-    let (_, _) = target.user("secrets-of", "operator").await.unwrap();
-    secrets.push(security::PASSWORD.to_owned());
-    let tokens =
+/// Creates a user, changes the password, logs in and refreshes the session. Returns all four
+/// tokens, the first refresh token at index 1.
+async fn session_tokens(target: &Target) -> Vec<String> {
+    target.user("secrets-of", "operator").await.unwrap();
+    let login =
         json!({"username": "secrets-of", "password": security::PASSWORD, "new_password": PASSWORD});
-    let tokens = target.post("", "/v1/auth/login", &tokens).await.unwrap();
-    let next = target
-        .post(
-            "",
-            "/v1/auth/refresh",
-            &json!({"refresh_token": tokens["refresh_token"]}),
-        )
-        .await
-        .unwrap();
-    for pair in [&tokens, &next] {
-        secrets.extend(
-            ["access_token", "refresh_token"]
-                .map(|member| pair[member].as_str().unwrap().to_owned()),
-        );
-    }
-    let (_, key) = target
-        .key(&["schedules:read", "schedules:write"])
-        .await
-        .unwrap();
-    secrets.push(key.clone());
-    secrets.extend(webhook(&target).await);
+    let first = target.post("", "/v1/auth/login", &login).await.unwrap();
+    let refresh = json!({"refresh_token": first["refresh_token"]});
+    let second = target.post("", "/v1/auth/refresh", &refresh).await.unwrap();
+    let tokens = [&first, &second].map(|pair| {
+        ["access_token", "refresh_token"].map(|member| pair[member].as_str().unwrap().to_owned())
+    });
+    tokens.concat()
+}
 
-    let numbers: Vec<String> = (0..25)
-        .map(|n| format!("+6019{:07}", 7_654_300 + n))
-        .collect();
-    secrets.extend(
-        numbers
-            .iter()
-            .map(|number| number.trim_start_matches('+').to_owned()),
-    );
-    let api = Api::new(
-        http_client().unwrap(),
-        stack.value("API_URL").unwrap(),
-        &key,
-    )
-    .unwrap();
+/// Sends a schedule to its end with an API key.
+async fn run_schedule(stack: &Stack, key: &str, numbers: &[String]) -> Schedule {
+    let url = stack.value("API_URL").unwrap();
+    let api = Api::new(http_client().unwrap(), url, key).unwrap();
     let run_at = chrono::Utc::now() + chrono::TimeDelta::seconds(4);
     let schedule = api
-        .create(&NewSchedule::new(run_at, TEXT, numbers.clone()))
+        .create(&NewSchedule::new(run_at, TEXT, numbers.to_vec()))
         .await
         .unwrap();
     for _ in 0..120 {
@@ -122,38 +96,19 @@ async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(
-        api.schedule(schedule.id).await.unwrap().count("DELIVRD"),
-        25
-    );
+    let schedule = api.schedule(schedule.id).await.unwrap();
+    assert_eq!(schedule.count("DELIVRD"), 25);
+    schedule
+}
 
-    let errors = [
-        (
-            "/v1/auth/login",
-            json!({"username": "secrets-of", "password": format!("{PASSWORD}!")}),
-        ),
-        (
-            "/v1/auth/login",
-            json!({"username": "secrets-of", "password": PASSWORD, "unknown": PASSWORD}),
-        ),
-        (
-            "/v1/auth/refresh",
-            json!({"refresh_token": tokens["refresh_token"]}),
-        ),
-        (
-            "/v1/schedules",
-            json!({"run_at": run_at, "message": TEXT, "recipients": numbers}),
-        ),
-        (
-            "/v1/schedules",
-            json!({"run_at": "never", "message": TEXT.repeat(100)}),
-        ),
-    ];
-    let mut answered = String::new();
-    for (path, body) in errors {
+/// Provokes errors with secrets in the request bodies. Returns all headers and bodies of the
+/// responses.
+async fn provoke_errors(target: &Target, key: &str, bodies: [(&str, Value); 5]) -> String {
+    let mut answers = String::new();
+    for (path, body) in bodies {
         let answer = target
             .request(Method::POST, path)
-            .bearer_auth(&key)
+            .bearer_auth(key)
             .json(&body)
             .send()
             .await
@@ -164,37 +119,94 @@ async fn no_log_and_no_error_holds_a_secret_a_number_or_a_text() {
             answer.status()
         );
         let headers = format!("{:?}", answer.headers());
-        answered += &[path, &headers, &answer.text().await.unwrap()].concat();
+        answers += &[path, &headers, &answer.text().await.unwrap()].concat();
     }
+    answers
+}
 
-    let printed = printed();
-    for (place, text) in [("the logs", &printed), ("an error", &answered)] {
-        let found: Vec<_> = secrets
+/// Asserts that a text contains none of the secrets. A failure shows up to five lines with secrets.
+fn assert_no_secret(place: &str, text: &str, secrets: &[String]) {
+    let found: Vec<_> = secrets
+        .iter()
+        .filter(|secret| text.contains(secret.as_str()))
+        .collect();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| found.iter().any(|secret| line.contains(secret.as_str())))
+        .take(5)
+        .collect();
+    assert!(
+        found.is_empty(),
+        "{place} contain {} of {} secrets: {lines:#?}",
+        found.len(),
+        secrets.len()
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs the local stack: make security"]
+async fn logs_and_errors_contain_no_secret_number_or_text() {
+    let target = Target::log_in_admin().await.unwrap();
+    let stack = Stack::from_environment().unwrap();
+    let tokens = session_tokens(&target).await;
+    let (_, key) = target
+        .key(&["schedules:read", "schedules:write"])
+        .await
+        .unwrap();
+    let numbers: Vec<String> = (0..25)
+        .map(|n| format!("+6019{:07}", 7_654_300 + n))
+        .collect();
+    let mut secrets = [TEXT, PASSWORD, security::PASSWORD, &key]
+        .map(str::to_owned)
+        .to_vec();
+    secrets.extend(["JWT_KEYS", "WEBHOOK_KEYS"].map(|keys| stack.value(keys).unwrap().to_owned()));
+    secrets.extend(tokens.iter().cloned());
+    secrets.extend(webhook(&target).await);
+    secrets.extend(
+        numbers
             .iter()
-            .filter(|secret| text.contains(secret.as_str()))
-            .collect();
-        let lines: Vec<_> = text
-            .lines()
-            .filter(|line| found.iter().any(|secret| line.contains(secret.as_str())))
-            .take(5)
-            .collect();
-        assert!(
-            found.is_empty(),
-            "{place} holds {} of {} secrets: {lines:#?}",
-            found.len(),
-            secrets.len()
-        );
-    }
-    // The search does find what is there: the schedule's id, as dispatch tells it, and the routes, as api does.
+            .map(|number| number.trim_start_matches('+').to_owned()),
+    );
+
+    let schedule = run_schedule(&stack, &key, &numbers).await;
+    let wrong_password = format!("{PASSWORD}!");
+    let bodies = [
+        (
+            "/v1/auth/login",
+            json!({"username": "secrets-of", "password": wrong_password}),
+        ),
+        (
+            "/v1/auth/login",
+            json!({"username": "secrets-of", "password": PASSWORD, "unknown": PASSWORD}),
+        ),
+        ("/v1/auth/refresh", json!({"refresh_token": tokens[1]})),
+        (
+            "/v1/schedules",
+            json!({"run_at": schedule.run_at, "message": TEXT, "recipients": numbers}),
+        ),
+        (
+            "/v1/schedules",
+            json!({"run_at": "never", "message": TEXT.repeat(100)}),
+        ),
+    ];
+    let errors = provoke_errors(&target, &key, bodies).await;
+    let logs = logs();
+    assert_no_secret("the logs", &logs, &secrets);
+    assert_no_secret("the errors", &errors, &secrets);
+    assert_search_is_effective(&logs, &errors, &schedule);
+}
+
+/// Asserts that the searched texts contain what they should: dispatch logs the schedule's id, the
+/// API logs the route, and the errors have their types.
+fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
     let id = schedule.id.to_string();
-    let told = |function: &str, what: &str| {
-        printed
-            .lines()
-            .any(|line| line.starts_with(function) && line.contains(what))
+    let logged = |function: &str, text: &str| {
+        logs.lines()
+            .any(|line| line.starts_with(function) && line.contains(text))
     };
     assert!(
-        told("dispatch", &id) && told("api", "/v1/schedules/{id}"),
-        "{printed}"
+        logged("dispatch", &id) && logged("api", "/v1/schedules/{id}"),
+        "{logs}"
     );
-    assert!(answered.contains("wrong-credentials") && answered.contains("invalid-request"));
+    assert!(errors.contains("wrong-credentials") && errors.contains("invalid-request"));
 }

@@ -1,7 +1,9 @@
-//! How many numbers a second the simulator takes on one core, held against a plain axum handler in the same run.
+//! Measures how many numbers per second the simulator accepts on one core, compared with a plain
+//! axum handler in the same run.
 //!
-//! `cargo run --release -p simulator --example load`: each server runs in a thread of its own, the client in the main thread,
-//! over loopback and a few kept connections, with 100 distinct numbers a request.
+//! Run `cargo run --release -p simulator --example load`. Each server runs in its own thread and
+//! the client in the main thread. They use loopback and a few persistent connections, with 100
+//! distinct numbers per request.
 #![allow(clippy::unwrap_used)]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,13 +22,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 const CONNECTIONS: u64 = 8;
-const NUMBERS_A_REQUEST: u64 = 100;
+const NUMBERS_PER_REQUEST: u64 = 100;
 const DURATION: Duration = Duration::from_secs(5);
 const TEXT: &str =
     "Your parcel arrives tomorrow between 10 and 12. Reply STOP to hear no more from us.";
 
 fn main() {
-    let hello = in_a_thread(async |listener| {
+    let hello = spawn_server(async |listener| {
         axum::serve(
             listener.tap_io(nodelay),
             Router::new().route("/", get(async || "hello")),
@@ -34,7 +36,7 @@ fn main() {
         .await
         .unwrap();
     });
-    let simulator = in_a_thread(async |listener| {
+    let simulator = spawn_server(async |listener| {
         let carrier = Carrier::new(Settings::default()).unwrap();
         simulator::serve(listener, simulator::router(carrier)).await;
     });
@@ -44,27 +46,28 @@ fn main() {
     }));
     let sent = runtime.block_on(drive(simulator, submit));
     let length = runtime.block_on(ledger_length(simulator));
-    // Every request that was answered, and no other: the client stops between requests, not within.
+    // The ledger contains exactly the requests with a response: the client stops between requests,
+    // not during one.
     assert_eq!(
         length,
-        sent.requests * NUMBERS_A_REQUEST,
-        "the ledger's length"
+        sent.requests * NUMBERS_PER_REQUEST,
+        "the ledger contains all numbers"
     );
-    assert_eq!(sent.ids, length, "message ids in the answers");
+    assert_eq!(sent.ids, length, "the responses contain all message ids");
 
     let (hello_rps, submit_rps) = (hellos.requests_per_second(), sent.requests_per_second());
     println!("plain axum handler   {hello_rps:>9.0} requests/s");
     println!(
         "simulator            {submit_rps:>9.0} requests/s, {:.0} numbers/s",
-        submit_rps * NUMBERS_A_REQUEST as f64
+        submit_rps * NUMBERS_PER_REQUEST as f64
     );
     println!(
-        "ratio                {:>9.3} of the plain handler's requests",
+        "ratio                {:>9.3} of the plain handler's request rate",
         submit_rps / hello_rps
     );
-    println!("ledger               {length:>9} messages, as many as were sent");
+    println!("ledger               {length:>9} messages, equal to the number sent");
     println!(
-        "memory               {:>9} MB at the end, client included",
+        "memory               {:>9} MB at the end, including the client",
         resident_mb()
     );
 }
@@ -77,20 +80,20 @@ fn nodelay(stream: &mut TcpStream) {
     stream.set_nodelay(true).unwrap();
 }
 
-/// Runs a server in a new thread, on one core, for as long as the program runs.
-fn in_a_thread(serve: impl AsyncFnOnce(TcpListener) + Send + 'static) -> SocketAddr {
-    let (tell, told) = mpsc::channel();
+/// Runs a server in a new thread, on one core, until the program ends. Returns its address.
+fn spawn_server(serve: impl AsyncFnOnce(TcpListener) + Send + 'static) -> SocketAddr {
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         runtime().block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-            tell.send(listener.local_addr().unwrap()).unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
             serve(listener).await;
         });
     });
-    told.recv().unwrap()
+    receiver.recv().unwrap()
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Default)]
 struct Run {
     requests: u64,
@@ -104,7 +107,8 @@ impl Run {
     }
 }
 
-/// Sends what `request` makes of 0, 1, 2 … over all connections until the time is up.
+/// Sends `request(0)`, `request(1)`, `request(2)` … over all connections until [`DURATION`] has
+/// passed.
 async fn drive(address: SocketAddr, request: fn(u64) -> Request<Body>) -> Run {
     let begun = Instant::now();
     let mut connections = Vec::new();
@@ -140,7 +144,7 @@ async fn connect(address: SocketAddr) -> SendRequest<Body> {
     sender
 }
 
-/// One request and its whole answer; gives the number of message ids in it.
+/// Sends one request, reads the complete response, and returns the number of message ids in it.
 async fn exchange(sender: &mut SendRequest<Body>, request: Request<Body>) -> u64 {
     sender.ready().await.unwrap();
     let response = sender.send_request(request).await.unwrap();
@@ -148,15 +152,16 @@ async fn exchange(sender: &mut SendRequest<Body>, request: Request<Body>) -> u64
     let body = to_bytes(Body::new(response.into_body()), usize::MAX)
         .await
         .unwrap();
-    // Every id begins so; parsing would cost the client more than the request costs the simulator.
+    // Each id has this prefix. Parsing would cost the client more than the request costs the
+    // simulator.
     body.windows(6)
         .filter(|window| window == b"\"alss-")
         .count() as u64
 }
 
 fn submit(serial: u64) -> Request<Body> {
-    let first = 491_500_000_000 + serial * NUMBERS_A_REQUEST;
-    let numbers = (first..first + NUMBERS_A_REQUEST)
+    let first = 491_500_000_000 + serial * NUMBERS_PER_REQUEST;
+    let numbers = (first..first + NUMBERS_PER_REQUEST)
         .map(|number| number.to_string())
         .collect::<Vec<_>>()
         .join(",");

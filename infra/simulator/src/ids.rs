@@ -1,23 +1,23 @@
 //! Message ids: `alss-` and sixteen hex digits, such as `alss-a1b2c3d4-e5f67890`.
 //!
-//! An id is the scrambled serial number of its message. So ids look random and never repeat within one run, and nothing is
-//! stored for them: the serial number is computed back from the id.
+//! An id is the scrambled serial number of its message. So ids look random and never repeat within
+//! one run. They are not stored: the serial number is computed from the id.
 
-use crate::draws::{entropy, scramble, unscramble};
+use crate::random::{entropy, scramble, unscramble};
 
-/// The ids of one run of the ledger.
+/// Converts serial numbers to ids and back, for one run of the ledger.
 pub(crate) struct Ids {
-    // Differs from run to run, lest two simulators behind one database hand out the same ids.
+    // Differs from run to run, so that two simulators behind one database use different ids.
     base: u64,
 }
 
 impl Ids {
-    /// Ids unlike those of any earlier run.
+    /// Creates a mapping that differs from those of earlier runs.
     pub(crate) fn new() -> Self {
         Self { base: entropy() }
     }
 
-    /// The id of the message with this serial number.
+    /// Returns the id of the message with this serial number.
     pub(crate) fn id(&self, serial: u64) -> String {
         let scrambled = scramble(self.base.wrapping_add(serial));
         format!(
@@ -27,7 +27,8 @@ impl Ids {
         )
     }
 
-    /// The serial number behind an id. Any id of the right form has one: whether it was ever given out, the caller knows.
+    /// Returns the serial number of an id. Every id of the right form has one, so the caller checks
+    /// whether that number was ever issued.
     pub(crate) fn serial(&self, id: &str) -> Option<u64> {
         let (high, low) = id.strip_prefix("alss-")?.split_once('-')?;
         Some(unscramble((hex(high)? << 32) | hex(low)?).wrapping_sub(self.base))
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_leads_back_to_its_message() {
+    fn an_id_converts_back_to_its_serial_number() {
         let ids = Ids::new();
         for serial in [0, 1, 2, 1_000_000, 1 << 40] {
             let id = ids.id(serial);
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_ids() {
+    fn other_strings_have_no_serial_number() {
         let ids = Ids::new();
         for text in [
             "",

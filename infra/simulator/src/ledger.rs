@@ -1,7 +1,8 @@
-//! What the carrier accepted, in order: one entry for each message id that was really sent. This is the truth that the
-//! scheduler's database is held against.
+//! All acceptances in order: one entry per message id that was really sent. The ledger is the
+//! source of truth with which the scheduler's database is compared.
 //!
-//! Made for millions of entries: an entry takes 24 bytes; texts, senders and what a whole request shares are kept once.
+//! It holds millions of entries: an entry takes 24 bytes, and texts, senders and the data that a
+//! request's messages share are stored once.
 
 use std::collections::HashMap;
 
@@ -9,30 +10,30 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
-use crate::life::{Fate, Life};
-use crate::names::Names;
+use crate::interner::Interner;
+use crate::message::{Message, Outcome};
 use crate::number::Number;
 
-/// One acceptance: a line of `GET /ledger`.
+/// One acceptance, a line of `GET /ledger`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {
-    /// The number, as it was sent.
+    /// The number as the client wrote it.
     pub dnis: String,
-    /// The text that goes to the phone: of a text in several parts, this part's own.
+    /// The text that goes to the phone. For a text in several parts, the text of this part.
     pub text: String,
-    /// The id under which its status can be asked.
+    /// The id for status queries.
     pub message_id: String,
-    /// When it was accepted, RFC 3339 in UTC with milliseconds.
+    /// The time of acceptance, RFC 3339 in UTC with milliseconds.
     pub time: String,
     /// The sender, if the request named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
-    /// Which part of a long text, from 1; none for a text in one piece.
+    /// The part of a long text, from 1. `None` for a text in one part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_num: Option<u8>,
 }
 
-/// What the messages of one request share.
+/// The data that the messages of one request share.
 struct Batch {
     time_ms: u64,
     first_entry: u32,
@@ -40,62 +41,69 @@ struct Batch {
     own_id: Option<u32>,
 }
 
-/// What is recorded of one message.
+/// The record of one message.
 pub(crate) struct Entry {
-    /// The request it came with, from [`Ledger::open_batch`].
+    /// Its request, from [`Ledger::open_batch`].
     pub(crate) batch: u32,
-    /// To whom.
+    /// The destination number.
     pub(crate) number: Number,
-    /// How long until it ends.
+    /// The time from acceptance to the final status.
     pub(crate) delay_ms: u32,
-    /// Its text, from [`Ledger::intern_text`].
+    /// The number of its text, from [`Ledger::intern_text`].
     pub(crate) text: u32,
-    /// Which part of a long text, from 1; 0 for a text in one piece.
+    /// The part of a long text, from 1. 0 for a text in one part.
     pub(crate) segment: u8,
-    /// How it ends.
-    pub(crate) fate: Fate,
+    /// How the message ends.
+    pub(crate) outcome: Outcome,
 }
 
-/// Serial numbers from here on are those of duplicates, of which nothing else is kept.
-const DUPLICATES: u64 = 1 << 40;
+/// A message with the id and the number that a receipt names.
+pub(crate) struct AcceptedMessage {
+    pub(crate) message_id: String,
+    pub(crate) dnis: String,
+    pub(crate) message: Message,
+}
 
-/// All acceptances since the start or the last reset.
+/// The first serial number of duplicates. No other data of a duplicate is stored.
+const FIRST_DUPLICATE: u64 = 1 << 40;
+
+/// The acceptances since the start or the last reset.
 pub(crate) struct Ledger {
     ids: Ids,
     entries: Vec<Entry>,
     batches: Vec<Batch>,
     duplicates: u64,
-    texts: Names,
-    senders: Names,
-    own_ids: Names,
-    // By the number of the own id: the last batch that came with it.
+    texts: Interner,
+    senders: Interner,
+    own_ids: Interner,
+    // Indexed by the number of the own id: the last batch with that id.
     own_id_batches: Vec<u32>,
-    // Counted only while a setting asks for it: a map of all numbers is larger than the ledger.
-    attempts: Option<HashMap<Number, u32>>,
+    // Present only while a setting requires it: a map of all numbers is larger than the ledger.
+    attempt_counts: Option<HashMap<Number, u32>>,
 }
 
 impl Ledger {
-    /// An empty ledger with ids of its own.
+    /// Creates an empty ledger that issues new ids.
     pub(crate) fn new() -> Self {
         Self {
             ids: Ids::new(),
             entries: Vec::new(),
             batches: Vec::new(),
             duplicates: 0,
-            texts: Names::default(),
-            senders: Names::default(),
-            own_ids: Names::default(),
+            texts: Interner::default(),
+            senders: Interner::default(),
+            own_ids: Interner::default(),
             own_id_batches: Vec::new(),
-            attempts: None,
+            attempt_counts: None,
         }
     }
 
-    /// How many messages were accepted.
+    /// Returns the number of accepted messages.
     pub(crate) fn len(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// Begins a request's messages and gives the number to record them with.
+    /// Opens a request's batch and returns the number under which its messages are recorded.
     pub(crate) fn open_batch(
         &mut self,
         time_ms: u64,
@@ -108,7 +116,7 @@ impl Ledger {
         if let Some(own_id) = own_id {
             self.own_id_batches
                 .resize((own_id as usize + 1).max(self.own_id_batches.len()), batch);
-            // An id used again is asked about for the later message.
+            // If an id is used again, status queries are about the later message.
             self.own_id_batches[own_id as usize] = batch;
         }
         self.batches.push(Batch {
@@ -120,64 +128,68 @@ impl Ledger {
         batch
     }
 
-    /// The number under which a text is kept.
+    /// Stores a text and returns its number.
     pub(crate) fn intern_text(&mut self, text: &str) -> u32 {
         self.texts.intern(text)
     }
 
-    /// Records a message of the last batch and gives its id.
+    /// Records a message of the last batch and returns its id.
     pub(crate) fn record(&mut self, entry: Entry) -> String {
         self.entries.push(entry);
         self.message_id(self.entries.len() - 1)
     }
 
-    /// An id for a number named twice: it can be asked about, but nothing was sent.
+    /// Returns an id for a number that occurs again in a request. The id has a status, but no
+    /// message was sent.
     pub(crate) fn record_duplicate(&mut self) -> String {
         self.duplicates += 1;
-        self.ids.id(DUPLICATES + self.duplicates - 1)
+        self.ids.id(FIRST_DUPLICATE + self.duplicates - 1)
     }
 
-    /// Counts one more message to `number` and gives the count: 1 for the first. Parts of one text count once.
+    /// Counts one more message to `number` and returns the count, 1 for the first. The parts of one
+    /// text count once.
     pub(crate) fn count_attempt(&mut self, number: Number) -> u32 {
-        let attempts = self.attempts.get_or_insert_with(|| {
-            let mut attempts = HashMap::new();
+        let counts = self.attempt_counts.get_or_insert_with(|| {
+            let mut counts = HashMap::new();
             for entry in self.entries.iter().filter(|entry| entry.segment <= 1) {
-                *attempts.entry(entry.number).or_default() += 1;
+                *counts.entry(entry.number).or_default() += 1;
             }
-            attempts
+            counts
         });
-        let count = attempts.entry(number).or_default();
+        let count = counts.entry(number).or_default();
         *count += 1;
         *count
     }
 
-    /// Frees the counts; the next [`Ledger::count_attempt`] makes them up from the entries.
-    pub(crate) fn forget_attempts(&mut self) {
-        self.attempts = None;
+    /// Discards the counts. The next [`Ledger::count_attempt`] computes them from the entries.
+    pub(crate) fn discard_attempt_counts(&mut self) {
+        self.attempt_counts = None;
     }
 
-    /// What is known about the message with this id.
-    pub(crate) fn find(&self, message_id: &str) -> Option<Life> {
-        if let Some(index) = self.find_own(message_id) {
-            return Some(self.life(index));
+    /// Returns the message with this id, if the id was issued.
+    pub(crate) fn find(&self, message_id: &str) -> Option<Message> {
+        if let Some(index) = self.find_by_own_id(message_id) {
+            return Some(self.message(index));
         }
         let serial = self.ids.serial(message_id)?;
         if serial < self.len() {
             let index = serial as usize;
-            // A message with an id of the client's own has no other.
-            return self.batch(index).own_id.is_none().then(|| self.life(index));
+            // A message with a client's own id has no other id.
+            let is_issued = self.batch(index).own_id.is_none();
+            return is_issued.then(|| self.message(index));
         }
-        let is_duplicate = (DUPLICATES..DUPLICATES + self.duplicates).contains(&serial);
-        is_duplicate.then_some(Life {
+        let is_duplicate = (FIRST_DUPLICATE..FIRST_DUPLICATE + self.duplicates).contains(&serial);
+        is_duplicate.then_some(Message {
             serial,
             accepted_ms: 0,
             delay_ms: 0,
-            fate: Fate::Duplicate,
+            outcome: Outcome::Duplicate,
         })
     }
 
-    /// The entry that the client named itself: `id`, or `id-1`, `id-2` … for the parts of a long text.
-    fn find_own(&self, message_id: &str) -> Option<usize> {
+    /// Finds an entry by the client's own id: `id`, or `id-1`, `id-2` … for the parts of a long
+    /// text.
+    fn find_by_own_id(&self, message_id: &str) -> Option<usize> {
         if let Some(own_id) = self.own_ids.find(message_id) {
             let index =
                 self.batches[self.own_id_batches[own_id as usize] as usize].first_entry as usize;
@@ -196,13 +208,15 @@ impl Ledger {
         &self.batches[self.entries[index].batch as usize]
     }
 
-    fn life(&self, index: usize) -> Life {
-        let Entry { delay_ms, fate, .. } = self.entries[index];
-        Life {
+    fn message(&self, index: usize) -> Message {
+        let Entry {
+            delay_ms, outcome, ..
+        } = self.entries[index];
+        Message {
             serial: index as u64,
             accepted_ms: self.batch(index).time_ms,
             delay_ms,
-            fate,
+            outcome,
         }
     }
 
@@ -216,22 +230,20 @@ impl Ledger {
         }
     }
 
-    /// The lines from the `from`-th on, at most `most` of them; none behind the end.
-    pub(crate) fn lines(&self, from: u64, most: u64) -> impl Iterator<Item = LedgerLine> {
-        let end = self.len().min(from.saturating_add(most));
+    /// Returns at most `max` lines, starting with line `from`. Returns none after the end.
+    pub(crate) fn lines(&self, from: u64, max: u64) -> impl Iterator<Item = LedgerLine> {
+        let end = self.len().min(from.saturating_add(max));
         (from..end).map(|index| self.line(index as usize))
     }
 
-    /// Id, number and life of the entries from the `from`-th on, for whoever pushes their ends.
-    pub(crate) fn since(&self, from: u64) -> impl Iterator<Item = (String, String, Life)> {
-        let entry = |index: usize| {
-            (
-                self.message_id(index),
-                self.entries[index].number.to_string(),
-                self.life(index),
-            )
+    /// Returns the messages from entry `from` to the end, for the receipts that are pushed.
+    pub(crate) fn messages_since(&self, from: u64) -> impl Iterator<Item = AcceptedMessage> {
+        let accepted = |index: usize| AcceptedMessage {
+            message_id: self.message_id(index),
+            dnis: self.entries[index].number.to_string(),
+            message: self.message(index),
         };
-        (from as usize..self.entries.len()).map(entry)
+        (from as usize..self.entries.len()).map(accepted)
     }
 
     fn line(&self, index: usize) -> LedgerLine {

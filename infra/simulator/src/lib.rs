@@ -1,12 +1,14 @@
-//! A carrier for tests and demonstrations: speaks the protocol over loopback HTTP, fails in all the ways seen in the wild, and
-//! keeps a ledger of what it accepted.
+//! A carrier simulator for tests and demonstrations. It implements the carrier's HTTP protocol over
+//! loopback, injects the faults that occur at real carriers, and keeps a ledger of all acceptances.
 //!
-//! It shares no code with the scheduler, so that each checks the other. The path of a request: [`serve()`] → [`router`] →
-//! `parameters` → `submission` → `submit` (or `status`) → `ledger`.
+//! It shares no code with the scheduler, so that each checks the other. The path of a request:
+//! [`serve()`] → [`router`] → `parameters` → `submission` → `submit` (or `status`) → `acceptance` →
+//! `ledger`.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
-//! let simulator = simulator::Simulator::start(simulator::Settings { undeliv: 0.1, ..Default::default() }).await?;
+//! # use simulator::{Settings, Simulator};
+//! let simulator = Simulator::start(Settings { undeliv: 0.1, ..Default::default() }).await?;
 //! let api = format!("{}/api", simulator.url());
 //! // … send through `api` …
 //! assert_eq!(simulator.carrier().accepted(), 100);
@@ -14,17 +16,21 @@
 //! # }
 //! ```
 
-mod answers;
+mod acceptance;
+mod callback_target;
 mod carrier;
-mod draws;
+mod clock;
 mod ids;
+mod interner;
 mod ledger;
-mod life;
-mod names;
+mod message;
 mod number;
 mod parameters;
 mod parts;
 mod push;
+mod random;
+mod rate_limit;
+mod responses;
 mod routes;
 mod serve;
 mod settings;
@@ -33,6 +39,7 @@ mod stats;
 mod status;
 mod submission;
 mod submit;
+mod validation;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -47,7 +54,7 @@ pub use serve::serve;
 pub use settings::{Settings, SettingsError, UnknownId};
 pub use stats::Stats;
 
-/// A carrier running on a loopback port. It stops when this is dropped.
+/// A carrier that runs on a loopback port. It stops when this value is dropped.
 pub struct Simulator {
     address: SocketAddr,
     carrier: Carrier,
@@ -55,7 +62,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts a carrier on a free port, on the runtime of the caller.
+    /// Starts a carrier on a free port, on the caller's runtime.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         Self::start_on(0, settings).await
     }
@@ -63,10 +70,10 @@ impl Simulator {
     /// Starts a carrier on `port`.
     pub async fn start_on(port: u16, settings: Settings) -> anyhow::Result<Self> {
         let carrier = Carrier::new(settings)?;
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = TcpListener::bind(wanted)
+        let requested = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = TcpListener::bind(requested)
             .await
-            .with_context(|| format!("can't listen on {wanted}"))?;
+            .with_context(|| format!("cannot listen on {requested}"))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(serve(listener, router(carrier.clone())));
         Ok(Self {
@@ -76,12 +83,12 @@ impl Simulator {
         })
     }
 
-    /// Its URL without a path: `http://127.0.0.1:PORT`.
+    /// Returns the URL without a path: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its settings, ledger and counts.
+    /// Returns the handle to its settings, ledger and counts.
     pub fn carrier(&self) -> &Carrier {
         &self.carrier
     }

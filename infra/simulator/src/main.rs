@@ -1,6 +1,7 @@
-//! The carrier as a program of its own, on `SIMULATOR_PORT` (0 or unset for a free one) of the loopback interface.
+//! Runs the carrier as a program, on the loopback port `SIMULATOR_PORT` (0 or unset: a free port).
 //!
-//! `SIMULATOR_SETTINGS` holds the settings to begin with, as JSON. One core; stops on SIGTERM and SIGINT.
+//! `SIMULATOR_SETTINGS` contains the initial settings as JSON. The program uses one core and stops
+//! on SIGTERM and SIGINT.
 
 use std::env;
 
@@ -13,11 +14,12 @@ async fn main() -> anyhow::Result<()> {
     let port = match env::var("SIMULATOR_PORT") {
         Ok(port) => port
             .parse()
-            .context("SIMULATOR_PORT must be a port, or 0 for a free one")?,
+            .context("SIMULATOR_PORT is invalid; expected a port number, or 0 for a free port")?,
         Err(_) => 0,
     };
     let settings = match env::var("SIMULATOR_SETTINGS") {
-        Ok(json) => read(&json).context("SIMULATOR_SETTINGS")?,
+        Ok(json) => parse(&json)
+            .context("SIMULATOR_SETTINGS is invalid; expected a JSON object with settings")?,
         Err(_) => Settings::default(),
     };
     let (mut terminate, mut interrupt) = (
@@ -33,6 +35,6 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(json: &str) -> anyhow::Result<Settings> {
+fn parse(json: &str) -> anyhow::Result<Settings> {
     Ok(Settings::default().patched(serde_json::from_str(json)?)?)
 }

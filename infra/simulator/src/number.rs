@@ -1,21 +1,22 @@
-//! A phone number in eight bytes: millions of them are kept.
+//! A phone number in eight bytes, because the ledger stores millions of them.
 
 use std::fmt;
 
 const PLUS: u64 = 1 << 63;
 const LENGTH_SHIFT: u32 = 58;
 const DIGITS: u64 = (1 << LENGTH_SHIFT) - 1;
-const MOST_DIGITS: usize = 17;
+const MAX_DIGITS: usize = 17;
 
-/// A number as it was sent: an optional `+`, then 1 to 17 digits (E.164 knows at most 15), leading zeros kept.
+/// A number as the client wrote it: an optional `+`, then 1 to 17 digits (E.164 allows at most 15).
+/// Leading zeros are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Number(u64);
 
 impl Number {
-    /// Reads a number; anything else than digits behind an optional `+` is none.
+    /// Parses a number. Returns `None` unless it consists of digits after an optional `+`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+').unwrap_or(text);
-        let fits = (1..=MOST_DIGITS).contains(&digits.len());
+        let fits = (1..=MAX_DIGITS).contains(&digits.len());
         if !fits || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
@@ -35,12 +36,20 @@ impl fmt::Display for Number {
     }
 }
 
+/// Checks whether a number starts with one of `prefixes`. A leading `+` is ignored on both sides.
+pub(crate) fn has_prefix(number: &str, prefixes: &[String]) -> bool {
+    let number = number.trim_start_matches('+');
+    prefixes
+        .iter()
+        .any(|prefix| number.starts_with(prefix.trim_start_matches('+')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_given_back_as_it_was_sent() {
+    fn a_number_is_displayed_as_it_was_written() {
         for text in [
             "491701234567",
             "+491701234567",
@@ -58,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_refused() {
+    fn invalid_numbers_are_refused() {
         for text in [
             "",
             "+",

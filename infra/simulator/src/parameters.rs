@@ -1,4 +1,4 @@
-//! The parameters of a request, from the query string and from a JSON or form body alike.
+//! The parameters of a request, from the query string and from a JSON or form body.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use axum::http::{HeaderMap, Uri, header::CONTENT_TYPE};
 use serde_json::Value;
 use url::form_urlencoded;
 
-/// What a client may say. Parameters of no consequence here (`serviceType`, `dataCoding` …) are let pass.
+/// The parameters that have an effect. Others (`serviceType`, `dataCoding` …) are ignored.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
-    /// `submit` or `query`; the bare form has none.
+    /// `submit` or `query`. The bare form has no command.
     pub(crate) command: Option<String>,
-    /// Who asks.
+    /// The user name.
     pub(crate) username: Option<String>,
-    /// How they prove it.
+    /// The password.
     pub(crate) password: Option<String>,
-    /// The numbers, with commas between them.
+    /// The destination numbers, separated by commas.
     pub(crate) dnis: Option<String>,
     /// The text.
     pub(crate) message: Option<String>,
@@ -25,12 +25,13 @@ pub(crate) struct Parameters {
     pub(crate) long_message_mode: Option<String>,
     /// The client's own message id.
     pub(crate) inc_msg_id: Option<String>,
-    /// The message whose status is asked.
+    /// The message id of a status query.
     pub(crate) message_id: Option<String>,
 }
 
 impl Parameters {
-    /// Reads query and body; `None` for a JSON body that is none, or no flat object.
+    /// Reads the query string and the body. Returns `None` if a JSON body is invalid or is not a
+    /// flat object.
     pub(crate) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let mut parameters = Self::default();
         parameters.read_form(uri.query().unwrap_or_default().as_bytes());
@@ -77,12 +78,13 @@ impl Parameters {
     }
 }
 
-/// By the content type; by the look of the body if that says neither JSON nor form.
+/// Decides by the content type, or by the body's first character if the type is neither JSON nor
+/// form.
 fn is_json(headers: &HeaderMap, body: &[u8]) -> bool {
     let content_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let says_form = content_type.starts_with("application/x-www-form-urlencoded");
-    content_type.contains("json") || (!says_form && body.trim_ascii_start().starts_with(b"{"))
+    let is_form = content_type.starts_with("application/x-www-form-urlencoded");
+    content_type.contains("json") || (!is_form && body.trim_ascii_start().starts_with(b"{"))
 }

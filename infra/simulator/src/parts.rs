@@ -1,52 +1,55 @@
-//! Cuts a text into the parts in which it goes over the air.
+//! Splits a text into the parts that are transmitted.
 //!
-//! GSM 03.38 holds 160 septets alone and 153 in a part of several, UCS-2 70 and 67 units. Deliberately not the scheduler's
-//! code: the two count independently and so check each other.
+//! A single message holds 160 septets of GSM 03.38 or 70 units of UCS-2. Each part of a longer text
+//! holds 153 or 67. The scheduler has its own code for this: the two count independently and so
+//! check each other.
 //!
-//! A part never ends inside an escape sequence or a surrogate pair (3GPP TS 23.040, 9.2.3.24.1). A text with such a character
-//! on the border of two parts can therefore need one part more than its length divided by 153 or 67.
+//! A part never ends inside an escape sequence or a surrogate pair (3GPP TS 23.040, 9.2.3.24.1). A
+//! text with such a character at the border of two parts can therefore need one part more than its
+//! length divided by 153 or 67.
 
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿\
     abcdefghijklmnopqrstuvwxyzäöñüà";
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
 struct Alphabet {
-    alone: usize,
-    in_parts: usize,
+    max_single: usize,
+    max_part: usize,
     weight: fn(char) -> usize,
 }
 
 const GSM: Alphabet = Alphabet {
-    alone: 160,
-    in_parts: 153,
+    max_single: 160,
+    max_part: 153,
     weight: septets,
 };
 const UCS2: Alphabet = Alphabet {
-    alone: 70,
-    in_parts: 67,
+    max_single: 70,
+    max_part: 67,
     weight: char::len_utf16,
 };
 
-/// The parts of `text`, in order; a short text is its own only part. Joined they are the text again.
+/// Splits `text` into its parts, in order. A short text is one part. Concatenated, the parts are
+/// the text.
 pub(crate) fn split(text: &str) -> Vec<&str> {
     let alphabet = alphabet(text);
-    if length(text, &alphabet) <= alphabet.alone {
+    if length(text, &alphabet) <= alphabet.max_single {
         return vec![text];
     }
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let (part, behind) = rest.split_at(fitting(rest, alphabet.in_parts, alphabet.weight));
+        let (part, after) = rest.split_at(fitting(rest, alphabet.max_part, alphabet.weight));
         parts.push(part);
-        rest = behind;
+        rest = after;
     }
     parts
 }
 
-/// As much of `text` as one message holds.
+/// Returns the beginning of `text` that fits into one message.
 pub(crate) fn cut(text: &str) -> &str {
     let alphabet = alphabet(text);
-    &text[..fitting(text, alphabet.alone, alphabet.weight)]
+    &text[..fitting(text, alphabet.max_single, alphabet.weight)]
 }
 
 fn alphabet(text: &str) -> Alphabet {
@@ -61,7 +64,7 @@ fn length(text: &str, alphabet: &Alphabet) -> usize {
     text.chars().map(alphabet.weight).sum()
 }
 
-/// How many bytes of `text` fit into `limit`.
+/// Returns how many bytes of `text` fit into `limit`.
 fn fitting(text: &str, limit: usize, weight: fn(char) -> usize) -> usize {
     let mut used = 0;
     for (at, character) in text.char_indices() {
@@ -73,9 +76,9 @@ fn fitting(text: &str, limit: usize, weight: fn(char) -> usize) -> usize {
     text.len()
 }
 
-/// 1 for a character of the basic table, 2 for one of the extension table, 0 for any other.
+/// Returns 1 for a character of the basic table, 2 for one of the extension table, 0 for any other.
 fn septets(character: char) -> usize {
-    // The letters and digits of nearly every text, without a search.
+    // Nearly all characters of a text are letters and digits: no search is needed for them.
     if character.is_ascii_alphanumeric() || character == ' ' || BASIC.contains(character) {
         1
     } else if EXTENSION.contains(character) {
@@ -90,8 +93,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_basic_table_has_all_its_characters() {
-        // 128 places, one of them the escape to the extension table.
+    fn the_tables_are_complete() {
+        // 128 codes, one of which is the escape to the extension table.
         assert_eq!(BASIC.chars().count(), 127);
         assert_eq!(EXTENSION.chars().count(), 10);
     }
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_of_two_units_is_never_torn_apart() {
+    fn a_character_of_two_units_is_never_split() {
         let euro = format!("{}€{}", "a".repeat(152), "a".repeat(50));
         assert_eq!(split(&euro)[0].len(), 152);
         let smile = format!("{}😀{}", "ж".repeat(66), "ж".repeat(50));

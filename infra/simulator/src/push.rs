@@ -1,31 +1,33 @@
-//! Receipts that the carrier pushes, where the settings name an address: each message's end, signed, when it comes; those of one request
-//! that end within the same tenth of a second in one call. A call that is not answered 2xx is made again, up to five times in all.
+//! Pushes receipts, if the settings contain a callback URL. Each message's final status is pushed
+//! when it occurs. Messages of one request that end within the same tenth of a second share one
+//! call. A call without a 2xx response is repeated, up to five calls in all.
 //!
-//! What is signed: HMAC-SHA256 over `X-Callback-Timestamp`, a full stop and the body, in `X-Callback-Signature: v1=HEX`. A message that ends
-//! at once may be pushed before the submit request has its answer: carriers do that too.
+//! The signature is the HMAC-SHA256 of `X-Callback-Timestamp`, a full stop and the body, sent as
+//! `X-Callback-Signature: v1=HEX`. A message that ends at once may be pushed before the submit
+//! request has its response: real carriers do that too.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::ensure;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use ring::hmac;
 use serde::Serialize;
 use tokio::net::TcpStream;
-use url::{Host, Url};
 
-use crate::carrier::{State, now_ms};
-use crate::ledger::Ledger;
+use crate::callback_target::CallbackTarget;
+use crate::clock::now_ms;
+use crate::ledger::{AcceptedMessage, Ledger};
+use crate::settings::Settings;
 
-/// Calls for one receipt.
-const TRIES: u32 = 5;
-/// Before the second; doubled for each further one.
-const PAUSE: Duration = Duration::from_millis(250);
-/// What ends within this time goes into one call.
-const TOGETHER_MS: u64 = 100;
+/// Calls per receipt.
+const MAX_CALLS: u32 = 5;
+/// Pause before the second call. It doubles before each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Messages that end within the same interval share one call.
+const INTERVAL_MS: u64 = 100;
 
 /// A receipt.
 #[derive(Clone, Serialize)]
@@ -38,129 +40,102 @@ struct Receipt {
     at_ms: u64,
 }
 
-/// The address, if it is one of this machine.
-pub(crate) fn target(url: &str) -> Option<(IpAddr, u16, Url)> {
-    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
-    let ip = match url.host()? {
-        Host::Ipv4(ip) => IpAddr::V4(ip),
-        Host::Ipv6(ip) => IpAddr::V6(ip),
-        Host::Domain(name) => IpAddr::V4((name == "localhost").then_some(Ipv4Addr::LOCALHOST)?),
-    };
-    let port = url.port_or_known_default()?;
-    ip.is_loopback().then_some((ip, port, url))
+/// Where receipts are pushed, and the key that signs them.
+#[derive(Clone)]
+struct Callback {
+    target: CallbackTarget,
+    key: hmac::Key,
 }
 
-/// Has the ends of the entries from the `from`-th on pushed, if anything is to be pushed at all.
-pub(crate) fn begin(state: &State, from: u64) {
-    let (Some(url), Some(secret)) = (
-        &state.settings.callback_url,
-        &state.settings.callback_secret,
-    ) else {
+/// Starts to push the receipts of the ledger's entries from `from` to the end. Does nothing unless
+/// the settings contain a callback.
+pub(crate) fn start(settings: &Settings, ledger: &Ledger, from: u64) {
+    let (Some(url), Some(secret)) = (&settings.callback_url, &settings.callback_secret) else {
         return;
     };
-    let Some(target) = target(url) else { return };
+    let Some(target) = CallbackTarget::parse(url) else {
+        return;
+    };
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    tokio::spawn(push_all(ends(&state.ledger, from), target, key));
+    tokio::spawn(push_all(receipts(ledger, from), Callback { target, key }));
 }
 
-/// In the order in which they come.
-fn ends(ledger: &Ledger, from: u64) -> Vec<Receipt> {
-    let receipt = |(message_id, dnis, life): (String, String, crate::life::Life)| {
-        let (at_ms, status) = life.end()?;
+/// Returns the receipts, sorted by the time of the final status.
+fn receipts(ledger: &Ledger, from: u64) -> Vec<Receipt> {
+    let receipt = |accepted: AcceptedMessage| {
+        let (at_ms, status) = accepted.message.end()?;
         Some(Receipt {
-            message_id,
-            dnis,
+            message_id: accepted.message_id,
+            dnis: accepted.dnis,
             status,
-            delivery_time: life.delivery_time(at_ms),
+            delivery_time: accepted.message.delivery_time(at_ms),
             at_ms,
         })
     };
-    let mut ends: Vec<_> = ledger.since(from).filter_map(receipt).collect();
-    ends.sort_by_key(|receipt| receipt.at_ms);
-    ends
+    let mut receipts: Vec<_> = ledger.messages_since(from).filter_map(receipt).collect();
+    receipts.sort_by_key(|receipt| receipt.at_ms);
+    receipts
 }
 
-async fn push_all(ends: Vec<Receipt>, target: (IpAddr, u16, Url), key: hmac::Key) {
-    for together in ends.chunk_by(|one, next| one.at_ms / TOGETHER_MS == next.at_ms / TOGETHER_MS) {
-        let last_ms = together.last().map_or(0, |receipt| receipt.at_ms);
+async fn push_all(receipts: Vec<Receipt>, callback: Callback) {
+    let same_interval =
+        |one: &Receipt, next: &Receipt| one.at_ms / INTERVAL_MS == next.at_ms / INTERVAL_MS;
+    for group in receipts.chunk_by(same_interval) {
+        let last_ms = group.last().map_or(0, |receipt| receipt.at_ms);
         tokio::time::sleep(Duration::from_millis(last_ms.saturating_sub(now_ms()))).await;
-        // Each call on its own: one that waits for its next try holds up no other.
-        tokio::spawn(push(together.to_vec(), target.clone(), key.clone()));
+        // Each call has its own task, so that a call that waits for its retry delays no other.
+        tokio::spawn(push(group.to_vec(), callback.clone()));
     }
 }
 
-async fn push(receipts: Vec<Receipt>, target: (IpAddr, u16, Url), key: hmac::Key) {
+async fn push(receipts: Vec<Receipt>, callback: Callback) {
     let body = match receipts.as_slice() {
         [receipt] => serde_json::to_string(receipt),
         receipts => serde_json::to_string(receipts),
     };
     let body = body.unwrap_or_default();
-    for tried in 0..TRIES {
-        if call(&body, &target, &key).await.is_ok() {
+    for call_no in 0..MAX_CALLS {
+        if callback.call(&body).await.is_ok() {
             return;
         }
-        tokio::time::sleep(PAUSE * 2_u32.pow(tried)).await;
+        tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(call_no)).await;
     }
-    eprintln!("{} receipts were not taken", receipts.len());
+    eprintln!(
+        "{} receipts were discarded: {MAX_CALLS} calls failed",
+        receipts.len()
+    );
 }
 
-async fn call(
-    body: &str,
-    (ip, port, url): &(IpAddr, u16, Url),
-    key: &hmac::Key,
-) -> anyhow::Result<()> {
-    let timestamp = (now_ms() / 1000).to_string();
-    let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
-    let hex = tag
-        .as_ref()
-        .iter()
-        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let request = Request::post(url.path())
-        .header(
-            "host",
-            format!("{}:{port}", url.host_str().unwrap_or_default()),
-        )
-        .header("content-type", "application/json")
-        .header("x-callback-timestamp", timestamp)
-        .header("x-callback-signature", format!("v1={hex}"))
-        .body(Body::from(body.to_owned()))?;
-    let stream = TcpStream::connect((*ip, *port)).await?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let status = sender
-        .send_request(request)
-        .await
-        .map(|answer| answer.status());
-    connection.abort();
-    let status = status?;
-    ensure!(status.is_success(), "{status}");
-    Ok(())
-}
+impl Callback {
+    async fn call(&self, body: &str) -> anyhow::Result<()> {
+        let status = self.post(self.signed_request(body)?).await?;
+        ensure!(status.is_success(), "{status}");
+        Ok(())
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn signed_request(&self, body: &str) -> anyhow::Result<Request<Body>> {
+        let CallbackTarget { port, url, .. } = &self.target;
+        let timestamp = (now_ms() / 1000).to_string();
+        let tag = hmac::sign(&self.key, format!("{timestamp}.{body}").as_bytes());
+        let hex = tag
+            .as_ref()
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let host = format!("{}:{port}", url.host_str().unwrap_or_default());
+        Ok(Request::post(url.path())
+            .header("host", host)
+            .header("content-type", "application/json")
+            .header("x-callback-timestamp", timestamp)
+            .header("x-callback-signature", format!("v1={hex}"))
+            .body(Body::from(body.to_owned()))?)
+    }
 
-    #[test]
-    fn only_this_machine_is_pushed_to() {
-        for good in [
-            "http://127.0.0.1:8480/v1/x",
-            "http://localhost/x",
-            "http://[::1]:9/",
-            "http://127.1.2.3:1/",
-        ] {
-            assert!(target(good).is_some(), "{good}");
-        }
-        for bad in [
-            "",
-            "127.0.0.1",
-            "https://127.0.0.1/",
-            "http://10.0.0.1/",
-            "http://example.com/",
-            "http://localhost.example.com/",
-            "file:///x",
-        ] {
-            assert!(target(bad).is_none(), "{bad}");
-        }
+    async fn post(&self, request: Request<Body>) -> anyhow::Result<StatusCode> {
+        let stream = TcpStream::connect((self.target.ip, self.target.port)).await?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let response = sender.send_request(request).await;
+        connection.abort();
+        Ok(response?.status())
     }
 }

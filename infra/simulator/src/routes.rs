@@ -1,4 +1,5 @@
-//! The carrier's endpoint `/api`, and beside it what a carrier doesn't have: its settings, its ledger and its counts.
+//! The routes: the carrier's endpoint `/api`, and the simulator's own endpoints for its settings,
+//! its ledger and its counts.
 
 use std::io;
 
@@ -12,18 +13,20 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answers;
 use crate::carrier::Carrier;
 use crate::parameters::Parameters;
+use crate::responses;
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::status::status;
 use crate::submit::submit;
 
-/// Lines of the ledger written at a time: a submit request waits for no more than these.
-const LINES_AT_ONCE: u64 = 500;
+/// Ledger lines that are written under one lock: the longest wait of a submit request for the
+/// ledger.
+const LINES_PER_CHUNK: u64 = 500;
 
-/// All routes. Serve them with [`crate::serve()`]: only that can close a connection without an answer.
+/// Returns all routes. They must be served with [`crate::serve()`], which can close a connection
+/// without a response.
 pub fn router(carrier: Carrier) -> Router {
     Router::new()
         .route("/api", get(api).post(api))
@@ -33,7 +36,8 @@ pub fn router(carrier: Carrier) -> Router {
         .with_state(carrier)
 }
 
-/// Submit or query: `command` says which; without it, `GET` with a `messageId` queries and all else submits.
+/// Handles a submit request or a status query, as `command` specifies. Without `command`, a `GET`
+/// with a `messageId` is a query and any other request a submit request.
 async fn api(
     State(carrier): State<Carrier>,
     method: Method,
@@ -50,7 +54,7 @@ async fn api(
             status(&carrier, &parameters).await
         }
         None | Some("submit") => submit(&carrier, Some(&parameters)).await,
-        Some(_) => answers::text(
+        Some(_) => responses::text(
             StatusCode::BAD_REQUEST,
             "400 Bad Request (Command is invalid)",
         ),
@@ -62,8 +66,12 @@ async fn read_settings(State(carrier): State<Carrier>) -> Json<Settings> {
 }
 
 async fn change_settings(State(carrier): State<Carrier>, body: Bytes) -> Response {
-    let Ok(patch) = serde_json::from_slice::<Value>(&body) else {
-        return problem(StatusCode::BAD_REQUEST, "the body is no JSON");
+    let patch = match serde_json::from_slice::<Value>(&body) {
+        Ok(patch) => patch,
+        Err(error) => {
+            let detail = format!("the body is not valid JSON ({error}); expected a JSON object");
+            return problem(StatusCode::BAD_REQUEST, &detail);
+        }
     };
     match apply(&carrier, patch) {
         Ok(settings) => Json(settings).into_response(),
@@ -71,7 +79,8 @@ async fn change_settings(State(carrier): State<Carrier>, body: Bytes) -> Respons
     }
 }
 
-/// Under one lock, lest two patches at the same time undo each other.
+/// Reads and replaces the settings under one lock, so that concurrent patches do not undo each
+/// other.
 fn apply(carrier: &Carrier, patch: Value) -> Result<Settings, SettingsError> {
     let mut state = carrier.state();
     let settings = state.settings.patched(patch)?;
@@ -82,19 +91,20 @@ fn apply(carrier: &Carrier, patch: Value) -> Result<Settings, SettingsError> {
 fn problem(status: StatusCode, detail: &str) -> Response {
     let body =
         json!({ "title": "settings not changed", "status": status.as_u16(), "detail": detail });
-    answers::answer(status, "application/problem+json", body.to_string())
+    responses::response(status, "application/problem+json", body.to_string())
 }
 
 #[derive(Deserialize)]
-struct From {
+struct LedgerQuery {
     #[serde(default)]
     from: u64,
 }
 
-/// The lines from `from` to what is now the end, a chunk at a time. A reset meanwhile breaks the answer off.
+/// Streams the lines from `from` to the current end in chunks. A reset in the meantime aborts the
+/// response.
 async fn read_ledger(
     State(carrier): State<Carrier>,
-    Query(From { from }): Query<From>,
+    Query(LedgerQuery { from }): Query<LedgerQuery>,
 ) -> Response {
     let (length, resets) = {
         let state = carrier.state();
@@ -102,9 +112,9 @@ async fn read_ledger(
     };
     let chunks = stream::unfold(from, move |at| {
         let chunk = (at < length).then(|| chunk(&carrier, at, length, resets));
-        std::future::ready(chunk.map(|chunk| (chunk, at + LINES_AT_ONCE)))
+        std::future::ready(chunk.map(|chunk| (chunk, at + LINES_PER_CHUNK)))
     });
-    let mut response = answers::answer(
+    let mut response = responses::response(
         StatusCode::OK,
         "application/x-ndjson",
         Body::from_stream(chunks),
@@ -121,7 +131,7 @@ fn chunk(carrier: &Carrier, from: u64, length: u64, resets: u64) -> io::Result<V
         return Err(io::Error::other("the ledger was reset"));
     }
     let mut chunk = Vec::new();
-    for line in state.ledger.lines(from, LINES_AT_ONCE.min(length - from)) {
+    for line in state.ledger.lines(from, LINES_PER_CHUNK.min(length - from)) {
         serde_json::to_writer(&mut chunk, &line)?;
         chunk.push(b'\n');
     }

@@ -1,4 +1,4 @@
-//! The accept loop. It stands in for `axum::serve` because a carrier sometimes closes a connection without an answer.
+//! The accept loop. It replaces `axum::serve`, which cannot close a connection without a response.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::answers::HangUp;
+use crate::responses::HangUp;
 
-/// Serves `router` until it is dropped; its connections go with it.
+/// Serves `router` until the future is dropped. Its connections are then closed too.
 pub async fn serve(listener: TcpListener, router: Router) {
     let mut connections = JoinSet::new();
     loop {
@@ -25,17 +25,17 @@ pub async fn serve(listener: TcpListener, router: Router) {
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, router.clone()));
                 }
-                // Out of file descriptors, most likely: some will come back.
+                // Most likely there are no file descriptors left; some will become free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
-            // Only to forget the connections that have ended.
+            // Removes connections that have ended.
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
 async fn connection(stream: TcpStream, router: Router) {
-    // Answers are small and awaited: Nagle's algorithm would only delay them.
+    // Responses are small and the client waits for them: Nagle's algorithm would only delay them.
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -50,12 +50,13 @@ async fn connection(stream: TcpStream, router: Router) {
     if std::error::Error::source(&error).and_then(|source| source.downcast_ref())
         == Some(&HungUp(HangUp::Reset))
     {
-        // A lingering time of 0 makes the closing of a socket a reset. If it can't be set, the client sees a plain close.
+        // With a linger time of 0, closing the socket sends a reset. If it cannot be set, the
+        // client gets a regular close.
         let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
-/// The router's response, or an error that makes hyper give up the connection.
+/// Returns the router's response, or an error that makes hyper close the connection.
 async fn respond(
     router: TowerToHyperService<Router>,
     request: Request<Incoming>,
@@ -72,7 +73,7 @@ struct HungUp(HangUp);
 
 impl fmt::Display for HungUp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("hung up on purpose")
+        formatter.write_str("the connection is closed without a response on purpose")
     }
 }
 

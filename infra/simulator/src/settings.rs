@@ -1,39 +1,39 @@
-//! The carrier's behaviour, changeable while it runs. Everything is off by default: a perfect carrier that delivers at once.
+//! The carrier's behaviour, which can be changed while it runs. By default all faults are off: the
+//! carrier accepts every message and delivers it at once.
 //!
-//! A message keeps what was drawn for it at acceptance; a change of settings is for the messages after it.
+//! The outcome of a message is drawn when it is accepted. A change of settings applies only to
+//! messages that are accepted after it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::push;
-
-/// All settings. In JSON each field has the same name; shares lie between 0 and 1.
+/// All settings. In JSON each field has the same name. A *share* is a probability from 0 to 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// With it, requests that name another user get 401.
+    /// If set, requests with another user name get 401.
     pub username: Option<String>,
-    /// With it, requests that give another password get 401.
+    /// If set, requests with another password get 401.
     pub password: Option<String>,
-    /// Start of the random draws; the same requests in the same order then fare the same.
+    /// Seed of the random draws. With a seed, the same requests in the same order have the same
+    /// results.
     pub seed: Option<u64>,
 
-    /// Between acceptance (or refusal) and the answer to a submit request.
+    /// Delay between acceptance (or refusal) and the response to a submit request.
     pub latency_ms: u32,
-    /// At most that much is added to `latency_ms`, drawn for each request.
+    /// Upper limit of a random delay that is added to `latency_ms`, drawn for each request.
     pub latency_jitter_ms: u32,
-    /// Before the answer to a status query.
+    /// Delay before the response to a status query.
     pub status_latency_ms: u32,
-    /// Submit requests admitted in any one second, 0 for any number; those beyond get 429.
+    /// Submit requests that are admitted in any one second. Further ones get 429. 0: no limit.
     pub capacity_rps: u32,
-    /// The `Retry-After` of every 429; without it the header is missing.
+    /// The `Retry-After` header of each 429. If unset, the header is omitted.
     pub retry_after_s: Option<u32>,
 
     /// The shortest time from acceptance to the final status.
     pub delivery_delay_ms_min: u32,
-    /// The longest.
+    /// The longest time from acceptance to the final status.
     pub delivery_delay_ms_max: u32,
     /// Share of messages that end UNDELIV.
     pub undeliv: f64,
@@ -43,65 +43,70 @@ pub struct Settings {
     pub rejectd: f64,
     /// Share of messages that end DELETED.
     pub deleted: f64,
-    /// Share of messages whose status is UNKNOWN for ever.
+    /// Share of messages whose status is always UNKNOWN.
     pub unknown: f64,
-    /// Share of messages with an odd status (`IM_EXPD`, `delivrd`, `ACCEPTD` and a blank) until they are delivered.
+    /// Share of messages with an undocumented status (`IM_EXPD`, `delivrd`, or `ACCEPTD` and a
+    /// blank) until they are delivered.
     pub odd: f64,
-    /// Keeps those odd messages odd for ever.
+    /// Keeps the undocumented status of those messages for ever.
     pub odd_for_ever: bool,
     /// Share of messages that stay ENROUTE for ever.
     pub stuck: f64,
-    /// The first so many messages to each number end UNDELIV, all later ones DELIVRD; overrides the shares unless 0.
+    /// The first `undeliv_first_attempts` messages to each number end UNDELIV, later ones DELIVRD.
+    /// Unless it is 0, it overrides the shares.
     pub undeliv_first_attempts: u32,
-    /// Messages to numbers that begin so end UNDELIV always.
+    /// Messages to numbers with one of these prefixes always end UNDELIV.
     pub undeliv_prefixes: Vec<String>,
-    /// What a query for an id never given out is answered.
+    /// The response to a status query for an id that was never issued.
     pub unknown_id: UnknownId,
 
-    /// How long a hanging request hangs before its connection is closed; 0 for as long as the client waits.
+    /// Time until the connection of a hanging request is closed. 0: the request hangs as long as
+    /// the client waits.
     pub hang_ms: u32,
-    /// Share of requests accepted, then left hanging.
+    /// Share of requests that are accepted and then hang.
     pub hang_after_accept: f64,
-    /// Share of requests accepted, then reset.
+    /// Share of requests that are accepted and then get a TCP reset.
     pub reset_after_accept: f64,
-    /// Share of requests accepted, then answered 503.
+    /// Share of requests that are accepted and then get 503.
     pub error_5xx_after_accept: f64,
-    /// Share of requests accepted, then answered `{}`.
+    /// Share of requests that are accepted and then get `{}`.
     pub empty_object: f64,
-    /// Share of requests accepted, then answered `[]`.
+    /// Share of requests that are accepted and then get `[]`.
     pub empty_array: f64,
-    /// Share of requests accepted whose answer leaves out some of the numbers.
+    /// Share of requests that are accepted and get a response without some of their numbers.
     pub partial: f64,
-    /// Share of requests accepted, then answered a web page.
+    /// Share of requests that are accepted and then get a web page.
     pub html: f64,
 
-    /// How long every request waits before its acceptance.
+    /// Delay of each request before its acceptance.
     pub slow_ms: u32,
-    /// Share of requests refused with `400 NO ROUTES`.
+    /// Share of requests that are refused with `400 NO ROUTES`.
     pub refuse_4xx: f64,
-    /// Requests with a number that begins so are refused whole with `400 NO ROUTES`.
+    /// A request with a number that has one of these prefixes is refused as a whole with
+    /// `400 NO ROUTES`.
     pub refuse_numbers: Vec<String>,
-    /// Refuses every request, status queries too, with 401.
+    /// Refuses all requests, including status queries, with 401.
     pub unauthorized: bool,
-    /// Share of requests refused with 429.
+    /// Share of requests that are refused with 429.
     pub busy_429: f64,
-    /// Share of requests answered 503 and not accepted.
+    /// Share of requests that get 503 and are not accepted.
     pub error_5xx_before: f64,
 
-    /// With it, the final status of every message is pushed there: an http URL of this machine. See `push`.
+    /// If set, the final status of each message is pushed to this URL. Its scheme is `http` and its
+    /// host this machine. See `push`.
     pub callback_url: Option<String>,
-    /// What pushes are signed with; goes with `callback_url`.
+    /// The secret that signs pushed receipts. Required with `callback_url`.
     pub callback_secret: Option<String>,
 
-    /// Share of status queries answered 500.
+    /// Share of status queries that get 500.
     pub status_error: f64,
-    /// Share of status queries answered a web page.
+    /// Share of status queries that get a web page.
     pub status_html: f64,
-    /// Share of status queries left hanging.
+    /// Share of status queries that hang.
     pub status_hang: f64,
 }
 
-/// The answer for an id never given out.
+/// The response to a status query for an id that was never issued.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownId {
@@ -112,58 +117,12 @@ pub enum UnknownId {
     NotFound,
 }
 
-impl Settings {
-    /// These settings with the fields of `patch`, a JSON object, in place of their own.
-    pub fn patched(&self, patch: Value) -> Result<Self, SettingsError> {
-        let Value::Object(patch) = patch else {
-            return Err(SettingsError::new("settings", "must be a JSON object"));
-        };
-        let mut merged =
-            serde_json::to_value(self).map_err(|error| SettingsError::new("settings", error))?;
-        if let Value::Object(fields) = &mut merged {
-            fields.extend(patch);
-        }
-        let settings: Self = serde_path_to_error::deserialize(merged)
-            .map_err(|error| SettingsError::new(&error.path().to_string(), error.inner()))?;
-        settings.check()?;
-        Ok(settings)
-    }
-
-    /// Whether every value lies within its range, and the shares of one draw within 1.
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        self.check_shares()?;
-        if self.delivery_delay_ms_min > self.delivery_delay_ms_max {
-            return Err(SettingsError::new(
-                "delivery_delay_ms_min",
-                "must not exceed delivery_delay_ms_max",
-            ));
-        }
-        if self
-            .callback_url
-            .as_deref()
-            .is_some_and(|url| push::target(url).is_none())
-        {
-            return Err(SettingsError::new(
-                "callback_url",
-                "must be an http URL of this machine: 127.0.0.1, localhost or ::1",
-            ));
-        }
-        if self.callback_url.is_some() && self.callback_secret.is_none() {
-            return Err(SettingsError::new(
-                "callback_secret",
-                "must be there with callback_url",
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Settings that were not taken over, and why.
+/// Why settings were refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {
-    /// The field; several, with commas, where they don't fit together.
+    /// The invalid field, or several fields, separated by commas, whose values conflict.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong, and what was expected.
     pub problem: String,
 }
 

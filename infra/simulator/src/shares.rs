@@ -1,12 +1,10 @@
-//! What may happen to a message or a request, each with its share of all: the settings' tables for one draw each.
+//! The possible results of each random draw, with their probabilities from the settings.
 
-use crate::life::Fate;
-use crate::settings::{Settings, SettingsError};
+use crate::message::Outcome;
+use crate::random::Share;
+use crate::settings::Settings;
 
-/// The setting's name, what it brings about, and its share.
-pub(crate) type Share<T> = (&'static str, T, f64);
-
-/// Why a request is refused before acceptance.
+/// A fault that prevents the acceptance of a submit request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FaultBefore {
     /// `400 NO ROUTES`.
@@ -17,7 +15,7 @@ pub(crate) enum FaultBefore {
     Unavailable,
 }
 
-/// What goes wrong with the answer after acceptance.
+/// A fault in the response to an accepted submit request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultAfter {
     Hang,
@@ -29,7 +27,7 @@ pub(crate) enum FaultAfter {
     Html,
 }
 
-/// What goes wrong with a status query.
+/// A fault in the response to a status query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StatusFault {
     Error,
@@ -38,96 +36,58 @@ pub(crate) enum StatusFault {
 }
 
 impl Settings {
-    /// Whether every share lies within its range, and the shares of one draw within 1.
-    pub(crate) fn check_shares(&self) -> Result<(), SettingsError> {
-        check(&self.fates())?;
-        check(&self.faults_before())?;
-        check(&self.faults_after())?;
-        check(&self.status_faults())
-    }
-
-    pub(crate) fn fates(&self) -> [Share<Fate>; 7] {
+    /// Returns the outcomes of a message other than DELIVRD.
+    pub(crate) fn message_outcomes(&self) -> [Share<Outcome>; 7] {
         let odd = if self.odd_for_ever {
-            Fate::OddForEver
+            Outcome::OddForEver
         } else {
-            Fate::Odd
+            Outcome::Odd
         };
         [
-            ("undeliv", Fate::Undeliv, self.undeliv),
-            ("expired", Fate::Expired, self.expired),
-            ("rejectd", Fate::Rejectd, self.rejectd),
-            ("deleted", Fate::Deleted, self.deleted),
-            ("unknown", Fate::Unknown, self.unknown),
-            ("odd", odd, self.odd),
-            ("stuck", Fate::Stuck, self.stuck),
+            Share::new("undeliv", Outcome::Undeliv, self.undeliv),
+            Share::new("expired", Outcome::Expired, self.expired),
+            Share::new("rejectd", Outcome::Rejectd, self.rejectd),
+            Share::new("deleted", Outcome::Deleted, self.deleted),
+            Share::new("unknown", Outcome::Unknown, self.unknown),
+            Share::new("odd", odd, self.odd),
+            Share::new("stuck", Outcome::Stuck, self.stuck),
         ]
     }
 
-    pub(crate) fn faults_before(&self) -> [Share<FaultBefore>; 3] {
+    /// Returns the faults that prevent the acceptance of a submit request.
+    pub(crate) fn faults_before_acceptance(&self) -> [Share<FaultBefore>; 3] {
+        use FaultBefore::{Busy, NoRoutes, Unavailable};
         [
-            ("refuse_4xx", FaultBefore::NoRoutes, self.refuse_4xx),
-            ("busy_429", FaultBefore::Busy, self.busy_429),
-            (
-                "error_5xx_before",
-                FaultBefore::Unavailable,
-                self.error_5xx_before,
-            ),
+            Share::new("refuse_4xx", NoRoutes, self.refuse_4xx),
+            Share::new("busy_429", Busy, self.busy_429),
+            Share::new("error_5xx_before", Unavailable, self.error_5xx_before),
         ]
     }
 
-    pub(crate) fn faults_after(&self) -> [Share<FaultAfter>; 7] {
+    /// Returns the faults in the response to an accepted submit request.
+    pub(crate) fn faults_after_acceptance(&self) -> [Share<FaultAfter>; 7] {
+        use FaultAfter::{EmptyArray, EmptyObject, Hang, Html, Partial, Reset, Unavailable};
         [
-            (
-                "hang_after_accept",
-                FaultAfter::Hang,
-                self.hang_after_accept,
-            ),
-            (
-                "reset_after_accept",
-                FaultAfter::Reset,
-                self.reset_after_accept,
-            ),
-            (
+            Share::new("hang_after_accept", Hang, self.hang_after_accept),
+            Share::new("reset_after_accept", Reset, self.reset_after_accept),
+            Share::new(
                 "error_5xx_after_accept",
-                FaultAfter::Unavailable,
+                Unavailable,
                 self.error_5xx_after_accept,
             ),
-            ("empty_object", FaultAfter::EmptyObject, self.empty_object),
-            ("empty_array", FaultAfter::EmptyArray, self.empty_array),
-            ("partial", FaultAfter::Partial, self.partial),
-            ("html", FaultAfter::Html, self.html),
+            Share::new("empty_object", EmptyObject, self.empty_object),
+            Share::new("empty_array", EmptyArray, self.empty_array),
+            Share::new("partial", Partial, self.partial),
+            Share::new("html", Html, self.html),
         ]
     }
 
-    pub(crate) fn status_faults(&self) -> [Share<StatusFault>; 3] {
+    /// Returns the faults in the response to a status query.
+    pub(crate) fn status_query_faults(&self) -> [Share<StatusFault>; 3] {
         [
-            ("status_error", StatusFault::Error, self.status_error),
-            ("status_html", StatusFault::Html, self.status_html),
-            ("status_hang", StatusFault::Hang, self.status_hang),
+            Share::new("status_error", StatusFault::Error, self.status_error),
+            Share::new("status_html", StatusFault::Html, self.status_html),
+            Share::new("status_hang", StatusFault::Hang, self.status_hang),
         ]
     }
-}
-
-fn check<T>(shares: &[Share<T>]) -> Result<(), SettingsError> {
-    for (name, _, share) in shares {
-        if !(0.0..=1.0).contains(share) {
-            return Err(SettingsError::new(
-                name,
-                format!("must be from 0 to 1, not {share}"),
-            ));
-        }
-    }
-    // One draw decides between them. A hair more than 1 is allowed: ten times 0.1 isn't 1 either.
-    if shares.iter().map(|(_, _, share)| share).sum::<f64>() > 1.0 + 1e-9 {
-        let names = shares
-            .iter()
-            .map(|(name, _, _)| *name)
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Err(SettingsError::new(
-            &names,
-            "must not come to more than 1 together",
-        ));
-    }
-    Ok(())
 }

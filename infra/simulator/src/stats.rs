@@ -1,38 +1,39 @@
-//! Counts of what the carrier was asked and what it answered: `GET /stats`.
+//! Counts of requests and results: `GET /stats`.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-/// Full seconds for which rates are kept.
+/// Full seconds for which rates are stored.
 const SECONDS: u64 = 10;
 
-/// What `GET /stats` answers. Seconds are those of the clock, not rolling ones.
+/// The response of `GET /stats`. Seconds are those of the clock, not a rolling window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Submit requests, refused ones included.
+    /// Submit requests, including refused ones.
     pub requests: u64,
-    /// Submit requests accepted, whatever their answer became.
+    /// Submit requests that were accepted, including those whose response had a fault.
     pub accepted_requests: u64,
-    /// Messages accepted, each part of a long text for itself: the ledger's length.
+    /// Messages that were accepted, the length of the ledger. Each part of a long text counts.
     pub accepted: u64,
-    /// Ids issued for a number named a second time in one request.
+    /// Ids that were issued for a number that occurs again in one request.
     pub duplicates: u64,
-    /// Submit requests refused before acceptance, by cause; a cause that never occurred is missing.
+    /// Submit requests that were refused before acceptance, by cause. Causes without a count are
+    /// omitted.
     pub refused: BTreeMap<String, u64>,
-    /// Answers spoilt, by setting; one that never took effect is missing.
+    /// Responses with a fault, by setting. Settings without a count are omitted.
     pub faults: BTreeMap<String, u64>,
     /// Status queries.
     pub status_queries: u64,
-    /// Messages accepted in each of the last ten full seconds, the oldest first.
+    /// Messages that were accepted in each of the last ten full seconds, oldest first.
     pub acceptances_per_second: Vec<u64>,
     /// Submit requests in the last full second.
     pub requests_last_second: u64,
-    /// The most submit requests in any second.
+    /// The highest number of submit requests in any second.
     pub requests_peak_per_second: u64,
-    /// Submit requests being answered right now.
+    /// Submit requests in progress.
     pub in_flight: u64,
-    /// The most at any moment.
+    /// The highest number of submit requests in progress at any moment.
     pub in_flight_peak: u64,
 }
 
@@ -43,15 +44,15 @@ struct Second {
     acceptances: u64,
 }
 
-/// The running counts.
+/// The counters behind [`Stats`].
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     totals: Stats,
     seconds: VecDeque<Second>,
 }
 
-impl Tally {
-    /// A submit request came in.
+impl Counters {
+    /// Counts a submit request that begins.
     pub(crate) fn request_begins(&mut self, now_ms: u64) {
         self.totals.requests += 1;
         self.totals.in_flight += 1;
@@ -62,13 +63,13 @@ impl Tally {
         self.totals.requests_peak_per_second = self.totals.requests_peak_per_second.max(requests);
     }
 
-    /// A submit request was answered, or its client has gone.
+    /// Counts the end of a submit request: its response was sent, or the client disconnected.
     pub(crate) fn request_ends(&mut self) {
-        // A reset may have come in between.
+        // A reset may have happened in between.
         self.totals.in_flight = self.totals.in_flight.saturating_sub(1);
     }
 
-    /// A submit request was accepted with so many messages and duplicates.
+    /// Counts an accepted submit request with its messages and duplicates.
     pub(crate) fn accepted(&mut self, now_ms: u64, messages: u64, duplicates: u64) {
         self.totals.accepted_requests += 1;
         self.totals.accepted += messages;
@@ -76,22 +77,22 @@ impl Tally {
         self.second(now_ms).acceptances += messages;
     }
 
-    /// A submit request was refused.
+    /// Counts a refused submit request.
     pub(crate) fn refused(&mut self, cause: &str) {
         *self.totals.refused.entry(cause.to_owned()).or_default() += 1;
     }
 
-    /// An answer was spoilt.
+    /// Counts a response with a fault.
     pub(crate) fn fault(&mut self, setting: &str) {
         *self.totals.faults.entry(setting.to_owned()).or_default() += 1;
     }
 
-    /// A status was asked for.
+    /// Counts a status query.
     pub(crate) fn status_query(&mut self) {
         self.totals.status_queries += 1;
     }
 
-    /// The counts from 0 again; requests under way stay so.
+    /// Sets the counts to 0. Requests in progress remain counted.
     pub(crate) fn reset(&mut self) {
         let in_flight = self.totals.in_flight;
         *self = Self::default();
@@ -99,7 +100,7 @@ impl Tally {
         self.totals.in_flight_peak = in_flight;
     }
 
-    /// The counts as they stand.
+    /// Returns the current counts.
     pub(crate) fn stats(&self, now_ms: u64) -> Stats {
         let this_second = now_ms / 1_000;
         let at = |at_s| self.seconds.iter().find(|second| second.at_s == at_s);
@@ -134,14 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_told_for_full_seconds() {
-        let mut tally = Tally::default();
+    fn rates_are_reported_for_full_seconds() {
+        let mut counters = Counters::default();
         for now_ms in [95_000, 95_999, 96_000, 97_000] {
-            tally.request_begins(now_ms);
-            tally.accepted(now_ms, 100, 0);
-            tally.request_ends();
+            counters.request_begins(now_ms);
+            counters.accepted(now_ms, 100, 0);
+            counters.request_ends();
         }
-        let stats = tally.stats(97_500);
+        let stats = counters.stats(97_500);
         assert_eq!(stats.acceptances_per_second[8..], [200, 100]);
         assert_eq!(
             (stats.requests_last_second, stats.requests_peak_per_second),

@@ -1,4 +1,5 @@
-//! What a submit request asks for, read from its parameters, and why it may be refused before anything is accepted.
+//! Reads a submit request from its parameters, and lists the reasons for which a request is
+//! refused.
 
 use axum::http::StatusCode;
 
@@ -6,18 +7,18 @@ use crate::number::Number;
 use crate::parameters::Parameters;
 use crate::parts;
 
-const MOST_NUMBERS: usize = 100;
-const MOST_CHARACTERS: usize = 2_048;
-const MOST_OWN_ID_CHARACTERS: usize = 128;
-// The part's number is one byte on the air too (3GPP TS 23.040, 9.2.3.24.1).
-const MOST_PARTS: usize = 255;
+const MAX_NUMBERS: usize = 100;
+const MAX_CHARACTERS: usize = 2_048;
+const MAX_OWN_ID_CHARACTERS: usize = 128;
+// The number of a part is one byte in the transmitted header too (3GPP TS 23.040, 9.2.3.24.1).
+const MAX_PARTS: usize = 255;
 
-/// A request to send one text to some numbers.
+/// A request to send one text to one or more numbers.
 #[derive(Debug)]
 pub(crate) struct Submission<'a> {
-    /// The numbers as they were named, repeated ones too: at least one.
+    /// The numbers as the client wrote them, at least one, including repeated ones.
     pub(crate) numbers: Vec<(&'a str, Number)>,
-    /// The text's parts: at least one.
+    /// The parts of the text, at least one.
     pub(crate) parts: Vec<&'a str>,
     /// The sender.
     pub(crate) sender: Option<&'a str>,
@@ -25,25 +26,25 @@ pub(crate) struct Submission<'a> {
     pub(crate) own_id: Option<&'a str>,
 }
 
-/// A refusal: nothing was accepted.
+/// Why a request was refused. Nothing was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// Wrong or missing credentials.
     Unauthorized,
-    /// More numbers or characters than one request may hold.
+    /// More numbers or characters than a request may contain.
     TooManyNumbers,
-    /// No carrier for one of the numbers.
+    /// No route to one of the numbers.
     NoRoutes,
     /// Too many requests.
     Busy,
-    /// Out of order for the moment.
+    /// The service is temporarily unavailable.
     Unavailable,
-    /// The request itself is wrong in some other way.
+    /// The request is invalid in another way.
     Malformed(&'static str),
 }
 
 impl Refusal {
-    /// Its name in the counts.
+    /// Returns its name in the counts.
     pub(crate) fn cause(self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
@@ -55,8 +56,8 @@ impl Refusal {
         }
     }
 
-    /// The answer's status and text.
-    pub(crate) fn answer(self) -> (StatusCode, &'static str) {
+    /// Returns the status and the text of the response.
+    pub(crate) fn status_and_text(self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
@@ -75,8 +76,8 @@ impl Refusal {
 }
 
 impl<'a> Submission<'a> {
-    /// Reads a request. Only the full form, the one with `command`, knows `incMsgId` and cuts a long text unless told
-    /// otherwise; the bare form always splits it.
+    /// Reads a request. The full form, the one with `command`, supports `incMsgId` and by default
+    /// cuts a long text. The bare form supports no `incMsgId` and always splits a long text.
     pub(crate) fn read(parameters: &'a Parameters) -> Result<Self, Refusal> {
         let numbers = numbers(parameters.dnis.as_deref().unwrap_or_default())?;
         let message = parameters.message.as_deref().unwrap_or_default();
@@ -103,7 +104,7 @@ impl<'a> Submission<'a> {
                 ));
             }
         };
-        if parts.len() > MOST_PARTS {
+        if parts.len() > MAX_PARTS {
             return Err(Refusal::Malformed("400 Bad Request (Message is too long)"));
         }
         Ok(Self {
@@ -116,8 +117,8 @@ impl<'a> Submission<'a> {
 }
 
 fn numbers(dnis: &str) -> Result<Vec<(&str, Number)>, Refusal> {
-    let named = || dnis.split(',').map(str::trim);
-    if dnis.chars().count() > MOST_CHARACTERS || named().count() > MOST_NUMBERS {
+    let listed = || dnis.split(',').map(str::trim);
+    if dnis.chars().count() > MAX_CHARACTERS || listed().count() > MAX_NUMBERS {
         return Err(Refusal::TooManyNumbers);
     }
     if dnis.trim().is_empty() {
@@ -125,7 +126,7 @@ fn numbers(dnis: &str) -> Result<Vec<(&str, Number)>, Refusal> {
             "400 Bad Request (Destination number is empty)",
         ));
     }
-    named()
+    listed()
         .map(|number| {
             Number::parse(number)
                 .map(|parsed| (number, parsed))
@@ -134,13 +135,14 @@ fn numbers(dnis: &str) -> Result<Vec<(&str, Number)>, Refusal> {
         .collect()
 }
 
-/// What an own id means for several numbers is documented nowhere, so it is refused: a client should not rely on it.
+/// Refuses an own id with several numbers: its meaning is not documented, so a client must not rely
+/// on it.
 fn check_own_id(own_id: Option<&str>, numbers: usize) -> Result<(), Refusal> {
     match own_id {
         Some(_) if numbers > 1 => Err(Refusal::Malformed(
             "400 Bad Request (incMsgId allows one destination number)",
         )),
-        Some(own_id) if own_id.chars().count() > MOST_OWN_ID_CHARACTERS => {
+        Some(own_id) if own_id.chars().count() > MAX_OWN_ID_CHARACTERS => {
             Err(Refusal::Malformed("400 Bad Request (incMsgId is too long)"))
         }
         _ => Ok(()),

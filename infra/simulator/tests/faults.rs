@@ -1,4 +1,4 @@
-//! What goes wrong before and after acceptance, over real HTTP.
+//! Faults before and after acceptance, over real HTTP.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use reqwest::Error;
 use serde_json::{Value, json};
 use simulator::Settings;
-use support::{bench, numbers, told};
+use support::{bench, numbers, read};
 
-/// The innermost error is the operating system's.
+/// Returns the kind of the innermost I/O error, which is the operating system's.
 fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
     let mut source = std::error::Error::source(error);
     let mut kind = None;
@@ -25,7 +25,7 @@ fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
 }
 
 #[tokio::test]
-async fn a_reset_comes_after_acceptance() {
+async fn a_reset_happens_after_acceptance() {
     let bench = bench(Settings {
         reset_after_accept: 1.0,
         ..Settings::default()
@@ -42,7 +42,7 @@ async fn a_reset_comes_after_acceptance() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_is_accepted_and_closed_without_an_answer() {
+async fn a_hanging_request_is_accepted_and_closed_without_a_response() {
     let bench = bench(Settings {
         hang_after_accept: 1.0,
         hang_ms: 150,
@@ -57,7 +57,7 @@ async fn a_hanging_request_is_accepted_and_closed_without_an_answer() {
 }
 
 #[tokio::test]
-async fn a_request_may_hang_for_as_long_as_the_client_waits() {
+async fn a_request_can_hang_until_the_client_times_out() {
     let bench = bench(Settings {
         hang_after_accept: 1.0,
         ..Settings::default()
@@ -74,7 +74,7 @@ async fn a_request_may_hang_for_as_long_as_the_client_waits() {
 }
 
 #[tokio::test]
-async fn answers_are_spoilt_after_acceptance() {
+async fn faulty_responses_follow_acceptance() {
     let table = [
         (
             "error_5xx_after_accept",
@@ -86,19 +86,22 @@ async fn answers_are_spoilt_after_acceptance() {
         ("empty_array", 200, "application/json", "[]"),
         ("html", 200, "text/html", "<html>"),
     ];
-    for (share, status, content_type, begin) in table {
+    for (share, status, content_type, beginning) in table {
         let bench = bench(Settings::default().patched(json!({ share: 1 })).unwrap()).await;
-        let (told_status, told_type, text) =
-            told(bench.bare("491701,491702", "Hello").send().await.unwrap()).await;
-        assert_eq!((told_status, told_type.as_str()), (status, content_type));
-        assert!(text.starts_with(begin), "{text}");
+        let (actual_status, actual_type, text) =
+            read(bench.bare("491701,491702", "Hello").send().await.unwrap()).await;
+        assert_eq!(
+            (actual_status, actual_type.as_str()),
+            (status, content_type)
+        );
+        assert!(text.starts_with(beginning), "{text}");
         assert_eq!(bench.carrier().accepted(), 2);
         assert_eq!(bench.carrier().stats().faults[share], 1);
     }
 }
 
 #[tokio::test]
-async fn a_partial_answer_leaves_some_numbers_out() {
+async fn a_partial_response_omits_some_numbers() {
     let bench = bench(Settings {
         partial: 1.0,
         ..Settings::default()
@@ -122,7 +125,7 @@ async fn a_partial_answer_leaves_some_numbers_out() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_nothing_in_the_ledger() {
+async fn a_refused_request_records_nothing_in_the_ledger() {
     let table = [
         (
             json!({ "refuse_4xx": 1 }),
@@ -159,7 +162,7 @@ async fn a_refused_request_leaves_nothing_in_the_ledger() {
         let bench = bench(Settings::default().patched(patch).unwrap()).await;
         let response = bench.bare("491701,881702", "Hello").send().await.unwrap();
         assert!(response.headers().get("retry-after").is_none());
-        let answer = told(response).await;
+        let answer = read(response).await;
         assert_eq!(
             answer,
             (
@@ -174,7 +177,7 @@ async fn a_refused_request_leaves_nothing_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn other_numbers_than_the_refused_pass() {
+async fn numbers_without_a_refused_prefix_are_accepted() {
     let bench = bench(Settings {
         refuse_numbers: vec!["88".into()],
         ..Settings::default()
@@ -187,7 +190,7 @@ async fn other_numbers_than_the_refused_pass() {
 }
 
 #[tokio::test]
-async fn beyond_its_capacity_the_carrier_is_busy() {
+async fn requests_above_the_capacity_get_429() {
     let bench = bench(Settings {
         capacity_rps: 3,
         retry_after_s: Some(2),
@@ -210,7 +213,7 @@ async fn beyond_its_capacity_the_carrier_is_busy() {
 }
 
 #[tokio::test]
-async fn latency_comes_after_acceptance() {
+async fn latency_applies_after_acceptance() {
     let bench = bench(Settings {
         latency_ms: 300,
         latency_jitter_ms: 50,
@@ -232,7 +235,7 @@ async fn latency_comes_after_acceptance() {
 }
 
 #[tokio::test]
-async fn slowness_comes_before_acceptance() {
+async fn slowness_applies_before_acceptance() {
     let bench = bench(Settings {
         slow_ms: 300,
         ..Settings::default()
@@ -247,14 +250,18 @@ async fn slowness_comes_before_acceptance() {
             .is_err()
     );
     tokio::time::sleep(Duration::from_millis(350)).await;
-    assert_eq!(bench.carrier().accepted(), 0, "the client gave up first");
+    assert_eq!(
+        bench.carrier().accepted(),
+        0,
+        "the client disconnected before acceptance"
+    );
     assert_eq!(bench.carrier().stats().in_flight, 0);
     bench.send("491701", "Hello").await;
     assert_eq!(bench.carrier().accepted(), 1);
 }
 
 #[tokio::test]
-async fn a_connection_serves_again_after_a_fault_on_another() {
+async fn a_fault_on_one_connection_does_not_affect_others() {
     let bench = bench(Settings {
         reset_after_accept: 0.5,
         seed: Some(1),
@@ -275,6 +282,6 @@ async fn a_connection_serves_again_after_a_fault_on_another() {
     assert_eq!(
         bench.carrier().accepted(),
         40,
-        "no request was sent twice by the client, and none was lost"
+        "the client sent no request twice, and no request was lost"
     );
 }

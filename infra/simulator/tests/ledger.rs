@@ -24,9 +24,9 @@ async fn lines(bench: &Bench, path: &str) -> (String, Vec<LedgerLine>) {
 }
 
 #[tokio::test]
-async fn the_ledger_is_streamed_whole_and_in_order() {
+async fn the_ledger_is_streamed_completely_and_in_order() {
     let bench = bench(Settings::default()).await;
-    // More than one chunk.
+    // The ledger is longer than one chunk.
     for batch in numbers(2_500).chunks(100) {
         bench.send(&batch.join(","), "Hello \"you\"\n€").await;
     }
@@ -44,7 +44,7 @@ async fn the_ledger_is_streamed_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn the_ledger_can_be_read_from_a_line_on() {
+async fn the_ledger_can_be_read_from_a_given_line() {
     let bench = bench(Settings::default()).await;
     bench.send(&numbers(10).join(","), "Hello").await;
     for (from, expected) in [(0, 10), (7, 3), (10, 0), (11, 0)] {
@@ -55,7 +55,7 @@ async fn the_ledger_can_be_read_from_a_line_on() {
 }
 
 #[tokio::test]
-async fn a_line_has_only_the_fields_that_apply() {
+async fn a_line_contains_only_the_fields_that_apply() {
     let bench = bench(Settings::default()).await;
     bench.send("491701", "Hello").await;
     bench
@@ -96,7 +96,7 @@ async fn a_line_has_only_the_fields_that_apply() {
 }
 
 #[tokio::test]
-async fn deleting_the_ledger_resets_everything_but_the_settings() {
+async fn deleting_the_ledger_keeps_only_the_settings() {
     let bench = bench(Settings {
         undeliv_first_attempts: 1,
         ..Settings::default()
@@ -127,12 +127,12 @@ async fn deleting_the_ledger_resets_everything_but_the_settings() {
     assert_eq!(
         bench.status(&bench.send_one("491701").await).await,
         "UNDELIV",
-        "attempts count anew"
+        "attempts are counted from the start again"
     );
 }
 
 #[tokio::test]
-async fn stats_count_what_was_asked() {
+async fn stats_count_requests_and_results() {
     let bench = bench(Settings::default()).await;
     bench.send("491701,491702", "Hello").await;
     assert_eq!(
@@ -164,7 +164,7 @@ async fn stats_count_what_was_asked() {
 }
 
 #[tokio::test]
-async fn requests_in_flight_are_counted_at_their_peak() {
+async fn the_peak_of_requests_in_flight_is_counted() {
     let bench = bench(Settings {
         latency_ms: 150,
         ..Settings::default()
@@ -178,9 +178,9 @@ async fn requests_in_flight_are_counted_at_their_peak() {
 }
 
 #[tokio::test]
-async fn a_ledger_reset_while_it_is_read_breaks_off() {
+async fn a_reset_aborts_a_running_read_of_the_ledger() {
     let bench = bench(Settings::default()).await;
-    // More than the sockets' buffers hold, so that the stream still runs when the reset comes.
+    // More than the sockets' buffers hold, so that the stream is still running at the reset.
     let text = "a".repeat(160);
     for _ in 0..1_500 {
         bench.send(&numbers(100).join(","), &text).await;

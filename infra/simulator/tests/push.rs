@@ -1,4 +1,5 @@
-//! What a carrier that pushes sends, over real HTTP: each end once it is taken, signed, and again while it is not.
+//! Pushed receipts, over real HTTP: each final status is pushed, signed, until the receiver accepts
+//! it.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -18,37 +19,47 @@ use support::{bench, numbers};
 
 const SECRET: &str = "a secret of at least thirty-two characters";
 
-/// What came, and how many calls are still to be refused.
+/// A receiver of receipts, which refuses the first `refused_calls` calls.
 #[derive(Clone, Default)]
-struct Taken(Arc<Mutex<(Vec<Value>, u32, u32)>>);
+struct Receiver(Arc<Mutex<ReceiverState>>);
 
-impl Taken {
-    /// Refuses the first so many calls.
-    async fn serve(refused: u32) -> (Self, String) {
-        let taken = Self(Arc::new(Mutex::new((Vec::new(), 0, refused))));
+#[derive(Default)]
+struct ReceiverState {
+    receipts: Vec<Value>,
+    calls: u32,
+    refused_calls: u32,
+}
+
+impl Receiver {
+    /// Starts a receiver and returns it with its URL.
+    async fn serve(refused_calls: u32) -> (Self, String) {
+        let receiver = Self(Arc::new(Mutex::new(ReceiverState {
+            refused_calls,
+            ..ReceiverState::default()
+        })));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/receipts", listener.local_addr().unwrap());
         let router = Router::new()
-            .route("/receipts", post(take))
-            .with_state(taken.clone());
+            .route("/receipts", post(receive))
+            .with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        (taken, url)
+        (receiver, url)
     }
 
-    /// The receipts, once there are so many.
-    async fn receipts(&self, many: usize) -> Vec<Value> {
+    /// Waits until `count` receipts have been accepted, and returns them.
+    async fn receipts(&self, count: usize) -> Vec<Value> {
         for _ in 0..400 {
-            let taken = self.0.lock().unwrap().0.clone();
-            if taken.len() >= many {
-                return taken;
+            let receipts = self.0.lock().unwrap().receipts.clone();
+            if receipts.len() >= count {
+                return receipts;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("{many} receipts did not come");
+        panic!("fewer than {count} receipts were pushed within 10 s");
     }
 }
 
-async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> StatusCode {
+async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: String) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     let hex = header("x-callback-signature")
         .strip_prefix("v1=")
@@ -60,14 +71,14 @@ async fn take(State(taken): State<Taken>, headers: HeaderMap, body: String) -> S
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
     let message = format!("{}.{body}", header("x-callback-timestamp"));
     let signed = hmac::verify(&key, message.as_bytes(), &tag).is_ok();
-    let (receipts, calls, refused) = &mut *taken.0.lock().unwrap();
-    *calls += 1;
-    if !signed || *calls <= *refused {
+    let state = &mut *receiver.0.lock().unwrap();
+    state.calls += 1;
+    if !signed || state.calls <= state.refused_calls {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     match serde_json::from_str(&body).unwrap() {
-        Value::Array(many) => receipts.extend(many),
-        one => receipts.push(one),
+        Value::Array(receipts) => state.receipts.extend(receipts),
+        receipt => state.receipts.push(receipt),
     }
     StatusCode::OK
 }
@@ -81,8 +92,8 @@ fn pushing(url: &str) -> Settings {
 }
 
 #[tokio::test]
-async fn every_end_is_pushed_with_its_id_and_again_until_it_is_taken() {
-    let (taken, url) = Taken::serve(2).await;
+async fn each_final_status_is_pushed_until_it_is_accepted() {
+    let (receiver, url) = Receiver::serve(2).await;
     let bench = bench(Settings {
         delivery_delay_ms_max: 50,
         undeliv_prefixes: vec!["4917010".to_owned()],
@@ -94,7 +105,7 @@ async fn every_end_is_pushed_with_its_id_and_again_until_it_is_taken() {
         .send()
         .await
         .unwrap();
-    let receipts = taken.receipts(20).await;
+    let receipts = receiver.receipts(20).await;
     let pushed: BTreeSet<_> = receipts
         .iter()
         .map(|receipt| format!("{} {}", receipt["dnis"], receipt["message_id"]))
@@ -113,8 +124,8 @@ async fn every_end_is_pushed_with_its_id_and_again_until_it_is_taken() {
 }
 
 #[tokio::test]
-async fn what_never_ends_is_never_pushed() {
-    let (taken, url) = Taken::serve(0).await;
+async fn a_message_without_a_final_status_is_not_pushed() {
+    let (receiver, url) = Receiver::serve(0).await;
     let bench = bench(Settings {
         stuck: 1.0,
         ..pushing(&url)
@@ -123,11 +134,11 @@ async fn what_never_ends_is_never_pushed() {
     bench.bare("491701", "Hello").send().await.unwrap();
     bench.carrier().set(pushing(&url)).unwrap();
     bench.bare("491702", "Hello").send().await.unwrap();
-    assert_eq!(taken.receipts(1).await[0]["dnis"], "491702");
+    assert_eq!(receiver.receipts(1).await[0]["dnis"], "491702");
 }
 
 #[tokio::test]
-async fn pushing_needs_an_address_of_this_machine_and_a_secret() {
+async fn a_callback_needs_a_loopback_url_and_a_secret() {
     let table = [
         (
             json!({"callback_url": "http://127.0.0.1:9/"}),

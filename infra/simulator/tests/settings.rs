@@ -1,4 +1,4 @@
-//! Reading and changing the settings, and the program itself, over real HTTP.
+//! Reading and changing the settings, and running the program, over real HTTP.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -12,7 +12,7 @@ use simulator::{Settings, Simulator};
 use support::bench;
 
 #[tokio::test]
-async fn a_patch_changes_only_what_it_names() {
+async fn a_patch_changes_only_its_fields() {
     let bench = bench(Settings {
         latency_ms: 5,
         ..Settings::default()
@@ -46,7 +46,7 @@ async fn a_patch_changes_only_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_wrong_patch_is_refused_whole_and_names_the_field() {
+async fn an_invalid_patch_is_refused_as_a_whole_and_names_the_field() {
     let bench = bench(Settings::default()).await;
     let table = [
         (json!({ "undelivered": 1 }), "undelivered"),
@@ -74,16 +74,15 @@ async fn a_wrong_patch_is_refused_whole_and_names_the_field() {
         }
         let (status, problem) = bench.patch(patch).await;
         assert_eq!(status, 422, "{field}");
-        assert!(
-            problem["detail"].as_str().unwrap().starts_with(field),
-            "{problem}"
-        );
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(field), "{problem}");
+        assert!(detail.contains("expected"), "{problem}");
         assert_eq!(bench.carrier().settings(), Settings::default());
     }
 }
 
 #[tokio::test]
-async fn settings_out_of_range_start_nothing() {
+async fn a_simulator_does_not_start_with_settings_out_of_range() {
     assert!(
         Simulator::start(Settings {
             odd: 2.0,
@@ -124,11 +123,11 @@ fn wait(child: &mut Child) -> std::process::ExitStatus {
         std::thread::sleep(Duration::from_millis(10));
     }
     child.kill().unwrap();
-    panic!("still running");
+    panic!("the program is still running after 5 s");
 }
 
 #[tokio::test]
-async fn the_program_tells_its_url_and_stops_on_sigterm_and_sigint() {
+async fn the_program_prints_its_url_and_stops_on_sigterm_and_sigint() {
     let client = bench(Settings::default()).await.http;
     for signal in ["-TERM", "-INT"] {
         let mut child = program()
@@ -161,7 +160,7 @@ async fn the_program_tells_its_url_and_stops_on_sigterm_and_sigint() {
 }
 
 #[test]
-fn the_program_names_a_wrong_variable() {
+fn the_program_names_an_invalid_variable() {
     for (name, value) in [
         ("SIMULATOR_PORT", "http"),
         ("SIMULATOR_SETTINGS", "{"),

@@ -1,4 +1,4 @@
-//! The status query and a message's life, over real HTTP.
+//! Status queries and the statuses of a message over time, over real HTTP.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::{Settings, UnknownId};
-use support::{bench, numbers, told};
+use support::{bench, numbers, read};
 
 #[tokio::test]
-async fn a_status_is_json_that_calls_itself_html() {
+async fn a_status_is_json_with_the_content_type_html() {
     let bench = bench(Settings::default()).await;
     let id = bench.send_one("491701").await;
-    let (status, content_type, text) = told(bench.query(&id).await).await;
+    let (status, content_type, text) = read(bench.query(&id).await).await;
     assert_eq!(status, 200);
     assert!(content_type.starts_with("text/html"));
     let answer: Value = serde_json::from_str(&text).unwrap();
@@ -29,9 +29,9 @@ async fn a_status_is_json_that_calls_itself_html() {
 }
 
 #[tokio::test]
-async fn delivery_times_come_in_three_lengths_and_some_answers_say_more() {
+async fn delivery_times_have_three_lengths_and_some_responses_have_extra_fields() {
     let bench = bench(Settings::default()).await;
-    let (mut lengths, mut talkative) = (HashSet::new(), 0);
+    let (mut lengths, mut extended) = (HashSet::new(), 0);
     for number in numbers(12) {
         let answer: Value = bench
             .query(&bench.send_one(&number).await)
@@ -40,15 +40,14 @@ async fn delivery_times_come_in_three_lengths_and_some_answers_say_more() {
             .await
             .unwrap();
         lengths.insert(answer["delivery_time"].as_str().unwrap().len());
-        talkative +=
-            u32::from(answer.get("mccmnc").is_some() && answer.get("error_code").is_some());
+        extended += u32::from(answer.get("mccmnc").is_some() && answer.get("error_code").is_some());
     }
     assert_eq!(lengths, HashSet::from([10, 12, 14]));
-    assert_eq!(talkative, 3);
+    assert_eq!(extended, 3);
 }
 
 #[tokio::test]
-async fn a_message_is_under_way_until_its_delay_has_passed() {
+async fn a_message_has_no_final_status_until_its_delay_has_passed() {
     let settings = Settings {
         delivery_delay_ms_min: 400,
         delivery_delay_ms_max: 400,
@@ -61,9 +60,9 @@ async fn a_message_is_under_way_until_its_delay_has_passed() {
     while sent.elapsed() < Duration::from_millis(600) {
         let answer: Value = bench.query(&id).await.json().await.unwrap();
         assert_eq!(answer["delivery_time"] != "", answer["status"] == "DELIVRD");
-        let word = answer["status"].as_str().unwrap().to_owned();
-        if seen.last() != Some(&word) {
-            seen.push(word);
+        let status = answer["status"].as_str().unwrap().to_owned();
+        if seen.last() != Some(&status) {
+            seen.push(status);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -71,7 +70,7 @@ async fn a_message_is_under_way_until_its_delay_has_passed() {
 }
 
 #[tokio::test]
-async fn each_end_can_be_had_for_every_message() {
+async fn each_outcome_can_be_set_for_all_messages() {
     let bench = bench(Settings::default()).await;
     let table = [
         ("undeliv", "UNDELIV"),
@@ -83,23 +82,23 @@ async fn each_end_can_be_had_for_every_message() {
         ("stuck", "ENROUTE"),
     ];
     let mut ids = Vec::new();
-    for (share, word) in table {
+    for (share, status) in table {
         bench
             .carrier()
             .set(Settings::default().patched(json!({ share: 1.0 })).unwrap())
             .unwrap();
         let id = bench.send_one("491701").await;
-        assert_eq!(bench.status(&id).await, word);
-        ids.push((id, word));
+        assert_eq!(bench.status(&id).await, status);
+        ids.push((id, status));
     }
-    // A change of settings is for the messages after it.
-    for (id, word) in ids {
-        assert_eq!(bench.status(&id).await, word);
+    // A change of settings applies only to messages that are accepted after it.
+    for (id, status) in ids {
+        assert_eq!(bench.status(&id).await, status);
     }
 }
 
 #[tokio::test]
-async fn shares_are_drawn_for_each_message_and_repeated_by_a_seed() {
+async fn outcomes_are_drawn_for_each_message_and_a_seed_repeats_them() {
     let settings = Settings {
         undeliv: 0.3,
         expired: 0.2,
@@ -111,24 +110,24 @@ async fn shares_are_drawn_for_each_message_and_repeated_by_a_seed() {
     for _ in 0..2 {
         bench.carrier().reset();
         bench.send(&numbers(100).join(","), "Hello").await;
-        let mut words = Vec::new();
+        let mut statuses = Vec::new();
         for line in bench.carrier().ledger() {
-            words.push(bench.status(&line.message_id).await);
+            statuses.push(bench.status(&line.message_id).await);
         }
-        runs.push(words);
+        runs.push(statuses);
     }
     assert_eq!(runs[0], runs[1]);
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for word in &runs[0] {
-        *counts.entry(word).or_default() += 1;
+    for status in &runs[0] {
+        *counts.entry(status).or_default() += 1;
     }
-    for (word, expected) in [("UNDELIV", 15..45), ("EXPIRED", 8..35), ("DELIVRD", 35..65)] {
-        assert!(expected.contains(&counts[word]), "{counts:?}");
+    for (status, expected) in [("UNDELIV", 15..45), ("EXPIRED", 8..35), ("DELIVRD", 35..65)] {
+        assert!(expected.contains(&counts[status]), "{counts:?}");
     }
 }
 
 #[tokio::test]
-async fn odd_words_come_for_a_while_or_for_ever() {
+async fn undocumented_statuses_last_until_delivery_or_for_ever() {
     let settings = Settings {
         odd: 1.0,
         delivery_delay_ms_min: 200,
@@ -164,13 +163,14 @@ async fn odd_words_come_for_a_while_or_for_ever() {
 }
 
 #[tokio::test]
-async fn the_first_attempts_fail_and_later_ones_arrive() {
+async fn the_first_attempts_fail_and_later_ones_are_delivered() {
     let bench = bench(Settings::default()).await;
-    // Attempts from before the setting count too; the parts of a long text are one attempt.
+    // Attempts before the change of the setting count too. The parts of a long text are one
+    // attempt.
     bench.send("491701", &"a".repeat(200)).await;
     bench.patch(json!({ "undeliv_first_attempts": 2 })).await;
-    for word in ["UNDELIV", "DELIVRD", "DELIVRD"] {
-        assert_eq!(bench.status(&bench.send_one("491701").await).await, word);
+    for status in ["UNDELIV", "DELIVRD", "DELIVRD"] {
+        assert_eq!(bench.status(&bench.send_one("491701").await).await, status);
     }
     assert_eq!(
         bench.status(&bench.send_one("491702").await).await,
@@ -179,23 +179,23 @@ async fn the_first_attempts_fail_and_later_ones_arrive() {
 }
 
 #[tokio::test]
-async fn numbers_with_a_prefix_never_get_it() {
+async fn numbers_with_a_configured_prefix_end_undeliv() {
     let bench = bench(Settings {
         undeliv_prefixes: vec!["4915".into()],
         ..Settings::default()
     })
     .await;
-    for (number, word) in [
+    for (number, status) in [
         ("491501", "UNDELIV"),
         ("+491501", "UNDELIV"),
         ("491601", "DELIVRD"),
     ] {
-        assert_eq!(bench.status(&bench.send_one(number).await).await, word);
+        assert_eq!(bench.status(&bench.send_one(number).await).await, status);
     }
 }
 
 #[tokio::test]
-async fn an_unknown_id_is_unknown_or_not_found() {
+async fn the_status_of_an_unknown_id_is_unknown_or_404() {
     let bench = bench(Settings::default()).await;
     for id in ["alss-00000000-00000000", "nonsense"] {
         let answer: Value = bench.query(id).await.json().await.unwrap();
@@ -208,13 +208,13 @@ async fn an_unknown_id_is_unknown_or_not_found() {
             ..Settings::default()
         })
         .unwrap();
-    let (status, content_type, text) = told(bench.query("nonsense").await).await;
+    let (status, content_type, text) = read(bench.query("nonsense").await).await;
     assert_eq!((status, text.as_str()), (404, "404 message not found"));
     assert!(content_type.starts_with("text/plain"));
 }
 
 #[tokio::test]
-async fn queries_fail_in_their_shares() {
+async fn each_status_query_fault_occurs_if_its_share_is_1() {
     let bench = bench(Settings {
         status_error: 1.0,
         ..Settings::default()
@@ -230,7 +230,7 @@ async fn queries_fail_in_their_shares() {
             ..Settings::default()
         })
         .unwrap();
-    let (status, _, text) = told(bench.query(&id).await).await;
+    let (status, _, text) = read(bench.query(&id).await).await;
     assert_eq!(status, 200);
     assert!(serde_json::from_str::<Value>(&text).is_err());
 
@@ -256,7 +256,7 @@ async fn queries_fail_in_their_shares() {
 }
 
 #[tokio::test]
-async fn a_query_takes_its_latency() {
+async fn a_status_query_takes_the_configured_latency() {
     let bench = bench(Settings {
         status_latency_ms: 120,
         ..Settings::default()

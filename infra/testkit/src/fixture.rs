@@ -1,4 +1,4 @@
-//! Schedules and recipients as rows, and rows as text to assert on.
+//! Inserts schedules and recipients, and reads rows in a form for assertions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::platform::{
@@ -8,25 +8,25 @@ use shared::platform::{
 use sqlx::Row;
 use uuid::Uuid;
 
-/// A schedule to be inserted; `..Default::default()` for the rest.
+/// A schedule to insert; use `..Default::default()` for the other fields.
 pub struct Schedule {
     /// Its status.
     pub status: &'static str,
-    /// Seconds from now.
+    /// `run_at`, in seconds from now.
     pub run_in_s: i64,
-    /// How many recipients, `+60120000001` and so on.
+    /// How many recipients; [`phone`] returns their numbers.
     pub recipients: u32,
     /// The text.
     pub message: &'static str,
-    /// Its parts.
+    /// The number of the text's parts.
     pub parts: u16,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Option<u32>,
-    /// Resends at most.
+    /// The maximum number of resends.
     pub max_resends: u32,
-    /// `hold` or `resend`
+    /// What happens to UNCERTAIN messages: `hold` or `resend`.
     pub on_uncertain: &'static str,
-    /// Seconds.
+    /// How late a message may be sent, in seconds.
     pub max_lateness_s: u32,
 }
 
@@ -46,13 +46,13 @@ impl Default for Schedule {
     }
 }
 
-/// The number of that place in a fixture's list.
+/// Returns the phone number of a recipient of a fixture.
 pub fn phone(seq: u32) -> String {
     format!("+6012{:07}", 1_000_000 + seq)
 }
 
 impl Schedule {
-    /// Inserts it with its recipients; what dispatch is told of it comes back.
+    /// Inserts the schedule with its recipients. Returns the message that dispatches it.
     pub async fn insert(self, db: &Db) -> DispatchMessage {
         let id = Uuid::now_v7();
         let now = db.now();
@@ -89,7 +89,7 @@ impl Schedule {
     }
 }
 
-/// The recipients as lines: `seq STATUS attempt resends error`, in the order of the list.
+/// Returns the recipients as lines `seq STATUS attempt resends error`, in the order of the list.
 pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";
     let lines = sqlx::query(sql)
@@ -100,7 +100,7 @@ pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
     lines.iter().map(|line| line.get("line")).collect()
 }
 
-/// How many recipients are in that state.
+/// Returns how many recipients have a status.
 pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
     let sql = "SELECT COUNT(*) FROM recipients WHERE schedule_id = ? AND status = ?";
     sqlx::query_scalar(sql)
@@ -111,7 +111,7 @@ pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
         .unwrap()
 }
 
-/// The schedule's status.
+/// Returns the schedule's status.
 pub async fn status(db: &Db, schedule_id: Uuid) -> String {
     sqlx::query_scalar("SELECT status FROM schedules WHERE id = ?")
         .bind(schedule_id)
@@ -120,20 +120,20 @@ pub async fn status(db: &Db, schedule_id: Uuid) -> String {
         .unwrap()
 }
 
-/// A batch, as far as tests look at it.
+/// The columns of a batch that tests use.
 #[derive(Debug)]
 pub struct Batch {
-    /// When something is to be sent.
+    /// When messages of the batch are due to be sent.
     pub send_at: Option<DateTime<Utc>>,
-    /// When something is to be asked.
+    /// When statuses of the batch are due to be queried.
     pub check_at: Option<DateTime<Utc>>,
     /// When the sweep may enqueue it.
     pub sweep_at: Option<DateTime<Utc>>,
     /// Claims without a release.
     pub crashes: u32,
-    /// Whether somebody owns it.
+    /// Whether a worker has claimed it.
     pub claimed: bool,
-    /// Range of recipients.
+    /// The range of recipients: first and last seq.
     pub range: (u32, u32),
 }
 
@@ -156,7 +156,7 @@ pub async fn batch(db: &Db, batch: BatchMessage) -> Batch {
     }
 }
 
-/// The counts of all batches of a schedule must be those of the rows, for every batch that nobody owns.
+/// Asserts that the counts of each unclaimed batch of a schedule agree with its recipients' rows.
 pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
     let sql = "SELECT COUNT(*) FROM batches b JOIN (
           SELECT b.batch_no, SUM(r.status = 'PENDING') AS pending, SUM(r.status = 'UNCERTAIN') AS uncertain, SUM(r.status = 'ACCEPTD') AS acceptd,

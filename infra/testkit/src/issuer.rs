@@ -1,4 +1,5 @@
-//! An issuer on this host whose documents a test can change, and keys that sign as an issuer's do.
+//! A mock OIDC issuer on this host, whose documents a test can change, and keys that sign
+//! its tokens.
 
 use std::{
     process::{Command, Stdio},
@@ -20,21 +21,21 @@ use ring::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// A part of a token.
+/// Encodes a part of a token.
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key of an issuer's.
+/// A signing key of an issuer.
 pub enum Signer {
-    /// RS256
+    /// A key for RS256.
     Rsa(RsaKeyPair),
-    /// ES256
+    /// A key for ES256.
     Ec(EcdsaKeyPair),
 }
 
 impl Signer {
-    /// 2048 bits.
+    /// Generates an RSA key of 2048 bits.
     pub fn rsa() -> Self {
         let mut openssl = Command::new("openssl");
         openssl.args([
@@ -55,7 +56,7 @@ impl Signer {
         )
     }
 
-    /// P-256.
+    /// Generates an EC key on the curve P-256.
     pub fn ec() -> Self {
         let random = SystemRandom::new();
         let document =
@@ -66,7 +67,7 @@ impl Signer {
         )
     }
 
-    /// As a header says it.
+    /// Returns the algorithm, as a token's header names it.
     pub fn alg(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RS256",
@@ -74,7 +75,7 @@ impl Signer {
         }
     }
 
-    /// As it stands among the issuer's keys.
+    /// Returns the public key, as the issuer publishes it.
     pub fn jwk(&self, kid: &str) -> Value {
         match self {
             Self::Rsa(key) => {
@@ -90,7 +91,7 @@ impl Signer {
         }
     }
 
-    /// A token with this header and these claims.
+    /// Returns a token with this header and these claims.
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
         let message = format!(
             "{}.{}",
@@ -119,7 +120,7 @@ impl Signer {
         format!("{message}.{}", base64url(signature))
     }
 
-    /// A token with these claims.
+    /// Returns a token with these claims and the header of this key.
     pub fn token(&self, kid: &str, claims: &Value) -> String {
         self.token_with(
             &json!({"alg": self.alg(), "kid": kid, "typ": "JWT"}),
@@ -128,7 +129,7 @@ impl Signer {
     }
 }
 
-/// What the issuer answers, and how often it was asked.
+/// The issuer's documents, and the count of requests for each.
 #[derive(Default)]
 pub struct Answers {
     discovery: Mutex<String>,
@@ -137,21 +138,21 @@ pub struct Answers {
     key_fetches: AtomicUsize,
 }
 
-/// An issuer on a port of its own, or on a given one, until it is dropped.
+/// An issuer on a free or a given port.
 pub struct MockIssuer {
-    /// What it calls itself.
+    /// The issuer's identifier.
     pub url: String,
     answers: Arc<Answers>,
     server: JoinHandle<()>,
 }
 
 impl MockIssuer {
-    /// On a free port.
+    /// Starts an issuer on a free port.
     pub async fn start(keys: &[Value]) -> Self {
         Self::start_at("127.0.0.1:0", keys).await
     }
 
-    /// On that one, so that somebody who was told of it finds it there.
+    /// Starts an issuer on a given address, for a stack that is configured with it.
     pub async fn start_at(address: &str, keys: &[Value]) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}/realms/test", listener.local_addr().unwrap());
@@ -175,17 +176,17 @@ impl MockIssuer {
         issuer
     }
 
-    /// Another discovery document.
+    /// Replaces the discovery document.
     pub fn discover(&self, document: &Value) {
         *self.answers.discovery.lock().unwrap() = document.to_string();
     }
 
-    /// Other keys.
+    /// Replaces the keys.
     pub fn publish(&self, keys: &[Value]) {
         *self.answers.keys.lock().unwrap() = json!({ "keys": keys }).to_string();
     }
 
-    /// How often it was asked for each of its documents.
+    /// Returns how often the discovery document and the keys were requested.
     pub fn asked(&self) -> (usize, usize) {
         (
             self.answers.discoveries.load(Ordering::Relaxed),
@@ -193,12 +194,12 @@ impl MockIssuer {
         )
     }
 
-    /// The keys can't be had from now on.
+    /// Makes all further requests for the keys fail.
     pub fn fail(&self) {
         self.answers.keys.lock().unwrap().clear();
     }
 
-    /// Nobody answers there any more.
+    /// Stops the server.
     pub async fn stop(&mut self) {
         self.server.abort();
         (&mut self.server).await.ok();
@@ -208,7 +209,7 @@ impl MockIssuer {
 async fn discovery(State(answers): State<Arc<Answers>>) -> impl IntoResponse {
     answers.discoveries.fetch_add(1, Ordering::Relaxed);
     let document = answers.discovery.lock().unwrap().clone();
-    // An address alone sends the client there.
+    // A document that is only a URL is returned as a redirect to it.
     if document.starts_with("\"http") {
         return (
             StatusCode::FOUND,

@@ -1,4 +1,4 @@
-//! A queue in memory that remembers delays and can refuse.
+//! A queue in memory that keeps each message's delay and can refuse messages.
 
 use std::{
     collections::HashSet,
@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use shared::platform::queue::{BatchMessage, DeliveryMessage, Outgoing, Queue};
 
-/// See the module.
+/// A queue in memory.
 #[derive(Default)]
 pub struct FakeQueue {
     waiting: Mutex<Vec<Outgoing>>,
@@ -16,23 +16,27 @@ pub struct FakeQueue {
 }
 
 impl FakeQueue {
-    /// An empty queue that takes everything.
+    /// Creates an empty queue that accepts all messages.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// Takes all messages out, in the order in which they came.
+    /// Removes all messages and returns them in the order in which they were sent.
     pub fn take(&self) -> Vec<Outgoing> {
         std::mem::take(&mut self.waiting.lock().unwrap())
     }
 
-    /// Likewise, as names of batches.
+    /// Removes all messages and returns them as batch messages.
     pub fn take_batches(&self) -> Vec<BatchMessage> {
-        let read = |message: &Outgoing| serde_json_body(&message.body);
-        self.take().iter().map(read).collect()
+        self.take()
+            .iter()
+            .map(|message| {
+                shared::platform::queue::read_body(&message.body).expect("a batch message")
+            })
+            .collect()
     }
 
-    /// Likewise, as names of deliveries.
+    /// Removes all messages and returns them as delivery messages.
     pub fn take_deliveries(&self) -> Vec<DeliveryMessage> {
         self.take()
             .iter()
@@ -42,20 +46,16 @@ impl FakeQueue {
             .collect()
     }
 
-    /// Puts the name of a batch on the queue.
+    /// Sends a batch message.
     pub async fn send_batch(&self, batch: BatchMessage) {
         let now = chrono::Utc::now();
         self.send(&[Outgoing::batch(batch, now, now)]).await;
     }
 
-    /// Refuses the messages at those places of the next calls.
+    /// Refuses the messages at these positions of all further calls.
     pub fn refuse(&self, places: impl IntoIterator<Item = usize>) {
         *self.refused.lock().unwrap() = places.into_iter().collect();
     }
-}
-
-fn serde_json_body(body: &str) -> BatchMessage {
-    shared::platform::queue::read_body(body).expect("a batch message")
 }
 
 #[async_trait]
@@ -66,12 +66,12 @@ impl Queue for FakeQueue {
         for (place, message) in messages.iter().enumerate() {
             assert!(
                 message.delay_s <= 900,
-                "SQS takes delays up to 900 s: {message:?}"
+                "SQS accepts delays up to 900 s: {message:?}"
             );
             if refused.contains(&place) {
-                failed.push(place)
+                failed.push(place);
             } else {
-                waiting.push(message.clone())
+                waiting.push(message.clone());
             }
         }
         failed

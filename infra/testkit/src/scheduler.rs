@@ -1,4 +1,4 @@
-//! A one-time scheduler in memory: what it was asked to do, for the test to fire.
+//! A one-time scheduler in memory. It only keeps its schedules; the test fires them.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use shared::platform::{queue::DispatchMessage, scheduler::OneTimeScheduler};
 
-/// See the module.
+/// A one-time scheduler in memory.
 #[derive(Default)]
 pub struct FakeScheduler {
     waiting: Mutex<Vec<(DispatchMessage, DateTime<Utc>)>>,
 }
 
 impl FakeScheduler {
-    /// One with nothing to fire.
+    /// Creates a scheduler without schedules.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// What waits, with the time at which it is to fire.
+    /// Returns the waiting messages, each with the time at which it is due to fire.
     pub fn waiting(&self) -> Vec<(DispatchMessage, DateTime<Utc>)> {
         self.waiting.lock().unwrap().clone()
     }

@@ -1,4 +1,5 @@
-//! All workers on one database, with queues in memory and a carrier simulator: what a test needs to play a schedule through.
+//! All workers on one database, with queues in memory and a carrier simulator, so that a test can
+//! run a schedule from dispatch to its end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +9,7 @@ use recheck::Rechecker;
 use send::Sender;
 use shared::{
     batch::{release::Timing, worker::Worker},
-    carrier::{Alaris, Carrier, CarrierConfig, Form},
+    carrier::{CarrierSettings, Login, registry::ADAPTERS},
     platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
@@ -16,19 +17,19 @@ use sqlx::MySqlPool;
 
 use crate::FakeQueue;
 
-/// See the module.
+/// The workers, their queues, their database and their carrier.
 pub struct Stage {
     /// The database.
     pub db: Db,
     /// The carrier.
     pub simulator: Simulator,
-    /// Messages for send.
+    /// The messages to send.
     pub send_queue: Arc<FakeQueue>,
-    /// Messages for recheck.
+    /// The messages to recheck.
     pub recheck_queue: Arc<FakeQueue>,
-    /// Messages for notify.
+    /// The messages to notify.
     pub notify_queue: Arc<FakeQueue>,
-    /// Dispatch, with batches of five.
+    /// Dispatch, with batches of five recipients.
     pub dispatcher: Dispatcher,
     /// Send, with two requests in flight.
     pub sender: Sender,
@@ -36,30 +37,69 @@ pub struct Stage {
     pub rechecker: Rechecker,
 }
 
-/// The time of one invocation.
+/// The duration of one invocation.
 pub const INVOCATION: Duration = Duration::from_secs(60);
 
+/// The timeout of one request to the carrier.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+const SEND_SETTINGS: send::Settings = send::Settings {
+    in_flight: 2,
+    timeout: TIMEOUT,
+    parts_per_second: None,
+};
+
+const RECHECK_SETTINGS: recheck::Settings = recheck::Settings {
+    in_flight: 10,
+    timeout: TIMEOUT,
+};
+
+fn dispatch_settings() -> dispatch::Settings {
+    dispatch::Settings {
+        lead: TimeDelta::seconds(90),
+        sweep_lead: TimeDelta::seconds(70),
+        batch_size: 5,
+        backoff: Backoff::default(),
+    }
+}
+
+/// Configures a stage's carrier with an adapter that accepts the client's own message ids, and
+/// enables them.
+pub fn with_own_ids(settings: &mut CarrierSettings) {
+    settings.adapter = ADAPTERS
+        .iter()
+        .find(|adapter| adapter.takes_own_ids)
+        .unwrap();
+    settings.own_ids = true;
+    settings.login = settings.adapter.needs_login.then(|| Login {
+        username: "u".into(),
+        password: "p".to_owned().into(),
+    });
+}
+
 impl Stage {
-    /// A stage whose carrier behaves as `settings` say.
+    /// Creates a stage whose carrier has these settings.
     pub async fn new(pool: MySqlPool, settings: Settings) -> Self {
         Self::with_carrier(pool, settings, |_| ()).await
     }
 
-    /// Likewise, with another way of speaking to the carrier.
+    /// Creates a stage with carrier settings and an adjusted configuration of the carrier's client.
     pub async fn with_carrier(
         pool: MySqlPool,
         settings: Settings,
-        adjust: impl FnOnce(&mut CarrierConfig),
+        adjust: impl FnOnce(&mut CarrierSettings),
     ) -> Self {
         let db = Db::from_pool(pool);
         let simulator = Simulator::start(settings).await.unwrap();
-        let mut config = CarrierConfig {
+        let mut settings = CarrierSettings {
+            adapter: ADAPTERS[0],
             url: format!("{}/api", simulator.url()),
-            form: Form::Bare,
-            timeout: Duration::from_secs(2),
+            timeout: TIMEOUT,
+            own_ids: false,
+            login: None,
         };
-        adjust(&mut config);
-        let carrier: Arc<dyn Carrier> = Arc::new(Alaris::new(config).unwrap());
+        adjust(&mut settings);
+        let carrier = settings.connect().unwrap();
         let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
         let worker = || Worker {
             db: db.clone(),
@@ -69,49 +109,32 @@ impl Stage {
             notify_queue: notify_queue.clone(),
             timing: timing(),
         };
-        let timeout = Duration::from_secs(2);
         let dispatcher = Dispatcher {
             db: db.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),
             notify_queue: notify_queue.clone(),
-            settings: dispatch::Settings {
-                lead: TimeDelta::seconds(90),
-                sweep_lead: TimeDelta::seconds(70),
-                batch_size: 5,
-                backoff: Backoff::default(),
-            },
-        };
-        let settings = send::Settings {
-            in_flight: 2,
-            timeout,
-            parts_per_second: None,
-        };
-        let sender = Sender {
-            worker: worker(),
-            settings,
-        };
-        let settings = recheck::Settings {
-            in_flight: 10,
-            timeout,
-        };
-        let rechecker = Rechecker {
-            worker: worker(),
-            settings,
+            settings: dispatch_settings(),
         };
         Self {
             db: db.clone(),
             simulator,
+            dispatcher,
+            sender: Sender {
+                worker: worker(),
+                settings: SEND_SETTINGS,
+            },
+            rechecker: Rechecker {
+                worker: worker(),
+                settings: RECHECK_SETTINGS,
+            },
             send_queue,
             recheck_queue,
             notify_queue,
-            dispatcher,
-            sender,
-            rechecker,
         }
     }
 
-    /// Sends a batch, with a minute of time.
+    /// Sends a batch, in an invocation of one minute.
     pub async fn send(&self, batch: BatchMessage) {
         self.sender
             .send_batch(batch, Budget::new(INVOCATION))
@@ -119,7 +142,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// Rechecks a batch, with a minute of time.
+    /// Rechecks a batch, in an invocation of one minute.
     pub async fn recheck(&self, batch: BatchMessage) {
         self.rechecker
             .recheck_batch(batch, Budget::new(INVOCATION))
@@ -127,7 +150,18 @@ impl Stage {
             .unwrap();
     }
 
-    /// Plays what is on the queues, moving the clock over every delay, until both are empty; at most a hundred rounds.
+    /// Sends the batches of the send queue, and then rechecks those of the recheck queue.
+    pub async fn work(&self) {
+        for batch in self.send_queue.take_batches() {
+            self.send(batch).await;
+        }
+        for batch in self.recheck_queue.take_batches() {
+            self.recheck(batch).await;
+        }
+    }
+
+    /// Processes both queues until they are empty, at most for a hundred rounds. Each round
+    /// advances the clock by a minute.
     pub async fn play(&self) {
         for _ in 0..100 {
             let (send, recheck) = (
@@ -145,10 +179,10 @@ impl Stage {
                 self.recheck(batch).await;
             }
         }
-        panic!("no end after a hundred rounds");
+        panic!("the queues are not empty after a hundred rounds");
     }
 
-    /// How often each number was accepted by the carrier, in the order of the numbers.
+    /// Returns how often the carrier accepted a message to each number, sorted by number.
     pub fn acceptances(&self) -> Vec<(String, usize)> {
         let mut numbers = std::collections::BTreeMap::new();
         for line in self.simulator.carrier().ledger() {
@@ -158,7 +192,7 @@ impl Stage {
     }
 }
 
-/// Short delays; the tests move the clock.
+/// Returns short delays; the tests advance the clock.
 pub fn timing() -> Timing {
     Timing {
         recheck_delays: [5, 10, 30].map(Duration::from_secs).to_vec(),

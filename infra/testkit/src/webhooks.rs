@@ -1,4 +1,4 @@
-//! Webhooks as rows, what was recorded for them, and a signature as a receiver verifies it.
+//! Inserts webhooks, reads their deliveries, and verifies signatures as a receiver does.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ring::hmac;
@@ -8,17 +8,17 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// The keys that tests' secrets are made of.
+/// The keys from which the secrets of tests are derived, in the format of `WEBHOOK_KEYS`.
 pub const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
 
-/// As a function holds them.
+/// Opens the keys, as a function does.
 pub async fn keys() -> SharedKeys {
     SharedKeys::open(KeySource::Fixed(KEYS.to_owned().into()))
         .await
         .unwrap()
 }
 
-/// The secret that a webhook's owner has been shown.
+/// Returns the secret that the API has shown to the webhook's owner.
 pub fn secret(webhook: Uuid, secret_no: u32) -> String {
     WebhookKeys::read(KEYS)
         .unwrap()
@@ -27,7 +27,7 @@ pub fn secret(webhook: Uuid, secret_no: u32) -> String {
         .reveal()
 }
 
-/// A webhook that wants these events.
+/// Inserts a webhook that subscribes to `events`, which are separated by commas.
 pub async fn insert(db: &Db, url: &str, events: &str) -> Uuid {
     let id = Uuid::now_v7();
     let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, ?, ?, 'test', ?, 'test')";
@@ -42,7 +42,8 @@ pub async fn insert(db: &Db, url: &str, events: &str) -> Uuid {
     id
 }
 
-/// The deliveries of a webhook as lines, in the order of the events: `type status tries http_status error`.
+/// Returns the deliveries of a webhook as lines `type status tries http_status error`, in the order
+/// of the events.
 pub async fn deliveries(db: &Db, webhook: Uuid) -> Vec<String> {
     let sql =
         "SELECT CONCAT_WS(' ', type, status, tries, http_status, error) FROM webhook_deliveries
@@ -54,7 +55,7 @@ pub async fn deliveries(db: &Db, webhook: Uuid) -> Vec<String> {
         .unwrap()
 }
 
-/// The events of a webhook, in their order.
+/// Returns the types of a webhook's events, in their order.
 pub async fn events(db: &Db, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT type FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
     sqlx::query_scalar(sql)
@@ -64,8 +65,8 @@ pub async fn events(db: &Db, webhook: Uuid) -> Vec<String> {
         .unwrap()
 }
 
-/// Whether one of the signatures is over this body, by a secret as its owner has it: `whsec_…`. As docs/api.md says it, and none of the
-/// code that signs.
+/// Returns whether one of the signatures matches this body and secret (`whsec_…`). Follows
+/// docs/api.md and uses none of the signing code.
 pub fn is_signed(secret: &str, headers: (&str, &str, &str), body: &[u8]) -> bool {
     let (id, timestamp, signatures) = headers;
     let key = BASE64_STANDARD

@@ -1,5 +1,6 @@
-//! What a person does about trouble, played through to the end with all workers: nothing is lost, nothing goes out twice that was not
-//! to, and what was said is what the carrier's ledger shows.
+//! An operator's calls about schedules that need attention, with all workers until the end: no
+//! message is lost or sent twice unintentionally, and the API's answers agree with the carrier's
+//! ledger.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod gate;
@@ -7,14 +8,9 @@ mod gate;
 use std::{sync::Arc, time::Duration};
 
 use api::App;
-use axum::{
-    body::{Body, to_bytes},
-    http::Request,
-};
 use chrono::TimeDelta;
-use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
-use shared::platform::queue::{BatchMessage, DispatchMessage, Outgoing, read_body};
+use shared::platform::queue::{DispatchMessage, Outgoing, read_body};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{FakeQueue, Stage, fixture};
@@ -41,39 +37,21 @@ impl Operator {
         }
     }
 
-    async fn call(&self, mut request: Request<Body>) -> Value {
-        request
-            .headers_mut()
-            .insert("authorization", gate::new_key(&self.app.db).await);
-        let answer = api::router(self.app.clone())
-            .oneshot(request)
-            .await
-            .unwrap();
-        let status = answer.status();
-        let body: Value =
-            serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap())
-                .unwrap();
-        assert!(status.is_success(), "{status}: {body}");
-        body
-    }
-
     async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = Request::post(path).header("content-type", "application/json");
-        self.call(request.body(Body::from(body.to_string())).unwrap())
-            .await
+        gate::post(&self.app, path, body).await
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.call(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        gate::get(&self.app, path).await
     }
 
     fn wait(&self, seconds: u64) {
         self.stage.db.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// What the API has put on dispatch's queue, and then what is on the others, until all are empty. No sweep comes by itself.
-    async fn play(&self) {
+    /// Processes dispatch's queue once and then the other queues until they are empty. The sweep
+    /// runs only if the API has requested it.
+    async fn run_workers(&self) {
         for message in self.dispatch_queue.take() {
             if message == Outgoing::sweep() {
                 self.stage.dispatcher.sweep(|| true).await.unwrap();
@@ -89,8 +67,8 @@ impl Operator {
         self.stage.play().await;
     }
 
-    /// A schedule whose batches are cut, and of which nothing was sent yet.
-    async fn cut(&self, recipients: u32) -> Uuid {
+    /// Inserts a schedule and dispatches it: its batches are cut, and nothing has been sent.
+    async fn cut_schedule(&self, recipients: u32) -> Uuid {
         let schedule = fixture::Schedule {
             recipients,
             ..Default::default()
@@ -110,10 +88,12 @@ impl Operator {
         fixture::status(&self.stage.db, id).await
     }
 
-    async fn trouble(&self) -> i64 {
+    /// Returns how many entries need an operator's attention.
+    async fn attention(&self) -> i64 {
         self.get("/v1/attention").await["total"].as_i64().unwrap()
     }
 
+    /// Returns how often the carrier accepted a message to each number, sorted by number.
     fn times_accepted(&self) -> Vec<usize> {
         self.stage
             .acceptances()
@@ -124,7 +104,7 @@ impl Operator {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_missed_schedule_sent_now_is_delivered_and_a_cancelled_one_is_closed(pool: MySqlPool) {
+async fn a_missed_schedule_can_be_sent_now_or_cancelled(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
     let late = || fixture::Schedule {
         recipients: 12,
@@ -137,17 +117,17 @@ async fn a_missed_schedule_sent_now_is_delivered_and_a_cancelled_one_is_closed(p
     );
     operator.stage.dispatcher.sweep(|| true).await.unwrap();
     assert_eq!(
-        (operator.trouble().await, operator.times_accepted().len()),
+        (operator.attention().await, operator.times_accepted().len()),
         (2, 0)
     );
     operator
         .post(&format!("/v1/schedules/{sent}/send-now"), &json!({}))
         .await;
-    operator.play().await;
+    operator.run_workers().await;
     operator
         .post(&format!("/v1/schedules/{closed}/cancel"), &json!({}))
         .await;
-    operator.play().await;
+    operator.run_workers().await;
     assert_eq!(
         fixture::count(&operator.stage.db, sent, "DELIVRD").await,
         12
@@ -164,17 +144,17 @@ async fn a_missed_schedule_sent_now_is_delivered_and_a_cancelled_one_is_closed(p
         ("finished", "cancelled")
     );
     assert_eq!(
-        (operator.times_accepted(), operator.trouble().await),
+        (operator.times_accepted(), operator.attention().await),
         (vec![1; 12], 0)
     );
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(pool: MySqlPool) {
+async fn missed_batches_can_be_sent_now_or_cancelled(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
     for (step, state) in [("send-now", "DELIVRD"), ("cancel", "CANCELLED")] {
         let before = operator.times_accepted().len();
-        let id = operator.cut(15).await;
+        let id = operator.cut_schedule(15).await;
         let batches = operator.stage.send_queue.take_batches();
         operator.stage.send(batches[0]).await;
         operator.wait(7_200);
@@ -182,7 +162,7 @@ async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(poo
         let view = operator.get(&format!("/v1/schedules/{id}")).await;
         assert_eq!(view["attention"]["missed_batches"], 1);
         operator.stage.send(batches[2]).await;
-        operator.play().await;
+        operator.run_workers().await;
         assert_eq!(operator.status(id).await, "missed");
         let answer = operator
             .post(&format!("/v1/schedules/{id}/{step}"), &json!({}))
@@ -190,7 +170,7 @@ async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(poo
         if step == "send-now" {
             assert_eq!(answer["batches"], 2);
         }
-        operator.play().await;
+        operator.run_workers().await;
         let ended = if step == "send-now" {
             "finished"
         } else {
@@ -203,7 +183,7 @@ async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(poo
         );
         let new = &operator.times_accepted()[before.min(15)..];
         assert!(new.iter().all(|times| *times <= 1), "{new:?}");
-        assert_eq!(operator.trouble().await, 0);
+        assert_eq!(operator.attention().await, 0);
         sqlx::query("UPDATE recipients SET phone = CONCAT('+6013', 1000000 + seq)")
             .execute(&operator.stage.db.pool)
             .await
@@ -214,10 +194,10 @@ async fn missed_batches_sent_now_are_delivered_and_cancelled_ones_are_closed(poo
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     let operator = Operator::new(pool, Settings::default()).await;
-    let id = operator.cut(5).await;
+    let id = operator.cut_schedule(5).await;
     let batch = operator.stage.send_queue.take_batches()[0];
     for _ in 0..3 {
-        // Three claims, each by somebody who is never heard of again.
+        // Three workers claim the batch and crash.
         let now = operator.stage.db.now();
         let claim = shared::batch::claim::Claim::new(batch, now, now + TimeDelta::seconds(60));
         assert!(
@@ -229,12 +209,12 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     }
     operator.stage.send(batch).await;
     operator.stage.dispatcher.sweep(|| true).await.unwrap();
-    operator.play().await;
+    operator.run_workers().await;
     assert!(operator.times_accepted().is_empty());
     let list = operator.get("/v1/attention/parked-batches").await;
     let retry = list["entries"][0]["actions"][0]["href"].as_str().unwrap();
     assert_eq!(operator.post(retry, &json!({})).await["changed"], 1);
-    operator.play().await;
+    operator.run_workers().await;
     assert_eq!(
         (
             operator.times_accepted(),
@@ -244,46 +224,39 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     );
     assert_eq!(
         (
-            operator.trouble().await,
+            operator.attention().await,
             fixture::count(&operator.stage.db, id, "DELIVRD").await
         ),
         (0, 5)
     );
 }
 
-/// A schedule of ten, of whom the carrier took everybody and confirmed nobody.
-async fn all_uncertain(operator: &Operator) -> (Uuid, Vec<BatchMessage>) {
-    let id = operator.cut(10).await;
-    let batches = operator.stage.send_queue.take_batches();
-    for batch in &batches {
-        operator.stage.send(*batch).await;
+/// Returns a schedule of ten recipients. The carrier has accepted all their messages, but the
+/// responses were lost.
+async fn all_uncertain(operator: &Operator) -> Uuid {
+    let id = operator.cut_schedule(10).await;
+    for batch in operator.stage.send_queue.take_batches() {
+        operator.stage.send(batch).await;
     }
-    operator.play().await;
+    operator.run_workers().await;
     assert_eq!(
         operator.status(id).await,
         "finished",
-        "on hold, nothing more happens by itself"
+        "with `hold`, nothing more happens without an operator"
     );
     assert_eq!(
         fixture::count(&operator.stage.db, id, "UNCERTAIN").await,
         10
     );
-    (id, batches)
+    id
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_resolved_as_sent_is_never_sent_again(pool: MySqlPool) {
-    let operator = Operator::new(
-        pool,
-        Settings {
-            reset_after_accept: 1.0,
-            ..Settings::default()
-        },
-    )
-    .await;
-    let (id, _) = all_uncertain(&operator).await;
+async fn messages_resolved_as_sent_are_not_sent_again(pool: MySqlPool) {
+    let operator = operator_with_lost_responses(pool).await;
+    let id = all_uncertain(&operator).await;
     let accepted = operator.times_accepted();
-    assert_eq!(operator.trouble().await, 2);
+    assert_eq!(operator.attention().await, 2);
     assert_eq!(
         operator
             .post(
@@ -293,7 +266,7 @@ async fn what_is_resolved_as_sent_is_never_sent_again(pool: MySqlPool) {
             .await["changed"],
         10
     );
-    operator.play().await;
+    operator.run_workers().await;
     assert_eq!(
         (
             operator.times_accepted(),
@@ -302,59 +275,46 @@ async fn what_is_resolved_as_sent_is_never_sent_again(pool: MySqlPool) {
         (accepted, "finished")
     );
     assert_eq!(fixture::count(&operator.stage.db, id, "UNKNOWN").await, 10);
-    assert_eq!(operator.trouble().await, 0);
+    assert_eq!(operator.attention().await, 0);
 }
 
-/// The carrier had taken all of them, which nobody knows: of those to be sent again each is accepted once more, and nobody else.
+/// Returns an operator whose carrier accepts all messages and loses all responses.
+async fn operator_with_lost_responses(pool: MySqlPool) -> Operator {
+    let settings = Settings {
+        reset_after_accept: 1.0,
+        ..Settings::default()
+    };
+    Operator::new(pool, settings).await
+}
+
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_is_to_be_sent_again_is_accepted_exactly_once_more(pool: MySqlPool) {
-    let operator = Operator::new(
-        pool,
-        Settings {
-            reset_after_accept: 1.0,
-            ..Settings::default()
-        },
-    )
-    .await;
-    let (id, _) = all_uncertain(&operator).await;
+async fn messages_resolved_as_resend_are_accepted_exactly_once_more(pool: MySqlPool) {
+    let operator = operator_with_lost_responses(pool).await;
+    let id = all_uncertain(&operator).await;
     let accepted = operator.times_accepted();
     assert!(accepted.iter().all(|times| *times == 1), "{accepted:?}");
-    let body = json!({"outcome": "resend", "recipients": [1, 2, fixture::phone(9)]});
-    let early = operator
-        .post(&format!("/v1/schedules/{id}/uncertain"), &body)
-        .await;
-    assert_eq!(
-        (&early["changed"], &early["left"]["too_recent"]),
-        (&json!(0), &json!(3))
-    );
-    operator.wait(300);
-    assert_eq!(
-        operator
-            .post(&format!("/v1/schedules/{id}/uncertain"), &body)
-            .await["changed"],
-        3
-    );
-    // The carrier has been mended meanwhile.
-    operator
-        .stage
-        .simulator
-        .carrier()
-        .set(Settings::default())
-        .unwrap();
-    operator.play().await;
+    resolve_three_as_resend(&operator, id).await;
+    // The carrier's fault is repaired before the resend.
+    let carrier = operator.stage.simulator.carrier();
+    carrier.set(Settings::default()).unwrap();
+    operator.run_workers().await;
+
     assert_eq!(operator.times_accepted(), [2, 2, 1, 1, 1, 1, 1, 1, 2, 1]);
     let lines = fixture::recipients(&operator.stage.db, id).await;
     assert_eq!(
         (lines[0].as_str(), lines[8].as_str()),
         ("1 DELIVRD 2 1", "9 DELIVRD 2 1")
     );
-    let kept: Vec<String> = sqlx::query_scalar(
+    let attempts: Vec<String> = sqlx::query_scalar(
         "SELECT CONCAT_WS(' ', seq, attempt, status) FROM attempts ORDER BY seq",
     )
     .fetch_all(&operator.stage.db.pool)
     .await
     .unwrap();
-    assert_eq!(kept, ["1 1 UNCERTAIN", "2 1 UNCERTAIN", "9 1 UNCERTAIN"]);
+    assert_eq!(
+        attempts,
+        ["1 1 UNCERTAIN", "2 1 UNCERTAIN", "9 1 UNCERTAIN"]
+    );
     assert_eq!(
         (
             fixture::count(&operator.stage.db, id, "UNCERTAIN").await,
@@ -362,4 +322,17 @@ async fn what_is_to_be_sent_again_is_accepted_exactly_once_more(pool: MySqlPool)
         ),
         (7, "finished")
     );
+}
+
+/// Resolves the recipients 1, 2 and 9 as `resend`: refused at first, accepted after the quiet time.
+async fn resolve_three_as_resend(operator: &Operator, id: Uuid) {
+    let path = format!("/v1/schedules/{id}/uncertain");
+    let body = json!({"outcome": "resend", "recipients": [1, 2, fixture::phone(9)]});
+    let early = operator.post(&path, &body).await;
+    assert_eq!(
+        (&early["changed"], &early["left"]["too_recent"]),
+        (&json!(0), &json!(3))
+    );
+    operator.wait(300);
+    assert_eq!(operator.post(&path, &body).await["changed"], 3);
 }

@@ -1,4 +1,5 @@
-//! A carrier that pushes, through all functions: what a schedule comes to by receipts alone, and by receipts that meet a recheck.
+//! A carrier that pushes receipts, with all functions: schedules that finish by receipts alone, and
+//! receipts that arrive during a recheck.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod gate;
@@ -9,14 +10,10 @@ use api::{
     App,
     resources::receipts::secrets::{Callbacks, SecretSource},
 };
-use axum::{
-    body::{Body, to_bytes},
-    http::Request,
-};
+use axum::{body::Body, http::Request};
 use dispatch::DispatchedBy;
-use lambda_http::tower::ServiceExt;
 use ring::hmac;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::platform::queue::BatchMessage;
 use simulator::Settings;
 use sqlx::MySqlPool;
@@ -26,14 +23,15 @@ use tokio::net::TcpListener;
 const SECRET: &str = "the simulator's secret, of more than thirty-two bytes";
 const PATH: &str = "/v1/carrier/callbacks/sim";
 
-struct Pushed {
+struct Receipts {
     stage: Stage,
     app: App,
     batch: BatchMessage,
 }
 
-impl Pushed {
-    /// A schedule of three whose only batch was just sent, to be asked about in an hour.
+impl Receipts {
+    /// Creates a schedule of three recipients. Its only batch has been sent, and its statuses are
+    /// due to be queried in an hour.
     async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
         let app = Self::app(&stage).await;
@@ -64,8 +62,8 @@ impl Pushed {
         }
     }
 
-    /// Pushes that word for the recipient at that place; what was recorded.
-    async fn push(&self, seq: u32, word: &str) -> u64 {
+    /// Pushes a receipt with a status for a recipient. Returns how many receipts the API recorded.
+    async fn push(&self, seq: u32, status: &str) -> u64 {
         let dnis = fixture::phone(seq);
         let ledger = self.stage.simulator.carrier().ledger();
         let id = ledger
@@ -75,7 +73,7 @@ impl Pushed {
             .unwrap()
             .message_id
             .clone();
-        let body = json!({"message_id": id, "dnis": dnis, "status": word}).to_string();
+        let body = json!({"message_id": id, "dnis": dnis, "status": status}).to_string();
         let timestamp = self.stage.db.now().timestamp().to_string();
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
         let tag = hmac::sign(&key, format!("{timestamp}.{body}").as_bytes());
@@ -88,15 +86,7 @@ impl Pushed {
             .header("x-callback-signature", format!("v1={hex}"))
             .body(Body::from(body))
             .unwrap();
-        let answer = api::router(self.app.clone())
-            .oneshot(request)
-            .await
-            .unwrap();
-        let status = answer.status();
-        let body: Value =
-            serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap())
-                .unwrap();
-        assert!(status.is_success(), "{status}: {body}");
+        let body = gate::answer(&self.app, request).await;
         body["recorded"].as_u64().unwrap()
     }
 
@@ -110,8 +100,8 @@ impl Pushed {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(pool: MySqlPool) {
-    let it = Pushed::new(
+async fn the_last_receipt_finishes_the_schedule_before_the_next_recheck(pool: MySqlPool) {
+    let receipts = Receipts::new(
         pool,
         Settings {
             stuck: 1.0,
@@ -120,34 +110,34 @@ async fn the_last_receipt_finishes_the_schedule_without_the_next_long_recheck(po
     )
     .await;
     for (seq, queued) in [(1, 0), (2, 0), (3, 1)] {
-        assert_eq!(it.push(seq, "DELIVRD").await, 1);
-        let batches = it.stage.recheck_queue.take_batches();
+        assert_eq!(receipts.push(seq, "DELIVRD").await, 1);
+        let batches = receipts.stage.recheck_queue.take_batches();
         assert_eq!(batches.len(), queued, "{seq}");
     }
-    let questions = it.stage.simulator.carrier().stats();
-    it.stage.recheck(it.batch).await;
+    let before = receipts.stage.simulator.carrier().stats();
+    receipts.stage.recheck(receipts.batch).await;
     assert_eq!(
-        it.stage.simulator.carrier().stats().status_queries,
-        questions.status_queries,
-        "nothing is left to ask"
+        receipts.stage.simulator.carrier().stats().status_queries,
+        before.status_queries,
+        "no status is left to query"
     );
-    assert_eq!(it.status().await, "finished");
-    fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
-    // And once it is finished, the same again changes nothing.
-    assert_eq!(it.push(3, "UNDELIV").await, 0);
-    assert!(it.stage.recheck_queue.take().is_empty());
+    assert_eq!(receipts.status().await, "finished");
+    fixture::assert_counts(&receipts.stage.db, receipts.batch.schedule_id).await;
+    // A receipt for a finished schedule changes nothing.
+    assert_eq!(receipts.push(3, "UNDELIV").await, 0);
+    assert!(receipts.stage.recheck_queue.take().is_empty());
     assert_eq!(
         (
-            it.status().await.as_str(),
-            it.recipients().await[2].as_str()
+            receipts.status().await.as_str(),
+            receipts.recipients().await[2].as_str()
         ),
         ("finished", "3 DELIVRD 1 0")
     );
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
-    let it = Pushed::new(
+async fn a_message_with_an_undeliv_receipt_is_sent_again(pool: MySqlPool) {
+    let receipts = Receipts::new(
         pool,
         Settings {
             undeliv_first_attempts: 1,
@@ -155,8 +145,8 @@ async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
         },
     )
     .await;
-    assert_eq!(it.push(1, "UNDELIV").await, 1);
-    let queued = it.stage.recheck_queue.take();
+    assert_eq!(receipts.push(1, "UNDELIV").await, 1);
+    let queued = receipts.stage.recheck_queue.take();
     assert_eq!(
         queued
             .iter()
@@ -165,24 +155,34 @@ async fn what_a_receipt_calls_undelivered_is_sent_again(pool: MySqlPool) {
         [59],
         "within the minute"
     );
-    it.stage.recheck_queue.send_batch(it.batch).await;
-    it.stage.play().await;
+    receipts
+        .stage
+        .recheck_queue
+        .send_batch(receipts.batch)
+        .await;
+    receipts.stage.play().await;
     assert_eq!(
-        it.recipients().await,
+        receipts.recipients().await,
         ["1 DELIVRD 2 1", "2 DELIVRD 2 1", "3 DELIVRD 2 1"]
     );
-    assert!(it.stage.acceptances().iter().all(|(_, times)| *times == 2));
-    assert_eq!(it.status().await, "finished");
-    fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
+    assert!(
+        receipts
+            .stage
+            .acceptances()
+            .iter()
+            .all(|(_, times)| *times == 2)
+    );
+    assert_eq!(receipts.status().await, "finished");
+    fixture::assert_counts(&receipts.stage.db, receipts.batch.schedule_id).await;
 }
 
-/// Thirty times, a recheck asks and a receipt of the other kind comes meanwhile, a little later each time: one of the two counts, and the
-/// schedule comes to the end that follows from it.
+/// Thirty times, a recheck queries a status and a receipt with a different status arrives during
+/// it, each time a little later. One of the two takes effect, and the schedule ends accordingly.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MySqlPool) {
+async fn a_receipt_during_a_recheck_leaves_consistent_rows(pool: MySqlPool) {
     let mut by_receipt = 0;
     for n in 0..30_u64 {
-        let it = Pushed::new(
+        let receipts = Receipts::new(
             pool.clone(),
             Settings {
                 status_latency_ms: 15,
@@ -190,17 +190,21 @@ async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MyS
             },
         )
         .await;
-        it.stage.db.clock.advance(Duration::from_secs(3_700));
+        receipts.stage.db.clock.advance(Duration::from_secs(3_700));
         let late = async {
             tokio::time::sleep(Duration::from_millis(n)).await;
-            it.push(1, "UNDELIV").await + it.push(2, "DELETED").await
+            receipts.push(1, "UNDELIV").await + receipts.push(2, "DELETED").await
         };
-        let ((), recorded) = tokio::join!(it.stage.recheck(it.batch), late);
+        let ((), recorded) = tokio::join!(receipts.stage.recheck(receipts.batch), late);
         by_receipt += recorded;
-        it.stage.recheck_queue.send_batch(it.batch).await;
-        it.stage.play().await;
-        let rows = it.recipients().await;
-        // Sent again if the receipt came first, and then delivered; never both.
+        receipts
+            .stage
+            .recheck_queue
+            .send_batch(receipts.batch)
+            .await;
+        receipts.stage.play().await;
+        let rows = receipts.recipients().await;
+        // If the receipt came first, the message was sent again and then delivered.
         assert!(
             matches!(rows[0].as_str(), "1 DELIVRD 1 0" | "1 DELIVRD 2 1"),
             "{n}: {rows:?}"
@@ -210,19 +214,20 @@ async fn a_receipt_and_a_recheck_that_owns_the_batch_agree_on_the_rows(pool: MyS
             "{n}: {rows:?}"
         );
         assert_eq!(rows[2], "3 DELIVRD 1 0");
-        let sent = it.stage.simulator.carrier().accepted();
+        let sent = receipts.stage.simulator.carrier().accepted();
         assert_eq!(sent, if rows[0] == "1 DELIVRD 2 1" { 4 } else { 3 }, "{n}");
-        assert_eq!(it.status().await, "finished", "{n}");
-        fixture::assert_counts(&it.stage.db, it.batch.schedule_id).await;
+        assert_eq!(receipts.status().await, "finished", "{n}");
+        fixture::assert_counts(&receipts.stage.db, receipts.batch.schedule_id).await;
     }
-    println!("{by_receipt} of 60 by a receipt");
+    println!("{by_receipt} of 60 statuses came from a receipt");
 }
 
-/// The simulator pushes over HTTP, before its own answer even: some receipts are too early and come again, and none is lost.
+/// The simulator pushes over HTTP, sometimes before it responds to the send request. Receipts that
+/// are too early are retried, and none is lost.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
+async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
     let stage = Stage::new(pool, Settings::default()).await;
-    let app = Pushed::app(&stage).await;
+    let app = Receipts::app(&stage).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
     let server =
@@ -261,7 +266,7 @@ async fn a_carrier_that_pushes_is_heard(pool: MySqlPool) {
     assert_eq!(
         stage.simulator.carrier().stats().status_queries,
         0,
-        "nobody was asked"
+        "no status was queried"
     );
     stage.play().await;
     assert_eq!(

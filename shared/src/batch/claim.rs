@@ -3,14 +3,21 @@
 //! A claim is a conditional UPDATE with a fresh token and a lease. Of two workers one gets it; the
 //! other finds 0 rows and goes on.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::platform::{
-    backoff::{AFTER_LEASE, CLAIM_EARLY, MAX_CRASHES},
-    db::Db,
-    queue::BatchMessage,
+use crate::{
+    batch::SeqRange,
+    platform::{backoff::MAX_CRASHES, db::Db, queue::BatchMessage},
+    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus},
 };
+
+/// A batch may be claimed this long before it is due, because messages arrive early. Send sleeps
+/// until the due time; recheck asks a little early.
+pub(super) const CLAIM_EARLY: TimeDelta = TimeDelta::seconds(3);
+/// The sweep takes up a batch this long after its lease has ended. It can be short, because each
+/// clock in a comparison is the database's.
+const SWEEP_AFTER_LEASE: TimeDelta = TimeDelta::seconds(1);
 
 /// The right to work on one batch until its lease ends.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +68,7 @@ pub struct ClaimedBatch {
     /// What was never sent is held: it was found too late, and a person has not decided yet.
     pub missed: bool,
     /// `schedules.status`
-    pub schedule_status: String,
+    pub schedule_status: ScheduleStatus,
     /// The text.
     pub message: String,
     /// Parts that a copy of it takes.
@@ -78,10 +85,17 @@ pub struct ClaimedBatch {
     pub max_resends: u32,
     /// `schedules.resend_within_s`
     pub resend_within_s: u32,
-    /// `hold` or `resend`
-    pub on_uncertain: String,
+    /// `schedules.on_uncertain`
+    pub on_uncertain: OnUncertain,
     /// A webhook wants to know of messages that have ended.
     pub wants_final_events: bool,
+}
+
+impl ClaimedBatch {
+    /// Returns the recipients of the batch.
+    pub const fn range(&self) -> SeqRange {
+        SeqRange::new(self.first_seq, self.last_seq)
+    }
 }
 
 /// Claims a batch that has something to send; false: done, owned by another, paused, parked, or not due.
@@ -99,7 +113,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
            AND s.status IN ('running', 'cancelled')",
         claim.token,
         claim.until,
-        claim.until + AFTER_LEASE,
+        claim.until + SWEEP_AFTER_LEASE,
         schedule_id,
         batch_no,
         claim.at + CLAIM_EARLY,
@@ -122,7 +136,7 @@ pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
          WHERE schedule_id = ? AND batch_no = ? AND check_at <= ? AND (claim_token IS NULL OR claimed_until < ?) AND crashes < ?",
         claim.token,
         claim.until,
-        claim.until + AFTER_LEASE,
+        claim.until + SWEEP_AFTER_LEASE,
         schedule_id,
         batch_no,
         claim.at + CLAIM_EARLY,
@@ -138,8 +152,8 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
-             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS schedule_status, s.message, s.parts, s.sender, s.rate, s.send_window,
-             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
+             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
              EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,

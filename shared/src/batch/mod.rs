@@ -10,3 +10,5 @@ pub mod rows;
 pub mod suppressions;
 pub mod texts;
 pub mod worker;
+
+pub use crate::message::seq_range::SeqRange;

@@ -10,7 +10,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{MySqlConnection, types::Uuid};
 
-use crate::{batch::claim::Claim, platform::db::Db, schedule::lifecycle::reopen_schedule};
+use crate::{
+    batch::{SeqRange, claim::Claim},
+    platform::db::Db,
+    schedule::lifecycle::reopen_schedule,
+};
 use crate::{message::status::Status, platform::queue::BatchMessage};
 
 /// A recipient with something left to do, or that may be sent again.
@@ -48,7 +52,7 @@ impl BatchRow {
 pub async fn open_rows(
     db: &Db,
     batch: BatchMessage,
-    range: (u32, u32),
+    range: SeqRange,
 ) -> sqlx::Result<Vec<BatchRow>> {
     let rows = sqlx::query!(
         r#"SELECT seq, phone AS "phone!", status, attempt, resends, message_id, carrier_status, sent_at AS "sent_at: DateTime<Utc>",
@@ -57,8 +61,8 @@ pub async fn open_rows(
              AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED')
            ORDER BY seq"#,
         batch.schedule_id,
-        range.0,
-        range.1
+        range.first,
+        range.last
     )
     .fetch_all(&db.pool)
     .await?;
@@ -81,15 +85,15 @@ pub async fn open_rows(
 }
 
 /// What a dead owner left SENDING becomes UNCERTAIN: its request may or may not have arrived.
-pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: (u32, u32)) -> sqlx::Result<u64> {
+pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: SeqRange) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
          SET r.status = 'UNCERTAIN', r.error = 'owner lost'
          WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.status = 'SENDING' AND b.claim_token = ?",
         claim.batch.batch_no,
         claim.batch.schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         claim.token
     );
     Ok(done.execute(&db.pool).await?.rows_affected())
@@ -99,7 +103,7 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: (u32, u32)) -> sqlx:
 pub async fn close_pending(
     db: &Db,
     claim: &Claim,
-    range: (u32, u32),
+    range: SeqRange,
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -109,8 +113,8 @@ pub async fn close_pending(
         claim.batch.batch_no,
         now,
         claim.batch.schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         claim.token
     );
     Ok(done.execute(&db.pool).await?.rows_affected())

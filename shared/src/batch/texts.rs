@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     batch::{
+        SeqRange,
         claim::{Claim, ClaimedBatch},
         rows::BatchRow,
     },
@@ -19,13 +20,13 @@ use crate::{
 pub async fn variables_of_range(
     connection: &mut MySqlConnection,
     id: Uuid,
-    (first, last): (u32, u32),
+    range: SeqRange,
 ) -> sqlx::Result<HashMap<u32, Variables>> {
     let rows = sqlx::query!(
         "SELECT seq, variables FROM recipient_variables WHERE schedule_id = ? AND seq BETWEEN ? AND ?",
         id,
-        first,
-        last
+        range.first,
+        range.last
     );
     rows.fetch_all(connection)
         .await?
@@ -78,8 +79,7 @@ impl Texts {
             }));
         };
         let mut connection = db.pool.acquire().await?;
-        let range = (batch.first_seq, batch.last_seq);
-        let variables = variables_of_range(&mut connection, claim.batch.schedule_id, range)
+        let variables = variables_of_range(&mut connection, claim.batch.schedule_id, batch.range())
             .await
             .context("reading variables")?;
         let (mut known, none) = (HashMap::<String, Text>::new(), Variables::new());

@@ -7,11 +7,12 @@ use anyhow::Context;
 
 use crate::{
     batch::{
+        SeqRange,
         claim::{self, Claim, ClaimedBatch},
         release::Timing,
         rows::{self, BatchRow},
     },
-    carrier::{self, Carrier},
+    carrier::{Carrier, registry::CarrierSource},
     message::status::Status,
     platform::{
         aws,
@@ -29,19 +30,19 @@ pub struct WorkerConfig {
     send_queue: String,
     recheck_queue: String,
     notify_queue: String,
-    carrier: carrier::Source,
+    carrier: CarrierSource,
     timing: Timing,
 }
 
 impl WorkerConfig {
-    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`carrier::Source`] and of [`Timing`].
+    /// The database's variables, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`, `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             send_queue: env.url("SEND_QUEUE_URL"),
             recheck_queue: env.url("RECHECK_QUEUE_URL"),
             notify_queue: env.url("NOTIFY_QUEUE_URL"),
-            carrier: carrier::Source::from_env(env),
+            carrier: CarrierSource::from_env(env),
             timing: Timing::from_env(env),
         }
     }
@@ -51,7 +52,7 @@ impl WorkerConfig {
         let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
         Ok(Worker {
             db: Db::connect(&self.database).await?,
-            carrier: Arc::new(self.carrier.connect().await?),
+            carrier: self.carrier.connect().await?,
             send_queue: SqsQueue::shared(sqs.clone(), self.send_queue),
             recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
             notify_queue: SqsQueue::shared(sqs, self.notify_queue),
@@ -128,14 +129,12 @@ impl Worker {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
-        let rows = self
-            .read_rows(&claim, (batch.first_seq, batch.last_seq))
-            .await?;
+        let rows = self.read_rows(&claim, batch.range()).await?;
         Ok(Some(Claimed { claim, batch, rows }))
     }
 
     /// What is left to do; rows that a dead owner left SENDING have become UNCERTAIN.
-    async fn read_rows(&self, claim: &Claim, range: (u32, u32)) -> anyhow::Result<Vec<BatchRow>> {
+    async fn read_rows(&self, claim: &Claim, range: SeqRange) -> anyhow::Result<Vec<BatchRow>> {
         let rows = rows::open_rows(&self.db, claim.batch, range)
             .await
             .context("reading recipients")?;

@@ -10,7 +10,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::EventType;
-use crate::platform::queue::DeliveryMessage;
+use crate::{message::seq_range::SeqRange, platform::queue::DeliveryMessage};
 
 /// Most messages that one event tells.
 pub const MOST_MESSAGES: u32 = 1000;
@@ -38,7 +38,7 @@ pub struct NewEvent {
     /// To whom.
     pub schedule_id: Option<Uuid>,
     /// Of messages: the first and the last place.
-    pub range: Option<(u32, u32)>,
+    pub range: Option<SeqRange>,
     /// What it says, where that is not read from the rows.
     pub data: Option<Value>,
 }
@@ -57,8 +57,8 @@ pub async fn insert_deliveries(
         event.id,
         event.kind.as_str(),
         event.schedule_id,
-        event.range.map(|range| range.0),
-        event.range.map(|range| range.1),
+        event.range.map(|range| range.first),
+        event.range.map(|range| range.last),
         event.data.as_ref().map(Value::to_string),
         now,
         now,

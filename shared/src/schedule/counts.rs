@@ -6,7 +6,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::row::Schedule;
-use crate::message::status::Status;
+use crate::message::{seq_range::SeqRange, status::Status};
 
 /// How many recipients are in each state.
 pub type Counts = BTreeMap<Status, u64>;
@@ -27,8 +27,8 @@ pub async fn count_by_status(
     for (status, count) in sum_released_batches(connection, schedule.id).await? {
         counts.insert(status, count as u64);
     }
-    for (first, last) in claimed_ranges(connection, schedule.id).await? {
-        for (status, count) in count_range(connection, schedule.id, first, last).await? {
+    for range in claimed_ranges(connection, schedule.id).await? {
+        for (status, count) in count_range(connection, schedule.id, range).await? {
             *counts.entry(status).or_default() += count as u64;
         }
     }
@@ -75,10 +75,7 @@ async fn sum_released_batches(
     ])
 }
 
-async fn claimed_ranges(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-) -> sqlx::Result<Vec<(u32, u32)>> {
+async fn claimed_ranges(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<Vec<SeqRange>> {
     let ranges = sqlx::query!(
         "SELECT first_seq, last_seq FROM batches WHERE schedule_id = ? AND claim_token IS NOT NULL ORDER BY batch_no",
         id
@@ -87,7 +84,7 @@ async fn claimed_ranges(
         .fetch_all(connection)
         .await?
         .into_iter()
-        .map(|range| (range.first_seq, range.last_seq))
+        .map(|batch| SeqRange::new(batch.first_seq, batch.last_seq))
         .collect())
 }
 
@@ -96,15 +93,14 @@ async fn claimed_ranges(
 pub async fn count_range(
     connection: &mut MySqlConnection,
     id: Uuid,
-    first: u32,
-    last: u32,
+    range: SeqRange,
 ) -> sqlx::Result<Vec<(Status, i64)>> {
     let counts = sqlx::query!(
         r#"SELECT status, COUNT(*) AS "count!: i64" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status <> 'INVALID' GROUP BY status"#,
         id,
-        first,
-        last
+        range.first,
+        range.last
     );
     let counts = counts.fetch_all(connection).await?;
     Ok(counts

@@ -3,5 +3,6 @@
 pub mod counts;
 pub mod event;
 pub mod lifecycle;
+pub mod on_uncertain;
 pub mod row;
 pub mod status;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::status::ScheduleStatus;
+use super::{on_uncertain::OnUncertain, status::ScheduleStatus};
 
 /// A whole row.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Schedule {
     pub max_lateness_s: u32,
     pub max_resends: u32,
     pub resend_within_s: u32,
-    pub on_uncertain: String,
+    pub on_uncertain: OnUncertain,
     pub recipient_count: u32,
     pub invalid_count: u32,
     pub duplicate_count: u32,
@@ -47,7 +47,7 @@ pub async fn load_schedules(
         Schedule,
         r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
              s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.send_window, s.max_lateness_s, s.max_resends, s.resend_within_s,
-             s.on_uncertain, s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
+             s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
              s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted

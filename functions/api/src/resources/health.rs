@@ -1,12 +1,16 @@
 //! `GET /health`: that the function answers, what it was built from, and whether the database answers it.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::backoff::HEALTH;
 
 use crate::{App, http::error::ApiError, openapi::Operation};
+
+/// The longest wait for the database of a health check, shorter than a load balancer's time-out.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What answers.
 #[derive(JsonSchema, Serialize)]
@@ -24,7 +28,7 @@ const OK: &str = "ok";
 
 /// 200, or a problem with the same members and 503.
 pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
-    match tokio::time::timeout(HEALTH, app.db.ping()).await {
+    match tokio::time::timeout(HEALTH_TIMEOUT, app.db.ping()).await {
         Ok(Ok(())) => Ok(Json(Health {
             status: OK,
             version: env!("CARGO_PKG_VERSION"),

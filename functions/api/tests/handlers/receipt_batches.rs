@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::{
     batch::{
+        SeqRange,
         claim::{Claim, claim_to_check},
         release::{Release, write_release},
     },
@@ -133,8 +134,9 @@ async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts
         refused: false,
     };
     let mut connection = db.pool.acquire().await.unwrap();
-    let release =
-        tokio::spawn(async move { write_release(&mut connection, &claim, (1, 5), &values).await });
+    let release = tokio::spawn(async move {
+        write_release(&mut connection, &claim, SeqRange::new(1, 5), &values).await
+    });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(
         !release.is_finished(),

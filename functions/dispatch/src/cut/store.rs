@@ -42,7 +42,7 @@ pub async fn lock_schedule(db: &mut MySqlConnection, id: Uuid) -> sqlx::Result<O
 
 /// The recipients of one stretch of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeqRange {
+pub struct PendingRange {
     /// First seq that is there.
     pub first_seq: u32,
     /// Last seq that is there.
@@ -56,9 +56,9 @@ pub async fn read_seq_ranges(
     db: &mut MySqlConnection,
     id: Uuid,
     size: u32,
-) -> sqlx::Result<Vec<SeqRange>> {
+) -> sqlx::Result<Vec<PendingRange>> {
     sqlx::query_as!(
-        SeqRange,
+        PendingRange,
         r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32"
            FROM recipients WHERE schedule_id = ? GROUP BY (seq - 1) DIV ? HAVING SUM(status = 'PENDING') > 0 ORDER BY MIN(seq)"#,
         id,

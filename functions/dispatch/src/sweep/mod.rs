@@ -7,11 +7,11 @@ pub mod store;
 use std::collections::HashSet;
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     events::queue::enqueue,
     platform::{
-        backoff::{Backoff, DELIVERIES_A_SWEEP, MAX_CRASHES, PARKED, SWEEP_AHEAD},
+        backoff::{Backoff, MAX_CRASHES},
         db::{self, describe::describe},
         queue::{Outgoing, SharedQueue},
     },
@@ -19,6 +19,15 @@ use shared::{
 
 use self::store::{DueBatch, PushBack};
 use crate::{DispatchedBy, Dispatcher, retention};
+
+/// The sweep enqueues, with the exact delay, what falls due within this time: two of its minutes.
+const SWEEP_AHEAD: TimeDelta = TimeDelta::seconds(120);
+/// A parked batch is looked at, and logged for its alarm, this often.
+const PARKED: TimeDelta = TimeDelta::minutes(32);
+/// The most deliveries that one sweep takes up; it takes up none while the queue holds as many
+/// messages. A due delivery stays due until it is posted, so a slow queue would otherwise be given
+/// the same deliveries each minute.
+const DELIVERIES_PER_SWEEP: u32 = 1000;
 
 impl Dispatcher {
     /// One sweep; `has_time` says whether another round may begin.
@@ -67,8 +76,8 @@ impl Dispatcher {
     /// a message that comes twice finds it posted, and one that is lost is found again.
     async fn deliver(&self) -> anyhow::Result<()> {
         let now = self.db.now();
-        let due = deliveries::due_deliveries(&self.db, now, DELIVERIES_A_SWEEP).await?;
-        if due.is_empty() || self.notify_queue.backlog().await? >= DELIVERIES_A_SWEEP.into() {
+        let due = deliveries::due_deliveries(&self.db, now, DELIVERIES_PER_SWEEP).await?;
+        if due.is_empty() || self.notify_queue.backlog().await? >= DELIVERIES_PER_SWEEP.into() {
             return Ok(());
         }
         tracing::info!(deliveries = due.len(), "the sweep took deliveries up");
@@ -218,7 +227,6 @@ fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, backoff: &Bac
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use shared::platform::queue::BatchMessage;
     use uuid::Uuid;
 

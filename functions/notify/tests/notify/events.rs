@@ -6,7 +6,7 @@ use std::time::Duration;
 use dispatch::DispatchedBy;
 use serde_json::json;
 use shared::{
-    batch::{release::Ended, worker::Work},
+    batch::{release::PassResult, worker::Work},
     platform::{budget::Budget, queue::BatchMessage},
 };
 use simulator::Settings;
@@ -279,7 +279,7 @@ async fn who_has_no_webhook_pays_nothing_for_it(pool: MySqlPool) {
         stage
             .rechecker
             .worker
-            .release(&claimed, Ended::Checked)
+            .release(&claimed, PassResult::Checked)
             .await
             .unwrap();
         // One is the question itself.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use shared::{
     batch::{
+        SeqRange,
         claim::Claim,
-        release::{Ended, Release, write_release_with_events},
+        release::{PassResult, Release, write_release_with_events},
         rows,
         worker::Work,
     },
@@ -80,7 +81,7 @@ async fn what_was_recorded_before_a_crash_is_told_by_the_next_owner(pool: MySqlP
     stage
         .rechecker
         .worker
-        .release(&claimed, Ended::Checked)
+        .release(&claimed, PassResult::Checked)
         .await
         .unwrap();
     assert_eq!(told.events().await.len(), 3);
@@ -190,7 +191,7 @@ async fn a_thousand_messages_an_event(pool: MySqlPool) {
         .await
         .unwrap();
     let claim = claimed(db, id, 2_500).await;
-    let deliveries = write_release_with_events(db, &claim, (1, 2_500), &release(0))
+    let deliveries = write_release_with_events(db, &claim, SeqRange::new(1, 2_500), &release(0))
         .await
         .unwrap()
         .unwrap();
@@ -298,10 +299,11 @@ async fn what_a_release_does_not_send_again_is_told_and_nothing_else(pool: MySql
                 .bind(id);
             update.execute(&db.pool).await.unwrap();
             let claim = claimed(db, id, 1).await;
-            let deliveries = write_release_with_events(db, &claim, (1, 1), &release(max_resends))
-                .await
-                .unwrap()
-                .unwrap();
+            let deliveries =
+                write_release_with_events(db, &claim, SeqRange::new(1, 1), &release(max_resends))
+                    .await
+                    .unwrap()
+                    .unwrap();
             let again = fixture::batch(db, claim.batch).await.send_at.is_some();
             assert_eq!(
                 deliveries.len(),
@@ -350,14 +352,14 @@ async fn what_has_not_ended_is_not_told(pool: MySqlPool) {
     }
     let claim = claimed(db, id, 4).await;
     assert!(
-        write_release_with_events(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, SeqRange::new(1, 4), &release(0))
             .await
             .unwrap()
             .unwrap()
             .is_empty()
     );
     assert!(
-        write_release_with_events(db, &claim, (1, 4), &release(0))
+        write_release_with_events(db, &claim, SeqRange::new(1, 4), &release(0))
             .await
             .unwrap()
             .is_none(),

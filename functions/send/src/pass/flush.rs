@@ -1,17 +1,20 @@
 //! A flush: one transaction that records what has ended and marks what starts next.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use shared::{
     batch::rows::{self, BatchRow, FlushRow, Step},
     message::status::Status,
-    platform::{
-        backoff::WRITE_PAUSE,
-        db::{self, describe::describe_one},
-    },
+    platform::db::{self, describe::describe_one},
 };
 use sqlx::MySqlConnection;
 
 use crate::pass::{Pass, Request};
+
+/// The pause between two attempts to record an answer that the database does not accept. A failover
+/// lasts seconds, and the answers must not be lost.
+const WRITE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Pass<'_> {
     /// Records and marks. True: the requests may start.

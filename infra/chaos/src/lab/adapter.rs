@@ -1,41 +1,45 @@
-//! The real adapter, with smaller requests; and one that sends everything twice, to show that this is found out.
+//! The real carrier adapter with smaller requests. For the test of the lab itself it can also send
+//! every request twice.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::carrier::{
-    Alaris, Answer, Carrier, CarrierConfig, Form, SendError, StatusError, Submit,
+    Answer, Carrier, CarrierSettings, Login, SendError, StatusError, Submit, alaris,
 };
 
-use super::plan::{Plan, Spoken};
+use super::plan::{CarrierForm, Plan};
 
-/// See the module.
+/// The carrier adapter of a run.
 pub struct LabCarrier {
-    inner: Alaris,
+    inner: Arc<dyn Carrier>,
     request_size: usize,
-    twice: bool,
+    submits_twice: bool,
 }
 
 impl LabCarrier {
-    /// An adapter to the carrier at `origin`, as the plan says.
+    /// Returns the plan's adapter to the carrier at `origin`.
     pub fn shared(origin: &str, plan: &Plan) -> anyhow::Result<Arc<dyn Carrier>> {
-        let form = match plan.form {
-            Spoken::Bare => Form::Bare,
-            spoken => Form::Alaris {
+        let (adapter, own_ids, has_account) = match plan.form {
+            CarrierForm::Bare => (&alaris::BARE, false, false),
+            CarrierForm::Account => (&alaris::FULL, false, true),
+            CarrierForm::OwnIds => (&alaris::FULL, true, true),
+        };
+        let settings = CarrierSettings {
+            adapter,
+            url: format!("{origin}/api"),
+            timeout: plan.timeout,
+            own_ids,
+            login: has_account.then(|| Login {
                 username: "lab".into(),
                 password: "lab".to_owned().into(),
-                own_ids: spoken == Spoken::OwnIds,
-            },
+            }),
         };
-        let inner = Alaris::new(CarrierConfig {
-            url: format!("{origin}/api"),
-            form,
-            timeout: plan.timeout,
-        })?;
+        let inner = settings.connect()?;
         Ok(Arc::new(Self {
             inner,
             request_size: plan.request_size,
-            twice: plan.submits_twice,
+            submits_twice: plan.submits_twice,
         }))
     }
 }
@@ -43,8 +47,8 @@ impl LabCarrier {
 #[async_trait]
 impl Carrier for LabCarrier {
     async fn submit(&self, submit: Submit<'_>) -> Result<Vec<Option<String>>, SendError> {
-        if self.twice {
-            // The answer to the first one is thrown away.
+        if self.submits_twice {
+            // The answer to the first request is discarded.
             let _ = self.inner.submit(submit).await;
         }
         self.inner.submit(submit).await

@@ -1,4 +1,5 @@
-//! An execution environment of a function: its own pool of one connection, its handler, and production's settings.
+//! An execution environment of a function: its own pool of one connection, its handler, and
+//! production's settings.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -8,31 +9,17 @@ use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
 use shared::{
-    batch::{release::Timing, worker::Worker},
-    platform::{backoff::Backoff, budget::Budget, db::Db},
+    batch::worker::Worker,
+    platform::{budget::Budget, db::Db},
 };
-use sqlx::{
-    MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+use sqlx::MySqlPool;
+
+use super::{
+    function::Function,
+    invocation::Invocation,
+    production::{CONNECT_TIMEOUT, IN_FLIGHT, LEASE, backoff, pool, timing},
+    world::World,
 };
-
-use super::{invocation::Invocation, plan::Plan, queue::LabQueue, world::World};
-
-/// The functions behind queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Function {
-    /// Cuts and sweeps.
-    Dispatch,
-    /// Sends.
-    Send,
-    /// Asks.
-    Recheck,
-}
-
-impl Function {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Dispatch, Self::Send, Self::Recheck];
-}
 
 enum Handler {
     Dispatch(Dispatcher),
@@ -40,7 +27,7 @@ enum Handler {
     Recheck(Rechecker),
 }
 
-/// See the module.
+/// An execution environment. It handles one event at a time.
 pub struct Environment {
     pool: MySqlPool,
     handler: Handler,
@@ -48,167 +35,90 @@ pub struct Environment {
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// What came in is done with.
-    Well,
-    /// It is to come again.
-    Badly,
-    /// The process died.
+pub enum InvocationEnd {
+    /// The event is handled.
+    Succeeded,
+    /// The event has to be delivered again.
+    Failed,
+    /// The process was killed.
     Killed,
 }
 
-/// `SEND_IN_FLIGHT`: production's.
-pub const IN_FLIGHT: usize = 2;
-/// Production's: the function's time-out, and ten seconds.
-pub const LEASE: Duration = Duration::from_secs(70);
-/// Real time, like the time-outs; production's is five seconds, which no answer here takes.
-const RECORDING: Duration = Duration::from_millis(500);
-
-/// Production's waits, for invocations that have so much real time.
-pub fn patience(budget: Duration) -> Backoff {
-    let lease_margin = TimeDelta::from_std(LEASE.saturating_sub(budget)).unwrap_or_default();
-    Backoff {
-        recording_share: RECORDING,
-        lease_margin,
-        ..Backoff::default()
-    }
-}
-
-fn timing(plan: &Plan) -> Timing {
-    Timing {
-        recheck_delays: [10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600]
-            .map(Duration::from_secs)
-            .to_vec(),
-        recheck_deadline: TimeDelta::hours(23),
-        resend_delay: TimeDelta::seconds(300),
-        quiet_time: TimeDelta::seconds(300),
-        backoff: patience(plan.budget),
-    }
-}
-
-/// For a connection.
-pub const DATABASE: Duration = Duration::from_millis(400);
-
-/// A pool as a function has it, but for a time-out that is as short as the others.
-pub fn pool(options: &MySqlConnectOptions, timeout: Duration) -> MySqlPool {
-    let pool = MySqlPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(timeout);
-    // The server's own 50 s would pass in real time; one is the least that it takes.
-    let pool = pool.after_connect(|connection, _| {
-        Box::pin(async move {
-            sqlx::query("SET SESSION innodb_lock_wait_timeout = 1")
-                .execute(connection)
-                .await
-                .map(drop)
-        })
-    });
-    pool.connect_lazy_with(options.clone())
+/// The limits of one invocation, real time.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// The time until Lambda ends it.
+    pub budget: Duration,
+    /// The time until it is killed, if it is to be.
+    pub kill_after: Option<Duration>,
 }
 
 impl Environment {
-    /// A cold start.
+    /// Starts an environment, as on a cold start.
     pub fn start(function: Function, world: &World) -> Self {
-        Self::with_pool(function, world, pool(&world.options, DATABASE))
+        Self::with_pool(function, world, pool(&world.options, CONNECT_TIMEOUT))
     }
 
-    /// One that looks for the database where nobody listens.
-    pub fn start_lost(function: Function, world: &World) -> Self {
-        let nowhere = world.options.clone().host("127.0.0.1").port(1);
-        Self::with_pool(function, world, pool(&nowhere, Duration::from_millis(20)))
+    /// Starts an environment that connects to a port on which no database listens.
+    pub fn start_without_database(function: Function, world: &World) -> Self {
+        let closed_port = world.options.clone().host("127.0.0.1").port(1);
+        let timeout = Duration::from_millis(20);
+        Self::with_pool(function, world, pool(&closed_port, timeout))
     }
 
     fn with_pool(function: Function, world: &World, pool: MySqlPool) -> Self {
-        let plan = &world.plan;
         let db = Db {
             pool: pool.clone(),
             clock: world.clock.clone(),
         };
-        let (send_queue, recheck_queue) =
-            (world.queue(Function::Send), world.queue(Function::Recheck));
-        // Nobody has a webhook here, so nothing is ever put on it.
-        let notify_queue =
-            LabQueue::new(world.clock.clone(), world.dice.clone(), plan.queues.clone());
-        let worker = |db| Worker {
-            db,
-            carrier: Arc::clone(&world.carrier),
-            send_queue: send_queue.clone(),
-            recheck_queue: recheck_queue.clone(),
-            notify_queue: notify_queue.clone(),
-            timing: timing(plan),
-        };
-        let timeout = plan.timeout;
         let handler = match function {
-            Function::Dispatch => {
-                let (lead, sweep_lead) = (TimeDelta::seconds(90), TimeDelta::seconds(70));
-                let settings = dispatch::Settings {
-                    lead,
-                    sweep_lead,
-                    batch_size: plan.batch_size,
-                    backoff: patience(plan.budget),
-                };
-                Handler::Dispatch(Dispatcher {
-                    db,
-                    send_queue,
-                    recheck_queue,
-                    notify_queue,
-                    settings,
-                })
-            }
-            Function::Send => {
-                let settings = send::Settings {
+            Function::Dispatch => Handler::Dispatch(dispatcher(world, db)),
+            Function::Send => Handler::Send(Sender {
+                worker: worker(world, db),
+                settings: send::Settings {
                     in_flight: IN_FLIGHT,
-                    timeout,
+                    timeout: world.plan.timeout,
                     parts_per_second: None,
-                };
-                Handler::Send(Sender {
-                    worker: worker(db),
-                    settings,
-                })
-            }
-            Function::Recheck => {
-                let settings = recheck::Settings {
+                },
+            }),
+            Function::Recheck => Handler::Recheck(Rechecker {
+                worker: worker(world, db),
+                settings: recheck::Settings {
                     in_flight: 50,
-                    timeout,
-                };
-                Handler::Recheck(Rechecker {
-                    worker: worker(db),
-                    settings,
-                })
-            }
+                    timeout: world.plan.timeout,
+                },
+            }),
         };
         Self { pool, handler }
     }
 
-    /// Handles an event. An environment that died does not come back.
+    /// Handles an event. Returns the environment for the next event unless its process was killed.
     pub async fn invoke(
         self,
         event: Value,
         invocation: Arc<Invocation>,
-        limits: (Duration, Option<Duration>),
-    ) -> (Option<Self>, Ended) {
-        let (budget, fuse) = limits;
-        let ended = invocation
-            .run(self.handle(event, Budget::new(budget)), fuse)
-            .await;
-        match ended {
-            Some(Ok(true)) => (Some(self), Ended::Well),
-            Some(_) => (Some(self), Ended::Badly),
+        limits: Limits,
+    ) -> (Option<Self>, InvocationEnd) {
+        let handled = self.handle(event, Budget::new(limits.budget));
+        match invocation.run(handled, limits.kill_after).await {
+            Some(Ok(true)) => (Some(self), InvocationEnd::Succeeded),
+            Some(Ok(false) | Err(_)) => (Some(self), InvocationEnd::Failed),
             None => {
-                // A dead process's connection is closed by its kernel.
+                // The kernel closes the connection of a process that has ended.
                 tokio::time::timeout(Duration::from_secs(1), self.pool.close())
                     .await
                     .ok();
-                (None, Ended::Killed)
+                (None, InvocationEnd::Killed)
             }
         }
     }
 
-    /// True: everything is done with.
+    /// Returns whether everything in the event is handled.
     async fn handle(&self, event: Value, budget: Budget) -> anyhow::Result<bool> {
         let response = match &self.handler {
             Handler::Dispatch(dispatcher) => {
-                // The sweep begins a round with twenty seconds left: its time is not the plan's.
+                // The sweep begins a round only with twenty seconds left, which the plan's budget
+                // may not have.
                 dispatcher
                     .handle(
                         serde_json::from_value(event)?,
@@ -232,7 +142,33 @@ impl Environment {
     }
 }
 
-/// What Lambda hands over for a message of a queue.
-pub fn from_queue(id: u64, body: &str) -> Value {
+fn dispatcher(world: &World, db: Db) -> Dispatcher {
+    Dispatcher {
+        db,
+        send_queue: world.queue(Function::Send),
+        recheck_queue: world.queue(Function::Recheck),
+        notify_queue: world.notify_queue(),
+        settings: dispatch::Settings {
+            lead: TimeDelta::seconds(90),
+            sweep_lead: TimeDelta::seconds(70),
+            batch_size: world.plan.batch_size,
+            backoff: backoff(world.plan.budget),
+        },
+    }
+}
+
+fn worker(world: &World, db: Db) -> Worker {
+    Worker {
+        db,
+        carrier: Arc::clone(&world.carrier),
+        send_queue: world.queue(Function::Send),
+        recheck_queue: world.queue(Function::Recheck),
+        notify_queue: world.notify_queue(),
+        timing: timing(world.plan.budget),
+    }
+}
+
+/// Returns the event that Lambda passes to a function for one message of its queue.
+pub fn queue_event(id: u64, body: &str) -> Value {
     json!({"Records": [{"messageId": id.to_string(), "body": body}]})
 }

@@ -1,5 +1,6 @@
-//! One-time schedules with EventBridge's manners on the run's clock: at least once, up to a minute late; and with what may go wrong
-//! besides: never, twice, hours late, after they were deleted.
+//! One-time schedules that behave like EventBridge's on the run's clock: they fire at least once,
+//! up to a minute late. With the plan's faults they do not fire, fire several times, hours late, or
+//! after they were deleted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,31 +8,31 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::platform::{queue::DispatchMessage, scheduler::OneTimeScheduler};
 
-use super::{dice::Dice, plan};
+use super::{plan::SchedulerFaults, rng::SharedRng};
 
-/// One that will fire.
+/// A one-time schedule that will fire.
 #[derive(Clone, Copy)]
 pub struct Event {
-    /// When.
+    /// When it fires.
     pub at: DateTime<Utc>,
-    /// What dispatch is told.
+    /// The event that dispatch receives.
     pub message: DispatchMessage,
-    /// How often Lambda has tried it.
-    pub tried: u32,
+    /// How many invocations Lambda has repeated.
+    pub retries: u32,
 }
 
-/// See the module.
+/// The one-time schedules of a run.
 pub struct LabScheduler {
-    dice: Dice,
-    faults: plan::Events,
+    rng: SharedRng,
+    faults: SchedulerFaults,
     events: Mutex<Vec<Event>>,
 }
 
 impl LabScheduler {
-    /// One without schedules.
-    pub fn new(dice: Dice, faults: plan::Events) -> Arc<Self> {
+    /// Starts without schedules.
+    pub fn new(rng: SharedRng, faults: SchedulerFaults) -> Arc<Self> {
         Arc::new(Self {
-            dice,
+            rng,
             faults,
             events: Mutex::default(),
         })
@@ -41,25 +42,26 @@ impl LabScheduler {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the next one fires.
+    /// Returns when the next schedule fires.
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
         self.events().iter().map(|event| event.at).min()
     }
 
-    /// One that fires now.
+    /// Removes and returns a schedule that fires now.
     pub fn fire(&self, now: DateTime<Utc>) -> Option<Event> {
         let mut events = self.events();
         let place = events.iter().position(|event| event.at <= now)?;
         Some(events.swap_remove(place))
     }
 
-    /// Lambda tries an asynchronous invocation that failed twice more, after one minute and after two.
-    pub fn failed(&self, event: Event, now: DateTime<Utc>) {
-        if event.tried < 2 {
-            let tried = event.tried + 1;
+    /// Repeats an invocation that failed. Lambda repeats an asynchronous invocation twice, after
+    /// one minute and after two.
+    pub fn retry(&self, event: Event, now: DateTime<Utc>) {
+        if event.retries < 2 {
+            let retries = event.retries + 1;
             self.events().push(Event {
-                at: now + TimeDelta::minutes(tried.into()),
-                tried,
+                at: now + TimeDelta::minutes(retries.into()),
+                retries,
                 ..event
             });
         }
@@ -72,12 +74,12 @@ impl OneTimeScheduler for LabScheduler {
         if self.faults.never {
             return Ok(());
         }
-        let usual = if self.dice.chance(0.2) {
-            self.dice.delta(0..=60_000)
+        let usual = if self.rng.chance(0.2) {
+            self.rng.delta(0..=60_000)
         } else {
-            self.dice.delta(0..=2_000)
+            self.rng.delta(0..=2_000)
         };
-        let at = fire_at + usual + self.dice.delta(0..=u64::from(self.faults.late_s) * 1000);
+        let at = fire_at + usual + self.rng.delta(0..=u64::from(self.faults.late_s) * 1000);
         let again = self
             .faults
             .again_s
@@ -87,7 +89,7 @@ impl OneTimeScheduler for LabScheduler {
             .extend(std::iter::once(at).chain(again).map(|at| Event {
                 at,
                 message,
-                tried: 0,
+                retries: 0,
             }));
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What happens where a handler reaches a fault point: nothing, or its environment dies, or is frozen, or something else happens at the
-//! same moment.
+//! Decides what happens when a handler reaches a fault point: nothing, or its environment is killed
+//! or frozen, or an intervention happens at the same moment.
 
 use std::{
     collections::HashMap,
@@ -12,52 +12,53 @@ use shared::platform::{db::Clock, fault::Point, queue::BatchMessage};
 use tokio::sync::Notify;
 
 use super::{
-    dice::Dice,
+    intervention::Intervention,
     invocation::{CURRENT, Invocation},
-    plan::{Act, Does, Kills, Trap},
+    plan::{Effect, Kills, Trap},
+    rng::SharedRng,
 };
 
-/// See the module.
+/// The fault points of a run.
 pub struct Hooks {
     clock: Clock,
-    dice: Dice,
+    rng: SharedRng,
     kills: Kills,
     traps: Vec<Trap>,
     state: Mutex<State>,
-    /// Something was put down for the run to do.
+    /// Notified when an effect occurred, so that the run executes interventions.
     pub changed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// How often each trap has snapped.
-    snapped: HashMap<usize, u32>,
-    /// Kills and freezes of each batch, since its last release.
+    /// How often each trap was triggered.
+    triggered: HashMap<usize, u32>,
+    /// Kills and freezes of each batch since its last release.
     in_a_row: HashMap<u32, u32>,
     kills: u32,
-    first: Option<DateTime<Utc>>,
+    first_fault_at: Option<DateTime<Utc>>,
     frozen: Vec<Frozen>,
-    acts: Vec<Act>,
+    interventions: Vec<Intervention>,
 }
 
 struct Frozen {
     invocation: Arc<Invocation>,
     batch_no: u32,
     until: Point,
-    longer: TimeDelta,
-    /// When it goes on: late, unless another owner comes.
+    extra: TimeDelta,
+    /// When it continues: late, unless another owner reaches the point before.
     thaw_at: DateTime<Utc>,
 }
 
-/// Without another owner a frozen environment wakes up after so long.
+/// How long an environment stays frozen if no other owner reaches the point.
 const FROZEN_AT_MOST: TimeDelta = TimeDelta::hours(2);
 
 impl Hooks {
-    /// What the plan wants.
-    pub fn new(clock: Clock, dice: Dice, kills: Kills, traps: Vec<Trap>) -> Arc<Self> {
+    /// Starts with the kills and traps of a plan.
+    pub fn new(clock: Clock, rng: SharedRng, kills: Kills, traps: Vec<Trap>) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            dice,
+            rng,
             kills,
             traps,
             state: Mutex::default(),
@@ -69,7 +70,7 @@ impl Hooks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the handlers stop here with that schedule.
+    /// Installs the hooks at the fault points of that schedule.
     #[cfg(feature = "fault-points")]
     pub fn install(self: &Arc<Self>, schedule_id: uuid::Uuid) {
         let hooks = Arc::clone(self);
@@ -82,7 +83,7 @@ impl Hooks {
 
     #[cfg_attr(
         not(feature = "fault-points"),
-        expect(dead_code, reason = "nothing comes here without them")
+        expect(dead_code, reason = "only fault points call it")
     )]
     async fn reached(&self, point: Point, batch: BatchMessage) {
         let Ok(invocation) = CURRENT.try_with(Arc::clone) else {
@@ -90,99 +91,97 @@ impl Hooks {
         };
         match self.decide(point, batch.batch_no, &invocation) {
             None => {}
-            Some(Does::Kill) => {
+            Some(Effect::Kill) => {
                 invocation.kill();
                 std::future::pending::<()>().await;
             }
-            Some(Does::Freeze(..)) => {
+            Some(Effect::Freeze { .. }) => {
                 invocation.freeze();
-                // Not polled again until it is thawed.
+                // The invocation is not polled again until it is thawed.
                 tokio::task::yield_now().await;
             }
-            // Gives it a start.
-            Some(Does::Act(_)) => tokio::time::sleep(self.dice.millis(0..=4)).await,
+            // The intervention begins while this handler waits.
+            Some(Effect::Intervene(_)) => tokio::time::sleep(self.rng.millis(0..=4)).await,
         }
     }
 
-    fn decide(&self, point: Point, batch_no: u32, invocation: &Arc<Invocation>) -> Option<Does> {
+    fn decide(&self, point: Point, batch_no: u32, invocation: &Arc<Invocation>) -> Option<Effect> {
         let now = self.clock.now();
         let mut state = self.state();
-        state.note_other_owner(point, batch_no, invocation, now);
+        state.thaw_for_other_owner(point, batch_no, invocation, now);
         if point == Point::Released {
             state.in_a_row.remove(&batch_no);
         }
-        let mut does = self.snap(&mut state, point, batch_no);
-        if does.is_none() && self.dice.chance(self.kills.at_points) {
-            does = Some(Does::Kill);
+        let mut effect = self.triggered_effect(&mut state, point, batch_no);
+        if effect.is_none() && self.rng.chance(self.kills.at_points) {
+            effect = Some(Effect::Kill);
         }
-        match &does {
-            Some(Does::Kill) if !state.may_kill(batch_no, &self.kills) => return None,
-            Some(Does::Kill) => state.note_kill(batch_no),
-            // Two at a time, and their successor, would be three claims without a release.
-            Some(Does::Freeze(..)) if state.in_a_row(batch_no) > 0 => return None,
-            Some(Does::Freeze(until, longer_s)) => {
+        match effect? {
+            Effect::Kill if !state.may_kill(batch_no, &self.kills) => return None,
+            Effect::Kill => state.record_kill(batch_no),
+            // Two frozen environments and their successor would be three claims without a release.
+            Effect::Freeze { .. } if state.in_a_row(batch_no) > 0 => return None,
+            Effect::Freeze { until, extra_s } => {
                 *state.in_a_row.entry(batch_no).or_default() += 1;
-                let (until, longer) = (*until, TimeDelta::seconds((*longer_s).into()));
-                let invocation = Arc::clone(invocation);
                 state.frozen.push(Frozen {
-                    invocation,
+                    invocation: Arc::clone(invocation),
                     batch_no,
                     until,
-                    longer,
+                    extra: TimeDelta::seconds(extra_s.into()),
                     thaw_at: now + FROZEN_AT_MOST,
                 });
             }
-            Some(Does::Act(act)) => state.acts.push(act.clone()),
-            None => return None,
+            Effect::Intervene(intervention) => state.interventions.push(intervention),
         }
-        state.first.get_or_insert(now);
+        state.first_fault_at.get_or_insert(now);
         self.changed.notify_one();
-        does
+        effect
     }
 
-    /// The first trap that snaps.
-    fn snap(&self, state: &mut State, point: Point, batch_no: u32) -> Option<Does> {
+    /// Returns the effect of the first trap that is triggered.
+    fn triggered_effect(&self, state: &mut State, point: Point, batch_no: u32) -> Option<Effect> {
         for (place, trap) in self.traps.iter().enumerate() {
             let fits =
                 trap.points.contains(&point) && trap.batch.is_none_or(|batch| batch == batch_no);
-            let snapped = state.snapped.entry(place).or_default();
-            if fits && *snapped < trap.most && self.dice.chance(trap.share) {
-                *snapped += 1;
-                return Some(trap.does.clone());
+            let triggered = state.triggered.entry(place).or_default();
+            if fits && *triggered < trap.most && self.rng.chance(trap.share) {
+                *triggered += 1;
+                return Some(trap.effect);
             }
         }
         None
     }
 
-    /// Whether an environment with that batch is to die at some moment: whether it may.
-    pub fn dies(&self, batch_no: u32) -> bool {
-        self.dice.chance(self.kills.at_any_moment) && self.state().may_kill(batch_no, &self.kills)
+    /// Draws whether an environment with that batch is killed at a random moment.
+    pub fn draw_kill(&self, batch_no: u32) -> bool {
+        self.rng.chance(self.kills.at_any_moment) && self.state().may_kill(batch_no, &self.kills)
     }
 
-    /// It did.
-    pub fn note_death(&self, batch_no: u32) {
+    /// Records that an environment with that batch was killed at a random moment.
+    pub fn record_kill(&self, batch_no: u32) {
         let now = self.clock.now();
         let mut state = self.state();
-        state.note_kill(batch_no);
-        state.first.get_or_insert(now);
+        state.record_kill(batch_no);
+        state.first_fault_at.get_or_insert(now);
     }
 
-    /// How many environments died so far.
+    /// Returns how many environments were killed so far.
     pub fn kills(&self) -> u32 {
         self.state().kills
     }
 
-    /// When the first thing happened.
-    pub fn first(&self) -> Option<DateTime<Utc>> {
-        self.state().first
+    /// Returns when the first fault happened.
+    pub fn first_fault_at(&self) -> Option<DateTime<Utc>> {
+        self.state().first_fault_at
     }
 
-    /// What is to happen now.
-    pub fn take_acts(&self) -> Vec<Act> {
-        std::mem::take(&mut self.state().acts)
+    /// Removes and returns the interventions that begin now.
+    pub fn take_interventions(&self) -> Vec<Intervention> {
+        std::mem::take(&mut self.state().interventions)
     }
 
-    /// Has those go on whose time has come: an environment's real time is over when its lease is, so that none wakes up before.
+    /// Continues the environments whose time has come, but none before its real deadline: its lease
+    /// has expired by then.
     pub fn thaw(&self, now: DateTime<Utc>) {
         self.state().frozen.retain(|frozen| {
             let stays = frozen.thaw_at > now || frozen.invocation.deadline > Instant::now();
@@ -193,12 +192,12 @@ impl Hooks {
         });
     }
 
-    /// How many are frozen.
+    /// Returns how many environments are frozen.
     pub fn frozen(&self) -> usize {
         self.state().frozen.len()
     }
 
-    /// When the next one goes on.
+    /// Returns when the next frozen environment continues.
     pub fn next_thaw(&self) -> Option<DateTime<Utc>> {
         self.state()
             .frozen
@@ -207,7 +206,8 @@ impl Hooks {
             .min()
     }
 
-    /// Until when the real time of a frozen environment lasts: until then the run's clock may not pass the end of its lease.
+    /// Returns the latest real deadline of the frozen environments. Until then the run's clock must
+    /// not pass the end of their leases.
     pub fn frozen_deadline(&self) -> Option<Instant> {
         self.state()
             .frozen
@@ -218,7 +218,8 @@ impl Hooks {
 }
 
 impl State {
-    fn note_other_owner(
+    /// Schedules the thaw of environments that wait until another owner of the batch is here.
+    fn thaw_for_other_owner(
         &mut self,
         point: Point,
         batch_no: u32,
@@ -231,7 +232,7 @@ impl State {
                 && frozen.invocation.id != invocation.id
         };
         for frozen in self.frozen.iter_mut().filter(waits) {
-            frozen.thaw_at = frozen.thaw_at.min(now + frozen.longer);
+            frozen.thaw_at = frozen.thaw_at.min(now + frozen.extra);
         }
     }
 
@@ -243,7 +244,7 @@ impl State {
         self.in_a_row(batch_no) < kills.in_a_row
     }
 
-    fn note_kill(&mut self, batch_no: u32) {
+    fn record_kill(&mut self, batch_no: u32) {
         *self.in_a_row.entry(batch_no).or_default() += 1;
         self.kills += 1;
     }

@@ -1,5 +1,6 @@
-//! One invocation: a handler that runs to its end, dies, or is frozen and goes on later. A frozen one is not polled at all: its requests
-//! and statements wait in the sockets, as they do for a frozen process.
+//! One invocation: a handler that runs to its end, is killed, or is frozen and continues later. A
+//! frozen handler is not polled: its requests and statements wait in the sockets, as they do for a
+//! frozen process.
 
 use std::{
     pin::pin,
@@ -17,59 +18,59 @@ use futures_util::{
 };
 
 tokio::task_local! {
-    /// The invocation that reaches a fault point.
+    /// The invocation that runs now. Fault points read it.
     pub static CURRENT: Arc<Invocation>;
 }
 
-/// See the module.
+/// One invocation of a handler.
 pub struct Invocation {
-    /// Fresh for each.
+    /// Unique in the run.
     pub id: u64,
-    /// On the run's clock.
-    /// Its end, real time.
+    /// When Lambda ends it, real time.
     pub deadline: Instant,
-    dead: AtomicBool,
+    killed: AtomicBool,
     frozen: AtomicBool,
     was_frozen: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Invocation {
-    /// One that begins now, with so much real time.
+    /// Begins an invocation with that real time budget.
     pub fn new(id: u64, budget: Duration) -> Arc<Self> {
-        let (dead, frozen, was_frozen, waker) = Default::default();
+        let (killed, frozen, was_frozen, waker) = Default::default();
         Arc::new(Self {
             id,
             deadline: Instant::now() + budget,
-            dead,
+            killed,
             frozen,
             was_frozen,
             waker,
         })
     }
 
-    /// Its process dies here and now.
+    /// Kills its process at the current await point.
     pub fn kill(&self) {
-        self.dead.store(true, Relaxed);
+        self.killed.store(true, Relaxed);
     }
 
-    /// Its process is frozen.
+    /// Freezes its process.
     pub fn freeze(&self) {
         self.was_frozen.store(true, Relaxed);
         self.frozen.store(true, Relaxed);
     }
 
-    /// It goes on.
+    /// Continues a frozen process.
     pub fn thaw(&self) {
         self.frozen.store(false, Relaxed);
         self.waker.wake();
     }
 
-    /// Runs `handler` to its end; `None`: it died, at a fault point, after `fuse`, or because its time was up.
+    /// Runs `handler` to its end. Returns `None` if it was killed: at a fault point, after
+    /// `kill_after`, or at its deadline.
     pub async fn run<F: Future>(
         self: &Arc<Self>,
         handler: F,
-        fuse: Option<Duration>,
+        kill_after: Option<Duration>,
     ) -> Option<F::Output> {
         let mut handler = pin!(CURRENT.scope(Arc::clone(self), handler));
         let handler = poll_fn(|context| {
@@ -78,20 +79,21 @@ impl Invocation {
                 return Poll::Pending;
             }
             match handler.as_mut().poll(context) {
-                Poll::Pending if self.dead.load(Relaxed) => Poll::Ready(None),
+                Poll::Pending if self.killed.load(Relaxed) => Poll::Ready(None),
                 other => other.map(Some),
             }
         });
-        match select(pin!(handler), pin!(self.end(fuse))).await {
+        match select(pin!(handler), pin!(self.end(kill_after))).await {
             Either::Left((ended, _)) => ended,
             Either::Right(_) => None,
         }
     }
 
-    /// Lambda ends what has not been frozen at its deadline.
-    async fn end(&self, fuse: Option<Duration>) {
+    /// Returns when the process is killed from outside. Lambda ends a process at its deadline,
+    /// except one that was frozen.
+    async fn end(&self, kill_after: Option<Duration>) {
         let deadline = self.deadline.saturating_duration_since(Instant::now());
-        tokio::time::sleep(fuse.map_or(deadline, |fuse| fuse.min(deadline))).await;
+        tokio::time::sleep(kill_after.map_or(deadline, |after| after.min(deadline))).await;
         if self.was_frozen.load(Relaxed) {
             pending::<()>().await;
         }

@@ -1,4 +1,5 @@
-//! What happens in a run: the schedule, the carrier, and which faults come how often and when. Values only; [`super::run`] plays them.
+//! The plan of a run: the schedule, the carrier, and which faults happen how often and when. Values
+//! only; [`super::run`] executes them.
 
 use std::time::Duration;
 
@@ -6,14 +7,17 @@ use fastrand::Rng;
 use shared::platform::fault::Point;
 use simulator::Settings;
 
-/// A run. Where nothing else is said, nothing goes wrong.
+pub use super::intervention::{Act, ApiCall, Condition, Intervention};
+use crate::server::Server;
+
+/// The plan of one run. With [`Plan::calm`] nothing goes wrong.
 #[derive(Clone)]
 pub struct Plan {
     /// Recipients at the beginning.
     pub recipients: u32,
     /// `BATCH_SIZE`
     pub batch_size: u32,
-    /// Most numbers in a request, so that a small batch takes several.
+    /// Maximum of numbers per request, so that a small batch takes several.
     pub request_size: usize,
     /// `rate` of the schedule.
     pub rate: Option<u32>,
@@ -21,194 +25,190 @@ pub struct Plan {
     pub text: String,
     /// `max_attempts` of the schedule.
     pub max_attempts: u32,
-    /// `on_uncertain` is `resend`.
+    /// Whether `on_uncertain` of the schedule is `resend`.
     pub resends_uncertain: bool,
     /// `max_lateness_s` of the schedule.
     pub max_lateness_s: u32,
-    /// In which form the carrier is spoken to.
-    pub form: Spoken,
-    /// How it behaves at the beginning.
+    /// The form of the carrier's API.
+    pub form: CarrierForm,
+    /// The carrier's normal settings.
     pub carrier: Settings,
     /// HTTP time-out, real time.
     pub timeout: Duration,
-    /// Sends every request twice: not ours, to show that this is found out.
+    /// Sends every request twice. Only for the test that shows that this is found.
     pub submits_twice: bool,
-    /// What an invocation has, real time. Its lease has production's length on the run's clock, whatever this is.
+    /// Time budget of an invocation, real time. Its lease has production's length on the run's
+    /// clock, whatever this is.
     pub budget: Duration,
-    /// Environments of each function at a time.
+    /// Maximum of environments per function at a time.
     pub environments: usize,
     /// The queues.
-    pub queues: Deliveries,
+    pub queues: QueueFaults,
     /// EventBridge's one-time schedules.
-    pub events: Events,
-    /// Share of the sweeps that never come.
+    pub events: SchedulerFaults,
+    /// Share of the sweeps that do not run.
     pub sweeps_skipped: f64,
-    /// Environments that die.
+    /// Environments that are killed.
     pub kills: Kills,
     /// What happens at fault points.
     pub traps: Vec<Trap>,
-    /// What happens when: seconds after the schedule's time.
-    pub script: Vec<(i64, Act)>,
-    /// What may be UNCERTAIN at the end.
-    pub uncertain: Uncertain,
-    /// Everybody has it at the end.
-    pub everybody: bool,
+    /// What happens when.
+    pub script: Vec<Scheduled>,
+    /// How many recipients may be UNCERTAIN at the end.
+    pub uncertain: UncertainLimit,
+    /// Whether every recipient must be DELIVRD at the end.
+    pub all_delivered: bool,
 }
 
 /// The form of the carrier's API.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Spoken {
+pub enum CarrierForm {
     /// Numbers and text.
     Bare,
-    /// With an account, and texts in parts.
+    /// With an account, and long texts in parts.
     Account,
-    /// Likewise, with ids of ours.
+    /// Like [`CarrierForm::Account`], with message ids that the client chooses.
     OwnIds,
 }
 
-/// How the queues behave: shares of all messages.
+/// Faults of the queues, as shares of all messages.
 #[derive(Clone, Default)]
-pub struct Deliveries {
-    /// Not taken by the queue, which says so.
+pub struct QueueFaults {
+    /// The queue refuses the message and reports that.
     pub refused: f64,
-    /// Taken, and lost.
+    /// The queue accepts the message and loses it.
     pub lost: f64,
-    /// Delivered two or three times.
+    /// The message is delivered two or three times.
     pub copied: f64,
-    /// The copies come at the same moment; else some time within half an hour.
+    /// The copies are delivered at the same moment; otherwise within half an hour.
     pub copies_at_once: bool,
-    /// Delivered up to twenty minutes late.
+    /// The message is delivered up to twenty minutes late.
     pub late: f64,
-    /// Given to an environment that can't reach the database.
+    /// The message is delivered to an environment that cannot reach the database.
     pub failed: f64,
-    /// Until so many seconds after the schedule's time.
+    /// `failed` ends so many seconds after the schedule was posted.
     pub failed_until_s: i64,
 }
 
-/// How one-time schedules fire.
+/// Faults of EventBridge's one-time schedules.
 #[derive(Clone, Default)]
-pub struct Events {
-    /// Never.
+pub struct SchedulerFaults {
+    /// They do not fire.
     pub never: bool,
-    /// At most so much late.
+    /// They fire at most so many seconds late.
     pub late_s: u32,
-    /// Again, so long after the first time.
+    /// They fire again, so many seconds after the first time.
     pub again_s: Vec<u32>,
-    /// Deleted ones fire all the same.
+    /// They fire although they were deleted.
     pub ignore_deletion: bool,
 }
 
-/// Environments that die: shares of what they reach.
+/// Environments that are killed.
 #[derive(Clone, Default)]
 pub struct Kills {
-    /// Of fault points.
+    /// Probability of a kill per fault point that is reached.
     pub at_points: f64,
-    /// Of invocations, at any moment.
+    /// Probability of a kill at a random moment per invocation.
     pub at_any_moment: f64,
-    /// Of one batch, without a release between: at three it is parked.
+    /// Maximum of kills per batch without a release between them. After three the batch is parked.
     pub in_a_row: u32,
 }
 
 /// What happens when a fault point is reached.
 #[derive(Clone)]
 pub struct Trap {
-    /// Which ones.
+    /// The fault points.
     pub points: &'static [Point],
-    /// How often.
+    /// Probability per reached point.
     pub share: f64,
-    /// How many times in a run.
+    /// Maximum of times in a run.
     pub most: u32,
-    /// With this batch only.
+    /// The only batch that is affected, if any.
     pub batch: Option<u32>,
-    /// What.
-    pub does: Does,
+    /// What happens.
+    pub effect: Effect,
 }
 
 impl Trap {
-    /// One with any batch.
-    pub fn new(points: &'static [Point], share: f64, most: u32, does: Does) -> Self {
+    /// A trap for every batch.
+    pub fn new(points: &'static [Point], share: f64, most: u32, effect: Effect) -> Self {
         Self {
             points,
             share,
             most,
             batch: None,
-            does,
+            effect,
         }
     }
 }
 
-/// What a trap does.
-#[derive(Clone)]
-pub enum Does {
-    /// The environment dies.
-    Kill,
-    /// The environment is frozen until another owner of the batch reaches that point, and so many seconds longer.
-    Freeze(Point, u32),
-    /// Something else happens at the same time.
-    Act(Act),
-}
-
-/// Something that happens outside the functions.
-#[derive(Clone)]
-pub enum Act {
-    /// The carrier changes.
-    Carrier(fn(&mut Settings)),
-    /// The carrier's port closes, or opens.
-    CarrierGone(bool),
-    /// Every connection to the database breaks.
-    DatabaseCut,
-    /// The database's port closes, or opens.
-    DatabaseGone(bool),
-    /// Somebody holds locks on the schedule's rows for so many real milliseconds.
-    Lock(u64),
-    /// All queues are purged.
-    Purge,
-    /// A person calls the API.
-    Call(Call),
-}
-
-/// A call of the API.
+/// The effect of a trap.
 #[derive(Clone, Copy)]
-pub enum Call {
-    /// `POST …/cancel`
-    Cancel,
-    /// `POST …/pause`
-    Pause,
-    /// `POST …/resume`
-    Resume,
-    /// `POST …/send-now`
-    SendNow,
-    /// `POST …/retry`
-    Retry,
-    /// `POST …/recipients` with so many new ones.
-    Append(u32),
-    /// `PATCH` with a time so many seconds from now.
-    Reschedule(i64),
+pub enum Effect {
+    /// The environment is killed.
+    Kill,
+    /// The environment is frozen.
+    Freeze {
+        /// Until another owner of the batch reaches this point.
+        until: Point,
+        /// And so many seconds longer.
+        extra_s: u32,
+    },
+    /// Something else happens at the same time.
+    Intervene(Intervention),
 }
 
-/// What may be UNCERTAIN at the end.
+/// An intervention at a time.
+#[derive(Clone, Copy)]
+pub struct Scheduled {
+    /// Seconds after the schedule's time; negative before it.
+    pub at_s: i64,
+    /// What happens then.
+    pub intervention: Intervention,
+}
+
+impl Scheduled {
+    /// An intervention so many seconds after the schedule's time.
+    pub const fn new(at_s: i64, intervention: Intervention) -> Self {
+        Self { at_s, intervention }
+    }
+
+    /// A call of the API so many seconds after the schedule's time.
+    pub const fn call(at_s: i64, call: ApiCall) -> Self {
+        Self::new(at_s, Intervention::call(call))
+    }
+
+    /// A condition that holds from `from_s` to `to_s` seconds after the schedule's time.
+    pub fn interval(from_s: i64, to_s: i64, condition: Condition) -> Self {
+        let for_s = u32::try_from(to_s - from_s).unwrap_or_default();
+        Self::new(from_s, Intervention::During { condition, for_s })
+    }
+}
+
+/// How many recipients may be UNCERTAIN at the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Uncertain {
-    /// As the carrier likes.
-    Any,
-    /// Nobody.
-    Nobody,
-    /// What was in flight in the environments that died.
+pub enum UncertainLimit {
+    /// Any number: the carrier decides.
+    Unlimited,
+    /// None.
+    Zero,
+    /// What was in flight in the environments that were killed.
     InFlight,
 }
 
-/// A text of one part, and one of three.
+/// A text of one part.
 pub const SHORT: &str = "Your parcel is on its way.";
-/// See [`SHORT`].
-pub const LONG: &str = "This text is longer than one message holds, and travels in three parts, each of which is accepted, numbered and \
-    asked for on its own. What became of it is what became of all of them: delivered if every part was, failed if one of them failed. A \
-    carrier that loses the answer loses three ids at once; one that takes ids of ours is asked for each part by its number. So much for \
-    the long ones.";
+/// A text of three parts.
+pub const LONG: &str = "This text is longer than one message holds. It is sent in three parts, and the carrier \
+    accepts, numbers and reports each part on its own. The message is delivered if every part \
+    was delivered, and it has failed if one part has failed. A carrier that loses the answer \
+    loses three ids at once. A carrier that takes the client's ids is asked for each part by \
+    its number. That is all.";
 
 impl Plan {
-    /// Nothing goes wrong.
+    /// Nothing goes wrong, and every recipient must be DELIVRD at the end.
     pub fn calm(rng: &mut Rng) -> Self {
-        let delay = rng.u32(0..80);
+        let delivery_delay_ms = rng.u32(0..80);
         Self {
             recipients: rng.u32(20..=60),
             batch_size: rng.u32(10..=30),
@@ -218,55 +218,52 @@ impl Plan {
             max_attempts: 3,
             resends_uncertain: false,
             max_lateness_s: 3_600,
-            form: Spoken::Bare,
+            form: CarrierForm::Bare,
             carrier: Settings {
                 seed: Some(rng.u64(..)),
-                delivery_delay_ms_max: delay,
+                delivery_delay_ms_max: delivery_delay_ms,
                 ..Settings::default()
             },
             timeout: Duration::from_millis(400),
             submits_twice: false,
             budget: Duration::from_secs(60),
             environments: rng.usize(2..=4),
-            queues: Deliveries::default(),
-            events: Events::default(),
+            queues: QueueFaults::default(),
+            events: SchedulerFaults::default(),
             sweeps_skipped: 0.0,
             kills: Kills::default(),
             traps: Vec::new(),
             script: Vec::new(),
-            uncertain: Uncertain::Nobody,
-            everybody: true,
+            uncertain: UncertainLimit::Zero,
+            all_delivered: true,
         }
     }
 
-    /// The carrier, or chance, decides who has it at the end.
+    /// Nothing goes wrong, but the carrier or chance decides which recipients are DELIVRD at the
+    /// end.
     pub fn open_ended(rng: &mut Rng) -> Self {
         Self {
-            everybody: false,
-            uncertain: Uncertain::Any,
+            all_delivered: false,
+            uncertain: UncertainLimit::Unlimited,
             ..Self::calm(rng)
         }
     }
 
-    /// Whether the carrier's port is ever closed.
-    pub(super) fn takes_the_carrier(&self) -> bool {
-        self.acts().any(|act| matches!(act, Act::CarrierGone(_)))
+    /// Returns whether any intervention disconnects that server, so that it needs a proxy.
+    pub(super) fn disconnects(&self, server: Server) -> bool {
+        self.interventions()
+            .any(|intervention| intervention.proxied_server() == Some(server))
     }
 
-    /// Whether connections to the database ever break.
-    pub(super) fn takes_the_database(&self) -> bool {
-        self.acts()
-            .any(|act| matches!(act, Act::DatabaseCut | Act::DatabaseGone(_)))
-    }
-
-    fn acts(&self) -> impl Iterator<Item = &Act> {
-        let trapped = self.traps.iter().filter_map(|trap| {
-            if let Does::Act(act) = &trap.does {
-                Some(act)
-            } else {
-                None
-            }
+    /// Returns the interventions of the script and of the traps.
+    pub(super) fn interventions(&self) -> impl Iterator<Item = Intervention> {
+        let by_traps = self.traps.iter().filter_map(|trap| match trap.effect {
+            Effect::Intervene(intervention) => Some(intervention),
+            Effect::Kill | Effect::Freeze { .. } => None,
         });
-        self.script.iter().map(|(_, act)| act).chain(trapped)
+        self.script
+            .iter()
+            .map(|scheduled| scheduled.intervention)
+            .chain(by_traps)
     }
 }

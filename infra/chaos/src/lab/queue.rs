@@ -1,5 +1,6 @@
-//! A queue with SQS's manners on the run's clock: delays, at least once, a visibility time-out, dead letters; and with what SQS may do
-//! besides: refuse entries, deliver twice, late, or (a queue that was purged) never.
+//! A queue that behaves like SQS on the run's clock: delays, delivery at least once, a visibility
+//! time-out, dead letters. With the plan's faults it refuses entries, delivers twice or late, or
+//! loses messages, as a purged queue does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,48 +11,49 @@ use shared::platform::{
     queue::{Outgoing, Queue},
 };
 
-use super::{dice::Dice, plan::Deliveries};
+use super::{plan::QueueFaults, rng::SharedRng};
 
-/// As in the template: six times the function's.
+/// As in the template: six times the function's time-out.
 const VISIBILITY: TimeDelta = TimeDelta::seconds(360);
 /// As in the template: `maxReceiveCount`.
 const MAX_RECEIVES: u32 = 5;
-/// From a message's being visible to its handler's first statement. Messages come 0.8 s to 1.8 s early, and send waits the rest in real
-/// time: so here nearly all come just in time.
+/// Time from the moment at which a message is visible to the first statement of its handler.
+/// Messages arrive 0.8 s to 1.8 s early, and send waits for the rest in real time. With this
+/// transit time nearly all arrive just in time.
 const TRANSIT_MS: std::ops::RangeInclusive<u64> = 1_650..=3_000;
 
-/// See the module.
+/// A queue of a run.
 pub struct LabQueue {
     clock: Clock,
-    dice: Dice,
-    faults: Deliveries,
+    rng: SharedRng,
+    faults: QueueFaults,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     messages: Vec<Message>,
-    dead: u32,
+    dead_letters: u32,
     next_id: u64,
 }
 
-/// A message that is received.
+/// A message.
 #[derive(Clone)]
 pub struct Message {
-    /// To acknowledge it.
+    /// Identifies it when it is acknowledged.
     pub id: u64,
-    /// JSON.
+    /// The body, JSON.
     pub body: String,
     visible_at: DateTime<Utc>,
     receives: u32,
 }
 
 impl LabQueue {
-    /// An empty one.
-    pub fn new(clock: Clock, dice: Dice, faults: Deliveries) -> Arc<Self> {
+    /// Starts empty.
+    pub fn new(clock: Clock, rng: SharedRng, faults: QueueFaults) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            dice,
+            rng,
             faults,
             state: Mutex::default(),
         })
@@ -61,7 +63,7 @@ impl LabQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the next message can be received.
+    /// Returns when the next message can be received.
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
         self.state()
             .messages
@@ -70,14 +72,15 @@ impl LabQueue {
             .min()
     }
 
-    /// One that is visible, which then is not for some time.
+    /// Receives a visible message, which is invisible for the visibility time-out from then on. A
+    /// message that was received too often becomes a dead letter.
     pub fn receive(&self, now: DateTime<Utc>) -> Option<Message> {
         let mut state = self.state();
         let before = state.messages.len();
         state
             .messages
             .retain(|message| message.visible_at > now || message.receives < MAX_RECEIVES);
-        state.dead += (before - state.messages.len()) as u32;
+        state.dead_letters += (before - state.messages.len()) as u32;
         let visible = state
             .messages
             .iter_mut()
@@ -88,39 +91,39 @@ impl LabQueue {
         Some(message.clone())
     }
 
-    /// It was handled.
+    /// Deletes a message that was handled.
     pub fn acknowledge(&self, id: u64) {
         self.state().messages.retain(|message| message.id != id);
     }
 
-    /// Everything in it is gone.
+    /// Deletes all messages.
     pub fn purge(&self) {
         self.state().messages.clear();
     }
 
-    /// How many messages nobody could handle.
+    /// Returns how many messages became dead letters.
     pub fn dead_letters(&self) -> u32 {
-        self.state().dead
+        self.state().dead_letters
     }
 
-    fn take(&self, message: &Outgoing) {
-        let transit = || self.dice.delta(TRANSIT_MS);
-        let late = if self.dice.chance(self.faults.late) {
-            self.dice.delta(0..=1_200_000)
+    fn accept(&self, message: &Outgoing) {
+        let transit = || self.rng.delta(TRANSIT_MS);
+        let late = if self.rng.chance(self.faults.late) {
+            self.rng.delta(0..=1_200_000)
         } else {
             TimeDelta::zero()
         };
         let visible_at =
             self.clock.now() + TimeDelta::seconds(message.delay_s.into()) + transit() + late;
-        let copies = if self.dice.chance(self.faults.copied) {
-            self.dice.number(2..=3)
+        let copies = if self.rng.chance(self.faults.copied) {
+            self.rng.number(2..=3)
         } else {
             1
         };
         for copy in 0..copies {
             let later = copy > 0 && !self.faults.copies_at_once;
             let visible_at = if later {
-                visible_at + self.dice.delta(0..=1_800_000)
+                visible_at + self.rng.delta(0..=1_800_000)
             } else {
                 visible_at
             };
@@ -142,10 +145,10 @@ impl Queue for LabQueue {
     async fn send(&self, messages: &[Outgoing]) -> Vec<usize> {
         let mut refused = Vec::new();
         for (place, message) in messages.iter().enumerate() {
-            if message.delay_s > 900 || self.dice.chance(self.faults.refused) {
+            if message.delay_s > 900 || self.rng.chance(self.faults.refused) {
                 refused.push(place);
-            } else if !self.dice.chance(self.faults.lost) {
-                self.take(message);
+            } else if !self.rng.chance(self.faults.lost) {
+                self.accept(message);
             }
         }
         refused

@@ -1,7 +1,8 @@
-//! A run: whatever is due is begun, what has been begun goes on side by side, and when nothing is, the clock jumps to what comes next.
+//! Executes a run: starts everything that is due, lets it work side by side, and moves the clock to
+//! the next due time when nothing works.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -11,119 +12,131 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    environment::{Ended, Environment, Function, from_queue},
+    environment::{Environment, InvocationEnd, Limits, queue_event},
     events::Event,
+    function::Function,
     invocation::Invocation,
-    plan::Act,
+    script::{Script, Step},
     state::State,
     world::World,
 };
 
-/// Real time that a run may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Time on the run's clock, likewise.
-const DAYS: TimeDelta = TimeDelta::days(4);
+/// Maximum of real time per run.
+const MAX_REAL_TIME: Duration = Duration::from_secs(60);
+/// Maximum of time per run on the run's clock.
+const MAX_RUN_TIME: TimeDelta = TimeDelta::days(4);
 
-/// A jump so long takes some real time as well: the carrier delivers in real time.
-const LONG: Duration = Duration::from_secs(500);
+/// A longer jump of the clock also takes some real time, because the carrier delivers in real time.
+const LONG_JUMP: Duration = Duration::from_secs(500);
 
-/// What was begun.
+/// What was started.
 enum Job {
     Message(Function, u64),
     Event(Event),
     Sweep,
-    Act(Act),
+    Step(Step),
 }
 
-type Done = (Job, Option<(Function, Environment)>, anyhow::Result<Ended>);
+impl Job {
+    /// Returns the function whose environment it occupies.
+    fn function(&self) -> Option<Function> {
+        match self {
+            Self::Message(function, _) => Some(*function),
+            Self::Event(_) | Self::Sweep => Some(Function::Dispatch),
+            Self::Step(_) => None,
+        }
+    }
+}
 
-/// See the module.
+/// A job that has ended.
+struct Finished {
+    job: Job,
+    /// The environment for the next event, if the job had one that is still alive.
+    environment: Option<(Function, Environment)>,
+    end: anyhow::Result<InvocationEnd>,
+}
+
+/// One run of a schedule.
 pub struct Run<'a> {
     world: &'a World,
     schedule_id: Uuid,
     began: Instant,
-    until: DateTime<Utc>,
-    running: FuturesUnordered<LocalBoxFuture<'a, Done>>,
+    began_at: DateTime<Utc>,
+    running: FuturesUnordered<LocalBoxFuture<'a, Finished>>,
     busy: HashMap<Function, usize>,
     idle: HashMap<Function, Vec<Environment>>,
-    script: VecDeque<(DateTime<Utc>, Act)>,
+    script: Script,
     next_sweep: DateTime<Utc>,
     invocations: u64,
 }
 
 impl<'a> Run<'a> {
-    /// A run of a schedule that was just posted.
+    /// Prepares the run of a schedule that was just posted.
     pub fn new(world: &'a World, schedule_id: Uuid, run_at: DateTime<Utc>) -> Self {
         let now = world.clock.now();
-        let mut script: Vec<_> = world
-            .plan
-            .script
-            .iter()
-            .map(|(at_s, act)| (run_at + TimeDelta::seconds(*at_s), act.clone()))
-            .collect();
-        script.sort_by_key(|(at, _)| *at);
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
         Self {
             world,
             schedule_id,
             began: Instant::now(),
-            until: now + DAYS,
+            began_at: now,
             running: FuturesUnordered::new(),
             busy: HashMap::new(),
             idle: HashMap::new(),
-            script: script.into(),
-            next_sweep: minute + world.dice.delta(0..=119_999),
+            script: Script::new(&world.plan.script, run_at),
+            next_sweep: minute + world.rng.delta(0..=119_999),
             invocations: 0,
         }
     }
 
-    /// Plays it to its end. `Err` in the inside: it came to none, and where it stood.
-    pub async fn play(mut self) -> anyhow::Result<Result<(), String>> {
+    /// Executes the run until nothing more will happen. The inner `Err` describes the schedule's
+    /// state if the run did not end in time.
+    pub async fn execute(mut self) -> anyhow::Result<Result<(), String>> {
         loop {
             let now = self.world.clock.now();
             self.world.hooks.thaw(now);
-            self.begin_what_is_due(now);
-            if self.began.elapsed() > PATIENCE || now > self.until {
-                return Ok(Err(State::read(self.world, self.schedule_id)
-                    .await?
-                    .describe()));
+            self.start_what_is_due(now);
+            if self.began.elapsed() > MAX_REAL_TIME || now > self.began_at + MAX_RUN_TIME {
+                let state = State::read(self.world, self.schedule_id).await?;
+                return Ok(Err(state.describe()));
             }
             if self.running.len() > self.world.hooks.frozen() {
-                self.go_on().await?;
+                self.wait_for_change().await?;
                 continue;
             }
             let state = State::read(self.world, self.schedule_id).await?;
-            let Some(next) = self.next(&state, self.world.clock.now()) else {
+            let Some(next) = self.next_due(&state, self.world.clock.now()) else {
                 return Ok(Ok(()));
             };
-            self.jump(next).await;
+            self.advance_clock(next).await;
         }
     }
 
-    /// Until something has ended, or is to begin.
-    async fn go_on(&mut self) -> anyhow::Result<()> {
+    /// Waits until a job has ended or an intervention is to begin.
+    async fn wait_for_change(&mut self) -> anyhow::Result<()> {
         tokio::select! {
-            Some(done) = self.running.next() => self.note(done),
+            Some(finished) = self.running.next() => self.record(finished),
             () = self.world.hooks.changed.notified() => Ok(()),
-            () = tokio::time::sleep(PATIENCE) => Ok(()),
+            () = tokio::time::sleep(MAX_REAL_TIME) => Ok(()),
         }
     }
 
-    fn begin_what_is_due(&mut self, now: DateTime<Utc>) {
-        for act in self.world.hooks.take_acts() {
-            self.begin_act(act);
+    fn start_what_is_due(&mut self, now: DateTime<Utc>) {
+        for intervention in self.world.hooks.take_interventions() {
+            let step = self.script.begin(intervention, now);
+            self.start_step(step);
         }
-        while let Some((_, act)) = self.script.pop_front_if(|(at, _)| *at <= now) {
-            self.begin_act(act);
+        while let Some(step) = self.script.take_due(now) {
+            self.start_step(step);
         }
         for function in Function::ALL {
-            while self.has_room(function)
+            while self.has_free_environment(function)
                 && let Some(message) = self.world.queue(function).receive(now)
             {
                 self.invoke(
                     function,
                     Job::Message(function, message.id),
-                    from_queue(message.id, &message.body),
+                    queue_event(message.id, &message.body),
                 );
             }
         }
@@ -134,119 +147,125 @@ impl<'a> Run<'a> {
             while self.next_sweep <= now {
                 self.next_sweep += TimeDelta::minutes(1);
             }
-            if !self.world.dice.chance(self.world.plan.sweeps_skipped) {
+            if !self.world.rng.chance(self.world.plan.sweeps_skipped) {
                 self.invoke(Function::Dispatch, Job::Sweep, json!({"sweep": true}));
             }
         }
     }
 
-    fn has_room(&self, function: Function) -> bool {
-        // Lambda has given up what is frozen.
+    fn has_free_environment(&self, function: Function) -> bool {
+        // Lambda no longer counts a frozen environment.
         let most = self.world.plan.environments + self.world.hooks.frozen();
         self.busy.get(&function).copied().unwrap_or_default() < most
     }
 
-    fn begin_act(&mut self, act: Act) {
-        let (world, id) = (self.world, self.schedule_id);
+    fn start_step(&mut self, step: Step) {
+        let (world, schedule_id) = (self.world, self.schedule_id);
         self.running.push(Box::pin(async move {
-            let ended = match act.clone() {
-                Act::Call(call) => world
-                    .call(id, call)
-                    .await
-                    .map(|done| if done { Ended::Well } else { Ended::Badly }),
-                other => world.act(other).await.map(|()| Ended::Well),
-            };
-            (Job::Act(act), None, ended)
+            let end = world.execute(schedule_id, step).await.map(|done| {
+                if done {
+                    InvocationEnd::Succeeded
+                } else {
+                    InvocationEnd::Failed
+                }
+            });
+            Finished {
+                job: Job::Step(step),
+                environment: None,
+                end,
+            }
         }));
     }
 
     fn invoke(&mut self, function: Function, job: Job, event: Value) {
         let (world, plan) = (self.world, &self.world.plan);
         let batch_no = batch_of(&event);
-        let broken = self.is_broken(&job);
-        let environment = if broken {
-            Environment::start_lost(function, world)
+        let without_database = self.draw_failure(&job);
+        let environment = if without_database {
+            Environment::start_without_database(function, world)
         } else {
             let warm = self.idle.get_mut(&function).and_then(Vec::pop);
             warm.unwrap_or_else(|| Environment::start(function, world))
         };
-        let fuse = world
-            .hooks
-            .dies(batch_no)
-            .then(|| world.dice.millis(0..=40));
+        let kill = world.hooks.draw_kill(batch_no);
+        let limits = Limits {
+            budget: plan.budget,
+            kill_after: kill.then(|| world.rng.millis(0..=40)),
+        };
         self.invocations += 1;
         let invocation = Invocation::new(self.invocations, plan.budget);
         *self.busy.entry(function).or_default() += 1;
         self.running.push(Box::pin(async move {
-            let (environment, ended) = environment
-                .invoke(event, invocation, (plan.budget, fuse))
-                .await;
-            if ended == Ended::Killed && fuse.is_some() {
-                world.hooks.note_death(batch_no);
+            let (environment, end) = environment.invoke(event, invocation, limits).await;
+            if end == InvocationEnd::Killed && kill {
+                world.hooks.record_kill(batch_no);
             }
             let environment = environment
-                .filter(|_| !broken)
+                .filter(|_| !without_database)
                 .map(|environment| (function, environment));
-            (job, environment, Ok(ended))
+            Finished {
+                job,
+                environment,
+                end: Ok(end),
+            }
         }));
     }
 
-    fn is_broken(&self, job: &Job) -> bool {
+    /// Draws whether a message is delivered to an environment that cannot reach the database.
+    fn draw_failure(&self, job: &Job) -> bool {
         let faults = &self.world.plan.queues;
-        let until = self.world.clock.now() - TimeDelta::seconds(faults.failed_until_s);
-        let at_queue = matches!(job, Job::Message(function, _) if *function != Function::Dispatch);
-        at_queue && until < self.until - DAYS && self.world.dice.chance(faults.failed)
+        let affected = match job {
+            Job::Message(Function::Send | Function::Recheck, _) => true,
+            Job::Message(Function::Dispatch, _) | Job::Event(_) | Job::Sweep | Job::Step(_) => {
+                false
+            }
+        };
+        let until = self.began_at + TimeDelta::seconds(faults.failed_until_s);
+        affected && self.world.clock.now() < until && self.world.rng.chance(faults.failed)
     }
 
-    fn note(&mut self, (job, environment, ended): Done) -> anyhow::Result<()> {
-        let (ended, now) = (ended?, self.world.clock.now());
-        if let Some((function, environment)) = environment {
+    fn record(&mut self, finished: Finished) -> anyhow::Result<()> {
+        let (end, now) = (finished.end?, self.world.clock.now());
+        if let Some((function, environment)) = finished.environment {
             self.idle.entry(function).or_default().push(environment);
         }
-        let function = match &job {
-            Job::Message(function, _) => Some(*function),
-            Job::Event(_) | Job::Sweep => Some(Function::Dispatch),
-            Job::Act(_) => None,
-        };
+        let function = finished.job.function();
         if let Some(busy) = function.and_then(|function| self.busy.get_mut(&function)) {
             *busy = busy.saturating_sub(1);
         }
-        match (job, ended) {
-            // One that was frozen is long given up by its queue: acknowledged, it does no harm.
-            (Job::Message(function, id), Ended::Well) => self.world.queue(function).acknowledge(id),
-            (Job::Event(event), Ended::Badly | Ended::Killed) => {
-                self.world.events.failed(event, now)
-            }
-            (Job::Act(act @ Act::Call(_)), Ended::Badly) => {
-                self.script.push_front((now + TimeDelta::minutes(2), act))
-            }
-            _ => {}
+        let succeeded = end == InvocationEnd::Succeeded;
+        match finished.job {
+            // A message that is not acknowledged becomes visible again. The message of an
+            // invocation that was frozen may be gone: acknowledging it does no harm.
+            Job::Message(function, id) if succeeded => self.world.queue(function).acknowledge(id),
+            Job::Event(event) if !succeeded => self.world.events.retry(event, now),
+            Job::Step(step) if !succeeded => self.script.retry(step, now),
+            Job::Message(..) | Job::Event(_) | Job::Sweep | Job::Step(_) => {}
         }
         Ok(())
     }
 
-    /// When something happens next; none: it is over.
-    fn next(&self, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// Returns when something is due next, or `None` if the run is over.
+    fn next_due(&self, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let hooks = &self.world.hooks;
         let queues = Function::ALL
             .into_iter()
             .filter_map(|function| self.world.queue(function).next_at());
-        let script = self.script.iter().map(|(at, _)| *at);
         let others = queues
-            .chain(script)
+            .chain(self.script.next_at())
             .chain(self.world.events.next_at())
             .chain(hooks.next_thaw())
             .min();
         if state.is_at_rest() {
             return others;
         }
-        // Sweeps that would find nothing are left out, but for some.
-        let wanted = state
-            .sweep_wanted
-            .map_or(self.next_sweep, |wanted| self.next_sweep.max(wanted));
-        let minutes = (wanted - self.next_sweep + TimeDelta::milliseconds(59_999)).num_minutes();
+        // Most of the sweeps that would find nothing are left out.
+        let due = state
+            .sweep_due
+            .map_or(self.next_sweep, |due| self.next_sweep.max(due));
+        let minutes = (due - self.next_sweep + TimeDelta::milliseconds(59_999)).num_minutes();
         let sweep = self.next_sweep
-            + TimeDelta::minutes(if self.world.dice.chance(0.05) {
+            + TimeDelta::minutes(if self.world.rng.chance(0.05) {
                 0
             } else {
                 minutes
@@ -254,15 +273,16 @@ impl<'a> Run<'a> {
         Some(others.map_or(sweep, |other| other.min(sweep)).max(now))
     }
 
-    /// Moves the clock. Where an environment is frozen, its real time has to be over first, as it would be.
-    async fn jump(&mut self, to: DateTime<Utc>) {
+    /// Moves the clock. If an environment is frozen, waits until its real deadline has passed, as
+    /// it would have in production.
+    async fn advance_clock(&mut self, to: DateTime<Utc>) {
         let Ok(by) = (to - self.world.clock.now()).to_std() else {
             return;
         };
         if let Some(deadline) = self.world.hooks.frozen_deadline() {
             tokio::time::sleep_until(deadline.into()).await;
         }
-        if by > LONG {
+        if by > LONG_JUMP {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.world.clock.advance(by);
@@ -272,7 +292,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Of a queue's message; 0 for what is of no batch.
+/// Returns the batch of a queue's message, or 0 for an event without a batch.
 fn batch_of(event: &Value) -> u32 {
     let body = event
         .pointer("/Records/0/body")

@@ -1,4 +1,4 @@
-//! How a run's schedule stands.
+//! The state of a run's schedule in the database.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::Row;
@@ -6,70 +6,68 @@ use uuid::Uuid;
 
 use super::world::World;
 
-/// See the module.
+/// The state of a run's schedule.
 #[derive(Debug)]
 pub struct State {
     status: String,
     is_cut: bool,
-    /// Batches with something left to do, and how many of them are parked.
+    /// Batches with work left.
     open: i64,
+    /// Open batches that are parked.
     parked: i64,
-    /// When the sweep would next find something.
-    pub sweep_wanted: Option<DateTime<Utc>>,
-    lines: Vec<String>,
+    /// When the sweep would next find work.
+    pub sweep_due: Option<DateTime<Utc>>,
+    batches: String,
 }
 
 impl State {
-    /// Reads it.
+    /// Reads the state.
     pub async fn read(world: &World, id: Uuid) -> sqlx::Result<Self> {
-        let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, s.run_at, COUNT(b.batch_no) AS open,
+        let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, s.run_at,
+              COUNT(b.batch_no) AS open,
               CAST(COALESCE(SUM(b.crashes >= 3), 0) AS SIGNED) AS parked, MIN(b.sweep_at) AS sweep_at,
-              GROUP_CONCAT(CONCAT_WS(' ', 'batch', b.batch_no, 'send', b.send_at, 'check', b.check_at, 'sweep', b.sweep_at, 'lease', b.claimed_until,
-                'crashes', b.crashes, 'tries', b.tries, 'requeues', b.requeues) SEPARATOR '; ') AS batches
-            FROM schedules s LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL WHERE s.id = ? GROUP BY s.id, s.status, s.batch_count, s.run_at";
+              GROUP_CONCAT(CONCAT_WS(' ', 'batch', b.batch_no, 'send', b.send_at, 'check', b.check_at,
+                'sweep', b.sweep_at, 'lease', b.claimed_until, 'crashes', b.crashes,
+                'tries', b.tries, 'requeues', b.requeues) SEPARATOR '; ') AS batches
+            FROM schedules s
+            LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
+            WHERE s.id = ? GROUP BY s.id, s.status, s.batch_count, s.run_at";
         let row = sqlx::query(sql).bind(id).fetch_one(&world.pool).await?;
         let (status, is_cut): (String, bool) = (row.try_get("status")?, row.try_get("is_cut")?);
         let run_at: DateTime<Utc> = row.try_get("run_at")?;
         let sweep_at: Option<DateTime<Utc>> = row.try_get("sweep_at")?;
-        let sweep_wanted = match status.as_str() {
+        let sweep_due = match status.as_str() {
             "scheduled" => Some(run_at - TimeDelta::seconds(70)),
             "running" | "cancelled" => Some(sweep_at.unwrap_or_else(|| world.clock.now())),
             _ => sweep_at,
         };
         let batches: Option<String> = row.try_get("batches")?;
-        let lines = vec![format!(
-            "{} {}",
-            world.clock.now(),
-            batches.unwrap_or_default()
-        )];
+        let batches = format!("{} {}", world.clock.now(), batches.unwrap_or_default());
         Ok(Self {
             status,
             is_cut,
             open: row.try_get("open")?,
             parked: row.try_get("parked")?,
-            sweep_wanted,
-            lines,
+            sweep_due,
+            batches,
         })
     }
 
-    /// Nothing more will happen by itself.
+    /// Returns whether nothing more will happen without an operator.
     pub fn is_at_rest(&self) -> bool {
-        let over = match self.status.as_str() {
+        let ended = match self.status.as_str() {
             "finished" | "missed" => true,
             "cancelled" => self.is_cut,
             _ => self.is_cut && self.open > 0,
         };
-        over && self.open == self.parked
+        ended && self.open == self.parked
     }
 
-    /// For people.
+    /// Describes the state for a problem report.
     pub fn describe(&self) -> String {
         format!(
             "{}, cut: {}, {} batches open: {}",
-            self.status,
-            self.is_cut,
-            self.open,
-            self.lines.join("; ")
+            self.status, self.is_cut, self.open, self.batches
         )
     }
 }

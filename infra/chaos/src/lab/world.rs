@@ -1,68 +1,73 @@
-//! What a run works on: a database of its own, a carrier, queues, EventBridge, and one clock for all.
+//! The surroundings of the functions in a run: a database, a carrier, queues, EventBridge, and one
+//! clock for all. [`World::execute`] executes the steps of the script.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use api::{
     App,
-    auth::{Gate, tokens::KeySource},
+    auth::{Gate, limits::Rate, tokens::KeySource},
     resources::{
-        api_keys::create::{KeyRequest, new_key},
+        api_keys::{
+            create::{KeyRequest, new_key},
+            store::insert_api_key,
+        },
         receipts::secrets::{Callbacks, SecretSource},
         schedules::forecast::Capacity,
     },
 };
-use api::{auth::limits::Rate, resources::api_keys::store::insert_api_key};
-use proxy::{Mode, Proxy};
 use shared::{
     access::Permission,
     carrier::Carrier,
     events::{keys::SharedKeys, target::AllowedTargets},
     platform::{
-        db::{Clock, Db, MIGRATOR},
+        db::{Clock, Db},
         secret::hash_token,
     },
 };
 use simulator::Simulator;
-use sqlx::{
-    Connection, MySqlConnection, MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
-};
-use tokio::net::lookup_host;
+use sqlx::{MySqlPool, mysql::MySqlConnectOptions};
+use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::{
     adapter::LabCarrier,
-    dice::Dice,
-    environment::{DATABASE, Function, pool},
+    conditions::Conditions,
+    database::Database,
     events::LabScheduler,
+    function::Function,
     hooks::Hooks,
-    plan::{Act, Plan},
+    intervention::Act,
+    plan::Plan,
+    production::{CONNECT_TIMEOUT, pool},
+    proxies::Proxies,
     queue::LabQueue,
+    rng::SharedRng,
+    script::Step,
 };
-use crate::history;
+use crate::server::Server;
 
-/// The clock starts so far behind the real one, and never overtakes it: the carrier stamps real times, and none may be before a time of
-/// ours that it should be after.
+/// The run's clock starts so far behind the real one and never overtakes it. The carrier stamps
+/// real times, and none of them may be before a time of the run that has to be earlier.
 const BEHIND: Duration = Duration::from_hours(24 * 20);
 
-/// Nobody logs in here with a password.
+/// Signs sessions. No user logs in with a password in the lab.
 const SIGNING_KEY: &str = r#"{"kid":"lab","key":"a key of at least thirty-two characters"}"#;
 
-/// See the module.
+/// The surroundings of the functions in a run.
 pub struct World {
-    /// What happens.
+    /// The plan of the run.
     pub plan: Plan,
-    /// Whether it does.
-    pub dice: Dice,
-    /// Everybody's.
+    /// The generator of the run.
+    pub rng: SharedRng,
+    /// The clock of all functions, queues and one-time schedules.
     pub clock: Clock,
-    /// The database as nobody's fault touches it.
+    /// The database, as an administrator, never through a proxy.
     pub pool: MySqlPool,
-    /// How the functions connect to it.
+    /// How the functions connect to the database.
     pub options: MySqlConnectOptions,
     /// The carrier.
     pub simulator: Simulator,
-    /// The functions' way to it.
+    /// The functions' adapter to the carrier.
     pub carrier: Arc<dyn Carrier>,
     /// One-time schedules.
     pub events: Arc<LabScheduler>,
@@ -70,118 +75,50 @@ pub struct World {
     pub hooks: Arc<Hooks>,
     /// The API.
     pub app: App,
-    /// The key to it.
+    /// An API key with all permissions that a key can have.
     pub key: String,
     queues: [Arc<LabQueue>; 3],
-    carrier_proxy: Option<Proxy>,
-    database_proxy: Option<Proxy>,
-}
-
-/// A run's own database.
-pub struct Database {
-    admin: MySqlConnectOptions,
-    name: String,
-}
-
-impl Database {
-    /// Makes it.
-    pub async fn create(admin_url: &str, name: String) -> anyhow::Result<Self> {
-        // Encryption to a server on the same machine only takes time.
-        let admin = admin_url
-            .parse::<MySqlConnectOptions>()
-            .context("the database's URL")?
-            .ssl_mode(MySqlSslMode::Disabled);
-        let mut connection = MySqlConnection::connect_with(&admin)
-            .await
-            .context("connecting as an administrator")?;
-        sqlx::raw_sql(&format!("CREATE DATABASE {name}"))
-            .execute(&mut connection)
-            .await?;
-        connection.close().await.ok();
-        Ok(Self { admin, name })
-    }
-
-    /// Drops it.
-    pub async fn discard(&self) -> anyhow::Result<()> {
-        let mut connection = MySqlConnection::connect_with(&self.admin).await?;
-        sqlx::raw_sql(&format!("DROP DATABASE {}", self.name))
-            .execute(&mut connection)
-            .await?;
-        Ok(())
-    }
-
-    async fn open(&self) -> anyhow::Result<(MySqlConnectOptions, MySqlPool)> {
-        let options = self.admin.clone().database(&self.name);
-        let pool = MySqlPoolOptions::new()
-            .max_connections(2)
-            .connect_with(options.clone())
-            .await?;
-        MIGRATOR.run(&pool).await.context("migrating")?;
-        history::keep(&pool).await.context("keeping the history")?;
-        Ok((options, pool))
-    }
+    proxies: Proxies,
+    conditions: Mutex<Conditions>,
 }
 
 impl World {
-    /// Everything up, nothing scheduled.
-    pub async fn new(
+    /// Starts everything. Nothing is scheduled yet.
+    pub async fn start(
         plan: Plan,
-        dice: Dice,
+        rng: SharedRng,
         database: &Database,
         admin_url: &str,
     ) -> anyhow::Result<Self> {
         let clock = Clock::behind(BEHIND);
         let (mut options, admin) = database.open().await?;
-        let database_proxy = in_front_of(admin_url, plan.takes_the_database()).await?;
-        if let Some(proxy) = &database_proxy {
-            options = options.host("127.0.0.1").port(proxy.address().port());
-        }
         let simulator = Simulator::start(plan.carrier.clone()).await?;
-        let carrier_proxy = in_front_of(&simulator.url(), plan.takes_the_carrier()).await?;
-        let origin = carrier_proxy.as_ref().map_or_else(
-            || simulator.url(),
-            |proxy| format!("http://{}", proxy.address()),
-        );
-        let carrier = LabCarrier::shared(&origin, &plan)?;
-        let queues =
-            Function::ALL.map(|_| LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()));
-        let events = LabScheduler::new(dice.clone(), plan.events.clone());
+        let proxies = Proxies::start(&plan, &simulator.url(), admin_url).await?;
+        if let Some(address) = proxies.address(Server::Database) {
+            options = options.host("127.0.0.1").port(address.port());
+        }
+        let carrier_origin = proxies
+            .address(Server::Carrier)
+            .map_or_else(|| simulator.url(), |address| format!("http://{address}"));
+        let carrier = LabCarrier::shared(&carrier_origin, &plan)?;
+        let new_queue = || LabQueue::new(clock.clone(), rng.clone(), plan.queues.clone());
+        let queues = Function::ALL.map(|_| new_queue());
+        let events = LabScheduler::new(rng.clone(), plan.events.clone());
         let hooks = Hooks::new(
             clock.clone(),
-            dice.clone(),
+            rng.clone(),
             plan.kills.clone(),
             plan.traps.clone(),
         );
-        let app = App {
-            db: Db {
-                pool: pool(&options, DATABASE),
-                clock: clock.clone(),
-            },
-            dispatch_queue: queues[Function::Dispatch as usize].clone(),
-            recheck_queue: queues[Function::Recheck as usize].clone(),
-            // No schedule here has a webhook.
-            notify_queue: LabQueue::new(clock.clone(), dice.clone(), plan.queues.clone()),
-            webhook_keys: SharedKeys::open(KeySource::Fixed(SIGNING_KEY.to_owned().into())).await?,
-            webhook_targets: AllowedTargets::Public,
-            scheduler: events.clone(),
-            dead_letters: Vec::new(),
-            capacity: Capacity::default(),
-            quiet_time: chrono::TimeDelta::minutes(5),
-            dispatch_lead: Duration::from_secs(90),
-            gate: Gate::open(
-                KeySource::Fixed(SIGNING_KEY.to_owned().into()),
-                Rate {
-                    per_minute: 1_000_000,
-                },
-            )
-            .await?,
-            callbacks: Callbacks::open(SecretSource::None).await?,
-            commit: "lab".into(),
+        let db = Db {
+            pool: pool(&options, CONNECT_TIMEOUT),
+            clock: clock.clone(),
         };
+        let app = app(db, &queues, new_queue(), Arc::clone(&events)).await?;
         Ok(Self {
+            key: create_key(&admin, &clock).await?,
             plan,
-            dice,
-            key: admit(&admin, &clock).await?,
+            rng,
             clock,
             pool: admin,
             options,
@@ -191,47 +128,63 @@ impl World {
             hooks,
             app,
             queues,
-            carrier_proxy,
-            database_proxy,
+            proxies,
+            conditions: Mutex::default(),
         })
     }
 
-    /// The queue in front of that function.
+    /// Returns the queue of that function.
     pub fn queue(&self, function: Function) -> Arc<LabQueue> {
         Arc::clone(&self.queues[function as usize])
     }
 
-    /// Does what no person does.
-    pub async fn act(&self, act: Act) -> anyhow::Result<()> {
-        let port = |refuse| Mode {
-            refuse,
-            ..Mode::default()
-        };
-        match (act, &self.carrier_proxy, &self.database_proxy) {
-            (Act::Carrier(change), ..) => {
-                let mut settings = self.simulator.carrier().settings();
-                change(&mut settings);
-                self.simulator.carrier().set(settings)?;
-            }
-            (Act::CarrierGone(gone), Some(proxy), _)
-            | (Act::DatabaseGone(gone), _, Some(proxy)) => {
-                proxy.set(port(gone)).await?;
-                proxy.cut().await;
-            }
-            (Act::DatabaseCut, _, Some(proxy)) => proxy.cut().await,
-            (Act::Purge, ..) => self.queues.iter().for_each(|queue| queue.purge()),
-            (Act::Lock(real_ms), ..) => self.lock(Duration::from_millis(real_ms)).await?,
-            _ => {}
-        }
-        Ok(())
+    /// Returns a queue for notify. No schedule of the lab has a webhook, so that it stays empty.
+    pub fn notify_queue(&self) -> Arc<LabQueue> {
+        LabQueue::new(
+            self.clock.clone(),
+            self.rng.clone(),
+            self.plan.queues.clone(),
+        )
     }
 
-    /// Takes rows one by one from the end, which crosses everybody who begins at the beginning, then a batch, then the schedule.
-    async fn lock(&self, time: Duration) -> anyhow::Result<()> {
+    /// Executes a step of the script. Returns false if it has to be repeated.
+    pub async fn execute(&self, schedule_id: Uuid, step: Step) -> anyhow::Result<bool> {
+        match step {
+            Step::Execute(Act::Call(call)) => return self.call(schedule_id, call).await,
+            Step::Execute(Act::CutDatabaseConnections) => {
+                self.proxies.cut(Server::Database).await?;
+            }
+            Step::Execute(Act::PurgeQueues) => self.queues.iter().for_each(|queue| queue.purge()),
+            Step::Execute(Act::LockRows { real_ms }) => {
+                self.lock_rows(Duration::from_millis(real_ms)).await?;
+            }
+            Step::Begin(id, condition) => {
+                let mut conditions = self.conditions.lock().await;
+                conditions.begin(id, condition);
+                self.apply(&conditions).await?;
+            }
+            Step::End(id) => {
+                let mut conditions = self.conditions.lock().await;
+                conditions.end(id);
+                self.apply(&conditions).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn apply(&self, conditions: &Conditions) -> anyhow::Result<()> {
+        let settings = conditions.carrier_settings(&self.plan.carrier);
+        self.simulator.carrier().set(settings)?;
+        self.proxies.apply(conditions).await
+    }
+
+    /// Locks rows one by one from the last to the first, which is the opposite order of the
+    /// functions, then the batches, then the schedule.
+    async fn lock_rows(&self, time: Duration) -> anyhow::Result<()> {
         let mut transaction = self.pool.begin().await?;
         let row = "SELECT seq FROM recipients ORDER BY seq DESC LIMIT 1 OFFSET ? FOR UPDATE";
-        for offset in 0..self.dice.number(1..=6) {
-            // The one that gives way to a deadlock is this one, as often as not.
+        for offset in 0..self.rng.number(1..=6) {
+            // The server resolves a deadlock by an error here as often as in a function.
             if sqlx::query(row)
                 .bind(offset * 4)
                 .execute(&mut *transaction)
@@ -240,7 +193,7 @@ impl World {
             {
                 return Ok(());
             }
-            tokio::time::sleep(self.dice.millis(0..=3)).await;
+            tokio::time::sleep(self.rng.millis(0..=3)).await;
         }
         for all in [
             "SELECT batch_no FROM batches FOR UPDATE",
@@ -256,34 +209,44 @@ impl World {
     }
 }
 
-/// A key to the API that may do all that a key may.
-async fn admit(pool: &MySqlPool, clock: &Clock) -> anyhow::Result<String> {
+/// Builds the API as production runs it, without webhooks, alarms and receipts.
+async fn app(
+    db: Db,
+    queues: &[Arc<LabQueue>; 3],
+    notify_queue: Arc<LabQueue>,
+    scheduler: Arc<LabScheduler>,
+) -> anyhow::Result<App> {
+    let signing_key = || KeySource::Fixed(SIGNING_KEY.to_owned().into());
+    let rate = Rate {
+        per_minute: 1_000_000,
+    };
+    Ok(App {
+        db,
+        dispatch_queue: queues[Function::Dispatch as usize].clone(),
+        recheck_queue: queues[Function::Recheck as usize].clone(),
+        notify_queue,
+        webhook_keys: SharedKeys::open(signing_key()).await?,
+        webhook_targets: AllowedTargets::Public,
+        scheduler,
+        dead_letters: Vec::new(),
+        capacity: Capacity::default(),
+        quiet_time: chrono::TimeDelta::minutes(5),
+        dispatch_lead: Duration::from_secs(90),
+        gate: Gate::open(signing_key(), rate).await?,
+        receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
+        callbacks: Callbacks::open(SecretSource::None).await?,
+        commit: "lab".into(),
+    })
+}
+
+/// Creates an API key with all permissions that a key can have.
+async fn create_key(pool: &MySqlPool, clock: &Clock) -> anyhow::Result<String> {
     let request = KeyRequest {
         name: "lab".to_owned(),
         permissions: Permission::GRANTABLE.to_vec(),
         ..KeyRequest::default()
     };
-    let (row, key) = new_key(&request, "nobody".to_owned(), clock.now());
+    let (row, key) = new_key(&request, "lab".to_owned(), clock.now());
     insert_api_key(&mut *pool.acquire().await?, &row, &hash_token(&key)).await?;
     Ok(key)
-}
-
-/// A proxy, where one is wanted.
-async fn in_front_of(url: &str, wanted: bool) -> anyhow::Result<Option<Proxy>> {
-    if !wanted {
-        return Ok(None);
-    }
-    Proxy::start(address(url).await?).await.map(Some)
-}
-
-async fn address(url: &str) -> anyhow::Result<SocketAddr> {
-    let url: reqwest::Url = url.parse().context("an address")?;
-    let host = (
-        url.host_str().context("no host")?,
-        url.port().unwrap_or(3306),
-    );
-    lookup_host(host)
-        .await?
-        .find(SocketAddr::is_ipv4)
-        .context("no address")
 }

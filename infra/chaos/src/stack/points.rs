@@ -1,11 +1,11 @@
-//! The other end of the fault points: functions built with them ask here what becomes of them, and for some schedules the answer is a
-//! death.
+//! The server side of the fault points. Functions that were built with fault points send a request
+//! here at each point. For some schedules the answer kills, holds or panics the process.
 
 use std::{
     collections::HashMap,
     net::Ipv4Addr,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,42 +19,53 @@ use shared::platform::fault::Point;
 use tokio::{net::TcpListener, process::Command};
 use uuid::Uuid;
 
-/// What befalls a process that reaches a point.
+/// What happens to a process that reaches a point.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
-    /// SIGKILL, so long after it has reached the point.
+    /// SIGKILL.
     Kill {
-        /// 0: exactly there.
+        /// The time from the point to the signal. 0: exactly at the point.
         after: Duration,
     },
-    /// It is held there for so long: beyond its time-out Lambda ends it.
+    /// The process is held at the point for that time. Lambda ends it at its time-out.
     Hold(Duration),
-    /// It panics.
+    /// The process panics.
     Panic,
 }
 
-/// Exactly there.
+/// SIGKILL exactly at the point.
 pub const KILL: Action = Action::Kill {
     after: Duration::ZERO,
 };
 
-/// The next so many times that a schedule reaches a point.
+/// What happens the next times that a schedule reaches a point.
 #[derive(Clone, Copy)]
 pub struct Order {
-    /// Where.
+    /// The point.
     pub point: Point,
-    /// What.
+    /// What happens there.
     pub action: Action,
-    /// How often.
+    /// How many times.
     pub times: u32,
 }
 
-/// The orders, by schedule.
-#[derive(Clone, Default)]
-pub struct Points(Arc<Mutex<HashMap<Uuid, Vec<Order>>>>);
+impl Order {
+    /// An action for the next time that a schedule reaches the point.
+    pub const fn once(point: Point, action: Action) -> Self {
+        Self {
+            point,
+            action,
+            times: 1,
+        }
+    }
+}
 
-impl Points {
-    /// Answers at that port from now on.
+/// The orders of each schedule.
+#[derive(Clone, Default)]
+pub struct FaultPoints(Arc<Mutex<HashMap<Uuid, Vec<Order>>>>);
+
+impl FaultPoints {
+    /// Starts to serve the functions' requests at that port.
     pub async fn serve(port: u16) -> anyhow::Result<Self> {
         let points = Self::default();
         let router = Router::new()
@@ -67,20 +78,19 @@ impl Points {
         Ok(points)
     }
 
-    /// Adds an order.
-    pub fn order(&self, schedule_id: Uuid, order: Order) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(schedule_id)
-            .or_default()
-            .push(order);
+    fn orders(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<Order>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Orders that were never carried out: the schedule did not come that way. A fault that did not happen proves nothing.
-    pub fn left(&self, schedule_id: Uuid) -> u32 {
-        let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        orders
+    /// Adds an order.
+    pub fn order(&self, schedule_id: Uuid, order: Order) {
+        self.orders().entry(schedule_id).or_default().push(order);
+    }
+
+    /// Removes a schedule's orders. Returns how many actions were never executed because the
+    /// schedule did not reach their points. A fault that did not happen proves nothing.
+    pub fn remove(&self, schedule_id: Uuid) -> u32 {
+        self.orders()
             .remove(&schedule_id)
             .unwrap_or_default()
             .iter()
@@ -88,16 +98,9 @@ impl Points {
             .sum()
     }
 
-    /// Takes back what has not happened.
-    pub fn forget(&self, schedule_id: Uuid) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&schedule_id);
-    }
-
+    /// Returns the action for a schedule at a point and counts it as executed.
     fn take(&self, point: &str, schedule_id: Uuid) -> Option<Action> {
-        let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.orders();
         let order = orders
             .get_mut(&schedule_id)?
             .iter_mut()
@@ -107,7 +110,7 @@ impl Points {
     }
 }
 
-/// As the functions say it.
+/// Returns a point's name in the functions' requests.
 fn name(point: Point) -> &'static str {
     match point {
         Point::Cut => "Cut",
@@ -123,7 +126,7 @@ fn name(point: Point) -> &'static str {
 }
 
 async fn reached(
-    State(points): State<Points>,
+    State(points): State<FaultPoints>,
     Path((point, schedule, _, pid)): Path<(String, Uuid, u32, u32)>,
 ) -> &'static str {
     match points.take(&point, schedule) {
@@ -135,7 +138,7 @@ async fn reached(
         }
         Some(Action::Kill { after }) if after.is_zero() => {
             kill(pid).await;
-            // To a process that is no more.
+            // The process that would receive it has ended.
             ""
         }
         Some(Action::Kill { after }) => {
@@ -148,14 +151,15 @@ async fn reached(
     }
 }
 
-/// SIGKILL to a function's process: one that has just asked us, so the id is its own.
+/// Sends SIGKILL to a function's process. The process has just sent its id, so that the id is not
+/// reused.
 async fn kill(pid: u32) {
-    let done = Command::new("kill")
+    let killed = Command::new("kill")
         .args(["-KILL", &pid.to_string()])
         .stderr(Stdio::null())
         .status()
         .await;
-    if !done.is_ok_and(|status| status.success()) {
+    if !killed.is_ok_and(|status| status.success()) {
         eprintln!("process {pid} could not be killed");
     }
 }

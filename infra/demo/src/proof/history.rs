@@ -1,11 +1,11 @@
-//! What the rows of one recipient show by themselves.
+//! Checks the rows of one recipient without the ledger.
 
 use shared::message::status::Status;
 
 use super::{Findings, Kind, claims_acceptance};
 use crate::evidence::{Case, Row};
 
-/// Looks at one recipient's rows, the earliest attempt first.
+/// Checks one recipient's rows, which are sorted by attempt.
 pub(super) fn check(case: &Case, rows: &[Row], findings: &mut Findings) {
     for row in rows {
         check_row(case, row, findings);
@@ -18,11 +18,11 @@ pub(super) fn check(case: &Case, rows: &[Row], findings: &mut Findings) {
         last.status,
         Status::Pending | Status::Sending | Status::Acceptd | Status::Enroute
     ) {
-        findings.wrong(Kind::Unfinished, last.seq);
+        findings.add_problem(Kind::Unfinished, last.seq);
     }
-    // A row that only `attempts` has belongs to nobody.
+    // If the last row is from `attempts`, the recipient's own row is missing.
     if last.earlier || last.resends as usize != rows.len() - 1 {
-        findings.wrong(Kind::HistoryMissing, last.seq);
+        findings.add_problem(Kind::HistoryMissing, last.seq);
     }
 }
 
@@ -30,29 +30,29 @@ fn check_row(case: &Case, row: &Row, findings: &mut Findings) {
     if claims_acceptance(row) {
         findings.accepted_attempts += 1;
         if row.ids.is_empty() {
-            findings.wrong(Kind::NoId, row.seq);
+            findings.add_problem(Kind::NoId, row.seq);
         }
     }
     findings.accepted_messages += row.ids.len() as u64;
     findings.uncertain += u64::from(row.status == Status::Uncertain);
     if row.sent_ms.is_some_and(|sent_ms| sent_ms < case.run_at_ms) {
-        findings.wrong(Kind::Early, row.seq);
+        findings.add_problem(Kind::Early, row.seq);
     }
 }
 
 fn check_order(case: &Case, before: &Row, after: &Row, findings: &mut Findings) {
-    // Pending again after a 429: the later attempt was made, and not accepted.
-    // ACCEPTD: it was UNCERTAIN when it was sent again, and its answer came after that.
+    // A row that is PENDING again after a 429: the later attempt was made and not accepted.
+    // ACCEPTD: the attempt was UNCERTAIN when it was sent again, and its response arrived later.
     let by_policy =
         matches!(before.status, Status::Uncertain | Status::Acceptd) && case.resends_uncertain;
     if !matches!(before.status, Status::Undeliv | Status::Expired) && !by_policy {
-        findings.wrong(Kind::ResentWithoutReason, after.seq);
+        findings.add_problem(Kind::ResentWithoutReason, after.seq);
     }
     if before
         .final_ms
         .zip(after.sent_ms)
         .is_some_and(|(ended_ms, sent_ms)| sent_ms < ended_ms)
     {
-        findings.wrong(Kind::ResentEarly, after.seq);
+        findings.add_problem(Kind::ResentEarly, after.seq);
     }
 }

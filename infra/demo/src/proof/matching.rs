@@ -1,13 +1,13 @@
-//! Matching the ledger's acceptances with the attempts, by number and message id.
+//! Matches the ledger's acceptances with the attempts, by number and message id.
 
 use std::collections::HashMap;
 
 use shared::message::status::Status;
 
-use super::{Findings, Kind, claims_acceptance};
-use crate::evidence::{Case, Elsewhere, Entry, MessageId, Phone, Row, Text};
+use super::{Findings, Kind, Problem, claims_acceptance};
+use crate::evidence::{Case, Entry, MessageId, OtherSchedules, Phone, Row, Text};
 
-/// Where an attempt's acceptances stand in the ledger: row, first and last time, characters.
+/// The acceptances of one attempt: its row, the first and last time, and the count of characters.
 struct Accepted {
     row: usize,
     first_ms: Option<i64>,
@@ -30,42 +30,50 @@ fn find(ledger: &[Entry], phone: Phone, id: MessageId) -> std::ops::Range<usize>
     first..first + count
 }
 
-/// Gives each id of the case its entry of the sorted ledger: which entries are taken, and what is wrong. An id that the ledger
-/// has twice takes both, and is a double send.
-pub(super) fn match_ids(case: &Case, ledger: &[Entry]) -> (Vec<bool>, Vec<(Kind, u32)>) {
+/// Matches each id of the case with its entry of the sorted ledger. Returns which entries are used,
+/// and the problems. An id that the ledger has twice uses both entries, and is a double send.
+pub(super) fn match_ids(case: &Case, ledger: &[Entry]) -> (Vec<bool>, Vec<Problem>) {
     let mut used = vec![false; ledger.len()];
-    let mut wrong = Vec::new();
+    let mut problems = Vec::new();
     for row in &case.rows {
         for &id in &row.ids {
             let found = find(ledger, row.phone, id);
             if found.len() > 1 {
-                wrong.push((Kind::Doubled, row.seq));
+                problems.push(Problem {
+                    kind: Kind::Doubled,
+                    seq: row.seq,
+                });
             }
-            // An id that another attempt of the number has claimed already is not there for this one.
+            // An id that another attempt of the number has used already is not available to this
+            // one.
             if found.is_empty() || used[found.start] {
-                wrong.push((Kind::Lost, row.seq));
+                problems.push(Problem {
+                    kind: Kind::Lost,
+                    seq: row.seq,
+                });
             }
             used[found].fill(true);
         }
     }
-    (used, wrong)
+    (used, problems)
 }
 
-/// The whole comparison.
+/// Compares the whole ledger with the case.
 pub(super) fn check(
     case: &Case,
     ledger: &mut [Entry],
-    elsewhere: &Elsewhere,
+    others: &OtherSchedules,
     findings: &mut Findings,
 ) {
     sort(ledger);
-    let (used, wrong) = match_ids(case, ledger);
-    for (kind, seq) in wrong {
-        findings.wrong(kind, seq);
-    }
+    let (used, problems) = match_ids(case, ledger);
+    findings.problems.extend(problems);
     findings.matched = used.iter().filter(|&&used| used).count() as u64;
     check_times_and_texts(case, ledger, findings);
-    check_strangers(case, (ledger, &used), elsewhere, findings);
+    let left = ledger.iter().zip(used).filter(|(_, used)| !used);
+    let left = left.map(|(entry, _)| entry);
+    let unmatched = count_own(case, left, others, findings);
+    explain_unmatched(case, unmatched, others, findings);
 }
 
 fn accepted(ledger: &[Entry], at: usize, row: &Row) -> Accepted {
@@ -82,7 +90,7 @@ fn accepted(ledger: &[Entry], at: usize, row: &Row) -> Accepted {
             None
         }
     });
-    // Of a message that lacks a part there is nothing to be said.
+    // If a part is missing, the length of the whole text is unknown.
     let whole = claims_acceptance(row) && entries().count() >= row.ids.len();
     Accepted {
         row: at,
@@ -115,10 +123,10 @@ fn check_times_and_texts(case: &Case, ledger: &[Entry], findings: &mut Findings)
             .first_ms
             .is_some_and(|first_ms| first_ms < case.run_at_ms)
         {
-            findings.wrong(Kind::Early, row.seq);
+            findings.add_problem(Kind::Early, row.seq);
         }
         if found.wrong_text {
-            findings.wrong(Kind::WrongText, row.seq);
+            findings.add_problem(Kind::WrongText, row.seq);
         }
         findings.cut += u64::from(
             found
@@ -135,38 +143,45 @@ fn check_times_and_texts(case: &Case, ledger: &[Entry], findings: &mut Findings)
             .zip(found.first_ms)
             .is_some_and(|(ended_ms, first_ms)| first_ms < ended_ms)
         {
-            findings.wrong(Kind::ResentEarly, row.seq);
+            findings.add_problem(Kind::ResentEarly, row.seq);
         }
     }
 }
 
-/// What is left in the ledger: other schedules' messages, or those of attempts whose answer was lost. Anything else is a
-/// double send.
-fn check_strangers(
+/// Counts the unmatched entries per number. Entries that certainly belong to another schedule are
+/// not returned; they are counted in the findings.
+fn count_own<'a>(
     case: &Case,
-    (ledger, used): (&[Entry], &[bool]),
-    elsewhere: &Elsewhere,
+    unmatched: impl Iterator<Item = &'a Entry>,
+    others: &OtherSchedules,
     findings: &mut Findings,
-) {
-    let left = ledger
-        .iter()
-        .zip(used)
-        .filter(|(_, used)| !**used)
-        .map(|(entry, _)| entry);
-    let mut ours = HashMap::<Phone, u32>::new();
-    for entry in left {
-        let before = entry.at_ms.is_some_and(|at_ms| at_ms < case.created_ms);
-        if before || entry.text == Text::Other || elsewhere.ids.contains(&(entry.phone, entry.id)) {
+) -> HashMap<Phone, u32> {
+    let mut own = HashMap::<Phone, u32>::new();
+    for entry in unmatched {
+        let is_earlier = entry.at_ms.is_some_and(|at_ms| at_ms < case.created_ms);
+        if is_earlier || entry.text == Text::Other || others.ids.contains(&(entry.phone, entry.id))
+        {
             findings.others += 1;
         } else {
-            *ours.entry(entry.phone).or_default() += 1;
+            *own.entry(entry.phone).or_default() += 1;
         }
     }
-    if ours.is_empty() {
+    own
+}
+
+/// Attributes the remaining unmatched entries to attempts whose response was lost, of this schedule
+/// or of another one. Any entry beyond that is a double send.
+fn explain_unmatched(
+    case: &Case,
+    unmatched: HashMap<Phone, u32>,
+    others: &OtherSchedules,
+    findings: &mut Findings,
+) {
+    if unmatched.is_empty() {
         return;
     }
     let phones = case.phones();
-    for (phone, count) in ours {
+    for (phone, count) in unmatched {
         let Some(&first) = phones.get(&phone) else {
             findings.others += u64::from(count);
             continue;
@@ -174,25 +189,25 @@ fn check_strangers(
         let seq = case.rows[first].seq;
         let rows = case.rows[first..].iter().take_while(|row| row.seq == seq);
         let explained = rows
-            .map(|row| unanswered(case, row))
+            .map(|row| unanswered_parts(case, row))
             .sum::<u32>()
             .min(count);
         findings.uncertain_accepted += u64::from(explained);
-        let theirs = elsewhere
+        let by_others = others
             .open
             .get(&phone)
             .copied()
             .unwrap_or_default()
             .min(count - explained);
-        findings.others += u64::from(theirs);
-        for _ in explained + theirs..count {
-            findings.wrong(Kind::Doubled, seq);
+        findings.others += u64::from(by_others);
+        for _ in explained + by_others..count {
+            findings.add_problem(Kind::Doubled, seq);
         }
     }
 }
 
-/// How many messages the carrier may have accepted in this attempt without our knowing their ids.
-fn unanswered(case: &Case, row: &Row) -> u32 {
+/// Returns how many messages of this attempt the carrier may have accepted without a known id.
+fn unanswered_parts(case: &Case, row: &Row) -> u32 {
     let open = matches!(row.status, Status::Uncertain | Status::Sending);
     if open {
         case.parts.max(1).saturating_sub(row.ids.len() as u32)
@@ -201,7 +216,7 @@ fn unanswered(case: &Case, row: &Row) -> u32 {
     }
 }
 
-/// Without a ledger: at least no two attempts of a number have the same id.
+/// Checks, without a ledger, that no two attempts of a number have the same id.
 pub(super) fn check_ids_differ(case: &Case, findings: &mut Findings) {
     for rows in case.recipients() {
         let mut ids: Vec<_> = rows.iter().flat_map(|row| &row.ids).collect();
@@ -209,7 +224,7 @@ pub(super) fn check_ids_differ(case: &Case, findings: &mut Findings) {
         ids.sort_unstable();
         ids.dedup();
         if ids.len() < all {
-            findings.wrong(Kind::Lost, rows[0].seq);
+            findings.add_problem(Kind::Lost, rows[0].seq);
         }
     }
 }

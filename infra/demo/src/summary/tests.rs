@@ -1,4 +1,4 @@
-//! What the summary says.
+//! The text of the summary.
 
 use chrono::DateTime;
 
@@ -50,7 +50,7 @@ fn proof(rows: Vec<Row>, findings: Findings) -> Proof {
     }
 }
 
-fn told(proof: &Proof, highest_kb: &[(&str, u64)]) -> String {
+fn summary(proof: &Proof, highest_kb: &[(&str, u64)]) -> String {
     let highest_kb = highest_kb
         .iter()
         .map(|&(name, kb)| (name.to_owned(), kb))
@@ -63,7 +63,7 @@ fn told(proof: &Proof, highest_kb: &[(&str, u64)]) -> String {
 }
 
 #[test]
-fn all_is_told() {
+fn the_summary_shows_outcomes_times_memory_and_the_proof() {
     let rows = vec![
         row(0, Status::Delivrd, 1),
         row(1, Status::Delivrd, 2),
@@ -76,7 +76,7 @@ fn all_is_told() {
         last_accepted_ms: Some(3_000),
         ..Findings::default()
     };
-    let text = told(
+    let text = summary(
         &proof(rows, findings),
         &[("sms-send", 20_480), ("sms-api", 70_000)],
     );
@@ -88,7 +88,7 @@ fn all_is_told() {
         "CANCELLED          1\n",
         "duplicates     1,234",
         "first send 12 ms after run_at; first acceptance in the ledger 15 ms after run_at",
-        "everybody sent to within 0.2 s (14 messages/s), last acceptance at 2.0 s, last message final at 4.0 s",
+        "all first attempts sent within 0.2 s (14 messages/s), last acceptance at 2.0 s, last message final at 4.0 s",
         "sms-send               20.0 MB\n",
         "sms-api                68.4 MB  WARNING",
         "THE PROOF HOLDS",
@@ -98,7 +98,7 @@ fn all_is_told() {
 }
 
 #[test]
-fn a_proof_that_does_not_hold_says_why() {
+fn a_failed_proof_shows_the_problems() {
     let problems = (1..=7)
         .map(|seq| Problem {
             kind: Kind::Doubled,
@@ -107,7 +107,7 @@ fn a_proof_that_does_not_hold_says_why() {
         .collect();
     let mut early = row(1, Status::Delivrd, 1);
     early.sent_ms = Some(990);
-    let text = told(
+    let text = summary(
         &proof(
             vec![early],
             Findings {
@@ -131,20 +131,20 @@ fn a_proof_that_does_not_hold_says_why() {
 }
 
 #[test]
-fn a_missing_ledger_is_told() {
+fn a_missing_ledger_is_reported() {
     let proof = Proof {
         no_ledger: Some("404".to_owned()),
         ..proof(vec![row(1, Status::Cancelled, 0)], Findings::default())
     };
-    let text = told(&proof, &[]);
+    let text = summary(&proof, &[]);
     assert!(
-        text.contains("from the database alone") && text.contains("nothing was sent"),
+        text.contains("based on the database alone") && text.contains("nothing was sent"),
         "{text}"
     );
 }
 
 #[test]
-fn digits_stand_in_groups() {
+fn digits_are_grouped_in_thousands() {
     assert_eq!(
         [0, 999, 1_000, 1_234_567].map(grouped),
         ["0", "999", "1,000", "1,234,567"]

@@ -1,17 +1,13 @@
-//! Cancelling.
+//! Cancelling a schedule before its time.
 
 use crate::stage::{Stage, numbers};
 
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
-async fn nobody_gets_what_was_cancelled_before_its_time() {
-    let stage = Stage::enter().await;
+async fn a_schedule_cancelled_before_its_time_is_not_sent() {
+    let stage = Stage::connect().await;
     let schedule = stage
-        .post(
-            stage.in_time_for_eventbridge(),
-            "Never mind",
-            numbers(8, 50),
-        )
+        .post(stage.time_for_eventbridge(), "Never mind", numbers(8, 50))
         .await;
     stage.api.cancel(schedule.id).await.unwrap();
     let proof = stage.prove(schedule.id).await;
@@ -20,7 +16,7 @@ async fn nobody_gets_what_was_cancelled_before_its_time() {
         (schedule.status.as_str(), schedule.count("CANCELLED")),
         ("cancelled", 50)
     );
-    // Its time goes by, and still nothing happens.
+    // Nothing is sent at `run_at` either.
     let left = (schedule.run_at - chrono::Utc::now())
         .to_std()
         .unwrap_or_default();

@@ -1,7 +1,9 @@
-//! End to end on a running local stack: real functions, real queues and schedules of the emulator, and a carrier that keeps a
-//! ledger. `STACK_ENV` names the stack's settings; without a stack the tests fail.
+//! End-to-end tests on a running local stack: real functions, the emulator's queues and schedules,
+//! and a carrier that keeps a ledger. `STACK_ENV` names the file of the stack's settings; without a
+//! stack the tests fail.
 //!
-//! They run side by side on one stack: each has numbers of its own, and none changes a setting that another would notice.
+//! The tests run concurrently on one stack. Each test uses its own numbers, and no test changes a
+//! setting that affects another.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,8 @@
-//! A malformed queue message goes to the dead-letter queue alone; its neighbours succeed.
+//! Of a batch of queue messages, only the malformed ones move to the dead-letter queue; the others
+//! succeed.
 //!
-//! With the stack's own queues that takes five times six minutes, so the test gives the function a queue like them that is
-//! patient for a second only.
+//! With the stack's own queues this takes five times six minutes. The test therefore creates
+//! similar queues with a visibility timeout of one second.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,20 +13,20 @@ use crate::stage::{Stage, numbers};
 
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
-async fn a_malformed_message_goes_to_the_dead_letters_alone() {
-    let stage = Stage::enter().await;
+async fn only_malformed_messages_become_dead_letters() {
+    let stage = Stage::connect().await;
     let schedule = stage
         .post(
             Stage::soon(3),
-            "A good neighbour",
+            "A valid message",
             numbers(3, 11).split_off(1),
         )
         .await;
-    let neighbour = json!({ "schedule_id": schedule.id, "batch_no": 1 }).to_string();
-    let bodies = ["nonsense", &neighbour, r#"{"schedule_id":7}"#, &neighbour];
+    let valid = json!({ "schedule_id": schedule.id, "batch_no": 1 }).to_string();
+    let bodies = ["nonsense", &valid, r#"{"schedule_id":7}"#, &valid];
     let (send, recheck) = tokio::join!(
-        feed(&stage, "SEND", &bodies),
-        feed(&stage, "RECHECK", &bodies)
+        deliver_bodies(&stage, "SEND", &bodies),
+        deliver_bodies(&stage, "RECHECK", &bodies)
     );
     let mut malformed = vec!["nonsense".to_owned(), r#"{"schedule_id":7}"#.to_owned()];
     malformed.sort();
@@ -34,18 +35,19 @@ async fn a_malformed_message_goes_to_the_dead_letters_alone() {
     stage.prove_delivered(schedule.id, 10).await;
 }
 
-/// Hands the bodies to a function through a queue of its own, and returns what has become a dead letter once the queue is empty.
-async fn feed(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<String> {
+/// Sends the bodies to a function through a new queue. Returns the dead letters once that queue is
+/// empty.
+async fn deliver_bodies(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<String> {
     let sqs = stage.sqs();
     let name = format!("test-{function}-{}", uuid::Uuid::new_v4());
-    let (dead, dead_arn) = make_queue(&sqs, &format!("{name}-dlq"), HashMap::new()).await;
+    let (dead, dead_arn) = create_queue(&sqs, &format!("{name}-dlq"), HashMap::new()).await;
     let redrive = json!({ "deadLetterTargetArn": dead_arn, "maxReceiveCount": 2 }).to_string();
     let attributes = [
         (QueueAttributeName::VisibilityTimeout, "1".to_owned()),
         (QueueAttributeName::RedrivePolicy, redrive),
     ];
-    let (queue, arn) = make_queue(&sqs, &name, attributes.into()).await;
-    let mapping = connect(stage, &arn, function).await;
+    let (queue, arn) = create_queue(&sqs, &name, attributes.into()).await;
+    let mapping = add_trigger(stage, &arn, function).await;
     let entries = bodies.iter().enumerate().map(|(at, body)| {
         SendMessageBatchRequestEntry::builder()
             .id(at.to_string())
@@ -60,27 +62,27 @@ async fn feed(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<String> {
         .await
         .unwrap();
     wait_until_empty(&sqs, &queue).await;
-    let letters = sqs
+    let dead_letters = sqs
         .receive_message()
         .queue_url(&dead)
         .max_number_of_messages(10)
         .send()
         .await
         .unwrap();
-    let mut letters: Vec<_> = letters
+    let mut dead_letters: Vec<_> = dead_letters
         .messages()
         .iter()
-        .map(|letter| letter.body().unwrap().to_owned())
+        .map(|dead_letter| dead_letter.body().unwrap().to_owned())
         .collect();
-    letters.sort();
-    mappings(stage, reqwest::Method::DELETE, &mapping, &Value::Null).await;
+    dead_letters.sort();
+    call_mappings(stage, reqwest::Method::DELETE, &mapping, &Value::Null).await;
     for queue in [queue, dead] {
         sqs.delete_queue().queue_url(queue).send().await.unwrap();
     }
-    letters
+    dead_letters
 }
 
-async fn make_queue(
+async fn create_queue(
     sqs: &aws_sdk_sqs::Client,
     name: &str,
     attributes: HashMap<QueueAttributeName, String>,
@@ -106,31 +108,33 @@ async fn make_queue(
     )
 }
 
-/// Makes the queue a trigger of the function, with the same handling of failures as its own trigger has; returns the trigger's id.
-async fn connect(stage: &Stage, queue_arn: &str, function: &str) -> String {
+/// Makes the queue a trigger of the function, with the failure handling of its existing trigger.
+/// Returns the new trigger's id.
+async fn add_trigger(stage: &Stage, queue_arn: &str, function: &str) -> String {
     let name = stage.stack.value(&format!("{function}_FUNCTION")).unwrap();
-    let own = mappings(
+    let existing = call_mappings(
         stage,
         reqwest::Method::GET,
         &format!("?FunctionName={name}"),
         &Value::Null,
     )
     .await;
-    let types = own["EventSourceMappings"][0]["FunctionResponseTypes"].clone();
+    let types = existing["EventSourceMappings"][0]["FunctionResponseTypes"].clone();
     assert_eq!(
         types,
         json!(["ReportBatchItemFailures"]),
-        "{function}'s own trigger, as the template has it: {own}"
+        "{function}'s trigger from the template: {existing}"
     );
     let mapping = json!({ "EventSourceArn": queue_arn, "FunctionName": name, "BatchSize": 10, "FunctionResponseTypes": types });
-    mappings(stage, reqwest::Method::POST, "", &mapping).await["UUID"]
+    call_mappings(stage, reqwest::Method::POST, "", &mapping).await["UUID"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
-/// Lambda's API for triggers, spoken to without its SDK: another half minute to compile, for three calls.
-async fn mappings(stage: &Stage, method: reqwest::Method, rest: &str, body: &Value) -> Value {
+/// Calls Lambda's API for triggers. It doesn't use the SDK, which would take another half minute to
+/// compile, for three calls.
+async fn call_mappings(stage: &Stage, method: reqwest::Method, rest: &str, body: &Value) -> Value {
     let endpoint = stage.stack.value("AWS_ENDPOINT_URL").unwrap();
     let call = stage
         .http

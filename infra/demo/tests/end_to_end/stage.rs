@@ -1,4 +1,5 @@
-//! What every test needs: the stack's parts, numbers of its own, and a schedule watched to its end and proven.
+//! Shared code of the end-to-end tests: connections to the stack, numbers per test, and posting,
+//! watching and proving a schedule.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use demo::{
 use sqlx::{MySqlPool, mysql::MySqlPoolOptions};
 use uuid::Uuid;
 
-/// Long enough for two sweeps.
-const PATIENCE: Duration = Duration::from_secs(130);
+/// The maximum time without a change, long enough for two sweeps.
+const STALL_TIMEOUT: Duration = Duration::from_secs(130);
 
 /// The running stack.
 pub struct Stage {
@@ -29,8 +30,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Connects to the stack, or fails.
-    pub async fn enter() -> Self {
+    /// Connects to the stack. Fails if there is none.
+    pub async fn connect() -> Self {
         let stack = Stack::from_environment().expect("a running stack");
         let http = http_client().unwrap();
         let pool = MySqlPoolOptions::new()
@@ -55,15 +56,16 @@ impl Stage {
         }
     }
 
-    /// The `after_s`-th second from now on, whole.
+    /// Returns a time `after_s` to `after_s + 1` seconds from now, at a whole second.
     pub fn soon(after_s: i64) -> DateTime<Utc> {
         (Utc::now() + TimeDelta::seconds(after_s + 1))
             .duration_trunc(TimeDelta::seconds(1))
             .unwrap()
     }
 
-    /// A time far enough ahead for EventBridge: what is due sooner than five seconds after the lead goes by the queue.
-    pub fn in_time_for_eventbridge(&self) -> DateTime<Utc> {
+    /// Returns a time that is late enough for EventBridge. A schedule that is due sooner than five
+    /// seconds after the lead is dispatched through the queue.
+    pub fn time_for_eventbridge(&self) -> DateTime<Utc> {
         Self::soon(i64::from(self.stack.lead_s()) + 10)
     }
 
@@ -80,36 +82,36 @@ impl Stage {
             .unwrap()
     }
 
-    /// Waits until nothing more will happen.
+    /// Waits until the schedule is over.
     pub async fn over(&self, id: Uuid) -> Schedule {
-        until_over(&self.api, id, PATIENCE, |_| ()).await.unwrap()
+        until_over(&self.api, id, STALL_TIMEOUT, |_| ())
+            .await
+            .unwrap()
     }
 
-    /// Waits for the end, and holds the rows against the ledger.
+    /// Waits until the schedule is over and compares the rows with the ledger.
     pub async fn prove(&self, id: Uuid) -> Proof {
         self.over(id).await;
         let proof = prove(&self.pool, &self.ledger, self.ledger_from, id)
             .await
             .unwrap();
-        let told = Summary {
+        let summary = Summary {
             proof: &proof,
             highest_kb: &std::collections::BTreeMap::new(),
         }
         .to_string();
-        assert_eq!(
-            proof.no_ledger, None,
-            "the carrier of the tests keeps a ledger"
-        );
-        assert!(proof.findings.holds(), "{told}");
+        assert_eq!(proof.no_ledger, None, "the tests' carrier keeps a ledger");
+        assert!(proof.findings.holds(), "{summary}");
         let times = Times::of(&proof.case);
         assert!(
             times.first_sent_ms.is_none_or(|ms| ms >= 0),
-            "sent before its time\n{told}"
+            "sent before run_at\n{summary}"
         );
         proof
     }
 
-    /// Waits for the end: everybody got the text once, and the proof holds.
+    /// Waits until the schedule is over. Asserts that each recipient received the text once and
+    /// that the proof holds.
     pub async fn prove_delivered(&self, id: Uuid, recipients: u64) -> Proof {
         let proof = self.prove(id).await;
         let schedule = self.api.schedule(id).await.unwrap();
@@ -123,18 +125,19 @@ impl Stage {
         proof
     }
 
-    /// The stack's SQS.
+    /// Creates a client of the stack's SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws::sqs(&self.stack).unwrap()
     }
 
-    /// The stack's EventBridge Scheduler.
+    /// Creates a client of the stack's EventBridge Scheduler.
     pub fn scheduler(&self) -> aws_sdk_scheduler::Client {
         aws::scheduler(&self.stack).unwrap()
     }
 }
 
-/// `count` numbers of a slot's own: `+6012`, the slot's digit, then a place that another run some seconds later doesn't share.
+/// Returns `count` numbers of a slot: `+6012`, the slot's digit, then an index that differs from
+/// that of a run some seconds later.
 pub fn numbers(slot: u32, count: u32) -> Vec<String> {
     assert!(slot < 10 && count <= 10_000);
     let start = Utc::now().timestamp() as u32 % 9_000 * 110;
@@ -143,7 +146,7 @@ pub fn numbers(slot: u32, count: u32) -> Vec<String> {
         .collect()
 }
 
-/// How long after `run_at` the first message went out, in milliseconds.
+/// Returns how long after `run_at` the first message was sent, in milliseconds.
 pub fn first_sent_ms(proof: &Proof) -> i64 {
     Times::of(&proof.case)
         .first_sent_ms

@@ -1,4 +1,4 @@
-//! A webhook on loopback is told of a schedule's life by the real function.
+//! The real notify function publishes a schedule's events to a webhook on loopback.
 
 use std::time::{Duration, Instant};
 
@@ -9,60 +9,79 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use crate::stage::{Stage, numbers};
 
-const WANTED: &str = "schedule.started,schedule.finished,messages.final";
+const EVENTS: &str = "schedule.started,schedule.finished,messages.final";
 
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
-async fn a_webhook_is_told_of_the_start_of_each_message_and_of_the_end() {
-    let stage = Stage::enter().await;
+async fn a_webhook_receives_the_start_each_final_message_and_the_end() {
+    let stage = Stage::connect().await;
     let receiver = MockServer::start().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(204))
         .mount(&receiver)
         .await;
     let keys = WebhookKeys::read(stage.stack.value("WEBHOOK_KEYS").unwrap()).unwrap();
-    let webhook = Uuid::now_v7();
-    let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), 'test')";
-    let insert = sqlx::query(sql)
-        .bind(webhook)
-        .bind(receiver.uri())
-        .bind(WANTED)
-        .bind(keys.newest());
-    insert.execute(&stage.pool).await.unwrap();
+    let webhook = insert_webhook(&stage, &receiver, &keys).await;
 
-    let sent_to = numbers(9, 33).split_off(3);
-    let schedule = stage.post(Stage::soon(3), "Told", sent_to.clone()).await;
+    let recipients = numbers(9, 33).split_off(3);
+    let schedule = stage
+        .post(Stage::soon(3), "Published", recipients.clone())
+        .await;
     stage.prove_delivered(schedule.id, 30).await;
-    let ended = Instant::now();
-    let told = loop {
-        // Other tests' schedules are told to this webhook too.
-        let all = receiver.received_requests().await.unwrap();
-        let ours: Vec<_> = all
-            .into_iter()
-            .filter(|request| body(request)["data"]["schedule_id"] == json!(schedule.id))
-            .collect();
-        if ours
-            .iter()
-            .any(|request| body(request)["type"] == "schedule.finished")
-        {
-            break ours;
-        }
-        assert!(
-            ended.elapsed() < Duration::from_secs(70),
-            "not told within a sweep's minute: {}",
-            ours.len()
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
-    println!("told {} ms after the end", ended.elapsed().as_millis());
+    let requests = wait_for_the_end(&receiver, schedule.id).await;
     sqlx::query("DELETE FROM webhooks WHERE id = ?")
         .bind(webhook)
         .execute(&stage.pool)
         .await
         .unwrap();
 
+    assert_signed(&requests, &keys, webhook);
+    let bodies: Vec<_> = requests.iter().map(body).collect();
+    assert!(bodies.iter().any(|body| body["type"] == "schedule.started"));
+    assert_eq!(json!(delivered_phones(&bodies)), json!(recipients));
+}
+
+async fn insert_webhook(stage: &Stage, receiver: &MockServer, keys: &WebhookKeys) -> Uuid {
+    let webhook = Uuid::now_v7();
+    let sql = "INSERT INTO webhooks (id, url, events, key_id, created_at, created_by) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(3), 'test')";
+    let insert = sqlx::query(sql)
+        .bind(webhook)
+        .bind(receiver.uri())
+        .bind(EVENTS)
+        .bind(keys.newest());
+    insert.execute(&stage.pool).await.unwrap();
+    webhook
+}
+
+/// Waits for the event of the schedule's end. Returns all requests about this schedule.
+async fn wait_for_the_end(receiver: &MockServer, schedule_id: Uuid) -> Vec<Request> {
+    let ended = Instant::now();
+    loop {
+        // The webhook also receives events of other tests' schedules.
+        let all = receiver.received_requests().await.unwrap();
+        let ours: Vec<_> = all
+            .into_iter()
+            .filter(|request| body(request)["data"]["schedule_id"] == json!(schedule_id))
+            .collect();
+        if ours
+            .iter()
+            .any(|request| body(request)["type"] == "schedule.finished")
+        {
+            println!("published {} ms after the end", ended.elapsed().as_millis());
+            return ours;
+        }
+        assert!(
+            ended.elapsed() < Duration::from_secs(70),
+            "the end was not published within the period of the sweep; requests: {}",
+            ours.len()
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn assert_signed(requests: &[Request], keys: &WebhookKeys, webhook: Uuid) {
     let secret = keys.secret(keys.newest(), webhook, 1).unwrap();
-    for request in &told {
+    for request in requests {
         let header = |name: &str| request.headers[name].to_str().unwrap();
         let signed = secret.sign(
             header("webhook-id"),
@@ -71,11 +90,10 @@ async fn a_webhook_is_told_of_the_start_of_each_message_and_of_the_end() {
         );
         assert_eq!(header("webhook-signature"), signed);
     }
-    assert!(
-        told.iter()
-            .any(|request| body(request)["type"] == "schedule.started")
-    );
-    let bodies: Vec<_> = told.iter().map(body).collect();
+}
+
+/// Returns the numbers of all delivered messages, sorted.
+fn delivered_phones(bodies: &[Value]) -> Vec<Value> {
     let messages = bodies
         .iter()
         .filter_map(|body| body["data"]["messages"].as_array())
@@ -85,7 +103,7 @@ async fn a_webhook_is_told_of_the_start_of_each_message_and_of_the_end() {
         .map(|message| message["phone"].clone())
         .collect();
     phones.sort_by_key(Value::to_string);
-    assert_eq!(json!(phones), json!(sent_to));
+    phones
 }
 
 fn body(request: &Request) -> Value {

@@ -1,25 +1,28 @@
-//! `batches`: claimed, released, finished, and made due again by an answer that comes late.
+//! `batches`: the claim, the release, the finish, and late answers, which make a batch due again.
 
 use shared::{message::status::Status, platform::backoff::MAX_CRASHES};
 
-use crate::database::{Age, Batch, Due, Life, Row, Schedule};
+use crate::rows::{Age, Batch, Due, Row, Schedule, ScheduleStatus};
 
 fn is_free(batch: &Batch) -> bool {
     (batch.token.is_none() || batch.lease_over) && u32::from(batch.crashes) < MAX_CRASHES
 }
 
-/// Whether [`claim`] matches for a send pass.
+/// Checks that [`claim`] matches for a send pass.
 pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule) -> bool {
-    let alive = matches!(schedule.status, Life::Running | Life::Cancelled);
-    batch.send_at == Due::Now && is_free(batch) && alive
+    let allows_claims = matches!(
+        schedule.status,
+        ScheduleStatus::Running | ScheduleStatus::Cancelled
+    );
+    batch.send_at == Due::Now && is_free(batch) && allows_claims
 }
 
-/// Whether [`claim`] matches for a recheck pass.
+/// Checks that [`claim`] matches for a recheck pass.
 pub fn may_claim_to_check(batch: &Batch) -> bool {
     batch.check_at == Due::Now && is_free(batch)
 }
 
-/// `claim_to_send`, `claim_to_check`
+/// Models `claim_to_send` and `claim_to_check`.
 pub fn claim(batch: &mut Batch, token: u8) {
     *batch = Batch {
         crashes: batch.crashes + 1,
@@ -30,64 +33,68 @@ pub fn claim(batch: &mut Batch, token: u8) {
     };
 }
 
-/// Whether the sweep enqueues the batch for sending.
-pub fn hands_out_send(batch: &Batch, schedule: &Schedule) -> bool {
+/// Checks that the sweep enqueues the batch for a send pass.
+pub fn sweep_enqueues_send(batch: &Batch, schedule: &Schedule) -> bool {
     batch.send_at == Due::Now
         && u32::from(batch.crashes) < MAX_CRASHES
-        && schedule.status != Life::Paused
+        && schedule.status != ScheduleStatus::Paused
 }
 
-/// Whether the sweep enqueues the batch for asking.
-pub fn hands_out_check(batch: &Batch) -> bool {
+/// Checks that the sweep enqueues the batch for a recheck pass.
+pub fn sweep_enqueues_check(batch: &Batch) -> bool {
     batch.check_at == Due::Now && u32::from(batch.crashes) < MAX_CRASHES
 }
 
-/// What a release is told.
+/// The input of a release.
 #[derive(Clone, Copy, Debug)]
 pub struct Release {
-    /// Resends that are allowed, 0 when the schedule was not alive at the claim.
+    /// The allowed resends. 0 if the schedule was neither running nor paused when it was read.
     pub max_resends: u8,
     /// UNCERTAIN rows are sent again.
     pub resend_uncertain: bool,
-    /// UNCERTAIN rows can be asked.
+    /// UNCERTAIN rows can be queried.
     pub ask_uncertain: bool,
-    /// Due time of what is to be sent.
+    /// The due time for rows that need a send.
     pub send_at: Due,
-    /// Due time of what is to be asked.
+    /// The due time for rows that need a recheck.
     pub check_at: Due,
 }
 
-/// Whether the row keeps `send_at` set.
-pub fn wants_send(row: &Row, batch: &Batch, told: &Release) -> bool {
+/// Checks that the row needs `send_at`.
+pub fn needs_send(row: &Row, batch: &Batch, input: &Release) -> bool {
     match row.status {
         Status::Pending => !batch.missed,
-        Status::Undeliv | Status::Expired => row.resends < told.max_resends,
-        Status::Uncertain => told.resend_uncertain && row.resends < told.max_resends,
+        Status::Undeliv | Status::Expired => row.resends < input.max_resends,
+        Status::Uncertain => input.resend_uncertain && row.resends < input.max_resends,
         _ => false,
     }
 }
 
-/// Whether the row keeps `check_at` set.
-pub fn wants_check(row: &Row, told: &Release) -> bool {
+/// Checks that the row needs `check_at`.
+pub fn needs_check(row: &Row, input: &Release) -> bool {
     match row.status {
         Status::Sending | Status::Acceptd | Status::Enroute => true,
-        Status::Uncertain => told.ask_uncertain && row.age < Age::Old,
+        Status::Uncertain => input.ask_uncertain && row.age < Age::PastDeadline,
         _ => false,
     }
 }
 
-/// `release`: dues from the rows, if the batch is still the claim's.
-pub fn release(batch: &mut Batch, rows: &[Row], owns: bool, told: &Release) -> bool {
+/// Models `release`: computes the due times from the rows. Matches if the claim still owns the
+/// batch.
+pub fn release(batch: &mut Batch, rows: &[Row], owns: bool, input: &Release) -> bool {
     if !owns {
         return false;
     }
-    let due = |wanted: bool, at: Due| if wanted { at } else { Due::Never };
+    let due = |needed: bool, at: Due| if needed { at } else { Due::Never };
     let send_at = due(
-        rows.iter().any(|row| wants_send(row, batch, told)),
-        told.send_at,
+        rows.iter().any(|row| needs_send(row, batch, input)),
+        input.send_at,
     );
-    let check_at = due(rows.iter().any(|row| wants_check(row, told)), told.check_at);
-    // Both sweep times come after now.
+    let check_at = due(
+        rows.iter().any(|row| needs_check(row, input)),
+        input.check_at,
+    );
+    // Both sweep times are in the future.
     let sweep_at = if send_at.is_set() || check_at.is_set() {
         Due::Later
     } else {
@@ -105,23 +112,27 @@ pub fn release(batch: &mut Batch, rows: &[Row], owns: bool, told: &Release) -> b
     true
 }
 
-/// Whether [`finish`] matches.
+/// Checks that [`finish`] matches.
 pub fn may_finish(schedule: &Schedule, batches: &[Batch]) -> bool {
-    schedule.status == Life::Running
+    schedule.status == ScheduleStatus::Running
         && schedule.cut
         && batches.iter().all(|batch| !batch.sweep_at.is_set())
 }
 
-/// `finish_schedule`
+/// Models `finish_schedule`.
 pub fn finish(schedule: &mut Schedule, batches: &[Batch]) {
     if may_finish(schedule, batches) {
         let missed = batches.iter().any(|batch| batch.missed);
-        schedule.status = if missed { Life::Missed } else { Life::Finished };
+        schedule.status = if missed {
+            ScheduleStatus::Missed
+        } else {
+            ScheduleStatus::Finished
+        };
     }
 }
 
-/// `make_due_if_lease_lost`. True: the claim is lost, and the batch due again.
-pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
+/// Models `make_due_if_lease_lost`. Returns `true` if the claim is lost and the batch is now due.
+pub fn make_due_if_lease_lost(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
     if owns {
         return false;
     }
@@ -131,13 +142,12 @@ pub fn poke(batch: &mut Batch, schedule: &mut Schedule, owns: bool) -> bool {
         sweep_at: Due::Now,
         ..*batch
     };
-    if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
-        schedule.status = Life::Running;
-    }
+    reopen(schedule);
     true
 }
 
-/// `bring_forward`, and the schedule reopened behind it: for a receipt, where nobody owns the batch. True: it is due again.
+/// Models `bring_forward` with `reopen_schedule`, which a receipt executes. Makes a batch without
+/// an owner due and reopens its schedule. Returns `true` if the batch is now due.
 pub fn bring_forward(batch: &mut Batch, schedule: &mut Schedule) -> bool {
     if batch.token.is_none() {
         *batch = Batch {
@@ -146,8 +156,17 @@ pub fn bring_forward(batch: &mut Batch, schedule: &mut Schedule) -> bool {
             ..*batch
         };
     }
-    if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
-        schedule.status = Life::Running;
-    }
+    reopen(schedule);
     batch.token.is_none()
+}
+
+/// Models `reopen_schedule`: a cut schedule that has ended becomes running.
+pub(super) fn reopen(schedule: &mut Schedule) {
+    let has_ended = matches!(
+        schedule.status,
+        ScheduleStatus::Finished | ScheduleStatus::Missed
+    );
+    if has_ended && schedule.cut {
+        schedule.status = ScheduleStatus::Running;
+    }
 }

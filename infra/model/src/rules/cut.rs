@@ -1,11 +1,11 @@
-//! The cut: what becomes of a schedule that is due, read and written under the lock of its row.
+//! The cut: what happens to a due schedule. It is read and written under the lock of its row.
 
-use crate::database::{Life, Schedule};
+use crate::rows::{Schedule, ScheduleStatus};
 
-/// What a cut knows of the time.
+/// The current time relative to `run_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hour {
-    /// Its time is further away than the lead.
+pub enum Timing {
+    /// The time until `run_at` is longer than the lead time.
     Early,
     /// Due.
     Due,
@@ -13,35 +13,40 @@ pub enum Hour {
     TooLate,
 }
 
-/// What is to become of a schedule.
+/// The decision about a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Not its time, another version, or cut already.
+    /// Nothing: it is not due, its version differs, or it has already been cut.
     Nothing,
-    /// It waits for a person.
+    /// The schedule becomes `missed` and waits for an operator.
     Missed,
-    /// It is cut, and has this status then.
-    Cut(Life),
+    /// The schedule is cut and gets this status.
+    Cut(ScheduleStatus),
 }
 
-/// `Dispatcher::decide`
-pub fn decide(schedule: &Schedule, same_version: bool, hour: Hour) -> Decision {
-    match (schedule.status, hour) {
+/// Models `Dispatcher::decide`.
+pub fn decide(schedule: &Schedule, same_version: bool, timing: Timing) -> Decision {
+    match (schedule.status, timing) {
         _ if schedule.cut || !same_version => Decision::Nothing,
-        (Life::Scheduled, Hour::Due) => Decision::Cut(Life::Running),
-        (Life::Scheduled, Hour::TooLate) => Decision::Missed,
-        (Life::Cancelled, _) => Decision::Cut(Life::Cancelled),
+        (ScheduleStatus::Scheduled, Timing::Due) => Decision::Cut(ScheduleStatus::Running),
+        (ScheduleStatus::Scheduled, Timing::TooLate) => Decision::Missed,
+        (ScheduleStatus::Cancelled, _) => Decision::Cut(ScheduleStatus::Cancelled),
         _ => Decision::Nothing,
     }
 }
 
-/// Whether [`mark_cut`] matches.
+/// Checks that [`mark_cut`] matches.
 pub fn may_mark_cut(schedule: &Schedule, same_version: bool) -> bool {
-    same_version && !schedule.cut && matches!(schedule.status, Life::Scheduled | Life::Cancelled)
+    same_version
+        && !schedule.cut
+        && matches!(
+            schedule.status,
+            ScheduleStatus::Scheduled | ScheduleStatus::Cancelled
+        )
 }
 
-/// `mark_cut`
-pub fn mark_cut(schedule: &mut Schedule, same_version: bool, status: Life) -> bool {
+/// Models `mark_cut`. Returns `true` if it matched.
+pub fn mark_cut(schedule: &mut Schedule, same_version: bool, status: ScheduleStatus) -> bool {
     let may = may_mark_cut(schedule, same_version);
     if may {
         *schedule = Schedule { status, cut: true };
@@ -49,40 +54,43 @@ pub fn mark_cut(schedule: &mut Schedule, same_version: bool, status: Life) -> bo
     may
 }
 
-/// `mark_missed`
+/// Models `mark_missed`. Returns `true` if it matched.
 pub fn mark_missed(schedule: &mut Schedule, same_version: bool) -> bool {
-    let may = same_version && !schedule.cut && schedule.status == Life::Scheduled;
+    let may = same_version && !schedule.cut && schedule.status == ScheduleStatus::Scheduled;
     if may {
-        schedule.status = Life::Missed;
+        schedule.status = ScheduleStatus::Missed;
     }
     may
 }
 
-/// `change_time`: whether it matches.
+/// Checks that the time of the schedule can be changed (`change_schedule`).
 pub fn is_changeable(schedule: &Schedule) -> bool {
     !schedule.cut
         && matches!(
             schedule.status,
-            Life::Draft | Life::Scheduled | Life::Paused
+            ScheduleStatus::Draft | ScheduleStatus::Scheduled | ScheduleStatus::Paused
         )
 }
 
-/// `send_uncut_now`
+/// Models `send_uncut_now`. Returns `true` if it matched.
 pub fn send_uncut_now(schedule: &mut Schedule) -> bool {
-    let may = !schedule.cut && schedule.status == Life::Missed;
+    let may = !schedule.cut && schedule.status == ScheduleStatus::Missed;
     if may {
-        schedule.status = Life::Scheduled;
+        schedule.status = ScheduleStatus::Scheduled;
     }
     may
 }
 
-/// Whether recipients may be appended.
+/// Checks that recipients may be appended.
 pub fn is_open(schedule: &Schedule) -> bool {
-    matches!(schedule.status, Life::Draft | Life::Scheduled)
+    matches!(
+        schedule.status,
+        ScheduleStatus::Draft | ScheduleStatus::Scheduled
+    )
 }
 
-/// Whether the sweep hands the schedule to the cut.
-pub fn wants_cut(schedule: &Schedule, hour: Hour) -> bool {
-    let due = schedule.status == Life::Scheduled && hour != Hour::Early;
-    !schedule.cut && (due || schedule.status == Life::Cancelled)
+/// Checks that the sweep enqueues the schedule for the cut.
+pub fn sweep_enqueues_cut(schedule: &Schedule, timing: Timing) -> bool {
+    let due = schedule.status == ScheduleStatus::Scheduled && timing != Timing::Early;
+    !schedule.cut && (due || schedule.status == ScheduleStatus::Cancelled)
 }

@@ -1,15 +1,18 @@
-//! What is found too late waits for a person, and so does what is UNCERTAIN on hold.
+//! Batches that are found too late, and UNCERTAIN rows with `on_uncertain: hold`, wait for an
+//! operator.
 
 use shared::message::status::Status;
 
-use crate::database::{Batch, Due, Life, Row, Schedule};
+use super::claim::reopen;
+use crate::rows::{Batch, Due, Row, Schedule, ScheduleStatus};
 
-/// Whether [`hold_missed`] matches.
+/// Checks that [`hold_missed`] matches.
 pub fn may_hold_missed(schedule: &Schedule, owns: bool) -> bool {
-    owns && schedule.status == Life::Running
+    owns && schedule.status == ScheduleStatus::Running
 }
 
-/// `hold_missed`: the owner of a batch found too late leaves its rows PENDING.
+/// Models `hold_missed`: the owner of a batch that is found too late leaves its rows PENDING.
+/// Returns `true` if it matched.
 pub fn hold_missed(batch: &mut Batch, schedule: &Schedule, owns: bool) -> bool {
     let may = may_hold_missed(schedule, owns);
     if may {
@@ -18,15 +21,16 @@ pub fn hold_missed(batch: &mut Batch, schedule: &Schedule, owns: bool) -> bool {
     may
 }
 
-/// The states from which the API lets a person send now what was missed.
+/// Checks that the API lets an operator send the missed batches now.
 pub fn may_send_now(schedule: &Schedule) -> bool {
     matches!(
         schedule.status,
-        Life::Missed | Life::Running | Life::Finished
+        ScheduleStatus::Missed | ScheduleStatus::Running | ScheduleStatus::Finished
     )
 }
 
-/// `send_held_now`: what was held is due, and a missed schedule runs again. A batch that is owned gets its due time from its release.
+/// Models `send_held_now`: held batches become due, and a missed schedule becomes running. A batch
+/// with an owner gets its due time from its release. Returns `true` if a batch was held.
 pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
     let held = batches.iter().any(|batch| batch.missed);
     for batch in batches.iter_mut().filter(|batch| batch.missed) {
@@ -39,38 +43,37 @@ pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
             };
         }
     }
-    if held && schedule.status == Life::Missed && schedule.cut {
-        schedule.status = Life::Running;
+    if held && schedule.status == ScheduleStatus::Missed && schedule.cut {
+        schedule.status = ScheduleStatus::Running;
     }
     held
 }
 
-/// An operator may decide on an UNCERTAIN row whose batch nobody works on.
+/// Checks that an operator may resolve the row: it is UNCERTAIN and no live claim owns its batch.
 pub fn may_resolve(row: &Row, batch: &Batch) -> bool {
     row.status == Status::Uncertain && (batch.token.is_none() || batch.lease_over)
 }
 
-/// It was sent, says the operator: final.
+/// Models the resolution "sent": the row becomes UNKNOWN, which is final.
 pub fn resolve_sent(row: &mut Row, batch: &mut Batch, schedule: &mut Schedule) {
     row.status = Status::Unknown;
-    wake(batch, schedule);
+    make_due(batch, schedule);
 }
 
-/// It is to be sent again, says the operator.
+/// Models the resolution "resend": the row becomes PENDING.
 pub fn resolve_resend(row: &mut Row, batch: &mut Batch, schedule: &mut Schedule) {
-    row.kept[usize::from(row.attempt)] = Some(row.status);
+    row.earlier_attempts[usize::from(row.attempt)] = Some(row.status);
     row.resends += 1;
     row.status = Status::Pending;
     batch.send_at = Due::Now;
-    wake(batch, schedule);
+    make_due(batch, schedule);
 }
 
-fn wake(batch: &mut Batch, schedule: &mut Schedule) {
+/// Makes a batch due whose row an operator has resolved, and reopens its schedule.
+fn make_due(batch: &mut Batch, schedule: &mut Schedule) {
     if !batch.send_at.is_set() {
         batch.check_at = Due::Now;
     }
     batch.sweep_at = Due::Now;
-    if matches!(schedule.status, Life::Finished | Life::Missed) && schedule.cut {
-        schedule.status = Life::Running;
-    }
+    reopen(schedule);
 }

@@ -1,19 +1,23 @@
-//! `claim_to_send`, `claim_to_check`, `make_due_if_lease_lost`, `bring_forward` with `reopen_schedule`.
+//! `claim_to_send`, `claim_to_check`, `make_due_if_lease_lost`, `bring_forward` with
+//! `reopen_schedule`.
 
-use api::resources::receipts::store::{Due as Forward, bring_forward};
+use api::resources::receipts::store::{Due as DueBatch, bring_forward};
 use model::{
-    database::{Batch, Due, Row},
+    rows::{Batch, Due, Row},
     rules,
 };
 use shared::batch::{claim, rows};
 use shared::schedule::lifecycle::reopen_schedule;
 use sqlx::MySqlPool;
 
-use crate::table::{Case, OURS, TOKENS, Table, pairs, schedules};
+use crate::{
+    cases::{Case, OURS, TOKENS, pairs, schedules},
+    table::Table,
+};
 
 const DUES: [Due; 3] = [Due::Never, Due::Now, Due::Later];
 
-/// Every batch and schedule that a claim tells apart. The recipient does not matter.
+/// Returns all batches and schedules that a claim distinguishes. The recipient has no effect.
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (schedule, (send_at, check_at)) in pairs(&schedules(), &pairs(&DUES, &DUES)) {
@@ -40,14 +44,14 @@ fn cases() -> Vec<Case> {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
+async fn claim_to_send_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_send(&case.batch, &case.schedule);
         assert_eq!(
-            claim::claim_to_send(&table.db, &table.claim(at))
+            claim::claim_to_send(&table.db, &table.claim(index))
                 .await
                 .unwrap(),
             may,
@@ -61,14 +65,14 @@ async fn a_claim_to_send_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
+async fn claim_to_check_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let may = rules::may_claim_to_check(&case.batch);
         assert_eq!(
-            claim::claim_to_check(&table.db, &table.claim(at))
+            claim::claim_to_check(&table.db, &table.claim(index))
                 .await
                 .unwrap(),
             may,
@@ -82,19 +86,19 @@ async fn a_claim_to_check_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
+async fn make_due_if_lease_lost_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
-        let poked = rules::poke(&mut case.batch, &mut case.schedule, owns);
+        let made_due = rules::make_due_if_lease_lost(&mut case.batch, &mut case.schedule, owns);
         assert_eq!(
-            rows::make_due_if_lease_lost(&mut connection, &table.claim(at), table.now)
+            rows::make_due_if_lease_lost(&mut connection, &table.claim(index), table.now)
                 .await
                 .unwrap(),
-            poked,
+            made_due,
             "{case:?}"
         );
     }
@@ -103,20 +107,20 @@ async fn a_poke_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_recheck_is_brought_forward_as_the_model_says(pool: MySqlPool) {
+async fn bring_forward_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         rules::bring_forward(&mut case.batch, &mut case.schedule);
-        let due = Forward {
-            schedule_id: table.ids[at],
+        let due = DueBatch {
+            schedule_id: table.ids[index],
             batch_no: 1,
             check_at: table.now,
         };
         bring_forward(&mut connection, &[due]).await.unwrap();
-        reopen_schedule(&mut connection, table.ids[at])
+        reopen_schedule(&mut connection, table.ids[index])
             .await
             .unwrap();
     }

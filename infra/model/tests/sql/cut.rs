@@ -2,16 +2,19 @@
 
 use api::resources::schedules::moves_store;
 use dispatch::cut::store::{self, Outcome};
-use model::{database::Life, rules};
+use model::{rows::ScheduleStatus, rules};
 use shared::{
     platform::queue::DispatchMessage,
     schedule::row::{Schedule, load_schedule},
 };
 use sqlx::MySqlPool;
 
-use crate::table::{Case, Table, pairs, schedules};
+use crate::{
+    cases::{Case, pairs, schedules},
+    table::Table,
+};
 
-/// Every schedule; its version is 1, and the message says 1 or 2.
+/// Returns all schedules, whose version is 1, each with the version 1 or 2 of a message.
 fn cases() -> Vec<(Case, u32)> {
     let case = |(schedule, version)| {
         (
@@ -28,27 +31,28 @@ fn cases() -> Vec<(Case, u32)> {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
+async fn mark_cut_matches_the_model(pool: MySqlPool) {
     let all = pairs(
         &cases(),
         &[
-            (Outcome::Running, Life::Running),
-            (Outcome::Cancelled, Life::Cancelled),
+            (Outcome::Running, ScheduleStatus::Running),
+            (Outcome::Cancelled, ScheduleStatus::Cancelled),
         ],
     );
-    let (cases, said): (Vec<_>, Vec<_>) = all
+    let (cases, inputs): (Vec<_>, Vec<_>) = all
         .into_iter()
         .map(|((case, version), outcome)| (case, (version, outcome)))
         .unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, (case, (version, (outcome, life)))) in expected.iter_mut().zip(said).enumerate() {
+    for (index, (case, (version, (outcome, status)))) in expected.iter_mut().zip(inputs).enumerate()
+    {
         let message = DispatchMessage {
-            schedule_id: table.ids[at],
+            schedule_id: table.ids[index],
             version,
         };
-        let matched = rules::mark_cut(&mut case.schedule, version == 1, life);
+        let matched = rules::mark_cut(&mut case.schedule, version == 1, status);
         let marked = store::mark_cut(&mut connection, message, (outcome, 1, "queue"), table.now)
             .await
             .unwrap();
@@ -59,14 +63,14 @@ async fn a_cut_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn missing_is_as_the_model_says(pool: MySqlPool) {
+async fn mark_missed_matches_the_model(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
-    for (at, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
+    for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         let message = DispatchMessage {
-            schedule_id: table.ids[at],
+            schedule_id: table.ids[index],
             version,
         };
         let matched = rules::mark_missed(&mut case.schedule, version == 1);
@@ -81,21 +85,21 @@ async fn missing_is_as_the_model_says(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(pool: MySqlPool) {
+async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
     let mut changed = 0;
-    for (at, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
+    for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
             changed += u32::from(rules::send_uncut_now(&mut case.schedule));
-            moves_store::send_uncut_now(&mut connection, table.ids[at], table.now)
+            moves_store::send_uncut_now(&mut connection, table.ids[index], table.now)
                 .await
                 .unwrap();
         } else {
             changed += u32::from(rules::is_changeable(&case.schedule));
-            let row = load_schedule(&mut connection, table.ids[at])
+            let row = load_schedule(&mut connection, table.ids[index])
                 .await
                 .unwrap()
                 .unwrap();
@@ -113,9 +117,13 @@ async fn sending_an_uncut_one_now_and_changing_its_time_are_as_the_model_says(po
     }
     drop(connection);
     table.expect(&cases, &expected).await;
-    let risen: u32 = sqlx::query_scalar("SELECT CAST(SUM(version - 1) AS UNSIGNED) FROM schedules")
-        .fetch_one(&table.db.pool)
-        .await
-        .unwrap();
-    assert_eq!(risen, changed, "each change of time raises the version");
+    let changes: u32 =
+        sqlx::query_scalar("SELECT CAST(SUM(version - 1) AS UNSIGNED) FROM schedules")
+            .fetch_one(&table.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        changes, changed,
+        "each change of the time increments the version"
+    );
 }

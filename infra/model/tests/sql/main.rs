@@ -1,5 +1,6 @@
-//! The rules of the model against the statements: every combination of the values that a rule tells apart is written as rows, the
-//! real function of `shared::platform::db` is called on it, and rows matched and columns afterwards must be those that the rule says.
+//! Compares the rules of the model with the SQL statements. All combinations of the values that a
+//! rule distinguishes are written to the database, and the real function is called on them. The
+//! number of matched rows and the columns afterwards must be those of the rule.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -8,10 +9,12 @@
     clippy::inconsistent_struct_constructor
 )]
 
+mod cases;
 mod claim;
 mod cut;
+mod flush;
+mod lifecycle;
 mod missed;
-mod moves;
-mod outcomes;
 mod release;
+mod status_updates;
 mod table;

@@ -1,13 +1,16 @@
-//! Holding what is late: `hold_missed`, `mark_missed`.
+//! `hold_missed`.
 
-use model::{database::Batch, rules};
+use model::{rows::Batch, rules};
 use send::store;
 use sqlx::MySqlPool;
 
-use crate::table::{Case, TOKENS, Table, pairs, schedules};
+use crate::{
+    cases::{Case, TOKENS, pairs, schedules_with},
+    table::Table,
+};
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn holding_is_as_the_model_says(pool: MySqlPool) {
+async fn hold_missed_matches_the_model(pool: MySqlPool) {
     let batch = |((token, lease_over), missed)| Batch {
         token,
         lease_over,
@@ -18,23 +21,14 @@ async fn holding_is_as_the_model_says(pool: MySqlPool) {
         .into_iter()
         .map(batch)
         .collect();
-    let case = |(schedule, batch)| Case {
-        schedule,
-        batch,
-        ..Case::SENDING
-    };
-    let mut cases: Vec<_> = pairs(&schedules(), &batches)
-        .into_iter()
-        .map(case)
-        .collect();
-    cases.retain(Case::is_allowed);
+    let cases = schedules_with(&batches);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let held = rules::hold_missed(&mut case.batch, &case.schedule, owns);
         assert_eq!(
-            store::hold_missed(&table.db, &table.claim(at), table.now)
+            store::hold_missed(&table.db, &table.claim(index), table.now)
                 .await
                 .unwrap(),
             held,

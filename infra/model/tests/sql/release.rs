@@ -2,15 +2,22 @@
 
 use chrono::TimeDelta;
 use model::{
-    database::{Age, Batch, Due, Row},
+    rows::{Age, Batch, Due, Row},
     rules::{self, Release},
 };
 use shared::message::status::Status;
-use shared::{batch::release, schedule::lifecycle};
+use shared::{
+    batch::{SeqRange, release},
+    schedule::lifecycle,
+};
 use sqlx::MySqlPool;
 
-use crate::table::{Case, TOKENS, Table, pairs, schedules};
+use crate::{
+    cases::{Case, TOKENS, pairs, schedules_with},
+    table::Table,
+};
 
+/// Returns all inputs of a release that the rule distinguishes.
 fn releases() -> Vec<Release> {
     let mut all = Vec::new();
     for (max_resends, resend_uncertain) in pairs(&[0, 1], &[false, true]) {
@@ -30,8 +37,8 @@ fn releases() -> Vec<Release> {
     all
 }
 
-#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_release_is_as_the_model_says(pool: MySqlPool) {
+/// Returns all rows and batches that a release distinguishes.
+fn cases() -> Vec<Case> {
     let row = |(status, (age, resends))| Row {
         status,
         attempt: 1,
@@ -42,7 +49,10 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
     };
     let rows: Vec<_> = pairs(
         &Status::ALL,
-        &pairs(&[Age::Fresh, Age::Quiet, Age::Old], &[0, 1]),
+        &pairs(
+            &[Age::Fresh, Age::PastQuietTime, Age::PastDeadline],
+            &[0, 1],
+        ),
     )
     .into_iter()
     .map(row)
@@ -63,47 +73,65 @@ async fn a_release_is_as_the_model_says(pool: MySqlPool) {
         batch,
         ..Case::SENDING
     };
-    let cases: Vec<_> = pairs(&rows, &batches).into_iter().map(case).collect();
-    let (cases, told): (Vec<_>, Vec<_>) = pairs(&cases, &releases()).into_iter().unzip();
+    pairs(&rows, &batches).into_iter().map(case).collect()
+}
+
+/// Converts the model's input to that of the statement.
+fn as_release(table: &Table, input: &Release) -> release::Release {
+    let soon = table.now + TimeDelta::seconds(120);
+    release::Release {
+        max_resends: input.max_resends.into(),
+        resend_uncertain: input.resend_uncertain,
+        ask_uncertain_since: input
+            .ask_uncertain
+            .then(|| table.now - TimeDelta::hours(23)),
+        send_at: table.time(input.send_at).unwrap(),
+        check_at: table.time(input.check_at).unwrap(),
+        sweep_send_at: soon,
+        sweep_check_at: soon,
+        accepted: false,
+        refused: false,
+    }
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn release_matches_the_model(pool: MySqlPool) {
+    let (cases, inputs): (Vec<_>, Vec<_>) = pairs(&cases(), &releases()).into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut connection = table.db.pool.acquire().await.unwrap();
     let mut expected = cases.clone();
-    for (at, (case, told)) in expected.iter_mut().zip(told).enumerate() {
-        let (owns, soon) = (case.owns(), table.now + TimeDelta::seconds(120));
-        let released = rules::release(&mut case.batch, &[case.row], owns, &told);
-        let release = release::Release {
-            max_resends: told.max_resends.into(),
-            resend_uncertain: told.resend_uncertain,
-            ask_uncertain_since: told.ask_uncertain.then(|| table.now - TimeDelta::hours(23)),
-            send_at: table.time(told.send_at).unwrap(),
-            check_at: table.time(told.check_at).unwrap(),
-            sweep_send_at: soon,
-            sweep_check_at: soon,
-            accepted: false,
-            refused: false,
-        };
-        assert_eq!(
-            release::write_release(&mut connection, &table.claim(at), (1, 1), &release)
-                .await
-                .unwrap(),
-            released,
-            "{case:?}"
-        );
+    for (index, (case, input)) in expected.iter_mut().zip(inputs).enumerate() {
+        let owns = case.owns();
+        let matched = rules::release(&mut case.batch, &[case.row], owns, &input);
+        let claim = table.claim(index);
+        let input = as_release(&table, &input);
+        let released = release::write_release(&mut connection, &claim, SeqRange::new(1, 1), &input)
+            .await
+            .unwrap();
+        assert_eq!(released, matched, "{case:?}");
     }
     drop(connection);
     table.expect(&cases, &expected).await;
-    let wrong = "SELECT COUNT(*) FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id WHERE b.crashes = 0 AND r.status <> 'INVALID'
-        AND (b.pending <> (r.status = 'PENDING') OR b.uncertain <> (r.status = 'UNCERTAIN') OR b.acceptd <> (r.status = 'ACCEPTD')
-          OR b.delivrd <> (r.status = 'DELIVRD') OR b.undeliv <> (r.status = 'UNDELIV') OR b.unknown <> (r.status = 'UNKNOWN'))";
+    expect_counts_of_rows(&table).await;
+}
+
+/// Checks that the counts of each released batch match its row.
+async fn expect_counts_of_rows(table: &Table) {
+    let wrong = "SELECT COUNT(*)
+        FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id
+        WHERE b.crashes = 0 AND r.status <> 'INVALID'
+          AND (b.pending <> (r.status = 'PENDING') OR b.uncertain <> (r.status = 'UNCERTAIN')
+            OR b.acceptd <> (r.status = 'ACCEPTD') OR b.delivrd <> (r.status = 'DELIVRD')
+            OR b.undeliv <> (r.status = 'UNDELIV') OR b.unknown <> (r.status = 'UNKNOWN'))";
     let wrong: i64 = sqlx::query_scalar(wrong)
         .fetch_one(&table.db.pool)
         .await
         .unwrap();
-    assert_eq!(wrong, 0, "counts are the rows'");
+    assert_eq!(wrong, 0, "the counts match the rows");
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn a_finish_is_as_the_model_says(pool: MySqlPool) {
+async fn finish_schedule_matches_the_model(pool: MySqlPool) {
     let idle = Batch {
         send_at: Due::Never,
         token: None,
@@ -119,24 +147,15 @@ async fn a_finish_is_as_the_model_says(pool: MySqlPool) {
         .into_iter()
         .map(batch)
         .collect();
-    let case = |(schedule, batch)| Case {
-        schedule,
-        batch,
-        ..Case::SENDING
-    };
-    let mut cases: Vec<_> = pairs(&schedules(), &batches)
-        .into_iter()
-        .map(case)
-        .collect();
-    cases.retain(Case::is_allowed);
+    let cases = schedules_with(&batches);
     let table = Table::of(pool, &cases).await;
     let mut connection = table.db.pool.acquire().await.unwrap();
     let mut expected = cases.clone();
-    for (at, case) in expected.iter_mut().enumerate() {
+    for (index, case) in expected.iter_mut().enumerate() {
         let may = rules::may_finish(&case.schedule, &[case.batch]);
         rules::finish(&mut case.schedule, &[case.batch]);
         assert_eq!(
-            lifecycle::finish_schedule(&mut connection, table.ids[at], table.now)
+            lifecycle::finish_schedule(&mut connection, table.ids[index], table.now)
                 .await
                 .unwrap(),
             may,

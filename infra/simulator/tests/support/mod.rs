@@ -1,4 +1,4 @@
-//! A simulator and a client for it, over real HTTP.
+//! A simulator and a client that calls it over real HTTP.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -10,9 +10,9 @@ pub struct Bench {
     pub http: Client,
 }
 
-/// A simulator with these settings, and a client.
+/// Starts a simulator with these settings, and creates a client.
 pub async fn bench(settings: Settings) -> Bench {
-    // Fails when another test of this process has installed it already.
+    // Fails if another test of this process has already installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Bench {
         simulator: Simulator::start(settings).await.unwrap(),
@@ -29,14 +29,14 @@ impl Bench {
         self.simulator.carrier()
     }
 
-    /// A submit request in the bare form.
+    /// Builds a submit request in the bare form.
     pub fn bare(&self, dnis: &str, message: &str) -> RequestBuilder {
         self.http
             .post(self.url("/api"))
             .json(&json!({ "dnis": dnis, "message": message }))
     }
 
-    /// The answer's JSON to a submit request in the bare form.
+    /// Sends a submit request in the bare form and returns the JSON of the response.
     pub async fn send(&self, dnis: &str, message: &str) -> Value {
         self.bare(dnis, message)
             .send()
@@ -47,14 +47,14 @@ impl Bench {
             .unwrap()
     }
 
-    /// A submit request in the full form, as a form.
+    /// Builds a submit request in the full form, with a form body.
     pub fn full(&self, more: &[(&str, &str)]) -> RequestBuilder {
         self.http
             .post(self.url("/api"))
             .form(&[&[("command", "submit")], more].concat())
     }
 
-    /// Sends to one number and gives the message id.
+    /// Sends a message to one number and returns the message id.
     pub async fn send_one(&self, number: &str) -> String {
         self.send(number, "Hello").await["message_id"]
             .as_str()
@@ -71,7 +71,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// The status word of a message.
+    /// Returns the status of a message.
     pub async fn status(&self, message_id: &str) -> String {
         let answer: Value = self.query(message_id).await.json().await.unwrap();
         answer["status"].as_str().unwrap().to_owned()
@@ -89,15 +89,15 @@ impl Bench {
     }
 }
 
-/// So many distinct numbers.
+/// Returns `count` distinct numbers.
 pub fn numbers(count: u64) -> Vec<String> {
     (0..count)
         .map(|number| (491_700_000_000 + number).to_string())
         .collect()
 }
 
-/// Status, content type and body.
-pub async fn told(response: Response) -> (u16, String, String) {
+/// Reads the status, the content type and the body.
+pub async fn read(response: Response) -> (u16, String, String) {
     let content_type = response.headers()["content-type"]
         .to_str()
         .unwrap()

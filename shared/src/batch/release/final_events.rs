@@ -5,7 +5,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::{
-    batch::claim::Claim,
+    batch::{SeqRange, claim::Claim},
     events::{
         EventType,
         record::{MOST_MESSAGES, NewEvent, insert_deliveries, webhooks_for},
@@ -19,7 +19,7 @@ use crate::{
 pub async fn record_final_events(
     connection: &mut MySqlConnection,
     claim: &Claim,
-    range: (u32, u32),
+    range: SeqRange,
     max_resends: u32,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<DeliveryMessage>> {
@@ -28,11 +28,11 @@ pub async fn record_final_events(
     let mut published = Vec::new();
     while !webhooks.is_empty() {
         let id = Uuid::now_v7();
-        let marked = mark_published(connection, (schedule_id, range), max_resends, id).await?;
+        let marked = mark_published(connection, schedule_id, range, max_resends, id).await?;
         if marked == 0 {
             break;
         }
-        let range = published_range(connection, (schedule_id, range), id).await?;
+        let range = published_range(connection, schedule_id, range, id).await?;
         let event = NewEvent {
             id,
             kind,
@@ -50,7 +50,8 @@ pub async fn record_final_events(
 
 async fn mark_published(
     connection: &mut MySqlConnection,
-    (schedule_id, range): (Uuid, (u32, u32)),
+    schedule_id: Uuid,
+    range: SeqRange,
     max_resends: u32,
     event: Uuid,
 ) -> sqlx::Result<u64> {
@@ -63,8 +64,8 @@ async fn mark_published(
          ORDER BY seq LIMIT ?",
         event,
         schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         max_resends,
         MOST_MESSAGES
     );
@@ -73,17 +74,21 @@ async fn mark_published(
 
 async fn published_range(
     connection: &mut MySqlConnection,
-    (schedule_id, range): (Uuid, (u32, u32)),
+    schedule_id: Uuid,
+    range: SeqRange,
     event: Uuid,
-) -> sqlx::Result<Option<(u32, u32)>> {
+) -> sqlx::Result<Option<SeqRange>> {
     let found = sqlx::query!(
         r#"SELECT MIN(seq) AS "first: u32", MAX(seq) AS "last: u32" FROM recipients
            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event = ?"#,
         schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         event
     );
     let found = found.fetch_one(connection).await?;
-    Ok(found.first.zip(found.last))
+    Ok(found
+        .first
+        .zip(found.last)
+        .map(|(first, last)| SeqRange::new(first, last)))
 }

@@ -9,14 +9,15 @@ mod write;
 
 use anyhow::Context;
 
-use self::{decide::Pass, final_events::record_final_events, write::read_dues};
+use self::{decide::EndedPass, final_events::record_final_events, write::read_due_times};
 pub use self::{
-    decide::{Ended, Policy},
+    decide::{PassResult, Policy},
     timing::Timing,
     write::{Release, write_release},
 };
 use crate::{
     batch::{
+        SeqRange,
         claim::Claim,
         worker::{Claimed, Worker},
     },
@@ -34,14 +35,14 @@ impl Worker {
     /// schedule if this batch was the last one with something to do.
     ///
     /// If the claim is lost, another worker owns the batch: nothing is written or enqueued.
-    pub async fn release(&self, claimed: &Claimed, ended: Ended) -> anyhow::Result<()> {
+    pub async fn release(&self, claimed: &Claimed, result: PassResult) -> anyhow::Result<()> {
         let Claimed { claim, batch, rows } = claimed;
         let now = self.db.now();
-        let pass = Pass {
+        let pass = EndedPass {
             claim,
             batch,
             rows,
-            ended,
+            result,
             can_ask: self.carrier.can_ask_own_id(),
         };
         let written = self
@@ -53,11 +54,14 @@ impl Worker {
             return Ok(());
         };
         fault::reach(Point::Released, claim.batch).await;
-        let dues = read_dues(&self.db, claim.batch)
+        let dues = read_due_times(&self.db, claim.batch)
             .await?
             .context("the batch is gone")?;
-        let (send_at, check_at) = pass.to_enqueue(dues, now);
-        for (queue, due) in [(&self.send_queue, send_at), (&self.recheck_queue, check_at)] {
+        let due = pass.to_enqueue(dues, now);
+        for (queue, due) in [
+            (&self.send_queue, due.send_at),
+            (&self.recheck_queue, due.check_at),
+        ] {
             if let Some(due) = due {
                 // A message that the queue refuses is left to the sweep.
                 queue
@@ -87,7 +91,7 @@ impl Worker {
         release: &Release,
     ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
         let Claimed { claim, batch, .. } = claimed;
-        let range = (batch.first_seq, batch.last_seq);
+        let range = batch.range();
         if !batch.wants_final_events {
             let written = retry_lock_conflicts(|| async {
                 write_release(&mut *self.db.pool.acquire().await?, claim, range, release).await
@@ -104,7 +108,7 @@ impl Worker {
 pub async fn write_release_with_events(
     db: &Db,
     claim: &Claim,
-    range: (u32, u32),
+    range: SeqRange,
     release: &Release,
 ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
     transaction(db, |transaction| {

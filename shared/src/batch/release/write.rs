@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 
 use crate::{
-    batch::claim::Claim,
+    batch::{SeqRange, claim::Claim},
     platform::{db::Db, queue::BatchMessage},
 };
 
@@ -36,7 +36,7 @@ pub struct Release {
 pub async fn write_release(
     db: &mut MySqlConnection,
     claim: &Claim,
-    range: (u32, u32),
+    range: SeqRange,
     release: &Release,
 ) -> sqlx::Result<bool> {
     let BatchMessage {
@@ -67,8 +67,8 @@ pub async fn write_release(
         release.resend_uncertain,
         release.ask_uncertain_since.unwrap_or(DateTime::<Utc>::MAX_UTC.min(far_future())),
         schedule_id,
-        range.0,
-        range.1,
+        range.first,
+        range.last,
         release.accepted,
         u32::from(release.refused),
         release.accepted,
@@ -90,7 +90,7 @@ fn far_future() -> DateTime<Utc> {
 
 /// When a batch is to be sent and to be asked next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dues {
+pub struct DueTimes {
     /// When something is to be sent.
     pub send_at: Option<DateTime<Utc>>,
     /// When something is to be asked.
@@ -101,9 +101,9 @@ pub struct Dues {
 }
 
 /// What the release has set. Read after it has committed.
-pub async fn read_dues(db: &Db, batch: BatchMessage) -> sqlx::Result<Option<Dues>> {
+pub async fn read_due_times(db: &Db, batch: BatchMessage) -> sqlx::Result<Option<DueTimes>> {
     sqlx::query_as!(
-        Dues,
+        DueTimes,
         r#"SELECT b.send_at AS "send_at: DateTime<Utc>", b.check_at AS "check_at: DateTime<Utc>",
              EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
            FROM batches b WHERE b.schedule_id = ? AND b.batch_no = ?"#,

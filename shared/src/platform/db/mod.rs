@@ -24,10 +24,19 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
 };
 
-use crate::platform::{
-    backoff::{DATABASE_CONNECT, LOCK_CONFLICT_TRIES, after_lock_conflict},
-    config::DatabaseSource,
-};
+use crate::platform::config::DatabaseSource;
+
+/// The longest wait for a connection: longer than a server that is only busy needs, shorter than a
+/// client of the API waits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a statement that fails with a lock conflict is executed. Each time another transaction
+/// makes progress.
+const LOCK_CONFLICT_TRIES: u32 = 5;
+
+/// Returns the delay after a statement has failed `tries` times with a lock conflict.
+const fn after_lock_conflict(tries: u32) -> Duration {
+    Duration::from_millis(20 * tries as u64 * tries as u64)
+}
 
 /// The migrations, for the function that runs them and for tests.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -124,7 +133,7 @@ impl Db {
         let measured = clock.clone();
         let pool = MySqlPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(DATABASE_CONNECT)
+            .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(move |connection, _| {
                 let clock = measured.clone();
                 Box::pin(async move { clock.measure(connection).await })

@@ -1,7 +1,7 @@
 //! The dead-letter queues: what nobody could do. A letter names rows at most, and the rows are the truth, so nothing in it is lost when
 //! it is deleted; what names nothing was made by somebody else, and is for a person to look at.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -14,10 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use shared::platform::{
-    backoff::LETTER_HIDDEN,
-    queue::{BatchMessage, DeliveryMessage, DispatchMessage, read_body},
-};
+use shared::platform::queue::{BatchMessage, DeliveryMessage, DispatchMessage, read_body};
+
+/// A message that an operator looks at is hidden from other readers for this long, unless it is put
+/// back earlier.
+const HIDDEN_WHILE_READ: Duration = Duration::from_secs(30);
 
 /// Of SQS's many servers all are asked, not some.
 const LONG_POLL_S: i32 = 1;
@@ -185,7 +186,7 @@ impl DeadLetterQueue for SqsDeadLetterQueue {
                 .queue_url(&self.url)
                 .wait_time_seconds(LONG_POLL_S);
             let call = call.max_number_of_messages((limit - letters.len()).min(BATCH) as i32);
-            let call = call.visibility_timeout(LETTER_HIDDEN.as_secs() as i32);
+            let call = call.visibility_timeout(HIDDEN_WHILE_READ.as_secs() as i32);
             let answer = call
                 .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
                 .send()

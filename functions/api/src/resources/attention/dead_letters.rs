@@ -18,11 +18,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::platform::backoff::{LETTERS, ONE_CALL};
 
 use crate::resources::attention::entry::Action;
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::{Caller, caller::Change},
     http::{
         error::ApiError,
@@ -36,8 +35,11 @@ use crate::{
     resources::schedules::arrange_dispatch::sweep,
 };
 
+/// A dead-letter queue that does not answer in this time is reported as unreachable.
+const DEAD_LETTERS_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// A redrive takes no more letters after so long, nor more than so many.
-const ENOUGH: (Duration, u64) = (ONE_CALL, 1_000);
+const ENOUGH: (Duration, u64) = (CALL_BUDGET, 1_000);
 /// Letters that a redrive takes at a time, each of a queue.
 const WAVE: usize = 10;
 /// Characters of a letter that are shown.
@@ -122,7 +124,7 @@ pub async fn peek(app: &App, limit: usize) -> Letters {
         ..Letters::default()
     };
     for queue in &app.dead_letters {
-        match tokio::time::timeout(LETTERS, peek_one(queue, limit))
+        match tokio::time::timeout(DEAD_LETTERS_TIMEOUT, peek_one(queue, limit))
             .await
             .map_err(anyhow::Error::from)
             .flatten()
@@ -255,7 +257,7 @@ async fn redrive_one(
     (done, kept): (&mut Redriven, &mut Vec<DeadLetter>),
 ) -> Result<(), Failed> {
     // To find a queue empty takes a second, to ask for its count a moment.
-    let mut last = tokio::time::timeout(LETTERS, queue.letters.count())
+    let mut last = tokio::time::timeout(DEAD_LETTERS_TIMEOUT, queue.letters.count())
         .await
         .map_err(anyhow::Error::from)
         .flatten()?
@@ -267,7 +269,7 @@ async fn redrive_one(
             done.more = true;
             return Ok(());
         }
-        let taken = tokio::time::timeout(LETTERS, queue.letters.take(WAVE))
+        let taken = tokio::time::timeout(DEAD_LETTERS_TIMEOUT, queue.letters.take(WAVE))
             .await
             .map_err(anyhow::Error::from)
             .flatten()?;

@@ -1,11 +1,15 @@
 //! What needs a person: missed, parked, uncertain, overdue, paused. Nothing of it goes on by itself, so all of it can be listed, page
 //! by page in the order of an index.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use shared::platform::backoff::{MAX_CRASHES, OVERDUE};
+use shared::platform::backoff::MAX_CRASHES;
+
+/// The sweep runs every minute: what it should have taken up this long ago is stuck, and shown as
+/// such.
+const OVERDUE: TimeDelta = TimeDelta::minutes(10);
 
 /// Batches of one schedule that need a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use crate::resources::receipts::store::{Found, Wanted, find_attempts, find_messages};
-use chrono::{DateTime, Utc};
-use shared::{
-    carrier::OwnId,
-    message::status::Status,
-    platform::{backoff::RECEIPT_EARLY, db::Db},
-};
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::{carrier::OwnId, message::status::Status, platform::db::Db};
 
-use crate::resources::receipts::receipt::Receipt;
+use shared::carrier::receipt::Receipt;
+
+/// For this long after its request, an answer may not be recorded yet: the carrier is asked to
+/// repeat a receipt for such a number. Later, an unknown id belongs to no message of ours. A lease
+/// and its margin end well before.
+const RECEIPT_EARLY: TimeDelta = TimeDelta::minutes(15);
 
 /// Whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

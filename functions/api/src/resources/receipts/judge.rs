@@ -4,7 +4,7 @@
 use crate::resources::receipts::store::{Found, Receipt as Row};
 use shared::{carrier::OwnId, message::status::Status};
 
-use crate::resources::receipts::receipt::Receipt;
+use shared::carrier::receipt::Receipt;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
             carrier_status,
             parts: 1,
         };
-        let (status, carrier_status) = shared::carrier::read_word(said).unwrap();
+        let (status, carrier_status) = shared::carrier::alaris::read_status(said).unwrap();
         let receipt = Receipt {
             message_id: id.into(),
             phone: "+60123456789".into(),

@@ -8,20 +8,22 @@ pub mod store;
 
 pub mod find;
 pub mod judge;
-pub mod receipt;
 pub mod record;
 pub mod secrets;
-pub mod signature;
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use shared::carrier::{
+    receipt::{InvalidReceipt, Receipts, UnreadableReceipts},
+    registry::ADAPTERS,
+};
 
 use crate::resources::receipts::{
     find::{Whose, find},
-    receipt::Receipts,
     record::{News, record},
+    secrets::SignedCall,
 };
 use crate::{
     App,
@@ -61,10 +63,20 @@ pub async fn receive(
     let read = axum::body::to_bytes(body, MAX_BYTES).await;
     let body =
         read.map_err(|_| ApiError::TooLarge(format!("expected at most {MAX_BYTES} bytes a call")))?;
+    let format = app.receipt_format;
     app.callbacks
-        .verify(&carrier, &headers, &body, app.db.now())
+        .verify(
+            format,
+            &carrier,
+            SignedCall {
+                headers: &headers,
+                body: &body,
+            },
+            app.db.now(),
+        )
         .await?;
-    let Receipts { receipts, invalid } = receipt::read(&body)?;
+    let Receipts { receipts, invalid } = format.read(&body).map_err(unreadable)?;
+    let invalid: Vec<_> = invalid.into_iter().map(FieldError::from).collect();
     if receipts.is_empty() && !invalid.is_empty() {
         return Err(ApiError::invalid(invalid));
     }
@@ -88,7 +100,7 @@ pub async fn receive(
         too_early,
         invalid,
     };
-    tell(&carrier, &received);
+    log(&carrier, &received);
     if too_early > 0 {
         Err(ApiError::TooEarly(Box::new(received)))
     } else {
@@ -98,21 +110,46 @@ pub async fn receive(
 
 /// For the document.
 pub fn receive_doc() -> Operation {
-    let example = json!([
-        {"message_id": "alss-a1b2c3d4-e5f67890", "dnis": "60123456789", "status": "DELIVRD", "delivery_time": "270131090003"},
-    ]);
+    // The document is the same for every deployment, so it describes the formats of all adapters.
+    let formats: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.receipts).collect();
+    let mut schemas: Vec<_> = formats.iter().map(|format| format.schema()).collect();
+    schemas.dedup();
+    let schema = if schemas.len() == 1 {
+        schemas.remove(0)
+    } else {
+        json!({"anyOf": schemas})
+    };
+    let example = formats[0].example();
     let received =
         json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
     Operation::new("receiveReceipts", "carrier", "Delivery receipts of a carrier that pushes")
         .text("In any order, any number of times. An entry that can't be read is told by its position, and the others count.")
-        .body(Takes::json(receipt::schema(), example))
+        .body(Takes::json(schema, example))
         .answers::<Received>(200, "What became of them.", received)
         .problems(&["not-found", "invalid-request", "receipt-too-early"])
         .any_type()
         .any_query()
 }
 
-fn tell(carrier: &str, received: &Received) {
+impl From<InvalidReceipt> for FieldError {
+    fn from(invalid: InvalidReceipt) -> Self {
+        Self {
+            position: Some(invalid.position),
+            ..Self::new(invalid.field, invalid.code, invalid.detail)
+        }
+    }
+}
+
+fn unreadable(error: UnreadableReceipts) -> ApiError {
+    match error {
+        UnreadableReceipts::Malformed(expected) => ApiError::Malformed(expected),
+        UnreadableReceipts::TooMany(most) => {
+            ApiError::TooLarge(format!("expected at most {most} receipts per call"))
+        }
+    }
+}
+
+fn log(carrier: &str, received: &Received) {
     let Received {
         recorded,
         unchanged,

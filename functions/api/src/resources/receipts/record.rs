@@ -7,16 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::resources::receipts::store::{
-    Due, Found, Left, Receipt as Row, SeqRange, Touched, batches_of, bring_forward,
+    Due, Found, Left, Receipt as Row, ScheduleSeqRange, Touched, batches_of, bring_forward,
     record_late_receipts, record_receipts, what_is_left,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    carrier::receipt::Receipt,
     message::status::Status,
-    platform::{
-        backoff::{ANNOUNCEMENT, RECEIPT_RECHECK},
-        queue::{BatchMessage, Outgoing},
-    },
+    platform::queue::{BatchMessage, Outgoing},
     schedule::lifecycle::reopen_schedule,
 };
 use sqlx::MySqlConnection;
@@ -25,12 +23,16 @@ use uuid::Uuid;
 use crate::resources::receipts::{
     find::Whose,
     judge::{Judgement, judge},
-    receipt::Receipt,
 };
 use crate::{
-    App,
+    App, ENQUEUE_TIMEOUT,
     http::{error::ApiError, transaction::settle},
 };
+
+/// A recheck that is due within this time is not brought forward for a receipt. One that is brought
+/// forward runs then, unless the receipt was the last of its batch: so a flood of receipts costs a
+/// batch one recheck in that time.
+const RECEIPT_RECHECK: TimeDelta = TimeDelta::seconds(60);
 
 /// What is new in a call.
 #[derive(Debug, Default)]
@@ -118,10 +120,10 @@ impl News {
     }
 
     /// The stretch of each schedule's list that they lie in.
-    fn stretches(&self) -> Vec<SeqRange> {
-        let mut stretches: BTreeMap<Uuid, SeqRange> = BTreeMap::new();
+    fn stretches(&self) -> Vec<ScheduleSeqRange> {
+        let mut stretches: BTreeMap<Uuid, ScheduleSeqRange> = BTreeMap::new();
         for ((schedule_id, seq), _) in self.told() {
-            let stretch = stretches.entry(schedule_id).or_insert(SeqRange {
+            let stretch = stretches.entry(schedule_id).or_insert(ScheduleSeqRange {
                 schedule_id,
                 first_seq: seq,
                 last_seq: seq,
@@ -281,7 +283,7 @@ async fn enqueue(app: &App, dues: &[Due], now: DateTime<Utc>) {
         Outgoing::batch(batch, due.check_at, now)
     };
     let messages: Vec<_> = dues.iter().map(message).collect();
-    match tokio::time::timeout(ANNOUNCEMENT, app.recheck_queue.send(&messages)).await {
+    match tokio::time::timeout(ENQUEUE_TIMEOUT, app.recheck_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!(
             batches = dues.len(),

@@ -12,11 +12,13 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shared::platform::{aws, backoff::BETWEEN_SECRETS, config::Env};
+use shared::{
+    carrier::receipt::ReceiptFormat,
+    platform::{aws, backoff::BETWEEN_SECRETS, config::Env},
+};
 use tokio::sync::Mutex;
 
 use crate::http::error::ApiError;
-use crate::resources::receipts::signature::Signed;
 
 /// As many bytes as the hash has (RFC 2104, section 3).
 const SECRET_BYTES: usize = 32;
@@ -103,6 +105,15 @@ impl Secrets {
 /// Reads the secret under an ARN.
 type ReadSecret = Box<dyn Fn(String) -> BoxFuture<'static, anyhow::Result<String>> + Send + Sync>;
 
+/// A call as the carrier signed it.
+#[derive(Clone, Copy)]
+pub struct SignedCall<'a> {
+    /// The headers, with the signature.
+    pub headers: &'a HeaderMap,
+    /// The body as received.
+    pub body: &'a [u8],
+}
+
 /// Verifies callbacks.
 #[derive(Clone)]
 pub struct Callbacks {
@@ -147,9 +158,9 @@ impl Callbacks {
     /// Whether that carrier sent this body, now: 404 for one that has no secret here, 401 for what is not signed with it.
     pub async fn verify(
         &self,
+        format: &dyn ReceiptFormat,
         carrier: &str,
-        headers: &HeaderMap,
-        body: &[u8],
+        call: SignedCall<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), ApiError> {
         let mut secrets = self.secrets();
@@ -163,8 +174,10 @@ impl Callbacks {
                 "no carrier of this name sends callbacks".to_owned(),
             ));
         };
-        let signed = Signed::read(headers, now).map_err(ApiError::BadSignature)?;
-        if signed.is_by(held, body) {
+        let signed = format
+            .signature(call.headers, now)
+            .map_err(ApiError::BadSignature)?;
+        if signed.is_by(held, call.body) {
             return Ok(());
         }
         if !fresh && self.read_again(now).await {
@@ -172,7 +185,7 @@ impl Callbacks {
             if secrets
                 .0
                 .get(carrier)
-                .is_some_and(|held| signed.is_by(held, body))
+                .is_some_and(|held| signed.is_by(held, call.body))
             {
                 return Ok(());
             }

@@ -247,7 +247,7 @@ pub struct Touched {
 
 /// A stretch of a schedule's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct SeqRange {
+pub struct ScheduleSeqRange {
     /// `recipients.schedule_id`
     #[serde(rename = "i", serialize_with = "as_hex")]
     pub schedule_id: Uuid,
@@ -263,7 +263,7 @@ pub struct SeqRange {
 /// later, and the release, which locks the rows that it counts, waits for the record; one that is not was released before it.
 pub async fn batches_of(
     db: &mut MySqlConnection,
-    stretches: &[SeqRange],
+    stretches: &[ScheduleSeqRange],
 ) -> sqlx::Result<Vec<Touched>> {
     sqlx::query_as!(
         Touched,

@@ -12,9 +12,12 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::{
-    counts::{Counts, count_range},
-    row::load_schedule,
+use shared::{
+    batch::SeqRange,
+    schedule::{
+        counts::{Counts, count_range},
+        row::load_schedule,
+    },
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -109,7 +112,12 @@ async fn read_page(
         let mut counts = batch.counts();
         if batch.claimed_until.is_some() {
             // They are those of the last release; the rows know better.
-            let rows = count_range(connection, id, batch.first_seq, batch.last_seq).await?;
+            let rows = count_range(
+                connection,
+                id,
+                SeqRange::new(batch.first_seq, batch.last_seq),
+            )
+            .await?;
             let rows: Counts = rows
                 .into_iter()
                 .map(|(status, count)| (status, count as u64))

@@ -3,11 +3,14 @@
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use shared::{message::window::Window, schedule::row::Schedule};
+use shared::{
+    message::window::Window,
+    schedule::{on_uncertain::OnUncertain, row::Schedule},
+};
 
 use crate::resources::schedules::request::{
-    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, ON_UNCERTAIN, RATE, RESEND_WITHIN_S, fields_schema,
-    moment, sender, text,
+    MAX_ATTEMPTS, MAX_LATENESS_S, Moment, RATE, RESEND_WITHIN_S, fields_schema, moment, sender,
+    text,
 };
 use crate::resources::schedules::window;
 use crate::{
@@ -46,7 +49,7 @@ pub struct Edit {
     max_attempts: Option<u32>,
     max_lateness_s: Option<u32>,
     resend_within_s: Option<u32>,
-    on_uncertain: Option<&'static str>,
+    on_uncertain: Option<OnUncertain>,
 }
 
 impl Edit {
@@ -73,7 +76,7 @@ impl Edit {
             max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
-            on_uncertain: fields.choice("on_uncertain", &ON_UNCERTAIN, |word| word),
+            on_uncertain: fields.choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str),
         };
         let mut errors = fields.finish();
         if errors.is_empty() && !edit.changes_more_than_rate() && edit.rate.is_none() {
@@ -119,9 +122,7 @@ impl Edit {
             .map_or(row.max_resends, |attempts| attempts - 1);
         row.max_lateness_s = self.max_lateness_s.unwrap_or(row.max_lateness_s);
         row.resend_within_s = self.resend_within_s.unwrap_or(row.resend_within_s);
-        if let Some(on_uncertain) = self.on_uncertain {
-            on_uncertain.clone_into(&mut row.on_uncertain);
-        }
+        row.on_uncertain = self.on_uncertain.unwrap_or(row.on_uncertain);
     }
 
     /// Those fields of a row that it changes, for the log.

@@ -3,7 +3,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::platform::config::Env;
+use shared::{
+    carrier::registry::{ADAPTERS, adapter_from_env, own_ids_from_env},
+    platform::config::Env,
+};
 
 /// What the deployment allows.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ impl Default for Capacity {
     fn default() -> Self {
         Self {
             in_flight: 40,
-            numbers: 100,
+            numbers: (ADAPTERS[0].max_numbers)(false) as u32,
             batch: 500,
             request_ms: 200,
             parts_per_second: None,
@@ -34,15 +37,18 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// `SEND_CONCURRENCY`, `SEND_IN_FLIGHT`, `BATCH_SIZE`, `CARRIER_OWN_IDS` (such a carrier gets one number a request), `CARRIER_REQUEST_MS`,
+    /// Reads `SEND_CONCURRENCY`, `SEND_IN_FLIGHT`, `BATCH_SIZE`, `CARRIER_ADAPTER` and
+    /// `CARRIER_OWN_IDS` (which decide how many numbers fit in a request), `CARRIER_REQUEST_MS`,
     /// `CARRIER_PARTS_PER_SECOND` (0: no limit).
     pub fn from_env(env: &mut Env) -> Self {
+        let adapter = adapter_from_env(env);
+        let numbers = (adapter.max_numbers)(own_ids_from_env(env, adapter));
         let limit = env.number("CARRIER_PARTS_PER_SECOND", 0..=1_000_000, Some(0));
         let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, Some(20));
         Self {
             in_flight: concurrency * env.number("SEND_IN_FLIGHT", 1..=100, Some(2)),
             batch: env.number("BATCH_SIZE", 1..=10_000, Some(500)),
-            numbers: if env.flag("CARRIER_OWN_IDS") { 1 } else { 100 },
+            numbers: numbers as u32,
             request_ms: env.number("CARRIER_REQUEST_MS", 1..=60_000, Some(200)),
             parts_per_second: (limit > 0).then_some(limit),
         }

@@ -39,7 +39,7 @@ pub async fn change_schedule(
         row.max_lateness_s,
         row.max_resends,
         row.resend_within_s,
-        row.on_uncertain,
+        row.on_uncertain.as_str(),
         u32::from(time_changed),
         row.id
     );

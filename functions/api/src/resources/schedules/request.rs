@@ -12,7 +12,7 @@ use shared::{
         template::{MAX_TEMPLATE, Template},
         text::{MAX_PARTS, parts},
     },
-    schedule::status::ScheduleStatus,
+    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus},
 };
 use uuid::Uuid;
 
@@ -44,7 +44,7 @@ const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
 /// What [`sender`] takes, as a regular expression.
 const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
 /// What becomes of a message whose answer was lost; the first, where nothing is said.
-pub const ON_UNCERTAIN: [&str; 2] = ["hold", "resend"];
+pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
 /// What a body says.
 #[derive(Debug)]
@@ -109,8 +109,8 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         .number("resend_within_s", RESEND_WITHIN_S)
         .unwrap_or(DEFAULT_RESEND_WITHIN_S);
     let on_uncertain = fields
-        .choice("on_uncertain", &ON_UNCERTAIN, |word| word)
-        .unwrap_or(ON_UNCERTAIN[0]);
+        .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
+        .unwrap_or(OnUncertain::Hold);
     let (run_at, (message, parts)) = (run_at?, message?);
     Some(NewSchedule {
         id: Uuid::now_v7(),

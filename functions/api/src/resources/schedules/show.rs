@@ -58,7 +58,7 @@ pub struct ScheduleView {
     pub max_lateness_s: u32,
     pub resend_within_s: u32,
     #[schemars(extend("enum" = ON_UNCERTAIN))]
-    pub on_uncertain: String,
+    pub on_uncertain: &'static str,
     pub recipients: Totals,
     /// Not in lists: there it would cost a query a schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ impl ScheduleView {
             max_attempts: schedule.max_resends + 1,
             max_lateness_s: schedule.max_lateness_s,
             resend_within_s: schedule.resend_within_s,
-            on_uncertain: schedule.on_uncertain,
+            on_uncertain: schedule.on_uncertain.as_str(),
             recipients: Totals {
                 total: schedule.recipient_count,
                 invalid: schedule.invalid_count,

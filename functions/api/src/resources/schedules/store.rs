@@ -2,7 +2,7 @@
 //! what moves them ([`super::moves`]).
 
 use chrono::{DateTime, Utc};
-use shared::schedule::status::ScheduleStatus;
+use shared::schedule::{on_uncertain::OnUncertain, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub struct NewSchedule {
     pub max_lateness_s: u32,
     pub max_resends: u32,
     pub resend_within_s: u32,
-    pub on_uncertain: &'static str,
+    pub on_uncertain: OnUncertain,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
 }
@@ -75,7 +75,7 @@ pub async fn insert_schedule(
         new.max_lateness_s,
         new.max_resends,
         new.resend_within_s,
-        new.on_uncertain,
+        new.on_uncertain.as_str(),
         new.created_at,
         new.created_by,
     )

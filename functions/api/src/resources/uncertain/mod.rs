@@ -15,7 +15,7 @@ use crate::resources::uncertain::store::{
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::{platform::backoff::ONE_CALL, schedule::row::load_schedule};
+use shared::schedule::row::load_schedule;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use crate::resources::uncertain::{
     request::{Names, Outcome, ResolveRequest},
 };
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::Caller,
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
@@ -97,7 +97,7 @@ async fn resolve(
     let mut more = false;
     let mut work = Work::find(app, id, names, &mut tally).await?;
     while let Some((batch_no, seqs)) = work.next(app, id).await? {
-        if begun.elapsed() > ONE_CALL {
+        if begun.elapsed() > CALL_BUDGET {
             more = true;
             break;
         }

@@ -5,15 +5,12 @@ use std::time::Instant;
 
 use crate::resources::webhooks::store::{delete_deliveries, delete_webhook, lock_webhook};
 use axum::{extract::State, http::StatusCode};
-use shared::platform::{
-    backoff::ONE_CALL,
-    db::{describe::describe_one, retry_lock_conflicts},
-};
+use shared::platform::db::{describe::describe_one, retry_lock_conflicts};
 use uuid::Uuid;
 
 use crate::resources::webhooks::{change, logged, no_such_webhook, parse_id};
 use crate::{
-    App,
+    App, CALL_BUDGET,
     auth::Caller,
     http::{
         error::ApiError,
@@ -69,7 +66,7 @@ pub fn remove_doc() -> Operation {
 
 async fn clear(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
-    while begun.elapsed() < ONE_CALL {
+    while begun.elapsed() < CALL_BUDGET {
         let part =
             || async { delete_deliveries(&mut *app.db.pool.acquire().await?, id, ROWS).await };
         if retry_lock_conflicts(part).await? < ROWS.into() {

@@ -194,6 +194,7 @@ impl Api {
                 per_minute: 100_000,
             })
             .await,
+            receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
             callbacks: Callbacks::open(SecretSource::Fixed(receipts::SECRETS.to_owned().into()))
                 .await
                 .unwrap(),

@@ -1,7 +1,7 @@
-//! What a release is told after each kind of pass.
+//! The decision of a release after each kind of pass.
 
 use super::*;
-use crate::platform::backoff::Backoff;
+use crate::platform::{backoff::Backoff, queue::BatchMessage};
 
 fn timing() -> Timing {
     Timing {
@@ -25,7 +25,7 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         checks: 0,
         requeues: 0,
         missed: false,
-        schedule_status: "running".into(),
+        schedule_status: ScheduleStatus::Running,
         message: "x".into(),
         parts: 1,
         sender: None,
@@ -34,43 +34,77 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         max_lateness_s: 3600,
         max_resends: 2,
         resend_within_s: 3600,
-        on_uncertain: "hold".into(),
+        on_uncertain: OnUncertain::Hold,
         wants_final_events: false,
     }
 }
 
 fn row(status: Status, resends: u32, sent_at: DateTime<Utc>) -> BatchRow {
-    let phone = "+60123456789".to_owned();
-    let (message_id, carrier_status, sent_at, final_at) = (
-        None,
-        None,
-        Some(sent_at),
-        status.is_final().then_some(sent_at),
-    );
     BatchRow {
         seq: 1,
-        phone,
+        phone: "+60123456789".to_owned(),
         status,
         attempt: 1,
         resends,
-        message_id,
-        carrier_status,
-        sent_at,
-        final_at,
+        message_id: None,
+        carrier_status: None,
+        sent_at: Some(sent_at),
+        final_at: status.is_final().then_some(sent_at),
     }
 }
 
-const SENT: Ended = Ended::Sent {
+fn claim(at: DateTime<Utc>) -> Claim {
+    let message = BatchMessage {
+        schedule_id: uuid::Uuid::nil(),
+        batch_no: 1,
+    };
+    Claim::new(message, at, at + TimeDelta::seconds(60))
+}
+
+const SENT: PassResult = PassResult::Sent {
     accepted: true,
     refused: false,
     wait: Duration::from_secs(4),
 };
 
+fn next_send(
+    batch: &ClaimedBatch,
+    rows: &[BatchRow],
+    result: PassResult,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let pass = EndedPass {
+        claim: &claim(now),
+        batch,
+        rows,
+        result,
+        can_ask: false,
+    };
+    pass.next_send(Policy::of(batch, false, now), &timing(), now)
+}
+
+/// The seconds from `now` to the next recheck.
+fn next_check_s(
+    batch: &ClaimedBatch,
+    row: BatchRow,
+    result: PassResult,
+    now: DateTime<Utc>,
+) -> i64 {
+    let pass = EndedPass {
+        claim: &claim(now),
+        batch,
+        rows: &[row],
+        result,
+        can_ask: false,
+    };
+    (pass.next_check(&timing(), now) - now).num_seconds()
+}
+
 #[test]
-fn only_what_the_policy_allows_is_sent_again() {
+fn only_messages_that_the_policy_allows_are_sent_again() {
     let now = Utc::now();
     let resend = ClaimedBatch {
-        on_uncertain: "resend".into(),
+        on_uncertain: OnUncertain::Resend,
         ..batch(now)
     };
     let over = ClaimedBatch {
@@ -78,11 +112,11 @@ fn only_what_the_policy_allows_is_sent_again() {
         ..resend.clone()
     };
     let cancelled = ClaimedBatch {
-        schedule_status: "cancelled".into(),
+        schedule_status: ScheduleStatus::Cancelled,
         ..resend.clone()
     };
     let paused = ClaimedBatch {
-        schedule_status: "paused".into(),
+        schedule_status: ScheduleStatus::Paused,
         ..batch(now)
     };
     let missed = ClaimedBatch {
@@ -109,25 +143,20 @@ fn only_what_the_policy_allows_is_sent_again() {
     for (batch, status, resends, can_ask, expected) in table {
         let policy = Policy::of(batch, can_ask, now);
         let at = policy.send_at(&row(status, resends, now), &timing(), now);
-        assert_eq!(
-            at, expected,
-            "{status:?} {resends} {can_ask} {}",
-            batch.schedule_status
-        );
+        let schedule = batch.schedule_status;
+        assert_eq!(at, expected, "{status:?} {resends} {can_ask} {schedule:?}");
     }
 }
 
 #[test]
-fn a_recheck_does_not_put_off_a_planned_send() {
+fn a_recheck_does_not_postpone_a_planned_send() {
     let now = Utc::now();
     let planned = now + TimeDelta::seconds(20);
     let batch = ClaimedBatch {
         send_at: Some(planned),
         ..batch(now)
     };
-    let policy = Policy::of(&batch, false, now);
-    let next =
-        |rows: &[BatchRow]| next_send(&batch, rows, &timing(), (policy, Ended::Checked), now);
+    let next = |rows: &[BatchRow]| next_send(&batch, rows, PassResult::Checked, now);
     assert_eq!(
         next(&[row(Status::Pending, 0, now), row(Status::Undeliv, 0, now)]),
         planned
@@ -140,83 +169,74 @@ fn a_recheck_does_not_put_off_a_planned_send() {
 }
 
 #[test]
-fn what_is_pending_waits_as_the_back_off_says() {
+fn pending_rows_wait_for_the_back_off() {
     let now = Utc::now();
     let rows = [row(Status::Pending, 0, now), row(Status::Undeliv, 0, now)];
-    let policy = Policy::of(&batch(now), false, now);
     assert_eq!(
-        next_send(&batch(now), &rows, &timing(), (policy, SENT), now),
+        next_send(&batch(now), &rows, SENT, now),
         now + TimeDelta::seconds(4)
     );
 }
 
 #[test]
-fn rechecks_grow_slower_and_end_at_the_deadline() {
+fn recheck_delays_grow_and_end_at_the_deadline() {
     let now = Utc::now();
-    let after = |checks, ended| {
+    let table = [
+        (7, SENT, 10),
+        (1, PassResult::Checked, 30),
+        (2, PassResult::Checked, 60),
+        (9, PassResult::Checked, 60),
+    ];
+    for (checks, result, expected_s) in table {
         let batch = ClaimedBatch {
             checks,
             ..batch(now)
         };
-        (next_check(
-            &batch,
-            &[row(Status::Enroute, 0, now)],
-            &timing(),
-            ended,
-            now,
-        ) - now)
-            .num_seconds()
-    };
-    assert_eq!(
-        [
-            after(7, SENT),
-            after(1, Ended::Checked),
-            after(2, Ended::Checked),
-            after(9, Ended::Checked)
-        ],
-        [10, 30, 60, 60]
-    );
-    let old = [row(
-        Status::Enroute,
-        0,
-        now - TimeDelta::hours(23) + TimeDelta::seconds(5),
-    )];
-    assert_eq!(
-        next_check(&batch(now), &old, &timing(), Ended::Checked, now),
-        now + TimeDelta::seconds(5)
-    );
+        let delay_s = next_check_s(&batch, row(Status::Enroute, 0, now), result, now);
+        assert_eq!(delay_s, expected_s, "after {checks} checks, {result:?}");
+    }
+    let sent_at = now - TimeDelta::hours(23) + TimeDelta::seconds(5);
+    let old = row(Status::Enroute, 0, sent_at);
+    assert_eq!(next_check_s(&batch(now), old, PassResult::Checked, now), 5);
 }
 
 #[test]
-fn a_message_that_waits_on_its_queue_is_not_sent_again() {
+fn a_message_that_waits_on_its_queue_is_not_enqueued_again() {
     let now = Utc::now();
-    let claimed_at = now - TimeDelta::seconds(10);
     let at = |seconds| now + TimeDelta::seconds(seconds);
+    let pass = EndedPass {
+        claim: &claim(at(-10)),
+        batch: &batch(now),
+        rows: &[],
+        result: SENT,
+        can_ask: false,
+    };
     let table = [
-        (Some(at(60)), at(60), true, "it comes in a minute"),
+        (Some(60), 60, true, "it arrives in a minute"),
         (
-            Some(at(-60)),
-            at(-60),
+            Some(-60),
+            -60,
             true,
-            "it is late, or lost: the sweep's",
+            "it is late or lost: left to the sweep",
         ),
         (
-            Some(at(-5)),
-            at(-5),
+            Some(-5),
+            -5,
             false,
-            "it came during the pass, and found the batch owned",
+            "it arrived during the pass and found the batch owned",
         ),
         (
-            Some(at(2)),
-            at(2),
+            Some(2),
+            2,
             false,
-            "it may have come early, during the pass",
+            "it may have arrived early, during the pass",
         ),
-        (Some(at(60)), at(30), false, "another time"),
-        (None, at(60), false, "not planned before"),
-        (Some(at(1000)), at(1000), false, "too far away for a queue"),
+        (Some(60), 30, false, "another due time"),
+        (None, 60, false, "not planned before"),
+        (Some(1000), 1000, false, "beyond the reach of a queue"),
     ];
     for (planned, due, waits, why) in table {
-        assert_eq!(is_on_queue(planned, due, (claimed_at, now)), waits, "{why}");
+        let on_queue = pass.is_on_queue(planned.map(at), at(due), now);
+        assert_eq!(on_queue, waits, "{why}");
     }
 }

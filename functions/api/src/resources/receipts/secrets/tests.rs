@@ -8,7 +8,10 @@ use ring::hmac;
 use serde_json::json;
 
 use super::*;
-use crate::resources::receipts::signature::{SIGNATURE, TIMESTAMP};
+use shared::carrier::{
+    receipt::signature::{SIGNATURE, TIMESTAMP},
+    registry::ADAPTERS,
+};
 
 const OLD: &str = "an old secret of at least thirty-two bytes";
 const NEW: &str = "a new secret of at least thirty-two bytes";
@@ -33,8 +36,13 @@ async fn verify(
     secret: &str,
     now: DateTime<Utc>,
 ) -> &'static str {
+    let headers = signed(secret, now, b"[]");
+    let call = SignedCall {
+        headers: &headers,
+        body: b"[]",
+    };
     match callbacks
-        .verify(carrier, &signed(secret, now, b"[]"), b"[]", now)
+        .verify(ADAPTERS[0].receipts, carrier, call, now)
         .await
     {
         Ok(()) => "ok",

@@ -1,0 +1,32 @@
+//! With `on_uncertain: resend` the text is sent twice, and both acceptances are accounted for.
+
+use fastrand::Rng;
+use shared::platform::fault::Point;
+
+use crate::lab::{
+    fault::Fault,
+    faults::common::FREEZE_BUDGET,
+    plan::{Effect, Plan, Trap, UncertainLimit},
+};
+
+pub const FAULT: Fault = Fault {
+    name: "old-environment-after-a-resend",
+    description: "An environment is frozen after the carrier's answer until its messages, then \
+                  uncertain, were sent again by policy.",
+    plan,
+};
+
+fn plan(rng: &mut Rng) -> Plan {
+    let freeze = Effect::Freeze {
+        until: Point::Released,
+        extra_s: rng.u32(400..1_800),
+    };
+    let traps = vec![Trap::new(&[Point::Answered], 0.7, 2, freeze)];
+    Plan {
+        budget: FREEZE_BUDGET,
+        traps,
+        resends_uncertain: true,
+        uncertain: UncertainLimit::Zero,
+        ..Plan::open_ended(rng)
+    }
+}

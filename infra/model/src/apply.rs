@@ -1,0 +1,154 @@
+//! The effect of each action.
+
+use crate::{
+    actions::Action,
+    mix::{Broken, Mix},
+    rows::{Age, Batch, Due},
+    rules,
+    world::{Stage, Work, Worker, World, bit, parts_of},
+};
+
+impl World {
+    /// Applies an action.
+    pub fn apply(&mut self, mix: &Mix, action: Action) {
+        match action {
+            Action::Claim(work) => self.claim(work),
+            Action::Deliver { work, duplicate } => {
+                self.queued[work as usize] = duplicate;
+                self.claim(work);
+            }
+            Action::LoseMessage(work) => self.queued[work as usize] = false,
+            Action::Sweep => self.sweep(),
+            Action::Read(worker, work) => self.read(mix, worker, work),
+            Action::Close(worker) => self.close(mix, worker),
+            Action::Hold(worker) => self.hold(mix, worker),
+            Action::Flush { worker, twice } => self.flush(mix, worker, twice),
+            Action::Start(worker) => self.start(mix, worker),
+            Action::Stop(worker) => self.workers[worker].stop(),
+            Action::Answer {
+                worker,
+                request,
+                reply,
+            } => self.answer(mix, worker, request, reply),
+            Action::Query {
+                worker,
+                recipient,
+                answers,
+            } => self.query(mix, worker, recipient, answers),
+            Action::Record(worker) => self.record(mix, worker),
+            Action::Release(worker) => self.release(mix, worker),
+            Action::Finish => rules::finish(&mut self.schedule, &[self.batch]),
+            Action::Crash(worker) => self.workers[worker] = Worker::IDLE,
+            _ => self.apply_outside(mix, action),
+        }
+        self.pass_time();
+    }
+
+    fn apply_outside(&mut self, mix: &Mix, action: Action) {
+        match action {
+            Action::LeaseEnds => self.end_lease(),
+            Action::Arrives {
+                recipient,
+                attempt,
+                part,
+            } => {
+                self.carrier[recipient].on_wire &= !bit(attempt, part);
+                self.carrier[recipient].accepted |= bit(attempt, part);
+            }
+            Action::IsRefused { recipient, attempt } => {
+                self.carrier[recipient].on_wire &= !parts_of(attempt, mix.parts);
+                self.carrier[recipient].refused |= parts_of(attempt, mix.parts);
+            }
+            Action::IsLostOnTheWire { recipient, attempt } => {
+                self.carrier[recipient].on_wire &= !parts_of(attempt, mix.parts);
+            }
+            Action::Push(receipt) => self.push(mix, receipt),
+            Action::QuietTimeIsOver(recipient) => self.rows[recipient].age = Age::PastQuietTime,
+            Action::DeadlineIsOver(recipient) => self.rows[recipient].age = Age::PastDeadline,
+            Action::BecomesLate => self.late = true,
+            _ => self.apply_lifecycle(mix, action),
+        }
+    }
+
+    fn apply_lifecycle(&mut self, mix: &Mix, action: Action) {
+        let batches = std::slice::from_mut(&mut self.batch);
+        match action {
+            Action::Pause => _ = rules::pause(&mut self.schedule),
+            Action::Resume => _ = rules::resume(&mut self.schedule, batches, Due::Now),
+            Action::Cancel => {
+                let held = self.batch.missed
+                    && self.batch.token.is_some()
+                    && mix.is_broken(Broken::HoldSurvivesCancel);
+                rules::cancel(&mut self.schedule, std::slice::from_mut(&mut self.batch));
+                self.batch.missed |= held;
+            }
+            _ => return self.apply_decision(action),
+        }
+        self.moves_left -= 1;
+    }
+
+    /// Applies an operator's decision about missed batches or an UNCERTAIN row.
+    fn apply_decision(&mut self, action: Action) {
+        let (mut batch, mut schedule) = (self.batch, self.schedule);
+        match action {
+            Action::SendNow => {
+                let sent = rules::send_now(&mut schedule, std::slice::from_mut(&mut batch));
+                self.late &= !sent;
+            }
+            Action::ResolveSent(recipient) => self.change_row(recipient, |row, _| {
+                rules::resolve_sent(row, &mut batch, &mut schedule);
+            }),
+            Action::ResolveResend(recipient) => {
+                self.change_row(recipient, |row, _| {
+                    rules::resolve_resend(row, &mut batch, &mut schedule);
+                });
+                self.carrier[recipient].allowed_resends += 1;
+            }
+            _ => {}
+        }
+        (self.batch, self.schedule) = (batch, schedule);
+    }
+
+    /// Handles a message: the first free worker claims the batch.
+    fn claim(&mut self, work: Work) {
+        let may = match work {
+            Work::Send => rules::may_claim_to_send(&self.batch, &self.schedule),
+            Work::Check => rules::may_claim_to_check(&self.batch),
+        };
+        let free = self.workers.iter().position(|state| *state == Worker::IDLE);
+        if let (true, Some(worker)) = (may, free) {
+            rules::claim(&mut self.batch, worker as u8);
+            self.workers[worker].stage = Stage::Claimed(work);
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.queued[0] |= rules::sweep_enqueues_send(&self.batch, &self.schedule);
+        self.queued[1] |= rules::sweep_enqueues_check(&self.batch);
+    }
+
+    fn end_lease(&mut self) {
+        self.batch.lease_over = true;
+        if let Some(owner) = self.batch.token {
+            let state = &mut self.workers[usize::from(owner)];
+            state.lease_over = state.stage != Stage::Idle;
+        }
+    }
+
+    /// Lets time pass: a later due time can be reached at any moment, so it becomes due now.
+    fn pass_time(&mut self) {
+        let now = |due: Due| if due.is_set() { Due::Now } else { due };
+        let Batch {
+            send_at,
+            check_at,
+            sweep_at,
+            ..
+        } = self.batch;
+        self.batch = Batch {
+            send_at: now(send_at),
+            check_at: now(check_at),
+            sweep_at: now(sweep_at),
+            ..self.batch
+        };
+    }
+}

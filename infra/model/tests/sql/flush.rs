@@ -1,0 +1,176 @@
+//! `flush` with each step, `keep_attempts`, `record_late_answers`, `mark_owner_lost`, `close_pending`.
+
+use model::rules::{self, Flush};
+use shared::{
+    batch::{
+        SeqRange,
+        rows::{self, FlushRow, Step},
+    },
+    message::status::Status,
+};
+use sqlx::MySqlPool;
+
+use crate::{
+    cases::{Case, pairs, rows_and_tokens, schedules, with_earlier_attempt},
+    table::Table,
+};
+
+/// Returns the rows of a flush for attempt 1.
+fn flushes() -> Vec<Flush> {
+    let flush = |(step, status, resend, ids)| Flush {
+        step,
+        attempt: 1,
+        status,
+        resend,
+        ids,
+    };
+    let rows = [
+        (Step::Mark, Status::Sending, false, 0),
+        (Step::Mark, Status::Sending, true, 0),
+        (Step::Answer, Status::Acceptd, false, 1),
+        (Step::Answer, Status::Uncertain, false, 0),
+        (Step::Answer, Status::Pending, false, 0),
+        (Step::Answer, Status::Rejectd, false, 0),
+        (Step::Skip, Status::Suppressed, false, 0),
+        (Step::Unmark, Status::Pending, false, 0),
+    ];
+    rows.map(flush).to_vec()
+}
+
+/// Converts a flush of the model to the row of the statement.
+fn as_row(flush: &Flush) -> FlushRow {
+    FlushRow {
+        seq: 1,
+        attempt: u32::from(flush.attempt),
+        step: flush.step,
+        resend: u8::from(flush.resend),
+        status: flush.status,
+        message_id: (flush.ids != 0).then(|| "b".to_owned()),
+        error: None,
+        is_final: u8::from(flush.status.is_final()),
+    }
+}
+
+/// Returns each case with each flush. Marks are also combined with each schedule.
+fn flush_cases() -> Vec<(Case, Flush)> {
+    let mut all = pairs(&rows_and_tokens(), &flushes());
+    let marks: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|(case, flush)| flush.step == Step::Mark && case.row.resends == 0)
+        .collect();
+    for (case, flush) in marks {
+        all.extend(
+            schedules()
+                .into_iter()
+                .map(|schedule| (Case { schedule, ..case }, flush)),
+        );
+    }
+    all.retain(|(case, _)| case.is_allowed());
+    all
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn flush_matches_the_model(pool: MySqlPool) {
+    let (cases, flushes): (Vec<_>, Vec<_>) = flush_cases().into_iter().unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
+        let owns = case.owns();
+        let matched = rules::flush(&mut case.row, &case.schedule, owns, flush);
+        let flushed = rows::flush(
+            &mut connection,
+            &table.claim(index),
+            &[as_row(flush)],
+            table.now,
+        )
+        .await
+        .unwrap();
+        assert_eq!(flushed, u64::from(matched), "{case:?} {flush:?}");
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn keep_attempts_matches_the_model(pool: MySqlPool) {
+    let all = flush_cases()
+        .into_iter()
+        .filter(|(_, flush)| flush.step != Step::Mark || !flush.resend);
+    let (cases, flushes): (Vec<_>, Vec<_>) = all.unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
+        let owns = case.owns();
+        if flush.step == Step::Mark {
+            rules::keep_attempt(&mut case.row, &case.schedule, owns, flush.attempt);
+        }
+        rows::keep_attempts(&mut connection, &table.claim(index), &[as_row(flush)])
+            .await
+            .unwrap();
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn record_late_answers_matches_the_model(pool: MySqlPool) {
+    let earlier = with_earlier_attempt(&[
+        Status::Uncertain,
+        Status::Acceptd,
+        Status::Undeliv,
+        Status::Expired,
+        Status::Unknown,
+    ]);
+    let (cases, flushes): (Vec<_>, Vec<_>) = pairs(&earlier, &flushes()).into_iter().unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
+        rules::record_late_answer(&mut case.row, flush);
+        rows::record_late_answers(&mut connection, table.claim(index).batch, &[as_row(flush)])
+            .await
+            .unwrap();
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn mark_owner_lost_matches_the_model(pool: MySqlPool) {
+    let cases = rows_and_tokens();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (index, case) in expected.iter_mut().enumerate() {
+        let owns = case.owns();
+        let matched = rules::mark_owner_lost(&mut case.row, owns);
+        let marked = rows::mark_owner_lost(&table.db, &table.claim(index), SeqRange::new(1, 1))
+            .await
+            .unwrap();
+        assert_eq!(marked, u64::from(matched), "{case:?}");
+    }
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn close_pending_matches_the_model(pool: MySqlPool) {
+    let cases = rows_and_tokens();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (index, case) in expected.iter_mut().enumerate() {
+        let owns = case.owns();
+        let matched = rules::close_pending(&mut case.row, owns);
+        let closed = rows::close_pending(
+            &table.db,
+            &table.claim(index),
+            SeqRange::new(1, 1),
+            table.now,
+        )
+        .await
+        .unwrap();
+        assert_eq!(closed, u64::from(matched), "{case:?}");
+    }
+    table.expect(&cases, &expected).await;
+}

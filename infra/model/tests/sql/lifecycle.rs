@@ -1,0 +1,133 @@
+//! Pause, resume, cancel and "send now", for schedules in the statuses in which the API allows
+//! them.
+
+use api::resources::schedules::moves_store;
+use model::{
+    rows::{Batch, Due, Schedule, ScheduleStatus},
+    rules,
+};
+use shared::schedule::lifecycle;
+use sqlx::MySqlPool;
+
+use crate::{
+    cases::{Case, TOKENS, pairs},
+    table::Table,
+};
+
+/// Returns batches with all due times, for a schedule in each of these statuses.
+fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (status, ((token, lease_over), (send_at, missed))) in pairs(
+        statuses,
+        &pairs(
+            &TOKENS,
+            &pairs(&[Due::Never, Due::Now, Due::Later], &[false, true]),
+        ),
+    ) {
+        let batch = Batch {
+            token,
+            lease_over,
+            send_at,
+            missed,
+            ..Case::SENDING.batch
+        };
+        cases.push(Case {
+            schedule: Schedule { status, cut: true },
+            batch,
+            ..Case::SENDING
+        });
+    }
+    cases.retain(|case| case.is_allowed() && !(case.batch.missed && case.batch.send_at.is_set()));
+    cases
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn pause_schedule_matches_the_model(pool: MySqlPool) {
+    let cases = cases(&[
+        ScheduleStatus::Running,
+        ScheduleStatus::Finished,
+        ScheduleStatus::Paused,
+        ScheduleStatus::Cancelled,
+        ScheduleStatus::Missed,
+    ]);
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, case) in expected.iter_mut().enumerate() {
+        rules::pause(&mut case.schedule);
+        // A pause by an operator and one by the system are the same for a cut schedule.
+        if index % 2 == 0 {
+            moves_store::pause_schedule(&mut connection, table.ids[index], table.now)
+                .await
+                .unwrap();
+        } else {
+            lifecycle::pause_schedule(&mut connection, table.ids[index], "why", table.now)
+                .await
+                .unwrap();
+        }
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
+    let cases = cases(&[ScheduleStatus::Paused]);
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, case) in expected.iter_mut().enumerate() {
+        rules::resume(
+            &mut case.schedule,
+            std::slice::from_mut(&mut case.batch),
+            Due::Now,
+        );
+        moves_store::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
+            .await
+            .unwrap();
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
+    let cases = cases(&[
+        ScheduleStatus::Running,
+        ScheduleStatus::Paused,
+        ScheduleStatus::Missed,
+    ]);
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, case) in expected.iter_mut().enumerate() {
+        rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
+        moves_store::cancel_schedule(&mut connection, table.ids[index], table.now)
+            .await
+            .unwrap();
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn send_held_now_matches_the_model(pool: MySqlPool) {
+    let mut cases = cases(&[
+        ScheduleStatus::Running,
+        ScheduleStatus::Missed,
+        ScheduleStatus::Finished,
+    ]);
+    cases.retain(|case| rules::may_send_now(&case.schedule));
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    let mut connection = table.db.pool.acquire().await.unwrap();
+    for (index, case) in expected.iter_mut().enumerate() {
+        let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
+        let released = moves_store::send_held_now(&mut connection, table.ids[index], table.now)
+            .await
+            .unwrap();
+        assert_eq!(released, u64::from(sent), "{case:?}");
+    }
+    drop(connection);
+    table.expect(&cases, &expected).await;
+}

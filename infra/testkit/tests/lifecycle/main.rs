@@ -1,0 +1,56 @@
+//! A schedule's lifecycle as a state machine, under random operations: API calls, also during a
+//! worker's pass, lost messages, messages that arrive twice, and the passage of time. The test
+//! asserts that:
+//! - the schedule only makes transitions that the state table allows;
+//! - the count of sent messages that a pause or a cancel returns agrees with the carrier's ledger;
+//! - at the end each recipient has received the message once, or is cancelled;
+//! - a webhook receives each of the calls' events and each recipient's final status once.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod checks;
+#[path = "../gate/mod.rs"]
+mod gate;
+mod lifecycle;
+mod states;
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use sqlx::MySqlPool;
+
+use lifecycle::Lifecycle;
+use states::{Call, Step, step};
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: MySqlPool) {
+    let handle = tokio::runtime::Handle::current();
+    let run = move || {
+        let mut runner = TestRunner::new(ProptestConfig {
+            cases: 32,
+            max_shrink_iters: 200,
+            failure_persistence: None,
+            ..Default::default()
+        });
+        // Most schedules are activated before anything else happens.
+        let steps = (
+            proptest::bool::weighted(0.9),
+            proptest::bool::weighted(0.3),
+            proptest::collection::vec(step(), 5..40),
+        );
+        runner.run(&steps, |(activated, with_window, steps)| {
+            handle.block_on(async {
+                let mut lifecycle = Lifecycle::new(&pool, with_window).await;
+                if activated {
+                    lifecycle.step(Step::Call(Call::Activate)).await?;
+                }
+                for step in steps {
+                    lifecycle.step(step).await?;
+                }
+                lifecycle.finish().await?;
+                lifecycle.check_events().await?;
+                lifecycle.check_final_state().await
+            })
+        })
+    };
+    if let Err(error) = tokio::task::spawn_blocking(run).await.unwrap() {
+        panic!("{error}");
+    }
+}

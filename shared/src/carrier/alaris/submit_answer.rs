@@ -1,0 +1,276 @@
+//! The answer to a request to send, in the many shapes that are seen: an object for one number; an array for several, to be
+//! matched by `dnis`, never by position; one element for each part of a long text; something empty, partial or not JSON at all;
+//! an error as text. What is not plainly a yes or a no is "maybe".
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::carrier::{SendError, http::Reply};
+
+/// As wide as `recipients.message_id`.
+const MAX_IDS: usize = 512;
+const MAX_ID: usize = 128;
+
+/// The ids of each number, or why there are none.
+pub(super) fn read(
+    reply: &Reply,
+    numbers: &[&str],
+    hidden: &[&str],
+) -> Result<Vec<Option<String>>, SendError> {
+    let reason = reply.reason(hidden);
+    match reply.code() {
+        200..=299 => ids(&reply.body, numbers).map_err(|reason| SendError::Lost {
+            reason: reason.into(),
+        }),
+        401 => Err(SendError::Unauthorized { reason }),
+        429 => Err(SendError::NotAccepted {
+            reason,
+            retry_after: reply.retry_after,
+        }),
+        // 408: the server gave up waiting for the rest of a request that it had begun to read.
+        408 => Err(SendError::Lost { reason }),
+        400..=499 => Err(SendError::Refused { reason }),
+        _ => Err(SendError::Lost { reason }),
+    }
+}
+
+fn ids(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, &'static str> {
+    let elements = match serde_json::from_str(body.trim_start_matches('\u{feff}')) {
+        Ok(Value::Array(elements)) => elements,
+        Ok(object @ Value::Object(_)) => vec![object],
+        Ok(_) | Err(_) => return Err("answer is not JSON as agreed"),
+    };
+    let mut by_number: HashMap<String, Vec<&Map<String, Value>>> = HashMap::new();
+    for element in elements.iter().filter_map(Value::as_object) {
+        let dnis = element
+            .get("dnis")
+            .and_then(text_of)
+            .map(|dnis| digits(&dnis).collect())
+            .filter(|dnis: &String| !dnis.is_empty());
+        let alone = numbers.first().filter(|_| numbers.len() == 1);
+        if let Some(number) = dnis.or_else(|| alone.map(|number| digits(number).collect())) {
+            by_number.entry(number).or_default().push(element);
+        }
+    }
+    let of = |number: &&str| {
+        by_number
+            .get(&digits(number).collect::<String>())
+            .and_then(|elements| joined_ids(elements))
+    };
+    let ids: Vec<_> = numbers.iter().map(of).collect();
+    if ids.iter().all(Option::is_none) {
+        Err("answer names none of the numbers")
+    } else {
+        Ok(ids)
+    }
+}
+
+/// The ids of one number in the order of the parts; none if one of them cannot be asked for later.
+fn joined_ids(elements: &[&Map<String, Value>]) -> Option<String> {
+    let parts = elements
+        .iter()
+        .map(|element| Some((segment(element), id(element)?)));
+    let mut parts: Vec<(u64, String)> = parts.collect::<Option<_>>()?;
+    parts.sort_by_key(|(segment, _)| *segment);
+    let mut ids: Vec<String> = Vec::new();
+    for (_, id) in parts {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let ids = ids.join(",");
+    (!ids.is_empty() && ids.len() <= MAX_IDS).then_some(ids)
+}
+
+fn id(element: &Map<String, Value>) -> Option<String> {
+    let id = element.get("message_id").and_then(text_of)?;
+    let fits = (1..=MAX_ID).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',');
+    fits.then_some(id)
+}
+
+/// Elements without a number keep their order, as the sort is stable.
+fn segment(element: &Map<String, Value>) -> u64 {
+    element
+        .get("segment_num")
+        .and_then(text_of)
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+/// A string, or a whole number as a string.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+/// An answer may repeat a number with or without a plus sign or spaces.
+pub(super) fn digits(number: &str) -> impl Iterator<Item = char> {
+    number.chars().filter(char::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ONE: [&str; 1] = ["+60123456789"];
+    const THREE: [&str; 3] = ["+60123456789", "+60123456780", "+60123456781"];
+
+    fn read_200(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, SendError> {
+        read(
+            &Reply {
+                http: 200,
+                retry_after: None,
+                body: body.into(),
+            },
+            numbers,
+            &[],
+        )
+    }
+
+    #[test]
+    fn ids_are_found_by_number_in_every_shape_of_answer() {
+        let long = format!(r#"{{"message_id":"{}"}}"#, "x".repeat(129));
+        let many = format!(
+            "[{}]",
+            (0..5)
+                .map(|n| format!(r#"{{"message_id":"{n}{}"}}"#, "x".repeat(120)))
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        #[rustfmt::skip]
+        let table: Vec<(&[&str], &str, &[&str])> = vec![
+            // numbers, answer, ids ("-": not mentioned)
+            (&ONE, r#"{"message_id":"alss-a1b2c3d4-e5f67890"}"#, &["alss-a1b2c3d4-e5f67890"]),
+            (&ONE, "\u{feff} {\"message_id\":\"a\"}\r\n", &["a"]),
+            (&ONE, r#"{"message_id":"a","dnis":"60123456789","extra":{"x":[1]}}"#, &["a"]),
+            (&ONE, r#"{"message_id":"a","dnis":null}"#, &["a"]),
+            (&ONE, r#"{"message_id":"a","dnis":""}"#, &["a"]),
+            (&ONE, r#"[{"message_id":"a"}]"#, &["a"]),
+            (&ONE, r#"[{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+            (&ONE, r#"[{"dnis":60123456789,"message_id":17}]"#, &["17"]),
+            (&ONE, r#"[{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+            // A long text: one element for each part, in any order; the segment as a number or as text, or without
+            (&ONE, r#"[{"dnis":"60123456789","segment_num":2,"message_id":"b"},{"dnis":"60123456789","segment_num":1,"message_id":"a"},{"dnis":"60123456789","segment_num":10,"message_id":"c"}]"#, &["a,b,c"]),
+            (&ONE, r#"[{"segment_num":"2","message_id":"b"},{"segment_num":"1","message_id":"a"}]"#, &["a,b"]),
+            (&ONE, r#"[{"dnis":"60123456789","message_id":"z"},{"dnis":"60123456789","message_id":"y"}]"#, &["z,y"]),
+            (&ONE, r#"[{"dnis":"60123456789","message_id":"a"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+            // Several numbers: in any order, however written, some missing
+            (&THREE, r#"[{"dnis":"+60 12-345 6781","message_id":"c"},{"dnis":"60123456789","message_id":"a"},{"dnis":60123456780,"message_id":"b"}]"#, &["a", "b", "c"]),
+            (&THREE, r#"[{"dnis":"60123456780","message_id":"b"}]"#, &["-", "b", "-"]),
+            (&THREE, r#"{"dnis":"60123456780","message_id":"b"}"#, &["-", "b", "-"]),
+            (&THREE, r#"[{"dnis":"60123456781","segment_num":2,"message_id":"c2"},{"dnis":"60123456780","segment_num":1,"message_id":"b1"},{"dnis":"60123456781","segment_num":1,"message_id":"c1"},{"dnis":"60123456780","segment_num":2,"message_id":"b2"}]"#, &["-", "b1,b2", "c1,c2"]),
+            (&THREE, r#"["a",null,{"message_id":"x"},{"dnis":"60123456780","message_id":"b"},{"dnis":"99","message_id":"y"}]"#, &["-", "b", "-"]),
+            // An id that cannot be asked for
+            (&THREE, r#"[{"dnis":"60123456789","message_id":""},{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456781","message_id":null}]"#, &["-", "b", "-"]),
+            (&THREE, r#"[{"dnis":"60123456789","message_id":"a,b"},{"dnis":"60123456780","message_id":"é"},{"dnis":"60123456781","message_id":"c d"}]"#, &[]),
+            (&THREE, r#"[{"dnis":"60123456789"},{"dnis":"60123456780","message_id":{}},{"dnis":"60123456781","message_id":1.5}]"#, &[]),
+            (&ONE, r#"[{"segment_num":1,"message_id":"a"},{"segment_num":2,"message_id":""}]"#, &[]),
+            (&ONE, &long, &[]),
+            (&ONE, &many, &[]),
+            // Nothing: perhaps accepted, perhaps not
+            (&ONE, "{}", &[]), (&ONE, "[]", &[]), (&THREE, "[]", &[]), (&ONE, "[{}]", &[]), (&ONE, "[[]]", &[]), (&ONE, "null", &[]),
+            (&ONE, "", &[]), (&ONE, "OK", &[]), (&ONE, "\"a\"", &[]), (&ONE, "12", &[]), (&ONE, r#"{"message_id":"#, &[]),
+            (&ONE, "<html><body>Bad gateway</body></html>", &[]), (&ONE, r#"{"message_id":"a","dnis":"60123456780"}"#, &[]),
+            (&THREE, r#"{"message_id":"a"}"#, &[]),                                             // whose?
+            (&THREE, r#"[{"message_id":"a"},{"message_id":"b"},{"message_id":"c"}]"#, &[]),     // never by position
+        ];
+        for (numbers, body, expected) in table {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|ids| (*ids != "-").then(|| (*ids).to_owned()))
+                .collect();
+            match read_200(body, numbers) {
+                Ok(ids) => assert_eq!(ids, expected, "{body}"),
+                Err(SendError::Lost { .. }) => assert!(expected.is_empty(), "{body}"),
+                Err(other) => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_says_whether_the_request_was_certainly_not_accepted() {
+        let pause = Some(std::time::Duration::from_secs(7));
+        let not_accepted = |reason: &str| SendError::NotAccepted {
+            reason: reason.into(),
+            retry_after: pause,
+        };
+        let refused = |reason: &str| SendError::Refused {
+            reason: reason.into(),
+        };
+        let unauthorized = |reason: &str| SendError::Unauthorized {
+            reason: reason.into(),
+        };
+        let lost = |reason: &str| SendError::Lost {
+            reason: reason.into(),
+        };
+        #[rustfmt::skip]
+        let table = [
+            (200, "400 NO ROUTES", refused("400 NO ROUTES")),
+            (400, "400 NO ROUTES", refused("400 NO ROUTES")),
+            (200, "400 Service type is invalid", refused("400 Service type is invalid")),
+            (400, "400 Bad Request (Destination number is too long)", refused("400 Bad Request (Destination number is too long)")),
+            (200, "401 not authorized (check login and password)", unauthorized("401 not authorized (check login and password)")),
+            (401, "", unauthorized("HTTP 401")),
+            (403, "Forbidden", refused("HTTP 403")),
+            (404, "<html>", refused("HTTP 404")),
+            (413, "", refused("HTTP 413")),
+            (408, "", lost("HTTP 408")),
+            (200, "408 timeout", lost("408 timeout")),
+            (429, "", not_accepted("HTTP 429")),
+            (200, "429 too many requests", not_accepted("429 too many requests")),
+            (200, "508 loop detected", lost("508 loop detected")),
+            (508, "508 loop detected", lost("508 loop detected")),
+            (500, "", lost("HTTP 500")), (502, "<html>", lost("HTTP 502")), (503, r#"{"message_id":"a"}"#, lost("HTTP 503")),
+            (504, "400 NO ROUTES", lost("504 NO ROUTES")),
+            (301, "", lost("HTTP 301")), (302, r#"{"message_id":"a"}"#, lost("HTTP 302")), (304, "", lost("HTTP 304")),
+            (204, "", lost("answer is not JSON as agreed")),
+        ];
+        for (http, body, expected) in table {
+            let error = read(
+                &Reply {
+                    http,
+                    retry_after: pause,
+                    body: body.into(),
+                },
+                &ONE,
+                &[],
+            )
+            .unwrap_err();
+            assert_eq!(
+                error.certainly_not_accepted(),
+                !matches!(error, SendError::Lost { .. })
+            );
+            assert_eq!(error, expected, "{http} {body}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes back: a number has an id that fits its column or none, and a success that names nobody is no success.
+        #[test]
+        fn any_answer_is_a_yes_a_no_or_a_maybe(http in 100_u16..600, body in ANSWERS) {
+            let reply = Reply { http, retry_after: None, body };
+            match read(&reply, &["+60123456789", "+6581234567"], &["secret"]) {
+                Ok(ids) => {
+                    prop_assert!(ids.len() == 2 && ids.iter().any(Option::is_some));
+                    prop_assert!(ids.iter().flatten().all(|id| !id.is_empty() && id.len() <= MAX_IDS && id.is_ascii()));
+                }
+                Err(error) => {
+                    let told = format!("{error:?}");
+                    prop_assert!(!told.contains("secret"), "{}", told);
+                }
+            }
+        }
+    }
+
+    const ANSWERS: &str = "([\\[\\]{},:\"]|\"dnis\":|\"message_id\":|\"60123456789\"|6581234567|\"a-1\"|\"part_num\"|null|true|secret|200 |400 NO ROUTES|\\PC){0,30}\
+        |\\[\\{\"dnis\":\"60123456789\",\"message_id\":\"\\PC{0,200}\"\\}\\]";
+}
