@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use crate::common::{Api, count, gate, insert_key, phones, request};
-use api::auth::limits::Rate;
-use api::{App, auth::Gate, router};
+use api::{
+    App,
+    auth::{Gate, limits::Rate},
+    router,
+};
 use axum::{
     body::Body,
     http::{Request, StatusCode},

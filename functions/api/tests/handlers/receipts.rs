@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
-use uuid::Uuid;
 
 /// Each status of the carrier, and two that only it uses.
 const STATUSES: [&str; 9] = [

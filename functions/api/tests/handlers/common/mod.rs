@@ -23,17 +23,17 @@ use std::{
 
 use api::{
     App,
-    auth::{Gate, tokens::KeySource},
+    auth::{Gate, limits::Rate, tokens::KeySource},
     resources::{
-        api_keys::create::{KeyRequest, new_key},
+        api_keys::{
+            create::{KeyRequest, new_key},
+            store::insert_api_key,
+        },
+        attention::dead_letter_queue::DeadLetters,
         receipts::secrets::{Callbacks, SecretSource},
         schedules::forecast::Capacity,
     },
     router,
-};
-use api::{
-    auth::limits::Rate,
-    resources::{api_keys::store::insert_api_key, attention::dead_letter_queue::DeadLetters},
 };
 use async_trait::async_trait;
 use axum::{
