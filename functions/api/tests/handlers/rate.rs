@@ -115,7 +115,7 @@ async fn the_rate_of_a_paused_schedule_can_be_changed(pool: MySqlPool) {
     assert_near(&plan(&pool, id).await[3..], &[0, 5_000, 10_000]);
 }
 
-/// A schedule is cut before its run_at. A new rate in between plans no batch earlier than run_at.
+/// A schedule is cut before its `run_at`. A new rate in between plans no batch earlier than `run_at`.
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_new_rate_never_plans_a_batch_before_run_at(pool: MySqlPool) {
     let api = Api::new(&pool).await;

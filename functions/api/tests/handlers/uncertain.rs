@@ -127,7 +127,7 @@ async fn twelve_uncertain(api: &Api, pool: &MySqlPool) -> Uuid {
 
 /// Names recipient 1 twice, 6 and 7 in a claimed batch, 13, which is not uncertain, and two numbers
 /// that are not in the schedule.
-fn names(second: String) -> Value {
+fn names(second: &str) -> Value {
     let phone = |at: u32| phones(at..at + 1).remove(0);
     json!([1, phone(0), second, 6, phone(6), 11, 13, 99, phone(500)])
 }
@@ -137,14 +137,14 @@ async fn only_the_named_recipients_are_resolved(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = twelve_uncertain(&api, &pool).await;
     let second = &phones(1..2)[0];
-    let body = json!({"outcome": "sent", "recipients": names(second.replace('+', "00"))});
+    let body = json!({"outcome": "sent", "recipients": names(&second.replace('+', "00"))});
     assert_eq!(
         resolve(&api, id, &body).await.problem(),
         "invalid-request",
         "00 is not an international prefix here"
     );
     let body =
-        json!({"outcome": "sent", "recipients": names(second.replace("+1201", "+1 (201) "))});
+        json!({"outcome": "sent", "recipients": names(&second.replace("+1201", "+1 (201) "))});
     assert_eq!(tally(&resolve(&api, id, &body).await), [3, 2, 0, 1, 2]);
     let lines = rows::recipients(&pool, id).await;
     let unknown: Vec<_> = (1_usize..)
