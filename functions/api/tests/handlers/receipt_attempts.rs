@@ -47,13 +47,8 @@ async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySq
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     for seq in 1..=4 {
-        row(
-            &pool,
-            id,
-            seq,
-            &format!("attempt = 2, message_id = 'again{seq}'"),
-        )
-        .await;
+        let assignments = format!("attempt = 2, message_id = 'again{seq}'");
+        row(&pool, id, seq, &assignments).await;
     }
     insert_attempt(&pool, id, 1, 1, "UNCERTAIN", None).await;
     insert_attempt(&pool, id, 2, 1, "UNDELIV", Some("m2")).await;
