@@ -1,7 +1,9 @@
-//! What it costs to know who calls and how often: the same list read through the guard, by a key and by a session, and without it, in
-//! turns on one connection, as the function has one. And how many statements that is.
+//! Measures the cost of authentication and rate limiting: reads the same list with an API key, with
+//! a session, and without the gate, in turns on one connection, as the function has one. Also
+//! prints the number of statements per call.
 //!
-//! `DATABASE_URL=… cargo bench --profile dev --bench gate`: of a server where a database may be made.
+//! `DATABASE_URL=… cargo bench --profile dev --bench gate`: the server must allow the creation of a
+//! database.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../tests/handlers/common/mod.rs"]
@@ -18,81 +20,92 @@ const DATABASE: &str = "sms_bench_gate";
 const ROUNDS: u32 = 40;
 const CALLS: u32 = 25;
 
-/// Statements of that kind that the API's one connection has made.
-async fn made(api: &Api, kind: &str) -> i64 {
+/// The same API with an API key, with a session, and without the gate.
+struct Variants {
+    key: Api,
+    session: Api,
+    open: Api,
+}
+
+impl Variants {
+    async fn new(pool: &MySqlPool) -> Self {
+        let key = Api::new(pool).await;
+        let session = key.admin().await;
+        let mut open = key.clone();
+        open.router = Router::new()
+            .route("/v1/schedules", get(api::resources::schedules::list::list))
+            .with_state(open.app.clone());
+        Self { key, session, open }
+    }
+}
+
+/// Returns the number of statements of a kind that the connection of the API has executed.
+async fn statements(api: &Api, kind: &str) -> i64 {
     let sql = format!("SHOW SESSION STATUS LIKE '{kind}'");
     let (_, count): (String, String) = sqlx::query_as(&sql).fetch_one(&api.db.pool).await.unwrap();
     count.parse().unwrap()
 }
 
-async fn time(api: &Api) -> Duration {
-    let begun = Instant::now();
+/// Returns the duration of one round of calls.
+async fn time_round(api: &Api) -> Duration {
+    let start = Instant::now();
     for _ in 0..CALLS {
         assert_eq!(
             api.get("/v1/schedules?limit=1").await.status,
             StatusCode::OK
         );
     }
-    begun.elapsed()
+    start.elapsed()
+}
+
+/// Prints the mean duration of a call for each variant, and its ratio to a call without the gate.
+async fn print_durations(variants: &Variants) {
+    let mut totals = [Duration::ZERO; 3];
+    for _ in 0..ROUNDS {
+        let apis = [&variants.open, &variants.key, &variants.session];
+        for (total, api) in totals.iter_mut().zip(apis) {
+            *total += time_round(api).await;
+        }
+    }
+    let [open, key, session] =
+        totals.map(|total| total.as_secs_f64() * 1e6 / f64::from(ROUNDS * CALLS));
+    println!("without the gate  {open:7.0} µs");
+    println!("with a key        {key:7.0} µs  ratio {:.2}", key / open);
+    println!(
+        "with a session    {session:7.0} µs  ratio {:.2}",
+        session / open
+    );
+}
+
+/// Prints the statements per call, including those of the list itself.
+async fn print_statements(name: &str, api: &Api) {
+    let mut counts = Vec::new();
+    for kind in ["Com_select", "Com_update", "Com_insert"] {
+        let before = statements(api, kind).await;
+        time_round(api).await;
+        let executed = statements(api, kind).await - before;
+        counts.push(format!("{kind} {:.2}", executed as f64 / f64::from(CALLS)));
+    }
+    println!("{name}: {} per call, including the list", counts.join(", "));
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let options: MySqlConnectOptions = std::env::var("DATABASE_URL").unwrap().parse().unwrap();
     let mut server = MySqlConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(&format!(
-        "DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}"
-    ))
-    .execute(&mut server)
-    .await
-    .unwrap();
+    let create = format!("DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}");
+    sqlx::raw_sql(&create).execute(&mut server).await.unwrap();
     let pool = MySqlPool::connect_with(options.database(DATABASE))
         .await
         .unwrap();
     MIGRATOR.run(&pool).await.unwrap();
 
-    let by_key = Api::new(&pool).await;
-    let by_session = by_key.admin().await;
-    let mut open = by_key.clone();
-    open.router = Router::new()
-        .route("/v1/schedules", get(api::resources::schedules::list::list))
-        .with_state(open.app.clone());
-    let mut taken = [Duration::ZERO; 3];
-    for _ in 0..ROUNDS {
-        for (taken, api) in taken.iter_mut().zip([&open, &by_key, &by_session]) {
-            *taken += time(api).await;
-        }
-    }
-    let each = taken.map(|taken| taken.as_secs_f64() * 1e6 / f64::from(ROUNDS * CALLS));
-    println!("a list without a guard  {:7.0} µs", each[0]);
-    println!(
-        "by a key                {:7.0} µs  {:.2} times",
-        each[1],
-        each[1] / each[0]
-    );
-    println!(
-        "by a session            {:7.0} µs  {:.2} times",
-        each[2],
-        each[2] / each[0]
-    );
-    for (name, api) in [("by a key", &by_key), ("by a session", &by_session)] {
-        let mut counts = Vec::new();
-        for kind in ["Com_select", "Com_update", "Com_insert"] {
-            let before = made(api, kind).await;
-            time(api).await;
-            counts.push(format!(
-                "{kind} {:.2}",
-                (made(api, kind).await - before) as f64 / f64::from(CALLS)
-            ));
-        }
-        println!(
-            "{name}: {} a call, the list's own included",
-            counts.join(", ")
-        );
-    }
+    let variants = Variants::new(&pool).await;
+    print_durations(&variants).await;
+    print_statements("with a key", &variants.key).await;
+    print_statements("with a session", &variants.session).await;
+
     pool.close().await;
-    sqlx::raw_sql(&format!("DROP DATABASE {DATABASE}"))
-        .execute(&mut server)
-        .await
-        .unwrap();
+    let drop = format!("DROP DATABASE {DATABASE}");
+    sqlx::raw_sql(&drop).execute(&mut server).await.unwrap();
 }

@@ -1,30 +1,38 @@
-//! Keys, permissions, limits, the audit log.
+//! API keys, permissions, rate limits, CORS and the audit log.
 
 use std::time::Duration;
 
 use crate::common::{Api, count, gate, insert_key, phones, request};
-use api::auth::limits::Rate;
-use api::{App, auth::Gate, routes::router};
+use api::{
+    App,
+    auth::{Gate, limits::Rate},
+    routes::router,
+};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use chrono::{TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
+use uuid::Uuid;
 
 fn delete(path: &str) -> Request<Body> {
     Request::delete(path).body(Body::empty()).unwrap()
 }
 
+/// A request for a key that may read schedules for one hour.
+fn reader_key() -> Value {
+    json!({"name": "shop", "permissions": ["schedules:read"], "expires_at": Utc::now() + TimeDelta::hours(1)})
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySqlPool) {
+async fn a_key_is_shown_once_and_admits_only_its_permissions(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
-    let wanted = json!({"name": "shop", "permissions": ["schedules:read"], "expires_at": Utc::now() + TimeDelta::hours(1)});
-    let made = admin.post_json("/v1/api-keys", &wanted).await;
+    let made = admin.post_json("/v1/api-keys", &reader_key()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let (key, path) = (made.text("key"), format!("/v1/api-keys/{}", made.id()));
     assert!(
@@ -48,7 +56,16 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
     let challenge = "Bearer realm=\"sms\", error=\"insufficient_scope\", scope=\"schedules:write\"";
     assert_eq!(refused.header("www-authenticate"), challenge);
     assert_eq!(machine.get("/v1/users").await.status, StatusCode::FORBIDDEN);
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_admits_calls_until_it_is_revoked_or_expires(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    let made = admin.post_json("/v1/api-keys", &reader_key()).await;
+    let machine = api.with(&made.text("key"));
+    assert_eq!(machine.get("/v1/schedules").await.status, StatusCode::OK);
+    let path = format!("/v1/api-keys/{}", made.id());
     assert!(admin.call(delete(&path)).await.body["revoked_at"].is_string());
     assert_eq!(
         machine.get("/v1/schedules").await.problem(),
@@ -59,32 +76,33 @@ async fn a_key_is_shown_once_and_opens_until_it_is_revoked_or_expires(pool: MySq
         StatusCode::OK,
         "a second call changes nothing"
     );
-    let second = api.with(&admin.post_json("/v1/api-keys", &wanted).await.text("key"));
+    let second = admin.post_json("/v1/api-keys", &reader_key()).await;
+    let second = api.with(&second.text("key"));
     assert_eq!(second.get("/v1/schedules").await.status, StatusCode::OK);
     api.db.clock.advance(Duration::from_secs(3_601));
     assert_eq!(
         second.get("/v1/schedules").await.status,
         StatusCode::UNAUTHORIZED
     );
-    let things = admin
+    let revocations = admin
         .with(&insert_key(&pool, &[Permission::AuditRead], None).await)
         .audit("&action=key.revoke")
         .await;
     assert_eq!(
-        (things.len(), &things[0]["resource"]),
+        (revocations.len(), &revocations[0]["resource"]),
         (1, &json!(format!("key:{}", made.id())))
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn who_brings_no_good_token_is_told_how(pool: MySqlPool) {
+async fn a_missing_or_invalid_token_is_refused_with_a_challenge(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let nobody = api.with("").get("/v1/schedules").await;
+    let anonymous = api.with("").get("/v1/schedules").await;
     assert_eq!(
-        (nobody.status, nobody.problem()),
+        (anonymous.status, anonymous.problem()),
         (StatusCode::UNAUTHORIZED, "unauthenticated")
     );
-    assert_eq!(nobody.header("www-authenticate"), "Bearer realm=\"sms\"");
+    assert_eq!(anonymous.header("www-authenticate"), "Bearer realm=\"sms\"");
     for token in [
         "x",
         "a.b.c",
@@ -119,7 +137,7 @@ async fn who_brings_no_good_token_is_told_how(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
+async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
     let mut one = Api::new(&pool).await;
     let mut other = Api::new(&pool).await;
     for api in [&mut one, &mut other] {
@@ -138,7 +156,7 @@ async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
     assert_eq!((good.len(), refused.len()), (6, 14));
     for answer in refused {
         assert_eq!(answer.problem(), "rate-limited");
-        // Ten seconds, less what the calls took.
+        // Ten seconds, minus the duration of the calls.
         let wait = answer.header("retry-after");
         assert!(["8", "9", "10"].contains(&wait), "{wait}");
         assert_eq!(
@@ -156,19 +174,19 @@ async fn the_rate_of_a_caller_is_one_for_all_processes(pool: MySqlPool) {
         left[0].contains("r=0;") && left[5].contains("r=5;"),
         "{left:?}"
     );
-    // Ten seconds later one more; somebody else was never held up.
+    // One more call is admitted after ten seconds. Another caller was never limited.
     one.db.clock.advance(Duration::from_secs(10));
     assert_eq!(one.get("/v1/schedules").await.status, StatusCode::OK);
     assert_eq!(
         one.get("/v1/schedules").await.status,
         StatusCode::TOO_MANY_REQUESTS
     );
-    let somebody = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
-    assert_eq!(somebody.get("/v1/schedules").await.status, StatusCode::OK);
+    let another = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
+    assert_eq!(another.get("/v1/schedules").await.status, StatusCode::OK);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
+async fn a_key_cannot_exceed_its_daily_recipient_limit(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let key = api.with(&insert_key(&pool, &Permission::GRANTABLE, Some(5)).await);
     let id = key.schedule(&phones(0..3)).await;
@@ -194,7 +212,7 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     assert_eq!(
         (repeated.status, &repeated.body["accepted"]),
         (StatusCode::OK, &json!(2)),
-        "what is there already costs nothing"
+        "recipients that are already stored do not count"
     );
     let mut body = request();
     body["recipients"] = json!(phones(9..10));
@@ -203,7 +221,7 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     assert_eq!(
         api.post(&body).await.status,
         StatusCode::CREATED,
-        "another key has its own day"
+        "the limit is per key"
     );
     api.db.clock.advance(Duration::from_secs(86_400));
     assert_eq!(
@@ -214,17 +232,23 @@ async fn a_key_adds_no_more_recipients_in_a_day_than_it_may(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// Creates a schedule, and makes six changes and two refused calls.
+async fn changed_schedule(api: &Api) -> Uuid {
     let id = api.schedule(&phones(0..2)).await;
     api.append(id, "", "text/csv", phones(2..3).join("\n"))
         .await;
     api.patch(id, &json!({"run_at": Utc::now() + TimeDelta::hours(2)}))
         .await;
     for step in ["pause", "resume", "cancel", "cancel", "pause"] {
-        api.make(id, step).await;
+        api.post_step(id, step).await;
     }
+    id
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_change_is_audited_and_refused_calls_are_not(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = changed_schedule(&api).await;
     let entries = api.audit(&format!("&resource=schedule:{id}")).await;
     let actions: Vec<_> = entries
         .iter()
@@ -249,7 +273,14 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
         (&cancel["actor_name"], &cancel["address"]),
         (&json!("test"), &json!("unknown"))
     );
-    let actor = cancel["actor"].as_str().unwrap();
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_audit_log_is_filtered_by_actor_and_time_and_paged(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = changed_schedule(&api).await;
+    let entries = api.audit("").await;
+    let actor = entries[0]["actor"].as_str().unwrap();
     assert_eq!(
         api.audit(&format!("&actor={actor}&action=schedule.pause"))
             .await
@@ -260,7 +291,6 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
         api.get(&format!("/v1/schedules/{id}")).await.body["created_by"],
         actor
     );
-    // By time, and page by page.
     let soon = (Utc::now() + TimeDelta::minutes(1)).format("%FT%TZ");
     assert_eq!(
         (
@@ -274,7 +304,7 @@ async fn every_change_is_written_down_and_a_refused_one_is_not(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
+async fn browsers_may_call_only_from_configured_origins(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
     let origins = vec!["https://console.example.com".parse().unwrap()];
     api.router = router(App {
@@ -322,7 +352,7 @@ async fn a_browser_may_call_from_the_configured_origins_only(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_request_keeps_the_id_it_came_with(pool: MySqlPool) {
+async fn a_valid_request_id_is_echoed_and_others_are_replaced(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for (given, kept) in [("my-id.7", true), ("no good", false), ("", false)] {
         let answer = api

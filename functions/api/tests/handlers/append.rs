@@ -1,4 +1,4 @@
-//! Recipients appended: every content type, duplicates, calls at once, a cut that comes first.
+//! Appending recipients: content types, duplicates, concurrent calls, and a concurrent cut.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn rows(pool: &MySqlPool, id: Uuid) -> i64 {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn lists_of_every_type_are_appended(pool: MySqlPool) {
+async fn lists_of_each_content_type_are_appended(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&[]).await;
     let csv = "name,phone\n";
@@ -65,11 +65,11 @@ async fn lists_of_every_type_are_appended(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_refused_list_writes_nothing_of_its_chunks(pool: MySqlPool) {
+async fn a_refused_list_writes_none_of_its_chunks(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..1)).await;
     let mut list = phones(1..20_000);
-    list.push("nobody".to_owned());
+    list.push("pineapple".to_owned());
     let answer = api
         .append(id, "?on_invalid=reject", "text/csv", list.join("\n"))
         .await;
@@ -90,7 +90,7 @@ async fn a_refused_list_writes_nothing_of_its_chunks(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn lists_appended_at_once_are_all_taken_and_numbers_once(pool: MySqlPool) {
+async fn concurrent_appends_all_succeed_and_store_each_number_once(pool: MySqlPool) {
     let apis = [
         Api::new(&pool).await,
         Api::new(&pool).await,
@@ -122,7 +122,7 @@ async fn lists_appended_at_once_are_all_taken_and_numbers_once(pool: MySqlPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_append_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
+async fn an_append_during_a_cut_waits_and_is_refused(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..1)).await;
     let mut cut = pool.begin().await.unwrap();
@@ -155,11 +155,11 @@ async fn an_append_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn as_much_as_one_call_takes_is_taken(pool: MySqlPool) {
+async fn a_body_of_the_maximum_size_is_accepted(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(phones(0..60_000));
-    // Up to the last byte of 6 MB, with white space.
+    // Padded with white space to exactly 6 MB.
     let mut text = body.to_string();
     text.extend(std::iter::repeat_n(' ', (6 << 20) - text.len()));
     let answer = api.send("/v1/schedules", "application/json", text).await;

@@ -1,9 +1,8 @@
-//! Another time, text or rate for a schedule: what it may be, what it does to the one-time schedules and to batches, and a cut that comes
-//! first or second.
+//! Changes of a schedule: allowed values, effects on one-time schedules, and a concurrent cut.
 
 use std::time::Duration;
 
-use crate::common::{Api, LEAD, count, in_seconds, phones, rows};
+use crate::common::{Api, LEAD, in_seconds, phones};
 use api::resources::schedules::store::lock_schedule;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,13 +17,13 @@ fn time(value: &Value) -> DateTime<Utc> {
         .to_utc()
 }
 
-/// What a cut writes into the row of a schedule, under the version that its event names.
+/// The update of a cut on a schedule row, conditional on the version that its event names.
 const CUT: &str =
     "UPDATE schedules SET status = 'running', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3)
     WHERE id = ? AND version = 1 AND status = 'scheduled'";
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_new_time_gets_a_new_one_time_schedule(pool: MySqlPool) {
+async fn a_new_run_at_gets_a_new_one_time_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     let message = |version| DispatchMessage {
@@ -55,13 +54,13 @@ async fn a_new_time_gets_a_new_one_time_schedule(pool: MySqlPool) {
         *api.fakes.created.lock().unwrap(),
         [(message(2), time(&changed.body["run_at"]) - LEAD)]
     );
-    // So soon that the queue takes it.
+    // Due so soon that it is enqueued directly.
     assert_eq!(
         api.patch(id, &json!({"run_at": in_seconds(30)})).await.body["version"],
         3
     );
     assert_eq!(*api.fakes.queued.lock().unwrap(), [message(3)]);
-    // A broken scheduler does not keep the row from being written: the sweep finds it.
+    // A failing scheduler does not prevent the write: the sweep finds the row.
     api.fakes
         .broken
         .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -74,11 +73,11 @@ async fn a_new_time_gets_a_new_one_time_schedule(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_does_not_wait_for_its_time_is_not_announced(pool: MySqlPool) {
+async fn drafts_and_paused_schedules_get_no_one_time_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let draft = api.schedule(&[]).await;
     let paused = api.schedule(&phones(0..3)).await;
-    api.make(paused, "pause").await;
+    api.post_step(paused, "pause").await;
     api.fakes.created.lock().unwrap().clear();
     api.fakes.deleted.lock().unwrap().clear();
     for (id, status) in [(draft, "draft"), (paused, "paused")] {
@@ -96,10 +95,10 @@ async fn what_does_not_wait_for_its_time_is_not_announced(pool: MySqlPool) {
         api.fakes.created.lock().unwrap().is_empty()
             && api.fakes.deleted.lock().unwrap().is_empty()
     );
-    let resumed = api.make(paused, "resume").await.body;
+    let resumed = api.post_step(paused, "resume").await.body;
     assert!(
         (time(&resumed["run_at"]) - Utc::now()).num_seconds() > 7_000,
-        "the new time stands"
+        "the new run_at is kept"
     );
     assert_eq!(
         api.fakes.created.lock().unwrap()[0].0,
@@ -111,7 +110,7 @@ async fn what_does_not_wait_for_its_time_is_not_announced(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_change_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_change_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     #[rustfmt::skip]
@@ -151,7 +150,7 @@ async fn every_wrong_field_of_a_change_is_named(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool) {
+async fn all_fields_but_the_recipients_can_change_before_the_cut(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     api.fakes.created.lock().unwrap().clear();
@@ -172,7 +171,7 @@ async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool
     );
     assert!(
         api.fakes.created.lock().unwrap().is_empty(),
-        "the time is the same, and so is its one-time schedule"
+        "run_at and its one-time schedule are unchanged"
     );
     let cleared = api
         .patch(id, &json!({"sender": null, "rate": null}))
@@ -188,141 +187,8 @@ async fn everything_but_the_list_can_be_changed_before_it_begins(pool: MySqlPool
     assert_eq!(log[1]["after"], edit);
 }
 
-/// Milliseconds from now to the planned time of each batch, and whether its due times agree with it.
-async fn plan(pool: &MySqlPool, id: Uuid) -> Vec<i64> {
-    let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
-        FROM batches WHERE schedule_id = ? ORDER BY batch_no";
-    let rows: Vec<(i64, bool, Option<bool>)> =
-        sqlx::query_as(sql).bind(id).fetch_all(pool).await.unwrap();
-    assert!(
-        rows.iter()
-            .all(|(_, same, early)| *same && early.unwrap_or(true)),
-        "{rows:?}"
-    );
-    rows.into_iter().map(|(wait, ..)| wait).collect()
-}
-
-fn assert_near(plan: &[i64], expected: &[i64]) {
-    let near = plan.len() == expected.len()
-        && plan
-            .iter()
-            .zip(expected)
-            .all(|(one, other)| (one - other).abs() < 5_000);
-    assert!(near, "{plan:?} is not {expected:?}");
-}
-
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_rate_of_what_runs_can_be_changed(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 6).await;
-    rows::schedule(
-        &pool,
-        id,
-        "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND",
-    )
-    .await;
-    // One is sent, one is owned, one waits for its back-off, one is due, two wait for their time.
-    for (no, row) in [
-        (
-            1,
-            "pending = 0, delivrd = 5, check_at = now(60), sweep_at = now(60)",
-        ),
-        (2, "send_at = planned_at, sweep_at = planned_at, claim(60)"),
-        (
-            3,
-            "planned_at = now(50), send_at = planned_at, sweep_at = planned_at, tries = 2",
-        ),
-        (4, "send_at = planned_at, sweep_at = planned_at"),
-        (
-            5,
-            "planned_at = now(9000), send_at = planned_at, sweep_at = planned_at",
-        ),
-        (
-            6,
-            "planned_at = now(9900), send_at = planned_at, sweep_at = planned_at",
-        ),
-    ] {
-        rows::batch(&pool, id, no, row).await;
-    }
-    let hour = -3_600_000;
-    assert_near(
-        &plan(&pool, id).await,
-        &[hour, hour, 50_000, hour, 9_000_000, 9_900_000],
-    );
-    // Five a batch, one in ten seconds would be too little to say; one a second it is.
-    let changed = api.patch(id, &json!({"rate": 1})).await;
-    assert_eq!(
-        (
-            changed.status,
-            &changed.body["rate"],
-            &changed.body["changeable_until"]
-        ),
-        (StatusCode::OK, &json!(1), &Value::Null)
-    );
-    assert_near(
-        &plan(&pool, id).await,
-        &[hour, hour, 50_000, 0, 5_000, 10_000],
-    );
-    assert_eq!(
-        api.fakes.sweeps.load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
-    assert_eq!(
-        api.patch(id, &json!({"rate": null})).await.status,
-        StatusCode::OK
-    );
-    assert_near(&plan(&pool, id).await, &[hour, hour, 50_000, 0, 0, 0]);
-    // Paused, it is spread from the beginning of the pause, whose length the resume adds.
-    rows::schedule(
-        &pool,
-        id,
-        "status = 'paused', paused_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND",
-    )
-    .await;
-    assert_eq!(
-        api.patch(id, &json!({"rate": 1})).await.status,
-        StatusCode::OK
-    );
-    assert_near(
-        &plan(&pool, id).await[3..],
-        &[-1_000_000, -995_000, -990_000],
-    );
-    assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
-    assert_near(&plan(&pool, id).await[3..], &[0, 5_000, 10_000]);
-    let refused = api.patch(id, &json!({"rate": 2, "message": "Other"})).await;
-    assert_eq!(refused.problem(), "schedule-begun");
-    rows::schedule(&pool, id, "status = 'cancelled'").await;
-    assert_eq!(
-        api.patch(id, &json!({"rate": 2})).await.problem(),
-        "schedule-begun"
-    );
-}
-
-/// It is cut some time before: a change of its rate in that time moves nothing ahead.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn another_rate_never_moves_anything_ahead_of_run_at(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 2).await;
-    for no in 1..=2 {
-        rows::batch(
-            &pool,
-            id,
-            no,
-            "planned_at = now(80), send_at = planned_at, sweep_at = planned_at",
-        )
-        .await;
-    }
-    rows::schedule(&pool, id, "run_at = UTC_TIMESTAMP(3) + INTERVAL 80 SECOND").await;
-    assert_eq!(
-        api.patch(id, &json!({"rate": 5})).await.status,
-        StatusCode::OK
-    );
-    let early = "SELECT COUNT(*) FROM batches b JOIN schedules s ON s.id = b.schedule_id WHERE b.send_at < s.run_at OR b.planned_at < s.run_at";
-    assert_eq!(count(&pool, early).await, 0);
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_change_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
+async fn a_change_during_a_cut_waits_and_is_refused(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..1)).await;
     let mut cut = pool.begin().await.unwrap();
@@ -355,9 +221,9 @@ async fn a_change_that_meets_a_cut_waits_and_is_refused(pool: MySqlPool) {
     assert!(api.fakes.deleted.lock().unwrap().is_empty());
 }
 
-/// A hundred times, a change and a cut at once: one of them wins, and never both.
+/// A hundred times, with a varying delay of the cut.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_change_and_a_cut_at_once_never_both_succeed(pool: MySqlPool) {
+async fn of_a_concurrent_change_and_cut_exactly_one_succeeds(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let (mut changed, mut cuts) = (0, 0);
     for n in 0..100_u64 {

@@ -1,17 +1,17 @@
-//! A schedule posted with its recipients: rows, duplicates, invalid entries, word to dispatch.
+//! Creating a schedule with its recipients: rows, duplicates, invalid entries, and its message to
+//! dispatch. Also the health route.
 
 use std::sync::atomic::Ordering;
 
-use crate::common::{Api, LEAD, count, in_seconds, phones, request};
+use crate::common::{Answer, Api, LEAD, count, in_seconds, phones, request};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
 use sqlx::MySqlPool;
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// Creates a schedule with two distinct numbers, given four times. Returns its `run_at` as sent.
+async fn create_with_duplicates(api: &Api) -> (String, Answer) {
     let run_at = "2026-12-01T09:30:00.250+08:00";
     let run_at = if DateTime::parse_from_rfc3339(run_at).unwrap() > Utc::now() {
         run_at.to_owned()
@@ -26,6 +26,13 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
         }))
         .await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    (run_at, answer)
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_created_schedule_is_described_in_the_response(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (run_at, answer) = create_with_duplicates(&api).await;
     assert_eq!(
         answer.headers["location"],
         format!("/v1/schedules/{}", answer.id()).as_str()
@@ -55,10 +62,16 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
         (&json!(2), 14)
     );
     assert_eq!(body["invalid"], json!([]));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_created_schedule_is_shown_with_its_recipients(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (_, answer) = create_with_duplicates(&api).await;
     let shown = api.get(&format!("/v1/schedules/{}", answer.id())).await;
     assert_eq!(shown.status, StatusCode::OK);
     for (name, value) in shown.body.as_object().unwrap() {
-        assert_eq!(Some(value), body.get(name), "{name}");
+        assert_eq!(Some(value), answer.body.get(name), "{name}");
     }
     let listed = api
         .get(&format!("/v1/schedules/{}/recipients", answer.id()))
@@ -79,7 +92,7 @@ async fn a_schedule_is_posted_and_shown(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn health_says_what_answers(pool: MySqlPool) {
+async fn health_reports_version_commit_and_database(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let answer = api.get("/health").await;
     let expected = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": "c0ffee", "database": "ok"});
@@ -96,20 +109,25 @@ async fn health_says_what_answers(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// A request with two valid numbers, one of them given twice, and two invalid entries.
+fn with_invalid_entries() -> Value {
     let mut body = request();
     let long = "😀".repeat(100);
     body["recipients"] =
-        json!(["+12012000000", "nobody", {"phone": "+12012000001"}, long, "+12012000000"]);
-    let refused = api.post(&body).await;
+        json!(["+12012000000", "pineapple", {"phone": "+12012000001"}, long, "+12012000000"]);
+    body
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn invalid_entries_refuse_the_list_by_default(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let refused = api.post(&with_invalid_entries()).await;
     assert_eq!(
         (refused.status, &refused.body["errors_total"]),
         (StatusCode::UNPROCESSABLE_ENTITY, &json!(2))
     );
     assert_eq!(refused.body["errors"][1]["position"], 3);
-    assert!(!refused.body.to_string().contains("nobody"));
+    assert!(!refused.body.to_string().contains("pineapple"));
     assert_eq!(
         count(
             &pool,
@@ -118,7 +136,12 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
         .await,
         0
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn invalid_entries_are_stored_under_skip(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = with_invalid_entries();
     body["on_invalid"] = json!("skip");
     let taken = api.post(&body).await;
     assert_eq!(
@@ -140,7 +163,7 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
             &taken.body["invalid"][0]["position"],
             &taken.body["invalid"][0]["input"]
         ),
-        (&json!(1), &json!("nobody"))
+        (&json!(1), &json!("pineapple"))
     );
     let kept = api
         .get(&format!(
@@ -160,7 +183,7 @@ async fn invalid_entries_are_kept_under_skip_and_refuse_the_list_otherwise(pool:
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
+async fn only_the_first_100_errors_are_returned(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(vec!["x"; 9_000]);
@@ -179,7 +202,7 @@ async fn only_the_first_hundred_errors_are_shown(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: MySqlPool) {
+async fn schedules_due_soon_are_queued_and_later_ones_go_to_the_scheduler(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let lead = LEAD.as_secs() as i64;
     let mut body = request();
@@ -216,7 +239,7 @@ async fn what_is_due_soon_goes_to_the_queue_and_the_rest_to_the_scheduler(pool: 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
+async fn a_failing_queue_or_scheduler_loses_no_schedule(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     api.fakes.broken.store(true, Ordering::Relaxed);
     let mut body = request();
@@ -228,7 +251,10 @@ async fn a_queue_or_scheduler_that_fails_loses_nothing(pool: MySqlPool) {
             (answer.status, &answer.body["status"]),
             (StatusCode::CREATED, &json!("scheduled"))
         );
-        assert_eq!(api.make(answer.id(), "cancel").await.status, StatusCode::OK);
+        assert_eq!(
+            api.post_step(answer.id(), "cancel").await.status,
+            StatusCode::OK
+        );
     }
     assert_eq!(
         count(

@@ -1,4 +1,4 @@
-//! Dead letters are listed by what they name, and redriven from the rows.
+//! Dead letters: listed with the work that they name, and redriven by making their rows due.
 
 use std::sync::atomic::Ordering;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 const PATH: &str = "/v1/attention/dead-letters";
 
+/// Calls the redrive route, which must succeed.
 async fn redrive(api: &Api, query: &str) -> Value {
     let answer = api
         .post_json(&format!("{PATH}/redrive{query}"), &json!({}))
@@ -19,20 +20,27 @@ async fn redrive(api: &Api, query: &str) -> Value {
     answer.body
 }
 
+fn batch(schedule_id: Uuid, batch_no: u32) -> Value {
+    json!(BatchMessage {
+        schedule_id,
+        batch_no
+    })
+}
+
+/// Puts a batch and a malformed body into the queue of send, and a sweep into that of dispatch.
+fn put_three(api: &Api) {
+    api.fakes.send_dead_letters.put(&batch(Uuid::nil(), 3));
+    api.fakes.send_dead_letters.put(&"x".repeat(1_000));
+    let sweep = json!({"requestPayload": {"sweep": true}});
+    api.fakes.dispatch_dead_letters.put(&sweep);
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
+async fn dead_letters_are_listed_with_the_work_they_name(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let batch = json!(BatchMessage {
-        schedule_id: Uuid::nil(),
-        batch_no: 3
-    });
-    api.fakes.letters.put(&batch);
-    api.fakes.letters.put(&"x".repeat(1_000));
-    api.fakes
-        .other_letters
-        .put(&json!({"requestPayload": {"sweep": true}}));
+    put_three(&api);
     for _ in 0..2 {
-        // A look takes nothing away.
+        // Listing removes nothing.
         let listed = api.get(PATH).await.body;
         assert_eq!(listed["counts"], json!({"send": 2, "dispatch": 1}));
         let entries = listed["entries"].as_array().unwrap();
@@ -44,7 +52,7 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
         assert_eq!(
             names,
             [
-                (&send, &json!([batch])),
+                (&send, &json!([batch(Uuid::nil(), 3)])),
                 (&send, &json!([])),
                 (&dispatch, &json!([{"sweep": true}]))
             ]
@@ -55,6 +63,24 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
         );
         assert!(entries[0].get("malformed").is_none() && entries[0]["sent_at"].is_string());
     }
+    assert_eq!(
+        api.get(&format!("{PATH}?limit=1")).await.body["entries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2,
+        "one per queue"
+    );
+    assert_eq!(
+        api.get(&format!("{PATH}?cursor=x")).await.problem(),
+        "invalid-request"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_attention_overview_counts_dead_letters(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    put_three(&api);
     let overview = api.get("/v1/attention").await.body;
     assert_eq!(
         (
@@ -63,19 +89,10 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
         ),
         (&json!(3), &json!(3))
     );
-    assert_eq!(
-        api.get(&format!("{PATH}?limit=1")).await.body["entries"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2,
-        "one of each queue"
-    );
-    assert_eq!(
-        api.get(&format!("{PATH}?cursor=x")).await.problem(),
-        "invalid-request"
-    );
-    api.fakes.letters.broken.store(true, Ordering::Relaxed);
+    api.fakes
+        .send_dead_letters
+        .broken
+        .store(true, Ordering::Relaxed);
     let overview = api.get("/v1/attention").await.body;
     assert_eq!(
         (
@@ -86,48 +103,38 @@ async fn letters_are_listed_by_what_they_name(pool: MySqlPool) {
     );
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 4).await;
-    rows::batch(
-        &pool,
-        id,
-        1,
-        "send_at = now(-60), sweep_at = now(900), requeues = 5",
-    )
-    .await;
-    rows::batch(
-        &pool,
-        id,
-        2,
-        "check_at = now(-60), sweep_at = now(900), requeues = 5",
-    )
-    .await;
-    rows::batch(
-        &pool,
-        id,
-        3,
-        "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)",
-    )
-    .await;
-    let batch = |schedule_id, batch_no| {
-        json!(BatchMessage {
-            schedule_id,
-            batch_no
-        })
-    };
-    // Number 4 has nothing to do; one is named twice; one is in no schedule; and a schedule, a sweep, and an event with two.
-    for no in [1, 1, 3, 4] {
-        api.fakes.letters.put(&batch(id, no));
+/// Creates a schedule of four batches, and nine dead letters. Batch 4 has nothing to do, batch 1 is
+/// named twice, and one batch has no schedule. Then one malformed body, an event with two batches,
+/// a schedule, and a sweep.
+async fn schedule_with_dead_letters(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = rows::cut(api, pool, 4).await;
+    for (no, assignments) in [
+        (1, "send_at = now(-60), sweep_at = now(900), requeues = 5"),
+        (2, "check_at = now(-60), sweep_at = now(900), requeues = 5"),
+        (
+            3,
+            "send_at = now(-60), sweep_at = now(65), requeues = 5, claim(60)",
+        ),
+    ] {
+        rows::batch(pool, id, no, assignments).await;
     }
-    api.fakes.letters.put(&batch(Uuid::nil(), 1));
-    api.fakes.letters.put(&"hello");
-    api.fakes.letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
+    for no in [1, 1, 3, 4] {
+        api.fakes.send_dead_letters.put(&batch(id, no));
+    }
+    api.fakes.send_dead_letters.put(&batch(Uuid::nil(), 1));
+    api.fakes.send_dead_letters.put(&"hello");
+    api.fakes.send_dead_letters.put(&json!({"Records": [{"body": batch(id, 2).to_string()}, {"body": batch(id, 4).to_string()}]}));
     api.fakes
-        .other_letters
+        .dispatch_dead_letters
         .put(&json!({"schedule_id": id, "version": 1}));
-    api.fakes.other_letters.put(&json!({"sweep": true}));
+    api.fakes.dispatch_dead_letters.put(&json!({"sweep": true}));
+    id
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = schedule_with_dead_letters(&api, &pool).await;
     let done = redrive(&api, "").await;
     assert_eq!(
         (
@@ -160,18 +167,26 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
         "free unowned - - - past 0 0 0"
     );
     assert_eq!(
-        (api.fakes.letters.left(), api.fakes.other_letters.left()),
+        (
+            api.fakes.send_dead_letters.counts(),
+            api.fakes.dispatch_dead_letters.counts()
+        ),
         ((1, 0), (0, 0)),
-        "the malformed one is put back"
+        "the malformed dead letter is put back"
     );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
+}
 
-    let again = redrive(&api, "?discard_malformed=false").await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn malformed_dead_letters_are_discarded_only_on_request(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    api.fakes.send_dead_letters.put(&"hello");
+    let kept = redrive(&api, "?discard_malformed=false").await;
     assert_eq!(
         (
-            &again["deleted"],
-            &again["discarded"],
-            &again["left"]["malformed"][0]["queue"]
+            &kept["deleted"],
+            &kept["discarded"],
+            &kept["left"]["malformed"][0]["queue"]
         ),
         (&json!(0), &json!(0), &json!("send"))
     );
@@ -179,7 +194,7 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
         redrive(&api, "?discard_malformed=true").await["discarded"],
         1
     );
-    assert_eq!(api.fakes.letters.left(), (0, 0));
+    assert_eq!(api.fakes.send_dead_letters.counts(), (0, 0));
     let wrong = api
         .post_json(&format!("{PATH}/redrive?discard_malformed=yes"), &json!({}))
         .await;
@@ -187,12 +202,15 @@ async fn a_redrive_makes_rows_due_and_deletes_the_letters(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_queue_that_does_not_answer_keeps_no_other_from_being_redriven(pool: MySqlPool) {
+async fn an_unreachable_queue_does_not_block_the_redrive_of_others(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    api.fakes.letters.broken.store(true, Ordering::Relaxed);
+    api.fakes
+        .send_dead_letters
+        .broken
+        .store(true, Ordering::Relaxed);
     for n in 0..25 {
         api.fakes
-            .other_letters
+            .dispatch_dead_letters
             .put(&json!({"schedule_id": Uuid::nil(), "version": n}));
     }
     let done = redrive(&api, "").await;

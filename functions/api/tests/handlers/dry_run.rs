@@ -1,12 +1,14 @@
-//! A dry run: what would come of a call, and nothing of it in the database.
+//! Dry runs: they report the outcome of a call and write nothing.
 
-use crate::common::{Api, count, phones, request};
+use crate::common::{Answer, Api, count, phones, request};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
+use uuid::Uuid;
 
-async fn dry(api: &Api, change: Value) -> Value {
+/// Runs a dry run of a valid request with these fields replaced.
+async fn dry_run(api: &Api, change: Value) -> Value {
     let mut body = request();
     body.as_object_mut()
         .unwrap()
@@ -16,16 +18,30 @@ async fn dry(api: &Api, change: Value) -> Value {
     answer.body
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
+/// 500 valid numbers, two duplicates and one invalid number.
+fn list() -> Vec<Value> {
     let mut list: Vec<Value> = phones(0..500).into_iter().map(Value::from).collect();
     list.extend([
         json!("+1 201 200 0000"),
         json!("0123"),
         json!({"phone": "+12012000001"}),
     ]);
-    let report = dry(&api, json!({"recipients": list, "rate": 100})).await;
+    list
+}
+
+/// Checks that no row and no message was written.
+async fn assert_nothing_written(api: &Api, pool: &MySqlPool) {
+    let rows = "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients) + (SELECT COUNT(*) FROM audit_log)";
+    assert_eq!(count(pool, rows).await, 0);
+    assert!(
+        api.fakes.created.lock().unwrap().is_empty() && api.fakes.queued.lock().unwrap().is_empty()
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_reports_the_outcome_and_writes_nothing(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let report = dry_run(&api, json!({"recipients": list(), "rate": 100})).await;
     for (name, expected) in [
         ("dry_run", json!(true)),
         ("accepted", json!(false)),
@@ -49,7 +65,13 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
         ),
         (&json!(501), &json!("no-country-code"))
     );
-    let skipped = dry(&api, json!({"recipients": list, "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
+    assert_nothing_written(&api, &pool).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_reports_skipped_entries_and_accepts_drafts(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let skipped = dry_run(&api, json!({"recipients": list(), "on_invalid": "skip", "message": format!("{}ж", "a".repeat(80))})).await;
     assert_eq!(
         (
             &skipped["accepted"],
@@ -66,45 +88,30 @@ async fn a_dry_run_says_what_would_come_of_the_call_and_writes_nothing(pool: MyS
         ),
         (&json!(2), &json!(1_000), &json!("requests"))
     );
-    let national = dry(
+    let national = dry_run(
         &api,
         json!({"recipients": ["0123"], "default_country": "MY"}),
     )
     .await;
     assert_eq!(national["invalid"][0]["code"], "too-short");
-    let draft = dry(&api, json!({"draft": true})).await;
+    let draft = dry_run(&api, json!({"draft": true})).await;
     assert_eq!(
         (&draft["accepted"], &draft["valid"]),
         (&json!(true), &json!(0))
     );
-    let rows = "SELECT (SELECT COUNT(*) FROM schedules) + (SELECT COUNT(*) FROM recipients) + (SELECT COUNT(*) FROM audit_log)";
-    assert_eq!(count(&pool, rows).await, 0);
-    assert!(
-        api.fakes.created.lock().unwrap().is_empty() && api.fakes.queued.lock().unwrap().is_empty()
-    );
+    assert_nothing_written(&api, &pool).await;
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
+async fn a_dry_run_refuses_what_the_call_would_refuse(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let good = json!({"recipients": phones(0..1)});
+    #[rustfmt::skip]
     let table = [
         (json!({"message": ""}), "message", "empty"),
-        (
-            json!({"recipients": [{"phone": "+12012000001", "x": 1}]}),
-            "recipients.x",
-            "unknown-field",
-        ),
-        (
-            json!({"default_country": "Malaysia"}),
-            "default_country",
-            "not-a-country",
-        ),
-        (
-            json!({"default_country": 60}),
-            "default_country",
-            "wrong-type",
-        ),
+        (json!({"recipients": [{"phone": "+12012000001", "x": 1}]}), "recipients.x", "unknown-field"),
+        (json!({"default_country": "Malaysia"}), "default_country", "not-a-country"),
+        (json!({"default_country": 60}), "default_country", "wrong-type"),
         (json!({"recipients": "x"}), "recipients", "wrong-type"),
     ];
     for (change, field, code) in table {
@@ -139,19 +146,24 @@ async fn what_the_call_itself_would_refuse_a_dry_run_refuses(pool: MySqlPool) {
     assert_eq!(odd.body["errors"][0]["code"], "not-a-choice");
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fetched(
-    pool: MySqlPool,
-) {
-    let api = Api::new(&pool).await;
+const LIST: &str = "name,mobile\nA,0060123456780\nB,nonsense\n\nC,0123\nD,+12012000001\n";
+
+/// Creates a schedule with a national and an international number, and appends [`LIST`].
+async fn append_national_numbers(api: &Api) -> (Uuid, Answer) {
     let mut body = request();
     body["recipients"] = json!(["012-345 6789", "+12012000001"]);
     body["default_country"] = json!("MY");
     let id = api.post(&body).await.id();
-    let list = "name,mobile\nA,0060123456780\nB,nonsense\n\nC,0123\nD,+12012000001\n";
     let query = "?on_invalid=skip&default_country=my&column=Mobile";
-    let appended = api.append(id, query, "text/csv", list).await;
+    let appended = api.append(id, query, "text/csv", LIST).await;
     assert_eq!(appended.status, StatusCode::OK, "{}", appended.body);
+    (id, appended)
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn national_numbers_are_read_in_the_default_country(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (id, appended) = append_national_numbers(&api).await;
     assert_eq!(
         (
             &appended.body["accepted"],
@@ -180,6 +192,12 @@ async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fet
             Value::Null
         ]
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn refused_lines_are_listed_with_their_reason(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (id, _) = append_national_numbers(&api).await;
     let refused = api
         .get(&format!("/v1/schedules/{id}/recipients?status=INVALID"))
         .await
@@ -197,13 +215,19 @@ async fn national_numbers_are_read_in_their_country_and_refused_lines_can_be_fet
             (&json!(5), &json!("0123"), &json!("too-short"))
         ]
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_invalid_country_or_column_is_reported(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&[]).await;
     for (query, field, code) in [
         ("?default_country=XX", "default_country", "not-a-country"),
         ("?column=", "column", "not-a-column"),
         ("?column=0", "column", "not-a-column"),
         ("?column=phone", "recipients", "no-phone-column"),
     ] {
-        let answer = api.append(id, query, "text/csv", list).await;
+        let answer = api.append(id, query, "text/csv", LIST).await;
         assert_eq!(
             (
                 &answer.body["errors"][0]["field"],

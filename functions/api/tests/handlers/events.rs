@@ -1,4 +1,4 @@
-//! What webhooks are told of the moves that people make: one event a move, none of a move that is refused.
+//! Events of state changes: one event per change, none for a refused change.
 
 use std::sync::atomic::Ordering;
 
@@ -17,18 +17,19 @@ use sqlx::MySqlPool;
 use testkit::webhooks;
 use uuid::Uuid;
 
-const MOVES: &str = "schedule.paused,schedule.resumed,schedule.cancelled";
+const STATE_CHANGES: &str = "schedule.paused,schedule.resumed,schedule.cancelled";
 
-/// A webhook that wants to know of moves, and one that wants something else.
-async fn insert(pool: &MySqlPool) -> (Uuid, Uuid) {
+/// Inserts a webhook that subscribes to state changes, and one that subscribes to another event.
+async fn insert_webhooks(pool: &MySqlPool) -> (Uuid, Uuid) {
     let db = Db::from_pool(pool.clone());
-    let moves = webhooks::insert(&db, "https://example.com/hook", MOVES).await;
+    let subscriber = webhooks::insert(&db, "https://example.com/hook", STATE_CHANGES).await;
     (
-        moves,
+        subscriber,
         webhooks::insert(&db, "https://example.com/hook", "schedule.finished").await,
     )
 }
 
+/// Returns the event data of the deliveries of a webhook, oldest first.
 async fn data(pool: &MySqlPool, webhook: Uuid) -> Vec<Value> {
     let sql = "SELECT data FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
     let data: Vec<String> = sqlx::query_scalar(sql)
@@ -41,13 +42,14 @@ async fn data(pool: &MySqlPool, webhook: Uuid) -> Vec<Value> {
         .collect()
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn each_move_is_told_once_and_a_refused_one_is_not(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let (webhook, other) = insert(&pool).await;
-    let uncut = api.schedule(&phones(0..3)).await;
-    let cut = rows::cut(&api, &pool, 2).await;
-    for id in [uncut, cut] {
+/// Pauses, resumes and cancels a schedule before its cut and one after it. Half of the calls are
+/// refused.
+async fn change_two_schedules(api: &Api, pool: &MySqlPool) -> [Uuid; 2] {
+    let ids = [
+        api.schedule(&phones(0..3)).await,
+        rows::cut(api, pool, 2).await,
+    ];
+    for id in ids {
         for (step, status) in [
             ("resume", StatusCode::CONFLICT),
             ("pause", StatusCode::OK),
@@ -56,20 +58,35 @@ async fn each_move_is_told_once_and_a_refused_one_is_not(pool: MySqlPool) {
             ("cancel", StatusCode::OK),
             ("cancel", StatusCode::CONFLICT),
         ] {
-            assert_eq!(api.make(id, step).await.status, status, "{step}");
+            assert_eq!(api.post_step(id, step).await.status, status, "{step}");
             assert_eq!(
                 api.fakes.deliveries.take().len(),
                 usize::from(status == StatusCode::OK),
-                "{step} is put on its way"
+                "{step} enqueues one delivery"
             );
         }
     }
+    ids
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_state_change_is_published_once_and_refused_ones_are_not(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (webhook, other) = insert_webhooks(&pool).await;
+    change_two_schedules(&api, &pool).await;
     let each = ["schedule.paused", "schedule.resumed", "schedule.cancelled"];
     let db = Db::from_pool(pool.clone());
     assert_eq!(webhooks::events(&db, webhook).await, [each, each].concat());
     assert!(webhooks::events(&db, other).await.is_empty());
-    let told = data(&pool, webhook).await;
-    let statuses: Vec<_> = told
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_event_shows_the_schedule_at_the_time_of_the_change(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (webhook, _) = insert_webhooks(&pool).await;
+    let [uncut, cut] = change_two_schedules(&api, &pool).await;
+    let events = data(&pool, webhook).await;
+    let statuses: Vec<_> = events
         .iter()
         .map(|data| data["status"].as_str().unwrap())
         .collect();
@@ -85,30 +102,30 @@ async fn each_move_is_told_once_and_a_refused_one_is_not(pool: MySqlPool) {
         ]
     );
     assert_eq!(
-        (&told[0]["schedule_id"], &told[3]["schedule_id"]),
+        (&events[0]["schedule_id"], &events[3]["schedule_id"]),
         (&json!(uncut), &json!(cut))
     );
     assert_eq!(
         (
-            &told[0]["reason"],
-            &told[0]["recipients"],
-            &told[0]["counts"]["PENDING"]
+            &events[0]["reason"],
+            &events[0]["recipients"],
+            &events[0]["counts"]["PENDING"]
         ),
         (&Value::Null, &json!(3), &json!(3))
     );
     assert_eq!(
-        told[5]["counts"]["PENDING"], 10,
-        "as it was then: nobody has closed them yet"
+        events[5]["counts"]["PENDING"], 10,
+        "the counts at the time of the event: the recipients were not closed yet"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_rolled_back_is_not_told(pool: MySqlPool) {
+async fn a_rolled_back_event_is_not_published(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let (webhook, _) = insert(&pool).await;
+    let (webhook, _) = insert_webhooks(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     let mut transaction = pool.begin().await.unwrap();
-    let told = record_event(
+    let deliveries = record_event(
         &mut transaction,
         EventType::SchedulePaused,
         id,
@@ -116,7 +133,7 @@ async fn what_is_rolled_back_is_not_told(pool: MySqlPool) {
     )
     .await
     .unwrap();
-    assert_eq!(told.len(), 1);
+    assert_eq!(deliveries.len(), 1);
     transaction.rollback().await.unwrap();
     assert!(
         webhooks::events(&Db::from_pool(pool.clone()), webhook)
@@ -126,11 +143,11 @@ async fn what_is_rolled_back_is_not_told(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_move_that_nobody_wants_to_know_of_tells_nobody(pool: MySqlPool) {
+async fn a_state_change_without_subscribers_enqueues_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     for step in ["pause", "resume", "cancel"] {
-        assert_eq!(api.make(id, step).await.status, StatusCode::OK);
+        assert_eq!(api.post_step(id, step).await.status, StatusCode::OK);
     }
     assert!(
         api.fakes.deliveries.take().is_empty() && api.fakes.sweeps.load(Ordering::Relaxed) == 0
@@ -138,9 +155,9 @@ async fn a_move_that_nobody_wants_to_know_of_tells_nobody(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_dead_letter_of_a_delivery_makes_it_due_unless_it_is_over(pool: MySqlPool) {
+async fn redriving_a_delivery_makes_it_due_unless_it_has_ended(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let (webhook, _) = insert(&pool).await;
+    let (webhook, _) = insert_webhooks(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     let mut letters = Vec::new();
     for _ in 0..2 {
@@ -169,7 +186,7 @@ async fn a_dead_letter_of_a_delivery_makes_it_due_unless_it_is_over(pool: MySqlP
         event_id: Uuid::nil(),
     });
     for letter in &letters {
-        api.fakes.letters.put(&json!(letter));
+        api.fakes.send_dead_letters.put(&json!(letter));
     }
     let listed = api.get("/v1/attention/dead-letters").await.body;
     assert_eq!(listed["entries"][0]["names"], json!([letters[0]]));

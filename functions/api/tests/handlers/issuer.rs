@@ -1,4 +1,5 @@
-//! Tokens of an outside issuer, from one that runs here: what is taken, what is refused, and how often the issuer is asked.
+//! Tokens of an external issuer, which is simulated here: accepted and refused tokens, and how
+//! often the keys of the issuer are fetched.
 
 use api::auth::{
     issuer::{Issuer, IssuerConfig},
@@ -9,6 +10,7 @@ use ring::{hmac, signature::RsaPublicKeyComponents};
 use serde_json::{Value, json};
 use testkit::issuer::{MockIssuer, Signer, base64url};
 
+/// A fixed time plus this many seconds.
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::seconds(seconds)
 }
@@ -30,19 +32,20 @@ fn verifier(mock: &MockIssuer) -> Issuer {
     Issuer::new(config(&mock.url, "roles")).unwrap()
 }
 
-/// Good for a day.
+/// Claims that are valid for one day.
 fn claims(mock: &MockIssuer) -> Value {
     let now = at(0).timestamp();
     json!({"iss": mock.url, "aud": "sms", "sub": "u1", "iat": now, "nbf": now, "exp": now + 86_400, "roles": ["staff", "boss"]})
 }
 
+/// Replaces one claim.
 fn with(mut claims: Value, name: &str, value: Value) -> Value {
     claims[name] = value;
     claims
 }
 
 #[tokio::test]
-async fn tokens_of_both_algorithms_are_taken() {
+async fn tokens_of_both_algorithms_are_accepted() {
     let (rsa, ec) = (Signer::rsa(), Signer::ec());
     let other = json!({"kty": "RSA", "kid": "e", "use": "enc", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB"});
     let mock = MockIssuer::start(&[other, rsa.jwk("r"), ec.jwk("e")]).await;
@@ -67,107 +70,50 @@ async fn tokens_of_both_algorithms_are_taken() {
     );
 }
 
-#[tokio::test]
-async fn what_is_not_the_issuers_is_refused() {
-    let (rsa, ec) = (Signer::rsa(), Signer::ec());
-    let mock = MockIssuer::start(&[rsa.jwk("r"), ec.jwk("e")]).await;
-    let issuer = verifier(&mock);
-    let good = claims(&mock);
-    let token = ec.token("e", &good);
-    issuer.verify(&token, at(0)).await.unwrap();
+/// Returns invalid tokens of the issuer, which publishes the keys `r` and `e`.
+#[rustfmt::skip]
+fn invalid_tokens(rsa: &Signer, ec: &Signer, good: &Value) -> Vec<(&'static str, String, Refused)> {
+    let token = ec.token("e", good);
     let parts: Vec<&str> = token.split('.').collect();
     let changed = |name: &str, value: Value| ec.token("e", &with(good.clone(), name, value));
     let tampered = base64url(with(good.clone(), "roles", json!(["boss"])).to_string());
     let none = base64url(json!({"alg": "none", "kid": "r"}).to_string());
-    let table = [
-        (
-            "expired",
-            changed("exp", json!(at(-30).timestamp())),
-            Refused::Expired,
-        ),
-        (
-            "nbf to come",
-            changed("nbf", json!(at(31).timestamp())),
-            Refused::NotYetValid,
-        ),
-        (
-            "iat to come",
-            changed("iat", json!(at(31).timestamp())),
-            Refused::NotYetValid,
-        ),
+    let crit = json!({"alg": "ES256", "kid": "e", "crit": ["x"], "x": 1});
+    vec![
+        ("expired", changed("exp", json!(at(-30).timestamp())), Refused::Expired),
+        ("nbf in the future", changed("nbf", json!(at(31).timestamp())), Refused::NotYetValid),
+        ("iat in the future", changed("iat", json!(at(31).timestamp())), Refused::NotYetValid),
         ("no exp", changed("exp", Value::Null), Refused::Malformed),
-        (
-            "other iss",
-            changed("iss", json!("https://other.example")),
-            Refused::WrongIssuer,
-        ),
-        (
-            "other aud",
-            changed("aud", json!("other")),
-            Refused::WrongAudience,
-        ),
-        (
-            "alg none",
-            format!("{none}.{}.", parts[1]),
-            Refused::Malformed,
-        ),
-        (
-            "no signature",
-            format!("{}.{}.", parts[0], parts[1]),
-            Refused::Signature,
-        ),
-        (
-            "tampered",
-            format!("{}.{tampered}.{}", parts[0], parts[2]),
-            Refused::Signature,
-        ),
-        (
-            "signed by another",
-            Signer::ec().token("e", &good),
-            Refused::Signature,
-        ),
-        (
-            "signed by the issuer's other key",
-            ec.token("r", &good),
-            Refused::Signature,
-        ),
-        (
-            "the key's algorithm is another",
-            ec.token_with(&json!({"alg": "RS256", "kid": "e"}), &good),
-            Refused::Signature,
-        ),
-        (
-            "an algorithm that isn't taken",
-            rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), &good),
-            Refused::Signature,
-        ),
-        (
-            "no kid",
-            ec.token_with(&json!({"alg": "ES256"}), &good),
-            Refused::Malformed,
-        ),
-        (
-            "crit",
-            ec.token_with(
-                &json!({"alg": "ES256", "kid": "e", "crit": ["x"], "x": 1}),
-                &good,
-            ),
-            Refused::Malformed,
-        ),
-        (
-            "not a token",
-            "sms_abcdefgh_secret".to_owned(),
-            Refused::Malformed,
-        ),
-    ];
-    for (what, token, expected) in table {
+        ("other iss", changed("iss", json!("https://other.example")), Refused::WrongIssuer),
+        ("other aud", changed("aud", json!("other")), Refused::WrongAudience),
+        ("alg none", format!("{none}.{}.", parts[1]), Refused::Malformed),
+        ("no signature", format!("{}.{}.", parts[0], parts[1]), Refused::Signature),
+        ("tampered", format!("{}.{tampered}.{}", parts[0], parts[2]), Refused::Signature),
+        ("signed with an unknown key", Signer::ec().token("e", good), Refused::Signature),
+        ("signed by the issuer's other key", ec.token("r", good), Refused::Signature),
+        ("another algorithm than the key's", ec.token_with(&json!({"alg": "RS256", "kid": "e"}), good), Refused::Signature),
+        ("an unsupported algorithm", rsa.token_with(&json!({"alg": "RS512", "kid": "r"}), good), Refused::Signature),
+        ("no kid", ec.token_with(&json!({"alg": "ES256"}), good), Refused::Malformed),
+        ("crit", ec.token_with(&crit, good), Refused::Malformed),
+        ("not a token", "sms_abcdefgh_secret".to_owned(), Refused::Malformed),
+    ]
+}
+
+#[tokio::test]
+async fn each_invalid_token_is_refused_with_its_reason() {
+    let (rsa, ec) = (Signer::rsa(), Signer::ec());
+    let mock = MockIssuer::start(&[rsa.jwk("r"), ec.jwk("e")]).await;
+    let issuer = verifier(&mock);
+    let good = claims(&mock);
+    issuer.verify(&ec.token("e", &good), at(0)).await.unwrap();
+    for (what, token, expected) in invalid_tokens(&rsa, &ec, &good) {
         assert_eq!(issuer.verify(&token, at(0)).await, Err(expected), "{what}");
     }
     assert_eq!(mock.asked(), (1, 1));
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_secret_to_sign_with() {
+async fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let rsa = Signer::rsa();
     let mock = MockIssuer::start(&[rsa.jwk("r")]).await;
     let issuer = verifier(&mock);
@@ -192,12 +138,12 @@ async fn a_public_key_is_no_secret_to_sign_with() {
     assert_eq!(
         mock.asked(),
         (0, 0),
-        "the issuer can't have such a key, so it isn't asked"
+        "an issuer never publishes an HMAC key, so none is fetched"
     );
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_asked_for_once_in_thirty_seconds() {
+async fn an_unknown_key_is_fetched_at_most_once_per_30_seconds() {
     let (old, new) = (Signer::ec(), Signer::ec());
     let mock = MockIssuer::start(&[old.jwk("old")]).await;
     let issuer = verifier(&mock);
@@ -208,7 +154,11 @@ async fn an_unknown_key_is_asked_for_once_in_thirty_seconds() {
         .await
         .unwrap();
     assert_eq!(issuer.verify(&token, at(29)).await, unknown);
-    assert_eq!(mock.asked(), (1, 1), "the keys were fetched a moment ago");
+    assert_eq!(
+        mock.asked(),
+        (1, 1),
+        "the keys were fetched less than 30 seconds ago"
+    );
     assert_eq!(issuer.verify(&token, at(30)).await, unknown);
     for kid in 0..20 {
         assert_eq!(
@@ -218,7 +168,7 @@ async fn an_unknown_key_is_asked_for_once_in_thirty_seconds() {
             unknown
         );
     }
-    assert_eq!(mock.asked(), (1, 2), "once more, and not again");
+    assert_eq!(mock.asked(), (1, 2), "fetched exactly once more");
     mock.publish(&[new.jwk("new")]);
     assert_eq!(issuer.verify(&token, at(59)).await, unknown);
     issuer.verify(&token, at(60)).await.unwrap();
@@ -228,12 +178,12 @@ async fn an_unknown_key_is_asked_for_once_in_thirty_seconds() {
             .verify(&old.token("old", &claims(&mock)), at(61))
             .await,
         unknown,
-        "a key that is gone is no key"
+        "a removed key is no longer accepted"
     );
 }
 
 #[tokio::test]
-async fn many_at_once_ask_once() {
+async fn concurrent_verifications_fetch_the_keys_once() {
     let ec = Signer::ec();
     let mock = MockIssuer::start(&[ec.jwk("e")]).await;
     let issuer = verifier(&mock);
@@ -244,14 +194,18 @@ async fn many_at_once_ask_once() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_is_not_missed_while_its_keys_are_known() {
+async fn cached_keys_are_used_while_the_issuer_is_down() {
     let ec = Signer::ec();
     let mut mock = MockIssuer::start(&[ec.jwk("e")]).await;
     let issuer = verifier(&mock);
     let token = ec.token("e", &claims(&mock));
     issuer.verify(&token, at(0)).await.unwrap();
     issuer.verify(&token, at(3600)).await.unwrap();
-    assert_eq!(mock.asked(), (2, 2), "an hour later they are fetched again");
+    assert_eq!(
+        mock.asked(),
+        (2, 2),
+        "the keys are fetched again after one hour"
+    );
     mock.publish(&[]);
     issuer.verify(&token, at(7200)).await.unwrap();
     mock.fail();
@@ -259,7 +213,7 @@ async fn an_issuer_that_is_down_is_not_missed_while_its_keys_are_known() {
     assert_eq!(
         mock.asked(),
         (3, 3),
-        "no keys at all is no answer, and is not asked for again at once"
+        "an empty key set is ignored, and is not fetched again at once"
     );
     issuer.verify(&token, at(7230)).await.unwrap();
     assert_eq!(mock.asked(), (4, 4));
@@ -270,48 +224,22 @@ async fn an_issuer_that_is_down_is_not_missed_while_its_keys_are_known() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_not_the_issuers_is_not_used() {
+async fn an_invalid_discovery_document_is_not_used() {
     let ec = Signer::ec();
     let mock = MockIssuer::start(&[ec.jwk("e")]).await;
     let token = ec.token("e", &claims(&mock));
     let certs = format!("{}/certs", mock.url);
     let right = json!({"issuer": format!("{}/", mock.url), "jwks_uri": certs});
+    let changed = |name: &str, value: Value| with(right.clone(), name, value);
+    #[rustfmt::skip]
     let table = [
-        ("a slash at the end", right.clone(), true),
-        (
-            "another issuer",
-            with(right.clone(), "issuer", json!("https://other.example")),
-            false,
-        ),
-        (
-            "a path below",
-            with(right.clone(), "issuer", json!(format!("{}/x", mock.url))),
-            false,
-        ),
-        (
-            "keys without TLS",
-            with(
-                right.clone(),
-                "jwks_uri",
-                json!("http://other.example/certs"),
-            ),
-            false,
-        ),
-        (
-            "keys of a file",
-            with(right.clone(), "jwks_uri", json!("file:///etc/passwd")),
-            false,
-        ),
-        (
-            "no keys",
-            with(right.clone(), "jwks_uri", Value::Null),
-            false,
-        ),
-        (
-            "too long",
-            with(right, "padding", json!("x".repeat(256 * 1024))),
-            false,
-        ),
+        ("a trailing slash", right.clone(), true),
+        ("another issuer", changed("issuer", json!("https://other.example")), false),
+        ("an additional path", changed("issuer", json!(format!("{}/x", mock.url))), false),
+        ("keys without TLS", changed("jwks_uri", json!("http://other.example/certs")), false),
+        ("keys from a file", changed("jwks_uri", json!("file:///etc/passwd")), false),
+        ("no keys", changed("jwks_uri", Value::Null), false),
+        ("too long", changed("padding", json!("x".repeat(256 * 1024))), false),
         ("a redirect", json!(certs), false),
         ("not an object", json!(1), false),
     ];
@@ -327,7 +255,7 @@ async fn a_document_that_is_not_the_issuers_is_not_used() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_was_down_at_first_is_soon_asked_again() {
+async fn a_failed_first_fetch_is_soon_retried() {
     let ec = Signer::ec();
     let mock = MockIssuer::start(&[]).await;
     let issuer = verifier(&mock);
@@ -344,7 +272,7 @@ async fn an_issuer_that_was_down_at_first_is_soon_asked_again() {
 }
 
 #[tokio::test]
-async fn the_shapes_of_cognito_and_keycloak_are_read() {
+async fn cognito_and_keycloak_tokens_are_accepted() {
     let rsa = Signer::rsa();
     let mock = MockIssuer::start(&[rsa.jwk("r")]).await;
     let (now, end) = (at(0).timestamp(), at(900).timestamp());

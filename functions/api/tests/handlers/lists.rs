@@ -1,4 +1,4 @@
-//! Lists, page by page, and counts that equal the rows.
+//! Lists page by page, and counts that equal the rows.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ async fn schedules_are_listed_newest_first(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
+async fn recipients_are_listed_in_input_order(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut given = phones(0..2_500);
     given.reverse();
@@ -65,13 +65,8 @@ async fn recipients_are_listed_in_the_order_given(pool: MySqlPool) {
     assert_eq!(walk(&api, &path, "recipients", "seq").await, seqs);
 }
 
-/// One row in every state that there is, in batches of which some are claimed: the counts are those of the rows.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn counts_equal_the_rows(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = api.schedule(&phones(0..400)).await;
-    api.append(id, "?on_invalid=skip", "text/csv", "x\ny\nz")
-        .await;
+/// Gives the recipients all statuses in turn.
+async fn spread_statuses(pool: &MySqlPool) {
     let sql = "UPDATE recipients SET status = ?, attempt = 1, sent_at = UTC_TIMESTAMP(3), message_id = 'm',
         final_at = IF(?, UTC_TIMESTAMP(3), NULL) WHERE seq % 13 = ? AND status = 'PENDING'";
     for (n, status) in Status::ALL[..13].iter().enumerate() {
@@ -79,10 +74,15 @@ async fn counts_equal_the_rows(pool: MySqlPool) {
             .bind(status.as_str())
             .bind(status.is_final())
             .bind(n as u32)
-            .execute(&pool)
+            .execute(pool)
             .await
             .unwrap();
     }
+}
+
+/// Inserts batches of fifty with the counts of their rows. Two are claimed, and their counts are
+/// outdated.
+async fn insert_batches(pool: &MySqlPool) {
     let sums: Vec<_> = Status::ALL[..13]
         .iter()
         .map(|status| format!("SUM(status = '{}')", status.as_str()))
@@ -97,19 +97,28 @@ async fn counts_equal_the_rows(pool: MySqlPool) {
         columns.join(", "),
         sums.join(", ")
     );
-    sqlx::query(&batches).execute(&pool).await.unwrap();
-    // What a claimed batch says is old.
+    sqlx::query(&batches).execute(pool).await.unwrap();
     sqlx::query(
         "UPDATE batches SET pending = 999, sweep_at = UTC_TIMESTAMP(3), claim_token = UNHEX(REPEAT('0F', 16)),
          claimed_until = UTC_TIMESTAMP(3) WHERE batch_no IN (2, 9)",
     )
-    .execute(&pool)
+    .execute(pool)
     .await
     .unwrap();
     sqlx::query("UPDATE schedules SET status = 'running', batch_count = 9, dispatched_at = UTC_TIMESTAMP(3)")
-        .execute(&pool)
+        .execute(pool)
         .await
         .unwrap();
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn counts_equal_the_rows(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..400)).await;
+    api.append(id, "?on_invalid=skip", "text/csv", "x\ny\nz")
+        .await;
+    spread_statuses(&pool).await;
+    insert_batches(&pool).await;
     let rows: Vec<(String, i64)> =
         sqlx::query_as("SELECT status, COUNT(*) FROM recipients GROUP BY status")
             .fetch_all(&pool)

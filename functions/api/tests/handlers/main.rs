@@ -1,31 +1,44 @@
-//! Every handler against a real database. One binary, because twenty that each link the whole API cost minutes and gigabytes.
+//! Each handler against a real database. The tests are one binary, because 20 binaries that each
+//! link the API would take minutes and gigabytes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
 mod access;
-mod answers;
+mod account_validation;
 mod append;
-mod bad_access;
-mod bad_input;
-mod callbacks;
-mod callbacks_signed;
+mod attention;
+mod batches;
 mod change;
 mod create;
+mod dead_letter_queue;
 mod dead_letters;
+mod delivery_lists;
 mod dry_run;
 mod events;
+mod idempotency;
 mod issuer;
 mod lists;
 mod messages;
-mod moves;
-mod once;
+mod missed;
 mod openapi;
-mod personal;
+mod openapi_examples;
+mod openapi_page;
+mod rate;
+mod receipt_attempts;
+mod receipt_batches;
+mod receipt_signatures;
+mod receipts;
+mod responses;
+mod schedule_validation;
 mod sessions;
+mod state_changes;
 mod suppressions;
-mod trouble;
 mod uncertain;
+mod uncertain_races;
+mod variables;
 mod webhook_deliveries;
+mod webhook_secrets;
+mod webhook_validation;
 mod webhooks;
 mod window;

@@ -1,4 +1,4 @@
-//! Messages across schedules, and schedules by time.
+//! Messages across schedules, and schedules filtered by time.
 
 use crate::common::{Api, in_seconds, phones, request, walk};
 use axum::http::StatusCode;
@@ -7,8 +7,9 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// A schedule of the first `count` numbers that ran so many seconds ago; every message was sent at once.
-async fn ran(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid {
+/// Creates a schedule of the first `count` numbers that ran so many seconds ago, and sent all
+/// messages at once. The second recipient failed at its second attempt.
+async fn finished_schedule(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid {
     let id = api.schedule(&phones(0..count)).await;
     let sql = "UPDATE schedules SET status = 'finished', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3), finished_at = UTC_TIMESTAMP(3),
         run_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND WHERE id = ?";
@@ -32,6 +33,7 @@ async fn ran(api: &Api, pool: &MySqlPool, count: u32, seconds_ago: i64) -> Uuid 
     id
 }
 
+/// Returns schedule and sequence number of each message of a page.
 fn places(page: &Value) -> Vec<(String, u64)> {
     let place = |message: &Value| {
         (
@@ -47,13 +49,18 @@ fn places(page: &Value) -> Vec<(String, u64)> {
         .collect()
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let old = ran(&api, &pool, 3, 7_200).await;
-    let new = ran(&api, &pool, 2, 600).await;
-    api.schedule(&phones(0..2)).await; // still to come
+/// Creates an old and a new schedule with sent messages, and one that has not run yet.
+async fn three_schedules(api: &Api, pool: &MySqlPool) -> (Uuid, Uuid) {
+    let old = finished_schedule(api, pool, 3, 7_200).await;
+    let new = finished_schedule(api, pool, 2, 600).await;
+    api.schedule(&phones(0..2)).await;
+    (old, new)
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn messages_of_a_number_are_listed_with_their_earlier_attempts(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (_, new) = three_schedules(&api, &pool).await;
     let second = phones(1..2).remove(0);
     let of_number = api
         .get(&format!(
@@ -81,9 +88,15 @@ async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool
     assert_eq!(
         api.get(&format!("/v1/messages?phone={second}")).await.body,
         of_number.body,
-        "a plus that was not encoded"
+        "a plus sign that is not encoded"
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn sent_messages_are_listed_by_schedule_and_number(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (old, new) = three_schedules(&api, &pool).await;
+    let second = phones(1..2).remove(0);
     let all = api.get("/v1/messages").await.body;
     let expected: Vec<_> = [(new, 1), (new, 2), (old, 1), (old, 2), (old, 3)]
         .map(|(id, seq)| (id.to_string(), seq))
@@ -91,7 +104,7 @@ async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool
     assert_eq!(
         places(&all),
         expected,
-        "what is still to come has sent nothing"
+        "schedules that have not run yet list no messages"
     );
     for limit in 1..=5 {
         let walked = walk(
@@ -119,6 +132,13 @@ async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool
         .await;
         assert_eq!(walked.len(), 3);
     }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn messages_are_filtered_by_time(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let (old, new) = three_schedules(&api, &pool).await;
+    let second = phones(1..2).remove(0);
     let hour_ago = in_seconds(-3_600).replace('+', "%2B");
     assert_eq!(
         places(&api.get(&format!("/v1/messages?from={hour_ago}")).await.body).len(),
@@ -147,16 +167,16 @@ async fn who_got_what_is_found_by_number_by_schedule_and_by_time(pool: MySqlPool
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn many_small_schedules_are_walked_through(pool: MySqlPool) {
+async fn messages_of_many_small_schedules_are_all_paged(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     for n in 0..45 {
-        ran(&api, &pool, 1, 600 + n / 2).await;
+        finished_schedule(&api, &pool, 1, 600 + n / 2).await;
     }
     let walked = walk(&api, "/v1/messages?limit=7", "messages", "schedule_id").await;
     assert_eq!(walked.len(), 45);
     let distinct: std::collections::HashSet<_> = walked.iter().map(Value::to_string).collect();
     assert_eq!(distinct.len(), 45);
-    // Nothing matches: pages are empty until the end comes.
+    // Without a match, all pages up to the last one are empty.
     assert!(
         walk(&api, "/v1/messages?status=EXPIRED", "messages", "seq")
             .await
@@ -165,7 +185,7 @@ async fn many_small_schedules_are_walked_through(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn schedules_are_found_by_time_and_sorted(pool: MySqlPool) {
+async fn schedules_are_filtered_by_time_and_sorted(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut ids = Vec::new();
     for hours in [5, 1, 3, 1] {
@@ -202,6 +222,11 @@ async fn schedules_are_found_by_time_and_sorted(pool: MySqlPool) {
         list(&format!("&status=draft&to={four}")).await,
         of(&[3, 2, 1])
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_parameter_of_schedules_and_messages_is_reported(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
     #[rustfmt::skip]
     let wrong = [
         ("/v1/schedules?sort=name", "sort", "not-a-choice"),

@@ -1,8 +1,8 @@
-//! People: login, refresh, logout, passwords, users.
+//! Sessions of users: login, refresh, logout, passwords, locks.
 
 use std::time::Duration;
 
-use crate::common::{Api, count, people::PASSWORD};
+use crate::common::{Api, count, users::PASSWORD};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -12,7 +12,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_temporary_password_is_good_for_choosing_another_only(pool: MySqlPool) {
+async fn a_temporary_password_only_allows_choosing_a_new_one(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let me = admin.me().await.body;
@@ -51,7 +51,7 @@ async fn a_temporary_password_is_good_for_choosing_another_only(pool: MySqlPool)
         api.log_in("ana@example.com", PASSWORD, None).await.status,
         StatusCode::OK
     );
-    // What is kept opens nothing.
+    // Only hashes are stored.
     assert_eq!(
         count(
             &pool,
@@ -63,26 +63,26 @@ async fn a_temporary_password_is_good_for_choosing_another_only(pool: MySqlPool)
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_refresh_token_used_twice_ends_its_session(pool: MySqlPool) {
+async fn a_reused_refresh_token_ends_its_session(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let first = api.log_in("root", PASSWORD, None).await;
     let second = api.refresh(&first.text("refresh_token")).await;
     assert_eq!(second.status, StatusCode::OK, "{}", second.body);
-    let person = api.with(&second.text("access_token"));
-    assert_eq!(person.me().await.status, StatusCode::OK);
+    let session = api.with(&second.text("access_token"));
+    assert_eq!(session.me().await.status, StatusCode::OK);
     let third = api.refresh(&second.text("refresh_token")).await;
     assert_eq!(third.status, StatusCode::OK);
     assert_eq!(
         api.refresh(&first.text("refresh_token")).await.problem(),
         "wrong-credentials"
     );
-    assert_eq!(person.me().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(session.me().await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         api.refresh(&third.text("refresh_token")).await.status,
         StatusCode::UNAUTHORIZED
     );
-    // The other login of the same person goes on, and can read what happened.
+    // The other session of the same user remains valid, and can read the audit log.
     let actions: Vec<_> = admin.audit("&action=session.revoke").await;
     assert_eq!(
         (actions.len(), &actions[0]["actor_name"]),
@@ -92,7 +92,7 @@ async fn a_refresh_token_used_twice_ends_its_session(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn two_refreshes_at_once_are_one_too_many(pool: MySqlPool) {
+async fn of_two_concurrent_refreshes_one_succeeds(pool: MySqlPool) {
     let (api, other) = (Api::new(&pool).await, Api::new(&pool).await);
     api.admin().await;
     let token = api
@@ -105,16 +105,18 @@ async fn two_refreshes_at_once_are_one_too_many(pool: MySqlPool) {
     assert_eq!(statuses, [200, 401]);
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let post = |path| Request::post(path).body(Body::empty()).unwrap();
-    let ana = admin.user("ana", "operator").await;
-    let login =
-        || async { api.with(&api.log_in("ana", PASSWORD, None).await.text("access_token")) };
+/// Logs the user `ana` in.
+async fn login(api: &Api, password: &str) -> Api {
+    let tokens = api.log_in("ana", password, None).await;
+    api.with(&tokens.text("access_token"))
+}
 
-    let other = login().await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_logout_ends_one_session_or_all(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let ana = api.admin().await.user("ana", "operator").await;
+    let post = |path| Request::post(path).body(Body::empty()).unwrap();
+    let other = login(&api, PASSWORD).await;
     assert_eq!(
         ana.call(post("/v1/auth/logout")).await.status,
         StatusCode::NO_CONTENT
@@ -123,7 +125,7 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
         (ana.me().await.status, other.me().await.status),
         (StatusCode::UNAUTHORIZED, StatusCode::OK)
     );
-    let third = login().await;
+    let third = login(&api, PASSWORD).await;
     assert_eq!(
         other
             .call(post("/v1/auth/logout?everywhere=true"))
@@ -135,8 +137,12 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
         (other.me().await.status, third.me().await.status),
         (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
     );
+}
 
-    let ana = login().await;
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_password_change_ends_all_sessions(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let ana = api.admin().await.user("ana", "operator").await;
     let change =
         |current: &str, new: &str| json!({"current_password": current, "new_password": new});
     let wrong = ana
@@ -161,12 +167,15 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
         api.log_in("ana", PASSWORD, None).await.status,
         StatusCode::UNAUTHORIZED
     );
-    let ana = api.with(
-        &api.log_in("ana", "another password", None)
-            .await
-            .text("access_token"),
-    );
+    let ana = login(&api, "another password").await;
+    assert_eq!(ana.me().await.status, StatusCode::OK);
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_disabled_user_loses_all_sessions_and_the_last_admin_cannot_be_disabled(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    let ana = admin.user("ana", "operator").await;
     let id = ana.me().await.text("id");
     let patch = |id: &str, body: Value| {
         let request =
@@ -180,12 +189,12 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
     assert_eq!(
         ana.me().await.body["role"],
         "viewer",
-        "a role counts at once"
+        "a new role takes effect at once"
     );
     assert!(patch(&id, json!({"disabled": true})).await.body["disabled_at"].is_string());
     assert_eq!(ana.me().await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
-        api.log_in("ana", "another password", None).await.problem(),
+        api.log_in("ana", PASSWORD, None).await.problem(),
         "wrong-credentials"
     );
     let root = admin.me().await.text("id");
@@ -200,13 +209,13 @@ async fn sessions_end_with_logout_and_with_the_password_and_with_the_user(pool: 
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(pool: MySqlPool) {
+async fn an_unknown_username_and_a_wrong_password_get_the_same_answer_and_lock(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     api.admin().await;
     let mut known = Vec::new();
     let mut unknown = Vec::new();
-    // Within a second of each other, or the wait after the fifth would be over.
-    for (username, answers) in [("root", &mut known), ("nobody", &mut unknown)] {
+    // All within one second: the lock after the fifth failure lasts one second.
+    for (username, answers) in [("root", &mut known), ("unknown", &mut unknown)] {
         for _ in 0..6 {
             answers.push(api.log_in(username, "not the password", None).await);
         }
@@ -221,7 +230,7 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(po
         (known[5].problem(), known[5].header("retry-after")),
         ("login-locked", "1")
     );
-    // The right password is taken after the wait, and then the count begins anew.
+    // The correct password is accepted after the lock, and resets the count.
     api.db.clock.advance(Duration::from_secs(2));
     assert_eq!(
         api.log_in("root", PASSWORD, None).await.status,
@@ -237,9 +246,10 @@ async fn an_unknown_name_and_a_wrong_password_are_one_answer_and_locked_alike(po
     );
 }
 
-/// What all threads of this process have had of a CPU, which another program's work does not change.
+/// Returns the CPU time of all threads of this process, which the load of other programs does not
+/// change.
 #[cfg(target_os = "linux")]
-fn on_cpu() -> Duration {
+fn cpu_time() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let of_thread = |thread: std::fs::DirEntry| {
         let line = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
@@ -251,23 +261,24 @@ fn on_cpu() -> Duration {
     Duration::from_nanos(threads.map(of_thread).sum())
 }
 
-/// The least of many turns; without a hash for the unknown name it would be a tenth.
+/// Compares the minimum of 20 rounds. Without a hash for the unknown name, the ratio would be a
+/// tenth.
 #[cfg(target_os = "linux")]
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_unknown_name_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
+async fn an_unknown_username_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     api.admin().await;
     let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
     for _ in 0..20 {
-        for (username, least) in [("root", &mut known), ("nobody", &mut unknown)] {
-            let begun = on_cpu();
+        for (username, least) in [("root", &mut known), ("unknown", &mut unknown)] {
+            let begun = cpu_time();
             assert_eq!(
                 api.log_in(username, "not the password", None).await.status,
                 StatusCode::UNAUTHORIZED
             );
-            *least = on_cpu().saturating_sub(begun).min(*least);
+            *least = cpu_time().saturating_sub(begun).min(*least);
         }
-        // Nobody is locked.
+        // Ends all locks.
         api.db.clock.advance(Duration::from_secs(3600));
     }
     let ratio = unknown.as_secs_f64() / known.as_secs_f64();
@@ -275,16 +286,17 @@ async fn an_unknown_name_takes_as_long_as_a_wrong_password(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn many_guesses_at_once_are_no_more_guesses(pool: MySqlPool) {
+async fn concurrent_guesses_do_not_bypass_the_lock(pool: MySqlPool) {
     let (api, other) = (Api::new(&pool).await, Api::new(&pool).await);
     api.admin().await;
     let guesses = (0..24)
         .map(|n| if n % 2 == 0 { &api } else { &other }.log_in("root", "not the password", None));
     let answers = futures_util::future::join_all(guesses).await;
-    let looked_at = answers
+    let checked = answers
         .iter()
         .filter(|answer| answer.status == StatusCode::UNAUTHORIZED)
         .count();
-    // Four are free, the fifth locks for a second; hashing them takes longer than that in a debug build.
-    assert!((5..=8).contains(&looked_at), "{looked_at}");
+    // Four guesses are free and the fifth locks for one second. In a debug build the hashes take
+    // longer than that, so some more guesses follow.
+    assert!((5..=8).contains(&checked), "{checked}");
 }

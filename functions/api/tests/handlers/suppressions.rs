@@ -1,4 +1,4 @@
-//! Who has opted out: put, looked at, taken off, imported, and counted by a dry run.
+//! Suppressed numbers: added, shown, removed, imported, and counted by a dry run.
 
 use crate::common::{Answer, Api, count, gzip, insert_key, phones, request, walk};
 use axum::{
@@ -26,7 +26,7 @@ async fn delete(api: &Api, phone: &str) -> Answer {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
+async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let path = "/v1/suppressions/+12012000000";
     assert_eq!(api.get(path).await.problem(), "not-found");
@@ -76,7 +76,7 @@ async fn a_number_is_put_shown_and_taken_off(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
+async fn an_imported_list_keeps_existing_numbers_and_reports_invalid_ones(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     put(&api, "+12012000001", &json!({})).await;
     let path = "/v1/suppressions/import?source=list-7&reason=old";
@@ -97,6 +97,14 @@ async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
         (&json!(1), &json!(2), &json!(1))
     );
     assert_eq!(imported.body["invalid"][0]["position"], 4);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_suppression_list_is_imported_and_paged(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let first = "/v1/suppressions/import?source=list-7";
+    api.send(first, "text/csv", "+12012000000\n").await;
+    put(&api, "+12012000001", &json!({})).await;
     let many = phones(0..25_000);
     let imported = api
         .send(
@@ -130,9 +138,18 @@ async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
         .await,
         [json!("+12012000000")]
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_counts_suppressed_numbers(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let suppressed = phones(0..10).join("\n");
+    let imported = api
+        .send("/v1/suppressions/import", "text/csv", suppressed)
+        .await;
+    assert_eq!(imported.body["added"], 10, "{}", imported.body);
     let mut body = request();
-    body["recipients"] = json!(phones(24_990..25_010));
+    body["recipients"] = json!(phones(0..20));
     let report = api
         .post_json("/v1/schedules?dry_run=true", &body)
         .await
@@ -148,7 +165,7 @@ async fn a_list_is_imported_and_walked_through(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_word_about_an_opt_out_is_named(pool: MySqlPool) {
+async fn each_invalid_suppression_field_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let good = "+12012000000";
     #[rustfmt::skip]

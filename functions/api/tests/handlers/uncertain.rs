@@ -1,63 +1,22 @@
-//! A person says what became of messages whose answer was lost.
+//! An operator resolves messages whose answer was lost.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
-use crate::common::{Answer, Api, phones, rows};
-use axum::http::StatusCode;
-use chrono::{TimeDelta, Utc};
-use serde_json::{Value, json};
-use shared::{
-    batch::{
-        claim::{Claim, claim_to_check},
-        rows::{FlushRow, Step, make_due_if_lease_lost, record_late_answers},
-    },
-    message::status::Status,
-    platform::{
-        db::{Db, MIGRATOR, retry_lock_conflicts},
-        queue::BatchMessage,
-    },
+use crate::common::{
+    Api, phones, rows,
+    uncertain::{attempts, resolve, tally},
 };
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
 /// Field, position, code.
-type Wrong<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
-
-async fn resolve(api: &Api, id: Uuid, body: &Value) -> Answer {
-    api.post_json(&format!("/v1/schedules/{id}/uncertain"), body)
-        .await
-}
-
-/// `changed`, then `busy`, `too_recent`, `not_uncertain`, `not_found`.
-fn tally(answer: &Answer) -> [u64; 5] {
-    assert_eq!(
-        (answer.status, &answer.body["more"]),
-        (StatusCode::OK, &json!(false)),
-        "{}",
-        answer.body
-    );
-    let left = |reason: &str| answer.body["left"][reason].as_u64().unwrap();
-    let changed = answer.body["changed"].as_u64().unwrap();
-    [
-        changed,
-        left("busy"),
-        left("too_recent"),
-        left("not_uncertain"),
-        left("not_found"),
-    ]
-}
-
-async fn attempts(pool: &MySqlPool, id: Uuid) -> Vec<String> {
-    let sql = "SELECT CONCAT_WS(' ', seq, attempt, status, message_id, error) FROM attempts WHERE schedule_id = ? ORDER BY seq";
-    sqlx::query_scalar(sql)
-        .bind(id)
-        .fetch_all(pool)
-        .await
-        .unwrap()
-}
+type FieldErrors<'a> = Vec<(&'a str, Option<u64>, &'a str)>;
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
+async fn messages_resolved_as_sent_are_closed_as_unknown(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
     rows::schedule(
@@ -79,7 +38,7 @@ async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
         ]
     );
     assert!(attempts(&pool, id).await.is_empty());
-    // Both batches count again, the third is not touched.
+    // Both batches are due for a count, the third is unchanged.
     for (no, line) in [
         (1, "free unowned - now now past 0 0 0"),
         (2, "free unowned - now now past 0 0 0"),
@@ -108,16 +67,11 @@ async fn what_was_sent_is_closed_and_never_known(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_sent_again_keeps_its_attempt_and_waits_for_quiet(pool: MySqlPool) {
+async fn a_resend_keeps_the_earlier_attempt_and_respects_the_quiet_time(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 2).await;
-    rows::batch(
-        &pool,
-        id,
-        1,
-        "tries = 3, requeues = 2, check_at = now(600), sweep_at = now(600)",
-    )
-    .await;
+    let assignments = "tries = 3, requeues = 2, check_at = now(600), sweep_at = now(600)";
+    rows::batch(&pool, id, 1, assignments).await;
     rows::uncertain(&pool, id, 1..=3, 301).await;
     rows::uncertain(&pool, id, 4..=4, 290).await;
     let answer = resolve(&api, id, &json!({"outcome": "resend"})).await;
@@ -163,46 +117,35 @@ async fn what_is_sent_again_keeps_its_attempt_and_waits_for_quiet(pool: MySqlPoo
     );
 }
 
+/// Creates a schedule of four batches with twelve uncertain messages. The second batch is claimed.
+async fn twelve_uncertain(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = rows::cut(api, pool, 4).await;
+    rows::uncertain(pool, id, 1..=12, 400).await;
+    rows::batch(pool, id, 2, "claim(60), sweep_at = now(65)").await;
+    id
+}
+
+/// Names recipient 1 twice, 6 and 7 in a claimed batch, 13, which is not uncertain, and two numbers
+/// that are not in the schedule.
+fn names(second: &str) -> Value {
+    let phone = |at: u32| phones(at..at + 1).remove(0);
+    json!([1, phone(0), second, 6, phone(6), 11, 13, 99, phone(500)])
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
+async fn only_the_named_recipients_are_resolved(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 4).await;
-    rows::uncertain(&pool, id, 1..=12, 400).await;
-    rows::batch(&pool, id, 2, "claim(60), sweep_at = now(65)").await;
-    let invalid = api.schedule(&[]).await;
-    api.append(invalid, "?on_invalid=skip", "text/csv", "x")
-        .await;
-    // Place 1 in two ways; 6 and 7 are owned by somebody; 13 is not uncertain; 99 and the last number are in no list.
-    let names = json!([
-        1,
-        phones(0..1)[0],
-        phones(1..2)[0].replace('+', "00"),
-        6,
-        phones(6..7)[0],
-        11,
-        13,
-        99,
-        phones(500..501)[0]
-    ]);
-    let answer = resolve(&api, id, &json!({"outcome": "sent", "recipients": names})).await;
+    let id = twelve_uncertain(&api, &pool).await;
+    let second = &phones(1..2)[0];
+    let body = json!({"outcome": "sent", "recipients": names(&second.replace('+', "00"))});
     assert_eq!(
-        answer.problem(),
+        resolve(&api, id, &body).await.problem(),
         "invalid-request",
-        "00 is no country code's beginning"
+        "00 is not an international prefix here"
     );
-    let names = json!([
-        1,
-        phones(0..1)[0],
-        phones(1..2)[0].replace("+1201", "+1 (201) "),
-        6,
-        phones(6..7)[0],
-        11,
-        13,
-        99,
-        phones(500..501)[0]
-    ]);
-    let answer = resolve(&api, id, &json!({"outcome": "sent", "recipients": names})).await;
-    assert_eq!(tally(&answer), [3, 2, 0, 1, 2]);
+    let body =
+        json!({"outcome": "sent", "recipients": names(&second.replace("+1201", "+1 (201) "))});
+    assert_eq!(tally(&resolve(&api, id, &body).await), [3, 2, 0, 1, 2]);
     let lines = rows::recipients(&pool, id).await;
     let unknown: Vec<_> = (1_usize..)
         .zip(&lines)
@@ -210,7 +153,15 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
         .map(|(seq, _)| seq)
         .collect();
     assert_eq!(unknown, [1, 2, 11]);
-    // One by one, by its place.
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn one_recipient_is_resolved_by_its_sequence_number(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = twelve_uncertain(&api, &pool).await;
+    let invalid = api.schedule(&[]).await;
+    api.append(invalid, "?on_invalid=skip", "text/csv", "x")
+        .await;
     let one = async |id: Uuid, seq: &str| {
         api.post_json(
             &format!("/v1/schedules/{id}/recipients/{seq}/resolve"),
@@ -224,7 +175,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
     assert_eq!(
         tally(&one(invalid, "1").await),
         [0, 0, 0, 1, 0],
-        "in no batch"
+        "a recipient without a batch"
     );
     for seq in ["99", "0", "x", "-1"] {
         assert_eq!(one(id, seq).await.problem(), "not-found", "{seq}");
@@ -232,7 +183,7 @@ async fn named_recipients_are_resolved_and_no_others(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_state_allows_what_it_should(pool: MySqlPool) {
+async fn each_schedule_state_allows_its_outcomes(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let now = "UTC_TIMESTAMP(3)";
     let table = [
@@ -268,6 +219,11 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
             );
         }
     }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_schedule_before_its_cut_has_nothing_to_resolve(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
     for uncut in [api.schedule(&[]).await, api.schedule(&phones(0..3)).await] {
         assert_eq!(
             tally(&resolve(&api, uncut, &json!({"outcome": "resend"})).await),
@@ -286,9 +242,10 @@ async fn every_state_allows_what_it_should(pool: MySqlPool) {
     );
 }
 
-/// Held and parked batches say what their recipients wait for; what was decided during a pause is due when it ends.
+/// The response reports recipients in held and parked batches. A resend that is requested during a
+/// pause is due when the pause ends.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_sent_again_waits_with_its_batch(pool: MySqlPool) {
+async fn a_resend_waits_with_its_held_or_parked_batch(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
     rows::uncertain(&pool, id, 1..=2, 400).await;
@@ -327,21 +284,21 @@ async fn what_is_sent_again_waits_with_its_batch(pool: MySqlPool) {
         tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
         [5, 0, 0, 0, 0]
     );
-    api.make(id, "resume").await;
+    api.post_step(id, "resume").await;
     assert_eq!(
         rows::batch_line(&pool, id, 1).await,
         "free unowned now now now now 0 0 0",
-        "not half an hour later"
+        "due at once, without the length of the pause added"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_resolution_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
     let many: Vec<_> = (1..=10_001).collect();
     #[rustfmt::skip]
-    let table: Vec<(Value, Wrong)> = vec![
+    let table: Vec<(Value, FieldErrors)> = vec![
         (json!({}), vec![("outcome", None, "missing")]),
         (json!({"outcome": "lost"}), vec![("outcome", None, "not-a-choice")]),
         (json!({"outcome": 1, "all": true}), vec![("outcome", None, "not-a-choice"), ("all", None, "unknown-field")]),
@@ -361,7 +318,7 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
             (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request")
         );
         let errors = answer.body["errors"].as_array().unwrap();
-        let wrong: Wrong = errors
+        let reported: FieldErrors = errors
             .iter()
             .map(|e| {
                 (
@@ -371,7 +328,7 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
                 )
             })
             .collect();
-        assert_eq!(wrong, expected);
+        assert_eq!(reported, expected);
     }
     let one = format!("/v1/schedules/{id}/recipients/1/resolve");
     assert_eq!(
@@ -384,88 +341,4 @@ async fn every_wrong_field_is_named(pool: MySqlPool) {
         api.send(&one, "text/csv", "sent").await.problem(),
         "unsupported-content-type"
     );
-}
-
-/// Fifty times, a claim and a decision at once: a batch that somebody owns is never decided on.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_decision_and_a_claim_at_once_are_one_after_the_other(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let db = Db::from_pool(pool.clone());
-    for n in 0..50_u64 {
-        let id = rows::cut(&api, &pool, 1).await;
-        rows::uncertain(&pool, id, 1..=5, 400).await;
-        rows::batch(&pool, id, 1, "check_at = now(-1), sweep_at = now(0)").await;
-        let now = db.now();
-        let claim = Claim::new(
-            BatchMessage {
-                schedule_id: id,
-                batch_no: 1,
-            },
-            now,
-            now + TimeDelta::seconds(60),
-        );
-        let claimed = async {
-            tokio::time::sleep(Duration::from_micros(n * 60)).await;
-            let claimed = retry_lock_conflicts(|| claim_to_check(&db, &claim))
-                .await
-                .unwrap();
-            // What the owner reads is what it works with: no decision comes behind it.
-            let read: Vec<String> = rows::recipients(&pool, id).await;
-            (claimed, read)
-        };
-        let body = json!({"outcome": "resend"});
-        let (answer, (claimed, read)) = tokio::join!(resolve(&api, id, &body), claimed);
-        assert!(claimed, "the decision leaves the batch due");
-        let [changed, busy, ..] = tally(&answer);
-        assert_eq!((changed + busy, changed * busy), (5, 0));
-        assert_eq!(read, rows::recipients(&pool, id).await, "changed {changed}");
-    }
-}
-
-/// An owner that was frozen past its lease comes back with the answer, after a person has decided: it goes to the old attempt.
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn an_answer_that_comes_after_the_decision_goes_to_the_old_attempt(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let id = rows::cut(&api, &pool, 1).await;
-    rows::uncertain(&pool, id, 1..=1, 400).await;
-    let batch = BatchMessage {
-        schedule_id: id,
-        batch_no: 1,
-    };
-    let claim = Claim::new(batch, Utc::now(), Utc::now() - TimeDelta::seconds(1));
-    rows::batch(
-        &pool,
-        id,
-        1,
-        &format!(
-            "claim(-1), sweep_at = now(0), claim_token = UNHEX('{}')",
-            claim.token.simple()
-        ),
-    )
-    .await;
-    assert_eq!(
-        tally(&resolve(&api, id, &json!({"outcome": "resend"})).await),
-        [1, 0, 0, 0, 0]
-    );
-    let answer = FlushRow {
-        seq: 1,
-        attempt: 1,
-        step: Step::Answer,
-        resend: 0,
-        status: Status::Acceptd,
-        message_id: Some("id".into()),
-        error: None,
-        is_final: 0,
-    };
-    let mut connection = pool.acquire().await.unwrap();
-    assert!(
-        make_due_if_lease_lost(&mut connection, &claim, Utc::now())
-            .await
-            .unwrap(),
-        "it sees that the batch is not its own any more"
-    );
-    record_late_answers(&mut connection, batch, &[answer])
-        .await
-        .unwrap();
-    assert_eq!(attempts(&pool, id).await, ["1 1 ACCEPTD id timed out"]);
 }

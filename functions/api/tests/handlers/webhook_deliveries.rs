@@ -1,9 +1,8 @@
-//! Deliveries as people see them: tried out, listed, repeated, gone with their webhook.
+//! Webhook deliveries in the API: tested, listed, repeated, and deleted with their webhook.
 
 use crate::common::{
-    Api, count,
-    hooks::{deliveries, event},
-    walk,
+    Answer, Api, count,
+    webhooks::{deliveries, event},
 };
 use axum::http::StatusCode;
 use chrono::Utc;
@@ -15,7 +14,8 @@ use shared::platform::{
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-/// What was enqueued, each in the group of its webhook and without delay.
+/// Removes the enqueued deliveries from the queue, and checks that each has its webhook as group
+/// and no delay.
 fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     let messages = api.fakes.deliveries.take().into_iter().map(|outgoing| {
         let DeliveryMessage {
@@ -31,7 +31,7 @@ fn enqueued(api: &Api) -> Vec<(Uuid, Uuid)> {
     messages.collect()
 }
 
-/// Status, tries and whether it is due now, of every delivery of a webhook.
+/// Returns the deliveries of a webhook as lines: status, tries, and whether it is due.
 async fn lines(pool: &MySqlPool, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', status, tries, IF(due_at <= UTC_TIMESTAMP(3), 'due', IF(due_at IS NULL, 'over', 'later')))
         FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
@@ -43,10 +43,10 @@ async fn lines(pool: &MySqlPool, webhook: Uuid) -> Vec<String> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
+async fn a_test_delivery_is_recorded_as_due_and_enqueued(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
-    let tried = admin.of_webhook(id, "test", Some("a")).await;
+    let tried = admin.call_webhook(id, "test", Some("a")).await;
     assert_eq!(tried.status, StatusCode::ACCEPTED, "{}", tried.body);
     let event_id: Uuid = tried.text("event_id").parse().unwrap();
     let expected = json!({"event_id": event_id, "type": "webhook.test", "schedule_id": null, "status": "pending", "tries": 0,
@@ -65,13 +65,13 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
     );
 
     assert_eq!(
-        admin.of_webhook(id, "test", Some("a")).await.body,
+        admin.call_webhook(id, "test", Some("a")).await.body,
         tried.body,
-        "the same request"
+        "the stored answer of the same request"
     );
     admin.fakes.deliveries.refuse([0]);
     assert_eq!(
-        admin.of_webhook(id, "test", None).await.status,
+        admin.call_webhook(id, "test", None).await.status,
         StatusCode::ACCEPTED,
         "the sweep finds it"
     );
@@ -89,30 +89,24 @@ async fn a_test_is_written_down_due_at_once_and_enqueued(pool: MySqlPool) {
     );
 }
 
+const STATUSES: [&str; 4] = ["delivered", "failed", "pending", "delivered"];
+
+/// Repeats one delivery.
+async fn repeat(admin: &Api, webhook: Uuid, event: &impl std::fmt::Display) -> Answer {
+    let call = format!("deliveries/{event}/repeat");
+    admin.call_webhook(webhook, &call, None).await
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: MySqlPool) {
+async fn a_delivery_in_any_status_can_be_repeated_and_twice_counts_once(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let now = Utc::now();
-    let events = deliveries(
-        &pool,
-        id,
-        now,
-        &["delivered", "failed", "pending", "delivered"],
-    )
-    .await;
-    deliveries(
-        &pool,
-        other,
-        now,
-        &["delivered", "failed", "pending", "delivered"],
-    )
-    .await;
+    let events = deliveries(&pool, id, now, &STATUSES).await;
+    deliveries(&pool, other, now, &STATUSES).await;
     for event in &events[..3] {
         for _ in 0..2 {
-            let repeated = admin
-                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
-                .await;
+            let repeated = repeat(&admin, id, event).await;
             assert_eq!(
                 (repeated.status, &repeated.body["status"]),
                 (StatusCode::ACCEPTED, &json!("pending")),
@@ -122,19 +116,17 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
             assert_eq!(
                 (&repeated.body["tries"], &repeated.body["http_status"]),
                 (&json!(0), &json!(500)),
-                "what was answered last stays"
+                "the last response is kept"
             );
         }
     }
-    assert_eq!(
-        lines(&pool, id).await,
-        [
-            "pending 0 due",
-            "pending 0 due",
-            "pending 0 due",
-            "delivered 3 over"
-        ]
-    );
+    let due = "pending 0 due";
+    assert_eq!(lines(&pool, id).await, [due, due, due, "delivered 3 over"]);
+    let twice: Vec<_> = events[..3]
+        .iter()
+        .flat_map(|event| [(id, *event); 2])
+        .collect();
+    assert_eq!(enqueued(&admin), twice);
     assert_eq!(
         lines(&pool, other).await,
         [
@@ -144,11 +136,19 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
             "delivered 3 over"
         ]
     );
-    let twice: Vec<_> = events[..3]
-        .iter()
-        .flat_map(|event| [(id, *event); 2])
-        .collect();
-    assert_eq!(enqueued(&admin), twice);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_repeat_is_audited_and_unknown_deliveries_are_not_found(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let id = admin.webhook().await;
+    let events = deliveries(&pool, id, Utc::now(), &STATUSES).await;
+    for event in &events[..3] {
+        for _ in 0..2 {
+            repeat(&admin, id, event).await;
+        }
+    }
+    assert_eq!(enqueued(&admin).len(), 6);
     let log = admin
         .audit(&format!("&resource=webhook:{id}&action=webhook.repeat"))
         .await;
@@ -161,19 +161,13 @@ async fn a_delivery_is_repeated_whatever_became_of_it_and_twice_is_once(pool: My
         (6, &json!("delivered"), &json!("pending"))
     );
     for event in [Uuid::now_v7().to_string(), "x".to_owned()] {
-        assert_eq!(
-            admin
-                .of_webhook(id, &format!("deliveries/{event}/repeat"), None)
-                .await
-                .problem(),
-            "not-found"
-        );
+        assert_eq!(repeat(&admin, id, &event).await.problem(), "not-found");
     }
     assert!(enqueued(&admin).is_empty());
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySqlPool) {
+async fn a_disabled_webhook_accepts_no_test_and_no_repeat(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let events = deliveries(&pool, id, Utc::now(), &["failed"]).await;
@@ -183,7 +177,7 @@ async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySql
         format!("deliveries/{}/repeat", events[0]),
         "deliveries/repeat-failed".to_owned(),
     ] {
-        let refused = admin.of_webhook(id, &call, None).await;
+        let refused = admin.call_webhook(id, &call, None).await;
         assert_eq!(
             (refused.status, refused.problem()),
             (StatusCode::CONFLICT, "webhook-disabled"),
@@ -197,94 +191,7 @@ async fn nothing_is_posted_to_a_disabled_webhook_nor_is_it_asked_for(pool: MySql
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn deliveries_are_listed_newest_first(pool: MySqlPool) {
-    let admin = Api::new(&pool).await.admin().await;
-    let (id, other) = (admin.webhook().await, admin.webhook().await);
-    let now = Utc::now();
-    deliveries(&pool, other, now, &["failed"; 5]).await;
-    let mut events = deliveries(
-        &pool,
-        id,
-        now,
-        &[
-            "delivered",
-            "failed",
-            "pending",
-            "failed",
-            "delivered",
-            "failed",
-            "failed",
-        ],
-    )
-    .await;
-    events.reverse();
-    let path = format!("/v1/webhooks/{id}/deliveries");
-    for limit in [1, 3, 7, 50] {
-        let walked = walk(
-            &admin,
-            &format!("{path}?limit={limit}"),
-            "deliveries",
-            "event_id",
-        )
-        .await;
-        assert_eq!(
-            walked,
-            events.iter().map(|event| json!(event)).collect::<Vec<_>>(),
-            "{limit}"
-        );
-    }
-    for (filter, expected) in [
-        ("status=failed", 4),
-        ("status=pending", 1),
-        ("type=schedule.missed", 4),
-        ("type=webhook.test", 0),
-    ] {
-        assert_eq!(
-            walk(
-                &admin,
-                &format!("{path}?limit=2&{filter}"),
-                "deliveries",
-                "type"
-            )
-            .await
-            .len(),
-            expected,
-            "{filter}"
-        );
-    }
-    assert_eq!(
-        walk(
-            &admin,
-            &format!("{path}?status=failed&type=schedule.finished"),
-            "deliveries",
-            "type"
-        )
-        .await
-        .len(),
-        0
-    );
-    for (query, field, code) in [
-        ("status=lost", "status", "not-a-choice"),
-        ("type=*", "type", "not-a-choice"),
-        ("limit=201", "limit", "out-of-range"),
-        ("cursor=1", "cursor", "not-a-cursor"),
-        ("from=2030-01-01", "from", "unknown-field"),
-    ] {
-        let answer = admin.get(&format!("{path}?{query}")).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
-        assert_eq!(
-            (
-                &answer.body["errors"][0]["field"],
-                &answer.body["errors"][0]["code"]
-            ),
-            (&json!(field), &json!(code)),
-            "{query}"
-        );
-    }
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
+async fn failed_deliveries_are_repeated_in_parts_from_a_given_time(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let id = admin.webhook().await;
     let now = Utc::now();
@@ -299,7 +206,7 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     let events = deliveries(&pool, id, now, &statuses).await;
     let from = (now - chrono::TimeDelta::minutes(239)).format("%FT%T%.3fZ");
     let repeat = format!("deliveries/repeat-failed?from={from}");
-    let first = admin.of_webhook(id, &repeat, None).await;
+    let first = admin.call_webhook(id, &repeat, None).await;
     assert_eq!(
         (first.status, &first.body),
         (StatusCode::ACCEPTED, &json!({"changed": 200, "more": true}))
@@ -308,17 +215,17 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
     assert_eq!(
         (enqueued_first.len(), enqueued_first[0]),
         (200, (id, event(now, 239))),
-        "the oldest first"
+        "oldest first"
     );
     assert_eq!(
-        admin.of_webhook(id, &repeat, None).await.body,
+        admin.call_webhook(id, &repeat, None).await.body,
         json!({"changed": 35, "more": false})
     );
     assert_eq!(enqueued(&admin).last(), Some(&(id, events[249])));
     assert_eq!(
-        admin.of_webhook(id, &repeat, None).await.body,
+        admin.call_webhook(id, &repeat, None).await.body,
         json!({"changed": 0, "more": false}),
-        "a second time there is none"
+        "no failed delivery is left"
     );
     let lines = lines(&pool, id).await;
     let of = |line: &str| lines.iter().filter(|found| *found == line).count();
@@ -331,22 +238,29 @@ async fn what_failed_is_repeated_part_by_part_from_a_time_on(pool: MySqlPool) {
         ],
         [10, 3, 2, 235]
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn without_a_time_all_failed_deliveries_are_repeated(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let id = admin.webhook().await;
+    deliveries(&pool, id, Utc::now(), &["failed"; 10]).await;
     assert_eq!(
         admin
-            .of_webhook(id, "deliveries/repeat-failed", None)
+            .call_webhook(id, "deliveries/repeat-failed", None)
             .await
             .body["changed"],
         10,
-        "without a time: all"
+        "all failed deliveries"
     );
     let wrong = admin
-        .of_webhook(id, "deliveries/repeat-failed?from=yesterday", None)
+        .call_webhook(id, "deliveries/repeat-failed?from=yesterday", None)
         .await;
     assert_eq!(wrong.body["errors"][0]["code"], "not-a-time");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) {
+async fn deleting_a_webhook_deletes_all_its_deliveries(pool: MySqlPool) {
     let admin = Api::new(&pool).await.admin().await;
     let (id, other) = (admin.webhook().await, admin.webhook().await);
     let events = deliveries(&pool, id, Utc::now(), &vec!["pending"; 2_500]).await;
@@ -358,10 +272,10 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
     assert_eq!(
         count(&pool, "SELECT COUNT(*) FROM webhook_deliveries").await,
         3,
-        "the other's"
+        "the deliveries of the other webhook"
     );
     let repeated = admin
-        .of_webhook(id, &format!("deliveries/{}/repeat", events[0]), None)
+        .call_webhook(id, &format!("deliveries/{}/repeat", events[0]), None)
         .await;
     assert_eq!(repeated.problem(), "not-found");
     assert_eq!(
@@ -372,7 +286,8 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
         "not-found"
     );
 
-    // A server that fails half-way: the webhook is gone all the same, so nothing of what is left is posted or repeated.
+    // The deletion of deliveries fails half-way: the webhook is deleted anyway, so the remaining
+    // deliveries are neither posted nor repeated.
     let sql = "CREATE TRIGGER broken BEFORE DELETE ON webhook_deliveries FOR EACH ROW SIGNAL SQLSTATE '45000'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
     assert_eq!(
@@ -383,7 +298,7 @@ async fn a_webhook_takes_its_deliveries_along_pending_ones_too(pool: MySqlPool) 
     assert_eq!(count(&pool, left).await, 3);
     assert_eq!(
         admin
-            .of_webhook(other, "deliveries/repeat-failed", None)
+            .call_webhook(other, "deliveries/repeat-failed", None)
             .await
             .problem(),
         "not-found"

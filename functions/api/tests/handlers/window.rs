@@ -1,4 +1,5 @@
-//! The hours in which a schedule may send: read, shown, forecast, and kept when a schedule that runs is changed.
+//! The hours in which a schedule may send: stored, validated, forecast, and respected when a
+//! running schedule is changed.
 
 use crate::common::{Api, phones, request, rows};
 use axum::http::StatusCode;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
+/// A valid request with this window.
 fn with(window: &Value) -> Value {
     let mut body = request();
     (body["window"], body["recipients"]) = (window.clone(), json!(phones(0..4)));
@@ -18,7 +20,7 @@ fn morning() -> Value {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
+async fn a_window_is_stored_shown_and_removed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let created =
         api.post(&with(&json!({"days": ["fri", "Monday"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
@@ -62,46 +64,19 @@ async fn a_window_is_kept_shown_and_taken_away(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_member_of_a_window_is_named(pool: MySqlPool) {
+async fn each_invalid_window_field_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
+    #[rustfmt::skip]
     let table = [
         (json!("09:00-11:00"), vec![("window", "wrong-type")]),
-        (
-            json!({}),
-            vec![
-                ("window.from", "missing"),
-                ("window.to", "missing"),
-                ("window.zone", "missing"),
-            ],
-        ),
-        (
-            json!({"from": "9:00", "to": 11, "zone": "KL"}),
-            vec![
-                ("window.from", "not-a-time"),
-                ("window.to", "wrong-type"),
-                ("window.zone", "not-a-zone"),
-            ],
-        ),
-        (
-            json!({"from": "22:00", "to": "06:00", "zone": "UTC"}),
-            vec![("window.to", "not-later")],
-        ),
-        (
-            json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "not-days")],
-        ),
-        (
-            json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "not-days")],
-        ),
-        (
-            json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}),
-            vec![("window.days", "wrong-type")],
-        ),
-        (
-            json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}),
-            vec![("window.until", "unknown-field")],
-        ),
+        (json!({}), vec![("window.from", "missing"), ("window.to", "missing"), ("window.zone", "missing")]),
+        (json!({"from": "9:00", "to": 11, "zone": "KL"}),
+            vec![("window.from", "not-a-time"), ("window.to", "wrong-type"), ("window.zone", "not-a-zone")]),
+        (json!({"from": "22:00", "to": "06:00", "zone": "UTC"}), vec![("window.to", "not-later")]),
+        (json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "wrong-type")]),
+        (json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}), vec![("window.until", "unknown-field")]),
     ];
     for (window, expected) in table {
         for path in ["/v1/schedules", "/v1/schedules?dry_run=true"] {
@@ -126,9 +101,10 @@ async fn every_wrong_member_of_a_window_is_named(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_dry_run_counts_open_hours_only(pool: MySqlPool) {
+async fn a_dry_run_counts_only_hours_within_the_window(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    // 8,000 messages, one a second, in windows of two hours: 7,200 on one day, the rest on the next.
+    // 8,000 messages at one per second in windows of two hours: 7,200 on one day, the rest on the
+    // next.
     let mut body = with(&json!({"from": "09:00", "to": "11:00", "zone": "UTC"}));
     (body["recipients"], body["rate"]) = (json!(phones(0..8_000)), json!(1));
     let tomorrow = (Utc::now() + chrono::Days::new(2)).date_naive();
@@ -151,9 +127,9 @@ async fn a_dry_run_counts_open_hours_only(pool: MySqlPool) {
     assert_eq!(report["duration_s"], 8_000.0);
 }
 
-/// Every minute of the clock but the one hour: whenever this test runs, it is closed, or open until the hour is over.
+/// The window is one minute long and twelve hours away, so it is closed whenever this test runs.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_runs_is_spread_over_its_hours_only(pool: MySqlPool) {
+async fn running_batches_are_planned_only_within_the_window(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 3).await;
     for no in 1..=3 {
@@ -164,7 +140,7 @@ async fn what_runs_is_spread_over_its_hours_only(pool: MySqlPool) {
         r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{hour:02}:00","to":"{hour:02}:01","zone":"UTC"}}"#
     );
     rows::schedule(&pool, id, &format!("send_window = '{window}'")).await;
-    // Five a batch, one message in ten seconds does not exist; one a second: all in the one minute.
+    // Five recipients per batch and one message per second: all batches fit into the minute.
     let plan = || async {
         let sql = "SELECT send_at FROM batches WHERE schedule_id = ? AND send_at = planned_at ORDER BY batch_no";
         sqlx::query_scalar::<_, DateTime<Utc>>(sql)
@@ -183,8 +159,8 @@ async fn what_runs_is_spread_over_its_hours_only(pool: MySqlPool) {
         .map(|at| (at.hour(), at.minute(), at.second()))
         .collect();
     assert_eq!(clocks, [(hour, 0, 0), (hour, 0, 5), (hour, 0, 10)]);
-    assert_eq!(api.make(id, "pause").await.status, StatusCode::OK);
-    assert_eq!(api.make(id, "resume").await.status, StatusCode::OK);
+    assert_eq!(api.post_step(id, "pause").await.status, StatusCode::OK);
+    assert_eq!(api.post_step(id, "resume").await.status, StatusCode::OK);
     let clocks: Vec<_> = plan()
         .await
         .iter()

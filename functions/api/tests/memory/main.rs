@@ -1,5 +1,6 @@
-//! The function's own process behind a Lambda runtime API: the largest requests that there are, one after the other, and its
-//! memory stays under 80 MB, of which a third is the unoptimised binary itself.
+//! The process of the function behind a simulated Lambda runtime API: the largest possible
+//! requests, one after the other. Its memory stays below 80 MB, of which a third is the unoptimised
+//! binary.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -29,7 +30,28 @@ use tokio::{
     sync::{Mutex, mpsc},
 };
 
-/// Lambda, as the function sees it.
+/// The environment of the function, without database and runtime API.
+const ENVIRONMENT: [(&str, &str); 15] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "api"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+    ("AWS_REGION", "us-east-1"),
+    ("STACK_NAME", "test"),
+    ("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"),
+    ("DISPATCH_FUNCTION_ARN", "d"),
+    ("SCHEDULE_GROUP", "g"),
+    ("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"),
+    ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r"),
+    ("SCHEDULER_ROLE_ARN", "r"),
+    ("DISPATCH_LEAD_S", "90"),
+    ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
+    ("WEBHOOK_KEYS", KEYS),
+    ("JWT_KEYS", KEYS),
+];
+
+const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
+
+/// The Lambda service, as the function sees it.
 struct Lambda {
     function: Child,
     events: mpsc::Sender<String>,
@@ -66,53 +88,21 @@ impl Drop for Lambda {
 
 impl Lambda {
     async fn start(database_url: &str) -> Self {
-        let (events, taken) = mpsc::channel(1);
-        let (given, answers) = mpsc::channel(1);
+        let (events, pending_events) = mpsc::channel(1);
+        let (answer_sender, answers) = mpsc::channel(1);
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/1/response", post(answer))
             .layer(DefaultBodyLimit::disable())
-            .with_state((Arc::new(Mutex::new(taken)), given));
+            .with_state((Arc::new(Mutex::new(pending_events)), answer_sender));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
         let function = Command::new(env!("CARGO_BIN_EXE_api"))
             .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-                ("DATABASE_URL", database_url),
-            ])
-            .envs([
-                ("AWS_LAMBDA_FUNCTION_NAME", "api"),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ])
-            .envs([
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-                ("AWS_REGION", "us-east-1"),
-                ("STACK_NAME", "test"),
-            ])
-            .envs([
-                ("DISPATCH_QUEUE_URL", "http://127.0.0.1:1/q"),
-                ("DISPATCH_FUNCTION_ARN", "d"),
-                ("SCHEDULE_GROUP", "g"),
-            ])
-            .envs([
-                ("NOTIFY_QUEUE_URL", "http://127.0.0.1:1/n"),
-                ("RECHECK_QUEUE_URL", "http://127.0.0.1:1/r"),
-            ])
-            .env(
-                "WEBHOOK_KEYS",
-                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
-            )
-            .env(
-                "JWT_KEYS",
-                r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#,
-            )
-            .envs([
-                ("SCHEDULER_ROLE_ARN", "r"),
-                ("DISPATCH_LEAD_S", "90"),
-                ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
-            ])
+            .envs(ENVIRONMENT)
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .env("DATABASE_URL", database_url)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -123,7 +113,7 @@ impl Lambda {
         }
     }
 
-    /// Status and body.
+    /// Sends a request, and returns status and body.
     async fn call(
         &mut self,
         token: &str,
@@ -139,11 +129,11 @@ impl Lambda {
             "requestContext": {"http": http, "stage": "$default"},
         });
         self.events.send(event.to_string()).await.unwrap();
-        // A function that has ended answers nothing any more.
+        // Fails if the process has ended, because no response would follow.
         let answer = loop {
             tokio::select! {
                 answer = self.answers.recv() => break answer.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "it has ended"),
+                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "the process has ended"),
             }
         };
         (
@@ -152,7 +142,7 @@ impl Lambda {
         )
     }
 
-    /// The most that it ever had in memory, in MB.
+    /// Returns the peak of the resident memory in MB.
     fn peak(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.function.id())).unwrap();
@@ -164,22 +154,14 @@ impl Lambda {
     }
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
-    let url = pool.connect_options().to_url_lossy().to_string();
-    let mut lambda = Lambda::start(&url).await;
-    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
-    let numbers: Vec<_> = phones(0..390_000);
+/// Creates a draft with 390,000 numbers in one JSON body. Returns the path of its recipients.
+async fn create_draft(lambda: &mut Lambda, token: &str, numbers: &[String]) -> String {
     let mut body = request();
     body["draft"] = json!(true);
     body["recipients"] = json!(numbers);
+    let body = body.to_string().into();
     let (status, schedule) = lambda
-        .call(
-            token,
-            "/v1/schedules",
-            "application/json",
-            body.to_string().into(),
-        )
+        .call(token, "/v1/schedules", "application/json", body)
         .await;
     assert_eq!(
         (status, &schedule["recipients"]["total"]),
@@ -187,54 +169,50 @@ async fn no_request_takes_more_than_80_mb(pool: MySqlPool) {
         "{schedule}"
     );
     println!("390,000 numbers in JSON: {} MB", lambda.peak());
+    let id = schedule["id"].as_str().unwrap();
+    format!("/v1/schedules/{id}/recipients")
+}
 
-    // A million entries in gzip, of every country; since most of those are refused, it takes little time.
-    let path = format!(
-        "/v1/schedules/{}/recipients",
-        schedule["id"].as_str().unwrap()
-    );
+/// Appends a million entries in gzip, of all country codes. Most of those are refused, which saves
+/// time.
+async fn append_a_million(lambda: &mut Lambda, token: &str, path: &str, numbers: Vec<String>) {
     let mut list: Vec<_> = (1..1_000)
         .map(|country| format!("+{country}2012345678"))
         .collect();
     list.extend(numbers.into_iter().cycle().take(999_001));
-    let (status, answer) = lambda
-        .call(
-            token,
-            &path,
-            "application/gzip",
-            base64(&gzip(list.join("\n").as_bytes())).into(),
-        )
-        .await;
+    let body = base64(&gzip(list.join("\n").as_bytes())).into();
+    let (status, answer) = lambda.call(token, path, "application/gzip", body).await;
     assert_eq!(
         (status, answer["errors_total"].as_u64() > Some(100)),
         (422, true),
         "{answer}"
     );
     println!("1,000,000 entries in gzip: {} MB", lambda.peak());
+}
 
-    let text =
-        json!({"run_at": in_seconds(3_600), "message": "\u{1}".repeat(1_000_000), "draft": true})
-            .to_string();
-    assert_eq!(
-        lambda
-            .call(token, "/v1/schedules", "application/json", text.into())
-            .await
-            .0,
-        422
-    );
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let mut lambda = Lambda::start(&url).await;
+    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
+    let numbers: Vec<_> = phones(0..390_000);
+    let path = create_draft(&mut lambda, token, &numbers).await;
+    append_a_million(&mut lambda, token, &path, numbers).await;
+
+    let message = "\u{1}".repeat(1_000_000);
+    let text = json!({"run_at": in_seconds(3_600), "message": message, "draft": true}).to_string();
     let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
-    assert_eq!(
-        lambda
-            .call(token, &path, "application/json", objects.into())
-            .await
-            .0,
-        422
-    );
+    for (path, body) in [("/v1/schedules", text), (&path, objects)] {
+        let (status, _) = lambda
+            .call(token, path, "application/json", body.into())
+            .await;
+        assert_eq!(status, 422, "{path}");
+    }
     println!("texts and objects: {} MB", lambda.peak());
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
 }
 
-/// As the gateway encodes what is binary.
+/// Encodes a binary body as the gateway does.
 fn base64(bytes: &[u8]) -> String {
     serde_json::from_value(json!(encodings::Body::Binary(bytes.to_vec()))).unwrap()
 }

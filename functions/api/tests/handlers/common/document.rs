@@ -1,4 +1,5 @@
-//! Holds every answer that a test gets against the OpenAPI document: its status, its content type, its headers, its body.
+//! Checks each response that a test receives against the OpenAPI document: status, content type,
+//! headers and body.
 
 use std::{
     collections::HashMap,
@@ -10,15 +11,17 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// What a reference leads to, or the thing itself.
+/// Returns the target of a `$ref`, or the value itself.
 pub fn resolved(value: &'static Value) -> &'static Value {
-    let place = value.get("$ref").and_then(Value::as_str);
-    place.map_or(value, |place| {
-        document().pointer(place.trim_start_matches('#')).unwrap()
+    let reference = value.get("$ref").and_then(Value::as_str);
+    reference.map_or(value, |reference| {
+        document()
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap()
     })
 }
 
-/// Whether a path is one of a route's.
+/// Whether a path matches a route.
 fn fits(route: &str, path: &str) -> bool {
     let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
     route.len() == path.len()
@@ -28,7 +31,8 @@ fn fits(route: &str, path: &str) -> bool {
             .all(|(part, given)| part.starts_with('{') || *part == given)
 }
 
-/// The operation that answers, and what it is called; none where there is no such route. A word is nearer than a parameter.
+/// Returns name and description of the operation at a path, if there is one. A literal segment
+/// takes precedence over a parameter.
 pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Value)> {
     let routes = table()
         .into_iter()
@@ -39,9 +43,10 @@ pub fn operation_at(method: &Method, path: &str) -> Option<(String, &'static Val
     Some((format!("{method} {}", route.path), operation))
 }
 
-/// A validator of a schema of the document, which may refer to the others.
+/// Returns a validator for a schema of the document, which may refer to the other schemas.
+/// Validators are cached by name.
 pub fn validator(name: String, schema: &Value) -> Arc<Validator> {
-    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    static CACHE: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
     let make = || {
         let root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": [schema],
             "components": {"schemas": document()["components"]["schemas"]}});
@@ -52,7 +57,7 @@ pub fn validator(name: String, schema: &Value) -> Arc<Validator> {
                 .unwrap(),
         )
     };
-    KNOWN
+    CACHE
         .lock()
         .unwrap()
         .entry(name)
@@ -60,6 +65,7 @@ pub fn validator(name: String, schema: &Value) -> Arc<Validator> {
         .clone()
 }
 
+/// Fails with all violations of the schema.
 fn assert_valid(what: &str, schema: &Value, value: &Value) {
     let errors: Vec<_> = validator(what.to_owned(), schema)
         .iter_errors(value)
@@ -67,12 +73,12 @@ fn assert_valid(what: &str, schema: &Value, value: &Value) {
         .collect();
     assert!(
         errors.is_empty(),
-        "{what} is not as documented: {}\n{value}",
+        "{what} differs from the document: {}\n{value}",
         errors.join("\n")
     );
 }
 
-/// Fails where the document says otherwise.
+/// Fails if the response differs from the document.
 pub fn check(
     method: &Method,
     path: &str,
@@ -109,6 +115,7 @@ pub fn check(
         return;
     };
     let media = given.and_then(|given| content.get(given));
-    let media = media.unwrap_or_else(|| panic!("{what} is documented as other than {given:?}"));
+    let media =
+        media.unwrap_or_else(|| panic!("{what} is not documented with content type {given:?}"));
     assert_valid(&what, &media["schema"], body);
 }

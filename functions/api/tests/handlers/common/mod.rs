@@ -1,12 +1,16 @@
-//! The router on a real database, with a queue and a scheduler that only remember what they were given, and may be broken.
+//! The router with a real database, and with a queue and a scheduler in memory that can be broken.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod dead_letters;
 pub mod document;
-pub mod hooks;
-pub mod letters;
-pub mod people;
+pub mod operations;
 pub mod receipts;
 pub mod rows;
+pub mod states;
+pub mod uncertain;
+pub mod users;
+pub mod validation;
+pub mod webhooks;
 
 use std::{
     io::Write,
@@ -19,19 +23,17 @@ use std::{
 
 use api::{
     App,
-    auth::{Gate, tokens::KeySource},
+    auth::{Gate, limits::Rate, tokens::KeySource},
     resources::{
-        api_keys::create::{KeyRequest, new_key},
+        api_keys::{
+            create::{KeyRequest, new_key},
+            store::insert_api_key,
+        },
+        attention::dead_letter_queue::NamedDeadLetterQueue,
         receipts::secrets::Callbacks,
         schedules::forecast::Capacity,
     },
     routes::router,
-};
-use api::{
-    auth::limits::Rate,
-    resources::{
-        api_keys::store::insert_api_key, attention::dead_letter_queue::NamedDeadLetterQueue,
-    },
 };
 use async_trait::async_trait;
 use axum::{
@@ -40,8 +42,8 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use dead_letters::FakeDeadLetterQueue;
 use lambda_http::tower::ServiceExt;
-use letters::FakeLetters;
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
@@ -59,6 +61,7 @@ use uuid::Uuid;
 
 pub const LEAD: Duration = Duration::from_secs(90);
 
+/// The clients of the API in memory, and the calls that they received.
 #[derive(Default)]
 pub struct Fakes {
     pub broken: AtomicBool,
@@ -68,8 +71,8 @@ pub struct Fakes {
     pub deleted: Mutex<Vec<DispatchMessage>>,
     pub rechecks: Arc<FakeQueue>,
     pub deliveries: Arc<FakeQueue>,
-    pub letters: Arc<FakeLetters>,
-    pub other_letters: Arc<FakeLetters>,
+    pub send_dead_letters: Arc<FakeDeadLetterQueue>,
+    pub dispatch_dead_letters: Arc<FakeDeadLetterQueue>,
 }
 
 #[async_trait]
@@ -111,6 +114,7 @@ impl OneTimeScheduler for Fakes {
     }
 }
 
+/// An HTTP response with its body as JSON.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -118,7 +122,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The problem's type, less what all types begin with.
+    /// Returns the slug of the problem type.
     pub fn problem(&self) -> &str {
         assert_eq!(
             self.headers["content-type"], "application/problem+json",
@@ -133,6 +137,7 @@ impl Answer {
             .unwrap()
     }
 
+    /// Returns the id of the created resource.
     pub fn id(&self) -> Uuid {
         self.body["id"]
             .as_str()
@@ -142,14 +147,14 @@ impl Answer {
     }
 }
 
-/// The function, as a client sees it; like the function itself, on one connection.
+/// The API as a client sees it. Like the function itself, it uses one connection.
 #[derive(Clone)]
 pub struct Api {
     pub router: Router,
     pub app: App,
     pub fakes: Arc<Fakes>,
     pub db: Db,
-    /// Goes along with every call; empty: none does.
+    /// The bearer token of each call. An empty token is not sent.
     pub token: String,
 }
 
@@ -175,11 +180,11 @@ impl Api {
             dead_letters: vec![
                 NamedDeadLetterQueue {
                     name: "send".to_owned(),
-                    queue: fakes.letters.clone(),
+                    queue: fakes.send_dead_letters.clone(),
                 },
                 NamedDeadLetterQueue {
                     name: "dispatch".to_owned(),
-                    queue: fakes.other_letters.clone(),
+                    queue: fakes.dispatch_dead_letters.clone(),
                 },
             ],
             dispatch_lead: LEAD,
@@ -204,7 +209,7 @@ impl Api {
         }
     }
 
-    /// The same API, as somebody else sees it.
+    /// Returns the same API with another token.
     pub fn with(&self, token: &str) -> Self {
         Self {
             token: token.to_owned(),
@@ -212,6 +217,7 @@ impl Api {
         }
     }
 
+    /// Sends a request, and checks the response against the OpenAPI document.
     pub async fn call(&self, mut request: Request<Body>) -> Answer {
         if !self.token.is_empty() && !request.headers().contains_key("authorization") {
             request.headers_mut().insert(
@@ -232,7 +238,7 @@ impl Api {
         let body = if none {
             Value::Null
         } else {
-            serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}"))
+            serde_json::from_slice(&body).unwrap_or_else(|_| panic!("not JSON: {body:?}"))
         };
         document::check(&method, &path, (parts.status, &parts.headers, &body));
         Answer {
@@ -262,7 +268,7 @@ impl Api {
             .await
     }
 
-    /// A schedule of these numbers, an hour from now; a draft where there are none.
+    /// Creates a schedule of these numbers, due in one hour. Without numbers it is a draft.
     pub async fn schedule(&self, phones: &[String]) -> Uuid {
         let mut body = request();
         body["recipients"] = json!(phones);
@@ -298,7 +304,8 @@ impl Api {
         self.send(path, "application/json", body.to_string()).await
     }
 
-    pub async fn make(&self, id: Uuid, step: &str) -> Answer {
+    /// Posts to a state change of a schedule: `pause`, `resume`, `cancel`, ….
+    pub async fn post_step(&self, id: Uuid, step: &str) -> Answer {
         self.call(
             Request::post(format!("/v1/schedules/{id}/{step}"))
                 .body(Body::empty())
@@ -308,7 +315,7 @@ impl Api {
     }
 }
 
-/// A gate with keys of its own and no outside issuer.
+/// Creates a gate with fixed keys and no external issuer.
 pub async fn gate(rate: Rate) -> Gate {
     let keys = json!({"kid": "test", "key": "a key of at least thirty-two characters"}).to_string();
     Gate::open(KeySource::Fixed(keys.into()), rate)
@@ -316,7 +323,7 @@ pub async fn gate(rate: Rate) -> Gate {
         .unwrap()
 }
 
-/// A new API key.
+/// Creates an API key and returns it.
 pub async fn insert_key(
     pool: &MySqlPool,
     permissions: &[Permission],
@@ -328,14 +335,14 @@ pub async fn insert_key(
         messages_per_day,
         expires_at: None,
     };
-    let (row, key) = new_key(&request, "nobody".to_owned(), Utc::now());
+    let (row, key) = new_key(&request, "test".to_owned(), Utc::now());
     insert_api_key(&mut pool.acquire().await.unwrap(), &row, &hash_token(&key))
         .await
         .unwrap();
     key
 }
 
-/// A request that is right, an hour from now, without recipients.
+/// A valid request for a schedule in one hour, without recipients.
 pub fn request() -> Value {
     json!({"run_at": in_seconds(3_600), "message": "Hello"})
 }
@@ -344,7 +351,7 @@ pub fn in_seconds(seconds: i64) -> String {
     (Utc::now() + TimeDelta::seconds(seconds)).to_rfc3339()
 }
 
-/// Valid numbers, all different.
+/// Returns distinct valid phone numbers.
 pub fn phones(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|n| format!("+1201{}", 2_000_000 + n)).collect()
 }
@@ -355,12 +362,12 @@ pub fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// One number of a query.
+/// Returns the number that a query selects.
 pub async fn count(pool: &MySqlPool, sql: &str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
-/// Walks over a list to its end, and returns one member of every row.
+/// Follows the cursors of a list to its end, and returns one field of each row.
 pub async fn walk(api: &Api, path: &str, rows: &str, member: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut cursor = String::new();

@@ -1,9 +1,10 @@
-//! A carrier that pushes receipts, and rows that it knows the ids of.
+//! A carrier that pushes receipts, and recipients whose message ids it knows.
 
 use axum::{body::Body, http::Request};
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
+use shared::platform::queue::{BatchMessage, Outgoing};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ pub const SECRET: &str = "the carrier's secret, of more than thirty-two bytes";
 pub const SECRETS: &str = r#"{"sim": ["the carrier's secret, of more than thirty-two bytes", "the one before it, of more than thirty-two bytes"]}"#;
 pub const PATH: &str = "/v1/carrier/callbacks/sim";
 
-/// The signature of a body at that time.
+/// Returns the signature header of a body at a time.
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, &[timestamp.as_bytes(), b".", body].concat());
@@ -24,7 +25,7 @@ pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> String {
     format!("v1={hex}")
 }
 
-/// Pushes a body as the carrier does, without a login.
+/// Pushes a body as the carrier does: signed, without a login.
 pub async fn push(api: &Api, body: &Value) -> Answer {
     let body = body.to_string();
     let timestamp = Utc::now().timestamp().to_string();
@@ -38,7 +39,7 @@ pub async fn push(api: &Api, body: &Value) -> Answer {
         .await
 }
 
-/// `recorded`, `unchanged`, `unknown`, `too_early`, and how many were invalid.
+/// Returns `recorded`, `unchanged`, `unknown`, `too_early`, and the number of invalid receipts.
 pub fn tally(answer: &Answer) -> [u64; 5] {
     let count = |name: &str| {
         answer.body[name]
@@ -55,12 +56,13 @@ pub fn tally(answer: &Answer) -> [u64; 5] {
     ]
 }
 
-/// A receipt for the recipient at that place of [`rows::cut`].
+/// Returns a receipt for the recipient with this sequence number in [`rows::cut`].
 pub fn receipt(seq: u32, message_id: &str, status: &str) -> Value {
     json!({"message_id": message_id, "dnis": &phones(seq - 1..seq)[0][1..], "status": status})
 }
 
-/// A running schedule of batches of five whose messages were accepted with the ids `m1`, `m2`, …; asked about in an hour.
+/// Creates a running schedule of batches of five whose messages were accepted with the ids `m1`,
+/// `m2`, …. Their rechecks are due in one hour.
 pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = rows::cut(api, pool, batches).await;
     let sql =
@@ -79,7 +81,7 @@ pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     id
 }
 
-/// Changes a recipient's row.
+/// Updates the row of a recipient.
 pub async fn row(pool: &MySqlPool, id: Uuid, seq: u32, assignments: &str) {
     let sql = format!("UPDATE recipients SET {assignments} WHERE schedule_id = ? AND seq = ?");
     sqlx::query(&sql)
@@ -90,7 +92,7 @@ pub async fn row(pool: &MySqlPool, id: Uuid, seq: u32, assignments: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// The recipients as lines: `seq STATUS attempt ids word`, and `final` where they are.
+/// Returns the recipients as lines: `seq STATUS attempt ids carrier_status`, and `final`.
 pub async fn lines(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, message_id, carrier_status, IF(final_at IS NULL, NULL, 'final'))
         FROM recipients WHERE schedule_id = ? ORDER BY seq";
@@ -99,4 +101,13 @@ pub async fn lines(pool: &MySqlPool, id: Uuid) -> Vec<String> {
         .fetch_all(pool)
         .await
         .unwrap()
+}
+
+/// Removes the messages from the recheck queue, and returns batch number and delay in seconds.
+pub fn rechecks(api: &Api) -> Vec<(u32, u32)> {
+    let read = |message: Outgoing| {
+        let batch: BatchMessage = serde_json::from_str(&message.body).unwrap();
+        (batch.batch_no, message.delay_s)
+    };
+    api.fakes.rechecks.take().into_iter().map(read).collect()
 }

@@ -1,11 +1,11 @@
-//! Rows as the workers leave them, put there directly.
+//! Rows as the workers leave them, written directly.
 
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
 use super::{Api, phones};
 
-/// A running schedule of `batches` batches of five; nothing of them is due.
+/// Creates a running schedule of batches of five recipients. No batch is due.
 pub async fn cut(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = api.schedule(&phones(0..batches * 5)).await;
     let sql = "UPDATE schedules SET status = 'running', batch_count = ?, dispatched_at = UTC_TIMESTAMP(3) WHERE id = ?";
@@ -31,7 +31,7 @@ pub async fn cut(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     id
 }
 
-/// Changes a schedule's row.
+/// Updates the row of a schedule.
 pub async fn schedule(pool: &MySqlPool, id: Uuid, assignments: &str) {
     sqlx::query(&format!("UPDATE schedules SET {assignments} WHERE id = ?"))
         .bind(id)
@@ -40,22 +40,27 @@ pub async fn schedule(pool: &MySqlPool, id: Uuid, assignments: &str) {
         .unwrap();
 }
 
-/// Changes a batch's row. `now(-60)` is a minute ago; `claim(60)` a lease that lasts a minute more.
+/// Updates the row of a batch. `now(-60)` stands for one minute ago, `claim(60)` for a lease that
+/// expires in one minute.
 pub async fn batch(pool: &MySqlPool, id: Uuid, no: u32, assignments: &str) {
     let mut sql =
         format!("UPDATE batches SET {assignments} WHERE schedule_id = ? AND batch_no = ?");
-    for (word, begin) in [
+    for (macro_name, replacement) in [
         (
             "claim(",
             "claim_token = UNHEX(REPEAT('0F', 16)), claimed_until = now(",
         ),
         ("now(", "UTC_TIMESTAMP(3) + INTERVAL "),
     ] {
-        while let Some(at) = sql.find(word) {
+        while let Some(at) = sql.find(macro_name) {
             let end = at + sql[at..].find(')').unwrap();
-            let seconds = sql[at + word.len()..end].to_owned();
-            let close = if word == "claim(" { ")" } else { " SECOND" };
-            sql.replace_range(at..=end, &format!("{begin}{seconds}{close}"));
+            let seconds = sql[at + macro_name.len()..end].to_owned();
+            let close = if macro_name == "claim(" {
+                ")"
+            } else {
+                " SECOND"
+            };
+            sql.replace_range(at..=end, &format!("{replacement}{seconds}{close}"));
         }
     }
     sqlx::query(&sql)
@@ -66,7 +71,7 @@ pub async fn batch(pool: &MySqlPool, id: Uuid, no: u32, assignments: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-/// Makes recipients UNCERTAIN, sent so many seconds ago, and counts them in their batch.
+/// Makes recipients UNCERTAIN, sent this many seconds ago, and updates the counts of their batches.
 pub async fn uncertain(
     pool: &MySqlPool,
     id: Uuid,
@@ -93,7 +98,7 @@ pub async fn uncertain(
     }
 }
 
-/// The recipients as lines: `seq STATUS attempt resends error`.
+/// Returns the recipients as lines: `seq STATUS attempt resends error`.
 pub async fn recipients(pool: &MySqlPool, id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) FROM recipients WHERE schedule_id = ? ORDER BY seq";
     sqlx::query_scalar(sql)
@@ -103,8 +108,8 @@ pub async fn recipients(pool: &MySqlPool, id: Uuid) -> Vec<String> {
         .unwrap()
 }
 
-/// A batch as a line: whether it is held and owned; `send_at`, `check_at`, `sweep_at` and `planned_at` as past, now, later or never;
-/// crashes, requeues, tries.
+/// Returns a batch as a line: whether it is held and owned; `send_at`, `check_at`, `sweep_at` and
+/// `planned_at` as past, now, later or `-`; crashes, requeues, tries.
 pub async fn batch_line(pool: &MySqlPool, id: Uuid, no: u32) -> String {
     let when = |column: &str| {
         format!(
@@ -125,4 +130,51 @@ pub async fn batch_line(pool: &MySqlPool, id: Uuid, no: u32) -> String {
         .fetch_one(pool)
         .await
         .unwrap()
+}
+
+/// Creates a running schedule whose eleven batches are each in a different state.
+pub async fn batches_in_each_state(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = cut(api, pool, 11).await;
+    let table = [
+        (1, "missed_at = now(-300)"),
+        // Held, and still due for rechecks.
+        (
+            2,
+            "missed_at = now(-600), check_at = now(60), sweep_at = now(60), pending = 2, acceptd = 3",
+        ),
+        (
+            3,
+            "crashes = 3, send_at = now(-900), sweep_at = now(900), claim(-500)",
+        ),
+        // Under its third claim, so not parked yet.
+        (
+            4,
+            "crashes = 3, send_at = now(-900), sweep_at = now(30), claim(25)",
+        ),
+        (5, "send_at = now(-900), sweep_at = now(-700)"),
+        // Its owner crashed long ago, and no other took over.
+        (
+            6,
+            "crashes = 1, send_at = now(-900), sweep_at = now(300), claim(-700)",
+        ),
+        (
+            7,
+            "crashes = 1, check_at = now(-900), sweep_at = now(-500), claim(-500)",
+        ),
+        (8, "send_at = now(900), sweep_at = now(800)"),
+        (9, "pending = 5"),
+        (
+            10,
+            "pending = 5, check_at = now(60), sweep_at = now(60), claim(30)",
+        ),
+        (11, "pending = 0, delivrd = 5"),
+    ];
+    for (no, assignments) in table {
+        batch(pool, id, no, assignments).await;
+    }
+    // Batch 9 has three uncertain messages; batch 10 has two, but is claimed.
+    uncertain(pool, id, 43..=45, 900).await;
+    uncertain(pool, id, 46..=47, 900).await;
+    batch(pool, id, 2, "pending = 2").await;
+    id
 }

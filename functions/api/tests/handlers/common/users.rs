@@ -1,4 +1,4 @@
-//! People who log in.
+//! Users, their sessions, and the audit log.
 
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
@@ -10,7 +10,7 @@ use super::{Answer, Api};
 pub const PASSWORD: &str = "a password of some length";
 
 impl Api {
-    /// The first admin, logged in.
+    /// Creates the first administrator and returns its session.
     pub async fn admin(&self) -> Self {
         let mut connection = self.db.pool.acquire().await.unwrap();
         let now = Utc::now();
@@ -30,7 +30,7 @@ impl Api {
         )
     }
 
-    /// A user made by `self`, an admin, and logged in.
+    /// Creates a user and returns its session. `self` is an administrator.
     pub async fn user(&self, username: &str, role: &str) -> Self {
         let made = self
             .post_json("/v1/users", &json!({"username": username, "role": role}))
@@ -63,7 +63,7 @@ impl Api {
         self.get("/v1/auth/me").await
     }
 
-    /// The audit log, newest first, as `actor_name action`.
+    /// Returns the entries of the audit log, newest first. `query` starts with `&`.
     pub async fn audit(&self, query: &str) -> Vec<Value> {
         self.get(&format!("/v1/audit?limit=200{query}")).await.body["entries"]
             .as_array()
@@ -73,6 +73,7 @@ impl Api {
 }
 
 impl Answer {
+    /// Returns a string field of the body.
     pub fn text(&self, member: &str) -> String {
         self.body[member]
             .as_str()
@@ -80,6 +81,7 @@ impl Answer {
             .to_owned()
     }
 
+    /// Returns a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)

@@ -1,4 +1,4 @@
-//! A dead-letter queue in memory, which hides what is taken, as SQS does.
+//! A dead-letter queue in memory, which hides taken messages as SQS does.
 
 use std::sync::{
     Mutex,
@@ -8,14 +8,14 @@ use std::sync::{
 use api::resources::attention::dead_letter_queue::{DeadLetter, DeadLetterQueue};
 use async_trait::async_trait;
 
-/// Letters, and whether somebody has taken them.
+/// Dead letters, and whether each is taken.
 #[derive(Default)]
-pub struct FakeLetters {
+pub struct FakeDeadLetterQueue {
     letters: Mutex<Vec<(DeadLetter, bool)>>,
     pub broken: AtomicBool,
 }
 
-impl FakeLetters {
+impl FakeDeadLetterQueue {
     pub fn put(&self, body: &impl ToString) {
         let mut letters = self.letters.lock().unwrap();
         let name = format!("m{}", letters.len() + 1);
@@ -28,8 +28,8 @@ impl FakeLetters {
         letters.push((letter, false));
     }
 
-    /// How many there are, and how many of them are hidden.
-    pub fn left(&self) -> (usize, usize) {
+    /// Returns the number of dead letters, and how many of them are taken.
+    pub fn counts(&self) -> (usize, usize) {
         let letters = self.letters.lock().unwrap();
         (
             letters.len(),
@@ -39,10 +39,10 @@ impl FakeLetters {
 }
 
 #[async_trait]
-impl DeadLetterQueue for FakeLetters {
+impl DeadLetterQueue for FakeDeadLetterQueue {
     async fn count(&self) -> anyhow::Result<u64> {
         anyhow::ensure!(!self.broken.load(Ordering::Relaxed), "broken");
-        Ok(self.left().0 as u64)
+        Ok(self.counts().0 as u64)
     }
 
     async fn take(&self, limit: usize) -> anyhow::Result<Vec<DeadLetter>> {

@@ -1,4 +1,4 @@
-//! What is done to answers on their way out: tags, compression, and the pages of problems.
+//! Response handling: entity tags, compression, and the pages of the problem types.
 
 use std::{collections::BTreeSet, io::Read};
 
@@ -31,7 +31,7 @@ fn text<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_a_client_has_already_is_not_sent_again(pool: MySqlPool) {
+async fn an_unchanged_resource_is_answered_with_304(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..3)).await;
     let path = format!("/v1/schedules/{id}");
@@ -64,7 +64,7 @@ async fn what_a_client_has_already_is_not_sent_again(pool: MySqlPool) {
         get(&api, &path, ("if-none-match", "\"x\"")).await.status(),
         StatusCode::OK
     );
-    api.make(id, "pause").await;
+    api.post_step(id, "pause").await;
     let changed = get(&api, &path, ("if-none-match", &tag)).await;
     assert_eq!(changed.status(), StatusCode::OK);
     assert_ne!(text(&changed, "etag"), tag);
@@ -76,7 +76,7 @@ async fn what_a_client_has_already_is_not_sent_again(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn long_answers_are_compressed_as_the_client_asks(pool: MySqlPool) {
+async fn long_responses_are_compressed_as_the_client_requests(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = api.schedule(&phones(0..200)).await;
     let path = format!("/v1/schedules/{id}/recipients?limit=200");
@@ -115,31 +115,32 @@ async fn long_answers_are_compressed_as_the_client_asks(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_problem_has_its_page_and_its_line_in_the_documents(pool: MySqlPool) {
-    let nobody = Api::new(&pool).await.with("");
-    let all = nobody.get("/problems").await.body;
+async fn each_problem_type_has_a_page_and_an_entry_in_the_docs(pool: MySqlPool) {
+    let anonymous = Api::new(&pool).await.with("");
+    let all = anonymous.get("/problems").await.body;
     let slugs: BTreeSet<_> = all
         .as_array()
         .unwrap()
         .iter()
         .map(|page| page["slug"].as_str().unwrap().to_owned())
         .collect();
-    let shown = nobody.get("/problems/schedule-begun").await;
+    let shown = anonymous.get("/problems/schedule-begun").await;
     assert_eq!(
         (shown.status, &shown.body["status"]),
         (StatusCode::OK, &json!(409))
     );
     assert!(matches!(&shown.body["remedy"], Value::String(remedy) if !remedy.is_empty()));
-    assert_eq!(nobody.get("/problems/none").await.problem(), "not-found");
-    let documents =
+    assert_eq!(anonymous.get("/problems/none").await.problem(), "not-found");
+    let docs =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
-    let told: BTreeSet<_> = documents
+    let documented: BTreeSet<_> = docs
         .split("`/problems/")
         .skip(1)
         .map(|rest| rest.split('`').next().unwrap().to_owned())
         .collect();
     assert_eq!(
-        told.into_iter()
+        documented
+            .into_iter()
             .filter(|slug| slug != "{slug}")
             .collect::<BTreeSet<_>>(),
         slugs

@@ -1,4 +1,5 @@
-//! Who may push receipts, and with what body: every refusal as a table, none of which reaches the database.
+//! Signatures and bodies of pushed receipts: all refusals as a table. No refused request reaches
+//! the database.
 
 use crate::common::{
     Api, count,
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
+/// A receipt call whose parts can be replaced one by one.
 struct Call<'a> {
     path: &'a str,
     timestamp: Option<String>,
@@ -22,7 +24,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn make(self, api: &Api) -> (StatusCode, String, Value) {
+    /// Sends the call. Returns status, problem slug (empty if accepted) and body.
+    async fn send(self, api: &Api) -> (StatusCode, String, Value) {
         let mut request = Request::post(self.path);
         for (name, value) in [
             ("x-callback-timestamp", &self.timestamp),
@@ -45,6 +48,7 @@ impl Call<'_> {
     }
 }
 
+/// A correctly signed call with one receipt.
 fn good() -> Call<'static> {
     let (timestamp, body) = (
         Utc::now().timestamp().to_string(),
@@ -59,6 +63,7 @@ fn good() -> Call<'static> {
     }
 }
 
+/// A correctly signed call whose time stamp is this many seconds from now.
 fn at(seconds: i64) -> Call<'static> {
     let Call { body, .. } = good();
     let timestamp = (Utc::now().timestamp() + seconds).to_string();
@@ -70,9 +75,10 @@ fn at(seconds: i64) -> Call<'static> {
     }
 }
 
-/// The database is gone, and every answer is the same: nobody without the secret ever costs it anything.
+/// The database pool is closed, and all refusals stay the same: a caller without the secret never
+/// causes a statement.
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_not_signed_is_refused_and_touches_no_row(pool: MySqlPool) {
+async fn an_unsigned_receipt_is_refused_without_a_statement(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     let before = lines(&pool, id).await;
@@ -81,48 +87,48 @@ async fn what_is_not_signed_is_refused_and_touches_no_row(pool: MySqlPool) {
     let zeros = format!("v1={}", "0".repeat(64));
     #[rustfmt::skip]
     let table = [
-        ("no header at all", Call { timestamp: None, signature: None, ..good() }, "bad-signature"),
+        ("no header", Call { timestamp: None, signature: None, ..good() }, "bad-signature"),
         ("no signature", Call { signature: None, ..good() }, "bad-signature"),
         ("no time stamp", Call { timestamp: None, ..good() }, "bad-signature"),
         ("another signature", Call { signature: Some(zeros.clone()), ..good() }, "bad-signature"),
-        ("another's secret", Call { signature: Some(sign("another secret of more than thirty-two bytes", &good().timestamp.unwrap(), good().body.as_bytes())), ..good() }, "bad-signature"),
+        ("an unknown secret", Call { signature: Some(sign("another secret of more than thirty-two bytes", &good().timestamp.unwrap(), good().body.as_bytes())), ..good() }, "bad-signature"),
         ("another body", Call { body: good().body.replace("DELIVRD", "UNDELIV"), ..good() }, "bad-signature"),
-        ("a blank behind the body", Call { body: good().body + " ", ..good() }, "bad-signature"),
+        ("a space after the body", Call { body: good().body + " ", ..good() }, "bad-signature"),
         ("another time", Call { signature: Some(stale), timestamp: Some((Utc::now().timestamp() - 7).to_string()), ..good() }, "bad-signature"),
         ("an old time, signed", at(-301), "bad-signature"),
-        ("a time to come, signed", at(302), "bad-signature"),
+        ("a future time, signed", at(302), "bad-signature"),
         ("another version", Call { signature: good().signature.map(|it| it.replace("v1", "v2")), ..good() }, "bad-signature"),
         ("the body unsigned", Call { signature: Some(sign(SECRET, "", good().body.as_bytes())), ..good() }, "bad-signature"),
         ("a carrier without a secret", Call { path: "/v1/carrier/callbacks/other", ..good() }, "not-found"),
-        ("its name in capitals", Call { path: "/v1/carrier/callbacks/SIM", ..good() }, "not-found"),
+        ("the carrier name in upper case", Call { path: "/v1/carrier/callbacks/SIM", ..good() }, "not-found"),
         ("a longer path", Call { path: "/v1/carrier/callbacks/sim/x", ..good() }, "not-found"),
-        ("signed, and no JSON", { let c = good(); Call { signature: Some(sign(SECRET, c.timestamp.as_ref().unwrap(), b"x")), body: "x".to_owned(), ..c } }, "malformed-body"),
+        ("signed, not JSON", { let c = good(); Call { signature: Some(sign(SECRET, c.timestamp.as_ref().unwrap(), b"x")), body: "x".to_owned(), ..c } }, "malformed-body"),
         ("a body too large", Call { body: " ".repeat(1024 * 1024 + 1), ..good() }, "too-large"),
     ];
     for (what, call, slug) in table {
-        let (_, found, body) = call.make(&api).await;
+        let (_, found, body) = call.send(&api).await;
         assert_eq!(found, slug, "{what}: {body}");
         assert!(
             !body.to_string().contains("12012000"),
-            "{what}: a number comes back"
+            "{what}: the response contains a phone number"
         );
     }
     let get = api.with("").get(PATH).await;
     assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(
-        good().make(&api).await.1,
+        good().send(&api).await.1,
         "unavailable",
-        "this one was let in"
+        "a correctly signed call reaches the database"
     );
     assert_eq!(lines(&pool, id).await, before);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_signature_is_enough_and_no_request_is_counted(pool: MySqlPool) {
+async fn a_signature_suffices_and_no_request_is_counted(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     accepted(&api, &pool, 1).await;
     let calls = count(&pool, "SELECT COUNT(*) FROM callers").await;
-    // By the secret before this one; and with a second signature beside it, as while a carrier changes its secret.
+    // Signed with the previous secret, and with two signatures, as during a change of the secret.
     let old = {
         let c = good();
         Call {
@@ -145,10 +151,10 @@ async fn a_signature_is_enough_and_no_request_is_counted(pool: MySqlPool) {
         }
     };
     for call in [good(), old, two, at(-290), at(290)] {
-        assert_eq!(call.make(&api).await.0, StatusCode::OK);
+        assert_eq!(call.send(&api).await.0, StatusCode::OK);
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM callers").await, calls);
-    // A login changes nothing, and an Idempotency-Key means nothing.
+    // A login and an Idempotency-Key have no effect.
     let unsigned = api
         .call(
             Request::post(PATH)
@@ -168,18 +174,18 @@ async fn a_signature_is_enough_and_no_request_is_counted(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn without_secrets_no_carrier_pushes(pool: MySqlPool) {
+async fn without_configured_secrets_no_receipt_is_accepted(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
     let callbacks = Callbacks::open(None).await.unwrap();
     api.router = router(App {
         callbacks,
         ..api.app.clone()
     });
-    assert_eq!(good().make(&api).await.1, "not-found");
+    assert_eq!(good().send(&api).await.1, "not-found");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_is_wrong_is_told_by_position_and_the_good_ones_count(pool: MySqlPool) {
+async fn invalid_receipts_are_reported_by_position_and_valid_ones_recorded(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     let mut extra = receipt(2, "m2", "UNDELIV");
@@ -210,7 +216,7 @@ async fn what_is_wrong_is_told_by_position_and_the_good_ones_count(pool: MySqlPo
             "3 ACCEPTD 1 m3"
         ]
     );
-    // Nothing that can be read: a carrier that is set up wrongly should see it.
+    // A request without any valid receipt is refused, so that a misconfigured carrier notices it.
     let answer = push(&api, &json!({"id": "m3", "to": "60123456789"})).await;
     assert_eq!(
         (answer.status, answer.problem()),

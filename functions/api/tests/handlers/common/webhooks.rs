@@ -7,7 +7,9 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use shared::events::secret::WebhookKeys;
 use sqlx::MySqlPool;
+use testkit::WEBHOOK_KEYS;
 use uuid::Uuid;
 
 use super::{Answer, Api};
@@ -15,7 +17,7 @@ use super::{Answer, Api};
 pub const EVENTS: [&str; 2] = ["schedule.finished", "messages.final"];
 
 impl Api {
-    /// A webhook made by `self`, an admin.
+    /// Creates a webhook. `self` is an administrator.
     pub async fn webhook(&self) -> Uuid {
         let wanted = json!({"url": "https://example.com/hook?token=hunter2", "events": EVENTS});
         let made = self.post_json("/v1/webhooks", &wanted).await;
@@ -39,8 +41,9 @@ impl Api {
         .await
     }
 
-    /// `test`, `rotate-secret`, `deliveries/…/repeat`, with an `Idempotency-Key` or without one.
-    pub async fn of_webhook(&self, id: Uuid, call: &str, key: Option<&str>) -> Answer {
+    /// Posts to `test`, `rotate-secret` or `deliveries/…/repeat`, optionally with an
+    /// `Idempotency-Key`.
+    pub async fn call_webhook(&self, id: Uuid, call: &str, key: Option<&str>) -> Answer {
         let mut request = Request::post(format!("/v1/webhooks/{id}/{call}"));
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -49,12 +52,22 @@ impl Api {
     }
 }
 
-/// The event of the n-th minute before now.
+/// Derives the secret of a webhook.
+pub fn secret(id: Uuid, no: u32) -> String {
+    WebhookKeys::read(WEBHOOK_KEYS)
+        .unwrap()
+        .secret("test", id, no)
+        .unwrap()
+        .reveal()
+}
+
+/// Returns the event id of the n-th minute before now.
 pub fn event(now: DateTime<Utc>, minutes_ago: i64) -> Uuid {
     first_id(now - TimeDelta::minutes(minutes_ago))
 }
 
-/// Deliveries as notify leaves them, tried three times, one a minute up to now.
+/// Inserts deliveries as notify leaves them after three tries, one per minute up to now. Returns
+/// their event ids, oldest first.
 pub async fn deliveries(
     pool: &MySqlPool,
     webhook: Uuid,

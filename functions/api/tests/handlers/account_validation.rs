@@ -1,77 +1,31 @@
-//! Bad input to the calls about people, keys and the log, as tables: what is sent, what comes back. Nothing of it changes a row.
+//! Invalid input to the routes for sessions, users, API keys and the audit log, as tables of
+//! request and expected errors. No invalid request changes a row.
 
-use crate::common::{Api, count, people::PASSWORD};
-use axum::{
-    body::Body,
-    http::{Request, StatusCode},
+use crate::common::{
+    Api, count,
+    users::PASSWORD,
+    validation::{assert_refused, field_errors},
 };
-use serde_json::{Value, json};
+use axum::http::StatusCode;
+use serde_json::json;
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-/// Field and code of every complaint, each of which says what was expected.
-fn wrong(body: &Value) -> Vec<(&str, &str)> {
-    let errors = body["errors"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let wrong = errors.iter().map(|error| {
-        assert!(
-            error["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.contains("expected")),
-            "{error}"
-        );
-        (
-            error["field"].as_str().unwrap(),
-            error["code"].as_str().unwrap(),
-        )
-    });
-    wrong.collect()
-}
-
-pub async fn assert_refused(
-    api: &Api,
-    method: &str,
-    path: &str,
-    table: &[(Value, &[(&str, &str)])],
-) {
-    for (body, expected) in table {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json");
-        let answer = api
-            .call(request.body(Body::from(body.to_string())).unwrap())
-            .await;
-        let what = format!("{method} {path} {body}: {}", answer.body);
-        assert_eq!(
-            (answer.status, answer.problem()),
-            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
-            "{what}"
-        );
-        assert_eq!(wrong(&answer.body), *expected, "{what}");
-        let told = answer.body.to_string();
-        assert!(
-            !told.contains(PASSWORD) && !told.contains("hunter2"),
-            "a password comes back: {told}"
-        );
-    }
+/// Returns the number of failed logins that count for the locks.
+async fn login_failures(pool: &MySqlPool) -> i64 {
+    let sql = "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards";
+    count(pool, sql).await
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
+async fn each_invalid_field_of_a_login_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let failures = count(
-        &pool,
-        "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards",
-    )
-    .await;
-    let nobody = api.with("");
+    api.admin().await;
+    let failures = login_failures(&pool).await;
+    let anonymous = api.with("");
     let (long, short) = ("p".repeat(1_025), "p".repeat(11));
     #[rustfmt::skip]
-    assert_refused(&nobody, "POST", "/v1/auth/login", &[
+    assert_refused(&anonymous, "POST", "/v1/auth/login", &[
         (json!({}), &[("username", "missing"), ("password", "missing")]),
         (json!({"username": null, "password": PASSWORD}), &[("username", "missing")]),
         (json!({"username": 7, "password": ["hunter2"]}), &[("username", "wrong-type"), ("password", "wrong-type")]),
@@ -84,12 +38,24 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         (json!("root"), &[("", "not-an-object")]),
     ]).await;
     #[rustfmt::skip]
-    assert_refused(&nobody, "POST", "/v1/auth/refresh", &[
+    assert_refused(&anonymous, "POST", "/v1/auth/refresh", &[
         (json!({}), &[("refresh_token", "missing")]),
         (json!({"refresh_token": 1}), &[("refresh_token", "wrong-type")]),
         (json!({"refresh_token": ""}), &[("refresh_token", "out-of-range")]),
         (json!({"refresh_token": "x", "scope": "admin"}), &[("scope", "unknown-field")]),
     ]).await;
+    assert_eq!(
+        login_failures(&pool).await,
+        failures,
+        "a request that cannot be a login is not counted as a failure"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_field_of_a_password_change_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let failures = login_failures(&pool).await;
+    let short = "p".repeat(11);
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/auth/password", &[
         (json!({}), &[("current_password", "missing"), ("new_password", "missing")]),
@@ -97,29 +63,26 @@ async fn every_wrong_field_of_a_login_is_named(pool: MySqlPool) {
         (json!({"current_password": PASSWORD, "new_password": short}), &[("new_password", "too-short")]),
         (json!({"current_password": "hunter2 hunter2", "new_password": "another password"}), &[("current_password", "wrong")]),
     ]).await;
-    // What can't be a login was none; the one wrong password is counted.
-    assert_eq!(
-        count(
-            &pool,
-            "SELECT CAST(COALESCE(SUM(failures), 0) AS SIGNED) FROM login_guards"
-        )
-        .await
-            - failures,
-        2
-    );
+    // The wrong password is counted per user and per address.
+    assert_eq!(login_failures(&pool).await - failures, 2);
     assert_eq!(
         admin.me().await.status,
         StatusCode::OK,
-        "the session goes on"
+        "the session remains valid"
     );
 }
 
+/// Returns a number that changes with the count of users, keys and audit entries.
+async fn created_rows(pool: &MySqlPool) -> i64 {
+    let sql = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000
+        + (SELECT COUNT(*) FROM audit_log) * 1000000";
+    count(pool, sql).await
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
-    let api = Api::new(&pool).await;
-    let admin = api.admin().await;
-    let rows = "SELECT (SELECT COUNT(*) FROM users) + (SELECT COUNT(*) FROM api_keys) * 1000 + (SELECT COUNT(*) FROM audit_log) * 1000000";
-    let before = count(&pool, rows).await;
+async fn each_invalid_field_of_a_user_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let before = created_rows(&pool).await;
     let id = admin.me().await.text("id");
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/users", &[
@@ -139,6 +102,17 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
         (json!({"disabled": "no"}), &[("disabled", "wrong-type")]),
         (json!({"username": "other"}), &[("username", "unknown-field")]),
     ]).await;
+    assert_eq!(
+        created_rows(&pool).await,
+        before,
+        "nothing was created and nothing was audited"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_invalid_field_of_an_api_key_is_reported(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let before = created_rows(&pool).await;
     #[rustfmt::skip]
     assert_refused(&admin, "POST", "/v1/api-keys", &[
         (json!({}), &[("name", "missing"), ("permissions", "missing")]),
@@ -154,10 +128,15 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
         (json!({"name": "n", "permissions": ["schedules:read"], "key": "sms_mine"}), &[("key", "unknown-field")]),
     ]).await;
     assert_eq!(
-        count(&pool, rows).await,
+        created_rows(&pool).await,
         before,
-        "nothing was made, and nothing was to be written down"
+        "nothing was created and nothing was audited"
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_taken_username_is_refused_and_unknown_users_and_keys_are_not_found(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
     let taken = admin
         .post_json("/v1/users", &json!({"username": "ROOT", "role": "viewer"}))
         .await;
@@ -175,7 +154,7 @@ async fn every_wrong_field_of_a_user_or_a_key_is_named(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn every_wrong_parameter_of_the_lists_is_named(pool: MySqlPool) {
+async fn each_invalid_list_parameter_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     #[rustfmt::skip]
@@ -196,6 +175,11 @@ async fn every_wrong_parameter_of_the_lists_is_named(pool: MySqlPool) {
             "{path}: {}",
             answer.body
         );
-        assert_eq!(wrong(&answer.body), expected, "{path}: {}", answer.body);
+        assert_eq!(
+            field_errors(&answer.body),
+            expected,
+            "{path}: {}",
+            answer.body
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that comes twice, at once, changed, after a crash, after a day.
+//! `Idempotency-Key`: repeated requests, concurrent, changed, after a crash and after 24 hours.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ fn schedule() -> Value {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool: MySqlPool) {
-    // Two processes, as two environments are.
+async fn a_repeated_request_is_executed_once_and_gets_the_same_answer(pool: MySqlPool) {
+    // Two processes, like two Lambda environments.
     let (api, other) = (Api::new(&pool).await, Api::new(&pool).await);
     let other = other.with(&api.token);
     let body = schedule();
@@ -49,8 +49,14 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
     );
     assert_eq!(second.header("idempotency-replayed"), "true");
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 1);
+}
 
-    // Another body, another path, another caller, another key.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_belongs_to_one_caller_path_and_body(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let body = schedule();
+    let first = post(&api, "/v1/schedules", "a", &body).await;
+    assert_eq!(first.status, StatusCode::CREATED);
     let mut changed = body.clone();
     changed["message"] = json!("Other");
     let reused = post(&api, "/v1/schedules", "a", &changed).await;
@@ -74,8 +80,14 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
         StatusCode::CREATED
     );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 3);
+}
 
-    // A refusal is an answer too, also when its reason has gone.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_refusal_is_replayed_even_if_its_reason_no_longer_applies(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let body = schedule();
+    let first = post(&api, "/v1/schedules", "a", &body).await;
+    let path = format!("/v1/schedules/{}/pause", first.id());
     assert_eq!(
         post(&api, &path, "c", &json!({})).await.status,
         StatusCode::OK
@@ -84,7 +96,10 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
         post(&api, &path, "d", &json!({})).await.problem(),
         "wrong-state"
     );
-    assert_eq!(api.make(first.id(), "resume").await.status, StatusCode::OK);
+    assert_eq!(
+        api.post_step(first.id(), "resume").await.status,
+        StatusCode::OK
+    );
     assert_eq!(
         post(&api, &path, "d", &json!({})).await.problem(),
         "wrong-state"
@@ -92,21 +107,27 @@ async fn a_request_that_comes_twice_is_carried_out_once_and_answered_alike(pool:
     assert_eq!(
         post(&api, &path, "c", &json!({})).await.body["status"],
         "paused",
-        "as it was answered then"
+        "the stored answer"
     );
+}
 
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_key_is_free_after_24_hours(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let first = post(&api, "/v1/schedules", "a", &schedule()).await;
+    assert_eq!(first.status, StatusCode::CREATED);
     api.db.clock.advance(Duration::from_secs(86_401));
     let mut later = schedule();
     later["run_at"] = json!((chrono::Utc::now() + chrono::TimeDelta::days(3)).to_rfc3339());
     assert_eq!(
         post(&api, "/v1/schedules", "a", &later).await.status,
         StatusCode::CREATED,
-        "after a day the key is free"
+        "the key is free after 24 hours"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn many_at_once_are_one(pool: MySqlPool) {
+async fn concurrent_repeats_are_executed_once(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut apis = Vec::new();
     for _ in 0..6 {
@@ -137,30 +158,30 @@ async fn many_at_once_are_one(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
+async fn a_crash_leaves_the_change_either_absent_or_committed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let body = schedule();
     assert_eq!(
         post(&api, "/v1/schedules", "a", &body).await.status,
         StatusCode::CREATED
     );
-    // The answer was lost with the process.
+    // The process ended before the answer was recorded.
     let forget = "UPDATE idempotency_keys SET status = NULL, body = NULL";
     sqlx::query(forget).execute(&pool).await.unwrap();
     assert_eq!(
         post(&api, "/v1/schedules", "a", &body).await.problem(),
         "idempotency-in-progress",
-        "it may be at work still"
+        "the first attempt may still be running"
     );
     api.db.clock.advance(Duration::from_secs(61));
-    let told = post(&api, "/v1/schedules", "a", &body).await;
-    assert_eq!(told.problem(), "idempotency-answer-lost");
+    let lost = post(&api, "/v1/schedules", "a", &body).await;
+    assert_eq!(lost.problem(), "idempotency-answer-lost");
     assert!(
-        told.body["detail"].as_str().unwrap().contains("schedule:"),
+        lost.body["detail"].as_str().unwrap().contains("schedule:"),
         "{}",
-        told.body
+        lost.body
     );
-    // It died before it changed anything.
+    // The process ended before it changed anything.
     sqlx::query("UPDATE idempotency_keys SET resource = NULL")
         .execute(&pool)
         .await
@@ -173,9 +194,9 @@ async fn a_crash_is_either_before_the_change_or_after_it(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn an_attempt_that_was_overtaken_commits_nothing(pool: MySqlPool) {
+async fn an_overtaken_attempt_commits_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    // Whoever takes over while the request is being carried out leaves another token.
+    // An attempt that takes over while the request runs stores another token.
     let sql = "CREATE TRIGGER overtaken BEFORE INSERT ON schedules FOR EACH ROW UPDATE idempotency_keys SET token = 'another-attempt!'";
     sqlx::raw_sql(sql).execute(&pool).await.unwrap();
     assert_eq!(
@@ -186,7 +207,7 @@ async fn an_attempt_that_was_overtaken_commits_nothing(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_secret_is_shown_once_and_kept_nowhere(pool: MySqlPool) {
+async fn a_secret_is_returned_once_and_not_stored(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let admin = api.admin().await;
     let body = json!({"name": "n", "permissions": ["schedules:read"]});
@@ -209,12 +230,12 @@ async fn a_secret_is_shown_once_and_kept_nowhere(pool: MySqlPool) {
     assert_eq!(
         wrong.body,
         post(&admin, "/v1/api-keys", "b", &json!({})).await.body,
-        "a refusal holds no secret"
+        "a refusal contains no secret"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn what_failed_here_may_be_tried_again_and_a_wrong_key_is_named(pool: MySqlPool) {
+async fn a_server_error_frees_the_key_and_an_invalid_key_is_reported(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let sql =
         "CREATE TRIGGER broken BEFORE INSERT ON schedules FOR EACH ROW SIGNAL SQLSTATE '45000'";
@@ -230,7 +251,7 @@ async fn what_failed_here_may_be_tried_again_and_a_wrong_key_is_named(pool: MySq
     assert_eq!(
         post(&api, "/v1/schedules", "a", &schedule()).await.status,
         StatusCode::CREATED,
-        "forgotten, so even another body"
+        "the key is forgotten, so another body is accepted"
     );
     for key in ["", "a b", "ü", &"a".repeat(256)] {
         let answer = post(&api, "/v1/schedules", key, &schedule()).await;

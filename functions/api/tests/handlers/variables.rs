@@ -1,4 +1,5 @@
-//! Messages with variables: what is missing is said before anything is sent, and what it costs is counted by the texts.
+//! Messages with variables: missing variables are reported before anything is sent, and parts are
+//! counted per rendered text.
 
 use crate::common::{Api, count, in_seconds, phones, request};
 use axum::http::StatusCode;
@@ -6,27 +7,32 @@ use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
-fn personal(message: &str, recipients: &Value) -> Value {
+/// A valid request with this message and these recipients.
+fn with_variables(message: &str, recipients: &Value) -> Value {
     let mut body = request();
     body["run_at"] = json!(in_seconds(3_600));
     (body["message"], body["recipients"]) = (json!(message), recipients.clone());
     body
 }
 
+/// Three recipients, of which only the first has the variable `name`.
+fn incomplete() -> Value {
+    json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}, {"phone": "+12012000002", "vars": {"nam": "Bo"}}, "+12012000003"])
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_missing_variable_is_told_before_anything_is_sent(pool: MySqlPool) {
+async fn a_missing_variable_is_reported_before_anything_is_sent(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}, {"phone": "+12012000002", "vars": {"nam": "Bo"}}, "+12012000003"]);
-    let mut body = personal("Dear {{name}}", &list);
+    let body = with_variables("Dear {{name}}", &incomplete());
     let refused = api.post_json("/v1/schedules", &body).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = refused.body["errors"].as_array().unwrap();
-    let told: Vec<_> = errors
+    let positions: Vec<_> = errors
         .iter()
         .map(|error| (&error["position"], &error["code"]))
         .collect();
     assert_eq!(
-        told,
+        positions,
         [
             (&json!(1), &json!("missing-variable")),
             (&json!(2), &json!("missing-variable"))
@@ -37,6 +43,12 @@ async fn a_missing_variable_is_told_before_anything_is_sent(pool: MySqlPool) {
         "{errors:?}"
     );
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM schedules").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn recipients_without_a_variable_are_stored_as_invalid_under_skip(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut body = with_variables("Dear {{name}}", &incomplete());
     body["on_invalid"] = json!("skip");
     let created = api.post(&body).await;
     assert_eq!(
@@ -64,13 +76,19 @@ async fn a_missing_variable_is_told_before_anything_is_sent(pool: MySqlPool) {
         ),
         (&json!("+12012000002"), &json!("missing-variable"))
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_invalid_placeholder_is_reported(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}]);
     for (message, code) in [
         ("{{na me}}", "bad-variable"),
         ("{{true}}", "bad-variable"),
         ("{{name}} {{", "bad-variable"),
     ] {
         let answer = api
-            .post_json("/v1/schedules", &personal(message, &list))
+            .post_json("/v1/schedules", &with_variables(message, &list))
             .await;
         assert_eq!(
             (
@@ -84,12 +102,12 @@ async fn a_missing_variable_is_told_before_anything_is_sent(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn the_longest_text_counts_and_messages_say_what_was_said(pool: MySqlPool) {
+async fn the_longest_text_sets_the_parts_and_messages_show_the_rendered_text(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let long = "x".repeat(200);
     let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}, {"phone": "+12012000002", "vars": {"NAME": long}},
         {"phone": "+12012000001", "vars": {"name": "Another"}}]);
-    let created = api.post(&personal("Dear {{name}}", &list)).await;
+    let created = api.post(&with_variables("Dear {{name}}", &list)).await;
     let id = created.id();
     assert_eq!(
         (
@@ -131,15 +149,15 @@ async fn the_longest_text_counts_and_messages_say_what_was_said(pool: MySqlPool)
             json!(format!("Dear {long}")),
             json!("Dear Bo")
         ],
-        "the first variables of a number stay"
+        "a duplicate keeps the variables of its first entry"
     );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn another_message_needs_a_text_for_everybody(pool: MySqlPool) {
+async fn a_new_message_needs_variables_for_each_recipient(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let list = json!([{"phone": "+12012000001", "vars": {"name": "Ana", "sum": 5}}, {"phone": "+12012000002", "vars": {"name": "Bo"}}, "+12012000003"]);
-    let id = api.post(&personal("Hello", &list)).await.id();
+    let id = api.post(&with_variables("Hello", &list)).await.id();
     let path = format!("/v1/schedules/{id}");
     let refused = api
         .patch(id, &json!({"message": "{{name}}: {{sum}}"}))
@@ -177,9 +195,9 @@ async fn another_message_needs_a_text_for_everybody(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn a_dry_run_counts_parts_and_requests_by_the_texts(pool: MySqlPool) {
+async fn a_dry_run_counts_parts_and_requests_per_rendered_text(pool: MySqlPool) {
     let api = Api::new(&pool).await;
-    // 300 numbers with three texts, in turn, and one number alone with a text of two parts.
+    // 300 numbers that take turns with three texts, and one number with a text of two parts.
     let group = |at: usize| ["a", "b", "c"][at % 3];
     let mut list: Vec<Value> = phones(0..300)
         .into_iter()
@@ -190,7 +208,7 @@ async fn a_dry_run_counts_parts_and_requests_by_the_texts(pool: MySqlPool) {
     let report = api
         .post_json(
             "/v1/schedules?dry_run=true",
-            &personal("{{v}}", &json!(list)),
+            &with_variables("{{v}}", &json!(list)),
         )
         .await
         .body;
@@ -215,7 +233,7 @@ async fn a_dry_run_counts_parts_and_requests_by_the_texts(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
-async fn variables_belong_to_schedules_only(pool: MySqlPool) {
+async fn variables_are_accepted_for_schedules_only(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let body = json!([{"phone": "+12012000001", "vars": {"name": "Ana"}}]);
     let answer = api.post_json("/v1/suppressions/import", &body).await;

@@ -1,0 +1,243 @@
+//! Entries that need the attention of an operator: each kind is listed page by page, with the calls
+//! that resolve it.
+
+use crate::common::{
+    Answer, Api, phones,
+    rows::{self, batches_in_each_state},
+    walk,
+};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use serde_json::{Value, json};
+use shared::platform::db::MIGRATOR;
+use sqlx::MySqlPool;
+use uuid::Uuid;
+
+const KINDS: [&str; 7] = [
+    "missed-batches",
+    "missed-schedules",
+    "overdue",
+    "overdue-schedules",
+    "parked-batches",
+    "paused",
+    "uncertain",
+];
+
+/// Schedule, batch number (0 without a batch), number of recipients.
+type Facts = (Uuid, u64, u64);
+
+/// Reads an entry, which must have a time.
+fn facts(entry: &Value) -> Facts {
+    let id = entry["schedule_id"].as_str().unwrap().parse().unwrap();
+    assert!(entry["since"].is_string(), "{entry}");
+    (
+        id,
+        entry["batch_no"].as_u64().unwrap_or_default(),
+        entry["recipients"].as_u64().unwrap(),
+    )
+}
+
+/// Schedules that need attention, and the entries that each kind must list.
+struct Entries {
+    /// A schedule with batches in each state.
+    running: Uuid,
+    expected: [(&'static str, Vec<Facts>); 7],
+}
+
+/// Creates entries of each kind, and schedules that are in similar states and need no attention.
+async fn entries_of_each_kind(api: &Api, pool: &MySqlPool) -> Entries {
+    let running = batches_in_each_state(api, pool).await;
+    let schedule = async |recipients: u32, assignments: &str| {
+        let id = api.schedule(&phones(0..recipients)).await;
+        rows::schedule(pool, id, assignments).await;
+        id
+    };
+    let now = "UTC_TIMESTAMP(3)";
+    let missed = format!("status = 'missed', run_at = {now} - INTERVAL 2 HOUR");
+    let missed = schedule(4, &missed).await;
+    let overdue = schedule(2, &format!("run_at = {now} - INTERVAL 11 MINUTE")).await;
+    schedule(2, &format!("run_at = {now} - INTERVAL 9 MINUTE")).await;
+    let paused = format!("status = 'paused', paused_at = {now}, pause_reason = 'HTTP 401'");
+    let paused = schedule(7, &paused).await;
+    let paused_by_operator = api.schedule(&phones(0..7)).await;
+    api.post_step(paused_by_operator, "pause").await;
+    // The owner of a batch crashed, and then its schedule was paused: not overdue.
+    let crashed = rows::cut(api, pool, 1).await;
+    let claim = "crashes = 1, send_at = now(-900), sweep_at = now(900), claim(-700)";
+    rows::batch(pool, crashed, 1, claim).await;
+    let pause = format!("status = 'paused', paused_at = {now}");
+    rows::schedule(pool, crashed, &pause).await;
+    Entries {
+        running,
+        expected: [
+            ("missed-batches", vec![(running, 2, 2), (running, 1, 5)]),
+            ("missed-schedules", vec![(missed, 0, 4)]),
+            ("overdue", vec![(running, 5, 5), (running, 6, 5)]),
+            ("overdue-schedules", vec![(overdue, 0, 2)]),
+            ("parked-batches", vec![(running, 3, 5)]),
+            ("paused", vec![(paused, 0, 7)]),
+            ("uncertain", vec![(running, 9, 3)]),
+        ],
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn everything_that_needs_attention_is_listed_and_nothing_else(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let nothing = api.get("/v1/attention").await.body;
+    assert_eq!(nothing["total"], 0, "{nothing}");
+    let Entries { running, expected } = entries_of_each_kind(&api, &pool).await;
+    let overview = api.get("/v1/attention").await.body;
+    for (kind, expected) in &expected {
+        let list = api.get(&format!("/v1/attention/{kind}")).await.body;
+        let entries: Vec<_> = list["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(facts)
+            .collect();
+        assert_eq!(
+            (&entries, &list["kind"], &list["next_cursor"]),
+            (expected, &json!(kind), &Value::Null)
+        );
+        let summary = &overview["kinds"][kind];
+        assert_eq!(
+            (&summary["count"], &summary["entries"]),
+            (&json!(expected.len()), &list["entries"]),
+            "{kind}"
+        );
+    }
+    assert_eq!(overview["total"], 9);
+    let attention = &api.get(&format!("/v1/schedules/{running}")).await.body["attention"];
+    assert_eq!(
+        *attention,
+        json!({"missed_batches": 2, "parked_batches": 1, "uncertain": 5})
+    );
+    let listed = api.get("/v1/schedules").await.body;
+    assert!(listed["schedules"][0].get("attention").is_none());
+}
+
+/// Creates an entry of a kind and returns its schedule.
+async fn entry_of_kind(api: &Api, pool: &MySqlPool, kind: &str) -> Uuid {
+    let assignments = match kind {
+        "overdue-schedules" => "run_at = '2020-01-01'",
+        "paused" => "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'",
+        "missed-schedules" => "status = 'missed'",
+        _ => return batches_in_each_state(api, pool).await,
+    };
+    let id = api.schedule(&phones(0..4)).await;
+    rows::schedule(pool, id, assignments).await;
+    id
+}
+
+/// Makes the call that an action describes.
+async fn call_action(api: &Api, action: &Value) -> Answer {
+    let request = Request::builder()
+        .method(action["method"].as_str().unwrap())
+        .uri(action["href"].as_str().unwrap())
+        .header("content-type", "application/json");
+    let body = Body::from(action["body"].to_string());
+    api.call(request.body(body).unwrap()).await
+}
+
+/// Each action that an entry offers exists, and resolves the entry.
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_listed_action_can_be_called(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    for kind in KINDS {
+        let id = entry_of_kind(&api, &pool, kind).await;
+        let list = api.get(&format!("/v1/attention/{kind}")).await.body;
+        let entry = list["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|entry| entry["schedule_id"] == json!(id))
+            .unwrap();
+        for action in entry["actions"].as_array().unwrap() {
+            let answer = call_action(&api, action).await;
+            assert_eq!(answer.status, StatusCode::OK, "{action}: {}", answer.body);
+        }
+        let path = format!("/v1/attention/{kind}?limit=100");
+        let left = walk(&api, &path, "entries", "schedule_id").await;
+        // The retry of an overdue batch only enqueues a sweep.
+        assert_eq!(left.contains(&json!(id)), kind == "overdue", "{kind}");
+    }
+}
+
+/// Creates several entries of each kind. Some have the same time, and are ordered by id.
+async fn many_entries_of_each_kind(api: &Api, pool: &MySqlPool) {
+    for _ in 0..3 {
+        let id = rows::cut(api, pool, 4).await;
+        for no in 1..=4 {
+            rows::uncertain(pool, id, no * 5 - 4..=no * 6 - 5, 900).await;
+            let at = |second| format!("'2026-01-01 00:00:0{second}'");
+            let row = format!(
+                "missed_at = {}, sweep_at = {}, crashes = IF({no} = 1, 3, 0)",
+                at(no / 2),
+                at(no % 3)
+            );
+            rows::batch(pool, id, no, &row).await;
+        }
+    }
+    for n in 0..5 {
+        for assignments in [
+            "status = 'missed'".to_owned(),
+            format!("run_at = '2026-01-0{}'", 1 + n / 2),
+            "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'".to_owned(),
+        ] {
+            let id = api.schedule(&phones(0..1)).await;
+            rows::schedule(pool, id, &assignments).await;
+        }
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_attention_list_is_paged_completely(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    many_entries_of_each_kind(&api, &pool).await;
+    for (kind, count) in KINDS.iter().zip([12, 5, 9, 5, 3, 5, 12]) {
+        let path = format!("/v1/attention/{kind}?limit=200");
+        let all = api.get(&path).await.body["entries"].clone();
+        let all: Vec<_> = all.as_array().unwrap().iter().map(facts).collect();
+        assert_eq!(all.len(), count, "{kind}");
+        let expected: Vec<_> = all.iter().map(|(id, no, _)| (*id, *no)).collect();
+        for limit in [1, 2, 5, 12] {
+            let path = format!("/v1/attention/{kind}?limit={limit}");
+            let ids = walk(&api, &path, "entries", "schedule_id").await;
+            let numbers = walk(&api, &path, "entries", "batch_no").await;
+            let pairs = ids.iter().zip(&numbers);
+            let walked: Vec<(Uuid, u64)> = pairs
+                .map(|(id, no)| {
+                    let id = id.as_str().unwrap().parse().unwrap();
+                    (id, no.as_u64().unwrap_or_default())
+                })
+                .collect();
+            assert_eq!(walked, expected, "{kind} {limit}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_invalid_attention_query_is_refused(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let wrong = api
+        .get("/v1/attention/missed-batches?limit=0&cursor=s1&page=2")
+        .await;
+    let fields: Vec<_> = wrong.body["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["field"])
+        .collect();
+    assert_eq!(fields, ["limit", "cursor", "page"]);
+    assert_eq!(
+        api.get("/v1/attention/everything").await.problem(),
+        "not-found"
+    );
+    assert_eq!(
+        api.get("/v1/attention?kind=x").await.problem(),
+        "invalid-request"
+    );
+}
