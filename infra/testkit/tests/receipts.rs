@@ -230,7 +230,7 @@ async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
     let server = tokio::spawn(async move {
         axum::serve(listener, api::routes::router(app))
             .await
-            .unwrap()
+            .unwrap();
     });
     let pushing = Settings {
         latency_ms: 200,

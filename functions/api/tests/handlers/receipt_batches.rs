@@ -8,7 +8,7 @@ use crate::common::{
     receipts::{accepted, push, receipt, rechecks, tally},
     rows,
 };
-use api::resources::receipts::store::{Receipt, record_receipts};
+use api::resources::receipts::store::{ReceiptRow, record_receipts};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::{
@@ -90,8 +90,8 @@ async fn a_failing_recheck_queue_leaves_the_batch_due_for_the_sweep(pool: MySqlP
 }
 
 /// Five DELIVRD receipts for the first batch.
-fn delivered(schedule_id: Uuid) -> Vec<Receipt> {
-    let receipt = |seq| Receipt {
+fn delivered(schedule_id: Uuid) -> Vec<ReceiptRow> {
+    let receipt = |seq| ReceiptRow {
         schedule_id,
         seq,
         attempt: 1,

@@ -1,6 +1,6 @@
 //! `record_verdicts` (the status updates of a recheck), `record_receipts`, `record_late_receipts`.
 
-use api::resources::receipts::store::{Receipt, record_late_receipts, record_receipts};
+use api::resources::receipts::store::{ReceiptRow, record_late_receipts, record_receipts};
 use model::rules::{self, StatusUpdate};
 use shared::{batch::rows, message::status::Status};
 use sqlx::MySqlPool;
@@ -38,8 +38,8 @@ fn updates(statuses: &[Status]) -> (Vec<Case>, Vec<Status>) {
 }
 
 /// Returns a receipt for attempt 1.
-fn receipt(table: &Table, index: usize, status: Status) -> Receipt {
-    Receipt {
+fn receipt(table: &Table, index: usize, status: Status) -> ReceiptRow {
+    ReceiptRow {
         schedule_id: table.ids[index],
         seq: 1,
         attempt: 1,

@@ -1,28 +1,29 @@
-//! `POST /v1/carrier/callbacks/{carrier}`: delivery receipts of a carrier that pushes. Signed, not logged in: who has no secret here is
-//! nobody, and what is not signed touches no row.
+//! `POST /v1/carrier/callbacks/{carrier}`: delivery receipts of a carrier that pushes them. The call is
+//! signed instead of authorized by a token; a call without a valid signature reads and writes no row.
 //!
-//! In: receipts, in any order, any number of times. Out: rows, and a recheck brought forward where somebody has to look. Run twice, the
-//! second finds every state there already. Nothing depends on receipts: rechecks ask for what never comes.
+//! Input: receipts, in any order, any number of times. Output: rows, and a recheck that is brought
+//! forward where one is needed. If a call is repeated, every status is recorded already. Nothing
+//! depends on receipts: rechecks query the status of messages matches receipts never arrive.
 
 pub mod routes;
 pub mod store;
 
-pub mod find;
-pub mod judge;
+pub mod effect;
+pub mod matching;
 pub mod record;
 pub mod secrets;
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::carrier::{
     receipt::{InvalidReceipt, Receipts, UnreadableReceipts},
     registry::ADAPTERS,
 };
 
 use crate::resources::receipts::{
-    find::{Whose, find},
+    matching::{Match, match_receipts},
     record::{News, record},
     secrets::SignedCall,
 };
@@ -35,25 +36,25 @@ use crate::{
     openapi::{Operation, ProblemMembers, Takes},
 };
 
-/// A thousand receipts with everything that carriers add to them.
+/// The size of a thousand receipts with everything that carriers add to them.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// What became of the receipts of a call.
+/// How many receipts of a call were recorded.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct Received {
-    /// They said something new, and it is recorded.
+    /// Receipts with a new status, which is recorded.
     pub recorded: u64,
-    /// They said what is known, or what is older, or less, than that.
+    /// Receipts matches status is known already, or older than the recorded one.
     pub unchanged: u64,
-    /// Nobody knows their messages.
+    /// Receipts that belong to no message of this system.
     pub unknown: u64,
-    /// The answer with their messages' ids is still to be recorded: they are to come again.
+    /// Receipts matches message has no recorded id yet: the carrier must repeat them.
     pub too_early: u64,
-    /// Those that can't be read.
+    /// Entries that cannot be read.
     pub invalid: Vec<FieldError>,
 }
 
-/// 200 with what became of them; 503 with the same where some were too early.
+/// Answers 200 with the counts; 503 with the same if some receipts were too early.
 pub async fn receive(
     State(app): State<App>,
     Path(carrier): Path<String>,
@@ -81,12 +82,12 @@ pub async fn receive(
         return Err(ApiError::invalid(invalid));
     }
     let now = app.db.now();
-    let whose = find(&app.db, &receipts, now).await?;
+    let matches = match_receipts(&app.db, &receipts, now).await?;
     let count =
-        |wanted: fn(&Whose) -> bool| whose.iter().filter(|whose| wanted(whose)).count() as u64;
-    let unknown = count(|whose| matches!(whose, Whose::Nobody));
-    let too_early = count(|whose| matches!(whose, Whose::Early));
-    let news = News::gather(receipts.iter().zip(&whose));
+        |is: fn(&Match) -> bool| matches.iter().filter(|matches| is(matches)).count() as u64;
+    let unknown = count(|matches| matches!(matches, Match::NoMessage));
+    let too_early = count(|matches| matches!(matches, Match::TooEarly));
+    let news = News::gather(receipts.iter().zip(&matches));
     let recorded = if news.is_empty() {
         0
     } else {
@@ -122,28 +123,34 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     required: &["recorded", "unchanged", "unknown", "too_early", "invalid"],
 };
 
-/// For the document.
+/// Describes [`receive`] in the OpenAPI document.
 pub fn receive_doc() -> Operation {
-    // The document is the same for every deployment, so it describes the formats of all adapters.
-    let formats: Vec<_> = ADAPTERS.iter().map(|adapter| adapter.receipts).collect();
-    let mut schemas: Vec<_> = formats.iter().map(|format| format.schema()).collect();
-    schemas.dedup();
-    let schema = if schemas.len() == 1 {
-        schemas.remove(0)
-    } else {
-        json!({"anyOf": schemas})
-    };
-    let example = formats[0].example();
+    let example = ADAPTERS[0].receipts.example();
     let received =
         json!({"recorded": 1, "unchanged": 0, "unknown": 0, "too_early": 0, "invalid": []});
-    Operation::new("receiveReceipts", "carrier", "Delivery receipts of a carrier that pushes")
-        .text("In any order, any number of times. An entry that can't be read is told by its position, and the others count.")
-        .path("carrier", json!({"type": "string"}), "Its name in `CALLBACK_SECRETS`.", json!("sim"))
-        .body(Takes::json(schema, example))
-        .answers::<Received>(200, "What became of them.", received)
+    Operation::new("receiveReceipts", "carrier", "Receive delivery receipts of a carrier")
+        .text("Receipts may arrive in any order, and any number of times. An entry that cannot be read is reported by its position; the others are recorded.")
+        .path("carrier", json!({"type": "string"}), "The carrier's name in `CALLBACK_SECRETS`.", json!("sim"))
+        .body(Takes::json(schema(), example))
+        .answers::<Received>(200, "How many receipts were recorded.", received)
         .problems(&["not-found", "invalid-request", "receipt-too-early"])
         .any_type()
         .any_query()
+}
+
+/// Returns the schema of a body. The document is the same for every deployment, so it describes the
+/// formats of all adapters.
+fn schema() -> Value {
+    let mut schemas: Vec<_> = ADAPTERS
+        .iter()
+        .map(|adapter| adapter.receipts.schema())
+        .collect();
+    schemas.dedup();
+    if schemas.len() == 1 {
+        schemas.remove(0)
+    } else {
+        json!({"anyOf": schemas})
+    }
 }
 
 impl From<InvalidReceipt> for FieldError {
@@ -180,9 +187,9 @@ fn log(carrier: &str, received: &Received) {
         unknown,
         too_early,
         invalid,
-        "receipts taken"
+        "receipts received"
     );
     if *unknown > 0 || invalid > 0 {
-        tracing::warn!(carrier, unknown, invalid, "receipts for nobody");
+        tracing::warn!(carrier, unknown, invalid, "receipts without a message");
     }
 }

@@ -1,17 +1,17 @@
-//! The record of receipts, in one transaction: the rows first, in the order of their keys, then their batches.
+//! Records receipts in one transaction: the rows first, in the order of their keys, then their
+//! batches.
 //!
-//! What is recorded while somebody owns the batch is counted at its release, which waits for these rows. Else the batch is told:
-//! at once by the last open message of it, so that its schedule ends; within a minute by one that may have to be sent again, or by a
-//! part; not at all while a recheck comes in that time anyway. So a flood of receipts costs a batch one recheck a minute.
+//! If the batch is claimed, its release waits for these rows and counts them. Otherwise the next
+//! recheck is brought forward: to now, if the last open message of the batch has ended, so that the
+//! schedule can finish; to within a minute, if a message may have to be sent again or a part was
+//! reported; not at all, if a recheck is due in that time anyway. So a flood of receipts costs a
+//! batch one recheck per minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::resources::receipts::store::{
-    Due, Found, Left, Receipt as Row, ScheduleSeqRange, Touched, batches_of, bring_forward,
-    record_late_receipts, record_receipts, what_is_left,
-};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    batch::SeqRange,
     carrier::receipt::Receipt,
     message::status::Status,
     platform::queue::{BatchMessage, Outgoing},
@@ -20,9 +20,13 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::resources::receipts::{
-    find::Whose,
-    judge::{Judgement, judge},
+use super::{
+    effect::{Effect, effect},
+    matching::Match,
+    store::{
+        AffectedBatch, Due, MatchedAttempt, OpenMessages, ReceiptRow, ScheduleSeqRange,
+        affected_batches, bring_forward, open_messages, record_late_receipts, record_receipts,
+    },
 };
 use crate::{
     App, ENQUEUE_TIMEOUT,
@@ -34,34 +38,35 @@ use crate::{
 /// batch one recheck in that time.
 const RECEIPT_RECHECK: TimeDelta = TimeDelta::seconds(60);
 
-/// What is new in a call.
+/// The changes that the receipts of a call make.
 #[derive(Debug, Default)]
 pub struct News {
-    rows: Vec<Row>,
-    late: Vec<Row>,
-    asked: BTreeSet<Place>,
+    rows: Vec<ReceiptRow>,
+    late: Vec<ReceiptRow>,
+    queried: BTreeSet<Place>,
 }
 
-/// A recipient: its schedule, and its place in the list.
+/// A recipient: its schedule and its seq.
 type Place = (Uuid, u32);
 
-/// A message as the receipts so far have left it.
+/// A message after the receipts so far.
 struct Message {
-    found: Found,
+    found: MatchedAttempt,
     is_late: bool,
-    row: Option<Row>,
+    row: Option<ReceiptRow>,
 }
 
 impl News {
-    /// Several receipts for one message become one row: what the first of them says is what the next one finds.
-    pub fn gather<'a>(receipts: impl Iterator<Item = (&'a Receipt, &'a Whose)>) -> Self {
+    /// Gathers the changes. Several receipts for one message become one row: each receipt is applied to
+    /// the result of the one before it.
+    pub fn gather<'a>(receipts: impl Iterator<Item = (&'a Receipt, &'a Match)>) -> Self {
         let mut messages: BTreeMap<_, Message> = BTreeMap::new();
         let mut news = Self::default();
-        for (receipt, whose) in receipts {
-            let (found, is_late) = match whose {
-                Whose::Message(found) => (found, false),
-                Whose::Attempt(found) => (found, true),
-                Whose::Early | Whose::Nobody => continue,
+        for (receipt, matches) in receipts {
+            let (found, is_late) = match matches {
+                Match::Message(found) => (found, false),
+                Match::Attempt(found) => (found, true),
+                Match::TooEarly | Match::NoMessage => continue,
             };
             let key = (found.schedule_id, found.seq, found.attempt, is_late);
             let message = messages.entry(key).or_insert_with(|| Message {
@@ -69,12 +74,12 @@ impl News {
                 is_late,
                 row: None,
             });
-            match judge(&message.found, receipt) {
-                Judgement::Write(row) => message.take(row),
-                Judgement::Ask if !is_late => {
-                    news.asked.insert((found.schedule_id, found.seq));
+            match effect(&message.found, receipt) {
+                Effect::Write(row) => message.take(row),
+                Effect::Query if !is_late => {
+                    news.queried.insert((found.schedule_id, found.seq));
                 }
-                Judgement::Ask | Judgement::Nothing => {}
+                Effect::Query | Effect::Nothing => {}
             }
         }
         for Message { is_late, row, .. } in messages.into_values() {
@@ -87,56 +92,56 @@ impl News {
         news
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no change.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.late.is_empty() && self.asked.is_empty()
+        self.rows.is_empty() && self.late.is_empty() && self.queried.is_empty()
     }
 
-    /// What each recipient whose batch may have to know of it was told.
-    fn told(&self) -> impl Iterator<Item = (Place, Told)> {
-        let of_row = |row: &Row| {
-            let asks = matches!(row.status, Status::Undeliv | Status::Expired);
+    /// Returns the changes of each recipient, as far as they matter to its batch.
+    fn changes(&self) -> impl Iterator<Item = (Place, Change)> {
+        let of_row = |row: &ReceiptRow| {
+            let needs_pass = matches!(row.status, Status::Undeliv | Status::Expired);
             (
                 (row.schedule_id, row.seq),
-                Told {
+                Change {
                     ended: row.is_final == 1,
-                    asks,
+                    needs_pass,
                 },
             )
         };
         let of_part = |place: &Place| {
             (
                 *place,
-                Told {
+                Change {
                     ended: false,
-                    asks: true,
+                    needs_pass: true,
                 },
             )
         };
         self.rows
             .iter()
             .map(of_row)
-            .chain(self.asked.iter().map(of_part))
+            .chain(self.queried.iter().map(of_part))
     }
 
-    /// The stretch of each schedule's list that they lie in.
-    fn stretches(&self) -> Vec<ScheduleSeqRange> {
-        let mut stretches: BTreeMap<Uuid, ScheduleSeqRange> = BTreeMap::new();
-        for ((schedule_id, seq), _) in self.told() {
-            let stretch = stretches.entry(schedule_id).or_insert(ScheduleSeqRange {
+    /// Returns the range of each schedule's recipients that has changes.
+    fn ranges(&self) -> Vec<ScheduleSeqRange> {
+        let mut ranges: BTreeMap<Uuid, ScheduleSeqRange> = BTreeMap::new();
+        for ((schedule_id, seq), _) in self.changes() {
+            let range = ranges.entry(schedule_id).or_insert(ScheduleSeqRange {
                 schedule_id,
                 first_seq: seq,
                 last_seq: seq,
             });
-            stretch.first_seq = stretch.first_seq.min(seq);
-            stretch.last_seq = stretch.last_seq.max(seq);
+            range.first_seq = range.first_seq.min(seq);
+            range.last_seq = range.last_seq.max(seq);
         }
-        stretches.into_values().collect()
+        ranges.into_values().collect()
     }
 }
 
 impl Message {
-    fn take(&mut self, mut row: Row) {
+    fn take(&mut self, mut row: ReceiptRow) {
         if let Some(first) = &self.row {
             row.message_id.clone_from(&first.message_id);
         }
@@ -149,7 +154,8 @@ impl Message {
     }
 }
 
-/// Records what is new, has the batches looked at that need it, and returns how many messages it changed.
+/// Records the changes and brings rechecks forward where needed. Returns the number of changed
+/// messages.
 pub async fn record(app: &App, news: &News, now: DateTime<Utc>) -> Result<u64, ApiError> {
     let (recorded, dues) = transaction(&app.db, |transaction| {
         Box::pin(write(transaction, news, now))
@@ -169,7 +175,7 @@ async fn write(
         recorded = record_receipts(db, &news.rows, now).await?;
     }
     if recorded < news.rows.len() as u64 || !news.late.is_empty() {
-        // What has been sent again since it was read is an earlier attempt by now.
+        // A message that was sent again since it was matched has become an earlier attempt.
         let late: Vec<_> = news.late.iter().chain(&news.rows).cloned().collect();
         recorded += record_late_receipts(db, &late, now).await?;
     }
@@ -187,13 +193,13 @@ async fn write(
     Ok((recorded, dues))
 }
 
-/// What the receipts for one batch have in them.
+/// What the receipts of one batch report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Told {
-    /// A final state.
+struct Change {
+    /// A message has ended.
     ended: bool,
-    /// One that is sent again, if the schedule says so; or a part, which is to be asked about with the others.
-    asks: bool,
+    /// A message may have to be sent again, or a part was reported, so that all parts are queried.
+    needs_pass: bool,
 }
 
 async fn dues(
@@ -201,41 +207,41 @@ async fn dues(
     news: &News,
     now: DateTime<Utc>,
 ) -> Result<Vec<Due>, ApiError> {
-    let stretches = news.stretches();
-    if stretches.is_empty() {
+    let ranges = news.ranges();
+    if ranges.is_empty() {
         return Ok(Vec::new());
     }
-    let batches = batches_of(db, &stretches).await?.into_iter();
-    let mut batches: BTreeMap<Place, (Touched, Option<Told>)> = batches
+    let batches = affected_batches(db, &ranges).await?.into_iter();
+    let mut batches: BTreeMap<Place, (AffectedBatch, Option<Change>)> = batches
         .map(|batch| ((batch.schedule_id, batch.first_seq), (batch, None)))
         .collect();
-    for ((schedule_id, seq), told) in news.told() {
-        // The last batch that begins at the recipient or before it.
+    for ((schedule_id, seq), changes) in news.changes() {
+        // The last batch that begins at or before the recipient.
         let batch = batches
             .range_mut((schedule_id, 0)..=(schedule_id, seq))
             .next_back();
-        if let Some((_, (_, so_far))) = batch.filter(|(_, (touched, _))| touched.last_seq >= seq) {
+        if let Some((_, (_, so_far))) = batch.filter(|(_, (batch, _))| batch.last_seq >= seq) {
             let so_far = so_far.get_or_insert_default();
-            so_far.ended |= told.ended;
-            so_far.asks |= told.asks;
+            so_far.ended |= changes.ended;
+            so_far.needs_pass |= changes.needs_pass;
         }
     }
     let mut dues = Vec::new();
-    for (touched, told) in batches
+    for (batch, changes) in batches
         .into_values()
-        .filter_map(|(touched, told)| Some((touched, told?)))
+        .filter_map(|(batch, changes)| Some((batch, changes?)))
     {
-        if may_need(&touched, told, now) {
-            let left = what_is_left(
+        if may_need(&batch, changes, now) {
+            let left = open_messages(
                 db,
-                touched.schedule_id,
-                (touched.first_seq, touched.last_seq),
+                batch.schedule_id,
+                SeqRange::new(batch.first_seq, batch.last_seq),
             )
             .await?;
-            if let Some(check_at) = when(&touched, told, left, now) {
+            if let Some(check_at) = when(&batch, changes, left, now) {
                 dues.push(Due {
-                    schedule_id: touched.schedule_id,
-                    batch_no: touched.batch_no,
+                    schedule_id: batch.schedule_id,
+                    batch_no: batch.batch_no,
                     check_at,
                 });
             }
@@ -244,34 +250,40 @@ async fn dues(
     Ok(dues)
 }
 
-/// Whether nobody looks at the batch soon.
-fn may_need(touched: &Touched, told: Told, now: DateTime<Utc>) -> bool {
-    let late = touched
+/// Returns whether no pass over the batch is due soon, although one may be needed.
+fn may_need(batch: &AffectedBatch, changes: Change, now: DateTime<Utc>) -> bool {
+    let late = batch
         .check_at
         .is_none_or(|check_at| check_at > now + RECEIPT_RECHECK);
-    late && !touched.is_taken && (told.ended || told.asks || touched.check_at.is_none())
+    late && !batch.is_taken && (changes.ended || changes.needs_pass || batch.check_at.is_none())
 }
 
-/// When somebody has to look at it; `None`: when it is due.
-fn when(touched: &Touched, told: Told, left: Left, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// Returns when the next pass must be due at the latest; `None`: the due time stays.
+fn when(
+    batch: &AffectedBatch,
+    changes: Change,
+    left: OpenMessages,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     match left {
-        Left {
+        OpenMessages {
             open: false,
             uncertain: false,
         } => Some(now),
-        // Those are asked for again and again where that can be done: not for every receipt.
-        Left {
+        // UNCERTAIN messages are queried repeatedly if the carrier takes own ids: not for every receipt.
+        OpenMessages {
             open: false,
             uncertain: true,
         } => Some(now + RECEIPT_RECHECK),
-        Left { open: true, .. } => {
-            (told.asks || touched.check_at.is_none()).then_some(now + RECEIPT_RECHECK)
+        OpenMessages { open: true, .. } => {
+            (changes.needs_pass || batch.check_at.is_none()).then_some(now + RECEIPT_RECHECK)
         }
     }
 }
 
-/// Straight to the recheck queue: one small message a batch, where a sweep by dispatch would read every running schedule and every due
-/// batch for it. What the queue does not take, the sweep of the minute finds.
+/// Puts the batches on the recheck queue: one small message per batch. A sweep by dispatch would read
+/// every running schedule and every due batch instead. A message that the queue refuses is left to
+/// the sweep.
 async fn enqueue(app: &App, dues: &[Due], now: DateTime<Utc>) {
     if dues.is_empty() {
         return;
@@ -288,7 +300,7 @@ async fn enqueue(app: &App, dues: &[Due], now: DateTime<Utc>) {
         Ok(failed) if failed.is_empty() => {}
         _ => tracing::warn!(
             batches = dues.len(),
-            "the recheck queue did not take all; the sweep will find them"
+            "the recheck queue refused messages; the sweep will find the batches"
         ),
     }
 }
@@ -299,14 +311,14 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Left = Left {
+    const NOTHING: OpenMessages = OpenMessages {
         open: false,
         uncertain: false,
     };
 
-    fn touched(check_in_s: Option<i64>, is_taken: bool, now: DateTime<Utc>) -> Touched {
+    fn batch(check_in_s: Option<i64>, is_taken: bool, now: DateTime<Utc>) -> AffectedBatch {
         let check_at = check_in_s.map(|seconds| now + TimeDelta::seconds(seconds));
-        Touched {
+        AffectedBatch {
             schedule_id: Uuid::nil(),
             batch_no: 1,
             first_seq: 1,
@@ -320,22 +332,22 @@ mod tests {
     fn a_batch_is_told_if_nobody_looks_at_it_soon() {
         let now = Utc::now();
         let (word, ended, failed) = (
-            Told::default(),
-            Told {
+            Change::default(),
+            Change {
                 ended: true,
-                asks: false,
+                needs_pass: false,
             },
-            Told {
+            Change {
                 ended: true,
-                asks: true,
+                needs_pass: true,
             },
         );
         let (open, uncertain) = (
-            Left {
+            OpenMessages {
                 open: true,
                 uncertain: true,
             },
-            Left {
+            OpenMessages {
                 open: false,
                 uncertain: true,
             },
@@ -346,19 +358,19 @@ mod tests {
             ("the last but the uncertain", Some(600), false, ended, uncertain, Some(60)),
             ("one of many", Some(600), false, ended, open, None),
             ("one of many, to be sent again", Some(600), false, failed, open, Some(60)),
-            ("a part", Some(600), false, Told { ended: false, asks: true }, open, Some(60)),
+            ("a part", Some(600), false, Change { ended: false, needs_pass: true }, open, Some(60)),
             ("another word", Some(600), false, word, open, None),
-            ("the last one, asked about within the minute", Some(60), false, failed, NOTHING, None),
+            ("the last one, queried about within the minute", Some(60), false, failed, NOTHING, None),
             ("the last one, overdue", Some(-600), false, failed, NOTHING, None),
             ("somebody's", Some(600), true, failed, NOTHING, None),
             ("at rest, found to be on its way", None, false, word, open, Some(60)),
             ("at rest, and ended", None, false, ended, NOTHING, Some(0)),
             ("at rest, and parked or owned", None, true, ended, NOTHING, None),
         ];
-        for (what, check_in_s, is_taken, told, left, expected) in table {
-            let touched = touched(check_in_s, is_taken, now);
-            let due = may_need(&touched, told, now)
-                .then(|| when(&touched, told, left, now))
+        for (what, check_in_s, is_taken, changes, left, expected) in table {
+            let batch = batch(check_in_s, is_taken, now);
+            let due = may_need(&batch, changes, now)
+                .then(|| when(&batch, changes, left, now))
                 .flatten();
             assert_eq!(due.map(|due| (due - now).num_seconds()), expected, "{what}");
         }

@@ -1,31 +1,40 @@
-//! Delivery receipts that a carrier pushes: whose they are, and their record. A receipt is a verdict (`outcomes`), a fact by attempt,
-//! so nobody needs a claim for it; what it means for the batch is told to the next pass, if somebody has to come at all.
+//! The statements about receipts: which attempts they belong to, and how they are recorded.
 //!
-//! There is no index on `message_id`, as each answer written would pay for it: a receipt names the number, which has one.
+//! A receipt is a status update of one attempt, so recording it needs no claim. What it means for the
+//! batch is left to the next pass, if one is needed.
+//!
+//! `message_id` has no index, because every recorded answer would have to maintain it: a receipt also
+//! names the phone number, which has one.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use shared::{
+    batch::SeqRange,
+    carrier::OwnId,
+    message::status::Status,
+    platform::{
+        backoff::MAX_CRASHES,
+        db::{
+            Db,
+            json::{as_datetime, as_hex, to_json},
+        },
+    },
+};
 use sqlx::{MySqlConnection, types::Uuid};
 
-use shared::platform::db::{
-    Db,
-    json::{as_datetime, as_hex, to_json},
-};
-use shared::{carrier::OwnId, message::status::Status, platform::backoff::MAX_CRASHES};
-
-/// What a receipt is looked for by.
+/// The key by which the attempt of a receipt is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wanted {
-    /// Its place in the call, which comes back with what is found.
+pub struct ReceiptKey {
+    /// Position of the receipt in the call; it is returned with each match.
     #[serde(rename = "n")]
     place: u32,
-    /// E.164 with the plus sign.
+    /// Phone number in E.164 with the plus sign.
     #[serde(rename = "p")]
     phone: String,
-    /// The carrier's id.
+    /// The id in the receipt.
     #[serde(rename = "i")]
     id: String,
-    /// Of an id of ours: the schedule in hexadecimal, the place in its list, the attempt.
+    /// Of an own id: the schedule in hexadecimal. `seq` and `attempt` belong to it.
     #[serde(rename = "s")]
     schedule_id: Option<String>,
     #[serde(rename = "q")]
@@ -34,8 +43,8 @@ pub struct Wanted {
     attempt: Option<u32>,
 }
 
-impl Wanted {
-    /// The receipt at that place: number and id.
+impl ReceiptKey {
+    /// Returns the key of the receipt at this position.
     pub fn new(place: u32, phone: &str, id: &str) -> Self {
         let own = OwnId::read(id);
         Self {
@@ -49,36 +58,37 @@ impl Wanted {
     }
 }
 
-/// A message that a receipt may be about.
+/// An attempt that a receipt may belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// [`Wanted`]'s.
+pub struct MatchedAttempt {
+    /// Position of the receipt, from [`ReceiptKey`].
     pub place: u32,
     /// `recipients.schedule_id`
     pub schedule_id: Uuid,
     /// `recipients.seq`
     pub seq: u32,
-    /// The attempt.
+    /// Number of the attempt.
     pub attempt: u32,
-    /// Its state.
+    /// Status of the attempt.
     pub status: Status,
-    /// The carrier's ids, joined by commas; none: no answer has been recorded.
+    /// The carrier's ids, joined by commas; `None`: no answer is recorded.
     pub message_id: Option<String>,
     /// Last status in the carrier's own words.
     pub carrier_status: Option<String>,
-    /// In how many parts the schedule's text travels.
+    /// Number of parts of the schedule's text.
     pub parts: u16,
 }
 
-/// The messages with that number and one of: that id, that id of ours, or no id yet, their request having been made after `since`.
+/// Returns the messages with the number of a key and either its id, its own id, or no id yet and a
+/// request after `since`.
 pub async fn find_messages(
     db: &Db,
-    wanted: &[Wanted],
+    keys: &[ReceiptKey],
     since: DateTime<Utc>,
-) -> sqlx::Result<Vec<Found>> {
+) -> sqlx::Result<Vec<MatchedAttempt>> {
     let rows = sqlx::query_as!(
         Row,
-        // Compared as it is, in utf8mb4, the key would not be used.
+        // Without the conversion from utf8mb4, the key of `phone` would not be used.
         r#"SELECT j.n AS "place!: u32", r.schedule_id AS "schedule_id!: Uuid", r.seq AS "seq!: u32", r.attempt AS "attempt!: u32",
              r.status AS "status!: String", r.message_id, r.carrier_status, s.parts AS "parts!: u16"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', p VARCHAR(16) PATH '$.p', i VARCHAR(128) PATH '$.i',
@@ -89,7 +99,7 @@ pub async fn find_messages(
              AND (FIND_IN_SET(CONVERT(j.i USING ascii), r.message_id) > 0
                OR (r.schedule_id = UNHEX(j.s) AND r.seq = j.q AND r.attempt = j.a)
                OR (r.message_id IS NULL AND r.status IN ('SENDING', 'UNCERTAIN') AND r.sent_at > ?))"#,
-        to_json(wanted)?,
+        to_json(keys)?,
         since
     );
     rows.fetch_all(&db.pool)
@@ -99,8 +109,8 @@ pub async fn find_messages(
         .collect()
 }
 
-/// Likewise among the attempts that were followed by another.
-pub async fn find_attempts(db: &Db, wanted: &[Wanted]) -> sqlx::Result<Vec<Found>> {
+/// Returns the same among earlier attempts, which were followed by another one.
+pub async fn find_attempts(db: &Db, keys: &[ReceiptKey]) -> sqlx::Result<Vec<MatchedAttempt>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT j.n AS "place!: u32", a.schedule_id AS "schedule_id!: Uuid", a.seq AS "seq!: u32", a.attempt AS "attempt!: u32",
@@ -113,7 +123,7 @@ pub async fn find_attempts(db: &Db, wanted: &[Wanted]) -> sqlx::Result<Vec<Found
            WHERE (j.s IS NULL OR r.schedule_id = UNHEX(j.s))
              AND (FIND_IN_SET(CONVERT(j.i USING ascii), a.message_id) > 0
                OR (a.schedule_id = UNHEX(j.s) AND a.seq = j.q AND a.attempt = j.a))"#,
-        to_json(wanted)?
+        to_json(keys)?
     );
     rows.fetch_all(&db.pool)
         .await?
@@ -122,7 +132,7 @@ pub async fn find_attempts(db: &Db, wanted: &[Wanted]) -> sqlx::Result<Vec<Found
         .collect()
 }
 
-/// [`Found`], as the database has it.
+/// A row of [`MatchedAttempt`] as the database returns it.
 struct Row {
     place: u32,
     schedule_id: Uuid,
@@ -135,7 +145,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> sqlx::Result<Found> {
+    fn read(self) -> sqlx::Result<MatchedAttempt> {
         let Self {
             place,
             schedule_id,
@@ -147,8 +157,8 @@ impl Row {
             parts,
         } = self;
         let status = Status::parse(&status)
-            .ok_or_else(|| sqlx::Error::Decode(format!("no status {status}").into()))?;
-        Ok(Found {
+            .ok_or_else(|| sqlx::Error::Decode(format!("{status} is not a status").into()))?;
+        Ok(MatchedAttempt {
             place,
             schedule_id,
             seq,
@@ -161,9 +171,9 @@ impl Row {
     }
 }
 
-/// What a receipt says of one attempt.
+/// The status that a receipt reports for one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
+pub struct ReceiptRow {
     /// `recipients.schedule_id`
     #[serde(rename = "i", serialize_with = "as_hex")]
     pub schedule_id: Uuid,
@@ -173,25 +183,27 @@ pub struct Receipt {
     /// The attempt.
     #[serde(rename = "a")]
     pub attempt: u32,
-    /// The new state.
+    /// The new status.
     #[serde(rename = "s")]
     pub status: Status,
-    /// The carrier's own word.
+    /// The carrier's own words.
     #[serde(rename = "w")]
     pub carrier_status: String,
-    /// Its id, for a row that had none.
+    /// The id, for a row that has none yet.
     #[serde(rename = "m")]
     pub message_id: String,
-    /// 1: the state is final.
+    /// 1 if the status is final, else 0.
     #[serde(rename = "f")]
     pub is_final: u8,
 }
 
-/// Records receipts, as `outcomes::record_status_updates` does verdicts: by attempt, never over a final state, never on a row that is the
-/// claim owner's (PENDING, SENDING); and, as receipts overtake each other, never back from ENROUTE. Returns how many it changed.
+/// Records receipts as `shared::batch::rows::record_status_updates` records the answers to status
+/// queries: by attempt, never over a final status, and never on a row that belongs to the owner of
+/// the claim (PENDING, SENDING). Receipts may overtake each other, so ENROUTE never becomes ACCEPTD
+/// again. Returns the number of changed rows.
 pub async fn record_receipts(
     db: &mut MySqlConnection,
-    receipts: &[Receipt],
+    receipts: &[ReceiptRow],
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -208,10 +220,10 @@ pub async fn record_receipts(
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// Records receipts for attempts that have been followed by another, in the same way. Nothing follows from them.
+/// Records receipts of earlier attempts in the same way. They have no further effect.
 pub async fn record_late_receipts(
     db: &mut MySqlConnection,
-    receipts: &[Receipt],
+    receipts: &[ReceiptRow],
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
@@ -228,9 +240,9 @@ pub async fn record_late_receipts(
     Ok(done.execute(db).await?.rows_affected())
 }
 
-/// A batch, as far as it matters who looks at it next.
+/// A batch with receipts, and whether a pass over it is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touched {
+pub struct AffectedBatch {
     /// `batches.schedule_id`
     pub schedule_id: Uuid,
     /// `batches.batch_no`
@@ -239,13 +251,14 @@ pub struct Touched {
     pub first_seq: u32,
     /// Last `recipients.seq`.
     pub last_seq: u32,
-    /// Its owner, or whoever claims it when the lease is over, counts the rows at the release; or a person has to come first.
+    /// The batch is claimed or parked. The release of the claim, or of the next one, counts the rows; a
+    /// parked batch waits for an operator.
     pub is_taken: bool,
-    /// When something is to be asked.
+    /// When the next status query is due.
     pub check_at: Option<DateTime<Utc>>,
 }
 
-/// A stretch of a schedule's list.
+/// A range of a schedule's recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ScheduleSeqRange {
     /// `recipients.schedule_id`
@@ -259,44 +272,47 @@ pub struct ScheduleSeqRange {
     pub last_seq: u32,
 }
 
-/// The batches of these stretches, one for each schedule, read after the record in its transaction. A batch that is taken then is released
-/// later, and the release, which locks the rows that it counts, waits for the record; one that is not was released before it.
-pub async fn batches_of(
+/// Returns the batches that overlap these ranges, one range per schedule.
+///
+/// Runs after the receipts are recorded, in the same transaction. A batch that is claimed at that
+/// time is released later: its release locks the rows that it counts, and so waits for the record. A
+/// batch that is not claimed was released before the record.
+pub async fn affected_batches(
     db: &mut MySqlConnection,
-    stretches: &[ScheduleSeqRange],
-) -> sqlx::Result<Vec<Touched>> {
+    ranges: &[ScheduleSeqRange],
+) -> sqlx::Result<Vec<AffectedBatch>> {
     sqlx::query_as!(
-        Touched,
-        // The batches of a schedule are looked through once, for all receipts of a call.
+        AffectedBatch,
+        // The batches of a schedule are read once, for all receipts of a call.
         r#"SELECT b.schedule_id AS "schedule_id!: Uuid", b.batch_no AS "batch_no!: u32", b.first_seq AS "first_seq!: u32",
              b.last_seq AS "last_seq!: u32", (b.claim_token IS NOT NULL OR b.crashes >= ?) AS "is_taken!: bool",
              b.check_at AS "check_at: DateTime<Utc>"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l')) j
              STRAIGHT_JOIN batches b ON b.schedule_id = UNHEX(j.i) AND b.last_seq >= j.f AND b.first_seq <= j.l"#,
         MAX_CRASHES,
-        to_json(stretches)?
+        to_json(ranges)?
     )
     .fetch_all(db)
     .await
 }
 
-/// What of a batch is not at rest: whether a message is waited for, and whether one is UNCERTAIN. Each stops at the first.
+/// Whether a batch has messages that still need a status query. Each search stops at the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// Sent, or accepted, and not final.
+pub struct OpenMessages {
+    /// A message is SENDING, ACCEPTD or ENROUTE.
     pub open: bool,
-    /// Of unknown fate.
+    /// A message is UNCERTAIN.
     pub uncertain: bool,
 }
 
-/// What is left of a range.
-pub async fn what_is_left(
+/// Returns which open messages a range holds.
+pub async fn open_messages(
     db: &mut MySqlConnection,
     id: Uuid,
-    (first, last): (u32, u32),
-) -> sqlx::Result<Left> {
+    SeqRange { first, last }: SeqRange,
+) -> sqlx::Result<OpenMessages> {
     sqlx::query_as!(
-        Left,
+        OpenMessages,
         r#"SELECT EXISTS (SELECT 1 FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?
                AND status IN ('SENDING', 'ACCEPTD', 'ENROUTE')) AS "open!: bool",
              EXISTS (SELECT 1 FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status = 'UNCERTAIN') AS "uncertain!: bool""#,
@@ -311,7 +327,7 @@ pub async fn what_is_left(
     .await
 }
 
-/// A batch whose recheck is brought forward.
+/// A batch matches recheck is brought forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Due {
     /// `batches.schedule_id`
@@ -320,13 +336,16 @@ pub struct Due {
     /// `batches.batch_no`
     #[serde(rename = "n")]
     pub batch_no: u32,
-    /// To when.
+    /// The new due time.
     #[serde(rename = "t", serialize_with = "as_datetime")]
     pub check_at: DateTime<Utc>,
 }
 
-/// Has the next pass come by then, count again and decide again, as `outcomes::make_due_if_lease_lost` does. No claim is touched, and a recheck
-/// that comes sooner stays. Whoever calls it reopens the schedules too (`resolve::reopen_schedule`), in the same transaction.
+/// Makes the next pass over each batch due at that time at the latest; the pass counts the rows and
+/// plans again, as after `shared::batch::rows::make_due_if_lease_lost`.
+///
+/// A claimed batch is not changed, and an earlier recheck stays. The caller reopens the schedules
+/// (`shared::schedule::lifecycle::reopen_schedule`) in the same transaction.
 pub async fn bring_forward(db: &mut MySqlConnection, dues: &[Due]) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', n INT UNSIGNED PATH '$.n', t DATETIME(3) PATH '$.t')) j

@@ -1,55 +1,58 @@
-//! What a receipt means for its message: as the recheck's verdict reads a carrier's answer (`functions/recheck/src/verdict.rs`), but for
-//! one part at a time. Pure.
+//! The effect of a receipt on its message. It is computed as a recheck computes a status update
+//! (`functions/recheck/src/status_update.rs`), but for one part at a time. Pure.
 
-use crate::resources::receipts::store::{Found, Receipt as Row};
-use shared::{carrier::OwnId, message::status::Status};
+use shared::{
+    carrier::{OwnId, receipt::Receipt},
+    message::status::Status,
+};
 
-use shared::carrier::receipt::Receipt;
+use super::store::{MatchedAttempt, ReceiptRow};
 
-/// What is to be done.
+/// What a receipt changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It says something new of the whole message.
-    Write(Row),
-    /// It says of one part what the others may or may not bear out: whoever asks for all of them finds out.
-    Ask,
-    /// Nothing new.
+pub enum Effect {
+    /// The message has a new status.
+    Write(ReceiptRow),
+    /// The receipt is about one part, and the status of the message depends on the others: a status
+    /// query for all parts is needed.
+    Query,
+    /// Nothing: the status is known, or not newer.
     Nothing,
 }
 
-/// Judges a receipt.
-pub fn judge(found: &Found, receipt: &Receipt) -> Judgement {
+/// Returns the effect of a receipt on the attempt that it matches.
+pub fn effect(found: &MatchedAttempt, receipt: &Receipt) -> Effect {
     if !matches!(
         found.status,
         Status::Acceptd | Status::Enroute | Status::Uncertain
     ) {
-        return Judgement::Nothing;
+        return Effect::Nothing;
     }
     let status = match receipt.status {
         // One final failure fails the message.
         failed @ (Status::Undeliv | Status::Expired | Status::Deleted | Status::Rejectd) => failed,
-        said if !is_whole(found, &receipt.message_id) => {
-            // Of an UNCERTAIN one it proves that it was accepted, not in how many parts.
-            let tells = said == Status::Delivrd
-                || (found.status == Status::Uncertain && said != Status::Unknown);
-            return if tells {
-                Judgement::Ask
+        reported if !is_whole(found, &receipt.message_id) => {
+            // For an UNCERTAIN message, it proves that the carrier accepted it, but not every part of it.
+            let needs_query = reported == Status::Delivrd
+                || (found.status == Status::Uncertain && reported != Status::Unknown);
+            return if needs_query {
+                Effect::Query
             } else {
-                Judgement::Nothing
+                Effect::Nothing
             };
         }
-        // No verdict before the deadline, and the recheck closes what is open then.
+        // UNKNOWN is no status update before the deadline; the recheck closes open messages then.
         Status::Unknown => found.status,
-        // Receipts overtake each other.
-        Status::Acceptd if found.status == Status::Enroute => return Judgement::Nothing,
-        said => said,
+        // Receipts may overtake each other.
+        Status::Acceptd if found.status == Status::Enroute => return Effect::Nothing,
+        reported => reported,
     };
     let new = status != found.status
         || found.carrier_status.as_deref() != Some(receipt.carrier_status.as_str());
     if !new || status == Status::Uncertain {
-        return Judgement::Nothing;
+        return Effect::Nothing;
     }
-    Judgement::Write(Row {
+    Effect::Write(ReceiptRow {
         schedule_id: found.schedule_id,
         seq: found.seq,
         attempt: found.attempt,
@@ -60,8 +63,9 @@ pub fn judge(found: &Found, receipt: &Receipt) -> Judgement {
     })
 }
 
-/// Whether the id is that of a whole message. Where no answer was recorded, an id of ours says so by its form (`carrier::own_ids`).
-fn is_whole(found: &Found, id: &str) -> bool {
+/// Returns whether the id is that of a whole message. If no answer is recorded, the form of an own id
+/// decides (`shared::carrier::own_ids`).
+fn is_whole(found: &MatchedAttempt, id: &str) -> bool {
     match &found.message_id {
         Some(ids) => !ids.contains(','),
         None => found.parts <= 1 && OwnId::read(id).is_some_and(|own| own.part.is_none()),
@@ -78,15 +82,15 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a row in that state, with these ids and that word, by a receipt with that id and word.
+    /// Returns the status of a row after a receipt, or the name of the other effect.
     fn after(
         status: Status,
         ids: Option<&str>,
         word: Option<&str>,
-        (id, said): (&str, &str),
+        (id, reported): (&str, &str),
     ) -> String {
         let (message_id, carrier_status) = (ids.map(str::to_owned), word.map(str::to_owned));
-        let found = Found {
+        let found = MatchedAttempt {
             place: 0,
             schedule_id: Uuid::nil(),
             seq: 7,
@@ -96,32 +100,32 @@ mod tests {
             carrier_status,
             parts: 1,
         };
-        let (status, carrier_status) = shared::carrier::alaris::read_status(said).unwrap();
+        let (status, carrier_status) = shared::carrier::alaris::read_status(reported).unwrap();
         let receipt = Receipt {
             message_id: id.into(),
             phone: "+60123456789".into(),
             status,
             carrier_status,
         };
-        match judge(&found, &receipt) {
-            Judgement::Write(row) => {
+        match effect(&found, &receipt) {
+            Effect::Write(row) => {
                 assert_eq!(
                     (row.seq, row.attempt, row.is_final),
                     (7, 2, u8::from(row.status.is_final()))
                 );
                 assert_eq!(
                     (row.message_id.as_str(), row.carrier_status.as_str()),
-                    (id, said)
+                    (id, reported)
                 );
                 row.status.as_str().to_owned()
             }
-            Judgement::Ask => "ask".to_owned(),
-            Judgement::Nothing => "-".to_owned(),
+            Effect::Query => "ask".to_owned(),
+            Effect::Nothing => "-".to_owned(),
         }
     }
 
     #[test]
-    fn every_word_in_every_state() {
+    fn each_status_has_its_effect_in_each_state() {
         let words = [
             "DELIVRD", "UNDELIV", "EXPIRED", "DELETED", "REJECTD", "ENROUTE", "ACCEPTD", "UNKNOWN",
             "IM_EXPD",
@@ -166,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_nothing_new() {
+    fn a_known_status_has_no_effect() {
         assert_eq!(
             after(Enroute, Some("a"), Some("ENROUTE"), ("a", "ENROUTE")),
             "-"
