@@ -279,7 +279,7 @@ fn errors_about_keys_do_not_show_them() {
         ),
         (
             json!([one("a", key), one("a", key)]).to_string(),
-            "key 1: its kid is taken",
+            "key 1: another key has the same kid",
         ),
     ];
     for (json, expected) in table {
