@@ -208,7 +208,7 @@ fn unreadable_lists() -> Vec<BadList<'static>> {
         ("text/csv", "", b"phone\n".to_vec(), 422, "invalid-request", "at least one entry"),
         ("application/gzip", "", b"+12012000000".to_vec(), 400, "malformed-body", "1F 8B"),
         ("application/gzip", "", cut_short, 400, "malformed-body", "expected gzip"),
-        ("application/gzip", "", mangled.clone(), 400, "malformed-body", "corrupted"),
+        ("application/gzip", "", mangled.clone(), 400, "malformed-body", "destroyed"),
         ("application/gzip", "?format=xml", gzip(one.as_bytes()), 422, "invalid-request", "json, ndjson, csv"),
         ("application/gzip", "?format=json", gzip(b"[1,"), 400, "malformed-body", "line 1 column 3"),
         ("text/csv", "?format=json", one.clone().into_bytes(), 422, "invalid-request", "expected no `format`, or csv, as the content type says"),
