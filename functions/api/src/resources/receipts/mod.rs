@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::carrier::{
-    receipt::{InvalidReceipt, Receipts, UnreadableReceipts},
+    receipt::{InvalidReceipt, Receipt, Receipts, UnreadableReceipts},
     registry::ADAPTERS,
 };
 
@@ -62,8 +62,8 @@ pub async fn receive(
     body: Body,
 ) -> Result<Json<Received>, ApiError> {
     let read = axum::body::to_bytes(body, MAX_BYTES).await;
-    let body =
-        read.map_err(|_| ApiError::TooLarge(format!("expected at most {MAX_BYTES} bytes a call")))?;
+    let body = read
+        .map_err(|_| ApiError::TooLarge(format!("expected at most {MAX_BYTES} bytes per call")))?;
     let format = app.receipt_format;
     app.callbacks
         .verify(
@@ -81,28 +81,12 @@ pub async fn receive(
     if receipts.is_empty() && !invalid.is_empty() {
         return Err(ApiError::invalid(invalid));
     }
-    let now = app.db.now();
-    let matches = match_receipts(&app.db, &receipts, now).await?;
-    let count =
-        |is: fn(&Match) -> bool| matches.iter().filter(|matches| is(matches)).count() as u64;
-    let unknown = count(|matches| matches!(matches, Match::NoMessage));
-    let too_early = count(|matches| matches!(matches, Match::TooEarly));
-    let news = News::gather(receipts.iter().zip(&matches));
-    let recorded = if news.is_empty() {
-        0
-    } else {
-        record(&app, &news, now).await?
-    };
-    let unchanged = (receipts.len() as u64 - unknown - too_early).saturating_sub(recorded);
     let received = Received {
-        recorded,
-        unchanged,
-        unknown,
-        too_early,
         invalid,
+        ..record_all(&app, &receipts).await?
     };
     log(&carrier, &received);
-    if too_early > 0 {
+    if received.too_early > 0 {
         Err(ApiError::TooEarly(json!(received)))
     } else {
         Ok(Json(received))
@@ -122,6 +106,28 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     },
     required: &["recorded", "unchanged", "unknown", "too_early", "invalid"],
 };
+
+/// Matches the receipts to their messages and records them. Returns the counts.
+async fn record_all(app: &App, receipts: &[Receipt]) -> Result<Received, ApiError> {
+    let now = app.db.now();
+    let matches = match_receipts(&app.db, receipts, now).await?;
+    let count = |is: fn(&Match) -> bool| matches.iter().filter(|each| is(each)).count() as u64;
+    let unknown = count(|each| matches!(each, Match::NoMessage));
+    let too_early = count(|each| matches!(each, Match::TooEarly));
+    let news = News::gather(receipts.iter().zip(&matches));
+    let recorded = if news.is_empty() {
+        0
+    } else {
+        record(app, &news, now).await?
+    };
+    Ok(Received {
+        recorded,
+        unchanged: (receipts.len() as u64 - unknown - too_early).saturating_sub(recorded),
+        unknown,
+        too_early,
+        invalid: Vec::new(),
+    })
+}
 
 /// Describes [`receive`] in the OpenAPI document.
 pub fn receive_doc() -> Operation {

@@ -1,5 +1,5 @@
-//! How long a list will take: what the deployment allows, against what is to be sent. An estimate: nobody knows how fast the carrier will
-//! be.
+//! Estimates how long a list takes to send, from what the deployment allows. The carrier's speed is
+//! not known in advance.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,17 +13,17 @@ use shared::{
 pub struct Capacity {
     /// Requests to the carrier in flight, of all environments together.
     pub in_flight: u32,
-    /// Numbers a request.
+    /// Phone numbers per request.
     pub numbers: u32,
-    /// Recipients a batch; numbers share a request within one.
+    /// Recipients per batch. Numbers share a request only within a batch.
     pub batch: u32,
-    /// Milliseconds that the carrier takes for one, as somebody measured.
+    /// Duration of a request in milliseconds, as measured.
     pub request_ms: u32,
-    /// Message parts a second that the carrier takes; none: no limit is known.
+    /// Message parts per second that the carrier accepts; `None`: no limit is known.
     pub parts_per_second: Option<u32>,
 }
 
-/// That of the template's defaults.
+/// The capacity of the template's defaults.
 impl Default for Capacity {
     fn default() -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Capacity {
     }
 }
 
-/// What is to be sent.
+/// What has to be sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     /// Messages.
@@ -64,26 +64,27 @@ pub struct Load {
     pub parts: u64,
     /// Requests to the carrier.
     pub requests: u64,
-    /// Messages a second that the schedule asks for.
+    /// Messages per second that the schedule asks for.
     pub rate: Option<u32>,
 }
 
-/// What may be the slowest.
+/// What may limit the speed.
 const LIMITS: [&str; 3] = ["requests", "carrier", "rate"];
 
-/// What to expect of it.
+/// The estimate.
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Forecast {
     /// Requests to the carrier.
     pub requests: u64,
     /// From the first message to the last, in seconds.
     pub duration_s: f64,
-    /// What it is that takes so long: the schedule's `rate`, the `carrier`'s limit, or the number of `requests`.
+    /// What limits the speed: the schedule's `rate`, the `carrier`'s limit, or the number of
+    /// `requests`.
     #[schemars(extend("enum" = LIMITS))]
     pub limited_by: &'static str,
 }
 
-/// The slowest of what limits it.
+/// Estimates the duration: that of the slowest limit.
 pub fn forecast(load: Load, capacity: Capacity) -> Forecast {
     let requests = load.requests;
     let per_second =
@@ -110,65 +111,47 @@ pub fn forecast(load: Load, capacity: Capacity) -> Forecast {
 mod tests {
     use super::*;
 
+    const CAPACITY: Capacity = Capacity {
+        in_flight: 40,
+        numbers: 100,
+        batch: 500,
+        request_ms: 200,
+        parts_per_second: None,
+    };
+    const LOAD: Load = Load {
+        messages: 1_000_000,
+        parts: 2_000_000,
+        requests: 10_000,
+        rate: None,
+    };
+
     #[test]
-    fn the_slowest_says_how_long_it_takes() {
-        let capacity = Capacity {
-            in_flight: 40,
-            numbers: 100,
-            batch: 500,
-            request_ms: 200,
-            parts_per_second: None,
-        };
-        let load = Load {
-            messages: 1_000_000,
-            parts: 2_000_000,
-            requests: 10_000,
-            rate: None,
-        };
-        assert_eq!(
-            forecast(load, capacity),
-            Forecast {
-                requests: 10_000,
-                duration_s: 50.0,
-                limited_by: "requests"
-            }
-        );
+    fn the_slowest_limit_decides_the_duration() {
         let limited = Capacity {
             parts_per_second: Some(1_000),
-            ..capacity
+            ..CAPACITY
         };
-        assert_eq!(
-            forecast(load, limited),
-            Forecast {
-                requests: 10_000,
-                duration_s: 2_000.0,
-                limited_by: "carrier"
-            }
-        );
         let slow = Load {
             rate: Some(10),
-            ..load
+            ..LOAD
         };
-        assert_eq!(
-            forecast(slow, limited),
-            Forecast {
-                requests: 10_000,
-                duration_s: 100_000.0,
-                limited_by: "rate"
-            }
-        );
         let single = Load {
             requests: 1_000_000,
-            ..load
+            ..LOAD
         };
-        assert_eq!(
-            forecast(single, capacity),
-            Forecast {
-                requests: 1_000_000,
-                duration_s: 5_000.0,
-                limited_by: "requests"
-            }
-        );
-        assert!(forecast(Load::default(), capacity).duration_s.abs() < f64::EPSILON);
+        for (load, capacity, duration_s, limited_by) in [
+            (LOAD, CAPACITY, 50.0, "requests"),
+            (LOAD, limited, 2_000.0, "carrier"),
+            (slow, limited, 100_000.0, "rate"),
+            (single, CAPACITY, 5_000.0, "requests"),
+        ] {
+            let expected = Forecast {
+                requests: load.requests,
+                duration_s,
+                limited_by,
+            };
+            assert_eq!(forecast(load, capacity), expected);
+        }
+        assert!(forecast(Load::default(), CAPACITY).duration_s.abs() < f64::EPSILON);
     }
 }
