@@ -31,11 +31,6 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// minute of the sweep, and a quarter for its lateness.
 pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 
-/// If a signature matches none of the callback secrets, they are read again, at most this often.
-pub const BETWEEN_SECRETS: TimeDelta = TimeDelta::minutes(1);
-/// If a key is unknown, its secret is read again, at most this often.
-pub const BETWEEN_KEY_READS: TimeDelta = TimeDelta::minutes(1);
-
 /// The delays that a deployment may set. The defaults are those of production; the chaos runner
 /// uses seconds.
 #[derive(Clone, Copy, Debug)]
