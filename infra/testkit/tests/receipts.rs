@@ -11,7 +11,10 @@ use axum::{body::Body, http::Request};
 use dispatch::DispatchedBy;
 use ring::hmac;
 use serde_json::json;
-use shared::platform::{config::KeySource, queue::BatchMessage};
+use shared::platform::{
+    config::KeySource,
+    queue::{BatchMessage, DispatchMessage},
+};
 use simulator::Settings;
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
@@ -219,6 +222,25 @@ async fn a_receipt_during_a_recheck_leaves_consistent_rows(pool: MySqlPool) {
     println!("{by_receipt} of 60 statuses came from a receipt");
 }
 
+/// Inserts a schedule with so many recipients, dispatches it and sends all of its batches.
+async fn send_all(stage: &Stage, recipients: u32) -> DispatchMessage {
+    let message = fixture::Schedule {
+        recipients,
+        ..fixture::Schedule::default()
+    }
+    .insert(&stage.db)
+    .await;
+    stage
+        .dispatcher
+        .dispatch(message, DispatchedBy::Queue)
+        .await
+        .unwrap();
+    for batch in stage.send_queue.take_batches() {
+        stage.send(batch).await;
+    }
+    message
+}
+
 /// The simulator pushes over HTTP, sometimes before it responds to the send request. Receipts that
 /// are too early are retried, and none is lost.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
@@ -239,20 +261,7 @@ async fn receipts_of_a_pushing_carrier_are_recorded(pool: MySqlPool) {
         ..Settings::default()
     };
     stage.simulator.carrier().set(pushing).unwrap();
-    let message = fixture::Schedule {
-        recipients: 12,
-        ..fixture::Schedule::default()
-    }
-    .insert(&stage.db)
-    .await;
-    stage
-        .dispatcher
-        .dispatch(message, DispatchedBy::Queue)
-        .await
-        .unwrap();
-    for batch in stage.send_queue.take_batches() {
-        stage.send(batch).await;
-    }
+    let message = send_all(&stage, 12).await;
     for _ in 0..400 {
         if fixture::count(&stage.db, message.schedule_id, "DELIVRD").await == 12 {
             break;

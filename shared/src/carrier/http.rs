@@ -20,9 +20,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// follow each other within milliseconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// 100 numbers with ten parts each fit in; a page of nonsense does not fill the memory.
+/// The longest answer in bytes: an answer for 100 numbers with ten parts each fits in, and an endless
+/// body does not fill the memory.
 const MAX_BODY: usize = 256 * 1024;
-/// As wide as `recipients.error`.
+/// The width of `recipients.error`.
 const MAX_REASON: usize = 64;
 
 /// Makes the client of one adapter, with `timeout` for each request, from the connection to the last
@@ -55,18 +56,18 @@ pub(super) fn client(timeout: Duration) -> anyhow::Result<Client> {
 pub(super) struct Reply {
     /// HTTP status.
     pub(super) http: u16,
-    /// What the header asks for.
+    /// The wait that the header `Retry-After` asks for.
     pub(super) retry_after: Option<Duration>,
-    /// Decoded as UTF-8, whatever the content type says: `text/html` around JSON is normal.
+    /// The body, decoded as UTF-8. The content type is ignored: `text/html` around JSON is normal.
     pub(super) body: String,
 }
 
-/// Why there is no [`Reply`].
+/// The reason why there is no [`Reply`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// There was no connection (name, TCP or TLS): the request never left.
+    /// There was no connection (name resolution, TCP or TLS): the request was not sent.
     NotConnected(&'static str),
-    /// The request, or some of it, may have arrived.
+    /// The request, or a part of it, may have arrived.
     Lost(&'static str),
 }
 
@@ -93,8 +94,10 @@ impl Reply {
         })
     }
 
-    /// The code that counts: that of the text where there is one, except that nothing makes an answer certain once HTTP itself
-    /// says that something broke on the way (5xx, 3xx, 408); and a 429 is one in any words.
+    /// Returns the code that counts: that of the text, if there is one, else the HTTP status.
+    ///
+    /// If the HTTP status reports a failure on the way (5xx, 3xx, 408), no text makes the answer
+    /// certain. An HTTP status of 429 counts as it is, whatever the text.
     pub(super) fn code(&self) -> u16 {
         match self.text() {
             Some((code, _)) if matches!(self.http, 200..=299 | 400..=407 | 409..=428 | 430..=499) => {
@@ -104,8 +107,8 @@ impl Reply {
         }
     }
 
-    /// Why, for `recipients.error`: the code and the carrier's words without digits, so without numbers; not even the words where
-    /// they quote what must not be told (`hidden`).
+    /// Returns the reason for `recipients.error`: the code and the carrier's words without digits, so
+    /// that they contain no phone number. The words are left out if they quote a text of `hidden`.
     pub(super) fn reason(&self, hidden: &[&str]) -> String {
         match self.text() {
             Some((_, words)) if quotes(words, hidden) => self.code().to_string(),
@@ -126,7 +129,7 @@ impl Reply {
         }
     }
 
-    /// The body as an error text: code and words.
+    /// Reads the body as an error text: code and words.
     fn text(&self) -> Option<(u16, &str)> {
         let line = self
             .body
@@ -146,7 +149,7 @@ impl Reply {
     }
 }
 
-/// Whether words repeat eight characters, or all, of something hidden.
+/// Returns whether the words repeat eight characters, or all, of a hidden text.
 fn quotes(words: &str, hidden: &[&str]) -> bool {
     const ENOUGH: usize = 8;
     if words.contains("://") {
@@ -170,7 +173,7 @@ fn quotes(words: &str, hidden: &[&str]) -> bool {
         })
 }
 
-/// `Retry-After` in seconds or as a date; nothing for zero or the past.
+/// Reads `Retry-After`, in seconds or as a date. Returns `None` for zero or a time in the past.
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     parse_retry_after(value, Utc::now())
@@ -186,7 +189,7 @@ fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     (!wait.is_zero()).then_some(wait.min(MAX_RETRY_AFTER))
 }
 
-/// Fixed words: reqwest's own may hold the URL, and so the password.
+/// The texts are fixed, because those of reqwest may contain the URL, and so the password.
 impl From<&reqwest::Error> for Broken {
     fn from(error: &reqwest::Error) -> Self {
         if error.is_builder() {
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_in_the_text_counts_unless_http_says_that_something_broke() {
+    fn the_code_in_the_text_counts_unless_http_reports_a_failure_on_the_way() {
         #[rustfmt::skip]
         let table = [
             // HTTP, body, code
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_tells_no_number_text_or_password() {
+    fn a_reason_contains_no_number_text_or_password() {
         let hidden = ["Dinner at eight, dear?", "s3cret"];
         #[rustfmt::skip]
         let table = [

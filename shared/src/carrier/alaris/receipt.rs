@@ -56,10 +56,10 @@ impl ReceiptFormat for AlarisReceipts {
                 "message_id": {"type": ["string", "integer"], "minimum": 0, "maximum": EXACT, "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
                     "description": "The carrier's id of the message, or of one part of it."},
                 "dnis": {"type": ["string", "integer"], "minimum": 1_000_000, "maximum": 999_999_999_999_999_u64, "pattern": "^\\+?[0-9]{7,15}$", "description": "The number, in international form."},
-                "status": {"type": "string", "minLength": 1, "description": "The carrier's word, such as `DELIVRD`."},
+                "status": {"type": "string", "minLength": 1, "description": "The carrier's status, such as `DELIVRD`."},
             },
             "required": ["message_id", "dnis", "status"],
-            "description": "Other members, such as `error_code`, are left alone.",
+            "description": "Other members, such as `error_code`, are ignored.",
         });
         json!({"anyOf": [receipt, {"type": "array", "items": receipt, "maxItems": MAX_RECEIPTS}]})
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_read_as_carriers_write_it() {
+    fn a_receipt_is_read_in_each_notation_of_the_carriers() {
         let table = [
             (
                 json!({"message_id": "a-1", "dnis": "60123456789", "status": "DELIVRD"}),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_position_and_the_rest_counts() {
+    fn an_invalid_entry_is_reported_by_position_and_the_others_count() {
         let good = json!({"message_id": 17, "dnis": "60123456789", "status": "DELIVRD"});
         let body = json!([
             good, 7, {}, {"message_id": "", "dnis": "012", "status": ""}, {"message_id": "a,b", "dnis": "+60 12 345", "status": 7}, good,
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_receipt_at_all_is_refused() {
+    fn a_body_without_receipts_is_refused() {
         for body in [
             "",
             "{",

@@ -1,5 +1,5 @@
-//! The answer to a question for a status. The content type is ignored (`text/html` is normal), and so is `delivery_time`, which
-//! comes in several formats or empty.
+//! The status map, and the answer to a status query. The content type is ignored (`text/html` is
+//! normal), and so is `delivery_time`, which has several formats or is empty.
 
 use serde_json::Value;
 
@@ -8,11 +8,12 @@ use crate::{
     message::status::Status,
 };
 
-/// As wide as `recipients.carrier_status`.
+/// The width of `recipients.carrier_status`.
 const MAX_RAW: usize = 32;
 
-/// The words of SMPP, exactly as the protocol has them.
-const WORDS: [(&str, Status); 8] = [
+/// The status map: the message states of SMPP 3.4 (section 5.2.28), exactly as the protocol spells
+/// them.
+const STATUS_MAP: [(&str, Status); 8] = [
     ("ENROUTE", Status::Enroute),
     ("ACCEPTD", Status::Acceptd),
     ("DELIVRD", Status::Delivrd),
@@ -23,14 +24,15 @@ const WORDS: [(&str, Status); 8] = [
     ("UNKNOWN", Status::Unknown),
 ];
 
-/// The status of one part.
+/// Reads the status of one part.
 pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<StatusAnswer, StatusError> {
     match reply.code() {
         200..=299 => status(&reply.body).ok_or_else(|| StatusError::Failed {
             reason: "answer has no status".into(),
         }),
-        // Our reading, as no document shows this answer: to be confirmed with each carrier. Any other 404 may come from a wrong
-        // path or a proxy, and would make a sent message look as if it had never arrived.
+        // No document shows this answer, so it has to be confirmed with each carrier. Any other 404
+        // may come from a wrong path or a proxy, and would make a message that was sent look as if
+        // it had never arrived.
         404 if reply.body.to_lowercase().contains("message not found") => {
             Ok(StatusAnswer::NotFound)
         }
@@ -56,13 +58,15 @@ fn status(body: &str) -> Option<StatusAnswer> {
     Some(StatusAnswer::Status { status, raw })
 }
 
-/// A status in the carrier's words, as a state of ours and as it is kept: printable ASCII, at most 32 characters. `None`: no word.
+/// Maps a status of the carrier to a delivery state, and returns it also as it is stored: printable
+/// ASCII, at most 32 characters. Returns `None` if it is empty.
 pub fn read_status(word: &str) -> Option<(Status, String)> {
     if word.is_empty() {
         return None;
     }
-    // A word that is not in the table (`IM_EXPD`, lower case, trailing blanks) may mean anything, so it decides nothing.
-    let status = WORDS
+    // A status that is not in the map (`IM_EXPD`, lower case, trailing blanks) may mean anything,
+    // so the message stays open.
+    let status = STATUS_MAP
         .into_iter()
         .find(|(known, _)| *known == word)
         .map_or(Status::Enroute, |(_, status)| status);
@@ -81,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_as_it_came() {
+    fn a_status_is_mapped_and_stored_as_received() {
         use Status::{Acceptd, Deleted, Delivrd, Enroute, Expired, Rejectd, Undeliv, Unknown};
         let long = format!(r#"{{"status":"{}"}}"#, "X".repeat(40));
         #[rustfmt::skip]
@@ -96,11 +100,11 @@ mod tests {
             (r#"{"status":"REJECTD"}"#, Rejectd, "REJECTD"),
             (r#"{"status":"UNKNOWN"}"#, Unknown, "UNKNOWN"),
             ("\u{feff}\r\n[{\"status\":\"DELIVRD\"}]", Delivrd, "DELIVRD"),
-            // Recorded, and not final
+            // Stored, and not final
             (r#"{"status":"IM_EXPD"}"#, Enroute, "IM_EXPD"),
             (r#"{"status":"delivrd"}"#, Enroute, "delivrd"),
             (r#"{"status":"DELIVRD "}"#, Enroute, "DELIVRD "),
-            (r#"{"status":"PENDING"}"#, Enroute, "PENDING"),            // a word of ours, not of the carrier's
+            (r#"{"status":"PENDING"}"#, Enroute, "PENDING"), // one of our own states, not one of the carrier's
             (r#"{"status":"zugestellt ✓\u0000"}"#, Enroute, "zugestellt ??"),
             (long.as_str(), Enroute, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
         ];
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_explicit_not_found_is_one() {
+    fn only_an_explicit_not_found_is_not_found() {
         let retry_after = Some(std::time::Duration::from_secs(9));
         let failed = |reason: &str| {
             Err(StatusError::Failed {

@@ -1,6 +1,8 @@
-//! The answer to a request to send, in the many shapes that are seen: an object for one number; an array for several, to be
-//! matched by `dnis`, never by position; one element for each part of a long text; something empty, partial or not JSON at all;
-//! an error as text. What is not plainly a yes or a no is "maybe".
+//! The answer to a request to send, in the many shapes that occur: an object for one number; an array
+//! for several, matched by `dnis`, never by position; one element per part of a long text; an empty,
+//! partial or unreadable body; an error as text.
+//!
+//! An answer that is neither a clear acceptance nor a clear refusal is [`SendError::Lost`].
 
 use std::collections::HashMap;
 
@@ -8,11 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::carrier::{SendError, http::Reply};
 
-/// As wide as `recipients.message_id`.
+/// The width of `recipients.message_id`.
 const MAX_IDS: usize = 512;
 const MAX_ID: usize = 128;
 
-/// The ids of each number, or why there are none.
+/// Reads the ids of each number, in the order of `numbers`. No error contains a text of `hidden`.
 pub(super) fn read(
     reply: &Reply,
     numbers: &[&str],
@@ -39,7 +41,7 @@ fn ids(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, &'static str
     let elements = match serde_json::from_str(body.trim_start_matches('\u{feff}')) {
         Ok(Value::Array(elements)) => elements,
         Ok(object @ Value::Object(_)) => vec![object],
-        Ok(_) | Err(_) => return Err("answer is not JSON as agreed"),
+        Ok(_) | Err(_) => return Err("answer is not the expected JSON"),
     };
     let mut by_number: HashMap<String, Vec<&Map<String, Value>>> = HashMap::new();
     for element in elements.iter().filter_map(Value::as_object) {
@@ -66,7 +68,8 @@ fn ids(body: &str, numbers: &[&str]) -> Result<Vec<Option<String>>, &'static str
     }
 }
 
-/// The ids of one number in the order of the parts; none if one of them cannot be asked for later.
+/// Joins the ids of one number in the order of the parts. Returns `None` if the status of one of them
+/// could not be asked for later.
 fn joined_ids(elements: &[&Map<String, Value>]) -> Option<String> {
     let parts = elements
         .iter()
@@ -92,7 +95,7 @@ fn id(element: &Map<String, Value>) -> Option<String> {
     fits.then_some(id)
 }
 
-/// Elements without a number keep their order, as the sort is stable.
+/// Returns the number of the part. Elements without one keep their order, because the sort is stable.
 fn segment(element: &Map<String, Value>) -> u64 {
     element
         .get("segment_num")
@@ -101,7 +104,7 @@ fn segment(element: &Map<String, Value>) -> u64 {
         .unwrap_or_default()
 }
 
-/// A string, or a whole number as a string.
+/// Reads a string, or a whole number as a string.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -110,7 +113,8 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// An answer may repeat a number with or without a plus sign or spaces.
+/// Returns the digits of a number. An answer may repeat a number with or without a plus sign or
+/// spaces.
 pub(super) fn digits(number: &str) -> impl Iterator<Item = char> {
     number.chars().filter(char::is_ascii_digit)
 }
@@ -136,6 +140,44 @@ mod tests {
         )
     }
 
+    /// Numbers, answer, ids (`-`: the number is not named).
+    type SubmitAnswer<'a> = (&'a [&'a str], &'a str, &'a [&'a str]);
+
+    #[rustfmt::skip]
+    const ANSWERS_WITH_IDS: &[SubmitAnswer<'static>] = &[
+        (&ONE, r#"{"message_id":"alss-a1b2c3d4-e5f67890"}"#, &["alss-a1b2c3d4-e5f67890"]),
+        (&ONE, "\u{feff} {\"message_id\":\"a\"}\r\n", &["a"]),
+        (&ONE, r#"{"message_id":"a","dnis":"60123456789","extra":{"x":[1]}}"#, &["a"]),
+        (&ONE, r#"{"message_id":"a","dnis":null}"#, &["a"]),
+        (&ONE, r#"{"message_id":"a","dnis":""}"#, &["a"]),
+        (&ONE, r#"[{"message_id":"a"}]"#, &["a"]),
+        (&ONE, r#"[{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+        (&ONE, r#"[{"dnis":60123456789,"message_id":17}]"#, &["17"]),
+        (&ONE, r#"[{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+        // A long text: one element per part, in any order; the segment is a number, a text or missing
+        (&ONE, r#"[{"dnis":"60123456789","segment_num":2,"message_id":"b"},{"dnis":"60123456789","segment_num":1,"message_id":"a"},{"dnis":"60123456789","segment_num":10,"message_id":"c"}]"#, &["a,b,c"]),
+        (&ONE, r#"[{"segment_num":"2","message_id":"b"},{"segment_num":"1","message_id":"a"}]"#, &["a,b"]),
+        (&ONE, r#"[{"dnis":"60123456789","message_id":"z"},{"dnis":"60123456789","message_id":"y"}]"#, &["z,y"]),
+        (&ONE, r#"[{"dnis":"60123456789","message_id":"a"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
+        // Several numbers: in any order and notation, some missing
+        (&THREE, r#"[{"dnis":"+60 12-345 6781","message_id":"c"},{"dnis":"60123456789","message_id":"a"},{"dnis":60123456780,"message_id":"b"}]"#, &["a", "b", "c"]),
+        (&THREE, r#"[{"dnis":"60123456780","message_id":"b"}]"#, &["-", "b", "-"]),
+        (&THREE, r#"{"dnis":"60123456780","message_id":"b"}"#, &["-", "b", "-"]),
+        (&THREE, r#"[{"dnis":"60123456781","segment_num":2,"message_id":"c2"},{"dnis":"60123456780","segment_num":1,"message_id":"b1"},{"dnis":"60123456781","segment_num":1,"message_id":"c1"},{"dnis":"60123456780","segment_num":2,"message_id":"b2"}]"#, &["-", "b1,b2", "c1,c2"]),
+        (&THREE, r#"["a",null,{"message_id":"x"},{"dnis":"60123456780","message_id":"b"},{"dnis":"99","message_id":"y"}]"#, &["-", "b", "-"]),
+        // Ids that cannot be used in a status query
+        (&THREE, r#"[{"dnis":"60123456789","message_id":""},{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456781","message_id":null}]"#, &["-", "b", "-"]),
+        (&THREE, r#"[{"dnis":"60123456789","message_id":"a,b"},{"dnis":"60123456780","message_id":"é"},{"dnis":"60123456781","message_id":"c d"}]"#, &[]),
+        (&THREE, r#"[{"dnis":"60123456789"},{"dnis":"60123456780","message_id":{}},{"dnis":"60123456781","message_id":1.5}]"#, &[]),
+        (&ONE, r#"[{"segment_num":1,"message_id":"a"},{"segment_num":2,"message_id":""}]"#, &[]),
+        // No id: the request may or may not be accepted
+        (&ONE, "{}", &[]), (&ONE, "[]", &[]), (&THREE, "[]", &[]), (&ONE, "[{}]", &[]), (&ONE, "[[]]", &[]), (&ONE, "null", &[]),
+        (&ONE, "", &[]), (&ONE, "OK", &[]), (&ONE, "\"a\"", &[]), (&ONE, "12", &[]), (&ONE, r#"{"message_id":"#, &[]),
+        (&ONE, "<html><body>Bad gateway</body></html>", &[]), (&ONE, r#"{"message_id":"a","dnis":"60123456780"}"#, &[]),
+        (&THREE, r#"{"message_id":"a"}"#, &[]),                                             // of which number?
+        (&THREE, r#"[{"message_id":"a"},{"message_id":"b"},{"message_id":"c"}]"#, &[]),     // never by position
+    ];
+
     #[test]
     fn ids_are_found_by_number_in_every_shape_of_answer() {
         let long = format!(r#"{{"message_id":"{}"}}"#, "x".repeat(129));
@@ -146,44 +188,8 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(",")
         );
-        #[rustfmt::skip]
-        let table: Vec<(&[&str], &str, &[&str])> = vec![
-            // numbers, answer, ids ("-": not mentioned)
-            (&ONE, r#"{"message_id":"alss-a1b2c3d4-e5f67890"}"#, &["alss-a1b2c3d4-e5f67890"]),
-            (&ONE, "\u{feff} {\"message_id\":\"a\"}\r\n", &["a"]),
-            (&ONE, r#"{"message_id":"a","dnis":"60123456789","extra":{"x":[1]}}"#, &["a"]),
-            (&ONE, r#"{"message_id":"a","dnis":null}"#, &["a"]),
-            (&ONE, r#"{"message_id":"a","dnis":""}"#, &["a"]),
-            (&ONE, r#"[{"message_id":"a"}]"#, &["a"]),
-            (&ONE, r#"[{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
-            (&ONE, r#"[{"dnis":60123456789,"message_id":17}]"#, &["17"]),
-            (&ONE, r#"[{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
-            // A long text: one element for each part, in any order; the segment as a number or as text, or without
-            (&ONE, r#"[{"dnis":"60123456789","segment_num":2,"message_id":"b"},{"dnis":"60123456789","segment_num":1,"message_id":"a"},{"dnis":"60123456789","segment_num":10,"message_id":"c"}]"#, &["a,b,c"]),
-            (&ONE, r#"[{"segment_num":"2","message_id":"b"},{"segment_num":"1","message_id":"a"}]"#, &["a,b"]),
-            (&ONE, r#"[{"dnis":"60123456789","message_id":"z"},{"dnis":"60123456789","message_id":"y"}]"#, &["z,y"]),
-            (&ONE, r#"[{"dnis":"60123456789","message_id":"a"},{"dnis":"60123456789","message_id":"a"}]"#, &["a"]),
-            // Several numbers: in any order, however written, some missing
-            (&THREE, r#"[{"dnis":"+60 12-345 6781","message_id":"c"},{"dnis":"60123456789","message_id":"a"},{"dnis":60123456780,"message_id":"b"}]"#, &["a", "b", "c"]),
-            (&THREE, r#"[{"dnis":"60123456780","message_id":"b"}]"#, &["-", "b", "-"]),
-            (&THREE, r#"{"dnis":"60123456780","message_id":"b"}"#, &["-", "b", "-"]),
-            (&THREE, r#"[{"dnis":"60123456781","segment_num":2,"message_id":"c2"},{"dnis":"60123456780","segment_num":1,"message_id":"b1"},{"dnis":"60123456781","segment_num":1,"message_id":"c1"},{"dnis":"60123456780","segment_num":2,"message_id":"b2"}]"#, &["-", "b1,b2", "c1,c2"]),
-            (&THREE, r#"["a",null,{"message_id":"x"},{"dnis":"60123456780","message_id":"b"},{"dnis":"99","message_id":"y"}]"#, &["-", "b", "-"]),
-            // An id that cannot be asked for
-            (&THREE, r#"[{"dnis":"60123456789","message_id":""},{"dnis":"60123456780","message_id":"b"},{"dnis":"60123456781","message_id":null}]"#, &["-", "b", "-"]),
-            (&THREE, r#"[{"dnis":"60123456789","message_id":"a,b"},{"dnis":"60123456780","message_id":"é"},{"dnis":"60123456781","message_id":"c d"}]"#, &[]),
-            (&THREE, r#"[{"dnis":"60123456789"},{"dnis":"60123456780","message_id":{}},{"dnis":"60123456781","message_id":1.5}]"#, &[]),
-            (&ONE, r#"[{"segment_num":1,"message_id":"a"},{"segment_num":2,"message_id":""}]"#, &[]),
-            (&ONE, &long, &[]),
-            (&ONE, &many, &[]),
-            // Nothing: perhaps accepted, perhaps not
-            (&ONE, "{}", &[]), (&ONE, "[]", &[]), (&THREE, "[]", &[]), (&ONE, "[{}]", &[]), (&ONE, "[[]]", &[]), (&ONE, "null", &[]),
-            (&ONE, "", &[]), (&ONE, "OK", &[]), (&ONE, "\"a\"", &[]), (&ONE, "12", &[]), (&ONE, r#"{"message_id":"#, &[]),
-            (&ONE, "<html><body>Bad gateway</body></html>", &[]), (&ONE, r#"{"message_id":"a","dnis":"60123456780"}"#, &[]),
-            (&THREE, r#"{"message_id":"a"}"#, &[]),                                             // whose?
-            (&THREE, r#"[{"message_id":"a"},{"message_id":"b"},{"message_id":"c"}]"#, &[]),     // never by position
-        ];
-        for (numbers, body, expected) in table {
+        let too_long: [SubmitAnswer; 2] = [(&ONE, &long, &[]), (&ONE, &many, &[])];
+        for (numbers, body, expected) in ANSWERS_WITH_IDS.iter().chain(&too_long) {
             let expected: Vec<_> = expected
                 .iter()
                 .map(|ids| (*ids != "-").then(|| (*ids).to_owned()))
@@ -196,12 +202,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_error_says_whether_the_request_was_certainly_not_accepted() {
-        let pause = Some(std::time::Duration::from_secs(7));
+    const PAUSE: Option<std::time::Duration> = Some(std::time::Duration::from_secs(7));
+
+    /// HTTP status, body, error.
+    #[rustfmt::skip]
+    fn errors() -> Vec<(u16, &'static str, SendError)> {
         let not_accepted = |reason: &str| SendError::NotAccepted {
             reason: reason.into(),
-            retry_after: pause,
+            retry_after: PAUSE,
         };
         let refused = |reason: &str| SendError::Refused {
             reason: reason.into(),
@@ -212,8 +220,7 @@ mod tests {
         let lost = |reason: &str| SendError::Lost {
             reason: reason.into(),
         };
-        #[rustfmt::skip]
-        let table = [
+        vec![
             (200, "400 NO ROUTES", refused("400 NO ROUTES")),
             (400, "400 NO ROUTES", refused("400 NO ROUTES")),
             (200, "400 Service type is invalid", refused("400 Service type is invalid")),
@@ -232,13 +239,17 @@ mod tests {
             (500, "", lost("HTTP 500")), (502, "<html>", lost("HTTP 502")), (503, r#"{"message_id":"a"}"#, lost("HTTP 503")),
             (504, "400 NO ROUTES", lost("504 NO ROUTES")),
             (301, "", lost("HTTP 301")), (302, r#"{"message_id":"a"}"#, lost("HTTP 302")), (304, "", lost("HTTP 304")),
-            (204, "", lost("answer is not JSON as agreed")),
-        ];
-        for (http, body, expected) in table {
+            (204, "", lost("answer is not the expected JSON")),
+        ]
+    }
+
+    #[test]
+    fn an_error_states_whether_the_request_was_certainly_not_accepted() {
+        for (http, body, expected) in errors() {
             let error = read(
                 &Reply {
                     http,
-                    retry_after: pause,
+                    retry_after: PAUSE,
                     body: body.into(),
                 },
                 &ONE,
@@ -254,9 +265,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes back: a number has an id that fits its column or none, and a success that names nobody is no success.
+        /// For any answer, each number has an id that fits its column, or none; and an answer with
+        /// status 200 that names no number is not an acceptance.
         #[test]
-        fn any_answer_is_a_yes_a_no_or_a_maybe(http in 100_u16..600, body in ANSWERS) {
+        fn each_answer_is_an_acceptance_a_refusal_or_uncertain(http in 100_u16..600, body in ANSWERS) {
             let reply = Reply { http, retry_after: None, body };
             match read(&reply, &["+60123456789", "+6581234567"], &["secret"]) {
                 Ok(ids) => {
@@ -264,8 +276,8 @@ mod tests {
                     prop_assert!(ids.iter().flatten().all(|id| !id.is_empty() && id.len() <= MAX_IDS && id.is_ascii()));
                 }
                 Err(error) => {
-                    let told = format!("{error:?}");
-                    prop_assert!(!told.contains("secret"), "{}", told);
+                    let text = format!("{error:?}");
+                    prop_assert!(!text.contains("secret"), "{}", text);
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! The adapter over real HTTP: what goes out, and what becomes of every way in which a connection can end.
+//! The adapter over real HTTP: the requests, and the result of each way in which a connection can
+//! end.
+
+mod tcp_carrier;
 
 use std::{
-    io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    io::Write,
+    net::{Shutdown, TcpListener},
+    sync::{Arc, atomic::Ordering},
     thread::sleep,
     time::Duration,
 };
@@ -17,6 +17,7 @@ use wiremock::{
     matchers::{any, method, query_param},
 };
 
+use self::tcp_carrier::{Talk, carrier};
 use super::*;
 use crate::{carrier::own_ids, message::status::Status};
 
@@ -58,60 +59,6 @@ fn to(numbers: &'static [&'static str]) -> Submit<'static> {
         sender: Some("Shop"),
         own_id: Some("s-1-1"),
         parts: 2,
-    }
-}
-
-/// A carrier of bare TCP: `talk` has each connection in turn. Returns its URL and the count of requests that were read.
-fn carrier(talk: impl Fn(&mut Talk) + Send + 'static) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/api", listener.local_addr().unwrap());
-    let requests = Arc::new(AtomicUsize::new(0));
-    let counted = requests.clone();
-    std::thread::spawn(move || {
-        for (connection, stream) in listener.incoming().enumerate() {
-            talk(&mut Talk {
-                connection,
-                stream: stream.unwrap(),
-                requests: counted.clone(),
-            });
-        }
-    });
-    (url, requests)
-}
-
-struct Talk {
-    connection: usize,
-    stream: TcpStream,
-    requests: Arc<AtomicUsize>,
-}
-
-impl Talk {
-    /// Reads a request up to the end of its JSON body.
-    fn read_request(&mut self) {
-        let mut request = Vec::new();
-        let mut buffer = [0; 4096];
-        while !request.ends_with(b"}") {
-            let read = self.stream.read(&mut buffer).unwrap();
-            assert!(read > 0, "closed by the client");
-            request.extend_from_slice(&buffer[..read]);
-        }
-        self.requests.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Reads one byte of a request and leaves the rest, so that closing the connection resets it.
-    fn read_a_byte(&mut self) {
-        self.stream.read_exact(&mut [0]).unwrap();
-        self.requests.fetch_add(1, Ordering::SeqCst);
-        sleep(Duration::from_millis(20));
-    }
-
-    fn answer(&mut self, head: &str, body: &str) {
-        write!(
-            self.stream,
-            "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
     }
 }
 
@@ -217,7 +164,7 @@ async fn too_many_numbers_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn each_part_is_asked_for_by_itself() {
+async fn each_part_is_queried_separately() {
     let server = MockServer::start().await;
     for (id, status) in [("a", "DELIVRD"), ("b", "UNDELIV"), ("c#1", "DELIVRD")] {
         let body = format!(r#"{{"status":"{status}","delivery_time":""}}"#);
@@ -253,8 +200,8 @@ async fn each_part_is_asked_for_by_itself() {
 }
 
 #[tokio::test]
-async fn no_connection_means_not_accepted() {
-    let nobody = format!(
+async fn a_failed_connection_is_not_accepted() {
+    let closed_port = format!(
         "http://{}/api",
         TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -264,7 +211,7 @@ async fn no_connection_means_not_accepted() {
     let (closing, _) = carrier(|talk| drop(talk.stream.shutdown(Shutdown::Both)));
     let (silent, _) = carrier(|_| sleep(Duration::from_secs(4)));
     let table = [
-        (nobody, "no connection"),
+        (closed_port, "no connection"),
         (closing.replace("http:", "https:"), "no connection"),
         (silent.replace("http:", "https:"), "no connection in time"),
         ("http://carrier.invalid/api".to_owned(), "name not resolved"),
@@ -296,7 +243,7 @@ async fn no_connection_means_not_accepted() {
 }
 
 #[tokio::test]
-async fn a_request_whose_answer_does_not_come_is_lost() {
+async fn a_request_without_an_answer_is_lost() {
     type Case = (&'static str, &'static str, fn(&mut Talk));
     #[rustfmt::skip]
     let table: [Case; 7] = [
@@ -361,7 +308,7 @@ async fn a_request_is_made_once_if_the_idle_connection_breaks() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_used_again() {
+async fn an_idle_connection_is_reused() {
     let (url, requests) = carrier(|talk| {
         for _ in 0..3 {
             talk.read_request();
@@ -378,7 +325,7 @@ async fn a_kept_connection_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_429_says_how_long_to_wait() {
+async fn a_429_names_the_wait() {
     let server = mock(ResponseTemplate::new(429).insert_header("Retry-After", "7")).await;
     let (reason, retry_after) = ("HTTP 429".to_owned(), Some(Duration::from_secs(7)));
     let error = bare(&server.uri()).submit(to(&NUMBERS)).await.unwrap_err();

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_what_another_program_makes() {
+    fn a_signature_matches_that_of_another_program() {
         let now = at(1_700_000_000);
         let (mine, other) = (
             [SecretString::from(SECRET)],
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_now_give_or_take_five_minutes() {
+    fn a_time_stamp_is_valid_for_five_minutes() {
         let headers = headers("1700000000", KNOWN);
         for (now, good) in [
             (0, true),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_is_refused() {
+    fn a_malformed_signature_is_refused() {
         let now = at(1_700_000_000);
         let zeros = "0".repeat(64);
         for timestamp in [

@@ -79,28 +79,36 @@ async fn each_carrier_has_its_own_secrets_two_during_a_rotation() {
     assert_eq!(verify(&none, "one", NEW, now).await, "not found");
 }
 
-#[tokio::test]
-async fn a_process_from_before_a_rotation_accepts_the_new_secret() {
-    let held = Arc::new((
-        StdMutex::new(json!({"one": OLD}).to_string()),
-        AtomicUsize::new(0),
-    ));
-    let kept = held.clone();
+/// A secret in Secrets Manager that the test changes, and how often it was read.
+type Held = Arc<(StdMutex<String>, AtomicUsize)>;
+
+/// Returns callbacks whose secrets are those of `held`. Reading an empty secret fails.
+async fn callbacks_of(held: &Held) -> Callbacks {
+    let held = held.clone();
     let read: ReadSecret = Box::new(move |arn| {
         assert_eq!(arn, "arn:secrets");
-        kept.1.fetch_add(1, Ordering::Relaxed);
-        let secrets = kept.0.lock().unwrap().clone();
+        held.1.fetch_add(1, Ordering::Relaxed);
+        let secrets = held.0.lock().unwrap().clone();
         Box::pin(async move {
             (!secrets.is_empty())
                 .then_some(secrets)
-                .ok_or_else(|| anyhow::anyhow!("away"))
+                .ok_or_else(|| anyhow::anyhow!("unavailable"))
         })
     });
     let source = KeySource::SecretArn("arn:secrets".to_owned());
     let secrets = Refreshing::open_with(source, Secrets::read, read).await;
-    let callbacks = Callbacks {
+    Callbacks {
         secrets: Some(secrets.unwrap()),
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_process_from_before_a_rotation_accepts_the_new_secret() {
+    let held: Held = Arc::new((
+        StdMutex::new(json!({"one": OLD}).to_string()),
+        AtomicUsize::new(0),
+    ));
+    let callbacks = callbacks_of(&held).await;
     let start = Utc::now();
     let at = |seconds| start + TimeDelta::seconds(seconds);
     let set = |secrets: String| *held.0.lock().unwrap() = secrets;
