@@ -61,7 +61,7 @@ LOCAL = {
     "SEND_CONCURRENCY": ("SendConcurrency", "8"),
     "SEND_IN_FLIGHT": ("SendInFlight", None),
     "SWEEP_LEAD_S": ("SweepLeadS", "5"),
-    "SWEEP_PATIENCE_S": ("SweepPatienceS", None),
+    "SWEEP_GRACE_S": ("SweepGraceS", None),
     "UNCERTAIN_QUIET_S": ("UncertainQuietS", None),
     "WEBHOOK_LOOPBACK": ("WebhookLoopback", "true"),  # receivers run on this machine
     "WORKER_TIMEOUT_S": ("WorkerTimeoutS", None),

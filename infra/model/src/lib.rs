@@ -27,7 +27,7 @@
 //!
 //! # Out of scope
 //!
-//! Durations (back-off, delays, the sweep's patience), rates, request sizes after refusals,
+//! Durations (back-off, delays, the sweep's grace period), rates, request sizes after refusals,
 //! `resend_within_s`, suppressions, several batches except for the finish, deadlocks (they are
 //! retried), the offset of the clock, a third concurrent worker, and more attempts per recipient
 //! than the mix allows. SENDING or ACCEPTD rows that a crashed owner leaves in a batch of a paused

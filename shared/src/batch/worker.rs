@@ -11,7 +11,7 @@ use crate::{
     batch::{
         SeqRange,
         claim::{self, Claim, ClaimedBatch},
-        release::Timing,
+        release::timing::Timing,
         rows::{self, BatchRow},
     },
     carrier::{Carrier, registry::CarrierSource},

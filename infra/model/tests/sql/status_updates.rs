@@ -1,4 +1,4 @@
-//! `record_verdicts` (the status updates of a recheck), `record_receipts`, `record_late_receipts`.
+//! `record_status_updates` (the status updates of a recheck), `record_receipts`, `record_late_receipts`.
 
 use api::resources::receipts::store::{ReceiptRow, record_late_receipts, record_receipts};
 use model::rules::{self, StatusUpdate};

@@ -4,7 +4,7 @@
 
 mod decide;
 mod final_events;
-mod timing;
+pub(super) mod timing;
 mod write;
 
 use anyhow::Context;

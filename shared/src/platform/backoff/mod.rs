@@ -60,7 +60,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Reads `RECORDING_SHARE_S`, `LEASE_MARGIN_S`, `SWEEP_PATIENCE_S` and `BACKOFF_MAX_S`.
+    /// Reads `RECORDING_SHARE_S`, `LEASE_MARGIN_S`, `SWEEP_GRACE_S` and `BACKOFF_MAX_S`.
     pub fn from_env(env: &mut Env) -> Self {
         let default = Self::default();
         let mut seconds =
@@ -75,7 +75,7 @@ impl Backoff {
                 default.lease_margin.num_seconds() as u64,
             ) as i64),
             sweep: TimeDelta::seconds(seconds(
-                "SWEEP_PATIENCE_S",
+                "SWEEP_GRACE_S",
                 default.sweep.num_seconds() as u64,
             ) as i64),
             backoff_max: Duration::from_secs(seconds(

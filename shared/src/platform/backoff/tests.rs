@@ -73,7 +73,7 @@ fn the_sweep_runs_after_an_enqueued_message_or_before_a_distant_due_time() {
 
 #[test]
 fn the_environment_overrides_the_defaults() {
-    let mut env = Env::from_pairs([("SWEEP_PATIENCE_S", "3"), ("LEASE_MARGIN_S", "0")]);
+    let mut env = Env::from_pairs([("SWEEP_GRACE_S", "3"), ("LEASE_MARGIN_S", "0")]);
     let backoff = Backoff::from_env(&mut env);
     assert_eq!(
         (backoff.sweep.num_seconds(), backoff.backoff_max.as_secs()),
