@@ -22,7 +22,7 @@ use shared::{
         texts::Texts,
         worker::{Claimed, Work, Worker},
     },
-    carrier::{Answer, StatusError},
+    carrier::{StatusAnswer, StatusError},
     message::status::Status,
     platform::{
         budget::Budget,
@@ -68,7 +68,7 @@ struct StatusQuery {
     at: usize,
     asked_at: DateTime<Utc>,
     /// `None`: not asked, since no time was left or the carrier was busy.
-    answer: Option<Result<Answer, StatusError>>,
+    answer: Option<Result<StatusAnswer, StatusError>>,
 }
 
 impl Rechecker {
@@ -158,7 +158,7 @@ impl Rechecker {
         ids: &str,
         budget: Budget,
         is_busy: &Cell<bool>,
-    ) -> Option<Result<Answer, StatusError>> {
+    ) -> Option<Result<StatusAnswer, StatusError>> {
         let recording_share = self.worker.timing.backoff.recording_share;
         if is_busy.get() || !budget.allows(self.settings.timeout, recording_share) {
             return None;

@@ -8,7 +8,7 @@ use shared::{
         release::Timing,
         rows::{BatchRow, StatusUpdate},
     },
-    carrier::{Answer, StatusError, own_ids},
+    carrier::{StatusAnswer, StatusError, own_ids},
     message::status::Status,
 };
 use uuid::Uuid;
@@ -31,24 +31,24 @@ impl StatusRules<'_> {
     pub fn status_update(
         &self,
         row: &BatchRow,
-        answer: Option<Result<Answer, StatusError>>,
+        answer: Option<Result<StatusAnswer, StatusError>>,
         now: DateTime<Utc>,
     ) -> Option<StatusUpdate> {
         let asked = answer.is_some();
         let is_over = |time: TimeDelta| row.sent_at.is_some_and(|sent_at| now >= sent_at + time);
         let at_deadline = is_over(self.timing.recheck_deadline);
         match answer {
-            Some(Ok(Answer::Status { status, raw })) => {
+            Some(Ok(StatusAnswer::Status { status, raw })) => {
                 self.update_from_status(row, status, raw, at_deadline)
             }
-            Some(Ok(Answer::NotFound)) if row.status == Status::Uncertain => {
+            Some(Ok(StatusAnswer::NotFound)) if row.status == Status::Uncertain => {
                 // The message never arrived, unless it can still be on the wire.
                 is_over(self.timing.quiet_time)
                     .then(|| self.update(row, Status::Pending, Some("not found".into())))
             }
             // The carrier has given us this id, so "not found" means that it has lost its record of
             // the message, not the message.
-            Some(Ok(Answer::NotFound) | Err(_)) | None => {
+            Some(Ok(StatusAnswer::NotFound) | Err(_)) | None => {
                 let stays = row.status == Status::Uncertain || !asked;
                 (!stays && at_deadline)
                     .then(|| self.update(row, Status::Unknown, row.carrier_status.clone()))
@@ -115,7 +115,7 @@ mod tests {
     const HOUR: TimeDelta = TimeDelta::hours(1);
     const DEADLINE: TimeDelta = TimeDelta::hours(23);
 
-    type QueryResult = Result<Answer, StatusError>;
+    type QueryResult = Result<StatusAnswer, StatusError>;
 
     fn timing() -> Timing {
         Timing {
@@ -142,9 +142,9 @@ mod tests {
         }
     }
 
-    fn answers(status: Status, raw: &str) -> Answer {
+    fn answers(status: Status, raw: &str) -> StatusAnswer {
         let raw = raw.into();
-        Answer::Status { status, raw }
+        StatusAnswer::Status { status, raw }
     }
 
     fn failed() -> QueryResult {
@@ -186,7 +186,12 @@ mod tests {
         }
     }
 
-    fn check_answer(status: Status, age: TimeDelta, answer: Answer, expected: Option<Status>) {
+    fn check_answer(
+        status: Status,
+        age: TimeDelta,
+        answer: StatusAnswer,
+        expected: Option<Status>,
+    ) {
         check(status, age, Some(Ok(answer)), expected);
     }
 
@@ -233,7 +238,7 @@ mod tests {
         // Not asked: the next pass asks first.
         check(Enroute, DEADLINE, None, None);
         // Not found although it was accepted.
-        check_answer(Enroute, HOUR, Answer::NotFound, None);
+        check_answer(Enroute, HOUR, StatusAnswer::NotFound, None);
     }
 
     #[test]
@@ -253,8 +258,8 @@ mod tests {
         );
         check_answer(Uncertain, DEADLINE, answers(Unknown, "UNKNOWN"), None);
         // It may still be on the wire.
-        check_answer(Uncertain, MINUTE, Answer::NotFound, None);
-        check_answer(Uncertain, HOUR, Answer::NotFound, Some(Pending));
+        check_answer(Uncertain, MINUTE, StatusAnswer::NotFound, None);
+        check_answer(Uncertain, HOUR, StatusAnswer::NotFound, Some(Pending));
         check(Uncertain, DEADLINE, Some(failed()), None);
     }
 }

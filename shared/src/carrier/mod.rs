@@ -61,8 +61,6 @@ pub struct Submit<'a> {
     pub parts: usize,
 }
 
-pub use StatusAnswer as Answer;
-
 /// The carrier's answer to a status query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatusAnswer {

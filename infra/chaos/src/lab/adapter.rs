@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::carrier::{
-    Answer, Carrier, CarrierSettings, Login, SendError, StatusError, Submit, alaris,
+    Carrier, CarrierSettings, Login, SendError, StatusAnswer, StatusError, Submit, alaris,
 };
 
 use super::plan::{CarrierForm, Plan};
@@ -54,7 +54,7 @@ impl Carrier for LabCarrier {
         self.inner.submit(submit).await
     }
 
-    async fn status(&self, ids: &str) -> Result<Answer, StatusError> {
+    async fn status(&self, ids: &str) -> Result<StatusAnswer, StatusError> {
         self.inner.status(ids).await
     }
 

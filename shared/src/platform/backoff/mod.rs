@@ -74,10 +74,9 @@ impl Backoff {
                 "LEASE_MARGIN_S",
                 default.lease_margin.num_seconds() as u64,
             ) as i64),
-            sweep: TimeDelta::seconds(seconds(
-                "SWEEP_GRACE_S",
-                default.sweep.num_seconds() as u64,
-            ) as i64),
+            sweep: TimeDelta::seconds(
+                seconds("SWEEP_GRACE_S", default.sweep.num_seconds() as u64) as i64
+            ),
             backoff_max: Duration::from_secs(seconds(
                 "BACKOFF_MAX_S",
                 default.backoff_max.as_secs(),
