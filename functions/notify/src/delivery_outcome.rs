@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::platform::backoff::{MAX_RETRY_AFTER, jitter};
 
-use crate::post::Answer;
+use crate::post::PostResult;
 
 /// How often a delivery is posted, and how often it is claimed if each claim ends in a crash.
 pub const DELIVERY_TRIES: u32 = 10;
@@ -32,9 +32,9 @@ pub struct DeliveryOutcome {
 impl DeliveryOutcome {
     /// Returns the outcome of the n-th try, counted from 1. Only 2xx means "delivered", and only
     /// 410 means "gone".
-    pub fn of(answer: Answer, tries: u32) -> Self {
+    pub fn of(answer: PostResult, tries: u32) -> Self {
         match answer {
-            Answer::Status {
+            PostResult::Status {
                 code: code @ 200..=299,
                 ..
             } => Self {
@@ -42,12 +42,12 @@ impl DeliveryOutcome {
                 http_status: Some(code),
                 ..Self::default()
             },
-            Answer::Status { code: 410, .. } => Self {
+            PostResult::Status { code: 410, .. } => Self {
                 gone: true,
                 http_status: Some(410),
                 ..Self::default()
             },
-            Answer::Status { code, retry_after } => {
+            PostResult::Status { code, retry_after } => {
                 let retry_after = retry_after.filter(|_| matches!(code, 429 | 503));
                 Self {
                     http_status: Some(code),
@@ -55,12 +55,12 @@ impl DeliveryOutcome {
                     ..Self::default()
                 }
             }
-            Answer::None(error) => Self {
+            PostResult::None(error) => Self {
                 error: Some(error),
                 retry_after: before_delivery(tries, None),
                 ..Self::default()
             },
-            Answer::Disabled => Self {
+            PostResult::Disabled => Self {
                 error: Some("webhook disabled"),
                 ..Self::default()
             },
@@ -110,11 +110,11 @@ mod tests {
 
     const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
 
-    fn status(code: u16, retry_after: Option<Duration>) -> Answer {
-        Answer::Status { code, retry_after }
+    fn status(code: u16, retry_after: Option<Duration>) -> PostResult {
+        PostResult::Status { code, retry_after }
     }
 
-    fn check(answer: Answer, tries: u32, delivered: bool, gone: bool) -> Option<Duration> {
+    fn check(answer: PostResult, tries: u32, delivered: bool, gone: bool) -> Option<Duration> {
         let outcome = DeliveryOutcome::of(answer, tries);
         assert_eq!(
             (outcome.delivered, outcome.gone),
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(check(status(200, None), 1, true, false), None);
         assert_eq!(check(status(204, MINUTE), 9, true, false), None);
         assert_eq!(check(status(410, None), 1, false, true), None);
-        assert_eq!(check(Answer::Disabled, 1, false, false), None);
+        assert_eq!(check(PostResult::Disabled, 1, false, false), None);
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
             (status(503, MINUTE), 2, Some(300)),
             (status(500, MINUTE), 3, Some(1800)),
             (status(500, None), 10, None),
-            (Answer::None("timed out"), 9, Some(86_400)),
-            (Answer::None("timed out"), 10, None),
+            (PostResult::None("timed out"), 9, Some(86_400)),
+            (PostResult::None("timed out"), 10, None),
         ];
         for (answer, tries, shortest_s) in table {
             let shortest = shortest_s.map(Duration::from_secs);

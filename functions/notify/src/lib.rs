@@ -28,7 +28,7 @@ use shared::{
 pub use crate::post::Poster;
 use crate::{
     delivery_outcome::{DELIVERY_TRIES, DeliveryOutcome},
-    post::{Answer, Request},
+    post::{PostResult, Request},
     store::{Delivery, FailedTry},
 };
 
@@ -102,12 +102,16 @@ impl Notifier {
     }
 
     /// Posts the event, unless nothing may be posted. No database connection is held meanwhile.
-    async fn post(&self, message: DeliveryMessage, delivery: &Delivery) -> anyhow::Result<Answer> {
+    async fn post(
+        &self,
+        message: DeliveryMessage,
+        delivery: &Delivery,
+    ) -> anyhow::Result<PostResult> {
         if delivery.disabled {
-            return Ok(Answer::Disabled);
+            return Ok(PostResult::Disabled);
         }
         if delivery.tries > DELIVERY_TRIES {
-            return Ok(Answer::None("given up"));
+            return Ok(PostResult::None("given up"));
         }
         let timestamp = self.db.now();
         let id = format!("msg_{}", message.event_id);
@@ -120,7 +124,7 @@ impl Notifier {
             body: &body,
         };
         let Some(signatures) = self.sign(message, delivery, &content).await? else {
-            return Ok(Answer::None("key gone"));
+            return Ok(PostResult::None("key gone"));
         };
         let request = Request {
             url: &delivery.url,
@@ -152,7 +156,7 @@ impl Notifier {
         for secret_no in numbers.into_iter().flatten() {
             let secret = self
                 .keys
-                .secret(&delivery.key_id, (message.webhook_id, secret_no), now)
+                .secret(&delivery.key_id, message.webhook_id, secret_no, now)
                 .await;
             let Some(secret) = secret.context("reading the keys of the webhooks")? else {
                 return Ok(None);

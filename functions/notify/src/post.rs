@@ -39,7 +39,7 @@ pub struct Request<'a> {
 
 /// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum PostResult {
     /// The receiver answered.
     Status {
         /// The HTTP status.
@@ -88,13 +88,13 @@ impl Poster {
     }
 
     /// Posts a request.
-    pub async fn post(&self, request: Request<'_>) -> Answer {
+    pub async fn post(&self, request: Request<'_>) -> PostResult {
         // Checked again: the rules may have changed since the webhook was created, and an address
         // in a URL is never resolved.
         let url = match target::read(request.url, self.allowed) {
             Ok(url) => url,
-            Err(BadTarget::Private | BadTarget::Elsewhere) => return Answer::None(PRIVATE),
-            Err(_) => return Answer::None("bad url"),
+            Err(BadTarget::Private | BadTarget::Elsewhere) => return PostResult::None(PRIVATE),
+            Err(_) => return PostResult::None("bad url"),
         };
         let call = self
             .client
@@ -110,12 +110,12 @@ impl Poster {
                     .headers()
                     .get(RETRY_AFTER)
                     .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-                Answer::Status {
+                PostResult::Status {
                     code: response.status().as_u16(),
                     retry_after: retry_after.map(Duration::from_secs),
                 }
             }
-            Err(error) => Answer::None(failure_reason(&error)),
+            Err(error) => PostResult::None(failure_reason(&error)),
         }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(
                 poster.post(request(url)).await,
-                Answer::None(PRIVATE),
+                PostResult::None(PRIVATE),
                 "{url}"
             );
         }
@@ -206,7 +206,7 @@ mod tests {
         ] {
             assert_eq!(
                 poster.post(request(url)).await,
-                Answer::None("bad url"),
+                PostResult::None("bad url"),
                 "{url}"
             );
         }
@@ -226,7 +226,7 @@ mod tests {
         let loopback = Poster::new(AllowedTargets::Loopback).unwrap();
         assert_eq!(
             loopback.post(request("http://localhost:9/")).await,
-            Answer::None("no connection")
+            PostResult::None("no connection")
         );
     }
 }

@@ -47,7 +47,8 @@ impl SharedKeys {
     pub async fn secret(
         &self,
         kid: &str,
-        (webhook, secret_no): (Uuid, u32),
+        webhook: Uuid,
+        secret_no: u32,
         now: DateTime<Utc>,
     ) -> anyhow::Result<Option<Secret>> {
         let keys = self.keys.current();
@@ -84,15 +85,15 @@ mod tests {
             .map(|keys| SharedKeys { keys })
             .unwrap();
         let (id, now) = (Uuid::now_v7(), Utc::now());
-        assert!(keys.secret("old", (id, 1), now).await.unwrap().is_some());
+        assert!(keys.secret("old", id, 1, now).await.unwrap().is_some());
         assert_eq!(READS.load(Ordering::Relaxed), 1);
-        assert!(keys.secret("new", (id, 1), now).await.unwrap().is_some());
+        assert!(keys.secret("new", id, 1, now).await.unwrap().is_some());
         for _ in 0..3 {
-            assert!(keys.secret("old", (id, 1), now).await.unwrap().is_none());
+            assert!(keys.secret("old", id, 1, now).await.unwrap().is_none());
         }
         assert_eq!(READS.load(Ordering::Relaxed), 2);
         assert!(
-            keys.secret("old", (id, 1), now + BETWEEN_READS)
+            keys.secret("old", id, 1, now + BETWEEN_READS)
                 .await
                 .unwrap()
                 .is_none()

@@ -9,7 +9,7 @@ use crate::{
     http::idempotency::StoredAnswer,
     openapi::{
         Endpoint, links,
-        operation::{Answer, Operation, Takes},
+        operation::{AnswerDoc, Operation, Takes},
         parameters::of_path,
         problems::ProblemAnswers,
         schemas::Schemas,
@@ -161,7 +161,7 @@ fn headers(endpoint: &Endpoint, own: &[&str]) -> Map<String, Value> {
         .collect()
 }
 
-fn success(endpoint: &Endpoint, answer: &Answer, id: &str, schemas: &mut Schemas) -> Value {
+fn success(endpoint: &Endpoint, answer: &AnswerDoc, id: &str, schemas: &mut Schemas) -> Value {
     let mut own_headers = Vec::new();
     if endpoint.method == Method::GET {
         own_headers.push("ETag");

@@ -37,7 +37,7 @@ pub struct Operation {
     /// The body.
     pub body: Option<Takes>,
     /// The successful answers.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<AnswerDoc>,
     /// The slugs of the problems that are specific to it.
     pub problems: Vec<&'static str>,
     /// The handler uses no database, and so never fails.
@@ -58,7 +58,7 @@ pub struct Takes {
 }
 
 /// A successful answer.
-pub struct Answer {
+pub struct AnswerDoc {
     /// The status.
     pub status: u16,
     /// What the answer means.
@@ -157,7 +157,7 @@ impl Operation {
             schema: SchemaGenerator::subschema_for::<T>,
             example,
         });
-        self.answers.push(Answer {
+        self.answers.push(AnswerDoc {
             status,
             text,
             media,
@@ -177,7 +177,7 @@ impl Operation {
 
     /// Adds the answer 204.
     pub fn answers_nothing(mut self, text: &'static str) -> Self {
-        self.answers.push(Answer {
+        self.answers.push(AnswerDoc {
             status: 204,
             text,
             media: None,

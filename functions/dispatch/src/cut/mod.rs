@@ -21,7 +21,7 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use self::store::{CutMark, CutStatus, NewBatch, Schedule};
+use self::store::{CutMark, CutStatus, NewBatch, ScheduleToCut};
 use crate::{DispatchedBy, Dispatcher, plan};
 
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
@@ -127,7 +127,7 @@ impl Dispatcher {
 
     fn decide(
         &self,
-        schedule: &Schedule,
+        schedule: &ScheduleToCut,
         message: DispatchMessage,
         now: DateTime<Utc>,
     ) -> Option<Decision> {
@@ -247,7 +247,7 @@ async fn write_cut(
 
 /// Returns how the batches are spread over time. Batches that only close their recipients are not
 /// spread.
-fn spread(schedule: &Schedule, status: CutStatus, now: DateTime<Utc>) -> plan::Spread {
+fn spread(schedule: &ScheduleToCut, status: CutStatus, now: DateTime<Utc>) -> plan::Spread {
     match status {
         CutStatus::Running => plan::Spread {
             start: schedule.run_at,

@@ -23,7 +23,7 @@ use crate::DispatchedBy;
 
 /// A schedule that may be cut, locked.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct ScheduleToCut {
     /// `schedules.status`
     pub status: ScheduleStatus,
     /// `schedules.version`
@@ -44,9 +44,9 @@ pub struct Schedule {
 pub async fn lock_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
-) -> sqlx::Result<Option<Schedule>> {
+) -> sqlx::Result<Option<ScheduleToCut>> {
     sqlx::query_as!(
-        Schedule,
+        ScheduleToCut,
         r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", rate, send_window, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id

@@ -8,7 +8,7 @@ use sqlx::MySqlConnection;
 use crate::resources::{
     attention::{
         Kind,
-        entry::{Action, Entry},
+        entry::{Action, AttentionEntry},
         store::ListPosition,
     },
     schedules::store::batches::{ShownBatch, count_uncertain, load_batches},
@@ -19,7 +19,7 @@ pub async fn entries(
     connection: &mut MySqlConnection,
     kind: Kind,
     positions: &[ListPosition],
-) -> sqlx::Result<Vec<Entry>> {
+) -> sqlx::Result<Vec<AttentionEntry>> {
     let ids: Vec<_> = positions
         .iter()
         .map(|position| (position.schedule_id, position.batch_no))
@@ -50,14 +50,19 @@ fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
         .min()
 }
 
-fn entry(kind: Kind, batch: &ShownBatch, recipients: u64, since: Option<DateTime<Utc>>) -> Entry {
+fn entry(
+    kind: Kind,
+    batch: &ShownBatch,
+    recipients: u64,
+    since: Option<DateTime<Utc>>,
+) -> AttentionEntry {
     let actions = actions(kind, batch);
     let details = json!({
         "first_seq": batch.first_seq, "last_seq": batch.last_seq, "planned_at": batch.planned_at, "send_at": batch.send_at,
         "check_at": batch.check_at, "sweep_at": batch.sweep_at, "missed_at": batch.missed_at, "claimed_until": batch.claimed_until,
         "crashes": batch.crashes, "tries": batch.tries, "requeues": batch.requeues,
     });
-    Entry {
+    AttentionEntry {
         schedule_id: batch.schedule_id,
         schedule_status: batch.schedule_status,
         batch_no: Some(batch.batch_no),

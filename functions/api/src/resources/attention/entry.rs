@@ -12,8 +12,7 @@ use crate::resources::uncertain::request::Outcome;
 
 /// An entry of a list.
 #[derive(Debug, JsonSchema, Serialize)]
-#[schemars(rename = "AttentionEntry")]
-pub struct Entry {
+pub struct AttentionEntry {
     /// The schedule.
     pub schedule_id: Uuid,
     /// The state of the schedule.

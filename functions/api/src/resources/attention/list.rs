@@ -23,7 +23,7 @@ use crate::{
     resources::{
         attention::{
             Kind, batches,
-            entry::{Entry, example},
+            entry::{AttentionEntry, example},
             read_cursor, schedules,
             store::{
                 ListPosition, missed_batches, overdue_batches, overdue_schedules, parked_batches,
@@ -43,7 +43,7 @@ pub struct Page {
     #[schemars(extend("enum" = Kind::ALL.map(Kind::as_str)))]
     pub kind: &'static str,
     /// The entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<AttentionEntry>,
     /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
 }

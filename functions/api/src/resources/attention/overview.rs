@@ -16,7 +16,7 @@ use crate::{
     resources::attention::{
         Kind,
         dead_letters::{DeadLetterView, peek},
-        entry::{Entry, example},
+        entry::{AttentionEntry, example},
         list::{Page, read_page},
         store::{ListPosition, count_attention},
     },
@@ -61,7 +61,7 @@ pub struct Summary {
 #[schemars(rename = "AttentionEntryOrDeadLetter")]
 enum Listed {
     /// A batch or a schedule.
-    Entry(Entry),
+    Entry(AttentionEntry),
     /// A dead letter.
     DeadLetter(DeadLetterView),
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::resources::attention::{
     Kind,
-    entry::{Action, Entry},
+    entry::{Action, AttentionEntry},
     store::{AttentionSchedule, load_attention_schedules},
 };
 
@@ -16,7 +16,7 @@ pub async fn entries(
     connection: &mut MySqlConnection,
     kind: Kind,
     ids: &[Uuid],
-) -> sqlx::Result<Vec<Entry>> {
+) -> sqlx::Result<Vec<AttentionEntry>> {
     let schedules = load_attention_schedules(connection, ids).await?;
     Ok(schedules
         .iter()
@@ -24,7 +24,7 @@ pub async fn entries(
         .collect())
 }
 
-fn entry(kind: Kind, schedule: &AttentionSchedule) -> Entry {
+fn entry(kind: Kind, schedule: &AttentionSchedule) -> AttentionEntry {
     let too_late = schedule.run_at + TimeDelta::seconds(schedule.max_lateness_s.into());
     let (since, names): (_, &[&str]) = match kind {
         Kind::MissedSchedules => (
@@ -36,7 +36,7 @@ fn entry(kind: Kind, schedule: &AttentionSchedule) -> Entry {
         _ => (Some(schedule.run_at), &["retry", "cancel"]),
     };
     let cut = schedule.batch_count.is_some();
-    Entry {
+    AttentionEntry {
         schedule_id: schedule.id,
         schedule_status: schedule.status,
         batch_no: None,

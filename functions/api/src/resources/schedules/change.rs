@@ -23,7 +23,7 @@ use crate::{
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::{
         arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
-        edit::{Edit, edit_schema},
+        edit::{ScheduleEdit, edit_schema},
         examples::shown,
         show::{ScheduleView, parse_id, read_view},
         state::begun,
@@ -56,7 +56,7 @@ pub async fn change(
 ) -> Result<Json<Changed>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let edit = Edit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
+    let edit = ScheduleEdit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
     let (app, changes) = (&app, &edit);
     let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move { write(app, &mut transaction, id, changes).await })
@@ -108,7 +108,7 @@ async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
     id: Uuid,
-    edit: &Edit,
+    edit: &ScheduleEdit,
 ) -> Result<((LockedSchedule, ScheduleView), Change<'static>), ApiError> {
     use ScheduleStatus::{Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id)

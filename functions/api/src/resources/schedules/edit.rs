@@ -40,7 +40,7 @@ const REQUIRED: [&str; 6] = [
     clippy::option_option,
     reason = "null removes a field, which differs from leaving it out"
 )]
-pub struct Edit {
+pub struct ScheduleEdit {
     /// The new time.
     pub run_at: Option<Moment>,
     /// The new text, and its number of parts.
@@ -55,7 +55,7 @@ pub struct Edit {
     on_uncertain: Option<OnUncertain>,
 }
 
-impl Edit {
+impl ScheduleEdit {
     /// Reads a body. The error names every wrong field. A body that changes nothing is an error
     /// too.
     pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {

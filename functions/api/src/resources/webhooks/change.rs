@@ -17,7 +17,7 @@ use crate::{
     openapi::{Operation, Takes},
     resources::webhooks::{
         WebhookView, audit_state, example, no_such_webhook, parse_id,
-        request::{self, Edit},
+        request::{self, WebhookEdit},
         store::{Webhook, change_webhook, lock_webhook},
     },
 };
@@ -32,7 +32,7 @@ pub async fn change(
 ) -> Result<Json<WebhookView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let edit = Edit::read(
+    let edit = WebhookEdit::read(
         &body::read_small_json(&request.0, request.1).await?,
         app.webhook_targets,
     )?;
@@ -55,7 +55,7 @@ pub fn change_doc() -> Operation {
 async fn write(
     mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
-    edit: &Edit,
+    edit: &WebhookEdit,
     now: DateTime<Utc>,
 ) -> Result<(Webhook, Change<'static>), ApiError> {
     let before = lock_webhook(&mut transaction, id)

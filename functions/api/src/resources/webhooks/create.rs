@@ -62,7 +62,7 @@ pub async fn create(
     };
     let secret = app
         .webhook_keys
-        .secret(&webhook.key_id, (webhook.id, webhook.secret_no), now)
+        .secret(&webhook.key_id, webhook.id, webhook.secret_no, now)
         .await;
     let secret = secret.ok().flatten().ok_or_else(|| {
         ApiError::Internal("there is no key for the secrets of webhooks".to_owned())

@@ -58,7 +58,7 @@ impl WebhookRequest {
     clippy::option_option,
     reason = "null removes the description, which differs from leaving it out"
 )]
-pub struct Edit {
+pub struct WebhookEdit {
     url: Option<String>,
     events: Option<String>,
     description: Option<Option<String>>,
@@ -66,7 +66,7 @@ pub struct Edit {
     pub disabled: Option<bool>,
 }
 
-impl Edit {
+impl WebhookEdit {
     /// Reads a body. The error names every wrong field. A body that changes nothing is an error
     /// too.
     pub fn read(body: &[u8], targets: AllowedTargets) -> Result<Self, ApiError> {

@@ -61,16 +61,13 @@ pub fn rotate_doc() -> Operation {
 }
 
 async fn next_secret(app: &App, seen: &Webhook) -> anyhow::Result<(String, Secret)> {
-    let (keys, next, now) = (
-        &app.webhook_keys,
-        (seen.id, seen.secret_no + 1),
-        app.db.now(),
-    );
-    if let Some(secret) = keys.secret(&seen.key_id, next, now).await? {
+    let (keys, now) = (&app.webhook_keys, app.db.now());
+    let (id, next_no) = (seen.id, seen.secret_no + 1);
+    if let Some(secret) = keys.secret(&seen.key_id, id, next_no, now).await? {
         return Ok((seen.key_id.clone(), secret));
     }
     let newest = keys.current().newest().to_owned();
-    let secret = keys.secret(&newest, next, now).await?;
+    let secret = keys.secret(&newest, id, next_no, now).await?;
     secret
         .map(|secret| (newest, secret))
         .ok_or_else(|| anyhow::anyhow!("there is no key for the secrets of webhooks"))
