@@ -1,4 +1,4 @@
-//! What the functions share, one folder per concern:
+//! The code that the functions share, one folder per concern:
 //!
 //! - [`message`]: what is sent: status, phone number, text, template, sending window. Pure.
 //! - [`schedule`]: the states of a schedule, its row, and the transitions that functions share.

@@ -24,7 +24,7 @@ pub const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// client repeats the call for the rest. The gateway gives up at 30 s.
 pub const CALL_BUDGET: Duration = Duration::from_secs(12);
 
-/// What the handlers work with, built once per process.
+/// The clients and settings of the handlers, built once per process.
 #[derive(Clone)]
 pub struct App {
     /// The database.
@@ -50,7 +50,7 @@ pub struct App {
     pub quiet_time: TimeDelta,
     /// The sending rate of the deployment.
     pub capacity: Capacity,
-    /// What authentication needs: signing keys, issuer, request rate, CORS origins.
+    /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
     /// The format of the carrier's delivery receipts and of their signatures.
     pub receipt_format: &'static dyn ReceiptFormat,

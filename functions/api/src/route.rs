@@ -1,4 +1,4 @@
-//! A route: its handler, and what the guard and the OpenAPI document need to know about it.
+//! A route: its handler, and its description for the guard and the OpenAPI document.
 //!
 //! A route cannot be declared without its access rule or without its description.
 

@@ -92,7 +92,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// Adds a route: the guard authenticates the caller, then the idempotency layer, if the route has
-/// one, looks for a stored answer, then the handler runs.
+/// one, looks up a stored answer, then the handler runs.
 fn add(app: &App, router: Router<App>, route: Route) -> Router<App> {
     let endpoint = route.endpoint;
     let mut handler = route.handler;

@@ -2,7 +2,7 @@
 //! reads any more.
 //!
 //! A deletion changes no answer: a session that is over grants nothing, a rate limit that was not
-//! used for an hour is full again, and failures of yesterday do not count.
+//! used for an hour is full again, and yesterday's failures do not count.
 //!
 //! It runs once per hour and deletes a bounded number of rows per table. `callers`, `login_guards`
 //! and `key_days` have few rows and are scanned, since an index on the time of the last request
@@ -13,7 +13,7 @@ use shared::{access::IDEMPOTENCY_RETENTION, platform::db::Db};
 
 /// Most rows deleted per table and hour.
 pub const MAX_ROWS: u32 = 5000;
-/// `key_days` shows the usage of an API key; three months are enough to look back.
+/// `key_days` shows the usage of an API key; three months of history are enough.
 const KEY_USAGE_RETENTION: TimeDelta = TimeDelta::days(92);
 /// How long the result of a delivery is shown. Deliveries that are still retried stay.
 const DELIVERY_RETENTION: TimeDelta = TimeDelta::days(30);

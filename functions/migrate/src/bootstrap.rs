@@ -84,7 +84,7 @@ fn audit_entry(username: &str, id: Uuid, known: Option<&User>, now: DateTime<Utc
 /// Grants the functions' user UPDATE and DELETE on each table except the audit log and the list of
 /// migrations. Returns the tables.
 ///
-/// The user has SELECT and INSERT on the whole database. A grant on the database can't be revoked
+/// The user has SELECT and INSERT on the whole database. A grant on the database cannot be revoked
 /// for one table, so the other rights are granted table by table.
 pub async fn grant_changes(
     connection: &mut MySqlConnection,

@@ -1,5 +1,5 @@
 //! Migrate: invoked by an operator or a deployment, with a database user of its own. The other
-//! functions' user can't change tables.
+//! functions' user cannot change tables.
 //!
 //! `{}` brings the database to the newest schema, and grants the other functions' user (`APP_USER`)
 //! what it needs. `{"admin": "ana"}` makes an administrator with a temporary password, which only

@@ -19,7 +19,7 @@ const DELIVERY_WAITS_S: [u64; DELIVERY_TRIES as usize - 1] =
 pub struct DeliveryOutcome {
     /// The receiver has accepted the event.
     pub delivered: bool,
-    /// The receiver wants no more events.
+    /// The receiver refuses all further events.
     pub gone: bool,
     /// The status of the answer.
     pub http_status: Option<u16>,
@@ -68,8 +68,9 @@ impl DeliveryOutcome {
     }
 }
 
-/// Returns the delay before a delivery is posted again that has failed `tries` times, or `None` if
-/// it is not. A delay that the receiver asks for (`Retry-After`) is kept, up to an hour.
+/// Returns the delay before a delivery that has failed `tries` times is posted again, or `None` if
+/// there is no further try. A delay that the receiver requests (`Retry-After`) is kept, up to an
+/// hour.
 fn before_delivery(tries: u32, retry_after: Option<Duration>) -> Option<Duration> {
     let wait = DELIVERY_WAITS_S
         .get(tries.max(1) as usize - 1)

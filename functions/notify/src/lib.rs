@@ -5,7 +5,7 @@
 //! if it failed, a delayed message that names it again. If it runs twice, also at the same time,
 //! one run claims the delivery and the other finds nothing to do. If the process ends before the
 //! outcome is recorded, the row becomes due again when its lease expires: an event is posted at
-//! least once, each time with the same id, by which a receiver recognises it.
+//! least once, each time with the same id, by which a receiver recognizes it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod store;
@@ -32,8 +32,8 @@ use crate::{
     store::{Delivery, FailedTry},
 };
 
-/// A webhook that has accepted nothing for this long is disabled. It is longer than any one delivery
-/// is tried, so it takes more than one failed delivery.
+/// A webhook that has accepted nothing for this long is disabled. No single delivery is retried for
+/// that long, so more than one must have failed.
 const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
 /// After a rotation the previous secret signs too, so that the receiver can be changed in the
 /// meantime.
@@ -51,7 +51,7 @@ pub struct Notifier {
     pub poster: Poster,
 }
 
-/// What a signature covers.
+/// The parts of a request that a signature covers.
 struct SignedContent<'a> {
     id: &'a str,
     timestamp: DateTime<Utc>,

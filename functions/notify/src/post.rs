@@ -44,7 +44,7 @@ pub enum PostResult {
     Status {
         /// The HTTP status.
         code: u16,
-        /// The wait that the receiver asks for.
+        /// The wait that the receiver requests (`Retry-After`).
         retry_after: Option<Duration>,
     },
     /// There was no answer, for this reason.
@@ -214,7 +214,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_resolves_to_a_private_address_is_refused() {
-        // The check of the URL knows this name. Here only the resolver refuses it.
+        // The check of the URL, which also refuses this name, is left out: only the resolver
+        // refuses it.
         let poster = Poster::new(AllowedTargets::Public).unwrap();
         let error = poster
             .client

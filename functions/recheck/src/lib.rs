@@ -98,8 +98,8 @@ impl Rechecker {
         self.worker.release(&claimed, PassResult::Checked).await
     }
 
-    /// Returns how many parts each personal text has, by seq. It is read only if the carrier knows
-    /// a message by our own ids: one id per part.
+    /// Returns how many parts each personal text has, by seq. They are read only if the carrier
+    /// takes own ids, because each part then has its own id.
     async fn personal_parts(&self, claimed: &Claimed) -> anyhow::Result<HashMap<u32, usize>> {
         let Claimed { claim, batch, rows } = claimed;
         let needs_own_id = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
@@ -195,8 +195,8 @@ impl Rechecker {
         for query in queries {
             let row = &mut rows[query.at];
             // The time of the query counts: the process may have been frozen since, and "not found"
-            // is only meaningful if the message could not be on the wire any more when it was
-            // asked.
+            // is only meaningful if the message could not be on the wire any more when the carrier
+            // was asked.
             if let Some(update) = rules.status_update(row, query.answer, query.asked_at) {
                 row.status = update.status;
                 row.final_at = update.status.is_final().then_some(now);

@@ -13,7 +13,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// What a status update depends on besides the recipient and the answer.
+/// The values on which a status update depends besides the recipient and the answer.
 pub struct StatusRules<'a> {
     /// Deadline and quiet time.
     pub timing: &'a Timing,
@@ -73,7 +73,7 @@ impl StatusRules<'_> {
             status => status,
         };
         let is_new = status != row.status || row.carrier_status.as_deref() != Some(raw.as_str());
-        // An UNCERTAIN row does not change until the carrier knows its message.
+        // An UNCERTAIN row does not change until the carrier reports its message.
         (is_new && status != Status::Uncertain).then(|| self.update(row, status, Some(raw)))
     }
 
@@ -202,7 +202,7 @@ mod tests {
         check_answer(Acceptd, MINUTE, answers(Undeliv, "UNDELIV"), Some(Undeliv));
         check_answer(Acceptd, MINUTE, answers(Enroute, "ENROUTE"), Some(Enroute));
         check_answer(Enroute, MINUTE, answers(Enroute, "ENROUTE"), None);
-        // A status that SMPP does not know.
+        // A status that SMPP does not define.
         check_answer(Enroute, MINUTE, answers(Enroute, "IM_EXPD"), Some(Enroute));
     }
 
@@ -235,7 +235,7 @@ mod tests {
         use Status::{Enroute, Unknown};
         check(Enroute, HOUR, Some(failed()), None);
         check(Enroute, DEADLINE, Some(failed()), Some(Unknown));
-        // Not asked: the next pass asks first.
+        // Not asked: nothing changes, even after the deadline, until a pass has asked.
         check(Enroute, DEADLINE, None, None);
         // Not found although it was accepted.
         check_answer(Enroute, HOUR, StatusAnswer::NotFound, None);

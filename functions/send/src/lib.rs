@@ -38,7 +38,7 @@ use crate::pass::Pass;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN if the carrier
-    /// can't be asked about them.
+    /// cannot be asked about them.
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,

@@ -65,7 +65,7 @@ impl Texts {
     /// Reads the variables of a batch and renders its texts.
     ///
     /// A text that cannot be rendered is an error, which eventually parks the batch: the text was
-    /// rendered when the recipient was accepted, so an operator has to look at the cause.
+    /// rendered when the recipient was accepted, so an operator has to find the cause.
     pub async fn read(
         db: &Db,
         claim: &Claim,

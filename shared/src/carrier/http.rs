@@ -29,7 +29,7 @@ const MAX_REASON: usize = 64;
 /// Makes the client of one adapter, with `timeout` for each request, from the connection to the last
 /// byte of the answer.
 ///
-/// The client makes a request exactly once: it neither retries nor follows redirects. What remains
+/// The client makes a request exactly once: it neither retries nor follows redirects. The exception
 /// is hyper's own second attempt, on a new connection, if an idle connection turns out to be closed
 /// before a byte of the request was written (the test
 /// `a_request_is_made_once_if_the_idle_connection_breaks` of the Alaris adapter).
@@ -149,7 +149,8 @@ impl Reply {
     }
 }
 
-/// Returns whether the words repeat eight characters, or all, of a hidden text.
+/// Returns whether the words repeat eight characters in a row of a hidden text, or all of a shorter
+/// one.
 fn quotes(words: &str, hidden: &[&str]) -> bool {
     const ENOUGH: usize = 8;
     if words.contains("://") {

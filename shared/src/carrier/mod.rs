@@ -1,13 +1,15 @@
 //! The carrier's HTTP API: numbers and a text go out, message ids come back; later ids go out and a
 //! status comes back.
 //!
-//! Each carrier has a folder, an *adapter*, that says everything about it: how many numbers fit in
-//! a request, whether it takes own ids, what its answers and statuses mean, and how its receipts
-//! look and are signed. [`registry`] lists the adapters; the rest of the code knows only the trait
-//! [`Carrier`] and the description [`Adapter`]. [`http`] is the HTTP client that adapters share.
+//! Each carrier has a folder, an *adapter*, that defines everything about it: how many numbers fit
+//! in a request, whether it takes own ids, what its answers and statuses mean, and the format and
+//! the signature of its receipts. [`registry`] lists the adapters; the rest of the code uses only
+//! the trait [`Carrier`] and the description [`Adapter`]. [`http`] is the HTTP client that adapters
+//! share.
 //!
-//! An adapter never retries. What an answer means for a recipient is expressed by [`SendError`] and
-//! decided by the callers. No reason and no error holds a phone number, a text, a URL or a password.
+//! An adapter never retries. [`SendError`] classifies a failed request; the callers decide its
+//! effect on the recipients. No reason and no error contains a phone number, a text, a URL or a
+//! password.
 
 pub mod alaris;
 mod http;
@@ -76,8 +78,8 @@ pub enum StatusAnswer {
     NotFound,
 }
 
-/// The ways in which a request to send can fail. What matters most is
-/// [`SendError::certainly_not_accepted`].
+/// The ways in which a request to send can fail. [`SendError::certainly_not_accepted`] separates
+/// those that may be repeated from those that may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendError {
     /// No connection, or 429: nothing was accepted; a later request may be.

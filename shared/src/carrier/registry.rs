@@ -1,4 +1,4 @@
-//! The adapters: which there are, and the connection to the one that the environment names.
+//! The list of adapters, and the client of the one that the environment selects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::platform::{aws, config::Env};
 /// Every adapter. A new carrier adds its line here.
 pub const ADAPTERS: &[&Adapter] = &[&alaris::BARE, &alaris::FULL];
 
-/// What the system has to know about a carrier's API without a connection to it.
+/// The description of a carrier's API, which is available without a connection to it.
 pub struct Adapter {
     /// The value of `CARRIER_ADAPTER`: lower case, digits, hyphens.
     pub name: &'static str,
@@ -24,11 +24,11 @@ pub struct Adapter {
     pub max_numbers: fn(own_ids: bool) -> usize,
     /// Prepares the client. Connects to nothing yet.
     pub connect: fn(CarrierSettings) -> anyhow::Result<Arc<dyn Carrier>>,
-    /// How the carrier's receipts look, if it pushes any.
+    /// The format and the signature of the carrier's receipts, if it pushes any.
     pub receipts: &'static dyn ReceiptFormat,
 }
 
-/// Where a carrier is and how to talk to it.
+/// The address of a carrier, and the settings of its client.
 #[derive(Clone)]
 pub struct CarrierSettings {
     /// The adapter.
@@ -73,7 +73,7 @@ pub fn adapter_from_env(env: &mut Env) -> &'static Adapter {
     chosen.unwrap_or(&ADAPTERS[0])
 }
 
-/// Reads `CARRIER_OWN_IDS`, and complains if the adapter takes no own ids.
+/// Reads `CARRIER_OWN_IDS`, and reports a problem if the adapter takes no own ids.
 pub fn own_ids_from_env(env: &mut Env, adapter: &Adapter) -> bool {
     let own_ids = env.flag("CARRIER_OWN_IDS");
     if own_ids && !adapter.takes_own_ids {

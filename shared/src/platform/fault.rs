@@ -13,7 +13,7 @@ use crate::platform::queue::BatchMessage;
 pub enum Point {
     /// Dispatch: the cut is committed, nothing enqueued.
     Cut,
-    /// Dispatch: messages are on the queue, which is not recorded.
+    /// Dispatch: messages are on the queue, and their batches are not marked as enqueued.
     Enqueued,
     /// Send and recheck: the batch is claimed, nothing done.
     Claimed,

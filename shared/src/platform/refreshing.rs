@@ -2,8 +2,9 @@
 //!
 //! A process reads its secrets when it starts. After a rotation, the value that it holds may be
 //! insufficient: a token names a key that is not in it, or a server rejects a password. The caller
-//! then asks for a newer value ([`Refreshing::newer_than`]), and retries once if there is one. The
-//! source is read at most once per [`BETWEEN_READS`], because anybody can invent the name of a key.
+//! then requests a newer value ([`Refreshing::newer_than`]), and retries once if there is one. The
+//! source is read at most once per [`BETWEEN_READS`], because any client can make up the name of a
+//! key.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

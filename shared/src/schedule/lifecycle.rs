@@ -64,8 +64,8 @@ pub async fn pause(
 /// Finishes a running schedule of which no batch has anything to do; if a batch is held, the
 /// schedule becomes `missed`. Returns whether it did.
 ///
-/// It runs after the release has committed: if the last two batches looked inside their own
-/// transactions, neither would finish the schedule.
+/// It runs after the release has committed: if the last two batches were checked inside their own
+/// transactions, neither check would see the other release, and the schedule would stay open.
 pub async fn finish_schedule(
     db: &mut MySqlConnection,
     schedule_id: Uuid,

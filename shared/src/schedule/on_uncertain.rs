@@ -1,4 +1,4 @@
-//! What happens to a message whose answer was lost.
+//! The policy for messages whose answer was lost.
 
 use serde::Serialize;
 

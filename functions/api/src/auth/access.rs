@@ -1,10 +1,10 @@
-//! Who may call a route.
+//! The access rules of routes.
 
 use axum::http::Method;
 use shared::access::Permission;
 
-/// Who may call a route. The guard ([`crate::auth::guard`]) enforces it, and the OpenAPI document
-/// states it.
+/// The access rule of a route: the callers that it admits. The guard ([`crate::auth::guard`])
+/// enforces it, and the OpenAPI document states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without a login.

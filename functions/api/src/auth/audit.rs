@@ -14,8 +14,8 @@ use crate::{
     http::{error::ApiError, transaction::transaction},
 };
 
-/// The transaction of [`audited_transaction`], as its work gets it. The work may borrow what lives
-/// for `'a`.
+/// The transaction that [`audited_transaction`] passes to its work, which may also borrow values
+/// that live for `'a`.
 pub struct AuditedTransaction<'c, 'a> {
     connection: &'c mut MySqlConnection,
     scope: PhantomData<&'c &'a ()>,

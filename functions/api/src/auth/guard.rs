@@ -37,9 +37,9 @@ const LONGEST_TOKEN: usize = 8 * 1024;
 pub struct RouteGuard {
     /// The database.
     pub db: Db,
-    /// What authentication needs.
+    /// The keys and limits of authentication.
     pub gate: Gate,
-    /// Who may call the route.
+    /// The access rule of the route.
     pub access: Access,
     /// The path of the route, for the log.
     pub path: &'static str,

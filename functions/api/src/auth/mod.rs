@@ -20,7 +20,7 @@ use crate::auth::limits::Rate;
 pub use caller::{Caller, Identity};
 pub use cors::cors;
 
-/// What authentication needs, built once per process.
+/// The keys, limits and origins of authentication, built once per process.
 #[derive(Clone)]
 pub struct Gate {
     /// The keys of this API's own access tokens.

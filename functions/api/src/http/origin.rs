@@ -55,8 +55,8 @@ const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// What the gateway reports about a request. It is never read from a header, which every client can
-/// set.
+/// The data that the gateway reports about a request. They are never read from a header, because
+/// every client can set headers.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
     /// The client's address.

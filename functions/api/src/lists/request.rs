@@ -20,7 +20,7 @@ const NDJSON: &str = "application/x-ndjson";
 /// The content type of CSV.
 const CSV: &str = "text/csv";
 
-/// What is expected of a country.
+/// The expected form of a country, for error messages.
 pub const COUNTRY: &str = "expected a country's two letters (ISO 3166), such as MY";
 
 /// Reads the body of a request as a list. The format of a list in gzip is that of `?format=`, or

@@ -1,5 +1,5 @@
-//! What all routes of a kind have in the document: derived from the endpoint, not written by each
-//! operation.
+//! The parts of the document that all routes of a kind share: derived from the endpoint, not
+//! written by each operation.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};

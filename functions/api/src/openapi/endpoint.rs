@@ -11,11 +11,11 @@ pub struct Endpoint {
     pub method: Method,
     /// The path in axum's notation, such as `/v1/users/{id}`.
     pub path: &'static str,
-    /// Who may call it.
+    /// The access rule.
     pub access: Access,
     /// Returns the description of the operation.
     pub operation: fn() -> Operation,
-    /// What is stored of the answer to a request with an `Idempotency-Key`. `None`: the route
-    /// does not accept the header.
+    /// The part that is stored of the answer to a request with an `Idempotency-Key`. `None`: the
+    /// route does not accept the header.
     pub stored_answer: Option<StoredAnswer>,
 }

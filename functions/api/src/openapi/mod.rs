@@ -18,7 +18,7 @@
 //! 4. If an answer leads to other calls, add a line to [`links`]. If the path has a parameter with
 //!    a new name, describe it with [`Operation::path`].
 //! 5. Regenerate `docs/openapi.json` with `make openapi`. `functions/api/tests/handlers/openapi.rs`
-//!    executes the examples; it must know the values of the path's parameters.
+//!    executes the examples; add the values of new path parameters there.
 //!
 //! The handler tests compare each answer that they receive with the document.
 #![expect(

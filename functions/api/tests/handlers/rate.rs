@@ -36,8 +36,8 @@ fn assert_near(plan: &[i64], expected: &[i64]) {
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Creates a schedule that runs since one hour, with six batches. In this order: sent, owned,
-/// waiting for its backoff, due, and two planned for later.
+/// Creates a schedule that has been running for one hour, with six batches. In this order: sent,
+/// owned, waiting for its backoff, due, and two planned for later.
 async fn running_schedule(api: &Api, pool: &MySqlPool) -> Uuid {
     let id = rows::cut(api, pool, 6).await;
     let run_at = "run_at = UTC_TIMESTAMP(3) - INTERVAL 3600 SECOND";

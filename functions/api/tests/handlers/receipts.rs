@@ -235,7 +235,7 @@ async fn a_receipt_with_our_id_resolves_an_uncertain_message_and_reopens_its_sch
         receipt(3, &own(3, "2"), "DELIVRD"), // another attempt
         receipt(3, &own(2, "3"), "DELIVRD"), // another recipient's number
         receipt(4, &own(4, "3-2"), "REJECTD"),
-        // One delivered part proves acceptance only; the recheck learns the number of parts.
+        // One delivered part proves acceptance only; the recheck determines the number of parts.
         receipt(5, &own(5, "3-1"), "DELIVRD"),
         receipt(5, &own(5, "3"), "UNKNOWN"),
     ]);

@@ -1,5 +1,5 @@
 //! The process of the function behind a simulated Lambda runtime API: the largest possible
-//! requests, one after the other. Its memory stays below 80 MB, of which a third is the unoptimised
+//! requests, one after the other. Its memory stays below 80 MB, of which a third is the unoptimized
 //! binary.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -51,7 +51,7 @@ const ENVIRONMENT: [(&str, &str); 15] = [
 
 const KEYS: &str = r#"{"kid":"test","key":"a key of at least thirty-two characters"}"#;
 
-/// The Lambda service, as the function sees it.
+/// The simulated runtime API of Lambda.
 struct Lambda {
     function: Child,
     events: mpsc::Sender<String>,

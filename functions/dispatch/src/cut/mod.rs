@@ -27,13 +27,13 @@ use crate::{DispatchedBy, Dispatcher, plan};
 /// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
 const WAVE: usize = 80;
 
-/// What happens to a schedule that is due.
+/// The decision on a schedule that is due.
 enum Decision {
     Miss,
     Cut(CutStatus),
 }
 
-/// What the transaction has written.
+/// The result of the transaction.
 enum Written {
     /// The schedule was found too late, and waits for an operator. Holds the deliveries of that
     /// event.

@@ -102,7 +102,7 @@ impl From<CutStatus> for ScheduleStatus {
     }
 }
 
-/// What a cut sets in the row of its schedule.
+/// The columns that a cut sets in the row of its schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct CutMark {
     /// `schedules.status`
@@ -190,9 +190,9 @@ pub async fn insert_batches(
     done.execute(connection).await.map(drop)
 }
 
-/// Marks batches as enqueued, so that the sweep looks at them later, and only if they are still
-/// due. Messages are sent before this mark: a crash between the two costs one duplicate message,
-/// never a batch.
+/// Marks batches as enqueued, so that the sweep checks them later, and only if they are still due.
+/// Messages are sent before this mark: a crash between the two costs one duplicate message, never a
+/// batch.
 pub async fn mark_enqueued(
     db: &Db,
     id: Uuid,

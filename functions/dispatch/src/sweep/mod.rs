@@ -1,6 +1,6 @@
 //! The sweep: once per minute it finds the work that the fast path has missed.
 //!
-//! Both queues may be purged and EventBridge may fail: every message is still sent and checked.
+//! Even if both queues are purged and EventBridge fails, every message is still sent and checked.
 //! Normally the sweep finds nothing. If it runs twice, each claim and each cut still happens once.
 
 pub mod store;
@@ -25,10 +25,10 @@ use crate::{DispatchedBy, Dispatcher, retention};
 /// The sweep enqueues, with the exact delay, batches that fall due within this time: two of its
 /// minutes.
 const SWEEP_AHEAD: TimeDelta = TimeDelta::seconds(120);
-/// A parked batch is looked at, and logged for its alarm, this often.
+/// The interval at which the sweep checks a parked batch, and logs it for the alarm.
 const PARKED: TimeDelta = TimeDelta::minutes(32);
 /// The most deliveries that one sweep enqueues; it enqueues none while the queue holds as many
-/// messages. A due delivery stays due until it is posted, so a slow queue would otherwise be given
+/// messages. A due delivery stays due until it is posted, so a slow queue would otherwise receive
 /// the same deliveries each minute.
 const DELIVERIES_PER_SWEEP: u32 = 1000;
 
@@ -67,7 +67,7 @@ impl Dispatcher {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Cuts the schedules that are due and not cut yet. A schedule that can't be cut stops neither
+    /// Cuts the schedules that are due and not cut yet. A schedule that cannot be cut stops neither
     /// the others nor the sweep: returns the last such error.
     async fn cut_due_schedules(&self) -> anyhow::Result<Option<anyhow::Error>> {
         let due = store::schedules_to_cut(&self.db, self.db.now() + self.settings.sweep_lead)
@@ -97,7 +97,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Enqueues the batches of a round, and moves the time at which the sweep looks at them again.
+    /// Enqueues the batches of a round, and moves the time at which the sweep checks them again.
     async fn enqueue_round(&self, round: Vec<DueBatch>) -> anyhow::Result<()> {
         if round.is_empty() {
             return Ok(());
@@ -157,7 +157,7 @@ struct Enqueued {
 }
 
 /// Enqueues batches that are due. A queue that holds as many messages as batches are due is slow,
-/// not empty: then only batches are enqueued that the sweep has not enqueued before.
+/// not empty: then it gets only batches that the sweep has not enqueued before.
 async fn enqueue_due(
     queue: &SharedQueue,
     mut due: Vec<QueueEntry<'_>>,

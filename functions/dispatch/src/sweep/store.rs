@@ -94,7 +94,7 @@ pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBat
     .await
 }
 
-/// The next time at which the sweep looks at a batch.
+/// The next time at which the sweep checks a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PushBack {
     /// `batches.schedule_id` in hexadecimal.

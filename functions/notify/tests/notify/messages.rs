@@ -63,7 +63,8 @@ async fn a_status_recorded_before_a_crash_is_published_by_the_next_owner(pool: M
         .await
         .unwrap();
     drop(connection);
-    // The process ends here. Another worker claims the batch, finds nothing to ask, and releases it.
+    // The process ends here. Another worker claims the batch, finds no status to query, and
+    // releases it.
     assert_eq!(published.events().await, ["schedule.started"]);
     db.clock.advance(INVOCATION + Duration::from_secs(11));
     stage.recheck(batch).await;

@@ -61,9 +61,9 @@ impl Pass<'_> {
     }
 }
 
-/// What a flush has written.
+/// The result of a flush.
 struct Written {
-    /// Rows that were as the flush expected them.
+    /// The number of rows that matched.
     matched: u64,
     /// The claim is lost.
     lost: bool,

@@ -28,7 +28,7 @@ pub const fn request_size(refusals: u32, max_numbers: usize) -> usize {
 /// An answer, as [`shared::carrier::Carrier::submit`] returns it.
 pub type Answer = Result<Vec<Option<String>>, SendError>;
 
-/// What the pass does after an answer.
+/// The next step of a pass after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
     /// Continues: the carrier accepts messages.

@@ -7,7 +7,7 @@ use shared::{
     platform::backoff::Backoff,
 };
 
-/// What has happened in a pass so far.
+/// The result of a pass so far.
 #[derive(Debug, Default)]
 pub struct PassSummary {
     /// Nothing more is started: the batch is released, and its rest waits for another pass.

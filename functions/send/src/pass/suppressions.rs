@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Pass, flush::flush_row};
 
-/// An opt-out that is older than this when a message is marked is honoured.
+/// An opt-out that is older than this when a message is marked is honored.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
 /// Remembers when opt-outs were last read.

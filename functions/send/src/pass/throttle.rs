@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// A longer wait goes through the queue, where it costs nothing.
 const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
 
-/// What the answers of a pass have shown of the carrier's condition.
+/// The carrier's condition, according to the answers of a pass so far.
 ///
 /// The methods `on_…` return `Break` if the pass must stop: the batch is released and retried
 /// later.

@@ -166,7 +166,7 @@ async fn an_answer_after_the_lease_is_still_recorded(pool: MySqlPool) {
     let second = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         // The lease expires while the owner waits for its answer. Another worker claims the batch,
-        // finds nothing to ask, and finishes the schedule.
+        // finds no status to query, and finishes the schedule.
         stage.db.clock.advance(INVOCATION + Duration::from_secs(11));
         stage.send(batch).await;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Personal texts: each recipient gets its own, equal texts share a request, and a text that can't
+//! Personal texts: each recipient gets its own, equal texts share a request, and a text that cannot
 //! be rendered stops the batch.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -84,8 +84,7 @@ async fn a_text_that_cannot_be_rendered_parks_the_batch(pool: MySqlPool) {
     assert_eq!(fixture::batch(&stage.db, batch).await.crashes, 3);
 }
 
-/// If the carrier knows a message by our own ids, each part has one; the number of parts differs
-/// per text.
+/// If the carrier takes own ids, each part has one; the number of parts differs per text.
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_lost_answer_is_resolved_by_an_id_per_part_of_the_sent_text(pool: MySqlPool) {
     let (stage, settings) = own_ids(pool).await;

@@ -1,4 +1,4 @@
-//! What stops a batch: refused credentials, a cancel, a pause, and lateness.
+//! The conditions that stop a batch: refused credentials, a cancel, a pause, and lateness.
 
 use std::time::Duration;
 

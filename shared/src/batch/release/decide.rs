@@ -1,5 +1,5 @@
-//! Decides, at the end of a pass, when a batch is due next, when the sweep looks at it, and which
-//! queue messages that takes. Pure.
+//! Decides, at the end of a pass, when a batch is due next, when the sweep enqueues it if a message
+//! is lost, and which queue messages are needed. Pure.
 
 use std::time::Duration;
 
@@ -35,13 +35,14 @@ pub enum PassResult {
     Checked,
 }
 
-/// What a schedule allows at a given moment.
+/// The resends and holds that apply to a batch at a given moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// How often a message may be sent again; 0 if the schedule has ended or the time for resends
     /// is over.
     pub max_resends: u32,
-    /// UNCERTAIN messages are sent again: the schedule says so and the carrier cannot be asked.
+    /// UNCERTAIN messages are sent again: the policy of the schedule is to resend, and the carrier
+    /// cannot be asked.
     pub resend_uncertain: bool,
     /// PENDING rows are held, because the batch was found too late.
     pub hold_pending: bool,

@@ -13,7 +13,7 @@ use crate::{
 pub struct Release {
     /// `schedules.max_resends`, or 0 if nothing may be sent again (not running, or too late).
     pub max_resends: u32,
-    /// UNCERTAIN rows may be sent again: the policy says so, and the carrier cannot be asked.
+    /// UNCERTAIN rows may be sent again: the policy is to resend, and the carrier cannot be asked.
     pub resend_uncertain: bool,
     /// The carrier can be asked about UNCERTAIN rows that were sent after this time, by an id that
     /// we chose; `None`: it cannot.

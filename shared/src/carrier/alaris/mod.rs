@@ -1,7 +1,7 @@
 //! The HTTP API of the Alaris SMS switch, which many carriers use, in two forms: `alaris-bare` (JSON,
 //! no account) and `alaris` (form-encoded, with an account, sender addresses and own ids).
 //!
-//! | file | what it says |
+//! | file | content |
 //! |---|---|
 //! | this one | the requests; numbers per request; own ids |
 //! | [`submit_answer`] | what an answer to a submission means: ids, refusals, everything in between |
@@ -55,8 +55,8 @@ pub const FULL: Adapter = Adapter {
 const MAX_NUMBERS: usize = 100;
 const _: () = assert!(MAX_NUMBERS * 15 + (MAX_NUMBERS - 1) <= 2048);
 
-/// With own ids (`incMsgId`), a request has one number: no document says what an own id means for
-/// several numbers.
+/// With own ids (`incMsgId`), a request has one number: no document defines what an own id means
+/// for several numbers.
 fn max_numbers(own_ids: bool) -> usize {
     if own_ids { 1 } else { MAX_NUMBERS }
 }

@@ -302,7 +302,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes: what is read fits into its columns, and final is only what the protocol calls so.
+        /// For any input: each value that is read fits its column, and only a status that the
+        /// protocol calls final is final.
         #[test]
         fn any_body_is_receipts_or_complaints(
             ids in proptest::collection::vec("(\"\\PC{0,140}\"|[0-9]{1,20}|null|\\{\\})", 0..4),
@@ -321,7 +322,7 @@ mod tests {
             }
         }
 
-        /// And no bytes make it panic.
+        /// No input causes a panic.
         #[test]
         fn any_bytes_are_receipts_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(read(&body));

@@ -31,8 +31,8 @@ pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<StatusAnswer, Statu
             reason: "answer has no status".into(),
         }),
         // No document shows this answer, so it has to be confirmed with each carrier. Any other 404
-        // may come from a wrong path or a proxy, and would make a message that was sent look as if
-        // it had never arrived.
+        // may come from a wrong path or a proxy, and a message that was sent would then count as
+        // never arrived.
         404 if reply.body.to_lowercase().contains("message not found") => {
             Ok(StatusAnswer::NotFound)
         }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes back: final is only what the protocol calls so, word for word.
+        /// For any answer: only a status that the protocol calls final, word for word, is final.
         #[test]
         fn any_answer_is_a_status_or_none(http in 100_u16..600, body in "(\\[?\\{\"status\":\"[A-Z]{0,8}\\PC{0,9}\"\\}\\]?|[\\[{}\":,]|status|DELIVRD|\\PC){0,20}") {
             let reply = Reply { http, retry_after: None, body: body.clone() };

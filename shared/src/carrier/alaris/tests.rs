@@ -218,7 +218,7 @@ async fn a_failed_connection_is_not_accepted() {
     ];
     for (url, reason) in table {
         let error = bare(&url).submit(to(&NUMBERS)).await.unwrap_err();
-        // Where no name server answers, a name that cannot be found takes its time.
+        // If no name server answers, the resolution of an unknown name takes long.
         let reason = if reason == "name not resolved" && error.reason() == "no connection in time" {
             error.reason()
         } else {

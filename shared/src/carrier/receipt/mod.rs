@@ -12,7 +12,7 @@ use crate::message::status::Status;
 
 /// The format and the signature of a carrier's receipts.
 pub trait ReceiptFormat: Sync {
-    /// Reads the headers that sign a call. An error says what was expected.
+    /// Reads the headers that sign a call. The error states what was expected.
     ///
     /// No secret is needed yet: a call without a well-formed signature is refused before that.
     fn signature<'a>(
@@ -44,16 +44,16 @@ pub struct Receipt {
     pub carrier_status: String,
 }
 
-/// What a body holds.
+/// The content of a body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Receipts {
     /// The receipts that can be read, in their order.
     pub receipts: Vec<Receipt>,
-    /// What is wrong with the other entries.
+    /// The errors of the other entries.
     pub invalid: Vec<InvalidReceipt>,
 }
 
-/// What is wrong with an entry of a body. No text repeats a value of the entry.
+/// An error in an entry of a body. No text repeats a value of the entry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidReceipt {
     /// Index of the entry in the body, from 0.
@@ -69,7 +69,7 @@ pub struct InvalidReceipt {
 /// Why a body cannot be read at all.
 #[derive(Debug, PartialEq, Eq)]
 pub enum UnreadableReceipts {
-    /// The body does not have the format; the text says what was expected.
+    /// The body does not have the format; the text states what was expected.
     Malformed(String),
     /// The body holds more receipts than this.
     TooMany(usize),

@@ -25,7 +25,7 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Reads the headers. An error says what was expected.
+    /// Reads the headers. The error states what was expected.
     pub fn read(headers: &'a HeaderMap, now: DateTime<Utc>) -> Result<Self, &'static str> {
         let one = |name| {
             let mut given = headers.get_all(name).iter();

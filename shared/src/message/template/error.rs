@@ -7,7 +7,7 @@ use super::{MAX_PARTS, MAX_TEMPLATE};
 /// Why a message is not a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateError {
-    /// The start of what follows two opening braces.
+    /// The beginning of the text that follows two opening braces.
     Placeholder(String),
     /// A name that the template language reserves.
     Reserved(String),

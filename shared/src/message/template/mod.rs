@@ -48,7 +48,7 @@ pub struct Template {
     environment: Environment<'static>,
     /// The spellings of each variable, by its name in lower case.
     names: BTreeMap<String, BTreeSet<String>>,
-    /// The variables that are used somewhere without a default.
+    /// The variables that occur at least once without a default.
     needed: BTreeSet<String>,
 }
 

@@ -13,22 +13,22 @@ use crate::platform::{
     queue::{self, MAX_DELAY},
 };
 
-/// Claims without a release after which a batch is parked until an operator looks at it: otherwise
-/// a bug that crashes the process would turn wave after wave UNCERTAIN. Two may be coincidence,
-/// such as two deployments.
+/// Claims without a release after which a batch is parked until an operator retries it: otherwise a
+/// bug that crashes the process would turn wave after wave UNCERTAIN. Two may be coincidence, such
+/// as two deployments.
 pub const MAX_CRASHES: u32 = 3;
 
-/// The longest pause that a `Retry-After` may ask for; a longer one is more likely a mistake.
+/// The longest pause that a `Retry-After` may request; a longer one is more likely a mistake.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// If a schedule has a rate, a batch and a request contain at most this many seconds of it: smaller
-/// bursts, at the price of more batches.
+/// If a schedule has a rate, a batch and a request contain at most the messages of this many
+/// seconds: bursts are smaller, and there are more batches.
 pub const SECONDS_OF_RATE: u32 = 2;
 
 /// Events may arrive this much before the lead begins, because the clocks of EventBridge and of the
 /// database differ.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
-/// What is due beyond the reach of a queue becomes visible to the sweep this long before: one
-/// minute of the sweep, and a quarter for its lateness.
+/// Work that is due later than a queue can delay a message becomes visible to the sweep this long
+/// before its due time: the minute between two sweeps, and a quarter more for a late sweep.
 pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 
 /// The delays that a deployment may set. The defaults are those of production; the chaos runner

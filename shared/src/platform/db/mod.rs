@@ -1,8 +1,8 @@
 //! MySQL, the source of truth: the pool, the clock, and retries of lock conflicts.
 //!
-//! Each statement of the crates has one function, to which `now` is an argument. The statements run
-//! on MySQL 8.4 and on MariaDB 10.11. In a joined UPDATE no assignment reads another column that
-//! the statement writes, because the order of assignments is not guaranteed there.
+//! Each statement of the workspace has one function, to which `now` is an argument. The statements
+//! run on MySQL 8.4 and on MariaDB 10.11. In a joined UPDATE no assignment reads another column
+//! that the statement writes, because the order of assignments is not guaranteed there.
 
 pub mod describe;
 pub mod json;
@@ -69,7 +69,7 @@ impl Clock {
     }
 
     /// Returns a clock that is slow: for tests whose carrier stamps real times, which must not be
-    /// before a time of ours.
+    /// before a time that this clock has returned.
     pub fn behind(by: Duration) -> Self {
         Self {
             offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))),

@@ -12,10 +12,10 @@ use sqlx::{MySql, MySqlConnection};
 
 use super::{Db, LockConflictTries, is_lock_conflict};
 
-/// A transaction of which the work may borrow what lives for `'a`, beside the transaction itself.
+/// A transaction whose work may also borrow values that live for `'a`.
 ///
-/// The parameter is what lets a closure be called with a borrow of the transaction that is shorter
-/// than `'a` and still return a future that captures borrows of `'a`.
+/// With this parameter, a closure can be called with a borrow of the transaction that is shorter
+/// than `'a`, and still return a future that captures borrows of `'a`.
 pub struct Transaction<'a> {
     inner: sqlx::Transaction<'static, MySql>,
     scope: PhantomData<&'a ()>,

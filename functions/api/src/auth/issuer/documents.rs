@@ -1,7 +1,7 @@
 //! The issuer's documents: the discovery document contains the address of the keys, the key set the
 //! keys. Both are cached for an hour. An unknown key may be new, so the key set is fetched again,
-//! but rarely: anybody can invent the name of a key. While the issuer is unavailable, the previous
-//! keys stay in use.
+//! but rarely: any client can make up the name of a key. While the issuer is unavailable, the
+//! previous keys stay in use.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

@@ -38,7 +38,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Bytes of an answer that is stored; no answer of this API is longer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
-/// What is stored of an answer.
+/// The part of an answer that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredAnswer {
     /// All of it.
@@ -52,7 +52,7 @@ pub enum StoredAnswer {
 pub struct Idempotency {
     /// The database.
     pub db: Db,
-    /// What is stored of the route's answers.
+    /// The part of the route's answers that is stored.
     pub stored_answer: StoredAnswer,
 }
 

@@ -41,8 +41,8 @@ pub async fn entries(
     Ok(entries)
 }
 
-/// Returns what passed first: the time of the sweep, or the lease of an owner that no other
-/// followed.
+/// Returns since when a batch is overdue: the earlier of its `sweep_at` and the end of its last
+/// lease.
 fn overdue_since(batch: &ShownBatch) -> Option<DateTime<Utc>> {
     [batch.sweep_at, batch.claimed_until]
         .into_iter()

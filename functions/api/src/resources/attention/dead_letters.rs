@@ -280,7 +280,8 @@ impl Redrive<'_> {
         done: &mut Redriven,
         kept: &mut Vec<DeadLetter>,
     ) -> Result<(), RedriveError> {
-        // It takes a second to find that a queue is empty, and a moment to ask for its count.
+        // The count is read first: it is fast, and a read takes a second to find that a queue is
+        // empty.
         let mut last = in_time(queue.queue.count()).await? == 0;
         while !last {
             let handled = done.deleted + done.discarded + kept.len() as u64;

@@ -8,7 +8,7 @@ use shared::{
 
 use super::store::{MatchedAttempt, ReceiptRow};
 
-/// What a receipt changes.
+/// The change that a receipt causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The message has a new status.

@@ -13,18 +13,18 @@ use shared::{
 use super::store::{MatchedAttempt, ReceiptKey, find_attempts, find_messages};
 
 /// For this long after its request, an answer may not be recorded yet: the carrier is asked to
-/// repeat a receipt for such a number. Later, an unknown id belongs to no message of ours. A lease
-/// and its margin end well before.
+/// repeat a receipt for such a number. Later, an unknown id belongs to no message of this system. A
+/// lease and its margin end well before.
 const RECEIPT_EARLY: TimeDelta = TimeDelta::minutes(15);
 
-/// What a receipt belongs to.
+/// The attempt that a receipt belongs to, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// The current attempt of a message.
     Message(MatchedAttempt),
     /// An earlier attempt of a message.
     Attempt(MatchedAttempt),
-    /// Possibly a message matches answer, and with it the id, is not recorded yet.
+    /// Possibly a message whose answer, and with it the id, is not recorded yet.
     TooEarly,
     /// No message of this system.
     NoMessage,

@@ -3,7 +3,7 @@
 //!
 //! Input: receipts, in any order, any number of times. Output: rows, and a recheck that is brought
 //! forward where one is needed. If a call is repeated, every status is recorded already. Nothing
-//! depends on receipts: rechecks query the status of messages matches receipts never arrive.
+//! depends on receipts: rechecks query the status of messages whose receipts never arrive.
 
 pub mod routes;
 pub mod store;
@@ -44,11 +44,11 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub struct Received {
     /// Receipts with a new status, which is recorded.
     pub recorded: u64,
-    /// Receipts matches status is known already, or older than the recorded one.
+    /// Receipts whose status is known already, or older than the recorded one.
     pub unchanged: u64,
     /// Receipts that belong to no message of this system.
     pub unknown: u64,
-    /// Receipts matches message has no recorded id yet: the carrier must repeat them.
+    /// Receipts whose message has no recorded id yet: the carrier must repeat them.
     pub too_early: u64,
     /// Entries that cannot be read.
     pub invalid: Vec<FieldError>,

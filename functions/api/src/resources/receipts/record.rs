@@ -193,7 +193,7 @@ async fn write(
     Ok((recorded, dues))
 }
 
-/// What the receipts of one batch report.
+/// The combined report of the receipts of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Change {
     /// A message has ended.

@@ -1,7 +1,7 @@
 //! The statements about receipts: which attempts they belong to, and how they are recorded.
 //!
-//! A receipt is a status update of one attempt, so recording it needs no claim. What it means for the
-//! batch is left to the next pass, if one is needed.
+//! A receipt is a status update of one attempt, so recording it needs no claim. The next pass over
+//! the batch, if one is needed, computes its effect on the batch.
 //!
 //! `message_id` has no index, because every recorded answer would have to maintain it: a receipt also
 //! names the phone number, which has one.
@@ -327,7 +327,7 @@ pub async fn open_messages(
     .await
 }
 
-/// A batch matches recheck is brought forward.
+/// A batch whose recheck is brought forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Due {
     /// `batches.schedule_id`

@@ -1,5 +1,6 @@
-//! Arranges that dispatch runs, after the rows are committed. If such a message is lost, the sweep
-//! finds the row within a minute. So a failure here is logged, and the call still succeeds.
+//! Arranges that dispatch runs, after the rows are committed. If the message or the one-time
+//! schedule is lost, the sweep finds the row within a minute. So a failure here is logged, and the
+//! call still succeeds.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::platform::queue::{DeliveryMessage, DispatchMessage, Outgoing};

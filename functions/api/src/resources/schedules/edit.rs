@@ -171,7 +171,7 @@ impl ScheduleEdit {
     }
 }
 
-/// Returns the schema of the body that [`Edit::read`] reads.
+/// Returns the schema of the body that [`ScheduleEdit::read`] reads.
 pub fn edit_schema() -> Value {
     let field = |(name, mut schema): (&str, Value)| {
         if let Some(schema) = schema.as_object_mut() {

@@ -1,5 +1,5 @@
-//! Estimates how long a list takes to send, from what the deployment allows. The carrier's speed is
-//! not known in advance.
+//! Estimates how long a list takes to send, from the capacity of the deployment. The carrier's
+//! speed is not known in advance.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use shared::{
     platform::config::Env,
 };
 
-/// What the deployment allows.
+/// The capacity of a deployment.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     /// Requests to the carrier in flight, of all environments together.
@@ -55,7 +55,7 @@ impl Capacity {
     }
 }
 
-/// What has to be sent.
+/// The amount to send.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     /// Messages.
@@ -64,11 +64,11 @@ pub struct Load {
     pub parts: u64,
     /// Requests to the carrier.
     pub requests: u64,
-    /// Messages per second that the schedule asks for.
+    /// The rate of the schedule, in messages per second.
     pub rate: Option<u32>,
 }
 
-/// What may limit the speed.
+/// The limits that may determine the speed.
 const LIMITS: [&str; 3] = ["requests", "carrier", "rate"];
 
 /// The estimate.

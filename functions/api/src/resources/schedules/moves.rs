@@ -126,8 +126,8 @@ pub async fn cancel(
     Ok(Json(schedule))
 }
 
-/// Sends messages that were found too late, now: a whole schedule that was missed, or its batches
-/// that were missed.
+/// Makes messages that were found too late due now: those of a missed schedule, or those of missed
+/// batches.
 pub async fn send_now(
     State(app): State<App>,
     caller: Caller,

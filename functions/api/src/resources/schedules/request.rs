@@ -45,7 +45,7 @@ const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
 const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
 /// The values that [`sender`] accepts, as a regular expression.
 const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
-/// What happens to a message whose answer was lost. The first is the default.
+/// The policies for messages whose answer was lost. The first is the default.
 pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
 /// A body.

@@ -89,9 +89,9 @@ pub async fn resolve_one(
     }
 }
 
-/// Resolves one batch after the other, each in a transaction of its own, because a million rows
-/// would be locked for long. A call that ends half-way has done whole batches; a repeated call does
-/// the rest.
+/// Resolves one batch after the other, each in a transaction of its own, because otherwise a
+/// million rows would be locked for a long time. A call that ends half-way has resolved whole
+/// batches; a repeated call resolves the rest.
 async fn resolve(
     app: &App,
     caller: &Caller,

@@ -1,9 +1,9 @@
 //! UNCERTAIN recipients, which an operator resolves: as sent, or to be sent again. One batch per
 //! transaction, under the locks of the schedule's row, then the batch's, then the recipients'.
 //!
-//! An owner that was frozen may still come back with an answer. Its statement compares the attempt,
-//! and finds that the row has moved on. Because the claim is removed here, the owner sees that it
-//! has lost the batch, and records the answer in `attempts`, where the old attempt is kept.
+//! An owner that was frozen may still receive an answer. Its statement compares the attempt, and
+//! matches no row. Because the claim is removed here, the owner detects that it has lost the batch,
+//! and records the answer in `attempts`, where the old attempt is kept.
 
 use std::ops::RangeInclusive;
 

@@ -124,7 +124,7 @@ pub fn schema() -> Value {
     object(members(), &["url", "events"])
 }
 
-/// Returns the schema of the body that [`Edit::read`] reads.
+/// Returns the schema of the body that [`WebhookEdit::read`] reads.
 pub fn edit_schema() -> Value {
     let mut members = members();
     members["disabled"] = json!({"type": "boolean", "description": "`false` also resets the failures, and the reason for which the system disabled it."});

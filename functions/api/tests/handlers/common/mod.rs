@@ -147,7 +147,7 @@ impl Answer {
     }
 }
 
-/// The API as a client sees it. Like the function itself, it uses one connection.
+/// The API as a client calls it. Like the function itself, it uses one connection.
 #[derive(Clone)]
 pub struct Api {
     pub router: Router,

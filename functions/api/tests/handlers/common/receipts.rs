@@ -1,4 +1,4 @@
-//! A carrier that pushes receipts, and recipients whose message ids it knows.
+//! A carrier that pushes receipts, and recipients whose messages it has given ids.
 
 use axum::{body::Body, http::Request};
 use chrono::Utc;

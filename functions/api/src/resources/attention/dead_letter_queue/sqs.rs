@@ -15,7 +15,7 @@ use super::{DeadLetter, DeadLetterQueue};
 /// A message that a call reads is hidden from other calls for this long, unless it is put back
 /// earlier.
 const HIDDEN_WHILE_READ: Duration = Duration::from_secs(30);
-/// A wait of any length makes SQS ask all of its servers, not a part of them.
+/// A wait of any length makes SQS query all of its servers instead of a subset.
 const LONG_POLL_S: i32 = 1;
 /// The number of messages that SQS accepts and returns in one call.
 const BATCH: usize = 10;

@@ -206,8 +206,8 @@ pub async fn resume_cut_schedule(
 }
 
 /// Moves any state that is not final → cancelled. Its batches become due at once, the held ones
-/// too, so that workers close the messages that were not sent. Of a batch that a worker owns only
-/// the hold is removed: its release sees that, and sets the due time.
+/// too, so that workers close the messages that were not sent. For a batch that a worker owns, only
+/// the hold is removed: its release finds no hold, and sets the due time.
 pub async fn cancel_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
