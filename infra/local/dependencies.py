@@ -86,7 +86,7 @@ def label(package):
 
 
 def allowed(expression):
-    """Whether the allowed licences satisfy an SPDX expression; the old `A/B` means `A OR B`."""
+    """Returns whether the licences satisfy an SPDX expression; the old `A/B` means `A OR B`."""
     parts = re.findall(r"[()]|[^\s()/]+|/", expression)
     words = ["OR" if part == "/" else part for part in parts]
 

@@ -62,22 +62,22 @@ class Document:
 
     @property
     def name(self):
-        """Its path below the root."""
+        """Returns its path below the root."""
         return self.path.relative_to(self.root)
 
     def prose(self):
-        """(line number, text) with what stands in back quotes removed."""
+        """Yields (line number, text) without the text in back quotes."""
         for number, line in self.lines:
             yield number, CODE.sub("", line)
 
     def code(self):
-        """(line number, text) of what stands in back quotes."""
+        """Yields (line number, text) of each text in back quotes."""
         for number, line in self.lines:
             yield from ((number, text) for text in CODE.findall(line))
 
     @cached_property
     def anchors(self):
-        """The anchors of its headings, as GitHub makes them."""
+        """Returns the anchors of its headings, as GitHub creates them."""
         found = set()
         for _, line in self.lines:
             if heading := HEADING.match(line):
@@ -88,7 +88,7 @@ class Document:
         return found
 
     def proof_rows(self):
-        """(line number, row) of the tables with a column of tests or proofs."""
+        """Yields (line number, row) of the tables with a column of tests or proofs."""
         previous, proof = "", False
         for number, line in self.lines:
             if not line.startswith("|"):
@@ -110,13 +110,13 @@ class Repository:
 
     @cached_property
     def crates(self):
-        """{name: folder} of the crates."""
+        """Returns {name: folder} of the crates."""
         folders = [folder for pattern in CRATES for folder in self.root.glob(pattern)]
         return {folder.name: folder for folder in folders if (folder / "Cargo.toml").exists()}
 
     @cached_property
     def functions(self):
-        """{function: the files that define it}."""
+        """Returns {function: the files that define it}."""
         found = {}
         for folder in self.crates.values():
             for path in folder.rglob("*.rs"):
@@ -125,12 +125,12 @@ class Repository:
         return found
 
     def defines(self, folder, name):
-        """Whether a file, or a file below a folder, defines a function."""
+        """Returns whether a file, or a file below a folder, defines a function."""
         return any(folder in (path, *path.parents) for path in self.functions.get(name, []))
 
 
 def anchor(heading):
-    """The anchor that GitHub gives to a heading."""
+    """Returns the anchor that GitHub gives to a heading."""
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
 
@@ -146,7 +146,7 @@ def links(repository):
 
 
 def _broken(repository, document, target):
-    """What is wrong with a relative link, None if nothing is."""
+    """Returns what is wrong with a relative link, or None."""
     name, _, fragment = target.partition("#")
     path = (document.path.parent / name).resolve() if name else document.path
     if not path.exists():
@@ -162,7 +162,7 @@ def _broken(repository, document, target):
 
 
 def expanded(pattern):
-    """`a/{b,c}/d` as [`a/b/d`, `a/c/d`]."""
+    """Returns [`a/b/d`, `a/c/d`] for `a/{b,c}/d`."""
     parts = GROUP.split(pattern)
     choices = [part.split(",") if place % 2 else [part] for place, part in enumerate(parts)]
     return ["".join(chosen) for chosen in product(*choices)]
@@ -191,7 +191,7 @@ def test_names(repository):
 
 
 def _unknown_tests(repository, cell):
-    """What is wrong with the names in one cell. After a path come names of functions in it."""
+    """Yields what is wrong with the names in one cell. A path precedes functions in it."""
     folder = None
     for found in CODE.finditer(cell):
         text, behind = found[1], cell[found.end() :]
@@ -209,7 +209,7 @@ def _unknown_tests(repository, cell):
 
 
 def _unknown_in_crate(repository, crate, name):
-    """What is wrong with `crate: name`; the name is that of a function, a module or a test file."""
+    """Checks `crate: name`; the name is that of a function, a module or a test file."""
     folder, last = repository.crates.get(crate), name.rpartition("::")[2]
     if folder is None:
         if LONG_NAME.fullmatch(last):  # else it is another pair, such as a field and its value

@@ -49,14 +49,14 @@ class Crate:
         self.imports = list(self._imports())
 
     def _module(self, path):
-        """The module path of a file, () for the root of the library."""
+        """Returns the module path of a file, () for the root of the library."""
         *folders, name = path.relative_to(self.source).parts
         if not folders and name in ("lib.rs", "main.rs"):
             return () if name == "lib.rs" else MAIN
         return (*folders, *([] if name == "mod.rs" else [name.removesuffix(".rs")]))
 
     def folder(self, module):
-        """The folder of the table that a module belongs to."""
+        """Returns the folder of the table that a module belongs to."""
         if module in ((), MAIN):
             return "main" if module else "lib"
         if module[0] in self.split and len(module) > 1:
@@ -64,11 +64,11 @@ class Crate:
         return module[0]
 
     def all_folders(self):
-        """The folders that the crate consists of."""
+        """Returns the folders that the crate consists of."""
         return {self.folder(module) for module in self.files}
 
     def directories(self):
-        """Those of its folders that are directories."""
+        """Returns those of its folders that are directories."""
         return {folder for folder in self.all_folders() if (self.source / folder).is_dir()}
 
     def _imports(self):
@@ -106,7 +106,7 @@ class Crate:
                 )
 
     def _resolve(self, module, path, aliases):
-        """(module of the path's target or None, whether the target is that module itself)."""
+        """Returns (the target's module or None, whether the target is that module itself)."""
         base, rest = self._start(module, path, aliases)
         if base is None:
             return None, False
@@ -117,7 +117,7 @@ class Crate:
         return self._of_file(base), True
 
     def _start(self, module, path, aliases):
-        """The module in which a path starts, and the segments that remain."""
+        """Returns the module in which a path starts, and the segments that remain."""
         first, *rest = path.segments
         scope = (*module, *path.inline)
         if first == "crate":
@@ -138,24 +138,24 @@ class Crate:
         return None, []
 
     def _of_file(self, module):
-        """The module of the file that contains a module, which may be an inline one."""
+        """Returns the module of the file that contains a module, which may be inline."""
         while module and module not in self.files:
             module = module[:-1]
         return module if module in self.files else MAIN
 
 
 def group(folder):
-    """The row that holds for all folders of a split directory: `resources/*`; None elsewhere."""
+    """Returns the row of all folders of a split directory: `resources/*`; None elsewhere."""
     return f"{folder.partition('/')[0]}/*" if "/" in folder else None
 
 
 def allowed(crate, folder):
-    """The folders that a folder may import, by the table."""
+    """Returns the folders that a folder may import, by the table."""
     return {*crate.folders.get(folder, []), *crate.folders.get(group(folder), [])}
 
 
 def place(crate, path):
-    """The path of a file below the root of the repository."""
+    """Returns the path of a file below the root of the repository."""
     return path.relative_to(crate.root)
 
 
@@ -252,7 +252,7 @@ RULES = (table_rows, forbidden_imports, folder_cycles, file_cycles)
 
 
 def crates(root, table):
-    """The crates of the table."""
+    """Returns the crates of the table."""
     return [Crate(root, each) for each in tomllib.loads(table.read_text())["crate"]]
 
 

@@ -38,7 +38,7 @@ class Path:
 
 
 def blanked(text):
-    """The source without comments and literals; every other character keeps its place."""
+    """Returns the source without comments and literals; other characters keep their place."""
     kept, place = [], 0
     while found := OPENING.search(text, place):
         end = _skipped(text, found)
@@ -51,7 +51,7 @@ def blanked(text):
 
 
 def _skipped(text, found):
-    """The end of the comment or literal that starts at the match."""
+    """Returns the end of the comment or literal that starts at the match."""
     if found[0] == "/*":
         depth = 0
         for mark in re.compile(r"/\*|\*/").finditer(text, found.start()):
@@ -66,19 +66,19 @@ def _skipped(text, found):
 
 
 def function_names(text):
-    """The names of all functions that the source defines."""
+    """Returns the names of all functions that the source defines."""
     return set(re.findall(r"\bfn\s+(\w+)", blanked(text)))
 
 
 def modules(text):
-    """{name: whether it is compiled for tests only} of the modules that the source declares."""
+    """Returns {module that the source declares: whether it is compiled for tests only}."""
     reader = Reader(text)
     reader.paths()
     return reader.modules
 
 
 def paths(text):
-    """All paths of two or more segments, and all paths in `use` declarations."""
+    """Returns all paths of two or more segments, and all paths in `use` declarations."""
     return Reader(text).paths()
 
 

@@ -1,4 +1,4 @@
-"""Tests that docs.py finds what it is for, on small trees of files.
+"""Tests that docs.py finds each kind of violation, on small trees of files.
 
 infra/local/python infra/local/test_docs.py
 """
@@ -24,7 +24,7 @@ class Documents(unittest.TestCase):
     """Which violations each rule finds."""
 
     def found(self, rule, text, name="README.md"):
-        """What a rule finds in a document of this text, without the document's name."""
+        """Returns what a rule finds in a document of this text, without its name."""
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder).resolve()
             for file, content in (FILES | {name: text}).items():
@@ -82,7 +82,7 @@ class Documents(unittest.TestCase):
             self.assertEqual(self.found(docs.paths, text), expected, text)
 
     def proof(self, cell):
-        """What is found in a cell of a table of promises."""
+        """Returns what is found in a cell of a table of promises."""
         return self.found(docs.test_names, f"| promise | test |\n|---|---|\n| text | {cell} |")
 
     def test_names_of_tests_that_exist_are_accepted(self):

@@ -1,4 +1,4 @@
-"""Tests that imports.py finds what it is for, on small trees of files.
+"""Tests that imports.py finds each kind of violation, on small trees of files.
 
 infra/local/python infra/local/test_imports.py
 """
@@ -12,7 +12,7 @@ import rust_source
 
 
 def named(source):
-    """The paths that a source names, as text."""
+    """Returns the paths that a source names, as text."""
     return sorted("::".join(path.segments) for path in rust_source.paths(source))
 
 
@@ -100,7 +100,7 @@ class Tree(unittest.TestCase):
         self.root = Path(folder.name)
 
     def crate(self, changes=None, **table):
-        """The crate of the fixture, with some files changed."""
+        """Returns the crate of the fixture, with some files changed."""
         for name, text in (self.FILES | (changes or {})).items():
             path = self.root / "src" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class Tree(unittest.TestCase):
         return imports.Crate(self.root, table)
 
     def violations(self, *arguments, **table):
-        """What all rules find."""
+        """Returns what all rules find."""
         crate = self.crate(*arguments, **table)
         return [violation for rule in imports.RULES for violation in rule(crate)]
 
