@@ -4,5 +4,6 @@ pub mod counts;
 pub mod event;
 pub mod lifecycle;
 pub mod on_uncertain;
+pub mod priority;
 pub mod row;
 pub mod status;

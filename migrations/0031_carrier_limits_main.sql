@@ -1,0 +1,1 @@
+INSERT INTO carrier_limits (carrier, kind) VALUES ('main', 'submit'), ('main', 'query')
