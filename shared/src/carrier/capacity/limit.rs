@@ -5,10 +5,13 @@ use std::time::Duration;
 use super::LimitKind;
 use crate::platform::config::Env;
 
-/// The least requests per second into which a limit is divided: a request contains at most half a
-/// second of it. With two requests in flight a lone batch uses all of the limit up to a response
-/// time of one second.
-const LEAST_REQUESTS_PER_SECOND: f64 = 2.0;
+/// A second's limit is divided into at most this many requests, if they hold that many messages.
+/// More requests would be smaller, and a carrier that limits requests, which nobody has configured,
+/// would refuse them however slowly they are sent; fewer are a coarse measure of a low limit.
+const MOST_REQUESTS_PER_SECOND: f64 = 5.0;
+/// Seconds of requests in flight with which a lone batch uses all of the limit: it has two requests
+/// in flight (the default of `SEND_IN_FLIGHT`), of which a quarter is left for waits.
+const IN_FLIGHT: f64 = 1.5;
 
 /// The deployment's defaults from the environment, used unless a limit is set over the API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,13 +74,13 @@ impl Limit {
             return most * per_message;
         };
         let messages = per_second / f64::from(per_message);
+        // Whole numbers, so that the requests of a second fill it.
         let needed = (messages / f64::from(most)).ceil();
-        // The limit on requests takes precedence over small requests.
-        let requests = match self.requests_per_second {
-            Some(limit) => LEAST_REQUESTS_PER_SECOND.min(limit).max(needed),
-            None => LEAST_REQUESTS_PER_SECOND.max(needed),
-        };
-        let size = (messages / requests.max(1.0)).floor() as u32;
+        let by_response = (IN_FLIGHT / self.response.as_secs_f64().max(0.001)).floor();
+        let wanted = by_response.clamp(1.0, MOST_REQUESTS_PER_SECOND);
+        let limit = self.requests_per_second.unwrap_or(f64::INFINITY);
+        let requests = wanted.min(limit).max(needed).max(1.0);
+        let size = (messages / requests).floor() as u32;
         size.clamp(1, most) * per_message
     }
 }
@@ -100,16 +103,17 @@ mod tests {
         for (per_second, requests, max, per_message, expected) in [
             (None, None, 100, 1, 100),
             (None, None, 100, 3, 99),
-            (Some(10.0), None, 100, 1, 5),
+            (Some(10.0), None, 100, 1, 2),
             (Some(1.0), None, 100, 1, 1),
             (Some(1.0), None, 100, 4, 4),
-            (Some(100.0), None, 100, 1, 50),
-            (Some(150.0), None, 100, 1, 75),
+            (Some(100.0), None, 100, 1, 20),
+            (Some(150.0), None, 100, 1, 30),
             (Some(1000.0), Some(10.0), 100, 1, 100),
             (Some(2000.0), None, 100, 1, 100),
-            (Some(250.0), None, 100, 1, 83),
+            (Some(250.0), None, 100, 1, 50),
+            (Some(250.0), Some(3.0), 100, 1, 83),
             (Some(100.0), Some(1.0), 100, 1, 100),
-            (Some(100.0), None, 300, 3, 48),
+            (Some(100.0), None, 300, 3, 18),
         ] {
             let limit = limit(per_second, requests);
             assert_eq!(
@@ -117,6 +121,15 @@ mod tests {
                 expected,
                 "{per_second:?} {requests:?} {max} {per_message}"
             );
+        }
+    }
+
+    #[test]
+    fn slow_answers_lead_to_larger_requests() {
+        for (response_ms, expected) in [(100, 200), (400, 333), (1000, 1000), (5000, 1000)] {
+            let mut limit = limit(Some(1000.0), None);
+            limit.response = Duration::from_millis(response_ms);
+            assert_eq!(limit.request_units(2000, 1), expected, "{response_ms}");
         }
     }
 

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::{learning::Learned, store::LimitRow};
+use self::store::LimitRow;
 pub use self::{
-    learning::{CEILING_FACTOR, FIRST_PER_SECOND, LEAST_PER_SECOND, SEARCH_FACTOR},
+    learning::{FIRST_PER_SECOND, LEAST_PER_SECOND, Learned, SETTLING},
     limit::{Limit, LimitDefaults},
-    store::{AskAt, LimitKey, claim_priority, grant},
+    store::{AskAt, LimitKey, grant, record_learned},
 };
 use crate::platform::{
     backoff::MAX_RETRY_AFTER,
@@ -33,8 +33,9 @@ pub const CARRIER: &str = "main";
 
 /// A slot is granted at most this long before it starts. Little is booked ahead, so that a newcomer
 /// and a schedule of high priority get a slot at once; and a worker that asks again has this long
-/// to do so before a slot is lost.
-pub const HORIZON: TimeDelta = TimeDelta::milliseconds(300);
+/// to do so before a slot is lost. Slots that were granted before a 429 are used after it, so a
+/// longer horizon means more refused requests.
+pub const HORIZON: TimeDelta = TimeDelta::milliseconds(150);
 
 /// Two asks of one worker are at least this far apart.
 const LEAST_WAIT: TimeDelta = TimeDelta::milliseconds(5);
@@ -121,7 +122,7 @@ impl Capacity {
             return Ok(Grant::At(start));
         }
         let free_at = if ask.is_high {
-            retry_lock_conflicts(|| claim_priority(&self.db, &at)).await?
+            retry_lock_conflicts(|| store::claim_priority(&self.db, &at)).await?
         } else {
             self.read_row().await?.free_at()
         };

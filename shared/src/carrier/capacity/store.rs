@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Ask, HORIZON, LEAST_PER_SECOND, Learned, Limit, LimitDefaults, LimitKind, from_micros, micros,
+    Ask, HORIZON, Learned, Limit, LimitDefaults, LimitKind, SETTLING, from_micros, micros,
 };
 use crate::platform::db::Db;
 
@@ -96,43 +96,47 @@ pub async fn read(db: &Db, key: LimitKey) -> sqlx::Result<LimitRow> {
 /// from left to right: below its own line, a column has its new value.
 pub async fn grant(db: &Db, at: &AskAt, ask: &Ask) -> sqlx::Result<Option<DateTime<Utc>>> {
     let (key, defaults, now) = (at.key, at.defaults, micros(at.now));
+    let units = ask.units.max(1);
     let response_us = ask.response.map(|response| response.as_micros() as u64);
     let done = sqlx::query!(
         "UPDATE carrier_limits SET
-           -- The learned limit grows while it is used up, by the time since it last grew: a search doubles it every half second;
-           -- later it grows slowly, slowest just below the limit at the last 429, faster if that was more than a minute ago.
-           learned_per_second = learned_per_second * IF(free_at_us + 100000 < ?, 1, CASE
-             WHEN ceiling_per_second IS NULL THEN POW(2, LEAST(GREATEST(?, grown_at_us) - grown_at_us, 500000) / 500000)
-             ELSE 1 + LEAST(GREATEST(?, grown_at_us) - grown_at_us, 1000000) / 1000000 * CASE
+           -- The learned limit grows while it is used up, by the time since it last grew, and not soon after a 429. A search
+           -- doubles it in 0.7 s. Later it grows slowest just below the limit at the last 429, and faster if that was a minute ago.
+           learned_per_second = learned_per_second * IF(free_at_us + 100000 < ? OR ? < refused_at_us, 1, CASE
+             WHEN ceiling_per_second IS NULL THEN POW(2, LEAST(GREATEST(?, grown_at_us) - grown_at_us, 500000) / 7e5)
+             ELSE 1 + LEAST(GREATEST(?, grown_at_us) - grown_at_us, 1000000) / 1e6 * CASE
                WHEN refused_at_us + 60000000 < ? THEN 0.05
-               WHEN learned_per_second BETWEEN 0.97 * ceiling_per_second AND ceiling_per_second THEN 0.001
-               ELSE 0.01 END END),
+               WHEN learned_per_second BETWEEN 0.9 * ceiling_per_second AND ceiling_per_second THEN 0.001
+               ELSE 0.025 END END),
            grown_at_us = ?,
            -- LAST_INSERT_ID(…) returns the start with the result, without a second round trip.
            granted_at_us = LAST_INSERT_ID(GREATEST(?, free_at_us, requests_free_at_us, blocked_until_us)),
-           -- 99 percent: the rest absorbs jitter at a carrier that counts in windows.
-           free_at_us = IF(COALESCE(NULLIF(per_second, 0), ?, learned_per_second) IS NULL, free_at_us,
-             granted_at_us + CEIL(? * 1000000 / (0.99 * GREATEST(COALESCE(NULLIF(per_second, 0), ?, learned_per_second), ?)))),
-           requests_free_at_us = IF(COALESCE(NULLIF(requests_per_second, 0), ?) IS NULL, requests_free_at_us,
-             granted_at_us + CEIL(? * 1000000 / (0.99 * COALESCE(NULLIF(requests_per_second, 0), ?)))),
-           high_until_us = IF(?, granted_at_us + 1000000, high_until_us),
+           -- The slot lasts as long as its units take at the limit, or one of the equal shares of a second into which such slots
+           -- fit: a window of a second takes whole requests. 98.5 percent: the rest absorbs jitter. Without a limit: NULL.
+           free_at_us = COALESCE(granted_at_us + CEIL(1e6 / 0.985 * GREATEST(
+             ? / COALESCE(NULLIF(per_second, 0), ?, learned_per_second),
+             1 / GREATEST(1, FLOOR(COALESCE(NULLIF(per_second, 0), ?, learned_per_second) / ? + 1e-6)))), free_at_us),
+           requests_free_at_us = COALESCE(granted_at_us + CEIL(1e6 / 0.985 * ? / COALESCE(NULLIF(requests_per_second, 0), ?)),
+             requests_free_at_us),
+           high_until_us = IF(?, granted_at_us + ?, high_until_us),
            response_us = (7 * response_us + COALESCE(?, response_us)) DIV 8
          WHERE carrier = ? AND kind = ? AND GREATEST(free_at_us, requests_free_at_us, blocked_until_us) <= ?
            AND (? OR high_until_us <= ?)",
         now,
+        micros(at.now - SETTLING),
         now,
         now,
         now,
         now,
         now,
+        units,
         defaults.per_second,
-        ask.units,
         defaults.per_second,
-        LEAST_PER_SECOND,
-        defaults.requests_per_second,
+        units,
         ask.requests,
         defaults.requests_per_second,
-        ask.is_high && ask.has_more,
+        ask.is_high,
+        u32::from(ask.has_more) * 1_000_000,
         response_us,
         key.carrier,
         key.kind.as_str(),
@@ -180,12 +184,14 @@ pub async fn record_learned(
 ) -> sqlx::Result<bool> {
     let refused_at = micros(after.refused_at);
     let done = sqlx::query!(
-        "UPDATE carrier_limits SET learned_per_second = ?, ceiling_per_second = ?, grown_at_us = ?, refused_at_us = ?
+        "UPDATE carrier_limits SET learned_per_second = ?, ceiling_per_second = ?, grown_at_us = ?, refused_at_us = ?,
+           free_at_us = GREATEST(free_at_us, ?)
          WHERE carrier = ? AND kind = ? AND refused_at_us = ?",
         after.per_second,
         after.ceiling,
         refused_at,
         refused_at,
+        micros(after.paused_until(before)),
         key.carrier,
         key.kind.as_str(),
         micros(before.refused_at)
