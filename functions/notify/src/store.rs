@@ -34,7 +34,8 @@ pub async fn next_delivery(
         r#"(SELECT event_id AS "event_id: Uuid", 0 AS place FROM webhook_deliveries
             WHERE webhook_id = ? AND event_id = ? AND status = 'pending' AND due_at <= ?)
            UNION ALL
-           (SELECT event_id, 1 FROM webhook_deliveries WHERE webhook_id = ? AND due_at <= ? ORDER BY due_at LIMIT 1)
+           (SELECT event_id, 1 FROM webhook_deliveries FORCE INDEX (next_of_webhook)
+            WHERE webhook_id = ? AND due_at <= ? ORDER BY due_at LIMIT 1)
            ORDER BY place LIMIT 1"#,
         message.webhook_id,
         message.event_id,

@@ -99,6 +99,32 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
         now,
         ..
     } = values;
+    let before = *now - TimeDelta::seconds(1);
+    // Its two rows are sorted.
+    plans
+        .check_sorting(
+            "the next delivery",
+            &["FROM webhook_deliveries", "UNION ALL", "ORDER BY place"],
+            &[
+                "webhook_deliveries PRIMARY",
+                "webhook_deliveries next_of_webhook",
+            ],
+            &[webhook, event, now, webhook, &before],
+        )
+        .await;
+    for (what, fragment) in [
+        ("a returned place", "LEAST(suspended_until, ?)"),
+        ("an accepted post", "failures = 0, accepted_at = ?"),
+    ] {
+        plans
+            .check(
+                what,
+                &["UPDATE webhooks", fragment],
+                &["webhooks PRIMARY"],
+                &[&1, &2, now, webhook],
+            )
+            .await;
+    }
     plans
         .check(
             "claim a delivery",
@@ -129,16 +155,14 @@ async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
         now,
         ..
     } = values;
-    let due = [
-        "FROM webhook_deliveries",
-        "WHERE due_at <= ? ORDER BY due_at LIMIT ?",
-    ];
+    let before = *now - TimeDelta::seconds(1);
+    // The second part reads all webhooks, of which there are twenty at most.
     plans
         .check(
             "due deliveries",
-            &due,
-            &["webhook_deliveries due"],
-            &[&(*now - TimeDelta::seconds(1)), &1000],
+            &["d.due_at <= ?", "HAVING next IS NOT NULL"],
+            &["d due", "w PRIMARY", "d next_of_webhook"],
+            &[&before, &1000, &before, &before],
         )
         .await;
     let ids = serde_json::json!([[webhook.simple().to_string(), event.simple().to_string()]]);

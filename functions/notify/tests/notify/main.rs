@@ -1,6 +1,6 @@
 //! Notify and its input, on a real database: which events are recorded ([`events`], [`messages`],
 //! [`releases`]), how they are posted ([`posts`]), and what a receiver that fails or hangs delays
-//! ([`circuit`], [`isolation`]).
+//! ([`circuit`], [`isolation`], [`swept`]).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod circuit;
@@ -12,3 +12,4 @@ mod posts;
 mod published;
 mod releases;
 mod scene;
+mod swept;
