@@ -29,6 +29,7 @@ async fn each_statement_of_events_and_deliveries_uses_its_key_and_sorts_nothing(
     let mut plans = Plans::new(&pool);
     check_final_messages(&mut plans, &values).await;
     check_delivery(&mut plans, &values).await;
+    check_places(&mut plans, &values).await;
     check_sweep(&mut plans, &values).await;
     plans.assert_none_wrong();
 }
@@ -112,19 +113,6 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
             &[webhook, event, now, webhook, &before],
         )
         .await;
-    for (what, fragment) in [
-        ("a returned place", "LEAST(suspended_until, ?)"),
-        ("an accepted post", "failures = 0, accepted_at = ?"),
-    ] {
-        plans
-            .check(
-                what,
-                &["UPDATE webhooks", fragment],
-                &["webhooks PRIMARY"],
-                &[&1, &2, now, webhook],
-            )
-            .await;
-    }
     plans
         .check(
             "claim a delivery",
@@ -146,6 +134,23 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
             &[webhook, event],
         )
         .await;
+}
+
+async fn check_places(plans: &mut Plans<'_>, values: &Values) {
+    let Values { webhook, now, .. } = values;
+    for (what, fragment) in [
+        ("a returned place", "LEAST(suspended_until, ?)"),
+        ("an accepted post", "failures = 0, accepted_at = ?"),
+    ] {
+        plans
+            .check(
+                what,
+                &["UPDATE webhooks", fragment],
+                &["webhooks PRIMARY"],
+                &[&1, &2, now, webhook],
+            )
+            .await;
+    }
 }
 
 async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {

@@ -126,9 +126,9 @@ pub async fn push_back(db: &Db, batches: &[PushBack]) -> sqlx::Result<()> {
     done.execute(&db.pool).await.map(drop)
 }
 
-/// Returns at most `most` due deliveries, the oldest due time first, and the oldest due delivery of
-/// each webhook. Deliveries of a suspended webhook are not among them, so that they do not hide
-/// others; once its suspension has ended, one of them is, as the probe.
+/// Returns at most `most` due deliveries, the oldest due time first, and one of each webhook: one
+/// message is enough for all that is due. Deliveries of a suspended webhook are not among them, so
+/// that they do not hide others; once its suspension has ended, one of them is, as the probe.
 pub async fn due_deliveries(
     db: &Db,
     now: DateTime<Utc>,
@@ -142,7 +142,7 @@ pub async fn due_deliveries(
             WHERE d.due_at <= ? AND w.suspended_until IS NULL ORDER BY d.due_at LIMIT ?)
            UNION
            (SELECT w.id, (SELECT d.event_id FROM webhook_deliveries d FORCE INDEX (next_of_webhook)
-                          WHERE d.webhook_id = w.id AND d.due_at <= ? ORDER BY d.due_at LIMIT 1) AS next
+                          WHERE d.webhook_id = w.id AND d.due_at <= ? LIMIT 1) AS next
             FROM webhooks w WHERE w.suspended_until IS NULL OR w.suspended_until <= ? HAVING next IS NOT NULL)"#,
         now,
         most,
