@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::api::Api;
 
 /// The simulator's setting that limits the message parts per second.
-const PARTS_SETTING: &str = "capacity_parts_per_second";
+const PARTS_SETTING: &str = "capacity_parts";
 /// The time between two readings of the simulator's counts.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -35,7 +35,10 @@ pub struct Counts {
 impl Counts {
     /// Returns how many requests were answered 429.
     pub fn busy(&self) -> u64 {
-        self.refused.get("busy").copied().unwrap_or_default()
+        ["busy", "busy_parts"]
+            .iter()
+            .filter_map(|cause| self.refused.get(*cause))
+            .sum()
     }
 }
 
@@ -205,7 +208,58 @@ fn describe(limit: u32, before: &Counts, now: &Counts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
+
     use super::*;
+
+    /// Answers GET and PATCH of a path.
+    async fn answer(server: &MockServer, called: &str, body: Value) {
+        Mock::given(path(called))
+            .respond_with(ResponseTemplate::new(200).set_body_json(body))
+            .mount(server)
+            .await;
+    }
+
+    /// Returns the bodies of the PATCH calls of a path.
+    async fn patches(server: &MockServer, called: &str) -> Vec<Value> {
+        let requests = server.received_requests().await.unwrap();
+        requests
+            .iter()
+            .filter(|request| request.method.as_str() == "PATCH" && request.url.path() == called)
+            .map(|request| request.body_json().unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_set_at_both_sides_and_set_back() {
+        let server = MockServer::start().await;
+        answer(&server, "/settings", json!({PARTS_SETTING: 7})).await;
+        answer(&server, "/stats", json!({"requests": 3})).await;
+        answer(&server, "/v1/carriers/main", json!({})).await;
+        let client = crate::api::http_client().unwrap();
+        let api = Api::new(client.clone(), &server.uri(), "key").unwrap();
+        let sides = Sides {
+            client: &client,
+            origin: &server.uri(),
+            api: &api,
+            // Not used, because nothing is to be learned.
+            pool: &MySqlPool::connect_lazy("mysql://127.0.0.1:1/x").unwrap(),
+        };
+        let carrier = LimitedCarrier::set(&sides, 1000, false).await.unwrap();
+        assert_eq!(carrier.requests().await.unwrap(), Requests::default());
+        carrier.restore().await;
+        assert_eq!(
+            patches(&server, "/settings").await,
+            [json!({PARTS_SETTING: 1000}), json!({PARTS_SETTING: 7})]
+        );
+        assert_eq!(
+            patches(&server, "/v1/carriers/main").await,
+            [
+                json!({"parts_per_second": 1000}),
+                json!({"parts_per_second": null})
+            ]
+        );
+    }
 
     #[test]
     fn the_line_shows_the_last_second_and_the_requests_since_the_start() {
@@ -216,7 +270,11 @@ mod tests {
         };
         let now = Counts {
             requests: 110,
-            refused: BTreeMap::from([("busy".to_owned(), 3), ("no_routes".to_owned(), 9)]),
+            refused: BTreeMap::from([
+                ("busy".to_owned(), 2),
+                ("busy_parts".to_owned(), 1),
+                ("no_routes".to_owned(), 9),
+            ]),
             acceptances_per_second: vec![1000, 990],
         };
         assert_eq!(
