@@ -96,7 +96,10 @@ impl View {
         }
         let (first, second) = (
             self.headline(schedule, &progress, Utc::now()),
-            [counts(schedule), self.note.clone()].join("  "),
+            [counts(schedule), self.note.clone()]
+                .join("  ")
+                .trim_end()
+                .to_owned(),
         );
         // An error of standard output is ignored: the view is only informative.
         let _ = if self.terminal {
