@@ -74,13 +74,14 @@ impl Deployment {
 
     /// Returns a copy whose placeholders are replaced, with the settings of a scenario and what
     /// Lambda itself sets.
+    #[must_use]
     pub fn resolved(&self, aws: &str, setup: &Setup<'_>) -> Self {
         let mut resolved = self.clone();
         for function in resolved.functions.values_mut() {
             for (name, value) in &mut function.environment {
                 let setting = setup.settings.iter().find(|(given, _)| given == name);
                 if let Some((_, setting)) = setting {
-                    *value = (*setting).to_owned();
+                    (*setting).clone_into(value);
                 }
                 for (placeholder, replacement) in [
                     ("{aws}", aws),

@@ -42,6 +42,7 @@ impl Figure {
     }
 
     /// Adds what it is measured against.
+    #[must_use]
     pub fn against(self, name: &'static str, value: f64) -> Self {
         let ratio = (value != 0.0).then(|| self.value / value);
         Self {
@@ -52,6 +53,7 @@ impl Figure {
     }
 
     /// Adds the goal.
+    #[must_use]
     pub fn goal(self, goal: &'static str) -> Self {
         Self { goal, ..self }
     }

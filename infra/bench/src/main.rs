@@ -4,9 +4,18 @@
 use std::process::ExitCode;
 
 use bench::{bench::Bench, run::run};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Returning from here ends all processes, because dropping their owners kills them.
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let all = async { run(&Bench::from_environment().await?).await };
     tokio::select! {
         done = all => match done {
@@ -21,5 +30,6 @@ async fn main() -> ExitCode {
             eprintln!("bench: interrupted");
             ExitCode::from(130)
         }
+        _ = terminate.recv() => ExitCode::from(143),
     }
 }

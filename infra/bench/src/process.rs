@@ -29,6 +29,7 @@ impl Usage {
     }
 
     /// Returns the usage since `earlier`. The peak of memory stays that of the whole life.
+    #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
             cpu_s: self.cpu_s - earlier.cpu_s,

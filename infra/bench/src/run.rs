@@ -13,7 +13,7 @@ use crate::{
 pub async fn run(bench: &Bench) -> anyhow::Result<bool> {
     let selected: Vec<&Scenario> = SCENARIOS
         .iter()
-        .filter(|scenario| bench.options.selects(scenario.name))
+        .filter(|scenario| scenario.is_selected(&bench.options))
         .collect();
     if selected.is_empty() {
         let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();

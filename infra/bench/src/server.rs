@@ -79,6 +79,7 @@ impl Server {
 
 impl Counters {
     /// Returns what was counted since `earlier`.
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let difference = |(name, value): (&String, &u64)| {
             let before = earlier.0.get(name).copied().unwrap_or_default();

@@ -180,7 +180,7 @@ impl Stage {
         loop {
             // Rarely, because the statement is counted with those of the functions.
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let open = "SELECT COUNT(*) FROM schedules WHERE status <> 'finished'";
+            let open = "SELECT COUNT(*) FROM schedules WHERE status IN ('scheduled', 'running')";
             let open: i64 = sqlx::query_scalar(open).fetch_one(&self.pool).await?;
             if open == 0 {
                 return self.driver.check();
@@ -211,6 +211,11 @@ impl Stage {
         let statuses = self.statuses().await?;
         let expected = Statuses::from([(status.to_owned(), count as i64)]);
         anyhow::ensure!(statuses == expected, "{statuses:?}, expected {expected:?}");
+        self.expect_accepted(count).await
+    }
+
+    /// Fails unless the carrier has accepted this number of messages.
+    pub async fn expect_accepted(&self, count: u64) -> anyhow::Result<()> {
         let accepted = self.carrier.stats().await?.accepted;
         anyhow::ensure!(
             accepted == count,

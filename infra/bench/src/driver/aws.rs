@@ -153,19 +153,11 @@ async fn delete_schedule(
     State(endpoints): State<Arc<Endpoints>>,
     Path(name): Path<String>,
 ) -> Response {
-    match endpoints.schedules.lock().await.remove(&name) {
-        Some(task) => {
-            task.abort();
-            Json(json!({})).into_response()
-        }
-        None => {
-            let headers = [("x-amzn-errortype", "ResourceNotFoundException")];
-            (
-                StatusCode::NOT_FOUND,
-                headers,
-                r#"{"Message":"no such schedule"}"#,
-            )
-                .into_response()
-        }
+    if let Some(task) = endpoints.schedules.lock().await.remove(&name) {
+        task.abort();
+        return Json(json!({})).into_response();
     }
+    let headers = [("x-amzn-errortype", "ResourceNotFoundException")];
+    let body = r#"{"Message":"no such schedule"}"#;
+    (StatusCode::NOT_FOUND, headers, body).into_response()
 }

@@ -87,8 +87,8 @@ fn fairness(ledger: &[Acceptance]) -> f64 {
     let half = first + (last - first) / 2;
     let early: Vec<_> = ledger.iter().filter(|entry| entry.at <= half).collect();
     let of = |text: &str| early.iter().filter(|entry| entry.text == text).count();
-    let least = TEXTS.map(of).into_iter().min().unwrap_or_default();
-    2.0 * least as f64 / early.len().max(1) as f64
+    let fewest = TEXTS.map(of).into_iter().min().unwrap_or_default();
+    2.0 * fewest as f64 / early.len().max(1) as f64
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use crate::{
 
 const STARTS: usize = 20;
 const STARTS_IN_SMOKE: usize = 2;
+/// The longest wait for the first answer.
+const LONGEST: Duration = Duration::from_secs(30);
 const FUNCTIONS: [&str; 5] = ["api", "dispatch", "send", "recheck", "notify"];
 
 /// Starts each function several times.
@@ -47,7 +49,6 @@ async fn cold_start(driver: &Driver, function: &str, starts: usize) -> anyhow::R
         let begun = Instant::now();
         let environment = driver.environment(function).await?;
         let called = driver.function(function)?;
-        const LONGEST: Duration = Duration::from_secs(30);
         tokio::time::timeout(LONGEST, called.call(&event(function))).await??;
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
         environment.stop().await;

@@ -18,15 +18,12 @@ const MESSAGES: u64 = 100_000;
 pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let messages = bench.options.messages(MESSAGES);
     let mut stage = stage(bench, "single-0", Packing::Single).await?;
-    let (peer, rate) = match kannel(bench, &stage, messages).await? {
-        Some(rate) => ("Kannel", rate),
-        None => {
-            let bare = bare_loop(bench, &stage, Packing::Single, messages)?;
-            (
-                "bare loop (Kannel is not installed)",
-                bare.submit().await?.0,
-            )
-        }
+    let (peer, rate) = if let Some(rate) = kannel(bench, &stage, messages).await? {
+        ("Kannel", rate)
+    } else {
+        let bare = bare_loop(bench, &stage, Packing::Single, messages)?;
+        let (rate, _) = bare.submit().await?;
+        ("bare loop (Kannel is not installed)", rate)
     };
     stage.carrier.reset().await?;
     let sent = send(bench, &mut stage, messages).await?;
