@@ -59,7 +59,7 @@ fn per_thousand(counters: &Counters, stage: &Stage, messages: u64) -> Vec<Figure
         figure("commits", counters.commits(), "", "≤ 8"),
         figure("redo log", counters.redo_bytes() / 1024, "KB", "≤ 1,024"),
         figure("rows read", counters.rows_read(), "", ""),
-        figure("full scans", counters.full_scans(), "", "0"),
+        figure("scans, also of JSON", counters.scans(), "", ""),
         figure("queue requests", requests, "", "≤ 12"),
     ]
 }
