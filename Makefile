@@ -1,6 +1,7 @@
 # The commands for developers. `make` without a target lists them.
 #
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
+#   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
 #           [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make admin [NAME=ana]
