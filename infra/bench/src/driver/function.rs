@@ -38,7 +38,7 @@ pub struct Totals {
 pub struct Function {
     /// Its name, which is also that of its binary.
     pub name: String,
-    /// Its timeout: the deadline that an environment is told.
+    /// Its timeout, from which the deadline of each invocation follows.
     pub timeout: Duration,
     sender: mpsc::UnboundedSender<Invocation>,
     receiver: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,

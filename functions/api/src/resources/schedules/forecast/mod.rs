@@ -45,7 +45,7 @@ pub struct Planned {
     pub window: Option<Window>,
     /// Its end.
     pub end: SendEnd,
-    /// What is to be sent.
+    /// Its messages that have not been sent.
     pub load: Load,
 }
 
