@@ -1,6 +1,7 @@
 //! The statements of events and of their deliveries.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use shared::platform::db::Clock;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
@@ -23,7 +24,9 @@ async fn each_statement_of_events_and_deliveries_uses_its_key_and_sorts_nothing(
         id: insert_schedules(&pool).await[0],
         webhook: Uuid::now_v7(),
         event: Uuid::now_v7(),
-        now: Utc::now(),
+        // In whole milliseconds: a column would round a later fraction up, so that the delivery would
+        // not be due.
+        now: Clock::default().now(),
     };
     insert_deliveries(&pool, &values).await;
     let mut plans = Plans::new(&pool);
