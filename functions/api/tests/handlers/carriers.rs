@@ -177,6 +177,7 @@ async fn wrong_changes_of_a_carrier_are_refused(pool: MySqlPool) {
     }
     for answer in [
         api.get("/v1/carriers/other").await,
+        api.get("/v1/carriers/%C2%84").await,
         patch(&api, "other", &json!({"parts_per_second": 5})).await,
     ] {
         assert_eq!(

@@ -24,7 +24,7 @@ use crate::{
     resources::carriers::{
         list::named,
         store::{Configured, configure, lock_configured},
-        view::{CarrierView, example, no_such_carrier, read_view},
+        view::{CarrierView, example, read_view, require_known},
     },
 };
 
@@ -109,9 +109,7 @@ pub async fn change(
 ) -> Result<Json<CarrierView>, ApiError> {
     query.finish()?;
     let edit = CarrierEdit::read(&body::read_small_json(&request.0, request.1).await?)?;
-    if name != CARRIER {
-        return Err(no_such_carrier());
-    }
+    require_known(&name)?;
     let app = &app;
     let view = audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(app, transaction, edit))
@@ -164,7 +162,7 @@ async fn write(
     if after_query != before_query {
         configure(&mut transaction, query, after_query, now).await?;
     }
-    let view = read_view(app, &mut transaction, CARRIER).await?;
+    let view = read_view(app, &mut transaction).await?;
     let change = Change {
         action: "carrier.change",
         resource: format!("carrier:{CARRIER}"),

@@ -10,7 +10,7 @@ use crate::{
     App,
     http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::Operation,
-    resources::carriers::view::{CarrierView, example, read_view},
+    resources::carriers::view::{CarrierView, example, read_view, require_known},
 };
 
 /// All carriers.
@@ -23,7 +23,7 @@ pub struct Carriers {
 /// Returns 200 with all carriers; today there is one.
 pub async fn list(State(app): State<App>, query: Query) -> Result<Json<Carriers>, ApiError> {
     query.finish()?;
-    let carriers = vec![read(&app, CARRIER.to_owned()).await?];
+    let carriers = vec![read(&app).await?];
     Ok(Json(Carriers { carriers }))
 }
 
@@ -34,15 +34,12 @@ pub async fn show(
     query: Query,
 ) -> Result<Json<CarrierView>, ApiError> {
     query.finish()?;
-    read(&app, name).await.map(Json)
+    require_known(&name)?;
+    read(&app).await.map(Json)
 }
 
-async fn read(app: &App, name: String) -> Result<CarrierView, ApiError> {
-    let name = &*name;
-    transaction(&app.db, |transaction| {
-        Box::pin(read_view(app, transaction, name))
-    })
-    .await
+async fn read(app: &App) -> Result<CarrierView, ApiError> {
+    transaction(&app.db, |transaction| Box::pin(read_view(app, transaction))).await
 }
 
 /// Describes `GET /v1/carriers` in the OpenAPI document.
