@@ -11,7 +11,7 @@ use crate::{
     requests::Reply,
     rows::{Age, ROWS, ScheduleStatus},
     rules,
-    world::{PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
+    world::{End, PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
 };
 
 /// One step of a worker, the carrier, a queue, an operator or the clock.
@@ -31,6 +31,8 @@ pub enum Action {
     Read(usize, Work),
     Close(usize),
     Hold(usize),
+    Expire(usize),
+    Reject(usize),
     Flush {
         worker: usize,
         twice: bool,
@@ -69,6 +71,8 @@ pub enum Action {
     QuietTimeIsOver(usize),
     DeadlineIsOver(usize),
     BecomesLate,
+    EndPasses,
+    MoveEnd,
     Pause,
     Resume,
     Cancel,
@@ -121,6 +125,7 @@ impl Mix {
                 Stage::Claimed(work) => actions.push(Action::Read(worker, work)),
                 Stage::Close => actions.push(Action::Close(worker)),
                 Stage::Hold => actions.push(Action::Hold(worker)),
+                Stage::Expire => actions.push(Action::Expire(worker)),
                 Stage::Sending => self.pass_actions(world, worker, actions),
                 Stage::Rechecking => self.recheck_actions(world, worker, actions),
             }
@@ -154,6 +159,10 @@ impl Mix {
         }
         if state.tasks.contains(&Task::Waiting) {
             actions.push(Action::Stop(worker));
+            actions.extend((world.end == End::Passed).then_some(Action::Expire(worker)));
+        }
+        if state.has_only_refused() {
+            actions.push(Action::Reject(worker));
         }
         for request in self.requests {
             let replies = world.replies(self, worker, *request);
@@ -221,7 +230,7 @@ impl Mix {
                 }));
                 let whole = on_wire & parts_of(attempt, PARTS) == parts_of(attempt, self.parts);
                 actions.extend(
-                    ((self.throttle || self.refuse) && whole)
+                    ((self.throttle || self.refuse || self.account) && whole)
                         .then_some(Action::IsRefused { recipient, attempt }),
                 );
                 actions.extend(
@@ -238,6 +247,7 @@ impl Mix {
             let paused = world.schedule.status == ScheduleStatus::Paused;
             actions.extend(running.then_some(Action::Pause));
             actions.extend(paused.then_some(Action::Resume));
+            actions.extend((world.end == End::Passed && running).then_some(Action::MoveEnd));
             actions.extend(
                 (running || paused || world.schedule.status == ScheduleStatus::Missed)
                     .then_some(Action::Cancel),
@@ -283,6 +293,7 @@ impl Mix {
             }
         }
         actions.extend((self.lateness && !world.late).then_some(Action::BecomesLate));
+        actions.extend((self.end && world.end == End::Ahead).then_some(Action::EndPasses));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     mix::{Broken, Mix},
     rows::{Age, Batch, Due},
     rules,
-    world::{Stage, Work, Worker, World, bit, parts_of},
+    world::{End, Stage, Work, Worker, World, bit, parts_of},
 };
 
 impl World {
@@ -22,6 +22,8 @@ impl World {
             Action::Read(worker, work) => self.read(mix, worker, work),
             Action::Close(worker) => self.close(mix, worker),
             Action::Hold(worker) => self.hold(mix, worker),
+            Action::Expire(worker) => self.expire(mix, worker),
+            Action::Reject(worker) => self.reject(mix, worker),
             Action::Flush { worker, twice } => self.flush(mix, worker, twice),
             Action::Start(worker) => self.start(mix, worker),
             Action::Stop(worker) => self.workers[worker].stop(),
@@ -66,6 +68,7 @@ impl World {
             Action::QuietTimeIsOver(recipient) => self.rows[recipient].age = Age::PastQuietTime,
             Action::DeadlineIsOver(recipient) => self.rows[recipient].age = Age::PastDeadline,
             Action::BecomesLate => self.late = true,
+            Action::EndPasses => self.end = End::Passed,
             _ => self.apply_lifecycle(mix, action),
         }
     }
@@ -75,6 +78,7 @@ impl World {
         match action {
             Action::Pause => _ = rules::pause(&mut self.schedule),
             Action::Resume => _ = rules::resume(&mut self.schedule, batches, Due::Now),
+            Action::MoveEnd => self.end = End::Moved,
             Action::Cancel => {
                 let held = self.batch.missed
                     && self.batch.token.is_some()

@@ -117,6 +117,8 @@ pub struct Row {
     pub age: Age,
     /// The parts whose ids are in `message_id`, as bits.
     pub ids: u8,
+    /// `error` is `send-until`: the schedule's end came before the message was sent.
+    pub ended: bool,
     /// `attempts.status`, indexed by attempt.
     pub earlier_attempts: [Option<Status>; ATTEMPTS + 2],
 }
@@ -129,6 +131,7 @@ impl Row {
         resends: 0,
         age: Age::Fresh,
         ids: 0,
+        ended: false,
         earlier_attempts: [None; ATTEMPTS + 2],
     };
 
@@ -141,7 +144,10 @@ impl Row {
             Status::Uncertain => 2,
             Status::Acceptd | Status::Enroute => 3,
             // A final status without an attempt, or after an attempt that was not accepted.
-            Status::Cancelled | Status::Suppressed => return (self.attempt + 1, 4),
+            Status::Cancelled | Status::Suppressed | Status::Rejectd => {
+                return (self.attempt + 1, 4);
+            }
+            Status::Expired if self.ended => return (self.attempt + 1, 4),
             _ => 4,
         };
         (self.attempt, rank)

@@ -63,7 +63,9 @@ pub struct Release {
 /// Checks that the row needs `send_at`.
 pub fn needs_send(row: &Row, batch: &Batch, input: &Release) -> bool {
     match row.status {
-        Status::Pending => !batch.missed,
+        // A resend that the carrier has not accepted was sent before: it is not held.
+        Status::Pending => !batch.missed || row.resends > 0,
+        Status::Expired if row.ended => false,
         Status::Undeliv | Status::Expired => row.resends < input.max_resends,
         Status::Uncertain => input.resend_uncertain && row.resends < input.max_resends,
         _ => false,
