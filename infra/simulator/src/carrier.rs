@@ -6,7 +6,7 @@ use crate::clock::now_ms;
 use crate::ledger::{Ledger, LedgerLine};
 use crate::parameters::Parameters;
 use crate::random::Random;
-use crate::rate_limit::RateLimit;
+use crate::rate_limit::RateLimits;
 use crate::settings::{Settings, SettingsError};
 use crate::stats::{Counters, Stats};
 
@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub(crate) random: Random,
     pub(crate) ledger: Ledger,
     pub(crate) counters: Counters,
-    pub(crate) rate_limit: RateLimit,
+    pub(crate) rate_limits: RateLimits,
     /// Counts the resets, so that a reader of the ledger detects one.
     pub(crate) resets: u64,
 }
@@ -34,7 +34,7 @@ impl Carrier {
             settings,
             ledger: Ledger::new(),
             counters: Counters::default(),
-            rate_limit: RateLimit::default(),
+            rate_limits: RateLimits::default(),
             resets: 0,
         }))))
     }
@@ -74,7 +74,7 @@ impl Carrier {
         let mut state = self.state();
         state.ledger = Ledger::new();
         state.counters.reset();
-        state.rate_limit = RateLimit::default();
+        state.rate_limits = RateLimits::default();
         state.random = Random::new(state.settings.seed);
         state.resets += 1;
     }

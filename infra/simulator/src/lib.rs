@@ -49,6 +49,7 @@ use tokio::task::JoinHandle;
 
 pub use carrier::Carrier;
 pub use ledger::LedgerLine;
+pub use rate_limit::Counting;
 pub use routes::router;
 pub use serve::serve;
 pub use settings::{Settings, SettingsError, UnknownId};

@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::settings::Settings;
 use crate::submission::Refusal;
 
 /// Marks a response that must not be sent: the accept loop closes the connection instead.
@@ -70,10 +71,16 @@ pub(crate) fn web_page() -> Response {
 }
 
 /// Returns the carrier's response to a refused request.
-pub(crate) fn refusal(refusal: Refusal, retry_after_s: Option<u32>) -> Response {
-    let (status, reason) = refusal.status_and_text();
-    let mut response = text(status, reason);
-    if let (Refusal::Busy, Some(retry_after_s)) = (refusal, retry_after_s) {
+pub(crate) fn refusal(refusal: Refusal, settings: &Settings) -> Response {
+    let (mut status, reason) = refusal.status_and_text();
+    let mut reason = reason.to_owned();
+    if refusal == Refusal::NoCredit {
+        let set = settings.credit_status.map(StatusCode::from_u16);
+        status = set.and_then(Result::ok).unwrap_or(status);
+        reason = settings.credit_text.clone().unwrap_or(reason);
+    }
+    let mut response = response(status, "text/plain; charset=utf-8", reason);
+    if let (StatusCode::TOO_MANY_REQUESTS, Some(retry_after_s)) = (status, settings.retry_after_s) {
         response
             .headers_mut()
             .insert(RETRY_AFTER, retry_after_s.into());

@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate_limit::{Counting, Limit};
+
 /// All settings. In JSON each field has the same name. A *share* is a probability from 0 to 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,8 +28,17 @@ pub struct Settings {
     pub latency_jitter_ms: u32,
     /// Delay before the response to a status query.
     pub status_latency_ms: u32,
-    /// Submit requests that are admitted in any one second. Further ones get 429. 0: no limit.
+    /// Submit requests that are admitted per second. Further ones get 429. 0: no limit.
     pub capacity_rps: u32,
+    /// Message parts that are admitted per second, each number counted with the parts of the text.
+    /// A submit request that exceeds the limit gets 429 as a whole. 0: no limit.
+    pub capacity_parts: u32,
+    /// Status queries that are admitted per second. Further ones get 429. 0: no limit.
+    pub capacity_queries: u32,
+    /// How these limits are counted.
+    pub limit_counting: Counting,
+    /// The time in which an empty token bucket fills, which is its contents. 0: one second.
+    pub limit_burst_ms: u32,
     /// The `Retry-After` header of each 429. If unset, the header is omitted.
     pub retry_after_s: Option<u32>,
 
@@ -92,6 +103,15 @@ pub struct Settings {
     /// Share of requests that get 503 and are not accepted.
     pub error_5xx_before: f64,
 
+    /// Message parts that the account's credit pays for. Each accepted part reduces it, and a
+    /// request that it does not pay for is refused as a whole. A patch tops it up. If unset, the
+    /// account needs no credit.
+    pub credit_parts: Option<u64>,
+    /// The HTTP status of requests for which there is no credit. If unset, 402.
+    pub credit_status: Option<u16>,
+    /// Their text. If unset, `402 Not enough credit`.
+    pub credit_text: Option<String>,
+
     /// If set, the final status of each message is pushed to this URL. Its scheme is `http` and its
     /// host this machine. See `push`.
     pub callback_url: Option<String>,
@@ -104,6 +124,21 @@ pub struct Settings {
     pub status_html: f64,
     /// Share of status queries that hang.
     pub status_hang: f64,
+}
+
+impl Settings {
+    /// Returns a limit of `per_second`, counted as the settings say.
+    pub(crate) fn limit(&self, per_second: u32) -> Limit {
+        let burst_ms = match self.limit_burst_ms {
+            0 => 1_000,
+            burst_ms => burst_ms,
+        };
+        Limit {
+            per_second,
+            counting: self.limit_counting,
+            burst_ms,
+        }
+    }
 }
 
 /// The response to a status query for an id that was never issued.

@@ -23,10 +23,14 @@ pub struct Stats {
     pub refused: BTreeMap<String, u64>,
     /// Responses with a fault, by setting. Settings without a count are omitted.
     pub faults: BTreeMap<String, u64>,
-    /// Status queries.
+    /// Status queries, including refused ones.
     pub status_queries: u64,
+    /// Status queries that were refused with 429.
+    pub status_refused: u64,
     /// Messages that were accepted in each of the last ten full seconds, oldest first.
     pub acceptances_per_second: Vec<u64>,
+    /// The highest number of messages that were accepted in any second.
+    pub acceptances_peak_per_second: u64,
     /// Submit requests in the last full second.
     pub requests_last_second: u64,
     /// The highest number of submit requests in any second.
@@ -74,7 +78,10 @@ impl Counters {
         self.totals.accepted_requests += 1;
         self.totals.accepted += messages;
         self.totals.duplicates += duplicates;
-        self.second(now_ms).acceptances += messages;
+        let second = self.second(now_ms);
+        second.acceptances += messages;
+        let peak = second.acceptances;
+        self.totals.acceptances_peak_per_second = self.totals.acceptances_peak_per_second.max(peak);
     }
 
     /// Counts a refused submit request.
@@ -90,6 +97,11 @@ impl Counters {
     /// Counts a status query.
     pub(crate) fn status_query(&mut self) {
         self.totals.status_queries += 1;
+    }
+
+    /// Counts a status query that was refused with 429.
+    pub(crate) fn status_refused(&mut self) {
+        self.totals.status_refused += 1;
     }
 
     /// Sets the counts to 0. Requests in progress remain counted.

@@ -1,5 +1,7 @@
 //! Handles status queries: one message per request.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -42,8 +44,15 @@ fn respond(carrier: &Carrier, parameters: &Parameters) -> Result<Response, Hang>
     let state = &mut *carrier.state();
     state.counters.status_query();
     if !state.is_authorized(parameters) {
-        return Ok(responses::refusal(Refusal::Unauthorized, None));
+        return Ok(responses::refusal(Refusal::Unauthorized, &state.settings));
     }
+    let limit = state.settings.limit(state.settings.capacity_queries);
+    let (queries, now) = (&mut state.rate_limits.queries, Instant::now());
+    if !queries.has_room(limit, 1, now) {
+        state.counters.status_refused();
+        return Ok(responses::refusal(Refusal::Busy, &state.settings));
+    }
+    queries.count(1, now);
     let faults = state.settings.status_query_faults();
     if let Some(fault) = state.random.pick(&faults) {
         state.counters.fault(fault.setting);

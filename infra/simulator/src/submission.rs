@@ -37,6 +37,10 @@ pub(crate) enum Refusal {
     NoRoutes,
     /// Too many requests.
     Busy,
+    /// Too many message parts.
+    BusyParts,
+    /// The account's credit does not pay for the request.
+    NoCredit,
     /// The service is temporarily unavailable.
     Unavailable,
     /// The request is invalid in another way.
@@ -51,12 +55,14 @@ impl Refusal {
             Self::TooManyNumbers => "too_many_numbers",
             Self::NoRoutes => "no_routes",
             Self::Busy => "busy",
+            Self::BusyParts => "busy_parts",
+            Self::NoCredit => "no_credit",
             Self::Unavailable => "unavailable",
             Self::Malformed(_) => "malformed",
         }
     }
 
-    /// Returns the status and the text of the response.
+    /// Returns the status and the text of the response, unless the settings contain others.
     pub(crate) fn status_and_text(self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthorized => (
@@ -68,7 +74,10 @@ impl Refusal {
                 "400 Bad Request (Destination number is too long)",
             ),
             Self::NoRoutes => (StatusCode::BAD_REQUEST, "400 NO ROUTES"),
-            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests"),
+            Self::Busy | Self::BusyParts => {
+                (StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests")
+            }
+            Self::NoCredit => (StatusCode::PAYMENT_REQUIRED, "402 Not enough credit"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable"),
             Self::Malformed(text) => (StatusCode::BAD_REQUEST, text),
         }
@@ -76,6 +85,11 @@ impl Refusal {
 }
 
 impl<'a> Submission<'a> {
+    /// Returns how many message parts the request has.
+    pub(crate) fn part_count(&self) -> u64 {
+        self.numbers.len() as u64 * self.parts.len() as u64
+    }
+
     /// Reads a request. The full form, the one with `command`, supports `incMsgId` and by default
     /// cuts a long text. The bare form supports no `incMsgId` and always splits a long text.
     pub(crate) fn read(parameters: &'a Parameters) -> Result<Self, Refusal> {

@@ -60,7 +60,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Checks the credentials, the rate and the parameters, then draws a fault.
+/// Checks the credentials, the limits, the parameters and the credit, then draws a fault.
 fn admit<'a>(
     state: &mut State,
     parameters: Option<&'a Parameters>,
@@ -69,11 +69,14 @@ fn admit<'a>(
     if !state.is_authorized(parameters) {
         return Err(Refusal::Unauthorized);
     }
-    let max_per_second = state.settings.capacity_rps;
-    if !state.rate_limit.admit(max_per_second, Instant::now()) {
-        return Err(Refusal::Busy);
+    let submission = count_against_limits(state, parameters)?;
+    if state
+        .settings
+        .credit_parts
+        .is_some_and(|credit| credit < submission.part_count())
+    {
+        return Err(Refusal::NoCredit);
     }
-    let submission = Submission::read(parameters)?;
     let refused_prefixes = &state.settings.refuse_numbers;
     if submission
         .numbers
@@ -91,9 +94,40 @@ fn admit<'a>(
     }
 }
 
+/// Reads the submission, and counts the request and its parts against the limits if it exceeds none
+/// of them. An invalid request counts as a request.
+fn count_against_limits<'a>(
+    state: &mut State,
+    parameters: &'a Parameters,
+) -> Result<Submission<'a>, Refusal> {
+    let now = Instant::now();
+    let State {
+        settings,
+        rate_limits,
+        ..
+    } = state;
+    let requests = settings.limit(settings.capacity_rps);
+    if !rate_limits.requests.has_room(requests, 1, now) {
+        return Err(Refusal::Busy);
+    }
+    let submission = Submission::read(parameters);
+    if let Ok(submission) = &submission {
+        let (parts, cost) = (
+            settings.limit(settings.capacity_parts),
+            submission.part_count(),
+        );
+        if !rate_limits.parts.has_room(parts, cost, now) {
+            return Err(Refusal::BusyParts);
+        }
+        rate_limits.parts.count(cost, now);
+    }
+    rate_limits.requests.count(1, now);
+    submission
+}
+
 fn refuse(state: &mut State, refusal: Refusal) -> Reply {
     state.counters.refused(refusal.cause());
-    Reply::Response(responses::refusal(refusal, state.settings.retry_after_s))
+    Reply::Response(responses::refusal(refusal, &state.settings))
 }
 
 fn latency_ms(state: &mut State) -> u32 {
@@ -104,6 +138,13 @@ fn latency_ms(state: &mut State) -> u32 {
 /// Records the messages, starts their receipts, and builds the response or its fault.
 fn accept(carrier: &Carrier, submission: &Submission<'_>) -> Reply {
     let state = &mut *carrier.state();
+    if let Some(credit) = &mut state.settings.credit_parts {
+        // Another request may have used it since this one was admitted.
+        let Some(rest) = credit.checked_sub(submission.part_count()) else {
+            return refuse(state, Refusal::NoCredit);
+        };
+        *credit = rest;
+    }
     let before = state.ledger.len();
     let mut rows = acceptance::record(state, submission);
     push::start(&state.settings, &state.ledger, before);

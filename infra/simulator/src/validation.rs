@@ -36,6 +36,7 @@ impl Settings {
         check_shares(&self.faults_after_acceptance())?;
         check_shares(&self.status_query_faults())?;
         self.check_delivery_delay()?;
+        self.check_credit()?;
         self.check_callback()
     }
 
@@ -50,6 +51,16 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    fn check_credit(&self) -> Result<(), SettingsError> {
+        match self.credit_status {
+            Some(status) if !(200..600).contains(&status) => Err(SettingsError::new(
+                "credit_status",
+                format!("{status} is out of range; expected an HTTP status from 200 to 599"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_callback(&self) -> Result<(), SettingsError> {

@@ -56,6 +56,8 @@ async fn an_invalid_patch_is_refused_as_a_whole_and_names_the_field() {
         (json!({ "latency_ms": -1 }), "latency_ms"),
         (json!({ "capacity_rps": null }), "capacity_rps"),
         (json!({ "unauthorized": 1 }), "unauthorized"),
+        (json!({ "limit_counting": "minute" }), "limit_counting"),
+        (json!({ "credit_status": 42 }), "credit_status"),
         (json!({ "unknown_id": "gone" }), "unknown_id"),
         (json!({ "undeliv_prefixes": [49] }), "undeliv_prefixes"),
         (

@@ -9,7 +9,7 @@ use recheck::Rechecker;
 use send::Sender;
 use shared::{
     batch::{release::Timing, worker::Worker},
-    carrier::{CarrierSettings, Login, registry::ADAPTERS},
+    carrier::{CarrierSettings, Login, capacity::LimitDefaults, registry::ADAPTERS},
     platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
 use simulator::{Settings, Simulator};
@@ -52,6 +52,10 @@ const SEND_SETTINGS: send::Settings = send::Settings {
 const RECHECK_SETTINGS: recheck::Settings = recheck::Settings {
     in_flight: 10,
     timeout: TIMEOUT,
+    limit: LimitDefaults {
+        per_second: None,
+        requests_per_second: None,
+    },
 };
 
 fn dispatch_settings() -> dispatch::Settings {

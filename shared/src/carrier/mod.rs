@@ -12,6 +12,7 @@
 //! password.
 
 pub mod alaris;
+pub mod capacity;
 mod http;
 mod own_id;
 mod parts;

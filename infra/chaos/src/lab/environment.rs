@@ -10,6 +10,7 @@ use send::Sender;
 use serde_json::{Value, json};
 use shared::{
     batch::worker::Worker,
+    carrier::capacity::LimitDefaults,
     platform::{budget::Budget, db::Db},
 };
 use sqlx::MySqlPool;
@@ -86,6 +87,7 @@ impl Environment {
                 settings: recheck::Settings {
                     in_flight: 50,
                     timeout: world.plan.timeout,
+                    limit: LimitDefaults::default(),
                 },
             }),
         };
