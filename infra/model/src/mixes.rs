@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 23] = [
+pub const MIXES: [Mix; 26] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -85,6 +85,40 @@ pub const MIXES: [Mix; 23] = [
         max_resends: 1,
         moves: 1,
         requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "batches wait for their turn",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        throttle: true,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "batches wait for their turn, pause, resume, cancel",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        lateness: true,
+        moves: 2,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "a batch waits for its turn while it is checked",
+        admission: true,
+        queues: true,
+        crash: true,
+        throttle: true,
+        moves: 1,
+        max_in_flight: 1,
+        max_attempts: 2,
         ..Mix::CALM
     },
     Mix {

@@ -59,8 +59,8 @@ impl ScheduleState {
         let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, s.run_at,
               COUNT(b.batch_no) AS open,
               CAST(COALESCE(SUM(b.crashes >= 3), 0) AS SIGNED) AS parked,
-              NULLIF(LEAST(COALESCE(MIN(b.sweep_at), '9999-01-01'),
-                COALESCE((SELECT t.ready_at FROM turns t WHERE t.schedule_id = s.id), '9999-01-01')), '9999-01-01') AS sweep_at,
+              MIN(NULLIF(b.sweep_at, '9999-01-01')) AS sweep_at,
+              (SELECT t.ready_at FROM turns t WHERE t.schedule_id = s.id) AS turn_at,
               GROUP_CONCAT(CONCAT_WS(' ', 'batch', b.batch_no, 'waiting', b.waiting, 'send', b.send_at,
                 'check', b.check_at, 'sweep', b.sweep_at, 'lease', b.claimed_until, 'crashes', b.crashes,
                 'tries', b.tries, 'requeues', b.requeues) SEPARATOR '; ') AS batches
@@ -71,6 +71,8 @@ impl ScheduleState {
         let (status, is_cut): (String, bool) = (row.try_get("status")?, row.try_get("is_cut")?);
         let run_at: DateTime<Utc> = row.try_get("run_at")?;
         let sweep_at: Option<DateTime<Utc>> = row.try_get("sweep_at")?;
+        let turn_at: Option<DateTime<Utc>> = row.try_get("turn_at")?;
+        let sweep_at = sweep_at.into_iter().chain(turn_at).min();
         let sweep_due = match status.as_str() {
             "scheduled" => Some(run_at - TimeDelta::seconds(70)),
             "running" | "cancelled" => Some(sweep_at.unwrap_or_else(|| world.clock.now())),
