@@ -5,7 +5,7 @@ use shared::{
     batch::{
         SeqRange,
         claim::Claim,
-        release::{Release, write_release_with_events},
+        release::{PassResult, Release, write_release_with_events},
     },
     events::queue::enqueue,
     message::status::Status,
@@ -95,8 +95,7 @@ fn release(max_resends: u32) -> Release {
         check_at: now,
         sweep_send_at: now,
         sweep_check_at: now,
-        accepted: false,
-        refused: false,
+        result: PassResult::Checked,
     }
 }
 

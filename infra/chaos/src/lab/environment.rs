@@ -10,6 +10,7 @@ use send::Sender;
 use serde_json::{Value, json};
 use shared::{
     batch::worker::Worker,
+    carrier::capacity::LimitDefaults,
     platform::{budget::Budget, db::Db},
 };
 use sqlx::MySqlPool;
@@ -78,7 +79,7 @@ impl Environment {
                 settings: send::Settings {
                     in_flight: IN_FLIGHT,
                     timeout: world.plan.timeout,
-                    parts_per_second: None,
+                    limit: LimitDefaults::default(),
                 },
             }),
             Function::Recheck => Handler::Recheck(Rechecker {
