@@ -36,6 +36,8 @@ LOCAL = {
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
     "CARRIER_PARTS_PER_SECOND": ("CarrierPartsPerSecond", None),
     "CARRIER_PASSWORD": ("CarrierPassword", None),
+    "CARRIER_QUERIES_PER_SECOND": ("CarrierQueriesPerSecond", None),
+    "CARRIER_REQUESTS_PER_SECOND": ("CarrierRequestsPerSecond", None),
     "CARRIER_REQUEST_MS": ("CarrierRequestMs", None),
     "CARRIER_TIMEOUT_S": ("CarrierTimeoutS", "10"),
     "CARRIER_USERNAME": ("CarrierUsername", None),

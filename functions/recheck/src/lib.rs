@@ -6,14 +6,16 @@
 //! has passed. If it runs twice, also at the same time, one run claims the batch and the other
 //! finds nothing to do.
 
+mod queries;
+mod share;
 mod status_update;
+pub mod store;
 
 use std::{cell::Cell, collections::HashMap, time::Duration};
 
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::Claim,
@@ -22,7 +24,7 @@ use shared::{
         texts::Texts,
         worker::{Claimed, Work, Worker},
     },
-    carrier::{StatusAnswer, StatusError},
+    carrier::capacity::{Capacity, Limit, LimitDefaults, LimitKind},
     message::status::Status,
     platform::{
         budget::Budget,
@@ -33,7 +35,11 @@ use shared::{
     },
 };
 
-use crate::status_update::StatusRules;
+use crate::{
+    queries::{Queries, Question, StatusQuery},
+    share::{PassQueries, Share},
+    status_update::StatusRules,
+};
 
 /// Limits of the function.
 #[derive(Clone, Debug)]
@@ -42,14 +48,17 @@ pub struct Settings {
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,
+    /// The deployment's limit on status queries.
+    pub limit: LimitDefaults,
 }
 
 impl Settings {
-    /// Reads `RECHECK_IN_FLIGHT` and `CARRIER_TIMEOUT_S`.
+    /// Reads `RECHECK_IN_FLIGHT`, `CARRIER_TIMEOUT_S` and `CARRIER_QUERIES_PER_SECOND`.
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             in_flight: env.number("RECHECK_IN_FLIGHT", 1..=1000, Some(50)) as usize,
             timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)),
+            limit: LimitDefaults::from_env(env, LimitKind::Query),
         }
     }
 }
@@ -62,13 +71,12 @@ pub struct Rechecker {
     pub settings: Settings,
 }
 
-/// A status query and its answer.
-struct StatusQuery {
-    /// The place of the recipient in the rows of the batch.
-    at: usize,
-    asked_at: DateTime<Utc>,
-    /// `None`: not asked, since no time was left or the carrier was busy.
-    answer: Option<Result<StatusAnswer, StatusError>>,
+/// What is known about the limit when a pass begins.
+struct KnownLimit {
+    capacity: Capacity,
+    limit: Limit,
+    /// The schedule's share; `None`: no limit.
+    share: Option<Share>,
 }
 
 impl Rechecker {
@@ -92,10 +100,21 @@ impl Rechecker {
             parts: claimed.batch.parts.into(),
             personal_parts: self.personal_parts(&claimed).await?,
         };
-        let queries = self.query_statuses(&rules, &claimed, budget).await;
+        let questions = self.questions(&rules, &claimed);
+        let known = self.read_limit(&claimed, &questions).await?;
+        let queries = self.ask(&questions, &known, budget).await;
         fault::reach(Point::Asked, message).await;
+        let asked = PassQueries {
+            asked: queries.len(),
+            open: questions.len(),
+            is_first: claimed.batch.checks <= 1,
+        };
+        let least_delay = known.share.map_or(TimeDelta::zero(), |share| {
+            share.least_delay(asked, fastrand::f64())
+        });
         self.record(&mut claimed, &rules, queries).await?;
-        self.worker.release(&claimed, PassResult::Checked).await
+        let result = PassResult::Checked { least_delay };
+        self.worker.release(&claimed, result).await
     }
 
     /// Returns how many parts each personal text has, by seq. They are read only if the carrier
@@ -113,14 +132,9 @@ impl Rechecker {
             .collect())
     }
 
-    /// Asks for the status of each open message, many at once. If the time is up or the carrier is
-    /// busy, the rest waits for the next pass, which starts at another place of the list.
-    async fn query_statuses(
-        &self,
-        rules: &StatusRules<'_>,
-        claimed: &Claimed,
-        budget: Budget,
-    ) -> Vec<StatusQuery> {
+    /// Returns the open messages. Each pass starts at another place of the list, because the rest of
+    /// a pass that ends early waits for the next one.
+    fn questions(&self, rules: &StatusRules<'_>, claimed: &Claimed) -> Vec<Question> {
         let Claimed { batch, rows, .. } = claimed;
         let mut open: Vec<usize> = (0..rows.len())
             .filter(|&at| self.is_open(&rows[at]))
@@ -129,45 +143,59 @@ impl Rechecker {
             let start = batch.checks as usize * self.settings.in_flight % open.len();
             open.rotate_left(start);
         }
-        let is_busy = &Cell::new(false);
-        let queries = open.into_iter().map(|at| {
-            let row = &rows[at];
-            let ids = row.message_id.clone();
-            let ids = ids.unwrap_or_else(|| rules.own_ids(row));
-            async move {
-                let asked_at = self.worker.db.now();
-                let answer = self.query_status(&ids, budget, is_busy).await;
-                StatusQuery {
-                    at,
-                    asked_at,
-                    answer,
-                }
-            }
-        });
-        // Collected first: a closure that borrows its argument does not suit the stream.
-        let queries: Vec<_> = queries.collect();
-        stream::iter(queries)
-            .buffer_unordered(self.settings.in_flight)
-            .collect()
-            .await
+        let question = |at: usize| {
+            let ids = rows[at].message_id.clone();
+            let ids = ids.unwrap_or_else(|| rules.own_ids(&rows[at]));
+            Question { at, ids }
+        };
+        open.into_iter().map(question).collect()
     }
 
-    /// Asks for one status, unless no time is left or an earlier answer has set `is_busy`.
-    async fn query_status(
+    /// Reads the limit on queries and, if there is one, the schedule's share of it.
+    async fn read_limit(
         &self,
-        ids: &str,
+        claimed: &Claimed,
+        questions: &[Question],
+    ) -> anyhow::Result<KnownLimit> {
+        let Claimed { claim, batch, .. } = claimed;
+        let db = &self.worker.db;
+        let capacity = Capacity::new(db.clone(), LimitKind::Query, self.settings.limit);
+        let limit = capacity.read().await.context("reading the limit")?;
+        let mut share = None;
+        if let Some(per_second) = limit.per_second().or(limit.requests_per_second) {
+            let recipients = f64::from(batch.last_seq - batch.first_seq) + 1.0;
+            let open_share = questions.len() as f64 / recipients;
+            let queries = store::read_open_queries(db, claim.batch.schedule_id, open_share)
+                .await
+                .context("reading how many queries are needed")?;
+            share = Some(Share::of(queries, per_second));
+        }
+        Ok(KnownLimit {
+            capacity,
+            limit,
+            share,
+        })
+    }
+
+    /// Asks for the status of each open message, many at once.
+    async fn ask(
+        &self,
+        questions: &[Question],
+        known: &KnownLimit,
         budget: Budget,
-        is_busy: &Cell<bool>,
-    ) -> Option<Result<StatusAnswer, StatusError>> {
-        let recording_share = self.worker.timing.backoff.recording_share;
-        if is_busy.get() || !budget.allows(self.settings.timeout, recording_share) {
-            return None;
-        }
-        let answer = self.worker.carrier.status(ids).await;
-        if matches!(answer, Err(StatusError::Busy { .. })) {
-            is_busy.set(true);
-        }
-        Some(answer)
+    ) -> Vec<StatusQuery> {
+        let queries = Queries {
+            worker: &self.worker,
+            capacity: &known.capacity,
+            limit: Cell::new(known.limit),
+            is_small: known.share.is_some_and(|share| share.is_small),
+            budget,
+            timeout: self.settings.timeout,
+            in_flight: self.settings.in_flight,
+            granted: Cell::new(0),
+            response: Cell::new(None),
+        };
+        queries.ask_all(questions).await
     }
 
     fn is_open(&self, row: &BatchRow) -> bool {

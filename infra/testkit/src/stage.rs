@@ -54,6 +54,10 @@ fn send_settings() -> send::Settings {
 const RECHECK_SETTINGS: recheck::Settings = recheck::Settings {
     in_flight: 10,
     timeout: TIMEOUT,
+    limit: LimitDefaults {
+        per_second: None,
+        requests_per_second: None,
+    },
 };
 
 fn dispatch_settings() -> dispatch::Settings {

@@ -130,7 +130,9 @@ async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts
         check_at: now,
         sweep_send_at: now,
         sweep_check_at: now,
-        result: PassResult::Checked,
+        result: PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     };
     let mut connection = db.pool.acquire().await.unwrap();
     let release = tokio::spawn(async move {

@@ -76,7 +76,12 @@ async fn a_status_recorded_before_a_crash_is_published_by_the_next_owner(pool: M
     stage
         .rechecker
         .worker
-        .release(&claimed, PassResult::Checked)
+        .release(
+            &claimed,
+            PassResult::Checked {
+                least_delay: chrono::TimeDelta::zero(),
+            },
+        )
         .await
         .unwrap();
     assert_eq!(published.events().await.len(), 3);

@@ -57,7 +57,15 @@ async fn release(stage: &Stage, claimed: &Claimed) -> Spent {
     let statements = session_status(stage, "Com_stmt_execute").await;
     let transactions = session_status(stage, "Com_begin").await;
     let worker = &stage.rechecker.worker;
-    worker.release(claimed, PassResult::Checked).await.unwrap();
+    worker
+        .release(
+            claimed,
+            PassResult::Checked {
+                least_delay: chrono::TimeDelta::zero(),
+            },
+        )
+        .await
+        .unwrap();
     Spent {
         // Two of them are queries of the counters.
         statements: session_status(stage, "Com_stmt_execute").await - statements - 2,

@@ -1,6 +1,6 @@
 //! The events of messages that a release records: for each final message that is not resent.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use shared::{
     batch::{
         SeqRange,
@@ -95,7 +95,9 @@ fn release(max_resends: u32) -> Release {
         check_at: now,
         sweep_send_at: now,
         sweep_check_at: now,
-        result: PassResult::Checked,
+        result: PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 //! the query and the record, and each way in which a status can arrive.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod limits;
 mod passes;
 mod resends;
 mod statuses;
@@ -37,6 +38,22 @@ async fn send_on(stage: &Stage, schedule: fixture::Schedule) -> BatchMessage {
     stage.send(batch).await;
     stage.recheck_queue.take();
     batch
+}
+
+/// Inserts and cuts a schedule, and sends all its batches.
+async fn send_all(stage: &Stage, schedule: fixture::Schedule) -> Vec<BatchMessage> {
+    let message = schedule.insert(&stage.db).await;
+    stage
+        .dispatcher
+        .dispatch(message, DispatchedBy::Queue)
+        .await
+        .unwrap();
+    let batches = stage.send_queue.take_batches();
+    for &batch in &batches {
+        stage.send(batch).await;
+    }
+    stage.recheck_queue.take();
+    batches
 }
 
 /// A schedule with three recipients.

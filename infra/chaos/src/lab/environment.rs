@@ -87,6 +87,7 @@ impl Environment {
                 settings: recheck::Settings {
                     in_flight: 50,
                     timeout: world.plan.timeout,
+                    limit: LimitDefaults::default(),
                 },
             }),
         };

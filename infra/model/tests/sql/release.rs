@@ -89,7 +89,9 @@ fn as_release(table: &Table, input: &Release) -> release::Release {
         check_at: table.time(input.check_at).unwrap(),
         sweep_send_at: soon,
         sweep_check_at: soon,
-        result: release::PassResult::Checked,
+        result: release::PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     }
 }
 

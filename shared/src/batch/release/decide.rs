@@ -37,7 +37,11 @@ pub enum PassResult {
         back_to_waiting: bool,
     },
     /// A recheck pass.
-    Checked,
+    Checked {
+        /// The next recheck is at least this far away, so that the schedule keeps its share of the
+        /// carrier's limit on status queries. Zero without a limit.
+        least_delay: TimeDelta,
+    },
 }
 
 /// The resends and holds that apply to a batch at a given moment.
@@ -232,7 +236,7 @@ impl EndedPass<'_> {
         let pending_at = match self.result {
             PassResult::Sent { wait, .. } => now + TimeDelta::from_std(wait).unwrap_or_default(),
             // A recheck does not end the back-off of a send.
-            PassResult::Checked => self.batch.send_at.unwrap_or(now),
+            PassResult::Checked { .. } => self.batch.send_at.unwrap_or(now),
         };
         let due = |row: &BatchRow| match row.status {
             Status::Pending => (!policy.holds(row)).then_some(pending_at),
@@ -242,18 +246,20 @@ impl EndedPass<'_> {
         let due = self.rows.iter().filter_map(due).min().unwrap_or(pending_at);
         match (self.result, self.batch.send_at) {
             // Otherwise frequent rechecks would postpone a planned send for ever.
-            (PassResult::Checked, Some(planned)) => due.min(planned),
+            (PassResult::Checked { .. }, Some(planned)) => due.min(planned),
             _ => due,
         }
     }
 
     /// Returns when the batch is checked next, if the release finds a row to ask about.
     fn next_check(&self, timing: &Timing, now: DateTime<Utc>) -> DateTime<Utc> {
-        let checks = match self.result {
-            PassResult::Checked => self.batch.checks,
-            PassResult::Sent { .. } => 0,
+        let delay = match self.result {
+            PassResult::Checked { least_delay } => {
+                timing.recheck_delay(self.batch.checks).max(least_delay)
+            }
+            PassResult::Sent { .. } => timing.recheck_delay(0),
         };
-        let delayed = now + timing.recheck_delay(checks);
+        let delayed = now + delay;
         // The last recheck runs at the deadline, not some time after it.
         let open = self
             .rows

@@ -78,6 +78,17 @@ const SENT: PassResult = PassResult::Sent {
     back_to_waiting: false,
 };
 
+const CHECKED: PassResult = PassResult::Checked {
+    least_delay: TimeDelta::zero(),
+};
+
+/// A recheck under a limit on status queries.
+fn checked_slowly(seconds: i64) -> PassResult {
+    PassResult::Checked {
+        least_delay: TimeDelta::seconds(seconds),
+    }
+}
+
 fn next_send(
     batch: &ClaimedBatch,
     rows: &[BatchRow],
@@ -213,7 +224,7 @@ fn a_recheck_does_not_postpone_a_planned_send() {
         send_at: Some(planned),
         ..batch(now)
     };
-    let next = |rows: &[BatchRow]| next_send(&batch, rows, PassResult::Checked, now);
+    let next = |rows: &[BatchRow]| next_send(&batch, rows, CHECKED, now);
     assert_eq!(
         next(&[row(Status::Pending, 0, now), row(Status::Undeliv, 0, now)]),
         planned
@@ -240,9 +251,11 @@ fn recheck_delays_grow_and_end_at_the_deadline() {
     let now = Utc::now();
     let table = [
         (7, SENT, 10),
-        (1, PassResult::Checked, 30),
-        (2, PassResult::Checked, 60),
-        (9, PassResult::Checked, 60),
+        (1, CHECKED, 30),
+        (2, CHECKED, 60),
+        (9, CHECKED, 60),
+        (1, checked_slowly(20), 30),
+        (1, checked_slowly(700), 700),
     ];
     for (checks, result, expected_s) in table {
         let batch = ClaimedBatch {
@@ -254,7 +267,9 @@ fn recheck_delays_grow_and_end_at_the_deadline() {
     }
     let sent_at = now - TimeDelta::hours(23) + TimeDelta::seconds(5);
     let old = row(Status::Enroute, 0, sent_at);
-    assert_eq!(next_check_s(&batch(now), old, PassResult::Checked, now), 5);
+    for result in [CHECKED, checked_slowly(700)] {
+        assert_eq!(next_check_s(&batch(now), old.clone(), result, now), 5);
+    }
 }
 
 #[test]

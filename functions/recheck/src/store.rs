@@ -1,0 +1,39 @@
+//! The statement that only recheck executes.
+
+use shared::platform::db::Db;
+use uuid::Uuid;
+
+/// How many status queries are to be shared out. Estimates: the recipients of a schedule are all
+/// counted, although some are final.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OpenQueries {
+    /// Of the schedule.
+    pub own: f64,
+    /// Of all schedules, of each at most as many as of this one.
+    pub shared: f64,
+}
+
+/// Reads how many status queries the schedule and the others need. `open_share`: the open share of
+/// its recipients.
+pub async fn read_open_queries(
+    db: &Db,
+    schedule_id: Uuid,
+    open_share: f64,
+) -> sqlx::Result<OpenQueries> {
+    let found = sqlx::query!(
+        r#"SELECT s.recipient_count * s.parts * ? AS "own!: f64",
+             (SELECT SUM(LEAST(o.recipient_count * o.parts, s.recipient_count * s.parts * ?)) FROM schedules o
+              WHERE o.status IN ('running', 'paused')) AS "shared: f64"
+           FROM schedules s WHERE s.id = ?"#,
+        open_share,
+        open_share,
+        schedule_id
+    );
+    let found = found.fetch_optional(&db.pool).await?;
+    Ok(found
+        .map(|found| OpenQueries {
+            own: found.own,
+            shared: found.shared.unwrap_or(0.0).max(found.own),
+        })
+        .unwrap_or_default())
+}
