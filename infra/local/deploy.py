@@ -32,6 +32,7 @@ CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 LOCAL = {
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
+    "BULK_ABOVE": ("BulkAbove", None),
     "CARRIER_ADAPTER": ("CarrierAdapter", None),
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
     "CARRIER_PARTS_PER_SECOND": ("CarrierPartsPerSecond", None),

@@ -26,10 +26,15 @@ pub enum PassResult {
     Sent {
         /// The carrier accepted a message.
         accepted: bool,
-        /// The carrier refused a whole request.
+        /// The carrier refused whole requests (4xx text), and accepted none.
         refused: bool,
+        /// The carrier answered a request with 429.
+        was_busy: bool,
         /// The delay before the rows that are still PENDING are tried again.
         wait: Duration,
+        /// The rows that are still PENDING wait for their turn: the pass has used its time for
+        /// waiting without getting capacity.
+        back_to_waiting: bool,
     },
     /// A recheck pass.
     Checked {
@@ -48,8 +53,31 @@ pub struct Policy {
     /// UNCERTAIN messages are sent again: the policy of the schedule is to resend, and the carrier
     /// cannot be asked.
     pub resend_uncertain: bool,
-    /// PENDING rows are held, because the batch was found too late.
+    /// PENDING rows that were never sent are held, because the batch was found too late.
     pub hold_pending: bool,
+}
+
+impl PassResult {
+    /// Returns whether the carrier accepted a message.
+    pub const fn accepted(self) -> bool {
+        matches!(self, Self::Sent { accepted: true, .. })
+    }
+
+    /// Returns whether the carrier refused requests, and accepted none.
+    pub const fn refused(self) -> bool {
+        matches!(self, Self::Sent { refused: true, .. })
+    }
+
+    /// Returns whether the batch waits for its turn again.
+    pub const fn back_to_waiting(self) -> bool {
+        matches!(
+            self,
+            Self::Sent {
+                back_to_waiting: true,
+                ..
+            }
+        )
+    }
 }
 
 impl Policy {
@@ -64,7 +92,7 @@ impl Policy {
         );
         let in_time = now < batch.planned_at + TimeDelta::seconds(batch.resend_within_s.into());
         Self {
-            max_resends: if active && in_time {
+            max_resends: if active && in_time && !batch.is_over(now) {
                 batch.max_resends
             } else {
                 0
@@ -72,6 +100,12 @@ impl Policy {
             resend_uncertain: batch.on_uncertain == OnUncertain::Resend && !can_ask,
             hold_pending: batch.missed,
         }
+    }
+
+    /// Returns whether a PENDING row is held. A resend that was not accepted yet is not: its
+    /// message was on time.
+    const fn holds(&self, row: &BatchRow) -> bool {
+        self.hold_pending && row.resends == 0
     }
 
     /// Returns when `row` is sent (again), at `now` or later; `None` if it is not sent.
@@ -83,7 +117,7 @@ impl Policy {
     ) -> Option<DateTime<Utc>> {
         let resends_left = row.resends < self.max_resends;
         match row.status {
-            Status::Pending => (!self.hold_pending).then_some(now),
+            Status::Pending => (!self.holds(row)).then_some(now),
             Status::Undeliv | Status::Expired if resends_left => {
                 Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay))
             }
@@ -125,13 +159,12 @@ impl EndedPass<'_> {
     pub fn plan_release(&self, timing: &Timing, now: DateTime<Utc>) -> Release {
         let policy = Policy::of(self.batch, self.can_ask, now);
         let send_at = self.in_window(self.next_send(policy, timing, now));
+        // At the end of the schedule a pass closes what is left.
+        let send_at = self
+            .batch
+            .ends_at
+            .map_or(send_at, |ends_at| send_at.min(ends_at.max(now)));
         let check_at = self.next_check(timing, now);
-        let (accepted, refused) = match self.result {
-            PassResult::Sent {
-                accepted, refused, ..
-            } => (accepted, refused),
-            PassResult::Checked { .. } => (false, false),
-        };
         Release {
             max_resends: policy.max_resends,
             resend_uncertain: policy.resend_uncertain,
@@ -140,8 +173,7 @@ impl EndedPass<'_> {
             check_at,
             sweep_send_at: self.sweep_at(self.batch.send_at, send_at, timing, now),
             sweep_check_at: self.sweep_at(self.batch.check_at, check_at, timing, now),
-            accepted,
-            refused,
+            result: self.result,
         }
     }
 
@@ -207,7 +239,7 @@ impl EndedPass<'_> {
             PassResult::Checked { .. } => self.batch.send_at.unwrap_or(now),
         };
         let due = |row: &BatchRow| match row.status {
-            Status::Pending => (!policy.hold_pending).then_some(pending_at),
+            Status::Pending => (!policy.holds(row)).then_some(pending_at),
             _ => policy.send_at(row, timing, now),
         };
         // Without such a row the release finds nothing to send, and does not use the time.
