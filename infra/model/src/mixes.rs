@@ -93,7 +93,7 @@ pub const MIXES: [Mix; 26] = [
         queues: true,
         crash: true,
         freeze: true,
-        throttle: true,
+        lateness: true,
         requests: &[0b001],
         max_attempts: 2,
         ..Mix::CALM
@@ -104,7 +104,6 @@ pub const MIXES: [Mix; 26] = [
         queues: true,
         crash: true,
         freeze: true,
-        lateness: true,
         moves: 2,
         requests: &[0b001],
         max_attempts: 2,
@@ -195,7 +194,6 @@ pub const MIXES: [Mix; 26] = [
         operator: true,
         lost: true,
         freeze: true,
-        crash: true,
         requests: &[0b001],
         ..Mix::CALM
     },
