@@ -32,7 +32,9 @@ impl PassSummary {
         PassResult::Sent {
             accepted: self.accepted,
             refused: self.refused,
+            was_busy: false,
             wait,
+            back_to_waiting: false,
         }
     }
 }

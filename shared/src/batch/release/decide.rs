@@ -26,10 +26,15 @@ pub enum PassResult {
     Sent {
         /// The carrier accepted a message.
         accepted: bool,
-        /// The carrier refused a whole request.
+        /// The carrier refused whole requests (4xx text), and accepted none.
         refused: bool,
+        /// The carrier answered a request with 429.
+        was_busy: bool,
         /// The delay before the rows that are still PENDING are tried again.
         wait: Duration,
+        /// The rows that are still PENDING wait for their turn: the pass has used its time for
+        /// waiting without getting capacity.
+        back_to_waiting: bool,
     },
     /// A recheck pass.
     Checked {

@@ -64,7 +64,9 @@ fn claim(at: DateTime<Utc>) -> Claim {
 const SENT: PassResult = PassResult::Sent {
     accepted: true,
     refused: false,
+    was_busy: false,
     wait: Duration::from_secs(4),
+    back_to_waiting: false,
 };
 
 const CHECKED: PassResult = PassResult::Checked {
