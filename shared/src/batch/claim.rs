@@ -90,6 +90,8 @@ pub struct ClaimedBatch {
     pub on_uncertain: OnUncertain,
     /// A webhook subscribes to messages that have ended.
     pub wants_final_events: bool,
+    /// A schedule has batches that wait for their turn.
+    pub turns_exist: bool,
 }
 
 impl ClaimedBatch {
@@ -108,7 +110,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     } = claim.batch;
     let done = sqlx::query!(
         "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id
-         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?,
+         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?, b.waiting = 0,
            b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
@@ -159,7 +161,8 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
              b.missed_at IS NOT NULL AS "missed!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
              s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
-             EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool"
+             EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool",
+             EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
         claim.batch.schedule_id,

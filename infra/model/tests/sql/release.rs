@@ -91,6 +91,7 @@ fn as_release(table: &Table, input: &Release) -> release::Release {
         sweep_check_at: soon,
         accepted: false,
         refused: false,
+        waits: Some(false),
     }
 }
 

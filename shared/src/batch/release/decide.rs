@@ -131,11 +131,14 @@ impl EndedPass<'_> {
         let policy = Policy::of(self.batch, self.can_ask, now);
         let send_at = self.in_window(self.next_send(policy, timing, now));
         let check_at = self.next_check(timing, now);
-        let (accepted, refused) = match self.result {
+        let (accepted, refused, waits) = match self.result {
             PassResult::Sent {
-                accepted, refused, ..
-            } => (accepted, refused),
-            PassResult::Checked { .. } => (false, false),
+                accepted,
+                refused,
+                back_to_waiting,
+                ..
+            } => (accepted, refused, Some(back_to_waiting)),
+            PassResult::Checked { .. } => (false, false, None),
         };
         Release {
             max_resends: policy.max_resends,
@@ -147,6 +150,7 @@ impl EndedPass<'_> {
             sweep_check_at: self.sweep_at(self.batch.check_at, check_at, timing, now),
             accepted,
             refused,
+            waits,
         }
     }
 
@@ -158,7 +162,7 @@ impl EndedPass<'_> {
             })
         };
         DueMessages {
-            send_at: needed(self.batch.send_at, dues.send_at),
+            send_at: needed(self.batch.send_at, dues.send_at.filter(|_| !dues.waiting)),
             check_at: needed(self.batch.check_at, dues.check_at),
         }
     }

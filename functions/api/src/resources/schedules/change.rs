@@ -137,7 +137,7 @@ async fn write(
                 .unwrap_or_else(|| app.db.now())
                 .max(before.run_at);
             change_rate(transaction, id, row.rate, from, app.db.now()).await?;
-            spread_in_window(transaction, &row, from, app.db.now()).await?;
+            spread_in_window(transaction, &row, from).await?;
         }
         _ => {
             return Err(begun(
