@@ -1,11 +1,13 @@
 # The commands for developers. `make` without a target lists them.
 #
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
+#   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
 #           [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
 #   make admin [NAME=ana]
 #   make test [DB=mysql]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
+#   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #
 # STATE is the folder of the stack (.local); another folder is another stack. The scripts read the
@@ -14,7 +16,7 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test chaos security conformance check openapi \
+.PHONY: help setup up down status logs admin demo test bench chaos security conformance check openapi \
   sqlx lambda deploy
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -43,6 +45,9 @@ demo: up ## send a list, check that each number gets one message; the stack stay
 
 test: ## run all tests on MariaDB (DB=mysql: MySQL), then end to end
 	@infra/local/test
+
+bench: ## measure the functions against bare loops (RENEW=1: renew docs/performance.md)
+	@infra/local/bench
 
 chaos: ## inject faults, compare the carrier's ledger with the database
 	@infra/local/chaos

@@ -35,7 +35,7 @@ BEYOND_SCHEMAS = {
     "unknown-country-code", "too-short", "too-long", "not-valid-for-country", "in-the-past",
     "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable",
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
-    "not-this-machine", "no-phone-column",
+    "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed",
 }  # fmt: skip
 
 _lock = threading.Lock()

@@ -32,10 +32,13 @@ CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
 LOCAL = {
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
+    "BULK_ABOVE": ("BulkAbove", None),
     "CARRIER_ADAPTER": ("CarrierAdapter", None),
     "CARRIER_OWN_IDS": ("CarrierOwnIds", None),
     "CARRIER_PARTS_PER_SECOND": ("CarrierPartsPerSecond", None),
     "CARRIER_PASSWORD": ("CarrierPassword", None),
+    "CARRIER_QUERIES_PER_SECOND": ("CarrierQueriesPerSecond", None),
+    "CARRIER_REQUESTS_PER_SECOND": ("CarrierRequestsPerSecond", None),
     "CARRIER_REQUEST_MS": ("CarrierRequestMs", None),
     "CARRIER_TIMEOUT_S": ("CarrierTimeoutS", "10"),
     "CARRIER_USERNAME": ("CarrierUsername", None),

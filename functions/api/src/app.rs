@@ -13,7 +13,7 @@ use crate::{
     auth::Gate,
     resources::{
         attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
-        schedules::forecast::Capacity,
+        schedules::forecast::DeploymentCapacity,
     },
 };
 
@@ -48,8 +48,8 @@ pub struct App {
     /// The minimum time between the request of an UNCERTAIN message and its resend: until then
     /// the message may still be on its way.
     pub quiet_time: TimeDelta,
-    /// The sending rate of the deployment.
-    pub capacity: Capacity,
+    /// What the deployment can send.
+    pub capacity: DeploymentCapacity,
     /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
     /// The format of the carrier's delivery receipts and of their signatures.

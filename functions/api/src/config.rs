@@ -17,7 +17,7 @@ use crate::{
         limits::Rate,
         tokens::{KeySource, key_source},
     },
-    resources::{receipts::secrets::secret_source, schedules::forecast::Capacity},
+    resources::{receipts::secrets::secret_source, schedules::forecast::DeploymentCapacity},
 };
 
 /// The configuration. The template describes each variable.
@@ -38,7 +38,7 @@ pub struct Config {
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
     pub carrier_adapter: &'static Adapter,
-    pub capacity: Capacity,
+    pub capacity: DeploymentCapacity,
     pub commit: String,
     pub key_source: KeySource,
     pub callback_secrets: Option<KeySource>,
@@ -73,7 +73,7 @@ impl Config {
                     .into(),
             ),
             carrier_adapter: adapter_from_env(&mut env),
-            capacity: Capacity::from_env(&mut env),
+            capacity: DeploymentCapacity::from_env(&mut env),
             key_source: key_source(&mut env),
             callback_secrets: secret_source(&mut env),
             issuer: IssuerConfig::read(&mut env),

@@ -26,7 +26,7 @@ use crate::{
     },
     openapi,
     resources::{
-        api_keys, attention, audit, documentation, health, messages, problems, receipts,
+        api_keys, attention, audit, carriers, documentation, health, messages, problems, receipts,
         recipients, schedules, sessions, suppressions, uncertain, users, webhooks,
     },
     route::Route,
@@ -49,6 +49,7 @@ pub fn table() -> Vec<Route> {
         uncertain::routes::table(),
         messages::routes::table(),
         suppressions::routes::table(),
+        carriers::routes::table(),
         attention::routes::table(),
     ]
     .into_iter()

@@ -27,6 +27,8 @@ pub struct DeliveryOutcome {
     pub error: Option<&'static str>,
     /// The wait before the next try; `None`: there is none.
     pub retry_after: Option<Duration>,
+    /// The wait that the receiver requests with a 429 or 503.
+    pub requested: Option<Duration>,
 }
 
 impl DeliveryOutcome {
@@ -52,6 +54,7 @@ impl DeliveryOutcome {
                 Self {
                     http_status: Some(code),
                     retry_after: before_delivery(tries, retry_after),
+                    requested: retry_after,
                     ..Self::default()
                 }
             }

@@ -1,16 +1,23 @@
-//! Notify: claims a delivery, posts its event to the webhook's URL, signed, and records the
-//! outcome.
+//! Notify: takes a place for a post to a webhook, claims a delivery, posts its event to the
+//! webhook's URL, signed, and records the outcome.
 //!
-//! The input is a message that names a delivery. The output is one request, the delivery's row and,
-//! if it failed, a delayed message that names it again. If it runs twice, also at the same time,
-//! one run claims the delivery and the other finds nothing to do. If the process ends before the
-//! outcome is recorded, the row becomes due again when its lease expires: an event is posted at
-//! least once, each time with the same id, by which a receiver recognizes it.
+//! The input is a message that names a delivery. The output is one request per delivery, the rows
+//! of the delivery and of its webhook and, if it failed, a delayed message that names it again. If
+//! it runs twice, also at the same time, one run claims the delivery and the other finds nothing to
+//! do. If the process ends before the outcome is recorded, the row becomes due again when its lease
+//! expires: an event is posted at least once, each time with the same id, by which a receiver
+//! recognizes it.
+//!
+//! A message that finds no place, because the webhook's places are taken or its circuit is open, is
+//! discarded, and the delivery stays due without a try. So each run that ends a post continues with
+//! the webhook's next due delivery; and a failure that opens the circuit enqueues one message for
+//! its end. The sweep is the second copy of both.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod store;
 
 mod body;
+pub mod circuit;
 mod delivery_outcome;
 mod post;
 
@@ -27,17 +34,21 @@ use shared::{
 
 pub use crate::post::Poster;
 use crate::{
+    circuit::{OPEN_AFTER, Place, suspension},
     delivery_outcome::{DELIVERY_TRIES, DeliveryOutcome},
     post::{PostResult, Request},
-    store::{Delivery, FailedTry},
+    store::{Delivery, FailedPost, FailedTry},
 };
 
-/// A webhook that has accepted nothing for this long is disabled. No single delivery is retried for
-/// that long, so more than one must have failed.
+/// A webhook that has accepted nothing for this long is disabled. The tries of a single delivery
+/// take less time, so more than one must have failed.
 const WEBHOOK_FAILING: TimeDelta = TimeDelta::days(5);
 /// After a rotation the previous secret signs too, so that the receiver can be changed in the
 /// meantime.
 const SECRET_OVERLAP: TimeDelta = TimeDelta::days(1);
+/// A run starts its last post within this time. It is less than the time-out of the function by
+/// more than the time of a post.
+const RUN_TIME: TimeDelta = TimeDelta::seconds(10);
 
 /// Clients of the function.
 pub struct Notifier {
@@ -49,6 +60,9 @@ pub struct Notifier {
     pub keys: SharedKeys,
     /// The HTTP client.
     pub poster: Poster,
+    /// The largest number of simultaneous posts to one webhook whose last post was accepted. To
+    /// another one there is one at a time.
+    pub healthy_places: u32,
 }
 
 /// The parts of a request that a signature covers.
@@ -56,6 +70,12 @@ struct SignedContent<'a> {
     id: &'a str,
     timestamp: DateTime<Utc>,
     body: &'a [u8],
+}
+
+/// A post that has ended, for the row of its webhook.
+struct WebhookPost {
+    place: Place,
+    outcome: DeliveryOutcome,
 }
 
 impl Notifier {
@@ -68,14 +88,70 @@ impl Notifier {
         .await
     }
 
-    /// Claims a delivery, posts it, and records the outcome.
+    /// Posts the delivery that the message names, if it is due, and the other due deliveries of its
+    /// webhook, until none is left, there is no place, or the time of a run is over.
     pub async fn deliver(&self, message: DeliveryMessage) -> anyhow::Result<()> {
+        let last_start = self.db.now() + RUN_TIME;
+        loop {
+            let now = self.db.now();
+            let next = store::next_delivery(&self.db, message, now)
+                .await
+                .context("looking for the next delivery")?;
+            let Some(next) = next else {
+                tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, "nothing to deliver");
+                return Ok(());
+            };
+            if now > last_start {
+                // Another run continues. If the queue refuses the message, the sweep finds the row.
+                self.queue.send(&[Outgoing::delivery(next, now, now)]).await;
+                return Ok(());
+            }
+            if !self.deliver_one(next).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a place, claims the delivery, posts it, and records the outcome. Returns false if
+    /// there is no place.
+    async fn deliver_one(&self, message: DeliveryMessage) -> anyhow::Result<bool> {
+        let (db, webhook) = (&self.db, message.webhook_id);
+        let taken = db::retry_lock_conflicts(|| {
+            store::take_place(db, webhook, self.healthy_places, db.now())
+        });
+        let Some(place) = taken.await.context("taking a place")? else {
+            return self.without_place(message).await;
+        };
         let Some(delivery) = self.claim(message).await? else {
-            return Ok(());
+            db::retry_lock_conflicts(|| store::return_place(db, webhook, place, db.now()))
+                .await
+                .context("returning a place")?;
+            return Ok(true);
         };
         let answer = self.post(message, &delivery).await?;
         let outcome = DeliveryOutcome::of(answer, delivery.tries);
-        self.record(message, &delivery, &outcome).await
+        self.record(message, &delivery, &outcome).await?;
+        self.update_webhook(message, &delivery, WebhookPost { place, outcome })
+            .await
+            .context("updating the state of the webhook")?;
+        Ok(true)
+    }
+
+    /// Deletes the delivery if its webhook is gone, and returns whether it was. Otherwise the
+    /// delivery stays due: a post in progress, the probe, or the sweep continues with it.
+    async fn without_place(&self, message: DeliveryMessage) -> anyhow::Result<bool> {
+        let found = store::read_suspension(&self.db, message.webhook_id)
+            .await
+            .context("reading the suspension")?;
+        if let Some(found) = found {
+            tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id,
+                suspended.until = found.until.map(|until| until.to_rfc3339()), "delivery waits for its webhook");
+            return Ok(false);
+        }
+        store::delete_delivery(&self.db, message)
+            .await
+            .context("deleting a delivery without a webhook")?;
+        Ok(true)
     }
 
     /// Claims the delivery and reads it.
@@ -87,18 +163,11 @@ impl Notifier {
         let claimed =
             db::retry_lock_conflicts(|| store::claim_delivery(db, message, db.now())).await;
         if !claimed.context("claiming the delivery")? {
-            tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, "nothing to deliver");
             return Ok(None);
         }
-        let delivery = store::read_delivery(db, message)
+        store::read_delivery(db, message)
             .await
-            .context("reading the delivery")?;
-        if delivery.is_none() {
-            store::delete_delivery(db, message)
-                .await
-                .context("deleting a delivery without a webhook")?;
-        }
-        Ok(delivery)
+            .context("reading the delivery")
     }
 
     /// Posts the event, unless nothing may be posted. No database connection is held meanwhile.
@@ -184,9 +253,7 @@ impl Notifier {
         } else {
             self.record_failure(message, delivery, outcome, now).await?;
         }
-        self.update_webhook(message, delivery, outcome, now)
-            .await
-            .context("updating the state of the webhook")
+        Ok(())
     }
 
     async fn record_failure(
@@ -220,23 +287,45 @@ impl Notifier {
         Ok(())
     }
 
-    /// Updates whether the webhook is failing. Disables one that answers "gone" or that has failed
-    /// for days.
+    /// Returns the place, and updates whether the webhook is failing. Opens the circuit of one that
+    /// has failed repeatedly. Disables one that answers "gone" or that has failed for days.
     async fn update_webhook(
         &self,
         message: DeliveryMessage,
         delivery: &Delivery,
-        outcome: &DeliveryOutcome,
-        now: DateTime<Utc>,
+        post: WebhookPost,
     ) -> sqlx::Result<()> {
-        let (db, webhook) = (&self.db, message.webhook_id);
+        let (db, webhook, now) = (&self.db, message.webhook_id, self.db.now());
+        let WebhookPost { place, outcome } = post;
+        if delivery.disabled {
+            return db::retry_lock_conflicts(|| store::return_place(db, webhook, place, now)).await;
+        }
+        if outcome.delivered {
+            return db::retry_lock_conflicts(|| store::record_accepted(db, webhook, place, now))
+                .await;
+        }
+        let failures = delivery.failures.saturating_add(1);
+        let suspended_until = suspension(failures, outcome.requested)
+            .map(|wait| now + TimeDelta::from_std(wait).unwrap_or_default());
+        let failed = FailedPost {
+            place,
+            now,
+            // The lease of a probe ends with it.
+            suspended_until: suspended_until.or(delivery.is_probe.then_some(now)),
+        };
+        db::retry_lock_conflicts(|| store::record_failed_post(db, webhook, failed)).await?;
+        if let Some(until) = suspended_until {
+            tracing::warn!(webhook.id = %webhook, webhook.failures = failures, suspended.until = until.to_rfc3339(),
+                open = failures >= OPEN_AFTER, "webhook suspended");
+            // For the probe; the delivery itself may be due later.
+            self.queue
+                .send(&[Outgoing::delivery(message, until, now)])
+                .await;
+        }
         let reason = match delivery.failing_since {
-            Some(_) if outcome.delivered => return store::clear_failing(db, webhook).await,
-            _ if outcome.delivered || delivery.disabled => return Ok(()),
             _ if outcome.gone => "gone",
             Some(since) if since + WEBHOOK_FAILING <= now => "failing",
-            Some(_) => return Ok(()),
-            None => return store::mark_failing(db, webhook, now).await,
+            _ => return Ok(()),
         };
         if store::disable_webhook(db, webhook, reason, now).await? {
             tracing::error!(webhook.id = %webhook, reason, "webhook disabled");

@@ -1,4 +1,5 @@
-//! The statements of a delivery: claim, read, record the outcome, and the state of the webhook.
+//! The statements of a delivery and of its webhook: choose the next one, take a place, claim, read,
+//! and record the outcome.
 //!
 //! A claim is one conditional UPDATE that moves `due_at` to the end of a lease and raises `tries`;
 //! of two messages one matches no row. If the process ends before the outcome is recorded, the row
@@ -13,12 +14,121 @@ use shared::{
 };
 use sqlx::types::Uuid;
 
+use crate::circuit::Place;
+
 /// The lease of a claim, twice the time of a post: if no outcome is recorded by then, its process
 /// has crashed.
 const DELIVERY_LEASE: TimeDelta = TimeDelta::seconds(30);
 /// A delivery may be claimed this long before it is due, because messages arrive early. It is less
 /// than the difference between a lease and a post.
 const DELIVERY_EARLY: TimeDelta = TimeDelta::seconds(3);
+
+/// Returns the delivery of a webhook to post next: the one that the message names, or else the one
+/// that has been due longest. Returns `None` if none is due.
+pub async fn next_delivery(
+    db: &Db,
+    message: DeliveryMessage,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<DeliveryMessage>> {
+    let event = sqlx::query!(
+        r#"(SELECT event_id AS "event_id: Uuid", 0 AS place FROM webhook_deliveries
+            WHERE webhook_id = ? AND event_id = ? AND status = 'pending' AND due_at <= ?)
+           UNION ALL
+           (SELECT event_id, 1 FROM webhook_deliveries FORCE INDEX (next_of_webhook)
+            WHERE webhook_id = ? AND due_at <= ? ORDER BY due_at LIMIT 1)
+           ORDER BY place LIMIT 1"#,
+        message.webhook_id,
+        message.event_id,
+        now + DELIVERY_EARLY,
+        message.webhook_id,
+        now
+    );
+    let event = event.fetch_optional(&db.pool).await?;
+    Ok(event.map(|event| DeliveryMessage {
+        event_id: event.event_id,
+        ..message
+    }))
+}
+
+/// Takes a place for a post. Returns false if the circuit of the webhook is open, if its places are
+/// taken, or if it is gone.
+///
+/// `healthy_places` is the number of places of a webhook whose last post was accepted; another one
+/// has a single place. A post that ends the suspension of a webhook suspends it until the lease
+/// ends, so that it remains the only probe.
+pub async fn take_place(
+    db: &Db,
+    webhook: Uuid,
+    healthy_places: u32,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Place>> {
+    let place = Place::at(now);
+    let before = place.period.saturating_sub(1);
+    let done = sqlx::query!(
+        // Assigned from left to right: each expression reads the columns to its right as they were.
+        // A period that is ahead of this one is treated as this one: clocks differ a little.
+        "UPDATE webhooks SET
+           posts_before = IF(posts_period >= ?, posts_before, IF(posts_period = ?, posts, 0)),
+           posts = IF(posts_period >= ?, posts, 0) + 1,
+           posts_period = GREATEST(posts_period, ?),
+           suspended_until = IF(suspended_until IS NULL, NULL, ?)
+         WHERE id = ? AND (disabled_at IS NOT NULL OR (
+           (suspended_until IS NULL OR suspended_until <= ?)
+           AND IF(posts_period >= ?, posts + posts_before, IF(posts_period = ?, posts, 0))
+             < IF(failures = 0 AND accepted_at IS NOT NULL, ?, 1)))",
+        place.period,
+        before,
+        place.period,
+        place.period,
+        now + DELIVERY_LEASE,
+        webhook,
+        now + DELIVERY_EARLY,
+        place.period,
+        before,
+        healthy_places
+    );
+    Ok((done.execute(&db.pool).await?.rows_affected() == 1).then_some(place))
+}
+
+/// Returns a place for which there was nothing to post, or whose post is no evidence about the
+/// receiver.
+pub async fn return_place(
+    db: &Db,
+    webhook: Uuid,
+    place: Place,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE webhooks SET
+           posts = posts - IF(posts_period = ? AND posts > 0, 1, 0),
+           posts_before = posts_before - IF(posts_period = ? AND posts_before > 0, 1, 0),
+           suspended_until = LEAST(suspended_until, ?)
+         WHERE id = ?",
+        place.period,
+        place.period + 1,
+        now,
+        webhook
+    );
+    done.execute(&db.pool).await.map(drop)
+}
+
+/// Returns whether a webhook exists, and its suspension.
+pub async fn read_suspension(db: &Db, webhook: Uuid) -> sqlx::Result<Option<Suspension>> {
+    sqlx::query_as!(
+        Suspension,
+        r#"SELECT suspended_until AS "until: DateTime<Utc>" FROM webhooks WHERE id = ?"#,
+        webhook
+    )
+    .fetch_optional(&db.pool)
+    .await
+}
+
+/// The suspension of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// `webhooks.suspended_until`
+    pub until: Option<DateTime<Utc>>,
+}
 
 /// Claims a delivery that is due. Returns false if it is over, not due, or being posted.
 pub async fn claim_delivery(
@@ -54,6 +164,9 @@ pub struct Delivery {
     pub secret_no: u32,
     pub rotated_at: Option<DateTime<Utc>>,
     pub failing_since: Option<DateTime<Utc>>,
+    pub failures: u32,
+    /// The post ends a suspension.
+    pub is_probe: bool,
     /// The webhook is disabled: nothing is posted.
     pub disabled: bool,
 }
@@ -64,7 +177,8 @@ pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<O
         Delivery,
         r#"SELECT d.type AS kind, d.schedule_id AS "schedule_id: Uuid", d.first_seq, d.last_seq, d.data, d.tries,
              d.created_at AS "created_at: DateTime<Utc>", w.url, w.key_id, w.secret_no, w.rotated_at AS "rotated_at: DateTime<Utc>",
-             w.failing_since AS "failing_since: DateTime<Utc>", w.disabled_at IS NOT NULL AS "disabled!: bool"
+             w.failing_since AS "failing_since: DateTime<Utc>", w.failures,
+             w.suspended_until IS NOT NULL AS "is_probe!: bool", w.disabled_at IS NOT NULL AS "disabled!: bool"
            FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.webhook_id = ? AND d.event_id = ?"#,
         delivery.webhook_id,
         delivery.event_id
@@ -174,20 +288,51 @@ pub async fn record_failure(
     Ok(done.execute(&db.pool).await?.rows_affected() == 1)
 }
 
-/// Records that a webhook accepts deliveries again.
-pub async fn clear_failing(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
+/// Records that a webhook has accepted a post, which closes its circuit, and returns the place.
+pub async fn record_accepted(
+    db: &Db,
+    webhook: Uuid,
+    place: Place,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE webhooks SET failing_since = NULL WHERE id = ?",
+        "UPDATE webhooks SET
+           posts = posts - IF(posts_period = ? AND posts > 0, 1, 0),
+           posts_before = posts_before - IF(posts_period = ? AND posts_before > 0, 1, 0),
+           failing_since = NULL, failures = 0, accepted_at = ?, suspended_until = NULL
+         WHERE id = ?",
+        place.period,
+        place.period + 1,
+        now,
         webhook
     );
     done.execute(&db.pool).await.map(drop)
 }
 
-/// Records that a webhook has started to fail.
-pub async fn mark_failing(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::Result<()> {
+/// A post that a webhook has not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedPost {
+    /// Its place, which is returned.
+    pub place: Place,
+    /// The time of the record.
+    pub now: DateTime<Utc>,
+    /// The new end of the suspension; `None`: it stays as it is.
+    pub suspended_until: Option<DateTime<Utc>>,
+}
+
+/// Records that a webhook has not accepted a post, and returns the place.
+pub async fn record_failed_post(db: &Db, webhook: Uuid, failed: FailedPost) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE webhooks SET failing_since = ? WHERE id = ? AND failing_since IS NULL",
-        now,
+        "UPDATE webhooks SET
+           posts = posts - IF(posts_period = ? AND posts > 0, 1, 0),
+           posts_before = posts_before - IF(posts_period = ? AND posts_before > 0, 1, 0),
+           failing_since = COALESCE(failing_since, ?), failures = failures + 1,
+           suspended_until = COALESCE(?, suspended_until)
+         WHERE id = ?",
+        failed.place.period,
+        failed.place.period + 1,
+        failed.now,
+        failed.suspended_until,
         webhook
     );
     done.execute(&db.pool).await.map(drop)

@@ -37,7 +37,7 @@ use shared::{
 
 use crate::{
     queries::{Queries, Question, StatusQuery},
-    share::{Asked, Share},
+    share::{PassQueries, Share},
     status_update::StatusRules,
 };
 
@@ -104,7 +104,7 @@ impl Rechecker {
         let known = self.read_limit(&claimed, &questions).await?;
         let queries = self.ask(&questions, &known, budget).await;
         fault::reach(Point::Asked, message).await;
-        let asked = Asked {
+        let asked = PassQueries {
             asked: queries.len(),
             open: questions.len(),
             is_first: claimed.batch.checks <= 1,

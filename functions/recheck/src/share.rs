@@ -21,7 +21,7 @@ pub struct Share {
 
 /// The queries of a pass.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct PassQueries {
     /// Messages that were asked about.
     pub asked: usize,
     /// Messages that were open when the pass began.
@@ -45,7 +45,7 @@ impl Share {
     ///
     /// After the first pass, and after one that asked nothing, the wait is random: otherwise the
     /// batches of a list, which were sent in a short time, would always be asked about together.
-    pub fn least_delay(&self, asked: Asked, phase: f64) -> TimeDelta {
+    pub fn least_delay(&self, asked: PassQueries, phase: f64) -> TimeDelta {
         let part = if asked.is_first || asked.asked == 0 {
             phase
         } else {
@@ -89,7 +89,7 @@ mod tests {
             (0, false, 70),
             (500, true, 70),
         ] {
-            let asked = Asked {
+            let asked = PassQueries {
                 asked,
                 open: 500,
                 is_first,

@@ -8,7 +8,10 @@
 
 pub mod store;
 
+mod lateness;
 mod pass;
+#[cfg(test)]
+mod testing;
 
 use std::time::Duration;
 
@@ -18,9 +21,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::ClaimedBatch,
-        rows,
+        rows::{self, BatchRow},
         worker::{Claimed, Work, Worker},
     },
+    carrier::capacity::{LimitDefaults, LimitKind},
     message::{status::Status, window::Window},
     platform::{
         budget::Budget,
@@ -32,7 +36,7 @@ use shared::{
     schedule::status::ScheduleStatus,
 };
 
-use crate::pass::Pass;
+use crate::{lateness::lateness, pass::Pass};
 
 /// Limits of the function.
 #[derive(Clone, Debug)]
@@ -42,21 +46,17 @@ pub struct Settings {
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,
-    /// Message parts per second that this environment may send: its share of the carrier's limit.
-    /// `None`: no limit.
-    pub parts_per_second: Option<f64>,
+    /// The deployment's defaults for the carrier's limit on submissions.
+    pub limit: LimitDefaults,
 }
 
 impl Settings {
-    /// Reads `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, `CARRIER_PARTS_PER_SECOND` (0: no limit) and
-    /// `SEND_CONCURRENCY`, among which the carrier's limit is divided.
+    /// Reads `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, and those of [`LimitDefaults`].
     pub fn from_env(env: &mut Env) -> Self {
-        let limit = env.number("CARRIER_PARTS_PER_SECOND", 0..=1_000_000, Some(0));
-        let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, None);
         Self {
             in_flight: env.number("SEND_IN_FLIGHT", 1..=100, Some(2)) as usize,
             timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)),
-            parts_per_second: (limit > 0).then(|| f64::from(limit) / f64::from(concurrency.max(1))),
+            limit: LimitDefaults::from_env(env, LimitKind::Submit),
         }
     }
 }
@@ -86,6 +86,8 @@ impl Sender {
         };
         if claimed.batch.schedule_status == ScheduleStatus::Cancelled {
             self.close_pending(&mut claimed).await?;
+        } else if claimed.batch.is_over(self.worker.db.now()) {
+            self.expire_pending(&mut claimed).await?;
         } else if is_too_late(&claimed, self.worker.db.now()) {
             self.hold_missed(&mut claimed).await?;
         } else {
@@ -93,8 +95,14 @@ impl Sender {
         }
         let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
-        let result = pass.result();
-        self.postpone_to_window(&mut claimed).await?;
+        let result = pass.finish().await;
+        if has_pending(&claimed) {
+            if claimed.batch.is_over(self.worker.db.now()) {
+                self.expire_pending(&mut claimed).await?;
+            } else {
+                self.postpone_to_window(&mut claimed).await?;
+            }
+        }
         fault::reach(Point::Recorded, message).await;
         self.worker.release(&claimed, result).await
     }
@@ -107,6 +115,19 @@ impl Sender {
             .await
             .context("closing pending recipients")?;
         tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = closed, "batch closed");
+        rows.retain(|row| row.status != Status::Pending);
+        Ok(())
+    }
+
+    /// Ends the recipients that were not sent to before the end of the schedule.
+    async fn expire_pending(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
+        let Claimed { claim, batch, rows } = claimed;
+        let (db, range) = (&self.worker.db, batch.range());
+        let expired =
+            db::retry_lock_conflicts(|| store::expire_pending(db, claim, range, db.now()))
+                .await
+                .context("expiring pending recipients")?;
+        tracing::info!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = expired, "batch ended: its schedule's end has passed");
         rows.retain(|row| row.status != Status::Pending);
         Ok(())
     }
@@ -131,19 +152,13 @@ impl Sender {
     /// Plans the recipients that were not sent to for the next opening of the window, if it is
     /// closed now. Lateness counts from there.
     async fn postpone_to_window(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed { claim, batch, .. } = claimed;
         let (db, now) = (&self.worker.db, self.worker.db.now());
         let Some(window) =
             Window::of(batch.send_window.as_deref()).filter(|window| !window.is_open(now))
         else {
             return Ok(());
         };
-        if batch.missed
-            || batch.schedule_status == ScheduleStatus::Cancelled
-            || rows.iter().all(|row| row.status != Status::Pending)
-        {
-            return Ok(());
-        }
         let opens = window.next_open(now);
         db::retry_lock_conflicts(|| store::postpone(db, claim, opens))
             .await
@@ -165,10 +180,20 @@ impl Sender {
     }
 }
 
-/// Returns whether the batch was found later than its schedule allows, with recipients that were
-/// never sent to.
+/// Returns whether an outage has delayed the batch for longer than its schedule allows, with
+/// recipients that were never sent to. A resend that was not accepted yet is none of them.
 fn is_too_late(claimed: &Claimed, now: DateTime<Utc>) -> bool {
     let Claimed { batch, rows, .. } = claimed;
-    let late = now > batch.planned_at + TimeDelta::seconds(batch.max_lateness_s.into());
-    late && !batch.missed && rows.iter().any(|row| row.status == Status::Pending)
+    let is_new = |row: &BatchRow| row.status == Status::Pending && row.resends == 0;
+    !batch.missed
+        && rows.iter().any(is_new)
+        && lateness(batch, now) > TimeDelta::seconds(batch.max_lateness_s.into())
+}
+
+/// Returns whether recipients of a running schedule are left that no operator has to decide about.
+fn has_pending(claimed: &Claimed) -> bool {
+    let Claimed { batch, rows, .. } = claimed;
+    !batch.missed
+        && batch.schedule_status != ScheduleStatus::Cancelled
+        && rows.iter().any(|row| row.status == Status::Pending)
 }

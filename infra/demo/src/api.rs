@@ -181,6 +181,16 @@ impl Api {
             .map(drop)
     }
 
+    /// Sets the carrier's limit in message parts per second, or removes it.
+    pub async fn limit_carrier(&self, parts_per_second: Option<u32>) -> anyhow::Result<()> {
+        let body = serde_json::json!({ "parts_per_second": parts_per_second });
+        let call = self.request(Method::PATCH, "/v1/carriers/main").json(&body);
+        send::<serde_json::Value>(call)
+            .await
+            .context("PATCH /v1/carriers/main")
+            .map(drop)
+    }
+
     /// Fetches a schedule with its counts.
     pub async fn schedule(&self, id: Uuid) -> anyhow::Result<Schedule> {
         send(self.request(Method::GET, &format!("/v1/schedules/{id}")))

@@ -5,6 +5,7 @@ use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use shared::message::text::parts;
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
@@ -24,6 +25,13 @@ pub struct Options {
     pub max_attempts: Option<u32>,
     /// `SENDER`: the sender address.
     pub sender: Option<String>,
+    /// `CAPACITY`: the carrier's limit in message parts per second. The run proves that it is used
+    /// and kept.
+    pub capacity: Option<u32>,
+    /// `LEARN=1`: the system is not told the limit.
+    pub learn: bool,
+    /// `FAIR=1`: instead of one schedule, two large and twenty small ones share the limit.
+    pub fair: bool,
     /// `STALL_TIMEOUT_S`: the run fails if nothing changes for this long.
     pub stall_timeout: Duration,
 }
@@ -32,6 +40,8 @@ const TEXT: &str = "Your appointment is tomorrow at 9:00. Reply STOP to opt out.
 const LONG_SENTENCE: &str =
     "This text is long enough for three parts, so that each of the parts has to arrive. ";
 const DEFAULT_COUNT: u64 = 10_000;
+/// With a limit, the default list takes the carrier this long.
+const LIMITED_S: u64 = 40;
 const DEFAULT_STALL_TIMEOUT_S: u64 = 300;
 
 /// Time between the end of posting and the moment at which EventBridge should fire. A schedule that
@@ -53,25 +63,46 @@ impl Options {
             DateTime::parse_from_rfc3339(at.trim())
                 .with_context(|| format!("AT={at}: {AT_EXPECTED}"))
         });
-        let long = variable("LONG").is_some_and(|value| value != "0");
+        let flag = |name| variable(name).is_some_and(|value| value != "0");
+        let text = variable("TEXT").unwrap_or_else(|| {
+            if flag("LONG") {
+                LONG_SENTENCE.repeat(5)
+            } else {
+                TEXT.to_owned()
+            }
+        });
+        let capacity: Option<u32> = number(&variable, "CAPACITY")?;
+        let default_count = capacity.map_or(DEFAULT_COUNT, |capacity| {
+            (u64::from(capacity) * LIMITED_S).div_ceil(parts(&text).parts as u64)
+        });
         let options = Self {
-            count: number(&variable, "N")?.unwrap_or(DEFAULT_COUNT),
+            count: number(&variable, "N")?.unwrap_or(default_count),
             start: number(&variable, "START")?,
             file: variable("FILE").map(PathBuf::from),
-            text: variable("TEXT").unwrap_or_else(|| {
-                if long {
-                    LONG_SENTENCE.repeat(5)
-                } else {
-                    TEXT.to_owned()
-                }
-            }),
+            text,
             at: at.transpose()?.map(|at| at.to_utc()),
-            max_attempts: number(&variable, "MAX_ATTEMPTS")?,
+            // The last acceptance must not be a resend, which waits while the limit is not used.
+            max_attempts: number(&variable, "MAX_ATTEMPTS")?.or(capacity.map(|_| 1)),
             sender: variable("SENDER"),
+            capacity,
+            learn: flag("LEARN"),
+            fair: flag("FAIR"),
             stall_timeout: Duration::from_secs(
                 number(&variable, "STALL_TIMEOUT_S")?.unwrap_or(DEFAULT_STALL_TIMEOUT_S),
             ),
         };
+        options.check()?;
+        Ok(options)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let options = self;
+        if options.capacity == Some(0) {
+            bail!("CAPACITY=0: expected at least one message part per second");
+        }
+        if (options.learn || options.fair) && options.capacity.is_none() {
+            bail!("LEARN and FAIR need CAPACITY, such as CAPACITY=1000");
+        }
         if !(1..=crate::numbers::COUNT).contains(&options.count) {
             bail!(
                 "N={}: expected a number from 1 to {}",
@@ -79,7 +110,7 @@ impl Options {
                 crate::numbers::COUNT
             );
         }
-        Ok(options)
+        Ok(())
     }
 
     /// Returns the time at which the messages are sent if posting starts at `now`: after posting
@@ -154,11 +185,25 @@ mod tests {
     }
 
     #[test]
+    fn a_limited_run_takes_forty_seconds_and_resends_nothing() {
+        let read = |pairs: &[(&str, &str)]| read(pairs).unwrap();
+        let options = read(&[("CAPACITY", "1000"), ("LEARN", "1")]);
+        assert_eq!(
+            (options.count, options.max_attempts, options.learn),
+            (40_000, Some(1), true)
+        );
+        assert_eq!(read(&[("CAPACITY", "1000"), ("LONG", "1")]).count, 13_334);
+        assert_eq!(read(&[("CAPACITY", "1000"), ("N", "7")]).count, 7);
+        assert!(Options::read(|name| (name == "FAIR").then(|| "1".to_owned())).is_err());
+    }
+
+    #[test]
     fn an_error_names_the_wrong_option() {
         for (name, value) in [
             ("N", "x"),
             ("N", "0"),
             ("N", "-1"),
+            ("CAPACITY", "0"),
             ("AT", "2030-01-01T09:00:00"),
             ("STALL_TIMEOUT_S", "1.5"),
         ] {

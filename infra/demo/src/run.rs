@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     api::{Api, NewSchedule, Schedule},
+    capacity::CapacityUse,
+    carrier::{LimitedCarrier, Sides},
+    fairness::Contest,
     gather::prove,
     ledger::Ledger,
     list::{self, List},
@@ -24,6 +27,8 @@ use crate::{
 
 /// A run's connections to the stack.
 pub struct Run {
+    client: reqwest::Client,
+    carrier_origin: String,
     api: Api,
     ledger: Ledger,
     pool: MySqlPool,
@@ -47,19 +52,74 @@ impl Run {
                 stack.value("API_URL")?,
                 stack.value("API_KEY")?,
             )?,
-            ledger: Ledger::new(client, &stack.carrier_origin()?),
+            ledger: Ledger::new(client.clone(), &stack.carrier_origin()?),
+            carrier_origin: stack.carrier_origin()?,
+            client,
             pool,
             memory: Memory::of_stack(stack.optional("AWS_ENDPOINT_URL").unwrap_or_default()),
             lead_s: stack.lead_s(),
         })
     }
 
-    /// Posts the schedule, watches it and proves its result. Returns whether the proof holds.
+    /// Executes a run, with a limit of the carrier if there is one. Returns whether the proof
+    /// holds.
     pub async fn execute(mut self, options: &Options) -> anyhow::Result<bool> {
+        let Some(limit) = options.capacity else {
+            return self.send(options, None).await;
+        };
+        let sides = Sides {
+            client: &self.client,
+            origin: &self.carrier_origin,
+            api: &self.api,
+            pool: &self.pool,
+        };
+        let carrier = LimitedCarrier::set(&sides, limit, options.learn).await?;
+        let proven = if options.fair {
+            self.share(options, &carrier).await
+        } else {
+            self.send(options, Some(&carrier)).await
+        };
+        carrier.restore().await;
+        proven
+    }
+
+    /// Lets large and small schedules share the carrier, and proves the result of each.
+    async fn share(&self, options: &Options, carrier: &LimitedCarrier) -> anyhow::Result<bool> {
+        let from = self.ledger.length().await;
+        let contest = Contest::post(&self.api, carrier.limit, &options.text).await?;
+        let mut last = String::new();
+        contest
+            .wait(&self.api, options, || {
+                let line = carrier.line();
+                if line != last {
+                    println!("{line}");
+                    last = line;
+                }
+            })
+            .await?;
+        let fairness = contest.measure(&self.pool).await?;
+        print!("\n{fairness}");
+        let mut holds = fairness.holds();
+        for id in contest.ids() {
+            let proof = prove(&self.pool, &self.ledger, from, id).await?;
+            if !proof.findings.holds() {
+                println!("  WRONG: schedule {id}: {:?}", proof.findings.by_kind());
+                holds = false;
+            }
+        }
+        Ok(holds)
+    }
+
+    /// Posts the schedule, watches it and proves its result. Returns whether the proof holds.
+    async fn send(
+        &mut self,
+        options: &Options,
+        carrier: Option<&LimitedCarrier>,
+    ) -> anyhow::Result<bool> {
         let from = self.ledger.length().await;
         let posted = self.post(options).await?;
         let id = posted.schedule.id;
-        let over = self.watch(id, options).await?;
+        let over = self.watch(id, options, carrier).await?;
         self.memory.sample();
         println!(
             "\nSchedule    {id}, {} recipients",
@@ -73,7 +133,13 @@ impl Run {
                 highest_kb: self.memory.highest_kb()
             }
         );
-        Ok(proof.findings.holds())
+        let Some(carrier) = carrier else {
+            return Ok(proof.findings.holds());
+        };
+        let requests = carrier.requests().await?;
+        let used = CapacityUse::new(carrier.limit, carrier.is_learned, &proof.findings, requests);
+        print!("{used}");
+        Ok(proof.findings.holds() && used.holds())
     }
 
     async fn post(&mut self, options: &Options) -> anyhow::Result<Posted> {
@@ -111,10 +177,16 @@ impl Run {
         Ok(posted)
     }
 
-    async fn watch(&mut self, id: Uuid, options: &Options) -> anyhow::Result<Schedule> {
+    async fn watch(
+        &mut self,
+        id: Uuid,
+        options: &Options,
+        carrier: Option<&LimitedCarrier>,
+    ) -> anyhow::Result<Schedule> {
         let mut view = View::default();
         let memory = &mut self.memory;
         let over = until_over(&self.api, id, options.stall_timeout, |schedule| {
+            view.note = carrier.map_or_else(String::new, LimitedCarrier::line);
             view.show(schedule);
             memory.sample();
         });

@@ -32,6 +32,8 @@ pub struct View {
     drawn: bool,
     samples: VecDeque<Sample>,
     last_plain: Option<(Instant, String)>,
+    /// Text that follows the counts.
+    pub note: String,
 }
 
 impl Default for View {
@@ -41,6 +43,7 @@ impl Default for View {
             drawn: false,
             samples: VecDeque::new(),
             last_plain: None,
+            note: String::new(),
         }
     }
 }
@@ -93,7 +96,10 @@ impl View {
         }
         let (first, second) = (
             self.headline(schedule, &progress, Utc::now()),
-            counts(schedule),
+            [counts(schedule), self.note.clone()]
+                .join("  ")
+                .trim_end()
+                .to_owned(),
         );
         // An error of standard output is ignored: the view is only informative.
         let _ = if self.terminal {
@@ -227,6 +233,7 @@ mod tests {
             drawn: false,
             samples: VecDeque::new(),
             last_plain: None,
+            note: String::new(),
         };
         let now = Instant::now();
         view.samples.push_back(Sample {
@@ -263,6 +270,7 @@ mod tests {
             drawn: false,
             samples: VecDeque::new(),
             last_plain: None,
+            note: String::new(),
         };
         let line = view.headline(
             &schedule,
@@ -281,6 +289,7 @@ mod tests {
             drawn: false,
             samples: VecDeque::new(),
             last_plain: None,
+            note: String::new(),
         };
         assert!(
             view.headline(&empty, &Progress::of(&empty), Utc::now())

@@ -50,11 +50,13 @@ pub const CONCURRENCY: u32 = 20;
 /// The timeout of one request to the carrier.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-const SEND_SETTINGS: send::Settings = send::Settings {
-    in_flight: 2,
-    timeout: TIMEOUT,
-    parts_per_second: None,
-};
+fn send_settings() -> send::Settings {
+    send::Settings {
+        in_flight: 2,
+        timeout: TIMEOUT,
+        limit: LimitDefaults::default(),
+    }
+}
 
 const RECHECK_SETTINGS: recheck::Settings = recheck::Settings {
     in_flight: 10,
@@ -146,7 +148,7 @@ impl Stage {
             dispatcher,
             sender: Sender {
                 worker: worker(),
-                settings: SEND_SETTINGS,
+                settings: send_settings(),
             },
             rechecker: Rechecker {
                 worker: worker(),

@@ -89,6 +89,7 @@ async fn run_with_pause_and_purges(stage: &Stage, api: &Api, schedule: Uuid) {
         queue: stage.notify_queue.clone(),
         keys: webhooks::keys().await,
         poster: Poster::new(AllowedTargets::Loopback).unwrap(),
+        healthy_places: 2,
     };
     for minute in 0..40 {
         stage.dispatcher.sweep(|| true).await.unwrap();

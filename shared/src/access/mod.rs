@@ -24,6 +24,9 @@ pub enum Permission {
     /// Create, change and move schedules.
     #[serde(rename = "schedules:write")]
     SchedulesWrite,
+    /// Create schedules of priority high, and give schedules that priority.
+    #[serde(rename = "schedules:high")]
+    SchedulesHigh,
     /// See what needs attention.
     #[serde(rename = "attention:read")]
     AttentionRead,
@@ -42,6 +45,12 @@ pub enum Permission {
     /// Create, change, test and remove webhooks, and repeat deliveries.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
+    /// See the limits of the carriers, and what waits for them.
+    #[serde(rename = "carriers:read")]
+    CarriersRead,
+    /// Change the limits of the carriers.
+    #[serde(rename = "carriers:write")]
+    CarriersWrite,
     /// See the audit log.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -55,29 +64,35 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
+        Self::SchedulesHigh,
         Self::AttentionRead,
         Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::WebhooksRead,
         Self::WebhooksWrite,
+        Self::CarriersRead,
+        Self::CarriersWrite,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
     ];
     /// The permissions that an API key may have. A key creates neither users nor keys nor webhooks,
     /// so nothing that is done with a stolen key survives its revocation.
-    pub const GRANTABLE: [Self; 8] = [
+    pub const GRANTABLE: [Self; 11] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
+        Self::SchedulesHigh,
         Self::AttentionRead,
         Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::WebhooksRead,
+        Self::CarriersRead,
+        Self::CarriersWrite,
         Self::AuditRead,
     ];
 
@@ -86,12 +101,15 @@ impl Permission {
         match self {
             Self::SchedulesRead => "schedules:read",
             Self::SchedulesWrite => "schedules:write",
+            Self::SchedulesHigh => "schedules:high",
             Self::AttentionRead => "attention:read",
             Self::AttentionWrite => "attention:write",
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
+            Self::CarriersRead => "carriers:read",
+            Self::CarriersWrite => "carriers:write",
             Self::AuditRead => "audit:read",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
@@ -165,19 +183,22 @@ impl Role {
     /// Returns the permissions of a role; each role includes those of the role before it.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AttentionRead, AttentionWrite, SchedulesRead, SchedulesWrite, SuppressionsRead,
-            SuppressionsWrite, WebhooksRead,
+            AttentionRead, AttentionWrite, CarriersRead, CarriersWrite, SchedulesHigh,
+            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, WebhooksRead,
         };
         match self {
-            Self::Viewer => &[SchedulesRead, AttentionRead, SuppressionsRead],
+            Self::Viewer => &[SchedulesRead, AttentionRead, SuppressionsRead, CarriersRead],
             Self::Operator => &[
                 SchedulesRead,
                 SchedulesWrite,
+                SchedulesHigh,
                 AttentionRead,
                 AttentionWrite,
                 SuppressionsRead,
                 SuppressionsWrite,
                 WebhooksRead,
+                CarriersRead,
+                CarriersWrite,
             ],
             Self::Admin => &Permission::ALL,
         }

@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     batch::SeqRange,
+    carrier::capacity::{CARRIER, LimitKind},
+    message::window::Window,
     platform::{backoff::MAX_CRASHES, db::Db, queue::BatchMessage},
-    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus},
+    schedule::{on_uncertain::OnUncertain, priority::Priority, status::ScheduleStatus},
 };
 
 /// A batch may be claimed this long before it is due, because messages arrive early. Send sleeps
@@ -60,7 +62,7 @@ pub struct ClaimedBatch {
     pub check_at: Option<DateTime<Utc>>,
     /// Send passes in a row without an acceptance, this one included.
     pub tries: u32,
-    /// Send passes with a request that the carrier refused.
+    /// Send passes in a row in which the carrier refused requests and accepted none.
     pub refusals: u32,
     /// Recheck passes since the last send, this one included.
     pub checks: u32,
@@ -78,10 +80,14 @@ pub struct ClaimedBatch {
     pub sender: Option<String>,
     /// Messages per second.
     pub rate: Option<u32>,
+    /// `schedules.priority`
+    pub priority: Priority,
     /// `schedules.send_window`
     pub send_window: Option<String>,
     /// `schedules.max_lateness_s`
     pub max_lateness_s: u32,
+    /// The end of the schedule: what has not been sent by then ends EXPIRED.
+    pub ends_at: Option<DateTime<Utc>>,
     /// `schedules.max_resends`
     pub max_resends: u32,
     /// `schedules.resend_within_s`
@@ -92,12 +98,29 @@ pub struct ClaimedBatch {
     pub wants_final_events: bool,
     /// A schedule has batches that wait for their turn.
     pub turns_exist: bool,
+    /// The carrier's limit on submissions is configured over the API, or learned.
+    pub limit_known: bool,
+    /// `carriers.progress_at`
+    pub progress_at: Option<DateTime<Utc>>,
+    /// `carriers.outage_from`
+    pub outage_from: Option<DateTime<Utc>>,
+    /// `carriers.outage_until`
+    pub outage_until: Option<DateTime<Utc>>,
 }
 
 impl ClaimedBatch {
     /// Returns the recipients of the batch.
     pub const fn range(&self) -> SeqRange {
         SeqRange::new(self.first_seq, self.last_seq)
+    }
+
+    /// Returns whether nothing of the batch may be sent any more: its schedule's end has passed, or
+    /// the window opens only after it.
+    pub fn is_over(&self, now: DateTime<Utc>) -> bool {
+        self.ends_at.is_some_and(|ends_at| {
+            let window = Window::of(self.send_window.as_deref());
+            window.map_or(now, |window| window.next_open(now)) >= ends_at
+        })
     }
 }
 
@@ -160,11 +183,17 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
              b.missed_at IS NOT NULL AS "missed!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
-             s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
+             s.priority AS "priority: Priority", s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
+             COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>",
              EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool",
+             l.learned_per_second IS NOT NULL OR COALESCE(l.per_second, l.requests_per_second, 0) > 0 AS "limit_known!: bool",
+             c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
              EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
+             JOIN carriers c ON c.name = ? JOIN carrier_limits l ON l.carrier = c.name AND l.kind = ?
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,
+        CARRIER,
+        LimitKind::Submit.as_str(),
         claim.batch.schedule_id,
         claim.batch.batch_no,
         claim.token

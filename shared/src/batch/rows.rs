@@ -51,7 +51,12 @@ impl BatchRow {
     }
 }
 
-/// Reads the recipients of a range that are not final, and those that ended UNDELIV or EXPIRED.
+/// The error of a recipient that ended EXPIRED because the end of its schedule came first. It is
+/// never sent to again, whatever the policy of resends.
+pub const SEND_UNTIL: &str = "send-until";
+
+/// Reads the recipients of a range that are not final, and those that ended UNDELIV or EXPIRED
+/// after a request.
 pub async fn open_rows(
     db: &Db,
     batch: BatchMessage,
@@ -61,11 +66,12 @@ pub async fn open_rows(
         r#"SELECT seq, phone AS "phone!", status, attempt, resends, message_id, carrier_status, sent_at AS "sent_at: DateTime<Utc>",
              final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?
-             AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED')
+             AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED') AND NOT (error <=> ?)
            ORDER BY seq"#,
         batch.schedule_id,
         range.first,
-        range.last
+        range.last,
+        SEND_UNTIL
     )
     .fetch_all(&db.pool)
     .await?;

@@ -214,7 +214,6 @@ impl From<Broken> for SendError {
         match broken {
             Broken::NotConnected(reason) => Self::NotAccepted {
                 reason: reason.into(),
-                retry_after: None,
             },
             Broken::Lost(reason) => Self::Lost {
                 reason: reason.into(),

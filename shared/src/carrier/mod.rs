@@ -83,8 +83,13 @@ pub enum StatusAnswer {
 /// those that may be repeated from those that may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// No connection, or 429: nothing was accepted; a later request may be.
+    /// No connection: nothing was accepted; a later request may be.
     NotAccepted {
+        /// The reason.
+        reason: String,
+    },
+    /// 429, the carrier's limit is exceeded: nothing was accepted; a later request may be.
+    Busy {
         /// The reason.
         reason: String,
         /// How long the carrier asked to wait.
@@ -95,8 +100,9 @@ pub enum SendError {
         /// The reason.
         reason: String,
     },
-    /// The carrier does not accept the credentials: nothing was accepted, nor will be.
-    Unauthorized {
+    /// The carrier refuses the account (its login, credit or permissions): nothing was accepted, and
+    /// every other request would be refused too.
+    AccountRefused {
         /// The reason.
         reason: String,
     },
@@ -134,9 +140,10 @@ impl SendError {
     /// Returns the reason, at most 64 printable characters.
     pub fn reason(&self) -> &str {
         match self {
-            Self::NotAccepted { reason, .. }
+            Self::NotAccepted { reason }
+            | Self::Busy { reason, .. }
             | Self::Refused { reason }
-            | Self::Unauthorized { reason }
+            | Self::AccountRefused { reason }
             | Self::Lost { reason } => reason,
         }
     }
@@ -144,8 +151,11 @@ impl SendError {
     /// Returns how long the carrier asked to wait.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NotAccepted { retry_after, .. } => *retry_after,
-            Self::Refused { .. } | Self::Unauthorized { .. } | Self::Lost { .. } => None,
+            Self::Busy { retry_after, .. } => *retry_after,
+            Self::NotAccepted { .. }
+            | Self::Refused { .. }
+            | Self::AccountRefused { .. }
+            | Self::Lost { .. } => None,
         }
     }
 }
@@ -171,8 +181,9 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self {
             Self::NotAccepted { .. } => "not accepted",
+            Self::Busy { .. } => "busy",
             Self::Refused { .. } => "refused",
-            Self::Unauthorized { .. } => "unauthorized",
+            Self::AccountRefused { .. } => "account refused",
             Self::Lost { .. } => "answer lost",
         };
         write!(f, "{kind}: {}", self.reason())

@@ -94,6 +94,12 @@ impl Window {
         self.opening(at).map_or(at, |(opens, _)| at.max(opens))
     }
 
+    /// Returns the time at which the window closes next: the end of the opening that contains `at`,
+    /// else of the next one.
+    pub fn next_close(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.opening(at).map(|(_, closes)| closes)
+    }
+
     /// Returns the time at which the window was open for `open` since `from`. Time that does not
     /// fit into one opening continues in the next.
     pub fn after(&self, from: DateTime<Utc>, mut open: TimeDelta) -> DateTime<Utc> {
@@ -194,6 +200,13 @@ mod tests {
                 at(then),
                 "{from} + {seconds}"
             );
+        }
+        for (now, closes) in [
+            ("2026-11-24T09:29:59Z", "2026-11-24T09:30:00Z"),
+            ("2026-11-24T09:30:00Z", "2026-11-25T09:30:00Z"),
+            ("2026-11-28T00:00:00Z", "2026-11-30T09:30:00Z"),
+        ] {
+            assert_eq!(office.next_close(at(now)), Some(at(closes)), "{now}");
         }
     }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use super::{on_uncertain::OnUncertain, status::ScheduleStatus};
+use super::{on_uncertain::OnUncertain, priority::Priority, status::ScheduleStatus};
 
 /// A row of `schedules`.
 #[derive(Debug)]
@@ -19,8 +19,12 @@ pub struct Schedule {
     pub run_at: DateTime<Utc>,
     pub run_at_offset: String,
     pub rate: Option<u32>,
+    pub priority: Priority,
+    pub auto_priority: bool,
     pub send_window: Option<String>,
     pub max_lateness_s: u32,
+    pub send_until: Option<DateTime<Utc>>,
+    pub send_within_s: Option<u32>,
     pub max_resends: u32,
     pub resend_within_s: u32,
     pub on_uncertain: OnUncertain,
@@ -46,7 +50,9 @@ pub async fn load_schedules(
     sqlx::query_as!(
         Schedule,
         r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
-             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.send_window, s.max_lateness_s, s.max_resends, s.resend_within_s,
+             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.priority AS "priority: Priority",
+             s.auto_priority AS "auto_priority: bool", s.send_window, s.max_lateness_s, s.send_until AS "send_until: DateTime<Utc>",
+             s.send_within_s, s.max_resends, s.resend_within_s,
              s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
              s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by

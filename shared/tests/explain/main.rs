@@ -7,6 +7,7 @@
 mod access;
 mod attention;
 mod batches;
+mod capacity;
 mod lists;
 mod plans;
 mod receipts;

@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "schedules",
     "recipients",
     "batches",
@@ -88,6 +88,8 @@ const TABLES: [&str; 19] = [
     "suppressions",
     "webhooks",
     "webhook_deliveries",
+    "carrier_limits",
+    "o",
     "a",
     "x",
     "s",

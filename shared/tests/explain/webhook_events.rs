@@ -29,6 +29,7 @@ async fn each_statement_of_events_and_deliveries_uses_its_key_and_sorts_nothing(
     let mut plans = Plans::new(&pool);
     check_final_messages(&mut plans, &values).await;
     check_delivery(&mut plans, &values).await;
+    check_places(&mut plans, &values).await;
     check_sweep(&mut plans, &values).await;
     plans.assert_none_wrong();
 }
@@ -99,6 +100,19 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
         now,
         ..
     } = values;
+    let before = *now - TimeDelta::seconds(1);
+    // Its two rows are sorted.
+    plans
+        .check_sorting(
+            "the next delivery",
+            &["FROM webhook_deliveries", "UNION ALL", "ORDER BY place"],
+            &[
+                "webhook_deliveries PRIMARY",
+                "webhook_deliveries next_of_webhook",
+            ],
+            &[webhook, event, now, webhook, &before],
+        )
+        .await;
     plans
         .check(
             "claim a delivery",
@@ -122,6 +136,23 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
         .await;
 }
 
+async fn check_places(plans: &mut Plans<'_>, values: &Values) {
+    let Values { webhook, now, .. } = values;
+    for (what, fragment) in [
+        ("a returned place", "LEAST(suspended_until, ?)"),
+        ("an accepted post", "failures = 0, accepted_at = ?"),
+    ] {
+        plans
+            .check(
+                what,
+                &["UPDATE webhooks", fragment],
+                &["webhooks PRIMARY"],
+                &[&1, &2, now, webhook],
+            )
+            .await;
+    }
+}
+
 async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
     let Values {
         webhook,
@@ -129,16 +160,14 @@ async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
         now,
         ..
     } = values;
-    let due = [
-        "FROM webhook_deliveries",
-        "WHERE due_at <= ? ORDER BY due_at LIMIT ?",
-    ];
+    let before = *now - TimeDelta::seconds(1);
+    // The second part reads all webhooks, of which there are twenty at most.
     plans
         .check(
             "due deliveries",
-            &due,
-            &["webhook_deliveries due"],
-            &[&(*now - TimeDelta::seconds(1)), &1000],
+            &["d.due_at <= ?", "HAVING next IS NOT NULL"],
+            &["d due", "w PRIMARY", "d next_of_webhook"],
+            &[&before, &1000, &before, &before],
         )
         .await;
     let ids = serde_json::json!([[webhook.simple().to_string(), event.simple().to_string()]]);

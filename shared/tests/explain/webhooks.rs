@@ -70,7 +70,17 @@ async fn check_webhooks(plans: &mut Plans<'_>) {
             "a change",
             &["UPDATE webhooks", "description = ?"],
             &primary,
-            &[&"", &"", &Null, &Null, &Null, &Null, &KNOWN],
+            &[
+                &"", &"", &Null, &Null, &0, &Null, &Null, &Null, &Null, &KNOWN,
+            ],
+        )
+        .await;
+    plans
+        .check(
+            "the end of a suspension",
+            &["UPDATE webhooks", "suspended_until > ?"],
+            &primary,
+            &[&Utc::now(), &KNOWN, &Utc::now()],
         )
         .await;
 }

@@ -110,7 +110,7 @@ pub const SCHEDULE_BEGUN: ProblemType = ProblemType {
     status: 409,
     title: "The schedule has begun",
     meaning: "The schedule has begun or ended.",
-    remedy: "Make such changes before `changeable_until`; after that, only the rate of a running schedule can be changed.",
+    remedy: "Make such changes before `changeable_until`; after that, only the rate, the priority and the end of a running schedule can be changed.",
 };
 
 /// `nothing-missed`
@@ -138,6 +138,15 @@ pub const RUN_AT_PAST: ProblemType = ProblemType {
     title: "The planned time has passed",
     meaning: "The planned time of the draft has passed.",
     remedy: "Change `run_at` first.",
+};
+
+/// `send-until-past`
+pub const SEND_UNTIL_PAST: ProblemType = ProblemType {
+    slug: "send-until-past",
+    status: 409,
+    title: "The end of the schedule has passed",
+    meaning: "The end of the schedule (`send_until`, `send_within_s`) has passed: what was not sent ends EXPIRED.",
+    remedy: "Create another schedule for the recipients whose messages were not sent.",
 };
 
 /// `username-taken`
@@ -312,7 +321,7 @@ pub const UNAVAILABLE: ProblemType = ProblemType {
 };
 
 /// All types, in the order in which the OpenAPI document lists the problems of a status.
-pub const PROBLEMS: [&ProblemType; 32] = [
+pub const PROBLEMS: &[&ProblemType] = &[
     &MALFORMED_BODY,
     &UNAUTHENTICATED,
     &BAD_SIGNATURE,
@@ -326,6 +335,7 @@ pub const PROBLEMS: [&ProblemType; 32] = [
     &NOTHING_MISSED,
     &NO_RECIPIENTS,
     &RUN_AT_PAST,
+    &SEND_UNTIL_PAST,
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,
@@ -349,5 +359,8 @@ pub const PROBLEMS: [&ProblemType; 32] = [
 
 /// Returns the type with this slug.
 pub fn find_problem(slug: &str) -> Option<&'static ProblemType> {
-    PROBLEMS.into_iter().find(|problem| problem.slug == slug)
+    PROBLEMS
+        .iter()
+        .copied()
+        .find(|problem| problem.slug == slug)
 }

@@ -48,7 +48,10 @@ pub fn tags() -> Value {
             "The recipients of a schedule and the states of their messages."
         ),
         tag("messages", "Messages of all schedules."),
-        tag("carrier", "Delivery receipts that carriers push."),
+        tag(
+            "carrier",
+            "The limits of carriers, and the delivery receipts that they push."
+        ),
         tag("suppressions", "Phone numbers to which nothing is sent."),
         tag(
             "attention",

@@ -216,7 +216,16 @@ async fn a_change_during_a_cut_waits_and_is_refused(pool: MySqlPool) {
     );
     assert_eq!(
         (&answer.body["schedule_status"], &answer.body["possible"]),
-        (&json!("running"), &json!(["patch-rate", "pause", "cancel"]))
+        (
+            &json!("running"),
+            &json!([
+                "patch-rate",
+                "patch-priority",
+                "patch-end",
+                "pause",
+                "cancel"
+            ])
+        )
     );
     assert!(api.fakes.deleted.lock().unwrap().is_empty());
 }

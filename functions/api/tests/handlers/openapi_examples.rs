@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 16] = [
+const WITH_BODY: [&str; 17] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -31,6 +31,7 @@ const WITH_BODY: [&str; 16] = [
     "receiveReceipts",
     "createWebhook",
     "changeWebhook",
+    "changeCarrier",
 ];
 
 /// Creates the resources that the examples need.
@@ -60,6 +61,9 @@ impl ExampleSetup {
                 let schedule = cut(&self.admin, &self.pool, 1).await;
                 uncertain(&self.pool, schedule, 1..=2, 3_600).await;
                 schedule.to_string()
+            }
+            "changeCarrier" => {
+                return (self.admin.clone(), path.replace("{carrier}", "main"));
             }
             _ => return (self.admin.clone(), filled(path)),
         };

@@ -15,7 +15,7 @@ use shared::{
     batch::{
         SeqRange,
         claim::{Claim, claim_to_check},
-        release::{Release, write_release},
+        release::{PassResult, Release, write_release},
     },
     message::status::Status,
     platform::{
@@ -130,8 +130,9 @@ async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts
         check_at: now,
         sweep_send_at: now,
         sweep_check_at: now,
-        accepted: false,
-        refused: false,
+        result: PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     };
     let mut connection = db.pool.acquire().await.unwrap();
     let release = tokio::spawn(async move {

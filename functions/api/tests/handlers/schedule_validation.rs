@@ -74,6 +74,11 @@ fn invalid_fields() -> Vec<(Value, Vec<FieldError<'static>>)> {
             ("rate", None, "out-of-range"), ("max_attempts", None, "out-of-range"),
             ("max_lateness_s", None, "out-of-range"), ("resend_within_s", None, "out-of-range")]),
         (json!({"rate": 1.5}), vec![("rate", None, "out-of-range")]),
+        (json!({"priority": "urgent"}), vec![("priority", None, "not-a-choice")]),
+        (json!({"send_within_s": 59}), vec![("send_within_s", None, "out-of-range")]),
+        (json!({"send_until": "2030-01-01T00:00:00"}), vec![("send_until", None, "no-offset")]),
+        (json!({"send_until": "2025-01-01T00:00:00Z"}), vec![("send_until", None, "not-after-run-at")]),
+        (json!({"send_until": "2030-01-01T00:00:00Z", "send_within_s": 60}), vec![("send_within_s", None, "not-both")]),
         (json!({"rate": "fast"}), vec![("rate", None, "wrong-type")]),
         (json!({"on_uncertain": "shrug", "on_invalid": "ignore", "draft": "yes"}), vec![
             ("draft", None, "wrong-type"), ("on_invalid", None, "not-a-choice"), ("on_uncertain", None, "not-a-choice")]),

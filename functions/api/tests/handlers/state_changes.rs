@@ -18,10 +18,37 @@ use uuid::Uuid;
 const POSSIBLE: [(&str, &[&str]); 10] = [
     ("draft", &["append", "patch", "activate", "cancel"]),
     ("scheduled", &["append", "patch", "pause", "cancel"]),
-    ("running", &["patch-rate", "pause", "cancel"]),
-    ("running, missed", &["patch-rate", "pause", "cancel"]),
+    (
+        "running",
+        &[
+            "patch-rate",
+            "patch-priority",
+            "patch-end",
+            "pause",
+            "cancel",
+        ],
+    ),
+    (
+        "running, missed",
+        &[
+            "patch-rate",
+            "patch-priority",
+            "patch-end",
+            "pause",
+            "cancel",
+        ],
+    ),
     ("paused", &["patch", "resume", "cancel"]),
-    ("paused, cut", &["patch-rate", "resume", "cancel"]),
+    (
+        "paused, cut",
+        &[
+            "patch-rate",
+            "patch-priority",
+            "patch-end",
+            "resume",
+            "cancel",
+        ],
+    ),
     ("finished", &[]),
     ("cancelled", &[]),
     ("missed", &["send-now", "cancel"]),

@@ -39,7 +39,8 @@ async fn a_webhook_is_created_and_changed(pool: MySqlPool) {
     let shown = admin.get(&path).await;
     let admin_id = admin.me().await.text("id");
     let mut expected = json!({"id": id, "url": wanted["url"], "events": EVENTS, "description": "Shop", "created_at": shown.body["created_at"],
-        "created_by": format!("user:{admin_id}"), "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null});
+        "created_by": format!("user:{admin_id}"), "disabled_at": null, "disabled_reason": null, "failing_since": null,
+        "failures": 0, "accepted_at": null, "suspended_until": null, "rotated_at": null});
     assert_eq!((shown.status, &shown.body), (StatusCode::OK, &expected));
 
     let changed =
@@ -108,7 +109,7 @@ async fn enabling_a_webhook_clears_its_failures(pool: MySqlPool) {
         disabled.body,
         "a second call changes nothing"
     );
-    let sql = "UPDATE webhooks SET disabled_reason = 'failing', failing_since = '2030-01-01'";
+    let sql = "UPDATE webhooks SET disabled_reason = 'failing', failing_since = '2030-01-01', failures = 9, suspended_until = '2030-01-01'";
     sqlx::query(sql).execute(&pool).await.unwrap();
     let kept = admin
         .patch_webhook(id, &json!({"disabled": true, "description": "x"}))
@@ -117,10 +118,43 @@ async fn enabling_a_webhook_clears_its_failures(pool: MySqlPool) {
         (&kept.body["disabled_reason"], &kept.body["disabled_at"]),
         (&json!("failing"), &disabled.body["disabled_at"])
     );
+    assert_eq!(
+        (&kept.body["failures"], &kept.body["suspended_until"]),
+        (&json!(9), &json!("2030-01-01T00:00:00Z"))
+    );
     let enabled = admin.patch_webhook(id, &json!({"disabled": false})).await;
-    for member in ["disabled_at", "disabled_reason", "failing_since"] {
+    for member in [
+        "disabled_at",
+        "disabled_reason",
+        "failing_since",
+        "suspended_until",
+    ] {
         assert!(enabled.body[member].is_null(), "{}", enabled.body);
     }
+    assert_eq!(enabled.body["failures"], 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_new_url_closes_the_circuit_and_a_test_or_repeat_ends_the_suspension(pool: MySqlPool) {
+    let admin = Api::new(&pool).await.admin().await;
+    let id = admin.webhook().await;
+    let sql = "UPDATE webhooks SET failures = 4, accepted_at = created_at, suspended_until = '2099-01-01'";
+    for path in ["test", "deliveries/repeat-failed"] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        let answer = admin.call_webhook(id, path, None).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+        let ended =
+            "SELECT COUNT(*) FROM webhooks WHERE failures = 4 AND suspended_until < '2099-01-01'";
+        assert_eq!(count(&pool, ended).await, 1, "{path}");
+    }
+    sqlx::query(sql).execute(&pool).await.unwrap();
+    let same = admin.patch_webhook(id, &json!({"description": "x"})).await;
+    assert_eq!(same.body["suspended_until"], "2099-01-01T00:00:00Z");
+    let moved = admin
+        .patch_webhook(id, &json!({"url": "https://example.org/new"}))
+        .await;
+    assert_eq!(moved.body["failures"], 0);
+    assert!(moved.body["suspended_until"].is_null() && moved.body["accepted_at"].is_null());
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -115,12 +115,12 @@ async fn a_dry_run_counts_only_hours_within_the_window(pool: MySqlPool) {
         .body;
     let day = |ahead| tomorrow + chrono::Days::new(ahead);
     assert_eq!(
-        report["starts_at"],
+        report["planned_start"],
         format!("{}T09:00:00Z", day(1)),
         "{report}"
     );
     assert_eq!(
-        report["ends_at"],
+        report["planned_end"],
         format!("{}T09:13:20Z", day(2)),
         "{report}"
     );

@@ -171,7 +171,9 @@ pub async fn push_back(db: &Db, batches: &[PushBack]) -> sqlx::Result<()> {
     done.execute(&db.pool).await.map(drop)
 }
 
-/// Returns at most `most` due deliveries, the oldest due time first.
+/// Returns at most `most` due deliveries, the oldest due time first, and one of each webhook: one
+/// message is enough for all that is due. Deliveries of a suspended webhook are not among them, so
+/// that they do not hide others; once its suspension has ended, one of them is, as the probe.
 pub async fn due_deliveries(
     db: &Db,
     now: DateTime<Utc>,
@@ -179,10 +181,18 @@ pub async fn due_deliveries(
 ) -> sqlx::Result<Vec<DeliveryMessage>> {
     sqlx::query_as!(
         DeliveryMessage,
-        r#"SELECT webhook_id AS "webhook_id: Uuid", event_id AS "event_id: Uuid" FROM webhook_deliveries
-           WHERE due_at <= ? ORDER BY due_at LIMIT ?"#,
+        // The left join also returns deliveries whose webhook is gone, which notify deletes.
+        r#"(SELECT STRAIGHT_JOIN d.webhook_id AS "webhook_id!: Uuid", d.event_id AS "event_id!: Uuid"
+            FROM webhook_deliveries d FORCE INDEX (due) LEFT JOIN webhooks w ON w.id = d.webhook_id
+            WHERE d.due_at <= ? AND w.suspended_until IS NULL ORDER BY d.due_at LIMIT ?)
+           UNION
+           (SELECT w.id, (SELECT d.event_id FROM webhook_deliveries d FORCE INDEX (next_of_webhook)
+                          WHERE d.webhook_id = w.id AND d.due_at <= ? LIMIT 1) AS next
+            FROM webhooks w WHERE w.suspended_until IS NULL OR w.suspended_until <= ? HAVING next IS NOT NULL)"#,
         now,
-        most
+        most,
+        now,
+        now
     )
     .fetch_all(&db.pool)
     .await

@@ -62,6 +62,7 @@ impl Published {
             queue: self.stage.notify_queue.clone(),
             keys: webhooks::keys().await,
             poster: Poster::new(AllowedTargets::Loopback).unwrap(),
+            healthy_places: 2,
         };
         for message in self.stage.notify_queue.take_deliveries() {
             notifier.deliver(message).await.unwrap();

@@ -1,11 +1,11 @@
 //! The events of messages that a release records: for each final message that is not resent.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use shared::{
     batch::{
         SeqRange,
         claim::Claim,
-        release::{Release, write_release_with_events},
+        release::{PassResult, Release, write_release_with_events},
     },
     events::queue::enqueue,
     message::status::Status,
@@ -95,8 +95,9 @@ fn release(max_resends: u32) -> Release {
         check_at: now,
         sweep_send_at: now,
         sweep_check_at: now,
-        accepted: false,
-        refused: false,
+        result: PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     }
 }
 

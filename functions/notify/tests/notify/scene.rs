@@ -50,6 +50,7 @@ impl Scene {
             queue: queue.clone(),
             keys: webhooks::keys().await,
             poster: Poster::with_timeout(allowed, Duration::from_secs(1)).unwrap(),
+            healthy_places: 2,
         };
         Self {
             db,
@@ -97,6 +98,15 @@ impl Scene {
 
     pub async fn received(&self) -> Vec<Request> {
         self.server.received_requests().await.unwrap()
+    }
+
+    /// Closes the circuit, and ends the deliveries so far.
+    pub async fn forget_failures(&self) {
+        self.set("failures = 0, suspended_until = NULL").await;
+        sqlx::query("UPDATE webhook_deliveries SET status = 'failed', due_at = NULL WHERE status = 'pending'")
+            .execute(&self.db.pool)
+            .await
+            .unwrap();
     }
 
     /// Changes the row of the webhook.

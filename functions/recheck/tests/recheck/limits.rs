@@ -4,17 +4,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use shared::{carrier::capacity::LimitDefaults, platform::queue::BatchMessage};
-use simulator::Settings;
+use simulator::{Counting, Settings};
 use sqlx::MySqlPool;
 use testkit::{Stage, fixture};
 
 use crate::send_all;
 
-/// A carrier that answers queries about messages that stay ENROUTE.
+/// A carrier that answers queries about messages that stay ENROUTE. Its bucket forgives the jitter of
+/// a busy machine, and nothing else.
 fn carrier(capacity_queries: u32) -> Settings {
     Settings {
         stuck: 1.0,
         capacity_queries,
+        limit_counting: Counting::TokenBucket,
         ..Settings::default()
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::Claim,
@@ -18,17 +18,20 @@ use shared::{
 };
 use sqlx::MySqlConnection;
 
-use super::{Pass, requests::Request};
+use super::{Pass, start::StartingRequest};
+use crate::{lateness::OUTAGE, store};
 
 /// The pause between two attempts to record an answer that the database does not accept. A failover
 /// lasts seconds, and the answers must not be lost.
 const WRITE_PAUSE: Duration = Duration::from_millis(500);
+/// The carrier's last acceptance is recorded this often, for all batches together.
+const PROGRESS_EVERY: TimeDelta = TimeDelta::seconds(5);
 
 impl Pass<'_> {
     /// Records the answers so far and marks the requests that start. Returns whether they may
     /// start.
-    pub(super) async fn flush(&mut self, starting: &[Request]) -> anyhow::Result<bool> {
-        let marks = starting.iter().flatten().map(|&at| mark(&self.rows[at]));
+    pub(super) async fn flush(&mut self, starting: &[StartingRequest]) -> anyhow::Result<bool> {
+        let marks = places(starting).map(|at| mark(&self.rows[at]));
         let mut rows = std::mem::take(&mut self.unrecorded);
         rows.extend(marks);
         let written = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, &rows)
@@ -44,14 +47,14 @@ impl Pass<'_> {
         tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
         self.summary.stopped = true;
         self.unrecorded
-            .extend(starting.iter().flatten().map(|&at| unmark(&self.rows[at])));
+            .extend(places(starting).map(|at| unmark(&self.rows[at])));
         Ok(false)
     }
 
     /// Updates the rows in memory to what the marks have written.
-    fn apply_marks(&mut self, starting: &[Request]) {
+    fn apply_marks(&mut self, starting: &[StartingRequest]) {
         let now = self.sender.worker.db.now();
-        for &at in starting.iter().flatten() {
+        for at in places(starting) {
             let row = &mut self.rows[at];
             row.resends += u32::from(mark(row).resend);
             row.attempt += 1;
@@ -59,6 +62,32 @@ impl Pass<'_> {
             row.sent_at = Some(now);
         }
     }
+
+    /// Records that the carrier accepts messages, if that was not recorded for some seconds. Without
+    /// this record others only wait longer until they notice the end of an outage.
+    pub(super) async fn record_progress(&mut self) {
+        let now = self.sender.worker.db.now();
+        let recorded_before = now - PROGRESS_EVERY;
+        let is_due = self.progress_at.is_none_or(|at| at <= recorded_before);
+        if !std::mem::take(&mut self.has_unrecorded_acceptances) || !is_due {
+            return;
+        }
+        let db = &self.sender.worker.db;
+        let recorded = store::record_progress(db, now, recorded_before, now - OUTAGE);
+        match recorded.await {
+            Ok(()) => self.progress_at = Some(now),
+            Err(error) => {
+                tracing::warn!(error = describe_one(&error), "progress not recorded");
+            }
+        }
+    }
+}
+
+/// Returns the places of the recipients of several requests.
+fn places(starting: &[StartingRequest]) -> impl Iterator<Item = usize> {
+    starting
+        .iter()
+        .flat_map(|starting| starting.request.iter().copied())
 }
 
 /// The result of a flush.

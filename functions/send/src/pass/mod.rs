@@ -3,43 +3,45 @@
 //! A flush is one statement that records the requests that have ended and marks the requests that
 //! start next. A crash therefore leaves only the recipients in flight UNCERTAIN, not the batch.
 
+mod answers;
 mod flush;
+mod hours;
 mod outcome;
-mod pace;
+mod refusals;
 mod requests;
 mod result;
+mod start;
 mod suppressions;
 mod throttle;
+mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared::{
     batch::{
         claim::{Claim, ClaimedBatch},
-        release::{PassResult, Policy},
+        release::Policy,
         rows::{BatchRow, FlushRow},
         texts::Texts,
-        worker::{Claimed, Worker},
+        worker::Claimed,
     },
-    events::queue::enqueue,
-    message::{status::Status, window::Window},
     platform::{
-        backoff::SECONDS_OF_RATE,
         budget::Budget,
-        db::describe::describe_one,
         fault::{self, Point},
     },
-    schedule::lifecycle,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::{
-    outcome::{Answer, NextStep},
-    pace::{Pace, rate_within_batch},
-    requests::{CarrierCall, Request, Requests},
+    hours::SendingHours,
+    refusals::Refusals,
+    requests::{Answered, Requests},
     result::PassSummary,
+    start::StartingRequest,
     suppressions::SuppressionCheck,
     throttle::Throttle,
+    turn::Turn,
 };
 use crate::Sender;
 
@@ -53,14 +55,22 @@ pub struct Pass<'a> {
     claim: &'a Claim,
     batch: &'a ClaimedBatch,
     budget: Budget,
-    /// Nothing is sent while it is closed.
-    window: Option<Window>,
+    /// Nothing is sent at other times.
+    hours: SendingHours,
     rows: &'a mut Vec<BatchRow>,
     requests: Requests,
     /// Answers and skipped recipients that the next flush records.
     unrecorded: Vec<FlushRow>,
-    pace: Pace,
+    /// When the oldest of these answers has to be recorded.
+    flush_by: Option<Instant>,
+    has_unrecorded_acceptances: bool,
+    /// When the carrier's last acceptance was recorded, as far as this pass knows.
+    progress_at: Option<DateTime<Utc>>,
+    turn: Turn<'a>,
+    /// When the next request may start, if one waits.
+    wake_at: Option<Instant>,
     throttle: Throttle,
+    refusals: Refusals,
     suppressions: SuppressionCheck,
     summary: PassSummary,
 }
@@ -80,17 +90,26 @@ impl<'a> Pass<'a> {
         let timing = &sender.worker.timing;
         let is_due = |row: &BatchRow| policy.send_at(row, timing, now).is_some_and(|at| at <= now);
         let due = (0..rows.len()).filter(|&at| is_due(&rows[at])).collect();
+        let mut requests = Requests::new(texts, due);
+        if batch.refusals > 0 {
+            requests.rotate();
+        }
         Ok(Self {
-            requests: Requests::new(texts, due),
-            pace: Pace::of_batch(batch, sender.settings.parts_per_second),
+            requests,
+            turn: Turn::new(sender, claim, batch).await?,
             throttle: Throttle::after_tries(batch.tries),
-            window: Window::of(batch.send_window.as_deref()),
+            hours: SendingHours::of(batch),
+            progress_at: batch.progress_at,
             sender,
             claim,
             batch,
             budget,
             rows,
             unrecorded: Vec::new(),
+            flush_by: None,
+            has_unrecorded_acceptances: false,
+            wake_at: None,
+            refusals: Refusals::default(),
             suppressions: SuppressionCheck::default(),
             summary: PassSummary::default(),
         })
@@ -104,177 +123,72 @@ impl<'a> Pass<'a> {
             self.skip_suppressed().await;
             let starting = self.next_requests().await;
             if !starting.is_empty() || !self.unrecorded.is_empty() {
-                if !self.unrecorded.is_empty() {
-                    fault::reach(Point::Answered, self.claim.batch).await;
+                if starting.is_empty() && self.starts_before_flush() {
+                    continue;
                 }
-                if self.flush(&starting).await? {
-                    if !starting.is_empty() {
-                        fault::reach(Point::Marked, self.claim.batch).await;
-                    }
-                    for request in starting {
-                        let call = self.call(&request);
-                        self.requests.start(request, call);
-                    }
-                }
-            } else if self.requests.in_flight() == 0 {
+                self.flush_and_start(starting).await?;
+            } else if self.wake_at.is_none()
+                && self.requests.in_flight() == 0
+                && !self.reject_refused()
+            {
                 return Ok(());
             }
         }
     }
 
-    /// Returns how the pass ended, for the release of the batch.
-    pub fn result(&self) -> PassResult {
-        let backoff = &self.sender.worker.timing.backoff;
-        self.summary.result(self.batch, backoff)
+    /// Returns whether a request starts so soon that the answers can wait for its flush.
+    fn starts_before_flush(&self) -> bool {
+        self.wake_at
+            .zip(self.flush_by)
+            .is_some_and(|(wake_at, flush_by)| wake_at < flush_by)
     }
 
-    /// Waits for the answers in flight: for all of them, or until 250 ms after the first.
+    async fn flush_and_start(&mut self, starting: Vec<StartingRequest>) -> anyhow::Result<()> {
+        if !self.unrecorded.is_empty() {
+            fault::reach(Point::Answered, self.claim.batch).await;
+        }
+        self.flush_by = None;
+        if self.flush(&starting).await? {
+            if !starting.is_empty() {
+                fault::reach(Point::Marked, self.claim.batch).await;
+            }
+            for starting in starting {
+                let call = self.call(&starting);
+                self.requests.start(starting.request, call);
+            }
+        }
+        self.record_progress().await;
+        Ok(())
+    }
+
+    /// Waits for the answers in flight: for all of them, or until 250 ms after the first. Returns
+    /// earlier if a request may start.
     async fn collect_answers(&mut self) {
-        let Some((request, answer)) = self.requests.next_answer().await else {
+        let wake_at = self.wake_at.take();
+        let Some(answered) = self.next_answer(wake_at).await else {
             return;
         };
-        self.process_answer(request, answer).await;
-        let flush_at = Instant::now() + FLUSH_AFTER;
-        while let Ok(Some((request, answer))) =
-            timeout_at(flush_at, self.requests.next_answer()).await
-        {
-            self.process_answer(request, answer).await;
+        let flush_by = Instant::now() + FLUSH_AFTER;
+        self.flush_by.get_or_insert(flush_by);
+        self.process_answer(answered).await;
+        // The next slot is asked for before this one is used up.
+        if self.turn.is_paced() && self.requests.has_waiting() {
+            return;
+        }
+        while let Ok(Some(answered)) = timeout_at(flush_by, self.requests.next_answer()).await {
+            self.process_answer(answered).await;
         }
     }
 
-    async fn process_answer(&mut self, request: Request, answer: Answer) {
-        let rows: Vec<_> = request.iter().map(|&at| &self.rows[at]).collect();
-        let (recorded, next_step) = outcome::rows_to_record(&rows, answer, self.batch.refusals);
-        for (&at, row) in request.iter().zip(&recorded) {
-            self.rows[at].status = row.status;
-        }
-        self.summary.accepted |= recorded.iter().any(|row| row.status == Status::Acceptd);
-        self.unrecorded.extend(recorded);
-        match next_step {
-            NextStep::Continue => self.throttle.on_accepted(),
-            NextStep::ContinueCarefully => {
-                self.summary.stopped |= self.throttle.on_lost().is_break();
+    /// Waits for the next answer, at most until `wake_at`.
+    async fn next_answer(&mut self, wake_at: Option<Instant>) -> Option<Answered> {
+        match wake_at {
+            Some(at) if self.requests.in_flight() == 0 => {
+                sleep_until(at).await;
+                None
             }
-            NextStep::Retry(retry_after) => {
-                self.summary.retry_after = retry_after;
-                self.requests.retry_once_recorded(request);
-                self.summary.stopped |= self.throttle.on_not_accepted(retry_after).is_break();
-            }
-            NextStep::ReduceRequests => self.summary.refused = true,
-            NextStep::PauseSchedule(reason) => self.pause_schedule(&reason).await,
-        }
-    }
-
-    async fn pause_schedule(&mut self, reason: &str) {
-        self.summary.stopped = true;
-        let Worker {
-            db, notify_queue, ..
-        } = &self.sender.worker;
-        let schedule_id = self.claim.batch.schedule_id;
-        tracing::error!(schedule.id = %schedule_id, reason, "the carrier refuses our credentials; the schedule is paused");
-        let reason = format!("the carrier refuses our credentials: {reason}");
-        match lifecycle::pause(db, schedule_id, &reason).await {
-            Ok(deliveries) => {
-                enqueue(notify_queue, &deliveries.unwrap_or_default(), db.now()).await;
-            }
-            Err(error) => {
-                tracing::error!(schedule.id = %schedule_id, error = describe_one(&error), "pausing failed");
-            }
-        }
-    }
-
-    /// Takes the requests that may start now, in addition to those in flight. Sleeps until the next
-    /// one may start if the pass has nothing else to wait for.
-    async fn next_requests(&mut self) -> Vec<Request> {
-        if self.unrecorded.is_empty() {
-            self.requests.requeue_retries();
-        }
-        // After the window has closed nothing starts; the release postpones the rest.
-        self.summary.stopped |= self.is_window_closed();
-        let limit = if self.throttle.is_single() {
-            1
-        } else {
-            self.sender.settings.in_flight
-        };
-        let mut starting = Vec::new();
-        while !self.summary.stopped
-            && self.requests.has_waiting()
-            && self.requests.in_flight() + starting.len() < limit
-        {
-            let free_at = self.free_at();
-            let wait = free_at.saturating_duration_since(Instant::now());
-            // Checked before the wait: the batch is released at once instead of after a sleep that
-            // leaves no time to send.
-            if !self
-                .budget
-                .allows(wait + self.sender.settings.timeout, self.recording_share())
-            {
-                self.summary.stopped = true;
-                break;
-            }
-            if !wait.is_zero() {
-                let is_idle = self.requests.in_flight() == 0
-                    && starting.is_empty()
-                    && self.unrecorded.is_empty();
-                if !is_idle {
-                    break;
-                }
-                sleep_until(free_at).await;
-            }
-            let request = self.requests.take(self.request_size());
-            self.pace.record(self.requests.parts(&request));
-            starting.push(request);
-        }
-        starting
-    }
-
-    fn is_window_closed(&self) -> bool {
-        let now = self.sender.worker.db.now();
-        self.window
-            .as_ref()
-            .is_some_and(|window| !window.is_open(now))
-    }
-
-    /// Returns when the next request may start, by the rate and by what the carrier asked for.
-    fn free_at(&self) -> Instant {
-        let not_before = self.throttle.not_before().unwrap_or_else(Instant::now);
-        (Instant::now() + self.pace.wait()).max(not_before)
-    }
-
-    fn recording_share(&self) -> Duration {
-        self.sender.worker.timing.backoff.recording_share
-    }
-
-    /// Returns the most recipients that the next request may carry.
-    fn request_size(&self) -> usize {
-        if self.throttle.is_careful() {
-            return 1;
-        }
-        let max_numbers = self.sender.worker.carrier.max_numbers();
-        let most = outcome::request_size(self.batch.refusals, max_numbers);
-        rate_within_batch(self.batch)
-            .map_or(most, |rate| most.min((rate * SECONDS_OF_RATE) as usize))
-    }
-
-    fn call(&self, request: &Request) -> CarrierCall {
-        let carrier = Arc::clone(&self.sender.worker.carrier);
-        // A carrier that takes our own ids gets one number per request.
-        let own_id = carrier
-            .can_ask_own_id()
-            .then(|| self.rows[request[0]].own_id(self.claim.batch.schedule_id));
-        CarrierCall {
-            carrier,
-            batch: self.claim.batch,
-            phones: request
-                .iter()
-                .map(|&at| self.rows[at].phone.clone())
-                .collect(),
-            text: self.requests.text(request).clone(),
-            sender: self.batch.sender.clone(),
-            own_id,
-            budget: self.budget,
-            timeout: self.sender.settings.timeout,
-            recording_share: self.recording_share(),
+            Some(at) => timeout_at(at, self.requests.next_answer()).await.ok()?,
+            None => self.requests.next_answer().await,
         }
     }
 }

@@ -8,10 +8,8 @@ use shared::{
     message::status::Status,
 };
 
-/// Passes with a refused request (4xx text) after which its recipients end REJECTD.
-const MAX_REFUSALS: u32 = 8;
-
-/// Returns how many numbers a request carries after `refusals` refusals: a hundred, ten, one.
+/// Returns how many numbers a request carries, until the first acceptance of a pass, after
+/// `refusals` passes in a row in which all was refused: a hundred, ten, one.
 pub const fn request_size(refusals: u32, max_numbers: usize) -> usize {
     let size = match refusals {
         0 => max_numbers,
@@ -35,25 +33,21 @@ pub enum NextStep {
     Continue,
     /// Continues with single numbers: the answer was lost, and the carrier may have accepted them.
     ContinueCarefully,
-    /// Waits, and retries the same recipients: the carrier accepted none of them, and will later.
-    /// Holds the wait that the carrier asked for.
-    Retry(Option<Duration>),
-    /// Leaves the same recipients to a later pass with smaller requests: the carrier refused this
-    /// request.
-    ReduceRequests,
-    /// Pauses the schedule for this reason: the carrier refuses our credentials, so every other
-    /// request would fail too.
+    /// Waits, and retries the same recipients: there was no connection.
+    Retry,
+    /// Retries the same recipients when the carrier's limit allows it: the carrier answered 429,
+    /// and asked for this wait, if any.
+    RetryWithinLimit(Option<Duration>),
+    /// Retries the same recipients in smaller requests: the carrier refused this one, for this
+    /// reason.
+    ReduceRequests(String),
+    /// Pauses the schedule for this reason: the carrier refuses the account, so every other request
+    /// would be refused too.
     PauseSchedule(String),
 }
 
 /// Returns the rows to record for one request, and the next step of the pass.
-///
-/// `refusals` counts the earlier passes over the batch in which a request was refused.
-pub fn rows_to_record(
-    rows: &[&BatchRow],
-    answer: Answer,
-    refusals: u32,
-) -> (Vec<FlushRow>, NextStep) {
+pub fn rows_to_record(rows: &[&BatchRow], answer: Answer) -> (Vec<FlushRow>, NextStep) {
     let all = |status: Status, error: &str| {
         rows.iter()
             .map(|row| answered(row, status, None, Some(error)))
@@ -67,19 +61,19 @@ pub fn rows_to_record(
                 .collect(),
             NextStep::Continue,
         ),
-        Err(SendError::NotAccepted {
+        Err(SendError::NotAccepted { reason }) => (all(Status::Pending, &reason), NextStep::Retry),
+        Err(SendError::Busy {
             reason,
             retry_after,
-        }) => (all(Status::Pending, &reason), NextStep::Retry(retry_after)),
-        Err(SendError::Refused { reason }) => {
-            let status = if refusals + 1 >= MAX_REFUSALS {
-                Status::Rejectd
-            } else {
-                Status::Pending
-            };
-            (all(status, &reason), NextStep::ReduceRequests)
-        }
-        Err(SendError::Unauthorized { reason }) => (
+        }) => (
+            all(Status::Pending, &reason),
+            NextStep::RetryWithinLimit(retry_after),
+        ),
+        Err(SendError::Refused { reason }) => (
+            all(Status::Pending, &reason),
+            NextStep::ReduceRequests(reason),
+        ),
+        Err(SendError::AccountRefused { reason }) => (
             all(Status::Pending, &reason),
             NextStep::PauseSchedule(reason),
         ),
@@ -101,13 +95,18 @@ fn answered_with_id(row: &BatchRow, id: Option<String>) -> FlushRow {
     }
 }
 
+/// Returns a reason as long as `recipients.error` can hold.
+pub fn stored_error(reason: &str) -> String {
+    reason.chars().take(64).collect()
+}
+
 fn answered(
     row: &BatchRow,
     status: Status,
     message_id: Option<String>,
     error: Option<&str>,
 ) -> FlushRow {
-    let error = error.map(|error| error.chars().take(64).collect());
+    let error = error.map(stored_error);
     let is_final = u8::from(status.is_final());
     FlushRow {
         seq: row.seq,
@@ -154,9 +153,9 @@ mod tests {
     }
 
     /// Checks the statuses that two recipients get from an answer, and the next step.
-    fn check(answer: Answer, refusals: u32, expected: [Status; 2], expected_step: NextStep) {
+    fn check(answer: Answer, expected: [Status; 2], expected_step: NextStep) {
         let shown = format!("{answer:?}");
-        let (rows, step) = rows_to_record(&[&row(1), &row(2)], answer, refusals);
+        let (rows, step) = rows_to_record(&[&row(1), &row(2)], answer);
         let statuses: Vec<_> = rows.iter().map(|row| row.status).collect();
         assert_eq!(
             (statuses.as_slice(), step),
@@ -177,9 +176,9 @@ mod tests {
     fn an_accepted_number_needs_an_id() {
         let id = || Some("a".to_owned());
         let accepted = [Status::Acceptd; 2];
-        check(Ok(vec![id(), id()]), 0, accepted, NextStep::Continue);
+        check(Ok(vec![id(), id()]), accepted, NextStep::Continue);
         let second = [Status::Uncertain, Status::Acceptd];
-        check(Ok(vec![None, id()]), 0, second, NextStep::Continue);
+        check(Ok(vec![None, id()]), second, NextStep::Continue);
     }
 
     #[test]
@@ -187,20 +186,17 @@ mod tests {
         let (pending, wait) = ([Status::Pending; 2], Some(Duration::from_secs(3)));
         let lost = Err(SendError::Lost { reason: reason() });
         let careful = NextStep::ContinueCarefully;
-        check(lost, 0, [Status::Uncertain; 2], careful);
-        let not_accepted = Err(SendError::NotAccepted {
+        check(lost, [Status::Uncertain; 2], careful);
+        let not_accepted = Err(SendError::NotAccepted { reason: reason() });
+        check(not_accepted, pending, NextStep::Retry);
+        let busy = Err(SendError::Busy {
             reason: reason(),
             retry_after: wait,
         });
-        check(not_accepted, 7, pending, NextStep::Retry(wait));
-        let unauthorized = Err(SendError::Unauthorized { reason: reason() });
-        check(unauthorized, 0, pending, NextStep::PauseSchedule(reason()));
-    }
-
-    #[test]
-    fn the_eighth_refusal_rejects_the_recipients() {
-        let refused = || Err(SendError::Refused { reason: reason() });
-        check(refused(), 6, [Status::Pending; 2], NextStep::ReduceRequests);
-        check(refused(), 7, [Status::Rejectd; 2], NextStep::ReduceRequests);
+        check(busy, pending, NextStep::RetryWithinLimit(wait));
+        let refused = Err(SendError::Refused { reason: reason() });
+        check(refused, pending, NextStep::ReduceRequests(reason()));
+        let account = Err(SendError::AccountRefused { reason: reason() });
+        check(account, pending, NextStep::PauseSchedule(reason()));
     }
 }

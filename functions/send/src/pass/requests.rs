@@ -1,8 +1,13 @@
 //! The recipients that a pass still has to send to, taken as requests, and the requests in flight.
 //! A recipient is named by its place in the rows of the batch.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
 use futures_util::{
     StreamExt,
     future::{BoxFuture, join},
@@ -13,12 +18,14 @@ use shared::{
     carrier::{Carrier, SendError, Submit},
     platform::{
         budget::Budget,
+        db::Clock,
         fault::{self, Point},
         queue::BatchMessage,
     },
 };
+use tokio::time::Instant;
 
-use super::outcome::Answer;
+use super::{hours::SendingHours, outcome::Answer};
 
 /// The places of the recipients that one request carries. Never empty; all get the same text.
 pub type Request = Vec<usize>;
@@ -29,7 +36,9 @@ pub struct Requests {
     waiting: VecDeque<usize>,
     /// Recipients that were not accepted; they wait again once that answer is recorded.
     retries: Vec<usize>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (Request, Answer)>>,
+    /// The largest request that may carry a recipient, if one that carried it was refused.
+    largest: HashMap<usize, usize>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
 }
 
 impl Requests {
@@ -40,6 +49,7 @@ impl Requests {
             texts,
             waiting: due.into(),
             retries: Vec::new(),
+            largest: HashMap::new(),
             in_flight: FuturesUnordered::new(),
         }
     }
@@ -67,33 +77,55 @@ impl Requests {
         self.retries.extend(request);
     }
 
-    /// Moves the recipients of [`Self::retry_once_recorded`] to the end of the queue.
-    pub fn requeue_retries(&mut self) {
-        self.waiting.extend(self.retries.drain(..));
+    /// Limits the size of the requests that carry these recipients.
+    pub fn reduce(&mut self, request: &Request, largest: usize) {
+        self.largest.extend(request.iter().map(|&at| (at, largest)));
     }
 
-    /// Takes the next request: the first recipients of the queue that get the same text, at most
-    /// `most` of them.
-    pub fn take(&mut self, most: usize) -> Request {
-        let number = |at: &usize| self.texts.of(*at).number;
-        let first = self.waiting.front().map(number);
-        let same = self
-            .waiting
-            .iter()
-            .take(most)
-            .take_while(|at| Some(number(at)) == first)
-            .count();
-        self.waiting.drain(..same).collect()
+    /// Lets another recipient be the first. A carrier that refuses the first ones may accept
+    /// others.
+    pub fn rotate(&mut self) {
+        if !self.waiting.is_empty() {
+            self.waiting
+                .rotate_left(fastrand::usize(..self.waiting.len()));
+        }
+    }
+
+    /// Moves the recipients of [`Self::retry_once_recorded`] to the front of the queue: what a
+    /// refused number proves is known only when others are accepted after it.
+    pub fn requeue_retries(&mut self) {
+        for at in self.retries.drain(..).rev() {
+            self.waiting.push_front(at);
+        }
+    }
+
+    /// Returns the text of the next request, if a recipient waits.
+    pub fn next_text(&self) -> Option<&MessageText> {
+        self.waiting.front().map(|&at| self.texts.of(at))
+    }
+
+    /// Returns how many recipients the next request carries: the first ones of the queue that get
+    /// the same text, at most `most` of them.
+    pub fn next_len(&self, mut most: usize) -> usize {
+        let number = |at: usize| self.texts.of(at).number;
+        let first = self.waiting.front().map(|&at| number(at));
+        for (len, &at) in self.waiting.iter().enumerate() {
+            most = most.min(self.largest.get(&at).copied().unwrap_or(usize::MAX));
+            if len >= most || Some(number(at)) != first {
+                return len;
+            }
+        }
+        self.waiting.len()
+    }
+
+    /// Takes the next request with the first `len` recipients.
+    pub fn take(&mut self, len: usize) -> Request {
+        self.waiting.drain(..len).collect()
     }
 
     /// Returns the text that the recipients of a request get.
     pub fn text(&self, request: &Request) -> &MessageText {
         self.texts.of(request[0])
-    }
-
-    /// Returns how many message parts a request amounts to.
-    pub fn parts(&self, request: &Request) -> usize {
-        request.len() * usize::from(self.text(request).parts)
     }
 
     /// Returns how many requests are in flight.
@@ -103,14 +135,25 @@ impl Requests {
 
     /// Starts a request.
     pub fn start(&mut self, request: Request, call: CarrierCall) {
-        self.in_flight
-            .push(Box::pin(async move { (request, call.submit().await) }));
+        self.in_flight.push(Box::pin(call.submit(request)));
     }
 
     /// Waits for the next answer. Returns `None` if nothing is in flight.
-    pub async fn next_answer(&mut self) -> Option<(Request, Answer)> {
+    pub async fn next_answer(&mut self) -> Option<Answered> {
         self.in_flight.next().await
     }
+}
+
+/// A request that has ended.
+pub struct Answered {
+    /// The request.
+    pub request: Request,
+    /// Its answer.
+    pub answer: Answer,
+    /// When it started, on the database's clock.
+    pub started_at: DateTime<Utc>,
+    /// How long it took.
+    pub response: Duration,
 }
 
 /// One call of the carrier, with everything that it needs.
@@ -119,6 +162,12 @@ pub struct CarrierCall {
     pub carrier: Arc<dyn Carrier>,
     /// The batch, for fault points.
     pub batch: BatchMessage,
+    /// When the request starts; `None`: at once.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// The clock of `starts_at`.
+    pub clock: Clock,
+    /// When it may start.
+    pub hours: SendingHours,
     /// The numbers, in the order of the request.
     pub phones: Vec<String>,
     /// The text that all of them get.
@@ -136,16 +185,39 @@ pub struct CarrierCall {
 }
 
 impl CarrierCall {
-    /// Submits the request, unless its answer could no longer be recorded in time.
-    async fn submit(self) -> Answer {
+    /// Submits the request at its time.
+    async fn submit(self, request: Request) -> Answered {
+        let wait = self.starts_at.map(|at| (at - self.clock.now()).to_std());
+        if let Some(Ok(wait)) = wait {
+            tokio::time::sleep(wait).await;
+        }
+        let (started_at, started) = (self.clock.now(), Instant::now());
+        let answer = if let Some(reason) = self.obstacle(started_at) {
+            Err(SendError::NotAccepted {
+                reason: reason.to_owned(),
+            })
+        } else {
+            self.submit_now().await
+        };
+        Answered {
+            request,
+            answer,
+            started_at,
+            response: started.elapsed(),
+        }
+    }
+
+    /// Returns why the request may not start, if it may not.
+    fn obstacle(&self, now: DateTime<Utc>) -> Option<&'static str> {
         // An environment that was frozen after the mark resumes here, possibly long after its
         // lease.
         if !self.budget.allows(self.timeout, self.recording_share) {
-            return Err(SendError::NotAccepted {
-                reason: "no time left to send".to_owned(),
-                retry_after: None,
-            });
+            return Some("no time left to send");
         }
+        (!self.hours.allow(now)).then_some("the window is closed, or the schedule has ended")
+    }
+
+    async fn submit_now(self) -> Answer {
         let numbers: Vec<&str> = self.phones.iter().map(String::as_str).collect();
         let submit = Submit {
             numbers: &numbers,

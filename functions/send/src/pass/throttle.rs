@@ -1,13 +1,12 @@
 //! The carrier's condition during a pass: whether the pass continues at full speed, slower, with
 //! smaller requests, or not at all.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::ops::ControlFlow;
 
 use shared::platform::backoff;
 use tokio::time::Instant;
 
-/// A longer wait goes through the queue, where it costs nothing.
-const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
+use super::turn::WAIT_IN_PLACE;
 
 /// The carrier's condition, according to the answers of a pass so far.
 ///
@@ -15,8 +14,8 @@ const WAIT_IN_PLACE: Duration = Duration::from_secs(5);
 /// later.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    /// Consecutive requests that were not accepted.
-    throttled: u32,
+    /// Consecutive requests without a connection.
+    unconnected: u32,
     /// After a lost or missing answer each request carries one number, until the carrier answers
     /// again: a carrier that hangs costs one UNCERTAIN recipient per pass, not hundreds.
     careful: bool,
@@ -40,7 +39,7 @@ impl Throttle {
 
     /// Returns whether only one request may be in flight.
     pub fn is_single(&self) -> bool {
-        self.careful || self.throttled > 0
+        self.careful || self.unconnected > 0
     }
 
     /// Returns when the next request may start, if not at once.
@@ -62,11 +61,10 @@ impl Throttle {
         ControlFlow::Continue(())
     }
 
-    /// Notes that the carrier accepts nothing at the moment. A wait longer than [`WAIT_IN_PLACE`]
-    /// stops the pass.
-    pub fn on_not_accepted(&mut self, retry_after: Option<Duration>) -> ControlFlow<()> {
-        self.throttled += 1;
-        let wait = backoff::in_place(self.throttled, retry_after);
+    /// Notes that there was no connection. A wait longer than [`WAIT_IN_PLACE`] stops the pass.
+    pub fn on_not_connected(&mut self) -> ControlFlow<()> {
+        self.unconnected += 1;
+        let wait = backoff::in_place(self.unconnected);
         self.not_before = Some(Instant::now() + wait);
         if wait > WAIT_IN_PLACE {
             ControlFlow::Break(())
@@ -99,12 +97,9 @@ mod tests {
     #[test]
     fn a_short_wait_happens_in_place_and_a_long_one_stops_the_pass() {
         let mut throttle = Throttle::after_tries(1);
-        let flows: Vec<_> = (0..6).map(|_| throttle.on_not_accepted(None)).collect();
+        let flows: Vec<_> = (0..6).map(|_| throttle.on_not_connected()).collect();
         assert!(flows[..4].iter().all(ControlFlow::is_continue));
         assert!(flows[5].is_break());
         assert!(throttle.is_single() && throttle.not_before().is_some());
-        let six_seconds = Some(Duration::from_secs(6));
-        let mut throttle = Throttle::after_tries(1);
-        assert!(throttle.on_not_accepted(six_seconds).is_break());
     }
 }

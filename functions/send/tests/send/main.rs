@@ -3,8 +3,11 @@
 
 mod answers;
 mod claims;
+mod ends;
+mod limits;
 mod personal;
 mod rate;
+mod refusals;
 mod stops;
 mod suppressions;
 mod window;

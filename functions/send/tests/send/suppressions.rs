@@ -11,7 +11,7 @@ use testkit::{Stage, fixture};
 
 use crate::{dispatch, five};
 
-async fn opt_out(db: &Db, seq: u32) {
+pub async fn opt_out(db: &Db, seq: u32) {
     let note = Note {
         reason: None,
         source: "api".into(),

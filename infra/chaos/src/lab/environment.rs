@@ -85,7 +85,7 @@ impl Environment {
                 settings: send::Settings {
                     in_flight: IN_FLIGHT,
                     timeout: world.plan.timeout,
-                    parts_per_second: None,
+                    limit: LimitDefaults::default(),
                 },
             }),
             Function::Recheck => Handler::Recheck(Rechecker {

@@ -12,7 +12,7 @@ use api::{
             store::insert_api_key,
         },
         receipts::secrets::Callbacks,
-        schedules::forecast::Capacity,
+        schedules::forecast::DeploymentCapacity,
     },
 };
 use shared::{
@@ -229,7 +229,7 @@ async fn app(
         webhook_targets: AllowedTargets::Public,
         scheduler,
         dead_letters: Vec::new(),
-        capacity: Capacity::default(),
+        capacity: DeploymentCapacity::default(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,

@@ -89,9 +89,9 @@ fn as_release(table: &Table, input: &Release) -> release::Release {
         check_at: table.time(input.check_at).unwrap(),
         sweep_send_at: soon,
         sweep_check_at: soon,
-        accepted: false,
-        refused: false,
-        waits: Some(false),
+        result: release::PassResult::Checked {
+            least_delay: TimeDelta::zero(),
+        },
     }
 }
 

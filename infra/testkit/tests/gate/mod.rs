@@ -10,7 +10,7 @@ use api::{
         api_keys::create::{KeyRequest, new_key as make_key},
         api_keys::store::insert_api_key,
         receipts::secrets::Callbacks,
-        schedules::forecast::Capacity,
+        schedules::forecast::DeploymentCapacity,
     },
 };
 use axum::{
@@ -73,7 +73,7 @@ pub async fn app(stage: &Stage) -> App {
         scheduler: FakeScheduler::new(),
         dead_letters: Vec::new(),
         dispatch_lead: Duration::from_secs(90),
-        capacity: Capacity::default(),
+        capacity: DeploymentCapacity::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,

@@ -53,8 +53,41 @@ pub struct Policy {
     /// UNCERTAIN messages are sent again: the policy of the schedule is to resend, and the carrier
     /// cannot be asked.
     pub resend_uncertain: bool,
-    /// PENDING rows are held, because the batch was found too late.
+    /// PENDING rows that were never sent are held, because the batch was found too late.
     pub hold_pending: bool,
+}
+
+impl PassResult {
+    /// Returns whether the carrier accepted a message.
+    pub const fn accepted(self) -> bool {
+        matches!(self, Self::Sent { accepted: true, .. })
+    }
+
+    /// Returns whether the carrier refused requests, and accepted none.
+    pub const fn refused(self) -> bool {
+        matches!(self, Self::Sent { refused: true, .. })
+    }
+
+    /// Returns whether PENDING rows wait for their turn afterwards; `None`: as before the pass.
+    pub const fn waits(self) -> Option<bool> {
+        match self {
+            Self::Sent {
+                back_to_waiting, ..
+            } => Some(back_to_waiting),
+            Self::Checked { .. } => None,
+        }
+    }
+
+    /// Returns whether the batch waits for its turn again.
+    pub const fn back_to_waiting(self) -> bool {
+        matches!(
+            self,
+            Self::Sent {
+                back_to_waiting: true,
+                ..
+            }
+        )
+    }
 }
 
 impl Policy {
@@ -69,7 +102,7 @@ impl Policy {
         );
         let in_time = now < batch.planned_at + TimeDelta::seconds(batch.resend_within_s.into());
         Self {
-            max_resends: if active && in_time {
+            max_resends: if active && in_time && !batch.is_over(now) {
                 batch.max_resends
             } else {
                 0
@@ -77,6 +110,12 @@ impl Policy {
             resend_uncertain: batch.on_uncertain == OnUncertain::Resend && !can_ask,
             hold_pending: batch.missed,
         }
+    }
+
+    /// Returns whether a PENDING row is held. A resend that was not accepted yet is not: its
+    /// message was on time.
+    const fn holds(&self, row: &BatchRow) -> bool {
+        self.hold_pending && row.resends == 0
     }
 
     /// Returns when `row` is sent (again), at `now` or later; `None` if it is not sent.
@@ -88,7 +127,7 @@ impl Policy {
     ) -> Option<DateTime<Utc>> {
         let resends_left = row.resends < self.max_resends;
         match row.status {
-            Status::Pending => (!self.hold_pending).then_some(now),
+            Status::Pending => (!self.holds(row)).then_some(now),
             Status::Undeliv | Status::Expired if resends_left => {
                 Some(now.max(row.final_at.unwrap_or(now) + timing.resend_delay))
             }
@@ -130,16 +169,12 @@ impl EndedPass<'_> {
     pub fn plan_release(&self, timing: &Timing, now: DateTime<Utc>) -> Release {
         let policy = Policy::of(self.batch, self.can_ask, now);
         let send_at = self.in_window(self.next_send(policy, timing, now));
+        // At the end of the schedule a pass closes what is left.
+        let send_at = self
+            .batch
+            .ends_at
+            .map_or(send_at, |ends_at| send_at.min(ends_at.max(now)));
         let check_at = self.next_check(timing, now);
-        let (accepted, refused, waits) = match self.result {
-            PassResult::Sent {
-                accepted,
-                refused,
-                back_to_waiting,
-                ..
-            } => (accepted, refused, Some(back_to_waiting)),
-            PassResult::Checked { .. } => (false, false, None),
-        };
         Release {
             max_resends: policy.max_resends,
             resend_uncertain: policy.resend_uncertain,
@@ -148,9 +183,7 @@ impl EndedPass<'_> {
             check_at,
             sweep_send_at: self.sweep_at(self.batch.send_at, send_at, timing, now),
             sweep_check_at: self.sweep_at(self.batch.check_at, check_at, timing, now),
-            accepted,
-            refused,
-            waits,
+            result: self.result,
         }
     }
 
@@ -216,7 +249,7 @@ impl EndedPass<'_> {
             PassResult::Checked { .. } => self.batch.send_at.unwrap_or(now),
         };
         let due = |row: &BatchRow| match row.status {
-            Status::Pending => (!policy.hold_pending).then_some(pending_at),
+            Status::Pending => (!policy.holds(row)).then_some(pending_at),
             _ => policy.send_at(row, timing, now),
         };
         // Without such a row the release finds nothing to send, and does not use the time.

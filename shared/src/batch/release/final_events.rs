@@ -5,7 +5,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::{
-    batch::{SeqRange, claim::Claim},
+    batch::{SeqRange, claim::Claim, rows::SEND_UNTIL},
     events::{
         EventType,
         record::{MOST_MESSAGES, NewEvent, insert_deliveries, webhooks_for},
@@ -63,7 +63,7 @@ async fn mark_published(
         // has read them too.
         "UPDATE recipients SET final_event = ?
          WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event IS NULL AND final_at IS NOT NULL AND phone IS NOT NULL
-           AND NOT (resends < ? AND status IN ('UNDELIV', 'EXPIRED')
+           AND NOT (resends < ? AND status IN ('UNDELIV', 'EXPIRED') AND NOT (error <=> ?)
              AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone))
          ORDER BY seq LIMIT ?",
         event,
@@ -71,6 +71,7 @@ async fn mark_published(
         range.first,
         range.last,
         max_resends,
+        SEND_UNTIL,
         MOST_MESSAGES
     );
     Ok(done.execute(connection).await?.rows_affected())

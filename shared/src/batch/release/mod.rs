@@ -117,7 +117,7 @@ impl Worker {
     ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
         let Claimed { claim, batch, rows } = claimed;
         let range = batch.range();
-        if release.waits == Some(true) {
+        if release.result.back_to_waiting() {
             let pending = rows.iter().filter(|row| row.status == Status::Pending);
             let returned = ReturnedBatch {
                 batch: claim.batch,

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::MySqlConnection;
 
+use super::PassResult;
 use crate::{
-    batch::{SeqRange, admission::never, claim::Claim},
+    batch::{SeqRange, admission::never, claim::Claim, rows::SEND_UNTIL},
     platform::{db::Db, queue::BatchMessage},
 };
 
@@ -26,12 +27,9 @@ pub struct Release {
     pub sweep_send_at: DateTime<Utc>,
     /// When the sweep takes the batch up if the recheck message is lost.
     pub sweep_check_at: DateTime<Utc>,
-    /// The carrier accepted a message: the back-off and the delays of the rechecks start anew.
-    pub accepted: bool,
-    /// The carrier refused a request.
-    pub refused: bool,
-    /// Whether PENDING rows wait for their turn afterwards; `None`: as before the release.
-    pub waits: Option<bool>,
+    /// How the pass ended. After an acceptance the back-off, the count of refusals and the delays
+    /// of the rechecks start anew; a pass that only waited for its turn does not count as a try.
+    pub result: PassResult,
 }
 
 /// Releases a batch; due times and counts come from the rows, in the statement. Returns false if
@@ -49,14 +47,19 @@ pub async fn write_release(
         schedule_id,
         batch_no,
     } = claim.batch;
+    let (accepted, waits) = (release.result.accepted(), release.result.waits());
     let done = sqlx::query!(
         // `waiting` is read only where the statement keeps it: in a joined UPDATE, the order of the
-        // assignments is not guaranteed. A number that was suppressed meanwhile is not sent again. A row that is still SENDING
-        // keeps check_at set: the next claim makes it UNCERTAIN. Whether PENDING rows are held is
-        // read here, not remembered: an operator may have decided meanwhile.
+        // assignments is not guaranteed.
+        //
+        // A number that was suppressed meanwhile is not sent again, and neither is one that the end
+        // of the schedule has closed. A resend that was not accepted yet is not held. A row that is
+        // still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether PENDING rows
+        // are held is read here, not remembered: an operator may have decided meanwhile.
         "UPDATE batches b JOIN (
-           SELECT SUM(resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?))
-               AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone)) AS again,
+           SELECT SUM((status = 'PENDING' AND resends > 0)
+               OR (resends < ? AND (status IN ('UNDELIV', 'EXPIRED') OR (status = 'UNCERTAIN' AND ?)) AND NOT (error <=> ?)
+                 AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone))) AS again,
              SUM(status IN ('SENDING', 'ACCEPTD', 'ENROUTE') OR (status = 'UNCERTAIN' AND sent_at > ?)) AS askable,
              SUM(status = 'PENDING') AS pending, SUM(status = 'SENDING') AS sending, SUM(status = 'UNCERTAIN') AS uncertain,
              SUM(status = 'ACCEPTD') AS acceptd, SUM(status = 'ENROUTE') AS enroute, SUM(status = 'DELIVRD') AS delivrd,
@@ -64,7 +67,7 @@ pub async fn write_release(
              SUM(status = 'REJECTD') AS rejectd, SUM(status = 'UNKNOWN') AS unknown, SUM(status = 'CANCELLED') AS cancelled,
              SUM(status = 'SUPPRESSED') AS suppressed
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?) c
-         SET b.claim_token = NULL, b.claimed_until = NULL, b.crashes = 0, b.tries = IF(?, 0, b.tries), b.refusals = b.refusals + ?,
+         SET b.claim_token = NULL, b.claimed_until = NULL, b.crashes = 0, b.tries = IF(?, 0, b.tries), b.refusals = IF(?, 0, b.refusals + ?),
            b.checks = IF(?, 0, b.checks), b.pending = c.pending, b.sending = c.sending, b.uncertain = c.uncertain,
            b.acceptd = c.acceptd, b.enroute = c.enroute, b.delivrd = c.delivrd, b.undeliv = c.undeliv, b.expired = c.expired,
            b.deleted = c.deleted, b.rejectd = c.rejectd, b.unknown = c.unknown, b.cancelled = c.cancelled, b.suppressed = c.suppressed,
@@ -76,18 +79,20 @@ pub async fn write_release(
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?",
         release.max_resends,
         release.resend_uncertain,
+        SEND_UNTIL,
         // After this time no message was sent, so that no UNCERTAIN row matches.
         release.ask_uncertain_since.unwrap_or(never()),
         schedule_id,
         range.first,
         range.last,
-        release.accepted,
-        u32::from(release.refused),
-        release.accepted,
-        release.waits,
+        accepted || release.result.back_to_waiting(),
+        accepted,
+        u32::from(release.result.refused()),
+        accepted,
+        waits,
         release.send_at,
         release.check_at,
-        release.waits,
+        waits,
         release.sweep_send_at,
         release.sweep_check_at,
         schedule_id,

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | this one | the requests; numbers per request; own ids |
 //! | [`submit_answer`] | what an answer to a submission means: ids, refusals, everything in between |
+//! | [`refusal`] | whether a refusal concerns the account or one request |
 //! | [`status_answer`] | the status map, and what an answer to a status query means |
 //! | [`receipt`] | the format of pushed receipts, and how they are signed |
 
 mod receipt;
+mod refusal;
 mod status_answer;
 mod submit_answer;
 #[cfg(test)]

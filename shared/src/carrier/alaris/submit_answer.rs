@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::refusal::refusal;
 use crate::carrier::{SendError, http::Reply};
 
 /// The width of `recipients.message_id`.
@@ -25,14 +26,13 @@ pub(super) fn read(
         200..=299 => ids(&reply.body, numbers).map_err(|reason| SendError::Lost {
             reason: reason.into(),
         }),
-        401 => Err(SendError::Unauthorized { reason }),
-        429 => Err(SendError::NotAccepted {
+        429 => Err(SendError::Busy {
             reason,
             retry_after: reply.retry_after,
         }),
         // 408: the server gave up waiting for the rest of a request that it had begun to read.
         408 => Err(SendError::Lost { reason }),
-        400..=499 => Err(SendError::Refused { reason }),
+        code @ 400..=499 => Err(refusal(code, reason)),
         _ => Err(SendError::Lost { reason }),
     }
 }
@@ -207,14 +207,14 @@ mod tests {
     /// HTTP status, body, error.
     #[rustfmt::skip]
     fn errors() -> Vec<(u16, &'static str, SendError)> {
-        let not_accepted = |reason: &str| SendError::NotAccepted {
+        let busy = |reason: &str| SendError::Busy {
             reason: reason.into(),
             retry_after: PAUSE,
         };
         let refused = |reason: &str| SendError::Refused {
             reason: reason.into(),
         };
-        let unauthorized = |reason: &str| SendError::Unauthorized {
+        let account_refused = |reason: &str| SendError::AccountRefused {
             reason: reason.into(),
         };
         let lost = |reason: &str| SendError::Lost {
@@ -225,15 +225,16 @@ mod tests {
             (400, "400 NO ROUTES", refused("400 NO ROUTES")),
             (200, "400 Service type is invalid", refused("400 Service type is invalid")),
             (400, "400 Bad Request (Destination number is too long)", refused("400 Bad Request (Destination number is too long)")),
-            (200, "401 not authorized (check login and password)", unauthorized("401 not authorized (check login and password)")),
-            (401, "", unauthorized("HTTP 401")),
-            (403, "Forbidden", refused("HTTP 403")),
+            (200, "401 not authorized (check login and password)", account_refused("401 not authorized (check login and password)")),
+            (401, "", account_refused("HTTP 401")),
+            (402, "", account_refused("HTTP 402")), (200, "402 Not enough credit", account_refused("402 Not enough credit")),
+            (403, "Forbidden", account_refused("HTTP 403")),
             (404, "<html>", refused("HTTP 404")),
             (413, "", refused("HTTP 413")),
             (408, "", lost("HTTP 408")),
             (200, "408 timeout", lost("408 timeout")),
-            (429, "", not_accepted("HTTP 429")),
-            (200, "429 too many requests", not_accepted("429 too many requests")),
+            (429, "", busy("HTTP 429")),
+            (200, "429 too many requests", busy("429 too many requests")),
             (200, "508 loop detected", lost("508 loop detected")),
             (508, "508 loop detected", lost("508 loop detected")),
             (500, "", lost("HTTP 500")), (502, "<html>", lost("HTTP 502")), (503, r#"{"message_id":"a"}"#, lost("HTTP 503")),

@@ -228,7 +228,6 @@ async fn a_failed_connection_is_not_accepted() {
             error,
             SendError::NotAccepted {
                 reason: reason.into(),
-                retry_after: None
             },
             "{url}"
         );

@@ -104,10 +104,8 @@ pub async fn grant(db: &Db, at: &AskAt, ask: &Ask) -> sqlx::Result<Option<DateTi
            -- doubles it in 0.7 s. Later it grows slowest just below the limit at the last 429, and faster if that was a minute ago.
            learned_per_second = learned_per_second * IF(free_at_us + 100000 < ? OR ? < refused_at_us, 1, CASE
              WHEN ceiling_per_second IS NULL THEN POW(2, LEAST(GREATEST(?, grown_at_us) - grown_at_us, 500000) / 7e5)
-             ELSE 1 + LEAST(GREATEST(?, grown_at_us) - grown_at_us, 1000000) / 1e6 * CASE
-               WHEN refused_at_us + 60000000 < ? THEN 0.05
-               WHEN learned_per_second BETWEEN 0.9 * ceiling_per_second AND ceiling_per_second THEN 0.001
-               ELSE 0.025 END END),
+             ELSE 1 + LEAST(GREATEST(?, grown_at_us) - grown_at_us, 1000000) / 1e6 * CASE WHEN refused_at_us + 60000000 < ? THEN 0.05
+               WHEN learned_per_second BETWEEN 0.9 * ceiling_per_second AND ceiling_per_second THEN 0.001 ELSE 0.025 END END),
            grown_at_us = ?,
            -- LAST_INSERT_ID(…) returns the start with the result, without a second round trip.
            granted_at_us = LAST_INSERT_ID(GREATEST(?, free_at_us, requests_free_at_us, blocked_until_us)),
@@ -116,8 +114,7 @@ pub async fn grant(db: &Db, at: &AskAt, ask: &Ask) -> sqlx::Result<Option<DateTi
            free_at_us = COALESCE(granted_at_us + CEIL(1e6 / 0.985 * GREATEST(
              ? / COALESCE(NULLIF(per_second, 0), ?, learned_per_second),
              1 / GREATEST(1, FLOOR(COALESCE(NULLIF(per_second, 0), ?, learned_per_second) / ? + 1e-6)))), free_at_us),
-           requests_free_at_us = COALESCE(granted_at_us + CEIL(1e6 / 0.985 * ? / COALESCE(NULLIF(requests_per_second, 0), ?)),
-             requests_free_at_us),
+           requests_free_at_us = COALESCE(granted_at_us + CEIL(1e6 / 0.985 * ? / COALESCE(NULLIF(requests_per_second, 0), ?)), requests_free_at_us),
            high_until_us = IF(?, granted_at_us + ?, high_until_us),
            response_us = (7 * response_us + COALESCE(?, response_us)) DIV 8
          WHERE carrier = ? AND kind = ? AND GREATEST(free_at_us, requests_free_at_us, blocked_until_us) <= ?

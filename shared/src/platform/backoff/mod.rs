@@ -95,13 +95,12 @@ impl Backoff {
         jitter(wait.max(retry_after.unwrap_or_default().min(MAX_DELAY)))
     }
 
-    /// Returns the delay after the n-th refusal (from 1).
+    /// Returns the delay after the n-th pass in a row in which the carrier refused everything (from
+    /// 1).
     ///
-    /// The first delays are short, and the requests smaller, so that one bad number does not delay
-    /// ninety-nine good ones. The later ones grow, to some twenty minutes in all, since a missing
-    /// route may be a temporary mistake of the carrier.
+    /// Short, because the third pass pauses the schedule: its operator hears of it within seconds.
     pub fn after_refusal(&self, refusals: u32) -> Duration {
-        const WAITS_S: [u64; 7] = [1, 2, 15, 60, 180, 300, 600];
+        const WAITS_S: [u64; 3] = [1, 2, 5];
         let at = (refusals.max(1) as usize - 1).min(WAITS_S.len() - 1);
         jitter(Duration::from_secs(WAITS_S[at]).min(self.backoff_max * 10))
     }
@@ -149,17 +148,10 @@ pub fn before_due(due: DateTime<Utc>) -> DateTime<Utc> {
     due - SWEEP_BEFORE
 }
 
-/// Returns the delay inside an invocation after the n-th 429 or refused connection in a row (from
-/// 1): short, because a carrier's limit counts seconds. A `Retry-After` of the carrier takes
-/// precedence.
-pub fn in_place(in_a_row: u32, retry_after: Option<Duration>) -> Duration {
-    jitter(retry_after.unwrap_or_else(|| {
-        doubled(
-            Duration::from_millis(250),
-            in_a_row,
-            Duration::from_secs(60),
-        )
-    }))
+/// Returns the delay inside an invocation after the n-th refused connection in a row (from 1).
+pub fn in_place(in_a_row: u32) -> Duration {
+    let (first, most) = (Duration::from_millis(250), Duration::from_secs(60));
+    jitter(doubled(first, in_a_row, most))
 }
 
 fn doubled(first: Duration, times: u32, max: Duration) -> Duration {

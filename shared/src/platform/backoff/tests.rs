@@ -27,14 +27,13 @@ fn delays_double_up_to_their_limit() {
         assert!(within(defaults().through_queue(tries, None), ms), "{tries}");
     }
     for (in_a_row, ms) in [(1, 250), (2, 500), (5, 4000), (40, 60_000)] {
-        assert!(within(in_place(in_a_row, None), ms), "{in_a_row}");
+        assert!(within(in_place(in_a_row), ms), "{in_a_row}");
     }
 }
 
 #[test]
 fn a_retry_after_of_the_carrier_is_kept() {
     let asked = Some(Duration::from_secs(7));
-    assert!(within(in_place(1, asked), 7000));
     assert!(within(defaults().through_queue(1, asked), 7000));
     assert!(within(defaults().through_queue(9, asked), 60_000));
     assert!(within(
@@ -44,8 +43,8 @@ fn a_retry_after_of_the_carrier_is_kept() {
 }
 
 #[test]
-fn delays_after_refusals_grow_to_ten_minutes() {
-    for (refusals, ms) in [(1, 1000), (7, 600_000), (90, 600_000)] {
+fn delays_after_refusals_are_short() {
+    for (refusals, ms) in [(1, 1000), (2, 2000), (90, 5000)] {
         assert!(within(defaults().after_refusal(refusals), ms), "{refusals}");
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Answers 200 with the pages of all types.
-pub async fn list(query: Query) -> Result<Json<[&'static ProblemType; PROBLEMS.len()]>, ApiError> {
+pub async fn list(query: Query) -> Result<Json<&'static [&'static ProblemType]>, ApiError> {
     query.finish()?;
     Ok(Json(PROBLEMS))
 }
@@ -39,7 +39,7 @@ pub fn list_doc() -> Operation {
 
 /// Describes the operation `getProblem`.
 pub fn show_doc() -> Operation {
-    let slugs = PROBLEMS.map(|problem| problem.slug);
+    let slugs: Vec<_> = PROBLEMS.iter().map(|problem| problem.slug).collect();
     Operation::new("getProblem", "about", "Explains a type of problem")
         .text("The `type` of a problem document is the address of this page.")
         .path(

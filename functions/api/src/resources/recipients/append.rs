@@ -124,7 +124,7 @@ async fn write(
     caller
         .use_messages(&mut transaction, target.now, added.recipients)
         .await?;
-    count_added(&mut transaction, id, &added).await?;
+    count_added(&mut transaction, id, &added, app.capacity.bulk_above).await?;
     let recipients_total = schedule.recipient_count + added.recipients;
     let before = json!({"recipients": schedule.recipient_count});
     let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates});

@@ -1,5 +1,5 @@
 //! `PATCH /v1/schedules/{id}`: changes the time, text, rate or policy of a schedule that has not
-//! begun, or the rate of one that runs. The lock on its row decides between this call and the cut:
+//! begun, or the rate, the priority or the end of one that runs. The lock on its row decides between this call and the cut:
 //! the second of them finds the row changed. An event for the old time carries the old version, and
 //! finds nothing to do.
 
@@ -10,7 +10,10 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     platform::{backoff::CLOCK_TOLERANCE, queue::DispatchMessage},
-    schedule::{row::load_schedule, status::ScheduleStatus},
+    schedule::{
+        row::{Schedule, load_schedule},
+        status::ScheduleStatus,
+    },
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -18,17 +21,18 @@ use uuid::Uuid;
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change},
-    http::{body, error::ApiError, path::Path, query::Query},
+    http::{body, error::ApiError, path::Path, problems, query::Query},
     lists::AcceptedVariables,
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::{
         arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
-        edit::{ScheduleEdit, edit_schema},
+        edit::{ScheduleEdit, edit_schema, end_of},
         examples::shown,
+        priority,
         show::{ScheduleView, parse_id, read_view},
-        state::begun,
+        state::{begun, conflict},
         store::{
-            LockedSchedule, lock_schedule,
+            LockedSchedule, change_priority_and_end, lock_schedule,
             moves::{change_rate, change_schedule, spread_in_window},
         },
         texts::most_parts,
@@ -57,6 +61,7 @@ pub async fn change(
     query.finish()?;
     let id = parse_id(&id)?;
     let edit = ScheduleEdit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
+    priority::allow(&caller, edit.priority.flatten().unwrap_or_default())?;
     let (app, changes) = (&app, &edit);
     let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move { write(app, &mut transaction, id, changes).await })
@@ -88,6 +93,10 @@ pub fn change_doc() -> Operation {
         vec![
             ("time", json!({"run_at": AHEAD})),
             ("rate", json!({"rate": null})),
+            (
+                "urgent",
+                json!({"priority": "high", "send_within_s": 3_600}),
+            ),
         ],
     );
     let changed = shown(
@@ -96,12 +105,14 @@ pub fn change_doc() -> Operation {
     );
     Operation::new("changeSchedule", "schedules", "Change the time, text, rate or policy")
         .text(
-            "A field that is left out stays as it is; null removes `sender`, `rate` or `window`. If the schedule runs, or was paused while it ran, \
-             only `rate` can be changed: batches that were not tried yet are spread over the time from now on.",
+            "A field that is left out stays as it is; null removes `sender`, `rate`, `window`, `send_until` or `send_within_s`, and lets \
+             `priority` follow from the number of recipients. If the schedule runs, or was paused while it ran, only `rate`, `priority`, `send_until` and \
+             `send_within_s` can be changed: with a new rate, batches that were not tried yet are spread over the time from now on. An end that has \
+             passed cannot be changed.",
         )
         .body(body)
         .answers::<Changed>(200, "The schedule, and the time until which it has certainly not begun.", changed)
-        .problems(&["not-found", "schedule-begun"])
+        .problems(&["not-found", "schedule-begun", "send-until-past"])
 }
 
 async fn write(
@@ -118,7 +129,9 @@ async fn write(
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
     let fields_before = edit.changed_fields(&row);
-    edit.apply(&mut row);
+    let end_before = end_of(&row).at(row.run_at);
+    edit.apply(&mut row, app.capacity.bulk_above);
+    edit.check_end(&row, app.db.now())?;
     match (before.status, before.batch_count) {
         (Draft | Scheduled | Paused, None) => {
             if let (true, AcceptedVariables::Of(template)) =
@@ -128,23 +141,24 @@ async fn write(
             }
             change_schedule(transaction, &row, edit.run_at.is_some()).await?;
         }
-        (Running | Paused, Some(_)) if !edit.changes_more_than_rate() => {
-            // Resuming moves a paused schedule by the length of the pause, so the batches are
-            // spread from the beginning of the pause. No batch moves ahead of the schedule's time,
-            // because the schedule is cut some time before it.
-            let from = before
-                .paused_at
-                .unwrap_or_else(|| app.db.now())
-                .max(before.run_at);
-            change_rate(transaction, id, row.rate, from, app.db.now()).await?;
-            spread_in_window(transaction, &row, from).await?;
+        (Running | Paused, Some(_)) if !edit.requires_unbegun() => {
+            let passed = end_before.filter(|end| *end <= app.db.now());
+            if let Some(end) = passed.filter(|_| edit.end.is_given()) {
+                return Err(end_passed(&before, end));
+            }
+            if edit.rate.is_some() {
+                respread(app, transaction, &before, &row).await?;
+            }
         }
         _ => {
             return Err(begun(
                 &before,
-                "expected a schedule that has not begun; if it has begun, only the rate can be changed",
+                "expected a schedule that has not begun; if it has begun, only the rate, the priority and the end can be changed",
             ));
         }
+    }
+    if edit.changes_priority_or_end() {
+        change_priority_and_end(transaction, &row).await?;
     }
     let fields_after = edit.changed_fields(&row);
     let view = read_view(app, transaction, id).await?;
@@ -152,4 +166,30 @@ async fn write(
         (before, view),
         Change::of_schedule("schedule.change", id, fields_before, fields_after),
     ))
+}
+
+/// Returns 409: the schedule has reached its end, and messages may have ended EXPIRED already.
+fn end_passed(schedule: &LockedSchedule, end: DateTime<Utc>) -> ApiError {
+    let end = end.format("%FT%TZ");
+    let detail =
+        format!("expected a schedule whose end is in the future; this one was sent until {end}");
+    conflict(&problems::SEND_UNTIL_PAST, schedule, detail)
+}
+
+/// Spreads the batches of a schedule that has begun by its new rate.
+async fn respread(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    before: &LockedSchedule,
+    row: &Schedule,
+) -> sqlx::Result<()> {
+    // Resuming moves a paused schedule by the length of the pause, so the batches are spread from
+    // the beginning of the pause. No batch moves ahead of the schedule's time, because the schedule
+    // is cut some time before it.
+    let from = before
+        .paused_at
+        .unwrap_or_else(|| app.db.now())
+        .max(before.run_at);
+    change_rate(transaction, row.id, row.rate, from, app.db.now()).await?;
+    spread_in_window(transaction, row, from).await
 }

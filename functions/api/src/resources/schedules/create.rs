@@ -38,6 +38,7 @@ use crate::{
         arrange_dispatch::arrange_dispatch,
         dry_run::{NewList, Report, dry_run, report_example},
         examples::shown,
+        priority,
         request::{CreateRequest, request_schema},
         show::{ScheduleView, read_view},
         store::{count_added, insert_schedule},
@@ -70,6 +71,7 @@ pub async fn create(
     let Some(mut schedule) = request.schedule else {
         return Err(refuse(request.errors, list, request.on_invalid).await);
     };
+    priority::allow(&caller, schedule.priority)?;
     schedule.created_by = Some(caller.actor());
     let new = NewList {
         schedule: &schedule,
@@ -78,9 +80,7 @@ pub async fn create(
     };
     let (app, caller) = (&app, &caller);
     if is_dry_run {
-        let mut connection = app.db.pool.acquire().await?;
-        let report = dry_run(&mut connection, new, app.capacity).await?;
-        return Ok(Json(report).into_response());
+        return Ok(Json(dry_run(app, new).await?).into_response());
     }
     let created = audited_transaction(&app.db, caller, |transaction| {
         Box::pin(write(app, caller, transaction, new))
@@ -165,7 +165,8 @@ async fn write(
         caller
             .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
             .await?;
-        count_added(&mut transaction, schedule.id, &loaded.added).await?;
+        let bulk_above = app.capacity.bulk_above;
+        count_added(&mut transaction, schedule.id, &loaded.added, bulk_above).await?;
         invalid = loaded.invalid;
     }
     let view = read_view(app, &mut transaction, schedule.id).await?;

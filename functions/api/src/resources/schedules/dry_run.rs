@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, Offset, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,11 +14,12 @@ use shared::{
         text::{self, ENCODINGS, Encoding},
         window::Window,
     },
-    schedule::status::ScheduleStatus,
+    schedule::{priority::Priority, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
 
 use crate::{
+    App,
     http::error::ApiError,
     lists::{
         AcceptedVariables, List,
@@ -27,7 +28,8 @@ use crate::{
     },
     openapi::parameters::AHEAD,
     resources::schedules::{
-        forecast::{Capacity, Forecast, Load, forecast},
+        forecast::{DeploymentCapacity, Forecast, Forecaster, Load, Planned},
+        priority,
         store::NewSchedule,
     },
 };
@@ -62,12 +64,12 @@ pub struct Report {
     parts: u16,
     /// Parts of all messages.
     parts_total: u64,
+    /// Requests to the carrier, if each holds as many numbers as it can.
+    requests: u64,
+    /// The priority that the schedule would have.
+    priority: Priority,
     #[serde(flatten)]
     forecast: Forecast,
-    /// When the first message is sent, and about when the last is: within the window, if there is
-    /// one.
-    starts_at: DateTime<FixedOffset>,
-    ends_at: DateTime<FixedOffset>,
 }
 
 /// A schedule to create, and its list.
@@ -82,11 +84,7 @@ pub struct NewList<'a> {
 }
 
 /// Reads the list, and reports the effect of the call.
-pub async fn dry_run(
-    connection: &mut MySqlConnection,
-    new: NewList<'_>,
-    capacity: Capacity,
-) -> Result<Report, ApiError> {
+pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     let schedule = new.schedule;
     let mut parsed = ParsedList::default();
     if let Some(list) = new.list {
@@ -94,7 +92,7 @@ pub async fn dry_run(
     }
     let duplicates = parsed.remove_duplicates();
     let valid = parsed.messages.len();
-    remove_suppressed(connection, &mut parsed.messages).await?;
+    remove_suppressed(&mut *app.db.pool.acquire().await?, &mut parsed.messages).await?;
     parsed
         .messages
         .sort_unstable_by_key(|message| message.position);
@@ -102,11 +100,13 @@ pub async fn dry_run(
         .list
         .is_some_and(|list| matches!(list.options.variables, AcceptedVariables::Of(_)));
     let counted = (!personal).then(|| text::parts(&schedule.message));
-    let load = parsed.load(schedule, capacity);
+    let load = parsed.load(schedule, app.capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
     let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
-    let forecast = forecast(load, capacity);
-    let (starts_at, ends_at) = times(schedule, &forecast);
+    let planned = planned(app, schedule, load, valid as u64);
+    let forecast = Forecaster::read(app, &[])
+        .await?
+        .forecast_new(&planned, offset);
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft)
@@ -123,9 +123,9 @@ pub async fn dry_run(
             .and_then(|counted| counted.forced_by),
         parts: parsed.most_parts.max(schedule.parts),
         parts_total: load.parts,
+        requests: load.requests,
+        priority: planned.priority,
         forecast,
-        starts_at: starts_at.with_timezone(&offset),
-        ends_at: ends_at.with_timezone(&offset),
     })
 }
 
@@ -133,20 +133,25 @@ pub async fn dry_run(
 pub fn report_example() -> Value {
     json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
-        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "duration_s": 0.1, "limited_by": "rate",
-        "starts_at": AHEAD, "ends_at": AHEAD,
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
+        "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
+        "not_sent_in_time": 0,
     })
 }
 
-/// Returns the first and about the last moment at which a message is sent.
-fn times(schedule: &NewSchedule, forecast: &Forecast) -> (DateTime<Utc>, DateTime<Utc>) {
-    let duration = TimeDelta::milliseconds((forecast.duration_s * 1000.0) as i64);
-    match Window::of(schedule.send_window.as_deref()) {
-        Some(window) => (
-            window.next_open(schedule.run_at),
-            window.after(schedule.run_at, duration),
-        ),
-        None => (schedule.run_at, schedule.run_at + duration),
+/// Returns the schedule as it would be sent, with `recipients` in its list.
+fn planned(app: &App, schedule: &NewSchedule, load: Load, recipients: u64) -> Planned {
+    let priority = if schedule.auto_priority {
+        priority::by_size(recipients, app.capacity.bulk_above)
+    } else {
+        schedule.priority
+    };
+    Planned {
+        priority,
+        run_at: schedule.run_at,
+        window: Window::of(schedule.send_window.as_deref()),
+        end: schedule.end,
+        load,
     }
 }
 
@@ -214,7 +219,7 @@ impl ParsedList {
 
     /// Returns the load on the carrier. As in send, numbers with the same text share requests
     /// within a batch.
-    fn load(&self, schedule: &NewSchedule, capacity: Capacity) -> Load {
+    fn load(&self, schedule: &NewSchedule, capacity: DeploymentCapacity) -> Load {
         let mut requests = 0;
         for batch in self.messages.chunks(capacity.batch as usize) {
             let mut equal: HashMap<u64, u64> = HashMap::new();

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use shared::{
     message::window::Window,
-    schedule::{on_uncertain::OnUncertain, row::Schedule},
+    schedule::{on_uncertain::OnUncertain, priority::Priority, row::Schedule},
 };
 
 use crate::{
@@ -16,10 +16,12 @@ use crate::{
     },
     openapi::operation::{object, or_null},
     resources::schedules::{
+        end::{EndFields, SendEnd, WrongEnd},
+        priority,
         request::{
-            MAX_ATTEMPTS, MAX_LATENESS_S, Moment, RATE, RESEND_WITHIN_S, fields_schema, moment,
-            sender, text,
+            MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, sender, text,
         },
+        run_at::{Moment, moment},
         window,
     },
 };
@@ -48,6 +50,10 @@ pub struct ScheduleEdit {
     sender: Option<Option<String>>,
     /// The new rate, or no rate.
     pub rate: Option<Option<u32>>,
+    /// The new priority, or the one that follows from the number of recipients.
+    pub priority: Option<Option<Priority>>,
+    /// The new end, or no end.
+    pub end: EndFields,
     window: Option<Option<String>>,
     max_attempts: Option<u32>,
     max_lateness_s: Option<u32>,
@@ -76,6 +82,8 @@ impl ScheduleEdit {
             message: text(&mut fields),
             sender: fields.nullable("sender", sender),
             rate: fields.nullable("rate", |fields| fields.number("rate", RATE)),
+            priority: fields.nullable("priority", priority::read),
+            end: EndFields::read(&mut fields),
             window: fields.nullable("window", window::read),
             max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
@@ -83,8 +91,11 @@ impl ScheduleEdit {
             on_uncertain: fields.choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str),
         };
         let mut errors = fields.finish();
-        if errors.is_empty() && !edit.changes_more_than_rate() && edit.rate.is_none() {
-            let expected = "expected at least one of: run_at, message, sender, rate, window, max_attempts, max_lateness_s, resend_within_s, on_uncertain";
+        let is_empty =
+            !edit.requires_unbegun() && edit.rate.is_none() && !edit.changes_priority_or_end();
+        if errors.is_empty() && is_empty {
+            let names = fields_schema().map(|(name, _)| name).join(", ");
+            let expected = format!("expected at least one of: {names}");
             errors.push(FieldError::new("", "nothing-to-change", expected));
         }
         if errors.is_empty() {
@@ -95,7 +106,7 @@ impl ScheduleEdit {
     }
 
     /// Returns whether the change needs a schedule that has not begun.
-    pub const fn changes_more_than_rate(&self) -> bool {
+    pub const fn requires_unbegun(&self) -> bool {
         self.run_at.is_some()
             || self.message.is_some()
             || self.sender.is_some()
@@ -106,8 +117,28 @@ impl ScheduleEdit {
             || self.on_uncertain.is_some()
     }
 
-    /// Applies the changes to a schedule's row.
-    pub fn apply(&self, row: &mut Schedule) {
+    /// Returns whether it changes the priority or the end.
+    pub const fn changes_priority_or_end(&self) -> bool {
+        self.priority.is_some() || self.end.is_given()
+    }
+
+    /// Returns an error if nothing could be sent before the end of the changed schedule.
+    pub fn check_end(&self, row: &Schedule, now: DateTime<Utc>) -> Result<(), ApiError> {
+        let field = match (self.end.is_given(), &self.run_at, &self.window) {
+            (true, ..) => end_of(row).field(),
+            (false, Some(_), _) => "run_at",
+            (false, None, Some(_)) => "window",
+            (false, None, None) => return Ok(()),
+        };
+        let checked = end_of(row).check(row.run_at, row.send_window.as_deref(), now);
+        checked.map_err(|WrongEnd { code, detail }| {
+            ApiError::invalid(vec![FieldError::new(field, code, detail)])
+        })
+    }
+
+    /// Applies the changes to a schedule's row. `bulk_above`: the number of recipients above which
+    /// a schedule is bulk if nobody has chosen its priority.
+    pub fn apply(&self, row: &mut Schedule, bulk_above: Option<u32>) {
         if let Some(Moment { at, offset }) = &self.run_at {
             (row.run_at, row.run_at_offset) = (*at, offset.clone());
         }
@@ -118,6 +149,12 @@ impl ScheduleEdit {
             row.sender.clone_from(sender);
         }
         row.rate = self.rate.unwrap_or(row.rate);
+        if let Some(chosen) = self.priority {
+            let by_size = priority::by_size(row.recipient_count.into(), bulk_above);
+            (row.priority, row.auto_priority) = (chosen.unwrap_or(by_size), chosen.is_none());
+        }
+        let end = self.end.apply(end_of(row));
+        (row.send_until, row.send_within_s) = (end.until, end.within_s);
         if let Some(window) = &self.window {
             row.send_window.clone_from(window);
         }
@@ -136,6 +173,12 @@ impl ScheduleEdit {
             ("message", self.message.is_some(), json!(row.message)),
             ("sender", self.sender.is_some(), json!(row.sender)),
             ("rate", self.rate.is_some(), json!(row.rate)),
+            ("priority", self.priority.is_some(), json!(row.priority)),
+            (
+                "send_until",
+                self.end.is_given(),
+                json!(end_of(row).at(row.run_at)),
+            ),
             (
                 "window",
                 self.window.is_some(),
@@ -168,6 +211,14 @@ impl ScheduleEdit {
                 .map(|(name, _, value)| (name.to_owned(), value))
                 .collect::<Map<_, _>>(),
         )
+    }
+}
+
+/// Returns the end of a schedule.
+pub fn end_of(row: &Schedule) -> SendEnd {
+    SendEnd {
+        until: row.send_until,
+        within_s: row.send_within_s,
     }
 }
 

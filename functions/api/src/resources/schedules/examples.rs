@@ -30,9 +30,12 @@ pub fn listed(status: &str) -> Value {
         "variables": ["name"],
         "sender": "Acme",
         "rate": 20,
+        "priority": "normal",
         "window": {"days": ["Mon", "Fri"], "from": "09:00", "to": "20:00", "zone": "Asia/Kuala_Lumpur"},
         "max_attempts": 3,
         "max_lateness_s": 3_600,
+        "send_until": null,
+        "send_within_s": null,
         "resend_within_s": 21_600,
         "on_uncertain": "hold",
         "recipients": {"total": 2, "invalid": 0, "duplicates": 0},
@@ -44,6 +47,14 @@ pub fn listed(status: &str) -> Value {
         "created_at": "2026-12-01T01:00:00Z",
         "created_by": "key:0190a0b0-c0d0-7080-8000-00000000000e",
         "links": {"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")},
+    })
+}
+
+/// Returns a forecast.
+pub fn forecast_example() -> Value {
+    json!({
+        "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2,
+        "limited_by": "rate", "not_sent_in_time": 0,
     })
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::schedule::{
+    priority::Priority,
     row::{Schedule, load_schedules},
     status::ScheduleStatus,
 };
@@ -22,8 +23,8 @@ use crate::{
     },
     openapi::{Operation, parameters},
     resources::schedules::{
-        examples::listed,
-        show::ScheduleView,
+        examples::{forecast_example, listed},
+        show::{ScheduleView, add_forecasts},
         store::lists::{
             ScheduleFilter, SchedulePosition, earliest_schedules, latest_schedules,
             page_of_schedules,
@@ -87,6 +88,7 @@ impl Cursor {
 /// Returns 200 with a page.
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let status = query.choice("status", &ScheduleStatus::ALL, ScheduleStatus::as_str);
+    let priority = query.choice("priority", &Priority::ALL, Priority::as_str);
     let (from, to) = (query.time("from"), query.time("to"));
     let sort = query
         .choice("sort", &Sort::ALL, Sort::as_str)
@@ -94,7 +96,12 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let limit = query.limit(LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
-    let filter = ScheduleFilter { status, from, to };
+    let filter = ScheduleFilter {
+        status,
+        priority,
+        from,
+        to,
+    };
     let mut connection = app.db.pool.acquire().await?;
     let position = cursor.map(|Cursor { id, run_at }| SchedulePosition { id, run_at });
     let ids = match sort {
@@ -110,11 +117,13 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .into_iter()
         .map(|schedule| (schedule.id, schedule))
         .collect();
-    let schedules: Vec<_> = ids
+    drop(connection);
+    let mut schedules: Vec<_> = ids
         .iter()
         .filter_map(|id| found.remove(id))
         .map(|schedule| ScheduleView::new(schedule, None))
         .collect();
+    add_forecasts(&app, &mut schedules).await?;
     let last = schedules.last().filter(|_| ids.len() == limit as usize);
     let next_cursor = last.map(|last| {
         let cursor = Cursor {
@@ -131,12 +140,19 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
 
 /// Describes `GET /v1/schedules` in the OpenAPI document.
 pub fn list_doc() -> Operation {
+    let mut schedule = listed("scheduled");
+    schedule["forecast"] = forecast_example();
     Operation::new("listSchedules", "schedules", "List schedules, page by page")
-        .text("Without counts; the answer for a single schedule has them.")
+        .text("Without counts; the answer for a single schedule has them. `forecast` tells when a schedule that is scheduled or running is sent.")
         .query(
             "status",
             json!({"type": "string", "enum": ScheduleStatus::ALL.map(ScheduleStatus::as_str)}),
             "Only schedules in this state.",
+        )
+        .query(
+            "priority",
+            json!({"type": "string", "enum": Priority::ALL.map(Priority::as_str)}),
+            "Only schedules of this priority.",
         )
         .queries([
             parameters::time("from", "Only schedules planned for this time or later."),
@@ -148,5 +164,5 @@ pub fn list_doc() -> Operation {
             "The member to sort by; a minus: the greatest first.",
         )
         .queries(parameters::page(LIMIT))
-        .answers::<Page>(200, "A page.", json!({"schedules": [listed("scheduled")], "next_cursor": null}))
+        .answers::<Page>(200, "A page.", json!({"schedules": [schedule], "next_cursor": null}))
 }

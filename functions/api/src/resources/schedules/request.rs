@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::{
     message::{
@@ -26,11 +26,15 @@ use crate::{
         request::COUNTRY,
     },
     openapi::operation::{object, one_of_these, or_null},
-    resources::schedules::{store::NewSchedule, window},
+    resources::schedules::{
+        end::{EndFields, SendEnd, send_until_schema, send_within_schema},
+        priority,
+        run_at::{run_at, run_at_schema},
+        store::NewSchedule,
+        window,
+    },
 };
 
-/// A time further ahead is taken for a typing error in the year.
-const MAX_AHEAD: TimeDelta = TimeDelta::days(365);
 /// Messages per second.
 pub const RATE: RangeInclusive<u32> = 1..=10_000;
 /// How often a message may be tried.
@@ -100,6 +104,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let message = message(fields);
     let sender = sender(fields);
     let rate = fields.number("rate", RATE);
+    let chosen_priority = priority::read(fields);
     let send_window = window::read(fields);
     let max_attempts = fields
         .number("max_attempts", MAX_ATTEMPTS)
@@ -113,7 +118,12 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let on_uncertain = fields
         .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
         .unwrap_or(OnUncertain::Hold);
+    let end_fields = EndFields::read(fields);
     let (run_at, (message, parts)) = (run_at?, message?);
+    let end = end_fields.apply(SendEnd::default());
+    if let Err(wrong) = end.check(run_at.at, send_window.as_deref(), now) {
+        fields.complain(end.field(), wrong.code, wrong.detail);
+    }
     Some(NewSchedule {
         id: Uuid::now_v7(),
         status: if draft {
@@ -127,67 +137,16 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         run_at: run_at.at,
         run_at_offset: run_at.offset,
         rate,
+        priority: chosen_priority.unwrap_or_default(),
+        auto_priority: chosen_priority.is_none(),
         send_window,
         max_lateness_s,
+        end,
         max_resends: max_attempts - 1,
         resend_within_s,
         on_uncertain,
         created_at: now,
         created_by: None,
-    })
-}
-
-/// A time, and the offset from UTC with which it was given.
-#[derive(Clone, Debug)]
-pub struct Moment {
-    /// In whole milliseconds, as the column holds them; a leap second becomes the one after it.
-    pub at: DateTime<Utc>,
-    /// Such as `+08:00`.
-    pub offset: String,
-}
-
-const TIME: &str =
-    "expected a time with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
-
-/// Reads the field `run_at`: required, in the future, not too far ahead.
-fn run_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
-    let moment = moment(fields, now);
-    fields.require("run_at", TIME);
-    moment
-}
-
-/// Reads the field `run_at`, if given.
-pub fn moment(fields: &mut Fields, now: DateTime<Utc>) -> Option<Moment> {
-    let given = fields.raw("run_at")?;
-    let given: String = serde_json::from_str(given.get()).unwrap_or_default();
-    let Ok(run_at) = DateTime::parse_from_rfc3339(&given) else {
-        let zoneless = given.parse::<NaiveDateTime>().is_ok();
-        let (code, why) = if zoneless {
-            ("no-offset", "the offset is missing; ")
-        } else {
-            ("not-a-time", "")
-        };
-        fields.complain("run_at", code, format!("{why}{TIME}"));
-        return None;
-    };
-    if run_at <= now {
-        let now = now.format("%FT%TZ");
-        fields.complain(
-            "run_at",
-            "in-the-past",
-            format!("expected a time in the future; it is {now} now"),
-        );
-    } else if run_at > now + MAX_AHEAD {
-        fields.complain(
-            "run_at",
-            "too-far-ahead",
-            format!("expected a time within {} days", MAX_AHEAD.num_days()),
-        );
-    }
-    let at = DateTime::from_timestamp_millis(run_at.timestamp_millis())?;
-    Some(Moment {
-        at,
-        offset: run_at.offset().to_string(),
     })
 }
 
@@ -306,7 +265,7 @@ pub fn request_schema() -> Value {
 }
 
 /// Returns the schemas of the fields that can also be changed later.
-pub fn fields_schema() -> [(&'static str, Value); 9] {
+pub fn fields_schema() -> [(&'static str, Value); 12] {
     [
         ("run_at", run_at_schema()),
         ("message", message_schema()),
@@ -322,7 +281,10 @@ pub fn fields_schema() -> [(&'static str, Value); 9] {
                 "Messages per second; null: as fast as the carrier accepts them.",
             ),
         ),
+        ("priority", priority::schema()),
         ("window", window::schema()),
+        ("send_until", send_until_schema()),
+        ("send_within_s", send_within_schema()),
         (
             "max_attempts",
             with_default(
@@ -357,12 +319,6 @@ pub fn fields_schema() -> [(&'static str, Value); 9] {
     ]
 }
 
-fn run_at_schema() -> Value {
-    let days = MAX_AHEAD.num_days();
-    json!({"type": "string", "format": "date-time",
-        "description": format!("A time in the future, within {days} days, with an offset from UTC.")})
-}
-
 fn message_schema() -> Value {
     let description = format!(
         "At most {MAX_PARTS} parts. With `{{{{name}}}}` in it, each recipient gets a text of its own; then at most {MAX_TEMPLATE} bytes before rendering."
@@ -375,7 +331,8 @@ fn on_uncertain_schema() -> Value {
         "description": "A message whose answer was lost waits for an operator, or is sent again after a quiet time."})
 }
 
-fn number_schema(range: RangeInclusive<u32>, description: &str) -> Value {
+/// Returns the schema of a whole number.
+pub fn number_schema(range: RangeInclusive<u32>, description: &str) -> Value {
     json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "description": description})
 }
 

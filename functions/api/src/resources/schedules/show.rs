@@ -15,6 +15,7 @@ use shared::{
     platform::queue::DispatchMessage,
     schedule::{
         counts::{Counts, count_by_status},
+        priority::Priority,
         row::{Schedule, load_schedule},
         status::ScheduleStatus,
     },
@@ -27,7 +28,9 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
     resources::schedules::{
-        examples::shown,
+        edit::end_of,
+        examples::{forecast_example, shown},
+        forecast::{Forecast, Forecaster},
         request::ON_UNCERTAIN,
         store::batches::{BatchAttention, count_batches_needing_attention},
     },
@@ -57,9 +60,16 @@ pub struct ScheduleView {
     pub variables: Vec<String>,
     pub sender: Option<String>,
     pub rate: Option<u32>,
+    /// If nobody has chosen it, it follows from the number of recipients.
+    pub priority: Priority,
     pub window: Option<Window>,
     pub max_attempts: u32,
     pub max_lateness_s: u32,
+    /// The end, with the offset of `run_at`: what has not been sent by then ends EXPIRED. Null:
+    /// there is no end.
+    pub send_until: Option<DateTime<FixedOffset>>,
+    /// Null unless the end was given as seconds after `run_at`.
+    pub send_within_s: Option<u32>,
     pub resend_within_s: u32,
     #[schemars(extend("enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
@@ -68,6 +78,10 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CountsSchema")]
     pub counts: Option<Counts>,
+    /// When it is sent. Only in the answers to GET, and only while it is scheduled or running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Forecast")]
+    pub forecast: Option<Forecast>,
     /// The number of messages for which an HTTP request to the carrier was begun. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub already_sent: Option<u64>,
@@ -129,6 +143,7 @@ impl ScheduleView {
         let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
         let template = Template::parse(&schedule.message).ok().flatten();
         let here = format!("/v1/schedules/{}", schedule.id);
+        let end = end_of(&schedule).at(schedule.run_at);
         Self {
             id: schedule.id,
             status: schedule.status,
@@ -146,9 +161,12 @@ impl ScheduleView {
             parts: schedule.parts,
             sender: schedule.sender,
             rate: schedule.rate,
+            priority: schedule.priority,
             window: Window::of(schedule.send_window.as_deref()),
             max_attempts: schedule.max_resends + 1,
             max_lateness_s: schedule.max_lateness_s,
+            send_until: end.map(|end| end.with_timezone(&offset)),
+            send_within_s: schedule.send_within_s,
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
             recipients: RecipientTotals {
@@ -156,6 +174,7 @@ impl ScheduleView {
                 invalid: schedule.invalid_count,
                 duplicates: schedule.duplicate_count,
             },
+            forecast: None,
             already_sent: counts.as_ref().map(sent),
             counts,
             attention: None,
@@ -219,17 +238,40 @@ pub async fn show(
     query.finish()?;
     let id = parse_id(&id)?;
     let app = &app;
-    let view = transaction(&app.db, |transaction| {
+    let mut view = transaction(&app.db, |transaction| {
         Box::pin(read_view(app, transaction, id))
-    });
-    Ok(Json(view.await?))
+    })
+    .await?;
+    add_forecasts(app, std::slice::from_mut(&mut view)).await?;
+    Ok(Json(view))
+}
+
+/// Adds the forecasts of the schedules that are in line. Reads nothing if none is.
+pub async fn add_forecasts(app: &App, views: &mut [ScheduleView]) -> sqlx::Result<()> {
+    let in_line = |view: &&ScheduleView| {
+        matches!(
+            view.status,
+            ScheduleStatus::Scheduled | ScheduleStatus::Running
+        )
+    };
+    let ids: Vec<_> = views.iter().filter(in_line).map(|view| view.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut forecasts = Forecaster::read(app, &ids).await?.forecast_line();
+    for view in views {
+        let offset = *view.run_at.offset();
+        let found = forecasts.remove(&view.id);
+        view.forecast = found.map(|forecast| forecast.in_zone(offset));
+    }
+    Ok(())
 }
 
 /// Describes `GET /v1/schedules/{id}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
     Operation::new("getSchedule", "schedules", "Get a schedule")
-        .text("`counts` is current while it runs; `attention` is what may need an operator.")
-        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
+        .text("`counts` is current while it runs; `attention` is what may need an operator; `forecast` tells when a schedule that is scheduled or running is sent.")
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({"forecast": forecast_example()})))
         .problems(&["not-found"])
 }
 

@@ -122,10 +122,12 @@ pub fn conflict(
 }
 
 /// Every call that [`conflict`] may name.
-pub const STEPS: [&str; 8] = [
+pub const STEPS: [&str; 10] = [
     "append",
     "patch",
     "patch-rate",
+    "patch-priority",
+    "patch-end",
     "activate",
     "pause",
     "resume",
@@ -141,6 +143,7 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
         "nothing-missed",
         "no-recipients",
         "run-at-past",
+        "send-until-past",
     ],
     properties: |generator| {
         json!({
@@ -157,9 +160,21 @@ fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {
         (ScheduleStatus::Draft, _) => &["append", "patch", "activate", "cancel"],
         (ScheduleStatus::Scheduled, _) => &["append", "patch", "pause", "cancel"],
-        (ScheduleStatus::Running, _) => &["patch-rate", "pause", "cancel"],
+        (ScheduleStatus::Running, _) => &[
+            "patch-rate",
+            "patch-priority",
+            "patch-end",
+            "pause",
+            "cancel",
+        ],
         (ScheduleStatus::Paused, None) => &["patch", "resume", "cancel"],
-        (ScheduleStatus::Paused, Some(_)) => &["patch-rate", "resume", "cancel"],
+        (ScheduleStatus::Paused, Some(_)) => &[
+            "patch-rate",
+            "patch-priority",
+            "patch-end",
+            "resume",
+            "cancel",
+        ],
         (ScheduleStatus::Missed, _) => &["send-now", "cancel"],
         (ScheduleStatus::Finished | ScheduleStatus::Cancelled, _) => &[],
     }

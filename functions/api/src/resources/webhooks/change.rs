@@ -63,6 +63,11 @@ async fn write(
         .ok_or_else(no_such_webhook)?;
     let mut webhook = before.clone();
     edit.apply(&mut webhook);
+    if webhook.url != before.url {
+        // Nothing is known about the new receiver.
+        close_circuit(&mut webhook);
+        webhook.accepted_at = None;
+    }
     set_disabled(&mut webhook, edit.disabled, now);
     change_webhook(&mut transaction, &webhook).await?;
     let change = super::change(
@@ -85,7 +90,12 @@ fn set_disabled(webhook: &mut Webhook, disabled: Option<bool>, now: DateTime<Utc
                 webhook.disabled_reason,
                 webhook.failing_since,
             ) = (None, None, None);
+            close_circuit(webhook);
         }
         None => {}
     }
+}
+
+const fn close_circuit(webhook: &mut Webhook) {
+    (webhook.failures, webhook.suspended_until) = (0, None);
 }

@@ -49,6 +49,9 @@ pub struct WebhookView {
     pub disabled_at: Option<DateTime<Utc>>,
     pub disabled_reason: Option<String>,
     pub failing_since: Option<DateTime<Utc>>,
+    pub failures: u32,
+    pub accepted_at: Option<DateTime<Utc>>,
+    pub suspended_until: Option<DateTime<Utc>>,
     pub rotated_at: Option<DateTime<Utc>>,
 }
 
@@ -64,6 +67,9 @@ impl From<Webhook> for WebhookView {
             disabled_at: webhook.disabled_at,
             disabled_reason: webhook.disabled_reason,
             failing_since: webhook.failing_since,
+            failures: webhook.failures,
+            accepted_at: webhook.accepted_at,
+            suspended_until: webhook.suspended_until,
             rotated_at: webhook.rotated_at,
         }
     }
@@ -82,7 +88,8 @@ pub struct WebhookWithSecret {
 fn example() -> Value {
     json!({"id": "0190a0b0-c0d0-7080-8000-00000000000e", "url": "https://example.com/sms-events", "events": ["schedule.finished", "messages.final"],
         "description": "The shop", "created_at": "2026-12-01T01:00:00Z", "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000a",
-        "disabled_at": null, "disabled_reason": null, "failing_since": null, "rotated_at": null})
+        "disabled_at": null, "disabled_reason": null, "failing_since": null, "failures": 0, "accepted_at": "2026-12-02T01:00:00Z",
+        "suspended_until": null, "rotated_at": null})
 }
 
 /// Returns an example of a webhook with its secret.

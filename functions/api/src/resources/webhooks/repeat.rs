@@ -24,8 +24,8 @@ use crate::{
             deliveries::no_such_delivery,
             delivery_example, enabled, parse_id,
             store::{
-                DeliveryRow, load_delivery, lock_failed, lock_webhook, repeat_delivery,
-                repeat_failed,
+                DeliveryRow, end_suspension, load_delivery, lock_failed, lock_webhook,
+                repeat_delivery, repeat_failed,
             },
         },
     },
@@ -131,6 +131,7 @@ async fn write_one(
         event_id,
     } = delivery;
     enabled(lock_webhook(transaction, webhook_id).await?)?;
+    end_suspension(transaction, webhook_id, now).await?;
     let before = load_delivery(transaction, webhook_id, event_id)
         .await?
         .ok_or_else(no_such_delivery)?;
@@ -153,6 +154,7 @@ async fn write_failed(
     now: DateTime<Utc>,
 ) -> Result<((Vec<Uuid>, u64), Change<'static>), ApiError> {
     enabled(lock_webhook(transaction, id).await?)?;
+    end_suspension(transaction, id, now).await?;
     let first_event = from.map_or(Uuid::nil(), first_id);
     let events = lock_failed(transaction, id, first_event, MAX_REPEATED).await?;
     let changed = match (events.first(), events.last()) {

@@ -25,6 +25,9 @@ pub struct Webhook {
     pub secret_no: u32,
     pub rotated_at: Option<DateTime<Utc>>,
     pub failing_since: Option<DateTime<Utc>>,
+    pub failures: u32,
+    pub accepted_at: Option<DateTime<Utc>>,
+    pub suspended_until: Option<DateTime<Utc>>,
     pub disabled_at: Option<DateTime<Utc>>,
     pub disabled_reason: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -76,7 +79,8 @@ pub async fn lock_webhook(
     sqlx::query_as!(
         Webhook,
         r#"SELECT id AS "id: Uuid", url, events, description, key_id, secret_no, rotated_at AS "rotated_at: DateTime<Utc>",
-             failing_since AS "failing_since: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>", disabled_reason,
+             failing_since AS "failing_since: DateTime<Utc>", failures, accepted_at AS "accepted_at: DateTime<Utc>",
+             suspended_until AS "suspended_until: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>", disabled_reason,
              created_at AS "created_at: DateTime<Utc>", created_by
            FROM webhooks WHERE id = ? FOR UPDATE"#,
         id
@@ -94,7 +98,8 @@ pub async fn page_of_webhooks(
     sqlx::query_as!(
         Webhook,
         r#"SELECT id AS "id: Uuid", url, events, description, key_id, secret_no, rotated_at AS "rotated_at: DateTime<Utc>",
-             failing_since AS "failing_since: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>", disabled_reason,
+             failing_since AS "failing_since: DateTime<Utc>", failures, accepted_at AS "accepted_at: DateTime<Utc>",
+             suspended_until AS "suspended_until: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>", disabled_reason,
              created_at AS "created_at: DateTime<Utc>", created_by
            FROM webhooks WHERE id > ? ORDER BY id LIMIT ?"#,
         after,
@@ -110,14 +115,34 @@ pub async fn change_webhook(
     webhook: &Webhook,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE webhooks SET url = ?, events = ?, description = ?, failing_since = ?, disabled_at = ?, disabled_reason = ? WHERE id = ?",
+        "UPDATE webhooks SET url = ?, events = ?, description = ?, failing_since = ?, failures = ?, accepted_at = ?, suspended_until = ?,
+           disabled_at = ?, disabled_reason = ? WHERE id = ?",
         webhook.url,
         webhook.events,
         webhook.description,
         webhook.failing_since,
+        webhook.failures,
+        webhook.accepted_at,
+        webhook.suspended_until,
         webhook.disabled_at,
         webhook.disabled_reason,
         webhook.id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Ends the suspension of a webhook, if any: the next post is the probe that closes or opens its
+/// circuit.
+pub async fn end_suspension(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE webhooks SET suspended_until = ? WHERE id = ? AND suspended_until > ?",
+        now,
+        id,
+        now
     );
     done.execute(connection).await.map(drop)
 }

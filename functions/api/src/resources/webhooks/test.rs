@@ -21,7 +21,7 @@ use crate::{
             change,
             deliveries::no_such_delivery,
             delivery_example, enabled, parse_id,
-            store::{DeliveryRow, insert_test, load_delivery, lock_webhook},
+            store::{DeliveryRow, end_suspension, insert_test, load_delivery, lock_webhook},
         },
     },
 };
@@ -65,6 +65,7 @@ async fn write(
 ) -> Result<(DeliveryRow, Change<'static>), ApiError> {
     let now = app.db.now();
     enabled(lock_webhook(&mut transaction, id).await?)?;
+    end_suspension(&mut transaction, id, now).await?;
     let event_id = new_id(now);
     let data = json!({"webhook_id": id}).to_string();
     let delivery = DeliveryMessage {

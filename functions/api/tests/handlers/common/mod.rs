@@ -31,7 +31,7 @@ use api::{
         },
         attention::dead_letter_queue::NamedDeadLetterQueue,
         receipts::secrets::Callbacks,
-        schedules::forecast::Capacity,
+        schedules::forecast::DeploymentCapacity,
     },
     routes::router,
 };
@@ -193,7 +193,7 @@ impl Api {
             ],
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
-            capacity: Capacity::default(),
+            capacity: DeploymentCapacity::default(),
             gate: gate(Rate {
                 per_minute: 100_000,
             })

@@ -1,7 +1,10 @@
 //! The decision of a release after each kind of pass.
 
 use super::*;
-use crate::platform::{backoff::Backoff, queue::BatchMessage};
+use crate::{
+    platform::{backoff::Backoff, queue::BatchMessage},
+    schedule::priority::Priority,
+};
 
 fn timing() -> Timing {
     Timing {
@@ -30,13 +33,19 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         parts: 1,
         sender: None,
         rate: None,
+        priority: Priority::Normal,
         send_window: None,
         max_lateness_s: 3600,
+        ends_at: None,
         max_resends: 2,
         resend_within_s: 3600,
         on_uncertain: OnUncertain::Hold,
         wants_final_events: false,
         turns_exist: false,
+        limit_known: false,
+        progress_at: None,
+        outage_from: None,
+        outage_until: None,
     }
 }
 
@@ -137,6 +146,10 @@ fn only_messages_that_the_policy_allows_are_sent_again() {
         missed: true,
         ..batch(now)
     };
+    let ended = ClaimedBatch {
+        ends_at: Some(now),
+        ..batch(now)
+    };
     let later = now + TimeDelta::seconds(300);
     let table = [
         (&batch(now), Status::Pending, 0, false, Some(now)),
@@ -152,7 +165,9 @@ fn only_messages_that_the_policy_allows_are_sent_again() {
         (&cancelled, Status::Undeliv, 0, false, None),
         (&paused, Status::Undeliv, 0, false, Some(later)),
         (&missed, Status::Pending, 0, false, None),
+        (&missed, Status::Pending, 1, false, Some(now)),
         (&missed, Status::Undeliv, 0, false, Some(later)),
+        (&ended, Status::Undeliv, 0, false, None),
     ];
     for (batch, status, resends, can_ask, expected) in table {
         let policy = Policy::of(batch, can_ask, now);
@@ -160,6 +175,46 @@ fn only_messages_that_the_policy_allows_are_sent_again() {
         let schedule = batch.schedule_status;
         assert_eq!(at, expected, "{status:?} {resends} {can_ask} {schedule:?}");
     }
+}
+
+#[test]
+fn a_batch_is_over_at_the_end_of_its_schedule_or_if_the_window_opens_after_it() {
+    let noon = DateTime::from_timestamp(1_772_366_400, 0).unwrap(); // 2026-03-01T12:00:00Z
+    let hours = |hours| noon + TimeDelta::hours(hours);
+    let window = r#"{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"09:00","to":"13:00","zone":"UTC"}"#;
+    for (ends_at, window, now, expected) in [
+        (None, None, noon, false),
+        (Some(hours(1)), None, noon, false),
+        (Some(noon), None, noon, true),
+        (Some(hours(4)), Some(window), noon, false),
+        (Some(hours(4)), Some(window), hours(2), true),
+        (Some(hours(22)), Some(window), hours(2), false),
+    ] {
+        let batch = ClaimedBatch {
+            ends_at,
+            send_window: window.map(str::to_owned),
+            ..batch(noon)
+        };
+        assert_eq!(batch.is_over(now), expected, "{ends_at:?} {window:?} {now}");
+    }
+}
+
+#[test]
+fn what_is_left_is_due_at_the_end_of_the_schedule() {
+    let now = Utc::now();
+    let batch = ClaimedBatch {
+        ends_at: Some(now + TimeDelta::seconds(3)),
+        ..batch(now)
+    };
+    let pass = EndedPass {
+        claim: &claim(now),
+        batch: &batch,
+        rows: &[row(Status::Pending, 0, now)],
+        result: SENT,
+        can_ask: false,
+    };
+    let release = pass.plan_release(&timing(), now);
+    assert_eq!(Some(release.send_at), batch.ends_at);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `schedules`, page by page: ids only, in one of three orders.
 
 use chrono::{DateTime, Utc};
-use shared::schedule::status::ScheduleStatus;
+use shared::schedule::{priority::Priority, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub struct ScheduleFilter {
     /// In this state.
     pub status: Option<ScheduleStatus>,
+    /// Of this priority.
+    pub priority: Option<Priority>,
     /// Planned for this time or later.
     pub from: Option<DateTime<Utc>>,
     /// Planned for before this time.
@@ -17,6 +19,10 @@ pub struct ScheduleFilter {
 }
 
 impl ScheduleFilter {
+    fn priority(self) -> Option<&'static str> {
+        self.priority.map(Priority::as_str)
+    }
+
     fn bounds(self) -> (Option<&'static str>, DateTime<Utc>, DateTime<Utc>) {
         // 2000 and 2038. A bound time is a TIMESTAMP, whose range ends there: below a later time
         // MariaDB finds nothing in an index.
@@ -56,21 +62,25 @@ pub async fn page_of_schedules(
     let Some(status) = status else {
         let page = sqlx::query_scalar!(
             r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (PRIMARY)
-               WHERE id < ? AND run_at >= ? AND run_at < ? ORDER BY id DESC LIMIT ?"#,
+               WHERE id < ? AND run_at >= ? AND run_at < ? AND priority = COALESCE(?, priority)
+               ORDER BY id DESC LIMIT ?"#,
             before,
             from,
             to,
+            filter.priority(),
             limit
         );
         return page.fetch_all(connection).await;
     };
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_status)
-           WHERE status = ? AND id < ? AND run_at >= ? AND run_at < ? ORDER BY id DESC LIMIT ?"#,
+           WHERE status = ? AND id < ? AND run_at >= ? AND run_at < ? AND priority = COALESCE(?, priority)
+           ORDER BY id DESC LIMIT ?"#,
         status,
         before,
         from,
         to,
+        filter.priority(),
         limit
     );
     page.fetch_all(connection).await
@@ -91,6 +101,7 @@ pub async fn earliest_schedules(
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_time)
            WHERE (run_at > ? OR (run_at = ? AND id > ?)) AND run_at >= ? AND run_at < ? AND status = COALESCE(?, status)
+             AND priority = COALESCE(?, priority)
            ORDER BY run_at, id LIMIT ?"#,
         after.run_at,
         after.run_at,
@@ -98,6 +109,7 @@ pub async fn earliest_schedules(
         from,
         to,
         status,
+        filter.priority(),
         limit
     );
     page.fetch_all(connection).await
@@ -118,6 +130,7 @@ pub async fn latest_schedules(
     let page = sqlx::query_scalar!(
         r#"SELECT id AS "id: Uuid" FROM schedules FORCE INDEX (by_time)
            WHERE (run_at < ? OR (run_at = ? AND id < ?)) AND run_at >= ? AND run_at < ? AND status = COALESCE(?, status)
+             AND priority = COALESCE(?, priority)
            ORDER BY run_at DESC, id DESC LIMIT ?"#,
         before.run_at,
         before.run_at,
@@ -125,6 +138,7 @@ pub async fn latest_schedules(
         from,
         to,
         status,
+        filter.priority(),
         limit
     );
     page.fetch_all(connection).await

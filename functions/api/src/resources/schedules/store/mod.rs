@@ -6,11 +6,13 @@ pub mod lists;
 pub mod moves;
 
 use chrono::{DateTime, Utc};
-use shared::schedule::{on_uncertain::OnUncertain, status::ScheduleStatus};
+use shared::schedule::{
+    on_uncertain::OnUncertain, priority::Priority, row::Schedule, status::ScheduleStatus,
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::lists::load::Added;
+use crate::{lists::load::Added, resources::schedules::end::SendEnd};
 
 /// A schedule to insert.
 #[derive(Clone, Debug)]
@@ -24,8 +26,11 @@ pub struct NewSchedule {
     pub run_at: DateTime<Utc>,
     pub run_at_offset: String,
     pub rate: Option<u32>,
+    pub priority: Priority,
+    pub auto_priority: bool,
     pub send_window: Option<String>,
     pub max_lateness_s: u32,
+    pub end: SendEnd,
     pub max_resends: u32,
     pub resend_within_s: u32,
     pub on_uncertain: OnUncertain,
@@ -55,9 +60,9 @@ pub async fn insert_schedule(
     new: &NewSchedule,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, send_window, max_lateness_s, max_resends,
-           resend_within_s, on_uncertain, created_at, created_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, priority, auto_priority, send_window,
+           max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, created_at, created_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -66,8 +71,12 @@ pub async fn insert_schedule(
         new.run_at,
         new.run_at_offset,
         new.rate,
+        new.priority.as_str(),
+        new.auto_priority,
         new.send_window,
         new.max_lateness_s,
+        new.end.until,
+        new.end.within_s,
         new.max_resends,
         new.resend_within_s,
         new.on_uncertain.as_str(),
@@ -95,21 +104,43 @@ pub async fn lock_schedule(
     .await
 }
 
+/// Changes the priority and the end of a schedule in any state, under the lock of
+/// [`lock_schedule`]. Workers and dispatch read both when they need them.
+pub async fn change_priority_and_end(
+    connection: &mut MySqlConnection,
+    row: &Schedule,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE schedules SET priority = ?, auto_priority = ?, send_until = ?, send_within_s = ? WHERE id = ?",
+        row.priority.as_str(),
+        row.auto_priority,
+        row.send_until,
+        row.send_within_s,
+        row.id
+    );
+    done.execute(connection).await.map(drop)
+}
+
 /// Records what a call added, under the lock of [`lock_schedule`] or in the transaction that
-/// inserted the schedule.
+/// inserted the schedule. A schedule for which nobody has chosen a priority becomes bulk above
+/// `bulk_above` recipients (`None`: never).
 pub async fn count_added(
     connection: &mut MySqlConnection,
     id: Uuid,
     added: &Added,
+    bulk_above: Option<u32>,
 ) -> sqlx::Result<()> {
+    // One table: assignments are made from left to right, so `priority` reads the new count.
     let done = sqlx::query!(
         "UPDATE schedules SET next_seq = ?, recipient_count = recipient_count + ?, invalid_count = invalid_count + ?,
-           duplicate_count = duplicate_count + ?, parts = GREATEST(parts, ?) WHERE id = ?",
+           duplicate_count = duplicate_count + ?, parts = GREATEST(parts, ?),
+           priority = IF(auto_priority AND recipient_count > ?, 'bulk', priority) WHERE id = ?",
         added.next_seq,
         added.recipients,
         added.invalid,
         added.duplicates,
         added.parts,
+        bulk_above.unwrap_or(u32::MAX),
         id
     );
     done.execute(connection).await.map(drop)

@@ -1,0 +1,65 @@
+//! What the deployment can send, from its settings.
+
+use shared::{
+    carrier::{
+        capacity::{LimitDefaults, LimitKind},
+        registry::{ADAPTERS, adapter_from_env, own_ids_from_env},
+    },
+    platform::config::Env,
+};
+
+/// The capacity of a deployment.
+#[derive(Clone, Copy, Debug)]
+pub struct DeploymentCapacity {
+    /// Requests to the carrier in flight, of all environments together.
+    pub in_flight: u32,
+    /// Phone numbers per request.
+    pub numbers: u32,
+    /// Recipients per batch. Numbers share a request only within a batch.
+    pub batch: u32,
+    /// Duration of a request in milliseconds, as measured.
+    pub request_ms: u32,
+    /// The limits of sending that apply unless others are set over the API.
+    pub submit: LimitDefaults,
+    /// The limits of status queries, likewise.
+    pub query: LimitDefaults,
+    /// A schedule with more recipients has priority bulk unless its caller chooses another; `None`:
+    /// no schedule.
+    pub bulk_above: Option<u32>,
+}
+
+/// The capacity of the template's defaults.
+impl Default for DeploymentCapacity {
+    fn default() -> Self {
+        Self {
+            in_flight: 40,
+            numbers: (ADAPTERS[0].max_numbers)(false) as u32,
+            batch: 500,
+            request_ms: 200,
+            submit: LimitDefaults::default(),
+            query: LimitDefaults::default(),
+            bulk_above: Some(20_000),
+        }
+    }
+}
+
+impl DeploymentCapacity {
+    /// Reads `SEND_CONCURRENCY`, `SEND_IN_FLIGHT`, `BATCH_SIZE`, `CARRIER_ADAPTER` and
+    /// `CARRIER_OWN_IDS` (which decide how many numbers fit in a request), `CARRIER_REQUEST_MS`,
+    /// the carrier's limits ([`LimitDefaults::from_env`]) and `BULK_ABOVE` (0: none).
+    pub fn from_env(env: &mut Env) -> Self {
+        let adapter = adapter_from_env(env);
+        let numbers = (adapter.max_numbers)(own_ids_from_env(env, adapter));
+        let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, Some(20));
+        let bulk_above = env.number("BULK_ABOVE", 0..=u32::MAX, Some(20_000));
+        Self {
+            in_flight: concurrency * env.number("SEND_IN_FLIGHT", 1..=100, Some(2)),
+            batch: env.number("BATCH_SIZE", 1..=10_000, Some(500)),
+            numbers: numbers as u32,
+            request_ms: env.number("CARRIER_REQUEST_MS", 1..=60_000, Some(200)),
+            submit: LimitDefaults::from_env(env, LimitKind::Submit),
+            query: LimitDefaults::from_env(env, LimitKind::Query),
+            bulk_above: (bulk_above > 0).then_some(bulk_above),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+ALTER TABLE webhook_deliveries
+    ADD KEY next_of_webhook (webhook_id, due_at)
