@@ -134,7 +134,8 @@ async fn check_release(plans: &mut Plans<'_>, values: &Values) {
             &["AS again"],
             &["b PRIMARY", "recipients PRIMARY"],
             &[
-                &2, &true, now, id, &1, &20, &true, &1, &true, now, now, now, now, id, &1, token,
+                &2, &true, now, id, &1, &20, &true, &1, &true, &false, now, now, &false, now, now,
+                id, &1, token,
             ],
         )
         .await;
@@ -161,9 +162,25 @@ async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
     plans
         .check(
             "due batches",
-            &["WHERE b.sweep_at <= ?"],
+            &["WHERE b.sweep_at <= ? ORDER BY"],
             &["b due", "s PRIMARY"],
             &[&now, &1000],
+        )
+        .await;
+    plans
+        .check(
+            "batches whose lease has expired",
+            &["b.sweep_at <= ? AND b.claimed_until < ?"],
+            &["b due", "s PRIMARY"],
+            &[&now, &now, &1000],
+        )
+        .await;
+    plans
+        .check(
+            "the next look of the sweep",
+            &["AS \"lost_at: DateTime<Utc>\""],
+            &["b due", "t ready", "s PRIMARY"],
+            &[&now, &now, &now, &now, &now, &now],
         )
         .await;
     plans
