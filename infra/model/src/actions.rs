@@ -9,9 +9,9 @@ use crate::{
     receipt::Receipt,
     recheck_pass::PartStatuses,
     requests::Reply,
-    rows::{Age, ROWS, ScheduleStatus},
+    rows::{Age, Due, ROWS, ScheduleStatus},
     rules,
-    world::{PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
+    world::{End, PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
 };
 
 /// One step of a worker, the carrier, a queue, an operator or the clock.
@@ -31,6 +31,8 @@ pub enum Action {
     Read(usize, Work),
     Close(usize),
     Hold(usize),
+    Expire(usize),
+    Reject(usize),
     Flush {
         worker: usize,
         twice: bool,
@@ -49,6 +51,11 @@ pub enum Action {
     },
     Record(usize),
     Release(usize),
+    Return(usize),
+    ReadTurn,
+    Admit {
+        enqueued: bool,
+    },
     Finish,
     LeaseEnds,
     Crash(usize),
@@ -69,6 +76,8 @@ pub enum Action {
     QuietTimeIsOver(usize),
     DeadlineIsOver(usize),
     BecomesLate,
+    EndPasses,
+    MoveEnd,
     Pause,
     Resume,
     Cancel,
@@ -121,11 +130,14 @@ impl Mix {
                 Stage::Claimed(work) => actions.push(Action::Read(worker, work)),
                 Stage::Close => actions.push(Action::Close(worker)),
                 Stage::Hold => actions.push(Action::Hold(worker)),
+                Stage::Expire => actions.push(Action::Expire(worker)),
                 Stage::Sending => self.pass_actions(world, worker, actions),
                 Stage::Rechecking => self.recheck_actions(world, worker, actions),
             }
             if state.is_done() {
                 actions.push(Action::Release(worker));
+                let may_return = self.admission && state.stage == Stage::Sending;
+                actions.extend(may_return.then_some(Action::Return(worker)));
             }
             if self.crash {
                 actions.push(Action::Crash(worker));
@@ -154,6 +166,10 @@ impl Mix {
         }
         if state.tasks.contains(&Task::Waiting) {
             actions.push(Action::Stop(worker));
+            actions.extend((world.end == End::Passed).then_some(Action::Expire(worker)));
+        }
+        if state.has_only_refused() {
+            actions.push(Action::Reject(worker));
         }
         for request in self.requests {
             let replies = world.replies(self, worker, *request);
@@ -182,7 +198,7 @@ impl Mix {
 
     pub(crate) fn queue_actions(&self, world: &World, actions: &mut Vec<Action>) {
         let free = world.workers.contains(&Worker::IDLE);
-        let swept = world.batch.sweep_at.is_set();
+        let swept = world.batch.sweep_at == Due::Now;
         for (queue, work) in [Work::Send, Work::Check].into_iter().enumerate() {
             let may = match work {
                 Work::Send => rules::may_claim_to_send(&world.batch, &world.schedule),
@@ -205,6 +221,17 @@ impl Mix {
         if self.queues && swept && (missing(Work::Send) || missing(Work::Check)) {
             actions.push(Action::Sweep);
         }
+        // A turn of which nothing can be admitted, and which does not end, is no step.
+        let ends = !world.batch.waiting;
+        match world.admission {
+            Some(_) => {
+                actions.extend([false, true].map(|enqueued| Action::Admit { enqueued }));
+            }
+            None if rules::may_admit(&world.schedule) && (ends || world.batch.token.is_none()) => {
+                actions.push(Action::ReadTurn);
+            }
+            None => {}
+        }
     }
 
     pub(crate) fn carrier_actions(&self, world: &World, actions: &mut Vec<Action>) {
@@ -221,7 +248,7 @@ impl Mix {
                 }));
                 let whole = on_wire & parts_of(attempt, PARTS) == parts_of(attempt, self.parts);
                 actions.extend(
-                    ((self.throttle || self.refuse) && whole)
+                    ((self.throttle || self.refuse || self.account) && whole)
                         .then_some(Action::IsRefused { recipient, attempt }),
                 );
                 actions.extend(
@@ -238,6 +265,7 @@ impl Mix {
             let paused = world.schedule.status == ScheduleStatus::Paused;
             actions.extend(running.then_some(Action::Pause));
             actions.extend(paused.then_some(Action::Resume));
+            actions.extend((world.end == End::Passed && running).then_some(Action::MoveEnd));
             actions.extend(
                 (running || paused || world.schedule.status == ScheduleStatus::Missed)
                     .then_some(Action::Cancel),
@@ -283,6 +311,7 @@ impl Mix {
             }
         }
         actions.extend((self.lateness && !world.late).then_some(Action::BecomesLate));
+        actions.extend((self.end && world.end == End::Ahead).then_some(Action::EndPasses));
     }
 }
 

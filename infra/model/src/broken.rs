@@ -9,10 +9,12 @@ const ONE: Mix = Mix {
 const SENT_TWICE: &str = "no recipient is sent twice";
 const LOST: &str = "at rest no recipient is lost";
 const DISCARDED: &str = "no answer is discarded";
+const EXPIRED: &str = "nothing is sent that has expired";
+const REJECTED: &str = "only a refused number is rejected";
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 13] = [
+pub const BROKEN: [(Mix, &str); 22] = [
     // A request does not start after the lease has ended, so the token of a mark is a second
     // protection against the same fault. This variant omits both.
     (
@@ -108,6 +110,91 @@ pub const BROKEN: [(Mix, &str); 13] = [
             lost: true,
             pushes: true,
             forgets: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ExpiryWithoutToken],
+            end: true,
+            freeze: true,
+            moves: 1,
+            ..ONE
+        },
+        EXPIRED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::EndCheckedAtClaimOnly],
+            end: true,
+            ..ONE
+        },
+        "nothing is sent after the schedule's end",
+    ),
+    (
+        Mix {
+            broken: &[Broken::ExpiryIsResent],
+            end: true,
+            max_resends: 1,
+            max_in_flight: 1,
+            moves: 1,
+            ..Mix::CALM
+        },
+        EXPIRED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::RefusedResendIsHeld],
+            throttle: true,
+            lateness: true,
+            undelivered: true,
+            max_resends: 1,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::RejectedWithoutAcceptance],
+            refuse: true,
+            ..ONE
+        },
+        REJECTED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::AccountRefusalCountsAsNumber],
+            account: true,
+            ..Mix::CALM
+        },
+        REJECTED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ReturnWithoutTurn],
+            admission: true,
+            queues: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::TurnEndsUnchecked],
+            admission: true,
+            queues: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ClaimedBatchWaits],
+            admission: true,
+            queues: true,
+            crash: true,
+            moves: 2,
             ..ONE
         },
         LOST,

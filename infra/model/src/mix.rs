@@ -2,7 +2,7 @@
 
 use crate::{
     rows::{Batch, Due, ROWS, Row, Schedule, ScheduleStatus},
-    world::{CarrierState, TransitionViolations, WORKERS, Worker, World},
+    world::{CarrierState, End, TransitionViolations, WORKERS, Worker, World},
 };
 
 /// A rule that is omitted, to prove that the model detects its absence.
@@ -35,6 +35,24 @@ pub enum Broken {
     HoldSurvivesCancel,
     /// A lost answer is treated as "not accepted".
     LostAnswerCountsAsNotAccepted,
+    /// PENDING rows expire at the schedule's end without the token.
+    ExpiryWithoutToken,
+    /// The schedule's end is checked when a pass begins and not when a request starts.
+    EndCheckedAtClaimOnly,
+    /// A row that has expired at the schedule's end is sent again like an EXPIRED of the carrier.
+    ExpiryIsResent,
+    /// A resend that the carrier answered with 429 is held like a row that was never sent.
+    RefusedResendIsHeld,
+    /// A refused row becomes REJECTD although the carrier accepted nothing in the pass.
+    RejectedWithoutAcceptance,
+    /// A refusal of the account is treated like that of a number: the schedule is not paused.
+    AccountRefusalCountsAsNumber,
+    /// A batch that returns to waiting opens no turn.
+    ReturnWithoutTurn,
+    /// A turn ends when its admission has found nothing that waits, whatever waits since.
+    TurnEndsUnchecked,
+    /// An operator's call makes batches wait that a crashed owner still holds.
+    ClaimedBatchWaits,
 }
 
 /// The faults that can occur, and the bounds of the exploration.
@@ -69,6 +87,10 @@ pub struct Mix {
     pub throttle: bool,
     /// The carrier answers with a text of 4xx: PENDING, and in the end REJECTD.
     pub refuse: bool,
+    /// The carrier refuses the account, such as for lack of credit: the schedule is paused.
+    pub account: bool,
+    /// The schedule has an end, which can pass. An operator can move it to a later time.
+    pub end: bool,
     /// The carrier reports UNDELIV.
     pub undelivered: bool,
     /// The carrier reports ENROUTE and later loses the status: UNKNOWN at the deadline.
@@ -81,6 +103,9 @@ pub struct Mix {
     pub lateness: bool,
     /// The number of pauses, resumes and cancels.
     pub moves: u8,
+    /// The batch waits for its turn after the cut, and returns to waiting after a pass. Needs
+    /// `queues`.
+    pub admission: bool,
     /// An operator resolves UNCERTAIN rows.
     pub operator: bool,
     /// The carrier pushes receipts at any time after the acceptance.
@@ -106,6 +131,8 @@ impl Mix {
         partial: false,
         throttle: false,
         refuse: false,
+        account: false,
+        end: false,
         undelivered: false,
         forgets: false,
         commit_lost: false,
@@ -113,6 +140,7 @@ impl Mix {
         lateness: false,
         moves: 0,
         operator: false,
+        admission: false,
         pushes: false,
         broken: &[],
     };
@@ -143,8 +171,13 @@ impl Mix {
     pub fn world(&self) -> World {
         let batch = Batch {
             send_at: Due::Now,
+            waiting: self.admission,
             check_at: Due::Never,
-            sweep_at: Due::Now,
+            sweep_at: if self.admission {
+                Due::Unreachable
+            } else {
+                Due::Now
+            },
             token: None,
             lease_over: false,
             crashes: 0,
@@ -154,14 +187,17 @@ impl Mix {
             schedule: Schedule {
                 status: ScheduleStatus::Running,
                 cut: true,
+                turn: self.admission,
             },
             batch,
             rows: [Row::NEW; ROWS],
             uncounted: false,
             late: false,
+            end: End::Ahead,
             carrier: [CarrierState::default(); ROWS],
             workers: [Worker::IDLE; WORKERS],
-            queued: [self.queues, false],
+            queued: [self.queues && !self.admission, false],
+            admission: None,
             moves_left: self.moves,
             violations: TransitionViolations::default(),
         }

@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 19] = [
+pub const MIXES: [Mix; 26] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -43,6 +43,81 @@ pub const MIXES: [Mix; 19] = [
         freeze: true,
         throttle: true,
         refuse: true,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "numbers and the account are refused",
+        refuse: true,
+        account: true,
+        moves: 1,
+        freeze: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "the schedule ends",
+        end: true,
+        max_resends: 1,
+        moves: 1,
+        crash: true,
+        freeze: true,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "the schedule ends, UNDELIV is resent",
+        end: true,
+        moves: 1,
+        throttle: true,
+        freeze: true,
+        undelivered: true,
+        max_resends: 1,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "a resend is throttled, lateness",
+        throttle: true,
+        lateness: true,
+        freeze: true,
+        undelivered: true,
+        max_resends: 1,
+        moves: 1,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "batches wait for their turn",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        lateness: true,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "batches wait for their turn, pause, resume, cancel",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        moves: 2,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "a batch waits for its turn while it is checked",
+        admission: true,
+        queues: true,
+        crash: true,
+        throttle: true,
+        moves: 1,
+        max_in_flight: 1,
+        max_attempts: 2,
         ..Mix::CALM
     },
     Mix {
@@ -119,7 +194,6 @@ pub const MIXES: [Mix; 19] = [
         operator: true,
         lost: true,
         freeze: true,
-        crash: true,
         requests: &[0b001],
         ..Mix::CALM
     },

@@ -6,7 +6,7 @@ use stateright::Property;
 use crate::{
     mix::Mix,
     rows::{Age, Due, ROWS, ScheduleStatus},
-    world::World,
+    world::{End, World},
 };
 
 fn property(name: &'static str, holds: fn(&Mix, &World) -> bool) -> Property<Mix> {
@@ -29,6 +29,15 @@ pub fn all() -> Vec<Property<Mix>> {
             !world.violations.went_back
         }),
         property("final is final", |_, world| !world.violations.final_changed),
+        property("nothing is sent after the schedule's end", |_, world| {
+            !world.violations.sent_after_end
+        }),
+        property("nothing is sent that has expired", |_, world| {
+            !world.violations.sent_after_expiry
+        }),
+        property("only a refused number is rejected", |_, world| {
+            !world.violations.rejected_wrongly
+        }),
         property("no answer is discarded", |_, world| {
             !world.violations.answer_discarded
         }),
@@ -56,7 +65,7 @@ impl World {
         let denies = matches!(
             row.status,
             Status::Pending | Status::Cancelled | Status::Rejectd | Status::Suppressed
-        );
+        ) || row.ended;
         row.attempt > 0
             && denies
             && self.carrier[recipient].has_accepted(row.attempt)
@@ -110,22 +119,25 @@ impl World {
                 | ScheduleStatus::Cancelled
                 | ScheduleStatus::Paused
         );
-        let stopped = matches!(
-            self.schedule.status,
-            ScheduleStatus::Cancelled | ScheduleStatus::Paused
-        );
+        // A batch that was released after the schedule's end is not due again for resends.
+        let stopped = self.end != End::Ahead
+            || matches!(
+                self.schedule.status,
+                ScheduleStatus::Cancelled | ScheduleStatus::Paused
+            );
         let settled = |recipient: usize| {
             let row = &self.rows[recipient];
             match row.status {
                 // The rows that a crashed owner left in a paused batch are claimed after the
                 // resume.
                 _ if self.is_parked() || (paused && self.batch.token.is_some()) => true,
-                Status::Pending => paused || held,
+                Status::Pending => paused || (held && row.resends == 0),
                 Status::Uncertain if mix.resend_uncertain => {
                     row.resends >= mix.max_resends || stopped
                 }
                 Status::Uncertain => !mix.own_ids || row.age == Age::PastDeadline,
                 Status::Sending | Status::Acceptd | Status::Enroute => false,
+                Status::Expired if row.ended => true,
                 Status::Undeliv | Status::Expired => row.resends >= mix.max_resends || stopped,
                 _ => true,
             }

@@ -5,7 +5,8 @@ use shared::message::status::Status;
 use crate::{
     mix::{Broken, Mix},
     rows::ROWS,
-    world::{CarrierState, PARTS, Task, World, bit, parts_of},
+    rules,
+    world::{CarrierState, End, PARTS, Task, World, bit, parts_of},
 };
 
 /// The carrier's answer to a request.
@@ -22,8 +23,8 @@ pub enum Reply {
     Throttled,
     /// A text of 4xx.
     Refused {
-        /// The last permitted refusal: REJECTD instead of PENDING.
-        last: bool,
+        /// The refusal concerns the account, not the numbers.
+        account: bool,
     },
 }
 
@@ -65,12 +66,17 @@ impl World {
     /// Starts the marked requests if the clocks allow it. Otherwise the requests were certainly not
     /// accepted.
     pub fn start(&mut self, mix: &Mix, worker: usize) {
-        let may = !self.workers[worker].lease_over || mix.is_broken(Broken::StartAfterLeaseEnd);
+        let in_lease =
+            !self.workers[worker].lease_over || mix.is_broken(Broken::StartAfterLeaseEnd);
+        let has_ended = self.end == End::Passed;
+        let may = in_lease && (!has_ended || mix.is_broken(Broken::EndCheckedAtClaimOnly));
         for recipient in 0..ROWS {
             let state = &mut self.workers[worker];
             if state.tasks[recipient] == Task::Marked {
                 if may {
                     state.tasks[recipient] = Task::InFlight;
+                    self.violations.sent_after_end |= has_ended;
+                    self.violations.sent_after_expiry |= self.carrier[recipient].has_expired;
                     self.carrier[recipient].on_wire |=
                         parts_of(state.attempts[recipient], mix.parts);
                 } else {
@@ -78,6 +84,7 @@ impl World {
                         status: Status::Pending,
                         ids: 0,
                         retry: true,
+                        alone: false,
                     };
                 }
             }
@@ -108,34 +115,58 @@ impl World {
         }
         if arrived && all(|carrier| carrier.refused) {
             replies.extend(mix.throttle.then_some(Reply::Throttled));
-            let refusals = [false, true].into_iter().filter(|_| mix.refuse);
-            replies.extend(refusals.map(|last| Reply::Refused { last }));
+            replies.extend(mix.refuse.then_some(Reply::Refused { account: false }));
+            replies.extend(mix.account.then_some(Reply::Refused { account: true }));
         } else if mix.lost {
             replies.push(Reply::Lost);
         }
         replies
     }
 
-    /// Receives the answer to a request, or gives the request up.
+    /// Receives the answer to a request, or gives the request up. A refusal of the account pauses
+    /// the schedule.
     pub fn answer(&mut self, mix: &Mix, worker: usize, request: u8, reply: Reply) {
         let in_flight = self.with_task(worker, request, |task| task == Task::InFlight);
+        let alone = in_flight.count_ones() == 1;
         for recipient in recipients_of(in_flight) {
             let state = &mut self.workers[worker];
             let shift = (state.attempts[recipient] - 1) * PARTS;
             let ids = (self.carrier[recipient].accepted >> shift) & 0b11;
-            let (status, ids, retry) = match reply {
-                Reply::Ids { missing } if missing & (1 << recipient) == 0 => {
-                    (Status::Acceptd, ids, false)
-                }
+            let (status, ids) = match reply {
+                Reply::Ids { missing } if missing & (1 << recipient) == 0 => (Status::Acceptd, ids),
                 Reply::Lost if mix.is_broken(Broken::LostAnswerCountsAsNotAccepted) => {
-                    (Status::Pending, 0, false)
+                    (Status::Pending, 0)
                 }
-                Reply::Ids { .. } | Reply::Lost => (Status::Uncertain, 0, false),
-                Reply::Throttled => (Status::Pending, 0, true),
-                Reply::Refused { last: false } => (Status::Pending, 0, false),
-                Reply::Refused { last: true } => (Status::Rejectd, 0, false),
+                Reply::Ids { .. } | Reply::Lost => (Status::Uncertain, 0),
+                Reply::Throttled | Reply::Refused { .. } => (Status::Pending, 0),
             };
-            state.tasks[recipient] = Task::Answered { status, ids, retry };
+            state.accepted |= status == Status::Acceptd && (mix.refuse || mix.account);
+            state.tasks[recipient] = Task::Answered {
+                status,
+                ids,
+                retry: reply == Reply::Throttled,
+                alone: alone && matches!(reply, Reply::Refused { .. }),
+            };
+            self.carrier[recipient].account_refused = reply == Reply::Refused { account: true };
+        }
+        if reply == (Reply::Refused { account: true })
+            && !mix.is_broken(Broken::AccountRefusalCountsAsNumber)
+        {
+            self.refuse_account(worker);
+        }
+    }
+
+    /// Pauses the schedule and ends the pass. Nobody is rejected.
+    fn refuse_account(&mut self, worker: usize) {
+        rules::pause(&mut self.schedule);
+        let state = &mut self.workers[worker];
+        state.stop();
+        for task in &mut state.tasks {
+            match task {
+                Task::Answered { alone, .. } => *alone = false,
+                Task::RefusedAlone => *task = Task::None,
+                _ => {}
+            }
         }
     }
 }

@@ -17,12 +17,32 @@ pub enum Due {
     Now,
     /// In the future.
     Later,
+    /// `9999-01-01`: the `sweep_at` of a batch that waits for its turn. It is never reached.
+    Unreachable,
 }
 
 impl Due {
     /// Checks that the column is not NULL.
     pub const fn is_set(self) -> bool {
         !matches!(self, Self::Never)
+    }
+
+    /// Models `LEAST`. NULL is later than any time.
+    pub const fn least(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now, _) | (_, Self::Now) => Self::Now,
+            (Self::Later, _) | (_, Self::Later) => Self::Later,
+            (Self::Unreachable, _) | (_, Self::Unreachable) => Self::Unreachable,
+            (Self::Never, Self::Never) => Self::Never,
+        }
+    }
+
+    /// Models `COALESCE`.
+    pub const fn or(self, other: Self) -> Self {
+        match self {
+            Self::Never => other,
+            _ => self,
+        }
     }
 }
 
@@ -83,6 +103,8 @@ pub struct Schedule {
     pub status: ScheduleStatus,
     /// `batch_count` is set.
     pub cut: bool,
+    /// It has a row in `turns`.
+    pub turn: bool,
 }
 
 /// A row of `batches`.
@@ -90,6 +112,8 @@ pub struct Schedule {
 pub struct Batch {
     /// `send_at`
     pub send_at: Due,
+    /// `waiting`
+    pub waiting: bool,
     /// `check_at`
     pub check_at: Due,
     /// `sweep_at`
@@ -117,6 +141,8 @@ pub struct Row {
     pub age: Age,
     /// The parts whose ids are in `message_id`, as bits.
     pub ids: u8,
+    /// `error` is `send-until`: the schedule's end came before the message was sent.
+    pub ended: bool,
     /// `attempts.status`, indexed by attempt.
     pub earlier_attempts: [Option<Status>; ATTEMPTS + 2],
 }
@@ -129,6 +155,7 @@ impl Row {
         resends: 0,
         age: Age::Fresh,
         ids: 0,
+        ended: false,
         earlier_attempts: [None; ATTEMPTS + 2],
     };
 
@@ -141,7 +168,10 @@ impl Row {
             Status::Uncertain => 2,
             Status::Acceptd | Status::Enroute => 3,
             // A final status without an attempt, or after an attempt that was not accepted.
-            Status::Cancelled | Status::Suppressed => return (self.attempt + 1, 4),
+            Status::Cancelled | Status::Suppressed | Status::Rejectd => {
+                return (self.attempt + 1, 4);
+            }
+            Status::Expired if self.ended => return (self.attempt + 1, 4),
             _ => 4,
         };
         (self.attempt, rank)

@@ -4,16 +4,18 @@
 //!
 //! `owns` means that the batch's token is the token of the claim that executes the statement.
 
+mod admission;
 mod claim;
 mod cut;
 mod lifecycle;
 mod missed;
 mod recipients;
 
+pub use admission::{admit, end_turn, may_admit, open_turn};
 pub use claim::{
-    Release, bring_forward, claim, finish, make_due_if_lease_lost, may_claim_to_check,
-    may_claim_to_send, may_finish, needs_check, needs_send, release, sweep_enqueues_check,
-    sweep_enqueues_send,
+    Release, bring_forward, claim_to_check, claim_to_send, finish, make_due_if_lease_lost,
+    may_claim_to_check, may_claim_to_send, may_finish, needs_check, needs_send, release,
+    sweep_enqueues_check, sweep_enqueues_send,
 };
 pub use cut::{
     Decision, Timing, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,
@@ -24,7 +26,8 @@ pub use missed::{
     hold_missed, may_hold_missed, may_resolve, may_send_now, resolve_resend, resolve_sent, send_now,
 };
 pub use recipients::{
-    Flush, StatusUpdate, close_pending, flush, keep_attempt, mark_owner_lost, may_answer,
-    may_be_sent_again, may_close, may_mark, may_record_receipt, may_record_status_update, may_skip,
-    may_unmark, record_late_answer, record_late_receipt, record_receipt, record_status_update,
+    Flush, StatusUpdate, close_pending, expire_pending, flush, keep_attempt, mark_owner_lost,
+    may_answer, may_be_sent_again, may_close, may_mark, may_record_receipt,
+    may_record_status_update, may_skip, may_unmark, record_late_answer, record_late_receipt,
+    record_receipt, record_status_update,
 };

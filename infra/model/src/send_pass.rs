@@ -7,7 +7,7 @@ use crate::{
     recheck_pass,
     rows::{Age, Due, ROWS, Row, ScheduleStatus},
     rules::{self, Flush},
-    world::{Stage, Task, Work, Worker, World},
+    world::{End, Stage, Task, Work, Worker, World},
 };
 
 impl World {
@@ -26,30 +26,39 @@ impl World {
             }
         }
         let schedule = self.schedule.status;
-        let has_pending = self.rows.iter().any(|row| row.status == Status::Pending);
-        let too_late = self.late && !self.batch.missed && has_pending;
+        let never_sent =
+            |row: &Row| row.status == Status::Pending && seen_by_policy(mix, row).resends == 0;
+        let has_unsent = self.rows[..mix.recipients()].iter().any(never_sent);
+        let too_late = self.late && !self.batch.missed && has_unsent;
+        let has_ended = self.end == End::Passed;
         let stage = match work {
             Work::Check => Stage::Rechecking,
             Work::Send if schedule == ScheduleStatus::Cancelled => Stage::Close,
+            Work::Send if has_ended => Stage::Expire,
             Work::Send if too_late => Stage::Hold,
             Work::Send => Stage::Sending,
         };
         self.workers[worker].allows_resends =
-            matches!(schedule, ScheduleStatus::Running | ScheduleStatus::Paused);
+            matches!(schedule, ScheduleStatus::Running | ScheduleStatus::Paused) && !has_ended;
         self.workers[worker].stage = stage;
-        let hold_pending = matches!(stage, Stage::Close | Stage::Hold) || self.batch.missed;
-        self.assign_tasks(mix, worker, hold_pending);
+        self.assign_tasks(mix, worker);
     }
 
-    fn assign_tasks(&mut self, mix: &Mix, worker: usize, hold_pending: bool) {
+    fn assign_tasks(&mut self, mix: &Mix, worker: usize) {
         let max_resends = self.max_resends(mix, worker);
+        let pending = match self.workers[worker].stage {
+            Stage::Close | Stage::Expire => PendingRows::None,
+            Stage::Hold => PendingRows::Resends,
+            _ if self.batch.missed => PendingRows::Resends,
+            _ => PendingRows::All,
+        };
         let rechecks = self.workers[worker].stage == Stage::Rechecking;
         for recipient in 0..mix.recipients() {
-            let row = &self.rows[recipient];
+            let row = &seen_by_policy(mix, &self.rows[recipient]);
             let task = if rechecks {
                 recheck_pass::recheck_task(mix, row)
             } else {
-                send_task(mix, row, max_resends, hold_pending)
+                send_task(mix, row, max_resends, pending)
             };
             let state = &mut self.workers[worker];
             state.tasks[recipient] = task;
@@ -88,6 +97,46 @@ impl World {
         self.workers[worker].stage = Stage::Sending;
     }
 
+    /// Ends the PENDING rows after the schedule's end, at the beginning of a pass or between its
+    /// requests.
+    pub fn expire(&mut self, mix: &Mix, worker: usize) {
+        let owns = self.owns(worker) || mix.is_broken(Broken::ExpiryWithoutToken);
+        for recipient in 0..mix.recipients() {
+            let expired = self.change_row(recipient, |row, _| rules::expire_pending(row, owns));
+            self.carrier[recipient].has_expired |= expired;
+        }
+        self.workers[worker].stop();
+        self.workers[worker].allows_resends = false;
+        self.workers[worker].stage = Stage::Sending;
+    }
+
+    /// Decides, at the end of a pass, about the recipients that were refused alone: REJECTD if the
+    /// carrier has accepted others in this pass, else PENDING.
+    pub fn reject(&mut self, mix: &Mix, worker: usize) {
+        let owns = self.owns(worker);
+        let accepted = self.workers[worker].accepted;
+        let rejects = accepted || mix.is_broken(Broken::RejectedWithoutAcceptance);
+        for recipient in 0..ROWS {
+            if self.workers[worker].tasks[recipient] != Task::RefusedAlone {
+                continue;
+            }
+            self.workers[worker].tasks[recipient] = Task::None;
+            let skip = Flush {
+                step: Step::Skip,
+                attempt: self.workers[worker].attempts[recipient],
+                status: Status::Rejectd,
+                resend: false,
+                ids: 0,
+            };
+            let rejected = rejects
+                && self.change_row(recipient, |row, schedule| {
+                    rules::flush(row, schedule, owns, &skip)
+                });
+            self.violations.rejected_wrongly |=
+                rejected && (!accepted || self.carrier[recipient].account_refused);
+        }
+    }
+
     /// Checks that the pass flushes now: it has something to record, or it has something to start
     /// and nothing to wait for.
     pub fn may_flush(&self, mix: &Mix, worker: usize) -> bool {
@@ -124,6 +173,7 @@ impl World {
     fn update_task(&mut self, worker: usize, recipient: usize, step: Step, all_matched: bool) {
         let state = &mut self.workers[worker];
         let retry = matches!(state.tasks[recipient], Task::Answered { retry: true, .. });
+        let alone = matches!(state.tasks[recipient], Task::Answered { alone: true, .. });
         state.tasks[recipient] = match step {
             Step::Mark => {
                 state.attempts[recipient] += 1;
@@ -142,6 +192,7 @@ impl World {
                     Task::Waiting
                 }
             }
+            Step::Answer if all_matched && alone => Task::RefusedAlone,
             _ => Task::None,
         };
     }
@@ -224,31 +275,60 @@ impl World {
             flush.step == Step::Answer && flush.ids != 0 && !recorded;
     }
 
-    /// Releases the batch and ends the invocation.
-    pub fn release(&mut self, mix: &Mix, worker: usize) {
+    /// Releases the batch and ends the invocation. `returns`: what is PENDING waits for its turn.
+    pub fn release(&mut self, mix: &Mix, worker: usize, returns: bool) {
+        let is_send = self.workers[worker].stage == Stage::Sending;
         let input = rules::Release {
             max_resends: self.max_resends(mix, worker),
             resend_uncertain: mix.resend_uncertain && !mix.own_ids,
             ask_uncertain: mix.own_ids,
+            waits: is_send.then_some(returns),
             send_at: Due::Now,
             check_at: Due::Now,
         };
         let owns = self.owns(worker);
-        let rows = &self.rows[..mix.recipients()];
-        if rules::release(&mut self.batch, rows, owns, &input) {
+        let rows: Vec<Row> = self.rows[..mix.recipients()]
+            .iter()
+            .map(|row| seen_by_policy(mix, row))
+            .collect();
+        if rules::release(&mut self.batch, &rows, owns, &input) {
             self.uncounted = false;
-            self.queued[0] |= mix.queues && self.batch.send_at.is_set();
+            if returns && !mix.is_broken(Broken::ReturnWithoutTurn) {
+                rules::open_turn(&mut self.schedule, &[self.batch]);
+            }
+            self.queued[0] |= mix.queues && self.batch.send_at.is_set() && !self.batch.waiting;
             self.queued[1] |= mix.queues && self.batch.check_at.is_set();
         }
         self.workers[worker] = Worker::IDLE;
     }
 }
 
+/// The PENDING rows that a pass sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PendingRows {
+    All,
+    /// Those that were sent before.
+    Resends,
+    None,
+}
+
+/// Returns a row as the policy of holds and resends reads it, with the omitted rules.
+fn seen_by_policy(mix: &Mix, row: &Row) -> Row {
+    let is_held = mix.is_broken(Broken::RefusedResendIsHeld) && row.status == Status::Pending;
+    Row {
+        resends: if is_held { 0 } else { row.resends },
+        ended: row.ended && !mix.is_broken(Broken::ExpiryIsResent),
+        ..*row
+    }
+}
+
 /// Returns the task of a send pass for a row.
-fn send_task(mix: &Mix, row: &Row, max_resends: u8, hold_pending: bool) -> Task {
+fn send_task(mix: &Mix, row: &Row, max_resends: u8, pending: PendingRows) -> Task {
     let may_resend = row.resends < max_resends;
     let due = match row.status {
-        Status::Pending => !hold_pending,
+        Status::Pending if row.resends > 0 => pending != PendingRows::None,
+        Status::Pending => pending == PendingRows::All,
+        Status::Expired if row.ended => false,
         Status::Undeliv | Status::Expired => may_resend,
         Status::Uncertain => {
             may_resend && mix.resend_uncertain && !mix.own_ids && row.age >= Age::PastQuietTime

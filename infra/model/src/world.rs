@@ -10,7 +10,7 @@ pub const WORKERS: usize = 2;
 pub const PARTS: u8 = 2;
 
 /// What the carrier has received for one recipient, and what is on its way to it. Each field but
-/// `delivered` and `allowed_resends` is a set of bits, indexed by attempt and part.
+/// `delivered` and the last three is a set of bits, indexed by attempt and part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CarrierState {
     /// On the wire.
@@ -23,6 +23,10 @@ pub struct CarrierState {
     pub delivered: u8,
     /// Repeated sends that a status update, the policy or an operator allowed.
     pub allowed_resends: u8,
+    /// The last refusal concerned the account, not the number.
+    pub account_refused: bool,
+    /// The row has ended EXPIRED because of the schedule's end.
+    pub has_expired: bool,
 }
 
 /// Returns the bit of a part of an attempt (from 1).
@@ -72,7 +76,11 @@ pub enum Task {
         ids: u8,
         /// The recipient is sent again in this pass.
         retry: bool,
+        /// The request was refused and carried no other recipient.
+        alone: bool,
     },
+    /// The request was refused and carried no other recipient. Decided at the end of the pass.
+    RefusedAlone,
     /// A mark to be removed.
     Unmark,
     /// To be queried.
@@ -92,7 +100,9 @@ pub enum Stage {
     Claimed(Work),
     /// The rows are read and the schedule is cancelled: PENDING rows will be closed.
     Close,
-    /// The rows are read and it is too late: PENDING rows will be held.
+    /// The rows are read and the schedule's end has passed: PENDING rows will expire.
+    Expire,
+    /// The rows are read and it is too late: rows that were never sent will be held.
     Hold,
     /// A send pass.
     Sending,
@@ -118,8 +128,10 @@ pub struct Worker {
     pub lease_over: bool,
     /// It starts no further request.
     pub stopped: bool,
-    /// The schedule was running or paused when it was read.
+    /// The schedule was running or paused when it was read, and its end had not passed.
     pub allows_resends: bool,
+    /// The carrier accepted a request of this pass. Only set if it also refuses requests.
+    pub accepted: bool,
     /// Its task for each recipient.
     pub tasks: [Task; ROWS],
     /// `attempt`, as read or as marked by this worker.
@@ -135,6 +147,7 @@ impl Worker {
         lease_over: false,
         stopped: false,
         allows_resends: false,
+        accepted: false,
         tasks: [Task::None; ROWS],
         attempts: [0; ROWS],
         read_status: [Status::Pending; ROWS],
@@ -150,6 +163,16 @@ impl Worker {
                 *task
             };
         }
+    }
+
+    /// Checks that only the decision about recipients that were refused alone remains to be made.
+    pub fn has_only_refused(&self) -> bool {
+        self.stage == Stage::Sending
+            && self.tasks.contains(&Task::RefusedAlone)
+            && self
+                .tasks
+                .iter()
+                .all(|task| matches!(task, Task::None | Task::RefusedAlone))
     }
 
     /// Checks that only the release remains to be done.
@@ -168,6 +191,24 @@ pub struct TransitionViolations {
     pub final_changed: bool,
     /// An answer with ids for the row's attempt was not recorded.
     pub answer_discarded: bool,
+    /// A request started after the schedule's end.
+    pub sent_after_end: bool,
+    /// A request started for a row that had ended EXPIRED because of the schedule's end.
+    pub sent_after_expiry: bool,
+    /// A row became REJECTD in a pass in which the carrier accepted nothing, or because the carrier
+    /// refused the whole account.
+    pub rejected_wrongly: bool,
+}
+
+/// The schedule's end (`send_until`) relative to the current time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It has not passed.
+    Ahead,
+    /// It has passed.
+    Passed,
+    /// It had passed, and an operator has moved it to a later time.
+    Moved,
 }
 
 /// The complete state.
@@ -183,12 +224,16 @@ pub struct World {
     pub uncounted: bool,
     /// `planned_at + max_lateness` has passed.
     pub late: bool,
+    /// The schedule's end (`send_until`).
+    pub end: End,
     /// The carrier, per recipient.
     pub carrier: [CarrierState; ROWS],
     /// The invocations.
     pub workers: [Worker; WORKERS],
     /// A message is in the send queue, and in the recheck queue. Indexed by [`Work`].
     pub queued: [bool; 2],
+    /// The transaction of an admission has read whether the batch waits.
+    pub admission: Option<bool>,
     /// The pauses, resumes and cancels that an operator may still make.
     pub moves_left: u8,
     /// The violations so far.

@@ -64,6 +64,7 @@ pub fn flush(row: &mut Row, schedule: &Schedule, owns: bool, flush: &Flush) -> b
         row.attempt += u8::from(mark);
         row.age = if mark { Age::Fresh } else { row.age };
         row.ids = flush.ids;
+        row.ended = false;
         row.status = flush.status;
     }
     may
@@ -107,6 +108,17 @@ pub fn close_pending(row: &mut Row, owns: bool) -> bool {
     let may = may_close(row, owns);
     if may {
         row.status = Status::Cancelled;
+    }
+    may
+}
+
+/// Models `expire_pending`: the schedule's end has passed before the row was sent, or sent again.
+/// Returns `true` if it matched.
+pub fn expire_pending(row: &mut Row, owns: bool) -> bool {
+    let may = may_close(row, owns);
+    if may {
+        row.status = Status::Expired;
+        row.ended = true;
     }
     may
 }

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::cases::{Case, OURS};
 
+/// `error` of a row that ended because the schedule's end came before it was sent.
+const SEND_UNTIL: &str = "send-until";
 /// Rows per INSERT statement.
 const CHUNK: usize = 400;
 
@@ -128,7 +130,7 @@ impl Table {
     async fn insert_recipients(&self, cases: &[(Uuid, &Case)]) {
         let sql =
             "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends,
-            message_id, sent_at, final_at) ";
+            message_id, error, sent_at, final_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
             let Row {
@@ -137,6 +139,7 @@ impl Table {
                 resends,
                 age,
                 ids,
+                ended,
                 ..
             } = case.row;
             let invalid = status == Status::Invalid;
@@ -152,7 +155,8 @@ impl Table {
             row.push_bind(status.as_str())
                 .push_bind(attempt)
                 .push_bind(resends)
-                .push_bind((ids != 0).then_some("a"));
+                .push_bind((ids != 0).then_some("a"))
+                .push_bind(ended.then_some(SEND_UNTIL));
             row.push_bind((attempt > 0).then(|| self.now - ago))
                 .push_bind(status.is_final().then_some(self.now));
         });
@@ -192,7 +196,7 @@ impl Table {
         let sql = "SELECT s.id, s.status AS schedule_status, s.batch_count IS NOT NULL AS cut,
               b.send_at, b.check_at, b.sweep_at, b.claim_token, b.claimed_until, b.crashes,
               b.missed_at IS NOT NULL AS missed,
-              r.status, r.attempt, r.resends, r.message_id, r.sent_at
+              r.status, r.attempt, r.resends, r.message_id, r.error, r.sent_at
             FROM schedules s JOIN batches b ON b.schedule_id = s.id AND b.batch_no = 1
             JOIN recipients r ON r.schedule_id = s.id AND r.seq = 1 ORDER BY s.id";
         let rows = sqlx::query(sql).fetch_all(&self.db.pool).await.unwrap();
@@ -249,6 +253,7 @@ impl Table {
             resends: row.get::<u32, _>("resends") as u8,
             age,
             ids: u8::from(ids.is_some()),
+            ended: row.get::<Option<String>, _>("error").as_deref() == Some(SEND_UNTIL),
             earlier_attempts: Row::NEW.earlier_attempts,
         };
         Case {

@@ -72,6 +72,26 @@ pub fn with_carrier_outage(plan: Plan, from_s: i64, to_s: i64) -> Plan {
     }
 }
 
+/// Limits the message parts that the carrier takes per second.
+pub fn parts_limit(carrier: &mut Settings, per_second: u32) {
+    carrier.capacity_parts = per_second;
+}
+
+/// The carrier has a limit in message parts per second, which is configured. Its time is far enough
+/// ahead for a one-time schedule.
+pub fn under_limit(mut plan: Plan, per_second: u32) -> Plan {
+    parts_limit(&mut plan.carrier, per_second);
+    Plan {
+        parts_per_second: Some(per_second),
+        request_size: 10,
+        batch_size: 50,
+        rate: None,
+        environments: 4,
+        ahead_s: Some(150),
+        ..plan
+    }
+}
+
 /// One-time schedules with these faults.
 pub fn with_events(rng: &mut Rng, events: SchedulerFaults) -> Plan {
     Plan {

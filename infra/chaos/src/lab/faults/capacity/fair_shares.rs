@@ -1,0 +1,49 @@
+//! Schedules share the carrier, and a small one does not wait for a large one.
+
+use fastrand::Rng;
+
+use crate::lab::{
+    fault::Fault,
+    faults::common::under_limit,
+    plan::{Expectation, OtherSchedule, Plan},
+};
+
+pub const FAULT: Fault = Fault {
+    name: "fair-shares",
+    description: "Two large schedules and twenty small ones share a carrier with a limit; each \
+                  begins in time, and the two large ones get equal shares.",
+    plan,
+};
+
+/// Message parts per second.
+const LIMIT: u32 = 100;
+const LARGE: u32 = 400;
+
+fn plan(rng: &mut Rng) -> Plan {
+    let mut others = vec![OtherSchedule {
+        after_s: 0,
+        recipients: LARGE,
+    }];
+    others.extend((0..20).map(|_| OtherSchedule {
+        after_s: rng.i64(1..6),
+        recipients: rng.u32(5..=10),
+    }));
+    let plan = Plan {
+        recipients: LARGE,
+        others,
+        // A message of the lab's queues may arrive 2.2 s late.
+        expectations: vec![
+            Expectation::FirstWithin { most_ms: 4_500 },
+            Expectation::EqualShares {
+                schedules: [0, 1],
+                least: 0.8,
+            },
+            Expectation::ThrottledAtMost { most: 0.02 },
+        ],
+        ..Plan::calm(rng)
+    };
+    Plan {
+        environments: 8,
+        ..under_limit(plan, LIMIT)
+    }
+}
