@@ -66,8 +66,8 @@ async fn check_claim(plans: &mut Plans<'_>, values: &Values) {
         .check(
             "read the claimed batch",
             &["FROM batches b JOIN schedules s", "b.claim_token = ?"],
-            &["b PRIMARY", "s PRIMARY"],
-            &[id, &1, token],
+            &["b PRIMARY", "s PRIMARY", "c PRIMARY", "l PRIMARY"],
+            &[&"main", &"submit", id, &1, token],
         )
         .await;
     let open_rows = [
@@ -80,7 +80,23 @@ async fn check_claim(plans: &mut Plans<'_>, values: &Values) {
             "read open recipients",
             &open_rows,
             &["recipients PRIMARY"],
-            &[id, &1, &20],
+            &[id, &1, &20, &"send-until"],
+        )
+        .await;
+    plans
+        .check(
+            "take a slot of the rate",
+            &["SET rate_free_at_us = LAST_INSERT_ID"],
+            &["schedules PRIMARY"],
+            &[&1, &1, id, &1],
+        )
+        .await;
+    plans
+        .check(
+            "record progress",
+            &["UPDATE carriers SET outage_until"],
+            &["carriers PRIMARY"],
+            &[now, now, now, now, &"main", now],
         )
         .await;
 }
@@ -98,6 +114,14 @@ async fn check_recording(plans: &mut Plans<'_>, values: &Values) {
             &["r.error = 'owner lost'"],
             &["r PRIMARY", "b PRIMARY"],
             &[&1, id, &1, &20, token],
+        )
+        .await;
+    plans
+        .check(
+            "expire pending recipients",
+            &["SET r.status = 'EXPIRED'"],
+            &["r PRIMARY", "b PRIMARY"],
+            &[&1, &"send-until", now, id, &1, &20, token],
         )
         .await;
     plans
@@ -134,8 +158,8 @@ async fn check_release(plans: &mut Plans<'_>, values: &Values) {
             &["AS again"],
             &["b PRIMARY", "recipients PRIMARY"],
             &[
-                &2, &true, now, id, &1, &20, &true, &1, &true, &false, now, now, &false, now, now,
-                id, &1, token,
+                &2, &true, &"send-until", now, id, &1, &20, &true, &true, &1, &true, &false, now, now,
+                &false, now, now, id, &1, token,
             ],
         )
         .await;

@@ -72,7 +72,7 @@ async fn check_final_messages(plans: &mut Plans<'_>, values: &Values) {
             "mark final messages as published",
             &["UPDATE recipients SET final_event = ?"],
             &["recipients PRIMARY"],
-            &[event, id, &1, &20, &2, &1000],
+            &[event, id, &1, &20, &2, &"send-until", &1000],
         )
         .await;
     plans

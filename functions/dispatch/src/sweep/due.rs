@@ -220,22 +220,9 @@ fn to_enqueue(state: &State) -> Option<DateTime<Utc>> {
 async fn enqueue_states(
     queue: &SharedQueue,
     round: &[DueBatch],
-    mut states: Vec<State>,
+    states: Vec<State>,
     now: DateTime<Utc>,
-) -> anyhow::Result<Enqueued> {
-    if states
-        .iter()
-        .any(|state| matches!(state, State::Overdue(_)))
-    {
-        let is_empty = queue.visible().await? == 0;
-        for state in &mut states {
-            *state = match *state {
-                State::Overdue(due) if is_empty => State::Lost(due),
-                State::Overdue(_) => State::Slow,
-                other => other,
-            };
-        }
-    }
+) -> Enqueued {
     let due: Vec<_> = states
         .iter()
         .enumerate()

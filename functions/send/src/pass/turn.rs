@@ -72,6 +72,9 @@ pub struct Turn<'a> {
     limit_read_at: Instant,
     response: Option<Duration>,
     waiting_since: Option<Instant>,
+    /// Nothing is asked before: the times at which workers ask again are spread, so that all of them
+    /// get slots.
+    ask_again_at: Option<DateTime<Utc>>,
     busy_in_a_row: u32,
 }
 
@@ -94,6 +97,7 @@ impl<'a> Turn<'a> {
             limit_read_at: Instant::now(),
             response: None,
             waiting_since: None,
+            ask_again_at: None,
             busy_in_a_row: 0,
         };
         if batch.limit_known || defaults != LimitDefaults::default() {
@@ -121,11 +125,18 @@ impl<'a> Turn<'a> {
 
     /// Asks when a request may start.
     pub async fn ask(&mut self, request: &NextRequest) -> anyhow::Result<Slot> {
+        let now = self.db.now();
+        if let Some(at) = self.ask_again_at.filter(|at| *at > now) {
+            return Ok(Slot::AskAgainAt(at));
+        }
         let slot = self.ask_both(request).await?;
         match slot {
-            Slot::At(_) => (self.rate_slot, self.waiting_since) = (None, None),
-            Slot::AskAgainAt(_) => {
+            Slot::At(_) => {
+                (self.rate_slot, self.waiting_since, self.ask_again_at) = (None, None, None);
+            }
+            Slot::AskAgainAt(at) => {
                 self.waiting_since.get_or_insert_with(Instant::now);
+                self.ask_again_at = Some(at);
             }
         }
         Ok(slot)
@@ -210,6 +221,7 @@ impl<'a> Turn<'a> {
         retry_after: Option<Duration>,
     ) -> anyhow::Result<bool> {
         self.busy_in_a_row += 1;
+        self.ask_again_at = None;
         self.capacity
             .record_refusal(started_at, retry_after)
             .await

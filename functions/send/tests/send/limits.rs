@@ -79,8 +79,8 @@ fn capacity(parts: u32) -> Settings {
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn small_batches_keep_a_configured_limit_together(pool: MySqlPool) {
-    // A tenth above the limit, for the jitter of a busy machine.
-    let mut stage = Stage::new(pool, capacity(110)).await;
+    // Above the limit by more than one request, for the jitter of a busy machine.
+    let mut stage = Stage::new(pool, capacity(130)).await;
     configure(&stage, 100).await;
     let batches = cut_all(&mut stage, 300, 30).await;
     let took = send_all(&stage, &batches).await;
@@ -92,7 +92,7 @@ async fn small_batches_keep_a_configured_limit_together(pool: MySqlPool) {
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_lone_batch_gets_the_whole_limit(pool: MySqlPool) {
-    let mut stage = Stage::new(pool, capacity(110)).await;
+    let mut stage = Stage::new(pool, capacity(130)).await;
     configure(&stage, 100).await;
     let batches = cut_all(&mut stage, 400, 400).await;
     let took = send_all(&stage, &batches).await;

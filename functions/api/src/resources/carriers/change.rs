@@ -108,10 +108,10 @@ pub async fn change(
     request: (HeaderMap, Body),
 ) -> Result<Json<CarrierView>, ApiError> {
     query.finish()?;
+    let edit = CarrierEdit::read(&body::read_small_json(&request.0, request.1).await?)?;
     if name != CARRIER {
         return Err(no_such_carrier());
     }
-    let edit = CarrierEdit::read(&body::read_small_json(&request.0, request.1).await?)?;
     let app = &app;
     let view = audited_transaction(&app.db, &caller, |transaction| {
         Box::pin(write(app, transaction, edit))

@@ -87,6 +87,7 @@ pub struct Forecast {
 
 impl Forecast {
     /// Returns the forecast with its times in another zone.
+    #[must_use]
     pub fn in_zone(self, offset: FixedOffset) -> Self {
         let shown = |time: DateTime<FixedOffset>| time.with_timezone(&offset);
         Self {
