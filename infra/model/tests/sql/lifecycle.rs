@@ -43,7 +43,11 @@ fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
                 turn,
             };
             let row = Row {
-                status: if pending { Status::Pending } else { Status::Uncertain },
+                status: if pending {
+                    Status::Pending
+                } else {
+                    Status::Uncertain
+                },
                 attempt: 1,
                 ..Row::NEW
             };

@@ -78,10 +78,7 @@ fn cases() -> Vec<Case> {
         ..Case::SENDING.batch
     };
     let flags = pairs(&[false, true], &[false, true]);
-    let batches: Vec<_> = pairs(&TOKENS[..4], &flags)
-        .into_iter()
-        .map(batch)
-        .collect();
+    let batches: Vec<_> = pairs(&TOKENS[..4], &flags).into_iter().map(batch).collect();
     let case = |(row, batch)| Case {
         row,
         batch,

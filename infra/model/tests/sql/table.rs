@@ -101,7 +101,10 @@ impl Table {
     }
 
     async fn insert_turns(&self, cases: &[(Uuid, &Case)]) {
-        let turns: Vec<_> = cases.iter().filter(|(_, case)| case.schedule.turn).collect();
+        let turns: Vec<_> = cases
+            .iter()
+            .filter(|(_, case)| case.schedule.turn)
+            .collect();
         if turns.is_empty() {
             return;
         }
@@ -269,7 +272,7 @@ impl Table {
             30..1200 => Age::PastQuietTime,
             _ => Age::PastDeadline,
         };
-        let cut = row.get("cut");
+        let (cut, turn) = (row.get("cut"), row.get("turn"));
         let row = Row {
             status: Status::parse(row.get("status")).unwrap(),
             attempt: row.get::<u32, _>("attempt") as u8,
@@ -280,11 +283,7 @@ impl Table {
             earlier_attempts: Row::NEW.earlier_attempts,
         };
         Case {
-            schedule: Schedule {
-                status,
-                cut,
-                turn: row.get("turn"),
-            },
+            schedule: Schedule { status, cut, turn },
             batch,
             row,
         }
