@@ -82,7 +82,12 @@ async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
             std::slice::from_mut(&mut case.batch),
             Due::Now,
         );
-        moves::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
+        let pause = moves::Pause {
+            paused_at: table.now,
+            now: table.now,
+            from: table.now,
+        };
+        moves::resume_cut_schedule(&mut connection, table.ids[index], pause)
             .await
             .unwrap();
     }
