@@ -35,15 +35,16 @@ async fn check_load(plans: &mut Plans<'_>, now: DateTime<Utc>) {
             "what is admitted and what is ready",
             &["AS \"is_ready!: bool\""],
             &["b admitted", "s PRIMARY"],
-            &[
-                &now, &now, &now, &now, &now, &now, &3, &5000, &"main",
-            ],
+            &[&now, &now, &now, &now, &now, &now, &3, &5000, &"main"],
         )
         .await;
     plans
         .check(
             "what is admitted",
-            &["AS \"sent_parts!: u64\"", "FROM (SELECT (s.status = 'cancelled'"],
+            &[
+                "AS \"sent_parts!: u64\"",
+                "FROM (SELECT (s.status = 'cancelled'",
+            ],
             &["b admitted", "s PRIMARY"],
             &[&now, &now, &3, &5000],
         )
@@ -90,7 +91,12 @@ async fn check_writes(plans: &mut Plans<'_>, _now: DateTime<Utc>) {
         .await;
     let rows = r#"[{"i":"00","r":"2030-01-01","t":"2030-01-01","v":1,"o":"2030-01-01"}]"#;
     plans
-        .check("write turns", &["UPDATE turns t JOIN"], &["t PRIMARY"], &[&rows])
+        .check(
+            "write turns",
+            &["UPDATE turns t JOIN"],
+            &["t PRIMARY"],
+            &[&rows],
+        )
         .await;
 }
 
@@ -128,6 +134,11 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
         )
         .await;
     plans
-        .check("end a turn", &["DELETE FROM turns"], &["turns PRIMARY"], &[&id, &id])
+        .check(
+            "end a turn",
+            &["DELETE FROM turns"],
+            &["turns PRIMARY"],
+            &[&id, &id],
+        )
         .await;
 }
