@@ -127,7 +127,7 @@ impl World {
     /// the schedule.
     pub fn answer(&mut self, mix: &Mix, worker: usize, request: u8, reply: Reply) {
         let in_flight = self.with_task(worker, request, |task| task == Task::InFlight);
-        let alone = in_flight.count_ones() == 1;
+        let alone = in_flight.is_power_of_two();
         for recipient in recipients_of(in_flight) {
             let state = &mut self.workers[worker];
             let shift = (state.attempts[recipient] - 1) * PARTS;

@@ -121,6 +121,7 @@ pub enum Work {
 
 /// One invocation of send or recheck, with the data that it has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Worker {
     /// Its stage.
     pub stage: Stage,
@@ -184,6 +185,7 @@ impl Worker {
 
 /// Violations that are visible only in a transition, recorded when they occur.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct TransitionViolations {
     /// The progress of a row decreased.
     pub went_back: bool,

@@ -13,6 +13,10 @@ const MOST_REFUSED_PASSES: u32 = 3;
 
 /// The result of a pass so far.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about a pass"
+)]
 pub struct PassSummary {
     /// Nothing more is started: the batch is released, and its rest waits for another pass.
     pub stopped: bool,
@@ -93,8 +97,8 @@ mod tests {
         let turn_in = Some(Duration::from_secs(30));
         for (lost, back) in [(false, true), (true, false)] {
             let summary = PassSummary {
-                turn_in,
                 lost,
+                turn_in,
                 ..PassSummary::default()
             };
             let result = summary.result(&batch, &Backoff::default());

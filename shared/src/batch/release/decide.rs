@@ -114,7 +114,7 @@ impl Policy {
 
     /// Returns whether a PENDING row is held. A resend that was not accepted yet is not: its
     /// message was on time.
-    const fn holds(&self, row: &BatchRow) -> bool {
+    const fn holds(self, row: &BatchRow) -> bool {
         self.hold_pending && row.resends == 0
     }
 
