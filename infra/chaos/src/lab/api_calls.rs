@@ -13,8 +13,8 @@ use super::{intervention::ApiCall, plan::OtherSchedule, world::World};
 
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
 const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
-/// The shortest `max_lateness_s` that the API allows.
-const LEAST_LATENESS_S: u32 = 60;
+/// The shortest `max_lateness_s` and `send_within_s` that the API allows.
+const LEAST_S: u32 = 60;
 /// The numbers of each further schedule begin so far after those of the one before.
 const NUMBERS_APART: u32 = 20_000;
 
@@ -47,9 +47,16 @@ impl World {
             body["rate"] = rate.into();
         }
         if let Some(send_within_s) = plan.send_within_s {
-            body["send_within_s"] = send_within_s.into();
+            body["send_within_s"] = send_within_s.max(LEAST_S).into();
         }
-        self.post(body).await
+        let id = self.post(body).await?;
+        // Shorter than the API allows.
+        sqlx::query("UPDATE schedules SET send_within_s = ? WHERE id = ?")
+            .bind(plan.send_within_s)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(id)
     }
 
     fn body(&self, run_at: DateTime<Utc>, phones: &[String]) -> Value {
@@ -59,7 +66,7 @@ impl World {
             "message": plan.text,
             "recipients": phones,
             "max_attempts": plan.max_attempts,
-            "max_lateness_s": plan.max_lateness_s.max(LEAST_LATENESS_S),
+            "max_lateness_s": plan.max_lateness_s.max(LEAST_S),
             "on_uncertain": if plan.resends_uncertain { "resend" } else { "hold" },
         })
     }
@@ -71,13 +78,11 @@ impl World {
             "the API refused the schedule: {answer}"
         );
         let id: Uuid = answer["id"].as_str().unwrap_or_default().parse()?;
-        if self.plan.max_lateness_s < LEAST_LATENESS_S {
-            sqlx::query("UPDATE schedules SET max_lateness_s = ? WHERE id = ?")
-                .bind(self.plan.max_lateness_s)
-                .bind(id)
-                .execute(&self.pool)
-                .await?;
-        }
+        sqlx::query("UPDATE schedules SET max_lateness_s = ? WHERE id = ?")
+            .bind(self.plan.max_lateness_s)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(id)
     }
 

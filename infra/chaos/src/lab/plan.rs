@@ -33,7 +33,7 @@ pub struct Plan {
     /// `max_lateness_s` of each schedule. May be shorter than the API allows, so that a backlog
     /// takes seconds.
     pub max_lateness_s: u32,
-    /// `send_within_s` of the schedule.
+    /// `send_within_s` of the main schedule. May be shorter than the API allows.
     pub send_within_s: Option<u32>,
     /// Seconds from the call to the schedule's time, if not drawn.
     pub ahead_s: Option<u32>,

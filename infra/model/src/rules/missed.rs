@@ -46,7 +46,9 @@ pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch], has_pending: boo
     if held && schedule.status == ScheduleStatus::Missed && schedule.cut {
         schedule.status = ScheduleStatus::Running;
     }
-    open_turn(schedule, batches);
+    if held {
+        open_turn(schedule, batches);
+    }
     held
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use shared::platform::fault::Point;
-use simulator::{Settings, UnknownId};
+use simulator::{Counting, Settings, UnknownId};
 
 use crate::lab::plan::{
     ApiCall, CarrierForm, Condition, Effect, Intervention, LONG, Plan, Scheduled, SchedulerFaults,
@@ -81,6 +81,8 @@ pub fn parts_limit(carrier: &mut Settings, per_second: u32) {
 /// ahead for a one-time schedule.
 pub fn under_limit(mut plan: Plan, per_second: u32) -> Plan {
     parts_limit(&mut plan.carrier, per_second);
+    // A window would count requests that arrive some milliseconds early on a busy machine.
+    plan.carrier.limit_counting = Counting::TokenBucket;
     Plan {
         parts_per_second: Some(per_second),
         request_size: 10,

@@ -16,8 +16,8 @@ pub const FAULT: Fault = Fault {
 };
 
 /// Message parts per second.
-const LIMIT: u32 = 100;
-const LARGE: u32 = 400;
+const LIMIT: u32 = 150;
+const LARGE: u32 = 750;
 
 fn plan(rng: &mut Rng) -> Plan {
     let mut others = vec![OtherSchedule {
@@ -42,8 +42,10 @@ fn plan(rng: &mut Rng) -> Plan {
         ],
         ..Plan::calm(rng)
     };
+    // The first schedule that is cut is ahead by the batches that are admitted at once.
     Plan {
-        environments: 8,
+        environments: 20,
+        batch_size: 10,
         ..under_limit(plan, LIMIT)
     }
 }

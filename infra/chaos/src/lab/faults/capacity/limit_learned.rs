@@ -1,11 +1,10 @@
 //! A limit that nobody has configured is learned from the carrier's refusals.
 
 use fastrand::Rng;
-use simulator::Counting;
 
 use crate::lab::{
     fault::Fault,
-    faults::common::{parts_limit, under_limit},
+    faults::common::under_limit,
     plan::{Expectation, Plan},
 };
 
@@ -21,12 +20,9 @@ fn plan(rng: &mut Rng) -> Plan {
         recipients: limit * 6,
         ..Plan::calm(rng)
     };
-    let mut plan = under_limit(plan, limit);
-    parts_limit(&mut plan.carrier, limit);
-    plan.carrier.limit_counting = Counting::TokenBucket;
     Plan {
         parts_per_second: None,
         expectations: vec![Expectation::Throttled { most: 0.2 }],
-        ..plan
+        ..under_limit(plan, limit)
     }
 }

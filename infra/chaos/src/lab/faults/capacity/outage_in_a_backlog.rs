@@ -1,5 +1,7 @@
 //! What an outage has delayed is late; what waits for its turn is not.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use crate::lab::{
@@ -21,23 +23,25 @@ const LIMIT: u32 = 20;
 const OUTAGE_S: i64 = 7_200;
 
 fn plan(rng: &mut Rng) -> Plan {
-    let (from_s, to_s) = (6, 6 + OUTAGE_S);
+    let (from_s, to_s) = (4, 4 + OUTAGE_S);
     let send_now_s = to_s + rng.i64(900..1_800);
     let plan = Plan {
-        // Without the outage, the last message is sent 15 s after its time.
-        recipients: 15 * LIMIT,
+        // Without the outage, the last message is sent 9 s after its time.
+        recipients: 9 * LIMIT,
         // Its own time is after the outage, and it waits longer than it may be late.
         others: vec![OtherSchedule {
             after_s: to_s + 400,
-            recipients: 8 * LIMIT,
+            recipients: 9 * LIMIT,
         }],
         ..Plan::calm(rng)
     };
     let mut plan = with_carrier_outage(under_limit(plan, LIMIT), from_s, to_s);
+    // A batch is held when its back-off ends.
     plan.script
-        .push(Scheduled::call(send_now_s, ApiCall::SendNow));
+        .extend((0..12).map(|n| Scheduled::call(send_now_s + 600 * n, ApiCall::SendNow)));
     Plan {
-        max_lateness_s: 3,
+        max_lateness_s: 5,
+        budget: Duration::from_millis(2_000),
         expectations: vec![
             Expectation::Silent {
                 schedule: 0,
