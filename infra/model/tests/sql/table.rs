@@ -13,8 +13,6 @@ use uuid::Uuid;
 
 use crate::cases::{Case, OURS};
 
-/// `error` of a row that ended because the schedule's end came before it was sent.
-const SEND_UNTIL: &str = "send-until";
 /// Rows per INSERT statement.
 const CHUNK: usize = 400;
 
