@@ -41,10 +41,7 @@ async fn check_load(plans: &mut Plans<'_>, now: DateTime<Utc>) {
     plans
         .check(
             "what is admitted",
-            &[
-                "AS \"sent_parts!: u64\"",
-                "FROM (SELECT (s.status = 'cancelled'",
-            ],
+            &["CAST(COALESCE(SUM(due.closing), 0) AS UNSIGNED) AS \"closing!: u32\""],
             &["b admitted", "s PRIMARY"],
             &[&now, &now, &3, &5000],
         )
@@ -86,7 +83,7 @@ async fn check_writes(plans: &mut Plans<'_>, _now: DateTime<Utc>) {
             "mark as enqueued",
             &["SET b.sweep_at = LEAST(j.s"],
             &["b PRIMARY"],
-            &[&rows, &10],
+            &[&rows],
         )
         .await;
     let rows = r#"[{"i":"00","r":"2030-01-01","t":"2030-01-01","v":1,"o":"2030-01-01"}]"#;

@@ -13,7 +13,10 @@ const MOST_REFUSED_PASSES: u32 = 3;
 
 /// The result of a pass so far.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about a pass")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about a pass"
+)]
 pub struct PassSummary {
     /// Nothing more is started: the batch is released, and its rest waits for another pass.
     pub stopped: bool,

@@ -137,20 +137,23 @@ impl Admission {
     /// Admits what there is room for, if that is worth a transaction. Called at the end of a pass.
     /// `is_open`: the carrier accepted messages and refused none for lack of capacity, so that more
     /// may be admitted at the same time while no limit is known.
-    pub async fn admit_after_pass(&self, is_open: bool) -> sqlx::Result<()> {
+    ///
+    /// Returns whether nothing is admitted now, so that no other pass follows.
+    pub async fn admit_after_pass(&self, is_open: bool) -> sqlx::Result<bool> {
         let now = self.db.now();
         let line = store::read_line(&self.db, now, now + DUE_SOON).await?;
+        let is_idle = line.load == Load::default();
         if !line.is_ready {
-            return Ok(());
+            return Ok(is_idle);
         }
         let slots = self.slots(line.open_slots).await?;
         let is_worth_while = slots.is_worth_while(&line.load)
             || (line.closing_ready && slots.is_worth_while_to_close(&line.load))
             || (line.high_ready && slots.has_room_for_high(&line.load));
-        if is_worth_while {
-            self.run(is_open).await?;
+        if !is_worth_while {
+            return Ok(is_idle);
         }
-        Ok(())
+        Ok(self.run(is_open).await? == 0 && is_idle)
     }
 
     /// Admits what there is room for: all of it, also if it takes several rounds. Called after a cut

@@ -264,14 +264,14 @@ pub async fn admit_batches(
 pub async fn mark_enqueued(db: &Db, enqueued: &[Admitted], backoff: &Backoff) -> sqlx::Result<()> {
     let rows = batch_rows(enqueued, |batch| batch.send_at + backoff.lost_after());
     let done = sqlx::query!(
-        // A batch that was claimed since keeps the sweep_at of its claim.
+        // A batch that was claimed since keeps the sweep_at of its claim. A recheck that is due too
+        // may not be enqueued yet.
         "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', n INT UNSIGNED PATH '$.n',
              t DATETIME(3) PATH '$.t', s DATETIME(3) PATH '$.s')) j
-         SET b.sweep_at = LEAST(j.s, COALESCE(b.check_at + INTERVAL ? SECOND, j.s))
+         SET b.sweep_at = LEAST(j.s, COALESCE(b.check_at, j.s))
          WHERE b.schedule_id = UNHEX(j.i) AND b.batch_no = j.n AND b.claim_token IS NULL AND b.waiting = 0 AND b.send_at = j.t
            AND b.requeues = 0",
-        to_json(&rows)?,
-        backoff.lost_after().num_seconds()
+        to_json(&rows)?
     );
     done.execute(&db.pool).await.map(drop)
 }

@@ -8,6 +8,7 @@ pub(super) mod timing;
 mod write;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 
 use self::{decide::EndedPass, final_events::record_final_events, write::read_due_times};
 pub use self::{
@@ -80,12 +81,13 @@ impl Worker {
             deliveries.extend(finished);
         }
         enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
-        self.admit_next(claimed, result).await;
+        self.admit_next(claimed, result, dues.send_at).await;
         Ok(())
     }
 
-    /// Admits the batches whose turn it is, after a pass that may have made room for them.
-    async fn admit_next(&self, claimed: &Claimed, result: PassResult) {
+    /// Admits the batches whose turn it is, after a pass that may have made room for them. `due`:
+    /// when the batch of the pass is to be sent next.
+    async fn admit_next(&self, claimed: &Claimed, result: PassResult, due: Option<DateTime<Utc>>) {
         let PassResult::Sent {
             accepted,
             was_busy,
@@ -100,8 +102,19 @@ impl Worker {
         }
         // The batch is released: an error here is no reason to run the pass again. The next release
         // or the sweep admits what this one does not.
-        if let Err(error) = self.admission.admit_after_pass(accepted && !was_busy).await {
-            tracing::error!(error = describe_one(&error), "admitting batches failed");
+        match self.admission.admit_after_pass(accepted && !was_busy).await {
+            // Nobody else will admit the batch that waits before the next sweep. Its own message
+            // does: a claim ends the wait.
+            Ok(true) if back_to_waiting => {
+                if let Some(due) = due {
+                    let message = Outgoing::batch(claimed.claim.batch, due, self.db.now());
+                    self.send_queue.send(&[message]).await;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(error = describe_one(&error), "admitting batches failed");
+            }
         }
     }
 

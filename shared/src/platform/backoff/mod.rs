@@ -35,6 +35,9 @@ pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 /// lost, or the queue shows it.
 const LOST_AFTER: TimeDelta = TimeDelta::seconds(10);
 
+/// How often the sweep of the next minute enqueues a batch again before it waits longer.
+const NEXT_MINUTES: u32 = 4;
+
 /// The delays that a deployment may set. The defaults are those of production; the chaos runner
 /// uses seconds.
 #[derive(Clone, Copy, Debug)]
@@ -112,15 +115,18 @@ impl Backoff {
         self.sweep.min(LOST_AFTER)
     }
 
-    /// Returns how long the sweep waits before it looks again at a batch that it has enqueued
-    /// `requeues` times: ten seconds, two minutes, then doubled up to 32.
+    /// Returns how long the sweep waits before it looks again at a batch that it has enqueued again
+    /// `requeues` times because its message was lost: ten seconds, then until its next minute, and
+    /// after some minutes two minutes, doubled up to 32.
     ///
-    /// Otherwise a backlog of batches would be enqueued again and again, and the queue would grow
-    /// faster than it is processed.
+    /// It enqueues a batch again only if the queue shows no message. But messages that workers have
+    /// received and cannot handle are not shown, and in an outage of hours they would become more
+    /// and more.
     pub fn sweep_again(&self, requeues: u32) -> TimeDelta {
         match requeues {
             0 => self.lost_after(),
-            _ => self.sweep * (1 << (requeues - 1).min(4)),
+            1..=NEXT_MINUTES => self.lost_after() * 5,
+            _ => self.sweep * (1 << (requeues - NEXT_MINUTES - 1).min(4)),
         }
     }
 

@@ -51,13 +51,16 @@ fn delays_after_refusals_are_short() {
 
 #[test]
 fn the_delay_of_the_sweep_doubles_up_to_32_minutes() {
-    let seconds: Vec<_> = (0..7)
+    let seconds: Vec<_> = (0..11)
         .map(|requeues| defaults().sweep_again(requeues).num_seconds())
         .collect();
-    assert_eq!(seconds, [10, 120, 240, 480, 960, 1920, 1920]);
+    assert_eq!(
+        seconds,
+        [10, 50, 50, 50, 50, 120, 240, 480, 960, 1920, 1920]
+    );
     assert_eq!(
         [0, 1, 2].map(|requeues| defaults().sweep_after(requeues).num_seconds()),
-        [10, 130, 370]
+        [10, 60, 110]
     );
 }
 

@@ -96,14 +96,14 @@ fn the_sweep_looks_again_with_growing_delays() {
     let first = batch(Some(due), None, now);
     let new = send_state(&first, now);
     assert_eq!(next(&first, [new, State::None], now), due + seconds(10));
-    for (requeues, minutes) in [(0, 2), (1, 4), (2, 8), (9, 32)] {
+    for (requeues, wait_s) in [(0, 50), (3, 50), (4, 120), (5, 240), (9, 1920)] {
         let again = DueBatch {
             requeues,
             ..batch(Some(now - seconds(3600)), None, now)
         };
         let lost = [State::Lost(now - seconds(3600)), State::None];
         let back = push_back(&again, lost, now, &Backoff::default());
-        assert_eq!(back.next, now + TimeDelta::minutes(minutes), "{requeues}");
+        assert_eq!(back.next, now + seconds(wait_s), "{requeues}");
         assert_eq!(back.requeued, 1);
     }
     assert_eq!(next(&first, [State::Slow, State::None], now), now + SLOW);
