@@ -28,6 +28,7 @@ impl Due {
     }
 
     /// Models `LEAST`. NULL is later than any time.
+    #[must_use]
     pub const fn least(self, other: Self) -> Self {
         match (self, other) {
             (Self::Now, _) | (_, Self::Now) => Self::Now,
@@ -38,6 +39,7 @@ impl Due {
     }
 
     /// Models `COALESCE`.
+    #[must_use]
     pub const fn or(self, other: Self) -> Self {
         match self {
             Self::Never => other,

@@ -246,10 +246,10 @@ fn push_back(
     backoff: &Backoff,
 ) -> PushBack {
     // Only a message that was sent again counts: each time, the sweep waits longer.
-    let requeued = kinds
+    let is_sent_again = kinds
         .iter()
         .any(|state| matches!(state, State::Lost(_) | State::New { crashed: true, .. }));
-    let requeues = batch.requeues + u32::from(requeued);
+    let requeues = batch.requeues + u32::from(is_sent_again);
     let looks = kinds.iter().filter_map(|state| match *state {
         State::None | State::Overdue(_) => None,
         State::Later(due) => Some(before_due(due).max(now)),
@@ -269,7 +269,7 @@ fn push_back(
         batch_no: batch.batch_no,
         seen: batch.sweep_at,
         next,
-        requeued: u8::from(requeued),
+        requeued: u8::from(is_sent_again),
     }
 }
 
