@@ -92,7 +92,7 @@ async fn held_batches_become_due_at_once_and_a_claimed_one_at_its_release(pool: 
     ];
     let cancelled = [
         "- now later later later 0",
-        "- - later later later 0",
+        "- - later now later 0",
         "- now - later later 5",
         "- now - later later 5",
     ];
