@@ -72,6 +72,11 @@ pub fn with_carrier_outage(plan: Plan, from_s: i64, to_s: i64) -> Plan {
     }
 }
 
+/// The most requests that a carrier with a configured limit may refuse, as a share of all. When the
+/// run's clock jumps, slots that were granted ahead of time are over, but the carrier's bucket has not
+/// been filled in real time.
+pub const MOST_THROTTLED: f64 = 0.05;
+
 /// Limits the message parts that the carrier takes per second.
 pub fn parts_limit(carrier: &mut Settings, per_second: u32) {
     carrier.capacity_parts = per_second;

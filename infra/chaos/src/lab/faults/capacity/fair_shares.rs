@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use crate::lab::{
     fault::Fault,
-    faults::common::under_limit,
+    faults::common::{MOST_THROTTLED, under_limit},
     plan::{Expectation, OtherSchedule, Plan},
 };
 
@@ -38,7 +38,9 @@ fn plan(rng: &mut Rng) -> Plan {
                 schedules: [0, 1],
                 least: 0.8,
             },
-            Expectation::ThrottledAtMost { most: 0.02 },
+            Expectation::ThrottledAtMost {
+                most: MOST_THROTTLED,
+            },
         ],
         ..Plan::calm(rng)
     };

@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use crate::lab::{
     fault::Fault,
-    faults::common::{parts_limit, under_limit},
+    faults::common::{MOST_THROTTLED, parts_limit, under_limit},
     plan::{ApiCall, Condition, Expectation, Plan, Scheduled},
 };
 
@@ -36,7 +36,9 @@ fn plan(rng: &mut Rng) -> Plan {
     ];
     Plan {
         script,
-        expectations: vec![Expectation::ThrottledAtMost { most: 0.02 }],
+        expectations: vec![Expectation::ThrottledAtMost {
+            most: MOST_THROTTLED,
+        }],
         ..under_limit(plan, LIMIT)
     }
 }
