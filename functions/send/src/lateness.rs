@@ -22,7 +22,7 @@ pub fn lateness(batch: &ClaimedBatch, now: DateTime<Utc>) -> TimeDelta {
         None => now - planned_at,
     };
     let recorded = match (batch.outage_from, batch.outage_until) {
-        (Some(from), Some(until)) => until - planned_at.max(from),
+        (Some(from), Some(until)) => until.min(now) - planned_at.max(from),
         _ => TimeDelta::zero(),
     };
     open.max(TimeDelta::zero()) + recorded.max(TimeDelta::zero())

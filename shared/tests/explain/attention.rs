@@ -5,7 +5,7 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 use crate::{
-    plans::Plans,
+    plans::{Null, Plans},
     tables::{analyze, execute, insert_schedules},
 };
 
@@ -84,7 +84,7 @@ async fn check_schedule_lists(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc
             "schedules in a state",
             &["WHERE status = ? AND id < ?"],
             &["schedules by_status"],
-            &[&"missed", &id, &now, &now, &50],
+            &[&"missed", &id, &now, &now, &Null, &50],
         )
         .await;
     let keys = [

@@ -26,7 +26,11 @@ async fn each_statement_of_a_limit_uses_its_key(pool: MySqlPool) {
     plans
         .check(
             "read a limit",
-            &["SELECT per_second", "FROM carrier_limits"],
+            &[
+                "SELECT per_second",
+                "learned_per_second",
+                "FROM carrier_limits",
+            ],
             &["carrier_limits PRIMARY"],
             &[&"main", &"submit"],
         )

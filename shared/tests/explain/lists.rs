@@ -95,7 +95,7 @@ async fn check_schedules(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
                 order,
                 &["FORCE INDEX (by_time)", "COALESCE(?, status)", order],
                 &["schedules by_time"],
-                &[&from, &from, &id, &day_before, &now, &Null, &50],
+                &[&from, &from, &id, &day_before, &now, &Null, &Null, &50],
             )
             .await;
     }

@@ -134,6 +134,12 @@ async fn use_outages_and_what_waits_are_shown(pool: MySqlPool) {
         )
         .await;
     }
+    execute(
+        &pool,
+        "INSERT INTO turns (schedule_id, virtual_parts, ready_at, next_send_at)
+         SELECT id, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) FROM schedules",
+    )
+    .await;
     let shown = api.get("/v1/carriers/main").await.body;
     assert_eq!(shown["submit"]["response_ms"], 80);
     assert!(shown["submit"]["blocked_until"].is_string(), "{shown}");

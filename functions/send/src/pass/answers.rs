@@ -21,6 +21,7 @@ use super::{
     outcome::{NextStep, rows_to_record, stored_error},
     refusals::AfterRefusal,
     requests::{Answered, Request},
+    result::Busy,
 };
 
 impl Pass<'_> {
@@ -70,8 +71,7 @@ impl Pass<'_> {
 
     /// Records a 429. The next requests are asked for, whatever the limit was so far.
     async fn wait_for_limit(&mut self, started_at: DateTime<Utc>, retry_after: Option<Duration>) {
-        self.summary.was_busy = true;
-        self.summary.retry_after = retry_after;
+        self.summary.busy = Some(Busy { retry_after });
         match self.turn.on_busy(started_at, retry_after).await {
             Ok(true) => {}
             Ok(false) => {

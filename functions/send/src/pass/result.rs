@@ -13,10 +13,6 @@ const MOST_REFUSED_PASSES: u32 = 3;
 
 /// The result of a pass so far.
 #[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about a pass"
-)]
 pub struct PassSummary {
     /// Nothing more is started: the batch is released, and its rest waits for another pass.
     pub stopped: bool,
@@ -24,14 +20,19 @@ pub struct PassSummary {
     pub accepted: bool,
     /// The carrier's text of the last request that it refused.
     pub refusal: Option<String>,
-    /// The carrier answered 429.
-    pub was_busy: bool,
+    /// The last 429 of the carrier.
+    pub busy: Option<Busy>,
     /// An answer was lost.
     pub lost: bool,
-    /// The pause that the carrier asked for with its last 429.
-    pub retry_after: Option<Duration>,
     /// The pass has stopped because its turn comes only after this time.
     pub turn_in: Option<Duration>,
+}
+
+/// An answer 429.
+#[derive(Clone, Copy, Debug)]
+pub struct Busy {
+    /// The pause that the carrier asked for.
+    pub retry_after: Option<Duration>,
 }
 
 impl PassSummary {
@@ -44,12 +45,13 @@ impl PassSummary {
         } else if refused {
             backoff.after_refusal(batch.refusals + 1)
         } else {
-            backoff.through_queue(tries, self.retry_after)
+            let retry_after = self.busy.and_then(|busy| busy.retry_after);
+            backoff.through_queue(tries, retry_after)
         };
         PassResult::Sent {
             accepted: self.accepted,
             refused,
-            was_busy: self.was_busy,
+            was_busy: self.busy.is_some(),
             wait,
             // After a lost answer the next pass is careful, and so has to be counted as a try.
             back_to_waiting: self.turn_in.is_some() && !self.lost,

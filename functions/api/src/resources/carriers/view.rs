@@ -128,7 +128,7 @@ pub async fn read_view(
         found.ok_or_else(|| ApiError::Internal(format!("{name} has no limit {}", kind.as_str())))
     };
     let (submit, query) = (of_kind(LimitKind::Submit)?, of_kind(LimitKind::Query)?);
-    let waiting = waiting_by_priority(connection).await?;
+    let waiting = waiting_by_priority(connection, name).await?;
     let (defaults, now) = (app.capacity, app.db.now());
     Ok(CarrierView {
         name: name.to_owned(),
