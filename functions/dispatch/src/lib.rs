@@ -15,17 +15,23 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use shared::platform::{
-    backoff::Backoff,
-    budget::Budget,
-    config::Env,
-    db::Db,
-    queue::{self, DispatchMessage, SharedQueue},
+use shared::{
+    batch::admission::{Admission, AdmissionSettings},
+    platform::{
+        backoff::Backoff,
+        budget::Budget,
+        config::Env,
+        db::Db,
+        queue::{self, DispatchMessage, SharedQueue},
+    },
 };
 
 /// The sweep starts no further round if less than this is left to its invocation: a round of a
 /// thousand batches takes some seconds.
 const SWEEP_RESERVE: Duration = Duration::from_secs(20);
+
+/// The sweep of the next minute follows this long after the last look of one.
+const SWEEP_WATCH: Duration = Duration::from_secs(40);
 
 /// The events that invoke dispatch.
 #[derive(Debug, Deserialize)]
@@ -87,20 +93,23 @@ pub struct Settings {
     pub sweep_lead: TimeDelta,
     /// Most recipients in a batch.
     pub batch_size: u32,
+    /// How long the sweep stays to look again at what is overdue.
+    pub watch: Duration,
     /// The delays of the sweep.
     pub backoff: Backoff,
 }
 
 impl Settings {
-    /// Reads `DISPATCH_LEAD_S`, `SWEEP_LEAD_S`, `BATCH_SIZE` and the variables of [`Backoff`].
-    pub fn from_env(env: &mut Env) -> Self {
-        let backoff = Backoff::from_env(env);
+    /// Reads `DISPATCH_LEAD_S` and `SWEEP_LEAD_S`; `BATCH_SIZE` and the delays are those of the
+    /// admission.
+    pub fn from_env(env: &mut Env, admission: &AdmissionSettings) -> Self {
         let mut number = |name, range, default| env.number(name, range, Some(default));
         Self {
             lead: TimeDelta::seconds(number("DISPATCH_LEAD_S", 1..=900, 90).into()),
             sweep_lead: TimeDelta::seconds(number("SWEEP_LEAD_S", 0..=900, 70).into()),
-            batch_size: number("BATCH_SIZE", 1..=10_000, 500),
-            backoff,
+            batch_size: admission.batch_size,
+            watch: SWEEP_WATCH,
+            backoff: admission.backoff,
         }
     }
 }
@@ -115,6 +124,8 @@ pub struct Dispatcher {
     pub recheck_queue: SharedQueue,
     /// The queue of event deliveries.
     pub notify_queue: SharedQueue,
+    /// Admits batches to the send queue.
+    pub admission: Admission,
     /// Limits.
     pub settings: Settings,
 }
@@ -136,7 +147,7 @@ impl Dispatcher {
                 return Ok(queue::handle_each(event, handle).await);
             }
             Trigger::OneTime(message) => self.dispatch(message, DispatchedBy::EventBridge).await?,
-            Trigger::Sweep(_) => self.sweep(|| budget.remaining() > SWEEP_RESERVE).await?,
+            Trigger::Sweep(_) => self.sweep_repeatedly(budget).await?,
         }
         Ok(SqsBatchResponse::default())
     }

@@ -2,20 +2,38 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
-    message::window::Window,
-    platform::backoff::{SECONDS_OF_RATE, before_due},
+    batch::admission::SECONDS_OF_LIMIT, message::window::Window, platform::backoff::SECONDS_OF_RATE,
 };
 
-use crate::{
-    Settings,
-    cut::store::{NewBatch, PendingRange},
-};
+use crate::cut::store::{NewBatch, PendingRange};
 
-/// Returns how many places of the recipient list make a batch.
-pub fn range_size(batch_size: u32, rate: Option<u32>) -> u32 {
-    rate.map_or(batch_size, |rate| {
-        batch_size.min(rate.saturating_mul(SECONDS_OF_RATE)).max(1)
-    })
+/// A batch of a schedule without a rate holds at least this many recipients.
+const LEAST_BATCH: u32 = 10;
+
+/// What limits the size of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// `BATCH_SIZE`
+    pub batch_size: u32,
+    /// `schedules.rate`
+    pub rate: Option<u32>,
+    /// The carrier's limit in message parts per second, if it is known.
+    pub parts_per_second: Option<f64>,
+    /// The parts of each message.
+    pub parts: u16,
+}
+
+/// Returns how many places of the recipient list make a batch: at most two seconds of the rate, and
+/// of the carrier's limit, so that a small schedule never waits long for a batch of a large one.
+pub fn range_size(limits: &BatchLimits) -> u32 {
+    let by_limit = limits.parts_per_second.map_or(u32::MAX, |per_second| {
+        let messages = SECONDS_OF_LIMIT * per_second / f64::from(limits.parts.max(1));
+        (messages as u32).max(LEAST_BATCH)
+    });
+    let by_rate = limits
+        .rate
+        .map_or(u32::MAX, |rate| rate.saturating_mul(SECONDS_OF_RATE));
+    limits.batch_size.min(by_limit).min(by_rate).max(1)
 }
 
 /// The period over which the batches are spread.
@@ -41,55 +59,26 @@ impl Spread {
 }
 
 /// Plans the batches of a schedule: all at once, or spread so that at no time more messages have
-/// been planned than the rate allows. The cut enqueues the batches that are due within
-/// `settings.lead`; until it has done so, the sweep may.
-pub fn plan(
-    ranges: &[PendingRange],
-    spread: &Spread,
-    now: DateTime<Utc>,
-    settings: &Settings,
-) -> Vec<NewBatch> {
+/// been planned than the rate allows. They are sent when it is their turn, and not before.
+pub fn plan(ranges: &[PendingRange], spread: &Spread) -> Vec<NewBatch> {
     let mut before: i64 = 0;
     let mut batches = Vec::with_capacity(ranges.len());
     for (range, batch_no) in ranges.iter().zip(1..) {
-        let send_at = spread.at(before);
-        let sweep_at = if is_enqueued_now(send_at, now, settings.lead) {
-            now
-        } else {
-            before_due(send_at)
-        };
         batches.push(NewBatch {
             batch_no,
             first_seq: range.first_seq,
             last_seq: range.last_seq,
             pending: range.pending,
-            send_at,
-            sweep_at,
+            send_at: spread.at(before),
         });
         before += i64::from(range.pending);
     }
     batches
 }
 
-/// Returns whether the cut enqueues the batch. The sweep enqueues batches that are due later.
-pub fn is_enqueued_now(send_at: DateTime<Utc>, now: DateTime<Utc>, lead: TimeDelta) -> bool {
-    send_at <= now + lead
-}
-
 #[cfg(test)]
 mod tests {
-    use shared::platform::backoff::Backoff;
-
     use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            lead: TimeDelta::seconds(90),
-            sweep_lead: TimeDelta::seconds(70),
-            batch_size: 500,
-            backoff: Backoff::default(),
-        }
-    }
 
     fn ranges(pending: &[u32]) -> Vec<PendingRange> {
         let range = |(n, pending): (u32, &u32)| PendingRange {
@@ -111,15 +100,13 @@ mod tests {
                 rate: None,
                 window: None,
             },
-            now,
-            &settings(),
         );
         assert_eq!(
             batches
                 .iter()
-                .map(|batch| (batch.batch_no, batch.send_at, batch.sweep_at))
+                .map(|batch| (batch.batch_no, batch.send_at))
                 .collect::<Vec<_>>(),
-            [(1, start, now), (2, start, now)]
+            [(1, start), (2, start)]
         );
     }
 
@@ -133,7 +120,7 @@ mod tests {
             rate: Some(10),
             window: Window::of(Some(column)),
         };
-        let batches = plan(&ranges(&[500, 100, 400, 1]), &spread, start, &settings());
+        let batches = plan(&ranges(&[500, 100, 400, 1]), &spread);
         let times: Vec<_> = batches
             .iter()
             .map(|batch| batch.send_at.to_rfc3339())
@@ -157,8 +144,6 @@ mod tests {
                 rate: Some(10),
                 window: None,
             },
-            now,
-            &settings(),
         );
         let mut sent = 0.0;
         for batch in &batches {
@@ -173,35 +158,26 @@ mod tests {
     }
 
     #[test]
-    fn batches_due_later_than_the_lead_are_left_to_the_sweep() {
-        let now = Utc::now();
-        let batches = plan(
-            &ranges(&[100, 100]),
-            &Spread {
-                start: now,
-                rate: Some(1),
-                window: None,
-            },
-            now,
-            &settings(),
-        );
-        assert_eq!(batches[0].sweep_at, now);
-        assert_eq!(
-            batches[1].sweep_at,
-            batches[1].send_at - TimeDelta::seconds(75)
-        );
-    }
-
-    #[test]
-    fn a_slow_rate_makes_small_batches() {
-        for (batch_size, rate, size) in [
-            (500, None, 500),
-            (500, Some(1), 2),
-            (500, Some(100), 200),
-            (500, Some(9000), 500),
-            (1, Some(5), 1),
+    fn a_slow_rate_or_a_low_limit_makes_small_batches() {
+        for (batch_size, rate, parts_per_second, size) in [
+            (500, None, None, 500),
+            (500, Some(1), None, 2),
+            (500, Some(100), None, 200),
+            (500, Some(9000), None, 500),
+            (1, Some(5), None, 1),
+            (500, None, Some(100.0), 66),
+            (500, None, Some(2000.0), 500),
+            (500, None, Some(1.0), 10),
+            (5, None, Some(1.0), 5),
+            (500, Some(2), Some(100.0), 4),
         ] {
-            assert_eq!(range_size(batch_size, rate), size);
+            let limits = BatchLimits {
+                batch_size,
+                rate,
+                parts_per_second,
+                parts: 3,
+            };
+            assert_eq!(range_size(&limits), size, "{limits:?}");
         }
     }
 }

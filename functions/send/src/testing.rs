@@ -32,6 +32,7 @@ pub fn batch(at: DateTime<Utc>) -> ClaimedBatch {
         resend_within_s: 3600,
         on_uncertain: OnUncertain::Hold,
         wants_final_events: false,
+        turns_exist: false,
         limit_known: false,
         progress_at: None,
         outage_from: None,

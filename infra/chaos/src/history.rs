@@ -71,7 +71,8 @@ fn is_allowed(old: RowState, new: RowState) -> bool {
     let from_carrier =
         new.status.is_final() && !matches!(new.status, Cancelled | Suppressed | Status::Invalid);
     let statuses = match old.status {
-        Pending => matches!(new.status, Cancelled | Suppressed),
+        // REJECTD: refused alone in a pass that ends. EXPIRED: the schedule's end has passed.
+        Pending => matches!(new.status, Cancelled | Suppressed | Rejectd | Expired),
         Sending => matches!(new.status, Pending | Uncertain | Acceptd | Rejectd),
         Uncertain => from_carrier || matches!(new.status, Pending | Acceptd | Enroute),
         Acceptd | Enroute => from_carrier || matches!(new.status, Acceptd | Enroute),
@@ -96,7 +97,8 @@ mod tests {
     #[test]
     fn a_state_never_goes_back() {
         use Status::{
-            Acceptd, Cancelled, Delivrd, Enroute, Pending, Sending, Uncertain, Undeliv, Unknown,
+            Acceptd, Cancelled, Delivrd, Enroute, Expired, Pending, Sending, Uncertain, Undeliv,
+            Unknown,
         };
         let table = [
             (Pending, Sending, (0, 1), true),
@@ -115,6 +117,8 @@ mod tests {
             (Delivrd, Acceptd, (1, 1), false),
             (Unknown, Sending, (1, 2), false),
             (Pending, Cancelled, (0, 0), true),
+            (Pending, Expired, (0, 0), true),
+            (Pending, Delivrd, (1, 1), false),
             (Acceptd, Cancelled, (1, 1), false),
         ];
         for (old, new, attempts, allowed) in table {

@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 
 use chaos::{
     lab::{
-        plan::{CarrierForm, Effect, Plan, QueueFaults, SchedulerFaults, Trap, UncertainLimit},
+        plan::{
+            CarrierForm, Effect, Expectation, Plan, QueueFaults, SchedulerFaults, Trap,
+            UncertainLimit,
+        },
         run_plan,
     },
     outcome::Outcome,
@@ -99,6 +102,24 @@ async fn a_crash_that_leaves_more_uncertain_than_it_may_is_found() {
     .await;
     assert!(
         outcome.uncertain > 0 && reports(&outcome, "are UNCERTAIN; at most 0"),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_that_is_not_kept_and_a_message_that_is_late_are_found() {
+    let outcome = run(|plan| {
+        plan.parts_per_second = Some(500);
+        plan.carrier.capacity_parts = 20;
+        (plan.recipients, plan.rate) = (60, None);
+        plan.expectations = vec![
+            Expectation::ThrottledAtMost { most: 0.02 },
+            Expectation::FirstWithin { most_ms: -1 },
+        ];
+    })
+    .await;
+    assert!(
+        reports(&outcome, "requests got 429") && reports(&outcome, "schedule 0 began"),
         "{outcome:?}"
     );
 }

@@ -52,7 +52,10 @@ pub async fn schedule(pool: &MySqlPool, id: Uuid) -> anyhow::Result<ScheduleRow>
 
 /// Reads all rows of the schedule.
 pub async fn case(pool: &MySqlPool, id: Uuid, schedule: &ScheduleRow) -> anyhow::Result<Case> {
-    let recipients = "SELECT seq, phone, attempt, resends, FALSE AS earlier, status, message_id, sent_at, final_at
+    // A message that the end of its schedule has closed was not sent, unlike one that the carrier
+    // reports as EXPIRED.
+    let recipients = "SELECT seq, phone, attempt, resends, FALSE AS earlier,
+           IF(status = 'EXPIRED' AND error <=> 'send-until', 'CANCELLED', status) AS status, message_id, sent_at, final_at
          FROM recipients WHERE schedule_id = ? ORDER BY seq";
     let attempts = "SELECT a.seq, r.phone, a.attempt, CAST(0 AS UNSIGNED) AS resends, TRUE AS earlier, a.status, a.message_id,
            a.sent_at, a.final_at

@@ -9,7 +9,7 @@ use crate::{
     receipt::Receipt,
     recheck_pass::PartStatuses,
     requests::Reply,
-    rows::{Age, ROWS, ScheduleStatus},
+    rows::{Age, Due, ROWS, ScheduleStatus},
     rules,
     world::{End, PARTS, Stage, Task, WORKERS, Work, Worker, World, bit, parts_of},
 };
@@ -51,6 +51,11 @@ pub enum Action {
     },
     Record(usize),
     Release(usize),
+    Return(usize),
+    ReadTurn,
+    Admit {
+        enqueued: bool,
+    },
     Finish,
     LeaseEnds,
     Crash(usize),
@@ -131,6 +136,8 @@ impl Mix {
             }
             if state.is_done() {
                 actions.push(Action::Release(worker));
+                let may_return = self.admission && state.stage == Stage::Sending;
+                actions.extend(may_return.then_some(Action::Return(worker)));
             }
             if self.crash {
                 actions.push(Action::Crash(worker));
@@ -191,7 +198,7 @@ impl Mix {
 
     pub(crate) fn queue_actions(&self, world: &World, actions: &mut Vec<Action>) {
         let free = world.workers.contains(&Worker::IDLE);
-        let swept = world.batch.sweep_at.is_set();
+        let swept = world.batch.sweep_at == Due::Now;
         for (queue, work) in [Work::Send, Work::Check].into_iter().enumerate() {
             let may = match work {
                 Work::Send => rules::may_claim_to_send(&world.batch, &world.schedule),
@@ -213,6 +220,17 @@ impl Mix {
         let missing = |work: Work| world.sweep_enqueues(work) && !world.queued[work as usize];
         if self.queues && swept && (missing(Work::Send) || missing(Work::Check)) {
             actions.push(Action::Sweep);
+        }
+        // A turn of which nothing can be admitted, and which does not end, is no step.
+        let ends = !world.batch.waiting;
+        match world.admission {
+            Some(_) => {
+                actions.extend([false, true].map(|enqueued| Action::Admit { enqueued }));
+            }
+            None if rules::may_admit(&world.schedule) && (ends || world.batch.token.is_none()) => {
+                actions.push(Action::ReadTurn);
+            }
+            None => {}
         }
     }
 

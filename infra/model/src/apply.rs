@@ -1,5 +1,7 @@
 //! The effect of each action.
 
+use shared::message::status::Status;
+
 use crate::{
     actions::Action,
     mix::{Broken, Mix},
@@ -18,6 +20,8 @@ impl World {
                 self.claim(work);
             }
             Action::LoseMessage(work) => self.queued[work as usize] = false,
+            Action::ReadTurn => self.admission = Some(self.batch.waiting),
+            Action::Admit { enqueued } => self.admit(mix, enqueued),
             Action::Sweep => self.sweep(),
             Action::Read(worker, work) => self.read(mix, worker, work),
             Action::Close(worker) => self.close(mix, worker),
@@ -38,7 +42,8 @@ impl World {
                 answers,
             } => self.query(mix, worker, recipient, answers),
             Action::Record(worker) => self.record(mix, worker),
-            Action::Release(worker) => self.release(mix, worker),
+            Action::Release(worker) => self.release(mix, worker, false),
+            Action::Return(worker) => self.release(mix, worker, true),
             Action::Finish => rules::finish(&mut self.schedule, &[self.batch]),
             Action::Crash(worker) => self.workers[worker] = Worker::IDLE,
             _ => self.apply_outside(mix, action),
@@ -74,29 +79,36 @@ impl World {
     }
 
     fn apply_lifecycle(&mut self, mix: &Mix, action: Action) {
+        let has_pending = self.has_pending(mix);
+        let (owned, missed) = (self.batch.token.is_some(), self.batch.missed);
         let batches = std::slice::from_mut(&mut self.batch);
         match action {
             Action::Pause => _ = rules::pause(&mut self.schedule),
-            Action::Resume => _ = rules::resume(&mut self.schedule, batches, Due::Now),
+            Action::Resume => {
+                rules::resume(&mut self.schedule, batches, Due::Now, has_pending);
+                if owned && mix.is_broken(Broken::ClaimedBatchWaits) {
+                    (batches[0].waiting, batches[0].sweep_at) = (true, Due::Unreachable);
+                    rules::open_turn(&mut self.schedule, batches);
+                }
+            }
             Action::MoveEnd => self.end = End::Moved,
             Action::Cancel => {
-                let held = self.batch.missed
-                    && self.batch.token.is_some()
-                    && mix.is_broken(Broken::HoldSurvivesCancel);
-                rules::cancel(&mut self.schedule, std::slice::from_mut(&mut self.batch));
-                self.batch.missed |= held;
+                rules::cancel(&mut self.schedule, batches, has_pending);
+                batches[0].missed |= missed && owned && mix.is_broken(Broken::HoldSurvivesCancel);
             }
-            _ => return self.apply_decision(action),
+            _ => return self.apply_decision(mix, action),
         }
         self.moves_left -= 1;
     }
 
     /// Applies an operator's decision about missed batches or an UNCERTAIN row.
-    fn apply_decision(&mut self, action: Action) {
+    fn apply_decision(&mut self, mix: &Mix, action: Action) {
+        let has_pending = self.has_pending(mix);
         let (mut batch, mut schedule) = (self.batch, self.schedule);
         match action {
             Action::SendNow => {
-                let sent = rules::send_now(&mut schedule, std::slice::from_mut(&mut batch));
+                let batches = std::slice::from_mut(&mut batch);
+                let sent = rules::send_now(&mut schedule, batches, has_pending);
                 self.late &= !sent;
             }
             Action::ResolveSent(recipient) => self.change_row(recipient, |row, _| {
@@ -121,7 +133,10 @@ impl World {
         };
         let free = self.workers.iter().position(|state| *state == Worker::IDLE);
         if let (true, Some(worker)) = (may, free) {
-            rules::claim(&mut self.batch, worker as u8);
+            match work {
+                Work::Send => rules::claim_to_send(&mut self.batch, worker as u8),
+                Work::Check => rules::claim_to_check(&mut self.batch, worker as u8),
+            }
             self.workers[worker].stage = Stage::Claimed(work);
         }
     }
@@ -129,6 +144,24 @@ impl World {
     fn sweep(&mut self) {
         self.queued[0] |= rules::sweep_enqueues_send(&self.batch, &self.schedule);
         self.queued[1] |= rules::sweep_enqueues_check(&self.batch);
+    }
+
+    /// Ends the transaction of an admission: admits what waits, and ends the turn.
+    fn admit(&mut self, mix: &Mix, enqueued: bool) {
+        let batches = std::slice::from_mut(&mut self.batch);
+        if self.admission.take() == Some(true) {
+            self.queued[0] |= rules::admit(&mut batches[0]) && enqueued;
+        }
+        if mix.is_broken(Broken::TurnEndsUnchecked) {
+            self.schedule.turn = false;
+        } else {
+            rules::end_turn(&mut self.schedule, batches);
+        }
+    }
+
+    fn has_pending(&self, mix: &Mix) -> bool {
+        let mut rows = self.rows[..mix.recipients()].iter();
+        rows.any(|row| row.status == Status::Pending)
     }
 
     fn end_lease(&mut self) {
@@ -141,7 +174,7 @@ impl World {
 
     /// Lets time pass: a later due time can be reached at any moment, so it becomes due now.
     fn pass_time(&mut self) {
-        let now = |due: Due| if due.is_set() { Due::Now } else { due };
+        let now = |due: Due| if due == Due::Later { Due::Now } else { due };
         let Batch {
             send_at,
             check_at,

@@ -14,7 +14,7 @@ const REJECTED: &str = "only a refused number is rejected";
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 19] = [
+pub const BROKEN: [(Mix, &str); 22] = [
     // A request does not start after the lease has ended, so the token of a mark is a second
     // protection against the same fault. This variant omits both.
     (
@@ -169,6 +169,35 @@ pub const BROKEN: [(Mix, &str); 19] = [
             ..Mix::CALM
         },
         REJECTED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ReturnWithoutTurn],
+            admission: true,
+            queues: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::TurnEndsUnchecked],
+            admission: true,
+            queues: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ClaimedBatchWaits],
+            admission: true,
+            queues: true,
+            crash: true,
+            moves: 2,
+            ..ONE
+        },
+        LOST,
     ),
     (
         Mix {

@@ -102,7 +102,11 @@ impl CutState {
     fn commit_cut(&mut self, model: CutModel, status: ScheduleStatus, counted: u8) {
         self.lock = None;
         if model.unchecked {
-            self.schedule = Schedule { status, cut: true };
+            self.schedule = Schedule {
+                status,
+                cut: true,
+                ..self.schedule
+            };
         } else if !rules::mark_cut(&mut self.schedule, true, status) {
             return;
         }
@@ -136,7 +140,7 @@ impl CutState {
                 },
             ),
             CutStep::Pause => _ = rules::pause(&mut self.schedule),
-            CutStep::Cancel => _ = rules::cancel(&mut self.schedule, &mut []),
+            CutStep::Cancel => _ = rules::cancel(&mut self.schedule, &mut [], false),
             _ => {
                 self.timing = if self.timing == Timing::Early {
                     Timing::Due
@@ -160,6 +164,7 @@ impl Model for CutModel {
         let schedule = Schedule {
             status: ScheduleStatus::Scheduled,
             cut: false,
+            turn: false,
         };
         vec![CutState {
             schedule,
@@ -241,7 +246,7 @@ impl Model for CutModel {
 
 impl CutState {
     fn unlocked_actions(&self, steps: &mut Vec<CutStep>) {
-        let Schedule { status, cut } = self.schedule;
+        let Schedule { status, cut, .. } = self.schedule;
         steps.extend(
             (1..=self.version)
                 .filter(|version| self.events & (1 << version) != 0)

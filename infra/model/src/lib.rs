@@ -15,7 +15,9 @@
 //! while it is frozen, and it continues later, within the limits of its time budget. Requests
 //! arrive late or never. Answers are lost, partial, 429 or 4xx. The answer to a commit is lost.
 //! Queues lose and duplicate messages. Schedules are paused, resumed, cancelled, found too late and
-//! sent now. Operators resolve UNCERTAIN rows. Before the batch exists, appends and changes of time
+//! sent now. Operators resolve UNCERTAIN rows. The carrier refuses numbers, or the account. The
+//! schedule's end passes at any moment, and an operator moves it. A batch waits for its turn after the
+//! cut and returns to waiting after a pass, while an admission reads and writes in two steps. Before the batch exists, appends and changes of time
 //! race with the cut ([`cut`]). At the end, the last two batches race for the finish ([`finish`]).
 //!
 //! [`properties`] lists what must hold in each state. [`broken`] omits rules, one or two at a time.
@@ -28,41 +30,50 @@
 //! # Out of scope
 //!
 //! Durations (back-off, delays, the sweep's grace period), rates, request sizes after refusals,
-//! `resend_within_s`, suppressions, several batches except for the finish, deadlocks (they are
+//! `resend_within_s`, suppressions, which of several turns is first, the carrier's limits, several batches except for the finish, deadlocks (they are
 //! retried), the offset of the clock, a third concurrent worker, and more attempts per recipient
 //! than the mix allows. SENDING or ACCEPTD rows that a crashed owner leaves in a batch of a paused
 //! schedule remain until the schedule is resumed. The model allows that.
 //!
 //! The model revealed two of the rules. "Not found" is judged by the time of the query
 //! (`QuietTimeCheckedAtRecord` is the variant without this rule). Status updates after the lease
-//! make the batch due again (`StatusUpdateThatMakesNothingDue`).
+//! make the batch due again (`StatusUpdateThatMakesNothingDue`). For the schedule's end it shows that a
+//! mark needs no check of its own: the check when a request starts, and the exclusion of expired rows
+//! from resends, suffice.
 //!
 //! # Size
 //!
 //! `cargo run -p model --example explore` prints the sizes. The number of states is the same in
-//! each run. The depth varies a little, because two threads explore. On two cores of a small
-//! machine, with this crate compiled at level 2:
+//! each run. The depth varies a little, because two threads explore. On two cores that also compiled,
+//! with this crate compiled at level 2:
 //!
 //! ```text
 //!       656 states, depth  29,   0.0 s: processes crash
-//!    140054 states, depth  58,   0.2 s: processes crash, leases end while their owners run
-//!    126980 states, depth  50,   0.2 s: answers are lost
-//!    113813 states, depth  43,   0.1 s: three recipients in two requests, partial answers
-//!    242129 states, depth  59,   0.3 s: 429 and 4xx
-//!    246993 states, depth  51,   0.3 s: a commit whose answer is lost
-//!    432703 states, depth  57,   0.6 s: UNDELIV is resent
-//!    459446 states, depth  54,   0.6 s: UNCERTAIN is resent by policy
-//!    366765 states, depth  60,   0.5 s: UNCERTAIN is queried by own ids
-//!     36156 states, depth  48,   0.0 s: two parts
-//!   1283205 states, depth  63,   2.4 s: pause, resume, cancel
-//!    852142 states, depth  61,   1.4 s: lateness, send now
-//!   1206872 states, depth  55,   2.0 s: an operator resolves UNCERTAIN
-//!    119754 states, depth  46,   0.2 s: queues lose and duplicate messages
-//!    478520 states, depth  70,   0.8 s: two parts, carrier ids
-//!    656477 states, depth  52,   1.5 s: receipts pushed
-//!    987942 states, depth  52,   2.9 s: receipts pushed, own ids
-//!     45744 states, depth  44,   0.1 s: receipts pushed, two parts
-//!   2063158 states, depth  54,   3.7 s: most faults, one recipient
+//!    140054 states, depth  54,   1.1 s: processes crash, leases end while their owners run
+//!    126980 states, depth  52,   0.6 s: answers are lost
+//!    113813 states, depth  43,   0.6 s: three recipients in two requests, partial answers
+//!    238480 states, depth  54,   0.9 s: 429 and 4xx
+//!   2335071 states, depth  66,   8.5 s: numbers and the account are refused
+//!    189361 states, depth  47,   0.8 s: the schedule ends
+//!   1777560 states, depth  63,   6.2 s: the schedule ends, UNDELIV is resent
+//!   2189570 states, depth  66,   7.5 s: a resend is throttled, lateness
+//!    503588 states, depth  48,   2.8 s: batches wait for their turn
+//!   1408274 states, depth  49,   9.2 s: batches wait for their turn, pause, resume, cancel
+//!    483344 states, depth  62,   2.3 s: a batch waits for its turn while it is checked
+//!    246993 states, depth  51,   0.7 s: a commit whose answer is lost
+//!    432703 states, depth  64,   1.5 s: UNDELIV is resent
+//!    459446 states, depth  53,   1.6 s: UNCERTAIN is resent by policy
+//!    366765 states, depth  65,   1.6 s: UNCERTAIN is queried by own ids
+//!     36156 states, depth  48,   0.1 s: two parts
+//!   1857587 states, depth  61,   9.2 s: pause, resume, cancel
+//!    764528 states, depth  64,   3.5 s: lateness, send now
+//!   1687417 states, depth  61,   7.0 s: an operator resolves UNCERTAIN
+//!    119754 states, depth  46,   0.6 s: queues lose and duplicate messages
+//!    478520 states, depth  57,   2.6 s: two parts, carrier ids
+//!    656477 states, depth  52,   3.5 s: receipts pushed
+//!   1009862 states, depth  50,   5.7 s: receipts pushed, own ids
+//!     45744 states, depth  44,   0.2 s: receipts pushed, two parts
+//!   2175922 states, depth  57,  13.1 s: most faults, one recipient
 //! ```
 #![allow(
     clippy::trivially_copy_pass_by_ref,

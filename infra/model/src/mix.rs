@@ -47,6 +47,12 @@ pub enum Broken {
     RejectedWithoutAcceptance,
     /// A refusal of the account is treated like that of a number: the schedule is not paused.
     AccountRefusalCountsAsNumber,
+    /// A batch that returns to waiting opens no turn.
+    ReturnWithoutTurn,
+    /// A turn ends when its admission has found nothing that waits, whatever waits since.
+    TurnEndsUnchecked,
+    /// An operator's call makes batches wait that a crashed owner still holds.
+    ClaimedBatchWaits,
 }
 
 /// The faults that can occur, and the bounds of the exploration.
@@ -97,6 +103,9 @@ pub struct Mix {
     pub lateness: bool,
     /// The number of pauses, resumes and cancels.
     pub moves: u8,
+    /// The batch waits for its turn after the cut, and returns to waiting after a pass. Needs
+    /// `queues`.
+    pub admission: bool,
     /// An operator resolves UNCERTAIN rows.
     pub operator: bool,
     /// The carrier pushes receipts at any time after the acceptance.
@@ -131,6 +140,7 @@ impl Mix {
         lateness: false,
         moves: 0,
         operator: false,
+        admission: false,
         pushes: false,
         broken: &[],
     };
@@ -161,8 +171,13 @@ impl Mix {
     pub fn world(&self) -> World {
         let batch = Batch {
             send_at: Due::Now,
+            waiting: self.admission,
             check_at: Due::Never,
-            sweep_at: Due::Now,
+            sweep_at: if self.admission {
+                Due::Unreachable
+            } else {
+                Due::Now
+            },
             token: None,
             lease_over: false,
             crashes: 0,
@@ -172,6 +187,7 @@ impl Mix {
             schedule: Schedule {
                 status: ScheduleStatus::Running,
                 cut: true,
+                turn: self.admission,
             },
             batch,
             rows: [Row::NEW; ROWS],
@@ -180,7 +196,8 @@ impl Mix {
             end: End::Ahead,
             carrier: [CarrierState::default(); ROWS],
             workers: [Worker::IDLE; WORKERS],
-            queued: [self.queues, false],
+            queued: [self.queues && !self.admission, false],
+            admission: None,
             moves_left: self.moves,
             violations: TransitionViolations::default(),
         }

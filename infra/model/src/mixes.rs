@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 23] = [
+pub const MIXES: [Mix; 26] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -88,6 +88,39 @@ pub const MIXES: [Mix; 23] = [
         ..Mix::CALM
     },
     Mix {
+        name: "batches wait for their turn",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        lateness: true,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "batches wait for their turn, pause, resume, cancel",
+        admission: true,
+        queues: true,
+        crash: true,
+        freeze: true,
+        moves: 2,
+        requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "a batch waits for its turn while it is checked",
+        admission: true,
+        queues: true,
+        crash: true,
+        throttle: true,
+        moves: 1,
+        max_in_flight: 1,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
         name: "a commit whose answer is lost",
         commit_lost: true,
         freeze: true,
@@ -161,7 +194,6 @@ pub const MIXES: [Mix; 23] = [
         operator: true,
         lost: true,
         freeze: true,
-        crash: true,
         requests: &[0b001],
         ..Mix::CALM
     },

@@ -17,12 +17,34 @@ pub enum Due {
     Now,
     /// In the future.
     Later,
+    /// `9999-01-01`: the `sweep_at` of a batch that waits for its turn. It is never reached.
+    Unreachable,
 }
 
 impl Due {
     /// Checks that the column is not NULL.
     pub const fn is_set(self) -> bool {
         !matches!(self, Self::Never)
+    }
+
+    /// Models `LEAST`. NULL is later than any time.
+    #[must_use]
+    pub const fn least(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now, _) | (_, Self::Now) => Self::Now,
+            (Self::Later, _) | (_, Self::Later) => Self::Later,
+            (Self::Unreachable, _) | (_, Self::Unreachable) => Self::Unreachable,
+            (Self::Never, Self::Never) => Self::Never,
+        }
+    }
+
+    /// Models `COALESCE`.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        match self {
+            Self::Never => other,
+            _ => self,
+        }
     }
 }
 
@@ -83,6 +105,8 @@ pub struct Schedule {
     pub status: ScheduleStatus,
     /// `batch_count` is set.
     pub cut: bool,
+    /// It has a row in `turns`.
+    pub turn: bool,
 }
 
 /// A row of `batches`.
@@ -90,6 +114,8 @@ pub struct Schedule {
 pub struct Batch {
     /// `send_at`
     pub send_at: Due,
+    /// `waiting`
+    pub waiting: bool,
     /// `check_at`
     pub check_at: Due,
     /// `sweep_at`

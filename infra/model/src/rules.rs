@@ -4,16 +4,18 @@
 //!
 //! `owns` means that the batch's token is the token of the claim that executes the statement.
 
+mod admission;
 mod claim;
 mod cut;
 mod lifecycle;
 mod missed;
 mod recipients;
 
+pub use admission::{admit, end_turn, may_admit, open_turn};
 pub use claim::{
-    Release, bring_forward, claim, finish, make_due_if_lease_lost, may_claim_to_check,
-    may_claim_to_send, may_finish, needs_check, needs_send, release, sweep_enqueues_check,
-    sweep_enqueues_send,
+    Release, bring_forward, claim_to_check, claim_to_send, finish, make_due_if_lease_lost,
+    may_claim_to_check, may_claim_to_send, may_finish, needs_check, needs_send, release,
+    sweep_enqueues_check, sweep_enqueues_send,
 };
 pub use cut::{
     Decision, Timing, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,

@@ -275,12 +275,14 @@ impl World {
             flush.step == Step::Answer && flush.ids != 0 && !recorded;
     }
 
-    /// Releases the batch and ends the invocation.
-    pub fn release(&mut self, mix: &Mix, worker: usize) {
+    /// Releases the batch and ends the invocation. `returns`: what is PENDING waits for its turn.
+    pub fn release(&mut self, mix: &Mix, worker: usize, returns: bool) {
+        let is_send = self.workers[worker].stage == Stage::Sending;
         let input = rules::Release {
             max_resends: self.max_resends(mix, worker),
             resend_uncertain: mix.resend_uncertain && !mix.own_ids,
             ask_uncertain: mix.own_ids,
+            waits: is_send.then_some(returns),
             send_at: Due::Now,
             check_at: Due::Now,
         };
@@ -291,7 +293,10 @@ impl World {
             .collect();
         if rules::release(&mut self.batch, &rows, owns, &input) {
             self.uncounted = false;
-            self.queued[0] |= mix.queues && self.batch.send_at.is_set();
+            if returns && !mix.is_broken(Broken::ReturnWithoutTurn) {
+                rules::open_turn(&mut self.schedule, &[self.batch]);
+            }
+            self.queued[0] |= mix.queues && self.batch.send_at.is_set() && !self.batch.waiting;
             self.queued[1] |= mix.queues && self.batch.check_at.is_set();
         }
         self.workers[worker] = Worker::IDLE;

@@ -89,6 +89,13 @@ impl Schedule {
     }
 }
 
+/// Forgets what the carrier did: for a test with several stages on one database, each of which
+/// begins at the real time again.
+pub async fn reset_carrier(db: &Db) {
+    let sql = "UPDATE carriers SET progress_at = NULL, outage_from = NULL, outage_until = NULL";
+    sqlx::query(sql).execute(&db.pool).await.unwrap();
+}
+
 /// Returns the recipients as lines `seq STATUS attempt resends error`, in the order of the list.
 pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";

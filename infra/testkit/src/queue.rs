@@ -80,4 +80,9 @@ impl Queue for FakeQueue {
     async fn backlog(&self) -> anyhow::Result<u64> {
         Ok(self.waiting.lock().unwrap().len() as u64)
     }
+
+    /// Returns all messages: this queue has no clock.
+    async fn visible(&self) -> anyhow::Result<u64> {
+        self.backlog().await
+    }
 }

@@ -8,7 +8,11 @@ use dispatch::Dispatcher;
 use recheck::Rechecker;
 use send::Sender;
 use shared::{
-    batch::{release::Timing, worker::Worker},
+    batch::{
+        admission::{Admission, AdmissionSettings},
+        release::Timing,
+        worker::Worker,
+    },
     carrier::{CarrierSettings, Login, capacity::LimitDefaults, registry::ADAPTERS},
     platform::{backoff::Backoff, budget::Budget, db::Db, queue::BatchMessage},
 };
@@ -40,6 +44,9 @@ pub struct Stage {
 /// The duration of one invocation.
 pub const INVOCATION: Duration = Duration::from_secs(60);
 
+/// `SEND_CONCURRENCY`, from which the number of admitted batches follows.
+pub const CONCURRENCY: u32 = 20;
+
 /// The timeout of one request to the carrier.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -65,6 +72,16 @@ fn dispatch_settings() -> dispatch::Settings {
         lead: TimeDelta::seconds(90),
         sweep_lead: TimeDelta::seconds(70),
         batch_size: 5,
+        watch: Duration::ZERO,
+        backoff: Backoff::default(),
+    }
+}
+
+fn admission_settings() -> AdmissionSettings {
+    AdmissionSettings {
+        concurrency: CONCURRENCY,
+        batch_size: 5,
+        limit: LimitDefaults::default(),
         backoff: Backoff::default(),
     }
 }
@@ -107,7 +124,9 @@ impl Stage {
         adjust(&mut settings);
         let carrier = settings.connect().unwrap();
         let [send_queue, recheck_queue, notify_queue] = [0; 3].map(|_| FakeQueue::new());
+        let admission = || Admission::new(db.clone(), send_queue.clone(), admission_settings());
         let worker = || Worker {
+            admission: admission(),
             db: db.clone(),
             carrier: carrier.clone(),
             send_queue: send_queue.clone(),
@@ -116,6 +135,7 @@ impl Stage {
             timing: timing(),
         };
         let dispatcher = Dispatcher {
+            admission: admission(),
             db: db.clone(),
             send_queue: send_queue.clone(),
             recheck_queue: recheck_queue.clone(),

@@ -34,6 +34,7 @@ impl Receipts {
     /// due to be queried in an hour.
     async fn new(pool: MySqlPool, settings: Settings) -> Self {
         let stage = Stage::new(pool, settings).await;
+        fixture::reset_carrier(&stage.db).await;
         let app = Self::app(&stage).await;
         let message = fixture::Schedule::default().insert(&stage.db).await;
         stage
@@ -70,7 +71,7 @@ impl Receipts {
             .iter()
             .rev()
             .find(|line| line.dnis == dnis[1..])
-            .unwrap()
+            .expect("a message that was accepted")
             .message_id
             .clone();
         let body = json!({"message_id": id, "dnis": dnis, "status": status}).to_string();

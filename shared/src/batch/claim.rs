@@ -49,6 +49,7 @@ impl Claim {
 
 /// A claimed batch, and the columns of its schedule that a pass needs.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "columns of the row")]
 pub struct ClaimedBatch {
     /// The first `recipients.seq`.
     pub first_seq: u32,
@@ -96,6 +97,8 @@ pub struct ClaimedBatch {
     pub on_uncertain: OnUncertain,
     /// A webhook subscribes to messages that have ended.
     pub wants_final_events: bool,
+    /// A schedule has batches that wait for their turn.
+    pub turns_exist: bool,
     /// The carrier's limit on submissions is configured over the API, or learned.
     pub limit_known: bool,
     /// `carriers.progress_at`
@@ -131,7 +134,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     } = claim.batch;
     let done = sqlx::query!(
         "UPDATE batches b JOIN schedules s ON s.id = b.schedule_id
-         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?,
+         SET b.crashes = b.crashes + 1, b.tries = b.tries + 1, b.claim_token = ?, b.claimed_until = ?, b.sweep_at = ?, b.waiting = 0,
            b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
@@ -185,7 +188,8 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
              COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>",
              EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool",
              l.learned_per_second IS NOT NULL OR COALESCE(l.per_second, l.requests_per_second, 0) > 0 AS "limit_known!: bool",
-             c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>"
+             c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
              JOIN carriers c ON c.name = ? JOIN carrier_limits l ON l.carrier = c.name AND l.kind = ?
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,

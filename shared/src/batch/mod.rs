@@ -4,6 +4,7 @@
 //! A pass over a batch reads [`claim`] → [`rows`] (mark, record) → [`release`]; [`worker`] is the
 //! frame that `send` and `recheck` share.
 
+pub mod admission;
 pub mod claim;
 pub mod release;
 pub mod rows;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use crate::{
     batch::{
         SeqRange,
+        admission::{Admission, AdmissionSettings},
         claim::{self, Claim, ClaimedBatch},
         release::timing::Timing,
         rows::{self, BatchRow},
@@ -34,11 +35,12 @@ pub struct WorkerConfig {
     notify_queue: String,
     carrier: CarrierSource,
     timing: Timing,
+    admission: AdmissionSettings,
 }
 
 impl WorkerConfig {
     /// Reads the variables of the database, `SEND_QUEUE_URL`, `RECHECK_QUEUE_URL`,
-    /// `NOTIFY_QUEUE_URL`, those of [`CarrierSource`] and of [`Timing`].
+    /// `NOTIFY_QUEUE_URL`, those of [`CarrierSource`], of [`Timing`] and of [`AdmissionSettings`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
@@ -47,16 +49,20 @@ impl WorkerConfig {
             notify_queue: env.url("NOTIFY_QUEUE_URL"),
             carrier: CarrierSource::from_env(env),
             timing: Timing::from_env(env),
+            admission: AdmissionSettings::from_env(env),
         }
     }
 
     /// Creates the clients, once per environment.
     pub async fn connect(self) -> anyhow::Result<Worker> {
         let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
+        let db = Db::connect(&self.database).await?;
+        let send_queue = SqsQueue::shared(sqs.clone(), self.send_queue);
         Ok(Worker {
-            db: Db::connect(&self.database).await?,
+            admission: Admission::new(db.clone(), send_queue.clone(), self.admission),
+            db,
             carrier: self.carrier.connect().await?,
-            send_queue: SqsQueue::shared(sqs.clone(), self.send_queue),
+            send_queue,
             recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
             notify_queue: SqsQueue::shared(sqs, self.notify_queue),
             timing: self.timing,
@@ -78,6 +84,8 @@ pub struct Worker {
     pub notify_queue: SharedQueue,
     /// Delays and deadlines.
     pub timing: Timing,
+    /// Admits the next batches after a pass.
+    pub admission: Admission,
 }
 
 /// The work for which a batch is claimed.

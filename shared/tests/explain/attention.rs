@@ -136,7 +136,13 @@ async fn check_retry(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             "make batches visible to the sweep",
             &["SELECT DISTINCT named.id"],
             &["b PRIMARY"],
-            &[&format!("[[\"{}\", 1]]", id.simple()), &now, &now],
+            &[
+                &format!("[[\"{}\", 1]]", id.simple()),
+                &now,
+                &now,
+                &now,
+                &now,
+            ],
         )
         .await;
 }

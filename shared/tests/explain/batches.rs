@@ -169,8 +169,10 @@ async fn check_release(plans: &mut Plans<'_>, values: &Values) {
                 &true,
                 &1,
                 &true,
+                &false,
                 now,
                 now,
+                &false,
                 now,
                 now,
                 id,
@@ -199,12 +201,29 @@ async fn check_release(plans: &mut Plans<'_>, values: &Values) {
 
 async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
     let now = values.now;
+    let later = now + TimeDelta::hours(1);
     plans
         .check(
             "due batches",
-            &["WHERE b.sweep_at <= ?"],
+            &["WHERE b.sweep_at <= ? ORDER BY"],
             &["b due", "s PRIMARY"],
             &[&now, &1000],
+        )
+        .await;
+    plans
+        .check(
+            "batches whose lease has expired",
+            &["b.sweep_at <= ? AND b.claimed_until < ?"],
+            &["b due", "s PRIMARY"],
+            &[&now, &now, &1000],
+        )
+        .await;
+    plans
+        .check(
+            "the next look of the sweep",
+            &["AS \"lost_at: DateTime<Utc>\""],
+            &["b due"],
+            &[&now, &later, &now, &now, &now, &later],
         )
         .await;
     plans

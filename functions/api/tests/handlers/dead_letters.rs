@@ -157,8 +157,8 @@ async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) 
     assert_eq!(
         lines,
         [
-            "free unowned past - now past 0 0 0",
-            "free unowned - past now past 0 0 0",
+            "free unowned past - past past 0 0 0",
+            "free unowned - past past past 0 0 0",
             "free owned past - later past 0 5 0"
         ]
     );

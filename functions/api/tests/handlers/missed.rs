@@ -85,16 +85,16 @@ async fn hold_batches(pool: &MySqlPool, id: Uuid, state: &str) {
 async fn held_batches_become_due_at_once_and_a_claimed_one_at_its_release(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let sent_now = [
-        "- now later now now 0",
+        "- now later later now 0",
         "- - later later now 0",
-        "- now - now now 0",
+        "- now - later now 0",
         "- later - later later 5",
     ];
     let cancelled = [
-        "- now later now later 0",
-        "- - later later later 0",
-        "- now - now later 5",
-        "- now - now later 5",
+        "- now later later later 0",
+        "- - later now later 0",
+        "- now - later later 5",
+        "- now - later later 5",
     ];
     for (state, step, status, expected) in [
         ("running", "send-now", "running", sent_now),

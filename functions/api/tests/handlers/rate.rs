@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// Returns the milliseconds from now to the planned time of each batch, and checks that its due
 /// times agree with it.
 async fn plan(pool: &MySqlPool, id: Uuid) -> Vec<i64> {
-    let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
+    let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(3), planned_at) DIV 1000, send_at IS NULL OR claim_token IS NOT NULL OR tries > 0 OR planned_at = send_at, waiting = 1 OR claim_token IS NOT NULL OR sweep_at <= GREATEST(send_at, UTC_TIMESTAMP(3))
         FROM batches WHERE schedule_id = ? ORDER BY batch_no";
     let rows: Vec<(i64, bool, Option<bool>)> =
         sqlx::query_as(sql).bind(id).fetch_all(pool).await.unwrap();

@@ -287,7 +287,7 @@ async fn a_resend_waits_with_its_held_or_parked_batch(pool: MySqlPool) {
     api.post_step(id, "resume").await;
     assert_eq!(
         rows::batch_line(&pool, id, 1).await,
-        "free unowned now now now now 0 0 0",
+        "free unowned now now past now 0 0 0",
         "due at once, without the length of the pause added"
     );
 }

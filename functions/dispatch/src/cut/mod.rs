@@ -1,20 +1,21 @@
-//! The cut of one schedule: lock, cut, commit, enqueue.
+//! The cut of one schedule: lock, cut, commit, admit.
 //!
-//! If the process crashes after the commit, the sweep finds the batches at once. If it crashes
-//! between sending and marking, the cost is a duplicate message, never a batch.
+//! All batches of a cut wait for their turn at first. If the process crashes after the commit, the
+//! next admission finds the turn, at the latest in the sweep.
 
 pub mod store;
 
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
+    batch::admission::turns,
     events::{EventType, queue::enqueue},
     message::window::Window,
     platform::{
         backoff::CLOCK_TOLERANCE,
-        db::{self, transaction::transaction},
+        db::transaction::transaction,
         fault::{self, Point},
-        queue::{BatchMessage, DeliveryMessage, DispatchMessage, Outgoing},
+        queue::{BatchMessage, DeliveryMessage, DispatchMessage},
     },
     schedule::{event::record_event, lifecycle, status::ScheduleStatus},
 };
@@ -22,10 +23,10 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use self::store::{CutMark, CutStatus, NewBatch, ScheduleToCut};
-use crate::{DispatchedBy, Dispatcher, plan};
-
-/// Batches enqueued between two marks: eight `SendMessageBatch` calls of ten.
-const WAVE: usize = 80;
+use crate::{
+    DispatchedBy, Dispatcher,
+    plan::{self, BatchLimits},
+};
 
 /// The decision on a schedule that is due.
 enum Decision {
@@ -41,23 +42,38 @@ enum Written {
     Cut(Cut),
 }
 
+/// The schedule to cut.
+#[derive(Clone, Copy)]
+struct CutOrder {
+    message: DispatchMessage,
+    dispatched_by: DispatchedBy,
+    /// The carrier's limit in message parts per second, if it is known.
+    limit: Option<f64>,
+}
+
 struct Cut {
     status: CutStatus,
-    batches: Vec<NewBatch>,
+    batch_count: u32,
     /// The deliveries of the event that the schedule has started.
     deliveries: Vec<DeliveryMessage>,
 }
 
 impl Dispatcher {
-    /// Cuts the schedule if it is due, has the version of the message and is not cut yet. Enqueues
-    /// the batches that are due soon.
+    /// Cuts the schedule if it is due, has the version of the message and is not cut yet. Admits the
+    /// batches that are sent first.
     pub async fn dispatch(
         &self,
         message: DispatchMessage,
         dispatched_by: DispatchedBy,
     ) -> anyhow::Result<()> {
+        let limit = self.admission.limit().await.context("reading the limit")?;
+        let order = CutOrder {
+            message,
+            dispatched_by,
+            limit: limit.per_second(),
+        };
         let written = transaction(&self.db, |transaction| {
-            Box::pin(self.write(transaction, message, dispatched_by))
+            Box::pin(self.write(transaction, order))
         })
         .await
         .context("cutting the schedule")?;
@@ -73,7 +89,7 @@ impl Dispatcher {
                 Ok(())
             }
             Some(Written::Cut(cut)) => {
-                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, status = ?cut.status, batches = cut.batches.len(), "schedule cut");
+                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, status = ?cut.status, batches = cut.batch_count, "schedule cut");
                 self.enqueue_cut(message.schedule_id, cut).await
             }
         }
@@ -98,9 +114,9 @@ impl Dispatcher {
     async fn write(
         &self,
         connection: &mut MySqlConnection,
-        message: DispatchMessage,
-        dispatched_by: DispatchedBy,
+        order: CutOrder,
     ) -> sqlx::Result<Option<Written>> {
+        let CutOrder { message, .. } = order;
         let now = self.db.now();
         let Some(schedule) = store::lock_schedule(connection, message.schedule_id).await? else {
             return Ok(None);
@@ -109,18 +125,23 @@ impl Dispatcher {
             None => Ok(None),
             Some(Decision::Miss) => write_missed(connection, message, now).await,
             Some(Decision::Cut(status)) => {
-                let size = plan::range_size(self.settings.batch_size, schedule.rate);
+                let size = plan::range_size(&BatchLimits {
+                    batch_size: self.settings.batch_size,
+                    rate: schedule.rate,
+                    parts_per_second: order.limit,
+                    parts: schedule.parts,
+                });
                 let ranges =
                     store::read_pending_ranges(connection, message.schedule_id, size).await?;
                 let spread = spread(&schedule, status, now);
-                let batches = plan::plan(&ranges, &spread, now, &self.settings);
+                let batches = plan::plan(&ranges, &spread);
                 let mark = CutMark {
                     status,
                     batch_count: batches.len() as u32,
-                    dispatched_by,
+                    dispatched_by: order.dispatched_by,
                     at: now,
                 };
-                write_cut(connection, message, mark, batches).await
+                write_cut(connection, message, mark, &batches).await
             }
         }
     }
@@ -148,57 +169,16 @@ impl Dispatcher {
         }
     }
 
-    /// Enqueues the batches and the event of a cut. Finishes the schedule if it has no batches.
+    /// Admits what is to be sent first, and enqueues the event of a cut. Finishes the schedule if it
+    /// has no batches.
     async fn enqueue_cut(&self, schedule_id: Uuid, cut: Cut) -> anyhow::Result<()> {
         fault::reach(Point::Cut, whole_schedule(schedule_id)).await;
-        self.enqueue_due(schedule_id, &cut.batches).await?;
+        let admitted = self.admission.admit().await.context("admitting batches");
         enqueue(&self.notify_queue, &cut.deliveries, self.db.now()).await;
-        if cut.batches.is_empty() {
-            self.finish(schedule_id).await
-        } else {
-            Ok(())
+        if cut.batch_count == 0 {
+            self.finish(schedule_id).await?;
         }
-    }
-
-    /// Enqueues the batches that are due soon, and marks them wave by wave. Batches that the queue
-    /// refuses stay due for the sweep.
-    async fn enqueue_due(&self, schedule_id: Uuid, batches: &[NewBatch]) -> anyhow::Result<()> {
-        let now = self.db.now();
-        let due: Vec<_> = batches
-            .iter()
-            .filter(|batch| plan::is_enqueued_now(batch.send_at, now, self.settings.lead))
-            .cloned()
-            .collect();
-        for wave in due.chunks(WAVE) {
-            let taken = self.enqueue_wave(schedule_id, wave).await;
-            fault::reach(Point::Enqueued, whole_schedule(schedule_id)).await;
-            let backoff = &self.settings.backoff;
-            db::retry_lock_conflicts(|| {
-                store::mark_enqueued(&self.db, schedule_id, &taken, backoff)
-            })
-            .await
-            .context("marking batches enqueued")?;
-        }
-        Ok(())
-    }
-
-    /// Sends one wave, and returns the batches that the queue has taken.
-    async fn enqueue_wave(&self, schedule_id: Uuid, wave: &[NewBatch]) -> Vec<NewBatch> {
-        let now = self.db.now();
-        let message = |batch: &NewBatch| BatchMessage {
-            schedule_id,
-            batch_no: batch.batch_no,
-        };
-        let messages: Vec<_> = wave
-            .iter()
-            .map(|batch| Outgoing::batch(message(batch), batch.send_at, now))
-            .collect();
-        let failed = self.send_queue.send(&messages).await;
-        wave.iter()
-            .enumerate()
-            .filter(|(at, _)| !failed.contains(at))
-            .map(|(_, batch)| batch.clone())
-            .collect()
+        admitted.map(drop)
     }
 }
 
@@ -224,13 +204,16 @@ async fn write_cut(
     connection: &mut MySqlConnection,
     message: DispatchMessage,
     mark: CutMark,
-    batches: Vec<NewBatch>,
+    batches: &[NewBatch],
 ) -> sqlx::Result<Option<Written>> {
     let schedule_id = message.schedule_id;
     if !store::mark_cut(connection, message, mark).await? {
         return Ok(None);
     }
-    store::insert_batches(connection, schedule_id, &batches).await?;
+    store::insert_batches(connection, schedule_id, batches).await?;
+    if let Some(first) = batches.first() {
+        turns::open_turn(connection, schedule_id, first.send_at, mark.at).await?;
+    }
     let deliveries = match mark.status {
         CutStatus::Running => {
             record_event(connection, EventType::ScheduleStarted, schedule_id, mark.at).await?
@@ -240,7 +223,7 @@ async fn write_cut(
     };
     Ok(Some(Written::Cut(Cut {
         status: mark.status,
-        batches,
+        batch_count: mark.batch_count,
         deliveries,
     })))
 }

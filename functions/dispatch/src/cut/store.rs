@@ -8,11 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
     platform::{
-        backoff::Backoff,
-        db::{
-            Db,
-            json::{as_datetime, to_json},
-        },
+        db::json::{as_datetime, to_json},
         queue::DispatchMessage,
     },
     schedule::status::ScheduleStatus,
@@ -32,6 +28,8 @@ pub struct ScheduleToCut {
     pub run_at: DateTime<Utc>,
     /// Messages per second.
     pub rate: Option<u32>,
+    /// The number of parts of each message.
+    pub parts: u16,
     /// `schedules.send_window`
     pub send_window: Option<String>,
     /// `schedules.max_lateness_s`
@@ -47,7 +45,7 @@ pub async fn lock_schedule(
 ) -> sqlx::Result<Option<ScheduleToCut>> {
     sqlx::query_as!(
         ScheduleToCut,
-        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", rate, send_window, max_lateness_s, batch_count
+        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", rate, parts, send_window, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )
@@ -168,45 +166,20 @@ pub struct NewBatch {
     /// When it is sent.
     #[serde(rename = "t", serialize_with = "as_datetime")]
     pub send_at: DateTime<Utc>,
-    /// When the sweep may enqueue it.
-    #[serde(rename = "s", serialize_with = "as_datetime")]
-    pub sweep_at: DateTime<Utc>,
 }
 
-/// Inserts the batches of a schedule, with one bind for all of them.
+/// Inserts the batches of a schedule, with one bind for all of them. They wait for their turn.
 pub async fn insert_batches(
     connection: &mut MySqlConnection,
     id: Uuid,
     batches: &[NewBatch],
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, sweep_at)
-         SELECT ?, j.n, j.f, j.l, j.p, j.t, j.t, j.s FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n',
-           f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l', p INT UNSIGNED PATH '$.p', t DATETIME(3) PATH '$.t',
-           s DATETIME(3) PATH '$.s')) j",
+        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, waiting, sweep_at)
+         SELECT ?, j.n, j.f, j.l, j.p, j.t, j.t, 1, '9999-01-01' FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n',
+           f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l', p INT UNSIGNED PATH '$.p', t DATETIME(3) PATH '$.t')) j",
         id,
         to_json(batches)?
     );
     done.execute(connection).await.map(drop)
-}
-
-/// Marks batches as enqueued, so that the sweep checks them later, and only if they are still due.
-/// Messages are sent before this mark: a crash between the two costs one duplicate message, never a
-/// batch.
-pub async fn mark_enqueued(
-    db: &Db,
-    id: Uuid,
-    batches: &[NewBatch],
-    backoff: &Backoff,
-) -> sqlx::Result<()> {
-    let done = sqlx::query!(
-        // A batch that was claimed since keeps the sweep_at of its claim.
-        "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', t DATETIME(3) PATH '$.t')) j
-         SET b.sweep_at = j.t + INTERVAL ? SECOND
-         WHERE b.schedule_id = ? AND b.batch_no = j.n AND b.claim_token IS NULL AND b.send_at = j.t AND b.requeues = 0",
-        to_json(batches)?,
-        backoff.sweep.num_seconds(),
-        id
-    );
-    done.execute(&db.pool).await.map(drop)
 }

@@ -5,82 +5,156 @@
 
 pub mod store;
 
-use std::collections::HashSet;
+mod due;
+mod errors;
+
+use std::time::Duration;
 
 use anyhow::Context;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use shared::{
+    batch::admission::turns,
     events::queue::enqueue,
     platform::{
-        backoff::{Backoff, MAX_CRASHES},
+        budget::Budget,
         db::{self, describe::describe},
-        queue::{Outgoing, SharedQueue},
     },
-    schedule::status::ScheduleStatus,
 };
+use tokio::time::{Instant, sleep};
 
-use self::store::{DueBatch, PushBack};
-use crate::{DispatchedBy, Dispatcher, retention};
+use self::errors::{SweepErrors, is_database_down};
+use crate::{DispatchedBy, Dispatcher, SWEEP_RESERVE, retention};
 
-/// The sweep enqueues, with the exact delay, batches that fall due within this time: two of its
-/// minutes.
-const SWEEP_AHEAD: TimeDelta = TimeDelta::seconds(120);
-/// The interval at which the sweep checks a parked batch, and logs it for the alarm.
-const PARKED: TimeDelta = TimeDelta::minutes(32);
 /// The most deliveries that one sweep enqueues; it enqueues none while the queue holds as many
 /// messages. A due delivery stays due until it is posted, so a slow queue would otherwise receive
 /// the same deliveries each minute.
 const DELIVERIES_PER_SWEEP: u32 = 1000;
+/// The delay before a sweep starts anew that found the database down.
+const DATABASE_RETRY: Duration = Duration::from_secs(2);
+/// A sweep looks again if a batch may be lost within this time.
+const LOOK_AHEAD: TimeDelta = TimeDelta::seconds(40);
+/// The shortest time between two looks.
+const LEAST_LOOK: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
-    /// Runs one sweep. `has_time` returns whether another round may start.
-    pub async fn sweep(&self, has_time: impl Fn() -> bool) -> anyhow::Result<()> {
-        let failed = self.cut_due_schedules().await?;
-        for schedule_id in store::idle_schedules(&self.db)
-            .await
-            .context("looking for schedules with nothing to do")?
-        {
-            self.finish(schedule_id).await?;
-        }
-        // At least one round, however short the timeout of the invocation is.
-        loop {
-            let round = store::due_batches(&self.db, self.db.now())
-                .await
-                .context("looking for due batches")?;
-            let is_last = round.len() < store::ROUND as usize;
-            self.enqueue_round(round).await?;
-            if is_last || !has_time() {
+    /// Sweeps, starts anew if the database is down, and then looks again while a batch is overdue
+    /// that may still be on its way: until the invocation's time is up. Otherwise a lost message
+    /// would be found one sweep later.
+    pub(crate) async fn sweep_repeatedly(&self, budget: Budget) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let has_time = || budget.remaining() > SWEEP_RESERVE;
+        let swept = loop {
+            match self.sweep(has_time).await {
+                Err(error) if is_database_down(&error) && has_time() => {
+                    tracing::warn!(error = describe(&error), "the database is down; retrying");
+                    sleep(DATABASE_RETRY).await;
+                }
+                swept => break swept,
+            }
+        };
+        while let Some(wait) = self.next_look().await? {
+            let wait = wait.max(LEAST_LOOK);
+            let is_over = started.elapsed() + wait > self.settings.watch;
+            if is_over || budget.remaining() < SWEEP_RESERVE + wait {
                 break;
             }
+            sleep(wait).await;
+            let queues = self.queue_state().await;
+            self.enqueue_expired(queues, &has_time).await?;
+            self.admit_all(&has_time).await?;
+            self.enqueue_due(queues, &has_time).await?;
         }
-        self.enqueue_deliveries()
-            .await
-            .context("looking for deliveries")?;
-        // Last, since nothing waits for it. Rows that it does not reach are deleted an hour later.
-        let now = self.db.now();
-        if retention::is_due(now) && has_time() {
-            let deleted = retention::delete_expired_rows(&self.db, now)
-                .await
-                .context("deleting expired rows")?;
-            tracing::info!(?deleted, "expired rows deleted");
-        }
-        failed.map_or(Ok(()), Err)
+        swept
     }
 
-    /// Cuts the schedules that are due and not cut yet. A schedule that cannot be cut stops neither
-    /// the others nor the sweep: returns the last such error.
-    async fn cut_due_schedules(&self) -> anyhow::Result<Option<anyhow::Error>> {
+    /// Returns the time until a batch counts as lost that is overdue now, or until a schedule's turn
+    /// begins, if that is soon.
+    async fn next_look(&self) -> anyhow::Result<Option<Duration>> {
+        let now = self.db.now();
+        let next = store::next_look(&self.db, now, now + LOOK_AHEAD)
+            .await
+            .context("looking for the next batch")?;
+        Ok(next.map(|next| (next - now).to_std().unwrap_or_default()))
+    }
+
+    /// Runs one sweep, in a fixed order: what a crash has interrupted comes first. An error does not
+    /// stop the steps that follow, unless the database is down; the last one is returned. `has_time`
+    /// returns whether another round may start.
+    pub async fn sweep(&self, has_time: impl Fn() -> bool) -> anyhow::Result<()> {
+        let mut errors = SweepErrors::default();
+        let queues = self.queue_state().await;
+        errors.note(self.enqueue_expired(queues, &has_time).await)?;
+        errors.note(self.cut_due_schedules().await)?;
+        errors.note(self.repair_turns().await)?;
+        errors.note(self.admit_all(&has_time).await)?;
+        errors.note(self.enqueue_due(queues, &has_time).await)?;
+        errors.note(self.finish_idle_schedules().await)?;
+        errors.note(self.enqueue_deliveries().await)?;
+        // Last, since nothing waits for it. Rows that it does not reach are deleted an hour later.
+        if retention::is_due(self.db.now()) && has_time() {
+            errors.note(self.delete_expired_rows().await)?;
+        }
+        errors.last()
+    }
+
+    /// Cuts the schedules that are due and not cut yet.
+    async fn cut_due_schedules(&self) -> anyhow::Result<()> {
         let due = store::schedules_to_cut(&self.db, self.db.now() + self.settings.sweep_lead)
             .await
             .context("looking for due schedules")?;
-        let mut failed = None;
+        let mut errors = SweepErrors::default();
         for schedule in due {
-            if let Err(error) = self.dispatch(schedule, DispatchedBy::Sweep).await {
-                tracing::error!(schedule.id = %schedule.schedule_id, error = describe(&error), "cutting failed");
-                failed = Some(error);
-            }
+            let cut = self.dispatch(schedule, DispatchedBy::Sweep).await;
+            errors.note_of(schedule.schedule_id, cut)?;
         }
-        Ok(failed)
+        errors.last()
+    }
+
+    /// Finishes running schedules with nothing left to do.
+    async fn finish_idle_schedules(&self) -> anyhow::Result<()> {
+        let idle = store::idle_schedules(&self.db)
+            .await
+            .context("looking for schedules with nothing to do")?;
+        let mut errors = SweepErrors::default();
+        for schedule_id in idle {
+            errors.note_of(schedule_id, self.finish(schedule_id).await)?;
+        }
+        errors.last()
+    }
+
+    /// Opens the turns of schedules that have none although batches of them wait, and ends the turns
+    /// of schedules of which none waits. Normally there is neither.
+    async fn repair_turns(&self) -> anyhow::Result<()> {
+        let without_turn = turns::schedules_without_turn(&self.db)
+            .await
+            .context("looking for schedules without a turn")?;
+        let mut errors = SweepErrors::default();
+        for schedule_id in without_turn {
+            tracing::warn!(schedule.id = %schedule_id, "the schedule has no turn; opening one");
+            let now = self.db.now();
+            let opened = db::retry_lock_conflicts(|| async {
+                let mut connection = self.db.pool.acquire().await?;
+                turns::open_turn(&mut connection, schedule_id, now, now).await
+            });
+            errors.note_of(schedule_id, opened.await.context("opening a turn"))?;
+        }
+        let without_batch = turns::turns_without_batch(&self.db)
+            .await
+            .context("looking for turns without a batch")?;
+        for schedule_id in without_batch {
+            let ended = db::retry_lock_conflicts(|| async {
+                let mut connection = self.db.pool.acquire().await?;
+                turns::end_turn(&mut connection, schedule_id).await
+            });
+            errors.note_of(schedule_id, ended.await.context("ending a turn"))?;
+        }
+        errors.last()
+    }
+
+    /// Admits batches until there is no room, or none waits.
+    async fn admit_all(&self, has_time: &impl Fn() -> bool) -> anyhow::Result<()> {
+        while self.admission.admit().await.context("admitting batches")? > 0 && has_time() {}
+        Ok(())
     }
 
     /// Enqueues the event deliveries that are due. Their rows stay as they are: only notify, which
@@ -88,7 +162,9 @@ impl Dispatcher {
     /// posted, and the sweep finds a delivery whose message was lost.
     async fn enqueue_deliveries(&self) -> anyhow::Result<()> {
         let now = self.db.now();
-        let due = store::due_deliveries(&self.db, now, DELIVERIES_PER_SWEEP).await?;
+        let due = store::due_deliveries(&self.db, now, DELIVERIES_PER_SWEEP)
+            .await
+            .context("looking for deliveries")?;
         if due.is_empty() || self.notify_queue.backlog().await? >= DELIVERIES_PER_SWEEP.into() {
             return Ok(());
         }
@@ -97,222 +173,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Enqueues the batches of a round, and moves the time at which the sweep checks them again.
-    async fn enqueue_round(&self, round: Vec<DueBatch>) -> anyhow::Result<()> {
-        if round.is_empty() {
-            return Ok(());
-        }
-        let now = self.db.now();
-        let sends = due_batches(&round, |batch| due_to_send(batch, now));
-        let sent = enqueue_due(&self.send_queue, sends, now).await?;
-        let checks = due_batches(&round, |batch| due_to_check(batch, now));
-        let rechecked = enqueue_due(&self.recheck_queue, checks, now).await?;
-        let mut back = Vec::with_capacity(round.len());
-        for (at, batch) in round.iter().enumerate() {
-            if batch.crashes >= MAX_CRASHES {
-                tracing::error!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, batch.crashes = batch.crashes, "batch parked");
-            }
-            // A batch that a queue has refused keeps its sweep_at: the next sweep retries it.
-            if !sent.refused.contains(&at) && !rechecked.refused.contains(&at) {
-                let requeued = sent.taken.contains(&at) || rechecked.taken.contains(&at);
-                back.push(push_back(batch, requeued, now, &self.settings.backoff));
-            }
-        }
-        tracing::warn!(
-            batches = round.len(),
-            sent = sent.taken.len(),
-            rechecked = rechecked.taken.len(),
-            "the sweep enqueued batches"
-        );
-        db::retry_lock_conflicts(|| store::push_back(&self.db, &back))
+    async fn delete_expired_rows(&self) -> anyhow::Result<()> {
+        let deleted = retention::delete_expired_rows(&self.db, self.db.now())
             .await
-            .context("pushing batches back")
-    }
-}
-
-/// A batch of a round that is due at one queue.
-struct QueueEntry<'a> {
-    /// Its place in the round.
-    at: usize,
-    batch: &'a DueBatch,
-    due_at: DateTime<Utc>,
-}
-
-/// Returns the batches of a round for which `due_at` returns a time.
-fn due_batches(
-    round: &[DueBatch],
-    due_at: impl Fn(&DueBatch) -> Option<DateTime<Utc>>,
-) -> Vec<QueueEntry<'_>> {
-    let due = round.iter().enumerate().filter_map(|(at, batch)| {
-        let due_at = due_at(batch)?;
-        Some(QueueEntry { at, batch, due_at })
-    });
-    due.collect()
-}
-
-/// The batches of a round that a queue has taken or refused, by their places in the round.
-struct Enqueued {
-    taken: HashSet<usize>,
-    refused: HashSet<usize>,
-}
-
-/// Enqueues batches that are due. A queue that holds as many messages as batches are due is slow,
-/// not empty: then it gets only batches that the sweep has not enqueued before.
-async fn enqueue_due(
-    queue: &SharedQueue,
-    mut due: Vec<QueueEntry<'_>>,
-    now: DateTime<Utc>,
-) -> anyhow::Result<Enqueued> {
-    if due.iter().any(|due| due.batch.requeues > 0) && queue.backlog().await? >= due.len() as u64 {
-        due.retain(|due| due.batch.requeues == 0);
-    }
-    let messages: Vec<_> = due
-        .iter()
-        .map(|due| Outgoing::batch(due.batch.message(), due.due_at, now))
-        .collect();
-    let failed: HashSet<_> = queue.send(&messages).await.into_iter().collect();
-    let mut enqueued = Enqueued {
-        taken: HashSet::new(),
-        refused: HashSet::new(),
-    };
-    for (place, due) in due.iter().enumerate() {
-        if failed.contains(&place) {
-            enqueued.refused.insert(due.at);
-        } else {
-            enqueued.taken.insert(due.at);
-        }
-    }
-    Ok(enqueued)
-}
-
-fn soon(due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    due.filter(|due| *due <= now + SWEEP_AHEAD)
-}
-
-fn due_to_send(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let may_send = batch.crashes < MAX_CRASHES && batch.schedule_status != ScheduleStatus::Paused;
-    soon(batch.send_at, now).filter(|_| may_send)
-}
-
-fn due_to_check(batch: &DueBatch, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    soon(batch.check_at, now).filter(|_| batch.crashes < MAX_CRASHES)
-}
-
-fn push_back(batch: &DueBatch, requeued: bool, now: DateTime<Utc>, backoff: &Backoff) -> PushBack {
-    let due = [batch.send_at, batch.check_at]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(now);
-    let next = if batch.crashes >= MAX_CRASHES {
-        now + PARKED
-    } else {
-        due.max(now) + backoff.sweep_again(batch.requeues)
-    };
-    PushBack {
-        schedule_id: batch.schedule_id,
-        batch_no: batch.batch_no,
-        seen: batch.sweep_at,
-        next,
-        requeued: u8::from(requeued),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use shared::platform::queue::BatchMessage;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn batch(
-        send_at: Option<DateTime<Utc>>,
-        check_at: Option<DateTime<Utc>>,
-        sweep_at: DateTime<Utc>,
-    ) -> DueBatch {
-        DueBatch {
-            schedule_id: Uuid::nil(),
-            batch_no: 1,
-            send_at,
-            check_at,
-            sweep_at,
-            requeues: 0,
-            crashes: 0,
-            schedule_status: ScheduleStatus::Running,
-        }
-    }
-
-    #[test]
-    fn batches_of_a_paused_schedule_are_checked_but_not_sent() {
-        let now = Utc::now();
-        let paused = DueBatch {
-            schedule_status: ScheduleStatus::Paused,
-            ..batch(Some(now), Some(now), now)
-        };
-        assert_eq!(
-            (due_to_send(&paused, now), due_to_check(&paused, now)),
-            (None, Some(now))
-        );
-    }
-
-    #[test]
-    fn a_parked_batch_is_not_enqueued_and_looked_at_rarely() {
-        let now = Utc::now();
-        let parked = DueBatch {
-            crashes: MAX_CRASHES,
-            ..batch(Some(now), Some(now), now)
-        };
-        assert_eq!(
-            (due_to_send(&parked, now), due_to_check(&parked, now)),
-            (None, None)
-        );
-        assert_eq!(
-            push_back(&parked, false, now, &Backoff::default()).next,
-            now + PARKED
-        );
-    }
-
-    #[test]
-    fn the_sweep_looks_again_after_the_due_time_with_growing_delays() {
-        let now = Utc::now();
-        let due = now + TimeDelta::seconds(70);
-        let first = batch(Some(due), None, now);
-        assert_eq!(
-            push_back(&first, true, now, &Backoff::default()).next,
-            due + TimeDelta::minutes(2)
-        );
-        let again = DueBatch {
-            requeues: 3,
-            send_at: Some(now - TimeDelta::hours(1)),
-            ..first
-        };
-        assert_eq!(
-            push_back(&again, true, now, &Backoff::default()).next,
-            now + TimeDelta::minutes(16)
-        );
-        assert_eq!(
-            again.message(),
-            BatchMessage {
-                schedule_id: Uuid::nil(),
-                batch_no: 1
-            }
-        );
-    }
-
-    #[test]
-    fn batches_due_later_are_not_enqueued_yet() {
-        let now = Utc::now();
-        let later = batch(
-            Some(now + TimeDelta::seconds(121)),
-            Some(now + TimeDelta::seconds(119)),
-            now,
-        );
-        assert_eq!(
-            (
-                due_to_send(&later, now).is_some(),
-                due_to_check(&later, now).is_some()
-            ),
-            (false, true)
-        );
+            .context("deleting expired rows")?;
+        tracing::info!(?deleted, "expired rows deleted");
+        Ok(())
     }
 }

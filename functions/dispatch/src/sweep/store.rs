@@ -55,10 +55,14 @@ pub struct DueBatch {
     pub batch_no: u32,
     /// When something is sent.
     pub send_at: Option<DateTime<Utc>>,
+    /// What is to be sent waits for its turn, and is not enqueued.
+    pub waiting: bool,
     /// When a status is asked for.
     pub check_at: Option<DateTime<Utc>>,
     /// As it was read; a claim moves it.
     pub sweep_at: DateTime<Utc>,
+    /// The end of the lease of an owner that has crashed.
+    pub claimed_until: Option<DateTime<Utc>>,
     /// How many times the sweep has enqueued it.
     pub requeues: u32,
     /// Claims without a release.
@@ -77,14 +81,13 @@ impl DueBatch {
     }
 }
 
-/// Returns the next round of due batches, in the order of the index. Batches whose claim has
-/// expired are among them, since the claim has set `sweep_at`.
+/// Returns the next round of due batches, in the order of the index.
 pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBatch>> {
     sqlx::query_as!(
         DueBatch,
         r#"SELECT STRAIGHT_JOIN b.schedule_id AS "schedule_id: Uuid", b.batch_no, b.send_at AS "send_at: DateTime<Utc>",
-             b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>", b.requeues, b.crashes,
-             s.status AS "schedule_status: ScheduleStatus"
+             b.waiting AS "waiting: bool", b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>",
+             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.sweep_at <= ? ORDER BY b.sweep_at LIMIT ?"#,
         now,
@@ -92,6 +95,48 @@ pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBat
     )
     .fetch_all(&db.pool)
     .await
+}
+
+/// Returns the next round of those among the due batches whose lease has expired. The claim has set
+/// their `sweep_at`.
+pub async fn expired_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBatch>> {
+    sqlx::query_as!(
+        DueBatch,
+        r#"SELECT STRAIGHT_JOIN b.schedule_id AS "schedule_id: Uuid", b.batch_no, b.send_at AS "send_at: DateTime<Utc>",
+             b.waiting AS "waiting: bool", b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>",
+             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus"
+           FROM batches b JOIN schedules s ON s.id = b.schedule_id
+           WHERE b.sweep_at <= ? AND b.claimed_until < ? ORDER BY b.sweep_at LIMIT ?"#,
+        now,
+        now,
+        ROUND
+    )
+    .fetch_all(&db.pool)
+    .await
+}
+
+/// Returns the next time, before `until`, at which a batch counts as lost that is overdue now, or at
+/// which the turn of a schedule without a rate begins.
+pub async fn next_look(
+    db: &Db,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT MIN(b.sweep_at) FROM batches b FORCE INDEX (due) WHERE b.sweep_at > ? AND b.sweep_at < ? AND b.claim_token IS NULL
+               AND ((b.send_at <= ? AND b.waiting = 0) OR b.check_at <= ?)) AS "lost_at: DateTime<Utc>",
+             (SELECT MIN(t.ready_at) FROM turns t JOIN schedules s ON s.id = t.schedule_id
+              WHERE t.ready_at > ? AND t.ready_at < ? AND s.rate IS NULL AND s.status = 'running') AS "ready_at: DateTime<Utc>""#,
+        now,
+        until,
+        now,
+        now,
+        now,
+        until
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    Ok([row.lost_at, row.ready_at].into_iter().flatten().min())
 }
 
 /// The next time at which the sweep checks a batch.

@@ -2,7 +2,10 @@
 //! and the queue, and the sweep.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod admission;
 mod cut;
+mod drip;
+mod lost;
 mod retention;
 mod sweep;
 mod triggers;

@@ -93,8 +93,9 @@ async fn small_batches_keep_a_configured_limit_together(pool: MySqlPool) {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_lone_batch_gets_the_whole_limit(pool: MySqlPool) {
     let mut stage = Stage::new(pool, capacity(130)).await;
-    configure(&stage, 100).await;
+    // The limit is configured after the cut, which would make two batches of it.
     let batches = cut_all(&mut stage, 400, 400).await;
+    configure(&stage, 100).await;
     let took = send_all(&stage, &batches).await;
     assert_eq!(accepted(&stage, batches[0].schedule_id).await, 400);
     assert_eq!(refused(&stage), 0);

@@ -4,38 +4,86 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, request::Builder},
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{intervention::ApiCall, world::World};
+use super::{intervention::ApiCall, plan::OtherSchedule, world::World};
 
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
 const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
+/// The shortest `max_lateness_s` and `send_within_s` that the API allows.
+const LEAST_S: u32 = 60;
+/// The numbers of each further schedule begin so far after those of the one before.
+const NUMBERS_APART: u32 = 20_000;
 
 impl World {
-    /// Posts the plan's schedule.
-    pub async fn post_schedule(&self) -> anyhow::Result<Uuid> {
+    /// Configures the plan's limit and posts its schedules. Returns their ids, the main one first.
+    pub async fn post_schedules(&self) -> anyhow::Result<Vec<Uuid>> {
         let plan = &self.plan;
-        let run_at = self.clock.now() + TimeDelta::seconds(self.rng.number(AHEAD_S).into());
-        let mut body = json!({
-            "run_at": run_at.to_rfc3339(),
-            "message": plan.text,
-            "recipients": phones(1, plan.recipients),
-            "max_attempts": plan.max_attempts,
-            "max_lateness_s": plan.max_lateness_s,
-            "on_uncertain": if plan.resends_uncertain { "resend" } else { "hold" },
-        });
+        if let Some(limit) = plan.parts_per_second {
+            self.call(Uuid::nil(), ApiCall::SetLimit(limit)).await?;
+        }
+        let ahead_s = plan.ahead_s.unwrap_or_else(|| self.rng.number(AHEAD_S));
+        let run_at = self.clock.now() + TimeDelta::seconds(ahead_s.into());
+        let mut ids = vec![self.post_main_schedule(run_at).await?];
+        for (place, other) in (1_u32..).zip(&plan.others) {
+            let OtherSchedule {
+                after_s,
+                recipients,
+            } = *other;
+            let run_at = run_at + TimeDelta::seconds(after_s);
+            let phones = phones(place * NUMBERS_APART, recipients);
+            ids.push(self.post(self.body(run_at, &phones)).await?);
+        }
+        Ok(ids)
+    }
+
+    async fn post_main_schedule(&self, run_at: DateTime<Utc>) -> anyhow::Result<Uuid> {
+        let plan = &self.plan;
+        let mut body = self.body(run_at, &phones(1, plan.recipients));
         if let Some(rate) = plan.rate {
             body["rate"] = rate.into();
         }
+        if let Some(send_within_s) = plan.send_within_s {
+            body["send_within_s"] = send_within_s.max(LEAST_S).into();
+        }
+        let id = self.post(body).await?;
+        // Shorter than the API allows.
+        sqlx::query("UPDATE schedules SET send_within_s = ? WHERE id = ?")
+            .bind(plan.send_within_s)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(id)
+    }
+
+    fn body(&self, run_at: DateTime<Utc>, phones: &[String]) -> Value {
+        let plan = &self.plan;
+        json!({
+            "run_at": run_at.to_rfc3339(),
+            "message": plan.text,
+            "recipients": phones,
+            "max_attempts": plan.max_attempts,
+            "max_lateness_s": plan.max_lateness_s.max(LEAST_S),
+            "on_uncertain": if plan.resends_uncertain { "resend" } else { "hold" },
+        })
+    }
+
+    async fn post(&self, body: Value) -> anyhow::Result<Uuid> {
         let (status, answer) = self.call_api(Request::post("/v1/schedules"), &body).await?;
         anyhow::ensure!(
             status.is_success(),
             "the API refused the schedule: {answer}"
         );
-        Ok(answer["id"].as_str().unwrap_or_default().parse()?)
+        let id: Uuid = answer["id"].as_str().unwrap_or_default().parse()?;
+        sqlx::query("UPDATE schedules SET max_lateness_s = ? WHERE id = ?")
+            .bind(self.plan.max_lateness_s)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        Ok(id)
     }
 
     /// Calls the API. An answer that it is too late is fine. Returns false on a server error, after
@@ -55,6 +103,10 @@ impl World {
                     json!({ "recipients": phones(first, count) }),
                 )
             }
+            ApiCall::SetLimit(parts_per_second) => (
+                Request::patch("/v1/carriers/main"),
+                json!({ "parts_per_second": parts_per_second }),
+            ),
             ApiCall::Reschedule(in_s) => (
                 Request::patch(path("")),
                 json!({ "run_at": (self.clock.now() + TimeDelta::seconds(in_s)).to_rfc3339() }),

@@ -1,8 +1,10 @@
 //! Checks of a finished run against its plan, beyond those of [`crate::verification`].
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    evidence,
     function::Function,
     plan::{CarrierForm, Plan, UncertainLimit},
     production::IN_FLIGHT,
@@ -60,15 +62,32 @@ pub fn unexpected_dead_letters(world: &World) -> Option<String> {
 }
 
 /// Reports the recipients that are not DELIVRD if the plan requires all to be.
-pub async fn undelivered(world: &World, schedule_id: Uuid) -> sqlx::Result<Option<String>> {
+pub async fn undelivered(world: &World, schedules: &[Uuid]) -> sqlx::Result<Option<String>> {
     let sql = "SELECT GROUP_CONCAT(CONCAT_WS(' ', seq, status, error) SEPARATOR ', ')
         FROM recipients WHERE status <> 'DELIVRD'";
     let rows: Option<String> = sqlx::query_scalar(sql).fetch_one(&world.pool).await?;
     let Some(rows) = rows.filter(|_| world.plan.all_delivered) else {
         return Ok(None);
     };
-    let state = State::read(world, schedule_id).await?.describe();
+    let state = State::read(world, schedules).await?.describe();
     Ok(Some(format!(
         "not every recipient is DELIVRD: {rows}; {state}"
     )))
+}
+
+/// Reports what the plan expects of the times at which the schedules are sent, and is not so.
+pub async fn unmet_expectations(
+    world: &World,
+    schedules: &[Uuid],
+    run_at: DateTime<Utc>,
+) -> anyhow::Result<Vec<String>> {
+    let expectations = &world.plan.expectations;
+    if expectations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let evidence = evidence::read(world, schedules, run_at).await?;
+    let problems = expectations
+        .iter()
+        .filter_map(|expectation| expectation.problem(&evidence));
+    Ok(problems.collect())
 }

@@ -9,7 +9,10 @@ use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
 use shared::{
-    batch::worker::Worker,
+    batch::{
+        admission::{Admission, AdmissionSettings},
+        worker::Worker,
+    },
     carrier::capacity::LimitDefaults,
     platform::{budget::Budget, db::Db},
 };
@@ -21,6 +24,9 @@ use super::{
     production::{CONNECT_TIMEOUT, IN_FLIGHT, LEASE, backoff, pool, timing},
     world::World,
 };
+
+/// `SEND_CONCURRENCY`
+const CONCURRENCY: u32 = 20;
 
 enum Handler {
     Dispatch(Dispatcher),
@@ -144,8 +150,19 @@ impl Environment {
     }
 }
 
+fn admission(world: &World, db: Db) -> Admission {
+    let settings = AdmissionSettings {
+        concurrency: CONCURRENCY,
+        batch_size: world.plan.batch_size,
+        limit: LimitDefaults::default(),
+        backoff: backoff(world.plan.budget),
+    };
+    Admission::new(db, world.queue(Function::Send), settings)
+}
+
 fn dispatcher(world: &World, db: Db) -> Dispatcher {
     Dispatcher {
+        admission: admission(world, db.clone()),
         db,
         send_queue: world.queue(Function::Send),
         recheck_queue: world.queue(Function::Recheck),
@@ -154,6 +171,8 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
             lead: TimeDelta::seconds(90),
             sweep_lead: TimeDelta::seconds(70),
             batch_size: world.plan.batch_size,
+            // The lab moves its clock instead.
+            watch: Duration::ZERO,
             backoff: backoff(world.plan.budget),
         },
     }
@@ -161,6 +180,7 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
 
 fn worker(world: &World, db: Db) -> Worker {
     Worker {
+        admission: admission(world, db.clone()),
         db,
         carrier: Arc::clone(&world.carrier),
         send_queue: world.queue(Function::Send),

@@ -63,6 +63,8 @@ pub enum ApiCall {
     Append(u32),
     /// `PATCH` with a `run_at` so many seconds from now.
     Reschedule(i64),
+    /// `PATCH /v1/carriers/main` with this limit in message parts per second.
+    SetLimit(u32),
 }
 
 impl Intervention {

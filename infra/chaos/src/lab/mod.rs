@@ -1,7 +1,7 @@
 //! The lab: the real handlers in this process, on a clock that the run moves.
 //!
-//! A run has its own database, carrier, queues and one-time schedules, and one schedule that an
-//! operator posts. Its [`plan`] names the faults. [`run`] executes it by moving the clock from one
+//! A run has its own database, carrier, queues and one-time schedules, and one or more schedules
+//! that an operator posts. Its [`plan`] names the faults. [`run`] executes it by moving the clock from one
 //! due time to the next, even if that is a day later. Database and carrier are real, over real
 //! sockets, and answer in real time. Only HTTP time-outs are shorter than production's.
 
@@ -12,6 +12,8 @@ mod conditions;
 mod database;
 mod environment;
 mod events;
+mod evidence;
+pub mod expectation;
 mod fault;
 mod faults;
 mod function;
@@ -26,6 +28,7 @@ mod rng;
 mod run;
 mod script;
 mod state;
+mod timeline;
 mod world;
 
 use std::rc::Rc;
@@ -110,34 +113,55 @@ async fn run_in_database(
 }
 
 async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
-    let schedule_id = world.post_schedule().await?;
+    let schedules = world.post_schedules().await?;
     #[cfg(feature = "fault-points")]
-    world.hooks.install(schedule_id);
-    let run_at: DateTime<Utc> = sqlx::query_scalar("SELECT run_at FROM schedules")
+    world.hooks.install(schedules[0]);
+    let run_at: DateTime<Utc> = sqlx::query_scalar("SELECT run_at FROM schedules WHERE id = ?")
+        .bind(schedules[0])
         .fetch_one(&world.pool)
         .await?;
-    let end = Run::new(world, schedule_id, run_at).execute().await;
+    let end = Run::new(world, &schedules, run_at).execute().await;
     #[cfg(feature = "fault-points")]
-    shared::platform::fault::remove(schedule_id);
-    let ledger = Ledger::new(reqwest::Client::new(), &world.simulator.url());
-    let first_fault_at = world.hooks.first_fault_at();
-    let run = FinishedRun {
-        pool: &world.pool,
-        ledger: &ledger,
-        ledger_from: 0,
-        schedule_id,
-        fault_began: first_fault_at.map_or(run_at, |first| first.max(run_at)),
-        name,
-    };
-    let mut outcome = run.verify().await?;
+    shared::platform::fault::remove(schedules[0]);
+    let mut outcome = verify(world, &schedules, run_at, name).await?;
     let mut problems = Vec::new();
     problems.extend(end?.err().map(|state| format!("stuck: {state}")));
     problems.extend(checks::excess_uncertain(world, &outcome));
-    problems.extend(checks::undelivered(world, schedule_id).await?);
+    problems.extend(checks::undelivered(world, &schedules).await?);
     problems.extend(checks::unexpected_dead_letters(world));
+    problems.extend(checks::unmet_expectations(world, &schedules, run_at).await?);
     let problems = problems
         .into_iter()
         .map(|problem| format!("{name}: {problem}"));
     outcome.problems.extend(problems);
     Ok(outcome)
+}
+
+/// Compares the ledger with the rows of each schedule. The sum counts as one run.
+async fn verify(
+    world: &World,
+    schedules: &[Uuid],
+    run_at: DateTime<Utc>,
+    name: &str,
+) -> anyhow::Result<Outcome> {
+    let ledger = Ledger::new(reqwest::Client::new(), &world.simulator.url());
+    let first_fault_at = world.hooks.first_fault_at();
+    let mut sum = Outcome::default();
+    for schedule_id in schedules {
+        let run = FinishedRun {
+            pool: &world.pool,
+            ledger: &ledger,
+            ledger_from: 0,
+            schedule_id: *schedule_id,
+            fault_began: first_fault_at.map_or(run_at, |first| first.max(run_at)),
+            name,
+        };
+        sum.add(run.verify().await?);
+    }
+    let longest = sum.recovery.iter().copied().max();
+    Ok(Outcome {
+        runs: 1,
+        recovery: longest.into_iter().collect(),
+        ..sum
+    })
 }

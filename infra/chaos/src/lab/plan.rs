@@ -7,7 +7,10 @@ use fastrand::Rng;
 use shared::platform::fault::Point;
 use simulator::Settings;
 
-pub use super::intervention::{Act, ApiCall, Condition, Intervention};
+pub use super::{
+    expectation::Expectation,
+    intervention::{Act, ApiCall, Condition, Intervention},
+};
 use crate::server::Server;
 
 /// The plan of one run. With [`Plan::calm`] nothing goes wrong.
@@ -27,8 +30,17 @@ pub struct Plan {
     pub max_attempts: u32,
     /// Whether `on_uncertain` of the schedule is `resend`.
     pub resends_uncertain: bool,
-    /// `max_lateness_s` of the schedule.
+    /// `max_lateness_s` of each schedule. May be shorter than the API allows, so that a backlog
+    /// takes seconds.
     pub max_lateness_s: u32,
+    /// `send_within_s` of the main schedule. May be shorter than the API allows.
+    pub send_within_s: Option<u32>,
+    /// Seconds from the call to the schedule's time, if not drawn.
+    pub ahead_s: Option<u32>,
+    /// Further schedules.
+    pub others: Vec<OtherSchedule>,
+    /// The limit of the carrier in message parts per second that is configured before the run.
+    pub parts_per_second: Option<u32>,
     /// The form of the carrier's API.
     pub form: CarrierForm,
     /// The carrier's normal settings.
@@ -58,6 +70,18 @@ pub struct Plan {
     pub uncertain: UncertainLimit,
     /// Whether every recipient must be DELIVRD at the end.
     pub all_delivered: bool,
+    /// What is expected of the times at which the schedules are sent.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A further schedule of a run. Faults at fault points, and calls of the API, affect the main
+/// schedule only.
+#[derive(Clone, Copy)]
+pub struct OtherSchedule {
+    /// Its time, in seconds after that of the main schedule.
+    pub after_s: i64,
+    /// Its recipients.
+    pub recipients: u32,
 }
 
 /// The form of the carrier's API.
@@ -218,6 +242,10 @@ impl Plan {
             max_attempts: 3,
             resends_uncertain: false,
             max_lateness_s: 3_600,
+            send_within_s: None,
+            ahead_s: None,
+            others: Vec::new(),
+            parts_per_second: None,
             form: CarrierForm::Bare,
             carrier: Settings {
                 seed: Some(rng.u64(..)),
@@ -236,6 +264,7 @@ impl Plan {
             script: Vec::new(),
             uncertain: UncertainLimit::Zero,
             all_delivered: true,
+            expectations: Vec::new(),
         }
     }
 

@@ -56,10 +56,10 @@ struct Finished {
     end: anyhow::Result<InvocationEnd>,
 }
 
-/// One run of a schedule.
+/// One run of a plan's schedules.
 pub struct Run<'a> {
     world: &'a World,
-    schedule_id: Uuid,
+    schedules: &'a [Uuid],
     began: Instant,
     began_at: DateTime<Utc>,
     running: FuturesUnordered<LocalBoxFuture<'a, Finished>>,
@@ -71,13 +71,14 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Prepares the run of a schedule that was just posted.
-    pub fn new(world: &'a World, schedule_id: Uuid, run_at: DateTime<Utc>) -> Self {
+    /// Prepares the run of schedules that were just posted. The first is the main one, with that
+    /// time.
+    pub fn new(world: &'a World, schedules: &'a [Uuid], run_at: DateTime<Utc>) -> Self {
         let now = world.clock.now();
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
         Self {
             world,
-            schedule_id,
+            schedules,
             began: Instant::now(),
             began_at: now,
             running: FuturesUnordered::new(),
@@ -89,7 +90,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Executes the run until nothing more will happen. The inner `Err` describes the schedule's
+    /// Executes the run until nothing more will happen. The inner `Err` describes the schedules'
     /// state if the run did not end in time.
     pub async fn execute(mut self) -> anyhow::Result<Result<(), String>> {
         loop {
@@ -97,14 +98,14 @@ impl<'a> Run<'a> {
             self.world.hooks.thaw(now);
             self.start_what_is_due(now);
             if self.began.elapsed() > MAX_REAL_TIME || now > self.began_at + MAX_RUN_TIME {
-                let state = State::read(self.world, self.schedule_id).await?;
+                let state = State::read(self.world, self.schedules).await?;
                 return Ok(Err(state.describe()));
             }
             if self.running.len() > self.world.hooks.frozen() {
                 self.wait_for_change().await?;
                 continue;
             }
-            let state = State::read(self.world, self.schedule_id).await?;
+            let state = State::read(self.world, self.schedules).await?;
             let Some(next) = self.next_due(&state, self.world.clock.now()) else {
                 return Ok(Ok(()));
             };
@@ -112,13 +113,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Waits until a job has ended or an intervention is to begin.
+    /// Waits until a job has ended, an intervention is to begin, or something else is due: the
+    /// clock runs on while jobs work.
     async fn wait_for_change(&mut self) -> anyhow::Result<()> {
+        let now = self.world.clock.now();
+        let later = self.planned().filter(|at| *at > now).min();
+        let wait = later.and_then(|at| (at - now).to_std().ok());
         tokio::select! {
             Some(finished) = self.running.next() => self.record(finished),
             () = self.world.hooks.changed.notified() => Ok(()),
-            () = tokio::time::sleep(MAX_REAL_TIME) => Ok(()),
+            () = tokio::time::sleep(wait.unwrap_or(MAX_REAL_TIME).min(MAX_REAL_TIME)) => Ok(()),
         }
+    }
+
+    /// Returns the times at which a queue, the script or EventBridge has something to start.
+    fn planned(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        let queues = Function::ALL
+            .into_iter()
+            .filter_map(|function| self.world.queue(function).next_at());
+        queues
+            .chain(self.script.next_at())
+            .chain(self.world.events.next_at())
     }
 
     fn start_what_is_due(&mut self, now: DateTime<Utc>) {
@@ -160,7 +175,7 @@ impl<'a> Run<'a> {
     }
 
     fn start_step(&mut self, step: Step) {
-        let (world, schedule_id) = (self.world, self.schedule_id);
+        let (world, schedule_id) = (self.world, self.schedules[0]);
         self.running.push(Box::pin(async move {
             let end = world.execute(schedule_id, step).await.map(|done| {
                 if done {
@@ -247,21 +262,13 @@ impl<'a> Run<'a> {
 
     /// Returns when something is due next, or `None` if the run is over.
     fn next_due(&self, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let hooks = &self.world.hooks;
-        let queues = Function::ALL
-            .into_iter()
-            .filter_map(|function| self.world.queue(function).next_at());
-        let others = queues
-            .chain(self.script.next_at())
-            .chain(self.world.events.next_at())
-            .chain(hooks.next_thaw())
-            .min();
+        let others = self.planned().chain(self.world.hooks.next_thaw()).min();
         if state.is_at_rest() {
             return others;
         }
         // Most of the sweeps that would find nothing are left out.
         let due = state
-            .sweep_due
+            .sweep_due()
             .map_or(self.next_sweep, |due| self.next_sweep.max(due));
         let minutes = (due - self.next_sweep + TimeDelta::milliseconds(59_999)).num_minutes();
         let sweep = self.next_sweep
@@ -286,6 +293,7 @@ impl<'a> Run<'a> {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.world.clock.advance(by);
+        self.world.timeline.record(&self.world.clock);
         while self.next_sweep + TimeDelta::minutes(1) <= to {
             self.next_sweep += TimeDelta::minutes(1);
         }

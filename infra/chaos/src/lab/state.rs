@@ -1,4 +1,4 @@
-//! The state of a run's schedule in the database.
+//! The state of a run's schedules in the database.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::Row;
@@ -6,9 +6,13 @@ use uuid::Uuid;
 
 use super::world::World;
 
-/// The state of a run's schedule.
+/// The state of a run's schedules.
 #[derive(Debug)]
-pub struct State {
+pub struct State(Vec<ScheduleState>);
+
+/// The state of one schedule.
+#[derive(Debug)]
+struct ScheduleState {
     status: String,
     is_cut: bool,
     /// Batches with work left.
@@ -16,18 +20,49 @@ pub struct State {
     /// Open batches that are parked.
     parked: i64,
     /// When the sweep would next find work.
-    pub sweep_due: Option<DateTime<Utc>>,
+    sweep_due: Option<DateTime<Utc>>,
     batches: String,
 }
 
 impl State {
-    /// Reads the state.
-    pub async fn read(world: &World, id: Uuid) -> sqlx::Result<Self> {
+    /// Reads the state of these schedules.
+    pub async fn read(world: &World, schedules: &[Uuid]) -> sqlx::Result<Self> {
+        let mut states = Vec::new();
+        for id in schedules {
+            states.push(ScheduleState::read(world, *id).await?);
+        }
+        Ok(Self(states))
+    }
+
+    /// Returns whether nothing more will happen without an operator.
+    pub fn is_at_rest(&self) -> bool {
+        self.0.iter().all(ScheduleState::is_at_rest)
+    }
+
+    /// Returns when the sweep would next find work.
+    pub fn sweep_due(&self) -> Option<DateTime<Utc>> {
+        let open = self.0.iter().filter(|state| !state.is_at_rest());
+        open.filter_map(|state| state.sweep_due).min()
+    }
+
+    /// Describes the state for a problem report.
+    pub fn describe(&self) -> String {
+        let states: Vec<_> = self.0.iter().map(ScheduleState::describe).collect();
+        states.join(" | ")
+    }
+}
+
+impl ScheduleState {
+    async fn read(world: &World, id: Uuid) -> sqlx::Result<Self> {
+        // A batch that waits for its turn has a `sweep_at` that is never reached: its schedule's
+        // turn is due instead.
         let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, s.run_at,
               COUNT(b.batch_no) AS open,
-              CAST(COALESCE(SUM(b.crashes >= 3), 0) AS SIGNED) AS parked, MIN(b.sweep_at) AS sweep_at,
-              GROUP_CONCAT(CONCAT_WS(' ', 'batch', b.batch_no, 'send', b.send_at, 'check', b.check_at,
-                'sweep', b.sweep_at, 'lease', b.claimed_until, 'crashes', b.crashes,
+              CAST(COALESCE(SUM(b.crashes >= 3), 0) AS SIGNED) AS parked,
+              MIN(NULLIF(b.sweep_at, '9999-01-01')) AS sweep_at,
+              (SELECT t.ready_at FROM turns t WHERE t.schedule_id = s.id) AS turn_at,
+              GROUP_CONCAT(CONCAT_WS(' ', 'batch', b.batch_no, 'waiting', b.waiting, 'send', b.send_at,
+                'check', b.check_at, 'sweep', b.sweep_at, 'lease', b.claimed_until, 'crashes', b.crashes,
                 'tries', b.tries, 'requeues', b.requeues) SEPARATOR '; ') AS batches
             FROM schedules s
             LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
@@ -36,6 +71,8 @@ impl State {
         let (status, is_cut): (String, bool) = (row.try_get("status")?, row.try_get("is_cut")?);
         let run_at: DateTime<Utc> = row.try_get("run_at")?;
         let sweep_at: Option<DateTime<Utc>> = row.try_get("sweep_at")?;
+        let turn_at: Option<DateTime<Utc>> = row.try_get("turn_at")?;
+        let sweep_at = sweep_at.into_iter().chain(turn_at).min();
         let sweep_due = match status.as_str() {
             "scheduled" => Some(run_at - TimeDelta::seconds(70)),
             "running" | "cancelled" => Some(sweep_at.unwrap_or_else(|| world.clock.now())),
@@ -53,8 +90,7 @@ impl State {
         })
     }
 
-    /// Returns whether nothing more will happen without an operator.
-    pub fn is_at_rest(&self) -> bool {
+    fn is_at_rest(&self) -> bool {
         let ended = match self.status.as_str() {
             "finished" | "missed" => true,
             "cancelled" => self.is_cut,
@@ -63,8 +99,7 @@ impl State {
         ended && self.open == self.parked
     }
 
-    /// Describes the state for a problem report.
-    pub fn describe(&self) -> String {
+    fn describe(&self) -> String {
         format!(
             "{}, cut: {}, {} batches open: {}",
             self.status, self.is_cut, self.open, self.batches

@@ -43,6 +43,7 @@ use super::{
     queue::LabQueue,
     rng::SharedRng,
     script::Step,
+    timeline::Timeline,
 };
 use crate::server::Server;
 
@@ -61,6 +62,8 @@ pub struct World {
     pub rng: SharedRng,
     /// The clock of all functions, queues and one-time schedules.
     pub clock: Clock,
+    /// What the clock showed at each real time.
+    pub timeline: Timeline,
     /// The database, as an administrator, never through a proxy.
     pub pool: MySqlPool,
     /// How the functions connect to the database.
@@ -119,6 +122,7 @@ impl World {
             key: create_key(&admin, &clock).await?,
             plan,
             rng,
+            timeline: Timeline::new(&clock),
             clock,
             pool: admin,
             options,

@@ -8,7 +8,7 @@ fn is_free(batch: &Batch) -> bool {
     (batch.token.is_none() || batch.lease_over) && u32::from(batch.crashes) < MAX_CRASHES
 }
 
-/// Checks that [`claim`] matches for a send pass.
+/// Checks that [`claim_to_send`] matches.
 pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule) -> bool {
     let allows_claims = matches!(
         schedule.status,
@@ -17,13 +17,19 @@ pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule) -> bool {
     batch.send_at == Due::Now && is_free(batch) && allows_claims
 }
 
-/// Checks that [`claim`] matches for a recheck pass.
+/// Checks that [`claim_to_check`] matches.
 pub fn may_claim_to_check(batch: &Batch) -> bool {
     batch.check_at == Due::Now && is_free(batch)
 }
 
-/// Models `claim_to_send` and `claim_to_check`.
-pub fn claim(batch: &mut Batch, token: u8) {
+/// Models `claim_to_send`. What was waiting for its turn is sent now.
+pub fn claim_to_send(batch: &mut Batch, token: u8) {
+    claim_to_check(batch, token);
+    batch.waiting = false;
+}
+
+/// Models `claim_to_check`.
+pub fn claim_to_check(batch: &mut Batch, token: u8) {
     *batch = Batch {
         crashes: batch.crashes + 1,
         token: Some(token),
@@ -36,6 +42,7 @@ pub fn claim(batch: &mut Batch, token: u8) {
 /// Checks that the sweep enqueues the batch for a send pass.
 pub fn sweep_enqueues_send(batch: &Batch, schedule: &Schedule) -> bool {
     batch.send_at == Due::Now
+        && !batch.waiting
         && u32::from(batch.crashes) < MAX_CRASHES
         && schedule.status != ScheduleStatus::Paused
 }
@@ -54,6 +61,8 @@ pub struct Release {
     pub resend_uncertain: bool,
     /// UNCERTAIN rows can be queried.
     pub ask_uncertain: bool,
+    /// The PENDING rows wait for their turn afterwards. `None`: as before.
+    pub waits: Option<bool>,
     /// The due time for rows that need a send.
     pub send_at: Due,
     /// The due time for rows that need a recheck.
@@ -96,14 +105,18 @@ pub fn release(batch: &mut Batch, rows: &[Row], owns: bool, input: &Release) -> 
         rows.iter().any(|row| needs_check(row, input)),
         input.check_at,
     );
+    let pending = rows.iter().any(|row| row.status == Status::Pending);
+    let waiting = pending && !batch.missed && input.waits.unwrap_or(batch.waiting);
     // Both sweep times are in the future.
-    let sweep_at = if send_at.is_set() || check_at.is_set() {
-        Due::Later
+    let sweep_send_at = if waiting {
+        Due::Unreachable
     } else {
-        Due::Never
+        due(send_at.is_set(), Due::Later)
     };
+    let sweep_at = sweep_send_at.least(due(check_at.is_set(), Due::Later));
     *batch = Batch {
         send_at,
+        waiting,
         check_at,
         sweep_at,
         token: None,

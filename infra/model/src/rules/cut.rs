@@ -49,7 +49,11 @@ pub fn may_mark_cut(schedule: &Schedule, same_version: bool) -> bool {
 pub fn mark_cut(schedule: &mut Schedule, same_version: bool, status: ScheduleStatus) -> bool {
     let may = may_mark_cut(schedule, same_version);
     if may {
-        *schedule = Schedule { status, cut: true };
+        *schedule = Schedule {
+            status,
+            cut: true,
+            ..*schedule
+        };
     }
     may
 }

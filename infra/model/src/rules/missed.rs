@@ -3,7 +3,10 @@
 
 use shared::message::status::Status;
 
-use super::claim::reopen;
+use super::{
+    admission::{open_turn, wait_for_turn},
+    claim::reopen,
+};
 use crate::rows::{Batch, Due, Row, Schedule, ScheduleStatus};
 
 /// Checks that [`hold_missed`] matches.
@@ -31,20 +34,20 @@ pub fn may_send_now(schedule: &Schedule) -> bool {
 
 /// Models `send_held_now`: held batches become due, and a missed schedule becomes running. A batch
 /// with an owner gets its due time from its release. Returns `true` if a batch was held.
-pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch]) -> bool {
+pub fn send_now(schedule: &mut Schedule, batches: &mut [Batch], has_pending: bool) -> bool {
     let held = batches.iter().any(|batch| batch.missed);
     for batch in batches.iter_mut().filter(|batch| batch.missed) {
         batch.missed = false;
         if batch.token.is_none() {
-            *batch = Batch {
-                send_at: Due::Now,
-                sweep_at: Due::Now,
-                ..*batch
-            };
+            batch.send_at = Due::Now;
+            wait_for_turn(batch, has_pending);
         }
     }
     if held && schedule.status == ScheduleStatus::Missed && schedule.cut {
         schedule.status = ScheduleStatus::Running;
+    }
+    if held {
+        open_turn(schedule, batches);
     }
     held
 }
@@ -57,7 +60,7 @@ pub fn may_resolve(row: &Row, batch: &Batch) -> bool {
 /// Models the resolution "sent": the row becomes UNKNOWN, which is final.
 pub fn resolve_sent(row: &mut Row, batch: &mut Batch, schedule: &mut Schedule) {
     row.status = Status::Unknown;
-    make_due(batch, schedule);
+    recount(batch, schedule);
 }
 
 /// Models the resolution "resend": the row becomes PENDING.
@@ -65,15 +68,21 @@ pub fn resolve_resend(row: &mut Row, batch: &mut Batch, schedule: &mut Schedule)
     row.earlier_attempts[usize::from(row.attempt)] = Some(row.status);
     row.resends += 1;
     row.status = Status::Pending;
+    recount(batch, schedule);
     batch.send_at = Due::Now;
-    make_due(batch, schedule);
+    batch.waiting = true;
+    open_turn(schedule, std::slice::from_ref(batch));
 }
 
-/// Makes a batch due whose row an operator has resolved, and reopens its schedule.
-fn make_due(batch: &mut Batch, schedule: &mut Schedule) {
-    if !batch.send_at.is_set() {
-        batch.check_at = Due::Now;
-    }
-    batch.sweep_at = Due::Now;
+/// Models `recount_batch`: makes a batch due whose row an operator has resolved, ends a lease that
+/// has expired, and reopens the schedule.
+fn recount(batch: &mut Batch, schedule: &mut Schedule) {
+    *batch = Batch {
+        check_at: Due::Now,
+        sweep_at: Due::Now,
+        token: None,
+        lease_over: false,
+        ..*batch
+    };
     reopen(schedule);
 }

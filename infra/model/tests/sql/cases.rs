@@ -22,9 +22,11 @@ impl Case {
         schedule: Schedule {
             status: ScheduleStatus::Running,
             cut: true,
+            turn: false,
         },
         batch: Batch {
             send_at: Due::Now,
+            waiting: false,
             check_at: Due::Never,
             sweep_at: Due::Later,
             token: Some(OURS),
@@ -34,6 +36,11 @@ impl Case {
         },
         row: Row::NEW,
     };
+
+    /// Returns `batches.pending`, as counted from the row.
+    pub fn pending(&self) -> bool {
+        self.row.status == Status::Pending
+    }
 
     /// Checks that our claim owns the batch.
     pub fn owns(&self) -> bool {
@@ -55,7 +62,7 @@ impl Case {
         let untried = matches!(
             row.status,
             Status::Pending | Status::Cancelled | Status::Suppressed | Status::Invalid
-        );
+        ) || row.ended;
         let known = matches!(
             row.status,
             Status::Acceptd | Status::Enroute | Status::Delivrd
@@ -80,7 +87,11 @@ pub fn pairs<A: Copy, B: Copy>(left: &[A], right: &[B]) -> Vec<(A, B)> {
 pub fn schedules() -> Vec<Schedule> {
     pairs(&ScheduleStatus::ALL, &[false, true])
         .into_iter()
-        .map(|(status, cut)| Schedule { status, cut })
+        .map(|(status, cut)| Schedule {
+            status,
+            cut,
+            turn: false,
+        })
         .collect()
 }
 
@@ -103,6 +114,14 @@ pub fn rows() -> Vec<Row> {
                 attempt,
                 resends,
                 ids,
+                ..Row::NEW
+            });
+        }
+        if status == Status::Expired {
+            rows.push(Row {
+                status,
+                attempt,
+                ended: true,
                 ..Row::NEW
             });
         }

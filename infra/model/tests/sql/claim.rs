@@ -25,6 +25,7 @@ fn cases() -> Vec<Case> {
         {
             let batch = Batch {
                 send_at,
+                waiting: false,
                 check_at,
                 sweep_at,
                 token,
@@ -32,11 +33,15 @@ fn cases() -> Vec<Case> {
                 crashes,
                 missed: false,
             };
-            cases.push(Case {
+            let waiting = Batch {
+                waiting: true,
+                ..batch
+            };
+            cases.extend([batch, waiting].map(|batch| Case {
                 schedule,
                 batch,
                 row: Row::NEW,
-            });
+            }));
         }
     }
     cases.retain(Case::is_allowed);
@@ -58,7 +63,7 @@ async fn claim_to_send_matches_the_model(pool: MySqlPool) {
             "{case:?}"
         );
         if may {
-            rules::claim(&mut case.batch, OURS);
+            rules::claim_to_send(&mut case.batch, OURS);
         }
     }
     table.expect(&cases, &expected).await;
@@ -79,7 +84,7 @@ async fn claim_to_check_matches_the_model(pool: MySqlPool) {
             "{case:?}"
         );
         if may {
-            rules::claim(&mut case.batch, OURS);
+            rules::claim_to_check(&mut case.batch, OURS);
         }
     }
     table.expect(&cases, &expected).await;

@@ -1,6 +1,8 @@
-//! `flush` with each step, `keep_attempts`, `record_late_answers`, `mark_owner_lost`, `close_pending`.
+//! `flush` with each step, `keep_attempts`, `record_late_answers`, `mark_owner_lost`,
+//! `close_pending`, `expire_pending`.
 
 use model::rules::{self, Flush};
+use send::store;
 use shared::{
     batch::{
         SeqRange,
@@ -150,6 +152,23 @@ async fn mark_owner_lost_matches_the_model(pool: MySqlPool) {
             .await
             .unwrap();
         assert_eq!(marked, u64::from(matched), "{case:?}");
+    }
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn expire_pending_matches_the_model(pool: MySqlPool) {
+    let cases = rows_and_tokens();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (index, case) in expected.iter_mut().enumerate() {
+        let owns = case.owns();
+        let matched = rules::expire_pending(&mut case.row, owns);
+        let (claim, range) = (table.claim(index), SeqRange::new(1, 1));
+        let expired = store::expire_pending(&table.db, &claim, range, table.now)
+            .await
+            .unwrap();
+        assert_eq!(expired, u64::from(matched), "{case:?}");
     }
     table.expect(&cases, &expected).await;
 }

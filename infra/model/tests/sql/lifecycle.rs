@@ -3,10 +3,10 @@
 
 use api::resources::schedules::store::moves;
 use model::{
-    rows::{Batch, Due, Schedule, ScheduleStatus},
+    rows::{Batch, Due, Row, Schedule, ScheduleStatus},
     rules,
 };
-use shared::schedule::lifecycle;
+use shared::{message::status::Status, schedule::lifecycle};
 use sqlx::MySqlPool;
 
 use crate::{
@@ -24,20 +24,50 @@ fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
             &pairs(&[Due::Never, Due::Now, Due::Later], &[false, true]),
         ),
     ) {
-        let batch = Batch {
-            token,
-            lease_over,
-            send_at,
-            missed,
-            ..Case::SENDING.batch
-        };
-        cases.push(Case {
-            schedule: Schedule { status, cut: true },
-            batch,
-            ..Case::SENDING
-        });
+        for ((waiting, check_at), (turn, pending)) in pairs(
+            &pairs(&[false, true], &[Due::Never, Due::Later]),
+            &pairs(&[false, true], &[false, true]),
+        ) {
+            let batch = Batch {
+                token,
+                lease_over,
+                send_at,
+                missed,
+                waiting,
+                check_at,
+                ..Case::SENDING.batch
+            };
+            let schedule = Schedule {
+                status,
+                cut: true,
+                turn,
+            };
+            let row = Row {
+                status: if pending {
+                    Status::Pending
+                } else {
+                    Status::Uncertain
+                },
+                attempt: 1,
+                ..Row::NEW
+            };
+            cases.push(Case {
+                schedule,
+                batch,
+                row,
+            });
+        }
     }
-    cases.retain(|case| case.is_allowed() && !(case.batch.missed && case.batch.send_at.is_set()));
+    // A release holds what is missed, and only what is to be sent waits.
+    cases.retain(|case| {
+        let Batch {
+            missed,
+            send_at,
+            waiting,
+            ..
+        } = case.batch;
+        case.is_allowed() && !(missed && send_at.is_set()) && (send_at.is_set() || !waiting)
+    });
     cases
 }
 
@@ -81,8 +111,14 @@ async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
             &mut case.schedule,
             std::slice::from_mut(&mut case.batch),
             Due::Now,
+            case.row.status == Status::Pending,
         );
-        moves::resume_cut_schedule(&mut connection, table.ids[index], table.now, table.now)
+        let pause = moves::Pause {
+            paused_at: table.now,
+            now: table.now,
+            from: table.now,
+        };
+        moves::resume_cut_schedule(&mut connection, table.ids[index], pause)
             .await
             .unwrap();
     }
@@ -101,7 +137,9 @@ async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
-        rules::cancel(&mut case.schedule, std::slice::from_mut(&mut case.batch));
+        let pending = case.pending();
+        let batches = std::slice::from_mut(&mut case.batch);
+        rules::cancel(&mut case.schedule, batches, pending);
         moves::cancel_schedule(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();
@@ -122,7 +160,9 @@ async fn send_held_now_matches_the_model(pool: MySqlPool) {
     let mut expected = cases.clone();
     let mut connection = table.db.pool.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
-        let sent = rules::send_now(&mut case.schedule, std::slice::from_mut(&mut case.batch));
+        let pending = case.pending();
+        let batches = std::slice::from_mut(&mut case.batch);
+        let sent = rules::send_now(&mut case.schedule, batches, pending);
         let released = moves::send_held_now(&mut connection, table.ids[index], table.now)
             .await
             .unwrap();

@@ -9,6 +9,7 @@
     clippy::inconsistent_struct_constructor
 )]
 
+mod admission;
 mod cases;
 mod claim;
 mod cut;

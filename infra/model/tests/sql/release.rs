@@ -1,5 +1,7 @@
 //! `release`, `finish_schedule`.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use model::{
     rows::{Age, Batch, Due, Row},
@@ -20,7 +22,10 @@ use crate::{
 /// Returns all inputs of a release that the rule distinguishes.
 fn releases() -> Vec<Release> {
     let mut all = Vec::new();
-    for (max_resends, resend_uncertain) in pairs(&[0, 1], &[false, true]) {
+    for ((max_resends, resend_uncertain), waits) in pairs(
+        &pairs(&[0, 1], &[false, true]),
+        &[None, Some(false), Some(true)],
+    ) {
         for (ask_uncertain, (send_at, check_at)) in pairs(
             &[false, true],
             &[(Due::Now, Due::Later), (Due::Later, Due::Now)],
@@ -29,6 +34,7 @@ fn releases() -> Vec<Release> {
                 max_resends,
                 resend_uncertain,
                 ask_uncertain,
+                waits,
                 send_at,
                 check_at,
             });
@@ -56,18 +62,23 @@ fn cases() -> Vec<Case> {
     )
     .into_iter()
     .map(row)
+    .chain([Row {
+        status: Status::Expired,
+        attempt: 1,
+        ended: true,
+        ..Row::NEW
+    }])
     .collect();
-    let batch = |((token, lease_over), missed)| Batch {
+    let batch = |((token, lease_over), (missed, waiting))| Batch {
         token,
         lease_over,
         missed,
+        waiting,
         crashes: 2,
         ..Case::SENDING.batch
     };
-    let batches: Vec<_> = pairs(&TOKENS[..4], &[false, true])
-        .into_iter()
-        .map(batch)
-        .collect();
+    let flags = pairs(&[false, true], &[false, true]);
+    let batches: Vec<_> = pairs(&TOKENS[..4], &flags).into_iter().map(batch).collect();
     let case = |(row, batch)| Case {
         row,
         batch,
@@ -89,8 +100,21 @@ fn as_release(table: &Table, input: &Release) -> release::Release {
         check_at: table.time(input.check_at).unwrap(),
         sweep_send_at: soon,
         sweep_check_at: soon,
-        result: release::PassResult::Checked {
+        result: result_of(input),
+    }
+}
+
+fn result_of(input: &Release) -> release::PassResult {
+    match input.waits {
+        None => release::PassResult::Checked {
             least_delay: TimeDelta::zero(),
+        },
+        Some(back_to_waiting) => release::PassResult::Sent {
+            accepted: false,
+            refused: false,
+            was_busy: false,
+            back_to_waiting,
+            wait: Duration::ZERO,
         },
     }
 }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use model::rows::{Age, Batch, Due, Row, Schedule, ScheduleStatus};
 use shared::{
-    batch::claim::Claim,
+    batch::{admission::never, claim::Claim, rows::SEND_UNTIL},
     message::status::Status,
     platform::{db::Db, queue::BatchMessage},
 };
@@ -13,8 +13,6 @@ use uuid::Uuid;
 
 use crate::cases::{Case, OURS};
 
-/// `error` of a row that ended because the schedule's end came before it was sent.
-const SEND_UNTIL: &str = "send-until";
 /// Rows per INSERT statement.
 const CHUNK: usize = 400;
 
@@ -37,6 +35,7 @@ impl Table {
         let all: Vec<_> = table.ids.iter().copied().zip(cases).collect();
         for chunk in all.chunks(CHUNK) {
             table.insert_schedules(chunk).await;
+            table.insert_turns(chunk).await;
             table.insert_batches(chunk).await;
             table.insert_recipients(chunk).await;
             table.insert_attempts(chunk).await;
@@ -64,6 +63,7 @@ impl Table {
             Due::Never => None,
             Due::Now => Some(self.now - TimeDelta::seconds(1)),
             Due::Later => Some(self.now + TimeDelta::seconds(600)),
+            Due::Unreachable => Some(never()),
         }
     }
 
@@ -71,6 +71,8 @@ impl Table {
         time.map_or(Due::Never, |time| {
             if time <= self.now {
                 Due::Now
+            } else if time >= never() {
+                Due::Unreachable
             } else {
                 Due::Later
             }
@@ -83,7 +85,7 @@ impl Table {
             paused_at, finished_at, created_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
-            let Schedule { status, cut } = case.schedule;
+            let Schedule { status, cut, .. } = case.schedule;
             row.push_bind(id)
                 .push_bind(status.as_str())
                 .push("'Hello', 1")
@@ -98,13 +100,33 @@ impl Table {
         insert.build().execute(&self.db.pool).await.unwrap();
     }
 
+    async fn insert_turns(&self, cases: &[(Uuid, &Case)]) {
+        let turns: Vec<_> = cases
+            .iter()
+            .filter(|(_, case)| case.schedule.turn)
+            .collect();
+        if turns.is_empty() {
+            return;
+        }
+        let sql = "INSERT INTO turns (schedule_id, virtual_parts, ready_at, next_send_at) ";
+        let mut insert = QueryBuilder::new(sql);
+        insert.push_values(turns, |mut row, (id, _)| {
+            row.push_bind(id)
+                .push("7")
+                .push_bind(self.now)
+                .push_bind(self.now);
+        });
+        insert.build().execute(&self.db.pool).await.unwrap();
+    }
+
     async fn insert_batches(&self, cases: &[(Uuid, &Case)]) {
         let sql = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at,
-            send_at, check_at, sweep_at, claim_token, claimed_until, crashes, missed_at) ";
+            send_at, waiting, pending, check_at, sweep_at, claim_token, claimed_until, crashes, missed_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
             let Batch {
                 send_at,
+                waiting,
                 check_at,
                 sweep_at,
                 token: owner,
@@ -117,6 +139,8 @@ impl Table {
                 .push("1, 1, 1")
                 .push_bind(self.now - TimeDelta::seconds(1));
             row.push_bind(self.time(send_at))
+                .push_bind(waiting)
+                .push_bind(u32::from(case.pending()))
                 .push_bind(self.time(check_at))
                 .push_bind(self.time(sweep_at));
             row.push_bind(owner.map(token))
@@ -194,7 +218,8 @@ impl Table {
     /// Reads all cases and compares them with the expected ones.
     pub async fn expect(&self, cases: &[Case], expected: &[Case]) {
         let sql = "SELECT s.id, s.status AS schedule_status, s.batch_count IS NOT NULL AS cut,
-              b.send_at, b.check_at, b.sweep_at, b.claim_token, b.claimed_until, b.crashes,
+              EXISTS (SELECT 1 FROM turns t WHERE t.schedule_id = s.id) AS turn,
+              b.send_at, b.waiting, b.check_at, b.sweep_at, b.claim_token, b.claimed_until, b.crashes,
               b.missed_at IS NOT NULL AS missed,
               r.status, r.attempt, r.resends, r.message_id, r.error, r.sent_at
             FROM schedules s JOIN batches b ON b.schedule_id = s.id AND b.batch_no = 1
@@ -229,6 +254,7 @@ impl Table {
         let until: Option<DateTime<Utc>> = row.get("claimed_until");
         let batch = Batch {
             send_at: self.due(row.get("send_at")),
+            waiting: row.get("waiting"),
             check_at: self.due(row.get("check_at")),
             sweep_at: self.due(row.get("sweep_at")),
             token: row
@@ -246,7 +272,7 @@ impl Table {
             30..1200 => Age::PastQuietTime,
             _ => Age::PastDeadline,
         };
-        let cut = row.get("cut");
+        let (cut, turn) = (row.get("cut"), row.get("turn"));
         let row = Row {
             status: Status::parse(row.get("status")).unwrap(),
             attempt: row.get::<u32, _>("attempt") as u8,
@@ -257,7 +283,7 @@ impl Table {
             earlier_attempts: Row::NEW.earlier_attempts,
         };
         Case {
-            schedule: Schedule { status, cut },
+            schedule: Schedule { status, cut, turn },
             batch,
             row,
         }

@@ -207,7 +207,16 @@ impl Lifecycle {
                     lines
                 );
             }
-            other => prop_assert!(false, "the schedule did not end: {} {:?}", other, lines),
+            other => {
+                let batches = self.batches_and_turns().await;
+                prop_assert!(
+                    false,
+                    "the schedule did not end: {} {:?} {:?}",
+                    other,
+                    lines,
+                    batches
+                );
+            }
         }
         Ok(())
     }

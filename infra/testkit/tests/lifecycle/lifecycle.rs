@@ -67,6 +67,7 @@ impl Lifecycle {
             ..Settings::default()
         };
         let stage = Stage::new(pool.clone(), settings).await;
+        fixture::reset_carrier(&stage.db).await;
         let app = gate::app(&stage).await;
         let key = gate::new_key(&app.db).await;
         let all_events = EventType::ALL.map(EventType::as_str).join(",");
@@ -242,6 +243,20 @@ impl Lifecycle {
         }
     }
 
+    /// Returns the times of the batches and of the turns, for the message of a failed test.
+    pub async fn batches_and_turns(&self) -> Vec<String> {
+        let sql = "SELECT CONCAT_WS(' ', 'batch', batch_no, waiting, COALESCE(send_at, '-'), COALESCE(check_at, '-'), COALESCE(sweep_at, '-'),
+              COALESCE(claimed_until, '-'), crashes, tries, requeues, planned_at) FROM batches
+            UNION ALL SELECT CONCAT_WS(' ', 'turn', ready_at, next_send_at, virtual_parts) FROM turns
+            UNION ALL SELECT CONCAT_WS(' ', 'carrier', COALESCE(progress_at, '-'), COALESCE(outage_from, '-'), COALESCE(outage_until, '-')) FROM carriers";
+        let mut lines: Vec<String> = sqlx::query_scalar(sql)
+            .fetch_all(&self.stage.db.pool)
+            .await
+            .unwrap();
+        lines.push(format!("now {}", self.stage.db.now()));
+        lines
+    }
+
     async fn open_batches(&self) -> i64 {
         sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
             .fetch_one(&self.stage.db.pool)
@@ -252,6 +267,7 @@ impl Lifecycle {
 
 async fn empty_tables(pool: &MySqlPool) {
     for table in [
+        "turns",
         "batches",
         "recipients",
         "schedules",

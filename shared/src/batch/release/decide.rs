@@ -68,6 +68,16 @@ impl PassResult {
         matches!(self, Self::Sent { refused: true, .. })
     }
 
+    /// Returns whether PENDING rows wait for their turn afterwards; `None`: as before the pass.
+    pub const fn waits(self) -> Option<bool> {
+        match self {
+            Self::Sent {
+                back_to_waiting, ..
+            } => Some(back_to_waiting),
+            Self::Checked { .. } => None,
+        }
+    }
+
     /// Returns whether the batch waits for its turn again.
     pub const fn back_to_waiting(self) -> bool {
         matches!(
@@ -185,7 +195,7 @@ impl EndedPass<'_> {
             })
         };
         DueMessages {
-            send_at: needed(self.batch.send_at, dues.send_at),
+            send_at: needed(self.batch.send_at, dues.send_at.filter(|_| !dues.waiting)),
             check_at: needed(self.batch.check_at, dues.check_at),
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod timing;
 mod write;
 
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 
 use self::{decide::EndedPass, final_events::record_final_events, write::read_due_times};
 pub use self::{
@@ -18,12 +19,14 @@ pub use self::{
 use crate::{
     batch::{
         SeqRange,
+        admission::turns::{self, ReturnedBatch},
         claim::Claim,
         worker::{Claimed, Worker},
     },
     events::queue::enqueue,
+    message::status::Status,
     platform::{
-        db::{Db, retry_lock_conflicts, transaction::transaction},
+        db::{Db, describe::describe_one, retry_lock_conflicts, transaction::transaction},
         fault::{self, Point},
         queue::{DeliveryMessage, Outgoing},
     },
@@ -78,20 +81,64 @@ impl Worker {
             deliveries.extend(finished);
         }
         enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
+        self.admit_next(claimed, result, dues.send_at).await;
         Ok(())
+    }
+
+    /// Admits the batches whose turn it is, after a pass that may have made room for them. `due`:
+    /// when the batch of the pass is to be sent next.
+    async fn admit_next(&self, claimed: &Claimed, result: PassResult, due: Option<DateTime<Utc>>) {
+        let PassResult::Sent {
+            accepted,
+            was_busy,
+            back_to_waiting,
+            ..
+        } = result
+        else {
+            return;
+        };
+        if !claimed.batch.turns_exist && !back_to_waiting {
+            return;
+        }
+        // The batch is released: an error here is no reason to run the pass again. The next release
+        // or the sweep admits what this one does not.
+        match self.admission.admit_after_pass(accepted && !was_busy).await {
+            // Nobody else will admit the batch that waits before the next sweep. Its own message
+            // does: a claim ends the wait.
+            Ok(true) if back_to_waiting => {
+                if let Some(due) = due {
+                    let message = Outgoing::batch(claimed.claim.batch, due, self.db.now());
+                    self.send_queue.send(&[message]).await;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(error = describe_one(&error), "admitting batches failed");
+            }
+        }
     }
 
     /// Writes the release, and with it the events of messages that have ended.
     ///
     /// Returns the deliveries to enqueue, or `None` if the claim is lost. If no webhook subscribes
-    /// to final messages, the release is a single statement without a transaction.
+    /// to final messages and the batch does not return to those that wait, the release is a single
+    /// statement without a transaction.
     async fn write_release(
         &self,
         claimed: &Claimed,
         release: &Release,
     ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
-        let Claimed { claim, batch, .. } = claimed;
+        let Claimed { claim, batch, rows } = claimed;
         let range = batch.range();
+        if release.result.back_to_waiting() {
+            let pending = rows.iter().filter(|row| row.status == Status::Pending);
+            let returned = ReturnedBatch {
+                batch: claim.batch,
+                parts: pending.count() as u64 * u64::from(batch.parts),
+                ready_at: release.send_at,
+            };
+            return self.write_return(claimed, release, &returned).await;
+        }
         if !batch.wants_final_events {
             let written = retry_lock_conflicts(|| async {
                 write_release(&mut *self.db.pool.acquire().await?, claim, range, release).await
@@ -99,6 +146,33 @@ impl Worker {
             return Ok(written.await?.then(Vec::new));
         }
         write_release_with_events(&self.db, claim, range, release).await
+    }
+
+    /// Writes the release of a batch that returns to those that wait, and its turn.
+    async fn write_return(
+        &self,
+        claimed: &Claimed,
+        release: &Release,
+        returned: &ReturnedBatch,
+    ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
+        let Claimed { claim, batch, .. } = claimed;
+        let (range, resends) = (batch.range(), release.max_resends);
+        transaction(&self.db, |transaction| {
+            Box::pin(async move {
+                let mut deliveries = Vec::new();
+                if batch.wants_final_events {
+                    let now = self.db.now();
+                    deliveries =
+                        record_final_events(transaction, claim, range, resends, now).await?;
+                }
+                let written = write_release(transaction, claim, range, release).await?;
+                if written {
+                    turns::return_batch(transaction, returned).await?;
+                }
+                Ok(written.then_some(deliveries))
+            })
+        })
+        .await
     }
 }
 

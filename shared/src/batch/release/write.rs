@@ -5,7 +5,7 @@ use sqlx::MySqlConnection;
 
 use super::PassResult;
 use crate::{
-    batch::{SeqRange, claim::Claim, rows::SEND_UNTIL},
+    batch::{SeqRange, admission::never, claim::Claim, rows::SEND_UNTIL},
     platform::{db::Db, queue::BatchMessage},
 };
 
@@ -47,8 +47,11 @@ pub async fn write_release(
         schedule_id,
         batch_no,
     } = claim.batch;
-    let accepted = release.result.accepted();
+    let (accepted, waits) = (release.result.accepted(), release.result.waits());
     let done = sqlx::query!(
+        // `waiting` is read only where the statement keeps it: in a joined UPDATE, the order of the
+        // assignments is not guaranteed.
+        //
         // A number that was suppressed meanwhile is not sent again, and neither is one that the end
         // of the schedule has closed. A resend that was not accepted yet is not held. A row that is
         // still SENDING keeps check_at set: the next claim makes it UNCERTAIN. Whether PENDING rows
@@ -68,13 +71,17 @@ pub async fn write_release(
            b.checks = IF(?, 0, b.checks), b.pending = c.pending, b.sending = c.sending, b.uncertain = c.uncertain,
            b.acceptd = c.acceptd, b.enroute = c.enroute, b.delivrd = c.delivrd, b.undeliv = c.undeliv, b.expired = c.expired,
            b.deleted = c.deleted, b.rejectd = c.rejectd, b.unknown = c.unknown, b.cancelled = c.cancelled, b.suppressed = c.suppressed,
+           b.waiting = (c.pending > 0 AND b.missed_at IS NULL AND COALESCE(?, b.waiting)),
            b.send_at = IF((c.pending > 0 AND b.missed_at IS NULL) OR c.again > 0, ?, NULL), b.check_at = IF(c.askable > 0, ?, NULL),
-           b.sweep_at = NULLIF(LEAST(IF((c.pending > 0 AND b.missed_at IS NULL) OR c.again > 0, ?, '9999-12-31'), IF(c.askable > 0, ?, '9999-12-31')), '9999-12-31')
+           b.sweep_at = NULLIF(LEAST(IF(c.pending > 0 AND b.missed_at IS NULL AND COALESCE(?, b.waiting), '9999-01-01',
+               IF((c.pending > 0 AND b.missed_at IS NULL) OR c.again > 0, ?, '9999-12-31')),
+             IF(c.askable > 0, ?, '9999-12-31')), '9999-12-31')
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?",
         release.max_resends,
         release.resend_uncertain,
         SEND_UNTIL,
-        release.ask_uncertain_since.unwrap_or(DateTime::<Utc>::MAX_UTC.min(far_future())),
+        // After this time no message was sent, so that no UNCERTAIN row matches.
+        release.ask_uncertain_since.unwrap_or(never()),
         schedule_id,
         range.first,
         range.last,
@@ -82,8 +89,10 @@ pub async fn write_release(
         accepted,
         u32::from(release.result.refused()),
         accepted,
+        waits,
         release.send_at,
         release.check_at,
+        waits,
         release.sweep_send_at,
         release.sweep_check_at,
         schedule_id,
@@ -93,11 +102,6 @@ pub async fn write_release(
     Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
-/// Returns a time after which no message was sent, so that no UNCERTAIN row matches.
-fn far_future() -> DateTime<Utc> {
-    DateTime::from_timestamp(253_370_764_800, 0).unwrap_or(DateTime::<Utc>::MAX_UTC) // 9999-01-01
-}
-
 /// The due times of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueTimes {
@@ -105,6 +109,8 @@ pub struct DueTimes {
     pub send_at: Option<DateTime<Utc>>,
     /// When a status is due to be asked for.
     pub check_at: Option<DateTime<Utc>>,
+    /// What is to be sent waits for its turn: no message is enqueued for it.
+    pub waiting: bool,
     /// A batch of the schedule has something to do, this one or another. If the last two batches
     /// are released at the same time, the later read sees both.
     pub schedule_open: bool,
@@ -115,7 +121,7 @@ pub async fn read_due_times(db: &Db, batch: BatchMessage) -> sqlx::Result<Option
     sqlx::query_as!(
         DueTimes,
         r#"SELECT b.send_at AS "send_at: DateTime<Utc>", b.check_at AS "check_at: DateTime<Utc>",
-             EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
+             b.waiting AS "waiting: bool", EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
            FROM batches b WHERE b.schedule_id = ? AND b.batch_no = ?"#,
         batch.schedule_id,
         batch.batch_no

@@ -31,6 +31,13 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 /// before its due time: the minute between two sweeps, and a quarter more for a late sweep.
 pub const SWEEP_BEFORE: TimeDelta = TimeDelta::seconds(75);
 
+/// A message that is visible is received at once while workers are free. After this time it is
+/// lost, or the queue shows it.
+const LOST_AFTER: TimeDelta = TimeDelta::seconds(10);
+
+/// How often the sweep of the next minute enqueues a batch again before it waits longer.
+const NEXT_MINUTES: u32 = 4;
+
 /// The delays that a deployment may set. The defaults are those of production; the chaos runner
 /// uses seconds.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +47,8 @@ pub struct Backoff {
     pub recording_share: Duration,
     /// A lease ends this long after the deadline: by then Lambda has certainly ended the owner.
     pub lease_margin: TimeDelta,
-    /// The sweep treats a message as lost this long after its due time; doubled, up to sixteen
-    /// times, each time the message was enqueued again.
+    /// The sweep enqueues a batch again this long after it has enqueued it; doubled, up to sixteen
+    /// times, each time. The first time it waits only [`Self::lost_after`].
     pub sweep: TimeDelta,
     /// The longest delay through the queue. During an outage of hours, a batch costs one claim in
     /// that time, and the outage ends for it at most this long after the carrier has recovered.
@@ -101,13 +108,26 @@ impl Backoff {
         jitter(Duration::from_secs(WAITS_S[at]).min(self.backoff_max * 10))
     }
 
-    /// Returns how long the sweep waits before it enqueues a batch again that it has enqueued
-    /// `requeues` times: two minutes, doubled up to 32.
+    /// Returns how long after its due time a message may be lost that was enqueued once: if no
+    /// worker has claimed the batch by then, and the queue shows no message, the sweep enqueues it
+    /// again.
+    pub fn lost_after(&self) -> TimeDelta {
+        self.sweep.min(LOST_AFTER)
+    }
+
+    /// Returns how long the sweep waits before it looks again at a batch that it has enqueued again
+    /// `requeues` times because its message was lost: ten seconds, then until its next minute, and
+    /// after some minutes two minutes, doubled up to 32.
     ///
-    /// Otherwise a backlog of batches would be enqueued again and again, and the queue would grow
-    /// faster than it is processed.
+    /// It enqueues a batch again only if the queue shows no message. But messages that workers have
+    /// received and cannot handle are not shown, and in an outage of hours they would become more
+    /// and more.
     pub fn sweep_again(&self, requeues: u32) -> TimeDelta {
-        self.sweep * (1 << requeues.min(4))
+        match requeues {
+            0 => self.lost_after(),
+            1..=NEXT_MINUTES => self.lost_after() * 5,
+            _ => self.sweep * (1 << (requeues - NEXT_MINUTES - 1).min(4)),
+        }
     }
 
     /// Returns how long after its due time the sweep enqueues a batch for the time `requeues` + 1:
@@ -122,7 +142,7 @@ impl Backoff {
     /// it is enqueued now; else just before it, so that the sweep enqueues it with the exact delay.
     pub fn sweep_at(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
         if queue::within_reach(due, now) {
-            due.max(now) + self.sweep
+            due.max(now) + self.lost_after()
         } else {
             before_due(due)
         }

@@ -51,13 +51,16 @@ fn delays_after_refusals_are_short() {
 
 #[test]
 fn the_delay_of_the_sweep_doubles_up_to_32_minutes() {
-    let minutes: Vec<_> = (0..7)
-        .map(|requeues| defaults().sweep_again(requeues).num_minutes())
+    let seconds: Vec<_> = (0..11)
+        .map(|requeues| defaults().sweep_again(requeues).num_seconds())
         .collect();
-    assert_eq!(minutes, [2, 4, 8, 16, 32, 32, 32]);
     assert_eq!(
-        [0, 1, 2].map(|requeues| defaults().sweep_after(requeues).num_minutes()),
-        [2, 6, 14]
+        seconds,
+        [10, 50, 50, 50, 50, 120, 240, 480, 960, 1920, 1920]
+    );
+    assert_eq!(
+        [0, 1, 2].map(|requeues| defaults().sweep_after(requeues).num_seconds()),
+        [10, 60, 110]
     );
 }
 
@@ -65,7 +68,7 @@ fn the_delay_of_the_sweep_doubles_up_to_32_minutes() {
 fn the_sweep_runs_after_an_enqueued_message_or_before_a_distant_due_time() {
     let now = Utc::now();
     let due = now + TimeDelta::seconds(900);
-    assert_eq!(defaults().sweep_at(due, now), due + TimeDelta::seconds(120));
+    assert_eq!(defaults().sweep_at(due, now), due + TimeDelta::seconds(10));
     let due = now + TimeDelta::seconds(901);
     assert_eq!(defaults().sweep_at(due, now), due - TimeDelta::seconds(75));
 }

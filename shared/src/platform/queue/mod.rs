@@ -137,6 +137,9 @@ pub trait Queue: Send + Sync {
 
     /// Returns the approximate number of messages in the queue, visible or delayed.
     async fn backlog(&self) -> anyhow::Result<u64>;
+
+    /// Returns the approximate number of messages that a worker could receive now.
+    async fn visible(&self) -> anyhow::Result<u64>;
 }
 
 /// A queue that several owners share.

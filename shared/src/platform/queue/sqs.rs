@@ -71,6 +71,20 @@ impl SqsQueue {
         }
         left.into_iter().map(|at| first + at).collect()
     }
+
+    /// Returns the sum of attributes that are numbers of messages.
+    async fn count(&self, names: &[QueueAttributeName]) -> anyhow::Result<u64> {
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()));
+        let answer = call.send().await?;
+        let numbers = answer.attributes().into_iter().flat_map(HashMap::values);
+        Ok(numbers
+            .filter_map(|number| number.parse::<u64>().ok())
+            .sum())
+    }
 }
 
 fn is_accepted(answer: &SendMessageBatchOutput, at: usize) -> bool {
@@ -114,19 +128,15 @@ impl Queue for SqsQueue {
     }
 
     async fn backlog(&self) -> anyhow::Result<u64> {
-        let names = [
+        self.count(&[
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ];
-        let call = self
-            .client
-            .get_queue_attributes()
-            .queue_url(&self.url)
-            .set_attribute_names(Some(names.to_vec()));
-        let answer = call.send().await?;
-        let numbers = answer.attributes().into_iter().flat_map(HashMap::values);
-        Ok(numbers
-            .filter_map(|number| number.parse::<u64>().ok())
-            .sum())
+        ])
+        .await
+    }
+
+    async fn visible(&self) -> anyhow::Result<u64> {
+        self.count(&[QueueAttributeName::ApproximateNumberOfMessages])
+            .await
     }
 }

@@ -298,8 +298,9 @@ pub async fn load_attention_schedules(
     Ok(schedules)
 }
 
-/// Makes batches due for the sweep now, if they have work that is due and no worker owns them.
-/// Returns how many there were. The rows decide what there is to do, not the dead letter.
+/// Makes batches due for the sweep now, if they have work and no worker owns them; what waits for
+/// its turn is on no queue, and its dead letter is none. A `sweep_at` that is not after the due time
+/// means that the batch is not enqueued. Returns how many there were. The rows decide what there is to do, not the dead letter.
 pub async fn make_due_for_sweep(
     connection: &mut MySqlConnection,
     batches: &[BatchMessage],
@@ -313,10 +314,12 @@ pub async fn make_due_for_sweep(
         "UPDATE batches b JOIN (
            SELECT DISTINCT named.id, named.batch_no FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$[0]',
              batch_no INT UNSIGNED PATH '$[1]')) named) n
-         SET b.sweep_at = ?, b.requeues = 0
-         WHERE b.schedule_id = UNHEX(n.id) AND b.batch_no = n.batch_no AND (b.send_at IS NOT NULL OR b.check_at IS NOT NULL)
-           AND (b.claim_token IS NULL OR b.claimed_until < ?)",
+         SET b.sweep_at = LEAST(?, COALESCE(b.send_at, ?), COALESCE(b.check_at, ?)), b.requeues = 0
+         WHERE b.schedule_id = UNHEX(n.id) AND b.batch_no = n.batch_no
+           AND ((b.send_at IS NOT NULL AND b.waiting = 0) OR b.check_at IS NOT NULL) AND (b.claim_token IS NULL OR b.claimed_until < ?)",
         serde_json::json!(names).to_string(),
+        now,
+        now,
         now,
         now
     );

@@ -191,5 +191,5 @@ async fn respread(
         .unwrap_or_else(|| app.db.now())
         .max(before.run_at);
     change_rate(transaction, row.id, row.rate, from, app.db.now()).await?;
-    spread_in_window(transaction, row, from, app.db.now()).await
+    spread_in_window(transaction, row, from).await
 }

@@ -28,7 +28,7 @@ use crate::{
         store::{
             LockedSchedule, lock_schedule,
             moves::{
-                activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
+                Pause, activate_schedule, cancel_schedule, pause_schedule, resume_cut_schedule,
                 resume_uncut_schedule, send_held_now, send_uncut_now, spread_in_window,
             },
         },
@@ -262,9 +262,15 @@ async fn write_status(
         (Move::Activate, _) => activate_schedule(transaction, before.id).await?,
         (Move::Pause, _) => pause_schedule(transaction, before.id, now).await?,
         (Move::Resume, Some(paused_at)) if before.batch_count.is_some() => {
-            resume_cut_schedule(transaction, before.id, paused_at, now).await?;
+            let from = now.max(before.run_at);
+            let pause = Pause {
+                paused_at,
+                now,
+                from,
+            };
+            resume_cut_schedule(transaction, before.id, pause).await?;
             if let Some(row) = load_schedule(transaction, before.id).await? {
-                spread_in_window(transaction, &row, now.max(row.run_at), now).await?;
+                spread_in_window(transaction, &row, from).await?;
             }
         }
         (Move::Resume, _) => resume_uncut_schedule(transaction, before.id, now).await?,

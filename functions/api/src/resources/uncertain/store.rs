@@ -8,7 +8,10 @@
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
-use shared::platform::{backoff::MAX_CRASHES, queue::BatchMessage};
+use shared::{
+    batch::admission::turns::open_turn,
+    platform::{backoff::MAX_CRASHES, queue::BatchMessage},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -159,8 +162,8 @@ pub async fn recount_batch(
     done.execute(connection).await.map(drop)
 }
 
-/// Makes the PENDING recipients of a batch due at once, and planned for `planned_at`, from which
-/// lateness counts.
+/// Makes the PENDING recipients of a batch due when it is their turn, and planned for `planned_at`,
+/// from which lateness counts. [`recount_batch`] has set `sweep_at` for the recheck.
 pub async fn make_due(
     connection: &mut MySqlConnection,
     batch: BatchMessage,
@@ -168,14 +171,14 @@ pub async fn make_due(
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE batches SET send_at = ?, planned_at = ?, sweep_at = ?, tries = 0 WHERE schedule_id = ? AND batch_no = ?",
+        "UPDATE batches SET send_at = ?, planned_at = ?, waiting = 1, tries = 0 WHERE schedule_id = ? AND batch_no = ?",
         now,
         planned_at,
-        now,
         batch.schedule_id,
         batch.batch_no
     );
-    done.execute(connection).await.map(drop)
+    done.execute(&mut *connection).await?;
+    open_turn(connection, batch.schedule_id, now, now).await
 }
 
 /// Returns batches of a schedule after a batch number that may contain UNCERTAIN recipients: by

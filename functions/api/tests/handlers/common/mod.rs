@@ -97,6 +97,10 @@ impl Queue for Fakes {
     async fn backlog(&self) -> anyhow::Result<u64> {
         Ok(0)
     }
+
+    async fn visible(&self) -> anyhow::Result<u64> {
+        Ok(0)
+    }
 }
 
 #[async_trait]

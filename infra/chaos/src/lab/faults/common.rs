@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use shared::platform::fault::Point;
-use simulator::{Settings, UnknownId};
+use simulator::{Counting, Settings, UnknownId};
 
 use crate::lab::plan::{
     ApiCall, CarrierForm, Condition, Effect, Intervention, LONG, Plan, Scheduled, SchedulerFaults,
@@ -68,6 +68,33 @@ pub fn with_carrier_outage(plan: Plan, from_s: i64, to_s: i64) -> Plan {
         script: vec![Scheduled::interval(from_s, to_s, refuses)],
         timeout: SHORT_TIMEOUT,
         budget: OUTAGE_BUDGET,
+        ..plan
+    }
+}
+
+/// The most requests that a carrier with a configured limit may refuse, as a share of all. When the
+/// run's clock jumps, slots that were granted ahead of time are over, but the carrier's bucket has not
+/// been filled in real time.
+pub const MOST_THROTTLED: f64 = 0.05;
+
+/// Limits the message parts that the carrier takes per second.
+pub fn parts_limit(carrier: &mut Settings, per_second: u32) {
+    carrier.capacity_parts = per_second;
+}
+
+/// The carrier has a limit in message parts per second, which is configured. Its time is far enough
+/// ahead for a one-time schedule.
+pub fn under_limit(mut plan: Plan, per_second: u32) -> Plan {
+    parts_limit(&mut plan.carrier, per_second);
+    // A window would count requests that arrive some milliseconds early on a busy machine.
+    plan.carrier.limit_counting = Counting::TokenBucket;
+    Plan {
+        parts_per_second: Some(per_second),
+        request_size: 10,
+        batch_size: 50,
+        rate: None,
+        environments: 4,
+        ahead_s: Some(150),
         ..plan
     }
 }

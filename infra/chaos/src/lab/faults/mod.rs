@@ -48,6 +48,15 @@ fault_table! {
         undeliv_resends,
         long_texts,
     }
+    capacity {
+        limit_changed,
+        limit_learned,
+        out_of_credit,
+        fair_shares,
+        outage_in_a_backlog,
+        drip_paused,
+        send_until,
+    }
     operator {
         cancel_races,
         pause_resume_races,

@@ -4,7 +4,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use shared::{message::window::Window, platform::backoff::SWEEP_BEFORE, schedule::row::Schedule};
+use shared::{
+    batch::admission::turns::open_turn, message::window::Window, platform::backoff::SWEEP_BEFORE,
+    schedule::row::Schedule,
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -46,9 +49,9 @@ pub async fn change_schedule(
 }
 
 /// Changes the rate of a schedule that has been cut, and spreads the batches that were not tried
-/// yet, beginning at `from`. A batch that a worker owns, or that waits for its back-off, keeps its
-/// time. Messages on a queue that come too early find nothing to claim; those that come too late
-/// are overtaken by the sweep's.
+/// yet, beginning at `from`: they wait for their turn again. A batch that a worker owns, or that
+/// waits for its back-off, keeps its time. Messages on a queue that come too early find nothing to
+/// claim.
 pub async fn change_rate(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -72,20 +75,18 @@ pub async fn change_rate(
            WHERE schedule_id = ? AND claim_token IS NULL AND tries = 0 AND pending > 0 AND missed_at IS NULL AND send_at IS NOT NULL) p
            ON p.batch_no = b.batch_no
          SET b.planned_at = ? + INTERVAL p.wait_us MICROSECOND, b.send_at = ? + INTERVAL p.wait_us MICROSECOND,
-           b.sweep_at = GREATEST(?, ? + INTERVAL p.wait_us MICROSECOND - INTERVAL ? SECOND), b.requeues = 0
+           b.waiting = 1, b.sweep_at = COALESCE(b.check_at - INTERVAL ? SECOND, '9999-01-01'), b.requeues = 0
          WHERE b.schedule_id = ? AND b.claim_token IS NULL",
         rate,
         id,
         from,
         from,
-        now,
-        from,
         SWEEP_BEFORE.num_seconds(),
         id
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    open_turn(connection, id, from.max(now), now).await
 }
 
 /// Spreads the batches that were not tried yet over the hours of the schedule's window, from `from`
@@ -95,7 +96,6 @@ pub async fn spread_in_window(
     connection: &mut MySqlConnection,
     schedule: &Schedule,
     from: DateTime<Utc>,
-    now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let Some(window) = Window::of(schedule.send_window.as_deref()) else {
         return Ok(());
@@ -117,17 +117,13 @@ pub async fn spread_in_window(
                 .map_or(0, |rate| before * 1000 / i64::from(rate)),
         );
         let at = window.after(from, offset);
-        plan.push((
-            batch.batch_no,
-            database_time(at),
-            database_time(now.max(at - SWEEP_BEFORE)),
-        ));
+        plan.push((batch.batch_no, database_time(at)));
         before += i64::from(batch.pending);
     }
     let done = sqlx::query!(
-        "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (batch_no INT UNSIGNED PATH '$[0]', at DATETIME(3) PATH '$[1]',
-             sweep DATETIME(3) PATH '$[2]')) p ON p.batch_no = b.batch_no
-         SET b.planned_at = p.at, b.send_at = p.at, b.sweep_at = p.sweep, b.requeues = 0
+        "UPDATE batches b JOIN JSON_TABLE(?, '$[*]' COLUMNS (batch_no INT UNSIGNED PATH '$[0]', at DATETIME(3) PATH '$[1]')) p
+           ON p.batch_no = b.batch_no
+         SET b.planned_at = p.at, b.send_at = p.at
          WHERE b.schedule_id = ? AND b.claim_token IS NULL",
         json!(plan).to_string(),
         schedule.id
@@ -173,14 +169,20 @@ pub async fn resume_uncut_schedule(
 }
 
 /// Moves paused → running if the schedule had been cut. The planned times of messages that were not
-/// sent move by the length of the pause, which began at `paused_at`. A batch that is held because
-/// it was found too late stays held: it has no `send_at`.
+/// sent move by the length of the pause, which began at `paused_at`, and their batches wait for
+/// their turn, at `from` at the earliest. A batch whose owner crashed is visible to the sweep again,
+/// which does not look at paused schedules. A batch that is held because it was found too late stays
+/// held: it has no `send_at`.
 pub async fn resume_cut_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
-    paused_at: DateTime<Utc>,
-    now: DateTime<Utc>,
+    pause: Pause,
 ) -> sqlx::Result<()> {
+    let Pause {
+        paused_at,
+        now,
+        from,
+    } = pause;
     sqlx::query!(
         "UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL
          WHERE id = ? AND status = 'paused' AND batch_count IS NOT NULL",
@@ -189,25 +191,41 @@ pub async fn resume_cut_schedule(
     .execute(&mut *connection)
     .await?;
     let pause_us = (now - paused_at).num_milliseconds().max(0) * 1000;
-    // One table: assignments are made from left to right, so `send_at` reads the old `planned_at`.
+    // One table: assignments are made from left to right, so `send_at` reads the old `planned_at`,
+    // and `sweep_at` the new `waiting`.
     sqlx::query!(
         "UPDATE batches SET send_at = GREATEST(?, planned_at + INTERVAL ? MICROSECOND),
-           planned_at = planned_at + INTERVAL ? MICROSECOND, sweep_at = ?, requeues = 0
+           planned_at = planned_at + INTERVAL ? MICROSECOND, waiting = IF(claim_token IS NULL AND pending > 0, 1, waiting),
+           sweep_at = CASE WHEN claim_token IS NOT NULL THEN claimed_until + INTERVAL 1 SECOND
+             WHEN waiting = 1 THEN COALESCE(check_at - INTERVAL ? SECOND, '9999-01-01') ELSE ? END, requeues = 0
          WHERE schedule_id = ? AND send_at IS NOT NULL",
         now,
         pause_us,
         pause_us,
+        SWEEP_BEFORE.num_seconds(),
         now,
         id
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    open_turn(connection, id, from, now).await
+}
+
+/// A pause that ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// When it began.
+    pub paused_at: DateTime<Utc>,
+    /// When it ends.
+    pub now: DateTime<Utc>,
+    /// Nothing is sent before this time: the end of the pause, or `run_at`.
+    pub from: DateTime<Utc>,
 }
 
 /// Moves any state that is not final → cancelled. Its batches become due at once, the held ones
-/// too, so that workers close the messages that were not sent. For a batch that a worker owns, only
-/// the hold is removed: its release finds no hold, and sets the due time.
+/// too, so that workers close the messages that were not sent; their turn is before all others. For
+/// a batch that a worker owns, only the hold is removed: its release finds no hold, and sets the due
+/// time. If the owner crashed during a pause, the sweep finds the batch again.
 pub async fn cancel_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -221,16 +239,19 @@ pub async fn cancel_schedule(
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "UPDATE batches SET send_at = IF(claim_token IS NULL, ?, send_at), sweep_at = IF(claim_token IS NULL, ?, sweep_at),
+        "UPDATE batches SET send_at = IF(claim_token IS NULL, ?, send_at), waiting = IF(claim_token IS NULL AND pending > 0, 1, waiting),
+           sweep_at = CASE WHEN claim_token IS NOT NULL THEN LEAST(sweep_at, claimed_until + INTERVAL 1 SECOND)
+             WHEN waiting = 1 THEN COALESCE(check_at - INTERVAL ? SECOND, '9999-01-01') ELSE ? END,
            requeues = IF(claim_token IS NULL, 0, requeues), missed_at = NULL
-         WHERE schedule_id = ? AND (missed_at IS NOT NULL OR (send_at IS NOT NULL AND claim_token IS NULL))",
+         WHERE schedule_id = ? AND (missed_at IS NOT NULL OR send_at IS NOT NULL)",
         now,
+        SWEEP_BEFORE.num_seconds(),
         now,
         id
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    open_turn(connection, id, now, now).await
 }
 
 /// Moves missed → scheduled for now if the schedule had not been cut; its lateness counts from now.
@@ -248,7 +269,7 @@ pub async fn send_uncut_now(
     done.execute(connection).await.map(drop)
 }
 
-/// Releases the batches that are held because they were found too late: they are due now, and
+/// Releases the batches that are held because they were found too late: they wait for their turn, and
 /// lateness counts from now. A missed schedule becomes running again. Returns how many batches were
 /// released. A batch that a worker owns gets its due time from its release, as in
 /// [`cancel_schedule`].
@@ -259,10 +280,14 @@ pub async fn send_held_now(
 ) -> sqlx::Result<u64> {
     let released = sqlx::query!(
         "UPDATE batches SET planned_at = ?, send_at = IF(claim_token IS NULL, ?, send_at),
-           sweep_at = IF(claim_token IS NULL, ?, sweep_at), requeues = IF(claim_token IS NULL, 0, requeues), tries = 0, missed_at = NULL
+           waiting = IF(claim_token IS NULL AND pending > 0, 1, waiting),
+           sweep_at = CASE WHEN claim_token IS NOT NULL THEN sweep_at
+             WHEN waiting = 1 THEN COALESCE(check_at - INTERVAL ? SECOND, '9999-01-01') ELSE ? END,
+           requeues = IF(claim_token IS NULL, 0, requeues), tries = 0, missed_at = NULL
          WHERE schedule_id = ? AND missed_at IS NOT NULL",
         now,
         now,
+        SWEEP_BEFORE.num_seconds(),
         now,
         id
     )
@@ -271,8 +296,9 @@ pub async fn send_held_now(
     .rows_affected();
     if released > 0 {
         sqlx::query!("UPDATE schedules SET status = 'running' WHERE id = ? AND status = 'missed' AND batch_count IS NOT NULL", id)
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
+        open_turn(connection, id, now, now).await?;
     }
     Ok(released)
 }

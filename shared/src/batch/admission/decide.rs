@@ -1,0 +1,348 @@
+//! Decides which batches are admitted. Pure.
+//!
+//! Batches that are only closed come first, since they need nothing from the carrier, then priority
+//! high. Normal and bulk schedules share what is left by start-time fair queueing (Goyal, Vin, Cheng
+//! 1996): a schedule's virtual time advances by the message parts of its batches, and the schedule
+//! with the least is next.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    slots::{Load, Slots},
+    turn::{Class, RATE_AHEAD, Turn, TurnTimes},
+};
+use crate::schedule::priority::Priority;
+
+/// Normal schedules leave bulk ones one part for this many of their own: a tenth of all.
+const NORMAL_PARTS_PER_BULK_PART: u64 = 9;
+
+/// The columns of the carrier that an admission reads and writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// The virtual times of high, normal and bulk schedules: of the batch admitted last.
+    pub virtual_parts: [u64; 3],
+    /// `carriers.bulk_credit`: the message parts that normal schedules were admitted with since the
+    /// last bulk one, while a bulk one waited.
+    pub bulk_credit: u64,
+}
+
+/// The input of a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// How much may be admitted.
+    pub slots: Slots,
+    /// What is admitted and due.
+    pub load: Load,
+    /// The carrier's columns.
+    pub shares: Shares,
+}
+
+/// A batch that is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// `batches.schedule_id`
+    pub schedule_id: Uuid,
+    /// `batches.batch_no`
+    pub batch_no: u32,
+    /// When it is sent.
+    pub send_at: DateTime<Utc>,
+}
+
+/// A turn after the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnAfter {
+    /// `turns.schedule_id`
+    pub schedule_id: Uuid,
+    /// The times as they were read.
+    pub seen: TurnTimes,
+    /// The new times.
+    pub times: TurnTimes,
+    /// `turns.virtual_parts`
+    pub virtual_parts: u64,
+}
+
+/// What an admission writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The batches, in the order in which they are enqueued.
+    pub admitted: Vec<Admitted>,
+    /// The turns that continue and have changed.
+    pub turns: Vec<TurnAfter>,
+    /// The schedules of which no batch waits any more.
+    pub ended: Vec<Uuid>,
+    /// The carrier's columns.
+    pub shares: Shares,
+}
+
+/// A turn during the decision.
+struct Candidate {
+    turn: Turn,
+    /// How many of its batches are admitted.
+    taken: usize,
+    /// With a rate: batches up to this time are admitted.
+    horizon: Option<DateTime<Utc>>,
+    /// It waits for a later time, such as the opening of its window.
+    is_later: bool,
+}
+
+impl Candidate {
+    fn new(turn: Turn, now: DateTime<Utc>) -> Self {
+        // A schedule that begins gets all batches of its first seconds, since nothing of it is
+        // released before them.
+        let start = if turn.is_new() {
+            turn.send_time(now)
+        } else {
+            now
+        };
+        Self {
+            horizon: turn.rate.map(|_| start + RATE_AHEAD),
+            is_later: turn.is_ahead(now),
+            taken: 0,
+            turn,
+        }
+    }
+
+    /// Returns the message parts of the batch that may be admitted next.
+    fn parts(&self, now: DateTime<Utc>) -> Option<u64> {
+        let is_near = self
+            .horizon
+            .is_none_or(|horizon| self.turn.send_time(now) <= horizon);
+        self.turn.next_parts(self.taken).filter(|_| is_near)
+    }
+
+    const fn priority(&self) -> Option<Priority> {
+        match self.turn.class {
+            Class::Closing => None,
+            Class::Sending(priority) => Some(priority),
+        }
+    }
+}
+
+/// A turn that begins later, with what is admitted for its time.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    /// The turn.
+    pub turn: Turn,
+    /// The load at its time.
+    pub load: Load,
+}
+
+/// Decides which batches are admitted. `ahead`: turns that begin later.
+pub fn decide(situation: &Situation, turns: Vec<Turn>, ahead: Vec<Ahead>) -> Decision {
+    let now = situation.now;
+    let mut round = Round {
+        now,
+        slots: situation.slots,
+        load: situation.load,
+        decision: Decision {
+            shares: situation.shares,
+            ..Decision::default()
+        },
+        candidates: turns
+            .into_iter()
+            .map(|turn| Candidate::new(turn, now))
+            .collect(),
+    };
+    round.close();
+    round.admit_high();
+    round.admit_first();
+    round.share();
+    let due = round.candidates.len();
+    for Ahead { turn, load } in ahead {
+        round.candidates.push(Candidate::new(turn, now));
+        round.admit_ahead(load);
+    }
+    let has = |priority| {
+        let mut due = round.candidates[..due].iter();
+        due.any(|candidate| candidate.priority() == Some(priority))
+    };
+    // Bulk schedules collect no credit for a time in which none of them waits.
+    if has(Priority::Normal) && !has(Priority::Bulk) {
+        round.decision.shares.bulk_credit = 0;
+    }
+    round.finish()
+}
+
+struct Round {
+    now: DateTime<Utc>,
+    slots: Slots,
+    load: Load,
+    decision: Decision,
+    candidates: Vec<Candidate>,
+}
+
+impl Round {
+    /// Admits batches that are only closed.
+    fn close(&mut self) {
+        for at in 0..self.candidates.len() {
+            while self.candidates[at].turn.class == Class::Closing
+                && self.slots.has_room_to_close(&self.load)
+                && self.candidates[at].parts(self.now).is_some()
+            {
+                self.take(at);
+                self.load.closing += 1;
+            }
+        }
+    }
+
+    /// Admits batches of priority high, whatever else is admitted.
+    fn admit_high(&mut self) {
+        while self.slots.has_room_for_high(&self.load)
+            && let Some(at) = self.next_of(Priority::High)
+        {
+            self.charge(at);
+        }
+    }
+
+    /// Admits the first batch of each normal schedule that begins, beside a backlog too.
+    fn admit_first(&mut self) {
+        for at in 0..self.candidates.len() {
+            let candidate = &self.candidates[at];
+            if candidate.priority() == Some(Priority::Normal)
+                && candidate.turn.is_new()
+                && self.slots.has_room_for_first(&self.load)
+                && candidate.parts(self.now).is_some()
+            {
+                self.charge(at);
+            }
+        }
+    }
+
+    /// Shares the rest between normal and bulk schedules.
+    fn share(&mut self) {
+        while self.slots.has_room(&self.load) {
+            let normal = self.next_of(Priority::Normal);
+            let bulk = self.next_of(Priority::Bulk);
+            let at = match (normal, bulk) {
+                (None, None) => return,
+                (Some(at), None) | (None, Some(at)) => at,
+                (Some(normal), Some(bulk)) => self.normal_or_bulk(normal, bulk),
+            };
+            self.charge(at);
+        }
+    }
+
+    /// Returns the next of two batches: each normal one pays a ninth of its parts to the bulk
+    /// schedules, until that pays for a bulk one.
+    fn normal_or_bulk(&mut self, normal: usize, bulk: usize) -> usize {
+        let parts = |at: usize| self.candidates[at].parts(self.now).unwrap_or(1);
+        let price = parts(bulk) * NORMAL_PARTS_PER_BULK_PART;
+        let paid = parts(normal);
+        let credit = &mut self.decision.shares.bulk_credit;
+        if *credit >= price {
+            *credit -= price;
+            bulk
+        } else {
+            *credit += paid;
+            normal
+        }
+    }
+
+    /// Admits batches of a turn that begins later, the last candidate: as many as there is room for
+    /// at its time.
+    fn admit_ahead(&mut self, load: Load) {
+        let at = self.candidates.len() - 1;
+        let now_load = std::mem::replace(&mut self.load, load);
+        let mut is_first = self.candidates[at].turn.is_new();
+        while self.candidates[at].parts(self.now).is_some() {
+            let has_room = match self.candidates[at].priority() {
+                Some(Priority::High) => self.slots.has_room_for_high(&self.load),
+                Some(Priority::Normal) if is_first => self.slots.has_room_for_first(&self.load),
+                _ => self.slots.has_room(&self.load),
+            };
+            if !has_room {
+                break;
+            }
+            is_first = false;
+            self.charge(at);
+        }
+        self.load = now_load;
+    }
+
+    /// Returns the candidate of a priority that is next.
+    fn next_of(&self, priority: Priority) -> Option<usize> {
+        let virtual_parts = self.decision.shares.virtual_parts[priority as usize];
+        (0..self.candidates.len())
+            .filter(|&at| {
+                let candidate = &self.candidates[at];
+                candidate.priority() == Some(priority) && candidate.parts(self.now).is_some()
+            })
+            .min_by_key(|&at| {
+                let turn = &self.candidates[at].turn;
+                (turn.virtual_parts.max(virtual_parts), turn.schedule_id)
+            })
+    }
+
+    /// Admits the next batch of a candidate, and charges its parts.
+    fn charge(&mut self, at: usize) {
+        let candidate = &mut self.candidates[at];
+        let (Some(priority), Some(parts)) = (candidate.priority(), candidate.parts(self.now))
+        else {
+            return;
+        };
+        let shared = &mut self.decision.shares.virtual_parts[priority as usize];
+        let start = candidate.turn.virtual_parts.max(*shared);
+        // A schedule that begins is admitted before its turn; the others keep their time.
+        if !candidate.turn.is_new() || candidate.taken > 0 {
+            *shared = start;
+        }
+        candidate.turn.virtual_parts = start + parts;
+        self.load.add(priority == Priority::High, parts);
+        self.take(at);
+    }
+
+    fn take(&mut self, at: usize) {
+        let candidate = &mut self.candidates[at];
+        let turn = &mut candidate.turn;
+        let batch = turn.batches[candidate.taken];
+        let send_at = turn.send_time(self.now);
+        candidate.taken += 1;
+        if let Some(rate) = turn.rate.filter(|rate| *rate > 0) {
+            let lasts_ms = i64::from(batch.pending) * 1000 / i64::from(rate);
+            turn.next_send_at = send_at + TimeDelta::milliseconds(lasts_ms);
+        }
+        self.decision.admitted.push(Admitted {
+            schedule_id: turn.schedule_id,
+            batch_no: batch.batch_no,
+            send_at,
+        });
+    }
+
+    fn finish(self) -> Decision {
+        let Self {
+            now, mut decision, ..
+        } = self;
+        for candidate in self.candidates {
+            let Candidate {
+                turn,
+                taken,
+                is_later,
+                ..
+            } = candidate;
+            if taken == turn.batches.len() && !turn.has_more {
+                decision.ended.push(turn.schedule_id);
+                continue;
+            }
+            let later = turn.ready_at(now) > now;
+            if taken == 0 && !later && !is_later {
+                continue;
+            }
+            decision.turns.push(TurnAfter {
+                schedule_id: turn.schedule_id,
+                seen: turn.seen,
+                times: TurnTimes {
+                    ready_at: turn.ready_at(now),
+                    next_send_at: turn.send_time(now),
+                },
+                virtual_parts: turn.virtual_parts,
+            });
+        }
+        decision
+    }
+}
+
+#[cfg(test)]
+mod tests;
