@@ -111,7 +111,7 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             "return a batch",
             &["INSERT INTO turns", "SELECT schedule_id, 1"],
             &["batches PRIMARY"],
-            &[&now, &now, &id, &1, &now, &5, &5],
+            &[&now, &now, &id, &60, &now, &5, &5],
         )
         .await;
     plans

@@ -249,14 +249,14 @@ fn push_back(
     let requeued = kinds
         .iter()
         .any(|state| matches!(state, State::Lost(_) | State::New { crashed: true, .. }));
-    let requeues = batch.requeues + u32::from(requeued);
+    let times = batch.requeues + u32::from(requeued);
     let looks = kinds.iter().filter_map(|state| match *state {
         State::None | State::Overdue(_) => None,
         State::Later(due) => Some(before_due(due).max(now)),
         State::Enqueued(due) => Some(due + backoff.lost_after()),
         State::Slow => Some(now + SLOW),
         State::New { due, .. } | State::Lost(due) => {
-            Some(due.max(now) + backoff.sweep_again(requeues))
+            Some(due.max(now) + backoff.sweep_again(times))
         }
     });
     let next = if batch.crashes >= MAX_CRASHES {
