@@ -71,7 +71,7 @@ impl Receipts {
             .iter()
             .rev()
             .find(|line| line.dnis == dnis[1..])
-            .expect("a message that was accepted")
+            .unwrap()
             .message_id
             .clone();
         let body = json!({"message_id": id, "dnis": dnis, "status": status}).to_string();

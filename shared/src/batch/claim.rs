@@ -49,7 +49,10 @@ impl Claim {
 
 /// A claimed batch, and the columns of its schedule that a pass needs.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "columns of the row")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about a batch"
+)]
 pub struct ClaimedBatch {
     /// The first `recipients.seq`.
     pub first_seq: u32,

@@ -53,7 +53,7 @@ async fn check_choice(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
     plans
         .check_sorting(
             "turns that are ready",
-            &["FROM turns t STRAIGHT_JOIN schedules s"],
+            &["t.virtual_parts", "FROM turns t STRAIGHT_JOIN schedules s"],
             &["s PRIMARY"],
             &[&now, &now, &1000],
         )
@@ -109,9 +109,9 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
     plans
         .check(
             "return a batch",
-            &["INSERT INTO turns", "FROM batches"],
+            &["INSERT INTO turns", "SELECT schedule_id, 1"],
             &["batches PRIMARY"],
-            &[&now, &now, &id, &1, &now, &5, &5],
+            &[&now, &now, &id, &60, &now, &5, &5],
         )
         .await;
     plans
@@ -125,7 +125,7 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
     plans
         .check(
             "turns without a batch",
-            &["FROM turns t", "NOT EXISTS"],
+            &["SELECT t.schedule_id", "NOT EXISTS"],
             &["b next_in_turn"],
             &[&1000],
         )

@@ -68,6 +68,7 @@ mod tests {
         assert!(errors.note(Err(anyhow::anyhow!("a bad row"))).is_ok());
         let down = Err::<(), _>(sqlx::Error::PoolTimedOut).context("looking for due batches");
         assert!(errors.note(down).is_err());
-        assert_eq!(errors.last().unwrap_err().to_string(), "a bad row");
+        let last = errors.last().map_err(|error| error.to_string());
+        assert_eq!(last, Err("a bad row".to_owned()));
     }
 }
