@@ -35,7 +35,7 @@ pub async fn claim_delivery(
         delivery.event_id,
         now + DELIVERY_EARLY
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// A delivery and its webhook.
@@ -69,7 +69,7 @@ pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<O
         delivery.webhook_id,
         delivery.event_id
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(db)
     .await
 }
 
@@ -80,7 +80,7 @@ pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result
         delivery.webhook_id,
         delivery.event_id
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// A message that has ended, as an event publishes it.
@@ -115,7 +115,7 @@ pub async fn final_messages(
         range.last,
         event
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await
 }
 
@@ -146,7 +146,7 @@ pub async fn record_delivered(
         delivery.webhook_id,
         delivery.event_id
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Records a failed try: the delivery is due again, or failed. Returns false if another try has
@@ -171,7 +171,7 @@ pub async fn record_failure(
         delivery.event_id,
         failed.tries
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Records that a webhook accepts deliveries again.
@@ -180,7 +180,7 @@ pub async fn clear_failing(db: &Db, webhook: Uuid) -> sqlx::Result<()> {
         "UPDATE webhooks SET failing_since = NULL WHERE id = ?",
         webhook
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Records that a webhook has started to fail.
@@ -190,7 +190,7 @@ pub async fn mark_failing(db: &Db, webhook: Uuid, now: DateTime<Utc>) -> sqlx::R
         now,
         webhook
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Disables a webhook on behalf of the system. Returns false if it is disabled already.
@@ -206,5 +206,5 @@ pub async fn disable_webhook(
         reason,
         webhook
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }

@@ -18,7 +18,7 @@ pub async fn hold_missed(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Re
         claim.batch.batch_no,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Moves the planned time of a batch to `at`, the next opening of its schedule's window: lateness
@@ -32,5 +32,5 @@ pub async fn postpone(db: &Db, claim: &Claim, at: DateTime<Utc>) -> sqlx::Result
         claim.token,
         at
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }

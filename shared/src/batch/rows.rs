@@ -67,7 +67,7 @@ pub async fn open_rows(
         range.first,
         range.last
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await?;
     let rows = rows.into_iter().map(|row| {
         let status = Status::parse(&row.status)
@@ -100,7 +100,7 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: SeqRange) -> sqlx::R
         range.last,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// Ends the PENDING rows of a cancelled schedule. Returns the number of rows.
@@ -121,7 +121,7 @@ pub async fn close_pending(
         range.last,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// The effect of one row of a flush.

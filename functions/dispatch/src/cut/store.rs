@@ -208,5 +208,5 @@ pub async fn mark_enqueued(
         backoff.sweep.num_seconds(),
         id
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }

@@ -78,7 +78,7 @@ pub async fn create(
     };
     let (app, caller) = (&app, &caller);
     if is_dry_run {
-        let mut connection = app.db.pool.acquire().await?;
+        let mut connection = app.db.acquire().await?;
         let report = dry_run(&mut connection, new, app.capacity).await?;
         return Ok(Json(report).into_response());
     }
