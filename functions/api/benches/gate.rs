@@ -42,7 +42,7 @@ impl Variants {
 /// Returns the number of statements of a kind that the connection of the API has executed.
 async fn statements(api: &Api, kind: &str) -> i64 {
     let sql = format!("SHOW SESSION STATUS LIKE '{kind}'");
-    let (_, count): (String, String) = sqlx::query_as(&sql).fetch_one(&api.db.pool).await.unwrap();
+    let (_, count): (String, String) = sqlx::query_as(&sql).fetch_one(&api.db).await.unwrap();
     count.parse().unwrap()
 }
 

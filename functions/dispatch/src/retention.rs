@@ -62,7 +62,7 @@ async fn delete_refresh_tokens(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 async fn delete_sessions(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
@@ -72,7 +72,7 @@ async fn delete_sessions(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// Keeps the rows of API keys, which hold when a key was last used.
@@ -82,7 +82,7 @@ async fn delete_callers(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 async fn delete_login_guards(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
@@ -91,7 +91,7 @@ async fn delete_login_guards(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 async fn delete_key_days(db: &Db, before: NaiveDate) -> sqlx::Result<u64> {
@@ -100,7 +100,7 @@ async fn delete_key_days(db: &Db, before: NaiveDate) -> sqlx::Result<u64> {
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 async fn delete_idempotency_keys(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
@@ -109,7 +109,7 @@ async fn delete_idempotency_keys(db: &Db, before: DateTime<Utc>) -> sqlx::Result
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 async fn delete_deliveries(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
@@ -118,5 +118,5 @@ async fn delete_deliveries(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> 
         before,
         MAX_ROWS
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }

@@ -43,7 +43,7 @@ pub async fn next_delivery(
         message.webhook_id,
         now
     );
-    let event = event.fetch_optional(&db.pool).await?;
+    let event = event.fetch_optional(&db).await?;
     Ok(event.map(|event| DeliveryMessage {
         event_id: event.event_id,
         ..message
@@ -87,7 +87,7 @@ pub async fn take_place(
         before,
         healthy_places
     );
-    Ok((done.execute(&db.pool).await?.rows_affected() == 1).then_some(place))
+    Ok((done.execute(&db).await?.rows_affected() == 1).then_some(place))
 }
 
 /// Returns a place for which there was nothing to post, or whose post is no evidence about the
@@ -109,7 +109,7 @@ pub async fn return_place(
         now,
         webhook
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(&db).await.map(drop)
 }
 
 /// Returns whether a webhook exists, and its suspension.
@@ -119,7 +119,7 @@ pub async fn read_suspension(db: &Db, webhook: Uuid) -> sqlx::Result<Option<Susp
         r#"SELECT suspended_until AS "until: DateTime<Utc>" FROM webhooks WHERE id = ?"#,
         webhook
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(&db)
     .await
 }
 
@@ -145,7 +145,7 @@ pub async fn claim_delivery(
         delivery.event_id,
         now + DELIVERY_EARLY
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// A delivery and its webhook.
@@ -183,7 +183,7 @@ pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<O
         delivery.webhook_id,
         delivery.event_id
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(db)
     .await
 }
 
@@ -194,7 +194,7 @@ pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result
         delivery.webhook_id,
         delivery.event_id
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// A message that has ended, as an event publishes it.
@@ -229,7 +229,7 @@ pub async fn final_messages(
         range.last,
         event
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await
 }
 
@@ -260,7 +260,7 @@ pub async fn record_delivered(
         delivery.webhook_id,
         delivery.event_id
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Records a failed try: the delivery is due again, or failed. Returns false if another try has
@@ -285,7 +285,7 @@ pub async fn record_failure(
         delivery.event_id,
         failed.tries
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Records that a webhook has accepted a post, which closes its circuit, and returns the place.
@@ -306,7 +306,7 @@ pub async fn record_accepted(
         now,
         webhook
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// A post that a webhook has not accepted.
@@ -335,7 +335,7 @@ pub async fn record_failed_post(db: &Db, webhook: Uuid, failed: FailedPost) -> s
         failed.suspended_until,
         webhook
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Disables a webhook on behalf of the system. Returns false if it is disabled already.
@@ -351,5 +351,5 @@ pub async fn disable_webhook(
         reason,
         webhook
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }

@@ -24,7 +24,7 @@ pub async fn hold_missed(db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Re
         claim.batch.batch_no,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Moves the planned time of a batch to `at`, the next opening of its schedule's window: lateness
@@ -38,7 +38,7 @@ pub async fn postpone(db: &Db, claim: &Claim, at: DateTime<Utc>) -> sqlx::Result
         claim.token,
         at
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Ends the PENDING rows of a batch whose schedule has reached its end. Returns the number of rows.
@@ -60,7 +60,7 @@ pub async fn expire_pending(
         range.last,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(&db).await?.rows_affected())
 }
 
 /// Records that the carrier has accepted a message at `now`, unless that is recorded since
@@ -84,7 +84,7 @@ pub async fn record_progress(
         CARRIER,
         recorded_before
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(&db).await.map(drop)
 }
 
 /// Takes the next slot of a schedule's rate for `messages` messages, if it starts at `until` or
@@ -106,7 +106,7 @@ pub async fn take_rate_slot(
         schedule_id,
         micros(times.until)
     );
-    let done = done.execute(&db.pool).await?;
+    let done = done.execute(&db).await?;
     Ok((done.rows_affected() > 0).then(|| from_micros(done.last_insert_id())))
 }
 
@@ -125,7 +125,7 @@ pub async fn rate_free_at(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Dat
         "SELECT rate, rate_free_at_us FROM schedules WHERE id = ?",
         schedule_id
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(&db)
     .await?;
     Ok(row
         .filter(|row| row.rate.is_some())

@@ -155,7 +155,7 @@ async fn assert_acceptances_match_attempts(stage: &Stage, schedule: Uuid, crashe
     let mut attempts: Vec<String> = sqlx::query_scalar(sql)
         .bind(schedule)
         .bind(schedule)
-        .fetch_all(&stage.db.pool)
+        .fetch_all(&stage.db)
         .await
         .unwrap();
     let mut acceptances: Vec<String> = stage
@@ -175,7 +175,7 @@ async fn assert_acceptances_match_attempts(stage: &Stage, schedule: Uuid, crashe
 async fn assert_resends_are_allowed(stage: &Stage) {
     let resent = "SELECT COUNT(*) FROM attempts WHERE status NOT IN ('UNDELIV', 'EXPIRED')";
     let wrong: i64 = sqlx::query_scalar(resent)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert_eq!(wrong, 0, "a second attempt follows UNDELIV or EXPIRED only");
@@ -216,7 +216,7 @@ async fn each_recipient_gets_the_text_without_eventbridge_and_with_purged_queues
     assert!(stage.acceptances().iter().all(|(_, times)| *times == 2));
     assert_eq!(fixture::status(&stage.db, schedule).await, "finished");
     let dispatched_by: String = sqlx::query_scalar("SELECT dispatched_by FROM schedules")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert_eq!(dispatched_by, DispatchedBy::Sweep.as_str());

@@ -185,7 +185,7 @@ async fn missed_batches_can_be_sent_now_or_cancelled(pool: MySqlPool) {
         assert!(new.iter().all(|times| *times <= 1), "{new:?}");
         assert_eq!(operator.attention().await, 0);
         sqlx::query("UPDATE recipients SET phone = CONCAT('+6013', 1000000 + seq)")
-            .execute(&operator.stage.db.pool)
+            .execute(&operator.stage.db)
             .await
             .unwrap();
     }
@@ -308,7 +308,7 @@ async fn messages_resolved_as_resend_are_accepted_exactly_once_more(pool: MySqlP
     let attempts: Vec<String> = sqlx::query_scalar(
         "SELECT CONCAT_WS(' ', seq, attempt, status) FROM attempts ORDER BY seq",
     )
-    .fetch_all(&operator.stage.db.pool)
+    .fetch_all(&operator.stage.db)
     .await
     .unwrap();
     assert_eq!(

@@ -46,7 +46,7 @@ impl Receipts {
         stage.send(batch).await;
         stage.recheck_queue.take();
         sqlx::query("UPDATE batches SET check_at = check_at + INTERVAL 1 HOUR, sweep_at = sweep_at + INTERVAL 1 HOUR")
-            .execute(&stage.db.pool)
+            .execute(&stage.db)
             .await
             .unwrap();
         Self { stage, app, batch }

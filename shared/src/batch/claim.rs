@@ -151,7 +151,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
         claim.at,
         MAX_CRASHES
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Claims a batch whose statuses are due to be asked for. The status of its schedule does not
@@ -176,7 +176,7 @@ pub async fn claim_to_check(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
         claim.at,
         MAX_CRASHES
     );
-    Ok(done.execute(&db.pool).await?.rows_affected() == 1)
+    Ok(done.execute(db).await?.rows_affected() == 1)
 }
 
 /// Reads the batch that was just claimed. Returns `None` if another worker has claimed it
@@ -202,6 +202,6 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         claim.batch.batch_no,
         claim.token
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(db)
     .await
 }

@@ -73,7 +73,7 @@ pub async fn open_rows(
         range.last,
         SEND_UNTIL
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await?;
     let rows = rows.into_iter().map(|row| {
         let status = Status::parse(&row.status)
@@ -106,7 +106,7 @@ pub async fn mark_owner_lost(db: &Db, claim: &Claim, range: SeqRange) -> sqlx::R
         range.last,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// Ends the PENDING rows of a cancelled schedule. Returns the number of rows.
@@ -127,7 +127,7 @@ pub async fn close_pending(
         range.last,
         claim.token
     );
-    Ok(done.execute(&db.pool).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// The effect of one row of a flush.

@@ -81,7 +81,7 @@ impl Texts {
                 number: 0,
             }));
         };
-        let mut connection = db.pool.acquire().await?;
+        let mut connection = db.acquire().await?;
         let variables = variables_of_range(&mut connection, claim.batch.schedule_id, batch.range())
             .await
             .context("reading variables")?;

@@ -99,7 +99,7 @@ async fn many_workers_together_keep_the_limit_and_use_it(pool: MySqlPool) {
         let used = starts.len() as f64 / (2.5 * slots_per_second);
         assert!(used > 0.9, "{used}");
         sqlx::query("UPDATE carrier_limits SET free_at_us = 0")
-            .execute(&db.pool)
+            .execute(&db)
             .await
             .unwrap();
     }
@@ -180,7 +180,7 @@ async fn a_limit_that_is_changed_applies_to_the_next_slot(pool: MySqlPool) {
     ] {
         sqlx::query("UPDATE carrier_limits SET per_second = ? WHERE kind = 'submit'")
             .bind(per_second)
-            .execute(&db.pool)
+            .execute(&db)
             .await
             .unwrap();
         let first = granted(&db, &capacity, &ask(10)).await;

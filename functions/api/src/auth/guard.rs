@@ -76,7 +76,7 @@ impl RouteGuard {
             return Ok((caller, None));
         }
         let rate_state = count_request(
-            &mut *self.db.pool.acquire().await?,
+            &mut *self.db.acquire().await?,
             &caller.rate_key(),
             self.gate.rate,
             self.db.now(),
@@ -142,7 +142,7 @@ impl RouteGuard {
 
     async fn authenticate_key(&self, token: &str, origin: Origin) -> Result<Caller, ApiError> {
         let hash = hash_token(token);
-        let found = find_api_key(&mut *self.db.pool.acquire().await?, &hash).await?;
+        let found = find_api_key(&mut *self.db.acquire().await?, &hash).await?;
         let now = self.db.now();
         let valid = found
             .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now));
@@ -172,7 +172,7 @@ impl RouteGuard {
         let now = self.db.now();
         let keys = &self.gate.signing_keys;
         let claims = keys.verify(token, now).await.map_err(refused)?;
-        let user = session_user(&mut *self.db.pool.acquire().await?, claims.sid, now).await?;
+        let user = session_user(&mut *self.db.acquire().await?, claims.sid, now).await?;
         let user = user.filter(|user| user.user_id == claims.sub);
         let Some(user) = user else {
             return Err(ApiError::Unauthenticated(Some("the session has ended")));

@@ -134,7 +134,7 @@ async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts
             least_delay: TimeDelta::zero(),
         },
     };
-    let mut connection = db.pool.acquire().await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
     let release = tokio::spawn(async move {
         write_release(&mut connection, &claim, SeqRange::new(1, 5), &values).await
     });

@@ -256,7 +256,7 @@ fn push_back(
         State::Enqueued(due) => Some(due + backoff.lost_after()),
         State::Slow => Some(now + SLOW),
         State::New { due, .. } | State::Lost(due) => {
-            Some(due.max(now) + backoff.sweep_again(times))
+            Some(due.max(now) + backoff.sweep_again(requeues))
         }
     });
     let next = if batch.crashes >= MAX_CRASHES {

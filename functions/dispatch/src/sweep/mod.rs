@@ -133,7 +133,7 @@ impl Dispatcher {
             tracing::warn!(schedule.id = %schedule_id, "the schedule has no turn; opening one");
             let now = self.db.now();
             let opened = db::retry_lock_conflicts(|| async {
-                let mut connection = self.db.pool.acquire().await?;
+                let mut connection = self.db.acquire().await?;
                 turns::open_turn(&mut connection, schedule_id, now, now).await
             });
             errors.note_of(schedule_id, opened.await.context("opening a turn"))?;
@@ -143,7 +143,7 @@ impl Dispatcher {
             .context("looking for turns without a batch")?;
         for schedule_id in without_batch {
             let ended = db::retry_lock_conflicts(|| async {
-                let mut connection = self.db.pool.acquire().await?;
+                let mut connection = self.db.acquire().await?;
                 turns::end_turn(&mut connection, schedule_id).await
             });
             errors.note_of(schedule_id, ended.await.context("ending a turn"))?;

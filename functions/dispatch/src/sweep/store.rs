@@ -32,7 +32,7 @@ pub async fn schedules_to_cut(
            (SELECT id, version FROM schedules WHERE batch_count IS NULL AND status = 'cancelled' LIMIT 1000)"#,
         due_by
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await
 }
 
@@ -43,7 +43,7 @@ pub async fn idle_schedules(db: &Db) -> sqlx::Result<Vec<Uuid>> {
            WHERE s.status = 'running' AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = s.id AND b.sweep_at IS NOT NULL)
            ORDER BY s.id"#
     );
-    rows.fetch_all(&db.pool).await
+    rows.fetch_all(db).await
 }
 
 /// A batch whose `sweep_at` has passed.
@@ -93,7 +93,7 @@ pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBat
         now,
         ROUND
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await
 }
 
@@ -111,7 +111,7 @@ pub async fn expired_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<Du
         now,
         ROUND
     )
-    .fetch_all(&db.pool)
+    .fetch_all(&db)
     .await
 }
 
@@ -134,7 +134,7 @@ pub async fn next_look(
         now,
         until
     )
-    .fetch_one(&db.pool)
+    .fetch_one(&db)
     .await?;
     Ok([row.lost_at, row.ready_at].into_iter().flatten().min())
 }
@@ -168,7 +168,7 @@ pub async fn push_back(db: &Db, batches: &[PushBack]) -> sqlx::Result<()> {
          WHERE b.schedule_id = UNHEX(j.i) AND b.batch_no = j.n AND b.sweep_at = j.o",
         to_json(batches)?
     );
-    done.execute(&db.pool).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Returns at most `most` due deliveries, the oldest due time first, and one of each webhook: one
@@ -194,6 +194,6 @@ pub async fn due_deliveries(
         now,
         now
     )
-    .fetch_all(&db.pool)
+    .fetch_all(db)
     .await
 }

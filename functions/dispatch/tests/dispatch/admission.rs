@@ -22,7 +22,7 @@ pub async fn cut(stage: &Stage, batches: u32, priority: &str) -> DispatchMessage
     sqlx::query("UPDATE schedules SET priority = ? WHERE id = ?")
         .bind(priority)
         .bind(schedule.schedule_id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     dispatch(stage, schedule, DispatchedBy::Queue).await;
@@ -33,7 +33,7 @@ pub async fn cut(stage: &Stage, batches: u32, priority: &str) -> DispatchMessage
 async fn limit(stage: &Stage, per_second: u32) {
     sqlx::query("UPDATE carrier_limits SET per_second = ? WHERE kind = 'submit'")
         .bind(per_second)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }
@@ -49,7 +49,7 @@ async fn end_as(stage: &Stage, batch: BatchMessage, is_open: bool) {
     sqlx::query(sql)
         .bind(batch.schedule_id)
         .bind(batch.batch_no)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage
@@ -67,7 +67,7 @@ pub async fn assert_turns(stage: &Stage) {
           + (SELECT COUNT(*) FROM turns t WHERE NOT EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = t.schedule_id AND b.waiting = 1))
           + (SELECT COUNT(*) FROM batches b WHERE b.waiting = 1 AND b.sweep_at IS NULL)";
     let wrong: i64 = sqlx::query_scalar(sql)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert_eq!(wrong, 0, "turns and batches that wait");
@@ -128,7 +128,7 @@ async fn passes_without_a_429_open_more_slots_while_no_limit_is_known(pool: MySq
         most = most.max(queue.len());
         let sql = "SELECT open_slots FROM carriers";
         let open: u32 = sqlx::query_scalar(sql)
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
         most_open = most_open.max(open);
@@ -255,7 +255,7 @@ async fn a_turn_that_is_missing_is_opened_by_the_sweep(pool: MySqlPool) {
     let stage = stage(pool).await;
     cut(&stage, 20, "normal").await;
     sqlx::query("DELETE FROM turns")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     for batch in stage.send_queue.take_batches() {

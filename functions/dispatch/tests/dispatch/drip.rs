@@ -33,7 +33,7 @@ async fn end_due(stage: &Stage, schedule: DispatchMessage) {
     let due = sqlx::query(sql)
         .bind(schedule.schedule_id)
         .bind(stage.db.now());
-    for row in due.fetch_all(&stage.db.pool).await.unwrap() {
+    for row in due.fetch_all(&stage.db).await.unwrap() {
         let batch = BatchMessage {
             schedule_id: schedule.schedule_id,
             batch_no: row.get("batch_no"),
@@ -46,7 +46,7 @@ async fn end_due(stage: &Stage, schedule: DispatchMessage) {
 async fn admitted(stage: &Stage) -> Vec<DateTime<Utc>> {
     let sql =
         "SELECT send_at FROM batches WHERE waiting = 0 AND send_at IS NOT NULL ORDER BY batch_no";
-    let rows = sqlx::query(sql).fetch_all(&stage.db.pool).await.unwrap();
+    let rows = sqlx::query(sql).fetch_all(&stage.db).await.unwrap();
     rows.iter().map(|row| row.get("send_at")).collect()
 }
 

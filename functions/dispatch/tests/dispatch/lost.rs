@@ -104,7 +104,7 @@ async fn batches_of_a_paused_schedule_are_written_once(pool: MySqlPool) {
     let batch = stage.send_queue.take_batches()[0];
     sqlx::query("UPDATE schedules SET status = 'paused', paused_at = ?")
         .bind(stage.db.now())
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage.db.clock.advance(Duration::from_secs(60));
@@ -126,7 +126,7 @@ async fn an_error_of_one_schedule_stops_no_other_step(pool: MySqlPool) {
     let insert = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at) VALUES (?, 1, 1, 3, '2030-01-01')";
     sqlx::query(insert)
         .bind(bad.schedule_id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage.db.clock.advance(Duration::from_secs(60));

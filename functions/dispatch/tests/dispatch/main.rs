@@ -32,7 +32,7 @@ async fn sweep(stage: &Stage) {
 async fn dispatched_by(stage: &Stage, schedule: DispatchMessage) -> Option<String> {
     sqlx::query_scalar("SELECT dispatched_by FROM schedules WHERE id = ?")
         .bind(schedule.schedule_id)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap()
 }

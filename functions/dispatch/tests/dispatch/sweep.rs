@@ -133,7 +133,7 @@ async fn a_schedule_that_cannot_be_cut_does_not_stop_the_sweep(pool: MySqlPool) 
     let insert = "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at) VALUES (?, 1, 1, 3, '2030-01-01')";
     sqlx::query(insert)
         .bind(bad.schedule_id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     fixture::Schedule::default().insert(&stage.db).await;

@@ -27,7 +27,7 @@ async fn circuit(scene: &Scene) -> Circuit {
     let sql = "SELECT failures, suspended_until, posts, posts_before FROM webhooks WHERE id = ?";
     sqlx::query_as(sql)
         .bind(scene.webhook)
-        .fetch_one(&scene.db.pool)
+        .fetch_one(&scene.db)
         .await
         .unwrap()
 }

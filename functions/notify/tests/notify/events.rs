@@ -21,7 +21,7 @@ async fn the_events_of_a_schedule_are_published_once_per_subscribed_webhook(pool
     let disabled = webhooks::insert(db, "http://127.0.0.1:9", ALL_EVENTS).await;
     sqlx::query("UPDATE webhooks SET disabled_at = created_at WHERE id = ?")
         .bind(disabled)
-        .execute(&db.pool)
+        .execute(&db)
         .await
         .unwrap();
     let schedule = fixture::Schedule {
@@ -61,7 +61,7 @@ async fn concurrent_finishes_publish_one_event(pool: MySqlPool) {
     let batch = published.cut(fixture::Schedule::default()).await;
     let db = &published.stage.db;
     sqlx::query("UPDATE batches SET send_at = NULL, sweep_at = NULL")
-        .execute(&db.pool)
+        .execute(&db)
         .await
         .unwrap();
     let finish = || async {
@@ -108,7 +108,7 @@ async fn the_published_schedule_matches_its_rows(pool: MySqlPool) {
     );
     let stored: Vec<String> =
         sqlx::query_scalar("SELECT data FROM webhook_deliveries WHERE data IS NOT NULL")
-            .fetch_all(&published.stage.db.pool)
+            .fetch_all(&published.stage.db)
             .await
             .unwrap();
     assert!(
@@ -128,7 +128,7 @@ async fn the_published_messages_match_their_rows(pool: MySqlPool) {
         "SELECT message_id, carrier_status FROM recipients WHERE schedule_id = ? ORDER BY seq";
     let rows: Vec<(String, String)> = sqlx::query_as(columns)
         .bind(schedule_id.parse::<Uuid>().unwrap())
-        .fetch_all(&published.stage.db.pool)
+        .fetch_all(&published.stage.db)
         .await
         .unwrap();
     let messages = data["messages"].as_array().unwrap();

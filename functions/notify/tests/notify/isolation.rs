@@ -50,7 +50,7 @@ impl Receivers {
             servers.push(server);
         }
         sqlx::query("UPDATE webhooks SET accepted_at = created_at")
-            .execute(&db.pool)
+            .execute(&db)
             .await
             .unwrap();
         let mut receivers = Self {
@@ -96,7 +96,7 @@ impl Receivers {
             range: None,
             data: Some(json!({"status": "finished"})),
         };
-        let mut connection = self.db.pool.acquire().await.unwrap();
+        let mut connection = self.db.acquire().await.unwrap();
         let deliveries =
             insert_deliveries(&mut connection, &self.webhooks, &event, self.db.now()).await;
         self.messages.lock().await.extend(deliveries.unwrap());
@@ -111,7 +111,7 @@ impl Receivers {
                        FROM webhook_deliveries WHERE webhook_id = ? AND status = 'delivered'";
             let row: (i64, i64) = sqlx::query_as(sql)
                 .bind(webhook)
-                .fetch_one(&self.db.pool)
+                .fetch_one(&self.db)
                 .await
                 .unwrap();
             (count, longest) = (count + row.0 as usize, longest.max(row.1));

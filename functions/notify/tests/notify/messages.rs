@@ -58,7 +58,7 @@ async fn a_status_recorded_before_a_crash_is_published_by_the_next_owner(pool: M
         is_final: 1,
     });
     let updates: Vec<_> = updates.collect();
-    let mut connection = db.pool.acquire().await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
     rows::record_status_updates(&mut connection, &claimed.claim, &updates, db.now())
         .await
         .unwrap();
@@ -96,7 +96,7 @@ async fn recipients_closed_by_a_cancel_are_published(pool: MySqlPool) {
     let published = Published::new(pool, Settings::default()).await;
     let batch = published.cut(fixture::Schedule::default()).await;
     let db = &published.stage.db;
-    let mut connection = db.pool.acquire().await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
     moves::cancel_schedule(&mut connection, batch.schedule_id, db.now())
         .await
         .unwrap();
@@ -140,7 +140,7 @@ async fn a_message_resolved_as_sent_is_published_as_unknown(pool: MySqlPool) {
     let db = &published.stage.db;
     published.stage.send(batch).await;
     assert_eq!(fixture::count(db, batch.schedule_id, "UNCERTAIN").await, 1);
-    let mut connection = db.pool.acquire().await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
     let (id, now) = (batch.schedule_id, db.now());
     let locked = store::lock_batch(&mut connection, id, 1, now)
         .await

@@ -26,7 +26,7 @@ struct Spent {
 async fn session_status(stage: &Stage, name: &str) -> i64 {
     let sql = format!("SHOW SESSION STATUS WHERE Variable_name = '{name}'");
     let row: (String, String) = sqlx::query_as(&sql)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     row.1.parse().unwrap()
@@ -46,7 +46,7 @@ async fn deliver(stage: &Stage, batch: BatchMessage) -> Claimed {
         .bind(batch.schedule_id)
         .bind(claimed.batch.first_seq)
         .bind(claimed.batch.last_seq)
-        .execute(&db.pool)
+        .execute(&db)
         .await
         .unwrap();
     claimed.rows.clear();
@@ -110,7 +110,7 @@ async fn without_a_webhook_a_release_executes_no_extra_statement(pool: MySqlPool
     assert_eq!(status, "finished");
     let marked: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM recipients WHERE final_event IS NOT NULL")
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     assert_eq!(marked, 0);

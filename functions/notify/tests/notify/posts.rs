@@ -55,7 +55,7 @@ async fn the_request_holds_the_event_as_json(pool: MySqlPool) {
     assert_eq!(header("content-type"), "application/json");
     assert!(header("user-agent").starts_with("sms-scheduler/"));
     let created: DateTime<Utc> = sqlx::query_scalar("SELECT created_at FROM webhook_deliveries")
-        .fetch_one(&scene.db.pool)
+        .fetch_one(&scene.db)
         .await
         .unwrap();
     let body: Value = serde_json::from_slice(&request.body).unwrap();
@@ -218,7 +218,7 @@ async fn a_delivery_fails_after_ten_tries_over_three_days(pool: MySqlPool) {
         scene.deliver(event).await;
         let (done, due): (u32, Option<DateTime<Utc>>) =
             sqlx::query_as("SELECT tries, due_at FROM webhook_deliveries")
-                .fetch_one(&scene.db.pool)
+                .fetch_one(&scene.db)
                 .await
                 .unwrap();
         assert_eq!(done, tries, "a try before the due time does nothing");
@@ -248,7 +248,7 @@ async fn a_delivery_whose_claims_always_crash_fails(pool: MySqlPool) {
     let scene = Scene::new(pool, answer(200)).await;
     let event = scene.event().await;
     sqlx::query("UPDATE webhook_deliveries SET tries = 10")
-        .execute(&scene.db.pool)
+        .execute(&scene.db)
         .await
         .unwrap();
     scene.deliver(event).await;
@@ -356,7 +356,7 @@ async fn nothing_is_posted_without_the_key_or_the_webhook(pool: MySqlPool) {
     scene.deliver(event).await;
     assert_eq!(scene.rows().await, ["schedule.finished pending 1 key gone"]);
     sqlx::query("DELETE FROM webhooks")
-        .execute(&scene.db.pool)
+        .execute(&scene.db)
         .await
         .unwrap();
     scene.db.clock.advance(Duration::from_secs(7));

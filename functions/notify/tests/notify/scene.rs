@@ -81,7 +81,7 @@ impl Scene {
             range: None,
             data: Some(data),
         };
-        let mut connection = self.db.pool.acquire().await.unwrap();
+        let mut connection = self.db.acquire().await.unwrap();
         insert_deliveries(&mut connection, &[self.webhook], &event, self.db.now())
             .await
             .unwrap()[0]
@@ -104,7 +104,7 @@ impl Scene {
     pub async fn forget_failures(&self) {
         self.set("failures = 0, suspended_until = NULL").await;
         sqlx::query("UPDATE webhook_deliveries SET status = 'failed', due_at = NULL WHERE status = 'pending'")
-            .execute(&self.db.pool)
+            .execute(&self.db)
             .await
             .unwrap();
     }
@@ -114,7 +114,7 @@ impl Scene {
         let sql = format!("UPDATE webhooks SET {assignments} WHERE id = ?");
         sqlx::query(&sql)
             .bind(self.webhook)
-            .execute(&self.db.pool)
+            .execute(&self.db)
             .await
             .unwrap();
     }
@@ -124,7 +124,7 @@ impl Scene {
         let sql = "SELECT disabled_reason, failing_since IS NOT NULL FROM webhooks WHERE id = ? AND (disabled_at IS NULL) = (disabled_reason IS NULL)";
         sqlx::query_as(sql)
             .bind(self.webhook)
-            .fetch_one(&self.db.pool)
+            .fetch_one(&self.db)
             .await
             .unwrap()
     }

@@ -20,7 +20,7 @@ async fn insert_due(stage: &Stage, webhook: Uuid, count: u32, due_at: DateTime<U
         .bind(due_at)
         .bind(due_at)
         .bind(serde_json::json!(events).to_string())
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }
@@ -29,7 +29,7 @@ async fn suspend(stage: &Stage, webhook: Uuid, until: DateTime<Utc>) {
     sqlx::query("UPDATE webhooks SET failures = 3, suspended_until = ? WHERE id = ?")
         .bind(until)
         .bind(webhook)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }

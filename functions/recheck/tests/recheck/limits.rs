@@ -43,7 +43,7 @@ async fn next_check_s(stage: &Stage, batch: BatchMessage) -> i64 {
         sqlx::query_scalar("SELECT check_at FROM batches WHERE schedule_id = ? AND batch_no = ?")
             .bind(batch.schedule_id)
             .bind(batch.batch_no)
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     (check_at - stage.db.now()).num_seconds()
@@ -103,7 +103,7 @@ async fn a_schedule_asks_only_as_often_as_its_share_allows(pool: MySqlPool) {
     sqlx::query("UPDATE schedules SET recipient_count = ? WHERE id = ?")
         .bind(large)
         .bind(batches[0].schedule_id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     let mut waits = Vec::new();
@@ -158,13 +158,13 @@ async fn a_limit_on_queries_is_learned(pool: MySqlPool) {
     stage.recheck(batches[0]).await;
     let learned: Option<f64> =
         sqlx::query_scalar("SELECT learned_per_second FROM carrier_limits WHERE kind = 'query'")
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     assert!(learned.is_some());
     let submit: Option<f64> =
         sqlx::query_scalar("SELECT learned_per_second FROM carrier_limits WHERE kind = 'submit'")
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     assert_eq!(submit, None);

@@ -140,7 +140,7 @@ async fn the_messages_of_a_cancelled_schedule_are_still_rechecked(pool: MySqlPoo
     )
     .await;
     sqlx::query("UPDATE schedules SET status = 'cancelled'")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     recheck_after(&stage, batch, 5).await;

@@ -28,7 +28,7 @@ async fn an_undelivered_message_is_resent_and_each_attempt_is_kept(pool: MySqlPo
     let kept: Vec<String> = sqlx::query_scalar(
         "SELECT CONCAT_WS(' ', seq, attempt, status) FROM attempts ORDER BY seq, attempt",
     )
-    .fetch_all(&stage.db.pool)
+    .fetch_all(&stage.db)
     .await
     .unwrap();
     assert_eq!(

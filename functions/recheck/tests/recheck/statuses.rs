@@ -87,7 +87,7 @@ async fn an_unknown_carrier_status_is_stored_as_received_and_is_not_final(pool: 
     recheck_after(&stage, batch, 5).await;
     let statuses: Vec<String> =
         sqlx::query_scalar("SELECT carrier_status FROM recipients WHERE status = 'ENROUTE'")
-            .fetch_all(&stage.db.pool)
+            .fetch_all(&stage.db)
             .await
             .unwrap();
     assert_eq!(statuses.len(), 3);
@@ -115,7 +115,7 @@ async fn a_final_status_never_changes_back(pool: MySqlPool) {
     let updates = [late(1, Status::Acceptd), late(2, Status::Undeliv)];
     let (claim, mut connection) = (
         Claim::new(batch, now, now),
-        stage.db.pool.acquire().await.unwrap(),
+        stage.db.acquire().await.unwrap(),
     );
     let matched = record_status_updates(&mut connection, &claim, &updates, now)
         .await

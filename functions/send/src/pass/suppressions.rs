@@ -73,7 +73,7 @@ impl Pass<'_> {
 }
 
 async fn read_suppressed(db: &Db, phones: &[&str]) -> sqlx::Result<HashSet<String>> {
-    let mut connection = db.pool.acquire().await?;
+    let mut connection = db.acquire().await?;
     let suppressed = suppressed_among(&mut connection, phones).await?;
     Ok(suppressed.into_iter().collect())
 }

@@ -196,7 +196,7 @@ async fn a_text_of_several_parts_keeps_each_id(pool: MySqlPool) {
     .await;
     stage.send(batch).await;
     let ids: Vec<String> = sqlx::query_scalar("SELECT message_id FROM recipients")
-        .fetch_all(&stage.db.pool)
+        .fetch_all(&stage.db)
         .await
         .unwrap();
     assert!(ids.iter().all(|ids| ids.split(',').count() == 3), "{ids:?}");
@@ -240,12 +240,12 @@ async fn an_answer_is_recorded_after_a_database_failure(pool: MySqlPool) {
     let fail = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         sqlx::raw_sql("RENAME TABLE recipients TO renamed")
-            .execute(&stage.db.pool)
+            .execute(&stage.db)
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_millis(1200)).await;
         sqlx::raw_sql("RENAME TABLE renamed TO recipients")
-            .execute(&stage.db.pool)
+            .execute(&stage.db)
             .await
             .unwrap();
     };

@@ -107,7 +107,7 @@ async fn nothing_is_sent_before_its_due_time(pool: MySqlPool) {
         .advance((due - early - stage.db.now()).to_std().unwrap());
     stage.send(batch).await;
     let first: DateTime<Utc> = sqlx::query_scalar("SELECT MIN(sent_at) FROM recipients")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     let late = first - due;
@@ -223,7 +223,7 @@ async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
     assert!(claim(&current).await);
 
     let flush = async |claim: &Claim, row: FlushRow| {
-        let mut connection = stage.db.pool.acquire().await.unwrap();
+        let mut connection = stage.db.acquire().await.unwrap();
         rows::flush(&mut connection, claim, &[row], later)
             .await
             .unwrap()
@@ -239,7 +239,7 @@ async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
     assert_eq!(flush(&lost, unmark).await, 0, "the mark is the new owner's");
 
     let make_due = async |claim: &Claim| {
-        let mut connection = stage.db.pool.acquire().await.unwrap();
+        let mut connection = stage.db.acquire().await.unwrap();
         rows::make_due_if_lease_lost(&mut connection, claim, later)
             .await
             .unwrap()

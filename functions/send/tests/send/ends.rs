@@ -15,7 +15,7 @@ async fn set_end(stage: &Stage, id: Uuid, at: DateTime<Utc>) {
     sqlx::query("UPDATE schedules SET send_until = ? WHERE id = ?")
         .bind(at)
         .bind(id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }
@@ -71,7 +71,7 @@ async fn the_end_of_a_schedule_takes_effect_inside_a_batch(pool: MySqlPool) {
 async fn a_batch_claimed_after_the_end_expires(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     sqlx::query("UPDATE schedules SET send_within_s = 600")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage.db.clock.advance(Duration::from_secs(601));
@@ -118,7 +118,7 @@ async fn a_window_that_opens_after_the_end_expires_the_rest(pool: MySqlPool) {
     );
     sqlx::query("UPDATE schedules SET send_window = ?")
         .bind(window)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     set_end(&stage, batch.schedule_id, now + TimeDelta::hours(3)).await;

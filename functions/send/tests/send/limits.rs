@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::{cut, dispatch, three};
 
 async fn execute(stage: &Stage, sql: &str) {
-    sqlx::query(sql).execute(&stage.db.pool).await.unwrap();
+    sqlx::query(sql).execute(&stage.db).await.unwrap();
 }
 
 async fn configure(stage: &Stage, per_second: u32) {
     sqlx::query("UPDATE carrier_limits SET per_second = ? WHERE kind = 'submit'")
         .bind(per_second)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }
@@ -31,7 +31,7 @@ async fn block(stage: &Stage, time: Duration) {
         "UPDATE carrier_limits SET per_second = 1000, blocked_until_us = ? WHERE kind = 'submit'",
     )
     .bind(until.timestamp_micros())
-    .execute(&stage.db.pool)
+    .execute(&stage.db)
     .await
     .unwrap();
 }
@@ -119,7 +119,7 @@ async fn a_limit_is_learned_from_429_and_nobody_is_lost(pool: MySqlPool) {
     println!("{refused} of {requests} requests refused, 1,600 parts in {took:?}");
     let learned: Option<f64> =
         sqlx::query_scalar("SELECT learned_per_second FROM carrier_limits WHERE kind = 'submit'")
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     assert!(
@@ -138,7 +138,7 @@ async fn a_long_wait_for_the_limit_returns_the_batch_and_is_no_try(pool: MySqlPo
     assert!(started.elapsed() < Duration::from_secs(3));
     assert_eq!(stage.simulator.carrier().stats().requests, 0);
     let tries: u32 = sqlx::query_scalar("SELECT tries FROM batches")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert_eq!(tries, 0);
@@ -169,7 +169,7 @@ async fn an_end_during_a_wait_for_the_limit_is_kept(pool: MySqlPool) {
     block(&stage, Duration::from_secs(3)).await;
     sqlx::query("UPDATE schedules SET send_until = ?")
         .bind(stage.db.now() + TimeDelta::seconds(2))
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage.send(batch).await;
@@ -193,7 +193,7 @@ async fn a_window_that_closes_during_a_wait_for_the_limit_is_kept(pool: MySqlPoo
     );
     sqlx::query("UPDATE schedules SET send_window = ?")
         .bind(window)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     block(&stage, Duration::from_secs(4)).await;
@@ -248,7 +248,7 @@ async fn a_backlog_is_sent_and_an_outage_is_held(pool: MySqlPool) {
         stage.db.clock.advance(Duration::from_secs(7_200));
         sqlx::query("UPDATE carriers SET progress_at = ?")
             .bind(stage.db.now() - TimeDelta::seconds(progress_s))
-            .execute(&stage.db.pool)
+            .execute(&stage.db)
             .await
             .unwrap();
         stage.send(batch).await;
@@ -276,7 +276,7 @@ async fn an_outage_is_recorded_by_the_acceptance_that_ends_it(pool: MySqlPool) {
     assert_eq!(held, 3);
     let recorded: (DateTime<Utc>, DateTime<Utc>) =
         sqlx::query_as("SELECT outage_from, outage_until FROM carriers")
-            .fetch_one(&stage.db.pool)
+            .fetch_one(&stage.db)
             .await
             .unwrap();
     let outage = (recorded.1 - recorded.0).num_seconds();

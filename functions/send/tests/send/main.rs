@@ -87,7 +87,7 @@ async fn set_names(db: &Db, id: Uuid, names: &[(u32, &str)]) {
         .iter()
         .map(|(seq, json)| (*seq, json.as_str()))
         .collect();
-    insert_variables(&mut db.pool.acquire().await.unwrap(), id, &rows)
+    insert_variables(&mut db.acquire().await.unwrap(), id, &rows)
         .await
         .unwrap();
 }

@@ -119,7 +119,7 @@ async fn a_lost_answer_is_resolved_by_an_id_per_part_of_the_sent_text(pool: MySq
     let ids = "SELECT message_id FROM recipients WHERE schedule_id = ? ORDER BY seq";
     let ids: Vec<String> = sqlx::query_scalar(ids)
         .bind(schedule.schedule_id)
-        .fetch_all(&stage.db.pool)
+        .fetch_all(&stage.db)
         .await
         .unwrap();
     let parts: Vec<_> = ids.iter().map(|ids| ids.split(',').count()).collect();

@@ -19,7 +19,7 @@ async fn a_batch_cut_for_a_faster_rate_keeps_the_slower_rate(pool: MySqlPool) {
     dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
     sqlx::query("UPDATE schedules SET rate = 1")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     let started = Instant::now();
@@ -71,11 +71,11 @@ async fn batches_that_are_claimed_late_keep_the_rate_together(pool: MySqlPool) {
     dispatch(&stage, schedule).await;
     // As after a pause, an outage or a late sweep, all batches are due at once.
     sqlx::query("UPDATE batches SET send_at = UTC_TIMESTAMP(), planned_at = UTC_TIMESTAMP()")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     let batches = sqlx::query_scalar::<_, u32>("SELECT batch_no FROM batches")
-        .fetch_all(&stage.db.pool)
+        .fetch_all(&stage.db)
         .await
         .unwrap();
     assert!(batches.len() > 1, "{batches:?}");
@@ -110,7 +110,7 @@ async fn a_pass_far_ahead_of_its_rate_waits_outside(pool: MySqlPool) {
     let free_at = (stage.db.now() + Duration::from_secs(60)).timestamp_micros();
     sqlx::query("UPDATE schedules SET rate_free_at_us = ?")
         .bind(free_at)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     let started = Instant::now();
@@ -118,7 +118,7 @@ async fn a_pass_far_ahead_of_its_rate_waits_outside(pool: MySqlPool) {
     assert!(started.elapsed() < Duration::from_secs(3));
     assert_eq!(stage.simulator.carrier().stats().requests, 0);
     let tries: u32 = sqlx::query_scalar("SELECT tries FROM batches WHERE batch_no = 1")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert_eq!(tries, 0, "a pass that only waited is no try");

@@ -22,7 +22,7 @@ fn out_of_credit(status: u16, text: &str) -> Settings {
 async fn pause_reason(stage: &Stage, id: Uuid) -> Option<String> {
     sqlx::query_scalar("SELECT pause_reason FROM schedules WHERE id = ?")
         .bind(id)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap()
 }
@@ -30,7 +30,7 @@ async fn pause_reason(stage: &Stage, id: Uuid) -> Option<String> {
 async fn resume(stage: &Stage, id: Uuid) {
     sqlx::query("UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL WHERE id = ?")
         .bind(id)
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
 }

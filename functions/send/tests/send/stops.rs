@@ -30,7 +30,7 @@ async fn refused_credentials_pause_the_schedule(pool: MySqlPool) {
         3
     );
     let reason: String = sqlx::query_scalar("SELECT pause_reason FROM schedules")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert!(reason.contains("401 not authorized"), "{reason}");
@@ -45,7 +45,7 @@ async fn refused_credentials_pause_the_schedule(pool: MySqlPool) {
 async fn a_cancel_closes_recipients_that_were_not_sent_to(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     sqlx::query("UPDATE schedules SET status = 'cancelled'")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     stage.send(batch).await;
@@ -66,7 +66,7 @@ async fn a_pause_takes_effect_inside_a_batch(pool: MySqlPool) {
     let (stage, batch) = cut(pool, settings, five()).await;
     // Requests of one number, one at a time.
     sqlx::query("UPDATE batches SET refusals = 2")
-        .execute(&stage.db.pool)
+        .execute(&stage.db)
         .await
         .unwrap();
     let pause = async {
@@ -109,14 +109,14 @@ async fn a_batch_found_too_late_is_held_and_its_resends_continue(pool: MySqlPool
         "UPDATE recipients SET status = 'PENDING', attempt = 0, sent_at = NULL, message_id = NULL WHERE seq = 1",
         "UPDATE batches SET send_at = planned_at, sweep_at = planned_at",
     ] {
-        sqlx::query(sql).execute(&stage.db.pool).await.unwrap();
+        sqlx::query(sql).execute(&stage.db).await.unwrap();
     }
     stage.db.clock.advance(Duration::from_secs(66));
     stage.send(batch).await;
     let lines = fixture::recipients(&stage.db, batch.schedule_id).await;
     assert!(lines[0].starts_with("1 PENDING"), "{lines:?}");
     let missed: bool = sqlx::query_scalar("SELECT missed_at IS NOT NULL FROM batches")
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap();
     assert!(missed);

@@ -20,7 +20,7 @@ pub async fn opt_out(db: &Db, seq: u32) {
     };
     let phone = fixture::phone(seq).parse().unwrap();
     assert_eq!(
-        insert_suppressions(&mut db.pool.acquire().await.unwrap(), &[phone], &note)
+        insert_suppressions(&mut db.acquire().await.unwrap(), &[phone], &note)
             .await
             .unwrap(),
         1

@@ -37,7 +37,7 @@ async fn insert_with_window(stage: &Stage, message: &'static str) -> DispatchMes
     let set = sqlx::query("UPDATE schedules SET send_window = ? WHERE id = ?")
         .bind(window)
         .bind(schedule.schedule_id);
-    set.execute(&stage.db.pool).await.unwrap();
+    set.execute(&stage.db).await.unwrap();
     schedule
 }
 
@@ -46,7 +46,7 @@ async fn planned_at(stage: &Stage, batch: BatchMessage) -> DateTime<Utc> {
     sqlx::query_scalar(planned)
         .bind(batch.schedule_id)
         .bind(batch.batch_no)
-        .fetch_one(&stage.db.pool)
+        .fetch_one(&stage.db)
         .await
         .unwrap()
 }
@@ -80,7 +80,7 @@ async fn a_schedule_due_while_the_window_is_closed_waits_for_its_opening(pool: M
         5
     );
     let sent: Vec<DateTime<Utc>> = sqlx::query_scalar("SELECT sent_at FROM recipients")
-        .fetch_all(&stage.db.pool)
+        .fetch_all(&stage.db)
         .await
         .unwrap();
     assert!(
@@ -149,7 +149,7 @@ async fn a_batch_claimed_while_closed_is_postponed_and_a_cancel_is_immediate(poo
         Some(tomorrow(&stage.db, 9, 0))
     );
     let cancel = "UPDATE schedules s JOIN batches b ON b.schedule_id = s.id SET s.status = 'cancelled', b.send_at = UTC_TIMESTAMP()";
-    sqlx::query(cancel).execute(&stage.db.pool).await.unwrap();
+    sqlx::query(cancel).execute(&stage.db).await.unwrap();
     stage.send(batch).await;
     assert_eq!(
         fixture::count(&stage.db, schedule.schedule_id, "CANCELLED").await,

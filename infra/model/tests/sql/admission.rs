@@ -39,7 +39,7 @@ async fn open_turn_and_return_batch_match_the_model(pool: MySqlPool) {
     let cases: Vec<_> = cases().into_iter().flat_map(|case| [case, case]).collect();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::open_turn(&mut case.schedule, &[case.batch]);
         let (schedule_id, now) = (table.ids[index], table.now);
@@ -68,7 +68,7 @@ async fn end_turn_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::end_turn(&mut case.schedule, &[case.batch]);
         end_turn(&mut connection, table.ids[index]).await.unwrap();

@@ -95,7 +95,7 @@ async fn make_due_if_lease_lost_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         let owns = case.owns();
         let made_due = rules::make_due_if_lease_lost(&mut case.batch, &mut case.schedule, owns);
@@ -116,7 +116,7 @@ async fn bring_forward_matches_the_model(pool: MySqlPool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::bring_forward(&mut case.batch, &mut case.schedule);
         let due = DueBatch {

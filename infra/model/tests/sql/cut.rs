@@ -48,7 +48,7 @@ async fn mark_cut_matches_the_model(pool: MySqlPool) {
         .unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, (version, (outcome, status)))) in expected.iter_mut().zip(inputs).enumerate()
     {
         let message = DispatchMessage {
@@ -76,7 +76,7 @@ async fn mark_missed_matches_the_model(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         let message = DispatchMessage {
             schedule_id: table.ids[index],
@@ -98,7 +98,7 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
     let (cases, versions): (Vec<_>, Vec<_>) = cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     let mut changed = 0;
     for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
@@ -128,7 +128,7 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
     table.expect(&cases, &expected).await;
     let changes: u32 =
         sqlx::query_scalar("SELECT CAST(SUM(version - 1) AS UNSIGNED) FROM schedules")
-            .fetch_one(&table.db.pool)
+            .fetch_one(&table.db)
             .await
             .unwrap();
     assert_eq!(

@@ -77,7 +77,7 @@ async fn flush_matches_the_model(pool: MySqlPool) {
     let (cases, flushes): (Vec<_>, Vec<_>) = flush_cases().into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
         let owns = case.owns();
         let matched = rules::flush(&mut case.row, &case.schedule, owns, flush);
@@ -103,7 +103,7 @@ async fn keep_attempts_matches_the_model(pool: MySqlPool) {
     let (cases, flushes): (Vec<_>, Vec<_>) = all.unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
         let owns = case.owns();
         if flush.step == Step::Mark {
@@ -129,7 +129,7 @@ async fn record_late_answers_matches_the_model(pool: MySqlPool) {
     let (cases, flushes): (Vec<_>, Vec<_>) = pairs(&earlier, &flushes()).into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, flush)) in expected.iter_mut().zip(&flushes).enumerate() {
         rules::record_late_answer(&mut case.row, flush);
         rows::record_late_answers(&mut connection, table.claim(index).batch, &[as_row(flush)])

@@ -82,7 +82,7 @@ async fn pause_schedule_matches_the_model(pool: MySqlPool) {
     ]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::pause(&mut case.schedule);
         // A pause by an operator and one by the system are the same for a cut schedule.
@@ -105,7 +105,7 @@ async fn resume_cut_schedule_matches_the_model(pool: MySqlPool) {
     let cases = cases(&[ScheduleStatus::Paused]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         rules::resume(
             &mut case.schedule,
@@ -135,7 +135,7 @@ async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
     ]);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         let pending = case.pending();
         let batches = std::slice::from_mut(&mut case.batch);
@@ -158,7 +158,7 @@ async fn send_held_now_matches_the_model(pool: MySqlPool) {
     cases.retain(|case| rules::may_send_now(&case.schedule));
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, case) in expected.iter_mut().enumerate() {
         let pending = case.pending();
         let batches = std::slice::from_mut(&mut case.batch);

@@ -123,7 +123,7 @@ fn result_of(input: &Release) -> release::PassResult {
 async fn release_matches_the_model(pool: MySqlPool) {
     let (cases, inputs): (Vec<_>, Vec<_>) = pairs(&cases(), &releases()).into_iter().unzip();
     let table = Table::of(pool, &cases).await;
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     let mut expected = cases.clone();
     for (index, (case, input)) in expected.iter_mut().zip(inputs).enumerate() {
         let owns = case.owns();
@@ -149,7 +149,7 @@ async fn expect_counts_of_rows(table: &Table) {
             OR b.acceptd <> (r.status = 'ACCEPTD') OR b.delivrd <> (r.status = 'DELIVRD')
             OR b.undeliv <> (r.status = 'UNDELIV') OR b.unknown <> (r.status = 'UNKNOWN'))";
     let wrong: i64 = sqlx::query_scalar(wrong)
-        .fetch_one(&table.db.pool)
+        .fetch_one(&table.db)
         .await
         .unwrap();
     assert_eq!(wrong, 0, "the counts match the rows");
@@ -174,7 +174,7 @@ async fn finish_schedule_matches_the_model(pool: MySqlPool) {
         .collect();
     let cases = schedules_with(&batches);
     let table = Table::of(pool, &cases).await;
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     let mut expected = cases.clone();
     for (index, case) in expected.iter_mut().enumerate() {
         let may = rules::may_finish(&case.schedule, &[case.batch]);

@@ -64,7 +64,7 @@ async fn record_status_updates_matches_the_model(pool: MySqlPool) {
     let (cases, statuses) = updates(&RECHECKED);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, status)) in expected.iter_mut().zip(statuses).enumerate() {
         let owns = case.owns();
         let ids = u8::from(case.row.ids == 0 && status != Status::Pending);
@@ -97,7 +97,7 @@ async fn record_receipts_matches_the_model(pool: MySqlPool) {
     let (cases, statuses) = updates(&PUSHED);
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, status)) in expected.iter_mut().zip(statuses).enumerate() {
         let matched = rules::record_receipt(&mut case.row, &model_receipt(status));
         let receipts = [receipt(&table, index, status)];
@@ -123,7 +123,7 @@ async fn record_late_receipts_matches_the_model(pool: MySqlPool) {
     let (cases, statuses): (Vec<_>, Vec<_>) = pairs(&earlier, &PUSHED).into_iter().unzip();
     let table = Table::of(pool, &cases).await;
     let mut expected = cases.clone();
-    let mut connection = table.db.pool.acquire().await.unwrap();
+    let mut connection = table.db.acquire().await.unwrap();
     for (index, (case, status)) in expected.iter_mut().zip(statuses).enumerate() {
         let matched = rules::record_late_receipt(&mut case.row, &model_receipt(status));
         let receipts = [receipt(&table, index, status)];

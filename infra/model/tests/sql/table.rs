@@ -97,7 +97,7 @@ impl Table {
                 .push_bind((status == ScheduleStatus::Finished).then_some(self.now));
             row.push_bind(self.now);
         });
-        insert.build().execute(&self.db.pool).await.unwrap();
+        insert.build().execute(&self.db).await.unwrap();
     }
 
     async fn insert_turns(&self, cases: &[(Uuid, &Case)]) {
@@ -116,7 +116,7 @@ impl Table {
                 .push_bind(self.now)
                 .push_bind(self.now);
         });
-        insert.build().execute(&self.db.pool).await.unwrap();
+        insert.build().execute(&self.db).await.unwrap();
     }
 
     async fn insert_batches(&self, cases: &[(Uuid, &Case)]) {
@@ -148,7 +148,7 @@ impl Table {
                 .push_bind(crashes);
             row.push_bind(missed.then_some(self.now));
         });
-        insert.build().execute(&self.db.pool).await.unwrap();
+        insert.build().execute(&self.db).await.unwrap();
     }
 
     async fn insert_recipients(&self, cases: &[(Uuid, &Case)]) {
@@ -184,7 +184,7 @@ impl Table {
             row.push_bind((attempt > 0).then(|| self.now - ago))
                 .push_bind(status.is_final().then_some(self.now));
         });
-        insert.build().execute(&self.db.pool).await.unwrap();
+        insert.build().execute(&self.db).await.unwrap();
     }
 
     async fn insert_attempts(&self, cases: &[(Uuid, &Case)]) {
@@ -212,7 +212,7 @@ impl Table {
                 .push_bind(self.now);
             row.push_bind(status.is_final().then_some(self.now));
         });
-        insert.build().execute(&self.db.pool).await.unwrap();
+        insert.build().execute(&self.db).await.unwrap();
     }
 
     /// Reads all cases and compares them with the expected ones.
@@ -224,9 +224,9 @@ impl Table {
               r.status, r.attempt, r.resends, r.message_id, r.error, r.sent_at
             FROM schedules s JOIN batches b ON b.schedule_id = s.id AND b.batch_no = 1
             JOIN recipients r ON r.schedule_id = s.id AND r.seq = 1 ORDER BY s.id";
-        let rows = sqlx::query(sql).fetch_all(&self.db.pool).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&self.db).await.unwrap();
         let attempts = sqlx::query("SELECT schedule_id, attempt, status FROM attempts")
-            .fetch_all(&self.db.pool)
+            .fetch_all(&self.db)
             .await
             .unwrap();
         let mut found: std::collections::HashMap<Uuid, Case> = rows

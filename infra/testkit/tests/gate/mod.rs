@@ -51,7 +51,7 @@ pub async fn new_key(db: &Db) -> HeaderValue {
     };
     let (row, key) = make_key(&request, "test".to_owned(), db.now());
     insert_api_key(
-        &mut db.pool.acquire().await.unwrap(),
+        &mut db.acquire().await.unwrap(),
         &row,
         &hash_token(&key),
     )

@@ -231,7 +231,7 @@ impl Lifecycle {
         let sent = "SELECT sent_at FROM recipients WHERE schedule_id = ? AND sent_at IS NOT NULL";
         let sent: Vec<DateTime<Utc>> = sqlx::query_scalar(sent)
             .bind(self.id)
-            .fetch_all(&self.stage.db.pool)
+            .fetch_all(&self.stage.db)
             .await
             .unwrap();
         // The mark is written a moment after the clock was read.
@@ -244,7 +244,7 @@ impl Lifecycle {
 
     async fn count(&self, sql: &str) -> i64 {
         sqlx::query_scalar(sql)
-            .fetch_one(&self.stage.db.pool)
+            .fetch_one(&self.stage.db)
             .await
             .unwrap()
     }

@@ -250,7 +250,7 @@ impl Lifecycle {
             UNION ALL SELECT CONCAT_WS(' ', 'turn', ready_at, next_send_at, virtual_parts) FROM turns
             UNION ALL SELECT CONCAT_WS(' ', 'carrier', COALESCE(progress_at, '-'), COALESCE(outage_from, '-'), COALESCE(outage_until, '-')) FROM carriers";
         let mut lines: Vec<String> = sqlx::query_scalar(sql)
-            .fetch_all(&self.stage.db.pool)
+            .fetch_all(&self.stage.db)
             .await
             .unwrap();
         lines.push(format!("now {}", self.stage.db.now()));
@@ -259,7 +259,7 @@ impl Lifecycle {
 
     async fn open_batches(&self) -> i64 {
         sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
-            .fetch_one(&self.stage.db.pool)
+            .fetch_one(&self.stage.db)
             .await
             .unwrap()
     }

@@ -141,7 +141,7 @@ impl Worker {
         }
         if !batch.wants_final_events {
             let written = retry_lock_conflicts(|| async {
-                write_release(&mut *self.db.pool.acquire().await?, claim, range, release).await
+                write_release(&mut *self.db.acquire().await?, claim, range, release).await
             });
             return Ok(written.await?.then(Vec::new));
         }

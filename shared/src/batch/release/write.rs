@@ -126,6 +126,6 @@ pub async fn read_due_times(db: &Db, batch: BatchMessage) -> sqlx::Result<Option
         batch.schedule_id,
         batch.batch_no
     )
-    .fetch_optional(&db.pool)
+    .fetch_optional(db)
     .await
 }

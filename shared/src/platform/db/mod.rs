@@ -4,6 +4,7 @@
 //! run on MySQL 8.4 and on MariaDB 10.11. In a joined UPDATE no assignment reads another column
 //! that the statement writes, because the order of assignments is not guaranteed there.
 
+pub mod connection;
 pub mod describe;
 pub mod json;
 pub mod transaction;
@@ -25,6 +26,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
 };
 
+use self::connection::{Connections, DbConnection};
 use crate::platform::config::DatabaseSource;
 
 /// The longest wait for a connection: longer than a server that is only busy needs, shorter than a
@@ -47,8 +49,10 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 pub struct Db {
     /// The pool. In a function it has one connection: an environment handles one invocation at a
     /// time, and all environments together have to stay below the server's `max_connections`. So a
-    /// task that has an open transaction must not acquire a second connection.
+    /// task that has an open transaction must not acquire a second connection. Functions use it
+    /// only through [`Db::acquire`], and by `&Db` as the executor of a statement.
     pub pool: MySqlPool,
+    connections: Connections,
     /// The clock from which each statement gets its `now`.
     pub clock: Clock,
 }
@@ -147,13 +151,18 @@ impl Db {
             .connect_with(options)
             .await
             .context("connecting to the database")?;
-        Ok(Self { pool, clock })
+        Ok(Self {
+            pool,
+            connections: Connections::kept(),
+            clock,
+        })
     }
 
     /// Wraps an existing pool, with the clock of this machine: for tests.
     pub fn from_pool(pool: MySqlPool) -> Self {
         Self {
             pool,
+            connections: Connections::default(),
             clock: Clock::default(),
         }
     }
@@ -163,9 +172,14 @@ impl Db {
         self.clock.now()
     }
 
+    /// Returns a connection for several statements.
+    pub async fn acquire(&self) -> sqlx::Result<DbConnection> {
+        self.connections.acquire(&self.pool).await
+    }
+
     /// Checks that the server answers.
     pub async fn ping(&self) -> sqlx::Result<()> {
-        self.pool.acquire().await?.ping().await
+        self.acquire().await?.ping().await
     }
 }
 

@@ -8,30 +8,61 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sqlx::{MySql, MySqlConnection};
+use sqlx::{MySqlConnection, TransactionManager, mysql::MySqlTransactionManager as Manager};
 
-use super::{Db, LockConflictTries, is_lock_conflict};
+use super::{Db, LockConflictTries, connection::DbConnection, is_lock_conflict};
 
 /// A transaction whose work may also borrow values that live for `'a`.
 ///
 /// With this parameter, a closure can be called with a borrow of the transaction that is shorter
 /// than `'a`, and still return a future that captures borrows of `'a`.
 pub struct Transaction<'a> {
-    inner: sqlx::Transaction<'static, MySql>,
+    connection: DbConnection,
     scope: PhantomData<&'a ()>,
+}
+
+impl Transaction<'_> {
+    async fn begin(db: &Db) -> sqlx::Result<Self> {
+        let mut connection = db.acquire().await?;
+        Manager::begin(&mut connection, None).await?;
+        Ok(Self {
+            connection,
+            scope: PhantomData,
+        })
+    }
+
+    async fn commit(mut self) -> sqlx::Result<()> {
+        Manager::commit(&mut self.connection).await?;
+        self.connection.trust();
+        Ok(())
+    }
+
+    async fn roll_back(mut self) -> sqlx::Result<()> {
+        Manager::rollback(&mut self.connection).await
+    }
+}
+
+impl Drop for Transaction<'_> {
+    /// Rolls back what was neither committed nor rolled back, because its future was dropped. The
+    /// next use of the connection executes it.
+    fn drop(&mut self) {
+        if Manager::get_transaction_depth(&self.connection) > 0 {
+            Manager::start_rollback(&mut self.connection);
+        }
+    }
 }
 
 impl Deref for Transaction<'_> {
     type Target = MySqlConnection;
 
     fn deref(&self) -> &MySqlConnection {
-        &self.inner
+        &self.connection
     }
 }
 
 impl DerefMut for Transaction<'_> {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
-        &mut self.inner
+        &mut self.connection
     }
 }
 
@@ -61,14 +92,11 @@ pub async fn transaction_if<'a, T, E: From<sqlx::Error>>(
     let is_conflict = |error: &E| as_database_error(error).is_some_and(is_lock_conflict);
     let mut tries = LockConflictTries::default();
     loop {
-        let mut transaction = Transaction {
-            inner: db.pool.begin().await?,
-            scope: PhantomData,
-        };
+        let mut transaction = Transaction::begin(db).await?;
         let done = work(&mut transaction).await;
         let ended = match &done {
-            Ok(value) if commits(value) => transaction.inner.commit().await,
-            _ => transaction.inner.rollback().await,
+            Ok(value) if commits(value) => transaction.commit().await,
+            _ => transaction.roll_back().await,
         };
         let result = match ended {
             Ok(()) => done,

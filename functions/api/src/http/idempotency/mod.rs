@@ -101,7 +101,7 @@ impl Idempotency {
         attempt: &Attempt,
         fingerprint: &[u8],
     ) -> Result<Option<SavedAnswer>, ApiError> {
-        let mut connection = self.db.pool.acquire().await?;
+        let mut connection = self.db.acquire().await?;
         let refused = |problem, detail: String| Err(ApiError::Refused(problem, detail));
         match begin_attempt(&mut connection, attempt, fingerprint, self.db.now()).await? {
             KeyState::New => Ok(None),
@@ -148,7 +148,7 @@ impl Idempotency {
 
     /// Stores the answer of an attempt, or deletes the attempt if there is none to store.
     async fn finish(&self, attempt: &Attempt, answer: Option<SavedAnswer>) -> sqlx::Result<()> {
-        let mut connection = self.db.pool.acquire().await?;
+        let mut connection = self.db.acquire().await?;
         match answer {
             Some(answer) => save_answer(&mut connection, attempt, &answer).await,
             None => delete_attempt(&mut connection, attempt).await,

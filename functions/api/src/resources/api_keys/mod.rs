@@ -80,7 +80,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('k')?).ok())
         .unwrap_or(Uuid::nil());
     query.finish()?;
-    let keys = page_of_api_keys(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let keys = page_of_api_keys(&mut *app.db.acquire().await?, after, limit).await?;
     let last = keys.last().filter(|_| keys.len() == limit as usize);
     let next_cursor = last.map(|last| format!("k{}", last.id.simple()));
     Ok(Json(Page {
@@ -96,7 +96,7 @@ pub async fn show(
     query: Query,
 ) -> Result<Json<KeyView>, ApiError> {
     query.finish()?;
-    let key = load_api_key(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    let key = load_api_key(&mut *app.db.acquire().await?, parse_id(&id)?).await?;
     Ok(Json(key.ok_or_else(no_such_key)?.into()))
 }
 

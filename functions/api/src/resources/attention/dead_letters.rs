@@ -248,7 +248,7 @@ async fn record_redrive(app: &App, caller: &Caller, done: &Redriven) -> sqlx::Re
         after: Some(after),
         ..Change::default()
     };
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     caller.record(&mut connection, app.db.now(), change).await
 }
 
@@ -337,18 +337,13 @@ async fn make_named_rows_due(app: &App, letters: &[DeadLetter]) -> Result<u64, A
     let mut changed = 0;
     if !batches.is_empty() {
         changed += retry_lock_conflicts(|| async {
-            make_due_for_sweep(&mut *app.db.pool.acquire().await?, &batches, app.db.now()).await
+            make_due_for_sweep(&mut *app.db.acquire().await?, &batches, app.db.now()).await
         })
         .await?;
     }
     if !deliveries.is_empty() {
         changed += retry_lock_conflicts(|| async {
-            make_deliveries_due(
-                &mut *app.db.pool.acquire().await?,
-                &deliveries,
-                app.db.now(),
-            )
-            .await
+            make_deliveries_due(&mut *app.db.acquire().await?, &deliveries, app.db.now()).await
         })
         .await?;
     }

@@ -80,7 +80,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         before: to.min(before),
     };
     query.finish()?;
-    let entries = page_of_entries(&mut *app.db.pool.acquire().await?, &filter, limit).await?;
+    let entries = page_of_entries(&mut *app.db.acquire().await?, &filter, limit).await?;
     let last = entries.last().filter(|_| entries.len() == limit as usize);
     let next_cursor = last.map(|last| format!("a{}", last.id.simple()));
     Ok(Json(Page {

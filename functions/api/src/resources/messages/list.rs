@@ -128,7 +128,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         after: cursor,
         limit,
     };
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     let FoundMessages { messages, next } = match selection {
         Selection::Phone(phone) => of_phone(&mut connection, phone, filter, page).await?,
         Selection::Schedule(id) => {

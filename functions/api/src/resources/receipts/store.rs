@@ -102,7 +102,7 @@ pub async fn find_messages(
         to_json(keys)?,
         since
     );
-    rows.fetch_all(&db.pool)
+    rows.fetch_all(db)
         .await?
         .into_iter()
         .map(Row::read)
@@ -125,7 +125,7 @@ pub async fn find_attempts(db: &Db, keys: &[ReceiptKey]) -> sqlx::Result<Vec<Mat
                OR (a.schedule_id = UNHEX(j.s) AND a.seq = j.q AND a.attempt = j.a))"#,
         to_json(keys)?
     );
-    rows.fetch_all(&db.pool)
+    rows.fetch_all(db)
         .await?
         .into_iter()
         .map(Row::read)

@@ -44,7 +44,7 @@ pub async fn list(
         .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok())
         .unwrap_or_default();
     query.finish()?;
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     load_schedule(&mut connection, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;

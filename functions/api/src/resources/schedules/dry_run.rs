@@ -92,7 +92,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     }
     let duplicates = parsed.remove_duplicates();
     let valid = parsed.messages.len();
-    remove_suppressed(&mut *app.db.pool.acquire().await?, &mut parsed.messages).await?;
+    remove_suppressed(&mut *app.db.acquire().await?, &mut parsed.messages).await?;
     parsed
         .messages
         .sort_unstable_by_key(|message| message.position);

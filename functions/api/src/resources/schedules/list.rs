@@ -102,7 +102,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         from,
         to,
     };
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     let position = cursor.map(|Cursor { id, run_at }| SchedulePosition { id, run_at });
     let ids = match sort {
         Sort::Newest => {

@@ -89,7 +89,7 @@ pub async fn login(
     subjects.count_attempt(&app).await?;
     // A text that is no valid username belongs to no user, and cannot be compared with the column.
     let user = if is_username(&request.username) {
-        find_user(&mut *app.db.pool.acquire().await?, &request.username).await?
+        find_user(&mut *app.db.acquire().await?, &request.username).await?
     } else {
         None
     };
@@ -144,7 +144,7 @@ async fn record_failure(app: &App, caller: &Caller, username: &str) -> sqlx::Res
         resource: format!("username:{username}"),
         ..Change::default()
     };
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     caller.record(&mut connection, app.db.now(), change).await
 }
 
@@ -257,7 +257,7 @@ impl LoginSubjects {
     /// Counts an attempt. Returns an error if the caller has to wait.
     pub(super) async fn count_attempt(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
-        let mut connection = app.db.pool.acquire().await?;
+        let mut connection = app.db.acquire().await?;
         for (subject, guard) in [(&self.address, ADDRESS_GUARD), (&self.user, USER_GUARD)] {
             if let Some(until) = count_login_attempt(&mut connection, subject, guard, now).await? {
                 return Err(locked(until, now));
@@ -270,7 +270,7 @@ impl LoginSubjects {
     /// otherwise the owner of one account could try passwords of others without limit.
     pub(super) async fn reset_failed(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
-        let mut connection = app.db.pool.acquire().await?;
+        let mut connection = app.db.acquire().await?;
         reset_failed_logins(&mut connection, &self.user, true, now).await?;
         reset_failed_logins(&mut connection, &self.address, false, now).await?;
         Ok(())

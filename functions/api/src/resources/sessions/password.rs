@@ -54,7 +54,7 @@ pub async fn change(
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
     let subjects = LoginSubjects::of(&caller.name, &caller);
     subjects.count_attempt(&app).await?;
-    let user = lock_user(&mut *app.db.pool.acquire().await?, id).await?;
+    let user = lock_user(&mut *app.db.acquire().await?, id).await?;
     let old_hash = user.map(|user| user.password_hash);
     let right = is_password(current.clone(), old_hash.clone())
         .await

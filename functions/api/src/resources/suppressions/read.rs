@@ -47,7 +47,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .unwrap_or_default();
     query.finish()?;
     let suppressions = page_of_suppressions(
-        &mut *app.db.pool.acquire().await?,
+        &mut *app.db.acquire().await?,
         source.as_deref(),
         &after,
         limit,
@@ -70,7 +70,7 @@ pub async fn show(
     query: Query,
 ) -> Result<Json<Suppression>, ApiError> {
     query.finish()?;
-    let found = find_suppression(&mut *app.db.pool.acquire().await?, phone_of(&phone)?).await?;
+    let found = find_suppression(&mut *app.db.acquire().await?, phone_of(&phone)?).await?;
     found.map(Json).ok_or_else(no_such_suppression)
 }
 

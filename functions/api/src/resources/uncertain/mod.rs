@@ -146,7 +146,7 @@ impl Work {
         names: Option<Names>,
         tally: &mut Tally,
     ) -> Result<Self, ApiError> {
-        let mut connection = app.db.pool.acquire().await?;
+        let mut connection = app.db.acquire().await?;
         load_schedule(&mut connection, id)
             .await?
             .ok_or_else(ApiError::no_such_schedule)?;
@@ -166,8 +166,8 @@ impl Work {
             })),
             Self::All(page, after) => {
                 if page.is_empty() {
-                    *page = batches_with_uncertain(&mut *app.db.pool.acquire().await?, id, *after)
-                        .await?;
+                    *page =
+                        batches_with_uncertain(&mut *app.db.acquire().await?, id, *after).await?;
                     page.reverse();
                 }
                 let next = page.pop();

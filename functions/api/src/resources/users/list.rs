@@ -32,7 +32,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('u')?).ok())
         .unwrap_or(Uuid::nil());
     query.finish()?;
-    let users = page_of_users(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let users = page_of_users(&mut *app.db.acquire().await?, after, limit).await?;
     let last = users.last().filter(|_| users.len() == limit as usize);
     let next_cursor = last.map(|last| format!("u{}", last.id.simple()));
     Ok(Json(Page {

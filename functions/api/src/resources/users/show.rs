@@ -16,7 +16,7 @@ pub async fn show(
     query: Query,
 ) -> Result<Json<UserView>, ApiError> {
     query.finish()?;
-    let user = lock_user(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    let user = lock_user(&mut *app.db.acquire().await?, parse_id(&id)?).await?;
     Ok(Json(user.ok_or_else(no_such_user)?.into()))
 }
 

@@ -64,7 +64,7 @@ pub async fn list(
         after: before,
         limit,
     };
-    let mut connection = app.db.pool.acquire().await?;
+    let mut connection = app.db.acquire().await?;
     load_webhook(&mut connection, id)
         .await?
         .ok_or_else(no_such_webhook)?;

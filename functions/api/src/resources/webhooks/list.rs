@@ -36,7 +36,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('w')?).ok())
         .unwrap_or(Uuid::nil());
     query.finish()?;
-    let webhooks = page_of_webhooks(&mut *app.db.pool.acquire().await?, after, limit).await?;
+    let webhooks = page_of_webhooks(&mut *app.db.acquire().await?, after, limit).await?;
     let last = webhooks.last().filter(|_| webhooks.len() == limit as usize);
     let next_cursor = last.map(|last| format!("w{}", last.id.simple()));
     Ok(Json(Page {
@@ -52,7 +52,7 @@ pub async fn show(
     query: Query,
 ) -> Result<Json<WebhookView>, ApiError> {
     query.finish()?;
-    let webhook = load_webhook(&mut *app.db.pool.acquire().await?, parse_id(&id)?).await?;
+    let webhook = load_webhook(&mut *app.db.acquire().await?, parse_id(&id)?).await?;
     Ok(Json(webhook.ok_or_else(no_such_webhook)?.into()))
 }
 

@@ -60,8 +60,7 @@ pub fn remove_doc() -> Operation {
 async fn delete_all_deliveries(app: &App, id: Uuid) -> sqlx::Result<()> {
     let begun = Instant::now();
     while begun.elapsed() < CALL_BUDGET {
-        let part =
-            || async { delete_deliveries(&mut *app.db.pool.acquire().await?, id, ROWS).await };
+        let part = || async { delete_deliveries(&mut *app.db.acquire().await?, id, ROWS).await };
         if retry_lock_conflicts(part).await? < ROWS.into() {
             break;
         }

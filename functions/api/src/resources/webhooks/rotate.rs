@@ -32,7 +32,7 @@ pub async fn rotate(
 ) -> Result<Json<WebhookWithSecret>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let seen = load_webhook(&mut *app.db.pool.acquire().await?, id)
+    let seen = load_webhook(&mut *app.db.acquire().await?, id)
         .await?
         .ok_or_else(no_such_webhook)?;
     // Not in the transaction, because it may call the store of the keys.

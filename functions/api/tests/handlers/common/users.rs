@@ -12,7 +12,7 @@ pub const PASSWORD: &str = "a password of some length";
 impl Api {
     /// Creates the first administrator and returns its session.
     pub async fn admin(&self) -> Self {
-        let mut connection = self.db.pool.acquire().await.unwrap();
+        let mut connection = self.db.acquire().await.unwrap();
         let now = Utc::now();
         let temporary = TemporaryPassword {
             password: "temporary".to_owned().into(),

@@ -114,7 +114,7 @@ impl Forecaster {
         Ok(Self {
             deployment: app.capacity,
             limit: limit.read().await?,
-            line: schedules_in_line(&mut *app.db.pool.acquire().await?, ids).await?,
+            line: schedules_in_line(&mut *app.db.acquire().await?, ids).await?,
             now: app.db.now(),
         })
     }
