@@ -43,7 +43,7 @@ pub async fn next_delivery(
         message.webhook_id,
         now
     );
-    let event = event.fetch_optional(&db).await?;
+    let event = event.fetch_optional(db).await?;
     Ok(event.map(|event| DeliveryMessage {
         event_id: event.event_id,
         ..message
@@ -87,7 +87,7 @@ pub async fn take_place(
         before,
         healthy_places
     );
-    Ok((done.execute(&db).await?.rows_affected() == 1).then_some(place))
+    Ok((done.execute(db).await?.rows_affected() == 1).then_some(place))
 }
 
 /// Returns a place for which there was nothing to post, or whose post is no evidence about the
@@ -109,7 +109,7 @@ pub async fn return_place(
         now,
         webhook
     );
-    done.execute(&db).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Returns whether a webhook exists, and its suspension.
@@ -119,7 +119,7 @@ pub async fn read_suspension(db: &Db, webhook: Uuid) -> sqlx::Result<Option<Susp
         r#"SELECT suspended_until AS "until: DateTime<Utc>" FROM webhooks WHERE id = ?"#,
         webhook
     )
-    .fetch_optional(&db)
+    .fetch_optional(db)
     .await
 }
 

@@ -29,7 +29,7 @@ pub async fn read_open_queries(
         open_share,
         schedule_id
     );
-    let found = found.fetch_optional(&db).await?;
+    let found = found.fetch_optional(db).await?;
     Ok(found
         .map(|found| OpenQueries {
             own: found.own,

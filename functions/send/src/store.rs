@@ -60,7 +60,7 @@ pub async fn expire_pending(
         range.last,
         claim.token
     );
-    Ok(done.execute(&db).await?.rows_affected())
+    Ok(done.execute(db).await?.rows_affected())
 }
 
 /// Records that the carrier has accepted a message at `now`, unless that is recorded since
@@ -84,7 +84,7 @@ pub async fn record_progress(
         CARRIER,
         recorded_before
     );
-    done.execute(&db).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Takes the next slot of a schedule's rate for `messages` messages, if it starts at `until` or
@@ -106,7 +106,7 @@ pub async fn take_rate_slot(
         schedule_id,
         micros(times.until)
     );
-    let done = done.execute(&db).await?;
+    let done = done.execute(db).await?;
     Ok((done.rows_affected() > 0).then(|| from_micros(done.last_insert_id())))
 }
 
@@ -125,7 +125,7 @@ pub async fn rate_free_at(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Dat
         "SELECT rate, rate_free_at_us FROM schedules WHERE id = ?",
         schedule_id
     )
-    .fetch_optional(&db)
+    .fetch_optional(db)
     .await?;
     Ok(row
         .filter(|row| row.rate.is_some())

@@ -73,14 +73,14 @@ impl Schedule {
             .bind(self.recipients + 1)
             .bind(self.recipients)
             .bind(now);
-        insert.execute(&db).await.unwrap();
+        insert.execute(db).await.unwrap();
         for seqs in (1..=self.recipients).collect::<Vec<_>>().chunks(1000) {
             let mut rows =
                 sqlx::QueryBuilder::new("INSERT INTO recipients (schedule_id, seq, phone) ");
             rows.push_values(seqs, |mut row, seq| {
                 row.push_bind(id).push_bind(*seq).push_bind(phone(*seq));
             });
-            rows.build().execute(&db).await.unwrap();
+            rows.build().execute(db).await.unwrap();
         }
         DispatchMessage {
             schedule_id: id,
@@ -93,7 +93,7 @@ impl Schedule {
 /// begins at the real time again.
 pub async fn reset_carrier(db: &Db) {
     let sql = "UPDATE carriers SET progress_at = NULL, outage_from = NULL, outage_until = NULL";
-    sqlx::query(sql).execute(&db).await.unwrap();
+    sqlx::query(sql).execute(db).await.unwrap();
 }
 
 /// Returns the recipients as lines `seq STATUS attempt resends error`, in the order of the list.
@@ -101,7 +101,7 @@ pub async fn recipients(db: &Db, schedule_id: Uuid) -> Vec<String> {
     let sql = "SELECT CONCAT_WS(' ', seq, status, attempt, resends, error) AS line FROM recipients WHERE schedule_id = ? ORDER BY seq";
     let lines = sqlx::query(sql)
         .bind(schedule_id)
-        .fetch_all(&db)
+        .fetch_all(db)
         .await
         .unwrap();
     lines.iter().map(|line| line.get("line")).collect()
@@ -113,7 +113,7 @@ pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
     sqlx::query_scalar(sql)
         .bind(schedule_id)
         .bind(status)
-        .fetch_one(&db)
+        .fetch_one(db)
         .await
         .unwrap()
 }
@@ -122,7 +122,7 @@ pub async fn count(db: &Db, schedule_id: Uuid, status: &str) -> i64 {
 pub async fn status(db: &Db, schedule_id: Uuid) -> String {
     sqlx::query_scalar("SELECT status FROM schedules WHERE id = ?")
         .bind(schedule_id)
-        .fetch_one(&db)
+        .fetch_one(db)
         .await
         .unwrap()
 }
@@ -150,7 +150,7 @@ pub async fn batch(db: &Db, batch: BatchMessage) -> Batch {
     let row = sqlx::query(sql)
         .bind(batch.schedule_id)
         .bind(batch.batch_no)
-        .fetch_one(&db)
+        .fetch_one(db)
         .await
         .unwrap();
     Batch {
@@ -175,7 +175,7 @@ pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
     let wrong: i64 = sqlx::query_scalar(sql)
         .bind(schedule_id)
         .bind(schedule_id)
-        .fetch_one(&db)
+        .fetch_one(db)
         .await
         .unwrap();
     assert_eq!(wrong, 0, "counts differ from the rows");

@@ -36,7 +36,7 @@ pub async fn insert(db: &Db, url: &str, events: &str) -> Uuid {
         .bind(url)
         .bind(events)
         .bind(db.now())
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     id
@@ -50,7 +50,7 @@ pub async fn deliveries(db: &Db, webhook: Uuid) -> Vec<String> {
                WHERE webhook_id = ? ORDER BY event_id";
     sqlx::query_scalar(sql)
         .bind(webhook)
-        .fetch_all(&db)
+        .fetch_all(db)
         .await
         .unwrap()
 }
@@ -60,7 +60,7 @@ pub async fn events(db: &Db, webhook: Uuid) -> Vec<String> {
     let sql = "SELECT type FROM webhook_deliveries WHERE webhook_id = ? ORDER BY event_id";
     sqlx::query_scalar(sql)
         .bind(webhook)
-        .fetch_all(&db)
+        .fetch_all(db)
         .await
         .unwrap()
 }

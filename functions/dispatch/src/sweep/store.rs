@@ -111,7 +111,7 @@ pub async fn expired_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<Du
         now,
         ROUND
     )
-    .fetch_all(&db)
+    .fetch_all(db)
     .await
 }
 
@@ -134,7 +134,7 @@ pub async fn next_look(
         now,
         until
     )
-    .fetch_one(&db)
+    .fetch_one(db)
     .await?;
     Ok([row.lost_at, row.ready_at].into_iter().flatten().min())
 }

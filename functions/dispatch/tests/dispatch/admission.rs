@@ -66,10 +66,7 @@ pub async fn assert_turns(stage: &Stage) {
             AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.schedule_id = b.schedule_id))
           + (SELECT COUNT(*) FROM turns t WHERE NOT EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = t.schedule_id AND b.waiting = 1))
           + (SELECT COUNT(*) FROM batches b WHERE b.waiting = 1 AND b.sweep_at IS NULL)";
-    let wrong: i64 = sqlx::query_scalar(sql)
-        .fetch_one(&stage.db)
-        .await
-        .unwrap();
+    let wrong: i64 = sqlx::query_scalar(sql).fetch_one(&stage.db).await.unwrap();
     assert_eq!(wrong, 0, "turns and batches that wait");
 }
 
@@ -127,10 +124,7 @@ async fn passes_without_a_429_open_more_slots_while_no_limit_is_known(pool: MySq
         queue.extend(stage.send_queue.take_batches());
         most = most.max(queue.len());
         let sql = "SELECT open_slots FROM carriers";
-        let open: u32 = sqlx::query_scalar(sql)
-            .fetch_one(&stage.db)
-            .await
-            .unwrap();
+        let open: u32 = sqlx::query_scalar(sql).fetch_one(&stage.db).await.unwrap();
         most_open = most_open.max(open);
     }
     assert_eq!(most_open, 30, "one and a half times SEND_CONCURRENCY");

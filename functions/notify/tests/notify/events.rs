@@ -21,7 +21,7 @@ async fn the_events_of_a_schedule_are_published_once_per_subscribed_webhook(pool
     let disabled = webhooks::insert(db, "http://127.0.0.1:9", ALL_EVENTS).await;
     sqlx::query("UPDATE webhooks SET disabled_at = created_at WHERE id = ?")
         .bind(disabled)
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     let schedule = fixture::Schedule {
@@ -61,7 +61,7 @@ async fn concurrent_finishes_publish_one_event(pool: MySqlPool) {
     let batch = published.cut(fixture::Schedule::default()).await;
     let db = &published.stage.db;
     sqlx::query("UPDATE batches SET send_at = NULL, sweep_at = NULL")
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     let finish = || async {

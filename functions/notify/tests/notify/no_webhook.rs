@@ -25,10 +25,7 @@ struct Spent {
 /// Returns a counter of the session, by which MySQL counts its statements.
 async fn session_status(stage: &Stage, name: &str) -> i64 {
     let sql = format!("SHOW SESSION STATUS WHERE Variable_name = '{name}'");
-    let row: (String, String) = sqlx::query_as(&sql)
-        .fetch_one(&stage.db)
-        .await
-        .unwrap();
+    let row: (String, String) = sqlx::query_as(&sql).fetch_one(&stage.db).await.unwrap();
     row.1.parse().unwrap()
 }
 
@@ -46,7 +43,7 @@ async fn deliver(stage: &Stage, batch: BatchMessage) -> Claimed {
         .bind(batch.schedule_id)
         .bind(claimed.batch.first_seq)
         .bind(claimed.batch.last_seq)
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     claimed.rows.clear();

@@ -34,7 +34,7 @@ async fn an_event_holds_at_most_a_thousand_messages(pool: MySqlPool) {
         .bind(db.now())
         .bind(db.now())
         .bind(id)
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     let claim = claimed(db, id, 2_500).await;
@@ -80,7 +80,7 @@ async fn claimed(db: &Db, id: Uuid, recipients: u32) -> Claim {
         .bind(now)
         .bind(claim.token)
         .bind(claim.until);
-    insert.execute(&db).await.unwrap();
+    insert.execute(db).await.unwrap();
     claim
 }
 
@@ -151,7 +151,7 @@ async fn insert_ended(db: &Db, status: Status, resends: Resends) -> Uuid {
     };
     let id = schedule.insert(db).await.schedule_id;
     sqlx::query("DELETE FROM suppressions")
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     if resends.suppressed {
@@ -159,7 +159,7 @@ async fn insert_ended(db: &Db, status: Status, resends: Resends) -> Uuid {
         sqlx::query(sql)
             .bind(fixture::phone(1))
             .bind(db.now())
-            .execute(&db)
+            .execute(db)
             .await
             .unwrap();
     }
@@ -170,7 +170,7 @@ async fn insert_ended(db: &Db, status: Status, resends: Resends) -> Uuid {
         .bind(db.now())
         .bind(db.now())
         .bind(id)
-        .execute(&db)
+        .execute(db)
         .await
         .unwrap();
     id
@@ -235,7 +235,7 @@ async fn messages_that_have_not_ended_are_not_published(pool: MySqlPool) {
         sqlx::query(&sql)
             .bind(id)
             .bind(seq)
-            .execute(&db)
+            .execute(db)
             .await
             .unwrap();
     }

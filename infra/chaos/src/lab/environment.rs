@@ -74,10 +74,7 @@ impl Environment {
     }
 
     fn with_pool(function: Function, world: &World, pool: MySqlPool) -> Self {
-        let db = Db {
-            pool: pool.clone(),
-            clock: world.clock.clone(),
-        };
+        let db = Db::with_one_connection(pool.clone(), world.clock.clone());
         let handler = match function {
             Function::Dispatch => Handler::Dispatch(dispatcher(world, db)),
             Function::Send => Handler::Send(Sender {
@@ -113,7 +110,9 @@ impl Environment {
             Some(Ok(false) | Err(_)) => (Some(self), InvocationEnd::Failed),
             None => {
                 // The kernel closes the connection of a process that has ended.
-                tokio::time::timeout(Duration::from_secs(1), self.pool.close())
+                let Self { pool, handler } = self;
+                drop(handler);
+                tokio::time::timeout(Duration::from_secs(1), pool.close())
                     .await
                     .ok();
                 (None, InvocationEnd::Killed)

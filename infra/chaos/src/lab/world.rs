@@ -113,10 +113,7 @@ impl World {
             plan.kills.clone(),
             plan.traps.clone(),
         );
-        let db = Db {
-            pool: pool(&options, CONNECT_TIMEOUT),
-            clock: clock.clone(),
-        };
+        let db = Db::with_one_connection(pool(&options, CONNECT_TIMEOUT), clock.clone());
         let app = app(db, &queues, new_queue(), Arc::clone(&events)).await?;
         Ok(Self {
             key: create_key(&admin, &clock).await?,

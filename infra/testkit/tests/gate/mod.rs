@@ -50,13 +50,9 @@ pub async fn new_key(db: &Db) -> HeaderValue {
         ..KeyRequest::default()
     };
     let (row, key) = make_key(&request, "test".to_owned(), db.now());
-    insert_api_key(
-        &mut db.acquire().await.unwrap(),
-        &row,
-        &hash_token(&key),
-    )
-    .await
-    .unwrap();
+    insert_api_key(&mut db.acquire().await.unwrap(), &row, &hash_token(&key))
+        .await
+        .unwrap();
     HeaderValue::try_from(format!("Bearer {key}")).unwrap()
 }
 

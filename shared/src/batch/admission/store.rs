@@ -74,7 +74,7 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
         MOST_COUNTED,
         CARRIER
     )
-    .fetch_one(&db)
+    .fetch_one(db)
     .await?;
     Ok(Line {
         load: Load {
@@ -273,7 +273,7 @@ pub async fn mark_enqueued(db: &Db, enqueued: &[Admitted], backoff: &Backoff) ->
            AND b.requeues = 0",
         to_json(&rows)?
     );
-    done.execute(&db).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 #[derive(Serialize)]

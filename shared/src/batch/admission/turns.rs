@@ -76,7 +76,7 @@ pub async fn schedules_without_turn(db: &Db) -> sqlx::Result<Vec<Uuid>> {
              WHERE b.waiting = 1 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.schedule_id = b.schedule_id) LIMIT ?) w"#,
         REPAIRED
     );
-    rows.fetch_all(&db).await
+    rows.fetch_all(db).await
 }
 
 /// Returns schedules with a turn of which no batch waits.
@@ -86,7 +86,7 @@ pub async fn turns_without_batch(db: &Db) -> sqlx::Result<Vec<Uuid>> {
            WHERE NOT EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = t.schedule_id AND b.waiting = 1) LIMIT ?"#,
         REPAIRED
     );
-    rows.fetch_all(&db).await
+    rows.fetch_all(db).await
 }
 
 /// Deletes the turn of a schedule of which no batch waits. The condition reads the batches under a

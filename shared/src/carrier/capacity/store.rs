@@ -85,7 +85,7 @@ pub async fn read(db: &Db, key: LimitKey) -> sqlx::Result<LimitRow> {
         key.carrier,
         key.kind.as_str()
     )
-    .fetch_one(&db)
+    .fetch_one(db)
     .await
 }
 
@@ -141,7 +141,7 @@ pub async fn grant(db: &Db, at: &AskAt, ask: &Ask) -> sqlx::Result<Option<DateTi
         ask.is_high,
         now
     );
-    let done = done.execute(&db).await?;
+    let done = done.execute(db).await?;
     Ok((done.rows_affected() > 0).then(|| from_micros(done.last_insert_id())))
 }
 
@@ -158,7 +158,7 @@ pub async fn claim_priority(db: &Db, at: &AskAt) -> sqlx::Result<DateTime<Utc>> 
         at.key.carrier,
         at.key.kind.as_str()
     );
-    Ok(from_micros(done.execute(&db).await?.last_insert_id()))
+    Ok(from_micros(done.execute(db).await?.last_insert_id()))
 }
 
 /// Blocks all environments until a time, or for longer if they are blocked for longer.
@@ -169,7 +169,7 @@ pub async fn block_until(db: &Db, key: LimitKey, until: DateTime<Utc>) -> sqlx::
         key.carrier,
         key.kind.as_str()
     );
-    done.execute(&db).await.map(drop)
+    done.execute(db).await.map(drop)
 }
 
 /// Records what a 429 has taught. Returns false if another 429 was recorded since `before` was read.
@@ -193,5 +193,5 @@ pub async fn record_learned(
         key.kind.as_str(),
         micros(before.refused_at)
     );
-    Ok(done.execute(&db).await?.rows_affected() > 0)
+    Ok(done.execute(db).await?.rows_affected() > 0)
 }

@@ -151,11 +151,16 @@ impl Db {
             .connect_with(options)
             .await
             .context("connecting to the database")?;
-        Ok(Self {
+        Ok(Self::with_one_connection(pool, clock))
+    }
+
+    /// Wraps a pool of one connection, which is kept between statements.
+    pub fn with_one_connection(pool: MySqlPool, clock: Clock) -> Self {
+        Self {
             pool,
             connections: Connections::kept(),
             clock,
-        })
+        }
     }
 
     /// Wraps an existing pool, with the clock of this machine: for tests.
