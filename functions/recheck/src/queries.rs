@@ -95,6 +95,8 @@ impl Queries<'_> {
         let wave = Wave::of(&limit, questions, self.in_flight);
         let ask = Ask {
             units: wave.units,
+            least_units: wave.units,
+            slot_units: wave.units,
             requests: wave.queries as u32,
             is_high: self.is_small,
             has_more: wave.queries < questions.len(),
@@ -103,8 +105,8 @@ impl Queries<'_> {
         let wait_until = until.min(db.now() + LONGEST_WAIT);
         loop {
             match self.capacity.ask(&ask).await {
-                Ok(Grant::At(start)) => {
-                    self.sleep_until(start).await;
+                Ok(Grant::At(granted)) => {
+                    self.sleep_until(granted.start).await;
                     return Some(wave.queries);
                 }
                 Ok(Grant::AskAgainAt(at)) if at <= wait_until => self.sleep_until(at).await,

@@ -9,7 +9,7 @@ use shared::{
 };
 use sqlx::MySqlPool;
 
-use crate::bucket::{Bucket, Micros, time};
+use crate::bucket::{Bucket, Micros, Units, time};
 
 const KEY: LimitKey = LimitKey {
     carrier: CARRIER,
@@ -17,9 +17,9 @@ const KEY: LimitKey = LimitKey {
 };
 
 /// What the database has learned, in units per second, and until when the limit is used.
-async fn row(pool: &MySqlPool) -> (Option<f64>, Option<f64>, u64, u64) {
+async fn row(pool: &MySqlPool) -> (Option<f64>, Option<f64>, u64, u64, u64) {
     sqlx::query_as(
-        "SELECT learned_per_second, ceiling_per_second, free_at_us, requests_free_at_us FROM carrier_limits WHERE kind = 'submit'",
+        "SELECT learned_per_second, ceiling_per_second, free_at_us, requests_free_at_us, granted_at_us FROM carrier_limits WHERE kind = 'submit'",
     )
     .fetch_one(pool)
     .await
@@ -27,7 +27,7 @@ async fn row(pool: &MySqlPool) -> (Option<f64>, Option<f64>, u64, u64) {
 }
 
 async fn assert_equal(pool: &MySqlPool, bucket: &Bucket, step: usize) {
-    let (learned, ceiling, free_at, requests_free_at) = row(pool).await;
+    let (learned, ceiling, free_at, requests_free_at, _) = row(pool).await;
     for (found, expected) in [
         (learned, bucket.learned.per_second),
         (ceiling, bucket.learned.ceiling),
@@ -59,9 +59,17 @@ async fn compare(pool: &MySqlPool, mut bucket: Bucket, defaults: LimitDefaults) 
         if random.u8(0..10) == 0 {
             refuse(&db, &mut bucket, now).await;
         } else {
-            let units = random.u32(1..40);
+            let least = random.u32(1..4);
+            let most = least * random.u32(1..12);
+            let units = Units {
+                most,
+                least,
+                slot: most.max(30),
+            };
             let ask = Ask {
-                units,
+                units: most,
+                least_units: least,
+                slot_units: units.slot,
                 requests: 1,
                 is_high: false,
                 has_more: true,
@@ -74,25 +82,21 @@ async fn compare(pool: &MySqlPool, mut bucket: Bucket, defaults: LimitDefaults) 
             };
             let found = grant(&db, &at, &ask).await.unwrap();
             let expected = bucket.grant(now, units).ok();
-            let difference = found
-                .zip(expected)
-                .map(|(found, expected)| (found.timestamp_micros() - expected).abs());
+            let difference = found.zip(expected).map(|(found, (start, units))| {
+                assert_eq!(found.units, units, "step {step}");
+                (found.start.timestamp_micros() - start).abs()
+            });
             assert_eq!(found.is_some(), expected.is_some(), "step {step}");
             assert!(difference.is_none_or(|us| us < 100), "step {step}");
             granted += usize::from(found.is_some());
         }
         assert_equal(pool, &bucket, step).await;
         // So that rounding does not add up.
-        (_, _, bucket.free_at, bucket.requests_free_at) = {
-            let (learned, ceiling, free_at, requests) = row(pool).await;
-            (
-                learned,
-                ceiling,
-                free_at.cast_signed(),
-                requests.cast_signed(),
-            )
-        };
-        bucket.learned.per_second = row(pool).await.0;
+        let (learned, _, free_at, requests_free_at, granted_at) = row(pool).await;
+        bucket.free_at = free_at.cast_signed();
+        bucket.requests_free_at = requests_free_at.cast_signed();
+        bucket.granted_at = granted_at.cast_signed();
+        bucket.learned.per_second = learned;
         bucket.limit.learned = bucket.learned.per_second;
     }
     assert!(granted > 50, "{granted}");

@@ -4,7 +4,7 @@
 use crate::{
     bucket::Bucket,
     carriers::{Carrier, Counting, Counts},
-    simulation::{Outcome, send},
+    simulation::{Outcome, Passes, send},
 };
 
 const COUNTINGS: [Counting; 3] = [
@@ -13,6 +13,13 @@ const COUNTINGS: [Counting; 3] = [
     Counting::TokenBucket,
 ];
 const SEEDS: u64 = 20;
+/// One list.
+const LARGE: Passes = Passes { large: 3, small: 0 };
+/// The same with small schedules beside it.
+const MIXED: Passes = Passes {
+    large: 3,
+    small: 60,
+};
 
 /// A carrier's limit.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +37,12 @@ impl Case {
         }
     }
 
-    /// The sum of several runs, of three passes each.
-    fn send(&self, bucket: Bucket) -> (f64, f64) {
+    /// The sum of several runs.
+    fn send(&self, bucket: Bucket, passes: Passes) -> (f64, f64) {
         let mut sum = Outcome::default();
         for seed in 0..SEEDS {
             let carrier = Carrier::new(self.counting, self.counts, self.limit);
-            let outcome = send(bucket, carrier, 3, seed);
+            let outcome = send(bucket, carrier, passes, seed);
             sum.accepted += outcome.accepted;
             sum.refused += outcome.refused;
             sum.accepted_parts += outcome.accepted_parts;
@@ -69,7 +76,22 @@ fn a_configured_limit_is_kept_and_used() {
     for case in cases(&LIMITS) {
         let requests = (case.counts == Counts::Requests).then_some(case.limit);
         let bucket = Bucket::new(Some(case.parts_per_second()), requests);
-        let (refused, used) = case.send(bucket);
+        let (refused, used) = case.send(bucket, LARGE);
+        println!("{case:?}: refused {refused:.4}, used {used:.3}");
+        assert!(refused <= 0.01, "{case:?}: refused {refused:.4}");
+        assert!(used >= 0.97, "{case:?}: used {used:.3}");
+    }
+}
+
+#[test]
+fn small_requests_between_full_ones_do_not_exceed_a_limit() {
+    for case in cases(&LIMITS) {
+        // A carrier that counts requests takes fewer parts if some requests are small.
+        if case.counts == Counts::Requests || case.limit < 100.0 {
+            continue;
+        }
+        let bucket = Bucket::new(Some(case.parts_per_second()), None);
+        let (refused, used) = case.send(bucket, MIXED);
         println!("{case:?}: refused {refused:.4}, used {used:.3}");
         assert!(refused <= 0.01, "{case:?}: refused {refused:.4}");
         assert!(used >= 0.97, "{case:?}: used {used:.3}");
@@ -79,7 +101,7 @@ fn a_configured_limit_is_kept_and_used() {
 #[test]
 fn a_limit_is_learned_from_429s() {
     for case in cases(&LIMITS) {
-        let (refused, used) = case.send(Bucket::new(None, None));
+        let (refused, used) = case.send(Bucket::new(None, None), LARGE);
         println!("{case:?}: refused {refused:.4}, used {used:.3}");
         // In 40 s a limit of 10 or 100 parts allows only a few hundred requests of its size, and the
         // six requests of the first moment are among them.

@@ -4,7 +4,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::{
-    bucket::{Bucket, Micros, horizon},
+    bucket::{Bucket, Micros, Units, horizon},
     carriers::Carrier,
 };
 
@@ -54,6 +54,8 @@ enum Event {
 struct Pass {
     in_flight: usize,
     is_asking: bool,
+    /// The parts of its only request; `None`: it has many full ones.
+    only: Option<u32>,
 }
 
 struct Simulation {
@@ -66,19 +68,41 @@ struct Simulation {
     outcome: Outcome,
 }
 
-/// Sends for 40 s with so many passes.
-pub fn send(bucket: Bucket, carrier: Carrier, passes: usize, seed: u64) -> Outcome {
+/// The passes of a simulation.
+#[derive(Clone, Copy, Debug)]
+pub struct Passes {
+    /// Passes with many full requests.
+    pub large: usize,
+    /// Passes with one request of ten parts, at any time.
+    pub small: usize,
+}
+
+/// Sends for 40 s.
+pub fn send(bucket: Bucket, carrier: Carrier, passes: Passes, seed: u64) -> Outcome {
+    let small = Pass {
+        only: Some(10),
+        ..Pass::default()
+    };
     let mut simulation = Simulation {
         bucket,
         carrier,
-        passes: vec![Pass::default(); passes],
+        passes: [
+            vec![Pass::default(); passes.large],
+            vec![small; passes.small],
+        ]
+        .concat(),
         events: BinaryHeap::new(),
         count: 0,
         random: fastrand::Rng::with_seed(seed),
         outcome: Outcome::default(),
     };
-    for pass in 0..passes {
-        let at = START + simulation.random.i64(0..50_000);
+    for pass in 0..simulation.passes.len() {
+        let latest = if pass < passes.large {
+            50_000
+        } else {
+            DURATION
+        };
+        let at = START + simulation.random.i64(0..latest);
         simulation.ask_at(pass, at);
     }
     simulation.run();
@@ -116,14 +140,19 @@ impl Simulation {
         if self.passes[pass].in_flight >= IN_FLIGHT {
             return;
         }
-        let parts = self.bucket.limit.request_units(MAX_NUMBERS, 1);
+        let full = self.bucket.limit.request_units(MAX_NUMBERS, 1);
+        let ask = Units {
+            most: self.passes[pass].only.unwrap_or(full),
+            least: 1,
+            slot: full.max(self.passes[pass].only.unwrap_or(0)),
+        };
         let granted = if self.bucket.is_known() {
-            self.bucket.grant(now, parts)
+            self.bucket.grant(now, ask)
         } else {
-            Ok(now)
+            Ok((now, ask.most))
         };
         match granted {
-            Ok(start) => {
+            Ok((start, parts)) => {
                 self.passes[pass].in_flight += 1;
                 let request = Request {
                     pass,
@@ -133,7 +162,9 @@ impl Simulation {
                 };
                 let at = start + self.jitter();
                 self.push(at, Event::Arrives(request));
-                self.ask_at(pass, now + 1500);
+                if self.passes[pass].only.is_none() {
+                    self.ask_at(pass, now + 1500);
+                }
             }
             Err(free_at) => {
                 let spread = self.random.f64() * horizon() as f64 / 2.0;
@@ -161,7 +192,9 @@ impl Simulation {
         if !request.accepted {
             self.bucket.refuse(request.start, now);
         }
-        self.ask_at(request.pass, now + 2000);
+        if self.passes[request.pass].only.is_none() || !request.accepted {
+            self.ask_at(request.pass, now + 2000);
+        }
     }
 
     /// The time from the start of a slot to the arrival of its request: 3 ms on average, and every

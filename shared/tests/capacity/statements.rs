@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     carrier::capacity::{
-        Ask, Capacity, FIRST_PER_SECOND, Grant, HORIZON, LimitDefaults, LimitKind,
+        Ask, Capacity, FIRST_PER_SECOND, Grant, Granted, HORIZON, LimitDefaults, LimitKind,
     },
     platform::{backoff::MAX_RETRY_AFTER, db::Db},
 };
@@ -22,6 +22,8 @@ fn capacity(db: &Db, per_second: Option<u32>, requests_per_second: Option<u32>) 
 const fn ask(units: u32) -> Ask {
     Ask {
         units,
+        least_units: units,
+        slot_units: units,
         requests: 1,
         is_high: false,
         has_more: true,
@@ -45,7 +47,7 @@ async fn sleep_until(db: &Db, at: DateTime<Utc>) {
 async fn granted(db: &Db, capacity: &Capacity, ask: &Ask) -> DateTime<Utc> {
     loop {
         match capacity.ask(ask).await.unwrap() {
-            Grant::At(start) => return start,
+            Grant::At(granted) => return granted.start,
             Grant::AskAgainAt(at) => sleep_until(db, at).await,
         }
     }
@@ -112,7 +114,7 @@ async fn little_is_booked_ahead(pool: MySqlPool) {
     let mut last = db.now();
     for _ in 0..50 {
         match capacity.ask(&ask(10)).await.unwrap() {
-            Grant::At(start) => last = start,
+            Grant::At(granted) => last = granted.start,
             Grant::AskAgainAt(at) => {
                 assert!(at < last + TimeDelta::milliseconds(110), "before the slot");
                 return;
@@ -230,7 +232,7 @@ async fn without_a_limit_each_ask_is_granted_at_once(pool: MySqlPool) {
     let capacity = capacity(&db, None, None);
     for _ in 0..20 {
         let now = db.now();
-        let Grant::At(start) = capacity.ask(&ask(100)).await.unwrap() else {
+        let Grant::At(Granted { start, .. }) = capacity.ask(&ask(100)).await.unwrap() else {
             panic!("not granted");
         };
         assert!(start - now < TimeDelta::milliseconds(50));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Pass, outcome,
     requests::{CarrierCall, Request},
-    turn::{NextRequest, Slot, WAIT_IN_PLACE},
+    turn::{NextRequest, Slot, Start, WAIT_IN_PLACE},
 };
 
 /// A request that starts after its recipients are marked.
@@ -35,18 +35,19 @@ impl Pass<'_> {
         };
         let mut starting = Vec::new();
         while !self.summary.stopped && self.requests.in_flight() + starting.len() < limit {
-            let Some(at) = self.next_start().await else {
+            let Some(start) = self.next_start().await else {
                 break;
             };
-            let len = self.next_len();
-            let request = self.requests.take(len);
-            starting.push(StartingRequest { request, at });
+            starting.push(StartingRequest {
+                request: self.requests.take(start.messages as usize),
+                at: start.at,
+            });
         }
         starting
     }
 
-    /// Returns when the next request starts (`Some(None)`: at once); `None` if none may start now.
-    async fn next_start(&mut self) -> Option<Option<DateTime<Utc>>> {
+    /// Returns how the next request starts; `None` if none may start now.
+    async fn next_start(&mut self) -> Option<Start> {
         let parts = self.requests.next_text()?.parts;
         let now = Instant::now();
         let not_before = self.throttle.not_before().filter(|at| *at > now);
@@ -67,11 +68,12 @@ impl Pass<'_> {
         let len = self.next_len();
         let request = NextRequest {
             messages: len as u32,
+            full: self.full_len(parts).max(len) as u32,
             parts: parts.into(),
             has_more: self.requests.waiting().nth(len).is_some(),
         };
         match self.turn.ask(&request).await {
-            Ok(Slot::At(at)) => Some(at),
+            Ok(Slot::At(start)) => Some(start),
             Ok(Slot::AskAgainAt(at)) => {
                 self.wait_for_turn(at);
                 None
@@ -120,8 +122,14 @@ impl Pass<'_> {
             outcome::request_size(self.batch.refusals, max_numbers)
         };
         let parts = self.requests.next_text().map_or(1, |text| text.parts);
-        let most = most.min(self.turn.request_size(max_numbers, parts));
+        let most = most.min(self.full_len(parts));
         self.requests.next_len(most)
+    }
+
+    /// Returns how many recipients a full request carries, if each message has so many parts.
+    fn full_len(&self, parts: u16) -> usize {
+        let max_numbers = self.sender.worker.carrier.max_numbers();
+        self.turn.request_size(max_numbers, parts)
     }
 
     /// Returns the call of the carrier for a request whose recipients are marked.

@@ -35,19 +35,30 @@ const RATE_SLOT_AGE: TimeDelta = TimeDelta::seconds(1);
 /// The next request of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct NextRequest {
-    /// The messages that it carries.
+    /// The messages that it may carry.
     pub messages: u32,
+    /// The messages of a full request.
+    pub full: u32,
     /// The parts of each message.
     pub parts: u32,
     /// The pass has more requests.
     pub has_more: bool,
 }
 
+/// How a request may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// When; `None`: at once.
+    pub at: Option<DateTime<Utc>>,
+    /// The messages that it may carry.
+    pub messages: u32,
+}
+
 /// When a request may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// At this time, or at once.
-    At(Option<DateTime<Utc>>),
+    /// The request may start.
+    At(Start),
     /// Not yet: ask again at this time.
     AskAgainAt(DateTime<Utc>),
 }
@@ -150,8 +161,12 @@ impl<'a> Turn<'a> {
         if self.limit.is_none() {
             return Ok(Slot::At(by_rate));
         }
+        let units = request.messages * request.parts;
         let ask = Ask {
-            units: request.messages * request.parts,
+            units,
+            // A slot of the rate is for all of the messages.
+            least_units: self.rate.map_or(request.parts, |_| units),
+            slot_units: request.full * request.parts,
             requests: 1,
             is_high: self.is_high,
             has_more: request.has_more && self.rate.is_none(),
@@ -160,7 +175,10 @@ impl<'a> Turn<'a> {
         let granted = self.capacity.ask(&ask).await;
         Ok(
             match granted.context("asking for the carrier's capacity")? {
-                Grant::At(start) => Slot::At(Some(by_rate.map_or(start, |at| start.max(at)))),
+                Grant::At(granted) => Slot::At(Start {
+                    at: by_rate.at.max(Some(granted.start)),
+                    messages: granted.units / request.parts.max(1),
+                }),
                 Grant::AskAgainAt(at) => Slot::AskAgainAt(at),
             },
         )
@@ -168,15 +186,22 @@ impl<'a> Turn<'a> {
 
     /// Takes the next slot of the rate, and keeps it until the limit grants one too.
     async fn ask_rate(&mut self, messages: u32) -> anyhow::Result<Slot> {
+        let at_once = Slot::At(Start { at: None, messages });
+        let starts = |at| {
+            Slot::At(Start {
+                at: Some(at),
+                messages,
+            })
+        };
         if self.rate.is_none() {
-            return Ok(Slot::At(None));
+            return Ok(at_once);
         }
         let now = self.db.now();
         let kept = self
             .rate_slot
             .filter(|slot| slot.messages >= messages && slot.start + RATE_SLOT_AGE > now);
         if let Some(slot) = kept {
-            return Ok(Slot::At(Some(slot.start)));
+            return Ok(starts(slot.start));
         }
         let times = SlotTimes {
             now,
@@ -188,7 +213,7 @@ impl<'a> Turn<'a> {
         let taken = taken.await.context("taking a slot of the rate")?;
         if let Some(start) = taken {
             self.rate_slot = Some(RateSlot { start, messages });
-            return Ok(Slot::At(Some(start)));
+            return Ok(starts(start));
         }
         let free_at = store::rate_free_at(self.db, self.schedule_id)
             .await
@@ -196,7 +221,7 @@ impl<'a> Turn<'a> {
         let Some(free_at) = free_at else {
             // The rate was removed during the pass.
             self.rate = None;
-            return Ok(Slot::At(None));
+            return Ok(at_once);
         };
         Ok(Slot::AskAgainAt((free_at - HORIZON).max(now)))
     }

@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::HORIZON;
 
-/// Units per second after the first 429. The search then doubles it every 0.7 s while it is used,
+/// Units per second after the first 429. The search then doubles it every 0.45 s while it is used,
 /// until the next 429. A higher value overshoots at slow carriers, which costs more than a second of
 /// search at fast ones.
-pub const FIRST_PER_SECOND: f64 = 150.0;
+pub const FIRST_PER_SECOND: f64 = 170.0;
 /// A learned limit is never lower than this: the carrier takes at least something.
 pub const LEAST_PER_SECOND: f64 = 1.0;
 /// A 429 this soon after a reduction means that the limit is still far too high. A learned limit
@@ -24,17 +24,17 @@ pub const SETTLING: TimeDelta = TimeDelta::seconds(1);
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(1);
 /// After a later 429 nothing is sent for this time. A token bucket fills meanwhile, and a window
 /// that is full takes nothing anyway.
-const PAUSE: TimeDelta = TimeDelta::milliseconds(250);
-/// Factor of a 429 that ends a search: the search has doubled the limit in 0.7 s, and the carrier's
+const PAUSE: TimeDelta = TimeDelta::milliseconds(190);
+/// Factor of a 429 that ends a search: the search has doubled the limit in 0.45 s, and the carrier's
 /// burst has hidden the true one for some time.
-const AFTER_SEARCH: f64 = 0.5;
+const AFTER_SEARCH: f64 = 0.4;
 /// Factor of a 429 soon after a reduction, before the search has grown.
 const SEARCH_DOWN: f64 = 0.33;
 /// Factor of a later 429: the true limit is just below. Often it is only jitter at a carrier that
 /// counts in sliding windows.
 const NEAR: f64 = 0.97;
 /// Factor of a later 429 soon after a reduction.
-const NEAR_SOON: f64 = 0.8;
+const NEAR_SOON: f64 = 0.86;
 
 /// The learned state of a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]

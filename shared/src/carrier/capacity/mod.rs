@@ -6,6 +6,10 @@
 //! that time forward. A worker calls [`Capacity::ask`] before each request and starts it at the time
 //! that it was granted. If it crashes instead, that slot is lost and nothing else.
 //!
+//! All slots of a limit are equally long: as long as a full request takes. A carrier that counts in
+//! windows of a second would otherwise find a full request too many in one of them, after some small
+//! ones. Small requests share a slot, and start at the same time.
+//!
 //! A limit is configured, by the API or by the deployment, or it is learned from the carrier's
 //! answers 429 ([`Capacity::record_refusal`]).
 
@@ -62,8 +66,13 @@ impl LimitKind {
 /// A request for a slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    /// Message parts or status queries that the slot is for.
+    /// The most message parts or status queries that the request may carry.
     pub units: u32,
+    /// The fewest: then the request may share a slot that another one has left partly unused.
+    pub least_units: u32,
+    /// What a full request carries: a slot is for so many units, however few the first request in
+    /// it carries.
+    pub slot_units: u32,
     /// HTTP requests that the slot is for.
     pub requests: u32,
     /// The schedule has priority high: nothing else is granted before.
@@ -77,11 +86,20 @@ pub struct Ask {
     pub response: Option<Duration>,
 }
 
+/// What is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// When the request may start, at most [`HORIZON`] ahead.
+    pub start: DateTime<Utc>,
+    /// The units that it may carry.
+    pub units: u32,
+}
+
 /// The answer to an [`Ask`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// The request may start at this time, at most [`HORIZON`] ahead.
-    At(DateTime<Utc>),
+    /// The request may start.
+    At(Granted),
     /// Nothing is granted now: ask again at this time.
     AskAgainAt(DateTime<Utc>),
 }
@@ -118,8 +136,8 @@ impl Capacity {
             now,
         };
         let granted = retry_lock_conflicts(|| grant(&self.db, &at, ask)).await?;
-        if let Some(start) = granted {
-            return Ok(Grant::At(start));
+        if let Some(granted) = granted {
+            return Ok(Grant::At(granted));
         }
         let free_at = if ask.is_high {
             retry_lock_conflicts(|| store::claim_priority(&self.db, &at)).await?
