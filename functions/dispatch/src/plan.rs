@@ -24,7 +24,7 @@ pub struct BatchLimits {
 }
 
 /// Returns how many places of the recipient list make a batch: at most two seconds of the rate, and
-/// of the carrier's limit, so that a small schedule never waits long for a batch of a large one.
+/// half a second of the carrier's limit, so that a small schedule never waits long for a batch of a large one.
 pub fn range_size(limits: &BatchLimits) -> u32 {
     let by_limit = limits.parts_per_second.map_or(u32::MAX, |per_second| {
         let messages = SECONDS_OF_LIMIT * per_second / f64::from(limits.parts.max(1));
@@ -165,8 +165,8 @@ mod tests {
             (500, Some(100), None, 200),
             (500, Some(9000), None, 500),
             (1, Some(5), None, 1),
-            (500, None, Some(100.0), 66),
-            (500, None, Some(2000.0), 500),
+            (500, None, Some(100.0), 16),
+            (500, None, Some(2000.0), 333),
             (500, None, Some(1.0), 10),
             (5, None, Some(1.0), 5),
             (500, Some(2), Some(100.0), 4),

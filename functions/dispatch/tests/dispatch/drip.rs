@@ -59,6 +59,11 @@ fn assert_every_two_seconds(times: &[DateTime<Utc>]) {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn fifteen_seconds_of_a_rate_are_enqueued_and_releases_continue(pool: MySqlPool) {
     let stage = stage(pool).await;
+    // They are not due, so they take no slots.
+    sqlx::query("UPDATE carriers SET open_slots = 4")
+        .execute(&stage.db)
+        .await
+        .unwrap();
     let schedule = cut_drip(&stage, 60).await;
     assert_eq!(stage.send_queue.take().len(), 8, "ahead of time");
     stage.db.clock.advance(Duration::from_secs(60));

@@ -17,7 +17,13 @@ use sqlx::MySqlPool;
 use testkit::Stage;
 
 async fn stage(pool: MySqlPool) -> Stage {
-    Stage::new(pool, Settings::default()).await
+    let stage = Stage::new(pool, Settings::default()).await;
+    // The slots of a carrier that takes everything are more with each pass.
+    sqlx::query("UPDATE carriers SET open_slots = 8")
+        .execute(&stage.db)
+        .await
+        .unwrap();
+    stage
 }
 
 async fn dispatch(stage: &Stage, schedule: DispatchMessage, by: DispatchedBy) {

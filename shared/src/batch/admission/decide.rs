@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     slots::{Load, Slots},
-    turn::{Class, RATE_AHEAD, Turn, TurnTimes},
+    turn::{Class, DUE_SOON, RATE_AHEAD, Turn, TurnTimes},
 };
 use crate::schedule::priority::Priority;
 
@@ -264,33 +264,51 @@ impl Round {
 
     /// Returns the candidate of a priority that is next.
     fn next_of(&self, priority: Priority) -> Option<usize> {
-        let virtual_parts = self.decision.shares.virtual_parts[priority as usize];
         (0..self.candidates.len())
             .filter(|&at| {
                 let candidate = &self.candidates[at];
                 candidate.priority() == Some(priority) && candidate.parts(self.now).is_some()
             })
-            .min_by_key(|&at| {
-                let turn = &self.candidates[at].turn;
-                (turn.virtual_parts.max(virtual_parts), turn.schedule_id)
-            })
+            .min_by_key(|&at| (self.start_tag(at), self.candidates[at].turn.schedule_id))
+    }
+
+    /// Returns the virtual time at which the next batch of a candidate starts: its own, but not
+    /// before the batches in progress. What is admitted has not been sent yet, so a schedule that
+    /// begins together with another one, but was cut after it, starts at the same virtual time.
+    fn start_tag(&self, at: usize) -> u64 {
+        let candidate = &self.candidates[at];
+        let Some(priority) = candidate.priority() else {
+            return 0;
+        };
+        let in_progress = self.load.by_priority[priority as usize];
+        let batch = candidate.parts(self.now).unwrap_or(0);
+        let ahead = in_progress.parts.saturating_sub(batch) / in_progress.schedules.max(1);
+        let shared = self.decision.shares.virtual_parts[priority as usize];
+        candidate
+            .turn
+            .virtual_parts
+            .max(shared.saturating_sub(ahead))
     }
 
     /// Admits the next batch of a candidate, and charges its parts.
     fn charge(&mut self, at: usize) {
-        let candidate = &mut self.candidates[at];
+        let candidate = &self.candidates[at];
         let (Some(priority), Some(parts)) = (candidate.priority(), candidate.parts(self.now))
         else {
             return;
         };
-        let shared = &mut self.decision.shares.virtual_parts[priority as usize];
-        let start = candidate.turn.virtual_parts.max(*shared);
+        let start = self.start_tag(at);
         // A schedule that begins is admitted before its turn; the others keep their time.
         if !candidate.turn.is_new() || candidate.taken > 0 {
-            *shared = start;
+            let shared = &mut self.decision.shares.virtual_parts[priority as usize];
+            *shared = start.max(*shared);
         }
-        candidate.turn.virtual_parts = start + parts;
-        self.load.add(priority == Priority::High, parts);
+        self.candidates[at].turn.virtual_parts = start + parts;
+        // Until it is due, a batch of a schedule with a rate takes no slot.
+        let candidate = &self.candidates[at];
+        if candidate.is_later || candidate.turn.send_time(self.now) <= self.now + DUE_SOON {
+            self.load.add(priority, parts);
+        }
         self.take(at);
     }
 

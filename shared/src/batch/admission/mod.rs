@@ -47,6 +47,8 @@ use crate::{
 const WAVE: usize = 80;
 /// Most turns of one admission that begin later: for each, the load at its time is counted.
 const MOST_AHEAD: usize = 8;
+/// Batches of a schedule with a rate that are read at least: those of [`RATE_AHEAD`].
+const RATE_BATCHES: u32 = 8;
 /// What is known about the limit is read again after this time.
 const LIMIT_KNOWN_FOR: TimeDelta = TimeDelta::seconds(2);
 
@@ -297,6 +299,11 @@ async fn read_batches(
         if most == 0 || (is_ahead && ahead.len() >= MOST_AHEAD) {
             continue;
         }
+        let most = if turn.rate.is_some() {
+            most.max(RATE_BATCHES)
+        } else {
+            most
+        };
         let mut batches = store::read_waiting(connection, turn.schedule_id, most + 1).await?;
         turn.has_more = batches.len() > most as usize;
         batches.truncate(most as usize);

@@ -1,10 +1,10 @@
 //! How many batches may be admitted at the same time. Pure.
 
-use crate::carrier::capacity::Limit;
+use crate::{carrier::capacity::Limit, schedule::priority::Priority};
 
-/// A batch that is cut under a limit holds at most this many seconds of it, so that nothing waits
-/// longer than that for a batch in progress.
-pub const SECONDS_OF_LIMIT: f64 = 2.0;
+/// A batch that is cut under a limit holds at most this many seconds of it: schedules that share the
+/// carrier are never further apart than a batch, and nothing waits longer for a batch in progress.
+pub const SECONDS_OF_LIMIT: f64 = 0.5;
 /// The least number of message parts for which batches are planned.
 const LEAST_BATCH_PARTS: u32 = 10;
 /// The least number of slots: one batch in progress, one that follows, and one for the time between
@@ -26,14 +26,26 @@ pub struct Load {
     pub all: u32,
     /// Their message parts.
     pub all_parts: u64,
+    /// What each priority has of them: high, normal, bulk.
+    pub by_priority: [InProgress; 3],
+}
+
+/// What the schedules of one priority have admitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InProgress {
+    /// Message parts.
+    pub parts: u64,
+    /// The number of schedules.
+    pub schedules: u64,
 }
 
 impl Load {
     /// Adds a batch that is sent.
-    pub(super) fn add(&mut self, is_high: bool, parts: u64) {
+    pub(super) fn add(&mut self, priority: Priority, parts: u64) {
         self.all += 1;
         self.all_parts += parts;
-        if is_high {
+        self.by_priority[priority as usize].parts += parts;
+        if priority == Priority::High {
             self.high += 1;
             self.high_parts += parts;
         }
@@ -191,7 +203,7 @@ mod tests {
     fn load(batches: u32, parts_each: u64) -> Load {
         let mut load = Load::default();
         for _ in 0..batches {
-            load.add(false, parts_each);
+            load.add(Priority::Normal, parts_each);
         }
         load
     }
@@ -201,7 +213,7 @@ mod tests {
         for (per_second, concurrency, full_batches) in [
             (1.0, 20, 3),
             (10.0, 20, 3),
-            (100.0, 20, 3),
+            (100.0, 20, 4),
             (1000.0, 20, 4),
             (2000.0, 20, 5),
             (100_000.0, 20, 15),
@@ -236,7 +248,7 @@ mod tests {
         let mut load = load(15, 500);
         assert!(slots.has_room_for_high(&load) && !slots.has_room(&load));
         for _ in 0..4 {
-            load.add(true, 500);
+            load.add(Priority::High, 500);
         }
         assert!(!slots.has_room_for_high(&load));
     }

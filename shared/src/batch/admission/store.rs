@@ -7,7 +7,7 @@ use sqlx::{MySqlConnection, types::Uuid};
 
 use super::{
     decide::{Admitted, Shares, TurnAfter},
-    slots::Load,
+    slots::{InProgress, Load},
     turn::{Class, Turn, TurnTimes, WaitingBatch},
 };
 use crate::{
@@ -83,6 +83,7 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
             high_parts: row.high_parts,
             all: row.sent,
             all_parts: row.sent_parts,
+            ..Load::default()
         },
         open_slots: row.open_slots,
         is_ready: row.is_ready,
@@ -131,8 +132,12 @@ pub async fn read_load(
         r#"SELECT CAST(COALESCE(SUM(due.closing), 0) AS UNSIGNED) AS "closing!: u32", CAST(COALESCE(SUM(due.high), 0) AS UNSIGNED) AS "high!: u32",
              CAST(COALESCE(SUM(due.high * due.parts), 0) AS UNSIGNED) AS "high_parts!: u64",
              CAST(COALESCE(SUM(1 - due.closing), 0) AS UNSIGNED) AS "sent!: u32",
-             CAST(COALESCE(SUM((1 - due.closing) * due.parts), 0) AS UNSIGNED) AS "sent_parts!: u64"
-           FROM (SELECT (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing,
+             CAST(COALESCE(SUM((1 - due.closing) * due.parts), 0) AS UNSIGNED) AS "sent_parts!: u64",
+             CAST(COALESCE(SUM((1 - due.closing) * due.normal * due.parts), 0) AS UNSIGNED) AS "normal_parts!: u64",
+             CAST(COUNT(DISTINCT IF(due.closing = 0 AND due.high, due.id, NULL)) AS UNSIGNED) AS "high_schedules!: u64",
+             CAST(COUNT(DISTINCT IF(due.closing = 0 AND due.normal, due.id, NULL)) AS UNSIGNED) AS "normal_schedules!: u64",
+             CAST(COUNT(DISTINCT IF(due.closing = 0 AND NOT due.high AND NOT due.normal, due.id, NULL)) AS UNSIGNED) AS "bulk_schedules!: u64"
+           FROM (SELECT s.id, s.priority = 'normal' AS normal, (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing,
                    (s.status = 'running' AND s.priority = 'high') AS high, GREATEST(b.pending, 1) * s.parts AS parts
                  FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
                  WHERE b.waiting = 0 AND b.send_at <= ? AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due"#,
@@ -143,12 +148,21 @@ pub async fn read_load(
     )
     .fetch_one(connection)
     .await?;
+    let in_progress = |parts, schedules| InProgress { parts, schedules };
+    let bulk_parts = row
+        .sent_parts
+        .saturating_sub(row.high_parts + row.normal_parts);
     Ok(Load {
         closing: row.closing,
         high: row.high,
         high_parts: row.high_parts,
         all: row.sent,
         all_parts: row.sent_parts,
+        by_priority: [
+            in_progress(row.high_parts, row.high_schedules),
+            in_progress(row.normal_parts, row.normal_schedules),
+            in_progress(bulk_parts, row.bulk_schedules),
+        ],
     })
 }
 

@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use super::*;
 use crate::{
-    batch::admission::{slots::SlotInput, turn::WaitingBatch},
+    batch::admission::{
+        slots::{InProgress, SlotInput},
+        turn::WaitingBatch,
+    },
     carrier::capacity::Limit,
     message::window::Window,
 };
@@ -108,6 +111,46 @@ fn run(classes: &[(u128, Class)], rounds: usize) -> HashMap<u128, usize> {
 fn equal_schedules_share_equally() {
     let shared = run(&[(1, NORMAL), (2, NORMAL), (3, NORMAL)], 300);
     assert_eq!(shared, HashMap::from([(1, 100), (2, 100), (3, 100)]));
+}
+
+#[test]
+fn a_schedule_that_is_cut_after_another_one_of_the_same_time_catches_up() {
+    let mut situation = situation(3, Load::default());
+    let first = Turn {
+        virtual_parts: 0,
+        has_more: true,
+        ..turn(1, NORMAL, 3)
+    };
+    let decision = decide(&situation, vec![first], Vec::new());
+    assert_eq!(count(&decision), HashMap::from([(1, 3)]));
+    // Then the other one is cut: its first batch is admitted beside them.
+    situation.shares = decision.shares;
+    situation.load = loaded(3);
+    situation.load.by_priority[Priority::Normal as usize] = InProgress {
+        parts: 3 * u64::from(PENDING),
+        schedules: 1,
+    };
+    let second = Turn {
+        virtual_parts: 0,
+        has_more: true,
+        ..turn(2, NORMAL, 3)
+    };
+    let begun = decide(&situation, vec![second], Vec::new());
+    assert_eq!(count(&begun), HashMap::from([(2, 1)]));
+    // One of the first schedule's batches is released, and two slots are free.
+    situation.shares = begun.shares;
+    situation.load = loaded(1);
+    situation.load.by_priority[Priority::Normal as usize] = InProgress {
+        parts: 3 * u64::from(PENDING),
+        schedules: 2,
+    };
+    let turns = [(1, &decision), (2, &begun)].map(|(id, before)| Turn {
+        virtual_parts: before.turns[0].virtual_parts,
+        has_more: true,
+        ..turn(id, NORMAL, 3)
+    });
+    let next = decide(&situation, turns.to_vec(), Vec::new());
+    assert_eq!(count(&next), HashMap::from([(2, 2)]));
 }
 
 #[test]
