@@ -82,6 +82,8 @@ struct Candidate {
     turn: Turn,
     /// How many of its batches are admitted.
     taken: usize,
+    /// Their message parts.
+    taken_parts: u64,
     /// With a rate: batches up to this time are admitted.
     horizon: Option<DateTime<Utc>>,
     /// It waits for a later time, such as the opening of its window.
@@ -101,6 +103,7 @@ impl Candidate {
             horizon: turn.rate.map(|_| start + RATE_AHEAD),
             is_later: turn.is_ahead(now),
             taken: 0,
+            taken_parts: 0,
             turn,
         }
     }
@@ -280,9 +283,8 @@ impl Round {
         let Some(priority) = candidate.priority() else {
             return 0;
         };
-        let in_progress = self.load.by_priority[priority as usize];
         let batch = candidate.parts(self.now).unwrap_or(0);
-        let ahead = in_progress.parts.saturating_sub(batch) / in_progress.schedules.max(1);
+        let ahead = self.load.largest[priority as usize].saturating_sub(batch);
         let shared = self.decision.shares.virtual_parts[priority as usize];
         candidate
             .turn
@@ -305,9 +307,12 @@ impl Round {
         }
         self.candidates[at].turn.virtual_parts = start + parts;
         // Until it is due, a batch of a schedule with a rate takes no slot.
-        let candidate = &self.candidates[at];
+        let candidate = &mut self.candidates[at];
+        candidate.taken_parts += parts;
+        let largest = &mut self.load.largest[priority as usize];
+        *largest = candidate.taken_parts.max(*largest);
         if candidate.is_later || candidate.turn.send_time(self.now) <= self.now + DUE_SOON {
-            self.load.add(priority, parts);
+            self.load.add(priority, 1, parts);
         }
         self.take(at);
     }

@@ -26,27 +26,17 @@ pub struct Load {
     pub all: u32,
     /// Their message parts.
     pub all_parts: u64,
-    /// What each priority has of them: high, normal, bulk.
-    pub by_priority: [InProgress; 3],
-}
-
-/// What the schedules of one priority have admitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InProgress {
-    /// Message parts.
-    pub parts: u64,
-    /// The number of schedules.
-    pub schedules: u64,
+    /// The most message parts that one schedule has of them, for each priority: high, normal, bulk.
+    pub largest: [u64; 3],
 }
 
 impl Load {
-    /// Adds a batch that is sent.
-    pub(super) fn add(&mut self, priority: Priority, parts: u64) {
-        self.all += 1;
+    /// Adds batches that are sent.
+    pub(super) fn add(&mut self, priority: Priority, batches: u32, parts: u64) {
+        self.all += batches;
         self.all_parts += parts;
-        self.by_priority[priority as usize].parts += parts;
         if priority == Priority::High {
-            self.high += 1;
+            self.high += batches;
             self.high_parts += parts;
         }
     }
@@ -203,7 +193,7 @@ mod tests {
     fn load(batches: u32, parts_each: u64) -> Load {
         let mut load = Load::default();
         for _ in 0..batches {
-            load.add(Priority::Normal, parts_each);
+            load.add(Priority::Normal, 1, parts_each);
         }
         load
     }
@@ -248,7 +238,7 @@ mod tests {
         let mut load = load(15, 500);
         assert!(slots.has_room_for_high(&load) && !slots.has_room(&load));
         for _ in 0..4 {
-            load.add(Priority::High, 500);
+            load.add(Priority::High, 1, 500);
         }
         assert!(!slots.has_room_for_high(&load));
     }

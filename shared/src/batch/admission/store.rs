@@ -7,7 +7,7 @@ use sqlx::{MySqlConnection, types::Uuid};
 
 use super::{
     decide::{Admitted, Shares, TurnAfter},
-    slots::{InProgress, Load},
+    slots::Load,
     turn::{Class, Turn, TurnTimes, WaitingBatch},
 };
 use crate::{
@@ -128,42 +128,32 @@ pub async fn read_load(
     connection: &mut MySqlConnection,
     until: DateTime<Utc>,
 ) -> sqlx::Result<Load> {
-    let row = sqlx::query!(
-        r#"SELECT CAST(COALESCE(SUM(due.closing), 0) AS UNSIGNED) AS "closing!: u32", CAST(COALESCE(SUM(due.high), 0) AS UNSIGNED) AS "high!: u32",
-             CAST(COALESCE(SUM(due.high * due.parts), 0) AS UNSIGNED) AS "high_parts!: u64",
-             CAST(COALESCE(SUM(1 - due.closing), 0) AS UNSIGNED) AS "sent!: u32",
-             CAST(COALESCE(SUM((1 - due.closing) * due.parts), 0) AS UNSIGNED) AS "sent_parts!: u64",
-             CAST(COALESCE(SUM((1 - due.closing) * due.normal * due.parts), 0) AS UNSIGNED) AS "normal_parts!: u64",
-             CAST(COUNT(DISTINCT IF(due.closing = 0 AND due.high, due.id, NULL)) AS UNSIGNED) AS "high_schedules!: u64",
-             CAST(COUNT(DISTINCT IF(due.closing = 0 AND due.normal, due.id, NULL)) AS UNSIGNED) AS "normal_schedules!: u64",
-             CAST(COUNT(DISTINCT IF(due.closing = 0 AND NOT due.high AND NOT due.normal, due.id, NULL)) AS UNSIGNED) AS "bulk_schedules!: u64"
-           FROM (SELECT s.id, s.priority = 'normal' AS normal, (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing,
-                   (s.status = 'running' AND s.priority = 'high') AS high, GREATEST(b.pending, 1) * s.parts AS parts
+    let rows = sqlx::query!(
+        r#"SELECT due.closing AS "closing!: bool", due.priority AS "priority!: Priority", CAST(COUNT(*) AS UNSIGNED) AS "batches!: u32",
+             CAST(SUM(due.parts) AS UNSIGNED) AS "parts!: u64"
+           FROM (SELECT s.id, s.priority, GREATEST(b.pending, 1) * s.parts AS parts,
+                   (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing
                  FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
-                 WHERE b.waiting = 0 AND b.send_at <= ? AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due"#,
+                 WHERE b.waiting = 0 AND b.send_at <= ? AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due
+           GROUP BY due.id, due.priority, due.closing"#,
         until,
         until,
         MAX_CRASHES,
         MOST_COUNTED
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    let in_progress = |parts, schedules| InProgress { parts, schedules };
-    let bulk_parts = row
-        .sent_parts
-        .saturating_sub(row.high_parts + row.normal_parts);
-    Ok(Load {
-        closing: row.closing,
-        high: row.high,
-        high_parts: row.high_parts,
-        all: row.sent,
-        all_parts: row.sent_parts,
-        by_priority: [
-            in_progress(row.high_parts, row.high_schedules),
-            in_progress(row.normal_parts, row.normal_schedules),
-            in_progress(bulk_parts, row.bulk_schedules),
-        ],
-    })
+    let mut load = Load::default();
+    for row in rows {
+        if row.closing {
+            load.closing += row.batches;
+        } else {
+            load.add(row.priority, row.batches, row.parts);
+            let largest = &mut load.largest[row.priority as usize];
+            *largest = row.parts.max(*largest);
+        }
+    }
+    Ok(load)
 }
 
 /// Reads the turns that are ready, of schedules that run or are cancelled: those to close, then high

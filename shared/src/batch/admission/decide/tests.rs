@@ -4,10 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::*;
 use crate::{
-    batch::admission::{
-        slots::{InProgress, SlotInput},
-        turn::WaitingBatch,
-    },
+    batch::admission::{slots::SlotInput, turn::WaitingBatch},
     carrier::capacity::Limit,
     message::window::Window,
 };
@@ -126,10 +123,7 @@ fn a_schedule_that_is_cut_after_another_one_of_the_same_time_catches_up() {
     // Then the other one is cut: its first batch is admitted beside them.
     situation.shares = decision.shares;
     situation.load = loaded(3);
-    situation.load.by_priority[Priority::Normal as usize] = InProgress {
-        parts: 3 * u64::from(PENDING),
-        schedules: 1,
-    };
+    situation.load.largest[Priority::Normal as usize] = 3 * u64::from(PENDING);
     let second = Turn {
         virtual_parts: 0,
         has_more: true,
@@ -140,10 +134,7 @@ fn a_schedule_that_is_cut_after_another_one_of_the_same_time_catches_up() {
     // One of the first schedule's batches is released, and two slots are free.
     situation.shares = begun.shares;
     situation.load = loaded(1);
-    situation.load.by_priority[Priority::Normal as usize] = InProgress {
-        parts: 3 * u64::from(PENDING),
-        schedules: 2,
-    };
+    situation.load.largest[Priority::Normal as usize] = 2 * u64::from(PENDING);
     let turns = [(1, &decision), (2, &begun)].map(|(id, before)| Turn {
         virtual_parts: before.turns[0].virtual_parts,
         has_more: true,
