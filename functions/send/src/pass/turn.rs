@@ -76,6 +76,8 @@ pub struct Turn<'a> {
     schedule_id: Uuid,
     capacity: Capacity,
     is_high: bool,
+    /// The next request is the first one of a normal schedule.
+    is_first: bool,
     rate: Option<u32>,
     rate_slot: Option<RateSlot>,
     /// `None`: no limit is known, and nothing is asked.
@@ -102,6 +104,7 @@ impl<'a> Turn<'a> {
             schedule_id: claim.batch.schedule_id,
             capacity: Capacity::new(db.clone(), LimitKind::Submit, defaults),
             is_high: batch.priority == Priority::High,
+            is_first: batch.priority == Priority::Normal && claim.batch.batch_no == 1,
             rate: batch.rate,
             rate_slot: None,
             limit: None,
@@ -143,6 +146,7 @@ impl<'a> Turn<'a> {
         let slot = self.ask_both(request).await?;
         match slot {
             Slot::At(_) => {
+                self.is_first = false;
                 (self.rate_slot, self.waiting_since, self.ask_again_at) = (None, None, None);
             }
             Slot::AskAgainAt(at) => {
@@ -168,8 +172,9 @@ impl<'a> Turn<'a> {
             least_units: self.rate.map_or(request.parts, |_| units),
             slot_units: request.full * request.parts,
             requests: 1,
-            is_high: self.is_high,
-            has_more: request.has_more && self.rate.is_none(),
+            // A schedule that begins does not wait for the requests of those that continue.
+            is_high: self.is_high || self.is_first,
+            has_more: request.has_more && self.rate.is_none() && !self.is_first,
             response: self.response.take(),
         };
         let granted = self.capacity.ask(&ask).await;

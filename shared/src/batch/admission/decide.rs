@@ -250,7 +250,8 @@ impl Round {
         let at = self.candidates.len() - 1;
         let now_load = std::mem::replace(&mut self.load, load);
         let mut is_first = self.candidates[at].turn.is_new();
-        while self.candidates[at].parts(self.now).is_some() {
+        let most = self.slots.most_ahead() as usize;
+        while self.candidates[at].taken < most && self.candidates[at].parts(self.now).is_some() {
             let has_room = match self.candidates[at].priority() {
                 Some(Priority::High) => self.slots.has_room_for_high(&self.load),
                 Some(Priority::Normal) if is_first => self.slots.has_room_for_first(&self.load),
@@ -275,21 +276,28 @@ impl Round {
             .min_by_key(|&at| (self.start_tag(at), self.candidates[at].turn.schedule_id))
     }
 
-    /// Returns the virtual time at which the next batch of a candidate starts: its own, but not
-    /// before the batches in progress. What is admitted has not been sent yet, so a schedule that
-    /// begins together with another one, but was cut after it, starts at the same virtual time.
+    /// Returns the virtual time at which the next batch of a candidate starts: its own.
+    ///
+    /// A schedule that joins has none yet: it starts with the batches in progress. Those are admitted
+    /// but not sent, so schedules of the same time start together although one was cut first. A
+    /// schedule that could not be admitted for some time, in the night for example, makes up for as
+    /// much as all slots hold.
     fn start_tag(&self, at: usize) -> u64 {
         let candidate = &self.candidates[at];
         let Some(priority) = candidate.priority() else {
             return 0;
         };
         let batch = candidate.parts(self.now).unwrap_or(0);
-        let ahead = self.load.largest[priority as usize].saturating_sub(batch);
+        let behind = if candidate.turn.has_joined() {
+            batch * u64::from(self.slots.full_batches)
+        } else {
+            self.load.largest[priority as usize].saturating_sub(batch)
+        };
         let shared = self.decision.shares.virtual_parts[priority as usize];
         candidate
             .turn
             .virtual_parts
-            .max(shared.saturating_sub(ahead))
+            .max(shared.saturating_sub(behind))
     }
 
     /// Admits the next batch of a candidate, and charges its parts.

@@ -10,6 +10,8 @@ const LEAST_BATCH_PARTS: u32 = 10;
 /// The least number of slots: one batch in progress, one that follows, and one for the time between
 /// a release and the next admission.
 const LEAST_SLOTS: u32 = 3;
+/// Batches of a schedule that begins later, under a limit.
+const BATCHES_AHEAD: u32 = 2;
 /// Time beyond the carrier's response for which batches are admitted: claim, flushes and release.
 const HANDLING_S: f64 = 0.5;
 
@@ -114,6 +116,16 @@ impl Slots {
     /// Whether the first batch of a schedule may be admitted at once, beside a backlog.
     pub fn has_room_for_first(&self, load: &Load) -> bool {
         load.all < 4 * self.full_batches
+    }
+
+    /// The most batches of a schedule that begins later. Under a limit they last until the admission
+    /// that follows the first release, and leave room for other schedules of the same time.
+    pub const fn most_ahead(&self) -> u32 {
+        if self.parts.is_some() {
+            BATCHES_AHEAD
+        } else {
+            self.most_batches
+        }
     }
 
     /// The most batches that one admission may take of one kind.

@@ -47,7 +47,7 @@ pub struct Turn {
     pub schedule_id: Uuid,
     /// What its batches need.
     pub class: Class,
-    /// `turns.virtual_parts`; 0: no batch was admitted yet.
+    /// `turns.virtual_parts`; 0: no batch was admitted yet; 1: a batch has returned.
     pub virtual_parts: u64,
     /// `schedules.parts`
     pub parts: u16,
@@ -80,6 +80,12 @@ impl Turn {
     /// Whether no batch was admitted since the turn began.
     pub const fn is_new(&self) -> bool {
         self.virtual_parts == 0
+    }
+
+    /// Whether it has a virtual time of its own. It has none before its first batch, nor if a batch
+    /// has returned to it after all were admitted.
+    pub const fn has_joined(&self) -> bool {
+        self.virtual_parts > 1
     }
 
     /// Whether the schedule begins later, or continues when its window opens: its slots are those
