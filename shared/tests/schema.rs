@@ -50,7 +50,8 @@ const CONTRADICTORY_SCHEDULES: [Row; 5] = [
     (&["'sent'", "NULL, NULL, NULL, NULL"], "an unknown status"),
 ];
 
-const INSERT_RECIPIENT: &str = "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, final_at, message_id)
+const INSERT_RECIPIENT: &str =
+    "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, final_at, id_start)
     VALUES (UNHEX(REPLACE(UUID(), '-', '')), 1, {})";
 
 const CONSISTENT_RECIPIENTS: [Row; 3] = [

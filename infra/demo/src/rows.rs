@@ -165,7 +165,7 @@ mod tests {
             '2025-12-31 23:59:00')";
         sqlx::query(insert).bind(id).execute(pool).await.unwrap();
         let insert =
-            "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, message_id, sent_at, final_at)
+            "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends, id_start, sent_at, final_at)
           VALUES (?, 1, '+60111', NULL, 'DELIVRD', 3, 1, 'c,d', '2026-01-01 00:00:04.5', '2026-01-01 00:00:05'),
                  (?, 2, '+60112', NULL, 'UNCERTAIN', 1, 0, NULL, '2026-01-01 00:00:00.01', NULL),
                  (?, 4, NULL, 'nonsense', 'INVALID', 0, 0, NULL, NULL, '2025-12-31 23:59:00')";

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod claim;
+pub mod marks;
 pub mod release;
 pub mod rows;
 pub mod suppressions;

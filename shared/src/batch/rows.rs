@@ -201,7 +201,7 @@ pub async fn flush(
              error VARCHAR(64) PATH '$.e', final INT PATH '$.f')) j
            JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ? JOIN schedules s ON s.id = b.schedule_id
          SET r.resends = r.resends + j.resend, r.attempt = r.attempt + (j.step = 1), r.sent_at = IF(j.step = 1, ?, r.sent_at),
-           r.message_id = j.id, r.error = j.error, r.final_at = IF(j.final = 1, ?, NULL), r.status = j.status,
+           r.id_start = LEFT(j.id, 44), r.id_rest = NULLIF(SUBSTRING(j.id, 45), ''), r.error = j.error, r.final_at = IF(j.final = 1, ?, NULL), r.status = j.status,
            r.carrier_status = IF(j.step = 1, NULL, r.carrier_status)
          WHERE r.schedule_id = ? AND r.seq = j.seq AND r.attempt = j.attempt
            AND ((j.step = 1 AND b.claim_token = ? AND s.status = 'running' AND r.status IN ('PENDING', 'UNDELIV', 'EXPIRED', 'UNCERTAIN'))
@@ -331,7 +331,8 @@ pub async fn record_status_updates(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', attempt INT UNSIGNED PATH '$.a',
              status VARCHAR(10) PATH '$.s', word VARCHAR(32) PATH '$.w', id VARCHAR(512) PATH '$.m', final INT PATH '$.f')) j
            JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
-         SET r.carrier_status = j.word, r.message_id = COALESCE(r.message_id, j.id), r.error = NULL,
+         SET r.carrier_status = j.word, r.id_start = COALESCE(r.id_start, LEFT(j.id, 44)),
+           r.id_rest = COALESCE(r.id_rest, IF(r.id_start IS NULL OR r.id_start = LEFT(j.id, 44), NULLIF(SUBSTRING(j.id, 45), ''), NULL)), r.error = NULL,
            r.final_at = IF(j.final = 1, ?, NULL), r.status = j.status
          WHERE r.schedule_id = ? AND r.seq = j.seq AND r.attempt = j.attempt AND r.status IN ('ACCEPTD', 'ENROUTE', 'UNCERTAIN')
            AND (j.status <> 'PENDING' OR (r.status = 'UNCERTAIN' AND b.claim_token = ?))",

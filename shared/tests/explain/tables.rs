@@ -50,8 +50,7 @@ async fn insert_cut_schedule(pool: &MySqlPool, id: Uuid, status: &str, now: Date
 
 async fn insert_recipients_and_batches(pool: &MySqlPool, id: Uuid, now: DateTime<Utc>) {
     let seqs = numbers_to_2000();
-    let sql =
-        "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, message_id)
+    let sql = "INSERT INTO recipients (schedule_id, seq, phone, status, attempt, sent_at, id_start)
         SELECT ?, j.n, CONCAT('+6012', 1000000 + j.n), IF(j.n % 2, 'ACCEPTD', 'SENDING'), 1, ?, 'm'
         FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j";
     let insert = sqlx::query(sql).bind(id).bind(now).bind(&seqs);

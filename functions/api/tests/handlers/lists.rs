@@ -67,7 +67,8 @@ async fn recipients_are_listed_in_input_order(pool: MySqlPool) {
 
 /// Gives the recipients all statuses in turn.
 async fn spread_statuses(pool: &MySqlPool) {
-    let sql = "UPDATE recipients SET status = ?, attempt = 1, sent_at = UTC_TIMESTAMP(3), message_id = 'm',
+    let sql =
+        "UPDATE recipients SET status = ?, attempt = 1, sent_at = UTC_TIMESTAMP(3), id_start = 'm',
         final_at = IF(?, UTC_TIMESTAMP(3), NULL) WHERE seq % 13 = ? AND status = 'PENDING'";
     for (n, status) in Status::ALL[..13].iter().enumerate() {
         sqlx::query(sql)

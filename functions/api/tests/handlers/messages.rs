@@ -20,7 +20,7 @@ async fn finished_schedule(api: &Api, pool: &MySqlPool, count: u32, seconds_ago:
         .await
         .unwrap();
     let sql = "UPDATE recipients SET status = IF(seq = 2, 'UNDELIV', 'DELIVRD'), attempt = IF(seq = 2, 2, 1), resends = IF(seq = 2, 1, 0),
-        sent_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND, final_at = UTC_TIMESTAMP(3), message_id = 'm' WHERE schedule_id = ?";
+        sent_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND, final_at = UTC_TIMESTAMP(3), id_start = 'm' WHERE schedule_id = ?";
     sqlx::query(sql)
         .bind(seconds_ago)
         .bind(id)

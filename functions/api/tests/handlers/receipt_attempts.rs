@@ -47,7 +47,7 @@ async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySq
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
     for seq in 1..=4 {
-        let assignments = format!("attempt = 2, message_id = 'again{seq}'");
+        let assignments = format!("attempt = 2, id_start = 'again{seq}'");
         row(&pool, id, seq, &assignments).await;
     }
     insert_attempt(&pool, id, 1, 1, "UNCERTAIN", None).await;
@@ -55,7 +55,7 @@ async fn a_receipt_for_an_earlier_attempt_is_recorded_on_that_attempt(pool: MySq
     insert_attempt(&pool, id, 3, 1, "ACCEPTD", Some("m3")).await;
     // An operator resends it: the attempt is kept, and the attempt number stays until the next
     // mark.
-    row(&pool, id, 4, "status = 'PENDING', message_id = NULL").await;
+    row(&pool, id, 4, "status = 'PENDING', id_start = NULL").await;
     insert_attempt(&pool, id, 4, 2, "UNCERTAIN", None).await;
     let own = |seq: u32, attempt: u32| format!("{}-{seq}-{attempt}", id.simple());
     let body = json!([

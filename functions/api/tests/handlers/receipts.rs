@@ -129,7 +129,7 @@ async fn a_receipt_is_matched_by_phone_number_and_message_id(pool: MySqlPool) {
         "the receipt belongs to the newest schedule with this number and id"
     );
     assert_eq!(lines(&pool, newer).await[0], "1 DELIVRD 1 m1 DELIVRD final");
-    row(&pool, older, 2, "message_id = 'only-here'").await;
+    row(&pool, older, 2, "id_start = 'only-here'").await;
     #[rustfmt::skip]
     let table = [
         (receipt(2, "only-here", "DELIVRD"), [1, 0, 0, 0, 0]),
@@ -156,13 +156,13 @@ async fn a_receipt_is_matched_by_phone_number_and_message_id(pool: MySqlPool) {
 async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
-    row(&pool, id, 1, "status = 'SENDING', message_id = NULL").await;
-    row(&pool, id, 2, "status = 'UNCERTAIN', message_id = NULL").await;
+    row(&pool, id, 1, "status = 'SENDING', id_start = NULL").await;
+    row(&pool, id, 2, "status = 'UNCERTAIN', id_start = NULL").await;
     row(
         &pool,
         id,
         3,
-        "status = 'UNCERTAIN', message_id = NULL, sent_at = UTC_TIMESTAMP(3) - INTERVAL 16 MINUTE",
+        "status = 'UNCERTAIN', id_start = NULL, sent_at = UTC_TIMESTAMP(3) - INTERVAL 16 MINUTE",
     )
     .await;
     let own = format!("{}-1-1", id.simple());
@@ -189,8 +189,8 @@ async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPo
     ];
     assert_eq!(lines(&pool, id).await, expected);
     // The answers are recorded, and the carrier sends the same receipts again.
-    row(&pool, id, 1, "status = 'ACCEPTD', message_id = 'm1'").await;
-    row(&pool, id, 2, "status = 'ACCEPTD', message_id = 'm2'").await;
+    row(&pool, id, 1, "status = 'ACCEPTD', id_start = 'm1'").await;
+    row(&pool, id, 2, "status = 'ACCEPTD', id_start = 'm2'").await;
     let answer = push(&api, &body).await;
     assert_eq!(
         (answer.status, tally(&answer)),
@@ -204,7 +204,7 @@ async fn a_receipt_that_precedes_the_recorded_answer_is_sent_again(pool: MySqlPo
 async fn a_receipt_for_a_pending_recipient_is_unknown(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 1).await;
-    row(&pool, id, 5, "status = 'PENDING', message_id = NULL").await;
+    row(&pool, id, 5, "status = 'PENDING', id_start = NULL").await;
     let own = format!("{}-5-1", id.simple());
     let body = json!([receipt(5, &own, "DELIVRD"), receipt(5, "m5", "DELIVRD")]);
     assert_eq!(tally(&push(&api, &body).await), [0, 0, 2, 0, 0]);
@@ -225,7 +225,7 @@ async fn a_receipt_with_our_id_resolves_an_uncertain_message_and_reopens_its_sch
     )
     .await;
     for seq in 1..=5 {
-        row(&pool, id, seq, "status = 'UNCERTAIN', message_id = NULL, error = 'timed out', attempt = 3, sent_at = '2020-01-01'")
+        row(&pool, id, seq, "status = 'UNCERTAIN', id_start = NULL, error = 'timed out', attempt = 3, sent_at = '2020-01-01'")
             .await;
     }
     let own = |seq: u32, tail: &str| format!("{}-{seq}-{tail}", id.simple());
@@ -275,7 +275,7 @@ async fn a_receipt_for_one_part_can_fail_a_message_but_not_deliver_it(pool: MySq
             &pool,
             id,
             seq,
-            &format!("message_id = 'a{seq},b{seq},c{seq}'"),
+            &format!("id_start = 'a{seq},b{seq},c{seq}'"),
         )
         .await;
     }

@@ -29,7 +29,7 @@ async fn an_event_holds_at_most_a_thousand_messages(pool: MySqlPool) {
     .insert(db)
     .await
     .schedule_id;
-    let sql = "UPDATE recipients SET status = 'DELIVRD', attempt = 1, message_id = 'm', sent_at = ?, final_at = ? WHERE schedule_id = ?";
+    let sql = "UPDATE recipients SET status = 'DELIVRD', attempt = 1, id_start = 'm', sent_at = ?, final_at = ? WHERE schedule_id = ?";
     sqlx::query(sql)
         .bind(db.now())
         .bind(db.now())
@@ -163,7 +163,7 @@ async fn insert_ended(db: &Db, status: Status, resends: Resends) -> Uuid {
             .await
             .unwrap();
     }
-    let sql = "UPDATE recipients SET status = ?, resends = ?, attempt = 1 + resends, message_id = 'm', sent_at = ?, final_at = ? WHERE schedule_id = ?";
+    let sql = "UPDATE recipients SET status = ?, resends = ?, attempt = 1 + resends, id_start = 'm', sent_at = ?, final_at = ? WHERE schedule_id = ?";
     sqlx::query(sql)
         .bind(status.as_str())
         .bind(resends.done)
@@ -220,7 +220,7 @@ async fn messages_that_have_not_ended_are_not_published(pool: MySqlPool) {
     for (seq, change) in [
         (
             1,
-            "status = 'ACCEPTD', attempt = 1, message_id = 'm', sent_at = UTC_TIMESTAMP(3)",
+            "status = 'ACCEPTD', attempt = 1, id_start = 'm', sent_at = UTC_TIMESTAMP(3)",
         ),
         (
             2,

@@ -154,7 +154,7 @@ impl Table {
     async fn insert_recipients(&self, cases: &[(Uuid, &Case)]) {
         let sql =
             "INSERT INTO recipients (schedule_id, seq, phone, input, status, attempt, resends,
-            message_id, error, sent_at, final_at) ";
+            id_start, error, sent_at, final_at) ";
         let mut insert = QueryBuilder::new(sql);
         insert.push_values(cases, |mut row, (id, case)| {
             let Row {

@@ -210,7 +210,8 @@ pub async fn record_receipts(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', seq INT UNSIGNED PATH '$.q',
              attempt INT UNSIGNED PATH '$.a', status VARCHAR(10) PATH '$.s', word VARCHAR(32) PATH '$.w', id VARCHAR(128) PATH '$.m',
              final INT PATH '$.f')) j
-         SET r.carrier_status = j.word, r.message_id = COALESCE(r.message_id, j.id), r.error = NULL,
+         SET r.carrier_status = j.word, r.id_start = COALESCE(r.id_start, LEFT(j.id, 44)),
+           r.id_rest = COALESCE(r.id_rest, IF(r.id_start IS NULL OR r.id_start = LEFT(j.id, 44), NULLIF(SUBSTRING(j.id, 45), ''), NULL)), r.error = NULL,
            r.final_at = IF(j.final = 1, ?, NULL), r.status = j.status
          WHERE r.schedule_id = UNHEX(j.i) AND r.seq = j.seq AND r.attempt = j.attempt
            AND r.status IN ('ACCEPTD', 'ENROUTE', 'UNCERTAIN') AND NOT (r.status = 'ENROUTE' AND j.status = 'ACCEPTD')",

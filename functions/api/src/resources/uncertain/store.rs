@@ -118,7 +118,7 @@ pub async fn send_again(
     .await?;
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
-         SET r.status = 'PENDING', r.resends = r.resends + 1, r.message_id = NULL, r.carrier_status = NULL, r.error = NULL
+         SET r.status = 'PENDING', r.resends = r.resends + 1, r.id_start = NULL, r.id_rest = NULL, r.carrier_status = NULL, r.error = NULL
          WHERE r.schedule_id = ? AND r.seq = j.seq AND r.status = 'UNCERTAIN'",
         json,
         id

@@ -65,8 +65,7 @@ pub fn receipt(seq: u32, message_id: &str, status: &str) -> Value {
 /// `m2`, …. Their rechecks are due in one hour.
 pub async fn accepted(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     let id = rows::cut(api, pool, batches).await;
-    let sql =
-        "UPDATE recipients SET status = 'ACCEPTD', attempt = 1, message_id = CONCAT('m', seq),
+    let sql = "UPDATE recipients SET status = 'ACCEPTD', attempt = 1, id_start = CONCAT('m', seq),
         sent_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND WHERE schedule_id = ?";
     sqlx::query(sql).bind(id).execute(pool).await.unwrap();
     for no in 1..=batches {

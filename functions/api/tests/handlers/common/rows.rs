@@ -78,7 +78,7 @@ pub async fn uncertain(
     seqs: std::ops::RangeInclusive<u32>,
     seconds_ago: u32,
 ) {
-    let sql = "UPDATE recipients SET status = 'UNCERTAIN', error = 'timed out', attempt = 1, message_id = NULL,
+    let sql = "UPDATE recipients SET status = 'UNCERTAIN', error = 'timed out', attempt = 1, id_start = NULL,
         sent_at = UTC_TIMESTAMP(3) - INTERVAL ? SECOND WHERE schedule_id = ? AND seq BETWEEN ? AND ?";
     sqlx::query(sql)
         .bind(seconds_ago)

@@ -1,0 +1,3 @@
+ALTER TABLE recipients
+    DROP CONSTRAINT recipient_accepted,
+    DROP COLUMN message_id
