@@ -3,7 +3,7 @@
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
 #   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
-#           [API_PORT=8480] [SEND_IN_FLIGHT=5 …]
+#           [API_PORT=8480] [SEND_IN_FLIGHT=500 …]
 #   make admin [NAME=ana]
 #   make test [DB=mysql]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]

@@ -196,7 +196,7 @@ class Stack:
     def deploy(self, carrier, fresh):
         """Deploys and migrates if the running stack differs; returns the stack's outputs."""
         # Settings apply until `down`, like the database and the carrier: `make demo` keeps the
-        # settings of `make up SEND_IN_FLIGHT=5`.
+        # settings of `make up SEND_IN_FLIGHT=500`.
         self.remember(settings=self.facts.get("settings", {}) | deploy.given_settings())
         urls = self.database.urls()
         if self.faults:

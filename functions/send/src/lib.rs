@@ -41,8 +41,8 @@ use crate::{lateness::lateness, pass::Pass};
 /// Limits of the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Requests in flight per batch. A crash leaves that many requests UNCERTAIN if the carrier
-    /// cannot be asked about them.
+    /// Numbers in flight per batch, in one request or in many. A crash leaves at most so many
+    /// UNCERTAIN, if the carrier cannot be asked about them.
     pub in_flight: usize,
     /// Longest wait for the carrier's answer.
     pub timeout: Duration,
@@ -54,7 +54,7 @@ impl Settings {
     /// Reads `SEND_IN_FLIGHT`, `CARRIER_TIMEOUT_S`, and those of [`LimitDefaults`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
-            in_flight: env.number("SEND_IN_FLIGHT", 1..=100, Some(2)) as usize,
+            in_flight: env.number("SEND_IN_FLIGHT", 1..=10_000, Some(200)) as usize,
             timeout: env.seconds("CARRIER_TIMEOUT_S", 1..=50, Some(20)),
             limit: LimitDefaults::from_env(env, LimitKind::Submit),
         }

@@ -52,7 +52,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn send_settings() -> send::Settings {
     send::Settings {
-        in_flight: 2,
+        in_flight: 200,
         timeout: TIMEOUT,
         limit: LimitDefaults::default(),
     }

@@ -18,8 +18,9 @@ async fn each_statement_of_a_limit_uses_its_key(pool: MySqlPool) {
             &["granted_at_us = LAST_INSERT_ID"],
             &["carrier_limits PRIMARY"],
             &[
-                &now, &now, &now, &now, &now, &now, &now, &1, &Null, &Null, &1, &1, &Null, &false,
-                &0, &Null, &"main", &"submit", &now, &false, &now,
+                &now, &now, &now, &now, &now, &now, &now, &1, &Null, &1, &1, &1, &1, &1, &now,
+                &Null, &Null, &1, &Null, &false, &0, &Null, &"main", &"submit", &false, &now, &now,
+                &now, &1, &Null,
             ],
         )
         .await;

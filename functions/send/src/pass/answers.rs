@@ -72,7 +72,8 @@ impl Pass<'_> {
     /// Records a 429. The next requests are asked for, whatever the limit was so far.
     async fn wait_for_limit(&mut self, started_at: DateTime<Utc>, retry_after: Option<Duration>) {
         self.summary.busy = Some(Busy { retry_after });
-        match self.turn.on_busy(started_at, retry_after).await {
+        let recording = self.turn.on_busy(started_at, retry_after);
+        match self.requests.go_on_during(recording).await {
             Ok(true) => {}
             Ok(false) => {
                 let backoff = &self.sender.worker.timing.backoff;

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::Claim,
+        marks::{MarkRange, mark_range},
         rows::{self, BatchRow, FlushRow, Step},
     },
     message::status::Status,
     platform::{
         budget::Budget,
-        db::{Db, describe::describe_one, transaction::transaction_if},
+        db::{Db, describe::describe_one, retry_lock_conflicts, transaction::transaction_if},
     },
 };
 use sqlx::MySqlConnection;
@@ -31,13 +32,19 @@ impl Pass<'_> {
     /// Records the answers so far and marks the requests that start. Returns whether they may
     /// start.
     pub(super) async fn flush(&mut self, starting: &[StartingRequest]) -> anyhow::Result<bool> {
-        let marks = places(starting).map(|at| mark(&self.rows[at]));
+        let mut marks: Vec<_> = places(starting).map(|at| mark(&self.rows[at])).collect();
+        marks.sort_unstable_by_key(|mark| mark.seq);
+        let range = MarkRange::of(&marks, self.rows);
         let mut rows = std::mem::take(&mut self.unrecorded);
-        rows.extend(marks);
-        let written = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, &rows)
-            .await
-            .context("recording and marking")?;
-        if written.matched == rows.len() as u64 && !written.lost {
+        let expected = rows.len() + marks.len();
+        if range.is_none() {
+            rows.append(&mut marks);
+        }
+        let writes = Writes { rows: &rows, range };
+        let writing = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, writes);
+        let written = self.requests.go_on_during(writing).await;
+        let written = written.context("recording and marking")?;
+        if written.matched == expected as u64 && !written.lost {
             self.apply_marks(starting);
             return Ok(true);
         }
@@ -73,8 +80,8 @@ impl Pass<'_> {
             return;
         }
         let db = &self.sender.worker.db;
-        let recorded = store::record_progress(db, now, recorded_before, now - OUTAGE);
-        match recorded.await {
+        let recording = store::record_progress(db, now, recorded_before, now - OUTAGE);
+        match self.requests.go_on_during(recording).await {
             Ok(()) => self.progress_at = Some(now),
             Err(error) => {
                 tracing::warn!(error = describe_one(&error), "progress not recorded");
@@ -88,6 +95,15 @@ fn places(starting: &[StartingRequest]) -> impl Iterator<Item = usize> {
     starting
         .iter()
         .flat_map(|starting| starting.request.iter().copied())
+}
+
+/// What a flush writes.
+#[derive(Clone, Copy)]
+struct Writes<'a> {
+    /// Answers, skipped recipients, and marks that are not a range.
+    rows: &'a [FlushRow],
+    /// The marks, if one statement without a list can write them.
+    range: Option<MarkRange>,
 }
 
 /// The result of a flush.
@@ -106,10 +122,10 @@ async fn write_until_recorded(
     db: &Db,
     claim: &Claim,
     budget: Budget,
-    rows: &[FlushRow],
+    writes: Writes<'_>,
 ) -> sqlx::Result<Written> {
     loop {
-        match write(db, claim, rows).await {
+        match write(db, claim, writes).await {
             Err(error) if budget.remaining() > WRITE_PAUSE * 2 => {
                 tracing::warn!(error = describe_one(&error), "recording failed, retrying");
                 tokio::time::sleep(WRITE_PAUSE).await;
@@ -119,12 +135,28 @@ async fn write_until_recorded(
     }
 }
 
-async fn write(db: &Db, claim: &Claim, rows: &[FlushRow]) -> sqlx::Result<Written> {
+async fn write(db: &Db, claim: &Claim, writes: Writes<'_>) -> sqlx::Result<Written> {
+    if let Writes {
+        rows: [],
+        range: Some(range),
+    } = writes
+    {
+        let matched = retry_lock_conflicts(|| async move {
+            let mut connection = db.acquire().await?;
+            mark_range(&mut connection, claim, range, db.now()).await
+        });
+        return Ok(Written {
+            matched: matched.await?,
+            lost: false,
+        });
+    }
     transaction_if(
         db,
         |_| true,
         |error| Some(error),
-        |transaction| Box::pin(async move { write_rows(transaction, claim, rows, db.now()).await }),
+        |transaction| {
+            Box::pin(async move { write_rows(transaction, claim, writes, db.now()).await })
+        },
     )
     .await
 }
@@ -132,7 +164,7 @@ async fn write(db: &Db, claim: &Claim, rows: &[FlushRow]) -> sqlx::Result<Writte
 async fn write_rows(
     connection: &mut MySqlConnection,
     claim: &Claim,
-    rows: &[FlushRow],
+    Writes { rows, range }: Writes<'_>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Written> {
     let has_answers = rows.iter().any(|row| row.step == Step::Answer);
@@ -146,10 +178,14 @@ async fn write_rows(
     if lost {
         rows::record_late_answers(connection, claim.batch, rows).await?;
     }
-    Ok(Written {
-        matched: rows::flush(connection, claim, rows, now).await?,
-        lost,
-    })
+    let mut matched = 0;
+    if !rows.is_empty() {
+        matched += rows::flush(connection, claim, rows, now).await?;
+    }
+    if let Some(range) = range {
+        matched += mark_range(connection, claim, range, now).await?;
+    }
+    Ok(Written { matched, lost })
 }
 
 fn mark(row: &BatchRow) -> FlushRow {

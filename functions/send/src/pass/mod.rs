@@ -48,6 +48,12 @@ use crate::Sender;
 /// An answer waits at most this long for other answers before it is recorded. If the process
 /// crashes, these answers become UNCERTAIN in addition to the requests in flight.
 const FLUSH_AFTER: Duration = Duration::from_millis(250);
+/// Answers are recorded, and the next requests marked, as soon as one of so many parts of the
+/// numbers in flight is free. Fewer flushes would leave the carrier idle; more of them cost
+/// transactions.
+const WORTH_A_FLUSH: usize = 8;
+/// The longest wait for answers to requests that started together.
+const LINGER: Duration = Duration::from_millis(10);
 
 /// The state of a pass.
 pub struct Pass<'a> {
@@ -128,7 +134,7 @@ impl<'a> Pass<'a> {
                 }
                 self.flush_and_start(starting).await?;
             } else if self.wake_at.is_none()
-                && self.requests.in_flight() == 0
+                && !self.requests.has_in_flight()
                 && !self.reject_refused()
             {
                 return Ok(());
@@ -161,29 +167,45 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Waits for the answers in flight: for all of them, or until 250 ms after the first. Returns
-    /// earlier if a request may start.
+    /// Waits for answers, until it is worth while to record them and to mark the next requests.
+    /// Returns earlier if a request may start.
     async fn collect_answers(&mut self) {
         let wake_at = self.wake_at.take();
         let Some(answered) = self.next_answer(wake_at).await else {
             return;
         };
-        let flush_by = Instant::now() + FLUSH_AFTER;
-        self.flush_by.get_or_insert(flush_by);
+        let now = Instant::now();
+        self.flush_by.get_or_insert(now + FLUSH_AFTER);
+        // Requests that started together end nearly together.
+        let others_by = now + (answered.response / 16).min(LINGER);
+        let mut numbers = answered.request.len();
         self.process_answer(answered).await;
         // The next slot is asked for before this one is used up.
         if self.turn.is_paced() && self.requests.has_waiting() {
             return;
         }
-        while let Ok(Some(answered)) = timeout_at(flush_by, self.requests.next_answer()).await {
-            self.process_answer(answered).await;
+        let most = self.sender.settings.in_flight;
+        loop {
+            let is_worth_while = numbers * WORTH_A_FLUSH >= most && self.requests.has_waiting();
+            let until = if is_worth_while {
+                others_by
+            } else {
+                now + FLUSH_AFTER
+            };
+            match timeout_at(until, self.requests.next_answer()).await {
+                Ok(Some(answered)) => {
+                    numbers += answered.request.len();
+                    self.process_answer(answered).await;
+                }
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 
     /// Waits for the next answer, at most until `wake_at`.
     async fn next_answer(&mut self, wake_at: Option<Instant>) -> Option<Answered> {
         match wake_at {
-            Some(at) if self.requests.in_flight() == 0 => {
+            Some(at) if !self.requests.has_in_flight() => {
                 sleep_until(at).await;
                 None
             }

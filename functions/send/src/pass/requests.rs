@@ -3,14 +3,16 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use futures_util::{
     StreamExt,
-    future::{BoxFuture, join},
+    future::{BoxFuture, join, poll_fn},
     stream::FuturesUnordered,
 };
 use shared::{
@@ -39,6 +41,10 @@ pub struct Requests {
     /// The largest request that may carry a recipient, if one that carried it was refused.
     largest: HashMap<usize, usize>,
     in_flight: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// Requests that have ended while the pass did something else.
+    arrived: VecDeque<Answered>,
+    /// The numbers that the requests in flight carry.
+    numbers_in_flight: usize,
 }
 
 impl Requests {
@@ -51,6 +57,8 @@ impl Requests {
             retries: Vec::new(),
             largest: HashMap::new(),
             in_flight: FuturesUnordered::new(),
+            arrived: VecDeque::new(),
+            numbers_in_flight: 0,
         }
     }
 
@@ -128,19 +136,46 @@ impl Requests {
         self.texts.of(request[0])
     }
 
-    /// Returns how many requests are in flight.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+    /// Returns whether the answer to a request is outstanding.
+    pub fn has_in_flight(&self) -> bool {
+        self.numbers_in_flight > 0
+    }
+
+    /// Returns how many numbers are in flight: their answers are outstanding.
+    pub const fn numbers_in_flight(&self) -> usize {
+        self.numbers_in_flight
     }
 
     /// Starts a request.
     pub fn start(&mut self, request: Request, call: CarrierCall) {
+        self.numbers_in_flight += request.len();
         self.in_flight.push(Box::pin(call.submit(request)));
     }
 
     /// Waits for the next answer. Returns `None` if nothing is in flight.
     pub async fn next_answer(&mut self) -> Option<Answered> {
-        self.in_flight.next().await
+        let answered = match self.arrived.pop_front() {
+            Some(answered) => Some(answered),
+            None => self.in_flight.next().await,
+        };
+        self.numbers_in_flight -= answered
+            .as_ref()
+            .map_or(0, |answered| answered.request.len());
+        answered
+    }
+
+    /// Waits for `work`, a statement for example. Meanwhile the requests go on, so that a slow
+    /// database neither leaves the carrier idle nor loses an answer that arrives in time.
+    pub async fn go_on_during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let (in_flight, arrived) = (&mut self.in_flight, &mut self.arrived);
+        poll_fn(|context| {
+            while let Poll::Ready(Some(answered)) = in_flight.poll_next_unpin(context) {
+                arrived.push_back(answered);
+            }
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }
 

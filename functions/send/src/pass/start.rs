@@ -28,22 +28,30 @@ impl Pass<'_> {
         }
         // After the window has closed nothing starts; the release postpones the rest.
         self.summary.stopped |= !self.hours.allow(self.sender.worker.db.now());
-        let limit = if self.throttle.is_single() {
-            1
-        } else {
-            self.sender.settings.in_flight
-        };
         let mut starting = Vec::new();
-        while !self.summary.stopped && self.requests.in_flight() + starting.len() < limit {
+        let mut numbers = self.requests.numbers_in_flight();
+        while !self.summary.stopped && self.has_room(numbers) {
             let Some(start) = self.next_start().await else {
                 break;
             };
+            let request = self.requests.take(start.messages as usize);
+            numbers += request.len();
             starting.push(StartingRequest {
-                request: self.requests.take(start.messages as usize),
+                request,
                 at: start.at,
             });
         }
         starting
+    }
+
+    /// Returns whether the next request may start beside so many numbers in flight.
+    fn has_room(&self, numbers: usize) -> bool {
+        let most = if self.throttle.is_single() {
+            1
+        } else {
+            self.sender.settings.in_flight
+        };
+        numbers == 0 || numbers + self.next_len() <= most
     }
 
     /// Returns how the next request starts; `None` if none may start now.
@@ -61,7 +69,8 @@ impl Pass<'_> {
             self.wake_at = Some(at);
             return None;
         }
-        if let Err(error) = self.turn.refresh_limit().await {
+        let refreshed = self.requests.go_on_during(self.turn.refresh_limit()).await;
+        if let Err(error) = refreshed {
             self.stop_without_turn(&error);
             return None;
         }
@@ -72,7 +81,7 @@ impl Pass<'_> {
             parts: parts.into(),
             has_more: self.requests.waiting().nth(len).is_some(),
         };
-        match self.turn.ask(&request).await {
+        match self.requests.go_on_during(self.turn.ask(&request)).await {
             Ok(Slot::At(start)) => Some(start),
             Ok(Slot::AskAgainAt(at)) => {
                 self.wait_for_turn(at);
@@ -122,7 +131,9 @@ impl Pass<'_> {
             outcome::request_size(self.batch.refusals, max_numbers)
         };
         let parts = self.requests.next_text().map_or(1, |text| text.parts);
-        let most = most.min(self.full_len(parts));
+        let most = most
+            .min(self.full_len(parts))
+            .min(self.sender.settings.in_flight);
         self.requests.next_len(most)
     }
 

@@ -39,7 +39,8 @@ impl Pass<'_> {
         }
         let waiting = self.requests.waiting();
         let phones: Vec<_> = waiting.map(|at| self.rows[at].phone.as_str()).collect();
-        let suppressed = match read_suppressed(&self.sender.worker.db, &phones).await {
+        let reading = read_suppressed(&self.sender.worker.db, &phones);
+        let suppressed = match self.requests.go_on_during(reading).await {
             Ok(suppressed) => suppressed,
             Err(error) => {
                 // Without this list nothing is sent; answers are still recorded.

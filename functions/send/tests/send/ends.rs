@@ -43,7 +43,7 @@ async fn the_end_of_a_schedule_takes_effect_inside_a_batch(pool: MySqlPool) {
         latency_ms: 1_500,
         ..Settings::default()
     };
-    let stage = Stage::new(pool, settings).await;
+    let mut stage = Stage::new(pool, settings).await;
     let schedule = fixture::Schedule {
         recipients: 5,
         message: "Good morning, {{name}}",
@@ -57,6 +57,7 @@ async fn the_end_of_a_schedule_takes_effect_inside_a_batch(pool: MySqlPool) {
     dispatch(&stage, schedule).await;
     let batch = stage.send_queue.take_batches()[0];
     set_end(&stage, id, stage.db.now() + TimeDelta::seconds(2)).await;
+    stage.sender.settings.in_flight = 2;
     stage.send(batch).await;
     let sent = stage.simulator.carrier().accepted() as i64;
     assert!((1..5).contains(&sent), "{sent}");

@@ -4,6 +4,7 @@
 mod answers;
 mod claims;
 mod ends;
+mod flight;
 mod limits;
 mod personal;
 mod rate;

@@ -178,7 +178,7 @@ async fn a_refused_batch_starts_with_other_recipients_in_the_next_pass(pool: MyS
         ..Settings::default()
     };
     let mut stage = Stage::new(pool, settings).await;
-    stage.sender.settings.in_flight = 1;
+    stage.sender.settings.in_flight = 2;
     let batch = cut_on(&stage, five()).await;
     for _ in 0..2 {
         stage.send(batch).await;

@@ -63,8 +63,9 @@ async fn a_pause_takes_effect_inside_a_batch(pool: MySqlPool) {
         latency_ms: 400,
         ..Settings::default()
     };
-    let (stage, batch) = cut(pool, settings, five()).await;
-    // Requests of one number, one at a time.
+    let (mut stage, batch) = cut(pool, settings, five()).await;
+    stage.sender.settings.in_flight = 2;
+    // Requests of one number.
     sqlx::query("UPDATE batches SET refusals = 2")
         .execute(&stage.db)
         .await
@@ -106,7 +107,7 @@ async fn a_batch_found_too_late_is_held_and_its_resends_continue(pool: MySqlPool
     stage.send(batch).await;
     // One of the three recipients was not sent to, when an outage began.
     for sql in [
-        "UPDATE recipients SET status = 'PENDING', attempt = 0, sent_at = NULL, message_id = NULL WHERE seq = 1",
+        "UPDATE recipients SET status = 'PENDING', attempt = 0, sent_at = NULL, id_start = NULL WHERE seq = 1",
         "UPDATE batches SET send_at = planned_at, sweep_at = planned_at",
     ] {
         sqlx::query(sql).execute(&stage.db).await.unwrap();

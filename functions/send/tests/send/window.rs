@@ -93,7 +93,7 @@ async fn a_schedule_due_while_the_window_is_closed_waits_for_its_opening(pool: M
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn recipients_left_at_closing_are_sent_the_next_day_and_are_not_late(pool: MySqlPool) {
     // Five texts make five requests, two at a time: the last starts three seconds after the first.
-    let stage = Stage::new(
+    let mut stage = Stage::new(
         pool,
         Settings {
             latency_ms: 1_500,
@@ -101,6 +101,7 @@ async fn recipients_left_at_closing_are_sent_the_next_day_and_are_not_late(pool:
         },
     )
     .await;
+    stage.sender.settings.in_flight = 2;
     advance_to(&stage.db, tomorrow(&stage.db, 10, 0));
     let schedule = insert_with_window(&stage, "Good morning, {{name}}").await;
     let names = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")];

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     evidence,
     function::Function,
-    plan::{CarrierForm, Plan, UncertainLimit},
+    plan::{Plan, UncertainLimit},
     production::IN_FLIGHT,
     state::State,
     world::World,
@@ -15,15 +15,11 @@ use crate::{outcome::Outcome, server::Server};
 
 /// Reports more UNCERTAIN recipients than the plan can explain.
 pub fn excess_uncertain(world: &World, outcome: &Outcome) -> Option<String> {
-    let request_size = match world.plan.form {
-        CarrierForm::OwnIds => 1,
-        CarrierForm::Bare | CarrierForm::Account => world.plan.request_size,
-    };
     let most = match world.plan.uncertain {
         UncertainLimit::Unlimited => return None,
         UncertainLimit::Zero => 0,
         UncertainLimit::InFlight => {
-            u64::from(world.hooks.kills()) * (IN_FLIGHT * request_size) as u64
+            u64::from(world.hooks.kills()) * (IN_FLIGHT * world.plan.numbers_per_request()) as u64
         }
     };
     (outcome.uncertain > most).then(|| {

@@ -80,7 +80,7 @@ impl Environment {
             Function::Send => Handler::Send(Sender {
                 worker: worker(world, db),
                 settings: send::Settings {
-                    in_flight: IN_FLIGHT,
+                    in_flight: IN_FLIGHT * world.plan.numbers_per_request(),
                     timeout: world.plan.timeout,
                     limit: LimitDefaults::default(),
                 },

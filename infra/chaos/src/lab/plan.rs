@@ -230,6 +230,14 @@ pub const LONG: &str = "This text is longer than one message holds. It is sent i
     its number. That is all.";
 
 impl Plan {
+    /// Returns the most numbers of one request.
+    pub const fn numbers_per_request(&self) -> usize {
+        match self.form {
+            CarrierForm::OwnIds => 1,
+            CarrierForm::Bare | CarrierForm::Account => self.request_size,
+        }
+    }
+
     /// Nothing goes wrong, and every recipient must be DELIVRD at the end.
     pub fn calm(rng: &mut Rng) -> Self {
         let delivery_delay_ms = rng.u32(0..80);

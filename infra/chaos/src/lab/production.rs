@@ -9,7 +9,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-/// `SEND_IN_FLIGHT`: production's.
+/// Full requests in flight: production's.
 pub const IN_FLIGHT: usize = 2;
 /// Production's: the function's time-out, and ten seconds.
 pub const LEASE: Duration = Duration::from_secs(70);

@@ -32,7 +32,7 @@ pub struct DeploymentCapacity {
 impl Default for DeploymentCapacity {
     fn default() -> Self {
         Self {
-            in_flight: 40,
+            in_flight: 4_000,
             numbers: (ADAPTERS[0].max_numbers)(false) as u32,
             batch: 500,
             request_ms: 200,
@@ -53,7 +53,7 @@ impl DeploymentCapacity {
         let concurrency = env.number("SEND_CONCURRENCY", 1..=1000, Some(20));
         let bulk_above = env.number("BULK_ABOVE", 0..=u32::MAX, Some(20_000));
         Self {
-            in_flight: concurrency * env.number("SEND_IN_FLIGHT", 1..=100, Some(2)),
+            in_flight: concurrency * env.number("SEND_IN_FLIGHT", 1..=10_000, Some(200)),
             batch: env.number("BATCH_SIZE", 1..=10_000, Some(500)),
             numbers: numbers as u32,
             request_ms: env.number("CARRIER_REQUEST_MS", 1..=60_000, Some(200)),

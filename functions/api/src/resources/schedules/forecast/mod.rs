@@ -194,14 +194,14 @@ impl Forecaster {
         let parts = load.parts.max(1) as f64;
         let per_request = parts / load.requests.max(1) as f64;
         let per_message = parts / load.messages.max(1) as f64;
-        let in_flight =
+        let messages_per_second =
             f64::from(self.deployment.in_flight) * 1000.0 / f64::from(self.deployment.request_ms);
         let by_requests = self
             .limit
             .requests_per_second
             .map(|rate| rate * per_request);
         Speeds {
-            requests: in_flight * per_request,
+            requests: messages_per_second * per_message,
             carrier: self
                 .limit
                 .per_second()

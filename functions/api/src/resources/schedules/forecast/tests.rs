@@ -53,7 +53,7 @@ fn the_slowest_limit_decides_the_duration() {
         (LOAD, (None, None), 50.0, "requests", None),
         (LOAD, (Some(1_000.0), None), 2_000.0, "carrier", Some(1.0)),
         (slow, (Some(1_000.0), None), 100_000.0, "rate", Some(0.02)),
-        (single, (None, None), 5_000.0, "requests", None),
+        (single, (None, None), 50.0, "requests", None),
         (LOAD, (None, Some(10.0)), 1_000.0, "carrier", Some(1.0)),
         (
             LOAD,

@@ -19,7 +19,7 @@ pub const FAULT: Fault = Fault {
 };
 
 /// Message parts per second.
-const LIMIT: u32 = 20;
+const LIMIT: u32 = 8;
 const OUTAGE_S: i64 = 7_200;
 
 fn plan(rng: &mut Rng) -> Plan {

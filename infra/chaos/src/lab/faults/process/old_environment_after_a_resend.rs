@@ -22,11 +22,14 @@ fn plan(rng: &mut Rng) -> Plan {
         extra_s: rng.u32(400..1_800),
     };
     let traps = vec![Trap::new(&[Point::Answered], 0.7, 2, freeze)];
+    let plan = Plan::open_ended(rng);
     Plan {
         budget: FREEZE_BUDGET,
         traps,
+        // One request per batch: a second one would time out while the first is frozen.
+        batch_size: plan.request_size as u32,
         resends_uncertain: true,
         uncertain: UncertainLimit::Zero,
-        ..Plan::open_ended(rng)
+        ..plan
     }
 }
