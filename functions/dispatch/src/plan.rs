@@ -24,7 +24,8 @@ pub struct BatchLimits {
 }
 
 /// Returns how many places of the recipient list make a batch: at most two seconds of the rate, and
-/// half a second of the carrier's limit, so that a small schedule never waits long for a batch of a large one.
+/// half a second of the carrier's limit, so that a small schedule never waits long for a batch of a
+/// large one.
 pub fn range_size(limits: &BatchLimits) -> u32 {
     let by_limit = limits.parts_per_second.map_or(u32::MAX, |per_second| {
         let messages = SECONDS_OF_LIMIT * per_second / f64::from(limits.parts.max(1));

@@ -112,7 +112,8 @@ async fn a_limit_is_learned_from_429_and_nobody_is_lost(pool: MySqlPool) {
     assert_eq!(accepted(&stage, id).await, 1_600);
     let (refused, requests) = (refused(&stage), stage.simulator.carrier().stats().requests);
     assert!(
-        refused > 0 && refused * 4 <= requests,
+        // Six of the first eight requests are among them.
+        refused > 0 && refused * 3 <= requests,
         "{refused} of {requests}"
     );
     assert!(took < Duration::from_secs(16), "{took:?}");
