@@ -10,11 +10,18 @@ use crate::cut::store::{NewBatch, PendingRange};
 /// A batch of a schedule without a rate holds at least this many recipients.
 const LEAST_BATCH: u32 = 10;
 
+/// A list is divided among all workers, but not into smaller batches than this.
+const LEAST_SHARE: u32 = 500;
+
 /// What limits the size of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
     /// `BATCH_SIZE`
     pub batch_size: u32,
+    /// `schedules.recipient_count`
+    pub recipients: u32,
+    /// `SEND_CONCURRENCY`
+    pub concurrency: u32,
     /// `schedules.rate`
     pub rate: Option<u32>,
     /// The carrier's limit in message parts per second, if it is known.
@@ -25,7 +32,8 @@ pub struct BatchLimits {
 
 /// Returns how many places of the recipient list make a batch: at most two seconds of the rate, and
 /// half a second of the carrier's limit, so that a small schedule never waits long for a batch of a
-/// large one.
+/// large one. Otherwise a worker's share of the list, so that a short list is sent by many workers,
+/// and a long one in few batches.
 pub fn range_size(limits: &BatchLimits) -> u32 {
     let by_limit = limits.parts_per_second.map_or(u32::MAX, |per_second| {
         let messages = SECONDS_OF_LIMIT * per_second / f64::from(limits.parts.max(1));
@@ -34,7 +42,10 @@ pub fn range_size(limits: &BatchLimits) -> u32 {
     let by_rate = limits
         .rate
         .map_or(u32::MAX, |rate| rate.saturating_mul(SECONDS_OF_RATE));
-    limits.batch_size.min(by_limit).min(by_rate).max(1)
+    let share = limits.recipients / limits.concurrency.max(1);
+    let by_share = share.max(LEAST_SHARE);
+    let most = limits.batch_size.min(by_share);
+    most.min(by_limit).min(by_rate).max(1)
 }
 
 /// The period over which the batches are spread.
@@ -159,6 +170,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_divided_among_the_workers() {
+        for (recipients, size) in [(1, 500), (10_000, 500), (20_000, 1_000), (1_000_000, 2_000)] {
+            let limits = BatchLimits {
+                batch_size: 2_000,
+                recipients,
+                concurrency: 20,
+                rate: None,
+                parts_per_second: None,
+                parts: 1,
+            };
+            assert_eq!(range_size(&limits), size, "{recipients}");
+        }
+    }
+
+    #[test]
     fn a_slow_rate_or_a_low_limit_makes_small_batches() {
         for (batch_size, rate, parts_per_second, size) in [
             (500, None, None, 500),
@@ -174,6 +200,8 @@ mod tests {
         ] {
             let limits = BatchLimits {
                 batch_size,
+                recipients: 1_000_000,
+                concurrency: 20,
                 rate,
                 parts_per_second,
                 parts: 3,

@@ -127,6 +127,8 @@ impl Dispatcher {
             Some(Decision::Cut(status)) => {
                 let size = plan::range_size(&BatchLimits {
                     batch_size: self.settings.batch_size,
+                    recipients: schedule.recipient_count,
+                    concurrency: self.admission.settings().concurrency,
                     rate: schedule.rate,
                     parts_per_second: order.limit,
                     parts: schedule.parts,

@@ -28,6 +28,8 @@ pub struct ScheduleToCut {
     pub run_at: DateTime<Utc>,
     /// Messages per second.
     pub rate: Option<u32>,
+    /// The number of recipients.
+    pub recipient_count: u32,
     /// The number of parts of each message.
     pub parts: u16,
     /// `schedules.send_window`
@@ -45,7 +47,7 @@ pub async fn lock_schedule(
 ) -> sqlx::Result<Option<ScheduleToCut>> {
     sqlx::query_as!(
         ScheduleToCut,
-        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", rate, parts, send_window, max_lateness_s, batch_count
+        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", recipient_count, rate, parts, send_window, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )

@@ -86,7 +86,7 @@ impl AdmissionSettings {
     pub fn from_env(env: &mut Env) -> Self {
         Self {
             concurrency: env.number("SEND_CONCURRENCY", 1..=1000, Some(20)),
-            batch_size: env.number("BATCH_SIZE", 1..=10_000, Some(500)),
+            batch_size: env.number("BATCH_SIZE", 1..=10_000, Some(2_000)),
             limit: LimitDefaults::from_env(env, LimitKind::Submit),
             backoff: Backoff::from_env(env),
         }

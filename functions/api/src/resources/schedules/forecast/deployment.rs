@@ -11,7 +11,7 @@ use shared::{
 /// The capacity of a deployment.
 #[derive(Clone, Copy, Debug)]
 pub struct DeploymentCapacity {
-    /// Requests to the carrier in flight, of all environments together.
+    /// Numbers in flight, of all environments together.
     pub in_flight: u32,
     /// Phone numbers per request.
     pub numbers: u32,
@@ -34,7 +34,7 @@ impl Default for DeploymentCapacity {
         Self {
             in_flight: 4_000,
             numbers: (ADAPTERS[0].max_numbers)(false) as u32,
-            batch: 500,
+            batch: 2_000,
             request_ms: 200,
             submit: LimitDefaults::default(),
             query: LimitDefaults::default(),
@@ -54,7 +54,7 @@ impl DeploymentCapacity {
         let bulk_above = env.number("BULK_ABOVE", 0..=u32::MAX, Some(20_000));
         Self {
             in_flight: concurrency * env.number("SEND_IN_FLIGHT", 1..=10_000, Some(200)),
-            batch: env.number("BATCH_SIZE", 1..=10_000, Some(500)),
+            batch: env.number("BATCH_SIZE", 1..=10_000, Some(2_000)),
             numbers: numbers as u32,
             request_ms: env.number("CARRIER_REQUEST_MS", 1..=60_000, Some(200)),
             submit: LimitDefaults::from_env(env, LimitKind::Submit),
