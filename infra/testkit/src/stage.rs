@@ -113,6 +113,11 @@ impl Stage {
         adjust: impl FnOnce(&mut CarrierSettings),
     ) -> Self {
         let db = Db::from_pool(pool);
+        // As if some passes had met no 429: the first slots of a carrier are few.
+        sqlx::query("UPDATE carriers SET open_slots = 8")
+            .execute(&db)
+            .await
+            .unwrap();
         let simulator = Simulator::start(settings).await.unwrap();
         let mut settings = CarrierSettings {
             adapter: ADAPTERS[0],

@@ -17,13 +17,7 @@ use sqlx::MySqlPool;
 use testkit::Stage;
 
 async fn stage(pool: MySqlPool) -> Stage {
-    let stage = Stage::new(pool, Settings::default()).await;
-    // The slots of a carrier that takes everything are more with each pass.
-    sqlx::query("UPDATE carriers SET open_slots = 8")
-        .execute(&stage.db)
-        .await
-        .unwrap();
-    stage
+    Stage::new(pool, Settings::default()).await
 }
 
 async fn dispatch(stage: &Stage, schedule: DispatchMessage, by: DispatchedBy) {
