@@ -66,6 +66,7 @@ fault_table! {
     database {
         database_cut,
         database_locks,
+        database_stalls,
     }
     mixed {
         mix,
