@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 use crate::lab::{
     fault::Fault,
-    faults::common::{MOST_THROTTLED, under_limit},
+    faults::common::under_limit,
     plan::{Expectation, OtherSchedule, Plan},
 };
 
@@ -31,15 +31,13 @@ fn plan(rng: &mut Rng) -> Plan {
     let plan = Plan {
         recipients: LARGE,
         others,
-        // A message of the lab's queues may arrive 2.2 s late.
+        // A message of the lab's queues may arrive 2.2 s late. Such a time is a jump of the run's clock,
+        // of which the carrier knows nothing, so its 429s are not counted here.
         expectations: vec![
             Expectation::FirstWithin { most_ms: 4_500 },
             Expectation::EqualShares {
                 schedules: [0, 1],
                 least: 0.8,
-            },
-            Expectation::ThrottledAtMost {
-                most: MOST_THROTTLED,
             },
         ],
         ..Plan::calm(rng)
