@@ -171,8 +171,8 @@ impl Dispatcher {
         }
     }
 
-    /// Admits what is to be sent first, and enqueues the event of a cut. Finishes the schedule if it
-    /// has no batches.
+    /// Admits the first batches of a cut, and enqueues its event. Finishes the schedule if it has no
+    /// batches.
     async fn enqueue_cut(&self, schedule_id: Uuid, cut: Cut) -> anyhow::Result<()> {
         fault::reach(Point::Cut, whole_schedule(schedule_id)).await;
         let admitted = self.admission.admit().await.context("admitting batches");

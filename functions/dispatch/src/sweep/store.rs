@@ -55,7 +55,7 @@ pub struct DueBatch {
     pub batch_no: u32,
     /// When something is sent.
     pub send_at: Option<DateTime<Utc>>,
-    /// What is to be sent waits for its turn, and is not enqueued.
+    /// The unsent messages of the batch wait for their turn: the sweep does not enqueue them.
     pub waiting: bool,
     /// When a status is asked for.
     pub check_at: Option<DateTime<Utc>>,

@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 /// An expectation. All times are relative to the main schedule's `run_at`, like those of a script.
 #[derive(Clone, Copy, Debug)]
 pub enum Expectation {
-    /// The carrier accepts the first message of each schedule at most so long after its time.
+    /// The carrier accepts the first message of each schedule soon enough after its time.
     FirstWithin {
-        /// Milliseconds.
+        /// The longest delay in milliseconds.
         most_ms: i64,
     },
     /// When the first of two schedules is sent completely, the other has at least this share of

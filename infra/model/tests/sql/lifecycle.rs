@@ -58,7 +58,7 @@ fn cases(statuses: &[ScheduleStatus]) -> Vec<Case> {
             });
         }
     }
-    // A release holds what is missed, and only what is to be sent waits.
+    // A release holds missed batches, and only a batch with unsent messages waits.
     cases.retain(|case| {
         let Batch {
             missed,

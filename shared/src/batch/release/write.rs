@@ -109,7 +109,7 @@ pub struct DueTimes {
     pub send_at: Option<DateTime<Utc>>,
     /// When a status is due to be asked for.
     pub check_at: Option<DateTime<Utc>>,
-    /// What is to be sent waits for its turn: no message is enqueued for it.
+    /// The unsent messages of the batch wait for their turn: no queue message names the batch.
     pub waiting: bool,
     /// A batch of the schedule has something to do, this one or another. If the last two batches
     /// are released at the same time, the later read sees both.

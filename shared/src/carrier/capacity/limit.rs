@@ -9,8 +9,8 @@ use crate::platform::config::Env;
 /// More requests would be smaller, and a carrier that limits requests, which nobody has configured,
 /// would refuse them however slowly they are sent; fewer are a coarse measure of a low limit.
 const MOST_REQUESTS_PER_SECOND: f64 = 5.0;
-/// Seconds of requests in flight with which a lone batch uses all of the limit: it has two requests
-/// in flight (the default of `SEND_IN_FLIGHT`), of which a quarter is left for waits.
+/// Seconds of requests in flight with which a lone batch uses all of the limit: with the default of
+/// `SEND_IN_FLIGHT` it has two requests of a hundred numbers in flight, and a quarter is for waits.
 const IN_FLIGHT: f64 = 1.5;
 
 /// The deployment's defaults from the environment, used unless a limit is set over the API.
