@@ -41,17 +41,27 @@ pub enum Point {
 )]
 pub async fn reach(_: Point, _: BatchMessage) {}
 
+/// Does nothing.
+#[cfg(not(feature = "fault-points"))]
+#[inline(always)]
+#[expect(
+    clippy::unused_async,
+    clippy::inline_always,
+    reason = "the signature is that with the feature; without it the call disappears"
+)]
+pub async fn reach_together(_: Point, _: impl Iterator<Item = BatchMessage>) {}
+
 #[cfg(feature = "fault-points")]
-pub use with_faults::{Hook, install, reach, remove};
+pub use with_faults::{Hook, install, reach, reach_together, remove};
 
 #[cfg(feature = "fault-points")]
 mod with_faults {
     use std::{
-        collections::HashMap,
+        collections::{BTreeSet, HashMap},
         sync::{Arc, LazyLock, Mutex, PoisonError},
     };
 
-    use futures_util::future::BoxFuture;
+    use futures_util::future::{BoxFuture, join_all};
     use uuid::Uuid;
 
     use crate::platform::fault::{BatchMessage, Point};
@@ -85,7 +95,8 @@ mod with_faults {
             .remove(&schedule_id);
     }
 
-    /// Reports that a point is reached: to the hook, else to the server at `FAULT_POINTS_URL`.
+    /// Reports that a batch reached a point: to the hook, else to the server at
+    /// `FAULT_POINTS_URL`.
     ///
     /// The server may answer late, never (after it has killed this process), or with `panic`.
     /// Without a server the process continues.
@@ -99,20 +110,49 @@ mod with_faults {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&batch.schedule_id)
             .cloned();
-        if let Some(hook) = hook {
-            return hook(point, batch).await;
+        match hook {
+            Some(hook) => hook(point, batch).await,
+            None => report(point, &batch.schedule_id.to_string(), batch.batch_no).await,
         }
+    }
+
+    /// Reports that whole schedules, batch 0 of each, reached a point at the same time.
+    ///
+    /// The server gets them in one request: what it does to the process counts for all of them.
+    ///
+    /// # Panics
+    ///
+    /// If the server answers `panic`.
+    pub async fn reach_together(point: Point, batches: impl Iterator<Item = BatchMessage>) {
+        let schedules: BTreeSet<Uuid> = batches.map(|batch| batch.schedule_id).collect();
+        let hooks: Vec<(Hook, Uuid)> = {
+            let hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+            let with_hook = |id: &Uuid| Some((hooks.get(id)?.clone(), *id));
+            schedules.iter().filter_map(with_hook).collect()
+        };
+        if hooks.is_empty() {
+            let ids: Vec<_> = schedules.iter().map(Uuid::to_string).collect();
+            return report(point, &ids.join(","), 0).await;
+        }
+        let call = |(hook, schedule_id): (Hook, Uuid)| {
+            let batch_no = 0;
+            hook(
+                point,
+                BatchMessage {
+                    schedule_id,
+                    batch_no,
+                },
+            )
+        };
+        join_all(hooks.into_iter().map(call)).await;
+    }
+
+    async fn report(point: Point, schedules: &str, batch_no: u32) {
         let Ok(url) = std::env::var("FAULT_POINTS_URL") else {
             return;
         };
-        let BatchMessage {
-            schedule_id,
-            batch_no,
-        } = batch;
-        let url = format!(
-            "{url}/{point:?}/{schedule_id}/{batch_no}/{}",
-            std::process::id()
-        );
+        let process = std::process::id();
+        let url = format!("{url}/{point:?}/{schedules}/{batch_no}/{process}");
         let Ok(answer) = CLIENT.get(url).send().await else {
             return;
         };

@@ -127,9 +127,13 @@ fn name(point: Point) -> &'static str {
 
 async fn reached(
     State(points): State<FaultPoints>,
-    Path((point, schedule, _, pid)): Path<(String, Uuid, u32, u32)>,
+    Path((point, schedules, _, pid)): Path<(String, String, u32, u32)>,
 ) -> &'static str {
-    match points.take(&point, schedule) {
+    // Several schedules reach a point together if one call enqueues batches of all of them. What
+    // happens to the process happens to each of them.
+    let ids = schedules.split(',').filter_map(|id| id.parse().ok());
+    let actions: Vec<_> = ids.filter_map(|id| points.take(&point, id)).collect();
+    match actions.first().copied() {
         None => "",
         Some(Action::Panic) => "panic",
         Some(Action::Hold(time)) => {

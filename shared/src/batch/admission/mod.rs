@@ -233,7 +233,7 @@ impl Admission {
             .collect();
         for wave in near.chunks(WAVE) {
             let taken = self.enqueue_wave(wave).await;
-            fault::reach(Point::Enqueued, whole_schedule(&wave[0])).await;
+            fault::reach_together(Point::Enqueued, wave.iter().map(BatchMessage::from)).await;
             let backoff = &self.settings.backoff;
             retry_lock_conflicts(|| store::mark_enqueued(&self.db, &taken, backoff)).await?;
         }
@@ -243,13 +243,7 @@ impl Admission {
     /// Sends one wave, and returns the batches that the queue has taken.
     async fn enqueue_wave(&self, wave: &[Admitted]) -> Vec<Admitted> {
         let now = self.db.now();
-        let message = |batch: &Admitted| {
-            let named = BatchMessage {
-                schedule_id: batch.schedule_id,
-                batch_no: batch.batch_no,
-            };
-            Outgoing::batch(named, batch.send_at, now)
-        };
+        let message = |batch: &Admitted| Outgoing::batch(batch.into(), batch.send_at, now);
         let messages: Vec<_> = wave.iter().map(message).collect();
         let failed = self.queue.send(&messages).await;
         wave.iter()
@@ -260,11 +254,12 @@ impl Admission {
     }
 }
 
-/// Returns the name that fault points give to a whole schedule: batch 0.
-fn whole_schedule(batch: &Admitted) -> BatchMessage {
-    BatchMessage {
-        schedule_id: batch.schedule_id,
-        batch_no: 0,
+impl From<&Admitted> for BatchMessage {
+    fn from(batch: &Admitted) -> Self {
+        Self {
+            schedule_id: batch.schedule_id,
+            batch_no: batch.batch_no,
+        }
     }
 }
 
