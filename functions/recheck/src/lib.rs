@@ -19,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::Claim,
+        in_place::StatusesInPlace,
         release::PassResult,
         rows::{self, BatchRow, StatusUpdate},
         texts::Texts,
@@ -29,7 +30,7 @@ use shared::{
     platform::{
         budget::Budget,
         config::Env,
-        db::{Db, transaction::transaction},
+        db::{Db, retry_lock_conflicts, transaction::transaction},
         fault::{self, Point},
         queue::{self, BatchMessage},
     },
@@ -249,6 +250,12 @@ async fn write(
     updates: &[StatusUpdate],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
+    // If nothing matches, the claim may be lost: the transaction decides.
+    if let Some(in_place) = StatusesInPlace::of(updates)
+        && retry_lock_conflicts(|| in_place.write(db, claim, now)).await? > 0
+    {
+        return Ok(());
+    }
     transaction(db, |transaction| {
         Box::pin(async move {
             rows::make_due_if_lease_lost(transaction, claim, now).await?;

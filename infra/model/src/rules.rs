@@ -26,8 +26,8 @@ pub use missed::{
     hold_missed, may_hold_missed, may_resolve, may_send_now, resolve_resend, resolve_sent, send_now,
 };
 pub use recipients::{
-    Flush, StatusUpdate, close_pending, expire_pending, flush, keep_attempt, mark_owner_lost,
-    may_answer, may_be_sent_again, may_close, may_mark, may_record_receipt,
+    Flush, StatusUpdate, close_pending, expire_pending, flush, flush_in_place, keep_attempt,
+    mark_owner_lost, may_answer, may_be_sent_again, may_close, may_mark, may_record_receipt,
     may_record_status_update, may_skip, may_unmark, record_late_answer, record_late_receipt,
-    record_receipt, record_status_update,
+    record_receipt, record_status_in_place, record_status_update,
 };

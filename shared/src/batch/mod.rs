@@ -1,12 +1,12 @@
 //! A batch, the unit of work: a contiguous range of a schedule's recipients that one worker owns
 //! at a time.
 //!
-//! A pass over a batch reads [`claim`] → [`rows`] (mark, record) → [`release`]; [`worker`] is the
-//! frame that `send` and `recheck` share.
+//! A pass over a batch reads [`claim`] → [`rows`] and [`in_place`] (mark, record) → [`release`];
+//! [`worker`] is the frame that `send` and `recheck` share.
 
 pub mod admission;
 pub mod claim;
-pub mod marks;
+pub mod in_place;
 pub mod release;
 pub mod rows;
 pub mod suppressions;

@@ -1,5 +1,5 @@
 //! A flush: one transaction that records the requests that have ended and marks those that start
-//! next.
+//! next. Mostly it is a single statement by range.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::Claim,
-        marks::{MarkRange, mark_range},
+        in_place::FlushInPlace,
         rows::{self, BatchRow, FlushRow, Step},
     },
     message::status::Status,
@@ -34,17 +34,16 @@ impl Pass<'_> {
     pub(super) async fn flush(&mut self, starting: &[StartingRequest]) -> anyhow::Result<bool> {
         let mut marks: Vec<_> = places(starting).map(|at| mark(&self.rows[at])).collect();
         marks.sort_unstable_by_key(|mark| mark.seq);
-        let range = MarkRange::of(&marks, self.rows);
         let mut rows = std::mem::take(&mut self.unrecorded);
-        let expected = rows.len() + marks.len();
-        if range.is_none() {
-            rows.append(&mut marks);
+        if self.flush_in_place(&rows, &marks).await {
+            self.apply_marks(starting);
+            return Ok(true);
         }
-        let writes = Writes { rows: &rows, range };
-        let writing = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, writes);
+        rows.append(&mut marks);
+        let writing = write_until_recorded(&self.sender.worker.db, self.claim, self.budget, &rows);
         let written = self.requests.go_on_during(writing).await;
         let written = written.context("recording and marking")?;
-        if written.matched == expected as u64 && !written.lost {
+        if written.matched == rows.len() as u64 && !written.lost {
             self.apply_marks(starting);
             return Ok(true);
         }
@@ -56,6 +55,23 @@ impl Pass<'_> {
         self.unrecorded
             .extend(places(starting).map(|at| unmark(&self.rows[at])));
         Ok(false)
+    }
+
+    /// Writes a flush in one statement, if that is possible. Returns false if not all of it is
+    /// written: then the transaction decides, in which rows that are written do not match again.
+    async fn flush_in_place(&mut self, answers: &[FlushRow], marks: &[FlushRow]) -> bool {
+        let Some(flush) = FlushInPlace::of(answers, marks, self.rows) else {
+            return false;
+        };
+        let (db, claim) = (&self.sender.worker.db, self.claim);
+        let writing = retry_lock_conflicts(|| flush.write(db, claim, db.now()));
+        match self.requests.go_on_during(writing).await {
+            Ok(matched) => matched == flush.row_count(),
+            Err(error) => {
+                tracing::warn!(error = describe_one(&error), "recording failed, retrying");
+                false
+            }
+        }
     }
 
     /// Updates the rows in memory to what the marks have written.
@@ -97,15 +113,6 @@ fn places(starting: &[StartingRequest]) -> impl Iterator<Item = usize> {
         .flat_map(|starting| starting.request.iter().copied())
 }
 
-/// What a flush writes.
-#[derive(Clone, Copy)]
-struct Writes<'a> {
-    /// Answers, skipped recipients, and marks that are not a range.
-    rows: &'a [FlushRow],
-    /// The marks, if one statement without a list can write them.
-    range: Option<MarkRange>,
-}
-
 /// The result of a flush.
 struct Written {
     /// The number of rows that matched.
@@ -122,10 +129,10 @@ async fn write_until_recorded(
     db: &Db,
     claim: &Claim,
     budget: Budget,
-    writes: Writes<'_>,
+    rows: &[FlushRow],
 ) -> sqlx::Result<Written> {
     loop {
-        match write(db, claim, writes).await {
+        match write(db, claim, rows).await {
             Err(error) if budget.remaining() > WRITE_PAUSE * 2 => {
                 tracing::warn!(error = describe_one(&error), "recording failed, retrying");
                 tokio::time::sleep(WRITE_PAUSE).await;
@@ -135,28 +142,12 @@ async fn write_until_recorded(
     }
 }
 
-async fn write(db: &Db, claim: &Claim, writes: Writes<'_>) -> sqlx::Result<Written> {
-    if let Writes {
-        rows: [],
-        range: Some(range),
-    } = writes
-    {
-        let matched = retry_lock_conflicts(|| async move {
-            let mut connection = db.acquire().await?;
-            mark_range(&mut connection, claim, range, db.now()).await
-        });
-        return Ok(Written {
-            matched: matched.await?,
-            lost: false,
-        });
-    }
+async fn write(db: &Db, claim: &Claim, rows: &[FlushRow]) -> sqlx::Result<Written> {
     transaction_if(
         db,
         |_| true,
         |error| Some(error),
-        |transaction| {
-            Box::pin(async move { write_rows(transaction, claim, writes, db.now()).await })
-        },
+        |transaction| Box::pin(async move { write_rows(transaction, claim, rows, db.now()).await }),
     )
     .await
 }
@@ -164,7 +155,7 @@ async fn write(db: &Db, claim: &Claim, writes: Writes<'_>) -> sqlx::Result<Writt
 async fn write_rows(
     connection: &mut MySqlConnection,
     claim: &Claim,
-    Writes { rows, range }: Writes<'_>,
+    rows: &[FlushRow],
     now: DateTime<Utc>,
 ) -> sqlx::Result<Written> {
     let has_answers = rows.iter().any(|row| row.step == Step::Answer);
@@ -178,13 +169,7 @@ async fn write_rows(
     if lost {
         rows::record_late_answers(connection, claim.batch, rows).await?;
     }
-    let mut matched = 0;
-    if !rows.is_empty() {
-        matched += rows::flush(connection, claim, rows, now).await?;
-    }
-    if let Some(range) = range {
-        matched += mark_range(connection, claim, range, now).await?;
-    }
+    let matched = rows::flush(connection, claim, rows, now).await?;
     Ok(Written { matched, lost })
 }
 

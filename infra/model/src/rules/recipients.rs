@@ -70,6 +70,15 @@ pub fn flush(row: &mut Row, schedule: &Schedule, owns: bool, flush: &Flush) -> b
     may
 }
 
+/// Models `FlushInPlace`, the statement by range that a pass tries before the transaction: it needs
+/// the token also for answers, the running schedule also for answers beside marks, and marks only
+/// rows that were never sent to. Whatever it leaves out, the transaction decides, so that a pass
+/// behaves as with the transaction alone. Returns `true` if it matched.
+pub fn flush_in_place(row: &mut Row, schedule: &Schedule, owns: bool, flush: &Flush) -> bool {
+    let is_first_mark = flush.step != Step::Mark || row.status == Status::Pending;
+    owns && is_first_mark && self::flush(row, schedule, owns, flush)
+}
+
 /// Models `keep_attempts`: copies the attempt that a mark overwrites.
 pub fn keep_attempt(row: &mut Row, schedule: &Schedule, owns: bool, attempt: u8) {
     if may_be_sent_again(row.status)
@@ -158,6 +167,12 @@ pub fn record_status_update(row: &mut Row, owns: bool, update: &StatusUpdate) ->
         row.status = update.status;
     }
     may
+}
+
+/// Models `StatusesInPlace`, the statement by range that a pass tries before
+/// [`record_status_update`]: it needs the token for each status. Returns `true` if it matched.
+pub fn record_status_in_place(row: &mut Row, owns: bool, update: &StatusUpdate) -> bool {
+    owns && record_status_update(row, owns, update)
 }
 
 /// Checks that [`record_receipt`] matches. A receipt is a status update that the carrier pushes. It

@@ -1,4 +1,4 @@
-//! `flush` with each step, `keep_attempts`, `record_late_answers`, `mark_owner_lost`,
+//! `flush` with each step, `FlushInPlace`, `keep_attempts`, `record_late_answers`, `mark_owner_lost`,
 //! `close_pending`, `expire_pending`.
 
 use model::rules::{self, Flush};
@@ -6,7 +6,8 @@ use send::store;
 use shared::{
     batch::{
         SeqRange,
-        rows::{self, FlushRow, Step},
+        in_place::FlushInPlace,
+        rows::{self, BatchRow, FlushRow, Step},
     },
     message::status::Status,
 };
@@ -92,6 +93,48 @@ async fn flush_matches_the_model(pool: MySqlPool) {
         assert_eq!(flushed, u64::from(matched), "{case:?} {flush:?}");
     }
     drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+/// Returns the row as a pass sees it that marks it.
+fn open_row() -> BatchRow {
+    BatchRow {
+        seq: 1,
+        phone: String::new(),
+        status: Status::Pending,
+        attempt: 1,
+        resends: 0,
+        message_id: None,
+        carrier_status: None,
+        sent_at: None,
+        final_at: None,
+    }
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn a_flush_in_place_matches_the_model(pool: MySqlPool) {
+    let all = flush_cases().into_iter().filter_map(|(case, flush)| {
+        let row = [as_row(&flush)];
+        let in_place = match flush.step {
+            Step::Mark => FlushInPlace::of(&[], &row, &[open_row()]),
+            _ => FlushInPlace::of(&row, &[], &[]),
+        };
+        Some((case, (flush, in_place?)))
+    });
+    let (cases, flushes): (Vec<_>, Vec<_>) = all.unzip();
+    let steps: Vec<_> = flushes.iter().map(|(flush, _)| flush.step).collect();
+    assert!(steps.contains(&Step::Mark) && steps.contains(&Step::Answer));
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (index, (case, (flush, in_place))) in expected.iter_mut().zip(&flushes).enumerate() {
+        let owns = case.owns();
+        let matched = rules::flush_in_place(&mut case.row, &case.schedule, owns, flush);
+        let written = in_place
+            .write(&table.db, &table.claim(index), table.now)
+            .await
+            .unwrap();
+        assert_eq!(written, u64::from(matched), "{case:?} {flush:?}");
+    }
     table.expect(&cases, &expected).await;
 }
 

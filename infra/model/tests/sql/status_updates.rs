@@ -1,8 +1,11 @@
-//! `record_status_updates` (the status updates of a recheck), `record_receipts`, `record_late_receipts`.
+//! `record_status_updates` (the status updates of a recheck), `StatusesInPlace`, `record_receipts`, `record_late_receipts`.
 
 use api::resources::receipts::store::{ReceiptRow, record_late_receipts, record_receipts};
 use model::rules::{self, StatusUpdate};
-use shared::{batch::rows, message::status::Status};
+use shared::{
+    batch::{in_place::StatusesInPlace, rows},
+    message::status::Status,
+};
 use sqlx::MySqlPool;
 
 use crate::{
@@ -89,6 +92,41 @@ async fn record_status_updates_matches_the_model(pool: MySqlPool) {
         assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
     }
     drop(connection);
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn statuses_in_place_match_the_model(pool: MySqlPool) {
+    let all = pairs(&rows_and_tokens(), &RECHECKED)
+        .into_iter()
+        // A row without an id gets one from its update, which is not written in place.
+        .filter(|(case, status)| case.row.ids != 0 && *status != Status::Pending);
+    let (cases, statuses): (Vec<_>, Vec<_>) = all.unzip();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = cases.clone();
+    for (index, (case, status)) in expected.iter_mut().zip(statuses).enumerate() {
+        let owns = case.owns();
+        let update = StatusUpdate {
+            attempt: 1,
+            status,
+            ids: 0,
+        };
+        let matched = rules::record_status_in_place(&mut case.row, owns, &update);
+        let rows = [rows::StatusUpdate {
+            seq: 1,
+            attempt: 1,
+            status,
+            carrier_status: Some("X".into()),
+            message_id: None,
+            is_final: u8::from(status.is_final()),
+        }];
+        let in_place = StatusesInPlace::of(&rows).unwrap();
+        let recorded = in_place
+            .write(&table.db, &table.claim(index), table.now)
+            .await
+            .unwrap();
+        assert_eq!(recorded, u64::from(matched), "{case:?} {status:?}");
+    }
     table.expect(&cases, &expected).await;
 }
 
