@@ -13,6 +13,10 @@ const LEAST_BATCH: u32 = 10;
 /// A list is divided among all workers, but not into smaller batches than this.
 const LEAST_SHARE: u32 = 500;
 
+/// The size of a batch is a multiple of what a full request carries, so that its last request is
+/// full too.
+const FULL_REQUEST: u32 = 100;
+
 /// What limits the size of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -42,8 +46,14 @@ pub fn range_size(limits: &BatchLimits) -> u32 {
     let by_rate = limits
         .rate
         .map_or(u32::MAX, |rate| rate.saturating_mul(SECONDS_OF_RATE));
-    let share = limits.recipients / limits.concurrency.max(1);
-    let by_share = share.max(LEAST_SHARE);
+    // The workers end together if each of them gets the same number of batches.
+    let workers = limits.concurrency.max(1);
+    let rounds = limits
+        .recipients
+        .div_ceil(workers.saturating_mul(limits.batch_size).max(1))
+        .max(1);
+    let share = limits.recipients.div_ceil(workers.saturating_mul(rounds));
+    let by_share = share.max(LEAST_SHARE).next_multiple_of(FULL_REQUEST);
     let most = limits.batch_size.min(by_share);
     most.min(by_limit).min(by_rate).max(1)
 }
@@ -171,11 +181,21 @@ mod tests {
 
     #[test]
     fn a_list_is_divided_among_the_workers() {
-        for (recipients, size) in [(1, 500), (10_000, 500), (20_000, 1_000), (1_000_000, 2_000)] {
+        for (recipients, concurrency, size) in [
+            (1, 20, 500),
+            (10_000, 20, 500),
+            (20_000, 20, 1_000),
+            // Three batches for each worker: with batches of 2,000, half of them would get a third
+            // one while the others wait.
+            (100_000, 20, 1_700),
+            (100_000, 8, 1_800),
+            (1_000_000, 20, 2_000),
+            (u32::MAX, 20, 2_000),
+        ] {
             let limits = BatchLimits {
                 batch_size: 2_000,
                 recipients,
-                concurrency: 20,
+                concurrency,
                 rate: None,
                 parts_per_second: None,
                 parts: 1,

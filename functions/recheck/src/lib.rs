@@ -121,7 +121,9 @@ impl Rechecker {
     /// Returns how many parts each personal text has, by seq. They are read only if the carrier
     /// takes own ids, because each part then has its own id.
     async fn personal_parts(&self, claimed: &Claimed) -> anyhow::Result<HashMap<u32, usize>> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim, batch, rows, ..
+        } = claimed;
         let needs_own_id = |row: &BatchRow| row.message_id.is_none() && self.is_open(row);
         if !rows.iter().any(needs_own_id) {
             return Ok(HashMap::new());

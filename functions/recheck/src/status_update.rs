@@ -139,6 +139,7 @@ mod tests {
             carrier_status: (status == Status::Enroute).then(|| "ENROUTE".into()),
             sent_at: None,
             final_at: None,
+            suppressed: false,
         }
     }
 

@@ -109,7 +109,9 @@ impl Sender {
 
     /// Closes the recipients of a cancelled schedule that were not sent to.
     async fn close_pending(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim, batch, rows, ..
+        } = claimed;
         let (db, range) = (&self.worker.db, batch.range());
         let closed = db::retry_lock_conflicts(|| rows::close_pending(db, claim, range, db.now()))
             .await
@@ -121,7 +123,9 @@ impl Sender {
 
     /// Ends the recipients that were not sent to before the end of the schedule.
     async fn expire_pending(&self, claimed: &mut Claimed) -> anyhow::Result<()> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim, batch, rows, ..
+        } = claimed;
         let (db, range) = (&self.worker.db, batch.range());
         let expired =
             db::retry_lock_conflicts(|| store::expire_pending(db, claim, range, db.now()))

@@ -34,6 +34,7 @@ pub fn batch(at: DateTime<Utc>) -> ClaimedBatch {
         wants_final_events: false,
         turns_exist: false,
         limit_known: false,
+        open_slots: 8,
         progress_at: None,
         outage_from: None,
         outage_until: None,

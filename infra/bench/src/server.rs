@@ -17,7 +17,10 @@ pub struct Server {
     pub version: String,
 }
 
-/// The values of `SHOW GLOBAL STATUS`, or their difference.
+/// The storage engine's counter of transactions that changed rows.
+const COMMITS: &str = "trx_rw_commits";
+
+/// The values of `SHOW GLOBAL STATUS` and [`COMMITS`], or their difference.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(HashMap<String, u64>);
 
@@ -32,6 +35,10 @@ impl Server {
         let pool = pool.await.context("connecting to the database")?;
         let version = sqlx::query_scalar("SELECT VERSION()").fetch_one(&pool);
         let version = version.await?;
+        let count = format!("SET GLOBAL innodb_monitor_enable = '{COMMITS}'");
+        pool.execute(count.as_str())
+            .await
+            .context("counting commits")?;
         Ok(Self {
             pool,
             url: format!("{address}/"),
@@ -68,7 +75,14 @@ impl Server {
         let numbers = rows
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_lowercase(), value.parse().ok()?)));
-        Ok(Counters(numbers.collect()))
+        let mut numbers: HashMap<String, u64> = numbers.collect();
+        let commits = "SELECT `COUNT` FROM information_schema.INNODB_METRICS WHERE NAME = ?";
+        let commits: i64 = sqlx::query_scalar(commits)
+            .bind(COMMITS)
+            .fetch_one(&self.pool)
+            .await?;
+        numbers.insert(COMMITS.to_owned(), commits.unsigned_abs());
+        Ok(Counters(numbers))
     }
 
     /// Returns the CPU time and the memory of the server.
@@ -106,9 +120,9 @@ impl Counters {
         ])
     }
 
-    /// Returns the commits that ended a transaction of several statements.
+    /// Returns the commits of transactions that changed rows, also of one statement.
     pub fn commits(&self) -> u64 {
-        self.sum(&["com_commit"])
+        self.sum(&[COMMITS])
     }
 
     /// Returns the pings. Both servers count them with other administrative commands, which the
@@ -150,7 +164,7 @@ mod tests {
     #[test]
     fn counters_are_differences() {
         let counters = |commits, updates| {
-            let pairs = [("com_commit", commits), ("com_update_multi", updates)];
+            let pairs = [(COMMITS, commits), ("com_update_multi", updates)];
             Counters(pairs.map(|(name, n)| (name.to_owned(), n)).into())
         };
         let since = counters(9, 5).since(&counters(2, 5));

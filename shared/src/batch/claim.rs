@@ -104,6 +104,8 @@ pub struct ClaimedBatch {
     pub turns_exist: bool,
     /// The carrier's limit on submissions is configured over the API, or learned.
     pub limit_known: bool,
+    /// `carriers.open_slots`
+    pub open_slots: u32,
     /// `carriers.progress_at`
     pub progress_at: Option<DateTime<Utc>>,
     /// `carriers.outage_from`
@@ -191,7 +193,7 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
              COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>",
              EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool",
              l.learned_per_second IS NOT NULL OR COALESCE(l.per_second, l.requests_per_second, 0) > 0 AS "limit_known!: bool",
-             c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
+             c.open_slots, c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
              EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
              JOIN carriers c ON c.name = ? JOIN carrier_limits l ON l.carrier = c.name AND l.kind = ?

@@ -40,6 +40,8 @@ pub struct BatchRow {
     pub sent_at: Option<DateTime<Utc>>,
     /// When the message ended UNDELIV or EXPIRED.
     pub final_at: Option<DateTime<Utc>>,
+    /// The number is suppressed; false if that was not asked for.
+    pub suppressed: bool,
 }
 
 impl BatchRow {
@@ -56,18 +58,21 @@ impl BatchRow {
 pub const SEND_UNTIL: &str = "send-until";
 
 /// Reads the recipients of a range that are not final, and those that ended UNDELIV or EXPIRED
-/// after a request.
+/// after a request. `to_send`: says which of the numbers are suppressed.
 pub async fn open_rows(
     db: &Db,
     batch: BatchMessage,
     range: SeqRange,
+    to_send: bool,
 ) -> sqlx::Result<Vec<BatchRow>> {
     let rows = sqlx::query!(
         r#"SELECT seq, phone AS "phone!", status, attempt, resends, message_id, carrier_status, sent_at AS "sent_at: DateTime<Utc>",
-             final_at AS "final_at: DateTime<Utc>"
+             final_at AS "final_at: DateTime<Utc>",
+             (? AND EXISTS (SELECT 1 FROM suppressions x WHERE x.phone = recipients.phone)) AS "suppressed!: bool"
            FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?
              AND status IN ('PENDING', 'SENDING', 'UNCERTAIN', 'ACCEPTD', 'ENROUTE', 'UNDELIV', 'EXPIRED') AND NOT (error <=> ?)
            ORDER BY seq"#,
+        to_send,
         batch.schedule_id,
         range.first,
         range.last,
@@ -88,6 +93,7 @@ pub async fn open_rows(
             carrier_status: row.carrier_status,
             sent_at: row.sent_at,
             final_at: row.final_at,
+            suppressed: row.suppressed,
         })
     });
     rows.collect()

@@ -2,6 +2,11 @@
 
 use sqlx::MySqlConnection;
 
+use crate::{
+    batch::SeqRange,
+    platform::{db::Db, queue::BatchMessage},
+};
+
 /// Returns the suppressed numbers among `phones`, in no particular order.
 pub async fn suppressed_among(
     connection: &mut MySqlConnection,
@@ -13,5 +18,23 @@ pub async fn suppressed_among(
         serde_json::json!(phones).to_string()
     )
     .fetch_all(connection)
+    .await
+}
+
+/// Returns the suppressed numbers among the recipients of a range that can be sent to, in no
+/// particular order.
+pub async fn suppressed_in_range(
+    db: &Db,
+    batch: BatchMessage,
+    range: SeqRange,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "SELECT s.phone FROM recipients r STRAIGHT_JOIN suppressions s ON s.phone = r.phone
+         WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.status IN ('PENDING', 'UNDELIV', 'EXPIRED', 'UNCERTAIN')",
+        batch.schedule_id,
+        range.first,
+        range.last
+    )
+    .fetch_all(db)
     .await
 }

@@ -3,7 +3,7 @@
 //!
 //! A second run finds nothing to claim, and a second release finds another token, or none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
 
@@ -105,6 +105,8 @@ pub struct Claimed {
     pub batch: ClaimedBatch,
     /// The recipients that are not done, or that may be sent again.
     pub rows: Vec<BatchRow>,
+    /// When the read of the rows began.
+    pub rows_read_at: Instant,
 }
 
 impl Worker {
@@ -142,13 +144,25 @@ impl Worker {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
-        let rows = self.read_rows(&claim, batch.range()).await?;
-        Ok(Some(Claimed { claim, batch, rows }))
+        let rows_read_at = Instant::now();
+        let rows = self.read_rows(&claim, batch.range(), work).await?;
+        Ok(Some(Claimed {
+            claim,
+            batch,
+            rows,
+            rows_read_at,
+        }))
     }
 
     /// Reads the open rows. Rows that a crashed owner left SENDING become UNCERTAIN first.
-    async fn read_rows(&self, claim: &Claim, range: SeqRange) -> anyhow::Result<Vec<BatchRow>> {
-        let rows = rows::open_rows(&self.db, claim.batch, range)
+    async fn read_rows(
+        &self,
+        claim: &Claim,
+        range: SeqRange,
+        work: Work,
+    ) -> anyhow::Result<Vec<BatchRow>> {
+        let to_send = work == Work::Send;
+        let rows = rows::open_rows(&self.db, claim.batch, range, to_send)
             .await
             .context("reading recipients")?;
         if !rows.iter().any(|row| row.status == Status::Sending) {
@@ -158,7 +172,7 @@ impl Worker {
             .await
             .context("marking rows of a lost owner")?;
         tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
-        rows::open_rows(&self.db, claim.batch, range)
+        rows::open_rows(&self.db, claim.batch, range, to_send)
             .await
             .context("reading recipients")
     }

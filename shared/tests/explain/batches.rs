@@ -4,7 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use crate::{plans::Plans, tables::insert_schedules};
+use crate::{
+    plans::{Bind, Plans},
+    tables::insert_schedules,
+};
 
 /// The values that the statements take.
 struct Values {
@@ -65,7 +68,7 @@ async fn check_claim(plans: &mut Plans<'_>, values: &Values) {
     plans
         .check(
             "read the claimed batch",
-            &["FROM batches b JOIN schedules s", "b.claim_token = ?"],
+            &["SELECT b.first_seq, b.last_seq", "b.claim_token = ?"],
             &["b PRIMARY", "s PRIMARY", "c PRIMARY", "l PRIMARY"],
             &[&"main", &"submit", id, &1, token],
         )
@@ -79,8 +82,8 @@ async fn check_claim(plans: &mut Plans<'_>, values: &Values) {
         .check(
             "read open recipients",
             &open_rows,
-            &["recipients PRIMARY"],
-            &[id, &1, &20, &"send-until"],
+            &["recipients PRIMARY", "x PRIMARY"],
+            &[&true, id, &1, &20, &"send-until"],
         )
         .await;
     plans
@@ -146,6 +149,34 @@ async fn check_recording(plans: &mut Plans<'_>, values: &Values) {
             &["SET r.carrier_status = j.word", "b.claim_token = ?"],
             &["r PRIMARY", "b PRIMARY"],
             &[rows, &1, now, id, token],
+        )
+        .await;
+    check_recording_in_place(plans, values).await;
+}
+
+async fn check_recording_in_place(plans: &mut Plans<'_>, values: &Values) {
+    let Values { id, token, now, .. } = values;
+    plans
+        .check(
+            "flush in place",
+            &["SET attempt = attempt + (seq BETWEEN ? AND ?)"],
+            &["recipients PRIMARY", "b PRIMARY", "s PRIMARY"],
+            &[
+                &2, &2, &2, &2, now, &2, &2, &2, &2, &"x", &1, &2, &2, &"", &1, &0, &0, &2, &2, id,
+                &1, &2, &2, &2, &0, &2, &2, &1, &"x", &1, id, &1, token, &false,
+            ],
+        )
+        .await;
+    let (word, final_at): (&dyn Bind, &dyn Bind) = (&"DELIVRD", now);
+    plans
+        .check(
+            "statuses in place",
+            &["SET carrier_status = ELT"],
+            &["recipients PRIMARY", "b PRIMARY"],
+            &[
+                &"1", &1, word, word, word, word, &"1", &1, final_at, final_at, final_at, final_at,
+                &"1", &1, word, word, word, word, id, &1, &2, &1, &"1", &1, id, &1, token,
+            ],
         )
         .await;
 }

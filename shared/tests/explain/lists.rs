@@ -40,10 +40,18 @@ async fn each_statement_of_the_lists_uses_its_key_and_sorts_nothing(pool: MySqlP
 async fn check_suppressions(plans: &mut Plans<'_>) {
     plans
         .check(
-            "suppressed numbers of a batch",
-            &["STRAIGHT_JOIN suppressions s"],
+            "suppressed numbers among some",
+            &["STRAIGHT_JOIN suppressions s ON s.phone = CONVERT"],
             &["s PRIMARY"],
             &[&r#"["+60131000001"]"#],
+        )
+        .await;
+    plans
+        .check(
+            "suppressed numbers of a batch",
+            &["STRAIGHT_JOIN suppressions s ON s.phone = r.phone"],
+            &["r PRIMARY", "s PRIMARY"],
+            &[&Uuid::nil(), &1, &20],
         )
         .await;
     plans

@@ -92,10 +92,10 @@ async fn check_recheck(plans: &mut Plans<'_>, values: &Values) {
     let Values { id, records, .. } = values;
     plans
         .check(
-            "the batches of ranges",
-            &["b.last_seq >= j.f AND b.first_seq <= j.l"],
-            &["b PRIMARY"],
-            &[&3, records],
+            "the batches of a range",
+            &["FORCE INDEX (by_last_seq)"],
+            &["b by_last_seq"],
+            &[&3, id, &1, &20, &20, id, &20],
         )
         .await;
     plans

@@ -136,7 +136,7 @@ async fn a_release_waits_for_an_open_receipt_transaction_and_counts_its_receipts
     };
     let mut connection = db.acquire().await.unwrap();
     let release = tokio::spawn(async move {
-        write_release(&mut connection, &claim, SeqRange::new(1, 5), &values).await
+        write_release(&mut *connection, &claim, SeqRange::new(1, 5), &values).await
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(

@@ -45,6 +45,7 @@ impl Pass<'_> {
         match next_step {
             NextStep::Continue => {
                 self.summary.accepted = true;
+                self.summary.accepted_requests += 1;
                 self.has_unrecorded_acceptances = true;
                 self.throttle.on_accepted();
                 self.refusals.on_accepted();

@@ -28,6 +28,7 @@ use shared::{
     },
     platform::{
         budget::Budget,
+        db::describe::describe_one,
         fault::{self, Point},
     },
 };
@@ -52,6 +53,9 @@ const FLUSH_AFTER: Duration = Duration::from_millis(250);
 /// numbers in flight is free. Fewer flushes would leave the carrier idle; more of them cost
 /// transactions.
 const WORTH_A_FLUSH: usize = 8;
+/// After so many accepted requests in a pass, another batch may be sent beside it. A carrier whose
+/// limit matters has answered 429 by then.
+const OPEN_AFTER: u32 = 4;
 /// The longest wait for answers to requests that started together.
 const LINGER: Duration = Duration::from_millis(10);
 
@@ -78,6 +82,8 @@ pub struct Pass<'a> {
     throttle: Throttle,
     refusals: Refusals,
     suppressions: SuppressionCheck,
+    /// The pass has had another batch admitted.
+    has_opened_slot: bool,
     summary: PassSummary,
 }
 
@@ -89,7 +95,12 @@ impl<'a> Pass<'a> {
         claimed: &'a mut Claimed,
         budget: Budget,
     ) -> anyhow::Result<Self> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim,
+            batch,
+            rows,
+            rows_read_at,
+        } = claimed;
         let texts = Texts::read(&sender.worker.db, claim, batch, rows).await?;
         let now = sender.worker.db.now();
         let policy = Policy::of(batch, sender.worker.carrier.can_ask_own_id(), now);
@@ -116,7 +127,8 @@ impl<'a> Pass<'a> {
             has_unrecorded_acceptances: false,
             wake_at: None,
             refusals: Refusals::default(),
-            suppressions: SuppressionCheck::default(),
+            suppressions: SuppressionCheck::of_rows(*rows_read_at),
+            has_opened_slot: false,
             summary: PassSummary::default(),
         })
     }
@@ -133,6 +145,7 @@ impl<'a> Pass<'a> {
                     continue;
                 }
                 self.flush_and_start(starting).await?;
+                self.open_another_slot().await;
             } else if self.wake_at.is_none()
                 && !self.requests.has_in_flight()
                 && !self.reject_refused()
@@ -147,6 +160,23 @@ impl<'a> Pass<'a> {
         self.wake_at
             .zip(self.flush_by)
             .is_some_and(|(wake_at, flush_by)| wake_at < flush_by)
+    }
+
+    /// Admits one batch more, once in a pass, if the carrier has accepted several requests in a row
+    /// and other workers are idle because its limit is not known yet.
+    async fn open_another_slot(&mut self) {
+        let admission = &self.sender.worker.admission;
+        let is_useful = self.batch.turns_exist
+            && !self.batch.limit_known
+            && self.batch.open_slots < admission.settings().concurrency;
+        let is_open = self.summary.accepted_requests >= OPEN_AFTER && self.summary.busy.is_none();
+        if !is_useful || !is_open || std::mem::replace(&mut self.has_opened_slot, true) {
+            return;
+        }
+        if let Err(error) = self.requests.go_on_during(admission.open_slot()).await {
+            // The next release admits what this call did not.
+            tracing::warn!(error = describe_one(&error), "admitting batches failed");
+        }
     }
 
     async fn flush_and_start(&mut self, starting: Vec<StartingRequest>) -> anyhow::Result<()> {

@@ -149,6 +149,7 @@ mod tests {
             carrier_status: None,
             sent_at: None,
             final_at: None,
+            suppressed: false,
         }
     }
 

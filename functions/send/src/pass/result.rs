@@ -18,6 +18,8 @@ pub struct PassSummary {
     pub stopped: bool,
     /// The carrier accepted a message.
     pub accepted: bool,
+    /// Requests that the carrier accepted.
+    pub accepted_requests: u32,
     /// The carrier's text of the last request that it refused.
     pub refusal: Option<String>,
     /// The last 429 of the carrier.

@@ -1,17 +1,20 @@
-//! Skips recipients that have opted out, as late as possible at little cost: one statement when a
-//! pass starts, and another one when the last read is some seconds old.
+//! Skips recipients that have opted out, as late as possible at little cost: opt-outs are read with
+//! the rows of the batch, and again when the last read is some seconds old.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use shared::{
     batch::{
+        SeqRange,
         rows::{FlushRow, Step},
-        suppressions::suppressed_among,
+        suppressions::suppressed_in_range,
     },
     message::status::Status,
-    platform::db::{Db, describe::describe_one},
+    platform::db::describe::describe_one,
 };
-use tokio::time::Instant;
 
 use super::{Pass, flush::flush_row};
 
@@ -19,14 +22,23 @@ use super::{Pass, flush::flush_row};
 const MAX_AGE: Duration = Duration::from_secs(2);
 
 /// Remembers when opt-outs were last read.
-#[derive(Default)]
 pub struct SuppressionCheck {
-    read_at: Option<Instant>,
+    read_at: Instant,
+    /// Who had opted out at that time is skipped.
+    is_done: bool,
 }
 
 impl SuppressionCheck {
+    /// Returns a check of opt-outs that were read with the rows of the batch.
+    pub const fn of_rows(read_at: Instant) -> Self {
+        Self {
+            read_at,
+            is_done: false,
+        }
+    }
+
     fn is_fresh(&self) -> bool {
-        self.read_at.is_some_and(|at| at.elapsed() < MAX_AGE)
+        self.read_at.elapsed() < MAX_AGE
     }
 }
 
@@ -34,25 +46,28 @@ impl Pass<'_> {
     /// Removes suppressed recipients from the queue. A recipient that was never sent to becomes
     /// SUPPRESSED; one whose last attempt ended keeps its status.
     pub(super) async fn skip_suppressed(&mut self) {
-        if !self.requests.has_waiting() || self.suppressions.is_fresh() || self.summary.stopped {
+        let is_fresh = self.suppressions.is_fresh();
+        let is_done = self.suppressions.is_done && is_fresh;
+        if !self.requests.has_waiting() || is_done || self.summary.stopped {
             return;
         }
-        let waiting = self.requests.waiting();
-        let phones: Vec<_> = waiting.map(|at| self.rows[at].phone.as_str()).collect();
-        let reading = read_suppressed(&self.sender.worker.db, &phones);
-        let suppressed = match self.requests.go_on_during(reading).await {
-            Ok(suppressed) => suppressed,
-            Err(error) => {
-                // Without this list nothing is sent; answers are still recorded.
-                tracing::warn!(
-                    error = describe_one(&error),
-                    "opt-outs can't be read; stopped inside a batch"
-                );
-                self.summary.stopped = true;
-                return;
+        let suppressed = if is_fresh {
+            self.suppressed_when_read()
+        } else {
+            match self.read_suppressed().await {
+                Ok(suppressed) => suppressed,
+                Err(error) => {
+                    // Without this list nothing is sent; answers are still recorded.
+                    tracing::warn!(
+                        error = describe_one(&error),
+                        "opt-outs can't be read; stopped inside a batch"
+                    );
+                    self.summary.stopped = true;
+                    return;
+                }
             }
         };
-        self.suppressions.read_at = Some(Instant::now());
+        self.suppressions.is_done = true;
         if suppressed.is_empty() {
             return;
         }
@@ -71,10 +86,22 @@ impl Pass<'_> {
             }
         }
     }
-}
 
-async fn read_suppressed(db: &Db, phones: &[&str]) -> sqlx::Result<HashSet<String>> {
-    let mut connection = db.acquire().await?;
-    let suppressed = suppressed_among(&mut connection, phones).await?;
-    Ok(suppressed.into_iter().collect())
+    /// Returns the numbers that were suppressed when the rows of the batch were read.
+    fn suppressed_when_read(&self) -> HashSet<String> {
+        let suppressed = self.rows.iter().filter(|row| row.suppressed);
+        suppressed.map(|row| row.phone.clone()).collect()
+    }
+
+    async fn read_suppressed(&mut self) -> sqlx::Result<HashSet<String>> {
+        let waiting = self.requests.waiting().map(|at| self.rows[at].seq);
+        let range = waiting.fold(SeqRange::new(u32::MAX, 0), |range, seq| {
+            SeqRange::new(range.first.min(seq), range.last.max(seq))
+        });
+        let read_at = Instant::now();
+        let reading = suppressed_in_range(&self.sender.worker.db, self.claim.batch, range);
+        let suppressed = self.requests.go_on_during(reading).await?;
+        self.suppressions.read_at = read_at;
+        Ok(suppressed.into_iter().collect())
+    }
 }

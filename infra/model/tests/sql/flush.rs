@@ -108,6 +108,7 @@ fn open_row() -> BatchRow {
         carrier_status: None,
         sent_at: None,
         final_at: None,
+        suppressed: false,
     }
 }
 

@@ -130,9 +130,10 @@ async fn release_matches_the_model(pool: MySqlPool) {
         let matched = rules::release(&mut case.batch, &[case.row], owns, &input);
         let claim = table.claim(index);
         let input = as_release(&table, &input);
-        let released = release::write_release(&mut connection, &claim, SeqRange::new(1, 1), &input)
-            .await
-            .unwrap();
+        let released =
+            release::write_release(&mut *connection, &claim, SeqRange::new(1, 1), &input)
+                .await
+                .unwrap();
         assert_eq!(released, matched, "{case:?}");
     }
     drop(connection);

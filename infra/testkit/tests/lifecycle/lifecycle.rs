@@ -212,7 +212,11 @@ impl Lifecycle {
             if status == "finished" {
                 break;
             }
-            if let Some(call) = self.next_call(&status).await {
+            let next_call = self.next_call(&status).await;
+            // The workers follow a call at once. Otherwise a batch that is sent after all, at the
+            // only step of a day that is in the window, would wait until after it, every day.
+            let seconds = if next_call.is_some() { 1 } else { seconds };
+            if let Some(call) = next_call {
                 let (status, _) = self.call(call).await;
                 // A draft whose time has passed can only be cancelled.
                 if status == StatusCode::CONFLICT && call == Call::Activate {

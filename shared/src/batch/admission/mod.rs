@@ -158,6 +158,11 @@ impl Admission {
         Ok(self.run(is_open).await? == 0 && is_idle)
     }
 
+    /// Admits one batch more than before, while no limit is known: the carrier accepts messages.
+    pub async fn open_slot(&self) -> sqlx::Result<()> {
+        self.run(true).await.map(drop)
+    }
+
     /// Admits what there is room for: all of it, also if it takes several rounds. Called after a cut
     /// and by the sweep. Returns how many batches were admitted.
     pub async fn admit(&self) -> sqlx::Result<usize> {

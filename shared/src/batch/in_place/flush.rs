@@ -97,17 +97,20 @@ impl FlushInPlace {
         let done = sqlx::query!(
             // The values are bytes, so that their parts are found without counting characters.
             // `id_starts` is blank, or ends before it, where a row has no answer.
-            "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ? JOIN schedules s ON s.id = b.schedule_id
-             SET r.attempt = r.attempt + (r.seq BETWEEN ? AND ?), r.sent_at = IF(r.seq BETWEEN ? AND ?, ?, r.sent_at),
-               r.carrier_status = IF(r.seq BETWEEN ? AND ?, NULL, r.carrier_status),
-               r.id_start = IF(r.seq BETWEEN ? AND ?, NULL, SUBSTRING(?, (r.seq - ?) * 44 + 1, 44)),
-               r.id_rest = IF(r.seq BETWEEN ? AND ?, NULL, NULLIF(RTRIM(SUBSTRING(?, (r.seq - ?) * ? + 1, ?)), '')),
-               r.error = NULL, r.final_at = NULL, r.status = IF(r.seq BETWEEN ? AND ?, 'SENDING', 'ACCEPTD')
-             WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND b.claim_token = ? AND (s.status = 'running' OR ?)
-               AND ((r.seq BETWEEN ? AND ? AND r.attempt = ? AND r.status = 'PENDING')
-                 OR (r.seq NOT BETWEEN ? AND ? AND r.attempt = ? AND r.status IN ('SENDING', 'UNCERTAIN')
-                   AND SUBSTRING(?, (r.seq - ?) * 44 + 1, 1) > ' '))",
-            claim.batch.batch_no,
+            // The tables of a condition are read under locks, and an UPDATE of one table writes
+            // while it reads: with a join, it would first copy what it writes.
+            "UPDATE recipients
+             SET attempt = attempt + (seq BETWEEN ? AND ?), sent_at = IF(seq BETWEEN ? AND ?, ?, sent_at),
+               carrier_status = IF(seq BETWEEN ? AND ?, NULL, carrier_status),
+               id_start = IF(seq BETWEEN ? AND ?, NULL, SUBSTRING(?, (seq - ?) * 44 + 1, 44)),
+               id_rest = IF(seq BETWEEN ? AND ?, NULL, NULLIF(RTRIM(SUBSTRING(?, (seq - ?) * ? + 1, ?)), '')),
+               error = NULL, final_at = NULL, status = IF(seq BETWEEN ? AND ?, 'SENDING', 'ACCEPTD')
+             WHERE schedule_id = ? AND seq BETWEEN ? AND ?
+               AND ((seq BETWEEN ? AND ? AND attempt = ? AND status = 'PENDING')
+                 OR (seq NOT BETWEEN ? AND ? AND attempt = ? AND status IN ('SENDING', 'UNCERTAIN')
+                   AND SUBSTRING(?, (seq - ?) * 44 + 1, 1) > ' '))
+               AND EXISTS (SELECT 1 FROM batches b JOIN schedules s ON s.id = b.schedule_id
+                 WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ? AND (s.status = 'running' OR ?))",
             self.marks.first,
             self.marks.last,
             self.marks.first,
@@ -130,8 +133,6 @@ impl FlushInPlace {
             claim.batch.schedule_id,
             self.range.first,
             self.range.last,
-            claim.token,
-            !has_marks,
             self.marks.first,
             self.marks.last,
             self.marked_attempt,
@@ -139,7 +140,11 @@ impl FlushInPlace {
             self.marks.last,
             self.answered_attempt,
             self.id_starts.bytes,
-            self.range.first
+            self.range.first,
+            claim.batch.schedule_id,
+            claim.batch.batch_no,
+            claim.token,
+            !has_marks
         );
         Ok(done.execute(db).await?.rows_affected())
     }
@@ -185,6 +190,7 @@ mod tests {
             carrier_status: None,
             sent_at: None,
             final_at: None,
+            suppressed: false,
         }
     }
 

@@ -74,12 +74,12 @@ impl<'a> StatusesInPlace<'a> {
                 .map(|_| now)
         };
         let done = sqlx::query!(
-            "UPDATE recipients r JOIN batches b ON b.schedule_id = r.schedule_id AND b.batch_no = ?
-             SET r.carrier_status = ELT(SUBSTRING(?, r.seq - ? + 1, 1), ?, ?, ?, ?), r.error = NULL,
-               r.final_at = ELT(SUBSTRING(?, r.seq - ? + 1, 1), ?, ?, ?, ?), r.status = ELT(SUBSTRING(?, r.seq - ? + 1, 1), ?, ?, ?, ?)
-             WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.attempt = ? AND r.status IN ('ACCEPTD', 'ENROUTE', 'UNCERTAIN')
-               AND SUBSTRING(?, r.seq - ? + 1, 1) > ' ' AND b.claim_token = ?",
-            claim.batch.batch_no,
+            "UPDATE recipients
+             SET carrier_status = ELT(SUBSTRING(?, seq - ? + 1, 1), ?, ?, ?, ?), error = NULL,
+               final_at = ELT(SUBSTRING(?, seq - ? + 1, 1), ?, ?, ?, ?), status = ELT(SUBSTRING(?, seq - ? + 1, 1), ?, ?, ?, ?)
+             WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND attempt = ? AND status IN ('ACCEPTD', 'ENROUTE', 'UNCERTAIN')
+               AND SUBSTRING(?, seq - ? + 1, 1) > ' '
+               AND EXISTS (SELECT 1 FROM batches b WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?)",
             self.numbers.bytes,
             self.range.first,
             word(0),
@@ -104,6 +104,8 @@ impl<'a> StatusesInPlace<'a> {
             self.attempt,
             self.numbers.bytes,
             self.range.first,
+            claim.batch.schedule_id,
+            claim.batch.batch_no,
             claim.token
         );
         Ok(done.execute(db).await?.rows_affected())

@@ -9,8 +9,13 @@ mod write;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 
-use self::{decide::EndedPass, final_events::record_final_events, write::read_due_times};
+use self::{
+    decide::{DueMessages, EndedPass},
+    final_events::record_final_events,
+    write::read_due_times,
+};
 pub use self::{
     decide::{PassResult, Policy},
     timing::Timing,
@@ -28,7 +33,7 @@ use crate::{
     platform::{
         db::{Db, describe::describe_one, retry_lock_conflicts, transaction::transaction},
         fault::{self, Point},
-        queue::{DeliveryMessage, Outgoing},
+        queue::{BatchMessage, DeliveryMessage, Outgoing},
     },
     schedule::lifecycle,
 };
@@ -39,7 +44,9 @@ impl Worker {
     ///
     /// If the claim is lost, another worker owns the batch: nothing is written or enqueued.
     pub async fn release(&self, claimed: &Claimed, result: PassResult) -> anyhow::Result<()> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim, batch, rows, ..
+        } = claimed;
         let now = self.db.now();
         let pass = EndedPass {
             claim,
@@ -60,29 +67,37 @@ impl Worker {
         let dues = read_due_times(&self.db, claim.batch)
             .await?
             .context("the batch is gone")?;
-        let due = pass.due_messages(dues, now);
+        let messages = self.enqueue_due(claim.batch, pass.due_messages(dues, now));
+        let others = async {
+            if !dues.schedule_open
+                && let Some(finished) = lifecycle::finish(&self.db, claim.batch.schedule_id)
+                    .await
+                    .context("finishing the schedule")?
+            {
+                tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
+                deliveries.extend(finished);
+            }
+            enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
+            self.admit_next(claimed, result, dues.send_at).await;
+            Ok(())
+        };
+        // The queue and the database answer at the same time.
+        let ((), done) = join(messages, others).await;
+        done
+    }
+
+    /// Enqueues what is due next. A message that the queue refuses is left to the sweep.
+    async fn enqueue_due(&self, batch: BatchMessage, due: DueMessages) {
         for (queue, due) in [
             (&self.send_queue, due.send_at),
             (&self.recheck_queue, due.check_at),
         ] {
             if let Some(due) = due {
-                // A message that the queue refuses is left to the sweep.
                 queue
-                    .send(&[Outgoing::batch(claim.batch, due, self.db.now())])
+                    .send(&[Outgoing::batch(batch, due, self.db.now())])
                     .await;
             }
         }
-        if !dues.schedule_open
-            && let Some(finished) = lifecycle::finish(&self.db, claim.batch.schedule_id)
-                .await
-                .context("finishing the schedule")?
-        {
-            tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
-            deliveries.extend(finished);
-        }
-        enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
-        self.admit_next(claimed, result, dues.send_at).await;
-        Ok(())
     }
 
     /// Admits the batches whose turn it is, after a pass that may have made room for them. `due`:
@@ -128,7 +143,9 @@ impl Worker {
         claimed: &Claimed,
         release: &Release,
     ) -> sqlx::Result<Option<Vec<DeliveryMessage>>> {
-        let Claimed { claim, batch, rows } = claimed;
+        let Claimed {
+            claim, batch, rows, ..
+        } = claimed;
         let range = batch.range();
         if release.result.back_to_waiting() {
             let pending = rows.iter().filter(|row| row.status == Status::Pending);
@@ -140,9 +157,7 @@ impl Worker {
             return self.write_return(claimed, release, &returned).await;
         }
         if !batch.wants_final_events {
-            let written = retry_lock_conflicts(|| async {
-                write_release(&mut *self.db.acquire().await?, claim, range, release).await
-            });
+            let written = retry_lock_conflicts(|| write_release(&self.db, claim, range, release));
             return Ok(written.await?.then(Vec::new));
         }
         write_release_with_events(&self.db, claim, range, release).await
@@ -165,7 +180,7 @@ impl Worker {
                     deliveries =
                         record_final_events(transaction, claim, range, resends, now).await?;
                 }
-                let written = write_release(transaction, claim, range, release).await?;
+                let written = write_release(&mut **transaction, claim, range, release).await?;
                 if written {
                     turns::return_batch(transaction, returned).await?;
                 }
@@ -190,7 +205,7 @@ pub async fn write_release_with_events(
             let resends = release.max_resends;
             let deliveries =
                 record_final_events(transaction, claim, range, resends, db.now()).await?;
-            let written = write_release(transaction, claim, range, release).await?;
+            let written = write_release(&mut **transaction, claim, range, release).await?;
             Ok(written.then_some(deliveries))
         })
     })

@@ -1,7 +1,7 @@
 //! The statement of a release, and the read of the due times that it has set.
 
 use chrono::{DateTime, Utc};
-use sqlx::MySqlConnection;
+use sqlx::mysql::MySqlExecutor;
 
 use super::PassResult;
 use crate::{
@@ -38,7 +38,7 @@ pub struct Release {
 /// The messages that it does not send again are published as final by
 /// `final_events::record_final_events`, in the same transaction and under the same condition.
 pub async fn write_release(
-    db: &mut MySqlConnection,
+    db: impl MySqlExecutor<'_>,
     claim: &Claim,
     range: SeqRange,
     release: &Release,

@@ -24,8 +24,8 @@ use super::{
     effect::{Effect, effect},
     matching::Match,
     store::{
-        AffectedBatch, Due, MatchedAttempt, OpenMessages, ReceiptRow, ScheduleSeqRange,
-        affected_batches, bring_forward, open_messages, record_late_receipts, record_receipts,
+        AffectedBatch, Due, MatchedAttempt, OpenMessages, ReceiptRow, affected_batches,
+        bring_forward, open_messages, record_late_receipts, record_receipts,
     },
 };
 use crate::{
@@ -125,18 +125,14 @@ impl News {
     }
 
     /// Returns the range of each schedule's recipients that has changes.
-    fn ranges(&self) -> Vec<ScheduleSeqRange> {
-        let mut ranges: BTreeMap<Uuid, ScheduleSeqRange> = BTreeMap::new();
+    fn ranges(&self) -> BTreeMap<Uuid, SeqRange> {
+        let mut ranges: BTreeMap<Uuid, SeqRange> = BTreeMap::new();
         for ((schedule_id, seq), _) in self.changes() {
-            let range = ranges.entry(schedule_id).or_insert(ScheduleSeqRange {
-                schedule_id,
-                first_seq: seq,
-                last_seq: seq,
-            });
-            range.first_seq = range.first_seq.min(seq);
-            range.last_seq = range.last_seq.max(seq);
+            let range = ranges.entry(schedule_id).or_insert(SeqRange::new(seq, seq));
+            range.first = range.first.min(seq);
+            range.last = range.last.max(seq);
         }
-        ranges.into_values().collect()
+        ranges
     }
 }
 
@@ -207,14 +203,11 @@ async fn dues(
     news: &News,
     now: DateTime<Utc>,
 ) -> Result<Vec<Due>, ApiError> {
-    let ranges = news.ranges();
-    if ranges.is_empty() {
-        return Ok(Vec::new());
+    let mut batches: BTreeMap<Place, (AffectedBatch, Option<Change>)> = BTreeMap::new();
+    for (schedule_id, range) in news.ranges() {
+        let affected = affected_batches(db, schedule_id, range).await?.into_iter();
+        batches.extend(affected.map(|batch| ((schedule_id, batch.first_seq), (batch, None))));
     }
-    let batches = affected_batches(db, &ranges).await?.into_iter();
-    let mut batches: BTreeMap<Place, (AffectedBatch, Option<Change>)> = batches
-        .map(|batch| ((batch.schedule_id, batch.first_seq), (batch, None)))
-        .collect();
     for ((schedule_id, seq), changes) in news.changes() {
         // The last batch that begins at or before the recipient.
         let batch = batches

@@ -259,39 +259,33 @@ pub struct AffectedBatch {
     pub check_at: Option<DateTime<Utc>>,
 }
 
-/// A range of a schedule's recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ScheduleSeqRange {
-    /// `recipients.schedule_id`
-    #[serde(rename = "i", serialize_with = "as_hex")]
-    pub schedule_id: Uuid,
-    /// First `recipients.seq`.
-    #[serde(rename = "f")]
-    pub first_seq: u32,
-    /// Last `recipients.seq`.
-    #[serde(rename = "l")]
-    pub last_seq: u32,
-}
-
-/// Returns the batches that overlap these ranges, one range per schedule.
+/// Returns the batches that overlap a range of a schedule's recipients.
 ///
 /// Runs after the receipts are recorded, in the same transaction. A batch that is claimed at that
 /// time is released later: its release locks the rows that it counts, and so waits for the record. A
 /// batch that is not claimed was released before the record.
 pub async fn affected_batches(
     db: &mut MySqlConnection,
-    ranges: &[ScheduleSeqRange],
+    schedule_id: Uuid,
+    range: SeqRange,
 ) -> sqlx::Result<Vec<AffectedBatch>> {
     sqlx::query_as!(
         AffectedBatch,
-        // The batches of a schedule are read once, for all receipts of a call.
+        // The last batch that can overlap the range is the first one that does not end before it. So
+        // only overlapping batches are read, however many there are.
         r#"SELECT b.schedule_id AS "schedule_id!: Uuid", b.batch_no AS "batch_no!: u32", b.first_seq AS "first_seq!: u32",
              b.last_seq AS "last_seq!: u32", (b.claim_token IS NOT NULL OR b.crashes >= ?) AS "is_taken!: bool",
              b.check_at AS "check_at: DateTime<Utc>"
-           FROM JSON_TABLE(?, '$[*]' COLUMNS (i CHAR(32) PATH '$.i', f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l')) j
-             STRAIGHT_JOIN batches b ON b.schedule_id = UNHEX(j.i) AND b.last_seq >= j.f AND b.first_seq <= j.l"#,
+           FROM batches b FORCE INDEX (by_last_seq)
+           WHERE b.schedule_id = ? AND b.last_seq >= ? AND b.first_seq <= ?
+             AND b.last_seq <= (SELECT COALESCE(MIN(x.last_seq), ?) FROM batches x WHERE x.schedule_id = ? AND x.last_seq >= ?)"#,
         MAX_CRASHES,
-        to_json(ranges)?
+        schedule_id,
+        range.first,
+        range.last,
+        range.last,
+        schedule_id,
+        range.last
     )
     .fetch_all(db)
     .await

@@ -43,6 +43,7 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         wants_final_events: false,
         turns_exist: false,
         limit_known: false,
+        open_slots: 8,
         progress_at: None,
         outage_from: None,
         outage_until: None,
@@ -60,6 +61,7 @@ fn row(status: Status, resends: u32, sent_at: DateTime<Utc>) -> BatchRow {
         carrier_status: None,
         sent_at: Some(sent_at),
         final_at: status.is_final().then_some(sent_at),
+        suppressed: false,
     }
 }
 
