@@ -13,7 +13,10 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 
 async fn queue(server: &MockServer) -> SharedQueue {
     let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "test");
-    let config = shared::platform::aws::sdk_config().await.into_builder();
+    let config = shared::platform::aws::sdk_config()
+        .await
+        .clone()
+        .into_builder();
     let config = config
         .endpoint_url(server.uri())
         .region(aws_sdk_sqs::config::Region::new("us-east-1"));

@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     lambda_http::tracing::init_default_subscriber();
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
-    let sqs = aws_sdk_sqs::Client::new(&sdk);
+    let sqs = aws_sdk_sqs::Client::new(sdk);
     let dead_letter_queue = |(name, url)| NamedDeadLetterQueue {
         name,
         queue: SqsDeadLetterQueue::shared(sqs.clone(), url),
@@ -40,7 +40,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         webhook_keys: SharedKeys::open(config.webhook_keys).await?,
         webhook_targets: config.webhook_targets,
         scheduler: Arc::new(EventBridge {
-            client: aws_sdk_scheduler::Client::new(&sdk),
+            client: aws_sdk_scheduler::Client::new(sdk),
             group: config.schedule_group,
             stack: config.stack,
             target_arn: config.dispatch_arn,

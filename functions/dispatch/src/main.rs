@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
         Settings::from_env(&mut env, &admission),
     );
     let (database, send_queue, recheck_queue, notify_queue, settings) = env.finish(config)?;
-    let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
+    let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
     let db = Db::connect(&database).await?;
     let send_queue = SqsQueue::shared(sqs.clone(), send_queue);
     let dispatcher = &Dispatcher {

@@ -1,11 +1,12 @@
 //! The plan of a cut: which recipients make a batch, and when each batch is sent. Pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::{
-    batch::admission::SECONDS_OF_LIMIT, message::window::Window, platform::backoff::SECONDS_OF_RATE,
-};
+use shared::{batch::admission::SECONDS_OF_LIMIT, message::window::Window};
 
 use crate::cut::store::{NewBatch, PendingRange};
+
+/// If a schedule has a rate, a batch contains at most the messages of this many seconds.
+const SECONDS_OF_RATE: u32 = 2;
 
 /// A batch of a schedule without a rate holds at least this many recipients.
 const LEAST_BATCH: u32 = 10;
@@ -16,6 +17,10 @@ const LEAST_SHARE: u32 = 500;
 /// The size of a batch is a multiple of what a full request carries, so that its last request is
 /// full too.
 const FULL_REQUEST: u32 = 100;
+
+/// A list is not cut into more batches than this, if `BATCH_SIZE` allows it: a cut is one
+/// transaction. The rate and the limit are kept by each request of a pass, however large its batch.
+const MOST_BATCHES: u32 = 20_000;
 
 /// What limits the size of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +59,12 @@ pub fn range_size(limits: &BatchLimits) -> u32 {
         .max(1);
     let share = limits.recipients.div_ceil(workers.saturating_mul(rounds));
     let by_share = share.max(LEAST_SHARE).next_multiple_of(FULL_REQUEST);
-    let most = limits.batch_size.min(by_share);
-    most.min(by_limit).min(by_rate).max(1)
+    by_share
+        .min(by_limit)
+        .min(by_rate)
+        .max(limits.recipients.div_ceil(MOST_BATCHES))
+        .min(limits.batch_size)
+        .max(1)
 }
 
 /// The period over which the batches are spread.
@@ -205,18 +214,43 @@ mod tests {
     }
 
     #[test]
+    fn a_short_list_with_a_slow_rate_is_cut_into_seconds_of_it() {
+        for (recipients, rate, parts_per_second, size) in [
+            (40_000, Some(1), None, 2),
+            (40_000, None, Some(100.0), 16),
+            (1, None, Some(1.0), 10),
+            // 1 message per second for 115 days.
+            (10_000_000, Some(1), None, 500),
+            (40_000_000, Some(1), None, 500),
+        ] {
+            let limits = BatchLimits {
+                batch_size: 500,
+                recipients,
+                concurrency: 20,
+                rate,
+                parts_per_second,
+                parts: 3,
+            };
+            assert_eq!(range_size(&limits), size, "{limits:?}");
+        }
+    }
+
+    #[test]
     fn a_slow_rate_or_a_low_limit_makes_small_batches() {
         for (batch_size, rate, parts_per_second, size) in [
             (500, None, None, 500),
-            (500, Some(1), None, 2),
+            (500, Some(30), None, 60),
+            // 1,000,000 recipients: not more than 20,000 batches.
+            (500, Some(1), None, 50),
             (500, Some(100), None, 200),
             (500, Some(9000), None, 500),
             (1, Some(5), None, 1),
-            (500, None, Some(100.0), 16),
+            (500, None, Some(100.0), 50),
+            (500, None, Some(1000.0), 166),
             (500, None, Some(2000.0), 333),
-            (500, None, Some(1.0), 10),
+            (500, None, Some(1.0), 50),
             (5, None, Some(1.0), 5),
-            (500, Some(2), Some(100.0), 4),
+            (500, Some(2), Some(100.0), 50),
         ] {
             let limits = BatchLimits {
                 batch_size,

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let (database, queue, keys, allowed, concurrency) = env.finish(config)?;
     let notifier = &Notifier {
         db: Db::connect(&database).await?,
-        queue: SqsQueue::shared(aws_sdk_sqs::Client::new(&aws::sdk_config().await), queue),
+        queue: SqsQueue::shared(aws_sdk_sqs::Client::new(aws::sdk_config().await), queue),
         keys: SharedKeys::open(keys).await?,
         poster: Poster::new(allowed)?,
         healthy_places: places_per_webhook(concurrency),

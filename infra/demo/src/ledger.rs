@@ -188,11 +188,28 @@ impl<T> Reader<'_, T> {
 fn compare(text: Option<&str>, message: &str) -> Text {
     match text {
         None | Some("") => Text::Unknown,
-        Some(text) if text == message || message.contains(text) => {
+        Some(text) if message.contains(text) || is_rendered(text, message) => {
             Text::Ours(text.chars().count() as u32)
         }
         Some(_) => Text::Other,
     }
+}
+
+/// Returns whether a text can come from a template: it has the same words around the values.
+fn is_rendered(text: &str, template: &str) -> bool {
+    let mut pieces = template.split("{{");
+    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else {
+        return false;
+    };
+    for piece in pieces {
+        let after = piece.split_once("}}").map_or(piece, |(_, after)| after);
+        // The last piece ends the text.
+        match rest.find(after) {
+            Some(at) => rest = &rest[at + after.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || template.ends_with("}}")
 }
 
 /// Returns the latest moment that a time can mean: a time in whole seconds may be almost a second
@@ -283,6 +300,16 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(compare(Some(text), "Hello you"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_personal_text_has_the_words_of_its_template() {
+        let is_ours = |text, template| matches!(compare(Some(text), template), Text::Ours(_));
+        assert!(is_ours("Hi Ana, 5 new.", "Hi {{name}}, {{ n }} new."));
+        assert!(is_ours("Hi Ana", "Hi {{name}}"));
+        for other in ["Hi Ana, 5 new. And more", "Hello Ana, 5 new.", "Hi Ana"] {
+            assert!(!is_ours(other, "Hi {{name}}, {{ n }} new."), "{other}");
         }
     }
 

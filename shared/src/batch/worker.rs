@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
+use futures_util::future::try_join;
 
 use crate::{
     batch::{
@@ -55,13 +56,15 @@ impl WorkerConfig {
 
     /// Creates the clients, once per environment.
     pub async fn connect(self) -> anyhow::Result<Worker> {
-        let sqs = aws_sdk_sqs::Client::new(&aws::sdk_config().await);
-        let db = Db::connect(&self.database).await?;
+        let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
+        // A secret and a first round trip each, at the same time.
+        let db = Box::pin(Db::connect(&self.database));
+        let (db, carrier) = try_join(db, Box::pin(self.carrier.connect())).await?;
         let send_queue = SqsQueue::shared(sqs.clone(), self.send_queue);
         Ok(Worker {
             admission: Admission::new(db.clone(), send_queue.clone(), self.admission),
             db,
-            carrier: self.carrier.connect().await?,
+            carrier,
             send_queue,
             recheck_queue: SqsQueue::shared(sqs.clone(), self.recheck_queue),
             notify_queue: SqsQueue::shared(sqs, self.notify_queue),

@@ -2,11 +2,20 @@
 //! environment that Lambda sets, and an HTTP client with ring as its only TLS provider.
 
 use anyhow::Context;
+use aws_config::SdkConfig;
 use aws_smithy_http_client::{Builder, tls};
+use tokio::sync::OnceCell;
+
+/// Read once per environment: clients share the connections and the credentials.
+static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
 
 /// Reads region, credentials and endpoint as the SDK documents them (`AWS_REGION`,
 /// `AWS_ENDPOINT_URL` and so on).
-pub async fn sdk_config() -> aws_config::SdkConfig {
+pub async fn sdk_config() -> &'static SdkConfig {
+    CONFIG.get_or_init(load).await
+}
+
+async fn load() -> SdkConfig {
     let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let client = Builder::new().tls_provider(ring).build_https();
     aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -17,7 +26,7 @@ pub async fn sdk_config() -> aws_config::SdkConfig {
 
 /// Reads the string of a secret from Secrets Manager.
 pub async fn read_secret(arn: &str) -> anyhow::Result<String> {
-    let client = aws_sdk_secretsmanager::Client::new(&sdk_config().await);
+    let client = aws_sdk_secretsmanager::Client::new(sdk_config().await);
     let secret = client
         .get_secret_value()
         .secret_id(arn)

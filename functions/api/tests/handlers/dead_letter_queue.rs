@@ -81,7 +81,10 @@ fn respond(messages: &Messages, request: &Request) -> Value {
 /// Creates the client of a simulated queue.
 async fn connect(server: &MockServer) -> Arc<dyn DeadLetterQueue> {
     let credentials = Credentials::new("test", "test", None, None, "test");
-    let config = shared::platform::aws::sdk_config().await.into_builder();
+    let config = shared::platform::aws::sdk_config()
+        .await
+        .clone()
+        .into_builder();
     let config = config
         .endpoint_url(server.uri())
         .region(Region::new("us-east-1"))

@@ -170,8 +170,22 @@ pub struct NewBatch {
     pub send_at: DateTime<Utc>,
 }
 
-/// Inserts the batches of a schedule, with one bind for all of them. They wait for their turn.
+/// Batches per statement: a megabyte, far below any `max_allowed_packet`.
+const INSERTED_AT_ONCE: usize = 10_000;
+
+/// Inserts the batches of a schedule, with one bind for many of them. They wait for their turn.
 pub async fn insert_batches(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    batches: &[NewBatch],
+) -> sqlx::Result<()> {
+    for batches in batches.chunks(INSERTED_AT_ONCE) {
+        insert_some(connection, id, batches).await?;
+    }
+    Ok(())
+}
+
+async fn insert_some(
     connection: &mut MySqlConnection,
     id: Uuid,
     batches: &[NewBatch],

@@ -13,7 +13,7 @@ mod settings;
 
 pub use client::StackClient;
 pub use fault::{Fault, GlobalRun, Injection, ScheduleRun};
-pub use run::run_faults;
+pub use run::{phone_numbers, run_faults};
 
 /// All faults of the stack.
 pub const FAULTS: &[Fault] = faults::ALL;

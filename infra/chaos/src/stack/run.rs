@@ -136,7 +136,8 @@ async fn post_run<'a>(
     })
 }
 
-fn phone_numbers(count: u32) -> Vec<String> {
+/// Returns numbers that no other schedule of this run has.
+pub fn phone_numbers(count: u32) -> Vec<String> {
     let first = PHONE_NUMBERS.fetch_add(count, Ordering::Relaxed);
     (first..first + count)
         .map(|number| format!("+6012{:07}", 1_000_000 + number))

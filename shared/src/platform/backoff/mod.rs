@@ -20,9 +20,6 @@ pub const MAX_CRASHES: u32 = 3;
 
 /// The longest pause that a `Retry-After` may request; a longer one is more likely a mistake.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// If a schedule has a rate, a batch and a request contain at most the messages of this many
-/// seconds: bursts are smaller, and there are more batches.
-pub const SECONDS_OF_RATE: u32 = 2;
 
 /// Events may arrive this much before the lead begins, because the clocks of EventBridge and of the
 /// database differ.

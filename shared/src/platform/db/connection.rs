@@ -2,8 +2,8 @@
 //!
 //! The pool of sqlx tests a connection with a round trip when it is acquired, and with another one
 //! when it is released: two round trips for each statement. An environment handles one invocation
-//! at a time, so [`Db`] keeps its only connection, and tests it only after an idle second, in which
-//! the environment may have been frozen, and after a use that may have failed.
+//! at a time, so [`Db`] keeps its only connection, and tests it only after some idle seconds, in
+//! which the environment may have been frozen, and after a use that may have failed.
 
 use std::{
     fmt,
@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use super::{CONNECT_TIMEOUT, Db};
 
 /// A connection that was used within this time is not tested: the server has not closed it.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
 /// The connection of an environment.
 struct Kept {

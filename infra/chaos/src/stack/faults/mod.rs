@@ -21,6 +21,7 @@ fault_table! {
         panicked,
         two_at_once,
         killed_three_times,
+        killed_single_numbers,
     }
     queues {
         delivered_thrice,
