@@ -40,13 +40,13 @@ pub async fn run(bench: &Bench) -> anyhow::Result<bool> {
 /// Runs a scenario as often as requested; returns the medians.
 async fn measure(bench: &Bench, scenario: &Scenario) -> anyhow::Result<Vec<Figure>> {
     let mut runs = Vec::new();
-    for run in 1..=bench.options.runs {
+    let count = scenario.runs(&bench.options);
+    for run in 1..=count {
         let begun = Instant::now();
         let figures = (scenario.run)(bench).await?;
         println!(
-            "{} {run}/{} ({:.0} s)",
+            "{} {run}/{count} ({:.0} s)",
             scenario.name,
-            bench.options.runs,
             begun.elapsed().as_secs_f64()
         );
         for figure in &figures {

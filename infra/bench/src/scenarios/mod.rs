@@ -5,6 +5,7 @@ mod cold_start;
 mod import;
 mod lateness;
 mod life;
+mod long_list;
 mod memory;
 mod old_rows;
 mod sending;
@@ -40,8 +41,9 @@ pub struct Scenario {
 pub enum When {
     /// Always.
     Always,
-    /// Not in a smoke test: with few messages, another scenario is the same.
-    NotInSmoke,
+    /// Once, however many runs are requested, and not in a smoke test: with few messages, another
+    /// scenario is the same.
+    Once,
     /// Only if `ONLY` names it: it takes long.
     Named,
 }
@@ -52,10 +54,18 @@ impl Scenario {
         let named = options.only.iter().any(|name| name == self.name);
         let by_default = match self.when {
             When::Always => true,
-            When::NotInSmoke => !options.smoke,
+            When::Once => !options.smoke,
             When::Named => false,
         };
         named || by_default && options.selects(self.name)
+    }
+
+    /// Returns how often it runs.
+    pub fn runs(&self, options: &Options) -> u32 {
+        match self.when {
+            When::Once => 1,
+            When::Always | When::Named => options.runs,
+        }
     }
 }
 
@@ -100,7 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "million-50",
-        when: When::NotInSmoke,
+        when: When::Once,
         run: |bench| {
             Box::pin(sending::run(
                 bench,
@@ -117,7 +127,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "million-300",
-        when: When::NotInSmoke,
+        when: When::Once,
         run: |bench| {
             Box::pin(sending::run(
                 bench,
@@ -205,6 +215,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "memory",
         when: When::Always,
         run: |bench| Box::pin(memory::run(bench)),
+    },
+    Scenario {
+        name: "long-list",
+        when: When::Named,
+        run: |bench| Box::pin(long_list::run(bench)),
     },
     Scenario {
         name: "old-rows",

@@ -68,7 +68,7 @@ async fn copy(connection: &mut MySqlConnection, id: Uuid) -> anyhow::Result<()> 
     for (table, key) in TABLES {
         let columns: Vec<String> = sqlx::query_scalar(
             "SELECT CAST(column_name AS CHAR) FROM information_schema.columns
-             WHERE table_schema = DATABASE() AND table_name = ? AND column_name <> ?
+             WHERE table_schema = DATABASE() AND table_name = ? AND column_name <> ? AND extra NOT LIKE '%GENERATED%'
              ORDER BY ordinal_position",
         )
         .bind(table)
