@@ -44,7 +44,7 @@ async fn check_load(plans: &mut Plans<'_>, now: DateTime<Utc>) {
             "what is admitted",
             &["due.closing AS \"closing!: bool\""],
             &["b admitted", "s PRIMARY"],
-            &[&now, &now, &3, &5000],
+            &[&now, &now, &now, &now, &200, &3, &5000],
         )
         .await;
 }

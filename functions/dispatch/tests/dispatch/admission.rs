@@ -245,6 +245,27 @@ async fn what_is_cut_ahead_of_time_is_enqueued_with_its_delay(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn small_schedules_one_after_the_other_do_not_wait_for_each_other(pool: MySqlPool) {
+    let mut stage = stage(pool).await;
+    stage.dispatcher.settings.lead = TimeDelta::seconds(20);
+    sqlx::query("UPDATE carriers SET open_slots = 4")
+        .execute(&stage.db)
+        .await
+        .unwrap();
+    // Four in each second, more than there are slots in two seconds. Those before are sent by then.
+    for at in 0..60 {
+        let schedule = fixture::Schedule {
+            run_in_s: 4 + at / 4,
+            ..Default::default()
+        }
+        .insert(&stage.db)
+        .await;
+        dispatch(&stage, schedule, DispatchedBy::EventBridge).await;
+        assert_eq!(stage.send_queue.take().len(), 1, "schedule {at}");
+    }
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_turn_that_is_missing_is_opened_by_the_sweep(pool: MySqlPool) {
     let stage = stage(pool).await;
     cut(&stage, 20, "normal").await;

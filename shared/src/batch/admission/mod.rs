@@ -207,7 +207,7 @@ impl Admission {
         if turns.is_empty() {
             return Ok(None);
         }
-        let load = store::read_load(connection, now + DUE_SOON).await?;
+        let load = store::read_load(connection, now, now).await?;
         if is_open && limit.per_second().is_none() {
             // As many passes have ended as slots are free.
             let most = self.settings.concurrency + self.settings.concurrency / 2;
@@ -309,7 +309,7 @@ async fn read_batches(
         batches.truncate(most as usize);
         turn.batches = batches;
         if is_ahead {
-            let load = store::read_load(connection, turn.send_time(now) + DUE_SOON).await?;
+            let load = store::read_load(connection, now, turn.send_time(now)).await?;
             ahead.push(Ahead { turn, load });
         } else {
             due.push(turn);

@@ -8,7 +8,7 @@ use sqlx::{MySqlConnection, types::Uuid};
 use super::{
     decide::{Admitted, Shares, TurnAfter},
     slots::Load,
-    turn::{Class, Turn, TurnTimes, WaitingBatch},
+    turn::{Class, DUE_SOON, Turn, TurnTimes, WaitingBatch},
 };
 use crate::{
     carrier::capacity::CARRIER,
@@ -27,6 +27,9 @@ use crate::{
 const TURNS: u32 = 1000;
 /// The load is counted up to this many batches, so that a backlog of resends costs no more.
 const MOST_COUNTED: u32 = 5000;
+
+/// A batch of so many recipients is sent in a second or two.
+const SMALL_BATCH: u32 = 200;
 
 /// What is admitted, and what waits.
 #[derive(Clone, Copy, Debug)]
@@ -122,22 +125,29 @@ pub async fn lock_carrier(connection: &mut MySqlConnection) -> sqlx::Result<Carr
     })
 }
 
-/// Counts the batches that are admitted and due at `until`. Those of paused schedules and parked
-/// ones are not sent, and take no slot.
+/// Counts the batches that are admitted and take a slot at `at`, as is known at `now`. Those of paused
+/// schedules and parked ones are not sent, and take no slot. Neither do small ones whose time is
+/// still to come, and that will be sent well before `at`.
 pub async fn read_load(
     connection: &mut MySqlConnection,
-    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+    at: DateTime<Utc>,
 ) -> sqlx::Result<Load> {
+    let (from, until) = (at - DUE_SOON, at + DUE_SOON);
     let rows = sqlx::query!(
         r#"SELECT due.closing AS "closing!: bool", due.priority AS "priority!: Priority", CAST(COUNT(*) AS UNSIGNED) AS "batches!: u32",
              CAST(SUM(due.parts) AS UNSIGNED) AS "parts!: u64"
            FROM (SELECT s.id, s.priority, GREATEST(b.pending, 1) * s.parts AS parts,
                    (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing
                  FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
-                 WHERE b.waiting = 0 AND b.send_at <= ? AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due
+                 WHERE b.waiting = 0 AND b.send_at <= ? AND (b.send_at <= ? OR b.send_at > ? OR b.pending > ?)
+                   AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due
            GROUP BY due.id, due.priority, due.closing"#,
         until,
         until,
+        now,
+        from,
+        SMALL_BATCH,
         MAX_CRASHES,
         MOST_COUNTED
     )
