@@ -106,7 +106,7 @@ fn heading(bench: &Bench) -> anyhow::Result<String> {
     Ok(format!(
         "- {}, commit {}\n- {} cores ({}), {:.0} GB of memory, shared by all processes\n- database \
          {}, default durability; profile `{}`\n- {} environments of send, {} of recheck; medians of \
-         {} runs, of the scenarios with a million messages at 50 and 300 ms one run\n- prices: {}",
+         {} runs\n- one run of `million-50` and `million-300`\n- prices: {}",
         Utc::now().format("%Y-%m-%d"),
         std::env::var("BENCH_COMMIT").unwrap_or_else(|_| "unknown".to_owned()),
         cores,
