@@ -41,7 +41,11 @@ async fn add_personal_texts(run: &ScheduleRun) -> anyhow::Result<()> {
     let recipients: Vec<Value> = phone_numbers(RECIPIENTS).iter().map(entry).collect();
     for (method, path, body) in [
         (Method::PATCH, path.clone(), template),
-        (Method::POST, format!("{path}/recipients"), json!(recipients)),
+        (
+            Method::POST,
+            format!("{path}/recipients"),
+            json!(recipients),
+        ),
     ] {
         let (status, answer) = run.client.call(method, &path, Some(body)).await?;
         ensure!(status < 300, "{path}: {status} {answer}");
