@@ -35,7 +35,7 @@ async fn check_load(plans: &mut Plans<'_>, now: DateTime<Utc>) {
             "what is admitted and what is ready",
             &["AS \"is_ready!: bool\""],
             &["b admitted", "s PRIMARY"],
-            &[&now, &now, &now, &now, &now, &now, &3, &5000, &"main"],
+            &[&now, &now, &now, &now, &now, &200, &now, &3, &5000, &"main"],
         )
         .await;
     // The admitted batches, a few dozen, are grouped by schedule.
@@ -44,7 +44,7 @@ async fn check_load(plans: &mut Plans<'_>, now: DateTime<Utc>) {
             "what is admitted",
             &["due.closing AS \"closing!: bool\""],
             &["b admitted", "s PRIMARY"],
-            &[&now, &now, &now, &now, &200, &3, &5000],
+            &[&200, &now, &now, &now, &now, &200, &3, &5000],
         )
         .await;
 }

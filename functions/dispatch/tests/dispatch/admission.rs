@@ -266,6 +266,26 @@ async fn small_schedules_one_after_the_other_do_not_wait_for_each_other(pool: My
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn batches_with_resends_only_do_not_take_the_slots_of_full_ones(pool: MySqlPool) {
+    let stage = stage(pool).await;
+    cut(&stage, 60, "normal").await;
+    stage.send_queue.take();
+    // Messages of twenty batches are to be sent again, one or a few of each.
+    sqlx::query("UPDATE batches SET waiting = 0, pending = 0, send_at = UTC_TIMESTAMP(3) WHERE batch_no <= 20")
+        .execute(&stage.db)
+        .await
+        .unwrap();
+    stage.dispatcher.admission.admit().await.unwrap();
+    let admitted = stage.send_queue.take_batches();
+    assert_eq!(
+        admitted.len(),
+        4,
+        "twenty recipients take half of 8 slots of 5"
+    );
+    assert_turns(&stage).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_turn_that_is_missing_is_opened_by_the_sweep(pool: MySqlPool) {
     let stage = stage(pool).await;
     cut(&stage, 20, "normal").await;

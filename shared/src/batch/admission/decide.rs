@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
-    slots::{Load, Slots},
+    slots::{Demand, Load, Slots},
     turn::{Class, DUE_SOON, RATE_AHEAD, Turn, TurnTimes},
 };
 use crate::schedule::priority::Priority;
@@ -108,12 +108,17 @@ impl Candidate {
         }
     }
 
-    /// Returns the message parts of the batch that may be admitted next.
-    fn parts(&self, now: DateTime<Utc>) -> Option<u64> {
+    /// Returns what the batch needs that may be admitted next.
+    fn demand(&self, now: DateTime<Utc>) -> Option<Demand> {
         let is_near = self
             .horizon
             .is_none_or(|horizon| self.turn.send_time(now) <= horizon);
-        self.turn.next_parts(self.taken).filter(|_| is_near)
+        self.turn.next_demand(self.taken).filter(|_| is_near)
+    }
+
+    /// Returns the message parts of that batch.
+    fn parts(&self, now: DateTime<Utc>) -> Option<u64> {
+        self.demand(now).map(|demand| demand.parts)
     }
 
     const fn priority(&self) -> Option<Priority> {
@@ -303,7 +308,7 @@ impl Round {
     /// Admits the next batch of a candidate, and charges its parts.
     fn charge(&mut self, at: usize) {
         let candidate = &self.candidates[at];
-        let (Some(priority), Some(parts)) = (candidate.priority(), candidate.parts(self.now))
+        let (Some(priority), Some(demand)) = (candidate.priority(), candidate.demand(self.now))
         else {
             return;
         };
@@ -313,14 +318,14 @@ impl Round {
             let shared = &mut self.decision.shares.virtual_parts[priority as usize];
             *shared = start.max(*shared);
         }
-        self.candidates[at].turn.virtual_parts = start + parts;
+        self.candidates[at].turn.virtual_parts = start + demand.parts;
         // Until it is due, a batch of a schedule with a rate takes no slot.
         let candidate = &mut self.candidates[at];
-        candidate.taken_parts += parts;
+        candidate.taken_parts += demand.parts;
         let largest = &mut self.load.largest[priority as usize];
         *largest = candidate.taken_parts.max(*largest);
         if candidate.is_later || candidate.turn.send_time(self.now) <= self.now + DUE_SOON {
-            self.load.add(priority, 1, parts);
+            self.load.add(priority, demand);
         }
         self.take(at);
     }

@@ -211,8 +211,9 @@ impl Admission {
         if is_open && limit.per_second().is_none() {
             // As many passes have ended as slots are free.
             let most = self.settings.concurrency + self.settings.concurrency / 2;
-            let freed = columns.open_slots.saturating_sub(load.all).max(1);
-            columns.open_slots = (columns.open_slots + freed).min(most.max(columns.open_slots));
+            let slots = self.slots_for(limit, columns.open_slots);
+            let open = columns.open_slots + slots.open_and_free(&load).max(1);
+            columns.open_slots = open.min(most.max(columns.open_slots));
         }
         let situation = Situation {
             now,
@@ -286,7 +287,7 @@ async fn read_batches(
             slots.free(&load),
             slots.free(&load),
         ],
-        first: (4 * slots.full_batches).saturating_sub(load.all),
+        first: slots.free_for_first(&load),
     };
     let (mut due, mut ahead) = (Vec::new(), Vec::new());
     for mut turn in turns {

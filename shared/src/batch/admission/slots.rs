@@ -1,5 +1,7 @@
 //! How many batches may be admitted at the same time. Pure.
 
+use std::ops::AddAssign;
+
 use crate::{carrier::capacity::Limit, schedule::priority::Priority};
 
 /// A batch that is cut under a limit holds at most this many seconds of it: schedules that share the
@@ -12,8 +14,46 @@ const LEAST_BATCH_PARTS: u32 = 10;
 const LEAST_SLOTS: u32 = 3;
 /// Batches of a schedule that begins later, under a limit.
 const BATCHES_AHEAD: u32 = 2;
+/// Without a limit, a batch with this many recipients fills a slot: a worker has no more of them in
+/// flight at the same time. One with fewer takes as much less of it.
+pub const SLOT_RECIPIENTS: u32 = 200;
+/// Without a limit, this many batches share a slot at most. Each keeps a worker busy for a while,
+/// however small it is.
+const BATCHES_PER_SLOT: u32 = 8;
 /// Time beyond the carrier's response for which batches are admitted: claim, flushes and release.
 const HANDLING_S: f64 = 0.5;
+
+/// What batches need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// How many they are.
+    pub batches: u32,
+    /// Their message parts.
+    pub parts: u64,
+    /// Their recipients, at most [`SLOT_RECIPIENTS`] of each batch.
+    pub recipients: u64,
+}
+
+impl Demand {
+    /// Returns what one batch needs that has so many recipients to send to, with so many message
+    /// parts each.
+    pub fn of_batch(pending: u32, parts_each: u16) -> Self {
+        let recipients = pending.max(1);
+        Self {
+            batches: 1,
+            parts: u64::from(recipients) * u64::from(parts_each.max(1)),
+            recipients: recipients.min(SLOT_RECIPIENTS).into(),
+        }
+    }
+}
+
+impl AddAssign for Demand {
+    fn add_assign(&mut self, other: Self) {
+        self.batches += other.batches;
+        self.parts += other.parts;
+        self.recipients += other.recipients;
+    }
+}
 
 /// The batches that are admitted and due, by what they need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,25 +61,19 @@ pub struct Load {
     /// Batches that are only closed: cancelled, or past the end of their schedule.
     pub closing: u32,
     /// Batches of priority high.
-    pub high: u32,
-    /// Message parts of priority high.
-    pub high_parts: u64,
+    pub high: Demand,
     /// Batches of any priority that are sent.
-    pub all: u32,
-    /// Their message parts.
-    pub all_parts: u64,
+    pub all: Demand,
     /// The most message parts that one schedule has of them, for each priority: high, normal, bulk.
     pub largest: [u64; 3],
 }
 
 impl Load {
     /// Adds batches that are sent.
-    pub(super) fn add(&mut self, priority: Priority, batches: u32, parts: u64) {
-        self.all += batches;
-        self.all_parts += parts;
+    pub(super) fn add(&mut self, priority: Priority, demand: Demand) {
+        self.all += demand;
         if priority == Priority::High {
-            self.high += batches;
-            self.high_parts += parts;
+            self.high += demand;
         }
     }
 }
@@ -64,24 +98,43 @@ pub struct Slots {
     pub full_batches: u32,
     /// Most batches, however small they are.
     most_batches: u32,
-    /// Message parts; `None`: only batches count.
-    parts: Option<u64>,
+    /// What the batches may need together.
+    most: Most,
     /// Most batches that are only closed.
     most_closing: u32,
 }
 
+/// The most that batches may need together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Most {
+    /// Message parts: the carrier's limit is known.
+    Parts(u64),
+    /// [`Demand::recipients`]: it is not.
+    Recipients(u64),
+}
+
+impl Most {
+    /// Returns the part of a demand that is limited, and the most of it.
+    const fn compare(self, demand: &Demand) -> (u64, u64) {
+        match self {
+            Self::Parts(most) => (demand.parts, most),
+            Self::Recipients(most) => (demand.recipients, most),
+        }
+    }
+}
+
 impl Slots {
     /// Computes the slots. With a limit: what the carrier takes while a request is answered, and
-    /// two batches more, so that it never waits for work. Small batches share a slot. A quarter of
-    /// the workers stays free for priority high and for schedules that begin.
+    /// two batches more, so that it never waits for work; a quarter of the workers stays free for
+    /// priority high and for schedules that begin. Small batches share a slot.
     pub fn new(input: &SlotInput) -> Self {
         let most_closing = (input.concurrency + input.concurrency / 2).max(LEAST_SLOTS);
         let Some(per_second) = input.limit.per_second() else {
             let open = input.open_slots.clamp(1, most_closing);
             return Self {
                 full_batches: open,
-                most_batches: open,
-                parts: None,
+                most_batches: open * BATCHES_PER_SLOT,
+                most: Most::Recipients(u64::from(open) * u64::from(slot_recipients(input))),
                 most_closing,
             };
         };
@@ -93,19 +146,26 @@ impl Slots {
         Self {
             full_batches,
             most_batches,
-            parts: Some(u64::from(full_batches) * u64::from(batch_parts)),
+            most: Most::Parts(u64::from(full_batches) * u64::from(batch_parts)),
             most_closing,
         }
     }
 
     /// Whether one more batch may be admitted, of any priority but high.
     pub fn has_room(&self, load: &Load) -> bool {
-        self.fits(load.all, load.all_parts)
+        self.fits(&load.all)
     }
 
     /// Whether one more batch of priority high may be admitted: other batches do not count.
     pub fn has_room_for_high(&self, load: &Load) -> bool {
-        self.fits(load.high, load.high_parts)
+        self.fits(&load.high)
+    }
+
+    /// The slots that nothing takes, while no limit is known.
+    pub fn open_and_free(&self, load: &Load) -> u32 {
+        let (needed, most) = self.most.compare(&load.all);
+        let left = u64::from(self.full_batches) * most.saturating_sub(needed) / most.max(1);
+        u32::try_from(left).unwrap_or(u32::MAX)
     }
 
     /// Whether one more batch may be closed.
@@ -115,26 +175,33 @@ impl Slots {
 
     /// Whether the first batch of a schedule may be admitted at once, beside a backlog.
     pub fn has_room_for_first(&self, load: &Load) -> bool {
-        load.all < 4 * self.full_batches
+        let (needed, most) = self.most.compare(&load.all);
+        let has_recipients = matches!(self.most, Most::Parts(_)) || needed < 4 * most;
+        has_recipients && self.free_for_first(load) > 0
     }
 
     /// The most batches of a schedule that begins later. Under a limit they last until the admission
     /// that follows the first release, and leave room for other schedules of the same time.
     pub const fn most_ahead(&self) -> u32 {
-        if self.parts.is_some() {
-            BATCHES_AHEAD
-        } else {
-            self.most_batches
+        match self.most {
+            Most::Parts(_) => BATCHES_AHEAD,
+            Most::Recipients(_) => self.most_batches,
         }
     }
 
     /// The most batches that one admission may take of one kind.
     pub fn free(&self, load: &Load) -> u32 {
         if self.has_room(load) {
-            self.most_batches - load.all
+            self.most_batches - load.all.batches
         } else {
             0
         }
+    }
+
+    /// The most schedules whose first batch one admission may take beside a backlog.
+    pub fn free_for_first(&self, load: &Load) -> u32 {
+        let most = self.most_batches.max(4 * self.full_batches);
+        most.saturating_sub(load.all.batches)
     }
 
     /// The most batches that one admission may take to close them.
@@ -145,7 +212,7 @@ impl Slots {
     /// The most batches of priority high that one admission may take.
     pub fn free_for_high(&self, load: &Load) -> u32 {
         if self.has_room_for_high(load) {
-            self.most_batches - load.high
+            self.most_batches - load.high.batches
         } else {
             0
         }
@@ -154,10 +221,9 @@ impl Slots {
     /// Whether a quarter of the slots is free, or little is admitted, so that an admission is worth
     /// its transaction.
     pub fn is_worth_while(&self, load: &Load) -> bool {
-        is_low(load.all, self.most_batches, LEAST_SLOTS)
-            && self
-                .parts
-                .is_none_or(|parts| load.all < LEAST_SLOTS || load.all_parts * 4 <= parts * 3)
+        let (needed, most) = self.most.compare(&load.all);
+        is_low(load.all.batches, self.most_batches, LEAST_SLOTS)
+            && (self.is_little(load.all.batches) || needed * 4 <= most * 3)
     }
 
     /// The same for batches to close.
@@ -165,15 +231,25 @@ impl Slots {
         is_low(load.closing, self.most_closing, LEAST_SLOTS)
     }
 
-    fn fits(&self, batches: u32, parts: u64) -> bool {
-        let has_parts = self.parts.is_none_or(|most| parts < most);
-        batches < self.most_batches && (batches < LEAST_SLOTS || has_parts)
+    fn fits(&self, demand: &Demand) -> bool {
+        let (needed, most) = self.most.compare(demand);
+        demand.batches < self.most_batches && (self.is_little(demand.batches) || needed < most)
+    }
+
+    /// Whether there is room beside so few batches, however large they are.
+    fn is_little(&self, batches: u32) -> bool {
+        batches < LEAST_SLOTS.min(self.full_batches)
     }
 }
 
 /// Whether a quarter of `most` is free, or fewer than `low` are admitted.
 fn is_low(batches: u32, most: u32, low: u32) -> bool {
     batches < low.min(most) || batches * 4 <= most * 3
+}
+
+/// Returns the recipients of a slot while no limit is known: those of a full batch, if it is small.
+fn slot_recipients(input: &SlotInput) -> u32 {
+    input.batch_size.clamp(1, SLOT_RECIPIENTS)
 }
 
 /// Returns the message parts of a full batch under a limit.
@@ -202,10 +278,10 @@ mod tests {
         })
     }
 
-    fn load(batches: u32, parts_each: u64) -> Load {
+    fn load(batches: u32, pending: u32) -> Load {
         let mut load = Load::default();
         for _ in 0..batches {
-            load.add(Priority::Normal, 1, parts_each);
+            load.add(Priority::Normal, Demand::of_batch(pending, 1));
         }
         load
     }
@@ -240,8 +316,34 @@ mod tests {
     #[test]
     fn without_a_limit_the_open_slots_count() {
         assert!(slots(None, 8, 20).has_room(&load(7, 500)));
-        assert!(!slots(None, 8, 20).has_room(&load(8, 1)));
+        assert!(!slots(None, 8, 20).has_room(&load(8, 500)));
         assert_eq!(slots(None, 900, 20).full_batches, 30);
+    }
+
+    #[test]
+    fn without_a_limit_resends_and_small_schedules_share_a_slot() {
+        let slots = slots(None, 8, 20);
+        assert!(slots.has_room(&load(15, 100)) && !slots.has_room(&load(16, 100)));
+        assert!(slots.has_room(&load(63, 1)) && !slots.has_room(&load(64, 1)));
+        assert!(slots.has_room(&load(63, 0)), "only resends");
+        let mut mixed = load(40, 0);
+        for _ in 0..7 {
+            mixed.add(Priority::Normal, Demand::of_batch(2000, 1));
+        }
+        assert!(slots.has_room(&mixed) && slots.is_worth_while(&load(48, 1)));
+        assert_eq!(
+            (
+                slots.open_and_free(&mixed),
+                slots.open_and_free(&load(4, 100))
+            ),
+            (0, 6)
+        );
+    }
+
+    #[test]
+    fn a_single_slot_is_a_single_batch() {
+        let slots = slots(None, 1, 20);
+        assert!(slots.has_room(&load(0, 0)) && !slots.has_room(&load(1, 500)));
     }
 
     #[test]
@@ -250,7 +352,7 @@ mod tests {
         let mut load = load(15, 500);
         assert!(slots.has_room_for_high(&load) && !slots.has_room(&load));
         for _ in 0..4 {
-            load.add(Priority::High, 1, 500);
+            load.add(Priority::High, Demand::of_batch(500, 1));
         }
         assert!(!slots.has_room_for_high(&load));
     }

@@ -7,7 +7,7 @@ use sqlx::{MySqlConnection, types::Uuid};
 
 use super::{
     decide::{Admitted, Shares, TurnAfter},
-    slots::Load,
+    slots::{Demand, Load, SLOT_RECIPIENTS},
     turn::{Class, DUE_SOON, Turn, TurnTimes, WaitingBatch},
 };
 use crate::{
@@ -28,9 +28,6 @@ const TURNS: u32 = 1000;
 /// The load is counted up to this many batches, so that a backlog of resends costs no more.
 const MOST_COUNTED: u32 = 5000;
 
-/// A batch of so many recipients is sent in a second or two.
-const SMALL_BATCH: u32 = 200;
-
 /// What is admitted, and what waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
@@ -49,8 +46,8 @@ pub struct Line {
 /// Reads what is admitted and whether a turn is ready, in one statement.
 pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sqlx::Result<Line> {
     let row = sqlx::query!(
-        r#"SELECT c.open_slots, l.closing AS "closing!: u32", l.high AS "high!: u32", l.high_parts AS "high_parts!: u64", l.sent AS "sent!: u32",
-             l.sent_parts AS "sent_parts!: u64",
+        r#"SELECT c.open_slots, l.closing AS "closing!: u32", l.high AS "high!: u32", l.high_parts AS "high_parts!: u64",
+             l.high_recipients AS "high_recipients!: u64", l.sent AS "sent!: u32", l.sent_parts AS "sent_parts!: u64", l.sent_recipients AS "sent_recipients!: u64",
              EXISTS (SELECT 1 FROM turns t JOIN schedules s ON s.id = t.schedule_id
                      WHERE t.ready_at <= ? AND s.status IN ('running', 'cancelled')) AS "is_ready!: bool",
              EXISTS (SELECT 1 FROM turns t JOIN schedules s ON s.id = t.schedule_id
@@ -60,10 +57,12 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
                      WHERE t.ready_at <= ? AND s.status = 'running' AND s.priority = 'high') AS "high_ready!: bool"
            FROM carriers c CROSS JOIN (
              SELECT CAST(COALESCE(SUM(due.closing), 0) AS UNSIGNED) AS closing, CAST(COALESCE(SUM(due.high), 0) AS UNSIGNED) AS high,
-               CAST(COALESCE(SUM(due.high * due.parts), 0) AS UNSIGNED) AS high_parts, CAST(COALESCE(SUM(1 - due.closing), 0) AS UNSIGNED) AS sent,
-               CAST(COALESCE(SUM((1 - due.closing) * due.parts), 0) AS UNSIGNED) AS sent_parts
+               CAST(COALESCE(SUM(due.high * due.parts), 0) AS UNSIGNED) AS high_parts, CAST(COALESCE(SUM(due.high * due.recipients), 0) AS UNSIGNED) AS high_recipients,
+               CAST(COALESCE(SUM(1 - due.closing), 0) AS UNSIGNED) AS sent, CAST(COALESCE(SUM((1 - due.closing) * due.parts), 0) AS UNSIGNED) AS sent_parts,
+               CAST(COALESCE(SUM((1 - due.closing) * due.recipients), 0) AS UNSIGNED) AS sent_recipients
              FROM (SELECT (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing,
-                     (s.status = 'running' AND s.priority = 'high') AS high, GREATEST(b.pending, 1) * s.parts AS parts
+                     (s.status = 'running' AND s.priority = 'high') AS high, GREATEST(b.pending, 1) * s.parts AS parts,
+                     LEAST(GREATEST(b.pending, 1), ?) AS recipients
                    FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
                    WHERE b.waiting = 0 AND b.send_at <= ? AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due) l
            WHERE c.name = ?"#,
@@ -72,6 +71,7 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
         now,
         now,
         now,
+        SLOT_RECIPIENTS,
         until,
         MAX_CRASHES,
         MOST_COUNTED,
@@ -82,10 +82,16 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
     Ok(Line {
         load: Load {
             closing: row.closing,
-            high: row.high,
-            high_parts: row.high_parts,
-            all: row.sent,
-            all_parts: row.sent_parts,
+            high: Demand {
+                batches: row.high,
+                parts: row.high_parts,
+                recipients: row.high_recipients,
+            },
+            all: Demand {
+                batches: row.sent,
+                parts: row.sent_parts,
+                recipients: row.sent_recipients,
+            },
             ..Load::default()
         },
         open_slots: row.open_slots,
@@ -136,18 +142,19 @@ pub async fn read_load(
     let (from, until) = (at - DUE_SOON, at + DUE_SOON);
     let rows = sqlx::query!(
         r#"SELECT due.closing AS "closing!: bool", due.priority AS "priority!: Priority", CAST(COUNT(*) AS UNSIGNED) AS "batches!: u32",
-             CAST(SUM(due.parts) AS UNSIGNED) AS "parts!: u64"
-           FROM (SELECT s.id, s.priority, GREATEST(b.pending, 1) * s.parts AS parts,
+             CAST(SUM(due.parts) AS UNSIGNED) AS "parts!: u64", CAST(SUM(due.recipients) AS UNSIGNED) AS "recipients!: u64"
+           FROM (SELECT s.id, s.priority, GREATEST(b.pending, 1) * s.parts AS parts, LEAST(GREATEST(b.pending, 1), ?) AS recipients,
                    (s.status = 'cancelled' OR COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0)) AS closing
                  FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
                  WHERE b.waiting = 0 AND b.send_at <= ? AND (b.send_at <= ? OR b.send_at > ? OR b.pending > ?)
                    AND b.crashes < ? AND s.status IN ('running', 'cancelled') LIMIT ?) due
            GROUP BY due.id, due.priority, due.closing"#,
+        SLOT_RECIPIENTS,
         until,
         until,
         now,
         from,
-        SMALL_BATCH,
+        SLOT_RECIPIENTS,
         MAX_CRASHES,
         MOST_COUNTED
     )
@@ -158,7 +165,12 @@ pub async fn read_load(
         if row.closing {
             load.closing += row.batches;
         } else {
-            load.add(row.priority, row.batches, row.parts);
+            let demand = Demand {
+                batches: row.batches,
+                parts: row.parts,
+                recipients: row.recipients,
+            };
+            load.add(row.priority, demand);
             let largest = &mut load.largest[row.priority as usize];
             *largest = row.parts.max(*largest);
         }

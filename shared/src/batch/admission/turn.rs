@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::slots::Demand;
 use crate::{message::window::Window, schedule::priority::Priority};
 
 /// Batches of a schedule with a rate are admitted this long ahead of their time. A worker that
@@ -94,10 +95,10 @@ impl Turn {
         self.class != Class::Closing && self.rate.is_none() && self.send_time(now) > now + DUE_SOON
     }
 
-    /// Returns the message parts of its next batch, if that was read.
-    pub fn next_parts(&self, taken: usize) -> Option<u64> {
+    /// Returns what its next batch needs, if that was read.
+    pub fn next_demand(&self, taken: usize) -> Option<Demand> {
         let batch = self.batches.get(taken)?;
-        Some(u64::from(batch.pending.max(1)) * u64::from(self.parts.max(1)))
+        Some(Demand::of_batch(batch.pending, self.parts))
     }
 
     /// Returns when the next batch may be admitted, if nothing is admitted before `now`.

@@ -67,7 +67,8 @@ impl Worker {
         let dues = read_due_times(&self.db, claim.batch)
             .await?
             .context("the batch is gone")?;
-        let messages = self.enqueue_due(claim.batch, pass.due_messages(dues, now));
+        let due = pass.due_messages(dues, now);
+        let messages = self.enqueue_due(claim.batch, due, dues.pending == 0);
         let others = async {
             if !dues.schedule_open
                 && let Some(finished) = lifecycle::finish(&self.db, claim.batch.schedule_id)
@@ -87,16 +88,19 @@ impl Worker {
     }
 
     /// Enqueues what is due next. A message that the queue refuses is left to the sweep.
-    async fn enqueue_due(&self, batch: BatchMessage, due: DueMessages) {
-        for (queue, due) in [
-            (&self.send_queue, due.send_at),
-            (&self.recheck_queue, due.check_at),
-        ] {
-            if let Some(due) = due {
-                queue
-                    .send(&[Outgoing::batch(batch, due, self.db.now())])
-                    .await;
-            }
+    async fn enqueue_due(&self, batch: BatchMessage, due: DueMessages, only_resends: bool) {
+        let now = self.db.now();
+        if let Some(send_at) = due.send_at {
+            let message = if only_resends {
+                Outgoing::batch_after(batch, send_at, now)
+            } else {
+                Outgoing::batch(batch, send_at, now)
+            };
+            self.send_queue.send(&[message]).await;
+        }
+        if let Some(check_at) = due.check_at {
+            let message = Outgoing::batch(batch, check_at, now);
+            self.recheck_queue.send(&[message]).await;
         }
     }
 

@@ -111,6 +111,8 @@ pub struct DueTimes {
     pub check_at: Option<DateTime<Utc>>,
     /// The unsent messages of the batch wait for their turn: no queue message names the batch.
     pub waiting: bool,
+    /// Messages that were never accepted; without them `send_at` is the time of a resend.
+    pub pending: u32,
     /// A batch of the schedule has something to do, this one or another. If the last two batches
     /// are released at the same time, the later read sees both.
     pub schedule_open: bool,
@@ -121,7 +123,7 @@ pub async fn read_due_times(db: &Db, batch: BatchMessage) -> sqlx::Result<Option
     sqlx::query_as!(
         DueTimes,
         r#"SELECT b.send_at AS "send_at: DateTime<Utc>", b.check_at AS "check_at: DateTime<Utc>",
-             b.waiting AS "waiting: bool", EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
+             b.waiting AS "waiting: bool", b.pending, EXISTS (SELECT 1 FROM batches o WHERE o.schedule_id = b.schedule_id AND o.sweep_at IS NOT NULL) AS "schedule_open!: bool"
            FROM batches b WHERE b.schedule_id = ? AND b.batch_no = ?"#,
         batch.schedule_id,
         batch.batch_no

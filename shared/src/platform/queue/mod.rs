@@ -79,6 +79,16 @@ impl Outgoing {
         }
     }
 
+    /// Returns a message for a batch that needs no precise time, such as a resend. It arrives up to a
+    /// second after `due`, so that no worker waits for it.
+    pub fn batch_after(message: BatchMessage, due: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let wait = (due - now).to_std().unwrap_or_default().min(MAX_DELAY);
+        Self {
+            delay_s: wait.as_millis().div_ceil(1000) as u32,
+            ..Self::batch(message, due, now)
+        }
+    }
+
     /// Returns a message that makes dispatch sweep at once, for batches that became due just now.
     pub fn sweep() -> Self {
         Self {
@@ -174,6 +184,28 @@ mod tests {
             within_reach(now + TimeDelta::seconds(900), now)
                 && !within_reach(now + TimeDelta::seconds(901), now)
         );
+    }
+
+    #[test]
+    fn a_message_without_a_precise_time_arrives_after_it() {
+        let now = Utc::now();
+        let batch = BatchMessage {
+            schedule_id: Uuid::nil(),
+            batch_no: 1,
+        };
+        for (due_ms, seconds) in [
+            (-5000, 0),
+            (0, 0),
+            (1, 1),
+            (2000, 2),
+            (2001, 3),
+            (900_000, 900),
+            (5_000_000, 900),
+        ] {
+            let due = now + TimeDelta::milliseconds(due_ms);
+            let message = Outgoing::batch_after(batch, due, now);
+            assert_eq!(message.delay_s, seconds, "{due_ms}");
+        }
     }
 
     #[test]

@@ -63,11 +63,11 @@ fn situation(open_slots: u32, load: Load) -> Situation {
 }
 
 fn loaded(others: u32) -> Load {
-    Load {
-        all: others,
-        all_parts: u64::from(others * PENDING),
-        ..Load::default()
+    let mut load = Load::default();
+    for _ in 0..others {
+        load.add(Priority::Normal, Demand::of_batch(PENDING, 1));
     }
+    load
 }
 
 /// Returns how many batches of each schedule are admitted, by its number.
