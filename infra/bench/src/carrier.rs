@@ -23,6 +23,8 @@ pub struct Carrier {
 
 /// An acceptance of the ledger.
 pub struct Acceptance {
+    /// The number.
+    pub number: String,
     /// The text.
     pub text: String,
     /// When it was accepted.
@@ -91,6 +93,7 @@ impl Carrier {
             let line: LedgerLine = serde_json::from_str(line)?;
             let at = DateTime::parse_from_rfc3339(&line.time)?.to_utc();
             Ok(Acceptance {
+                number: line.dnis,
                 text: line.text,
                 at,
             })

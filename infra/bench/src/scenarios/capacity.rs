@@ -101,6 +101,7 @@ mod tests {
             let at = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(100) * request;
             (0..100)
                 .map(move |_| Acceptance {
+                    number: String::new(),
                     text: text.to_owned(),
                     at,
                 })

@@ -73,7 +73,7 @@ fn figures(
     choose: fn(DateTime<Utc>, DateTime<Utc>) -> DateTime<Utc>,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut chosen: HashMap<&str, DateTime<Utc>> = HashMap::new();
-    for Acceptance { text, at } in ledger {
+    for Acceptance { text, at, .. } in ledger {
         let entry = chosen.entry(text).or_insert(*at);
         *entry = choose(*entry, *at);
     }

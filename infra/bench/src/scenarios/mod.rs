@@ -8,6 +8,7 @@ mod life;
 mod long_list;
 mod memory;
 mod old_rows;
+mod resends;
 mod sending;
 mod single_at_once;
 mod sizes;
@@ -175,6 +176,11 @@ pub const SCENARIOS: &[Scenario] = &[
                 },
             ))
         },
+    },
+    Scenario {
+        name: "resends",
+        when: When::Always,
+        run: |bench| Box::pin(resends::run(bench)),
     },
     Scenario {
         name: "single-0",
