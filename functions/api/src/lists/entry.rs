@@ -17,7 +17,10 @@ use tokio::sync::mpsc::Sender;
 
 use crate::{
     http::error::{ApiError, FieldError},
-    lists::options::{AcceptedVariables, Options},
+    lists::{
+        options::{AcceptedVariables, Options},
+        variables::WrongVariables,
+    },
 };
 
 /// Entries per call, at most.
@@ -129,28 +132,31 @@ impl Sink {
     }
 
     /// Adds an entry at the current position.
-    pub fn entry(&mut self, input: &str, variables: &Variables) -> Result<(), Stopped> {
+    pub fn entry(&mut self, input: &str, given: &Variables) -> Result<(), Stopped> {
         let phone = match Phone::parse_in(input, self.options.region.as_ref()) {
             Ok(phone) => phone,
             Err(error) => return self.refuse(input, error.code(), error.to_string()),
         };
+        // Before they are rendered: a text may contain each of them hundreds of times.
+        let is_template = matches!(self.options.variables, AcceptedVariables::Of(_));
+        if !is_template && given.is_empty() {
+            return self.push(Entry::Valid(phone));
+        }
+        let variables = if given.is_empty() {
+            String::new()
+        } else {
+            serde_json::json!(given).to_string()
+        };
+        if variables.len() > MAX_VARIABLES {
+            let error = WrongVariables::TooLong;
+            return self.refuse(input, error.code(), error.to_string());
+        }
         let (mut text_hash, mut parts) = (0, 0);
         if let AcceptedVariables::Of(template) = &self.options.variables {
-            match template.render(variables) {
+            match template.render(given) {
                 Ok(rendered) => (text_hash, parts) = (hash(&rendered.text), rendered.parts),
                 Err(error) => return self.refuse(input, error.code(), error.to_string()),
             }
-        } else if variables.is_empty() {
-            return self.push(Entry::Valid(phone));
-        }
-        let variables = if variables.is_empty() {
-            String::new()
-        } else {
-            serde_json::json!(variables).to_string()
-        };
-        if variables.len() > MAX_VARIABLES {
-            let detail = format!("expected at most {MAX_VARIABLES} bytes of variables");
-            return self.refuse(input, "variables-too-long", detail);
         }
         self.variable_bytes += variables.len();
         self.push(Entry::Personal(Box::new(Personal {

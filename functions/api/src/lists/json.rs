@@ -13,7 +13,12 @@ use shared::message::template::Variables;
 
 use crate::{
     http::error::{ApiError, FieldError},
-    lists::{entry::Sink, guard, options::AcceptedVariables, variables},
+    lists::{
+        entry::Sink,
+        guard,
+        options::AcceptedVariables,
+        variables::{self, WrongVariables},
+    },
 };
 
 /// Parses a list in memory.
@@ -144,7 +149,7 @@ struct Parsed<'de> {
     /// The phone number, or the value in its place.
     phone: Result<Cow<'de, str>, String>,
     /// The variables, or what is wrong with them.
-    variables: Result<Variables, String>,
+    variables: Result<Variables, WrongVariables>,
 }
 
 impl<'de> Parsed<'de> {
@@ -169,7 +174,7 @@ impl<'de> Parsed<'de> {
                 "wrong-type",
                 r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#,
             ),
-            (Ok(phone), Err(detail)) => sink.refuse(&phone, "wrong-variables", detail),
+            (Ok(phone), Err(error)) => sink.refuse(&phone, error.code(), error.to_string()),
             (Ok(phone), Ok(variables)) => sink.entry(&phone, &variables),
         };
         put.map_err(E::custom)

@@ -78,9 +78,33 @@ pub struct Loaded {
     pub invalid: Vec<RejectedEntry>,
     /// The number of entries of any kind.
     pub entries: u32,
-    wrong: Vec<FieldError>,
-    wrong_count: usize,
+    wrong: Wrong,
     on_invalid: OnInvalid,
+}
+
+/// Errors that reject a list, such as unknown fields: a million are counted, and the first ones
+/// kept.
+#[derive(Debug, Default)]
+pub struct Wrong {
+    shown: Vec<FieldError>,
+    count: usize,
+}
+
+impl Wrong {
+    /// Adds the errors of a chunk.
+    pub fn extend(&mut self, errors: Vec<FieldError>) {
+        self.count += errors.len();
+        let room = SHOWN_ERRORS.saturating_sub(self.shown.len());
+        self.shown.extend(errors.into_iter().take(room));
+    }
+
+    /// Returns an error if there were any.
+    pub fn refuse(self) -> Result<(), ApiError> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        Err(ApiError::Invalid(self.shown, self.count))
+    }
 }
 
 /// Writes a list. Returns [`ApiError::Invalid`] if the list is refused, under `reject` or because
@@ -92,8 +116,8 @@ pub async fn load(
 ) -> Result<Loaded, ApiError> {
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
-    while let Some(chunk) = reading.chunks.recv().await {
-        loaded.count_entries(&chunk);
+    while let Some(mut chunk) = reading.chunks.recv().await {
+        loaded.count_entries(&mut chunk);
         // Rows that will be rolled back need not be written. The rest of the list is still read, so
         // that the error names everything that is wrong.
         if !loaded.is_refused() {
@@ -128,23 +152,13 @@ pub async fn refuse(
     };
     let mut reading = list.read();
     let mut loaded = Loaded::new(target);
-    while let Some(chunk) = reading.chunks.recv().await {
-        loaded.count_entries(&chunk);
+    while let Some(mut chunk) = reading.chunks.recv().await {
+        loaded.count_entries(&mut chunk);
     }
     if let Ok(Err(ApiError::Invalid(list_errors, _))) = reading.end.await {
         errors.extend(list_errors);
     }
     loaded.into_error(errors)
-}
-
-/// Returns an error if entries have unknown fields.
-pub fn refuse_wrong(mut wrong: Vec<FieldError>) -> Result<(), ApiError> {
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let total = wrong.len();
-    wrong.truncate(SHOWN_ERRORS);
-    Err(ApiError::Invalid(wrong, total))
 }
 
 impl Loaded {
@@ -158,17 +172,14 @@ impl Loaded {
             added,
             invalid: Vec::new(),
             entries: 0,
-            wrong: Vec::new(),
-            wrong_count: 0,
+            wrong: Wrong::default(),
             on_invalid,
         }
     }
 
-    fn count_entries(&mut self, chunk: &Chunk) {
+    fn count_entries(&mut self, chunk: &mut Chunk) {
         self.entries += chunk.entries.len() as u32;
-        self.wrong_count += chunk.errors.len();
-        let room = SHOWN_ERRORS.saturating_sub(self.wrong.len());
-        self.wrong.extend(chunk.errors.iter().take(room).cloned());
+        self.wrong.extend(std::mem::take(&mut chunk.errors));
         for entry in &chunk.entries {
             let Entry::Invalid(refused) = entry else {
                 continue;
@@ -181,12 +192,12 @@ impl Loaded {
     }
 
     fn is_refused(&self) -> bool {
-        self.wrong_count > 0 || (self.on_invalid == OnInvalid::Reject && self.added.invalid > 0)
+        self.wrong.count > 0 || (self.on_invalid == OnInvalid::Reject && self.added.invalid > 0)
     }
 
     fn into_error(self, mut errors: Vec<FieldError>) -> ApiError {
-        let mut total = errors.len() + self.wrong_count;
-        errors.extend(self.wrong);
+        let mut total = errors.len() + self.wrong.count;
+        errors.extend(self.wrong.shown);
         if self.on_invalid == OnInvalid::Reject {
             total += self.added.invalid as usize;
             errors.extend(self.invalid.into_iter().map(|refused| FieldError {

@@ -1,35 +1,76 @@
 //! The variables of an entry: `vars` in JSON, the other columns in CSV.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use csv::ByteRecord;
 use serde_json::value::RawValue;
-use shared::message::template::{Template, Variables};
+use shared::message::template::{MAX_VARIABLES, Template, Variables};
 
 const EXPECTED: &str =
     r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
 
+/// Bytes of `vars` in a request, at most: much more than those of the most variables, also if each
+/// character is escaped.
+const MAX_RAW: usize = 8 * MAX_VARIABLES;
+
 /// Reads the member `vars`. A number keeps its notation, such as `1.10`. Null counts as not given.
-pub fn read(json: &RawValue) -> Result<Variables, String> {
+pub fn read(json: &RawValue) -> Result<Variables, WrongVariables> {
+    if json.get().len() > MAX_RAW {
+        return Err(WrongVariables::TooLong);
+    }
     let given: Option<BTreeMap<String, &RawValue>> =
-        serde_json::from_str(json.get()).map_err(|_| EXPECTED.to_owned())?;
+        serde_json::from_str(json.get()).map_err(|_| WrongVariables::other(EXPECTED))?;
     let mut variables = Variables::new();
     for (name, value) in given.into_iter().flatten() {
         let value = value.get();
         let value = match value.as_bytes().first() {
-            Some(b'"') => serde_json::from_str(value).map_err(|_| EXPECTED.to_owned())?,
+            Some(b'"') => {
+                serde_json::from_str(value).map_err(|_| WrongVariables::other(EXPECTED))?
+            }
             Some(b'-' | b'0'..=b'9') => value.to_owned(),
             Some(b'n') => continue,
             _ => {
                 let name: String = name.chars().take(64).collect();
-                return Err(format!(
+                return Err(WrongVariables::Other(format!(
                     "{EXPECTED}; `{name}` is neither a string nor a number"
-                ));
+                )));
             }
         };
         variables.insert(name.to_ascii_lowercase(), value);
     }
     Ok(variables)
+}
+
+/// Why variables are refused.
+#[derive(Debug)]
+pub enum WrongVariables {
+    /// They are too long.
+    TooLong,
+    /// They are no object of strings and numbers; what was expected.
+    Other(String),
+}
+
+impl WrongVariables {
+    fn other(detail: &str) -> Self {
+        Self::Other(detail.to_owned())
+    }
+
+    /// Returns a stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong => "variables-too-long",
+            Self::Other(_) => "wrong-variables",
+        }
+    }
+}
+
+impl fmt::Display for WrongVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "expected at most {MAX_VARIABLES} bytes of variables"),
+            Self::Other(detail) => f.write_str(detail),
+        }
+    }
 }
 
 /// The columns of a CSV that a template names: their positions and their names in lower case. In a

@@ -190,6 +190,86 @@ async fn append_a_million(lambda: &mut Lambda, token: &str, path: &str, numbers:
     println!("1,000,000 entries in gzip: {} MB", lambda.peak());
 }
 
+/// A request that is much larger in memory than on the wire, if it is read carelessly.
+struct Hostile {
+    what: &'static str,
+    path: &'static str,
+    content_type: &'static str,
+    body: Value,
+    status: u64,
+}
+
+/// A dry run of a text that names one variable three hundred times, for one recipient.
+fn dry_run_with_variable(what: &'static str, value: String) -> Hostile {
+    let mut body = request();
+    body["message"] = json!("{{a}}".repeat(300));
+    body["recipients"] = json!([{"phone": "+60123456789", "vars": {"a": value}}]);
+    Hostile {
+        what,
+        path: "/v1/schedules?dry_run=true",
+        content_type: "application/json",
+        body: body.to_string().into(),
+        status: 200,
+    }
+}
+
+/// A list of opt-outs in gzip.
+fn opt_outs(what: &'static str, list: &[u8], status: u64) -> Hostile {
+    Hostile {
+        what,
+        path: "/v1/suppressions/import",
+        content_type: "application/gzip",
+        body: base64(&gzip(list)).into(),
+        status,
+    }
+}
+
+fn hostile() -> Vec<Hostile> {
+    let unknown = r#"{"x":1},"#.repeat(200_000);
+    let mut fields = request();
+    fields["recipients"] = json!([]);
+    let fields = fields.to_string().replace(
+        r#""recipients":[]"#,
+        &format!(r#""recipients":[{unknown}{{}}]"#),
+    );
+    let ndjson = b"{\"x\":1}\n".repeat(2_000_000);
+    let deep = [b"[".repeat(3_000_000), b"]".repeat(3_000_000)].concat();
+    let one_field = [b"[\"", b"0".repeat(100_000_000).as_slice(), b"\"]"].concat();
+    vec![
+        dry_run_with_variable("a variable of 2 MB", "x".repeat(2_000_000)),
+        dry_run_with_variable("a variable of 4 KB", "x".repeat(4_000)),
+        Hostile {
+            what: "200,000 unknown fields",
+            path: "/v1/schedules?dry_run=true",
+            content_type: "application/json",
+            body: fields.into(),
+            status: 422,
+        },
+        opt_outs("2,000,000 unknown fields in gzip", &ndjson, 413),
+        opt_outs("deep nesting in gzip", &deep, 413),
+        opt_outs("a number of 100 MB in gzip", &one_field, 413),
+        opt_outs("300 MB of blanks in gzip", &b" ".repeat(300_000_000), 413),
+    ]
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn hostile_requests_use_no_more_memory_than_their_body(pool: MySqlPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let mut lambda = Lambda::start(&url).await;
+    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
+    for request in hostile() {
+        let Hostile { what, path, .. } = request;
+        let (status, answer) = lambda
+            .call(token, path, request.content_type, request.body)
+            .await;
+        let shown: String = answer.to_string().chars().take(300).collect();
+        println!("{what}: {status} {} MB {shown}", lambda.peak());
+        assert_eq!(status, request.status, "{what}: {shown}");
+        assert!(answer.to_string().len() < 100_000, "{what}: {shown}");
+        assert!(lambda.peak() < 80, "{what}: {} MB", lambda.peak());
+    }
+}
+
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
     let url = pool.connect_options().to_url_lossy().to_string();

@@ -52,6 +52,8 @@ pub enum RenderError {
     Missing(String),
     /// The text takes this many parts.
     TooLong(usize),
+    /// The text became much too long, and its rendering was stopped.
+    Stopped,
     /// The text is only white space.
     Empty,
     /// The error of the engine.
@@ -63,7 +65,7 @@ impl RenderError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Missing(_) => "missing-variable",
-            Self::TooLong(_) => "text-too-long",
+            Self::TooLong(_) | Self::Stopped => "text-too-long",
             Self::Empty => "text-empty",
             Self::Failed(_) => "text-failed",
         }
@@ -79,6 +81,10 @@ impl fmt::Display for RenderError {
             Self::TooLong(parts) => write!(
                 f,
                 "expected at most {MAX_PARTS} parts; with these variables the text takes {parts}"
+            ),
+            Self::Stopped => write!(
+                f,
+                "expected at most {MAX_PARTS} parts; with these variables the text takes many more"
             ),
             Self::Empty => f.write_str(
                 "expected a text that is not only white space; with these variables it is",

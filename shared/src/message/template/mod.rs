@@ -7,7 +7,7 @@ mod error;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, io,
     sync::LazyLock,
 };
 
@@ -25,6 +25,8 @@ pub type Variables = BTreeMap<String, String>;
 pub const MAX_VARIABLES: usize = 4_096;
 /// The most bytes of a template.
 pub const MAX_TEMPLATE: usize = 10_000;
+/// More bytes than the longest text has: ten parts of 153 characters, with up to three bytes each.
+const MAX_RENDERED: usize = 8_192;
 /// The start of a variable.
 const OPEN: &str = "{{";
 
@@ -130,11 +132,17 @@ impl Template {
                     .map(move |name| (name.clone(), Value::from(value)))
             })
             .collect();
-        let text = self
+        let mut bounded = Bounded::default();
+        let rendered = self
             .environment
             .get_template("text")
-            .and_then(|text| text.render(context));
-        let text = text.map_err(|error| RenderError::Failed(error.to_string()))?;
+            .and_then(|text| text.render_captured_to(context, &mut bounded).map(drop));
+        if bounded.is_full {
+            return Err(RenderError::Stopped);
+        }
+        rendered.map_err(|error| RenderError::Failed(error.to_string()))?;
+        let text = String::from_utf8(bounded.text)
+            .map_err(|error| RenderError::Failed(error.to_string()))?;
         if text.trim().is_empty() {
             return Err(RenderError::Empty);
         }
@@ -145,6 +153,29 @@ impl Template {
                 parts: parts as u16,
             }),
         }
+    }
+}
+
+/// Collects a text, and stops its rendering when it is longer than any that is sent. A name that
+/// occurs often, with a long value, would otherwise multiply a small request.
+#[derive(Default)]
+struct Bounded {
+    text: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_full |= self.text.len() + bytes.len() > MAX_RENDERED;
+        if self.is_full {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -207,6 +238,22 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn the_longest_text_is_rendered_and_a_longer_one_stopped() {
+        let longest = "Δ".repeat(153);
+        let ten = "{{a}}".repeat(10);
+        let template = Template::parse(&ten).unwrap().unwrap();
+        let rendered = template.render(&variables(&[("a", &longest)])).unwrap();
+        assert_eq!((rendered.parts, rendered.text.len()), (10, 3060));
+        let huge = "x".repeat(100_000);
+        let template = Template::parse(&"{{a}}".repeat(300)).unwrap().unwrap();
+        let stopped = template.render(&variables(&[("a", &huge)]));
+        assert_eq!(stopped, Err(RenderError::Stopped));
+        let mut bounded = Bounded::default();
+        assert!(std::io::Write::write_all(&mut bounded, huge.as_bytes()).is_err());
+        assert!(bounded.text.is_empty() && bounded.is_full);
     }
 
     #[test]

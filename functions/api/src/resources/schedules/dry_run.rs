@@ -24,7 +24,7 @@ use crate::{
     lists::{
         AcceptedVariables, List,
         entry::{Entry, RejectedEntry},
-        load::{OnInvalid, SHOWN_SKIPPED, refuse_wrong},
+        load::{OnInvalid, SHOWN_SKIPPED, Wrong},
     },
     openapi::parameters::AHEAD,
     resources::schedules::{
@@ -159,21 +159,22 @@ async fn remove_suppressed(
     connection: &mut MySqlConnection,
     messages: &mut Vec<Message>,
 ) -> Result<(), ApiError> {
-    let mut suppressed = HashSet::new();
-    for messages in messages.chunks(10_000) {
+    for messages in messages.chunks_mut(10_000) {
         let phones: Vec<_> = messages
             .iter()
             .map(|message| message.phone.to_string())
             .collect();
         let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
-        suppressed.extend(
-            suppressed_among(connection, &phones)
-                .await?
-                .iter()
-                .filter_map(|phone| phone.parse::<Phone>().ok()),
-        );
+        let suppressed: HashSet<Phone> = suppressed_among(connection, &phones)
+            .await?
+            .iter()
+            .filter_map(|phone| phone.parse().ok())
+            .collect();
+        for message in messages {
+            message.is_suppressed = suppressed.contains(&message.phone);
+        }
     }
-    messages.retain(|message| !suppressed.contains(&message.phone));
+    messages.retain(|message| !message.is_suppressed);
     Ok(())
 }
 
@@ -183,6 +184,7 @@ struct Message {
     /// Its index in the list, without invalid entries.
     position: u32,
     parts: u16,
+    is_suppressed: bool,
     /// A hash, equal for equal texts.
     text: u64,
 }
@@ -203,6 +205,7 @@ impl ParsedList {
             phone,
             position,
             parts,
+            is_suppressed: false,
             text,
         });
     }
@@ -245,7 +248,7 @@ impl ParsedList {
 
     async fn read(&mut self, list: List) -> Result<(), ApiError> {
         let mut reading = list.read();
-        let mut wrong = Vec::new();
+        let mut wrong = Wrong::default();
         while let Some(chunk) = reading.chunks.recv().await {
             wrong.extend(chunk.errors);
             for entry in chunk.entries {
@@ -267,6 +270,6 @@ impl ParsedList {
             .end
             .await
             .map_err(|error| ApiError::Internal(error.to_string()))??;
-        refuse_wrong(wrong)
+        wrong.refuse()
     }
 }

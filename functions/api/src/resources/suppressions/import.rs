@@ -15,7 +15,7 @@ use crate::{
     lists::{
         List, doc,
         entry::{Entry, RejectedEntry},
-        load::{SHOWN_SKIPPED, refuse_wrong},
+        load::{SHOWN_SKIPPED, Wrong},
         request::read_list,
     },
     openapi::Operation,
@@ -101,7 +101,7 @@ async fn write(
 ) -> Result<Imported, ApiError> {
     let mut imported = Imported::default();
     let mut reading = list.read();
-    let mut wrong = Vec::new();
+    let mut wrong = Wrong::default();
     while let Some(chunk) = reading.chunks.recv().await {
         wrong.extend(chunk.errors);
         let mut phones = Vec::with_capacity(chunk.entries.len());
@@ -129,6 +129,6 @@ async fn write(
         .end
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))??;
-    refuse_wrong(wrong)?;
+    wrong.refuse()?;
     Ok(imported)
 }

@@ -227,7 +227,7 @@ impl Forecaster {
         Forecast {
             planned_start: course.starts_at.map(shown),
             planned_end: course.ends_at.map(shown),
-            duration_s: (course.seconds * 10.0 - 0.001).ceil().max(0.0) / 10.0,
+            duration_s: (course.seconds * 10.0 - 0.001).ceil().abs() / 10.0,
             parts_per_second: (speed * 100.0).round() / 100.0,
             capacity_used: speeds
                 .carrier

@@ -73,6 +73,7 @@ fn the_slowest_limit_decides_the_duration() {
     }
     let nothing = forecaster(None, None).forecast_new(&planned(Load::default()), Utc.fix());
     assert_eq!((nothing.duration_s, nothing.limited_by), (0.0, None));
+    assert!(nothing.duration_s.is_sign_positive(), "not -0.0 in JSON");
 }
 
 fn in_line(parts: u16) -> InLine {
