@@ -84,7 +84,7 @@ impl Issuer {
     /// Returns the claims of an operator, with some of them replaced.
     fn claims(&self, changes: &Value) -> Value {
         let mut claims = json!({"iss": self.url, "aud": self.audience, "sub": "outsider-1", "preferred_username": "olga",
-            "iat": seconds_from_now(-5), "exp": seconds_from_now(300), "roles": ["operator"]});
+            "iat": seconds_from_now(-5), "exp": seconds_from_now(300), "scope": "sms", "roles": ["operator"]});
         let changes = changes.as_object().unwrap().clone();
         claims.as_object_mut().unwrap().extend(changes);
         claims
@@ -126,6 +126,11 @@ impl Issuer {
             Case::refused("expired", token(&expired)),
             Case::refused("not yet valid", token(&not_yet_valid)),
             Case::refused("another audience", token(&json!({"aud": "x"}))),
+            Case::refused(
+                "an ID token",
+                token(&json!({"scope": null, "nonce": "n", "at_hash": "h"})),
+            ),
+            Case::refused("an ID token of Cognito", token(&json!({"token_use": "id"}))),
             Case::refused("another issuer", token(&other_issuer)),
             Case::refused("the API's own issuer", token(&own_issuer)),
         ]

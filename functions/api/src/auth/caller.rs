@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// The length of `audit_log.actor`.
+const MAX_ACTOR: usize = 80;
+
 /// How a caller was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -45,7 +48,9 @@ pub enum Identity {
     },
     /// A user or a program of the outside issuer.
     Outsider {
-        /// The token's `sub`.
+        /// The issuer, without a trailing slash.
+        issuer: String,
+        /// The token's `sub`, which is unique for this issuer.
         subject: String,
     },
     /// None: the route needs no login.
@@ -118,15 +123,7 @@ impl Caller {
         match &self.identity {
             Identity::User { id, .. } => format!("user:{id}"),
             Identity::Key { id, .. } => format!("key:{id}"),
-            // A subject may be longer than the column; its hash identifies it as well.
-            Identity::Outsider { subject } if subject.len() > 70 => {
-                let hash = hash_token(subject);
-                format!(
-                    "issuer:#{}",
-                    Uuid::from_slice(&hash[..16]).unwrap_or_default().simple()
-                )
-            }
-            Identity::Outsider { subject } => format!("issuer:{subject}"),
+            Identity::Outsider { issuer, subject } => outsider_actor(issuer, subject),
             Identity::Anonymous => "nobody".to_owned(),
         }
     }
@@ -206,6 +203,19 @@ impl Caller {
     }
 }
 
+/// Returns the actor of an outside issuer: two issuers may have the same subject. A name that is
+/// longer than the column is replaced by its hash, which identifies it as well.
+fn outsider_actor(issuer: &str, subject: &str) -> String {
+    let issuer = issuer.strip_prefix("https://").unwrap_or(issuer);
+    let actor = format!("issuer:{issuer}#{subject}");
+    if actor.len() <= MAX_ACTOR {
+        return actor;
+    }
+    let hash = hash_token(&actor);
+    let id = Uuid::from_slice(&hash[..16]).unwrap_or_default();
+    format!("issuer:#{}", id.simple())
+}
+
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
@@ -215,5 +225,21 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             caller.ok_or_else(|| ApiError::Internal("the route has no guard".to_owned()))?;
         let attempt = parts.extensions.get::<Attempt>().cloned();
         Ok(Self { attempt, ..caller })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actors_of_two_issuers_differ_and_fit_the_column() {
+        let (one, other) = ("https://a.example/realms/x", "https://b.example");
+        assert_eq!(outsider_actor(one, "7"), "issuer:a.example/realms/x#7");
+        assert_eq!(outsider_actor(other, "7"), "issuer:b.example#7");
+        let long = "x".repeat(255);
+        let hashed = [one, other].map(|issuer| outsider_actor(issuer, &long));
+        assert!(hashed[0] != hashed[1] && hashed.iter().all(|actor| actor.len() <= MAX_ACTOR));
+        assert!(hashed[0].starts_with("issuer:#"));
     }
 }

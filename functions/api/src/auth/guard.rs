@@ -128,6 +128,7 @@ impl RouteGuard {
             .map(|role| role.permissions().to_vec())
             .unwrap_or_default();
         let identity = Identity::Outsider {
+            issuer: outsider.issuer,
             subject: outsider.subject,
         };
         Ok(Caller {

@@ -2,6 +2,7 @@
 //! caller and its role in this API. The issuer is asked for its keys only. Nothing is written, and
 //! a token may be used any number of times.
 
+mod access_token;
 mod claims;
 mod config;
 mod documents;
@@ -17,7 +18,7 @@ pub use config::IssuerConfig;
 use crate::auth::issuer::documents::Documents;
 use crate::auth::{
     ring_provider,
-    tokens::{Refused, named_key, signed_claims, unverified_issuer},
+    tokens::{Refused, TokenHeader, named_key, signed_claims, unverified_issuer},
 };
 
 /// Verifies the tokens of one issuer. Clones share the keys.
@@ -48,7 +49,11 @@ impl Issuer {
 
     /// Returns the caller if the issuer signed the token for this API and it is valid now.
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Outsider, Refused> {
-        let (algorithm, kid) = named_key(token)?;
+        let TokenHeader {
+            algorithm,
+            kid,
+            token_type,
+        } = named_key(token)?;
         // An issuer has no key for another algorithm: do not ask for it.
         if !jwk::ALGORITHMS.contains(&algorithm) {
             return Err(Refused::Signature);
@@ -60,6 +65,8 @@ impl Issuer {
         // The key determines the algorithm, not the token.
         let key = named.ok_or(Refused::Signature)?;
         let claims = signed_claims(token, &key.decoding, key.algorithm)?;
-        claims::outsider(&claims, &self.inner.config, now.timestamp())
+        let outsider = claims::outsider(&claims, &self.inner.config, now.timestamp())?;
+        access_token::check(&claims, token_type.as_deref())?;
+        Ok(outsider)
     }
 }

@@ -69,6 +69,8 @@ pub enum Refused {
     WrongIssuer,
     /// It is for another audience.
     WrongAudience,
+    /// It is no access token: an ID token, for example.
+    NotAccess,
     /// It cannot be verified now, because the keys are unavailable. The reason is for the log, not
     /// for the client.
     Unavailable(String),
@@ -85,6 +87,7 @@ impl Refused {
             Self::NotYetValid => "the token is not valid yet",
             Self::WrongIssuer => "the token is from another issuer",
             Self::WrongAudience => "the token is for another audience",
+            Self::NotAccess => "the token is no access token",
             Self::Unavailable(_) => "the token cannot be verified at present",
         }
     }
@@ -109,17 +112,31 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
         .map(|claims| claims.iss)
 }
 
-/// Returns the algorithm and the key that the header names. Critical extensions (`crit`) are not
-/// supported.
-pub(super) fn named_key(token: &str) -> Result<(Algorithm, String), Refused> {
+/// What the header of a token says.
+pub(super) struct TokenHeader {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The name of the key.
+    pub kid: String,
+    /// The type of the token (`typ`).
+    pub token_type: Option<String>,
+}
+
+/// Reads the header of a token. Critical extensions (`crit`) are not supported.
+pub(super) fn named_key(token: &str) -> Result<TokenHeader, Refused> {
     let header = decode_header(token).map_err(|_| Refused::Malformed)?;
     match header {
         Header {
             crit: None,
             alg,
             kid: Some(kid),
+            typ,
             ..
-        } if !kid.is_empty() => Ok((alg, kid)),
+        } if !kid.is_empty() => Ok(TokenHeader {
+            algorithm: alg,
+            kid,
+            token_type: typ,
+        }),
         _ => Err(Refused::Malformed),
     }
 }

@@ -35,7 +35,7 @@ fn verifier(mock: &MockIssuer) -> Issuer {
 /// Claims that are valid for one day.
 fn claims(mock: &MockIssuer) -> Value {
     let now = at(0).timestamp();
-    json!({"iss": mock.url, "aud": "sms", "sub": "u1", "iat": now, "nbf": now, "exp": now + 86_400, "roles": ["staff", "boss"]})
+    json!({"iss": mock.url, "aud": "sms", "sub": "u1", "iat": now, "nbf": now, "exp": now + 86_400, "scope": "sms", "roles": ["staff", "boss"]})
 }
 
 /// Replaces one claim.
@@ -86,6 +86,7 @@ fn invalid_tokens(rsa: &Signer, ec: &Signer, good: &Value) -> Vec<(&'static str,
         ("no exp", changed("exp", Value::Null), Refused::Malformed),
         ("other iss", changed("iss", json!("https://other.example")), Refused::WrongIssuer),
         ("other aud", changed("aud", json!("other")), Refused::WrongAudience),
+        ("an ID token", changed("nonce", json!("n")), Refused::NotAccess),
         ("alg none", format!("{none}.{}.", parts[1]), Refused::Malformed),
         ("no signature", format!("{}.{}.", parts[0], parts[1]), Refused::Signature),
         ("tampered", format!("{}.{tampered}.{}", parts[0], parts[2]), Refused::Signature),

@@ -96,7 +96,7 @@ impl SigningKeys {
 
     /// Returns the claims of a token if this API issued it and it is valid now.
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, Refused> {
-        let (_, kid) = named_key(token)?;
+        let kid = named_key(token)?.kid;
         let ring = self.ring.current();
         match ring.verify(&kid, token, now) {
             Err(Refused::UnknownKey) => match self.ring.newer_than(&ring, now).await {

@@ -112,7 +112,7 @@ pub fn list_doc() -> Operation {
         .query(
             "actor",
             json!({"type": "string"}),
-            "The actor: `user:ID`, `key:ID` or `issuer:SUBJECT`.",
+            "The actor: `user:ID`, `key:ID` or `issuer:ISSUER#SUBJECT`.",
         )
         .query(
             "resource",

@@ -32,7 +32,7 @@ pub async fn me(caller: Caller, query: Query) -> Result<Json<Me>, ApiError> {
     let (kind, id) = match caller.identity {
         Identity::User { id, .. } => ("user", id.to_string()),
         Identity::Key { id, .. } => ("key", id.to_string()),
-        Identity::Outsider { subject } => ("issuer", subject),
+        Identity::Outsider { subject, .. } => ("issuer", subject),
         Identity::Anonymous => ("nobody", String::new()),
     };
     Ok(Json(Me {
