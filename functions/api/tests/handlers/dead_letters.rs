@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::common::{Api, rows};
+use crate::common::{Api, count, rows};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::platform::{db::MIGRATOR, queue::BatchMessage};
@@ -175,6 +175,40 @@ async fn a_redrive_makes_rows_due_and_deletes_the_dead_letters(pool: MySqlPool) 
         "the malformed dead letter is put back"
     );
     assert_eq!(api.fakes.sweeps.load(Ordering::Relaxed), 1);
+    let log = api
+        .admin()
+        .await
+        .audit("&action=dead-letters.redrive")
+        .await;
+    let letters: usize = log
+        .iter()
+        .map(|entry| entry["after"]["letters"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(letters, 8, "{log:?}");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_redrive_that_fails_half_way_has_recorded_what_it_did(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    for n in 0..25 {
+        let letter = json!({"schedule_id": Uuid::nil(), "version": n});
+        api.fakes.dispatch_dead_letters.put(&letter);
+    }
+    // After the second group of ten nothing can be recorded any more.
+    let sql = "CREATE TRIGGER full BEFORE INSERT ON audit_log FOR EACH ROW
+        IF NEW.action = 'dead-letters.redrive' AND (SELECT COUNT(*) FROM audit_log WHERE action = 'dead-letters.redrive') >= 2
+        THEN SIGNAL SQLSTATE '45000'; END IF";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    let failed = api.post_json(&format!("{PATH}/redrive"), &json!({})).await;
+    assert_eq!(failed.status.as_u16(), 500, "{}", failed.body);
+    let recorded = count(
+        &pool,
+        "SELECT COUNT(*) FROM audit_log WHERE action = 'dead-letters.redrive'",
+    )
+    .await;
+    assert_eq!(recorded, 2);
+    let (visible, hidden) = api.fakes.dispatch_dead_letters.counts();
+    assert_eq!(visible + hidden, 5, "twenty were deleted, and recorded");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

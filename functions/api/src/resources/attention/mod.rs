@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod entry;
 pub mod list;
 pub mod overview;
+pub mod redrive;
 pub mod routes;
 pub mod schedules;
 pub mod store;

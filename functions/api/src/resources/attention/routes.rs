@@ -4,7 +4,7 @@ use shared::access::Permission::{AttentionRead, AttentionWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::attention::{dead_letters, list, overview},
+    resources::attention::{dead_letters, list, overview, redrive},
     route::{Route, get, post},
 };
 
@@ -26,8 +26,8 @@ pub fn table() -> Vec<Route> {
         post(
             "/v1/attention/dead-letters/redrive",
             Requires(AttentionWrite),
-            dead_letters::redrive,
-            dead_letters::redrive_doc,
+            redrive::redrive,
+            redrive::redrive_doc,
         ),
         get(
             "/v1/attention/{kind}",
