@@ -36,9 +36,12 @@ pub enum Permission {
     /// See suppressed numbers.
     #[serde(rename = "suppressions:read")]
     SuppressionsRead,
-    /// Add and remove suppressed numbers.
+    /// Add suppressed numbers.
     #[serde(rename = "suppressions:write")]
     SuppressionsWrite,
+    /// Remove suppressed numbers: they get messages again.
+    #[serde(rename = "suppressions:delete")]
+    SuppressionsDelete,
     /// See webhooks and their deliveries.
     #[serde(rename = "webhooks:read")]
     WebhooksRead,
@@ -64,7 +67,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -72,6 +75,7 @@ impl Permission {
         Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
+        Self::SuppressionsDelete,
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::CarriersRead,
@@ -82,7 +86,7 @@ impl Permission {
     ];
     /// The permissions that an API key may have. A key creates neither users nor keys nor webhooks,
     /// so nothing that is done with a stolen key survives its revocation.
-    pub const GRANTABLE: [Self; 11] = [
+    pub const GRANTABLE: [Self; 12] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -90,6 +94,7 @@ impl Permission {
         Self::AttentionWrite,
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
+        Self::SuppressionsDelete,
         Self::WebhooksRead,
         Self::CarriersRead,
         Self::CarriersWrite,
@@ -106,6 +111,7 @@ impl Permission {
             Self::AttentionWrite => "attention:write",
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
+            Self::SuppressionsDelete => "suppressions:delete",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::CarriersRead => "carriers:read",
@@ -265,6 +271,11 @@ mod tests {
                 "{permission:?}"
             );
         }
+        let delete = Permission::SuppressionsDelete;
+        assert!(
+            !Role::Operator.permissions().contains(&delete),
+            "an opt-out is the person's"
+        );
         assert!(
             Permission::GRANTABLE.contains(&Permission::WebhooksRead)
                 && !Role::Viewer

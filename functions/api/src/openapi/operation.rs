@@ -116,6 +116,14 @@ impl Operation {
         self
     }
 
+    /// Adds a query parameter without which the call is refused.
+    pub fn required_query(mut self, name: &str, schema: Value, text: &str) -> Self {
+        self.query.push(
+            json!({"name": name, "in": "query", "description": text, "required": true, "schema": schema}),
+        );
+        self
+    }
+
     /// Adds query parameters that several operations have.
     pub fn queries(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
         self.query.extend(parameters);

@@ -18,7 +18,7 @@ async fn put(api: &Api, phone: &str, body: &Value) -> Answer {
 
 async fn delete(api: &Api, phone: &str) -> Answer {
     api.call(
-        Request::delete(format!("/v1/suppressions/{phone}"))
+        Request::delete(format!("/v1/suppressions/{phone}?reason=asked%20for%20it"))
             .body(Body::empty())
             .unwrap(),
     )
@@ -59,6 +59,7 @@ async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
         .await
         .audit("&resource=suppression:%2B12012000000")
         .await;
+    assert_eq!(log[0]["after"], json!({"reason": "asked for it"}));
     let actions: Vec<_> = log
         .iter()
         .map(|entry| entry["action"].as_str().unwrap())
@@ -73,6 +74,30 @@ async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
         "forbidden"
     );
     assert_eq!(reader.get("/v1/suppressions").await.status, StatusCode::OK);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_opt_out_is_removed_with_a_reason_and_a_permission_of_its_own(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    put(&api, "+12012000000", &json!({})).await;
+    for query in ["", "?reason=", "?reason=%20"] {
+        let path = format!("/v1/suppressions/+12012000000{query}");
+        let request = Request::delete(path).body(Body::empty()).unwrap();
+        let refused = api.call(request).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert_eq!(refused.body["errors"][0]["field"], "reason");
+    }
+    let writer = api.with(&insert_key(&pool, &[Permission::SuppressionsWrite], None).await);
+    let operator = api.admin().await.user("ana", "operator").await;
+    for other in [&writer, &operator] {
+        assert_eq!(
+            put(other, "+12012000000", &json!({})).await.status,
+            StatusCode::OK
+        );
+        assert_eq!(delete(other, "+12012000000").await.problem(), "forbidden");
+    }
+    let left = count(&pool, "SELECT COUNT(*) FROM suppressions").await;
+    assert_eq!(left, 1);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

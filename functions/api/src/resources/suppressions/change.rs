@@ -15,13 +15,18 @@ use crate::{
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::suppressions::{
-        NoteRequest, example, no_such_suppression, note_schema, phone_of, read_note,
+        NoteRequest, example, is_reason, no_such_suppression, note_schema, phone_of, read_note,
+        required_reason_schema,
         store::{
             Note, Suppression, change_suppression, delete_suppression, find_suppression,
             insert_suppressions,
         },
     },
 };
+
+/// What is expected as the reason of a removal.
+const DELETE_REASON: &str =
+    "expected why the number gets messages again, in 1 to 255 characters, for the audit log";
 
 fn change(action: &'static str, phone: Phone) -> Change<'static> {
     Change {
@@ -78,15 +83,20 @@ pub async fn put(
     Ok((status, Json(row)))
 }
 
-/// Returns 204, or 404 if the number was not suppressed.
+/// Returns 204, or 404 if the number was not suppressed. The reason is for the audit log.
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
     Path(phone): Path<String>,
-    query: Query,
+    mut query: Query,
 ) -> Result<StatusCode, ApiError> {
+    let reason = query.text("reason").unwrap_or_default();
+    if reason.trim().is_empty() || !is_reason(&reason) {
+        query.complain("reason", "missing", DELETE_REASON);
+    }
     query.finish()?;
     let phone = phone_of(&phone)?;
+    let reason = &reason;
     audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let before = find_suppression(&mut transaction, phone)
@@ -96,6 +106,7 @@ pub async fn delete(
             let before = json!({"reason": before.reason, "source": before.source});
             let change = Change {
                 before: Some(before),
+                after: Some(json!({ "reason": reason })),
                 ..change("suppression.delete", phone)
             };
             Ok(((), change))
@@ -122,6 +133,12 @@ pub fn put_doc() -> Operation {
 /// Describes `DELETE /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn delete_doc() -> Operation {
     Operation::new("deleteSuppression", "suppressions", "Remove a suppression")
+        .text("The number gets messages again. The reason is recorded in the audit log.")
+        .required_query(
+            "reason",
+            required_reason_schema(),
+            "Why, such as `asked for it on the phone`.",
+        )
         .answers_nothing("The suppression is removed.")
         .problems(&["not-found"])
 }

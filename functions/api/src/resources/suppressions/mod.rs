@@ -83,6 +83,11 @@ fn reason_schema() -> Value {
     json!({"type": "string", "maxLength": LONGEST_REASON})
 }
 
+/// Returns the schema of a reason that is not empty.
+fn required_reason_schema() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"\S"})
+}
+
 /// Returns the schema of the body that [`read_note`] reads.
 fn note_schema() -> Value {
     object(

@@ -1,6 +1,6 @@
 //! Routes of `/v1/suppressions`.
 
-use shared::access::Permission::{SuppressionsRead, SuppressionsWrite};
+use shared::access::Permission::{SuppressionsDelete, SuppressionsRead, SuppressionsWrite};
 
 use crate::{
     auth::access::Access::Requires,
@@ -37,7 +37,7 @@ pub fn table() -> Vec<Route> {
         ),
         delete(
             "/v1/suppressions/{phone}",
-            Requires(SuppressionsWrite),
+            Requires(SuppressionsDelete),
             change::delete,
             change::delete_doc,
         ),
