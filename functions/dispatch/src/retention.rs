@@ -19,6 +19,8 @@ const KEY_USAGE_RETENTION: TimeDelta = TimeDelta::days(92);
 const DELIVERY_RETENTION: TimeDelta = TimeDelta::days(30);
 /// Longer than the period of any limit.
 const LOGIN_RETENTION: TimeDelta = TimeDelta::days(1);
+/// A device is known for 180 days after its last use.
+const DEVICE_RETENTION: TimeDelta = TimeDelta::days(181);
 /// Not at the full hour, when most schedules are due.
 const MINUTE: u32 = 37;
 
@@ -28,6 +30,7 @@ const MINUTE: u32 = 37;
 pub struct DeletedRows {
     pub refresh_tokens: u64,
     pub sessions: u64,
+    pub known_devices: u64,
     pub callers: u64,
     pub login_guards: u64,
     pub key_days: u64,
@@ -47,6 +50,7 @@ pub async fn delete_expired_rows(db: &Db, now: DateTime<Utc>) -> sqlx::Result<De
         // Before their sessions, by which they are found.
         refresh_tokens: delete_refresh_tokens(db, login).await?,
         sessions: delete_sessions(db, login).await?,
+        known_devices: delete_devices(db, now - DEVICE_RETENTION).await?,
         callers: delete_callers(db, login).await?,
         login_guards: delete_login_guards(db, login).await?,
         key_days: delete_key_days(db, (now - KEY_USAGE_RETENTION).date_naive()).await?,
@@ -69,6 +73,15 @@ async fn delete_sessions(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM sessions WHERE expires_at < ? AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = sessions.id)
          ORDER BY expires_at LIMIT ?",
+        before,
+        MAX_ROWS
+    );
+    Ok(done.execute(db).await?.rows_affected())
+}
+
+async fn delete_devices(db: &Db, before: DateTime<Utc>) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM known_devices WHERE last_used_at < ? LIMIT ?",
         before,
         MAX_ROWS
     );

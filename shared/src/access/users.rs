@@ -107,7 +107,8 @@ pub async fn change_user(
     done.execute(connection).await.map(drop)
 }
 
-/// Changes a password; it expires at `expires_at`, or never.
+/// Changes a password; it expires at `expires_at`, or never. The devices of the user are forgotten:
+/// each has to log in once as an unknown one.
 pub async fn change_password(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -120,5 +121,7 @@ pub async fn change_password(
         expires_at,
         id
     );
-    done.execute(connection).await.map(drop)
+    done.execute(&mut *connection).await?;
+    let forgotten = sqlx::query!("DELETE FROM known_devices WHERE user_id = ?", id);
+    forgotten.execute(connection).await.map(drop)
 }

@@ -100,30 +100,19 @@ pub async fn count_request(
 }
 
 /// When failed logins delay the next one: after `free` failures by 1 s, then 2, 4 …, and from
-/// `locked` failures on by [`LOCKED_S`].
+/// `longest_from` failures on by `longest_s`.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginGuard {
     /// Failures without a delay.
     pub free: u32,
-    /// Failures that lock the subject.
-    pub locked: u32,
+    /// Failures after which the delay is the longest.
+    pub longest_from: u32,
+    /// The longest delay in seconds.
+    pub longest_s: u32,
 }
 
-/// The guard of a username: a few typing errors cause no delay, and an attacker gets about a
-/// hundred guesses per day.
-pub const USER_GUARD: LoginGuard = LoginGuard {
-    free: 4,
-    locked: 10,
-};
-
-/// The guard of an address, which many users may share.
-pub const ADDRESS_GUARD: LoginGuard = LoginGuard {
-    free: 20,
-    locked: 40,
-};
-
-/// Seconds of the longest delay. The count restarts after the same time without a failure.
-pub const LOCKED_S: u32 = 900;
+/// The count restarts after this time without a failure, in seconds.
+const FORGOTTEN_S: u32 = 900;
 
 /// Counts a login of `subject` as failed before its password is checked, so that concurrent logins
 /// get no additional guesses. Returns `None` if the password may be checked, else the time until
@@ -136,29 +125,28 @@ pub async fn count_login_attempt(
 ) -> sqlx::Result<Option<DateTime<Utc>>> {
     let key = hash_token(subject);
     let added = sqlx::query!(
-        "INSERT IGNORE INTO login_guards (subject, failures, last_at, locked_until) VALUES (?, 0, ?, ?)",
+        "INSERT IGNORE INTO login_guards (subject, failures, last_at, locked_until) VALUES (?, 0, ?, '2000-01-01')",
         key,
-        now,
         now
     );
     added.execute(&mut *connection).await?;
     // MySQL and MariaDB execute the assignments of a single-table UPDATE from left to right: below
-    // its own line, `failures` is the new value.
+    // its own line, `failures` is the new value. A free failure keeps the time: the clock of another
+    // attempt, which waited for this row, is a little behind.
     let counted = sqlx::query!(
         "UPDATE login_guards SET
            failures = IF(last_at < ? - INTERVAL ? SECOND, 0, failures) + 1,
-           locked_until = ? + INTERVAL CASE WHEN failures <= ? THEN 0 WHEN failures >= ? THEN ?
-             ELSE LEAST(POW(2, failures - ? - 1), ?) END SECOND,
+           locked_until = IF(failures <= ?, locked_until, ? + INTERVAL IF(failures >= ?, ?, LEAST(POW(2, failures - ? - 1), ?)) SECOND),
            last_at = ?
          WHERE subject = ? AND locked_until <= ?",
         now,
-        LOCKED_S,
+        FORGOTTEN_S,
+        guard.free,
         now,
+        guard.longest_from,
+        guard.longest_s,
         guard.free,
-        guard.locked,
-        LOCKED_S,
-        guard.free,
-        LOCKED_S,
+        guard.longest_s,
         now,
         key,
         now

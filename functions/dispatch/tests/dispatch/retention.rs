@@ -27,6 +27,7 @@ impl Rows<'_> {
     /// idempotency key, two deliveries, and a day of the key's usage.
     async fn insert(&self) {
         self.insert_session().await;
+        self.insert_device().await;
         self.insert_callers().await;
         self.insert_limits().await;
         self.insert_deliveries().await;
@@ -52,6 +53,19 @@ impl Rows<'_> {
                 .await
                 .unwrap();
         }
+    }
+
+    /// Twice as old as the other rows, so that one is past its retention.
+    async fn insert_device(&self) {
+        let sql = "INSERT INTO known_devices (id, user_id, hash, last_used_at) VALUES (?, ?, ?, ?)";
+        sqlx::query(sql)
+            .bind(self.id())
+            .bind(self.id())
+            .bind(self.hash())
+            .bind(self.time - self.age)
+            .execute(self.pool)
+            .await
+            .unwrap();
     }
 
     async fn insert_callers(&self) {
@@ -158,6 +172,7 @@ async fn only_rows_past_their_retention_are_deleted(pool: MySqlPool) {
     let expected = DeletedRows {
         refresh_tokens: 4,
         sessions: 2,
+        known_devices: 1,
         callers: 2,
         login_guards: 2,
         key_days: 1,
@@ -176,6 +191,7 @@ async fn only_rows_past_their_retention_are_deleted(pool: MySqlPool) {
     for table in [
         "sessions",
         "refresh_tokens",
+        "known_devices",
         "callers",
         "login_guards",
         "key_days",
@@ -185,7 +201,7 @@ async fn only_rows_past_their_retention_are_deleted(pool: MySqlPool) {
         left.push(count(&pool, table).await);
     }
     // Of the callers, one is recent and three are API keys, whose last use is shown.
-    assert_eq!(left, [1, 2, 4, 1, 2, 3, 5]);
+    assert_eq!(left, [1, 2, 2, 4, 1, 2, 3, 5]);
 }
 
 #[test]

@@ -1,36 +1,28 @@
 //! `POST /v1/auth/login`. A wrong name and a wrong password get the same answer after the same
-//! time. Every attempt is counted before the password is checked, by name and by address, whether
-//! the name exists or not.
+//! time. Every attempt is counted before the password is checked, whether the name exists or not
+//! ([`login_limits`](super::login_limits)).
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use shared::{
     access::{
         audit::new_id,
         is_username,
-        users::{
-            User, change_password, end_sessions, find_user, reset_failed_logins, user_subject,
-        },
+        users::{User, change_password, end_sessions, find_user},
     },
     platform::secret::is_password,
 };
 use sqlx::MySqlConnection;
+use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{
-        Caller, Identity,
-        caller::Change,
-        limits::{ADDRESS_GUARD, USER_GUARD, count_login_attempt},
-        password::hash,
-    },
+    auth::{Caller, Identity, caller::Change, password::hash},
     http::{
         body,
         error::{ApiError, FieldError},
         fields::Fields,
-        problems,
         query::Query,
         transaction::transaction,
     },
@@ -40,8 +32,11 @@ use crate::{
     },
     resources::{
         sessions::{
-            SESSION, TokenUser, Tokens, issue, new_password, new_password_schema, secret,
-            secret_schema,
+            SESSION, TokenUser, Tokens,
+            devices::note_device,
+            issue,
+            login_limits::LoginSubjects,
+            new_password, new_password_schema, optional_secret, secret, secret_schema,
             store::{NewSession, insert_session},
             tokens_example,
         },
@@ -55,6 +50,7 @@ struct LoginRequest {
     username: String,
     password: SecretString,
     new_password: Option<SecretString>,
+    device_token: Option<SecretString>,
 }
 
 impl LoginRequest {
@@ -63,12 +59,14 @@ impl LoginRequest {
         let username = secret(&mut fields, "username");
         let password = secret(&mut fields, "password");
         let new_password = new_password(&mut fields, "new_password");
+        let device_token = optional_secret(&mut fields, "device_token");
         let errors = fields.finish();
         match (username, password) {
             (Some(username), Some(password)) if errors.is_empty() => Ok(Self {
                 username: username.expose_secret().to_ascii_lowercase(),
                 password,
                 new_password,
+                device_token,
             }),
             _ => Err(ApiError::invalid(errors)),
         }
@@ -85,7 +83,11 @@ pub async fn login(
 ) -> Result<Json<Tokens>, ApiError> {
     query.finish()?;
     let request = LoginRequest::read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = LoginSubjects::of(&request.username, &caller);
+    let device = request
+        .device_token
+        .as_ref()
+        .map(ExposeSecret::expose_secret);
+    let subjects = LoginSubjects::of_login(&app, &request.username, &caller, device).await?;
     subjects.count_attempt(&app).await?;
     // A text that is no valid username belongs to no user, and cannot be compared with the column.
     let user = if is_username(&request.username) {
@@ -93,8 +95,9 @@ pub async fn login(
     } else {
         None
     };
+    let known = user.as_ref().map(|user| user.id);
     let Some(user) = verify(&app, user, request.password.clone()).await? else {
-        record_failure(&app, &caller, &request.username).await?;
+        record_failure(&app, &caller, known).await?;
         return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
     if user.password_expires_at.is_some() && request.new_password.is_none() {
@@ -108,9 +111,17 @@ pub async fn login(
         None => None,
     };
     let tokens = {
-        let (app, caller, user, hash) = (&app, &caller, &user, hash.as_deref());
+        let (app, login) = (
+            &app,
+            &Login {
+                caller: &caller,
+                seen: &user,
+                new_hash: hash.as_deref(),
+                device_token: request.device_token.as_ref(),
+            },
+        );
         transaction(&app.db, |transaction| {
-            Box::pin(begin(app, transaction, caller, user, hash))
+            Box::pin(begin(app, transaction, login))
         })
         .await?
     };
@@ -124,24 +135,27 @@ pub fn login_doc() -> Operation {
         "username": secret_schema(),
         "password": secret_schema(),
         "new_password": or_null(new_password_schema()),
+        "device_token": or_null(secret_schema()),
     });
     let example = json!({"username": "ana", "password": "correct horse battery staple"});
     Operation::new("logIn", "auth", "Log in with a password")
         .text(
-            "A temporary password requires `new_password` in the same call. After four failed logins with a username each further one has to wait, \
-             whether the name exists or not.",
+            "A temporary password requires `new_password` in the same call. After four failed logins with a username from one network each further one \
+             has to wait, whether the name exists or not. A client that keeps the `device_token` of the last login and sends it with the next one is not \
+             delayed by the failed logins of others.",
         )
         .body(Takes::json(object(fields, &["username", "password"]), example))
         .answers::<Tokens>(200, "The tokens of a new session.", tokens_example())
         .problems(&["wrong-credentials", "password-change-required", "login-locked"])
 }
 
-/// Records a failed login in the audit log.
-async fn record_failure(app: &App, caller: &Caller, username: &str) -> sqlx::Result<()> {
-    let username: String = username.chars().take(64).collect();
+/// Records a failed login in the audit log: of a user who exists, or of nobody. The name as it was
+/// typed is not recorded, because people type passwords there.
+async fn record_failure(app: &App, caller: &Caller, user_id: Option<Uuid>) -> sqlx::Result<()> {
+    let user = user_id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     let change = Change {
         action: "login.fail",
-        resource: format!("username:{username}"),
+        resource: format!("user:{user}"),
         ..Change::default()
     };
     let mut connection = app.db.acquire().await?;
@@ -165,15 +179,30 @@ async fn verify(
     Ok(user.filter(|user| right && holds(user)))
 }
 
+/// A login whose password is right.
+#[derive(Clone, Copy)]
+struct Login<'a> {
+    caller: &'a Caller,
+    /// The user as it was read when the password was checked.
+    seen: &'a User,
+    /// The hash of the new password, if the login changes it.
+    new_hash: Option<&'a str>,
+    device_token: Option<&'a SecretString>,
+}
+
 /// Creates the session. The user is read again under a lock, so that a password that was changed
 /// meanwhile is refused.
 async fn begin(
     app: &App,
     transaction: &mut MySqlConnection,
-    caller: &Caller,
-    seen: &User,
-    new_hash: Option<&str>,
+    login: &Login<'_>,
 ) -> Result<Tokens, ApiError> {
+    let Login {
+        caller,
+        seen,
+        new_hash,
+        device_token,
+    } = *login;
     let now = app.db.now();
     let user = lock_user(transaction, seen.id).await?;
     let same =
@@ -194,6 +223,7 @@ async fn begin(
     };
     insert_session(transaction, &session).await?;
     note_login(transaction, user.id, now).await?;
+    let device_token = note_device(transaction, user.id, device_token, now).await?;
     let tokens = issue(
         app,
         transaction,
@@ -215,11 +245,14 @@ async fn begin(
         ..Change::default()
     };
     person.record(transaction, now, change).await?;
-    Ok(tokens)
+    Ok(Tokens {
+        device_token: Some(device_token),
+        ..tokens
+    })
 }
 
 /// Returns the user as the caller, for the audit log.
-fn as_user(caller: &Caller, user: &User, session: uuid::Uuid) -> Caller {
+fn as_user(caller: &Caller, user: &User, session: Uuid) -> Caller {
     Caller {
         identity: Identity::User {
             id: user.id,
@@ -238,51 +271,4 @@ pub(super) fn same_password(field: &str) -> ApiError {
         "not-new",
         "expected a password that differs from the old one",
     )])
-}
-
-/// The subjects by which failed logins are counted.
-pub(super) struct LoginSubjects {
-    user: String,
-    address: String,
-}
-
-impl LoginSubjects {
-    pub(super) fn of(username: &str, caller: &Caller) -> Self {
-        Self {
-            user: user_subject(username),
-            address: format!("address:{}", caller.origin.address),
-        }
-    }
-
-    /// Counts an attempt. Returns an error if the caller has to wait.
-    pub(super) async fn count_attempt(&self, app: &App) -> Result<(), ApiError> {
-        let now = app.db.now();
-        let mut connection = app.db.acquire().await?;
-        for (subject, guard) in [(&self.address, ADDRESS_GUARD), (&self.user, USER_GUARD)] {
-            if let Some(until) = count_login_attempt(&mut connection, subject, guard, now).await? {
-                return Err(locked(until, now));
-            }
-        }
-        Ok(())
-    }
-
-    /// Resets the counters after a right password. For the address only this attempt is subtracted;
-    /// otherwise the owner of one account could try passwords of others without limit.
-    pub(super) async fn reset_failed(&self, app: &App) -> Result<(), ApiError> {
-        let now = app.db.now();
-        let mut connection = app.db.acquire().await?;
-        reset_failed_logins(&mut connection, &self.user, true, now).await?;
-        reset_failed_logins(&mut connection, &self.address, false, now).await?;
-        Ok(())
-    }
-}
-
-fn locked(until: DateTime<Utc>, now: DateTime<Utc>) -> ApiError {
-    let wait_s = ((until - now).num_milliseconds().max(1) as u64).div_ceil(1000);
-    let detail = format!("too many failed logins; try again in {wait_s} s");
-    ApiError::TooMany {
-        problem: &problems::LOGIN_LOCKED,
-        detail,
-        wait_s,
-    }
 }

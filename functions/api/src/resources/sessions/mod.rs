@@ -1,9 +1,11 @@
 //! `/v1/auth`: a user logs in with a password, and gets a short-lived access token and a refresh
-//! token. A refresh token works once, and returns the next pair. All tokens that follow from one
-//! login form a session, and end together.
+//! token. A refresh token is exchanged for the next pair. All tokens that follow from one login form a
+//! session, and end together.
 
+mod devices;
 pub mod end;
 pub mod login;
+mod login_limits;
 pub mod me;
 pub mod password;
 pub mod refresh;
@@ -33,6 +35,9 @@ use crate::{
 pub const SESSION: TimeDelta = TimeDelta::days(30);
 /// A refresh token that is not used for this time expires.
 pub const REFRESH_TOKEN: TimeDelta = TimeDelta::days(7);
+/// A refresh token is accepted again for this time after its first use: the answer may have been
+/// lost, or two tabs of a browser may have sent it at the same time.
+pub const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(10);
 /// The length of a password in characters. NIST SP 800-63B requires a length, and no other
 /// property.
 pub const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
@@ -53,6 +58,10 @@ pub struct Tokens {
     refresh_token: String,
     /// Seconds.
     refresh_expires_in: i64,
+    /// After a login: proves at the next one that this device is known. It is valid for 180 days
+    /// after its last use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
     user: TokenUser,
 }
 
@@ -87,29 +96,29 @@ async fn issue(
         expires_in: ACCESS_TOKEN.num_seconds(),
         refresh_token,
         refresh_expires_in: REFRESH_TOKEN.num_seconds(),
+        device_token: None,
         user,
     })
 }
 
-/// Reads a required secret. A text that is longer than any real one is refused before it is
-/// compared.
+/// Reads a required secret.
 fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
-    let given = fields.text(name);
-    match given {
-        Some(text) if !SECRET_LENGTH.contains(&text.len()) => {
-            fields.complain(
-                name,
-                "out-of-range",
-                format!("expected 1 to {} bytes", SECRET_LENGTH.end()),
-            );
-            None
-        }
-        Some(text) => Some(text.into()),
-        None => {
-            fields.require(name, "a string");
-            None
-        }
+    let given = optional_secret(fields, name);
+    if given.is_none() {
+        fields.require(name, "a string");
     }
+    given
+}
+
+/// Reads a secret. A text that is longer than any real one is refused before it is compared.
+fn optional_secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
+    let text = fields.text(name)?;
+    if !SECRET_LENGTH.contains(&text.len()) {
+        let expected = format!("expected 1 to {} bytes", SECRET_LENGTH.end());
+        fields.complain(name, "out-of-range", expected);
+        return None;
+    }
+    Some(text.into())
 }
 
 /// Reads a new password.

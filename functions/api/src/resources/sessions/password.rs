@@ -32,8 +32,8 @@ use crate::{
     openapi::{Operation, Takes, operation::object},
     resources::{
         sessions::{
-            login::{LoginSubjects, same_password},
-            new_password, new_password_schema, secret, secret_schema,
+            login::same_password, login_limits::LoginSubjects, new_password, new_password_schema,
+            secret, secret_schema,
         },
         users::store::lock_user,
     },
@@ -52,7 +52,7 @@ pub async fn change(
         return Err(ApiError::Forbidden(None));
     };
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = LoginSubjects::of(&caller.name, &caller);
+    let subjects = LoginSubjects::of_change(id);
     subjects.count_attempt(&app).await?;
     let user = lock_user(&mut *app.db.acquire().await?, id).await?;
     let old_hash = user.map(|user| user.password_hash);

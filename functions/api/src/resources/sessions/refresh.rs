@@ -1,5 +1,6 @@
-//! `POST /v1/auth/refresh`: exchanges a refresh token, which works once. A second use means that
-//! another party has it too, so the whole session ends.
+//! `POST /v1/auth/refresh`: exchanges a refresh token. If it is used again later, another party has
+//! it too, so the whole session ends. Within [`REFRESH_GRACE`] of its first use it is exchanged once
+//! more, unless a token that was issued for it has been used: the client did not get the answer.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use secrecy::ExposeSecret;
@@ -13,8 +14,8 @@ use crate::{
     http::{body, error::ApiError, fields::Fields, query::Query, transaction::transaction},
     openapi::{Operation, Takes, operation::object},
     resources::sessions::{
-        REFRESH_TOKEN, TokenUser, Tokens, issue, secret, secret_schema,
-        store::{RefreshToken, end_session, lock_refresh_token, use_refresh_token},
+        REFRESH_GRACE, REFRESH_TOKEN, TokenUser, Tokens, issue, secret, secret_schema,
+        store::{RefreshToken, end_session, lock_refresh_token, use_refresh_tokens},
         tokens_example,
     },
 };
@@ -53,7 +54,7 @@ pub fn refresh_doc() -> Operation {
     let fields = json!({"refresh_token": secret_schema()});
     let example = json!({"refresh_token": "k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2"});
     Operation::new("refreshTokens", "auth", "Exchange a refresh token for the next pair")
-        .text("A refresh token works once, within 7 days. If it is used twice, its session ends. A session ends after 30 days.")
+        .text("A refresh token is used within 7 days, once: if it is used again later, its session ends. Within 10 seconds it may be repeated, if the answer was lost. A session ends after 30 days.")
         .body(Takes::json(object(fields, &["refresh_token"]), example))
         .answers::<Tokens>(200, "The next pair.", tokens_example())
         .problems(&["wrong-credentials"])
@@ -70,7 +71,8 @@ async fn exchange(
     let Some(token) = lock_refresh_token(transaction, hash).await? else {
         return Ok(None);
     };
-    if token.used_at.is_some() {
+    let is_repeated = token.used_at.is_some_and(|at| now < at + REFRESH_GRACE);
+    if token.used_at.is_some() && (!is_repeated || token.successor_used) {
         if end_session(transaction, token.session_id, now).await? {
             let resource = format!("user:{}", token.user_id);
             let change = Change {
@@ -90,7 +92,9 @@ async fn exchange(
     if !is_valid || token.issued_at + REFRESH_TOKEN <= now {
         return Ok(None);
     }
-    use_refresh_token(transaction, hash, now).await?;
+    if !is_repeated {
+        use_refresh_tokens(transaction, token.session_id, now).await?;
+    }
     issue(
         app,
         transaction,

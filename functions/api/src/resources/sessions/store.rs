@@ -26,6 +26,8 @@ pub struct RefreshToken {
     pub role: Role,
     pub issued_at: DateTime<Utc>,
     pub used_at: Option<DateTime<Utc>>,
+    /// A token that was issued for it was used already.
+    pub successor_used: bool,
     pub session_expires_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
     pub disabled_at: Option<DateTime<Utc>>,
@@ -72,6 +74,8 @@ pub async fn lock_refresh_token(
         RefreshToken,
         r#"SELECT s.id AS "session_id: Uuid", u.id AS "user_id: Uuid", u.username, u.role AS "role: Role",
              t.issued_at AS "issued_at: DateTime<Utc>", t.used_at AS "used_at: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM refresh_tokens n WHERE n.session_id = t.session_id AND n.issued_at >= t.used_at
+               AND n.used_at IS NOT NULL AND n.hash <> t.hash) AS "successor_used!: bool",
              s.expires_at AS "session_expires_at: DateTime<Utc>", s.ended_at AS "ended_at: DateTime<Utc>",
              u.disabled_at AS "disabled_at: DateTime<Utc>"
            FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
@@ -82,16 +86,17 @@ pub async fn lock_refresh_token(
     .await
 }
 
-/// Records that a refresh token was used.
-pub async fn use_refresh_token(
+/// Records that a refresh token was used, and with it the others of its session that were not: if
+/// its predecessor was exchanged twice, there are two, of which one goes on.
+pub async fn use_refresh_tokens(
     connection: &mut MySqlConnection,
-    hash: &[u8],
+    session_id: Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE refresh_tokens SET used_at = ? WHERE hash = ?",
+        "UPDATE refresh_tokens SET used_at = ? WHERE session_id = ? AND used_at IS NULL",
         now,
-        hash
+        session_id
     )
     .execute(connection)
     .await
