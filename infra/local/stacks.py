@@ -60,7 +60,7 @@ def deployed(cloudformation, stack):
     except ClientError as error:
         if "does not exist" in str(error):
             return None
-        raise
+        raise SystemExit(f"{stack} cannot be read: {error}") from error
     return found
 
 
