@@ -44,7 +44,7 @@ VALUES = {
     "{carrier}": f"http://{NOWHERE}/api",
     "{aws}": f"http://{NOWHERE}",
     "{keys}": KEYS,
-    "{callbacks}": "{}",
+    "{callbacks}": json.dumps({"image": "a secret that signs nothing, of 32 bytes"}),
 }
 EMULATOR_PORT = 8080  # of the emulator in the base image; it cannot be changed
 
