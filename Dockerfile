@@ -55,8 +55,8 @@ COPY infra/local/setup infra/local/requirements.txt infra/local/
 RUN apt-get update \
     && apt-get install -y --no-install-recommends shellcheck \
     && infra/local/setup \
-    && rm -rf /tmp/setup /root/.cache /var/lib/apt/lists/* \
     && rustup component add clippy rustfmt rust-analyzer \
-    && useradd --uid 1000 --create-home --shell /bin/bash dev
+    && useradd --uid 1000 --create-home --shell /bin/bash dev \
+    && rm -rf /tmp/setup/* /root/.cache /var/lib/apt/lists/*
 WORKDIR /workspace
 USER 1000
