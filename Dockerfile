@@ -51,6 +51,7 @@ WORKDIR /tmp/setup
 # environment is made again in the work tree, which is mounted over the image.
 COPY Cargo.toml ./
 COPY infra/local/setup infra/local/requirements.txt infra/local/
+# Versions are not pinned, because Debian removes earlier ones from its archive.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends shellcheck \

@@ -38,6 +38,10 @@ class Unfinished(Exception):
     """CloudFormation did not finish in time."""
 
 
+class Unreadable(Exception):
+    """The role may not read a stack. The message is only a code, because logs can be public."""
+
+
 def profile(environment, path=ROOT / "samconfig.toml"):
     """Returns the parameters of `sam deploy` for an environment."""
     sections = tomllib.loads(path.read_text())
@@ -60,7 +64,7 @@ def deployed(cloudformation, stack):
     except ClientError as error:
         if "does not exist" in str(error):
             return None
-        raise SystemExit(f"{stack} cannot be read: {error}") from error
+        raise Unreadable(error.response["Error"]["Code"]) from error
     return found
 
 
@@ -149,7 +153,11 @@ def plan(cloudformation, s3, bucket, name):
     """Yields the lines of the plan of each stack."""
     for stack, path in stacks(name):
         yield f"### {stack}"
-        current = deployed(cloudformation, stack)
+        try:
+            current = deployed(cloudformation, stack)
+        except Unreadable as reason:
+            yield f"Not compared: {reason}."
+            continue
         if current is None:
             yield "Not deployed: everything would be created."
             continue
@@ -207,20 +215,23 @@ def differences(cloudformation, stack):
 
 def drift(cloudformation, name):
     """Returns (lines, whether each deployed stack is as its template says)."""
-    lines, checked, same = [], 0, True
+    lines, found, same = [], False, True
     for stack, _ in stacks(name):
         lines.append(f"### {stack}")
-        if deployed(cloudformation, stack) is None:
-            lines.append("Not deployed.")
-            continue
-        checked += 1
-        rows = differences(cloudformation, stack)
+        try:
+            if deployed(cloudformation, stack) is None:
+                lines.append("Not deployed.")
+                continue
+            rows = differences(cloudformation, stack)
+        except (Unreadable, Unfinished) as reason:
+            rows = [f"| not compared | | | {reason} |"]
+        found = True
         if rows:
             same = False
             lines += ["| status | resource | type | properties |\n|---|---|---|---|", *rows]
         else:
             lines.append("As the template says.")
-    if not checked:
+    if not found:
         return [*lines, f"No stack of {name} is deployed."], False
     return lines, same
 

@@ -48,13 +48,17 @@ class CloudFormation(Mock):
         return Mock(**options)
 
 
-def missing_stack():
-    """Returns a client that knows no stack."""
+def failing(code, message):
+    """Returns a client whose stacks cannot be described."""
     client = CloudFormation()
-    message = "Stack with id sms does not exist"
-    error = {"Error": {"Code": "ValidationError", "Message": message}}
+    error = {"Error": {"Code": code, "Message": message}}
     client.describe_stacks.side_effect = ClientError(error, "DescribeStacks")
     return client
+
+
+def missing_stack():
+    """Returns a client that knows no stack."""
+    return failing("ValidationError", "Stack with id sms does not exist")
 
 
 CHANGE = {
@@ -136,6 +140,14 @@ class Stacks(unittest.TestCase):
 
     def test_a_missing_stack_is_shown(self):
         self.assertIn("Not deployed", self.planned(missing_stack())[-1])
+
+    def test_a_stack_that_the_role_may_not_read_is_shown_without_its_account(self):
+        client = failing("AccessDenied", "User arn:aws:sts::111122223333:assumed-role/x is not …")
+        self.assertEqual("Not compared: AccessDenied.", self.planned(client)[-1])
+        lines, same = stacks.drift(client, "sms")
+        self.assertIn("AccessDenied", lines[-1])
+        self.assertNotIn("1111", json.dumps(lines))
+        self.assertFalse(same)
 
     def test_a_drift_is_shown_without_values_and_fails(self):
         lines, same = stacks.drift(CloudFormation(drifts=[DRIFT]), "sms")
