@@ -118,10 +118,11 @@ def outputs(templates):
 
 def private_database(templates):
     """The database is encrypted, protected, and reachable from the functions only."""
+    restored = {"Fn::If": ["Restores", {"Ref": "AWS::NoValue"}, True]}  # as its snapshot
     for name, resource, properties in every(templates, "AWS::RDS::DBInstance"):
         if properties.get("PubliclyAccessible") is not False:
             yield f"{name}: {resource} is public"
-        if properties.get("StorageEncrypted") is not True:
+        if properties.get("StorageEncrypted") not in (True, restored):
             yield f"{name}: {resource} is not encrypted"
         protection = templates[name]["Parameters"]["DeletionProtection"]["Default"]
         if protection != "true" or properties["DeletionProtection"] != {

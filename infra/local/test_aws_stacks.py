@@ -62,7 +62,8 @@ class Stacks:
 
     def create_all(self):
         """Creates all stacks as README.md says; returns all outputs."""
-        found = self.create("network", Endpoints="both-zones", CarrierPort="8002")
+        given = {"Endpoints": "both-zones", "S3Endpoint": "true", "CarrierPort": "8002"}
+        found = self.create("network", **given)
         found |= self.create("operations", AlarmEmail="ops@example.com", ApiId="abc123")
         taken = ("DatabaseSubnets", "DatabaseSecurityGroup", "AlarmTopicArn", "KmsKeyArn")
         values = {name: found[name] for name in taken}
