@@ -1,6 +1,6 @@
-"""Deploys the templates of infra/aws to the emulator, and checks resources and outputs.
+"""Deploys the templates of infra/aws to the emulator, and template.yaml onto them as on AWS.
 
-It starts an emulator of its own, and no database. The values of parameters switch off what the
+It checks resources and outputs, starts an emulator of its own, and no database. The values of parameters switch off what the
 emulator does not have: NAT gateways, elastic IPs, flow logs, budgets, saved queries, CloudTrail and
 AWS Config. rotation.yaml and pipeline.yaml cannot be deployed to it: they need a transform of
 Secrets Manager, and an OpenID provider. test_aws.py and cfn-lint check those. No database server
@@ -18,9 +18,11 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+import build
+import deploy
 import emulator
 from processes import Processes
-from template import ROOT, load
+from template import ROOT, load, resources
 
 ACCOUNT = "000000000000"
 CERTIFICATE = f"arn:aws:acm:us-east-1:{ACCOUNT}:certificate/00000000-0000-0000-0000-000000000000"
@@ -259,6 +261,55 @@ class Deployed(unittest.TestCase):
             for resource, content in load(f"infra/aws/{name}.yaml")["Resources"].items():
                 if content["Type"].startswith(UNKNOWN):
                     self.assertIn("Condition", content, f"{name}: {resource}")
+
+    def test_the_application_deploys_onto_these_stacks(self):
+        deployment = self._application()
+        deployment.run()
+        found = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        ours = [each for each in found if each["AlarmName"].startswith(f"{deploy.STACK}-")]
+        self.assertEqual(len(ours), len(resources(load(), "AWS::CloudWatch::Alarm")))
+        for alarm in ours:
+            self.assertEqual(alarm["AlarmActions"], [self.outputs["AlarmTopicArn"]])
+        given = deployment.values
+        names = {"Send": "DatabaseSecretArn", "Migrate": "MigrationSecretArn"}
+        for name, parameter in names.items():
+            policy = self._policy(name)
+            self.assertIn(
+                f'"secretsmanager:GetSecretValue", "Resource": "{given[parameter]}"', policy
+            )
+            self.assertIn(f'"kms:Decrypt", "Resource": "{given["KmsKeyArn"]}"', policy)
+
+        # The same binaries with another commit: the version is replaced, and the old one remains.
+        given["Commit"] = "second"
+        deployment.run()
+        functions, name = self.client("lambda"), f"{deploy.STACK}-send"
+        versions = functions.list_versions_by_function(FunctionName=name)["Versions"]
+        self.assertEqual([each["Version"] for each in versions], ["$LATEST", "1", "2"])
+        alias = functions.get_alias(FunctionName=name, Name="live")
+        self.assertEqual(alias["FunctionVersion"], "2")
+
+    def _application(self):
+        """Returns the deployment of template.yaml as on AWS, with binaries that do nothing."""
+        for name in build.FUNCTIONS:
+            (self.folder / "bin" / name).mkdir(parents=True)
+            (self.folder / "bin" / name / "bootstrap").write_text("#!/bin/sh\nsleep 100\n")
+        taken = ("Subnets", "SecurityGroup", "AlarmTopicArn", "KmsKeyArn")
+        values = {name: self.outputs[name] for name in taken}
+        # Without CodeDeploy, which the emulator lacks.
+        values |= {"Where": "aws", "Commit": "first", "DeploymentPreference": "AllAtOnce"}
+        values["CarrierUrl"] = "https://carrier.example.com/api"
+        for name in ("DatabaseSecretArn", "MigrationSecretArn"):
+            # On AWS the reference is the ARN, here it is the name.
+            secret = self.client("secretsmanager").describe_secret(SecretId=self.outputs[name])
+            values[name] = secret["ARN"]
+        return deploy.Deployment(self.processes, values, self.folder / "bin")
+
+    def _policy(self, function):
+        iam = self.client("iam")
+        prefix = f"{deploy.STACK}-{function}Role-"
+        (role,) = (r for r in iam.list_roles()["Roles"] if r["RoleName"].startswith(prefix))
+        found = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=function.lower())
+        return json.dumps(found["PolicyDocument"])
 
     def _api(self):
         gateway = self.client("apigatewayv2")
