@@ -25,6 +25,9 @@ BUCKET = "code"
 TEMPLATE = "template.yaml"
 STACK = "sms-local"
 CODE = re.compile(r"CodeUri: target/lambda/(\w+)/")
+# The emulator passes only defaults to SAM's transform, so the local value of this parameter, which
+# the transform reads, becomes the default. The emulator has no CodeDeploy.
+PREFERENCE = re.compile(r"(\n  DeploymentPreference:\n    Type: String\n    Default: )\w+")
 
 # Environment variable of `make up`: (parameter of the template, its local value or None for the
 # template's default). Delays are short, so that a demo takes seconds. The emulator fires a schedule
@@ -82,6 +85,11 @@ UNUSED = {
 }
 
 
+def local_defaults(template):
+    """Returns the text of the template with the local default of DeploymentPreference."""
+    return PREFERENCE.sub(r"\1AllAtOnce", template)
+
+
 def given_settings():
     """Returns the settings of the table that the environment contains."""
     return {name: os.environ[name] for name in LOCAL if os.environ.get(name)}
@@ -97,6 +105,7 @@ def parameters(database_urls, app_user, keys, carrier_url, commit, settings):
         "Commit": commit,
         "DatabaseUrl": app_url,
         "DatabaseUser": app_user,
+        "DeploymentPreference": "AllAtOnce",
         "JwtKeys": keys["jwt_keys"],
         "MigrationDatabaseUrl": migrate_url,
         "WebhookKeys": keys["webhook_keys"],
@@ -209,7 +218,7 @@ class Deployment:
             if self._key(name) not in uploaded:
                 s3.put_object(Bucket=BUCKET, Key=self._key(name), Body=zipped(binary))
         url = f"CodeUri: s3://{BUCKET}/"
-        packaged = CODE.sub(lambda found: url + self._key(found[1]), self.template)
+        packaged = CODE.sub(lambda found: url + self._key(found[1]), local_defaults(self.template))
         s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=packaged.encode())
 
     def _wait(self):

@@ -1,13 +1,17 @@
-"""Reads template.yaml for its tests."""
+"""Reads template.yaml and the templates of infra/aws for their tests."""
 
 import copy
 import functools
+import logging
 import operator
+import os
 from pathlib import Path
 
 import yaml
+from samtranslator.translator.transform import transform
 
 ROOT = Path(__file__).resolve().parents[2]
+logging.getLogger("samtranslator").setLevel(logging.CRITICAL)  # it warns about its own metrics
 
 
 class Loader(yaml.SafeLoader):
@@ -65,9 +69,30 @@ def number(template, value):
     return template["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value
 
 
-def load():
-    """Returns the parsed template."""
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
+def load(path="template.yaml"):
+    """Returns a parsed template."""
+    return parse((ROOT / path).read_text())
+
+
+def parse(text):
+    """Returns the parsed text of a template."""
+    return yaml.load(text, Loader)
+
+
+class _NoManagedPolicies:
+    """Stands for the list of AWS's policies, which the transform would fetch."""
+
+    def load(self):
+        return {}
+
+
+def translated(template, **values):
+    """Returns the template after SAM's transform, with these values of parameters."""
+    copied = copy.deepcopy(template)
+    for function in functions(copied).values():
+        function["CodeUri"] = f"s3://code/{function['CodeUri']}"
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    return transform(copied, values, _NoManagedPolicies())
 
 
 def broken(template, path, value):

@@ -1,0 +1,145 @@
+"""Checks what a deployment of template.yaml keeps and how it proceeds, like test_template.py.
+
+infra/local/python infra/local/test_template_release.py
+"""
+
+import json
+import unittest
+
+import deploy
+from template import ROOT, broken, functions, load, parse, resources, translated
+
+RETAIN = ("Retain", "Retain")
+
+
+def policies(resource):
+    """Returns what happens to a resource that is deleted, and to one that is replaced."""
+    return resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")
+
+
+def retained_versions(template):
+    """A deployment deletes no earlier version of a function, so that a rollback can return to it.
+
+    A deployment with the same code replaces the version, because its description is the commit. SAM
+    sets only the DeletionPolicy of versions, and passes on the other policy of the function.
+    """
+    for name, resource in translated(template)["Resources"].items():
+        if resource["Type"] == "AWS::Lambda::Version" and policies(resource) != RETAIN:
+            yield f"{name} can be deleted by a deployment"
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function" and "DeletionPolicy" in resource:
+            yield f"{name} would remain when the stack is deleted, and its name would be taken"
+
+
+def retained_secrets(template):
+    """Secrets remain: without the keys, sessions end and the webhooks' secrets change."""
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::SecretsManager::Secret" and policies(resource) != RETAIN:
+            yield f"{name} can be deleted by a deployment"
+
+
+def gradual(template):
+    """By default CodeDeploy moves each function, except migrate, and returns if its alarm is raised."""
+    groups = {
+        name.removesuffix("DeploymentGroup"): resource
+        for name, resource in translated(template)["Resources"].items()
+        if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup"
+    }
+    if set(groups) != set(functions(template)) - {"Migrate"}:
+        yield f"CodeDeploy moves {sorted(groups)}"
+    for name, group in groups.items():
+        alarms = json.dumps(group["Properties"]["AlarmConfiguration"]["Alarms"])
+        if json.dumps({"Ref": f"{name}ErrorsAlarm"}) not in alarms:
+            yield f"a deployment ignores the errors of {name}"
+        if group["Properties"]["ServiceRoleArn"] != {"Fn::GetAtt": ["DeploymentRole", "Arn"]}:
+            yield f"{name} is deployed with the role of SAM, which is wider than necessary"
+    choices = template["Parameters"]["DeploymentPreference"]["AllowedValues"]
+    if set(choices) != set(template["Mappings"]["CodeDeploy"]):
+        yield "the mapping CodeDeploy does not have exactly the values of DeploymentPreference"
+
+
+def at_once(template):
+    """With AllAtOnce, and on the local stack, nothing needs CodeDeploy."""
+    local = parse(deploy.local_defaults((ROOT / "template.yaml").read_text()))
+    for each in (
+        translated(template, DeploymentPreference="AllAtOnce"),
+        # The emulator passes no values of parameters to the transform.
+        translated({**template, "Parameters": local["Parameters"]}),
+    ):
+        if "CodeDeploy" in {kind["Type"].split("::")[1] for kind in each["Resources"].values()}:
+            yield "a deployment at once needs CodeDeploy"
+
+
+def asynchronous(template):
+    """What invokes a function without waiting has a queue for what failed on every try."""
+    for name, function in functions(template).items():
+        kinds = {event["Type"] for event in function.get("Events", {}).values()}
+        if not kinds - {"SQS"}:
+            continue
+        config = function.get("EventInvokeConfig", {})
+        target = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Type")
+        if target != "SQS" or "MaximumEventAgeInSeconds" not in config:
+            yield f"asynchronous events of {name} are lost when they fail"
+
+
+def keys(template):
+    """Each role that reads a secret may decrypt with the key of the secrets, if there is one."""
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        text = json.dumps(role["Policies"])
+        if "secretsmanager:GetSecretValue" in text and not (
+            "kms:Decrypt" in text and "HasKmsKey" in text
+        ):
+            yield f"{name} reads secrets and cannot decrypt them"
+    for name, secret in resources(template, "AWS::SecretsManager::Secret").items():
+        if "KmsKeyArn" not in json.dumps(secret.get("KmsKeyId", "")):
+            yield f"{name} ignores the key"
+
+
+def boundaries(template):
+    """Each role has the boundary that the execution role of the pipeline requires."""
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        if "PermissionsBoundaryArn" not in json.dumps(role.get("PermissionsBoundary", "")):
+            yield f"{name} has no boundary"
+
+
+RULES = (
+    retained_versions, retained_secrets, gradual, at_once, asynchronous, keys, boundaries,
+)  # fmt: skip
+
+
+class Release(unittest.TestCase):
+    """Applies the rules to the template and to broken copies of it."""
+
+    def setUp(self):
+        self.template = load()
+
+    def test_the_template_follows_every_rule(self):
+        for rule in RULES:
+            with self.subTest(rule=rule.__name__):
+                self.assertEqual(list(rule(self.template)), [])
+
+    def test_every_rule_reports_a_broken_template(self):
+        alarms = [{"Ref": "ApiErrorsAlarm"}]
+        at = (
+            (retained_versions, "Send", "UpdateReplacePolicy", "Delete"),
+            (retained_versions, "Send", "DeletionPolicy", "Delete"),
+            (retained_secrets, "JwtSecret", "UpdateReplacePolicy", "Delete"),
+            (gradual, "Send", "Properties", "DeploymentPreference", {"Enabled": "false"}),
+            (gradual, "Send", "Properties", "DeploymentPreference", {"Alarms": alarms}),
+            (at_once, "Send", "Properties", "DeploymentPreference", {"Enabled": "true"}),
+            (asynchronous, "Dispatch", "Properties", "EventInvokeConfig", {}),
+            (keys, "WebhookSecret", "Properties", "KmsKeyId", None),
+            (keys, "SendRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 5, {}),
+            (boundaries, "SendRole", "Properties", "PermissionsBoundary", None),
+        )
+        for rule, *path, value in at:
+            with self.subTest(rule=rule.__name__, path=path):
+                self.assertNotEqual(list(rule(broken(self.template, path, value))), [])
+
+    def test_a_value_without_a_mapping_is_reported(self):
+        self.template["Parameters"]["DeploymentPreference"]["AllowedValues"].append("Other")
+        self.assertNotEqual(list(gradual(self.template)), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
