@@ -18,6 +18,7 @@ mod own_id;
 mod parts;
 pub mod receipt;
 pub mod registry;
+mod rotation;
 
 use std::{fmt, time::Duration};
 
@@ -122,6 +123,11 @@ pub enum StatusError {
         reason: String,
         /// How long the carrier asked to wait.
         retry_after: Option<Duration>,
+    },
+    /// The carrier refuses the account: its login, or a permission.
+    AccountRefused {
+        /// The reason.
+        reason: String,
     },
     /// No connection, no answer, or an answer that cannot be read.
     Failed {

@@ -6,8 +6,15 @@ use anyhow::Context;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Carrier, alaris, receipt::ReceiptFormat};
-use crate::platform::{aws, config::Env};
+use super::{
+    Carrier, alaris,
+    receipt::ReceiptFormat,
+    rotation::{RotatingCarrier, parse_login},
+};
+use crate::platform::{
+    config::{Env, KeySource},
+    refreshing::Refreshing,
+};
 
 /// Every adapter. A new carrier adds its line here.
 pub const ADAPTERS: &[&Adapter] = &[&alaris::BARE, &alaris::FULL];
@@ -112,16 +119,13 @@ impl CarrierSource {
     }
 
     /// Reads the login, if it is in a secret, and prepares the client.
-    pub async fn connect(mut self) -> anyhow::Result<Arc<dyn Carrier>> {
-        if let Some(arn) = self.login_arn {
-            let secret = aws::read_secret(&arn)
-                .await
-                .context("the carrier's secret")?;
-            let login = serde_json::from_str(&secret)
-                .context("the carrier's secret lacks username or password")?;
-            self.settings.login = Some(login);
-        }
-        self.settings.connect()
+    pub async fn connect(self) -> anyhow::Result<Arc<dyn Carrier>> {
+        let Some(arn) = self.login_arn else {
+            return self.settings.connect();
+        };
+        let secret = Refreshing::open(KeySource::SecretArn(arn), parse_login);
+        let secret = secret.await.context("the carrier's secret")?;
+        Ok(Arc::new(RotatingCarrier::connect(self.settings, secret)?))
     }
 }
 

@@ -21,8 +21,21 @@ pub struct Env {
 pub enum DatabaseSource {
     /// `mysql://user:password@host:port/database`
     Url(SecretString),
-    /// The ARN of a secret in the format of RDS, read when the function starts.
-    SecretArn(String),
+    /// A secret in the format of RDS, read when the function starts and after a rotation.
+    Secret(DatabaseSecret),
+}
+
+/// A secret in the format of RDS, and what one that RDS manages itself does not contain.
+#[derive(Clone, Debug)]
+pub struct DatabaseSecret {
+    /// Its ARN.
+    pub arn: String,
+    /// The server, if the secret has no `host`.
+    pub host: Option<String>,
+    /// Its port, if the secret has no `port`.
+    pub port: Option<u16>,
+    /// The database, if the secret has no `dbname`.
+    pub name: Option<String>,
 }
 
 /// The source of keys: those that sign access tokens, or those from which webhook secrets are
@@ -199,7 +212,8 @@ impl Env {
         self.choice(name, &["false", "true"]) == "true"
     }
 
-    /// Returns the database, from exactly one of a URL and the ARN of a secret.
+    /// Returns the database, from exactly one of a URL and the ARN of a secret; beside a secret,
+    /// `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME` say what it may lack.
     pub fn database(&mut self, url: &str, arn: &str) -> DatabaseSource {
         match (self.optional(url), self.optional(arn)) {
             (Some(value), None)
@@ -208,7 +222,17 @@ impl Env {
             {
                 DatabaseSource::Url(value.into())
             }
-            (None, Some(value)) if value.starts_with("arn:") => DatabaseSource::SecretArn(value),
+            (None, Some(arn)) if arn.starts_with("arn:") => {
+                DatabaseSource::Secret(DatabaseSecret {
+                    arn,
+                    host: self.optional("DATABASE_HOST"),
+                    port: self
+                        .optional("DATABASE_PORT")
+                        .is_some()
+                        .then(|| self.number("DATABASE_PORT", 1..=65_535, None) as u16),
+                    name: self.optional("DATABASE_NAME"),
+                })
+            }
             (given_url, given_arn) => {
                 // The value is not shown: it contains a password.
                 let problem = match (given_url, given_arn) {

@@ -40,6 +40,9 @@ pub(super) fn read(reply: &Reply, hidden: &[&str]) -> Result<StatusAnswer, Statu
             reason: reply.reason(hidden),
             retry_after: reply.retry_after,
         }),
+        401 | 403 => Err(StatusError::AccountRefused {
+            reason: reply.reason(hidden),
+        }),
         _ => Err(StatusError::Failed {
             reason: reply.reason(hidden),
         }),

@@ -24,7 +24,10 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 
-use super::{CONNECT_TIMEOUT, Db};
+use super::{
+    CONNECT_TIMEOUT, Db,
+    login::{Login, is_refused},
+};
 
 /// A connection that was used within this time is not tested: the server has not closed it.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
@@ -63,13 +66,27 @@ pub(super) struct Connections {
     /// The connection that is kept; `None`: each use takes one from the pool, as in tests, which
     /// share a pool of several connections.
     kept: Option<Arc<Mutex<Option<Kept>>>>,
+    /// The login, which is renewed when the server refuses it.
+    login: Option<Login>,
 }
 
 impl Connections {
     /// Keeps one connection, the only one of the pool.
-    pub(super) fn kept() -> Self {
+    pub(super) fn kept(login: Option<Login>) -> Self {
         Self {
             kept: Some(Arc::default()),
+            login,
+        }
+    }
+
+    /// Opens a connection. If the server refuses the password, which a rotation has changed, it tries
+    /// once more with the one that the secret contains now.
+    async fn open(&self, pool: &MySqlPool) -> sqlx::Result<PoolConnection<MySql>> {
+        match (pool.acquire().await, &self.login) {
+            (Err(error), Some(login)) if is_refused(&error) && login.renew(pool).await => {
+                pool.acquire().await
+            }
+            (opened, _) => opened,
         }
     }
 
@@ -90,7 +107,7 @@ impl Connections {
         }
         let kept = match connection {
             Some(kept) => kept,
-            None => Kept::new(pool.acquire().await?),
+            None => Kept::new(self.open(pool).await?),
         };
         Ok(DbConnection::Kept(OwnedMutexGuard::map(home, |home| {
             home.insert(kept)

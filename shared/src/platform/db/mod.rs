@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod describe;
 pub mod json;
+mod login;
 pub mod transaction;
 
 use std::{
@@ -19,14 +20,15 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use secrecy::ExposeSecret;
-use serde::Deserialize;
 use sqlx::{
     Connection, Executor, MySqlConnection, MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use self::connection::{Connections, DbConnection};
+use self::{
+    connection::{Connections, DbConnection},
+    login::Login,
+};
 use crate::platform::config::DatabaseSource;
 
 /// The longest wait for a connection: longer than a server that is only busy needs, shorter than a
@@ -120,20 +122,6 @@ fn certain_ms(round_trip: TimeDelta, offset: TimeDelta) -> i64 {
     }
 }
 
-#[derive(Deserialize)]
-struct RdsSecret {
-    username: String,
-    password: String,
-    host: String,
-    #[serde(default = "mysql_port")]
-    port: u16,
-    dbname: String,
-}
-
-const fn mysql_port() -> u16 {
-    3306
-}
-
 /// The default of both servers, whatever a parameter group says. At READ COMMITTED an UPDATE reads the
 /// tables of its conditions without locks, so that a mark could follow the pause of its schedule.
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
@@ -142,7 +130,10 @@ impl Db {
     /// Opens a pool of one connection. Fails if the secret or the server cannot be reached, before
     /// any work is accepted.
     pub async fn connect(source: &DatabaseSource) -> anyhow::Result<Self> {
-        let options = connect_options(source).await?;
+        Self::with_login(Login::open(source).await?).await
+    }
+
+    async fn with_login(login: Login) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let measured = clock.clone();
         let pool = MySqlPoolOptions::new()
@@ -155,17 +146,21 @@ impl Db {
                     clock.measure(connection).await
                 })
             })
-            .connect_with(options)
+            .connect_with(login.options()?)
             .await
             .context("connecting to the database")?;
-        Ok(Self::with_one_connection(pool, clock))
+        Ok(Self {
+            pool,
+            connections: Connections::kept(Some(login)),
+            clock,
+        })
     }
 
     /// Wraps a pool of one connection, which is kept between statements.
     pub fn with_one_connection(pool: MySqlPool, clock: Clock) -> Self {
         Self {
             pool,
-            connections: Connections::kept(),
+            connections: Connections::kept(None),
             clock,
         }
     }
@@ -197,26 +192,7 @@ impl Db {
 
 /// Returns the options for a connection; fetches the secret if the source is one.
 pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
-    match source {
-        DatabaseSource::Url(url) => url
-            .expose_secret()
-            .parse()
-            .context("reading the database's URL"),
-        DatabaseSource::SecretArn(arn) => {
-            let secret = crate::platform::aws::read_secret(arn)
-                .await
-                .context("the database's secret")?;
-            let secret: RdsSecret = serde_json::from_str(&secret)
-                .context("the database's secret lacks username, password, host or dbname")?;
-            Ok(MySqlConnectOptions::new()
-                .host(&secret.host)
-                .port(secret.port)
-                .username(&secret.username)
-                .password(&secret.password)
-                .database(&secret.dbname)
-                .ssl_mode(MySqlSslMode::Required))
-        }
-    }
+    Login::open(source).await?.options()
 }
 
 /// Whether the server rolled the statement back because of locks (deadlock 1213, lock-wait time-out
