@@ -210,6 +210,7 @@ class Stack:
             deployment.forget()
         deployed = deployment.deployed()
         if deployed.get("digest") == deployment.digest():
+            deployment.set_sources()
             progress("deployment unchanged")
             return deployed["outputs"]
         outputs = deployment.run()
