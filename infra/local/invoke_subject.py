@@ -81,7 +81,9 @@ class Batch:
         batches = f"SELECT batch_no FROM batches WHERE schedule_id = {self.key}"
         if not self.stack.rows(f"{batches} AND batch_no = {self.batch_no}"):
             number = len(self.stack.rows(batches))
-            raise SystemExit(f"there is no batch {self.batch_no}: the schedule is cut into {number}")
+            raise SystemExit(
+                f"there is no batch {self.batch_no}: the schedule is cut into {number}"
+            )
 
     def state(self):
         """Describes the rows of the schedule and of the batch."""

@@ -1,4 +1,4 @@
-"""Runs `sam local` against the local stack, in containers that reach nothing but the stack.
+"""Runs `sam local` against the local stack: functions in containers that use only the stack.
 
 A function gets the environment that it has in the emulator. `sam local` overrides only variables
 that the template declares and resolves some references wrongly, so it reads a reduced copy of
@@ -99,7 +99,8 @@ def reduced(template, configurations, folders):
     `configurations` are those of the functions in the emulator and `folders` the folders of their
     binaries, both by logical name.
     """
-    # The routes first: SAM looks for routes of the kind of the first resource that can have some.
+    # The routes come first: by the first resource, SAM decides whether it reads these routes or
+    # the events of the functions.
     resources = {
         name: {"Type": resource["Type"], "Properties": _route(resource["Properties"])}
         for name, resource in template["Resources"].items()
@@ -171,7 +172,7 @@ class SamLocal:
     @contextlib.contextmanager
     def _reachable(self, ports):
         """Makes loopback ports of this machine reachable for containers, if that is needed."""
-        bridge = self.engine.bridge() if sys.platform == "linux" else None
+        bridge = self.engine.bridge()
         with contextlib.ExitStack() as open_until_end:
             if bridge:
                 forwarder = Forwarder(bridge.gateway, bridge.network, ports)
