@@ -27,6 +27,7 @@ from sam_local import HOST
 
 HELD = ("Dispatch", "Send", "Recheck", "Notify")
 SETTINGS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
+CHOICES = ("EVENT", "ID", "BATCH")  # of the caller, for another invocation
 ROUTE_WAIT_S = 60
 
 
@@ -50,7 +51,7 @@ def trap():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
     yield {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in CHOICES},
         "AWS_ACCESS_KEY_ID": "AKIANOTATEST",
         "AWS_SECRET_ACCESS_KEY": "not-a-test",
         "AWS_SESSION_TOKEN": "not-a-test",
