@@ -4,6 +4,9 @@
 #   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
 #           [API_PORT=8480] [SEND_IN_FLIGHT=500 …]
+#   make invoke FN=send [EVENT=infra/events/send.json] [ID=<schedule id>] [BATCH=<n>]
+#               [ENGINE=docker | ENGINE=emulator]
+#   make start-api [PORT=3000]
 #   make admin [NAME=ana]
 #   make test [DB=mysql]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
@@ -16,10 +19,10 @@
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 
-.PHONY: help setup up down status logs admin demo test bench chaos security conformance check openapi \
-  sqlx lambda deploy
+.PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
+  conformance check openapi sqlx lambda deploy
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## install system packages and the Python environment
 	@infra/local/setup
@@ -39,6 +42,12 @@ logs: ## follow the logs of the functions
 
 admin: ## create an administrator, print username and temporary password
 	@$(STACK) admin $(or $(NAME),admin)
+
+invoke: ## invoke a function on the running stack, in a container if Docker runs: FN=send
+	@infra/local/python infra/local/invoke.py
+
+start-api: ## serve the API of the running stack with `sam local start-api` (needs Docker)
+	@infra/local/python infra/local/start_api.py
 
 demo: up ## send a list, check that each number gets one message; the stack stays up
 	@infra/local/demo

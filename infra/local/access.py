@@ -73,11 +73,11 @@ def _new_key(stack, api, function):
         "password": admin["temporary_password"],
         "new_password": secrets.token_urlsafe(24),
     }
-    tokens = _post(f"{api}/v1/auth/login", login)
+    tokens = request(f"{api}/v1/auth/login", None, login)
     account = {"username": login["username"], "password": login["new_password"]}
     write_private(stack.state / "admin.json", json.dumps(account) + "\n")
-    request = {"name": "local", "permissions": list(PERMISSIONS)}
-    return _post(f"{api}/v1/api-keys", request, tokens["access_token"])["key"]
+    wanted = {"name": "local", "permissions": list(PERMISSIONS)}
+    return request(f"{api}/v1/api-keys", tokens["access_token"], wanted)["key"]
 
 
 def _is_valid(api, key):
@@ -90,19 +90,23 @@ def _is_valid(api, key):
         raise SystemExit(_error_text("GET /v1/auth/me", error)) from error
 
 
-def _post(url, body, token=None):
+def request(url, token=None, body=None, method=None):
+    """Calls the API; returns its JSON answer, None if that is empty. Exits if it is an error."""
     try:
-        with _call(url, token, json.dumps(body).encode()) as answer:
-            return json.load(answer)
+        with _call(url, token, body, method) as answer:
+            text = answer.read()
     except urllib.error.HTTPError as error:
-        raise SystemExit(_error_text(f"POST {url}", error)) from error
+        raise SystemExit(_error_text(f"{method or 'POST'} {url}", error)) from error
+    return json.loads(text) if text else None
 
 
-def _call(url, token, body=None):
+def _call(url, token, body=None, method=None):
     headers = {"content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
-    return urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=TIMEOUT_S)
+    data = None if body is None else json.dumps(body).encode()
+    sent = urllib.request.Request(url, data, headers, method=method)
+    return urllib.request.urlopen(sent, timeout=TIMEOUT_S)
 
 
 def _error_text(call, error):

@@ -191,20 +191,22 @@ class Deployment:
         else:
             self.cloudformation.create_stack(**request)
         outputs = self._wait()
-        self._set_concurrencies()
+        self.set_sources()
         self.file.write_text(json.dumps({"digest": None, "outputs": outputs}, indent=1))
         return outputs
 
-    def _set_concurrencies(self):
-        """Sets each MaximumConcurrency again as a number.
+    def set_sources(self):
+        """Enables each event source, and sets its MaximumConcurrency again as a number.
 
-        The emulator reads a number from a parameter as a string, and then polls no queue.
+        The emulator reads a number from a parameter as a string, and then polls no queue. A killed
+        `make invoke` leaves the queue of its function disabled.
         """
         functions = emulator.client(self.processes, "lambda")
         for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
             limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
-            scaling = {"MaximumConcurrency": limit}
-            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+            functions.update_event_source_mapping(
+                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": limit}, Enabled=True
+            )
 
     def _key(self, name):
         return f"{name}/{self.codes[name]}"

@@ -42,6 +42,12 @@ def listening(port):
     return False
 
 
+def bypass_proxy():
+    """Lets this process and its children reach loopback without the proxy of the environment."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1"]))
+
+
 @contextlib.contextmanager
 def alone(state):
     """Allows only one `up` or `down` at a time per state folder."""

@@ -27,7 +27,7 @@ import emulator
 import logs
 from database import FAST, FAST_AND_KILLED, NAME, Database, with_name
 from faults import Faults
-from processes import Processes, alone, free_port, listening
+from processes import Processes, alone, bypass_proxy, free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = time.monotonic()
@@ -210,6 +210,7 @@ class Stack:
             deployment.forget()
         deployed = deployment.deployed()
         if deployed.get("digest") == deployment.digest():
+            deployment.set_sources()
             progress("deployment unchanged")
             return deployed["outputs"]
         outputs = deployment.run()
@@ -315,8 +316,7 @@ class Stack:
 
 def main():
     """Executes the command of the command line."""
-    for name in ("no_proxy", "NO_PROXY"):
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1"]))
+    bypass_proxy()
     state = ROOT / os.environ.get("STATE", ".local")
     command, *names = sys.argv[1:] or [None]
     if command == "status" and not state.exists():
