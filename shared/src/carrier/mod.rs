@@ -170,7 +170,9 @@ impl StatusError {
     /// Returns the reason, at most 64 printable characters.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Busy { reason, .. } | Self::Failed { reason } => reason,
+            Self::Busy { reason, .. }
+            | Self::AccountRefused { reason }
+            | Self::Failed { reason } => reason,
         }
     }
 
@@ -178,7 +180,7 @@ impl StatusError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => *retry_after,
-            Self::Failed { .. } => None,
+            Self::AccountRefused { .. } | Self::Failed { .. } => None,
         }
     }
 }

@@ -105,3 +105,129 @@ impl Carrier for RotatingCarrier {
         self.current().carrier.can_ask_own_id()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use serde_json::json;
+    use wiremock::{
+        Mock, MockServer, ResponseTemplate,
+        matchers::{any, body_string_contains, query_param},
+    };
+
+    use super::*;
+    use crate::{
+        carrier::alaris::FULL,
+        message::status::Status,
+        platform::{config::KeySource, refreshing::ReadSecret},
+    };
+
+    const SUBMIT: Submit<'_> = Submit {
+        numbers: &["+60123456789"],
+        text: "Hello",
+        sender: None,
+        own_id: None,
+        parts: 1,
+    };
+
+    /// A carrier that accepts only the password `new`.
+    async fn server() -> MockServer {
+        let server = MockServer::start().await;
+        let accepted = json!([{"dnis": "60123456789", "message_id": "a"}]);
+        for mock in [
+            Mock::given(body_string_contains("password=new"))
+                .respond_with(ResponseTemplate::new(200).set_body_json(accepted)),
+            Mock::given(query_param("password", "new")).respond_with(
+                ResponseTemplate::new(200).set_body_json(json!({"status": "DELIVRD"})),
+            ),
+            Mock::given(any())
+                .respond_with(ResponseTemplate::new(401).set_body_string("401 UNAUTHORIZED")),
+        ] {
+            mock.mount(&server).await;
+        }
+        server
+    }
+
+    /// A secret whose password can be changed, and the number of its reads.
+    #[derive(Default)]
+    struct Secret {
+        password: Mutex<&'static str>,
+        reads: AtomicUsize,
+    }
+
+    async fn connect(url: &str, secret: &Arc<Secret>) -> RotatingCarrier {
+        let source = Arc::clone(secret);
+        let read_secret: ReadSecret = Box::new(move |_| {
+            source.reads.fetch_add(1, Ordering::Relaxed);
+            let password = *source.password.lock().unwrap();
+            let text = json!({"username": "me", "password": password}).to_string();
+            Box::pin(async move { Ok(text) })
+        });
+        let arn = KeySource::SecretArn("arn:x".to_owned());
+        let login = Refreshing::open_with(arn, parse_login, read_secret);
+        let settings = CarrierSettings {
+            adapter: &FULL,
+            url: url.to_owned(),
+            timeout: Duration::from_secs(5),
+            own_ids: false,
+            login: None,
+        };
+        RotatingCarrier::connect(settings, login.await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rotated_password_is_used_before_the_account_counts_as_refused() {
+        let server = server().await;
+        for ask in [false, true] {
+            let secret = Arc::new(Secret::default());
+            *secret.password.lock().unwrap() = "old";
+            let carrier = connect(&server.uri(), &secret).await;
+            *secret.password.lock().unwrap() = "new";
+            if ask {
+                let status = carrier.status("a").await.unwrap();
+                let raw = "DELIVRD".to_owned();
+                assert_eq!(
+                    status,
+                    StatusAnswer::Status {
+                        status: Status::Delivrd,
+                        raw
+                    }
+                );
+            } else {
+                let ids = carrier.submit(SUBMIT).await.unwrap();
+                assert_eq!(ids, [Some("a".to_owned())]);
+            }
+            carrier.submit(SUBMIT).await.unwrap();
+            assert_eq!(
+                secret.reads.load(Ordering::Relaxed),
+                2,
+                "the new one is kept"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_account_is_refused_once_if_the_secret_is_the_same() {
+        let server = server().await;
+        let secret = Arc::new(Secret::default());
+        *secret.password.lock().unwrap() = "old";
+        let carrier = connect(&server.uri(), &secret).await;
+        for _ in 0..3 {
+            let refused = carrier.submit(SUBMIT).await.unwrap_err();
+            assert!(
+                matches!(refused, SendError::AccountRefused { .. }),
+                "{refused}"
+            );
+        }
+        // The secret is read again once per minute, and tried once.
+        assert_eq!(secret.reads.load(Ordering::Relaxed), 2);
+        assert_eq!(server.received_requests().await.unwrap().len(), 4);
+    }
+}

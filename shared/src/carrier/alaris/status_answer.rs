@@ -139,6 +139,11 @@ mod tests {
                 reason: reason.into(),
             })
         };
+        let account = |reason: &str| {
+            Err(StatusError::AccountRefused {
+                reason: reason.into(),
+            })
+        };
         let busy = |reason: &str| {
             Err(StatusError::Busy {
                 reason: reason.into(),
@@ -155,7 +160,8 @@ mod tests {
             (200, "message not found", failed("answer has no status")),
             (400, "400 message not found", failed("400 message not found")),
             (500, "404 message not found", failed("500 message not found")),
-            (401, "401 not authorized", failed("401 not authorized")),
+            (401, "401 not authorized", account("401 not authorized")),
+            (200, "403 forbidden", account("403 forbidden")),
             (429, "", busy("HTTP 429")),
             (200, "429 slow down", busy("429 slow down")),
             (503, r#"{"status":"DELIVRD"}"#, failed("HTTP 503")),
