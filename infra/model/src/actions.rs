@@ -80,6 +80,11 @@ pub enum Action {
     MoveEnd,
     Pause,
     Resume,
+    /// An operator stops all sending.
+    SetBrake,
+    ReleaseBrake,
+    /// The sweep finds the batch while the brake is set.
+    SweepSkips,
     Cancel,
     SendNow,
     ResolveSent(usize),
@@ -201,7 +206,9 @@ impl Mix {
         let swept = world.batch.sweep_at == Due::Now;
         for (queue, work) in [Work::Send, Work::Check].into_iter().enumerate() {
             let may = match work {
-                Work::Send => rules::may_claim_to_send(&world.batch, &world.schedule),
+                Work::Send => {
+                    rules::may_claim_to_send(&world.batch, &world.schedule, world.stopped)
+                }
                 Work::Check => rules::may_claim_to_check(&world.batch),
             };
             if !self.queues {
@@ -227,7 +234,9 @@ impl Mix {
             Some(_) => {
                 actions.extend([false, true].map(|enqueued| Action::Admit { enqueued }));
             }
-            None if rules::may_admit(&world.schedule) && (ends || world.batch.token.is_none()) => {
+            None if rules::may_admit(&world.schedule, world.stopped)
+                && (ends || world.batch.token.is_none()) =>
+            {
                 actions.push(Action::ReadTurn);
             }
             None => {}
@@ -270,6 +279,14 @@ impl Mix {
                 (running || paused || world.schedule.status == ScheduleStatus::Missed)
                     .then_some(Action::Cancel),
             );
+        }
+        if world.stopped {
+            actions.push(Action::ReleaseBrake);
+            let mut swept = world.batch;
+            rules::skip_while_stopped(&mut swept, &world.schedule);
+            actions.extend((swept != world.batch).then_some(Action::SweepSkips));
+        } else if self.brake && world.moves_left > 0 {
+            actions.push(Action::SetBrake);
         }
         if world.batch.missed && rules::may_send_now(&world.schedule) {
             actions.push(Action::SendNow);
@@ -318,7 +335,7 @@ impl Mix {
 impl World {
     fn sweep_enqueues(&self, work: Work) -> bool {
         match work {
-            Work::Send => rules::sweep_enqueues_send(&self.batch, &self.schedule),
+            Work::Send => rules::sweep_enqueues_send(&self.batch, &self.schedule, self.stopped),
             Work::Check => rules::sweep_enqueues_check(&self.batch),
         }
     }

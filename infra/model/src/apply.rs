@@ -92,6 +92,7 @@ impl World {
                 }
             }
             Action::MoveEnd => self.end = End::Moved,
+            Action::SetBrake => self.stopped = true,
             Action::Cancel => {
                 rules::cancel(&mut self.schedule, batches, has_pending);
                 batches[0].missed |= missed && owned && mix.is_broken(Broken::HoldSurvivesCancel);
@@ -106,6 +107,13 @@ impl World {
         let has_pending = self.has_pending(mix);
         let (mut batch, mut schedule) = (self.batch, self.schedule);
         match action {
+            Action::SweepSkips => rules::skip_while_stopped(&mut batch, &schedule),
+            Action::ReleaseBrake => {
+                self.stopped = false;
+                if !mix.is_broken(Broken::BrakeReleasesNothing) {
+                    rules::release_brake(&mut batch, &schedule);
+                }
+            }
             Action::SendNow => {
                 let batches = std::slice::from_mut(&mut batch);
                 let sent = rules::send_now(&mut schedule, batches, has_pending);
@@ -128,7 +136,7 @@ impl World {
     /// Handles a message: the first free worker claims the batch.
     fn claim(&mut self, work: Work) {
         let may = match work {
-            Work::Send => rules::may_claim_to_send(&self.batch, &self.schedule),
+            Work::Send => rules::may_claim_to_send(&self.batch, &self.schedule, self.stopped),
             Work::Check => rules::may_claim_to_check(&self.batch),
         };
         let free = self.workers.iter().position(|state| *state == Worker::IDLE);
@@ -142,7 +150,7 @@ impl World {
     }
 
     fn sweep(&mut self) {
-        self.queued[0] |= rules::sweep_enqueues_send(&self.batch, &self.schedule);
+        self.queued[0] |= rules::sweep_enqueues_send(&self.batch, &self.schedule, self.stopped);
         self.queued[1] |= rules::sweep_enqueues_check(&self.batch);
     }
 

@@ -14,7 +14,7 @@ const REJECTED: &str = "only a refused number is rejected";
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 22] = [
+pub const BROKEN: [(Mix, &str); 23] = [
     // A request does not start after the lease has ended, so the token of a mark is a second
     // protection against the same fault. This variant omits both.
     (
@@ -183,6 +183,16 @@ pub const BROKEN: [(Mix, &str); 22] = [
         Mix {
             broken: &[Broken::TurnEndsUnchecked],
             admission: true,
+            queues: true,
+            ..ONE
+        },
+        LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::BrakeReleasesNothing],
+            brake: true,
+            moves: 1,
             queues: true,
             ..ONE
         },

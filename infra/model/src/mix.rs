@@ -49,6 +49,8 @@ pub enum Broken {
     AccountRefusalCountsAsNumber,
     /// A batch that returns to waiting opens no turn.
     ReturnWithoutTurn,
+    /// The release of the brake does not make due what the sweep has skipped.
+    BrakeReleasesNothing,
     /// A turn ends when its admission has found nothing that waits, whatever waits since.
     TurnEndsUnchecked,
     /// An operator's call makes batches wait that a crashed owner still holds.
@@ -106,6 +108,8 @@ pub struct Mix {
     /// The batch waits for its turn after the cut, and returns to waiting after a pass. Needs
     /// `queues`.
     pub admission: bool,
+    /// An operator may stop all sending, which counts as a move, and resume it.
+    pub brake: bool,
     /// An operator resolves UNCERTAIN rows.
     pub operator: bool,
     /// The carrier pushes receipts at any time after the acceptance.
@@ -139,6 +143,7 @@ impl Mix {
         queues: false,
         lateness: false,
         moves: 0,
+        brake: false,
         operator: false,
         admission: false,
         pushes: false,
@@ -197,6 +202,7 @@ impl Mix {
             carrier: [CarrierState::default(); ROWS],
             workers: [Worker::IDLE; WORKERS],
             queued: [self.queues && !self.admission, false],
+            stopped: false,
             admission: None,
             moves_left: self.moves,
             violations: TransitionViolations::default(),

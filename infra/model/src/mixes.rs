@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 26] = [
+pub const MIXES: [Mix; 28] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -117,6 +117,29 @@ pub const MIXES: [Mix; 26] = [
         throttle: true,
         moves: 1,
         max_in_flight: 1,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "sending is stopped and resumed",
+        brake: true,
+        moves: 2,
+        queues: true,
+        crash: true,
+        freeze: true,
+        max_resends: 1,
+        undelivered: true,
+        requests: &[0b001],
+        ..Mix::CALM
+    },
+    Mix {
+        name: "sending is stopped while batches wait for their turn",
+        brake: true,
+        moves: 2,
+        admission: true,
+        queues: true,
+        crash: true,
+        requests: &[0b001],
         max_attempts: 2,
         ..Mix::CALM
     },

@@ -94,14 +94,15 @@ impl World {
     }
 
     /// Checks that the state is at rest: no worker runs, no message is queued, no request is on the
-    /// wire, and neither time nor the sweep can change that.
+    /// wire, and neither time nor the sweep can change that. Until the brake is released there is no
+    /// rest.
     pub fn is_at_rest(&self, mix: &Mix) -> bool {
         let mut actions = Vec::new();
         mix.worker_actions(self, &mut actions);
         mix.queue_actions(self, &mut actions);
         mix.carrier_actions(self, &mut actions);
         let lease_runs = self.batch.token.is_some() && !self.batch.lease_over;
-        actions.is_empty() && !lease_runs
+        actions.is_empty() && !lease_runs && !self.stopped
     }
 
     /// Checks that each row has a status in which it may remain, or that an operator can see it.

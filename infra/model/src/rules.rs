@@ -5,6 +5,7 @@
 //! `owns` means that the batch's token is the token of the claim that executes the statement.
 
 mod admission;
+mod brake;
 mod claim;
 mod cut;
 mod lifecycle;
@@ -12,6 +13,7 @@ mod missed;
 mod recipients;
 
 pub use admission::{admit, end_turn, may_admit, open_turn};
+pub use brake::{release_brake, skip_while_stopped};
 pub use claim::{
     Release, bring_forward, claim_to_check, claim_to_send, finish, make_due_if_lease_lost,
     may_claim_to_check, may_claim_to_send, may_finish, needs_check, needs_send, release,

@@ -234,6 +234,8 @@ pub struct World {
     pub workers: [Worker; WORKERS],
     /// A message is in the send queue, and in the recheck queue. Indexed by [`Work`].
     pub queued: [bool; 2],
+    /// The brake is set.
+    pub stopped: bool,
     /// The transaction of an admission has read whether the batch waits.
     pub admission: Option<bool>,
     /// The pauses, resumes and cancels that an operator may still make.

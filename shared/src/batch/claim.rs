@@ -131,7 +131,7 @@ impl ClaimedBatch {
 }
 
 /// Claims a batch that has something to send. Returns false if the batch is done, owned by another
-/// worker, paused, parked, or not due.
+/// worker, paused, parked, not due, or stopped by the [brake](super::brake).
 pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage {
         schedule_id,
@@ -143,7 +143,8 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
            b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
-           AND s.status IN ('running', 'cancelled')",
+           AND (s.status = 'cancelled' OR (s.status = 'running'
+             AND NOT EXISTS (SELECT 1 FROM brakes x WHERE x.name = 'sending' AND x.set_at IS NOT NULL)))",
         claim.token,
         claim.until,
         claim.until + SWEEP_AFTER_LEASE,

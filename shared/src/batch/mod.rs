@@ -5,6 +5,7 @@
 //! [`worker`] is the frame that `send` and `recheck` share.
 
 pub mod admission;
+pub mod brake;
 pub mod claim;
 pub mod in_place;
 pub mod release;

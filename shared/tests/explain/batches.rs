@@ -45,16 +45,21 @@ async fn each_statement_of_a_pass_and_of_the_sweep_uses_its_key_and_sorts_nothin
 
 async fn check_claim(plans: &mut Plans<'_>, values: &Values) {
     let Values { id, token, now, .. } = values;
-    let claim_to_send = [
-        "b.tries = b.tries + 1",
-        "s.status IN ('running', 'cancelled')",
-    ];
+    let claim_to_send = ["b.tries = b.tries + 1", "NOT EXISTS (SELECT 1 FROM brakes"];
     plans
         .check(
             "claim to send",
             &claim_to_send,
             &["b PRIMARY", "s PRIMARY"],
             &[token, now, now, id, &1, now, now, &3],
+        )
+        .await;
+    plans
+        .check(
+            "release of the brake",
+            &["LEAST(b.sweep_at, IF(b.claim_token IS NULL"],
+            &["b admitted", "s PRIMARY"],
+            &[],
         )
         .await;
     plans

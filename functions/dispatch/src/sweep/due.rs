@@ -139,7 +139,7 @@ impl Dispatcher {
 /// What the sweep does about one kind of work of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// There is none, or it waits for its turn or for the end of a pause.
+    /// There is none, or it waits for its turn, for the end of a pause or for the release of the brake.
     None,
     /// It is due later; the sweep enqueues it then.
     Later(DateTime<Utc>),
@@ -167,7 +167,12 @@ impl State {
 }
 
 fn send_state(batch: &DueBatch, now: DateTime<Utc>) -> State {
-    let may_send = !batch.waiting && batch.schedule_status != ScheduleStatus::Paused;
+    let may_send = !batch.waiting
+        && match batch.schedule_status {
+            ScheduleStatus::Paused => false,
+            ScheduleStatus::Cancelled => true,
+            _ => !batch.is_stopped,
+        };
     state(batch, batch.send_at.filter(|_| may_send), now)
 }
 

@@ -69,6 +69,8 @@ pub struct DueBatch {
     pub crashes: u32,
     /// `schedules.status`
     pub schedule_status: ScheduleStatus,
+    /// The brake is set. Read with the row: the release of the brake moves `sweep_at`.
+    pub is_stopped: bool,
 }
 
 impl DueBatch {
@@ -87,7 +89,8 @@ pub async fn due_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<DueBat
         DueBatch,
         r#"SELECT STRAIGHT_JOIN b.schedule_id AS "schedule_id: Uuid", b.batch_no, b.send_at AS "send_at: DateTime<Utc>",
              b.waiting AS "waiting: bool", b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>",
-             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus"
+             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus",
+             EXISTS (SELECT 1 FROM brakes x WHERE x.name = 'sending' AND x.set_at IS NOT NULL) AS "is_stopped!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.sweep_at <= ? ORDER BY b.sweep_at LIMIT ?"#,
         now,
@@ -104,7 +107,8 @@ pub async fn expired_batches(db: &Db, now: DateTime<Utc>) -> sqlx::Result<Vec<Du
         DueBatch,
         r#"SELECT STRAIGHT_JOIN b.schedule_id AS "schedule_id: Uuid", b.batch_no, b.send_at AS "send_at: DateTime<Utc>",
              b.waiting AS "waiting: bool", b.check_at AS "check_at: DateTime<Utc>", b.sweep_at AS "sweep_at!: DateTime<Utc>",
-             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus"
+             b.claimed_until AS "claimed_until: DateTime<Utc>", b.requeues, b.crashes, s.status AS "schedule_status: ScheduleStatus",
+             EXISTS (SELECT 1 FROM brakes x WHERE x.name = 'sending' AND x.set_at IS NOT NULL) AS "is_stopped!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
            WHERE b.sweep_at <= ? AND b.claimed_until < ? ORDER BY b.sweep_at LIMIT ?"#,
         now,

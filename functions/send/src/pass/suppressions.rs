@@ -8,7 +8,7 @@ use std::{
 
 use shared::{
     batch::{
-        SeqRange,
+        SeqRange, brake,
         rows::{FlushRow, Step},
         suppressions::suppressed_in_range,
     },
@@ -43,6 +43,25 @@ impl SuppressionCheck {
 }
 
 impl Pass<'_> {
+    /// Ends the pass if all sending was stopped meanwhile. Checked as often as opt-outs are read.
+    async fn obey_brake(&mut self) {
+        let reading = brake::is_set(&self.sender.worker.db);
+        match self.requests.go_on_during(reading).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!(schedule.id = %self.claim.batch.schedule_id, batch.no = self.claim.batch.batch_no, "sending is stopped; stopped inside a batch");
+                self.summary.stopped = true;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = describe_one(&error),
+                    "the brake can't be read; stopped inside a batch"
+                );
+                self.summary.stopped = true;
+            }
+        }
+    }
+
     /// Removes suppressed recipients from the queue. A recipient that was never sent to becomes
     /// SUPPRESSED; one whose last attempt ended keeps its status.
     pub(super) async fn skip_suppressed(&mut self) {
@@ -54,6 +73,10 @@ impl Pass<'_> {
         let suppressed = if is_fresh {
             self.suppressed_when_read()
         } else {
+            self.obey_brake().await;
+            if self.summary.stopped {
+                return;
+            }
             match self.read_suppressed().await {
                 Ok(suppressed) => suppressed,
                 Err(error) => {

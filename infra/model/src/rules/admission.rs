@@ -2,13 +2,14 @@
 
 use crate::rows::{Batch, Due, Schedule, ScheduleStatus};
 
-/// Checks that an admission considers the schedule's turn.
-pub fn may_admit(schedule: &Schedule) -> bool {
+/// Checks that an admission considers the schedule's turn. `stopped`: the brake is set.
+pub fn may_admit(schedule: &Schedule, stopped: bool) -> bool {
     schedule.turn
-        && matches!(
-            schedule.status,
-            ScheduleStatus::Running | ScheduleStatus::Cancelled
-        )
+        && match schedule.status {
+            ScheduleStatus::Running => !stopped,
+            ScheduleStatus::Cancelled => true,
+            _ => false,
+        }
 }
 
 /// Models `admit_batches`. A batch that a worker has claimed meanwhile does not match. Until it is

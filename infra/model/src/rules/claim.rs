@@ -8,12 +8,14 @@ fn is_free(batch: &Batch) -> bool {
     (batch.token.is_none() || batch.lease_over) && u32::from(batch.crashes) < MAX_CRASHES
 }
 
-/// Checks that [`claim_to_send`] matches.
-pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule) -> bool {
-    let allows_claims = matches!(
-        schedule.status,
-        ScheduleStatus::Running | ScheduleStatus::Cancelled
-    );
+/// Checks that [`claim_to_send`] matches. `stopped`: the brake is set, so that batches are only
+/// closed.
+pub fn may_claim_to_send(batch: &Batch, schedule: &Schedule, stopped: bool) -> bool {
+    let allows_claims = match schedule.status {
+        ScheduleStatus::Running => !stopped,
+        ScheduleStatus::Cancelled => true,
+        _ => false,
+    };
     batch.send_at == Due::Now && is_free(batch) && allows_claims
 }
 
@@ -40,11 +42,12 @@ pub fn claim_to_check(batch: &mut Batch, token: u8) {
 }
 
 /// Checks that the sweep enqueues the batch for a send pass.
-pub fn sweep_enqueues_send(batch: &Batch, schedule: &Schedule) -> bool {
+pub fn sweep_enqueues_send(batch: &Batch, schedule: &Schedule, stopped: bool) -> bool {
     batch.send_at == Due::Now
         && !batch.waiting
         && u32::from(batch.crashes) < MAX_CRASHES
         && schedule.status != ScheduleStatus::Paused
+        && (!stopped || schedule.status == ScheduleStatus::Cancelled)
 }
 
 /// Checks that the sweep enqueues the batch for a recheck pass.

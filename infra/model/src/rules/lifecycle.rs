@@ -75,7 +75,7 @@ pub fn cancel(schedule: &mut Schedule, batches: &mut [Batch], has_pending: bool)
 }
 
 /// Returns the time at which the sweep looks at a batch whose owner has crashed.
-fn end_of_lease(batch: &Batch) -> Due {
+pub(super) fn end_of_lease(batch: &Batch) -> Due {
     if batch.lease_over {
         Due::Now
     } else {

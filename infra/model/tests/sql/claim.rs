@@ -6,7 +6,10 @@ use model::{
     rows::{Batch, Due, Row},
     rules,
 };
-use shared::batch::{claim, rows};
+use shared::batch::{
+    brake::{self, Brake},
+    claim, rows,
+};
 use shared::schedule::lifecycle::reopen_schedule;
 use sqlx::MySqlPool;
 
@@ -48,13 +51,26 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
-async fn claim_to_send_matches_the_model(pool: MySqlPool) {
+/// Sets the brake.
+async fn stop(table: &Table) {
+    let brake = Brake {
+        set_at: Some(table.now),
+        set_by: "user:x".to_owned(),
+        reason: "a test".to_owned(),
+    };
+    let mut connection = table.db.acquire().await.unwrap();
+    brake::write(&mut connection, &brake).await.unwrap();
+}
+
+async fn compare_claim_to_send(pool: MySqlPool, stopped: bool) {
     let cases = cases();
     let table = Table::of(pool, &cases).await;
+    if stopped {
+        stop(&table).await;
+    }
     let mut expected = cases.clone();
     for (index, case) in expected.iter_mut().enumerate() {
-        let may = rules::may_claim_to_send(&case.batch, &case.schedule);
+        let may = rules::may_claim_to_send(&case.batch, &case.schedule, stopped);
         assert_eq!(
             claim::claim_to_send(&table.db, &table.claim(index))
                 .await
@@ -65,6 +81,34 @@ async fn claim_to_send_matches_the_model(pool: MySqlPool) {
         if may {
             rules::claim_to_send(&mut case.batch, OURS);
         }
+    }
+    table.expect(&cases, &expected).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn claim_to_send_matches_the_model(pool: MySqlPool) {
+    compare_claim_to_send(pool, false).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn claim_to_send_under_the_brake_matches_the_model(pool: MySqlPool) {
+    compare_claim_to_send(pool, true).await;
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn the_release_of_the_brake_matches_the_model(pool: MySqlPool) {
+    let mut cases = cases();
+    for case in &mut cases {
+        // As the sweep leaves it.
+        rules::skip_while_stopped(&mut case.batch, &case.schedule);
+    }
+    cases.retain(Case::is_allowed);
+    let table = Table::of(pool, &cases).await;
+    let mut connection = table.db.acquire().await.unwrap();
+    brake::make_due(&mut connection).await.unwrap();
+    let mut expected = cases.clone();
+    for case in &mut expected {
+        rules::release_brake(&mut case.batch, &case.schedule);
     }
     table.expect(&cases, &expected).await;
 }

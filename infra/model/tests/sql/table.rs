@@ -142,7 +142,8 @@ impl Table {
                 .push_bind(waiting)
                 .push_bind(u32::from(case.pending()))
                 .push_bind(self.time(check_at))
-                .push_bind(self.time(sweep_at));
+                // MariaDB reads a later time than 2038 as NULL if it is bound as a time with a zone.
+                .push_bind(self.time(sweep_at).map(|time| time.naive_utc()));
             row.push_bind(owner.map(token))
                 .push_bind(owner.map(|_| until))
                 .push_bind(crashes);

@@ -203,7 +203,10 @@ impl Admission {
     ) -> sqlx::Result<Option<Vec<Admitted>>> {
         let mut columns = store::lock_carrier(connection).await?;
         let now = self.db.now();
-        let turns = store::read_turns(connection, now).await?;
+        let mut turns = store::read_turns(connection, now).await?;
+        if columns.is_stopped {
+            turns.retain(|turn| turn.class == Class::Closing);
+        }
         if turns.is_empty() {
             return Ok(None);
         }

@@ -104,6 +104,8 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
 /// The columns of `carriers` that an admission reads.
 #[derive(Clone, Copy, Debug)]
 pub struct CarrierColumns {
+    /// The brake is set: only what is to be closed is admitted.
+    pub is_stopped: bool,
     /// `carriers.open_slots`
     pub open_slots: u32,
     /// The virtual times and the credit.
@@ -113,12 +115,15 @@ pub struct CarrierColumns {
 /// Locks the carrier's row until the transaction ends: one admission at a time.
 pub async fn lock_carrier(connection: &mut MySqlConnection) -> sqlx::Result<CarrierColumns> {
     let row = sqlx::query!(
-        "SELECT open_slots, bulk_credit, high_virtual_parts, normal_virtual_parts, bulk_virtual_parts FROM carriers WHERE name = ? FOR UPDATE",
+        r#"SELECT open_slots, bulk_credit, high_virtual_parts, normal_virtual_parts, bulk_virtual_parts,
+             EXISTS (SELECT 1 FROM brakes x WHERE x.name = 'sending' AND x.set_at IS NOT NULL) AS "is_stopped!: bool"
+           FROM carriers WHERE name = ? FOR UPDATE"#,
         CARRIER
     )
     .fetch_one(connection)
     .await?;
     Ok(CarrierColumns {
+        is_stopped: row.is_stopped,
         open_slots: row.open_slots,
         shares: Shares {
             virtual_parts: [

@@ -20,6 +20,7 @@ fn batch(
         requeues: 0,
         crashes: 0,
         schedule_status: ScheduleStatus::Running,
+        is_stopped: false,
     }
 }
 

@@ -1,0 +1,1 @@
+INSERT INTO brakes (name) VALUES ('sending')
