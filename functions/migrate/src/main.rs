@@ -3,13 +3,17 @@
 //!
 //! `{}` brings the database to the newest schema, and grants the other functions' user (`APP_USER`)
 //! what it needs. `{"admin": "ana"}` makes an administrator with a temporary password, which only
-//! the answer contains. If it runs twice, the second run finds the schema up to date, or generates
+//! the answer contains. `{"stop_sending": …}`, `{"resume_sending": …}` and `{"restored": …}` are those
+//! of [`migrate::sending`]. If it runs twice, the second run finds the schema up to date, or generates
 //! another password. If it runs at the same time, one run waits for the other.
 
 use anyhow::{Context, bail};
 use chrono::{TimeDelta, Utc};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use migrate::bootstrap::{TemporaryPassword, grant_changes, make_admin};
+use migrate::{
+    bootstrap::{TemporaryPassword, grant_changes, make_admin},
+    sending::{self, BrakeRequest, Held, RestoredRequest, Sending},
+};
 use serde::{Deserialize, Serialize};
 use shared::{
     access::{USERNAME, is_username},
@@ -34,6 +38,9 @@ struct Config {
 struct Request {
     /// The username of the administrator to make.
     admin: Option<String>,
+    stop_sending: Option<BrakeRequest>,
+    resume_sending: Option<BrakeRequest>,
+    restored: Option<RestoredRequest>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +56,8 @@ enum Answer {
         username: String,
         temporary_password: String,
     },
+    Sending(Sending),
+    Held(Held),
 }
 
 async fn handle(config: &Config, request: Request) -> anyhow::Result<Answer> {
@@ -57,11 +66,28 @@ async fn handle(config: &Config, request: Request) -> anyhow::Result<Answer> {
         .connect()
         .await
         .context("connecting to the database")?;
-    let answer = match request.admin {
-        Some(username) => {
+    let now = Utc::now();
+    let Request {
+        admin,
+        stop_sending,
+        resume_sending,
+        restored,
+    } = request;
+    let answer = match (admin, stop_sending, resume_sending, restored) {
+        (None, None, None, None) => migrate(&mut connection, config.app_user.as_deref()).await?,
+        (Some(username), None, None, None) => {
             make_administrator(&mut connection, username.to_ascii_lowercase()).await?
         }
-        None => migrate(&mut connection, config.app_user.as_deref()).await?,
+        (None, Some(request), None, None) => {
+            Answer::Sending(sending::stop(&mut connection, &request, now).await?)
+        }
+        (None, None, Some(request), None) => {
+            Answer::Sending(sending::resume(&mut connection, &request, now).await?)
+        }
+        (None, None, None, Some(request)) => {
+            Answer::Held(sending::hold_after_restore(&mut connection, &request, now).await?)
+        }
+        _ => bail!("expected one of admin, stop_sending, resume_sending, restored"),
     };
     connection.close().await.context("closing the connection")?;
     Ok(answer)

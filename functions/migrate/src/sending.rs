@@ -1,0 +1,275 @@
+//! Stopping and resuming all sending, and what may be sent after the database was restored to an
+//! earlier time. An operator invokes these, also when the API is down. Each is one entry of the audit
+//! log.
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::{
+    access::audit::{AuditEntry, insert_entry, new_id},
+    batch::brake::{self, Brake},
+};
+use sqlx::{Connection, MySqlConnection, types::Uuid};
+
+/// The width of `brakes.reason`.
+const LONGEST_REASON: usize = 255;
+/// The width of `audit_log.actor_name`.
+const LONGEST_NAME: usize = 128;
+/// Batches that are held in one transaction.
+const ROUND: u32 = 100;
+
+/// Who stops or resumes sending, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrakeRequest {
+    /// For the audit log, and shown while sending is stopped.
+    pub reason: String,
+    /// The person, such as an ARN.
+    pub by: Option<String>,
+}
+
+/// A restore of the database.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoredRequest {
+    /// The time to which the database was restored.
+    pub since: DateTime<Utc>,
+    /// The person, such as an ARN.
+    pub by: Option<String>,
+}
+
+/// The state of sending.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Sending {
+    /// Whether it is stopped.
+    pub stopped: bool,
+    /// Since when.
+    pub since: Option<DateTime<Utc>>,
+    /// Why it was stopped or resumed last.
+    pub reason: String,
+    /// Batches that the next sweep enqueues, after a resume.
+    pub resumed_batches: u64,
+}
+
+/// What was held after a restore.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Schedules that had begun and are not cut: they are `missed`, and an operator decides.
+    pub missed_schedules: u64,
+    /// Schedules of which nothing is sent again by itself.
+    pub without_resends: u64,
+    /// Recipients that are UNCERTAIN now.
+    pub uncertain: u64,
+}
+
+/// Stops all sending. A second call changes the reason, not the time.
+pub async fn stop(
+    connection: &mut MySqlConnection,
+    request: &BrakeRequest,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Sending> {
+    let mut transaction = connection.begin().await.context("starting a transaction")?;
+    let before = brake::lock(&mut transaction).await?;
+    let after = Brake {
+        set_at: Some(before.set_at.unwrap_or(now)),
+        ..requested(request)?
+    };
+    write(
+        &mut transaction,
+        "sending.stop",
+        &request.by,
+        [&before, &after],
+        now,
+    )
+    .await?;
+    transaction.commit().await.context("committing")?;
+    Ok(sending(after, 0))
+}
+
+/// Resumes sending. The batches that were due meanwhile are enqueued by the next sweep.
+pub async fn resume(
+    connection: &mut MySqlConnection,
+    request: &BrakeRequest,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Sending> {
+    let mut transaction = connection.begin().await.context("starting a transaction")?;
+    let before = brake::lock(&mut transaction).await?;
+    let after = requested(request)?;
+    let batches = brake::make_due(&mut transaction).await?;
+    write(
+        &mut transaction,
+        "sending.resume",
+        &request.by,
+        [&before, &after],
+        now,
+    )
+    .await?;
+    transaction.commit().await.context("committing")?;
+    Ok(sending(after, batches))
+}
+
+/// Holds everything that may have been sent since the time of the restore, although the restored rows
+/// do not show it: what is PENDING of schedules that have begun becomes UNCERTAIN. A carrier that
+/// takes our ids is then asked about it; otherwise an operator decides. Nothing of these schedules is
+/// sent again by itself. Sending must be stopped.
+///
+/// A second run finds nothing more to hold, so that a run that failed half-way can be repeated.
+pub async fn hold_after_restore(
+    connection: &mut MySqlConnection,
+    request: &RestoredRequest,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Held> {
+    ensure!(
+        request.since <= now,
+        "`since` is {}; expected a time in the past",
+        request.since
+    );
+    let brake = brake::read(connection).await?;
+    ensure!(
+        brake.set_at.is_some(),
+        "sending is not stopped; expected stop_sending before"
+    );
+    let mut held = Held {
+        missed_schedules: hold_uncut_schedules(connection, now).await?,
+        without_resends: forbid_resends(connection, now).await?,
+        uncertain: 0,
+    };
+    while let Some(recipients) = hold_round(connection, now).await? {
+        held.uncertain += recipients;
+    }
+    let after = json!({"since": request.since, "held": held});
+    let entry = entry("sending.restored", &request.by, Value::Null, after, now);
+    insert_entry(connection, &entry).await?;
+    tracing::warn!(since = %request.since, missed = held.missed_schedules, uncertain = held.uncertain, "held after a restore");
+    Ok(held)
+}
+
+fn requested(request: &BrakeRequest) -> anyhow::Result<Brake> {
+    let reason = request.reason.trim();
+    ensure!(
+        (1..=LONGEST_REASON).contains(&reason.chars().count()),
+        "`reason`: expected 1 to {LONGEST_REASON} characters"
+    );
+    Ok(Brake {
+        set_at: None,
+        set_by: "operator".to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn sending(brake: Brake, resumed_batches: u64) -> Sending {
+    Sending {
+        stopped: brake.set_at.is_some(),
+        since: brake.set_at,
+        reason: brake.reason,
+        resumed_batches,
+    }
+}
+
+async fn write(
+    connection: &mut MySqlConnection,
+    action: &str,
+    by: &Option<String>,
+    [before, after]: [&Brake; 2],
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    brake::write(connection, after).await?;
+    let entry = entry(action, by, json!(before), json!(after), now);
+    insert_entry(connection, &entry).await?;
+    tracing::warn!(
+        action,
+        reason = after.reason,
+        "sending was stopped or resumed"
+    );
+    Ok(())
+}
+
+fn entry(
+    action: &str,
+    by: &Option<String>,
+    before: Value,
+    after: Value,
+    now: DateTime<Utc>,
+) -> AuditEntry {
+    let name = by.as_deref().unwrap_or("migrate");
+    AuditEntry {
+        id: new_id(now),
+        actor: "operator".to_owned(),
+        actor_name: name.chars().take(LONGEST_NAME).collect(),
+        address: "none".to_owned(),
+        request_id: "none".to_owned(),
+        action: action.to_owned(),
+        resource: "sending".to_owned(),
+        state_before: (!before.is_null()).then(|| before.to_string()),
+        state_after: Some(after.to_string()),
+    }
+}
+
+/// Marks as missed what had begun before now and is not cut in the restored rows.
+async fn hold_uncut_schedules(
+    connection: &mut MySqlConnection,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let sql = "UPDATE schedules SET status = 'missed', version = version + 1
+        WHERE status = 'scheduled' AND batch_count IS NULL AND run_at <= ?";
+    let done = sqlx::query(sql).bind(now).execute(connection).await?;
+    Ok(done.rows_affected())
+}
+
+/// A message that failed may have been sent again already.
+async fn forbid_resends(connection: &mut MySqlConnection, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    let sql = "UPDATE schedules SET max_resends = 0
+        WHERE status IN ('running', 'paused') AND run_at <= ? AND max_resends > 0";
+    let done = sqlx::query(sql).bind(now).execute(connection).await?;
+    Ok(done.rows_affected())
+}
+
+/// Holds the PENDING recipients of some batches. Returns how many, or `None` if there are no more.
+async fn hold_round(
+    connection: &mut MySqlConnection,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Option<u64>> {
+    let mut transaction = connection.begin().await.context("starting a transaction")?;
+    let sql = "SELECT b.schedule_id, b.batch_no, b.first_seq, b.last_seq FROM batches b
+        STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
+        WHERE b.send_at > '1970-01-01' AND s.status IN ('running', 'paused') AND s.run_at <= ? LIMIT ? FOR UPDATE";
+    let batches: Vec<(Uuid, u32, u32, u32)> = sqlx::query_as(sql)
+        .bind(now)
+        .bind(ROUND)
+        .fetch_all(&mut *transaction)
+        .await
+        .context("looking for batches")?;
+    if batches.is_empty() {
+        return Ok(None);
+    }
+    let mut held = 0;
+    for (schedule_id, batch_no, first, last) in batches {
+        // The attempt counts, so that its id is the one under which the message may have been sent.
+        let sql = "UPDATE recipients SET status = 'UNCERTAIN', attempt = attempt + 1, sent_at = ?, error = 'restored',
+              id_start = NULL, id_rest = NULL, carrier_status = NULL
+            WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND status = 'PENDING'";
+        let recipients = sqlx::query(sql)
+            .bind(now)
+            .bind(schedule_id)
+            .bind(first)
+            .bind(last)
+            .execute(&mut *transaction)
+            .await
+            .context("holding recipients")?
+            .rows_affected();
+        let sql = "UPDATE batches SET uncertain = uncertain + pending, pending = 0, waiting = 0, send_at = NULL,
+              check_at = ?, sweep_at = ? WHERE schedule_id = ? AND batch_no = ?";
+        sqlx::query(sql)
+            .bind(now)
+            .bind(now)
+            .bind(schedule_id)
+            .bind(batch_no)
+            .execute(&mut *transaction)
+            .await
+            .context("holding a batch")?;
+        held += recipients;
+    }
+    transaction.commit().await.context("committing")?;
+    Ok(Some(held))
+}
