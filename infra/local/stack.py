@@ -58,7 +58,7 @@ def progress(text):
 def health(api):
     """Returns the body of GET /health if the API responds with 200, otherwise None."""
     with contextlib.suppress(OSError, ValueError):
-        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"{api}/health?deep=true", timeout=5) as answer:
             body = json.load(answer)
         # The emulator has endpoints of the same name; only the body of the API contains a commit.
         return body if body.get("status") == "ok" and "commit" in body else None

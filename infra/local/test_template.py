@@ -39,6 +39,7 @@ ENVIRONMENT = {  # the variables that each function's configuration reads
     "Notify": "NOTIFY_QUEUE_URL NOTIFY_CONCURRENCY WEBHOOK_KEYS WEBHOOK_KEYS_SECRET_ARN WEBHOOK_LOOPBACK",
     "Migrate": "MIGRATION_DATABASE_URL MIGRATION_SECRET_ARN APP_USER",
 }
+DATABASE = "DATABASE_HOST DATABASE_PORT DATABASE_NAME"
 CARRIER = (
     "SEND_QUEUE_URL RECHECK_QUEUE_URL NOTIFY_QUEUE_URL CARRIER_URL CARRIER_ADAPTER CARRIER_USERNAME "
     "CARRIER_PASSWORD CARRIER_SECRET_ARN CARRIER_OWN_IDS CARRIER_TIMEOUT_S "
@@ -153,7 +154,7 @@ def recursion(template):
 def environment(template):
     """Each function has exactly the variables that it reads at its start."""
     for name, expected in ENVIRONMENT.items():
-        expected = {"RUST_LOG", "GIT_COMMIT", *expected.split()}
+        expected = {"RUST_LOG", "GIT_COMMIT", *DATABASE.split(), *expected.split()}
         expected |= set(CARRIER.split()) if name in ("Send", "Recheck") else set()
         expected |= set() if name == "Migrate" else {"DATABASE_URL", "DATABASE_SECRET_ARN"}
         if expected != set(variables(template, name)):

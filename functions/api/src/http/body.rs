@@ -7,10 +7,17 @@ use axum::{
 
 use crate::http::error::ApiError;
 
-/// Bytes that Lambda accepts in one call.
-const MAX_TEXT: usize = 6 * 1024 * 1024;
-/// The same without the overhead of base64, in which the gateway passes binary bodies on.
-const MAX_BINARY: usize = MAX_TEXT / 4 * 3;
+/// Bytes of an event that Lambda accepts (6 MB), in which the body is one string.
+#[cfg(test)]
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+/// Bytes of the other members of an event: headers, path, claims.
+#[cfg(test)]
+const MAX_HEADERS: usize = 128 * 1024;
+/// Bytes of a text. In the event, quotes and line ends take two bytes each, which is a seventh of a
+/// JSON list of numbers.
+const MAX_TEXT: usize = 5 * 1024 * 1024;
+/// Bytes of a binary body, which the event contains in base64.
+const MAX_BINARY: usize = 4_600_000;
 /// Bytes of a JSON body of a few fields: far more than a login or a user needs.
 const MAX_SMALL: usize = 16 * 1024;
 
@@ -111,4 +118,19 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 /// second byte with U+FFFD or U+008B.
 pub fn was_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1F, 0xEF, 0xBF, 0xBD]) || bytes.starts_with(&[0x1F, 0xC2, 0x8B])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_bodies_fit_into_an_event() {
+        const ROOM: usize = MAX_EVENT - MAX_HEADERS;
+        let numbers = MAX_TEXT / r#""+60123456789","#.len();
+        assert!(numbers * r#"\"+60123456789\","#.len() <= ROOM);
+        let lines = MAX_TEXT / "+60123456789\n".len();
+        assert!(lines * r"+60123456789\n".len() <= ROOM);
+        assert!(MAX_BINARY.div_ceil(3) * 4 <= ROOM);
+    }
 }

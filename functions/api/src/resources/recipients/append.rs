@@ -78,7 +78,7 @@ pub fn append_doc() -> Operation {
     let answer = json!({"accepted": 2, "duplicates": 0, "invalid_count": 0, "invalid": [], "recipients_total": 2});
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
-            "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 6 MiB of text or 4.5 MiB of gzip per call. \
+            "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 5 MiB of text or 4.6 MB of gzip per call. \
              The same call made twice adds nothing, because its numbers are duplicates the second time.",
         )
         .query(
