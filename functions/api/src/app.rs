@@ -1,6 +1,9 @@
 //! The state that the handlers share.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use shared::{
@@ -10,7 +13,7 @@ use shared::{
 };
 
 use crate::{
-    auth::Gate,
+    auth::{Caller, Gate, limits::count_entries},
     resources::{
         attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
         schedules::forecast::DeploymentCapacity,
@@ -58,4 +61,15 @@ pub struct App {
     pub callbacks: Callbacks,
     /// The commit from which the function was built.
     pub commit: String,
+}
+
+impl App {
+    /// Counts the entries of a list that a call has read towards the rate of its caller, whether the
+    /// list was accepted or not.
+    pub async fn count_entries(&self, caller: &Caller, entries: &AtomicU32) -> sqlx::Result<()> {
+        let entries = entries.load(Ordering::Relaxed);
+        let mut connection = self.db.acquire().await?;
+        let (rate, now) = (self.gate.rate, self.db.now());
+        count_entries(&mut connection, &caller.rate_key(), rate, entries, now).await
+    }
 }

@@ -5,7 +5,7 @@
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     access::audit::{AuditEntry, insert_entry, new_id},
     batch::brake::{self, Brake},
@@ -75,14 +75,12 @@ pub async fn stop(
         set_at: Some(before.set_at.unwrap_or(now)),
         ..requested(request)?
     };
-    write(
-        &mut transaction,
-        "sending.stop",
-        &request.by,
-        [&before, &after],
+    let change = SendingChange {
+        action: "sending.stop",
+        by: request.by.as_deref(),
         now,
-    )
-    .await?;
+    };
+    write(&mut transaction, change, [&before, &after]).await?;
     transaction.commit().await.context("committing")?;
     Ok(sending(after, 0))
 }
@@ -97,14 +95,12 @@ pub async fn resume(
     let before = brake::lock(&mut transaction).await?;
     let after = requested(request)?;
     let batches = brake::make_due(&mut transaction).await?;
-    write(
-        &mut transaction,
-        "sending.resume",
-        &request.by,
-        [&before, &after],
+    let change = SendingChange {
+        action: "sending.resume",
+        by: request.by.as_deref(),
         now,
-    )
-    .await?;
+    };
+    write(&mut transaction, change, [&before, &after]).await?;
     transaction.commit().await.context("committing")?;
     Ok(sending(after, batches))
 }
@@ -139,7 +135,12 @@ pub async fn hold_after_restore(
         held.uncertain += recipients;
     }
     let after = json!({"since": request.since, "held": held});
-    let entry = entry("sending.restored", &request.by, Value::Null, after, now);
+    let change = SendingChange {
+        action: "sending.restored",
+        by: request.by.as_deref(),
+        now,
+    };
+    let entry = change.entry(None, after.to_string());
     insert_entry(connection, &entry).await?;
     tracing::warn!(since = %request.since, missed = held.missed_schedules, uncertain = held.uncertain, "held after a restore");
     Ok(held)
@@ -169,40 +170,43 @@ fn sending(brake: Brake, resumed_batches: u64) -> Sending {
 
 async fn write(
     connection: &mut MySqlConnection,
-    action: &str,
-    by: &Option<String>,
+    change: SendingChange<'_>,
     [before, after]: [&Brake; 2],
-    now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     brake::write(connection, after).await?;
-    let entry = entry(action, by, json!(before), json!(after), now);
+    let state = |brake| serde_json::to_string(brake);
+    let entry = change.entry(Some(state(before)?), state(after)?);
     insert_entry(connection, &entry).await?;
     tracing::warn!(
-        action,
+        action = change.action,
         reason = after.reason,
         "sending was stopped or resumed"
     );
     Ok(())
 }
 
-fn entry(
-    action: &str,
-    by: &Option<String>,
-    before: Value,
-    after: Value,
+/// A change for the audit log.
+#[derive(Clone, Copy)]
+struct SendingChange<'a> {
+    action: &'static str,
+    by: Option<&'a str>,
     now: DateTime<Utc>,
-) -> AuditEntry {
-    let name = by.as_deref().unwrap_or("migrate");
-    AuditEntry {
-        id: new_id(now),
-        actor: "operator".to_owned(),
-        actor_name: name.chars().take(LONGEST_NAME).collect(),
-        address: "none".to_owned(),
-        request_id: "none".to_owned(),
-        action: action.to_owned(),
-        resource: "sending".to_owned(),
-        state_before: (!before.is_null()).then(|| before.to_string()),
-        state_after: Some(after.to_string()),
+}
+
+impl SendingChange<'_> {
+    fn entry(self, state_before: Option<String>, state_after: String) -> AuditEntry {
+        let name = self.by.unwrap_or("migrate");
+        AuditEntry {
+            id: new_id(self.now),
+            actor: "operator".to_owned(),
+            actor_name: name.chars().take(LONGEST_NAME).collect(),
+            address: "none".to_owned(),
+            request_id: "none".to_owned(),
+            action: self.action.to_owned(),
+            resource: "sending".to_owned(),
+            state_before,
+            state_after: Some(state_after),
+        }
     }
 }
 

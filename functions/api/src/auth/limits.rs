@@ -99,6 +99,32 @@ pub async fn count_request(
     Ok(rate.state(now_us + MINUTE_US, now_us, false))
 }
 
+/// Entries of a list that count as one request.
+const ENTRIES_PER_REQUEST: u32 = 20_000;
+
+/// Counts the entries of a list that a call has read towards the rate of its caller: each twenty
+/// thousand as a further request. The call itself is not refused, but those that follow it wait.
+pub async fn count_entries(
+    connection: &mut MySqlConnection,
+    key: &[u8],
+    rate: Rate,
+    entries: u32,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let requests = u64::from(entries / ENTRIES_PER_REQUEST);
+    if requests == 0 {
+        return Ok(());
+    }
+    let now_us = now.timestamp_micros() as u64;
+    let done = sqlx::query!(
+        "UPDATE callers SET free_at_us = GREATEST(free_at_us, ?) + ? WHERE caller = ?",
+        now_us,
+        requests * rate.cost_us(),
+        key
+    );
+    done.execute(connection).await.map(drop)
+}
+
 /// When failed logins delay the next one: after `free` failures by 1 s, then 2, 4 …, and from
 /// `longest_from` failures on by `longest_s`.
 #[derive(Clone, Copy, Debug)]

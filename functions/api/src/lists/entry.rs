@@ -5,6 +5,10 @@ use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use schemars::JsonSchema;
@@ -89,6 +93,8 @@ pub struct Sink {
     /// The position of the next entry.
     pub position: u32,
     count: u32,
+    /// Those of all lists of the call.
+    entries: Arc<AtomicU32>,
     /// Errors in the current chunk.
     errors: usize,
     /// Bytes of variables in the current chunk.
@@ -111,13 +117,14 @@ impl fmt::Display for Stopped {
 
 impl Sink {
     /// Returns an empty sink.
-    pub fn new(sender: Sender<Chunk>, options: Options) -> Self {
+    pub fn new(sender: Sender<Chunk>, options: Options, entries: Arc<AtomicU32>) -> Self {
         let (chunk, unused) = (Chunk::default(), Rc::default());
         Self {
             sender,
             chunk,
             position: 0,
             count: 0,
+            entries,
             errors: 0,
             variable_bytes: 0,
             stopped: None,
@@ -215,6 +222,7 @@ impl Sink {
             return Err(Stopped);
         }
         self.count += 1;
+        self.entries.fetch_add(1, Ordering::Relaxed);
         self.unused.set(0);
         self.errors += usize::from(matches!(entry, Entry::Invalid(_)));
         self.chunk.entries.push(entry);

@@ -18,7 +18,10 @@ pub mod request;
 pub mod store;
 mod variables;
 
-use std::io::BufReader;
+use std::{
+    io::BufReader,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use axum::body::Bytes;
 use tokio::{
@@ -47,6 +50,8 @@ pub struct List {
     pub gzip: bool,
     /// How its entries are parsed.
     pub options: Options,
+    /// How many entries were read so far, of all clones.
+    pub entries: Arc<AtomicU32>,
 }
 
 /// A list that is being parsed.
@@ -62,7 +67,7 @@ impl List {
     pub fn read(self) -> Reading {
         let (sender, chunks) = mpsc::channel(2);
         let end = tokio::task::spawn_blocking(move || {
-            let sink = Sink::new(sender, self.options.clone());
+            let sink = Sink::new(sender, self.options.clone(), Arc::clone(&self.entries));
             self.parse(sink)
         });
         Reading { chunks, end }

@@ -1,5 +1,7 @@
 //! Reads a list from a request: its format from the content type, its options from the query.
 
+use std::sync::Arc;
+
 use axum::{body::Body, http::HeaderMap};
 use shared::message::phone::Region;
 
@@ -60,6 +62,7 @@ pub async fn read_list(
         format: by_content_type.or(by_query),
         gzip,
         options,
+        entries: Arc::default(),
     })
 }
 

@@ -66,6 +66,7 @@ async fn a_list_has_the_same_entries_in_each_format() {
             format: Some(format),
             gzip: false,
             options: Options::default(),
+            entries: Arc::default(),
         };
         assert_eq!(entries(list).await, expected, "{what}");
         for format in [Some(format), None] {
@@ -74,6 +75,7 @@ async fn a_list_has_the_same_entries_in_each_format() {
                 format,
                 gzip: true,
                 options: Options::default(),
+                entries: Arc::default(),
             };
             assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
         }
@@ -111,6 +113,7 @@ async fn a_column_is_selected_and_national_numbers_are_read() {
             format: Some(Format::Csv),
             gzip: false,
             options,
+            entries: Arc::default(),
         };
         assert_eq!(entries(list).await, expected, "{column:?} {text}");
     }
@@ -123,6 +126,7 @@ async fn a_column_is_selected_and_national_numbers_are_read() {
         format: Some(Format::Csv),
         gzip: false,
         options,
+        entries: Arc::default(),
     };
     let error = list.read().end.await.unwrap().unwrap_err();
     assert!(
@@ -161,6 +165,7 @@ async fn entries_have_variables_in_each_format() {
                 variables: variables.clone(),
                 ..Options::default()
             },
+            entries: Arc::default(),
         };
         let plain = list(text.as_bytes().to_vec(), false);
         assert_eq!(entries(plain).await, expected, "{text}");
@@ -180,6 +185,7 @@ async fn too_many_bytes_of_variables_are_refused() {
             variables: AcceptedVariables::Any,
             ..Options::default()
         },
+        entries: Arc::default(),
     };
     assert_eq!(entries(list).await, ["0 +12012345678 variables-too-long"]);
 }
@@ -199,6 +205,7 @@ async fn a_long_list_is_read_in_chunks_and_in_order() {
         format: None,
         gzip: true,
         options: Options::default(),
+        entries: Arc::default(),
     };
     assert!(entries(list).await == numbers);
 }
@@ -211,6 +218,7 @@ async fn parsing_ends_when_the_receiver_is_dropped() {
         format: Some(Format::Csv),
         gzip: false,
         options: Options::default(),
+        entries: Arc::default(),
     }
     .read();
     reading.chunks.recv().await.unwrap();
@@ -236,6 +244,7 @@ fn read_all(
             variables,
             ..Options::default()
         },
+        entries: Arc::default(),
     };
     runtime.block_on(async {
         let mut reading = list.read();

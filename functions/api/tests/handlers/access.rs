@@ -137,6 +137,43 @@ async fn a_missing_or_invalid_token_is_refused_with_a_challenge(pool: MySqlPool)
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn a_long_list_counts_like_many_requests(pool: MySqlPool) {
+    let mut api = Api::new(&pool).await;
+    let app = App {
+        gate: gate(Rate { per_minute: 20 }).await,
+        ..api.app.clone()
+    };
+    api.router = router(app);
+    let mut body = request();
+    body["recipients"] = json!(phones(0..60_000));
+    let answer = api
+        .send(
+            "/v1/schedules?dry_run=true",
+            "application/json",
+            body.to_string(),
+        )
+        .await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    // One for the call, and three for its list.
+    let next = api.get("/v1/schedules").await;
+    assert!(
+        next.header("ratelimit").contains("r=15;"),
+        "{:?}",
+        next.headers
+    );
+    let id = api.schedule(&[]).await;
+    let list = phones(0..300_000).join("\n");
+    let refused = api.append(id, "", "text/csv", format!("{list}\nx\n")).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let limited = api.get("/v1/schedules").await;
+    assert_eq!(
+        limited.problem(),
+        "rate-limited",
+        "a refused list counts too"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
     let mut one = Api::new(&pool).await;
     let mut other = Api::new(&pool).await;

@@ -200,7 +200,7 @@ struct Hostile {
 }
 
 /// A dry run of a text that names one variable three hundred times, for one recipient.
-fn dry_run_with_variable(what: &'static str, value: String) -> Hostile {
+fn dry_run_with_variable(what: &'static str, value: &str) -> Hostile {
     let mut body = request();
     body["message"] = json!("{{a}}".repeat(300));
     body["recipients"] = json!([{"phone": "+60123456789", "vars": {"a": value}}]);
@@ -236,8 +236,8 @@ fn hostile() -> Vec<Hostile> {
     let deep = [b"[".repeat(3_000_000), b"]".repeat(3_000_000)].concat();
     let one_field = [b"[\"", b"0".repeat(100_000_000).as_slice(), b"\"]"].concat();
     vec![
-        dry_run_with_variable("a variable of 2 MB", "x".repeat(2_000_000)),
-        dry_run_with_variable("a variable of 4 KB", "x".repeat(4_000)),
+        dry_run_with_variable("a variable of 2 MB", &"x".repeat(2_000_000)),
+        dry_run_with_variable("a variable of 4 KB", &"x".repeat(4_000)),
         Hostile {
             what: "200,000 unknown fields",
             path: "/v1/schedules?dry_run=true",

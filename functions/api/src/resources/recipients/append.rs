@@ -70,7 +70,9 @@ pub async fn append(
         let list = list.clone();
         Box::pin(write(app, caller, transaction, id, list, on_invalid))
     });
-    Ok(Json(appended.await?))
+    let appended = appended.await;
+    app.count_entries(caller, &list.entries).await?;
+    appended.map(Json)
 }
 
 /// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.

@@ -1,6 +1,8 @@
 //! `POST /v1/schedules`: creates a schedule with its recipients, as many as one call accepts. All
 //! of it is written, or nothing. With `?dry_run=true` nothing is written in any case.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::Body,
@@ -68,17 +70,32 @@ pub async fn create(
     let body = body::read_json(&headers, body).await?;
     let mut request = CreateRequest::read(&body, app.db.now())?;
     let list = take_list(&mut request)?;
+    let entries = list.as_ref().map(|list| Arc::clone(&list.entries));
+    let answer = execute(&app, &caller, request, list, is_dry_run).await;
+    if let Some(entries) = entries {
+        app.count_entries(&caller, &entries).await?;
+    }
+    answer
+}
+
+/// Creates the schedule, or reports the effect.
+async fn execute(
+    app: &App,
+    caller: &Caller,
+    request: CreateRequest,
+    list: Option<List>,
+    is_dry_run: bool,
+) -> Result<Response, ApiError> {
     let Some(mut schedule) = request.schedule else {
         return Err(refuse(request.errors, list, request.on_invalid).await);
     };
-    priority::allow(&caller, schedule.priority)?;
+    priority::allow(caller, schedule.priority)?;
     schedule.created_by = Some(caller.actor());
     let new = NewList {
         schedule: &schedule,
         list: list.as_ref(),
         on_invalid: request.on_invalid,
     };
-    let (app, caller) = (&app, &caller);
     if is_dry_run {
         return Ok(Json(dry_run(app, new).await?).into_response());
     }
@@ -110,6 +127,7 @@ fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
         format: Some(Format::Json),
         gzip: false,
         options,
+        entries: Arc::default(),
     }))
 }
 

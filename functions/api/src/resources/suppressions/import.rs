@@ -1,6 +1,8 @@
 //! `POST /v1/suppressions/import`: adds a list of numbers, in any format of recipient lists. The
 //! same call made twice adds nothing.
 
+use std::sync::Arc;
+
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,7 +66,7 @@ pub async fn import(
         created_at: app.db.now(),
         created_by: caller.actor(),
     };
-    let (list, note) = (&list, &note);
+    let (entries, list, note) = (Arc::clone(&list.entries), &list, &note);
     let imported = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let imported = write(&mut transaction, list.clone(), note).await?;
@@ -79,7 +81,9 @@ pub async fn import(
             Ok((imported, change))
         })
     });
-    Ok(Json(imported.await?))
+    let imported = imported.await;
+    app.count_entries(&caller, &entries).await?;
+    imported.map(Json)
 }
 
 /// Describes `POST /v1/suppressions/import` in the OpenAPI document.
