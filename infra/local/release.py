@@ -161,9 +161,13 @@ class Release:
         ]  # fmt: skip
         if not sys.stdin.isatty():  # nobody is there to confirm
             command.append("--no-confirm-changeset")
-        variables = os.environ | {"SAM_CLI_TELEMETRY": "0"}
-        if subprocess.run(command, cwd=self.root, env=variables, check=False).returncode:
+        if self.execute(command):
             raise SystemExit("sam deploy failed; repeat `make deploy` when the cause is corrected")
+
+    def execute(self, command):
+        """Runs a command on this terminal, and returns its exit status."""
+        variables = os.environ | {"SAM_CLI_TELEMETRY": "0"}
+        return subprocess.run(command, cwd=self.root, env=variables, check=False).returncode
 
     def _sam(self):
         own = self.root / "target/tools/sam/bin/sam"
