@@ -121,7 +121,7 @@ class Account:
         expected = environments.account(self.environment)
         if expected and identity["Account"] != expected:
             self.report.findings.append(
-                f"the credentials are of account {identity['Account']}, and the secrets of {expected}"
+                f"the credentials are of account {identity['Account']}, the secrets of {expected}"
             )
             return
         checks = {
@@ -201,8 +201,8 @@ class Account:
             )
         if reserved and most - reserved < UNRESERVED:
             self.report.findings.append(
-                f"ApiConcurrency={reserved} leaves {most - reserved} executions, and Lambda requires"
-                f" {UNRESERVED} without a reservation (quota {most})"
+                f"ApiConcurrency={reserved} leaves {most - reserved} executions, and Lambda "
+                f"requires {UNRESERVED} without a reservation (quota {most})"
             )
 
     def connections(self):

@@ -29,7 +29,8 @@ from deploy import zipped
 from stacks import deployed
 
 ALIAS = "live"
-MOVED = ("api", "dispatch", "send", "recheck", "notify")  # by a rollback; migrate only moves forward
+# A rollback moves these. migrate only moves forward, as the tables do.
+MOVED = ("api", "dispatch", "send", "recheck", "notify")
 SETTINGS = Config(connect_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
 # A migration may take as long as its function. It is not invoked twice if the answer is late.
 PATIENT = Config(
@@ -227,7 +228,7 @@ class Release:
         for function, (current, earlier) in moves.items():
             print(f"{function}: {current[0]} ({current[1]}) -> {earlier[0]} ({earlier[1]})")
         if len(commits) > 1:
-            raise SystemExit("the versions before are of several commits: select one with COMMIT=…")
+            raise SystemExit("the versions before are of several commits: select one with COMMIT")
         for function, (_, earlier) in moves.items():
             self.client("lambda").update_alias(
                 FunctionName=function,

@@ -97,7 +97,8 @@ class Profiles(unittest.TestCase):
 
     def test_a_role_of_the_pipeline_needs_its_boundary(self):
         changed = profile(settings={"role_arn": f"arn:aws:iam::{ACCOUNT}:role/x"})
-        self.assertIn("role_arn needs PermissionsBoundaryArn", str(list(environments.pairs(changed))))
+        (found,) = environments.pairs(changed)
+        self.assertIn("role_arn needs PermissionsBoundaryArn", found)
 
     def test_each_placeholder_of_the_repository_is_named(self):
         for name in environments.names():
@@ -221,7 +222,7 @@ class Account(unittest.TestCase):
 
     def test_another_account_is_reported(self):
         self.aws.get_caller_identity.return_value = {"Account": "1"}
-        self.assertIn("of account 1, and the secrets of 4444", self.check().findings[0])
+        self.assertIn("of account 1, the secrets of 4444", self.check().findings[0])
 
     def test_what_does_not_exist_is_reported(self):
         for call, code, what in (
@@ -260,8 +261,8 @@ class Account(unittest.TestCase):
         self.assertIn("leaves 39 executions", found[1])
 
     def test_more_connections_than_the_database_has_are_reported(self):
-        report = self.check(SendConcurrency="190")
-        self.assertIn("sum up to 220 connections, and 70 % of max_connections is 210", report.findings[0])
+        (found,) = self.check(SendConcurrency="190").findings
+        self.assertIn("sum up to 220 connections, and 70 % of max_connections is 210", found)
 
     def test_an_api_without_a_limit_is_named(self):
         self.assertIn("ApiConcurrency=0", self.check(ApiConcurrency="0").unchecked[0])

@@ -8,6 +8,7 @@ import datetime
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import unittest
 from pathlib import Path
 from unittest.mock import Mock, patch
 
+import boto3
+
 import build
 import deploy
 import emulator
@@ -24,9 +27,10 @@ import environments
 import preflight
 import release
 from processes import Processes, bypass_proxy
-from template import ROOT
+from template import ROOT, load, resources
 from test_preflight import profile
 
+COMMANDS = ("release", "preflight")  # the modules that call AWS
 ENABLED, DISABLED = ("ENABLED", "Enabled"), ("DISABLED", "Disabled")
 BOOTSTRAP = '''#!/usr/bin/env python3
 import json, os, urllib.request
@@ -170,8 +174,8 @@ class Smoke(unittest.TestCase):
 class Deployed(unittest.TestCase):
     """Runs the commands with `sam deploy` against an emulator of its own.
 
-    The functions are scripts that answer each event with it and with the commit; migrate fails on an
-    event that contains `fail`. The emulator has no CodeDeploy, so the alias moves at once.
+    The functions are scripts that answer each event with it and with the commit; an event that
+    contains `fail` fails. The emulator has no CodeDeploy, so the alias moves at once.
     """
 
     def setUp(self):
@@ -316,11 +320,35 @@ class Deployed(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "migrate failed"):
             self.run_command("resume-sending", REASON="fail")
 
+    def test_the_role_of_the_pipeline_may_call_what_the_commands_call(self):
+        allowed = set()
+        for policy in resources(load("infra/aws/pipeline.yaml"), "AWS::IAM::Role")["DeployRole"][
+            "Policies"
+        ]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = statement["Action"]
+                allowed |= {actions} if isinstance(actions, str) else set(actions)
+        self.assertEqual(sorted(called() - allowed), [])
+
     def test_a_dirty_tree_is_refused_before_anything_is_changed(self):
         (self.root / "changed").touch()
         with self.assertRaises(SystemExit):
             self.run_command("deploy")
         self.assertIsNone(self.release.stack())
+
+
+def called():
+    """Returns the actions of IAM that the commands need, by the names of calls in their code."""
+    text = "".join((ROOT / f"infra/local/{name}.py").read_text() for name in COMMANDS)
+    names, found = set(re.findall(r'[."]([a-z_]+)[("]', text)), set()
+    for service in set(re.findall(r'client\("(\w+)"', text)) - {"sts"}:  # its call needs no right
+        calls = boto3.client(service, "us-east-1").meta.method_to_api_mapping
+        found |= {f"{service}:{calls[name]}" for name in names & set(calls)}
+    found = {action.replace("lambda:Invoke", "lambda:InvokeFunction") for action in found}
+    # The waiters for the version of migrate, and its publication.
+    return found | {
+        f"lambda:{call}" for call in ("GetFunction", "GetFunctionConfiguration", "PublishVersion")
+    }
 
 
 def preflight_without_binaries():
