@@ -12,17 +12,23 @@
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
+#   make preflight | deploy ENV=staging [BUILT=1]
+#   make rollback ENV=staging [COMMIT=abc1234]
+#   make stop-sending | resume-sending ENV=staging REASON='…'
+#   make restored ENV=staging SINCE=2026-11-28T10:00:00Z
 #
 # STATE is the folder of the stack (.local); another folder is another stack. The scripts read the
 # variables from the environment.
 
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
+RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance check openapi sqlx lambda deploy
+  conformance check openapi sqlx lambda preflight deploy rollback stop-sending resume-sending \
+  restored
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: ## install system packages and the Python environment
 	@infra/local/setup
@@ -79,5 +85,21 @@ sqlx: setup ## regenerate .sqlx, the query data
 lambda: ## build for AWS: target/lambda/<function>/bootstrap
 	@infra/local/lambda
 
-deploy: lambda ## deploy to AWS with the section ENV (prod) of samconfig.toml
-	@infra/local/sam-deploy $(or $(ENV),prod)
+preflight: setup ## check the profile ENV of samconfig.toml, and what it names in AWS
+	@$(RELEASE) preflight
+
+deploy: setup ## deploy ENV to AWS: preflight, build, migration, canary, smoke test
+	@infra/local/setup sam
+	@$(RELEASE) deploy
+
+rollback: ## point the functions of ENV at their version before
+	@$(RELEASE) rollback
+
+stop-sending: ## stop all sending of ENV at once: REASON='…'
+	@$(RELEASE) stop-sending
+
+resume-sending: ## resume the sending of ENV: REASON='…'
+	@$(RELEASE) resume-sending
+
+restored: ## after a restore of ENV to SINCE, hold what could have been sent since
+	@$(RELEASE) restored

@@ -30,7 +30,8 @@ WIDE = {
     ("network", "S3GatewayEndpoint"): "as above",
     ("operations", "Key"): "in a key's policy * is the key itself; the account may administer it",
     ("pipeline", "PlanRole"): "a new template and a drift detection have no narrower resource",
-    ("pipeline", "DeployRole"): "a new template has no narrower resource; the other is a Deny",
+    ("pipeline", "DeployRole"): "a new template and what preflight reads have no narrower resource; "
+    "the other is a Deny",
     ("pipeline", "ServicePolicy"): "all of a service on the application's names; the calls on * "
     "have no narrower resource, or a condition names the function",
     ("pipeline", "Boundary"): "EC2 has no narrower resource for network interfaces",

@@ -102,8 +102,30 @@ def boundaries(template):
             yield f"{name} has no boundary"
 
 
+def stopped(template):
+    """Every event source and every schedule follows the parameter EventSources.
+
+    The first deployment starts them only after the migration has created the tables.
+    """
+    expected = {
+        "AWS::Lambda::EventSourceMapping": ("Enabled", [True, False]),
+        "AWS::Scheduler::Schedule": ("State", ["ENABLED", "DISABLED"]),
+    }
+    for name, resource in translated(template)["Resources"].items():
+        if resource["Type"] in expected:
+            key, values = expected[resource["Type"]]
+            if resource["Properties"].get(key) != {"Fn::If": ["StartsWork", *values]}:
+                yield f"{name} does not follow EventSources"
+        elif resource["Type"] == "AWS::Events::Rule":
+            yield f"{name} is a rule of EventBridge, which this check does not know"
+    if template["Conditions"].get("StartsWork") != {
+        "Fn::Equals": [{"Ref": "EventSources"}, "Enabled"]
+    }:
+        yield "the condition StartsWork does not compare EventSources"
+
+
 RULES = (
-    retained_versions, retained_secrets, gradual, at_once, asynchronous, keys, boundaries,
+    retained_versions, retained_secrets, gradual, at_once, asynchronous, keys, boundaries, stopped,
 )  # fmt: skip
 
 
@@ -130,6 +152,8 @@ class Release(unittest.TestCase):
             (asynchronous, "Dispatch", "Properties", "EventInvokeConfig", {}),
             (keys, "WebhookSecret", "Properties", "KmsKeyId", None),
             (keys, "SendRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 5, {}),
+            (stopped, "Send", "Properties", "Events", "Batches", "Properties", "Enabled", True),
+            (stopped, "Dispatch", "Properties", "Events", "Sweep", "Properties", "State", "ENABLED"),
             (boundaries, "SendRole", "Properties", "PermissionsBoundary", None),
         )
         for rule, *path, value in at:
