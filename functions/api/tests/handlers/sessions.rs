@@ -386,6 +386,9 @@ async fn a_known_device_has_a_count_of_its_own_and_needs_the_password(pool: MySq
     let other = log_in_from(&api, "192.0.2.1", PASSWORD, None).await;
     assert_eq!(other.status, StatusCode::OK, "others are not delayed by it");
     assert_ne!(other.text("device_token"), device);
+    let nobody = json!({"username": "né ☃", "password": "x", "device_token": device});
+    let nobody = api.with("").post_json("/v1/auth/login", &nobody).await;
+    assert_eq!(nobody.problem(), "wrong-credentials");
     // A change of the password forgets all devices.
     let session = api.with(&other.text("access_token"));
     let change = json!({"current_password": PASSWORD, "new_password": "another password"});

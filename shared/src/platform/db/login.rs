@@ -138,6 +138,7 @@ fn rds_options(secret: &RdsSecret, source: &DatabaseSecret) -> anyhow::Result<My
 mod tests {
     use std::sync::Mutex;
 
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
     use serde_json::json;
 
     use super::*;
@@ -179,6 +180,20 @@ mod tests {
         }
         let error = parse("hunter2").err().unwrap().to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn each_root_certificate_of_rds_is_usable() {
+        let mut store = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(RDS_ROOTS) {
+            store.add(certificate.unwrap()).unwrap();
+        }
+        assert_eq!(store.len(), 87);
+        let text = std::str::from_utf8(RDS_ROOTS).unwrap();
+        for region in ["ap-southeast-1", "eu-central-1", "us-east-1"] {
+            let named = format!("# Amazon RDS {region} Root CA RSA2048 G1, until ");
+            assert!(text.contains(&named), "{region}");
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,10 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use shared::{
-    access::users::{reset_failed_logins, user_subject},
+    access::{
+        is_username,
+        users::{reset_failed_logins, user_subject},
+    },
     platform::secret::hash_token,
 };
 use uuid::Uuid;
@@ -69,6 +72,8 @@ impl LoginSubjects {
             guard,
             is_reset,
         };
+        // Another text cannot be compared with the column.
+        let device = device.filter(|_| is_username(username));
         if let Some(hash) = device.map(hash_token) {
             let mut connection = app.db.acquire().await?;
             if let Some(id) = find_device(&mut connection, &hash, username, app.db.now()).await? {
