@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use crate::common::{Api, count, gate, insert_key, phones, request};
-use api::{
-    App,
-    auth::{Gate, limits::Rate},
-    routes::router,
-};
+use crate::common::{Api, count, insert_key, phones, request};
+use api::{App, auth::Gate, routes::router};
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -134,92 +130,6 @@ async fn a_missing_or_invalid_token_is_refused_with_a_challenge(pool: MySqlPool)
             "{value}"
         );
     }
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_long_list_counts_like_many_requests(pool: MySqlPool) {
-    let mut api = Api::new(&pool).await;
-    let app = App {
-        gate: gate(Rate { per_minute: 20 }).await,
-        ..api.app.clone()
-    };
-    api.router = router(app);
-    let mut body = request();
-    body["recipients"] = json!(phones(0..60_000));
-    let answer = api
-        .send(
-            "/v1/schedules?dry_run=true",
-            "application/json",
-            body.to_string(),
-        )
-        .await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    // One for the call, and three for its list.
-    let next = api.get("/v1/schedules").await;
-    assert!(
-        next.header("ratelimit").contains("r=15;"),
-        "{:?}",
-        next.headers
-    );
-    let id = api.schedule(&[]).await;
-    let list = phones(0..300_000).join("\n");
-    let refused = api.append(id, "", "text/csv", format!("{list}\nx\n")).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let limited = api.get("/v1/schedules").await;
-    assert_eq!(
-        limited.problem(),
-        "rate-limited",
-        "a refused list counts too"
-    );
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
-    let mut one = Api::new(&pool).await;
-    let mut other = Api::new(&pool).await;
-    for api in [&mut one, &mut other] {
-        let app = App {
-            gate: gate(Rate { per_minute: 6 }).await,
-            ..api.app.clone()
-        };
-        api.router = router(app);
-    }
-    other.token = one.token.clone();
-    let calls = (0..20).map(|n| if n % 2 == 0 { &one } else { &other }.get("/v1/schedules"));
-    let answers = futures_util::future::join_all(calls).await;
-    let (good, refused): (Vec<_>, Vec<_>) = answers
-        .iter()
-        .partition(|answer| answer.status == StatusCode::OK);
-    assert_eq!((good.len(), refused.len()), (6, 14));
-    for answer in refused {
-        assert_eq!(answer.problem(), "rate-limited");
-        // Ten seconds, minus the duration of the calls.
-        let wait = answer.header("retry-after");
-        assert!(["8", "9", "10"].contains(&wait), "{wait}");
-        assert_eq!(
-            answer.header("ratelimit"),
-            format!("\"requests\";r=0;t={wait}")
-        );
-        assert_eq!(answer.header("ratelimit-policy"), "\"requests\";q=6;w=60");
-    }
-    let mut left: Vec<_> = good
-        .iter()
-        .map(|answer| answer.header("ratelimit").to_owned())
-        .collect();
-    left.sort();
-    assert!(
-        left[0].contains("r=0;") && left[5].contains("r=5;"),
-        "{left:?}"
-    );
-    // One more call is admitted after ten seconds. Another caller was never limited.
-    one.db.clock.advance(Duration::from_secs(10));
-    assert_eq!(one.get("/v1/schedules").await.status, StatusCode::OK);
-    assert_eq!(
-        one.get("/v1/schedules").await.status,
-        StatusCode::TOO_MANY_REQUESTS
-    );
-    let another = one.with(&insert_key(&pool, &[Permission::SchedulesRead], None).await);
-    assert_eq!(another.get("/v1/schedules").await.status, StatusCode::OK);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
