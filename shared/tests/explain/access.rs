@@ -84,7 +84,7 @@ async fn check_callers(plans: &mut Plans<'_>) {
     plans
         .check(
             "the rate limit of a caller",
-            &["UPDATE callers"],
+            &["UPDATE callers", "LAST_INSERT_ID"],
             &["callers PRIMARY"],
             &[&1, &1, &now, &hash, &1, &1, &1],
         )
