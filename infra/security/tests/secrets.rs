@@ -66,8 +66,8 @@ async fn webhook(target: &Target) -> [String; 3] {
     [token.to_owned(), secret(&created), secret(&rotated)]
 }
 
-/// Creates a user, changes the password, logs in and refreshes the session. Returns all four
-/// tokens, the first refresh token at index 1.
+/// Creates a user, changes the password, logs in and refreshes the session twice, so that the first
+/// refresh token cannot be repeated. Returns all tokens, the first refresh token at index 1.
 async fn session_tokens(target: &Target) -> Vec<String> {
     target.user("secrets-of", "operator").await.unwrap();
     let login =
@@ -75,10 +75,14 @@ async fn session_tokens(target: &Target) -> Vec<String> {
     let first = target.post("", "/v1/auth/login", &login).await.unwrap();
     let refresh = json!({"refresh_token": first["refresh_token"]});
     let second = target.post("", "/v1/auth/refresh", &refresh).await.unwrap();
-    let tokens = [&first, &second].map(|pair| {
+    let refresh = json!({"refresh_token": second["refresh_token"]});
+    let third = target.post("", "/v1/auth/refresh", &refresh).await.unwrap();
+    let tokens = [&first, &second, &third].map(|pair| {
         ["access_token", "refresh_token"].map(|member| pair[member].as_str().unwrap().to_owned())
     });
-    tokens.concat()
+    let mut tokens = tokens.concat();
+    tokens.push(first["device_token"].as_str().unwrap().to_owned());
+    tokens
 }
 
 /// Sends a schedule to its end with an API key.
