@@ -1,4 +1,4 @@
-//! Failed logins: whom they delay, and what is recorded of them.
+//! Failed logins: which later logins they delay, and what the audit log contains of them.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::lifecycle::end_of_lease;
 use crate::rows::{Batch, Due, Schedule, ScheduleStatus};
 
-/// Whether the brake holds the batch, which nobody works on or somebody who has crashed.
+/// Whether the batch has something to send that the brake stops.
 fn is_held(batch: &Batch, schedule: &Schedule) -> bool {
     batch.send_at.is_set() && !batch.waiting && schedule.status == ScheduleStatus::Running
 }

@@ -104,7 +104,7 @@ pub async fn read_line(db: &Db, now: DateTime<Utc>, until: DateTime<Utc>) -> sql
 /// The columns of `carriers` that an admission reads.
 #[derive(Clone, Copy, Debug)]
 pub struct CarrierColumns {
-    /// The brake is set: only what is to be closed is admitted.
+    /// The brake is set, so that only batches of cancelled schedules and of ended ones are admitted.
     pub is_stopped: bool,
     /// `carriers.open_slots`
     pub open_slots: u32,

@@ -1,8 +1,8 @@
 //! Whether a token of an issuer is an access token.
 //!
-//! An ID token tells a client who has logged in. Its audience is the client, whose id may be the
-//! audience of this API too, so that the audience does not distinguish it. RFC 9068 gives access
-//! tokens a type; issuers that are older than it have marks of their own.
+//! An ID token is for the client: it names the person who has logged in. Its audience is the client's
+//! id, which may also be the audience of this API. So the audience does not tell it from an access
+//! token. RFC 9068 gives access tokens a type; issuers that are older than it have marks of their own.
 
 use serde_json::{Map, Value};
 

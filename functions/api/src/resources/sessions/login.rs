@@ -149,8 +149,8 @@ pub fn login_doc() -> Operation {
         .problems(&["wrong-credentials", "password-change-required", "login-locked"])
 }
 
-/// Records a failed login in the audit log: of a user who exists, or of nobody. The name as it was
-/// typed is not recorded, because people type passwords there.
+/// Records a failed login in the audit log, with the id of the user if one has this name. The name
+/// itself is not recorded, because people type passwords there.
 async fn record_failure(app: &App, caller: &Caller, user_id: Option<Uuid>) -> sqlx::Result<()> {
     let user = user_id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     let change = Change {
