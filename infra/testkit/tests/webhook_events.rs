@@ -96,7 +96,10 @@ async fn run_with_pause_and_purges(stage: &Stage, api: &Api, schedule: Uuid) {
         let path = format!("/v1/schedules/{schedule}");
         match minute {
             2 => drop(api.post(&format!("{path}/pause"), &json!({})).await),
-            4 => drop(api.post(&format!("{path}/resume"), &json!({})).await),
+            4 => drop(
+                api.post(&format!("{path}/resume"), &json!({"now": true}))
+                    .await,
+            ),
             _ => {}
         }
         stage.work().await;

@@ -79,7 +79,15 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
             "messages of a schedule",
             &["status <> 'INVALID' AND (? IS NULL"],
             &["recipients PRIMARY"],
-            &[&id, &5, &Null, &Null, &Null, &Null, &Null, &Null, &50],
+            &[&id, &5, &100, &Null, &Null, &Null, &Null, &Null, &Null, &50],
+        )
+        .await;
+    plans
+        .check(
+            "recipients of a schedule",
+            &["seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq"],
+            &["recipients PRIMARY"],
+            &[&id, &5, &100, &"DELIVRD", &"DELIVRD", &50],
         )
         .await;
 }

@@ -4,6 +4,7 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, header},
 };
+use memchr::memmem;
 
 use crate::http::error::ApiError;
 
@@ -25,6 +26,10 @@ const MAX_SMALL: usize = 16 * 1024;
 pub const JSON: &str = "application/json";
 /// The content type of gzip.
 pub const GZIP: &str = "application/gzip";
+/// The content type of bytes of any kind, which no gateway converts.
+pub const OCTETS: &str = "application/octet-stream";
+/// U+FFFD in UTF-8, which replaces what is not valid text.
+pub const REPLACEMENT: &[u8; 3] = b"\xEF\xBF\xBD";
 
 /// Reads a JSON body.
 pub async fn read_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
@@ -50,6 +55,18 @@ pub async fn read_small_json(headers: &HeaderMap, body: Body) -> Result<Bytes, A
         .map_err(too_large)
 }
 
+/// Reads a JSON body of a few fields that may be missing: then it is an object without fields.
+pub async fn read_optional_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let too_large = |_| ApiError::TooLarge(format!("expected at most {MAX_SMALL} bytes"));
+    let bytes = axum::body::to_bytes(body, MAX_SMALL)
+        .await
+        .map_err(too_large)?;
+    if bytes.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    read_small_json(headers, Body::from(bytes)).await
+}
+
 /// Reads a body of any content type as it is.
 pub async fn read_any(body: Body) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, MAX_TEXT)
@@ -64,7 +81,21 @@ pub async fn read_text(body: Body) -> Result<Bytes, ApiError> {
         let detail = "expected text, found gzip, which gateways corrupt under a text type: send it as application/gzip";
         return Err(ApiError::UnsupportedType(detail.to_owned()));
     }
-    Ok(bytes)
+    match find_replacement(&bytes) {
+        None => Ok(bytes),
+        Some((line, column)) => Err(ApiError::Malformed(format!(
+            "expected text in UTF-8: line {line}, column {column} has the character U+FFFD, which replaces lost ones; send a list \
+             in another encoding as application/octet-stream with its charset, such as windows-1252, or save it as UTF-8"
+        ))),
+    }
+}
+
+/// Returns line and column, from 1, of the first U+FFFD. The column is in bytes.
+fn find_replacement(text: &[u8]) -> Option<(usize, usize)> {
+    let at = memmem::find(text, REPLACEMENT)?;
+    let lines = text[..at].split(|byte| *byte == b'\n').count();
+    let begin = text[..at].iter().rposition(|byte| *byte == b'\n');
+    Some((lines, at - begin.map_or(0, |begin| begin + 1) + 1))
 }
 
 /// Reads a binary body.
@@ -123,6 +154,13 @@ pub fn was_gzip(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lost_character_has_a_line_and_a_column() {
+        assert_eq!(find_replacement("a\nbc\u{FFFD}".as_bytes()), Some((2, 3)));
+        assert_eq!(find_replacement("\u{FFFD}".as_bytes()), Some((1, 1)));
+        assert_eq!(find_replacement("Jos\u{E9} \u{FFFC}".as_bytes()), None);
+    }
 
     #[test]
     fn the_largest_bodies_fit_into_an_event() {

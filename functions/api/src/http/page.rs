@@ -8,3 +8,71 @@ pub struct PageRequest<K> {
     /// The largest number of entries.
     pub limit: u32,
 }
+
+/// How many rows of recipients one call reads at most. No index contains the state of a message or
+/// its time, so that a filter for a rare value would otherwise walk over lists of millions.
+pub const ROWS_PER_CALL: u32 = 100_000;
+
+/// The rows of one list that a call reads, by their sequence numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListWalk {
+    /// The number after which it begins.
+    pub after: u32,
+    /// The last number that it may read.
+    pub through: u32,
+    /// The largest number of entries that it returns.
+    pub limit: u32,
+}
+
+impl ListWalk {
+    /// Returns the walk that reads at most `rows` rows.
+    pub const fn new(after: u32, rows: u32, limit: u32) -> Self {
+        let through = after.saturating_add(rows);
+        Self {
+            after,
+            through,
+            limit,
+        }
+    }
+
+    /// Returns how many rows it has read, of a list whose last row has the number `end`.
+    pub fn rows(&self, end: u32) -> u32 {
+        self.through.min(end).saturating_sub(self.after)
+    }
+
+    /// Returns after which number the next call continues, if it has to: `found` are the numbers of
+    /// the entries that this call returns.
+    pub fn next(&self, found: impl ExactSizeIterator<Item = u32>, end: u32) -> Option<u32> {
+        if found.len() >= self.limit as usize {
+            return found.last();
+        }
+        (self.through < end).then_some(self.through)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_continues_after_its_last_entry_or_its_last_row() {
+        let walk = ListWalk::new(10, 100, 3);
+        let next = |found: &[u32], end| walk.next(found.iter().copied(), end);
+        assert_eq!(
+            (walk.through, walk.rows(1_000), walk.rows(50)),
+            (110, 100, 40)
+        );
+        // A full page continues after its last entry, also at the end of the list.
+        assert_eq!(next(&[11, 20, 50], 50), Some(50));
+        // A page that is not full continues after the last row that it read.
+        assert_eq!(next(&[11], 1_000), Some(110));
+        assert_eq!(next(&[], 111), Some(110));
+        assert_eq!(next(&[11], 110), None);
+    }
+
+    #[test]
+    fn a_walk_after_the_last_number_reads_nothing() {
+        let walk = ListWalk::new(u32::MAX, ROWS_PER_CALL, 3);
+        assert_eq!((walk.rows(17), walk.next([].into_iter(), 17)), (0, None));
+    }
+}

@@ -136,8 +136,8 @@ pub const RUN_AT_PAST: ProblemType = ProblemType {
     slug: "run-at-past",
     status: 409,
     title: "The planned time has passed",
-    meaning: "The planned time of the draft has passed.",
-    remedy: "Change `run_at` first.",
+    meaning: "The planned time of the draft, or of a schedule that was paused before it began, has passed.",
+    remedy: "Change `run_at` first, or resume with `{\"now\": true}`.",
 };
 
 /// `send-until-past`

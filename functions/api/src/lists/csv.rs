@@ -2,11 +2,7 @@
 //! request selects. Quotes, CRLF and a byte order mark are accepted, and so are the semicolons or
 //! tabs that spreadsheets of many countries write instead of commas.
 
-use std::{
-    cell::Cell,
-    io::{self, Read},
-    rc::Rc,
-};
+use std::io::{self, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -14,21 +10,20 @@ use shared::message::template::Variables;
 
 use crate::{
     http::error::{ApiError, FieldError},
-    lists::{entry::Sink, guard, options::AcceptedVariables, variables::Columns},
+    lists::{entry::Sink, guard, options::AcceptedVariables, quotes::Quotes, variables::Columns},
 };
 
 const HEADER: &[u8] = b"phone";
+const NOT_UTF_8: &str = "expected a phone number in UTF-8; name another encoding with charset, such as windows-1252, and send the \
+                         list as application/octet-stream";
 /// Bytes of a list from which the separator of its fields is detected.
 const BEGINNING: u64 = 4096;
 
 /// Ends each line with LF, also the last one: the parser ends a record at either half of CRLF, so
-/// that its own count of lines would be wrong. Also counts quotes: in a complete CSV each quote is
-/// closed. The parser accepts the end of the list as the end of an open quote, which may contain
-/// half of the list.
+/// that its own count of lines would be wrong.
 struct Lines<R> {
     inner: R,
     last: u8,
-    open_quote: Rc<Cell<bool>>,
 }
 
 impl<R: Read> Read for Lines<R> {
@@ -58,7 +53,6 @@ impl<R> Lines<R> {
             if second_half {
                 continue;
             }
-            self.open_quote.set(self.open_quote.get() ^ (byte == b'"'));
             buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
             kept += 1;
         }
@@ -68,11 +62,9 @@ impl<R> Lines<R> {
 
 /// Parses a list. `selected` is the name or the position of the column with the phone numbers.
 pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
-    let open_quote = Rc::new(Cell::new(false));
     let mut text = Lines {
         inner: text,
         last: b'\n',
-        open_quote: open_quote.clone(),
     };
     let mut beginning = Vec::new();
     text.by_ref()
@@ -80,12 +72,13 @@ pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result
         .read_to_end(&mut beginning)
         .map_err(|error| guard::explain(&error))?;
     let mut reader = ReaderBuilder::new();
+    let separator = separator(&beginning);
     reader
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(16 * 1024)
-        .delimiter(separator(&beginning));
-    let mut records = reader.from_reader(beginning.chain(text));
+        .delimiter(separator);
+    let mut records = reader.from_reader(Quotes::new(beginning.chain(text), separator));
     let mut record = ByteRecord::new();
     let mut layout: Option<Layout> = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
@@ -108,12 +101,6 @@ pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result
         if !is_header {
             layout.entry(&record, sink)?;
         }
-    }
-    if open_quote.get() {
-        return Err(ApiError::Malformed(format!(
-            "expected CSV: a quote is not closed, at line {} or before",
-            sink.position
-        )));
     }
     Ok(())
 }
@@ -195,7 +182,7 @@ impl Layout {
         let pushed = match (record.get(self.column).map(std::str::from_utf8), variables) {
             (Some(Ok(field)), Ok(variables)) => sink.entry(field, &variables),
             (Some(Ok(field)), Err(detail)) => sink.refuse(field, "not-utf-8", detail),
-            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", "expected a phone number in UTF-8"),
+            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", NOT_UTF_8),
             (None, _) => sink.refuse("", "missing", "expected a phone number in this column"),
         };
         // The sink has recorded the reason.

@@ -12,13 +12,12 @@ use crate::{
     openapi::{
         Takes,
         operation::{Media, object},
-        parameters::e164,
     },
 };
 
 /// Returns the schema of a valid entry. Any other JSON value is an invalid entry.
 pub fn entry_schema(variables: bool) -> Value {
-    let mut members = json!({"phone": e164()});
+    let mut members = json!({"phone": phone_schema()});
     if variables {
         members["vars"] = json!({
             "type": ["object", "null"],
@@ -26,7 +25,14 @@ pub fn entry_schema(variables: bool) -> Value {
             "description": format!("The variables of the message for this recipient; at most {MAX_VARIABLES} bytes of JSON."),
         });
     }
-    json!({"anyOf": [e164(), object(members, &["phone"])]})
+    json!({"anyOf": [phone_schema(), object(members, &["phone"])]})
+}
+
+/// Returns the schema of a number in a list. Which notations are numbers depends on the country, so
+/// that the schema names no pattern.
+fn phone_schema() -> Value {
+    json!({"type": "string", "minLength": 1, "examples": ["+60123456789"],
+        "description": "A number in E.164, such as `+60123456789`; with `default_country` also a national number. Spaces, dots, dashes and brackets are ignored."})
 }
 
 /// Returns the schema of an array of entries.
@@ -39,8 +45,13 @@ pub fn country_schema() -> Value {
     json!({"type": "string", "pattern": "^[A-Za-z]{2}$"})
 }
 
+/// Returns the schema of the name or position of a column.
+pub fn column_schema() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}})
+}
+
 /// Returns the parameters that control how a list is read.
-pub fn list_parameters() -> [Value; 3] {
+pub fn list_parameters() -> [Value; 4] {
     let parameter = |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
     [
         parameter(
@@ -50,13 +61,20 @@ pub fn list_parameters() -> [Value; 3] {
         ),
         parameter(
             "column",
-            json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}}),
+            column_schema(),
             "In CSV, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, or the only column.",
         ),
         parameter(
             "format",
             json!({"type": "string", "enum": Format::ALL.map(Format::as_str)}),
-            "The format inside `application/gzip`. Default: detected from the first bytes. For other content types it must be the format of the content type.",
+            "The format of a list as `application/gzip` or `application/octet-stream`. Default: detected from the first bytes. For other content types it \
+             must be the format of the content type.",
+        ),
+        parameter(
+            "charset",
+            json!({"type": "string", "pattern": r"^\s*[A-Za-z0-9._:()+-]+\s*$"}),
+            "The encoding of a list as `application/gzip` or `application/octet-stream`, such as `windows-1252`; also as a parameter of the content type. \
+             Default: UTF-8, or that of the byte order mark. Text types are always UTF-8.",
         ),
     ]
 }
@@ -72,6 +90,12 @@ pub fn list_body(variables: bool) -> Takes {
         "format": "binary",
         "contentMediaType": "application/gzip",
         "description": "Each of the other formats, compressed with gzip.",
+    });
+    let octets = json!({
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/octet-stream",
+        "description": "Each of the other formats, in the encoding that `charset` names: for files that are not UTF-8.",
     });
     let media = |content_type, schema, examples| Media {
         content_type,
@@ -102,6 +126,7 @@ pub fn list_body(variables: bool) -> Takes {
                 vec![("table", json!(examples.table))],
             ),
             media("application/gzip", gzip, Vec::new()),
+            media("application/octet-stream", octets, Vec::new()),
         ],
     }
 }

@@ -74,6 +74,10 @@ pub struct Personal {
     pub text_hash: u64,
     /// The number of parts of the text; 0 without a template.
     pub parts: u16,
+    /// Its length in septets or UTF-16 code units; 0 without a template.
+    pub units: u16,
+    /// The first character of the text that GSM 03.38 lacks.
+    pub forced_by: Option<char>,
 }
 
 /// Consecutive entries of a list.
@@ -158,20 +162,34 @@ impl Sink {
             let error = WrongVariables::TooLong;
             return self.refuse(input, error.code(), error.to_string());
         }
-        let (mut text_hash, mut parts) = (0, 0);
+        if given
+            .values()
+            .any(|value| value.contains(char::REPLACEMENT_CHARACTER))
+        {
+            let expected =
+                "expected complete texts: U+FFFD replaces characters that were lost before";
+            return self.refuse(input, "replacement-character", expected);
+        }
+        let mut personal = Personal {
+            phone,
+            variables,
+            text_hash: 0,
+            parts: 0,
+            units: 0,
+            forced_by: None,
+        };
         if let AcceptedVariables::Of(template) = &self.options.variables {
             match template.render(given) {
-                Ok(rendered) => (text_hash, parts) = (hash(&rendered.text), rendered.parts),
+                Ok(rendered) => {
+                    personal.text_hash = hash(&rendered.text);
+                    (personal.parts, personal.units) = (rendered.parts, rendered.units);
+                    personal.forced_by = rendered.forced_by;
+                }
                 Err(error) => return self.refuse(input, error.code(), error.to_string()),
             }
         }
-        self.variable_bytes += variables.len();
-        self.push(Entry::Personal(Box::new(Personal {
-            phone,
-            variables,
-            text_hash,
-            parts,
-        })))
+        self.variable_bytes += personal.variables.len();
+        self.push(Entry::Personal(Box::new(personal)))
     }
 
     /// Adds an invalid entry.

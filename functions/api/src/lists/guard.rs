@@ -8,7 +8,10 @@ use std::{
     rc::Rc,
 };
 
-use crate::http::error::ApiError;
+use crate::{
+    http::error::ApiError,
+    lists::{charset::Replaced, quotes::OpenQuote},
+};
 
 /// Bytes between two entries, at most.
 const MAX_ENTRY: usize = 256 * 1024;
@@ -76,16 +79,19 @@ impl<R: Read> Read for Guard<R> {
     }
 }
 
-/// Converts the error of a read: an exceeded limit, or else invalid gzip, since all other input is
-/// in memory.
+/// Converts the error of a read: an exceeded limit, a lost character, an open quote, or else invalid
+/// gzip, since all other input is in memory.
 pub fn explain(error: &io::Error) -> ApiError {
-    match error
-        .get_ref()
-        .and_then(|error| error.downcast_ref::<Exceeded>())
-    {
-        Some(exceeded) => ApiError::TooLarge(exceeded.to_string()),
-        None => ApiError::Malformed(format!("expected gzip: {error}")),
+    let Some(reason) = error.get_ref() else {
+        return ApiError::Malformed(format!("expected gzip: {error}"));
+    };
+    if let Some(exceeded) = reason.downcast_ref::<Exceeded>() {
+        return ApiError::TooLarge(exceeded.to_string());
     }
+    if reason.is::<Replaced>() || reason.is::<OpenQuote>() {
+        return ApiError::Malformed(error.to_string());
+    }
+    ApiError::Malformed(format!("expected gzip: {error}"))
 }
 
 #[cfg(test)]

@@ -12,32 +12,10 @@ use crate::{
     lists::{
         List,
         entry::{Chunk, Entry, RejectedEntry},
+        options::OnInvalid,
         store::{InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables},
     },
 };
-
-/// The effect of invalid entries on a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnInvalid {
-    /// The list is refused as a whole.
-    #[default]
-    Reject,
-    /// The invalid entries are kept as INVALID, and the others are accepted.
-    Skip,
-}
-
-impl OnInvalid {
-    /// Both values.
-    pub const ALL: [Self; 2] = [Self::Reject, Self::Skip];
-
-    /// Returns the value in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reject => "reject",
-            Self::Skip => "skip",
-        }
-    }
-}
 
 /// The destination of a list.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +26,8 @@ pub struct Target {
     pub next_seq: u32,
     /// The effect of invalid entries.
     pub on_invalid: OnInvalid,
+    /// The same list was loaded before: its invalid entries are kept already.
+    pub is_repeated: bool,
     /// The time of the call.
     pub now: DateTime<Utc>,
 }
@@ -76,6 +56,8 @@ pub struct Loaded {
     pub added: Added,
     /// The first thousand of the invalid entries.
     pub invalid: Vec<RejectedEntry>,
+    /// The number of all invalid entries of the call.
+    pub invalid_total: u32,
     /// The number of entries of any kind.
     pub entries: u32,
     wrong: Wrong,
@@ -129,10 +111,13 @@ pub async fn load(
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))??;
     if loaded.is_refused() {
-        Err(loaded.into_error(Vec::new()))
-    } else {
-        Ok(loaded)
+        return Err(loaded.into_error(Vec::new()));
     }
+    if target.is_repeated {
+        // They were counted with the first call.
+        loaded.added.invalid = 0;
+    }
+    Ok(loaded)
 }
 
 /// Returns the errors of a list that will not be written, after the errors found before it.
@@ -148,6 +133,7 @@ pub async fn refuse(
         schedule_id: Uuid::nil(),
         next_seq: 0,
         on_invalid,
+        is_repeated: false,
         now: DateTime::UNIX_EPOCH,
     };
     let mut reading = list.read();
@@ -171,6 +157,7 @@ impl Loaded {
         Self {
             added,
             invalid: Vec::new(),
+            invalid_total: 0,
             entries: 0,
             wrong: Wrong::default(),
             on_invalid,
@@ -185,6 +172,7 @@ impl Loaded {
                 continue;
             };
             self.added.invalid += 1;
+            self.invalid_total += 1;
             if self.invalid.len() < SHOWN_SKIPPED {
                 self.invalid.push(RejectedEntry::clone(refused));
             }
@@ -247,7 +235,9 @@ impl Loaded {
         numbers.dedup_by_key(|(_, phone)| *phone);
         let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;
         insert_variables(&mut *connection, target.schedule_id, &variables).await?;
-        insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
+        if !target.is_repeated {
+            insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
+        }
         self.added.recipients += new;
         self.added.duplicates += given - new;
         self.added.next_seq = first + entries.len() as u32;

@@ -4,6 +4,8 @@
 //! thousand entries through a short channel. So a list of any size takes the memory of its body and
 //! a few chunks, and parsing continues while the database writes.
 
+pub mod calls;
+mod charset;
 mod csv;
 mod detect;
 pub mod doc;
@@ -14,12 +16,13 @@ mod json;
 pub mod load;
 mod ndjson;
 pub mod options;
+mod quotes;
 pub mod request;
 pub mod store;
 mod variables;
 
 use std::{
-    io::BufReader,
+    io::{BufReader, Read},
     sync::{Arc, atomic::AtomicU32},
 };
 
@@ -75,7 +78,9 @@ impl List {
 
     fn parse(self, mut sink: Sink) -> Result<(), ApiError> {
         let parsed = if self.gzip {
-            self.parse_gzip(&mut sink)
+            gzip::open(&self.bytes).and_then(|text| self.parse_binary(text, &mut sink))
+        } else if self.options.is_binary {
+            self.parse_binary(&*self.bytes, &mut sink)
         } else {
             self.parse_text(&mut sink)
         };
@@ -95,8 +100,9 @@ impl List {
         }
     }
 
-    fn parse_gzip(&self, sink: &mut Sink) -> Result<(), ApiError> {
-        let text = Guard::new(gzip::open(&self.bytes)?, sink.unused.clone());
+    fn parse_binary(&self, text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
+        let text = charset::decode(text, self.options.charset);
+        let text = Guard::new(text, sink.unused.clone());
         let mut text = BufReader::with_capacity(gzip::PEEK, text);
         match self
             .format

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
+use serde::{Deserialize, Serialize};
 use shared::message::{phone::Region, template::Template};
 
 use crate::http::error::ApiError;
@@ -39,10 +41,81 @@ impl Format {
 pub struct Options {
     /// The country of phone numbers without a country code; `None`: they are invalid.
     pub region: Option<Region>,
+    /// Its two letters, as they were given.
+    pub country: Option<String>,
     /// In CSV, the column with the phone numbers: its name in the header, or its position from 1.
     pub column: Option<String>,
     /// Which variables an entry may have.
     pub variables: AcceptedVariables,
+    /// Whether the body is binary, so that no gateway has converted it.
+    pub is_binary: bool,
+    /// The encoding of a binary body; `None`: UTF-8, or that of its byte order mark.
+    pub charset: Option<&'static Encoding>,
+}
+
+/// The effect of invalid entries on a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInvalid {
+    /// The list is refused as a whole.
+    #[default]
+    Reject,
+    /// The invalid entries are kept as INVALID, and the others are accepted.
+    Skip,
+}
+
+impl OnInvalid {
+    /// Both values.
+    pub const ALL: [Self; 2] = [Self::Reject, Self::Skip];
+
+    /// Returns the value in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// How the lists that are appended to a schedule are read, unless a call says otherwise:
+/// `schedules.list_defaults`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDefaults {
+    /// The two letters of a country.
+    pub default_country: Option<String>,
+    /// The column with the phone numbers.
+    pub column: Option<String>,
+    /// The effect of invalid entries.
+    pub on_invalid: Option<OnInvalid>,
+}
+
+impl ListDefaults {
+    /// Reads the column; what is missing or unknown counts as not given.
+    pub fn read(column: Option<&str>) -> Self {
+        let read = column.and_then(|json| serde_json::from_str(json).ok());
+        read.unwrap_or_default()
+    }
+
+    /// Returns the column; `None` if nothing is given.
+    pub fn to_column(&self) -> Option<String> {
+        let json = serde_json::to_string(self).ok();
+        json.filter(|_| *self != Self::default())
+    }
+
+    /// Adds to the options of a list what its call does not say.
+    pub fn apply(&self, options: &mut Options) {
+        if options.region.is_none() {
+            options.country.clone_from(&self.default_country);
+            options.region = options.country.as_deref().and_then(Region::parse);
+        }
+        let column = options.column.take();
+        options.column = column.or_else(|| self.column.clone());
+    }
+}
+
+/// Whether a name or a position may be that of a column.
+pub fn is_column(given: &str) -> bool {
+    !given.trim().is_empty() && given.len() <= LONGEST_COLUMN && given != "0"
 }
 
 /// Which variables an entry may have.

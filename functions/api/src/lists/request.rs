@@ -7,13 +7,14 @@ use shared::message::phone::Region;
 
 use crate::{
     http::{
-        body::{GZIP, JSON, content_type, read_binary, read_text, unsupported},
+        body::{GZIP, JSON, OCTETS, content_type, is_gzip, read_binary, read_text, unsupported},
         error::ApiError,
         query::Query,
     },
     lists::{
         List,
-        options::{Format, LONGEST_COLUMN, Options},
+        charset::read_charset,
+        options::{Format, Options, is_column},
     },
 };
 
@@ -22,11 +23,13 @@ const NDJSON: &str = "application/x-ndjson";
 /// The content type of CSV.
 const CSV: &str = "text/csv";
 
+/// The expected form of a column, for error messages.
+pub const COLUMN: &str = "expected the name of a column in the header, or its position from 1";
 /// The expected form of a country, for error messages.
 pub const COUNTRY: &str = "expected a country's two letters (ISO 3166), such as MY";
 
-/// Reads the body of a request as a list. The format of a list in gzip is that of `?format=`, or
-/// it is detected from the first bytes.
+/// Reads the body of a request as a list. The format of a binary body is that of `?format=`, or it is
+/// detected from the first bytes.
 pub async fn read_list(
     headers: &HeaderMap,
     query: &mut Query,
@@ -36,9 +39,10 @@ pub async fn read_list(
         JSON => Some(Format::Json),
         NDJSON => Some(Format::Ndjson),
         CSV => Some(Format::Csv),
-        GZIP => None,
-        other => return Err(unsupported(&[JSON, NDJSON, CSV, GZIP], other)),
+        GZIP | OCTETS => None,
+        other => return Err(unsupported(&[JSON, NDJSON, CSV, GZIP, OCTETS], other)),
     };
+    let is_binary = by_content_type.is_none();
     let by_query = query.choice("format", &Format::ALL, Format::as_str);
     if let (Some(format), Some(other)) = (by_content_type, by_query)
         && format != other
@@ -47,44 +51,45 @@ pub async fn read_list(
         let expected = format!("expected no `format`, or {format}, as the content type says");
         query.complain("format", "not-the-content-type", expected);
     }
+    let (country, region) = default_country(query).unzip();
     let options = Options {
-        region: default_country(query),
+        region,
+        country,
         column: column(query),
+        is_binary,
+        charset: read_charset(headers, query, !is_binary)?,
         ..Options::default()
     };
-    let gzip = by_content_type.is_none();
+    let bytes = if is_binary {
+        read_binary(body).await?
+    } else {
+        read_text(body).await?
+    };
+    let is_octets = content_type(headers)? == OCTETS;
     Ok(List {
-        bytes: if gzip {
-            read_binary(body).await?
-        } else {
-            read_text(body).await?
-        },
+        gzip: is_binary && (!is_octets || is_gzip(&bytes)),
+        bytes,
         format: by_content_type.or(by_query),
-        gzip,
         options,
         entries: Arc::default(),
     })
 }
 
 /// Reads `?default_country=MY`.
-fn default_country(query: &mut Query) -> Option<Region> {
+fn default_country(query: &mut Query) -> Option<(String, Region)> {
     let given = query.text("default_country")?;
     let region = Region::parse(&given);
     if region.is_none() {
         query.complain("default_country", "not-a-country", COUNTRY);
     }
-    region
+    Some((given, region?))
 }
 
 /// Reads `?column=mobile` or `?column=2`.
 fn column(query: &mut Query) -> Option<String> {
     let given = query.text("column")?;
-    if given.trim().is_empty() || given.len() > LONGEST_COLUMN || given == "0" {
-        query.complain(
-            "column",
-            "not-a-column",
-            "expected the name of a column in the header, or its position from 1",
-        );
+    if !is_column(&given) {
+        query.complain("column", "not-a-column", COLUMN);
     }
     Some(given.trim().to_owned())
 }

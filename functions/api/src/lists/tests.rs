@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use encoding_rs::Encoding;
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
-use shared::message::phone::Region;
+use shared::message::{phone::Region, template::Template};
 
 use crate::lists::{entry::Entry, *};
 
@@ -78,6 +79,41 @@ async fn a_list_has_the_same_entries_in_each_format() {
                 entries: Arc::default(),
             };
             assert_eq!(entries(list).await, expected, "gzip {format:?} {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_another_encoding_has_the_same_entries() {
+    let text = "phone;name\r\n+12012345678;José\r\n+60123456789;Zoë\r\n";
+    let windows = b"phone;name\r\n+12012345678;Jos\xE9\r\n+60123456789;Zo\xEB\r\n".to_vec();
+    let mut utf16: Vec<u8> = vec![0xFF, 0xFE];
+    utf16.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    let template = Arc::new(Template::parse("Hi {{name}}").unwrap().unwrap());
+    let options = |charset: Option<&str>| Options {
+        is_binary: true,
+        charset: charset.map(|name| Encoding::for_label(name.as_bytes()).unwrap()),
+        variables: AcceptedVariables::Of(Arc::clone(&template)),
+        ..Options::default()
+    };
+    for (bytes, charset) in [
+        (windows, Some("windows-1252")),
+        (utf16, None),
+        (text.as_bytes().to_vec(), None),
+    ] {
+        for (bytes, is_gzip) in [(gzip(&bytes), true), (bytes, false)] {
+            let list = List {
+                bytes: bytes.into(),
+                format: None,
+                gzip: is_gzip,
+                options: options(charset),
+                entries: Arc::default(),
+            };
+            let expected = [
+                r#"+12012345678 1 {"name":"José"}"#,
+                r#"+60123456789 1 {"name":"Zoë"}"#,
+            ];
+            assert_eq!(entries(list).await, expected, "{charset:?} gzip {is_gzip}");
         }
     }
 }

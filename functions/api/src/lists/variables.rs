@@ -110,7 +110,12 @@ impl Columns {
                 continue;
             };
             let field = std::str::from_utf8(field)
-                .map_err(|_| format!("expected UTF-8 in the column `{name}`"))?
+                .map_err(|_| {
+                    format!(
+                        "expected UTF-8 in the column `{name}`; name another encoding with charset, such as windows-1252, and send \
+                         the list as application/octet-stream"
+                    )
+                })?
                 .trim();
             if !field.is_empty() {
                 variables.insert(name.clone(), field.to_owned());

@@ -233,6 +233,14 @@ impl Takes {
         Self::json_with(schema, vec![("example", example)])
     }
 
+    /// Returns a JSON body that may be missing.
+    pub fn optional_json(schema: Value, example: Value) -> Self {
+        Self {
+            required: false,
+            ..Self::json(schema, example)
+        }
+    }
+
     /// Returns a required JSON body with these examples.
     pub fn json_with(schema: Value, examples: Vec<(&'static str, Value)>) -> Self {
         Self {

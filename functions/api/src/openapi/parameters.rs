@@ -99,6 +99,19 @@ pub fn status() -> Value {
         "schema": {"type": "string", "enum": Status::ALL.map(Status::as_str)}})
 }
 
+/// The states of messages: an INVALID entry is no message.
+pub fn message_states() -> Vec<Status> {
+    let states = Status::ALL.into_iter();
+    states.filter(|status| *status != Status::Invalid).collect()
+}
+
+/// Returns `status`, which selects messages by their state.
+pub fn message_status() -> Value {
+    let states: Vec<_> = message_states().into_iter().map(Status::as_str).collect();
+    json!({"name": "status", "in": "query", "description": "Only messages in this state.",
+        "schema": {"type": "string", "enum": states}})
+}
+
 /// Returns the schema of a flag that is false by default.
 pub fn flag() -> Value {
     json!({"type": "boolean", "default": false})

@@ -178,3 +178,102 @@ async fn a_body_of_the_maximum_size_is_accepted(pool: MySqlPool) {
     );
     assert_eq!(rows(&pool, answer.id()).await, 60_000);
 }
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_draft_remembers_how_its_lists_are_read(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let mut draft = request();
+    draft["draft"] = json!(true);
+    draft["recipients"] = Value::Null;
+    draft["default_country"] = json!("MY");
+    draft["column"] = json!("mobile");
+    draft["on_invalid"] = json!("skip");
+    let created = api.post(&draft).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.body);
+    let list = "name,mobile\nAna,012-345 6789\nBen,n/a\n";
+    let appended = api.append(created.id(), "", "text/csv", list).await;
+    assert_eq!(appended.status, StatusCode::OK, "{}", appended.body);
+    assert_eq!(
+        (&appended.body["accepted"], &appended.body["invalid_count"]),
+        (&json!(1), &json!(1))
+    );
+    // A call may say otherwise.
+    let refused = api
+        .append(created.id(), "?on_invalid=reject", "text/csv", list)
+        .await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let other = api
+        .append(
+            created.id(),
+            "?column=1&default_country=GB",
+            "text/csv",
+            "07400 123456\n",
+        )
+        .await;
+    assert_eq!(other.body["accepted"], 1, "{}", other.body);
+    let numbers = api
+        .get(&format!(
+            "/v1/schedules/{}/recipients?status=PENDING",
+            created.id()
+        ))
+        .await;
+    let recipients = numbers.body["recipients"].as_array().unwrap();
+    let numbers: Vec<_> = recipients
+        .iter()
+        .map(|recipient| &recipient["phone"])
+        .collect();
+    assert_eq!(numbers, ["+60123456789", "+447400123456"]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_repeated_list_adds_nothing_and_each_entry_names_its_call(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..1)).await;
+    let first = format!("x\n{}\ny\n", phones(1..2)[0]);
+    let second = format!("{}\nz\n", phones(2..3)[0]);
+    let append = async |list: &str| {
+        api.append(id, "?on_invalid=skip", "text/csv", list.to_owned())
+            .await
+            .body
+    };
+    for (list, call, repeated, expected) in [
+        (&first, 2, false, [1, 0, 2, 2]),
+        (&second, 3, false, [1, 0, 1, 3]),
+        (&first, 2, true, [0, 1, 2, 3]),
+        (&second, 3, true, [0, 1, 1, 3]),
+    ] {
+        let answer = append(list).await;
+        assert_eq!(numbers(&answer), expected, "{answer}");
+        assert_eq!(
+            (&answer["call"], &answer["repeated"]),
+            (&json!(call), &json!(repeated))
+        );
+    }
+    // The same lines, read in another way, are another list.
+    let other = api
+        .append(
+            id,
+            "?on_invalid=skip&default_country=MY",
+            "text/csv",
+            first.clone(),
+        )
+        .await;
+    assert_eq!(other.body["call"], 4);
+    let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+    assert_eq!(shown["recipients"]["invalid"], 5, "{shown}");
+    let refused = api
+        .get(&format!("/v1/schedules/{id}/recipients?status=INVALID"))
+        .await
+        .body;
+    let refused = refused["recipients"].as_array().unwrap();
+    let places: Vec<_> = refused
+        .iter()
+        .map(|entry| {
+            (
+                entry["call"].as_u64().unwrap(),
+                entry["position"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(places, [(2, 1), (2, 3), (3, 2), (4, 1), (4, 3)]);
+}

@@ -256,3 +256,47 @@ async fn each_invalid_parameter_of_schedules_and_messages_is_reported(pool: MySq
         "not-found"
     );
 }
+
+/// Moves the last recipient of three far away in the sequence, as in a long list.
+async fn long_list(api: &Api, pool: &MySqlPool) -> Uuid {
+    let id = finished_schedule(api, pool, 3, 600).await;
+    sqlx::query(
+        "UPDATE recipients SET seq = 250000, status = 'EXPIRED' WHERE schedule_id = ? AND seq = 3",
+    )
+    .bind(id)
+    .execute(pool)
+    .await
+    .unwrap();
+    id
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_call_reads_a_bounded_part_of_a_list_and_the_next_one_continues(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = long_list(&api, &pool).await;
+    finished_schedule(&api, &pool, 2, 7_200).await;
+    for (path, list) in [
+        (
+            format!("/v1/schedules/{id}/recipients?status=EXPIRED"),
+            "recipients",
+        ),
+        (
+            format!("/v1/messages?schedule_id={id}&status=EXPIRED"),
+            "messages",
+        ),
+        ("/v1/messages?status=EXPIRED".to_owned(), "messages"),
+    ] {
+        let first = api.get(&path).await;
+        assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+        assert_eq!(first.body[list], json!([]), "{path}");
+        let cursor = first.body["next_cursor"].as_str().unwrap();
+        let second = api.get(&format!("{path}&cursor={cursor}")).await;
+        assert_eq!(second.body[list], json!([]), "{path}");
+        let walked = walk(&api, &path, list, "seq").await;
+        assert_eq!(walked, [json!(250_000)], "{path}");
+    }
+    // Without a filter, too, nothing is left out.
+    let walked = walk(&api, "/v1/messages?limit=2", "messages", "seq").await;
+    let expected = [1, 2, 250_000, 1, 2].map(|seq| json!(seq));
+    assert_eq!(walked, expected);
+}

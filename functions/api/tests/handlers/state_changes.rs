@@ -195,7 +195,15 @@ async fn a_schedule_paused_before_its_cut_gets_a_new_one_time_schedule(pool: MyS
         "UPDATE schedules SET run_at = '2020-01-01' WHERE id = ?",
     )
     .await;
-    let resumed = api.post_step(id, "resume").await.body;
+    let refused = api.post_step(id, "resume").await;
+    assert_eq!(
+        (refused.status, refused.problem()),
+        (StatusCode::CONFLICT, "run-at-past")
+    );
+    let path = format!("/v1/schedules/{id}/resume");
+    let wrong = api.post_json(&path, &json!({"now": 1, "then": true})).await;
+    assert_eq!(wrong.body["errors_total"], 2, "{}", wrong.body);
+    let resumed = api.post_json(&path, &json!({"now": true})).await.body;
     let run_at = DateTime::parse_from_rfc3339(resumed["run_at"].as_str().unwrap())
         .unwrap()
         .to_utc();

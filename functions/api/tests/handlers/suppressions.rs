@@ -43,7 +43,13 @@ async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
     let again = put(&api, "%2B1%20(201)%20200-0000", &json!({})).await;
     assert_eq!(
         (again.status, &again.body["reason"], &again.body["source"]),
-        (StatusCode::OK, &Value::Null, &json!("api"))
+        (StatusCode::OK, &json!("STOP"), &json!("sms")),
+        "the first reason is kept"
+    );
+    let note = &again.body["notes"][0];
+    assert_eq!(
+        (&note["reason"], &note["source"]),
+        (&Value::Null, &json!("api"))
     );
     assert_eq!(api.get(path).await.body, again.body);
     assert_eq!(
@@ -54,6 +60,8 @@ async fn a_suppression_is_added_shown_and_removed(pool: MySqlPool) {
         delete(&api, "+12012000000").await.status,
         StatusCode::NOT_FOUND
     );
+    let notes = count(&pool, "SELECT COUNT(*) FROM suppression_notes").await;
+    assert_eq!(notes, 0);
     let log = api
         .admin()
         .await
@@ -227,4 +235,23 @@ async fn each_invalid_suppression_field_is_reported(pool: MySqlPool) {
         );
     }
     assert_eq!(count(&pool, "SELECT COUNT(*) FROM suppressions").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_notes_of_a_number_are_bounded(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    for n in 0..53 {
+        put(
+            &api,
+            "+12012000000",
+            &json!({"reason": format!("reason {n}")}),
+        )
+        .await;
+    }
+    let body = api.get("/v1/suppressions/+12012000000").await.body;
+    assert_eq!(body["reason"], "reason 0");
+    let notes = body["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 50);
+    assert_eq!(notes[0]["reason"], "reason 52");
+    assert_eq!(notes[49]["reason"], "reason 3");
 }

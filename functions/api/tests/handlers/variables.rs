@@ -224,12 +224,37 @@ async fn a_dry_run_counts_parts_and_requests_per_rendered_text(pool: MySqlPool) 
     }
     assert_eq!(
         (&report["encoding"], &report["forced_by"]),
-        (&Value::Null, &Value::Null)
+        (&json!("GSM-7"), &Value::Null)
     );
+    let longest = json!({"phone": "+12019999999", "encoding": "GSM-7", "forced_by": null, "units": 161, "parts": 2});
+    assert_eq!(report["longest"], longest);
     assert_eq!(
         count(&pool, "SELECT COUNT(*) FROM recipient_variables").await,
         0
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_dry_run_names_what_forces_ucs_2_in_a_text_with_variables(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let list = json!([{"phone": "+12012000001", "vars": {"v": "Ana"}}, {"phone": "+12012000002", "vars": {"v": "Łucja"}}]);
+    for (message, encoding, forced_by, longest) in [
+        ("It’s {{v}}", "UCS-2", json!("’"), (10, json!("’"))),
+        ("It is {{v}}", "GSM-7", Value::Null, (11, json!("Ł"))),
+    ] {
+        let report = api
+            .post_json(
+                "/v1/schedules?dry_run=true",
+                &with_variables(message, &list),
+            )
+            .await
+            .body;
+        assert_eq!(report["encoding"], encoding, "{report}");
+        assert_eq!(report["forced_by"], forced_by, "{report}");
+        let (units, forced_by) = longest;
+        let expected = json!({"phone": "+12012000002", "encoding": "UCS-2", "forced_by": forced_by, "units": units, "parts": 1});
+        assert_eq!(report["longest"], expected);
+    }
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

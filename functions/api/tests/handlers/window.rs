@@ -23,7 +23,7 @@ fn morning() -> Value {
 async fn a_window_is_stored_shown_and_removed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let created =
-        api.post(&with(&json!({"days": ["fri", "Monday"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
+        api.post(&with(&json!({"days": ["Fri", "Mon"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"}))).await;
     let shown =
         json!({"days": ["Mon", "Fri"], "from": "09:30", "to": "24:00", "zone": "Europe/Berlin"});
     assert_eq!(
@@ -75,6 +75,7 @@ async fn each_invalid_window_field_is_reported(pool: MySqlPool) {
         (json!({"from": "22:00", "to": "06:00", "zone": "UTC"}), vec![("window.to", "not-later")]),
         (json!({"days": [], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
         (json!({"days": ["Mon", "Moon"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
+        (json!({"days": ["Monday"], "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "not-days")]),
         (json!({"days": "Mon", "from": "09:00", "to": "11:00", "zone": "UTC"}), vec![("window.days", "wrong-type")]),
         (json!({"from": "09:00", "to": "11:00", "zone": "UTC", "until": 5}), vec![("window.until", "unknown-field")]),
     ];

@@ -93,7 +93,7 @@ impl World {
         let (request, body) = match call {
             ApiCall::Cancel => (Request::post(path("/cancel")), Value::Null),
             ApiCall::Pause => (Request::post(path("/pause")), Value::Null),
-            ApiCall::Resume => (Request::post(path("/resume")), Value::Null),
+            ApiCall::Resume => (Request::post(path("/resume")), json!({ "now": true })),
             ApiCall::SendNow => (Request::post(path("/send-now")), Value::Null),
             ApiCall::Retry => (Request::post(path("/retry")), Value::Null),
             ApiCall::Append(count) => {

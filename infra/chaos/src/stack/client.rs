@@ -124,7 +124,9 @@ impl StackClient {
     /// Calls `POST /v1/schedules/{id}/{step}`, which has to succeed.
     pub async fn step(&self, id: Uuid, step: &str) -> anyhow::Result<Value> {
         let path = format!("/v1/schedules/{id}/{step}");
-        let (status, answer) = self.call(Method::POST, &path, None).await?;
+        // A time that has passed during a pause becomes now.
+        let body = (step == "resume").then(|| json!({ "now": true }));
+        let (status, answer) = self.call(Method::POST, &path, body).await?;
         anyhow::ensure!(status == 200, "{step} answered {status}: {answer}");
         Ok(answer)
     }

@@ -138,7 +138,10 @@ impl Lifecycle {
         match call {
             Call::Activate => post("/activate").await,
             Call::Pause => post("/pause").await,
-            Call::Resume => post("/resume").await,
+            Call::Resume => {
+                let now = json!({"now": true});
+                self.http(Method::POST, "/resume", &now).await
+            }
             Call::Cancel => post("/cancel").await,
             Call::SendNow => post("/send-now").await,
             Call::Append => {

@@ -61,6 +61,24 @@ pub struct RenderedText {
     pub text: String,
     /// The number of its parts.
     pub parts: u16,
+    /// Its length in septets or UTF-16 code units.
+    pub units: u16,
+    /// The first character that GSM 03.38 lacks, because of which it is sent as UCS-2.
+    pub forced_by: Option<char>,
+}
+
+/// Returns what is the same for each recipient: a message without its variables.
+pub fn fixed_text(message: &str) -> String {
+    let (mut fixed, mut rest) = (String::with_capacity(message.len()), message);
+    while let Some(at) = rest.find(OPEN) {
+        fixed.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = PLACEHOLDER
+            .find(rest)
+            .map_or(OPEN.len(), |found| found.len());
+        rest = &rest[length..];
+    }
+    fixed + rest
 }
 
 impl Template {
@@ -146,13 +164,16 @@ impl Template {
         if text.trim().is_empty() {
             return Err(RenderError::Empty);
         }
-        match text::parts(&text).parts {
-            parts if parts > MAX_PARTS => Err(RenderError::TooLong(parts)),
-            parts => Ok(RenderedText {
-                text,
-                parts: parts as u16,
-            }),
+        let counted = text::parts(&text);
+        if counted.parts > MAX_PARTS {
+            return Err(RenderError::TooLong(counted.parts));
         }
+        Ok(RenderedText {
+            text,
+            parts: counted.parts as u16,
+            units: counted.units as u16,
+            forced_by: counted.forced_by,
+        })
     }
 }
 
@@ -238,6 +259,20 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn the_fixed_text_has_no_variables() {
+        for (message, fixed) in [
+            (
+                "Hi {{name}}, it’s {{ day | default('Monday') }}!",
+                "Hi , it’s !",
+            ),
+            ("{{a}}{{b}}", ""),
+            ("no variables", "no variables"),
+        ] {
+            assert_eq!(fixed_text(message), fixed);
+        }
     }
 
     #[test]

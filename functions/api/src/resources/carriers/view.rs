@@ -132,22 +132,24 @@ pub async fn read_view(
     };
     let (submit, query) = (of_kind(LimitKind::Submit)?, of_kind(LimitKind::Query)?);
     let waiting = waiting_by_priority(connection, name).await?;
-    let (defaults, now) = (app.capacity, app.db.now());
+    let now = app.db.now();
+    let submit_defaults = app.capacity.limit(LimitKind::Submit);
+    let query_defaults = app.capacity.limit(LimitKind::Query);
     Ok(CarrierView {
         name: name.to_owned(),
         parts_per_second: LimitView::new(
             submit.per_second,
-            defaults.submit.per_second,
+            submit_defaults.per_second,
             submit.learned_per_second,
         ),
         requests_per_second: LimitView::new(
             submit.requests_per_second,
-            defaults.submit.requests_per_second,
+            submit_defaults.requests_per_second,
             None,
         ),
         queries_per_second: LimitView::new(
             query.per_second,
-            defaults.query.per_second,
+            query_defaults.per_second,
             query.learned_per_second,
         ),
         submit: UseView::new(submit, now),

@@ -23,19 +23,19 @@ use crate::{
     App,
     http::{
         error::ApiError,
-        page::PageRequest,
+        page::{ListWalk, PageRequest, ROWS_PER_CALL},
         query::{LONG_LIMIT, Query},
     },
     openapi::{
         Operation,
-        parameters::{self, e164},
+        parameters::{self, e164, message_states},
     },
     resources::{
         messages::store::{
             Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
             messages_of_schedule, schedules_by_time,
         },
-        recipients::store::variables_of,
+        recipients::store::{last_seq, variables_of},
     },
 };
 
@@ -117,7 +117,7 @@ impl Cursor {
 pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
     let selection = read_selection(&mut query);
     let filter = MessageFilter {
-        status: query.choice("status", &Status::ALL, Status::as_str),
+        status: query.choice("status", &message_states(), Status::as_str),
         from: query.time("from"),
         to: query.time("to"),
     };
@@ -190,12 +190,12 @@ pub fn list_doc() -> Operation {
     });
     Operation::new("listMessages", "messages", "List messages")
         .text(
-            "Messages of a number (its newest schedule first), of a schedule, or of all schedules by planned time, the latest first. In the last case a \
-             page may be short, or empty, before the last page.",
+            "Messages of a number (its newest schedule first), of a schedule, or of all schedules by planned time, the latest first. A call reads \
+             at most 100,000 entries of the lists: a page may be short, or empty, before the last page.",
         )
         .query("phone", e164(), "Only messages to this number. Not together with `schedule_id`.")
         .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only messages of this schedule.")
-        .queries([parameters::status()])
+        .queries([parameters::message_status()])
         .queries([parameters::time("from", "Only messages sent at this time or later."), parameters::time("to", "Only messages sent before this time.")])
         .queries(parameters::page(LONG_LIMIT))
         .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
@@ -240,18 +240,14 @@ async fn of_schedule(
         .after
         .filter(|cursor| cursor.id == id)
         .map_or(0, |cursor| cursor.seq);
-    let after = PageRequest {
-        after,
-        limit: page.limit,
-    };
-    let messages = messages_of_schedule(connection, id, filter, after).await?;
-    let last = messages
-        .last()
-        .filter(|_| messages.len() == page.limit as usize);
-    let next = last.map(|last| Cursor {
+    let walk = ListWalk::new(after, ROWS_PER_CALL, page.limit);
+    let messages = messages_of_schedule(connection, id, filter, walk).await?;
+    let end = last_seq(connection, id).await?;
+    let next = walk.next(messages.iter().map(|message| message.seq), end);
+    let next = next.map(|seq| Cursor {
         run_at: DateTime::UNIX_EPOCH,
         id,
-        seq: last.seq,
+        seq,
     });
     Ok(FoundMessages { messages, next })
 }
@@ -277,19 +273,20 @@ async fn of_all(
     };
     let candidates = schedules_by_time(connection, before, filter.from, SCHEDULES).await?;
     let mut messages = Vec::new();
+    let mut rows_left = ROWS_PER_CALL;
     for schedule in &candidates {
         let is_begin = schedule.id == begin.id;
-        let rest = PageRequest {
-            after: if is_begin { begin.seq } else { 0 },
-            limit: page.limit - messages.len() as u32,
-        };
-        let more = messages_of_schedule(connection, schedule.id, filter, rest).await?;
-        let is_full = more.len() == rest.limit as usize;
+        let after = if is_begin { begin.seq } else { 0 };
+        let walk = ListWalk::new(after, rows_left, page.limit - messages.len() as u32);
+        let more = messages_of_schedule(connection, schedule.id, filter, walk).await?;
+        let end = last_seq(connection, schedule.id).await?;
+        let next = walk.next(more.iter().map(|message| message.seq), end);
         messages.extend(more);
-        if let Some(last) = messages.last().filter(|_| is_full) {
-            let next = Some(Cursor::after(schedule, last.seq));
+        if let Some(seq) = next {
+            let next = Some(Cursor::after(schedule, seq));
             return Ok(FoundMessages { messages, next });
         }
+        rows_left -= walk.rows(end);
     }
     // The last schedule was read to its end.
     let next = candidates

@@ -8,7 +8,7 @@ use shared::message::{phone::Phone, status::Status};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::PageRequest;
+use crate::http::page::{ListWalk, PageRequest};
 
 /// A message in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -90,13 +90,12 @@ pub async fn messages_of_phone(
     .await
 }
 
-/// Returns the messages of a schedule after a place, without INVALID entries. No index contains
-/// state or time: a rare value costs a walk over the list.
+/// Returns the messages of a part of a schedule's list, without INVALID entries.
 pub async fn messages_of_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
     filter: MessageFilter,
-    page: PageRequest<u32>,
+    walk: ListWalk,
 ) -> sqlx::Result<Vec<Message>> {
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
@@ -104,18 +103,19 @@ pub async fn messages_of_schedule(
         r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients
-           WHERE schedule_id = ? AND seq > ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
+           WHERE schedule_id = ? AND seq > ? AND seq <= ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
              AND (? IS NULL OR sent_at < ?)
            ORDER BY seq LIMIT ?"#,
         id,
-        page.after,
+        walk.after,
+        walk.through,
         status,
         status,
         filter.from,
         filter.from,
         filter.to,
         filter.to,
-        page.limit
+        walk.limit
     )
     .fetch_all(connection)
     .await

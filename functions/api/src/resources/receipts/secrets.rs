@@ -29,7 +29,9 @@ const MOST: usize = 2;
 pub fn secret_source(env: &mut Env) -> Option<KeySource> {
     const SECRETS: &str = "CALLBACK_SECRETS";
     const ARN: &str = "CALLBACK_SECRETS_ARN";
-    if env.optional(SECRETS).is_none() && env.optional(ARN).is_none() {
+    let secrets = env.optional(SECRETS, "secrets as JSON, {carrier: secret}");
+    let arn = env.optional(ARN, "the ARN of a secret with them");
+    if secrets.is_none() && arn.is_none() {
         return None;
     }
     Some(env.key_source(SECRETS, ARN, |secrets| Secrets::read(secrets).map(drop)))

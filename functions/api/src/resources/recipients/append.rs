@@ -21,9 +21,12 @@ use crate::{
         query::Query,
     },
     lists::{
-        AcceptedVariables, List, doc,
+        AcceptedVariables, List,
+        calls::record_call,
+        doc,
         entry::RejectedEntry,
-        load::{OnInvalid, Target, load},
+        load::{Target, load},
+        options::{ListDefaults, OnInvalid},
         request::read_list,
     },
     openapi::Operation,
@@ -42,6 +45,11 @@ pub struct Appended {
     accepted: u32,
     /// Numbers that were in it already, or more than once in this call.
     duplicates: u32,
+    /// The number of this call among those that brought a list for the schedule, from 1. If the same
+    /// list was appended before, that of the first call.
+    call: u32,
+    /// Whether the same list was appended before: then nothing of it is new.
+    repeated: bool,
     /// Entries that were skipped.
     invalid_count: u32,
     /// The first thousand of them.
@@ -60,9 +68,7 @@ pub async fn append(
 ) -> Result<Json<Appended>, ApiError> {
     let (headers, body) = request;
     let id = parse_id(&id)?;
-    let on_invalid = query
-        .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
-        .unwrap_or_default();
+    let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str);
     let list = read_list(&headers, &mut query, body).await?;
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
@@ -77,15 +83,16 @@ pub async fn append(
 
 /// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn append_doc() -> Operation {
-    let answer = json!({"accepted": 2, "duplicates": 0, "invalid_count": 0, "invalid": [], "recipients_total": 2});
+    let answer = json!({"accepted": 2, "duplicates": 0, "call": 1, "repeated": false, "invalid_count": 0, "invalid": [], "recipients_total": 2});
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
             "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 5 MiB of text or 4.6 MB of gzip per call. \
-             The same call made twice adds nothing, because its numbers are duplicates the second time.",
+             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column` and `on_invalid` are by \
+             default those with which the schedule was created.",
         )
         .query(
             "on_invalid",
-            json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": OnInvalid::Reject.as_str()}),
+            json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
             "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
         .queries(doc::list_parameters())
@@ -100,7 +107,7 @@ async fn write(
     mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
     mut list: List,
-    on_invalid: OnInvalid,
+    on_invalid: Option<OnInvalid>,
 ) -> Result<(Appended, Change<'static>), ApiError> {
     use ScheduleStatus::{Draft, Scheduled};
     let schedule = lock_schedule(&mut transaction, id)
@@ -111,11 +118,16 @@ async fn write(
         return Err(begun(&schedule, expected));
     }
     list.options.variables = AcceptedVariables::of(&schedule.message)?;
+    let defaults = ListDefaults::read(schedule.list_defaults.as_deref());
+    defaults.apply(&mut list.options);
+    let now = app.db.now();
+    let call = record_call(&mut transaction, id, &list, schedule.next_seq, now).await?;
     let target = Target {
         schedule_id: id,
         next_seq: schedule.next_seq,
-        on_invalid,
-        now: app.db.now(),
+        is_repeated: call.is_repeated,
+        on_invalid: on_invalid.or(defaults.on_invalid).unwrap_or_default(),
+        now,
     };
     let loaded = load(&mut transaction, list, target).await?;
     let added = loaded.added;
@@ -126,14 +138,16 @@ async fn write(
     caller
         .use_messages(&mut transaction, target.now, added.recipients)
         .await?;
-    count_added(&mut transaction, id, &added, app.capacity.bulk_above).await?;
+    count_added(&mut transaction, id, &added, app.capacity.bulk_above()).await?;
     let recipients_total = schedule.recipient_count + added.recipients;
     let before = json!({"recipients": schedule.recipient_count});
     let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates});
     let appended = Appended {
         accepted: added.recipients,
         duplicates: added.duplicates,
-        invalid_count: added.invalid,
+        call: call.call_no,
+        repeated: call.is_repeated,
+        invalid_count: loaded.invalid_total,
         invalid: loaded.invalid,
         recipients_total,
     };

@@ -11,13 +11,13 @@ use crate::{
     App,
     http::{
         error::ApiError,
-        page::PageRequest,
+        page::{ListWalk, ROWS_PER_CALL},
         path::Path,
         query::{LONG_LIMIT, Query},
     },
     openapi::{Operation, parameters},
     resources::{
-        recipients::store::{Recipient, page_of_recipients},
+        recipients::store::{Recipient, last_seq, page_of_recipients},
         schedules::show::parse_id,
     },
 };
@@ -27,7 +27,8 @@ use crate::{
 #[schemars(rename = "RecipientPage")]
 pub struct Page {
     recipients: Vec<Recipient>,
-    /// The cursor of the next page; null on the last page.
+    /// The cursor of the next page; null on the last page. With `status`, there may be a next page
+    /// although this one is not full, or empty.
     next_cursor: Option<String>,
 }
 
@@ -48,12 +49,11 @@ pub async fn list(
     load_schedule(&mut connection, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let recipients =
-        page_of_recipients(&mut connection, id, status, PageRequest { after, limit }).await?;
-    let last = recipients
-        .last()
-        .filter(|_| recipients.len() == limit as usize);
-    let next_cursor = last.map(|last| format!("r{:x}", last.seq));
+    let walk = ListWalk::new(after, ROWS_PER_CALL, limit);
+    let recipients = page_of_recipients(&mut connection, id, status, walk).await?;
+    let end = last_seq(&mut connection, id).await?;
+    let next = walk.next(recipients.iter().map(|recipient| recipient.seq), end);
+    let next_cursor = next.map(|seq| format!("r{seq:x}"));
     Ok(Json(Page {
         recipients,
         next_cursor,
@@ -63,12 +63,13 @@ pub async fn list(
 /// Describes `GET /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let recipient = json!({
-        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "status": "DELIVRD", "attempt": 1, "resends": 0,
+        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "call": 1, "status": "DELIVRD", "attempt": 1, "resends": 0,
         "message_id": "a1b2c3", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:00:00Z",
         "final_at": "2027-01-31T01:00:09Z",
     });
     Operation::new("listRecipients", "recipients", "List the recipients and the state of each, in the order of the list")
-        .text("`status=INVALID`: entries that were refused under `skip`, with `position`, `input`, and the reason in `error`.")
+        .text("`status=INVALID`: entries that were refused under `skip`, with `position`, `input`, and the reason in `error`. \
+            A call reads at most 100,000 entries of the list: with `status`, a page may be short, or empty, before the last page.")
         .queries([parameters::status()])
         .queries(parameters::page(LONG_LIMIT))
         .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))

@@ -14,7 +14,7 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::PageRequest;
+use crate::http::page::ListWalk;
 
 /// A recipient in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -24,6 +24,9 @@ pub struct Recipient {
     pub phone: Option<String>,
     pub input: Option<String>,
     pub position: Option<u32>,
+    /// The number of the call that brought the entry, from 1: `position` is one of its list. Null for
+    /// schedules from before this was recorded.
+    pub call: Option<u32>,
     #[schemars(with = "Status")]
     pub status: String,
     pub attempt: u32,
@@ -35,28 +38,39 @@ pub struct Recipient {
     pub final_at: Option<DateTime<Utc>>,
 }
 
-/// Returns recipients after a place, in one state or all. No index contains the state: a rare state
-/// may cost a walk over the list.
+/// Returns recipients of a part of a list, in one state or all.
 pub async fn page_of_recipients(
     connection: &mut MySqlConnection,
     id: Uuid,
     status: Option<Status>,
-    page: PageRequest<u32>,
+    walk: ListWalk,
 ) -> sqlx::Result<Vec<Recipient>> {
     let status = status.map(Status::as_str);
     sqlx::query_as!(
         Recipient,
-        r#"SELECT seq, phone, input, position, status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT seq, phone, input, position,
+             (SELECT c.call_no FROM list_calls c WHERE c.schedule_id = recipients.schedule_id AND c.first_seq <= recipients.seq
+              ORDER BY c.first_seq DESC LIMIT 1) AS "call", status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
-           FROM recipients WHERE schedule_id = ? AND seq > ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
+           FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
         id,
-        page.after,
+        walk.after,
+        walk.through,
         status,
         status,
-        page.limit
+        walk.limit
     )
     .fetch_all(connection)
     .await
+}
+
+/// Returns the number of the last row of a list, including refused entries; 0 for an empty list.
+pub async fn last_seq(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<u32> {
+    let last: Option<u32> =
+        sqlx::query_scalar!("SELECT MAX(seq) FROM recipients WHERE schedule_id = ?", id)
+            .fetch_one(connection)
+            .await?;
+    Ok(last.unwrap_or_default())
 }
 
 /// Returns the variables of recipients of many schedules.

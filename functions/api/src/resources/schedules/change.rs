@@ -130,7 +130,7 @@ async fn write(
         .ok_or_else(ApiError::no_such_schedule)?;
     let fields_before = edit.changed_fields(&row);
     let end_before = end_of(&row).at(row.run_at);
-    edit.apply(&mut row, app.capacity.bulk_above);
+    edit.apply(&mut row, app.capacity.bulk_above());
     edit.check_end(&row, app.db.now())?;
     match (before.status, before.batch_count) {
         (Draft | Scheduled | Paused, None) => {

@@ -29,6 +29,7 @@ use crate::{
     },
     lists::{
         AcceptedVariables, Format, List, Options,
+        calls::record_call,
         entry::RejectedEntry,
         load::{Target, load, refuse},
     },
@@ -119,8 +120,9 @@ fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
         .map_or("", |schedule| &schedule.message);
     let options = Options {
         region: request.region.take(),
-        column: None,
+        country: request.country.take(),
         variables: AcceptedVariables::of(message)?,
+        ..Options::default()
     };
     Ok(request.recipients.take().map(|bytes| List {
         bytes,
@@ -165,9 +167,11 @@ async fn write(
     insert_schedule(&mut transaction, schedule).await?;
     let mut invalid = Vec::new();
     if let Some(list) = new.list {
+        record_call(&mut transaction, schedule.id, list, 1, schedule.created_at).await?;
         let target = Target {
             schedule_id: schedule.id,
             next_seq: 1,
+            is_repeated: false,
             on_invalid: new.on_invalid,
             now: schedule.created_at,
         };
@@ -183,7 +187,7 @@ async fn write(
         caller
             .use_messages(&mut transaction, app.db.now(), loaded.added.recipients)
             .await?;
-        let bulk_above = app.capacity.bulk_above;
+        let bulk_above = app.capacity.bulk_above();
         count_added(&mut transaction, schedule.id, &loaded.added, bulk_above).await?;
         invalid = loaded.invalid;
     }

@@ -11,7 +11,8 @@ use shared::{
     batch::suppressions::suppressed_among,
     message::{
         phone::Phone,
-        text::{self, ENCODINGS, Encoding},
+        template::fixed_text,
+        text::{self, Encoding},
         window::Window,
     },
     schedule::{priority::Priority, status::ScheduleStatus},
@@ -22,9 +23,10 @@ use crate::{
     App,
     http::error::ApiError,
     lists::{
-        AcceptedVariables, List,
-        entry::{Entry, RejectedEntry},
-        load::{OnInvalid, SHOWN_SKIPPED, Wrong},
+        List,
+        entry::{Entry, Personal, RejectedEntry},
+        load::{SHOWN_SKIPPED, Wrong},
+        options::OnInvalid,
     },
     openapi::parameters::AHEAD,
     resources::schedules::{
@@ -55,11 +57,14 @@ pub struct Report {
     invalid_count: u64,
     /// The first thousand of the invalid entries.
     invalid: Vec<RejectedEntry>,
-    /// Null for a text with variables, because it may differ between recipients.
-    #[schemars(extend("enum" = ENCODINGS))]
-    encoding: Option<&'static str>,
+    /// Of a text with variables: of what is the same for all recipients. `longest` has the encoding of
+    /// the longest text.
+    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    encoding: &'static str,
     /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
     forced_by: Option<char>,
+    /// The longest text, if it has variables and the list is not empty.
+    longest: Option<LongestText>,
     /// Parts per message; for texts with variables, of the longest.
     parts: u16,
     /// Parts of all messages.
@@ -70,6 +75,40 @@ pub struct Report {
     priority: Priority,
     #[serde(flatten)]
     forecast: Forecast,
+}
+
+/// The longest text of a list, first by parts, then by length.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct LongestText {
+    /// Its recipient.
+    phone: String,
+    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    encoding: &'static str,
+    /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
+    forced_by: Option<char>,
+    /// Its length in septets (GSM-7) or UTF-16 code units (UCS-2).
+    units: u16,
+    parts: u16,
+}
+
+impl LongestText {
+    fn of(personal: &Personal) -> Self {
+        let encoding = match personal.forced_by {
+            None => Encoding::Gsm7,
+            Some(_) => Encoding::Ucs2,
+        };
+        Self {
+            phone: personal.phone.to_string(),
+            encoding: encoding.as_str(),
+            forced_by: personal.forced_by,
+            units: personal.units,
+            parts: personal.parts,
+        }
+    }
+
+    const fn size(&self) -> (u16, u16) {
+        (self.parts, self.units)
+    }
 }
 
 /// A schedule to create, and its list.
@@ -96,10 +135,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     parsed
         .messages
         .sort_unstable_by_key(|message| message.position);
-    let personal = new
-        .list
-        .is_some_and(|list| matches!(list.options.variables, AcceptedVariables::Of(_)));
-    let counted = (!personal).then(|| text::parts(&schedule.message));
+    let counted = text::parts(&fixed_text(&schedule.message));
     let load = parsed.load(schedule, app.capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
     let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
@@ -117,10 +153,9 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
         duplicates: duplicates as u64,
         invalid_count: parsed.invalid_count,
         invalid: parsed.invalid,
-        encoding: counted.map(|counted| counted.encoding.as_str()),
-        forced_by: counted
-            .filter(|counted| counted.encoding == Encoding::Ucs2)
-            .and_then(|counted| counted.forced_by),
+        encoding: counted.encoding.as_str(),
+        forced_by: counted.forced_by,
+        longest: parsed.longest,
         parts: parsed.most_parts.max(schedule.parts),
         parts_total: load.parts,
         requests: load.requests,
@@ -133,7 +168,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
 pub fn report_example() -> Value {
     json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
-        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
+        "encoding": "GSM-7", "forced_by": null, "longest": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
         "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
         "not_sent_in_time": 0,
     })
@@ -142,7 +177,7 @@ pub fn report_example() -> Value {
 /// Returns the schedule as it would be sent, with `recipients` in its list.
 fn planned(app: &App, schedule: &NewSchedule, load: Load, recipients: u64) -> Planned {
     let priority = if schedule.auto_priority {
-        priority::by_size(recipients, app.capacity.bulk_above)
+        priority::by_size(recipients, app.capacity.bulk_above())
     } else {
         schedule.priority
     };
@@ -193,6 +228,7 @@ struct Message {
 struct ParsedList {
     messages: Vec<Message>,
     most_parts: u16,
+    longest: Option<LongestText>,
     invalid: Vec<RejectedEntry>,
     invalid_count: u64,
 }
@@ -255,6 +291,10 @@ impl ParsedList {
                 match entry {
                     Entry::Valid(phone) => self.push(phone, 0, 0),
                     Entry::Personal(personal) => {
+                        let known = self.longest.as_ref().map_or((0, 0), LongestText::size);
+                        if (personal.parts, personal.units) > known {
+                            self.longest = Some(LongestText::of(&personal));
+                        }
                         self.push(personal.phone, personal.parts, personal.text_hash);
                     }
                     Entry::Invalid(refused) => {

@@ -2,7 +2,7 @@
 //! of a schedule. A call that is repeated, or comes too late, changes nothing and returns what is
 //! possible. A move takes effect at a batch's next mark, inside a batch too.
 
-use axum::{Json, extract::State};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -16,8 +16,11 @@ use uuid::Uuid;
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{error::ApiError, path::Path, problems, query::Query, transaction::transaction},
-    openapi::Operation,
+    http::{
+        body, error::ApiError, fields::Fields, path::Path, problems, query::Query,
+        transaction::transaction,
+    },
+    openapi::{Operation, Takes, operation::object},
     resources::schedules::{
         arrange_dispatch::{
             arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
@@ -83,22 +86,38 @@ pub async fn pause(
     Ok(Json(view))
 }
 
-/// Moves paused → running, or → scheduled if it had not been cut. The length of the pause is added
-/// to the planned times.
+/// Moves paused → running, or → scheduled if it had not been cut. If it had, the length of the pause
+/// is added to the planned times. If it had not, its time stays; one that has passed becomes now only
+/// if the caller says so.
 pub async fn resume(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
+    request: (HeaderMap, Body),
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Resume).await?;
+    let now = is_now(&body::read_optional_json(&request.0, request.1).await?)?;
+    let step = Move::Resume { now };
+    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, step).await?;
     if before.batch_count.is_none() {
         arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
     } else {
         request_sweep(&app).await;
     }
     Ok(Json(view))
+}
+
+/// Reads the field `now` of a body.
+fn is_now(body: &[u8]) -> Result<bool, ApiError> {
+    let mut fields = Fields::read(body)?;
+    let now = fields.read_as("now", "true or false");
+    let errors = fields.finish();
+    if errors.is_empty() {
+        Ok(now.unwrap_or(false))
+    } else {
+        Err(ApiError::invalid(errors))
+    }
 }
 
 /// Moves any schedule that has not ended → cancelled. Workers close the messages that were not
@@ -172,9 +191,16 @@ pub fn pause_doc() -> Operation {
 /// Describes `POST /v1/schedules/{id}/resume` in the OpenAPI document.
 pub fn resume_doc() -> Operation {
     Operation::new("resumeSchedule", "schedules", "Resume a schedule")
-        .text("The planned times of messages that were not sent move by the length of the pause.")
+        .text(
+            "If it had begun, the planned times of messages that were not sent move by the length of the pause. If it had not, its `run_at` stays; if that \
+             has passed, the call needs `{\"now\": true}`, or a new `run_at` before it.",
+        )
+        .body(Takes::optional_json(
+            object(json!({"now": {"type": ["boolean", "null"], "default": false, "description": "A `run_at` that has passed becomes now."}}), &[]),
+            json!({"now": true}),
+        ))
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
-        .problems(&["not-found", "wrong-state"])
+        .problems(&["not-found", "wrong-state", "run-at-past"])
 }
 
 /// Describes `POST /v1/schedules/{id}/cancel` in the OpenAPI document.
@@ -261,7 +287,7 @@ async fn write_status(
     match (step, before.paused_at) {
         (Move::Activate, _) => activate_schedule(transaction, before.id).await?,
         (Move::Pause, _) => pause_schedule(transaction, before.id, now).await?,
-        (Move::Resume, Some(paused_at)) if before.batch_count.is_some() => {
+        (Move::Resume { .. }, Some(paused_at)) if before.batch_count.is_some() => {
             let from = now.max(before.run_at);
             let pause = Pause {
                 paused_at,
@@ -273,7 +299,7 @@ async fn write_status(
                 spread_in_window(transaction, &row, from).await?;
             }
         }
-        (Move::Resume, _) => resume_uncut_schedule(transaction, before.id, now).await?,
+        (Move::Resume { .. }, _) => resume_uncut_schedule(transaction, before.id, now).await?,
         (Move::Cancel, _) => cancel_schedule(transaction, before.id, now).await?,
         (Move::SendNow, _) if before.batch_count.is_none() => {
             send_uncut_now(transaction, before.id, now).await?;

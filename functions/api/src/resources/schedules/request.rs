@@ -21,9 +21,9 @@ use crate::{
         fields::Fields,
     },
     lists::{
-        doc::{country_schema, entries_schema},
-        load::OnInvalid,
-        request::COUNTRY,
+        doc::{column_schema, country_schema, entries_schema},
+        options::{ListDefaults, OnInvalid, is_column},
+        request::{COLUMN, COUNTRY},
     },
     openapi::operation::{object, one_of_these, or_null},
     resources::schedules::{
@@ -65,6 +65,8 @@ pub struct CreateRequest {
     pub on_invalid: OnInvalid,
     /// The country of numbers without a country code.
     pub region: Option<Region>,
+    /// Its two letters, as they were given.
+    pub country: Option<String>,
 }
 
 impl CreateRequest {
@@ -73,11 +75,20 @@ impl CreateRequest {
         let mut fields = Fields::read(body)?;
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
         let recipients = recipients(&mut fields, draft);
+        let is_on_invalid_given = !fields.is_absent("on_invalid");
         let on_invalid = fields
             .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
             .unwrap_or_default();
-        let region = region(&mut fields);
-        let schedule = schedule(&mut fields, draft, now);
+        let (country, region) = region(&mut fields).unzip();
+        let list_defaults = ListDefaults {
+            default_country: country.clone(),
+            column: column(&mut fields),
+            on_invalid: Some(on_invalid).filter(|_| is_on_invalid_given),
+        };
+        let schedule = schedule(&mut fields, draft, now).map(|schedule| NewSchedule {
+            list_defaults: list_defaults.to_column(),
+            ..schedule
+        });
         let errors = fields.finish();
         let recipients = recipients.map(|list| body.slice_ref(list.as_bytes()));
         Ok(Self {
@@ -86,17 +97,28 @@ impl CreateRequest {
             recipients,
             on_invalid,
             region,
+            country,
         })
     }
 }
 
-fn region(fields: &mut Fields) -> Option<Region> {
+/// Reads the country of national numbers: its letters, and what they stand for.
+fn region(fields: &mut Fields) -> Option<(String, Region)> {
     let given = fields.text("default_country")?;
     let region = Region::parse(&given);
     if region.is_none() {
         fields.complain("default_country", "not-a-country", COUNTRY);
     }
-    region
+    Some((given, region?))
+}
+
+/// Reads the column of the lists that are appended later.
+fn column(fields: &mut Fields) -> Option<String> {
+    let given = fields.text("column")?;
+    if !is_column(&given) {
+        fields.complain("column", "not-a-column", COLUMN);
+    }
+    Some(given.trim().to_owned())
 }
 
 fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewSchedule> {
@@ -145,6 +167,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         max_resends: max_attempts - 1,
         resend_within_s,
         on_uncertain,
+        list_defaults: None,
         created_at: now,
         created_by: None,
     })
@@ -165,6 +188,10 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
             "empty",
             "expected a text that is more than white space",
         );
+    }
+    if message.contains(char::REPLACEMENT_CHARACTER) {
+        let expected = "expected complete text: U+FFFD replaces characters that were lost before";
+        fields.complain("message", "replacement-character", expected);
     }
     match Template::parse(&message) {
         // The number of parts is known when the numbers come, each with its variables.
@@ -252,6 +279,7 @@ pub fn request_schema() -> Value {
         "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "default_country": or_null(country_schema()),
+        "column": or_null(column_schema()),
     });
     for (name, field) in fields_schema() {
         let needed = ["run_at", "message"].contains(&name);

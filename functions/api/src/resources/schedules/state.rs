@@ -21,7 +21,10 @@ pub enum Move {
     /// scheduled, running → paused
     Pause,
     /// paused → scheduled, running
-    Resume,
+    Resume {
+        /// A time that has passed during the pause becomes now.
+        now: bool,
+    },
     /// any state that is not final → cancelled
     Cancel,
     /// missed → scheduled, running; also the missed batches of a running schedule
@@ -34,7 +37,7 @@ impl Move {
         match self {
             Self::Activate => "schedule.activate",
             Self::Pause => "schedule.pause",
-            Self::Resume => "schedule.resume",
+            Self::Resume { .. } => "schedule.resume",
             Self::Cancel => "schedule.cancel",
             Self::SendNow => "schedule.send-now",
         }
@@ -45,7 +48,7 @@ impl Move {
     pub const fn event(self) -> Option<EventType> {
         match self {
             Self::Pause => Some(EventType::SchedulePaused),
-            Self::Resume => Some(EventType::ScheduleResumed),
+            Self::Resume { .. } => Some(EventType::ScheduleResumed),
             Self::Cancel => Some(EventType::ScheduleCancelled),
             Self::Activate | Self::SendNow => None,
         }
@@ -63,7 +66,7 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
             matches!(status, Scheduled | Running),
             "a schedule that is scheduled or running",
         ),
-        Move::Resume => (status == Paused, "a schedule that is paused"),
+        Move::Resume { .. } => (status == Paused, "a schedule that is paused"),
         Move::Cancel => (
             matches!(status, Draft | Scheduled | Running | Paused | Missed),
             "a schedule that is draft, scheduled, running, paused or missed",
@@ -92,6 +95,15 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
             &problems::RUN_AT_PAST,
             schedule,
             "expected a run_at in the future; it has passed meanwhile".to_owned(),
+        ));
+    }
+    let has_passed = schedule.batch_count.is_none() && schedule.run_at <= now;
+    if step == (Move::Resume { now: false }) && has_passed {
+        return Err(conflict(
+            &problems::RUN_AT_PAST,
+            schedule,
+            "its run_at has passed during the pause: resume it with {\"now\": true}, or set a new run_at first"
+                .to_owned(),
         ));
     }
     Ok(())

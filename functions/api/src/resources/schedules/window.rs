@@ -63,16 +63,17 @@ fn members_of(members: &mut Fields) -> Option<Window> {
 
 /// Reads the days; all of them if the field is left out.
 fn days(members: &mut Fields) -> Option<Vec<Weekday>> {
-    const DAYS: &str = "days of the week, such as [\"Mon\", \"Fri\"], at least one";
+    const DAYS: &str = "days of the week, at least one of Mon, Tue, Wed, Thu, Fri, Sat, Sun";
     if members.is_absent("days") {
         // A null has to be read too, or it would be reported as an unknown field.
         members.raw("days");
         return Some(WEEK.to_vec());
     }
     let given: Vec<String> = members.read_as("days", DAYS)?;
-    let read: Result<Vec<Weekday>, _> = given.iter().map(|day| day.parse()).collect();
+    let of_name = |name: &String| WEEK.into_iter().find(|day| day.to_string() == *name);
+    let read: Option<Vec<Weekday>> = given.iter().map(of_name).collect();
     match read {
-        Ok(read) if !read.is_empty() => {
+        Some(read) if !read.is_empty() => {
             Some(WEEK.into_iter().filter(|day| read.contains(day)).collect())
         }
         _ => {

@@ -15,12 +15,10 @@ use crate::{
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::suppressions::{
-        NoteRequest, example, is_reason, no_such_suppression, note_schema, phone_of, read_note,
-        required_reason_schema,
-        store::{
-            Note, Suppression, change_suppression, delete_suppression, find_suppression,
-            insert_suppressions,
-        },
+        NoteRequest, is_reason, no_such_suppression, note_schema, phone_of,
+        read::{SuppressionView, read_view, view_example},
+        read_note, required_reason_schema,
+        store::{Note, delete_suppression, find_suppression, insert_note, insert_suppressions},
     },
 };
 
@@ -36,15 +34,15 @@ fn change(action: &'static str, phone: Phone) -> Change<'static> {
     }
 }
 
-/// Returns 201 with the row, or 200 if the number was suppressed already. The row has the new
-/// reason and source.
+/// Returns 201 with the row, or 200 if the number was suppressed already. The first reason is kept,
+/// because it is the proof of an opt-out; this one becomes a note.
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
     Path(phone): Path<String>,
     query: Query,
     request: (HeaderMap, Body),
-) -> Result<(StatusCode, Json<Suppression>), ApiError> {
+) -> Result<(StatusCode, Json<SuppressionView>), ApiError> {
     query.finish()?;
     let phone = phone_of(&phone)?;
     let NoteRequest { reason, source } =
@@ -61,11 +59,9 @@ pub async fn put(
         Box::pin(async move {
             let new = insert_suppressions(&mut transaction, &[phone], note).await? > 0;
             if !new {
-                change_suppression(&mut transaction, phone, note).await?;
+                insert_note(&mut transaction, phone, note).await?;
             }
-            let row = find_suppression(&mut transaction, phone)
-                .await?
-                .ok_or_else(no_such_suppression)?;
+            let row = read_view(&mut transaction, phone).await?;
             let after = json!({"reason": note.reason, "source": note.source, "new": new});
             let change = Change {
                 after: Some(after),
@@ -122,11 +118,11 @@ pub fn put_doc() -> Operation {
     Operation::new("putSuppression", "suppressions", "Suppress a number")
         .text("No message is sent to the number, by schedules that exist already too.")
         .body(Takes::json(note_schema(), note))
-        .answers::<Suppression>(201, "The number is added.", example())
-        .answers::<Suppression>(
+        .answers::<SuppressionView>(201, "The number is added.", view_example())
+        .answers::<SuppressionView>(
             200,
-            "The number was suppressed already; reason and source are the new ones.",
-            example(),
+            "The number was suppressed already: it keeps its reason and source, and these become a note.",
+            view_example(),
         )
 }
 

@@ -3,8 +3,9 @@
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::message::phone::Phone;
+use sqlx::MySqlConnection;
 
 use crate::{
     App,
@@ -16,7 +17,7 @@ use crate::{
     openapi::{Operation, parameters},
     resources::suppressions::{
         SOURCE, example, is_source, no_such_suppression, phone_of, source_schema,
-        store::{Suppression, find_suppression, page_of_suppressions},
+        store::{LaterNote, Suppression, find_suppression, notes_of, page_of_suppressions},
     },
 };
 
@@ -63,15 +64,46 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
+/// A suppression, with what was given later.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "SuppressionWithNotes")]
+pub struct SuppressionView {
+    #[serde(flatten)]
+    suppression: Suppression,
+    /// Reasons that were given after the first, the newest first, at most 50.
+    notes: Vec<LaterNote>,
+}
+
+/// Reads a suppression with its notes. Fails with 404 if the number is not suppressed.
+pub async fn read_view(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> Result<SuppressionView, ApiError> {
+    let suppression = find_suppression(connection, phone)
+        .await?
+        .ok_or_else(no_such_suppression)?;
+    let notes = notes_of(connection, phone).await?;
+    Ok(SuppressionView { suppression, notes })
+}
+
+/// Returns an example of [`SuppressionView`].
+pub fn view_example() -> Value {
+    let mut view = example();
+    let note = json!({"reason": "STOP", "source": "sms", "created_at": "2026-12-02T01:00:00Z", "created_by": example()["created_by"]});
+    view["notes"] = json!([note]);
+    view
+}
+
 /// Returns 200 with the row, or 404 if the number is not suppressed.
 pub async fn show(
     State(app): State<App>,
     Path(phone): Path<String>,
     query: Query,
-) -> Result<Json<Suppression>, ApiError> {
+) -> Result<Json<SuppressionView>, ApiError> {
     query.finish()?;
-    let found = find_suppression(&mut *app.db.acquire().await?, phone_of(&phone)?).await?;
-    found.map(Json).ok_or_else(no_such_suppression)
+    let phone = phone_of(&phone)?;
+    let view = read_view(&mut *app.db.acquire().await?, phone).await?;
+    Ok(Json(view))
 }
 
 /// Describes `GET /v1/suppressions` in the OpenAPI document.
@@ -94,6 +126,6 @@ pub fn list_doc() -> Operation {
 /// Describes `GET /v1/suppressions/{phone}` in the OpenAPI document.
 pub fn show_doc() -> Operation {
     Operation::new("getSuppression", "suppressions", "Get a suppression")
-        .answers::<Suppression>(200, "The number is suppressed.", example())
+        .answers::<SuppressionView>(200, "The number is suppressed.", view_example())
         .problems(&["not-found"])
 }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::message::phone::Phone;
+use shared::{access::audit::new_id, message::phone::Phone};
 use sqlx::MySqlConnection;
 
 /// A row.
@@ -47,19 +47,71 @@ pub async fn insert_suppressions(
     Ok(done.execute(connection).await?.rows_affected())
 }
 
-/// Changes reason and source of an existing number.
-pub async fn change_suppression(
+/// A reason that was given for a number after it was suppressed.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(rename = "SuppressionNote")]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct LaterNote {
+    pub reason: Option<String>,
+    pub source: String,
+    pub created_at: DateTime<Utc>,
+    pub created_by: String,
+}
+
+/// Most later notes of a number; the oldest of them are deleted.
+pub const MOST_NOTES: u32 = 50;
+
+/// Adds a note to a number that is suppressed already. Its row, with the first reason, stays as it is.
+pub async fn insert_note(
     connection: &mut MySqlConnection,
     phone: Phone,
     note: &Note,
 ) -> sqlx::Result<()> {
-    let done = sqlx::query!(
-        "UPDATE suppressions SET reason = ?, source = ? WHERE phone = ?",
+    let phone = phone.to_string();
+    sqlx::query!(
+        "INSERT INTO suppression_notes (phone, id, reason, source, created_at, created_by) VALUES (?, ?, ?, ?, ?, ?)",
+        phone,
+        new_id(note.created_at),
         note.reason,
         note.source,
+        note.created_at,
+        note.created_by
+    )
+    .execute(&mut *connection)
+    .await?;
+    let notes = sqlx::query_scalar!(
+        r#"SELECT COUNT(*) AS "notes!: i64" FROM suppression_notes WHERE phone = ?"#,
+        phone
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let too_many = u32::try_from(notes)
+        .unwrap_or_default()
+        .saturating_sub(MOST_NOTES);
+    if too_many > 0 {
+        let deleted = sqlx::query!(
+            "DELETE FROM suppression_notes WHERE phone = ? ORDER BY id LIMIT ?",
+            phone,
+            too_many
+        );
+        deleted.execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Returns the later notes of a number, the newest first.
+pub async fn notes_of(
+    connection: &mut MySqlConnection,
+    phone: Phone,
+) -> sqlx::Result<Vec<LaterNote>> {
+    sqlx::query_as!(
+        LaterNote,
+        r#"SELECT reason, source, created_at AS "created_at: DateTime<Utc>", created_by
+           FROM suppression_notes WHERE phone = ? ORDER BY id DESC"#,
         phone.to_string()
-    );
-    done.execute(connection).await.map(drop)
+    )
+    .fetch_all(connection)
+    .await
 }
 
 /// Returns the row of a number.
@@ -76,15 +128,16 @@ pub async fn find_suppression(
     .await
 }
 
-/// Deletes a number. Returns whether it existed.
+/// Deletes a number and its notes. Returns whether it existed.
 pub async fn delete_suppression(
     connection: &mut MySqlConnection,
     phone: Phone,
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "DELETE FROM suppressions WHERE phone = ?",
-        phone.to_string()
-    );
+    let phone = phone.to_string();
+    sqlx::query!("DELETE FROM suppression_notes WHERE phone = ?", phone)
+        .execute(&mut *connection)
+        .await?;
+    let done = sqlx::query!("DELETE FROM suppressions WHERE phone = ?", phone);
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
 

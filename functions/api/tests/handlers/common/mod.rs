@@ -202,6 +202,7 @@ impl Api {
             callbacks: Callbacks::open(Some(KeySource::Fixed(receipts::SECRETS.to_owned().into())))
                 .await
                 .unwrap(),
+            edge: api::http::edge::Edge::default(),
             commit: "c0ffee".to_owned(),
         };
         Self {

@@ -5,7 +5,7 @@ use shared::{
         capacity::{LimitDefaults, LimitKind},
         registry::{ADAPTERS, adapter_from_env, own_ids_from_env},
     },
-    platform::config::Env,
+    platform::{config::Env, run_time},
 };
 
 /// The capacity of a deployment.
@@ -19,12 +19,11 @@ pub struct DeploymentCapacity {
     pub batch: u32,
     /// Duration of a request in milliseconds, as measured.
     pub request_ms: u32,
-    /// The limits of sending that apply unless others are set over the API.
+    /// The deployment's limits of sending.
     pub submit: LimitDefaults,
-    /// The limits of status queries, likewise.
+    /// The deployment's limits of status queries.
     pub query: LimitDefaults,
-    /// A schedule with more recipients has priority bulk unless its caller chooses another; `None`:
-    /// no schedule.
+    /// The deployment's `BULK_ABOVE`; `None`: never.
     pub bulk_above: Option<u32>,
 }
 
@@ -44,6 +43,24 @@ impl Default for DeploymentCapacity {
 }
 
 impl DeploymentCapacity {
+    /// Returns the limits of a kind that apply unless others are set over the API.
+    pub fn limit(&self, kind: LimitKind) -> LimitDefaults {
+        let deployed = match kind {
+            LimitKind::Submit => self.submit,
+            LimitKind::Query => self.query,
+        };
+        deployed.with(kind, &run_time::values())
+    }
+
+    /// Returns above how many recipients a schedule has priority bulk unless its caller chooses
+    /// another; `None`: no schedule.
+    pub fn bulk_above(&self) -> Option<u32> {
+        match run_time::values().bulk_above {
+            Some(most) => (most > 0).then_some(most),
+            None => self.bulk_above,
+        }
+    }
+
     /// Reads `SEND_CONCURRENCY`, `SEND_IN_FLIGHT`, `BATCH_SIZE`, `CARRIER_ADAPTER` and
     /// `CARRIER_OWN_IDS` (which decide how many numbers fit in a request), `CARRIER_REQUEST_MS`,
     /// the carrier's limits ([`LimitDefaults::from_env`]) and `BULK_ABOVE` (0: none).

@@ -34,6 +34,7 @@ pub struct NewSchedule {
     pub max_resends: u32,
     pub resend_within_s: u32,
     pub on_uncertain: OnUncertain,
+    pub list_defaults: Option<String>,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
 }
@@ -52,6 +53,7 @@ pub struct LockedSchedule {
     pub next_seq: u32,
     pub batch_count: Option<u32>,
     pub paused_at: Option<DateTime<Utc>>,
+    pub list_defaults: Option<String>,
 }
 
 /// Inserts a schedule without recipients; [`count_added`] follows in the same transaction.
@@ -61,8 +63,8 @@ pub async fn insert_schedule(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, priority, auto_priority, send_window,
-           max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, created_at, created_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, list_defaults, created_at, created_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -80,6 +82,7 @@ pub async fn insert_schedule(
         new.max_resends,
         new.resend_within_s,
         new.on_uncertain.as_str(),
+        new.list_defaults,
         new.created_at,
         new.created_by,
     )
@@ -96,7 +99,7 @@ pub async fn lock_schedule(
     sqlx::query_as!(
         LockedSchedule,
         r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, message, run_at AS "run_at: DateTime<Utc>",
-             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>"
+             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>", list_defaults
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )
