@@ -35,6 +35,10 @@ pub enum Act {
     PurgeQueues,
     /// An operator calls the API.
     Call(ApiCall),
+    /// An operator stops all sending.
+    StopSending,
+    /// An operator resumes it.
+    ResumeSending,
 }
 
 /// A condition that differs from the normal state while it holds.
@@ -77,7 +81,13 @@ impl Intervention {
     pub const fn proxied_server(self) -> Option<Server> {
         match self {
             Self::Once(Act::CutDatabaseConnections) => Some(Server::Database),
-            Self::Once(Act::LockRows { .. } | Act::PurgeQueues | Act::Call(_)) => None,
+            Self::Once(
+                Act::LockRows { .. }
+                | Act::PurgeQueues
+                | Act::Call(_)
+                | Act::StopSending
+                | Act::ResumeSending,
+            ) => None,
             Self::During { condition, .. } => match condition {
                 Condition::Refuses(server) => Some(server),
                 Condition::CarrierSettings(_) => None,

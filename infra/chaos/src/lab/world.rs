@@ -15,6 +15,7 @@ use api::{
         schedules::forecast::DeploymentCapacity,
     },
 };
+use migrate::sending::{self, BrakeRequest};
 use shared::{
     access::Permission,
     carrier::Carrier,
@@ -152,6 +153,8 @@ impl World {
     pub async fn execute(&self, schedule_id: Uuid, step: Step) -> anyhow::Result<bool> {
         match step {
             Step::Execute(Act::Call(call)) => return self.call(schedule_id, call).await,
+            Step::Execute(Act::StopSending) => self.brake(true).await?,
+            Step::Execute(Act::ResumeSending) => self.brake(false).await?,
             Step::Execute(Act::CutDatabaseConnections) => {
                 self.proxies.cut(Server::Database).await?;
             }
@@ -171,6 +174,21 @@ impl World {
             }
         }
         Ok(true)
+    }
+
+    /// Stops or resumes all sending, as migrate does.
+    async fn brake(&self, stops: bool) -> anyhow::Result<()> {
+        let request = BrakeRequest {
+            reason: "a fault of the lab".to_owned(),
+            by: None,
+        };
+        let (mut connection, now) = (self.pool.acquire().await?, self.clock.now());
+        if stops {
+            sending::stop(&mut connection, &request, now).await?;
+        } else {
+            sending::resume(&mut connection, &request, now).await?;
+        }
+        Ok(())
     }
 
     async fn apply(&self, conditions: &Conditions) -> anyhow::Result<()> {
@@ -236,6 +254,7 @@ async fn app(
         gate: Gate::open(signing_key(), rate).await?,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
         callbacks: Callbacks::open(None).await?,
+        edge: api::http::edge::Edge::default(),
         commit: "lab".into(),
     })
 }

@@ -62,6 +62,8 @@ fault_table! {
         pause_resume_races,
         append_races,
         reschedule_races,
+        sending_stopped,
+        brake_races,
     }
     database {
         database_cut,
