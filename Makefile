@@ -25,7 +25,7 @@ STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance check openapi sqlx lambda preflight deploy rollback stop-sending resume-sending \
+  conformance check openapi configuration sqlx lambda preflight deploy rollback stop-sending resume-sending \
   restored
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -78,6 +78,9 @@ check: setup ## check format, clippy, imports, documents, query data, template, 
 
 openapi: ## regenerate docs/openapi.json, the committed API description
 	@RENEW_OPENAPI=1 cargo test -q -p api --lib openapi::tests::the_committed_copy
+
+configuration: ## regenerate the table of all variables in docs/configuration.md
+	@RENEW_CONFIGURATION=1 cargo test -q -p testkit --test configuration
 
 sqlx: setup ## regenerate .sqlx, the query data
 	@infra/local/sqlx

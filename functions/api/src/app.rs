@@ -14,6 +14,7 @@ use shared::{
 
 use crate::{
     auth::{Caller, Gate, limits::count_entries},
+    http::edge::Edge,
     resources::{
         attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
         schedules::forecast::DeploymentCapacity,
@@ -59,6 +60,8 @@ pub struct App {
     pub receipt_format: &'static dyn ReceiptFormat,
     /// The secrets of the carriers that push delivery receipts.
     pub callbacks: Callbacks,
+    /// What a request through CloudFront proves.
+    pub edge: Edge,
     /// The commit from which the function was built.
     pub commit: String,
 }
@@ -69,7 +72,7 @@ impl App {
     pub async fn count_entries(&self, caller: &Caller, entries: &AtomicU32) -> sqlx::Result<()> {
         let entries = entries.load(Ordering::Relaxed);
         let mut connection = self.db.acquire().await?;
-        let (rate, now) = (self.gate.rate, self.db.now());
+        let (rate, now) = (self.gate.rate(), self.db.now());
         count_entries(&mut connection, &caller.rate_key(), rate, entries, now).await
     }
 }

@@ -7,7 +7,10 @@ use chrono::TimeDelta;
 use shared::{
     carrier::registry::{Adapter, adapter_from_env},
     events::{self, target::AllowedTargets},
-    platform::config::{DatabaseSource, Env},
+    platform::{
+        config::{DatabaseSource, Env},
+        run_time::ConfigurationName,
+    },
 };
 use url::Url;
 
@@ -17,6 +20,7 @@ use crate::{
         limits::Rate,
         tokens::{KeySource, key_source},
     },
+    http::edge::proof_source,
     resources::{receipts::secrets::secret_source, schedules::forecast::DeploymentCapacity},
 };
 
@@ -45,47 +49,51 @@ pub struct Config {
     pub issuer: Option<IssuerConfig>,
     pub rate: Rate,
     pub cors_origins: Vec<HeaderValue>,
+    pub run_time: Option<ConfigurationName>,
+    pub origin_proof: Option<KeySource>,
 }
 
 impl Config {
     /// Reads the configuration. The error names all wrong variables at once.
     pub fn from_env() -> anyhow::Result<Self> {
-        Self::read(Env::from_process())
+        let mut env = Env::from_process();
+        let config = Self::read(&mut env);
+        env.finish(config)
     }
 
-    fn read(mut env: Env) -> anyhow::Result<Self> {
-        let config = Self {
+    /// Reads the configuration; [`Env::finish`] returns what is wrong.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
             database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
-            webhook_keys: events::keys::key_source(&mut env),
-            webhook_targets: AllowedTargets::from_env(&mut env),
+            webhook_keys: events::keys::key_source(env),
+            webhook_targets: AllowedTargets::from_env(env),
             dispatch_arn: env.text("DISPATCH_FUNCTION_ARN"),
             schedule_group: env.text("SCHEDULE_GROUP"),
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
-            schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN"),
+            schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN", "the ARN of a queue"),
             stack: env.text("STACK_NAME"),
-            dead_letter_queues: dead_letter_queues(&mut env),
-            dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, None),
+            dead_letter_queues: dead_letter_queues(env),
+            dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, Some(90)),
             quiet_time: TimeDelta::seconds(
                 env.number("UNCERTAIN_QUIET_S", 1..=86_400, Some(300))
                     .into(),
             ),
-            carrier_adapter: adapter_from_env(&mut env),
-            capacity: DeploymentCapacity::from_env(&mut env),
-            key_source: key_source(&mut env),
-            callback_secrets: secret_source(&mut env),
-            issuer: IssuerConfig::read(&mut env),
+            carrier_adapter: adapter_from_env(env),
+            capacity: DeploymentCapacity::from_env(env),
+            key_source: key_source(env),
+            callback_secrets: secret_source(env),
+            issuer: IssuerConfig::read(env),
             rate: Rate {
                 per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)),
             },
-            cors_origins: cors_origins(&mut env),
-            commit: env
-                .optional("GIT_COMMIT")
-                .unwrap_or_else(|| "unknown".to_owned()),
-        };
-        env.finish(config)
+            cors_origins: cors_origins(env),
+            run_time: ConfigurationName::from_env(env),
+            origin_proof: proof_source(env),
+            commit: env.text_or("GIT_COMMIT", "text", "unknown"),
+        }
     }
 }
 
@@ -93,7 +101,8 @@ impl Config {
 fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     const NAME: &str = "DEAD_LETTER_QUEUES";
     const EXPECTED: &str = "expected names and URLs, such as send=https://…,recheck=https://…";
-    let Some(given) = env.optional(NAME) else {
+    let Some(given) = env.optional(NAME, "names and URLs of queues, such as send=https://…")
+    else {
         return env
             .report(NAME, format!("is missing; {EXPECTED}"))
             .unwrap_or_default();
@@ -114,7 +123,8 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
 /// refuse cross-origin calls.
 fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
     const NAME: &str = "CORS_ORIGINS";
-    let given = env.optional(NAME).unwrap_or_default();
+    let origins = "origins such as https://console.example.com, separated by commas";
+    let given = env.optional(NAME, origins).unwrap_or_default();
     let read = |origin: &str| {
         let url = Url::parse(origin)
             .ok()
@@ -124,15 +134,14 @@ fn cors_origins(env: &mut Env) -> Vec<HeaderValue> {
             .then(|| HeaderValue::from_str(origin).ok())
             .flatten()
     };
-    let origins: Option<Vec<_>> = given
+    let allowed: Option<Vec<_>> = given
         .split(',')
         .map(str::trim)
         .filter(|origin| !origin.is_empty())
         .map(read)
         .collect();
-    let expected =
-        "expected origins such as https://console.example.com, separated by commas, without a path";
-    origins.unwrap_or_else(|| {
+    let expected = format!("expected {origins}, without a path");
+    allowed.unwrap_or_else(|| {
         env.report(NAME, format!("is `{given}`; {expected}"))
             .unwrap_or_default()
     })
@@ -144,12 +153,9 @@ mod tests {
 
     #[test]
     fn all_missing_variables_are_named_at_once() {
-        let error = Config::read(Env::from_pairs([
-            ("DISPATCH_LEAD_S", "0"),
-            ("STACK_NAME", "sms"),
-        ]))
-        .err()
-        .map(|e| e.to_string());
+        let mut env = Env::from_pairs([("DISPATCH_LEAD_S", "0"), ("STACK_NAME", "sms")]);
+        let config = Config::read(&mut env);
+        let error = env.finish(config).err().map(|error| error.to_string());
         let error = error.unwrap_or_default();
         for name in [
             "DATABASE_URL",

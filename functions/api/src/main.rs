@@ -8,18 +8,25 @@ use api::{
     App,
     auth::{Gate, issuer::Issuer},
     config::Config,
-    http::gateway,
+    http::{edge::Edge, gateway},
     resources::receipts::secrets::Callbacks,
     routes::router,
 };
 use shared::{
     events::keys::SharedKeys,
-    platform::{aws, db::Db, queue::SqsQueue, scheduler::EventBridge},
+    platform::{
+        aws,
+        db::{Db, StatementLimit},
+        logs,
+        queue::SqsQueue,
+        run_time::RunTime,
+        scheduler::EventBridge,
+    },
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda_http::tracing::init_default_subscriber();
+    logs::init();
     let config = Config::from_env()?;
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(sdk);
@@ -32,8 +39,10 @@ async fn main() -> Result<(), lambda_http::Error> {
         .into_iter()
         .map(dead_letter_queue)
         .collect();
+    let connect = Db::connect(&config.database, StatementLimit::Api);
+    let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
     let app = App {
-        db: Db::connect(&config.database).await?,
+        db: db?,
         dispatch_queue: SqsQueue::shared(sqs.clone(), config.dispatch_queue_url),
         recheck_queue: SqsQueue::shared(sqs.clone(), config.recheck_queue_url),
         notify_queue: SqsQueue::shared(sqs, config.notify_queue_url),
@@ -58,7 +67,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         },
         receipt_format: config.carrier_adapter.receipts,
         callbacks: Callbacks::open(config.callback_secrets).await?,
+        edge: Edge::open(config.origin_proof).await?,
         commit: config.commit,
     };
-    gateway::run(router(app)).await
+    gateway::run(router(app), &run_time).await
 }

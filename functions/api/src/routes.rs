@@ -6,10 +6,7 @@
 use std::sync::LazyLock;
 
 use axum::{
-    Extension, Router,
-    body::Bytes,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
+    Extension, Router, body::Bytes, extract::DefaultBodyLimit, middleware::from_fn_with_state,
 };
 use serde_json::Value;
 
@@ -89,7 +86,8 @@ pub fn router(app: App) -> Router {
     // Bodies have limits of their own, by content type.
     let routes =
         response::finish(cors(routes, &app.gate.cors_origins)).layer(DefaultBodyLimit::disable());
-    routes.layer(from_fn(origin::trace)).with_state(app)
+    let trace = from_fn_with_state(app.edge.clone(), origin::trace);
+    routes.layer(trace).with_state(app)
 }
 
 /// Adds a route: the guard authenticates the caller, then the idempotency layer, if the route has

@@ -4,6 +4,7 @@
 //! the event of the sweep. The output is messages for send, recheck and notify. If it runs twice,
 //! also at the same time, one run cuts the schedule and the other finds nothing to do.
 
+pub mod config;
 pub mod cut;
 pub mod retention;
 

@@ -1,48 +1,44 @@
 //! The binary of the dispatch function: tracing, configuration, clients, then the runtime.
 
-use dispatch::{Dispatcher, Settings, Trigger};
+use dispatch::{Dispatcher, Trigger, config::Config};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use shared::{
-    batch::admission::{Admission, AdmissionSettings},
+    batch::admission::Admission,
     platform::{
         aws,
         budget::Budget,
         config::Env,
-        db::{Db, describe::describe},
+        db::{Db, StatementLimit, describe::describe},
+        logs,
         queue::SqsQueue,
+        run_time::RunTime,
     },
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    logs::init();
     let mut env = Env::from_process();
-    let admission = AdmissionSettings::from_env(&mut env);
-    let config = (
-        env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
-        env.url("SEND_QUEUE_URL"),
-        env.url("RECHECK_QUEUE_URL"),
-        env.url("NOTIFY_QUEUE_URL"),
-        Settings::from_env(&mut env, &admission),
-    );
-    let (database, send_queue, recheck_queue, notify_queue, settings) = env.finish(config)?;
+    let config = Config::read(&mut env);
+    let config = env.finish(config)?;
     let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
-    let db = Db::connect(&database).await?;
-    let send_queue = SqsQueue::shared(sqs.clone(), send_queue);
+    let connect = Db::connect(&config.database, StatementLimit::Worker);
+    let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
+    let (db, run_time) = (db?, &run_time);
+    let send_queue = SqsQueue::shared(sqs.clone(), config.send_queue_url);
     let dispatcher = &Dispatcher {
-        admission: Admission::new(db.clone(), send_queue.clone(), admission),
+        admission: Admission::new(db.clone(), send_queue.clone(), config.admission),
         db,
         send_queue,
-        recheck_queue: SqsQueue::shared(sqs.clone(), recheck_queue),
-        notify_queue: SqsQueue::shared(sqs, notify_queue),
-        settings,
+        recheck_queue: SqsQueue::shared(sqs.clone(), config.recheck_queue_url),
+        notify_queue: SqsQueue::shared(sqs, config.notify_queue_url),
+        settings: config.settings,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
+        let budget = Budget::until(event.context.deadline());
+        let handled = run_time.during(dispatcher.handle(event.payload, budget));
         // The runtime logs the error that it gets.
-        let handled = dispatcher
-            .handle(event.payload, Budget::until(event.context.deadline()))
-            .await;
-        handled.map_err(|error| Error::from(describe(&error)))
+        handled.await.map_err(|error| Error::from(describe(&error)))
     }))
     .await
 }

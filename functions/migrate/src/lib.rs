@@ -2,4 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod bootstrap;
+pub mod config;
+pub mod pre_traffic;
+pub mod schema;
 pub mod sending;

@@ -6,32 +6,29 @@
 //! the answer contains. `{"stop_sending": …}`, `{"resume_sending": …}` and `{"restored": …}` are those
 //! of [`migrate::sending`]. If it runs twice, the second run finds the schema up to date, or generates
 //! another password. If it runs at the same time, one run waits for the other.
+//!
+//! With `PRE_TRAFFIC=true` the same binary is the hook of CodeDeploy ([`migrate::pre_traffic`]), with the
+//! database user of the other functions.
 
 use anyhow::{Context, bail};
 use chrono::{TimeDelta, Utc};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use migrate::{
     bootstrap::{TemporaryPassword, grant_changes, make_admin},
+    config::{Config, is_pre_traffic},
+    pre_traffic::{self, HookEvent},
+    schema,
     sending::{self, BrakeRequest, Held, RestoredRequest, Sending},
 };
 use serde::{Deserialize, Serialize};
 use shared::{
     access::{USERNAME, is_username},
-    platform::{
-        config::{DatabaseSource, Env},
-        db::{MIGRATOR, connect_options},
-        secret::random_text,
-    },
+    platform::{aws, config::Env, db::connect_options, logs, secret::random_text},
 };
 use sqlx::{ConnectOptions, Connection, MySqlConnection};
 
 /// How long a temporary password works.
 const TEMPORARY_PASSWORD: TimeDelta = TimeDelta::days(1);
-
-struct Config {
-    database: DatabaseSource,
-    app_user: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,13 +94,7 @@ async fn migrate(
     connection: &mut MySqlConnection,
     app_user: Option<&str>,
 ) -> anyhow::Result<Answer> {
-    MIGRATOR.run(&mut *connection).await.context("migrating")?;
-    let versions =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
-    let versions = versions
-        .fetch_all(&mut *connection)
-        .await
-        .context("reading the applied migrations")?;
+    let versions = schema::migrate(connection).await?;
     let granted = match app_user {
         Some(user) => grant_changes(connection, user)
             .await
@@ -138,14 +129,26 @@ async fn make_administrator(
     })
 }
 
+/// Serves the hook of CodeDeploy.
+async fn run_pre_traffic(mut env: Env) -> Result<(), Error> {
+    let database = env.database("DATABASE_URL", "DATABASE_SECRET_ARN");
+    let database = &env.finish(database)?;
+    let codedeploy = &aws_sdk_codedeploy::Client::new(aws::sdk_config().await);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<HookEvent>| async move {
+        let checked = pre_traffic::handle(database, codedeploy, event.payload).await;
+        Ok::<_, Error>(checked?)
+    }))
+    .await
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    logs::init();
     let mut env = Env::from_process();
-    let config = Config {
-        database: env.database("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
-        app_user: env.optional("APP_USER"),
-    };
+    if is_pre_traffic(&mut env) {
+        return run_pre_traffic(env).await;
+    }
+    let config = Config::read(&mut env);
     let config = &env.finish(config)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         Ok::<_, Error>(handle(config, event.payload).await?)

@@ -14,6 +14,7 @@
 //! its end. The sweep is the second copy of both.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod config;
 pub mod store;
 
 mod body;

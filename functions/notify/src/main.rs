@@ -2,36 +2,39 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use notify::{Notifier, Poster, circuit::places_per_webhook};
+use notify::{Notifier, Poster, circuit::places_per_webhook, config::Config};
 use shared::{
-    events::{
-        keys::{SharedKeys, key_source},
-        target::AllowedTargets,
+    events::keys::SharedKeys,
+    platform::{
+        aws,
+        config::Env,
+        db::{Db, StatementLimit},
+        logs,
+        queue::SqsQueue,
+        run_time::RunTime,
     },
-    platform::{aws, config::Env, db::Db, queue::SqsQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    logs::init();
     let mut env = Env::from_process();
-    let config = (
-        env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
-        env.url("NOTIFY_QUEUE_URL"),
-        key_source(&mut env),
-        AllowedTargets::from_env(&mut env),
-        env.number("NOTIFY_CONCURRENCY", 2..=1000, Some(5)),
-    );
-    let (database, queue, keys, allowed, concurrency) = env.finish(config)?;
+    let config = Config::read(&mut env);
+    let config = env.finish(config)?;
+    let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
+    let connect = Db::connect(&config.database, StatementLimit::Worker);
+    let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
+    let run_time = &run_time;
     let notifier = &Notifier {
-        db: Db::connect(&database).await?,
-        queue: SqsQueue::shared(aws_sdk_sqs::Client::new(aws::sdk_config().await), queue),
-        keys: SharedKeys::open(keys).await?,
-        poster: Poster::new(allowed)?,
-        healthy_places: places_per_webhook(concurrency),
+        db: db?,
+        queue: SqsQueue::shared(sqs, config.notify_queue_url),
+        keys: SharedKeys::open(config.webhook_keys).await?,
+        poster: Poster::new(config.webhook_targets)?,
+        healthy_places: places_per_webhook(config.notify_concurrency),
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(notifier.handle(event.payload).await)
+        let handled = run_time.during(notifier.handle(event.payload));
+        Ok::<_, Error>(handled.await)
     }))
     .await
 }

@@ -6,6 +6,7 @@
 //! has passed. If it runs twice, also at the same time, one run claims the batch and the other
 //! finds nothing to do.
 
+pub mod config;
 mod queries;
 mod share;
 mod status_update;

@@ -2,28 +2,26 @@
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use recheck::{Rechecker, Settings};
-use shared::{
-    batch::worker::WorkerConfig,
-    platform::{budget::Budget, config::Env},
-};
+use recheck::{Rechecker, config::Config};
+use shared::platform::{budget::Budget, config::Env, logs, run_time::RunTime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    logs::init();
     let mut env = Env::from_process();
-    let config = (
-        WorkerConfig::from_env(&mut env),
-        Settings::from_env(&mut env),
-    );
-    let (worker, settings) = env.finish(config)?;
+    let config = Config::read(&mut env);
+    let config = env.finish(config)?;
+    let run_time = RunTime::open(config.run_time);
+    let (worker, run_time) = tokio::join!(config.worker.connect(), run_time);
+    let run_time = &run_time;
     let rechecker = &Rechecker {
-        worker: worker.connect().await?,
-        settings,
+        worker: worker?,
+        settings: config.settings,
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let budget = Budget::until(event.context.deadline());
-        Ok::<_, Error>(rechecker.handle(event.payload, budget).await)
+        let handled = run_time.during(rechecker.handle(event.payload, budget));
+        Ok::<_, Error>(handled.await)
     }))
     .await
 }

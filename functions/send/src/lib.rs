@@ -6,6 +6,7 @@
 //! claims the batch and the other finds nothing to do: a claim that matches 0 rows is always
 //! acknowledged, since the sweep is the second copy of every message.
 
+pub mod config;
 pub mod store;
 
 mod lateness;

@@ -22,7 +22,7 @@ use crate::{
         aws,
         budget::Budget,
         config::{DatabaseSource, Env},
-        db::{self, Db},
+        db::{self, Db, StatementLimit},
         fault::{self, Point},
         queue::{BatchMessage, SharedQueue, SqsQueue},
     },
@@ -58,7 +58,7 @@ impl WorkerConfig {
     pub async fn connect(self) -> anyhow::Result<Worker> {
         let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
         // A secret and a first round trip each, at the same time.
-        let db = Box::pin(Db::connect(&self.database));
+        let db = Box::pin(Db::connect(&self.database, StatementLimit::Worker));
         let (db, carrier) = try_join(db, Box::pin(self.carrier.connect())).await?;
         let send_queue = SqsQueue::shared(sqs.clone(), self.send_queue);
         Ok(Worker {

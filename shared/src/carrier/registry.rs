@@ -100,7 +100,10 @@ impl CarrierSource {
         let adapter = adapter_from_env(env);
         let own_ids = own_ids_from_env(env, adapter);
         let mut login_arn = env
-            .optional("CARRIER_SECRET_ARN")
+            .optional(
+                "CARRIER_SECRET_ARN",
+                "the ARN of a secret, {username, password}",
+            )
             .filter(|_| adapter.needs_login);
         let login = (adapter.needs_login && login_arn.is_none()).then(|| Login {
             username: env.text("CARRIER_USERNAME"),

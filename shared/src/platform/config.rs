@@ -3,11 +3,16 @@
 //! All wrong variables are reported together, with what was expected, so that a deployment is
 //! corrected in one step. URLs and secrets have no default.
 
-use std::{collections::HashMap, fmt::Display, ops::RangeInclusive, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Display,
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use anyhow::{bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// A reader of the environment that collects problems instead of stopping at the first. For a wrong
@@ -15,6 +20,16 @@ use url::Url;
 pub struct Env {
     variables: HashMap<String, String>,
     problems: Vec<String>,
+    settings: BTreeMap<String, Setting>,
+}
+
+/// What a function expects of a variable: a line of the table in `docs/configuration.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The values that it accepts.
+    pub expected: String,
+    /// The value if it is missing; `None`: none, or the function does not start without it.
+    pub default: Option<String>,
 }
 
 /// The address of the database, and the account that connects.
@@ -110,23 +125,49 @@ impl Env {
                 .filter(|(_, value): &(_, String)| !value.trim().is_empty())
                 .collect(),
             problems: Vec::new(),
+            settings: BTreeMap::new(),
         }
     }
 
-    /// Returns a variable that may be missing.
-    pub fn optional(&self, name: &str) -> Option<String> {
+    /// Returns what was expected of each variable so far.
+    pub const fn settings(&self) -> &BTreeMap<String, Setting> {
+        &self.settings
+    }
+
+    /// Notes what is expected of a variable, and its default.
+    fn note(&mut self, name: &str, expected: impl Into<String>, default: Option<String>) {
+        let expected = expected.into();
+        let setting = Setting { expected, default };
+        self.settings.insert(name.to_owned(), setting);
+    }
+
+    fn given(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()
+    }
+
+    /// Returns a variable that may be missing; the caller checks whether it is as `expected`.
+    pub fn optional(&mut self, name: &str, expected: &str) -> Option<String> {
+        self.note(name, expected, None);
+        self.given(name)
+    }
+
+    /// Like [`Env::optional`], with a default.
+    pub fn text_or(&mut self, name: &str, expected: &str, default: &str) -> String {
+        self.note(name, expected, Some(default.to_owned()));
+        self.given(name).unwrap_or_else(|| default.to_owned())
     }
 
     /// Returns a required variable, unchanged.
     pub fn text(&mut self, name: &str) -> String {
-        let value = self.optional(name);
+        self.note(name, "text", None);
+        let value = self.given(name);
         value.unwrap_or_else(|| self.report(name, "is missing").unwrap_or_default())
     }
 
     /// Returns a required variable that is an absolute http or https URL.
     pub fn url(&mut self, name: &str) -> String {
-        let Some(value) = self.optional(name) else {
+        self.note(name, "an absolute http or https URL", None);
+        let Some(value) = self.given(name) else {
             return self
                 .report(name, "is missing; expected an http or https URL")
                 .unwrap_or_default();
@@ -143,7 +184,8 @@ impl Env {
     /// default the variable is required.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>, default: Option<u32>) -> u32 {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        match (self.optional(name), default) {
+        self.note(name, &expected, default.map(|default| default.to_string()));
+        match (self.given(name), default) {
             (None, Some(default)) => default,
             (None, None) => self
                 .report(name, format!("is missing; expected {expected}"))
@@ -170,7 +212,8 @@ impl Env {
     /// Returns a comma-separated list of whole seconds, each from 1 to 86400, at least one.
     pub fn seconds_list(&mut self, name: &str) -> Vec<Duration> {
         let expected = "seconds from 1 to 86400, separated by commas, such as 10,30,60";
-        let Some(value) = self.optional(name) else {
+        self.note(name, expected, None);
+        let Some(value) = self.given(name) else {
             self.report::<()>(name, format!("is missing; expected {expected}"));
             return Vec::new();
         };
@@ -191,7 +234,9 @@ impl Env {
 
     /// Returns one of `choices`, the first if the variable is missing.
     pub fn choice<'a>(&mut self, name: &str, choices: &[&'a str]) -> &'a str {
-        let Some(value) = self.optional(name) else {
+        let expected = format!("one of: {}", choices.join(", "));
+        self.note(name, &expected, Some(choices[0].to_owned()));
+        let Some(value) = self.given(name) else {
             return choices[0];
         };
         let found = choices
@@ -199,10 +244,7 @@ impl Env {
             .copied()
             .find(|choice| *choice == value.trim());
         found.unwrap_or_else(|| {
-            self.report::<()>(
-                name,
-                format!("is `{value}`; expected one of: {}", choices.join(", ")),
-            );
+            self.report::<()>(name, format!("is `{value}`; expected {expected}"));
             choices[0]
         })
     }
@@ -215,7 +257,20 @@ impl Env {
     /// Returns the database, from exactly one of a URL and the ARN of a secret; beside a secret,
     /// `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME` say what it may lack.
     pub fn database(&mut self, url: &str, arn: &str) -> DatabaseSource {
-        match (self.optional(url), self.optional(arn)) {
+        self.note(
+            url,
+            format!("mysql://user:password@host:port/database, or {arn}"),
+            None,
+        );
+        self.note(
+            arn,
+            format!("the ARN of a secret in the format of RDS, or {url}"),
+            None,
+        );
+        let host = self.optional("DATABASE_HOST", "the server, if the secret has no host");
+        let name = self.optional("DATABASE_NAME", "the database, if the secret has no dbname");
+        self.note("DATABASE_PORT", "its port, if the secret has none", None);
+        match (self.given(url), self.given(arn)) {
             (Some(value), None)
                 if Url::parse(&value)
                     .is_ok_and(|u| u.scheme() == "mysql" && u.path().len() > 1) =>
@@ -225,12 +280,12 @@ impl Env {
             (None, Some(arn)) if arn.starts_with("arn:") => {
                 DatabaseSource::Secret(DatabaseSecret {
                     arn,
-                    host: self.optional("DATABASE_HOST"),
+                    host,
                     port: self
-                        .optional("DATABASE_PORT")
+                        .given("DATABASE_PORT")
                         .is_some()
                         .then(|| self.number("DATABASE_PORT", 1..=65_535, None) as u16),
-                    name: self.optional("DATABASE_NAME"),
+                    name,
                 })
             }
             (given_url, given_arn) => {
@@ -257,7 +312,13 @@ impl Env {
         arn: &str,
         check: impl FnOnce(&str) -> anyhow::Result<()>,
     ) -> KeySource {
-        let problem = match (self.optional(keys), self.optional(arn)) {
+        self.note(keys, format!("keys or secrets as JSON, or {arn}"), None);
+        self.note(
+            arn,
+            format!("the ARN of a secret with them, or {keys}"),
+            None,
+        );
+        let problem = match (self.given(keys), self.given(arn)) {
             (Some(given), None) => match check(&given) {
                 Ok(()) => return KeySource::Fixed(given.into()),
                 Err(error) => format!("is not as expected: {error}"),
@@ -290,76 +351,4 @@ impl Env {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_wrong_variables_are_reported_together() {
-        let mut env = Env::from_pairs([
-            ("A_URL", "not a url"),
-            ("N", "17x"),
-            ("BIG", "901"),
-            ("DELAYS", "5,,7"),
-            ("FORM", "soap"),
-            ("EMPTY", " "),
-            ("DATABASE_URL", "mysql://u:secret@h/"),
-        ]);
-        env.url("A_URL");
-        env.number("N", 1..=100, Some(5));
-        env.number("BIG", 0..=900, None);
-        env.seconds_list("DELAYS");
-        env.choice("FORM", &["bare", "alaris"]);
-        env.text("EMPTY");
-        env.database("DATABASE_URL", "DATABASE_SECRET_ARN");
-        let message = env.finish(()).unwrap_err().to_string();
-        for name in [
-            "A_URL",
-            "N is `17x`",
-            "BIG is `901`",
-            "DELAYS",
-            "FORM",
-            "EMPTY is missing",
-            "DATABASE_URL",
-        ] {
-            assert!(message.contains(name), "{name} is not in: {message}");
-        }
-        assert!(
-            !message.contains("secret@"),
-            "a password is shown: {message}"
-        );
-    }
-
-    #[test]
-    fn right_values_are_read() {
-        let mut env = Env::from_pairs([
-            ("U", "http://127.0.0.1:1/api"),
-            ("D", "1, 2,900"),
-            ("DATABASE_URL", "mysql://u:p@h:1/sms"),
-        ]);
-        assert_eq!(env.url("U"), "http://127.0.0.1:1/api");
-        assert_eq!(env.seconds_list("D"), [1, 2, 900].map(Duration::from_secs));
-        assert_eq!(env.number("MISSING", 1..=9, Some(3)), 3);
-        assert!(!env.flag("MISSING"));
-        assert!(matches!(
-            env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
-            DatabaseSource::Url(_)
-        ));
-        env.finish(()).unwrap();
-    }
-
-    #[test]
-    fn a_database_needs_exactly_one_source() {
-        for pairs in [
-            vec![],
-            vec![
-                ("DATABASE_URL", "mysql://u@h/d"),
-                ("DATABASE_SECRET_ARN", "arn:aws:x"),
-            ],
-            vec![("DATABASE_SECRET_ARN", "x")],
-        ] {
-            let mut env = Env::from_pairs(pairs);
-            env.database("DATABASE_URL", "DATABASE_SECRET_ARN");
-            assert!(env.finish(()).is_err());
-        }
-    }
-}
+mod tests;

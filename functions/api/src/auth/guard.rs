@@ -78,7 +78,7 @@ impl RouteGuard {
         let rate_state = count_request(
             &mut *self.db.acquire().await?,
             &caller.rate_key(),
-            self.gate.rate,
+            self.gate.rate(),
             self.db.now(),
         )
         .await?;
@@ -94,7 +94,7 @@ impl RouteGuard {
         rate_state: Option<RateState>,
         next: Next,
     ) -> Response {
-        let rate = self.gate.rate;
+        let rate = self.gate.rate();
         let exceeded = rate_state.filter(|state| !state.allowed);
         let mut response = match exceeded {
             Some(state) => rate_limited(rate, state).into_response(),

@@ -14,6 +14,7 @@ pub mod store;
 pub mod tokens;
 
 use axum::http::HeaderValue;
+use shared::platform::run_time;
 
 use crate::auth::limits::Rate;
 
@@ -27,8 +28,8 @@ pub struct Gate {
     pub signing_keys: tokens::SigningKeys,
     /// The outside issuer, if one is configured.
     pub issuer: Option<issuer::Issuer>,
-    /// The request rate of each caller.
-    pub rate: Rate,
+    /// The request rate of each caller, as it was deployed.
+    pub deployed_rate: Rate,
     /// The origins of web pages that may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
 }
@@ -40,8 +41,16 @@ impl Gate {
         Ok(Self {
             signing_keys,
             issuer: None,
-            rate,
+            deployed_rate: rate,
             cors_origins: Vec::new(),
+        })
+    }
+
+    /// Returns the request rate of each caller that applies now.
+    pub fn rate(&self) -> Rate {
+        let changed = run_time::values().requests_per_minute;
+        changed.map_or(self.deployed_rate, |per_minute| Rate {
+            per_minute: per_minute.max(1),
         })
     }
 }

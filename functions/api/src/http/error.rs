@@ -9,7 +9,11 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{access::Permission, schedule::status::ScheduleStatus};
+use shared::{
+    access::Permission,
+    platform::db::{is_lock_conflict, is_statement_limit},
+    schedule::status::ScheduleStatus,
+};
 
 use crate::http::problems::{self, ProblemType, find_problem};
 
@@ -205,6 +209,11 @@ impl ApiError {
             }
             Self::Invalid(errors, total) => count_errors(errors.len(), *total),
             Self::KeysUnavailable(_) | Self::Unhealthy { .. } => RETRY_SOON.to_owned(),
+            Self::Database(error) if is_statement_limit(error) => {
+                "the database did not complete the request in time, and nothing was written; retry, \
+                 with a smaller page or list if it happens again"
+                    .to_owned()
+            }
             Self::Database(error) if is_unavailable(error) => RETRY_SOON.to_owned(),
             Self::Database(_) | Self::Internal(_) => {
                 "the error is logged; nothing was written".to_owned()
@@ -256,7 +265,8 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-    ) || shared::platform::db::is_lock_conflict(error)
+    ) || is_lock_conflict(error)
+        || is_statement_limit(error)
 }
 
 impl From<sqlx::Error> for ApiError {

@@ -2,6 +2,7 @@
 //! nothing from the rest of the crate.
 
 pub mod body;
+pub mod edge;
 pub mod error;
 pub mod fields;
 pub mod gateway;

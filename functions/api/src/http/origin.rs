@@ -4,12 +4,14 @@
 use std::time::Instant;
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use uuid::Uuid;
+
+use crate::http::edge::Edge;
 
 /// The header with the request's id: clients may send it, and each answer has it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -55,8 +57,8 @@ const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// The data that the gateway reports about a request. They are never read from a header, because
-/// every client can set headers.
+/// The data that the gateway reports about a request. They are read from a header only if CloudFront
+/// has proved that it set the header ([`crate::http::edge`]), because every client can set headers.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
     /// The client's address.
@@ -119,13 +121,17 @@ fn is_valid_id(id: &str) -> bool {
 }
 
 /// Adds the [`Origin`] to the request, and the id and the headers to the answer; then logs the
-/// request.
-pub async fn trace(mut request: Request, next: Next) -> Response {
+/// request. A request that avoids the edge is refused.
+pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let admitted = edge.admit(&mut request).await;
     let origin = Origin::of(&request);
     let method = request.method().clone();
     request.extensions_mut().insert(origin.clone());
-    let mut response = next.run(request).await;
+    let mut response = match admitted {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
     let fields = response.extensions_mut().remove::<LogFields>();
     let page = response.extensions_mut().remove::<DocumentationPage>();
     let headers = response.headers_mut();

@@ -52,6 +52,13 @@ impl Dispatcher {
                 swept => break swept,
             }
         };
+        if swept.is_ok() {
+            // The heartbeat: an alarm is raised if this line is missing for five minutes.
+            tracing::info!(
+                duration_ms = started.elapsed().as_millis() as u64,
+                "sweep finished"
+            );
+        }
         while let Some(wait) = self.next_look().await? {
             let wait = wait.max(LEAST_LOOK);
             let is_over = started.elapsed() + wait > self.settings.watch;

@@ -98,11 +98,11 @@ impl<'a> Turn<'a> {
         claim: &Claim,
         batch: &ClaimedBatch,
     ) -> anyhow::Result<Self> {
-        let (db, defaults) = (&sender.worker.db, sender.settings.limit);
+        let (db, deployed) = (&sender.worker.db, sender.settings.limit);
         let mut turn = Self {
             db,
             schedule_id: claim.batch.schedule_id,
-            capacity: Capacity::new(db.clone(), LimitKind::Submit, defaults),
+            capacity: Capacity::new(db.clone(), LimitKind::Submit, deployed),
             is_high: batch.priority == Priority::High,
             is_first: batch.priority == Priority::Normal && claim.batch.batch_no == 1,
             rate: batch.rate,
@@ -114,7 +114,7 @@ impl<'a> Turn<'a> {
             ask_again_at: None,
             busy_in_a_row: 0,
         };
-        if batch.limit_known || defaults != LimitDefaults::default() {
+        if batch.limit_known || turn.capacity.defaults() != LimitDefaults::default() {
             turn.read_limit().await?;
         }
         Ok(turn)

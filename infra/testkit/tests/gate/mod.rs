@@ -74,6 +74,7 @@ pub async fn app(stage: &Stage) -> App {
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,
         callbacks: Callbacks::open(None).await.unwrap(),
+        edge: api::http::edge::Edge::default(),
         commit: "test".into(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::LimitKind;
-use crate::platform::config::Env;
+use crate::platform::{config::Env, run_time::RunTimeValues};
 
 /// A second's limit is divided into at most this many requests, if they hold that many messages.
 /// More requests would be smaller, and a carrier that limits requests, which nobody has configured,
@@ -38,6 +38,28 @@ impl LimitDefaults {
             LimitKind::Query => Self {
                 per_second: limit("CARRIER_QUERIES_PER_SECOND"),
                 requests_per_second: None,
+            },
+        }
+    }
+
+    /// Returns the defaults with what an operator has changed since the deployment.
+    #[must_use]
+    pub fn with(self, kind: LimitKind, values: &RunTimeValues) -> Self {
+        let changed = |value: Option<u32>, deployed| match value {
+            Some(value) => (value > 0).then_some(value),
+            None => deployed,
+        };
+        match kind {
+            LimitKind::Submit => Self {
+                per_second: changed(values.carrier_parts_per_second, self.per_second),
+                requests_per_second: changed(
+                    values.carrier_requests_per_second,
+                    self.requests_per_second,
+                ),
+            },
+            LimitKind::Query => Self {
+                per_second: changed(values.carrier_queries_per_second, self.per_second),
+                ..self
             },
         }
     }
@@ -154,5 +176,31 @@ mod tests {
         assert_eq!(submit.requests_per_second, Some(10));
         let query = LimitDefaults::from_env(&mut env, LimitKind::Query);
         assert_eq!(query, LimitDefaults::default());
+    }
+
+    #[test]
+    fn a_value_of_the_run_time_replaces_that_of_the_deployment() {
+        let deployed = LimitDefaults {
+            per_second: Some(100),
+            requests_per_second: Some(5),
+        };
+        let unchanged = RunTimeValues::default();
+        assert_eq!(deployed.with(LimitKind::Submit, &unchanged), deployed);
+        let values = RunTimeValues {
+            carrier_parts_per_second: Some(250),
+            carrier_requests_per_second: Some(0),
+            carrier_queries_per_second: Some(40),
+            ..RunTimeValues::default()
+        };
+        let submit = deployed.with(LimitKind::Submit, &values);
+        assert_eq!(
+            (submit.per_second, submit.requests_per_second),
+            (Some(250), None)
+        );
+        let query = LimitDefaults::default().with(LimitKind::Query, &values);
+        assert_eq!(
+            (query.per_second, query.requests_per_second),
+            (Some(40), None)
+        );
     }
 }

@@ -30,6 +30,7 @@ pub use self::{
 use crate::platform::{
     backoff::MAX_RETRY_AFTER,
     db::{Db, retry_lock_conflicts},
+    run_time,
 };
 
 /// The name of the carrier, `carriers.name`. Today there is one.
@@ -109,22 +110,27 @@ pub enum Grant {
 pub struct Capacity {
     db: Db,
     key: LimitKey,
-    defaults: LimitDefaults,
+    deployed: LimitDefaults,
 }
 
 impl Capacity {
     /// Returns the limit `kind` of the carrier, with the deployment's defaults.
-    pub fn new(db: Db, kind: LimitKind, defaults: LimitDefaults) -> Self {
+    pub fn new(db: Db, kind: LimitKind, deployed: LimitDefaults) -> Self {
         let key = LimitKey {
             carrier: CARRIER,
             kind,
         };
-        Self { db, key, defaults }
+        Self { db, key, deployed }
+    }
+
+    /// Returns the defaults that apply now.
+    pub fn defaults(&self) -> LimitDefaults {
+        self.deployed.with(self.key.kind, &run_time::values())
     }
 
     /// Reads what is known about the limit.
     pub async fn read(&self) -> sqlx::Result<Limit> {
-        Ok(self.read_row().await?.limit(self.defaults))
+        Ok(self.read_row().await?.limit(self.defaults()))
     }
 
     /// Asks for a slot: one round trip if it is granted, two if not.
@@ -132,7 +138,7 @@ impl Capacity {
         let now = self.db.now();
         let at = AskAt {
             key: self.key,
-            defaults: self.defaults,
+            defaults: self.defaults(),
             now,
         };
         let granted = retry_lock_conflicts(|| grant(&self.db, &at, ask)).await?;
@@ -165,7 +171,7 @@ impl Capacity {
         }
         loop {
             let row = self.read_row().await?;
-            if row.limit(self.defaults).configured.is_some() {
+            if row.limit(self.defaults()).configured.is_some() {
                 return Ok(());
             }
             let before = row.learned();

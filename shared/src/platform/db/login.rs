@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::{
     MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode},
+    mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
 use crate::platform::{
@@ -109,11 +109,7 @@ impl Login {
 
 /// Whether the server has refused user and password.
 pub(super) fn is_refused(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else {
-        return false;
-    };
-    let error = error.try_downcast_ref::<MySqlDatabaseError>();
-    error.is_some_and(|error| error.number() == ACCESS_DENIED)
+    super::number(error) == Some(ACCESS_DENIED)
 }
 
 /// Returns the options of a connection to RDS. The server proves with its certificate that it has
@@ -142,7 +138,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::platform::{db::Db, refreshing::ReadSecret};
+    use crate::platform::{
+        db::{Db, StatementLimit},
+        refreshing::ReadSecret,
+    };
 
     fn source(host: Option<&str>) -> DatabaseSecret {
         DatabaseSecret {
@@ -260,7 +259,7 @@ mod tests {
             },
             options: options_without_tls,
         }));
-        let db = Db::with_login(login).await.unwrap();
+        let db = Db::with_login(login, StatementLimit::Worker).await.unwrap();
         db.ping().await.unwrap();
         execute(
             &pool,

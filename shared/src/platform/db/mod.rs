@@ -8,6 +8,7 @@ pub mod connection;
 pub mod describe;
 pub mod json;
 mod login;
+pub mod schema;
 pub mod transaction;
 
 use std::{
@@ -126,23 +127,56 @@ fn certain_ms(round_trip: TimeDelta, offset: TimeDelta) -> i64 {
 /// tables of its conditions without locks, so that a mark could follow the pause of its schedule.
 const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
-impl Db {
-    /// Opens a pool of one connection. Fails if the secret or the server cannot be reached, before
-    /// any work is accepted.
-    pub async fn connect(source: &DatabaseSource) -> anyhow::Result<Self> {
-        Self::with_login(Login::open(source).await?).await
+/// How long a statement of a class may run. The server then ends it (error 3024 or 1969), also if
+/// the function that executed it is gone. MySQL limits only SELECT, MariaDB every statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementLimit {
+    /// Statements for a caller of the API, who waits at most 29 s.
+    Api,
+    /// Statements of the other functions, which work through batches, lists and retention.
+    Worker,
+}
+
+impl StatementLimit {
+    const fn seconds(self) -> u32 {
+        match self {
+            Self::Api => 15,
+            Self::Worker => 60,
+        }
     }
 
-    async fn with_login(login: Login) -> anyhow::Result<Self> {
+    /// Returns the statement that sets the limit of a session. Each server executes only the comment
+    /// that is meant for it.
+    fn statement(self) -> String {
+        let s = self.seconds();
+        format!(
+            "SET @statement_limit_s = {s} /*!80000 , SESSION max_execution_time = {s}000 */ \
+             /*M!100100 , SESSION max_statement_time = {s} */"
+        )
+    }
+}
+
+impl Db {
+    /// Opens a pool of one connection. Fails before any work is accepted if the secret or the server
+    /// cannot be reached, or if the schema is older than this build needs.
+    pub async fn connect(source: &DatabaseSource, limit: StatementLimit) -> anyhow::Result<Self> {
+        let db = Self::with_login(Login::open(source).await?, limit).await?;
+        schema::check(&db.pool).await?;
+        Ok(db)
+    }
+
+    async fn with_login(login: Login, limit: StatementLimit) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let measured = clock.clone();
+        let limit = limit.statement();
         let pool = MySqlPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(move |connection, _| {
-                let clock = measured.clone();
+                let (clock, limit) = (measured.clone(), limit.clone());
                 Box::pin(async move {
                     connection.execute(ISOLATION).await?;
+                    connection.execute(limit.as_str()).await?;
                     clock.measure(connection).await
                 })
             })
@@ -198,11 +232,20 @@ pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlCon
 /// Whether the server rolled the statement back because of locks (deadlock 1213, lock-wait time-out
 /// 1205), so that it may be retried.
 pub fn is_lock_conflict(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else {
-        return false;
-    };
+    number(error).is_some_and(|number| matches!(number, 1205 | 1213))
+}
+
+/// Whether the server ended the statement because it ran longer than its [`StatementLimit`] (MySQL
+/// 3024, MariaDB 1969).
+pub fn is_statement_limit(error: &sqlx::Error) -> bool {
+    number(error).is_some_and(|number| matches!(number, 1969 | 3024))
+}
+
+/// Returns the number of an error that the server returned.
+fn number(error: &sqlx::Error) -> Option<u16> {
+    let error = error.as_database_error()?;
     let error = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
-    error.is_some_and(|error| matches!(error.number(), 1205 | 1213))
+    error.map(sqlx::mysql::MySqlDatabaseError::number)
 }
 
 /// Retries a statement while it fails with a lock conflict, at most [`LOCK_CONFLICT_TRIES`] times.

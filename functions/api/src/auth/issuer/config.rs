@@ -28,7 +28,10 @@ impl IssuerConfig {
     /// Reads `OIDC_ISSUER`, `OIDC_AUDIENCE`, `OIDC_ROLES_CLAIM` and `OIDC_ROLES`. Returns `None` if
     /// no issuer is configured.
     pub fn read(env: &mut Env) -> Option<Self> {
-        let (issuer, audience) = match (env.optional(ISSUER), env.optional(AUDIENCE)) {
+        let (issuer, audience) = match (
+            env.optional(ISSUER, "the URL of an OpenID provider"),
+            env.optional(AUDIENCE, "the audience of its tokens"),
+        ) {
             (None, None) => return None,
             (Some(_), None) => {
                 return env.report(
@@ -46,9 +49,8 @@ impl IssuerConfig {
                 (issuer.trim().to_owned(), audience.trim().to_owned())
             }
         };
-        let roles_claim = env
-            .optional("OIDC_ROLES_CLAIM")
-            .map_or_else(|| "roles".to_owned(), |claim| claim.trim().to_owned());
+        let roles_claim = env.text_or("OIDC_ROLES_CLAIM", "the claim with the roles", "roles");
+        let roles_claim = roles_claim.trim().to_owned();
         let roles = roles(env);
         if !Url::parse(&issuer).is_ok_and(|url| {
             is_fetchable(&url) && url.query().is_none() && url.fragment().is_none()
@@ -106,7 +108,10 @@ fn known(role: &str) -> Option<&'static str> {
 
 /// Reads pairs of roles: `staff=operator,boss=admin`.
 fn roles(env: &mut Env) -> Vec<(String, &'static str)> {
-    let Some(given) = env.optional(ROLE_NAMES) else {
+    let Some(given) = env.optional(
+        ROLE_NAMES,
+        "names of roles, such as staff=operator,boss=admin",
+    ) else {
         return Vec::new();
     };
     let read = |pair: &str| {

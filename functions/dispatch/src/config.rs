@@ -1,0 +1,39 @@
+//! The configuration of dispatch, from environment variables.
+
+use shared::{
+    batch::admission::AdmissionSettings,
+    platform::{
+        config::{DatabaseSource, Env},
+        run_time::ConfigurationName,
+    },
+};
+
+use crate::Settings;
+
+/// The configuration.
+#[expect(missing_docs, reason = "the fields have the names of the variables")]
+pub struct Config {
+    pub database: DatabaseSource,
+    pub send_queue_url: String,
+    pub recheck_queue_url: String,
+    pub notify_queue_url: String,
+    pub admission: AdmissionSettings,
+    pub settings: Settings,
+    pub run_time: Option<ConfigurationName>,
+}
+
+impl Config {
+    /// Reads the configuration; [`Env::finish`] returns what is wrong.
+    pub fn read(env: &mut Env) -> Self {
+        let admission = AdmissionSettings::from_env(env);
+        Self {
+            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            send_queue_url: env.url("SEND_QUEUE_URL"),
+            recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
+            notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
+            settings: Settings::from_env(env, &admission),
+            admission,
+            run_time: ConfigurationName::from_env(env),
+        }
+    }
+}

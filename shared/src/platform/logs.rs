@@ -1,0 +1,48 @@
+//! The log lines of a function, on the standard output, from which Lambda takes them: as JSON if
+//! `AWS_LAMBDA_LOG_FORMAT` says so, as text otherwise. Their level is that of `RUST_LOG`, until an
+//! operator changes it while the function runs.
+
+use std::{env, sync::OnceLock};
+
+use lambda_runtime::tracing::subscriber::{
+    EnvFilter, Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload,
+    util::SubscriberInitExt,
+};
+
+/// Replaces the filter of this process.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Starts to write log lines. A process calls it once, before anything is logged.
+pub fn init() {
+    let (filter, handle) = reload::Layer::new(deployed_filter());
+    let lines = fmt::layer().with_target(false).without_time();
+    let format = env::var("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
+    let lines = if format.eq_ignore_ascii_case("json") {
+        lines.json().boxed()
+    } else {
+        lines.boxed()
+    };
+    Registry::default().with(filter).with(lines).init();
+    // `init` refuses a second call.
+    drop(FILTER.set(handle));
+}
+
+/// Returns the filter of `RUST_LOG`; `info` if it is missing or wrong.
+fn deployed_filter() -> EnvFilter {
+    EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env_lossy()
+}
+
+/// Changes the level, in the notation of `RUST_LOG`; `None`: as it was deployed. Fails if the notation
+/// is wrong; the level then stays.
+pub fn set_level(level: Option<&str>) -> anyhow::Result<()> {
+    let filter = match level {
+        Some(level) => EnvFilter::builder().parse(level)?,
+        None => deployed_filter(),
+    };
+    if let Some(handle) = FILTER.get() {
+        handle.reload(filter)?;
+    }
+    Ok(())
+}
