@@ -15,6 +15,7 @@ PAIRS = (  # exactly one of the two is set: the plain value locally, or the secr
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
     ("CALLBACK_SECRETS", "CALLBACK_SECRETS_ARN"),
     ("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"),
+    ("ORIGIN_PROOF", "ORIGIN_PROOF_SECRET_ARN"),
 )
 RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
 
@@ -127,7 +128,7 @@ def secrets(template):
 def secret_parameters(template):
     """Each parameter that contains a secret has NoEcho, so that no console displays it."""
     for name, parameter in template["Parameters"].items():
-        secret = name.endswith(("Password", "DatabaseUrl", "Keys", "Secrets"))
+        secret = name.endswith(("Password", "DatabaseUrl", "Keys", "Proof", "Secrets"))
         if secret and parameter.get("NoEcho") is not True:
             yield f"{name} has no NoEcho"
 
@@ -185,6 +186,8 @@ class Access(unittest.TestCase):
             (secrets, "ApiRole", *statement, 5, *resource, {"Ref": "DatabaseSecretArn"}),
             (secrets, "ApiRole", *statement, 6, *resource, {"Ref": "CarrierSecretArn"}),
             (pairs, "Api", *environment, "CALLBACK_SECRETS", {"Ref": "CallbackSecrets"}),
+            (pairs, "Api", *environment, "ORIGIN_PROOF", {"Ref": "OriginProof"}),
+            (secrets, "ApiRole", *statement, 8, *resource, {"Ref": "CarrierSecretArn"}),
             (secrets, "MigrateRole", *statement, 1, *resource, two_secrets),
         )
         for rule, *path, value in at:
