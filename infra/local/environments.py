@@ -21,7 +21,11 @@ CONCURRENCIES = (
     "SendConcurrency", "RecheckConcurrency", "NotifyConcurrency", "DispatchConcurrency",
     "ApiConcurrency",
 )  # fmt: skip
-SECRETS = ("DatabaseSecretArn", "MigrationSecretArn", "CarrierSecretArn", "CallbackSecretsArn")
+SECRETS = (
+    "DatabaseSecretArn", "MigrationSecretArn", "CarrierSecretArn", "CallbackSecretsArn",
+    "OriginProofSecretArn",
+)  # fmt: skip
+PRODUCTION = "prod"
 REGIONAL = (*SECRETS, "AlarmTopicArn", "KmsKeyArn")
 PLACEHOLDERS = (
     (re.compile(r"-0?([0-9a-f])\1{7,}\b"), "an id of one repeated digit"),
@@ -210,7 +214,11 @@ def carrier(environment):
 
 def pairs(environment):
     """What is only useful together is given together."""
-    for one, other in (("OidcIssuer", "OidcAudience"), ("OidcAudience", "OidcIssuer")):
+    for one, other in (
+        ("OidcIssuer", "OidcAudience"),
+        ("OidcAudience", "OidcIssuer"),
+        ("OriginProofSecretArn", "EdgeUrl"),
+    ):
         if environment.value(one) and not environment.value(other):
             yield f"{one} needs {other}"
     if environment.value("OidcIssuer").startswith("http://"):
@@ -245,7 +253,17 @@ def concurrency(environment):
     return sum(environment.number(name) for name in CONCURRENCIES)
 
 
-CHECKS = (placeholders, declarations, values, only_aws, arns, carrier, pairs, times)
+def api_limit(environment):
+    """Production limits the API, so that a flood of requests leaves executions and connections."""
+    if environment.name == PRODUCTION and not environment.number("ApiConcurrency"):
+        yield (
+            f"ApiConcurrency is 0 in {PRODUCTION}: nothing limits the executions and the database "
+            "connections of the API. An account with a quota of 100 or less cannot reserve any: "
+            "raise it first (docs/runbooks/quota.md)"
+        )
+
+
+CHECKS = (placeholders, declarations, values, only_aws, arns, carrier, pairs, times, api_limit)
 
 
 def findings(environment):
