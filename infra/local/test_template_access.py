@@ -206,6 +206,14 @@ class Access(unittest.TestCase):
             ["Api: not exactly one of JWT_KEYS and JWT_KEYS_SECRET_ARN is set"],
         )
 
+    def test_the_url_of_the_api_is_that_of_the_edge_which_a_proof_requires(self):
+        edge, gateway = {"Ref": "EdgeUrl"}, {"Fn::GetAtt": ["Gateway", "ApiEndpoint"]}
+        url = self.template["Outputs"]["ApiUrl"]["Value"]
+        self.assertEqual(url, {"Fn::If": ["HasEdgeUrl", edge, gateway]})
+        rule = json.dumps(self.template["Rules"]["ProofNeedsUrl"])
+        for name in ("OriginProofSecretArn", "EdgeUrl"):
+            self.assertIn(json.dumps({"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}), rule)
+
     def test_another_route_is_reported(self):
         self.template["Resources"]["Another"] = self.template["Resources"]["EveryRoute"]
         self.assertNotEqual(list(routes(self.template)), [])
