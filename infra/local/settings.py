@@ -40,7 +40,7 @@ def changed(document, schema, given, removed):
     """
     known, result = schema["properties"], dict(document)
     names = [name for name in re.split(r"[,\s]+", removed) if name]
-    for part in shlex.split(given):
+    for part in _words(given):
         name, separator, value = part.partition("=")
         if not separator:
             raise SystemExit(f"SET: expected name=value, not {part!r}")
@@ -59,6 +59,13 @@ def changed(document, schema, given, removed):
         ]
         raise SystemExit("\n".join(["nothing was changed:", *lines, _expected(known)]))
     return result
+
+
+def _words(text):
+    try:
+        return shlex.split(text)
+    except ValueError as error:  # a quotation mark without its pair
+        raise SystemExit(f"SET: {error}") from error
 
 
 def _expected(known):
@@ -183,7 +190,10 @@ def opened(variables):
         client = boto3.Session(region_name=environment.region).client
         name, stack = environment.name, environment.stack
     else:
-        client = RunningStack(ROOT / variables.get("STATE", ".local")).client
+        try:
+            client = RunningStack(ROOT / variables.get("STATE", ".local")).client
+        except SystemExit as error:
+            raise SystemExit(f"{error}, or name an environment: ENV=…") from error
         name = stack = deploy.STACK
     found = deployed(client("cloudformation"), stack)
     if not found:

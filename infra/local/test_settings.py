@@ -120,6 +120,7 @@ class Changes(unittest.TestCase):
             ("log_level=inof", "", "does not match"),
             ("carier_parts_per_second=5", "", "'carier_parts_per_second' was unexpected"),
             ("log_level", "", "expected name=value"),
+            ("log_level='info", "", "No closing quotation"),
             ("", "loglevel", "is none of carrier_parts_per_second"),
             ("bulk_above=1", "bulk_above", "in SET and in UNSET"),
         ):
@@ -217,6 +218,12 @@ class Deployed(unittest.TestCase):
         with self.assertRaises(SystemExit):
             self.run_command(SET="bulk_above=-1")
         self.assertEqual(self.run_command(), before)
+
+    def test_without_env_and_without_a_stack_both_ways_are_named(self):
+        with self.assertRaisesRegex(SystemExit, "run `make up` first, or name an environment"):
+            settings.opened({"STATE": str(self.folder)})
+        with self.assertRaisesRegex(SystemExit, "unknown ENV=live"):
+            settings.opened({"ENV": "live"})
 
     def test_a_stack_without_settings_is_named(self):
         with self.assertRaisesRegex(SystemExit, "deploy it first"):

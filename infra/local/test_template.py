@@ -192,7 +192,7 @@ def code(template):
         binary = BINARIES.get(name, name.lower())
         if function["CodeUri"] != f"target/lambda/{binary}/" or binary not in build.FUNCTIONS:
             yield f"{name} uses {function['CodeUri']}, which the build does not produce"
-        if template["Resources"][name].get("Metadata") != {"SkipBuild": True}:
+        if template["Resources"][name].get("Metadata", {}).get("SkipBuild") is not True:
             yield f"{name} would be built by SAM"
 
 
