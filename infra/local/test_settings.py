@@ -21,6 +21,7 @@ import yaml
 
 import emulator
 import settings
+from deploy import STACK
 from processes import Processes, bypass_proxy
 from template import ROOT, functions, load, resources, variables
 from test_template_access import statements
@@ -28,7 +29,6 @@ from test_template_access import statements
 READERS = ("Api", "Dispatch", "Send", "Recheck", "Notify")
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \|", re.MULTILINE)
 RANGE = re.compile(r"([\d,]+) to ([\d,]+)")
-STACK = "sms-settings"
 
 
 @functools.cache
@@ -129,7 +129,7 @@ class Changes(unittest.TestCase):
 
 
 class Deployed(unittest.TestCase):
-    """Runs the command against an emulator, and reads the result like a function."""
+    """Runs the command as for the local stack, and reads the result like a function."""
 
     @classmethod
     def setUpClass(cls):
@@ -141,6 +141,9 @@ class Deployed(unittest.TestCase):
         emulator.start(cls.processes, {"DOCKER_HOST": "tcp://127.0.0.1:1"})
         cls.cloudformation = cls.client("cloudformation")
         cls.deploy(cls.cloudformation.create_stack)
+        endpoint = emulator.endpoint(cls.processes.known["emulator"]["port"])
+        file = cls.folder / "stack.env"  # which `make up` writes
+        file.write_text(f"AWS_ENDPOINT_URL={endpoint}\nPROFILE=dev\n")
 
     @classmethod
     def client(cls, service):
@@ -178,7 +181,7 @@ class Deployed(unittest.TestCase):
         """Runs the command; returns what it prints."""
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            settings.run(settings.Settings("test", self.stack(), self.client), given)
+            settings.run(settings.opened({"STATE": str(self.folder)}), given)
         return output.getvalue()
 
     def read(self):
@@ -221,7 +224,7 @@ class Deployed(unittest.TestCase):
 
     def test_without_env_and_without_a_stack_both_ways_are_named(self):
         with self.assertRaisesRegex(SystemExit, "run `make up` first, or name an environment"):
-            settings.opened({"STATE": str(self.folder)})
+            settings.opened({"STATE": str(self.folder / "another")})
         with self.assertRaisesRegex(SystemExit, "unknown ENV=live"):
             settings.opened({"ENV": "live"})
 
