@@ -87,6 +87,7 @@ class Profiles(unittest.TestCase):
             (check.pairs, "OidcAudience", "sms", "needs OidcIssuer"),
             (check.pairs, "OriginProofSecretArn", f"{SECRET}/proof-x1y2z3", "needs EdgeUrl"),
             (check.arns, "OriginProofSecretArn", GOOD["AlarmTopicArn"], "not the ARN of a secret"),
+            (check.log_level, "LogLevel", "warn", "add `dispatch=info`"),
             (check.pairs, "Subnets", "subnet-1", "only one"),
             (check.times, "WorkerTimeoutS", "25", "must exceed 25"),
             (check.times, "DispatchTimeoutS", "121", "must be at least 726"),
@@ -116,6 +117,14 @@ class Profiles(unittest.TestCase):
             environment = environments.load(name)
             others = [rule for rule in environments.CHECKS if rule != environments.placeholders]
             self.assertEqual([text for rule in others for text in rule(environment)], [], name)
+
+    def test_a_log_level_that_hides_the_sweep_is_found(self):
+        for level, shown in (
+            ("info", True), ("DEBUG", True), ("warn", False), ("off", False), ("send=debug", False),
+            ("warn,dispatch=info", True), ("info,dispatch=error", False), ("dispatch", True),
+            ("info,dispatch_other=off", True), ("dispatch=off,dispatch::sweep=info,error", True),
+        ):  # fmt: skip
+            self.assertEqual(environments.shows_sweep(level), shown, level)
 
     def test_production_limits_the_api(self):
         for name, findings in (("prod", 1), ("staging", 0)):

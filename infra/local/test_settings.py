@@ -106,9 +106,9 @@ class Changes(unittest.TestCase):
     def test_properties_are_added_replaced_and_removed(self):
         before = {"bulk_above": 5, "log_level": "info"}
         after = settings.changed(
-            before, schema(), "carrier_parts_per_second=500 log_level=warn,send=debug", "bulk_above"
+            before, schema(), "carrier_parts_per_second=500 log_level=info,send=debug", "bulk_above"
         )
-        self.assertEqual(after, {"log_level": "warn,send=debug", "carrier_parts_per_second": 500})
+        self.assertEqual(after, {"log_level": "info,send=debug", "carrier_parts_per_second": 500})
         self.assertEqual(before, {"bulk_above": 5, "log_level": "info"})
 
     def test_what_the_schema_refuses_changes_nothing(self):
@@ -118,6 +118,7 @@ class Changes(unittest.TestCase):
             ("requests_per_minute=many", "", "'many' is not of type 'integer'"),
             ("requests_per_minute=1.5", "", "'1.5' is not of type 'integer'"),
             ("log_level=inof", "", "does not match"),
+            ("log_level=warn", "", "add `dispatch=info`"),
             ("carier_parts_per_second=5", "", "'carier_parts_per_second' was unexpected"),
             ("log_level", "", "expected name=value"),
             ("log_level='info", "", "No closing quotation"),
@@ -204,13 +205,13 @@ class Deployed(unittest.TestCase):
         self.assertIn("version 1", printed)
         self.assertRegex(printed, r"bulk_above +- +20000")
 
-        printed = self.run_command(SET="bulk_above=7 log_level=warn")
+        printed = self.run_command(SET="bulk_above=7 log_level=debug")
         self.assertRegex(printed, r"version 2.*\n.*\n(.*\n)*  bulk_above +7 +20000")
-        self.assertEqual(self.read(), {"bulk_above": 7, "log_level": "warn"})
+        self.assertEqual(self.read(), {"bulk_above": 7, "log_level": "debug"})
 
         self.deploy(self.cloudformation.update_stack, Another={"Value": "x"})
         self.assertIn("Another", json.dumps(self.stack()["Outputs"]))
-        self.assertEqual(self.read(), {"bulk_above": 7, "log_level": "warn"})
+        self.assertEqual(self.read(), {"bulk_above": 7, "log_level": "debug"})
 
         self.run_command(UNSET="bulk_above,log_level")
         self.assertEqual(self.read(), {})
