@@ -16,6 +16,7 @@
 #   make rollback ENV=staging [COMMIT=abc1234]
 #   make stop-sending | resume-sending ENV=staging REASON='…'
 #   make restored ENV=staging SINCE=2026-11-28T10:00:00Z
+#   make settings [ENV=staging] [SET='carrier_parts_per_second=500 log_level=info'] [UNSET=bulk_above]
 #
 # STATE is the folder of the stack (.local); another folder is another stack. The scripts read the
 # variables from the environment.
@@ -25,8 +26,8 @@ STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance check openapi configuration sqlx lambda preflight deploy rollback stop-sending resume-sending \
-  restored
+  conformance check openapi configuration sqlx lambda preflight deploy rollback stop-sending \
+  resume-sending restored settings
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
@@ -106,3 +107,6 @@ resume-sending: ## resume the sending of ENV: REASON='…'
 
 restored: ## after a restore of ENV to SINCE, hold what could have been sent since
 	@$(RELEASE) restored
+
+settings: ## show or change the run-time settings of ENV, or of the running stack: SET='…'
+	@infra/local/python infra/local/settings.py

@@ -56,6 +56,7 @@ LOCAL = {
     "OIDC_ISSUER": ("OidcIssuer", None),
     "OIDC_ROLES": ("OidcRoles", None),
     "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
+    "ORIGIN_PROOF": ("OriginProof", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),

@@ -21,7 +21,14 @@ CONCURRENCIES = (
     "SendConcurrency", "RecheckConcurrency", "NotifyConcurrency", "DispatchConcurrency",
     "ApiConcurrency",
 )  # fmt: skip
-SECRETS = ("DatabaseSecretArn", "MigrationSecretArn", "CarrierSecretArn", "CallbackSecretsArn")
+SECRETS = (
+    "DatabaseSecretArn", "MigrationSecretArn", "CarrierSecretArn", "CallbackSecretsArn",
+    "OriginProofSecretArn",
+)  # fmt: skip
+PRODUCTION = "prod"
+HIDES_SWEEP = "hides the line that the alarm of the sweep counts: add `dispatch=info` to it"
+LEVELS = ("off", "error", "warn", "info", "debug", "trace")
+SWEEP = "dispatch::sweep"  # the target of the line that the alarm of the sweep counts, level info
 REGIONAL = (*SECRETS, "AlarmTopicArn", "KmsKeyArn")
 PLACEHOLDERS = (
     (re.compile(r"-0?([0-9a-f])\1{7,}\b"), "an id of one repeated digit"),
@@ -210,7 +217,11 @@ def carrier(environment):
 
 def pairs(environment):
     """What is only useful together is given together."""
-    for one, other in (("OidcIssuer", "OidcAudience"), ("OidcAudience", "OidcIssuer")):
+    for one, other in (
+        ("OidcIssuer", "OidcAudience"),
+        ("OidcAudience", "OidcIssuer"),
+        ("OriginProofSecretArn", "EdgeUrl"),
+    ):
         if environment.value(one) and not environment.value(other):
             yield f"{one} needs {other}"
     if environment.value("OidcIssuer").startswith("http://"):
@@ -245,7 +256,38 @@ def concurrency(environment):
     return sum(environment.number(name) for name in CONCURRENCIES)
 
 
-CHECKS = (placeholders, declarations, values, only_aws, arns, carrier, pairs, times)
+def api_limit(environment):
+    """Production limits the API, so that a flood of requests leaves executions and connections."""
+    if environment.name == PRODUCTION and not environment.number("ApiConcurrency"):
+        yield (
+            f"ApiConcurrency is 0 in {PRODUCTION}: nothing limits the executions and the database "
+            "connections of the API. An account with a quota of 100 or less cannot reserve any: "
+            "raise it first (docs/runbooks/quota.md)"
+        )
+
+
+def shows_sweep(log_level):
+    """Returns whether a RUST_LOG shows the line of a finished sweep. The longest target decides."""
+    longest, shown = -1, "error"
+    for directive in log_level.lower().split(","):
+        module, separator, level = directive.strip().rpartition("=")
+        if not separator and level not in LEVELS:
+            module, level = level, "trace"
+        fits = not module or f"{SWEEP}::".startswith(f"{module}::")
+        if fits and len(module) >= longest:
+            longest, shown = len(module), level
+    return shown in LEVELS[LEVELS.index("info") :]
+
+
+def log_level(environment):
+    """The log shows each finished sweep, otherwise the alarm of the sweep is raised."""
+    if not shows_sweep(environment.value("LogLevel")):
+        yield f"LogLevel {HIDES_SWEEP}"
+
+
+CHECKS = (
+    placeholders, declarations, values, only_aws, arns, carrier, pairs, times, api_limit, log_level,
+)  # fmt: skip
 
 
 def findings(environment):

@@ -13,6 +13,7 @@ import deploy
 import template as templates
 
 STACK = "sms-bench"
+UNSET = ("RUN_TIME_SETTINGS",)  # the benchmark has no AppConfig
 REFERENCE = re.compile(r"\$\{([\w.:]+)\}")
 
 
@@ -55,6 +56,7 @@ class Values:
         variables = {
             variable: self.value(value)
             for variable, value in templates.variables(self.template, name).items()
+            if variable not in UNSET
         }
         return {
             "timeout_s": int(self.value(properties["Timeout"])),
@@ -67,7 +69,7 @@ def main():
     """Prints {functions, sources}: a source is a queue and the function that it invokes."""
     template = templates.load()
     values = Values(template)
-    names = templates.functions(template)
+    names = templates.local_functions(template)
     sources = [
         {
             "queue": queue,

@@ -18,7 +18,7 @@ FOLDER = "target/lambda"
 MACHINES = {62: "x86_64", 183: "arm64"}  # e_machine of the ELF header
 GLIBC = (2, 34)  # of provided.al2023
 GLIBC_VERSION = re.compile(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)")
-UNRESERVED = 100  # executions that Lambda requires to remain without a reservation
+UNRESERVED = 100  # executions that remain: Lambda requires as many without a reservation
 CONNECTIONS_SHARE = 0.7  # of max_connections: the rest is for operators, migrate, failovers
 # Memory in GB by the size of an instance, for classes t and m, and for class r.
 SIZES = ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge")
@@ -191,18 +191,17 @@ class Account:
             )
 
     def quota(self):
-        """The account may run as many executions as the profile needs."""
+        """The account may run as many executions as the profile needs, and 100 more.
+
+        Lambda does not let anybody reserve the last 100. They are also what dispatch (which its
+        schedules invoke besides its queue), migrate and functions of others run in.
+        """
         limit = self.client("lambda").get_account_settings()["AccountLimit"]
         most, needed = limit["ConcurrentExecutions"], environments.concurrency(self.environment)
-        reserved = self.environment.number("ApiConcurrency")
-        if needed > most:
+        if needed > most - UNRESERVED:
             self.report.findings.append(
-                f"the concurrencies sum up to {needed}, and the account's quota is {most}"
-            )
-        if reserved and most - reserved < UNRESERVED:
-            self.report.findings.append(
-                f"ApiConcurrency={reserved} leaves {most - reserved} executions, and Lambda "
-                f"requires {UNRESERVED} without a reservation (quota {most})"
+                f"the concurrencies sum up to {needed}, and the account's quota of {most} leaves "
+                f"{max(most - UNRESERVED, 0)} besides {UNRESERVED} that stay unreserved"
             )
 
     def connections(self):

@@ -138,7 +138,7 @@ class SamLocal:
         client = stack.client("lambda")
         self.configurations = {
             name: client.get_function_configuration(FunctionName=stack.function(name))
-            for name in templates.functions(self.template)
+            for name in templates.local_functions(self.template)
         }
 
     @contextlib.contextmanager

@@ -45,6 +45,18 @@ def functions(template):
     return resources(template, "AWS::Serverless::Function")
 
 
+def local_functions(template):
+    """Returns the properties of the functions that the local stack has, by logical name.
+
+    A function with a condition exists only on AWS.
+    """
+    return {
+        name: properties
+        for name, properties in functions(template).items()
+        if "Condition" not in template["Resources"][name]
+    }
+
+
 def sources(template):
     """Yields (function name, its properties, queue name, event properties) per event source."""
     for name, function in functions(template).items():

@@ -154,12 +154,12 @@ class Deployed(unittest.TestCase):
         ports = {rule["FromPort"] for rule in groups[0]["IpPermissionsEgress"]}
         self.assertEqual(ports, {443, 3306, 8002})
 
-    def test_three_interface_endpoints_and_one_gateway_endpoint_exist(self):
+    def test_five_interface_endpoints_and_one_gateway_endpoint_exist(self):
         found = self.client("ec2").describe_vpc_endpoints()["VpcEndpoints"]
         kinds = sorted(
             each["VpcEndpointType"] for each in found if each["VpcId"] == self.outputs["VpcId"]
         )
-        self.assertEqual(kinds, ["Gateway", "Interface", "Interface", "Interface"])
+        self.assertEqual(kinds, ["Gateway", *["Interface"] * 5])
 
     def test_the_database_is_encrypted_private_and_backed_up(self):
         rds = self.client("rds")
@@ -225,14 +225,15 @@ class Deployed(unittest.TestCase):
     def test_a_domain_serves_the_api(self):
         values = {"ApiId": self._api(), "CertificateArn": CERTIFICATE}
         found = self.first.create("edge", DomainName="sms.example.com", **values)
-        self.assertEqual(found["Url"], "https://sms.example.com")
+        self.assertEqual(found["EdgeUrl"], "https://sms.example.com")
+        self.assertNotIn("OriginProofSecretArn", found)
         mappings = self.client("apigatewayv2").get_api_mappings(DomainName="sms.example.com")
         self.assertEqual([each["ApiId"] for each in mappings["Items"]], [values["ApiId"]])
 
-    def test_cloudfront_adds_the_address_of_the_caller_behind_the_firewall(self):
-        values = {"Kind": "cloudfront", "AcceptLocationAddress": "yes", "ApiId": self._api()}
+    def test_cloudfront_adds_the_address_of_the_caller_and_a_proof_behind_the_firewall(self):
+        values = {"Kind": "cloudfront", "ApiId": self._api(), "ApiRegion": "us-east-1"}
         values |= {"DomainName": "edge.example.com", "CertificateArn": CERTIFICATE}
-        self.second.create("edge", **values)
+        outputs = self.second.create("edge", **values)
         cloudfront, ids = self.client("cloudfront"), self.second.ids("edge")
         found = cloudfront.get_distribution(Id=ids["Distribution"])["Distribution"]
         config = found["DistributionConfig"]
@@ -240,11 +241,17 @@ class Deployed(unittest.TestCase):
         function = cloudfront.get_function(Name="other-edge-viewer-address", Stage="LIVE")
         self.assertIn("x-viewer-address", function["FunctionCode"].read().decode())
         self.assertEqual(config["DefaultCacheBehavior"]["FunctionAssociations"]["Quantity"], 1)
+        secret = self.client("secretsmanager").get_secret_value(
+            SecretId=outputs["OriginProofSecretArn"]
+        )
+        (header,) = config["Origins"]["Items"][0]["CustomHeaders"]["Items"]
+        proof = json.loads(secret["SecretString"])["proof"]
+        self.assertEqual(len(proof), 64)
+        self.assertEqual(header, {"HeaderName": "x-origin-proof", "HeaderValue": proof})
 
-    def test_cloudfront_is_refused_unless_its_address_is_accepted(self):
-        values = {"Kind": "cloudfront", "ApiId": "abc123", "CertificateArn": CERTIFICATE}
-        with self.assertRaisesRegex((ClientError, AssertionError), "address of the caller"):
-            Stacks(self.processes, "refused").create("edge", DomainName="a.example.com", **values)
+    def test_cloudfront_is_refused_in_another_region_than_that_of_its_firewall(self):
+        rule = load("infra/aws/edge.yaml")["Rules"]["CloudFrontNeeds"]["Assertions"][0]["Assert"]
+        self.assertEqual(rule, {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]})
 
     def test_secrets_and_key_remain_when_the_stacks_are_deleted(self):
         stacks = Stacks(self.processes, "gone")

@@ -52,7 +52,7 @@ def configurations(template):
     """Returns a configuration of each function, as the emulator answers."""
     variables = {"DATABASE_URL": "mysql://a:b@127.0.0.1:3307/sms_local", "AWS_PROFILE": "user"}
     one = {"Timeout": 60, "MemorySize": 256, "Environment": {"Variables": variables}}
-    return dict.fromkeys(templates.functions(template), one)
+    return dict.fromkeys(templates.local_functions(template), one)
 
 
 class Stack:
@@ -101,7 +101,7 @@ class Credentials(unittest.TestCase):
             self.assertEqual(seen["env"]["AWS_ACCESS_KEY_ID"], "test")
             self.assertEqual(seen["env"]["AWS_ENDPOINT_URL"], ENDPOINT)
             self.assertFalse({*SHELL} & {*seen["env"]} - ON_STACK - {*seen["clean"]})
-            for name in templates.functions(templates.load()):
+            for name in templates.local_functions(templates.load()):
                 given = seen["variables"][name]
                 declared = seen["template"]["Resources"][name]["Properties"]["Environment"]
                 self.assertEqual(given["AWS_ENDPOINT_URL"], "http://host.docker.internal:4566")
@@ -169,7 +169,7 @@ class Copy(unittest.TestCase):
 
     def test_the_copy_has_every_function_and_route_and_needs_no_reference_of_production(self):
         template = templates.load()
-        names = list(templates.functions(template))
+        names = list(templates.local_functions(template))
         folders = {name: Path("/code") / name.lower() for name in names}
         copied = sam_local.reduced(template, configurations(template), folders)["Resources"]
         self.assertEqual(len(names), 6)
@@ -184,7 +184,7 @@ class Copy(unittest.TestCase):
 
     def test_the_template_of_production_stays_as_it_is(self):
         template = templates.load()
-        folders = dict.fromkeys(templates.functions(template), "")
+        folders = dict.fromkeys(templates.local_functions(template), "")
         sam_local.reduced(template, configurations(template), folders)
         self.assertEqual(template, templates.load())
         self.assertNotIn("AWS_ENDPOINT_URL", (ROOT / "template.yaml").read_text())
@@ -237,7 +237,7 @@ class Answers(unittest.TestCase):
         for name in invoke.FUNCTIONS:
             request = invoke.Request.read({"FN": name, "ID": "", "BATCH": ""})
             self.assertEqual(request.function, name.capitalize())
-            self.assertIn(request.function, templates.functions(templates.load()))
+            self.assertIn(request.function, templates.local_functions(templates.load()))
         self.assertEqual(len(invoke.FUNCTIONS), 6)
 
     def test_an_empty_answer_or_an_error_is_a_failure(self):

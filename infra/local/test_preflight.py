@@ -85,6 +85,9 @@ class Profiles(unittest.TestCase):
             (check.carrier, "CarrierUrl", "http://carrier.test/api", "not https"),
             (check.pairs, "OidcIssuer", "https://id.test", "needs OidcAudience"),
             (check.pairs, "OidcAudience", "sms", "needs OidcIssuer"),
+            (check.pairs, "OriginProofSecretArn", f"{SECRET}/proof-x1y2z3", "needs EdgeUrl"),
+            (check.arns, "OriginProofSecretArn", GOOD["AlarmTopicArn"], "not the ARN of a secret"),
+            (check.log_level, "LogLevel", "warn", "add `dispatch=info`"),
             (check.pairs, "Subnets", "subnet-1", "only one"),
             (check.times, "WorkerTimeoutS", "25", "must exceed 25"),
             (check.times, "DispatchTimeoutS", "121", "must be at least 726"),
@@ -115,9 +118,33 @@ class Profiles(unittest.TestCase):
             others = [rule for rule in environments.CHECKS if rule != environments.placeholders]
             self.assertEqual([text for rule in others for text in rule(environment)], [], name)
 
+    def test_a_log_level_that_hides_the_sweep_is_found(self):
+        for level, shown in (
+            ("info", True), ("DEBUG", True), ("warn", False), ("off", False), ("send=debug", False),
+            ("warn,dispatch=info", True), ("info,dispatch=error", False), ("dispatch", True),
+            ("info,dispatch_other=off", True), ("dispatch=off,dispatch::sweep=info,error", True),
+        ):  # fmt: skip
+            self.assertEqual(environments.shows_sweep(level), shown, level)
+
+    def test_production_limits_the_api(self):
+        for name, findings in (("prod", 1), ("staging", 0)):
+            changed = profile(ApiConcurrency="0")
+            changed.name = name
+            self.assertEqual(len(list(environments.api_limit(changed))), findings, name)
+
+    def test_each_profile_of_the_repository_fits_the_default_database_and_limits_the_api(self):
+        database = load("infra/aws/database.yaml")["Parameters"]
+        share = preflight.CONNECTIONS_SHARE * preflight.max_connections(
+            None, database["InstanceClass"]["Default"]
+        )
+        for name in environments.names():
+            environment = environments.load(name)
+            self.assertGreater(environment.number("ApiConcurrency"), 0, name)
+            self.assertLessEqual(environments.concurrency(environment), share, name)
+
     def test_a_missing_or_unknown_environment_names_those_that_exist(self):
         for name, problem in (("", "ENV is missing"), ("live", "unknown ENV=live")):
-            with self.assertRaisesRegex(SystemExit, f"{problem}: expected one of prod, staging"):
+            with self.assertRaisesRegex(SystemExit, f"{problem}: expected one of dev, prod, staging"):
                 environments.load(name)
 
     def test_a_line_that_is_no_parameter_is_refused(self):
@@ -255,10 +282,12 @@ class Account(unittest.TestCase):
         self.assertIn("set KmsKeyArn", found)
 
     def test_a_quota_below_the_sum_is_reported(self):
-        self.limit(49)
-        found = self.check().findings
-        self.assertIn("sum up to 50, and the account's quota is 49", found[0])
-        self.assertIn("leaves 39 executions", found[1])
+        for quota, rest in ((149, 49), (10, 0)):
+            self.limit(quota)
+            (found,) = self.check().findings
+            self.assertIn(f"sum up to 50, and the account's quota of {quota} leaves {rest} ", found)
+        self.limit(150)
+        self.assertEqual(self.check().findings, [])
 
     def test_more_connections_than_the_database_has_are_reported(self):
         (found,) = self.check(SendConcurrency="190").findings

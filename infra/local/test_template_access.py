@@ -15,6 +15,7 @@ PAIRS = (  # exactly one of the two is set: the plain value locally, or the secr
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
     ("CALLBACK_SECRETS", "CALLBACK_SECRETS_ARN"),
     ("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"),
+    ("ORIGIN_PROOF", "ORIGIN_PROOF_SECRET_ARN"),
 )
 RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
 
@@ -127,7 +128,7 @@ def secrets(template):
 def secret_parameters(template):
     """Each parameter that contains a secret has NoEcho, so that no console displays it."""
     for name, parameter in template["Parameters"].items():
-        secret = name.endswith(("Password", "DatabaseUrl", "Keys", "Secrets"))
+        secret = name.endswith(("Password", "DatabaseUrl", "Keys", "Proof", "Secrets"))
         if secret and parameter.get("NoEcho") is not True:
             yield f"{name} has no NoEcho"
 
@@ -185,6 +186,8 @@ class Access(unittest.TestCase):
             (secrets, "ApiRole", *statement, 5, *resource, {"Ref": "DatabaseSecretArn"}),
             (secrets, "ApiRole", *statement, 6, *resource, {"Ref": "CarrierSecretArn"}),
             (pairs, "Api", *environment, "CALLBACK_SECRETS", {"Ref": "CallbackSecrets"}),
+            (pairs, "Api", *environment, "ORIGIN_PROOF", {"Ref": "OriginProof"}),
+            (secrets, "ApiRole", *statement, 8, *resource, {"Ref": "CarrierSecretArn"}),
             (secrets, "MigrateRole", *statement, 1, *resource, two_secrets),
         )
         for rule, *path, value in at:
@@ -202,6 +205,14 @@ class Access(unittest.TestCase):
             list(pairs(self.template)),
             ["Api: not exactly one of JWT_KEYS and JWT_KEYS_SECRET_ARN is set"],
         )
+
+    def test_the_url_of_the_api_is_that_of_the_edge_which_a_proof_requires(self):
+        edge, gateway = {"Ref": "EdgeUrl"}, {"Fn::GetAtt": ["Gateway", "ApiEndpoint"]}
+        url = self.template["Outputs"]["ApiUrl"]["Value"]
+        self.assertEqual(url, {"Fn::If": ["HasEdgeUrl", edge, gateway]})
+        rule = json.dumps(self.template["Rules"]["ProofNeedsUrl"])
+        for name in ("OriginProofSecretArn", "EdgeUrl"):
+            self.assertIn(json.dumps({"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}), rule)
 
     def test_another_route_is_reported(self):
         self.template["Resources"]["Another"] = self.template["Resources"]["EveryRoute"]

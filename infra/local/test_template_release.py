@@ -10,6 +10,9 @@ import deploy
 from template import ROOT, broken, functions, load, parse, resources, translated
 
 RETAIN = ("Retain", "Retain")
+NOT_MOVED = {"Migrate", "SchemaCheck"}
+# SAM names the application and the groups after the stack and their logical ids.
+GROUPS = ":deploymentgroup:${AWS::StackName}-ServerlessDeploymentApplication-*/${AWS::StackName}-*"
 
 
 def policies(resource):
@@ -39,13 +42,16 @@ def retained_secrets(template):
 
 
 def gradual(template):
-    """By default CodeDeploy moves each function, except migrate, and returns if its alarm is raised."""
+    """By default CodeDeploy moves each function, and returns if its alarm is raised.
+
+    An operator invokes migrate, and CodeDeploy itself invokes SchemaCheck.
+    """
     groups = {
         name.removesuffix("DeploymentGroup"): resource
         for name, resource in translated(template)["Resources"].items()
         if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup"
     }
-    if set(groups) != set(functions(template)) - {"Migrate"}:
+    if set(groups) != set(functions(template)) - NOT_MOVED:
         yield f"CodeDeploy moves {sorted(groups)}"
     for name, group in groups.items():
         alarms = json.dumps(group["Properties"]["AlarmConfiguration"]["Alarms"])
@@ -56,6 +62,38 @@ def gradual(template):
     choices = template["Parameters"]["DeploymentPreference"]["AllowedValues"]
     if set(choices) != set(template["Mappings"]["CodeDeploy"]):
         yield "the mapping CodeDeploy does not have exactly the values of DeploymentPreference"
+
+
+def checked(template):
+    """Before invocations move, SchemaCheck of the same deployment compares the schema.
+
+    It runs the binary of migrate as the functions' user. CodeDeploy may invoke no other function,
+    and SchemaCheck may report only to the groups of this stack.
+    """
+    hook = {"Fn::If": ["OnAws", {"Ref": "SchemaCheck"}, {"Ref": "AWS::NoValue"}]}
+    for name, resource in translated(template)["Resources"].items():
+        if resource["Type"] == "AWS::Lambda::Alias":
+            update = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
+            moved = name.removesuffix("Aliaslive") not in NOT_MOVED
+            if update.get("BeforeAllowTrafficHook") != (hook if moved else None):
+                yield f"{name} has the wrong hook"
+    given = functions(template)["SchemaCheck"]
+    if given["CodeUri"] != functions(template)["Migrate"]["CodeUri"]:
+        yield "SchemaCheck is not the binary of migrate"
+    if given["Environment"]["Variables"].get("PRE_TRAFFIC") != "true":
+        yield "SchemaCheck would migrate"
+    roles, allowed = resources(template, "AWS::IAM::Role"), {}
+    for name in ("DeploymentRole", "SchemaCheckRole"):
+        for each in roles[name]["Policies"][0]["PolicyDocument"]["Statement"]:
+            each = each["Fn::If"][1] if "Fn::If" in each else each
+            for action in each["Action"] if isinstance(each["Action"], list) else [each["Action"]]:
+                allowed[name, action] = json.dumps(each["Resource"])
+    arn = json.dumps({"Fn::GetAtt": ["SchemaCheck", "Arn"]})
+    if allowed.get(("DeploymentRole", "lambda:InvokeFunction")) != arn:
+        yield "CodeDeploy may not invoke exactly SchemaCheck"
+    group = allowed.get(("SchemaCheckRole", "codedeploy:PutLifecycleEventHookExecutionStatus"), "")
+    if GROUPS not in group:
+        yield "SchemaCheck may not report to exactly the deployment groups of the stack"
 
 
 def at_once(template):
@@ -118,6 +156,9 @@ def stopped(template):
                 yield f"{name} does not follow EventSources"
         elif resource["Type"] == "AWS::Events::Rule":
             yield f"{name} is a rule of EventBridge, which this check does not know"
+    sweep = template["Resources"]["SweepAlarm"]["Properties"]
+    if sweep.get("ActionsEnabled") != {"Fn::If": ["StartsWork", True, False]}:
+        yield "SweepAlarm notifies before the sweep runs"
     if template["Conditions"].get("StartsWork") != {
         "Fn::Equals": [{"Ref": "EventSources"}, "Enabled"]
     }:
@@ -125,7 +166,8 @@ def stopped(template):
 
 
 RULES = (
-    retained_versions, retained_secrets, gradual, at_once, asynchronous, keys, boundaries, stopped,
+    retained_versions, retained_secrets, gradual, checked, at_once, asynchronous, keys, boundaries,
+    stopped,
 )  # fmt: skip
 
 
@@ -142,16 +184,24 @@ class Release(unittest.TestCase):
 
     def test_every_rule_reports_a_broken_template(self):
         alarms = [{"Ref": "ApiErrorsAlarm"}]
+        statement = ("Properties", "Policies", 0, "PolicyDocument", "Statement")
         at = (
             (retained_versions, "Send", "UpdateReplacePolicy", "Delete"),
             (retained_versions, "Send", "DeletionPolicy", "Delete"),
             (retained_secrets, "JwtSecret", "UpdateReplacePolicy", "Delete"),
             (gradual, "Send", "Properties", "DeploymentPreference", {"Enabled": "false"}),
             (gradual, "Send", "Properties", "DeploymentPreference", {"Alarms": alarms}),
+            (checked, "Send", "Properties", "DeploymentPreference", "Hooks", {"PreTraffic": alarms[0]}),
+            (checked, "SchemaCheck", "Properties", "DeploymentPreference", {"Enabled": "true"}),
+            (checked, "SchemaCheck", "Properties", "CodeUri", "target/lambda/send/"),
+            (checked, "SchemaCheck", "Properties", "Environment", "Variables", {}),
+            (checked, "SchemaCheckRole", *statement, 1, "Resource", "arn:aws:codedeploy:*"),
+            (checked, "DeploymentRole", *statement, 2, "Fn::If", 1, "Resource", "*"),
             (at_once, "Send", "Properties", "DeploymentPreference", {"Enabled": "true"}),
             (asynchronous, "Dispatch", "Properties", "EventInvokeConfig", {}),
             (keys, "WebhookSecret", "Properties", "KmsKeyId", None),
-            (keys, "SendRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 5, {}),
+            (keys, "SendRole", *statement, 5, {}),
+            (stopped, "SweepAlarm", "Properties", "ActionsEnabled", True),
             (stopped, "Send", "Properties", "Events", "Batches", "Properties", "Enabled", True),
             (stopped, "Dispatch", "Properties", "Events", "Sweep", "Properties", "State", "ENABLED"),
             (boundaries, "SendRole", "Properties", "PermissionsBoundary", None),
