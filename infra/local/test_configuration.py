@@ -12,8 +12,8 @@ from template import ROOT, functions, load, variables
 
 TABLE = re.compile(r"<!-- variables: begin -->(.*)<!-- variables: end -->", re.DOTALL)
 ROW = re.compile(r"^\| `(\w+)` \| ([\w, ]+) \|", re.MULTILINE)
-# Read by each binary before its configuration: log lines, and the SDK of AWS.
-ELSEWHERE = {"RUST_LOG", "AWS_ENDPOINT_URL"}
+# Of all functions: the first is read by the logs, the second names the deployment to an operator.
+COMMON = {"RUST_LOG", "GIT_COMMIT"}
 # The binary of migrate is also the hook of CodeDeploy, with other variables.
 BINARIES = {"SchemaCheck": "migrate"}
 HOOK = {"PRE_TRAFFIC", "DATABASE_URL", "DATABASE_SECRET_ARN"}
@@ -33,8 +33,8 @@ def differences(template, table):
     """Yields what a function reads and the template does not set, and the other way round."""
     for name in functions(template):
         binary = BINARIES.get(name, name.lower())
-        given = set(variables(template, name)) - ELSEWHERE
-        read = table[binary]
+        given = set(variables(template, name)) - COMMON
+        read = table[binary] - COMMON
         if name in BINARIES:
             read = HOOK | PARTS
         elif binary == "migrate":
