@@ -55,13 +55,13 @@ pub async fn read_small_json(headers: &HeaderMap, body: Body) -> Result<Bytes, A
         .map_err(too_large)
 }
 
-/// Reads a JSON body of a few fields that may be missing: then it is an object without fields.
+/// Reads a JSON body of a few fields that may be missing, or null: then it is an object without fields.
 pub async fn read_optional_json(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let too_large = |_| ApiError::TooLarge(format!("expected at most {MAX_SMALL} bytes"));
     let bytes = axum::body::to_bytes(body, MAX_SMALL)
         .await
         .map_err(too_large)?;
-    if bytes.is_empty() {
+    if bytes.is_empty() || bytes == "null" {
         return Ok(Bytes::from_static(b"{}"));
     }
     read_small_json(headers, Body::from(bytes)).await

@@ -16,6 +16,8 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use crate::http::{body::REPLACEMENT, error::ApiError, query::Query};
 
+/// Bytes of a byte order mark, at most.
+const LONGEST_MARK: u64 = 3;
 /// The expected form of an encoding, for error messages.
 const EXPECTED: &str = "expected the name of an encoding, such as windows-1252 or utf-16le";
 
@@ -57,13 +59,16 @@ fn parameter(content_type: &str) -> Option<String> {
     charset.map(|charset| charset.trim().trim_matches('"').to_owned())
 }
 
-/// Decodes a text. A byte order mark outweighs the given encoding.
-pub fn decode(text: impl Read, charset: Option<&'static Encoding>) -> impl Read {
+/// Decodes a text. A byte order mark outweighs the given encoding; it remains in the text.
+pub fn decode(mut text: impl Read, charset: Option<&'static Encoding>) -> io::Result<impl Read> {
+    let mut mark = Vec::with_capacity(LONGEST_MARK as usize);
+    text.by_ref().take(LONGEST_MARK).read_to_end(&mut mark)?;
+    let by_mark = Encoding::for_bom(&mark).map(|(charset, _)| charset);
     let decoder = DecodeReaderBytesBuilder::new()
-        .encoding(charset)
+        .encoding(by_mark.or(charset))
         .utf8_passthru(true)
-        .build(text);
-    Complete::new(decoder)
+        .build(io::Cursor::new(mark).chain(text));
+    Ok(Complete::new(decoder))
 }
 
 /// A reader that fails at U+FFFD.
@@ -128,7 +133,7 @@ mod tests {
     fn decoded(text: &[u8], charset: Option<&str>) -> io::Result<String> {
         let charset = charset.map(|name| Encoding::for_label(name.as_bytes()).unwrap());
         let mut decoded = String::new();
-        decode(text, charset).read_to_string(&mut decoded)?;
+        decode(text, charset)?.read_to_string(&mut decoded)?;
         Ok(decoded.trim_start_matches('\u{FEFF}').to_owned())
     }
 

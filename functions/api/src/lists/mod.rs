@@ -22,7 +22,7 @@ pub mod store;
 mod variables;
 
 use std::{
-    io::{BufReader, Read},
+    io::{BufReader, Cursor, Read},
     sync::{Arc, atomic::AtomicU32},
 };
 
@@ -41,6 +41,9 @@ use crate::{
         guard::Guard,
     },
 };
+
+/// Bytes of a binary body from which the format is detected.
+const PEEK: u64 = 16 * 1024;
 
 /// A list that is not parsed yet. A clone shares the bytes.
 #[derive(Clone, Debug)]
@@ -102,12 +105,16 @@ impl List {
 
     fn parse_binary(&self, text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
         let text = charset::decode(text, self.options.charset);
-        let text = Guard::new(text, sink.unused.clone());
-        let mut text = BufReader::with_capacity(gzip::PEEK, text);
-        match self
-            .format
-            .map_or_else(|| gzip::detect_inside(&mut text), Ok)?
-        {
+        let text = text.map_err(|error| guard::explain(&error))?;
+        let mut text = Guard::new(text, sink.unused.clone());
+        let mut beginning = Vec::new();
+        text.by_ref()
+            .take(PEEK)
+            .read_to_end(&mut beginning)
+            .map_err(|error| guard::explain(&error))?;
+        let format = self.format.unwrap_or_else(|| detect(&beginning));
+        let text = BufReader::new(Cursor::new(beginning).chain(text));
+        match format {
             Format::Json => json::parse_reader(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
             Format::Csv => csv::parse(text, self.options.column.as_deref(), sink),

@@ -20,11 +20,11 @@ async fn a_request_that_avoids_the_edge_is_refused(pool: MySqlPool) {
         edge: Edge::open(Some(source)).await.unwrap(),
         ..api.app.clone()
     });
-    let direct = api.get("/v1/me").await;
+    let direct = api.get("/v1/schedules").await;
     assert_eq!(direct.status, StatusCode::FORBIDDEN, "{}", direct.body);
     assert_eq!(direct.body["type"], "/problems/forbidden");
     assert_eq!(api.get("/health").await.status, StatusCode::OK);
-    let through = Request::get("/v1/me")
+    let through = Request::get("/v1/schedules")
         .header("x-origin-proof", PROOF)
         .header("x-viewer-address", "2001:db8::7")
         .body(Body::empty())

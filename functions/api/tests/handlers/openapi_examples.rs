@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 17] = [
+const WITH_BODY: [&str; 18] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -24,6 +24,7 @@ const WITH_BODY: [&str; 17] = [
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
+    "resumeSchedule",
     "resolveRecipients",
     "resolveRecipient",
     "putSuppression",
@@ -57,6 +58,11 @@ impl ExampleSetup {
             "changeWebhook" => self.webhook_id().await,
             "changeSchedule" => self.admin.schedule(&phones(0..2)).await.to_string(),
             "appendRecipients" => self.admin.schedule(&[]).await.to_string(),
+            "resumeSchedule" => {
+                let schedule = self.admin.schedule(&phones(0..2)).await;
+                self.admin.post_step(schedule, "pause").await;
+                schedule.to_string()
+            }
             "resolveRecipients" | "resolveRecipient" => {
                 let schedule = cut(&self.admin, &self.pool, 1).await;
                 uncertain(&self.pool, schedule, 1..=2, 3_600).await;
