@@ -7,6 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use demo::aws::ADMINISTRATOR;
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, numbers};
@@ -142,6 +143,7 @@ async fn call_mappings(stage: &Stage, method: reqwest::Method, rest: &str, body:
             method,
             format!("{endpoint}/2015-03-31/event-source-mappings/{rest}"),
         )
+        .header("authorization", ADMINISTRATOR)
         .json(body);
     call.send()
         .await
