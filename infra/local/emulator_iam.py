@@ -1,7 +1,7 @@
 """Runs the AWS emulator with corrections of how it evaluates IAM policies (AUTH=true).
 
 It evaluates the policies of the caller's role for each call, and gives each function credentials of
-its own role. Three requests of this system it evaluates differently from AWS, which would hide a
+its own role. Four requests of this system it evaluates differently from AWS, which would hide a
 missing permission or refuse an allowed call; each is corrected here:
 
 - It takes every schedule for one of the group `default`, and so refuses all calls on schedules of
@@ -9,6 +9,7 @@ missing permission or refuse an allowed call; each is corrected here:
 - It looks for an action with the name of a batch operation of SQS. AWS has none: it checks the
   action of the single operation.
 - It does not check whether the caller may pass a role to EventBridge (iam:PassRole).
+- It takes the calls that read a configuration of AppConfig for calls on all resources.
 
 What the emulator does itself it does as an administrator, without a role: it polls queues, invokes
 functions for schedules, and writes logs. infra/local/test_permissions.py compares those permissions
@@ -21,6 +22,7 @@ import contextvars
 import json
 
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import appconfig
 
 BATCHES = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -47,6 +49,8 @@ def resource(service, method, path, headers, body, parameters, region, account):
     """Returns the ARN that AWS checks for a request; notes the role that the request passes."""
     found = _resource(service, method, path, headers, body, parameters, region, account)
     parts = [part for part in path.split("/") if part]
+    if service == "appconfigdata":
+        return configuration(body, parameters, region, account) or found
     if service != "scheduler" or parts[:1] != ["schedules"] or len(parts) < 2:
         return found
     content = json.loads(body) if body else {}
@@ -54,6 +58,21 @@ def resource(service, method, path, headers, body, parameters, region, account):
     group = given[0] if isinstance(given, list) else given
     passed_role.set(content.get("Target", {}).get("RoleArn", ""))
     return f"arn:aws:scheduler:{region}:{account}:schedule/{group}/{parts[1]}"
+
+
+def configuration(body, parameters, region, account):
+    """Returns the ARN of the configuration that a request of a session is about, if it is known."""
+    tokens = parameters.get("configuration_token") or [""]
+    token = tokens[0] if isinstance(tokens, list) else tokens
+    session = appconfig._sessions.get(token) or (json.loads(body) if body else {})
+    identifiers = ("ApplicationIdentifier", "EnvironmentIdentifier", "ConfigurationProfileIdentifier")
+    if not all(session.get(each) for each in identifiers):
+        return None
+    application, environment, profile = (session[each] for each in identifiers)
+    return (
+        f"arn:aws:appconfig:{region}:{account}:application/{application}"
+        f"/environment/{environment}/configuration/{profile}"
+    )
 
 
 def enforce(access_key_id, iam_action, service, region, *more, **named):

@@ -19,6 +19,8 @@ from template import broken, functions, listed, load, resources, secrets_of, sta
 
 # The actions of an operation, if they are not just the operation's name.
 ACTIONS = {
+    "appconfigdata:GetLatestConfiguration": ("appconfig:GetLatestConfiguration",),
+    "appconfigdata:StartConfigurationSession": ("appconfig:StartConfigurationSession",),
     "scheduler:CreateSchedule": ("scheduler:CreateSchedule", "iam:PassRole"),
     # If the key of a secret is one of the account's own, its reader decrypts it.
     "secretsmanager:GetSecretValue": ("secretsmanager:GetSecretValue", "kms:Decrypt"),
@@ -36,6 +38,14 @@ CONDITIONS = {
     },
 }
 DEAD_LETTERS = re.compile(r"\$\{(\w+)\}")
+CONFIGURATION = "application/%s/environment/%s/configuration/%s"
+# SAM generates the application and the groups of CodeDeploy, so that a pattern of names is allowed.
+DEPLOYMENT_GROUPS = (
+    "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentgroup:"
+    "${AWS::StackName}-ServerlessDeploymentApplication-*/${AWS::StackName}-*"
+)
+# The hook of CodeDeploy is the binary of migrate with PRE_TRAFFIC, which decides whether it calls it.
+HOOK = "SchemaCheck"
 SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${%s}/*"  # its group
 )
@@ -71,6 +81,18 @@ def passed_roles(template, name):
     return [variables(template, name)["SCHEDULER_ROLE_ARN"]]
 
 
+def configuration(template, name):
+    """Returns the configuration of AppConfig that the function reads."""
+    given = variables(template, name)["RUN_TIME_SETTINGS"]["Fn::Sub"]
+    prefix = "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}:"
+    return [{"Fn::Sub": prefix + CONFIGURATION % tuple(given.split("/"))}]
+
+
+def deployment_groups(_template, _name):
+    """Returns the deployment groups to which the hook reports."""
+    return [{"Fn::Sub": DEPLOYMENT_GROUPS}]
+
+
 def keys(_template, _name):
     """Returns the key of the secrets, if it is not that of the account."""
     return [{"Ref": "KmsKeyArn"}]
@@ -79,6 +101,9 @@ def keys(_template, _name):
 RESOURCES = {  # by the action, or by the type whose method calls it
     "SqsQueue": work_queues,
     "SqsDeadLetterQueue": dead_letter_queues,
+    "appconfig:GetLatestConfiguration": configuration,
+    "appconfig:StartConfigurationSession": configuration,
+    "codedeploy:PutLifecycleEventHookExecutionStatus": deployment_groups,
     "scheduler:CreateSchedule": schedules,
     "scheduler:DeleteSchedule": schedules,
     "iam:PassRole": passed_roles,
@@ -198,7 +223,10 @@ def allowed(template, role):
 def differences(template, workspace):
     """A role has exactly the permissions that its function's code and the service need."""
     for name in functions(template):
-        needed = used_by_code(template, name, workspace.reached(name.lower()))
+        is_hook = name == HOOK
+        calls = workspace.reached("migrate" if is_hook else name.lower())
+        calls = {call for call in calls if is_hook or call.service != "codedeploy"}
+        needed = used_by_code(template, name, calls)
         needed |= used_by_lambda(template, name)
         has = allowed(template, f"{name}Role")
         yield from (f"{name} lacks {each}" for each in sorted(needed - has))
