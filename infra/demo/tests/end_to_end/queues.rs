@@ -2,7 +2,7 @@
 //! succeed.
 //!
 //! With the stack's own queues this takes five times six minutes. The test therefore creates
-//! similar queues with a visibility timeout of one second.
+//! similar queues with a visibility timeout of four seconds, longer than an invocation takes.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -44,7 +44,7 @@ async fn deliver_bodies(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<S
     let (dead, dead_arn) = create_queue(&sqs, &format!("{name}-dlq"), HashMap::new()).await;
     let redrive = json!({ "deadLetterTargetArn": dead_arn, "maxReceiveCount": 2 }).to_string();
     let attributes = [
-        (QueueAttributeName::VisibilityTimeout, "1".to_owned()),
+        (QueueAttributeName::VisibilityTimeout, "4".to_owned()),
         (QueueAttributeName::RedrivePolicy, redrive),
     ];
     let (queue, arn) = create_queue(&sqs, &name, attributes.into()).await;
