@@ -3,12 +3,12 @@
 #   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
 #   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
 #   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
-#           [API_PORT=8480] [SEND_IN_FLIGHT=500 …]
+#           [API_PORT=8480] [AUTH=1] [SEND_IN_FLIGHT=500 …]
 #   make invoke FN=send [EVENT=infra/events/send.json] [ID=<schedule id>] [BATCH=<n>]
 #               [ENGINE=docker | ENGINE=emulator]
 #   make start-api [PORT=3000]
 #   make admin [NAME=ana]
-#   make test [DB=mysql]
+#   make test [DB=mysql] [AUTH=1]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
@@ -18,8 +18,9 @@
 #   make restored ENV=staging SINCE=2026-11-28T10:00:00Z
 #   make settings [ENV=staging] [SET='carrier_parts_per_second=500 log_level=info'] [UNSET=bulk_above]
 #
-# STATE is the folder of the stack (.local); another folder is another stack. The scripts read the
-# variables from the environment.
+# STATE is the folder of the stack (.local); another folder is another stack. AUTH=1 lets the stack
+# evaluate IAM policies: each function has the permissions of its role, and no others. The scripts
+# read the variables from the environment.
 
 export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py

@@ -178,7 +178,8 @@ class Deployment:
             # By URL, as in the AWS CLI: a template in the request itself may have only 51,200
             # bytes.
             "TemplateURL": f"https://s3.amazonaws.com/{BUCKET}/{TEMPLATE}",
-            "Capabilities": ["CAPABILITY_IAM"],
+            # The transform of SAM needs the second one, for a stack without a change set.
+            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             "Parameters": [
                 {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
             ],

@@ -1,6 +1,7 @@
 """The AWS emulator (ministack): one process on 127.0.0.1 that runs the functions' real binaries."""
 
 import os
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -37,10 +38,12 @@ def client(processes, service):
     )
 
 
-def start(processes, functions_environment):
+def start(processes, functions_environment, with_iam=False):
     """Starts the emulator if it does not run; returns whether it is a new, empty one.
 
-    The functions inherit `functions_environment` from it.
+    The functions inherit `functions_environment` from it. `with_iam`: each function has the
+    credentials of its own role, and a call that the role's policies do not allow is refused. The
+    caller itself is an administrator (CREDENTIALS).
     """
     if processes.running("emulator"):
         return False
@@ -71,8 +74,12 @@ def start(processes, functions_environment):
         "TMPDIR": str(folder / "tmp"),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    program = Path(sysconfig.get_path("scripts")) / "ministack"
-    processes.start("emulator", [program], env=env, cwd=folder, port=port)
+    command = [Path(sysconfig.get_path("scripts")) / "ministack"]
+    if with_iam:
+        env["AUTH"] = "true"
+        # -P: the modules of this folder must not hide those that the emulator imports.
+        command = [sys.executable, "-P", Path(__file__).with_name("emulator_iam.py")]
+    processes.start("emulator", command, env=env, cwd=folder, port=port)
     processes.wait_until("emulator", lambda: _answers(processes), 60)
     return True
 

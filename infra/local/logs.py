@@ -45,7 +45,13 @@ def tail(processes, function, lines=25):
     return f"--- last lines of the log of {function}\n" + "\n".join(found[-lines:])
 
 
+def lines(processes):
+    """Returns all stored lines of all functions, with the function's name."""
+    stored = _since(emulator.client(processes, "logs"), 0)
+    return [f"{name} {line}" for _, _, name, line, _ in stored]
+
+
 def dump(processes):
     """Prints all stored lines of all functions, with the function's name."""
-    for _, _, name, line, _ in _since(emulator.client(processes, "logs"), 0):
-        print(name, line)
+    for line in lines(processes):
+        print(line)

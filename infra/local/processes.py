@@ -118,6 +118,10 @@ class Processes:
         self._save()
         return child
 
+    def members(self, name):
+        """Returns the ids of a process and of its children in the same session."""
+        return self._session(self.known[name])
+
     def _session(self, entry):
         """Returns the ids of running processes in the session that a process leads or led."""
         leader = _stat(entry["pid"])

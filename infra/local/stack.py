@@ -4,7 +4,7 @@ scripts test, demo, chaos, conformance and security call it.
 
 `up` starts whatever does not run, then builds and deploys whatever changed. All files are in the
 folder STATE (default .local), so that stacks with different folders are independent. FAULTS=1 adds
-the fault injection of faults.py.
+the fault injection of faults.py. AUTH=1 lets the emulator evaluate IAM policies (emulator_iam.py).
 """
 
 import contextlib
@@ -89,6 +89,7 @@ class Stack:
         self.kind = kind
         requested = bool(os.environ.get("FAULTS"))
         self.faults = Faults(self) if self.facts.get("faults", requested) else None
+        self.with_iam = self.facts.get("with_iam", bool(os.environ.get("AUTH")))
         flags = (
             (FAST_AND_KILLED if self.faults else FAST) if os.environ.get("FAST_DATABASE") else []
         )
@@ -109,6 +110,8 @@ class Stack:
             )
         if os.environ.get("FAULTS") and not self.faults:
             raise SystemExit("this stack runs without FAULTS: run `make down` first")
+        if os.environ.get("AUTH") and not self.with_iam:
+            raise SystemExit("this stack runs without AUTH: run `make down` first")
 
     def remember(self, **facts):
         """Saves choices for later calls."""
@@ -119,7 +122,8 @@ class Stack:
         """Starts only the database server; returns the administrator's URL."""
         admin = self.database.start()
         given = {"given": admin} if self.database.kind == "given" else {}
-        self.remember(database=self.kind, faults=bool(self.faults), **given)
+        choices = {"faults": bool(self.faults), "with_iam": self.with_iam}
+        self.remember(database=self.kind, **choices, **given)
         return admin
 
     def with_database(self, name):
@@ -137,8 +141,9 @@ class Stack:
         self.remember(profile=self.profile)
         progress(f"database   {self.database.version()}")
         inherited = self.faults.functions_environment() if self.faults else {}
-        fresh = emulator.start(self.processes, inherited)
-        progress(f"emulator   {emulator.endpoint(self.processes.known['emulator']['port'])}")
+        fresh = emulator.start(self.processes, inherited, self.with_iam)
+        endpoint = emulator.endpoint(self.processes.known["emulator"]["port"])
+        progress(f"emulator   {endpoint}{', evaluates IAM policies' if self.with_iam else ''}")
         build.run(self.profile, bool(self.faults))
         progress(f"build      profile {self.profile}{' with fault points' if self.faults else ''}")
         carrier = self.carrier()
@@ -281,6 +286,8 @@ class Stack:
             values[f"{name.upper().replace('-', '_')}_PID"] = str(entry["pid"])
         if self.faults:
             values |= self.faults.environment()
+        if self.with_iam:
+            values["AUTH"] = "1"
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
         access.write_private(self.state / "stack.env", "".join(lines))
 

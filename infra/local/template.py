@@ -76,6 +76,28 @@ def variables(template, name):
     return common | functions(template)[name]["Environment"]["Variables"]
 
 
+def listed(value):
+    """Returns a list of one or many values."""
+    return value if isinstance(value, list) else [value]
+
+
+def statements(properties):
+    """Yields the statements of a role or a policy that apply on AWS."""
+    for policy in [*properties.get("Policies", []), properties]:
+        for statement in policy.get("PolicyDocument", {}).get("Statement", []):
+            choices = [statement, *statement.get("Fn::If", [])[1:]]
+            yield from (choice for choice in choices if "Action" in choice)
+
+
+def secrets_of(template, name):
+    """Returns the ARNs of the secrets of a function's variables on AWS."""
+    return [
+        value["Fn::If"][1] if "Fn::If" in value else value
+        for variable, value in variables(template, name).items()
+        if variable.endswith(("SECRET_ARN", "SECRETS_ARN"))
+    ]
+
+
 def number(template, value):
     """Returns the value, or the default of the parameter to which it refers."""
     return template["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value

@@ -6,7 +6,16 @@ infra/local/python infra/local/test_template_access.py
 import json
 import unittest
 
-from template import broken, functions, load, resources, variables
+from template import (
+    broken,
+    functions,
+    listed,
+    load,
+    resources,
+    secrets_of,
+    statements,
+    variables,
+)
 
 NOTHING = {"Ref": "AWS::NoValue"}
 PAIRS = (  # exactly one of the two is set: the plain value locally, or the secret on AWS
@@ -18,19 +27,6 @@ PAIRS = (  # exactly one of the two is set: the plain value locally, or the secr
     ("ORIGIN_PROOF", "ORIGIN_PROOF_SECRET_ARN"),
 )
 RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
-
-
-def statements(properties):
-    """Yields the statements of a role or a policy that apply on AWS."""
-    for policy in [*properties.get("Policies", []), properties]:
-        for statement in policy.get("PolicyDocument", {}).get("Statement", []):
-            choices = statement.get("Fn::If", [{}, statement])[1:]
-            yield next((choice for choice in choices if "Action" in choice), statement)
-
-
-def listed(value):
-    """Returns a list of one or many values."""
-    return value if isinstance(value, list) else [value]
 
 
 def wildcards(template):
@@ -110,11 +106,7 @@ def pairs(template):
 def secrets(template):
     """A function may read exactly the secrets of its environment variables."""
     for name in functions(template):
-        needed = {
-            json.dumps(value["Fn::If"][1] if "Fn::If" in value else value)
-            for variable, value in variables(template, name).items()
-            if variable.endswith(("SECRET_ARN", "SECRETS_ARN"))
-        }
+        needed = {json.dumps(secret) for secret in secrets_of(template, name)}
         readable = {
             json.dumps(resource)
             for allowed in statements(template["Resources"][f"{name}Role"]["Properties"])

@@ -7,6 +7,11 @@ use aws_smithy_http_client::Builder;
 
 use crate::stack::Stack;
 
+/// The header `Authorization` of requests that no SDK signs: the key of the emulator's
+/// administrator, whose signature it does not verify. A request without a key is refused by an
+/// emulator that evaluates IAM policies (`AUTH=1`).
+pub const ADMINISTRATOR: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=0";
+
 fn credentials() -> Credentials {
     Credentials::new("test", "test", None, None, "the emulator accepts any")
 }
@@ -49,6 +54,7 @@ pub async fn invoke(
         .post(format!(
             "{endpoint}/2015-03-31/functions/{name}/invocations"
         ))
+        .header("authorization", ADMINISTRATOR)
         .json(event);
     let answer = call
         .send()

@@ -2,11 +2,12 @@
 //! succeed.
 //!
 //! With the stack's own queues this takes five times six minutes. The test therefore creates
-//! similar queues with a visibility timeout of one second.
+//! similar queues with a visibility timeout of four seconds, longer than an invocation takes.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use demo::aws::ADMINISTRATOR;
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, numbers};
@@ -43,7 +44,7 @@ async fn deliver_bodies(stage: &Stage, function: &str, bodies: &[&str]) -> Vec<S
     let (dead, dead_arn) = create_queue(&sqs, &format!("{name}-dlq"), HashMap::new()).await;
     let redrive = json!({ "deadLetterTargetArn": dead_arn, "maxReceiveCount": 2 }).to_string();
     let attributes = [
-        (QueueAttributeName::VisibilityTimeout, "1".to_owned()),
+        (QueueAttributeName::VisibilityTimeout, "4".to_owned()),
         (QueueAttributeName::RedrivePolicy, redrive),
     ];
     let (queue, arn) = create_queue(&sqs, &name, attributes.into()).await;
@@ -142,6 +143,7 @@ async fn call_mappings(stage: &Stage, method: reqwest::Method, rest: &str, body:
             method,
             format!("{endpoint}/2015-03-31/event-source-mappings/{rest}"),
         )
+        .header("authorization", ADMINISTRATOR)
         .json(body);
     call.send()
         .await
