@@ -1,14 +1,15 @@
 # The commands for developers. `make` without a target lists them.
 #
-#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
+#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00]
+#             [PROFILE=release|lambda]
 #   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
-#   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
+#   make up [PROFILE=release|lambda] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
 #           [API_PORT=8480] [SEND_IN_FLIGHT=500 …]
 #   make invoke FN=send [EVENT=infra/events/send.json] [ID=<schedule id>] [BATCH=<n>]
 #               [ENGINE=docker | ENGINE=emulator]
 #   make start-api [PORT=3000]
 #   make admin [NAME=ana]
-#   make test [DB=mysql]
+#   make test [DB=mysql] [PROFILE=lambda]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
