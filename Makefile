@@ -13,6 +13,7 @@
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
+#   make old-code [BASE=v1.2.0] [FULL=1]
 #   make preflight | deploy ENV=staging [BUILT=1]
 #   make rollback ENV=staging [COMMIT=abc1234]
 #   make stop-sending | resume-sending ENV=staging REASON='…'
@@ -26,8 +27,8 @@ STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance check openapi sqlx lambda preflight deploy rollback stop-sending resume-sending \
-  restored
+  conformance check openapi sqlx old-code lambda preflight deploy rollback stop-sending \
+  resume-sending restored
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
@@ -82,6 +83,9 @@ openapi: ## regenerate docs/openapi.json, the committed API description
 
 sqlx: setup ## regenerate .sqlx, the query data
 	@infra/local/sqlx
+
+old-code: ## check that the code of BASE works on the tables of now (FULL=1: run its tests)
+	@infra/local/old-code $(if $(FULL),full)
 
 lambda: ## build for AWS: target/lambda/<function>/bootstrap
 	@infra/local/lambda
