@@ -20,7 +20,6 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     rm -rf target/lambda \
     && infra/local/lambda \
-    && infra/local/no-fault-points \
     && cp -r target/lambda /functions
 
 FROM public.ecr.aws/lambda/provided:al2023@sha256:c6a2e7cb103884b785ebce3ce826c7cfd68e9843d8d5e6773a53e902ced83a19 AS runtime

@@ -1,17 +1,19 @@
 # The commands for developers. `make` without a target lists them.
 #
-#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00] [PROFILE=release]
+#   make demo [N=10000] [FILE=list.csv TEXT='Hello' AT=2027-01-01T09:00:00+08:00]
+#             [PROFILE=release|lambda]
 #   make demo CAPACITY=1000 [LEARN=1 | FAIR=1]
-#   make up [PROFILE=release] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
+#   make up [PROFILE=release|lambda] [DB=mysql] [DATABASE_URL=mysql://…] [CARRIER_URL=http://…]
 #           [API_PORT=8480] [AUTH=1] [SEND_IN_FLIGHT=500 …]
 #   make invoke FN=send [EVENT=infra/events/send.json] [ID=<schedule id>] [BATCH=<n>]
 #               [ENGINE=docker | ENGINE=emulator]
 #   make start-api [PORT=3000]
 #   make admin [NAME=ana]
-#   make test [DB=mysql] [AUTH=1]
+#   make test [DB=mysql] [PROFILE=lambda] [AUTH=1]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
+#   make old-code [BASE=v1.2.0] [FULL=1]
 #   make preflight | deploy ENV=staging [BUILT=1]
 #   make rollback ENV=staging [COMMIT=abc1234]
 #   make stop-sending | resume-sending ENV=staging REASON='…'
@@ -27,8 +29,8 @@ STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance check openapi configuration sqlx lambda preflight deploy rollback stop-sending \
-  resume-sending restored settings
+  conformance check openapi configuration sqlx old-code lambda preflight deploy rollback \
+  stop-sending resume-sending restored settings
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
@@ -86,6 +88,9 @@ configuration: ## regenerate the table of all variables in docs/configuration.md
 
 sqlx: setup ## regenerate .sqlx, the query data
 	@infra/local/sqlx
+
+old-code: ## check that the code of BASE works on the tables of now (FULL=1: run its tests)
+	@infra/local/old-code $(if $(FULL),full)
 
 lambda: ## build for AWS: target/lambda/<function>/bootstrap
 	@infra/local/lambda

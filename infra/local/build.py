@@ -3,6 +3,10 @@
 That folder is target/lambda, to which template.yaml refers. For a stack with fault injection
 (FAULTS=1) it is target/faults, and the functions are built with fault points. Such a binary must
 never be deployed to AWS, because a local port controls it.
+
+With the profile lambda the functions are those of `make lambda`, so that the stack runs the
+binaries that a deployment to AWS would get. The programs beside them (gateway, simulator, demo) are
+of the profile dev then: they are not deployed, and their build for AWS would take minutes.
 """
 
 import subprocess
@@ -10,7 +14,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = {"dev": ROOT / "target" / "debug", "release": ROOT / "target" / "release"}
+DEPLOYED = "lambda"  # the profile of the deployment
+# The folder of the programs beside the functions, by profile.
+FOLDERS = {
+    "dev": ROOT / "target" / "debug",
+    "release": ROOT / "target" / "release",
+    DEPLOYED: ROOT / "target" / "debug",
+}
 FUNCTIONS = ("api", "dispatch", "migrate", "notify", "recheck", "send")
 FAULT_FEATURES = ["chaos/fault-points"]
 FAULT_MARK = b"FAULT_POINTS_URL"  # the variable that only fault points read
@@ -23,15 +33,23 @@ def functions_folder(faults):
 
 def run(profile, faults=False):
     """Runs cargo build, then updates the `bootstrap` of each function that changed."""
-    command = ["cargo", "build", "--workspace", "--bins", "--profile", profile]
+    command = ["cargo", "build", "--workspace", "--bins"]
+    command += ["--profile", "dev" if profile == DEPLOYED else profile]
     if faults:
         command += ["--features", ",".join(FAULT_FEATURES)]
     if not sys.stderr.isatty():
         command.append("--quiet")
-    if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode:
-        raise SystemExit("the build failed")
+    _execute(command)
+    if profile == DEPLOYED:
+        _execute([ROOT / "infra" / "local" / "lambda"])
+        return
     for name in FUNCTIONS:
         _bootstrap(FOLDERS[profile] / name, functions_folder(faults) / name, faults)
+
+
+def _execute(command):
+    if subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode:
+        raise SystemExit("the build failed")
 
 
 def _bootstrap(binary, folder, faults):

@@ -5,7 +5,6 @@ be reached or a role may not read something, is listed and is no finding.
 """
 
 import re
-import struct
 import subprocess
 from dataclasses import dataclass, field
 
@@ -13,11 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import build
 import environments
+from binaries import findings as binary_findings
 
 FOLDER = "target/lambda"
-MACHINES = {62: "x86_64", 183: "arm64"}  # e_machine of the ELF header
-GLIBC = (2, 34)  # of provided.al2023
-GLIBC_VERSION = re.compile(rb"\0GLIBC_(\d+)\.(\d+)(?:\.\d+)?(?=\0)")
 UNRESERVED = 100  # executions that remain: Lambda requires as many without a reservation
 CONNECTIONS_SHARE = 0.7  # of max_connections: the rest is for operators, migrate, failovers
 # Memory in GB by the size of an instance, for classes t and m, and for class r.
@@ -79,28 +76,8 @@ def binaries(environment, report, required=True):
         elif (folder / "made-from").exists():
             target.append(f"{FOLDER}/{name}/bootstrap is of the local stack, not of `make lambda`")
         else:
-            report.findings += _binary(
-                f"{FOLDER}/{name}/bootstrap",
-                (folder / "bootstrap").read_bytes(),
-                environment.value("Architecture"),
-            )
-
-
-def _binary(name, content, architecture):
-    if content[:4] != b"\x7fELF" or len(content) < 20:
-        return [f"{name} is no ELF binary"]
-    found = []
-    machine = MACHINES.get(struct.unpack_from("<H", content, 18)[0], "another machine")
-    if machine != architecture:
-        found.append(f"{name} is for {machine}, and Architecture is {architecture}")
-    needed = max(
-        ((int(major), int(minor)) for major, minor in GLIBC_VERSION.findall(content)), default=GLIBC
-    )
-    if needed > GLIBC:
-        found.append(f"{name} needs glibc {needed[0]}.{needed[1]}, and Lambda has 2.34")
-    if build.FAULT_MARK in content:
-        found.append(f"{name} contains fault points")
-    return found
+            found = binary_findings(folder / "bootstrap", environment.value("Architecture"))
+            report.findings += [f"{FOLDER}/{name}/bootstrap {text}" for text in found]
 
 
 class Account:

@@ -102,6 +102,8 @@ class Stack:
             raise SystemExit(f"DB={wanted_kind}: expected mariadb or mysql")
         if self.profile not in build.FOLDERS:
             raise SystemExit(f"PROFILE={self.profile}: expected {' or '.join(build.FOLDERS)}")
+        if self.faults and self.profile == build.DEPLOYED:
+            raise SystemExit(f"PROFILE={self.profile}: a deployed binary has no fault points")
         if self.facts and (wanted_kind or self.kind) != self.kind:
             raise SystemExit(f"this stack runs on {self.kind}: run `make down` first")
         if self.facts and wanted_url and wanted_url != self.facts.get("given"):

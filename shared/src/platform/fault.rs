@@ -3,7 +3,7 @@
 //!
 //! They are compiled only with the feature `fault-points`, which only the build of the chaos runner
 //! enables. Without it [`reach`] is empty, and a release binary contains no trace of it
-//! (`infra/local/no-fault-points` checks).
+//! (`infra/local/binaries.py` checks).
 
 use crate::platform::queue::BatchMessage;
 
