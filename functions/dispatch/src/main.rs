@@ -36,7 +36,7 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
         let budget = Budget::until(event.context.deadline());
-        let handled = run_time.during(dispatcher.handle(event.payload, budget));
+        let handled = run_time.during(Box::pin(dispatcher.handle(event.payload, budget)));
         // The runtime logs the error that it gets.
         handled.await.map_err(|error| Error::from(describe(&error)))
     }))

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let budget = Budget::until(event.context.deadline());
-        let handled = run_time.during(sender.handle(event.payload, budget));
+        let handled = run_time.during(Box::pin(sender.handle(event.payload, budget)));
         Ok::<_, Error>(handled.await)
     }))
     .await
