@@ -49,7 +49,7 @@ pub async fn page_of_recipients(
     sqlx::query_as!(
         Recipient,
         r#"SELECT seq, phone, input, position,
-             (SELECT c.call_no FROM list_calls c WHERE c.schedule_id = recipients.schedule_id AND c.first_seq <= recipients.seq
+             (SELECT c.call_no FROM list_calls c FORCE INDEX (by_seq) WHERE c.schedule_id = recipients.schedule_id AND c.first_seq <= recipients.seq
               ORDER BY c.first_seq DESC LIMIT 1) AS "call", status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
