@@ -90,6 +90,14 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
             &[&id, &5, &100, &"DELIVRD", &"DELIVRD", &50],
         )
         .await;
+    plans
+        .check(
+            "calls of a page of recipients",
+            &["FROM list_calls FORCE INDEX (by_seq)"],
+            &["list_calls by_seq"],
+            &[&id, &100, &51],
+        )
+        .await;
 }
 
 async fn check_schedules(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {

@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "schedules",
     "recipients",
     "batches",
@@ -89,6 +89,7 @@ const TABLES: [&str; 21] = [
     "webhooks",
     "webhook_deliveries",
     "carrier_limits",
+    "list_calls",
     "o",
     "a",
     "x",

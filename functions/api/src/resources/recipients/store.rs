@@ -14,7 +14,7 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::ListWalk;
+use crate::http::page::{ListWalk, ROWS_PER_CALL};
 
 /// A recipient in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -46,11 +46,9 @@ pub async fn page_of_recipients(
     walk: ListWalk,
 ) -> sqlx::Result<Vec<Recipient>> {
     let status = status.map(Status::as_str);
-    sqlx::query_as!(
+    let mut recipients = sqlx::query_as!(
         Recipient,
-        r#"SELECT seq, phone, input, position,
-             (SELECT c.call_no FROM list_calls c FORCE INDEX (by_seq) WHERE c.schedule_id = recipients.schedule_id AND c.first_seq <= recipients.seq
-              ORDER BY c.first_seq DESC LIMIT 1) AS "call", status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT seq, phone, input, position, NULL AS "call?: u32", status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
         id,
@@ -59,6 +57,40 @@ pub async fn page_of_recipients(
         status,
         status,
         walk.limit
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(last) = recipients.last() else {
+        return Ok(recipients);
+    };
+    let calls = calls_before(connection, id, last.seq).await?;
+    for recipient in &mut recipients {
+        let at = calls.partition_point(|call| call.first_seq > recipient.seq);
+        recipient.call = calls.get(at).map(|call| call.call_no);
+    }
+    Ok(recipients)
+}
+
+/// The call that brought the entries from `first_seq` on.
+struct CallOfEntries {
+    call_no: u32,
+    first_seq: u32,
+}
+
+/// Returns the last calls whose entries begin at `seq` or before, the last one first: as many as can
+/// have brought the rows of a page, each of them one at least.
+async fn calls_before(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seq: u32,
+) -> sqlx::Result<Vec<CallOfEntries>> {
+    sqlx::query_as!(
+        CallOfEntries,
+        "SELECT call_no, first_seq FROM list_calls FORCE INDEX (by_seq)
+         WHERE schedule_id = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT ?",
+        id,
+        seq,
+        ROWS_PER_CALL + 1
     )
     .fetch_all(connection)
     .await
