@@ -1,6 +1,6 @@
 //! Shared code of the functions' tests: queues in memory ([`FakeQueue`]), an external [`issuer`],
-//! schedules and their rows ([`fixture`]), [`webhooks`], and a [`Stage`] with all workers, a real
-//! database and real HTTP to a carrier simulator. No deployed binary contains it.
+//! schedules and their rows ([`fixture`]), sending windows ([`window`]), [`webhooks`], and a
+//! [`Stage`] with all workers, a real database and real HTTP to a carrier simulator. No deployed binary contains it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod fixture;
@@ -9,6 +9,7 @@ mod queue;
 mod scheduler;
 mod stage;
 pub mod webhooks;
+pub mod window;
 
 pub use queue::FakeQueue;
 pub use scheduler::FakeScheduler;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::platform::queue::BatchMessage;
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, window};
 use uuid::Uuid;
 
 use crate::{cut, dispatch, set_names, three};
@@ -111,12 +111,7 @@ async fn a_window_that_opens_after_the_end_expires_the_rest(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
     let now = stage.db.now();
     // Open for one minute, two hours ago.
-    let at = |minutes| (now - TimeDelta::minutes(minutes)).format("%H:%M");
-    let window = format!(
-        r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{}","to":"{}","zone":"UTC"}}"#,
-        at(120),
-        at(119)
-    );
+    let window = window::column(&window::daily(now, -120..-119));
     sqlx::query("UPDATE schedules SET send_window = ?")
         .bind(window)
         .execute(&stage.db)

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use shared::platform::queue::BatchMessage;
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture};
+use testkit::{Stage, fixture, window};
 use uuid::Uuid;
 
 use crate::{cut, dispatch, three};
@@ -182,16 +182,12 @@ async fn an_end_during_a_wait_for_the_limit_is_kept(pool: MySqlPool) {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_window_that_closes_during_a_wait_for_the_limit_is_kept(pool: MySqlPool) {
     let (stage, batch) = cut(pool, Settings::default(), three()).await;
-    // Sent at the start of a minute, two seconds before the window closes.
-    let minute = stage.db.now().timestamp() / 60 * 60 + 120;
-    let closes = DateTime::<Utc>::from_timestamp(minute, 0).unwrap();
-    let wait = closes - TimeDelta::seconds(2) - stage.db.now();
+    let now = stage.db.now();
+    let window = window::daily(now, -60..2);
+    // Sent two seconds before the window closes.
+    let wait = window.next_close(now).unwrap() - TimeDelta::seconds(2) - now;
     stage.db.clock.advance(wait.to_std().unwrap());
-    let window = format!(
-        r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{}","to":"{}","zone":"UTC"}}"#,
-        (closes - TimeDelta::hours(1)).format("%H:%M"),
-        closes.format("%H:%M")
-    );
+    let window = window::column(&window);
     sqlx::query("UPDATE schedules SET send_window = ?")
         .bind(window)
         .execute(&stage.db)

@@ -7,41 +7,17 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderValue, Method, Request, StatusCode},
 };
-use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
-use shared::{
-    events::EventType,
-    message::window::{TimeOfDay, Window},
-    platform::queue::BatchMessage,
-};
+use shared::{events::EventType, message::window::Window, platform::queue::BatchMessage};
 use simulator::Settings;
 use sqlx::MySqlPool;
-use testkit::{Stage, fixture, webhooks};
+use testkit::{Stage, fixture, webhooks, window};
 use uuid::Uuid;
 
 use super::{gate, states::Call};
-
-/// Returns a window of ten minutes per day that opens in a few minutes. Its zone is one in which it
-/// is noon now, so that the window doesn't cross midnight.
-fn window(now: DateTime<Utc>) -> Window {
-    let zone = format!("Etc/GMT{:+}", now.hour() as i32 - 12);
-    let at = |minutes: u32| {
-        let minutes = 12 * 60 + now.minute() + minutes;
-        TimeOfDay::parse(&format!("{:02}:{:02}", minutes / 60, minutes % 60)).unwrap()
-    };
-    let days = "Mon Tue Wed Thu Fri Sat Sun"
-        .split(' ')
-        .map(|day| day.parse().unwrap())
-        .collect();
-    Window {
-        days,
-        from: at(3),
-        to: at(13),
-        zone: zone.parse().unwrap(),
-    }
-}
 
 pub struct Lifecycle {
     pub stage: Stage,
@@ -85,7 +61,7 @@ impl Lifecycle {
         let phones: Vec<_> = (1..=12).map(fixture::phone).collect();
         let now = lifecycle.stage.db.now();
         let run_at = (now + TimeDelta::seconds(100)).to_rfc3339();
-        let window = with_window.then(|| window(now));
+        let window = with_window.then(|| window::daily(now, 3..13));
         let body = json!({"run_at": run_at, "message": "Hello", "recipients": phones, "draft": true, "max_lateness_s": 600,
             "window": window});
         let (status, created) = lifecycle.http(Method::POST, "", &body).await;
