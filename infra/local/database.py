@@ -35,7 +35,7 @@ SERVER = [
     "--collation-server=utf8mb4_unicode_520_ci",
     "--default-time-zone=+00:00",
     "--max-connections=400",
-    "--innodb-buffer-pool-size=256M",
+    f"--innodb-buffer-pool-size={os.environ.get('BUFFER_POOL') or '256M'}",
     f"--sql-mode={SQL_MODE}",
 ]
 # Each test creates and drops a database, so nothing is flushed to the disk. A crash of the machine
