@@ -8,7 +8,7 @@ mod gate;
 use std::{sync::Arc, time::Duration};
 
 use api::App;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::platform::queue::{DispatchMessage, Outgoing, read_body};
 use simulator::Settings;
@@ -211,8 +211,8 @@ async fn a_parked_batch_is_delivered_after_a_retry(pool: MySqlPool) {
     operator.stage.dispatcher.sweep(|| true).await.unwrap();
     operator.run_workers().await;
     assert!(operator.times_accepted().is_empty());
-    let list = operator.get("/v1/attention/parked-batches").await;
-    let retry = list["entries"][0]["actions"][0]["href"].as_str().unwrap();
+    let list = operator.get("/v1/attention/parked").await;
+    let retry = list["entries"][0]["actions"][1]["href"].as_str().unwrap();
     assert_eq!(operator.post(retry, &json!({})).await["changed"], 1);
     operator.run_workers().await;
     assert_eq!(
@@ -248,6 +248,8 @@ async fn all_uncertain(operator: &Operator) -> Uuid {
         fixture::count(&operator.stage.db, id, "UNCERTAIN").await,
         10
     );
+    let shown = operator.get(&format!("/v1/schedules/{id}")).await;
+    assert_eq!(shown["outcome"], "incomplete");
     id
 }
 
@@ -256,7 +258,7 @@ async fn messages_resolved_as_sent_are_not_sent_again(pool: MySqlPool) {
     let operator = operator_with_lost_responses(pool).await;
     let id = all_uncertain(&operator).await;
     let accepted = operator.times_accepted();
-    assert_eq!(operator.attention().await, 2);
+    assert_eq!(operator.attention().await, 1);
     assert_eq!(
         operator
             .post(
@@ -275,6 +277,8 @@ async fn messages_resolved_as_sent_are_not_sent_again(pool: MySqlPool) {
         (accepted, "finished")
     );
     assert_eq!(fixture::count(&operator.stage.db, id, "UNKNOWN").await, 10);
+    let shown = operator.get(&format!("/v1/schedules/{id}")).await;
+    assert_eq!(shown["outcome"], "complete");
     assert_eq!(operator.attention().await, 0);
 }
 
@@ -332,6 +336,13 @@ async fn resolve_three_as_resend(operator: &Operator, id: Uuid) {
     assert_eq!(
         (&early["changed"], &early["left"]["too_recent"]),
         (&json!(0), &json!(3))
+    );
+    let until = early["too_recent_until"].as_str().unwrap();
+    let until: DateTime<Utc> = until.parse().unwrap();
+    let now = operator.stage.db.now();
+    assert!(
+        until > now && until <= now + TimeDelta::seconds(300),
+        "{until}"
     );
     operator.wait(300);
     assert_eq!(operator.post(&path, &body).await["changed"], 3);

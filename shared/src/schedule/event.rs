@@ -13,6 +13,7 @@ use crate::{
     platform::queue::DeliveryMessage,
     schedule::{
         counts::count_by_status,
+        outcome::ScheduleOutcome,
         row::{Schedule, load_schedule},
     },
 };
@@ -43,6 +44,15 @@ pub async fn record_event(
     insert_deliveries(connection, &webhooks, &event, now).await
 }
 
+/// Returns the labels of a schedule.
+fn labels(schedule: &Schedule) -> Value {
+    // The API has written the column, so it is well formed.
+    let column = schedule.labels.as_deref();
+    column
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_else(|| json!([]))
+}
+
 /// Returns the data of the event, without any phone number or text.
 async fn snapshot(
     connection: &mut MySqlConnection,
@@ -55,15 +65,25 @@ async fn snapshot(
         "version": schedule.version,
         "run_at": schedule.run_at,
         "recipients": schedule.recipient_count,
+        "name": schedule.name,
+        "reference": schedule.reference,
+        "labels": labels(schedule),
     });
-    if kind == EventType::SchedulePaused {
-        data["reason"] = json!(schedule.pause_reason);
+    if matches!(
+        kind,
+        EventType::SchedulePaused | EventType::ScheduleCancelled
+    ) {
+        data["reason"] = json!(schedule.pause_reason.as_ref().or(schedule.reason.as_ref()));
     }
     if !matches!(
         kind,
         EventType::ScheduleStarted | EventType::ScheduleResumed
     ) {
-        data["counts"] = json!(count_by_status(connection, schedule).await?);
+        let counts = count_by_status(connection, schedule).await?;
+        if kind == EventType::ScheduleFinished {
+            data["outcome"] = json!(ScheduleOutcome::of(schedule.status, &counts));
+        }
+        data["counts"] = json!(counts);
     }
     Ok(data)
 }

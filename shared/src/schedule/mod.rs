@@ -4,6 +4,7 @@ pub mod counts;
 pub mod event;
 pub mod lifecycle;
 pub mod on_uncertain;
+pub mod outcome;
 pub mod priority;
 pub mod row;
 pub mod status;

@@ -36,9 +36,13 @@ pub struct Schedule {
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
     pub pause_reason: Option<String>,
+    pub reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
+    pub name: Option<String>,
+    pub reference: Option<String>,
+    pub labels: Option<String>,
 }
 
 /// Reads the schedules with these ids that exist, in no particular order.
@@ -54,8 +58,9 @@ pub async fn load_schedules(
              s.auto_priority AS "auto_priority: bool", s.send_window, s.max_lateness_s, s.send_until AS "send_until: DateTime<Utc>",
              s.send_within_s, s.max_resends, s.resend_within_s,
              s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
-             s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason,
-             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by
+             s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason, s.reason,
+             s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by,
+             s.name, s.reference, s.labels
            FROM JSON_TABLE(?, '$[*]' COLUMNS (id CHAR(32) PATH '$')) wanted
            STRAIGHT_JOIN schedules s ON s.id = UNHEX(wanted.id)"#,
         serde_json::json!(ids).to_string()

@@ -10,6 +10,7 @@ mod attention;
 mod batches;
 mod capacity;
 mod lists;
+mod names;
 mod plans;
 mod receipts;
 mod tables;

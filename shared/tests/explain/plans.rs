@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 24] = [
     "schedules",
     "recipients",
     "batches",
@@ -90,6 +90,8 @@ const TABLES: [&str; 22] = [
     "webhook_deliveries",
     "carrier_limits",
     "list_calls",
+    "schedule_labels",
+    "l",
     "o",
     "a",
     "x",

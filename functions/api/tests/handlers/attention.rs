@@ -16,27 +16,24 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 const KINDS: [&str; 7] = [
-    "missed-batches",
-    "missed-schedules",
-    "overdue",
-    "overdue-schedules",
-    "parked-batches",
-    "paused",
+    "missed",
+    "parked",
     "uncertain",
+    "overdue",
+    "not-begun",
+    "paused",
+    "drafts",
 ];
 
-/// Schedule, batch number (0 without a batch), number of recipients.
+/// Schedule, number of people, number of batches.
 type Facts = (Uuid, u64, u64);
 
 /// Reads an entry, which must have a time.
 fn facts(entry: &Value) -> Facts {
     let id = entry["schedule_id"].as_str().unwrap().parse().unwrap();
     assert!(entry["since"].is_string(), "{entry}");
-    (
-        id,
-        entry["batch_no"].as_u64().unwrap_or_default(),
-        entry["recipients"].as_u64().unwrap(),
-    )
+    let number = |name: &str| entry[name].as_u64().unwrap();
+    (id, number("people"), number("batches"))
 }
 
 /// Schedules that need attention, and the entries that each kind must list.
@@ -57,28 +54,35 @@ async fn entries_of_each_kind(api: &Api, pool: &MySqlPool) -> Entries {
     let now = "UTC_TIMESTAMP(3)";
     let missed = format!("status = 'missed', run_at = {now} - INTERVAL 2 HOUR");
     let missed = schedule(4, &missed).await;
-    let overdue = schedule(2, &format!("run_at = {now} - INTERVAL 11 MINUTE")).await;
+    let not_begun = schedule(2, &format!("run_at = {now} - INTERVAL 11 MINUTE")).await;
     schedule(2, &format!("run_at = {now} - INTERVAL 9 MINUTE")).await;
     let paused = format!("status = 'paused', paused_at = {now}, pause_reason = 'HTTP 401'");
     let paused = schedule(7, &paused).await;
-    let paused_by_operator = api.schedule(&phones(0..7)).await;
-    api.post_step(paused_by_operator, "pause").await;
+    let by_person = format!("status = 'paused', paused_at = {now} - INTERVAL 1 HOUR");
+    let in_time = format!("{by_person}, run_at = {now} + INTERVAL 1 HOUR");
+    schedule(6, &in_time).await;
+    let too_long = format!("{by_person}, run_at = {now} - INTERVAL 1 MINUTE");
+    let paused_too_long = schedule(6, &too_long).await;
+    schedule(5, "status = 'draft'").await;
+    let forgotten = format!("status = 'draft', run_at = {now} - INTERVAL 1 MINUTE");
+    let forgotten = schedule(5, &forgotten).await;
     // The owner of a batch crashed, and then its schedule was paused: not overdue.
     let crashed = rows::cut(api, pool, 1).await;
     let claim = "crashes = 1, send_at = now(-900), sweep_at = now(900), claim(-700)";
     rows::batch(pool, crashed, 1, claim).await;
     let pause = format!("status = 'paused', paused_at = {now}");
+    let pause = format!("{pause}, run_at = {now} + INTERVAL 1 MINUTE");
     rows::schedule(pool, crashed, &pause).await;
     Entries {
         running,
         expected: [
-            ("missed-batches", vec![(running, 2, 2), (running, 1, 5)]),
-            ("missed-schedules", vec![(missed, 0, 4)]),
-            ("overdue", vec![(running, 5, 5), (running, 6, 5)]),
-            ("overdue-schedules", vec![(overdue, 0, 2)]),
-            ("parked-batches", vec![(running, 3, 5)]),
-            ("paused", vec![(paused, 0, 7)]),
-            ("uncertain", vec![(running, 9, 3)]),
+            ("missed", vec![(running, 7, 2), (missed, 4, 0)]),
+            ("parked", vec![(running, 5, 1)]),
+            ("uncertain", vec![(running, 3, 1)]),
+            ("overdue", vec![(running, 10, 2)]),
+            ("not-begun", vec![(not_begun, 2, 0)]),
+            ("paused", vec![(paused, 7, 0), (paused_too_long, 6, 0)]),
+            ("drafts", vec![(forgotten, 5, 0)]),
         ],
     }
 }
@@ -102,12 +106,14 @@ async fn everything_that_needs_attention_is_listed_and_nothing_else(pool: MySqlP
             (&entries, &list["kind"], &list["next_cursor"]),
             (expected, &json!(kind), &Value::Null)
         );
-        let summary = &overview["kinds"][kind];
-        assert_eq!(
-            (&summary["count"], &summary["entries"]),
-            (&json!(expected.len()), &list["entries"]),
-            "{kind}"
-        );
+        let people: u64 = expected.iter().map(|(_, people, _)| people).sum();
+        for summary in [&overview["kinds"][kind], &list] {
+            assert_eq!(
+                (&summary["count"], &summary["people"], &summary["entries"]),
+                (&json!(expected.len()), &json!(people), &list["entries"]),
+                "{kind}"
+            );
+        }
     }
     assert_eq!(overview["total"], 9);
     let attention = &api.get(&format!("/v1/schedules/{running}")).await.body["attention"];
@@ -122,9 +128,10 @@ async fn everything_that_needs_attention_is_listed_and_nothing_else(pool: MySqlP
 /// Creates an entry of a kind and returns its schedule.
 async fn entry_of_kind(api: &Api, pool: &MySqlPool, kind: &str) -> Uuid {
     let assignments = match kind {
-        "overdue-schedules" => "run_at = '2020-01-01'",
-        "paused" => "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'",
-        "missed-schedules" => "status = 'missed'",
+        "not-begun" => "run_at = '2020-01-01'",
+        "paused" => "status = 'paused', paused_at = '2020-01-01', run_at = '2020-01-01'",
+        "missed" => "status = 'missed'",
+        "drafts" => "status = 'draft', run_at = '2020-01-01'",
         _ => return batches_in_each_state(api, pool).await,
     };
     let id = api.schedule(&phones(0..4)).await;
@@ -166,7 +173,7 @@ async fn each_listed_action_can_be_called(pool: MySqlPool) {
     }
 }
 
-/// Creates several entries of each kind. Some have the same time, and are ordered by id.
+/// Creates several entries of each kind. Some affect as many people, and are ordered by id.
 async fn many_entries_of_each_kind(api: &Api, pool: &MySqlPool) {
     for _ in 0..3 {
         let id = rows::cut(api, pool, 4).await;
@@ -186,6 +193,7 @@ async fn many_entries_of_each_kind(api: &Api, pool: &MySqlPool) {
             "status = 'missed'".to_owned(),
             format!("run_at = '2026-01-0{}'", 1 + n / 2),
             "status = 'paused', paused_at = '2020-01-01', pause_reason = 'x'".to_owned(),
+            "status = 'draft', run_at = '2020-01-01'".to_owned(),
         ] {
             let id = api.schedule(&phones(0..1)).await;
             rows::schedule(pool, id, &assignments).await;
@@ -197,33 +205,33 @@ async fn many_entries_of_each_kind(api: &Api, pool: &MySqlPool) {
 async fn each_attention_list_is_paged_completely(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     many_entries_of_each_kind(&api, &pool).await;
-    for (kind, count) in KINDS.iter().zip([12, 5, 9, 5, 3, 5, 12]) {
-        let path = format!("/v1/attention/{kind}?limit=200");
-        let all = api.get(&path).await.body["entries"].clone();
-        let all: Vec<_> = all.as_array().unwrap().iter().map(facts).collect();
-        assert_eq!(all.len(), count, "{kind}");
-        let expected: Vec<_> = all.iter().map(|(id, no, _)| (*id, *no)).collect();
-        for limit in [1, 2, 5, 12] {
-            let path = format!("/v1/attention/{kind}?limit={limit}");
-            let ids = walk(&api, &path, "entries", "schedule_id").await;
-            let numbers = walk(&api, &path, "entries", "batch_no").await;
-            let pairs = ids.iter().zip(&numbers);
-            let walked: Vec<(Uuid, u64)> = pairs
-                .map(|(id, no)| {
-                    let id = id.as_str().unwrap().parse().unwrap();
-                    (id, no.as_u64().unwrap_or_default())
-                })
-                .collect();
-            assert_eq!(walked, expected, "{kind} {limit}");
+    for (kind, count) in KINDS.iter().zip([8, 3, 3, 3, 5, 5, 5]) {
+        for sort in ["-people", "-created_at"] {
+            let path = format!("/v1/attention/{kind}?sort={sort}");
+            let all = walk(&api, &format!("{path}&limit=200"), "entries", "schedule_id").await;
+            assert_eq!(all.len(), count, "{kind}");
+            for limit in [1, 2, 5, 8] {
+                let path = format!("{path}&limit={limit}");
+                let walked = walk(&api, &path, "entries", "schedule_id").await;
+                assert_eq!(walked, all, "{path}");
+            }
         }
     }
+    let newest = api.get("/v1/attention/missed?sort=-created_at").await.body;
+    let ids: Vec<Uuid> = newest["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| facts(entry).0)
+        .collect();
+    assert!(ids.is_sorted_by(|a, b| a > b), "{ids:?}");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn an_invalid_attention_query_is_refused(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let wrong = api
-        .get("/v1/attention/missed-batches?limit=0&cursor=s1&page=2")
+        .get("/v1/attention/missed?sort=people&limit=0&cursor=s1&page=2")
         .await;
     let fields: Vec<_> = wrong.body["errors"]
         .as_array()
@@ -231,7 +239,7 @@ async fn an_invalid_attention_query_is_refused(pool: MySqlPool) {
         .iter()
         .map(|error| &error["field"])
         .collect();
-    assert_eq!(fields, ["limit", "cursor", "page"]);
+    assert_eq!(fields, ["sort", "limit", "cursor", "page"]);
     assert_eq!(
         api.get("/v1/attention/everything").await.problem(),
         "not-found"

@@ -26,6 +26,7 @@ mod lists;
 mod login_limits;
 mod messages;
 mod missed;
+mod names;
 mod openapi;
 mod openapi_examples;
 mod openapi_page;

@@ -115,6 +115,13 @@ async fn the_accepted_fields_are_the_documented_ones(pool: MySqlPool) {
             let draft = admin.schedule(&[]).await.to_string();
             path = path.replace("018f0000-0000-7000-8000-000000000000", &draft);
         }
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        for required in parameters.filter(|parameter| {
+            (&parameter["in"], &parameter["required"]) == (&json!("query"), &json!(true))
+        }) {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            path = format!("{path}{separator}{}=x", required["name"].as_str().unwrap());
+        }
         let body = with_unknown_fields(schema, is_list).to_string();
         let answer = send(
             &admin,

@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 18] = [
+const WITH_BODY: [&str; 22] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -24,7 +24,11 @@ const WITH_BODY: [&str; 18] = [
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
+    "pauseSchedule",
     "resumeSchedule",
+    "cancelSchedule",
+    "pauseSchedules",
+    "resumeSchedules",
     "resolveRecipients",
     "resolveRecipient",
     "putSuppression",
@@ -56,7 +60,9 @@ impl ExampleSetup {
             }
             "changeUser" => self.user_id().await,
             "changeWebhook" => self.webhook_id().await,
-            "changeSchedule" => self.admin.schedule(&phones(0..2)).await.to_string(),
+            "changeSchedule" | "pauseSchedule" | "cancelSchedule" => {
+                self.admin.schedule(&phones(0..2)).await.to_string()
+            }
             "appendRecipients" => self.admin.schedule(&[]).await.to_string(),
             "resumeSchedule" => {
                 let schedule = self.admin.schedule(&phones(0..2)).await;
@@ -67,6 +73,9 @@ impl ExampleSetup {
                 let schedule = cut(&self.admin, &self.pool, 1).await;
                 uncertain(&self.pool, schedule, 1..=2, 3_600).await;
                 schedule.to_string()
+            }
+            "pauseSchedules" | "resumeSchedules" => {
+                return (self.admin.clone(), format!("{path}?label=parcels"));
             }
             "changeCarrier" => {
                 return (self.admin.clone(), path.replace("{carrier}", "main"));

@@ -109,7 +109,9 @@ async fn each_state_allows_exactly_its_possible_calls(pool: MySqlPool) {
             let id = api.schedule(&phones(0..10)).await;
             put_in_state(&pool, id, state).await;
             let answer = call(&api, id, step).await;
-            if !possible.contains(&step) && (state, step) != ("running, missed", "send-now") {
+            let others = [("running, missed", "send-now"), ("cancelled", "cancel")];
+            let is_paused_again = step == "pause" && state.starts_with("paused");
+            if !possible.contains(&step) && !others.contains(&(state, step)) && !is_paused_again {
                 assert_refused(&answer, state, step, possible);
                 continue;
             }

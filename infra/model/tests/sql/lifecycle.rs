@@ -87,7 +87,7 @@ async fn pause_schedule_matches_the_model(pool: MySqlPool) {
         rules::pause(&mut case.schedule);
         // A pause by an operator and one by the system are the same for a cut schedule.
         if index % 2 == 0 {
-            moves::pause_schedule(&mut connection, table.ids[index], table.now)
+            moves::pause_schedule(&mut connection, table.ids[index], None, table.now)
                 .await
                 .unwrap();
         } else {
@@ -140,7 +140,7 @@ async fn cancel_schedule_matches_the_model(pool: MySqlPool) {
         let pending = case.pending();
         let batches = std::slice::from_mut(&mut case.batch);
         rules::cancel(&mut case.schedule, batches, pending);
-        moves::cancel_schedule(&mut connection, table.ids[index], table.now)
+        moves::cancel_schedule(&mut connection, table.ids[index], None, table.now)
             .await
             .unwrap();
     }

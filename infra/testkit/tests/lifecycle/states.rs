@@ -68,10 +68,12 @@ pub fn by_call(from: &str, call: Call) -> &'static [&'static str] {
     match (call, from) {
         (Append | Text | Rate, "draft") => &["draft"],
         (Activate, "draft") | (Append | Text | Rate, "scheduled") => &["scheduled"],
-        (Pause, "scheduled" | "running") | (Text | Rate, "paused") => &["paused"],
+        (Pause, "scheduled" | "running" | "paused") | (Text | Rate, "paused") => &["paused"],
         (Resume, "paused") | (SendNow, "missed") => &["scheduled", "running"],
         (SendNow, "running" | "finished") | (Rate, "running") => &["running"],
-        (Cancel, "draft" | "scheduled" | "running" | "paused" | "missed") => &["cancelled"],
+        (Cancel, "draft" | "scheduled" | "running" | "paused" | "missed" | "cancelled") => {
+            &["cancelled"]
+        }
         _ => &[],
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/attention/{kind}`: lists all entries of one kind, page by page. An entry may move in
+//! `GET /v1/attention/{kind}`: lists all schedules of one kind, page by page. A schedule may move in
 //! the order of its list between two pages, so only the first page is reliable.
 
 use axum::{Json, extract::State};
@@ -6,9 +6,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::status::ScheduleStatus;
 use sqlx::MySqlConnection;
-use uuid::Uuid;
 
 use crate::{
     App,
@@ -20,18 +18,10 @@ use crate::{
         transaction::transaction,
     },
     openapi::{Operation, parameters},
-    resources::{
-        attention::{
-            Kind, batches,
-            entry::{AttentionEntry, example},
-            read_cursor, schedules,
-            store::{
-                ListPosition, missed_batches, overdue_batches, overdue_schedules, parked_batches,
-                paused_by_system, uncertain_batches,
-            },
-            write_cursor,
-        },
-        schedules::store::lists::{ScheduleFilter, page_of_schedules},
+    resources::attention::{
+        Kind,
+        entry::{AttentionEntry, example, read_entries},
+        page::{Position, Sort, page_of},
     },
 };
 
@@ -42,7 +32,11 @@ pub struct Page {
     /// The kind.
     #[schemars(extend("enum" = Kind::ALL.map(Kind::as_str)))]
     pub kind: &'static str,
-    /// The entries.
+    /// The schedules of this kind, on all pages.
+    pub count: u64,
+    /// The recipients that they affect together.
+    pub people: u64,
+    /// The entries of this page.
     pub entries: Vec<AttentionEntry>,
     /// The cursor of the next page; null on the last page.
     pub next_cursor: Option<String>,
@@ -62,17 +56,15 @@ pub async fn list(
             kinds.join(", ")
         ))
     })?;
+    let sort = query
+        .choice("sort", &Sort::ALL, Sort::as_str)
+        .unwrap_or_default();
     let limit = query.limit(LIMIT);
-    let after = query.cursor(read_cursor).unwrap_or(ListPosition::START);
+    let after = query.cursor(Position::read);
     query.finish()?;
-    let now = app.db.now();
+    let (now, request) = (app.db.now(), PageRequest { after, limit });
     let page = transaction(&app.db, |transaction| {
-        Box::pin(read_page(
-            transaction,
-            kind,
-            PageRequest { after, limit },
-            now,
-        ))
+        Box::pin(read_page(transaction, kind, sort, request, now))
     });
     Ok(Json(page.await?))
 }
@@ -81,69 +73,34 @@ pub async fn list(
 pub async fn read_page(
     connection: &mut MySqlConnection,
     kind: Kind,
-    request: PageRequest<ListPosition>,
+    sort: Sort,
+    request: PageRequest<Option<Position>>,
     now: DateTime<Utc>,
 ) -> Result<Page, ApiError> {
-    let PageRequest { after, limit } = request;
-    let positions = match kind {
-        Kind::MissedBatches => missed_batches(connection, after, limit).await?,
-        Kind::ParkedBatches => parked_batches(connection, after, limit, now).await?,
-        Kind::Uncertain => uncertain_batches(connection, after, limit, now).await?,
-        Kind::Overdue => overdue_batches(connection, after, limit, now).await?,
-        Kind::OverdueSchedules => overdue_schedules(connection, after, limit, now).await?,
-        Kind::MissedSchedules => {
-            let missed = ScheduleFilter {
-                status: Some(ScheduleStatus::Missed),
-                ..ScheduleFilter::default()
-            };
-            positions_of(page_of_schedules(connection, missed, before(after), limit).await?)
-        }
-        Kind::Paused => positions_of(paused_by_system(connection, before(after), limit).await?),
-    };
-    let entries = match kind {
-        Kind::MissedSchedules | Kind::OverdueSchedules | Kind::Paused => {
-            let ids: Vec<_> = positions
-                .iter()
-                .map(|position| position.schedule_id)
-                .collect();
-            schedules::entries(connection, kind, &ids).await?
-        }
-        _ => batches::entries(connection, kind, &positions).await?,
-    };
-    let last = positions
-        .last()
-        .filter(|_| positions.len() == limit as usize);
+    let all = kind.read(connection, now).await?;
+    let count = all.len() as u64;
+    let people = all.iter().map(|affected| affected.people).sum();
+    let (page, next) = page_of(all, sort, request);
     Ok(Page {
         kind: kind.as_str(),
-        entries,
-        next_cursor: last.copied().map(write_cursor),
+        count,
+        people,
+        entries: read_entries(connection, kind, &page).await?,
+        next_cursor: next.map(Position::write),
     })
-}
-
-/// Returns the id below which a list in the order of ids, newest first, continues.
-fn before(after: ListPosition) -> Uuid {
-    if after == ListPosition::START {
-        Uuid::max()
-    } else {
-        after.schedule_id
-    }
-}
-
-fn positions_of(ids: Vec<Uuid>) -> Vec<ListPosition> {
-    ids.into_iter()
-        .map(|schedule_id| ListPosition {
-            schedule_id,
-            ..ListPosition::START
-        })
-        .collect()
 }
 
 /// Describes `GET /v1/attention/{kind}` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    Operation::new("listAttention", "attention", "List what needs an operator, of one kind")
-        .text("Each entry has the calls that resolve it. An entry may move between two pages, so only the first page is reliable.")
+    Operation::new("listAttention", "attention", "List the schedules that need an operator, of one kind")
+        .text("Each entry has the calls that resolve it. A schedule may move between two pages, so only the first page is reliable.")
         .path("kind", json!({"type": "string", "enum": Kind::ALL.map(Kind::as_str)}), "The kind.", json!("uncertain"))
+        .query(
+            "sort",
+            json!({"type": "string", "enum": Sort::ALL.map(Sort::as_str), "default": Sort::default().as_str()}),
+            "The member to sort by; a minus: the greatest first.",
+        )
         .queries(parameters::page(LIMIT))
-        .answers::<Page>(200, "A page.", json!({"kind": "missed-schedules", "entries": [example()], "next_cursor": null}))
+        .answers::<Page>(200, "A page.", json!({"kind": "missed", "count": 1, "people": 2, "entries": [example()], "next_cursor": null}))
         .problems(&["not-found"])
 }

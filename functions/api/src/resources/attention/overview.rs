@@ -17,14 +17,14 @@ use crate::{
         Kind,
         dead_letters::{DeadLetterView, peek},
         entry::{AttentionEntry, example},
-        list::{Page, read_page},
-        store::{ListPosition, count_attention},
+        list::read_page,
+        page::{Position, Sort},
     },
 };
 
 /// Entries of each kind; its list has all of them.
-const FIRST_PAGE: PageRequest<ListPosition> = PageRequest {
-    after: ListPosition::START,
+const FIRST_PAGE: PageRequest<Option<Position>> = PageRequest {
+    after: None,
     limit: 10,
 };
 
@@ -33,7 +33,7 @@ const FIRST_PAGE: PageRequest<ListPosition> = PageRequest {
 #[schemars(rename = "AttentionOverview")]
 pub struct Overview {
     /// The number of entries of all kinds; 0 if no operator has to act.
-    total: i64,
+    total: u64,
     /// By kind.
     kinds: BTreeMap<&'static str, Summary>,
 }
@@ -42,8 +42,11 @@ pub struct Overview {
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "AttentionKind")]
 pub struct Summary {
-    /// The number of entries in its list.
-    count: i64,
+    /// The number of entries in its list: schedules, or dead letters.
+    count: u64,
+    /// The recipients that the schedules affect together; null for dead letters, which may name
+    /// many or none.
+    people: Option<u64>,
     /// The first of them.
     entries: Vec<Listed>,
     /// The cursor at which its list continues; null if this is all of it.
@@ -60,7 +63,7 @@ pub struct Summary {
 #[serde(untagged)]
 #[schemars(rename = "AttentionEntryOrDeadLetter")]
 enum Listed {
-    /// A batch or a schedule.
+    /// A schedule.
     Entry(AttentionEntry),
     /// A dead letter.
     DeadLetter(DeadLetterView),
@@ -76,7 +79,8 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
     .await?;
     let dead_letters = peek(app, FIRST_PAGE.limit as usize).await;
     let summary = Summary {
-        count: dead_letters.counts.values().sum::<u64>() as i64,
+        count: dead_letters.counts.values().sum(),
+        people: None,
         entries: dead_letters
             .entries
             .into_iter()
@@ -98,37 +102,26 @@ async fn read_kinds(
     connection: &mut MySqlConnection,
 ) -> Result<BTreeMap<&'static str, Summary>, ApiError> {
     let now = app.db.now();
-    let totals = count_attention(connection, now).await?;
     let mut kinds = BTreeMap::new();
     for kind in Kind::ALL {
-        let Page {
-            entries,
-            next_cursor,
-            ..
-        } = read_page(connection, kind, FIRST_PAGE, now).await?;
-        let entries = entries.into_iter().map(Listed::Entry).collect();
-        let (count, href) = (
-            kind.count(&totals),
-            format!("/v1/attention/{}", kind.as_str()),
-        );
-        kinds.insert(
-            kind.as_str(),
-            Summary {
-                count,
-                entries,
-                next_cursor,
-                href,
-                unreachable: Vec::new(),
-            },
-        );
+        let page = read_page(connection, kind, Sort::default(), FIRST_PAGE, now).await?;
+        let summary = Summary {
+            count: page.count,
+            people: Some(page.people),
+            entries: page.entries.into_iter().map(Listed::Entry).collect(),
+            next_cursor: page.next_cursor,
+            href: format!("/v1/attention/{}", kind.as_str()),
+            unreachable: Vec::new(),
+        };
+        kinds.insert(kind.as_str(), summary);
     }
     Ok(kinds)
 }
 
 /// Describes `GET /v1/attention` in the OpenAPI document.
 pub fn overview_doc() -> Operation {
-    let kind = json!({"count": 1, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed-schedules"});
+    let kind = json!({"count": 1, "people": 2, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed"});
     Operation::new("getAttention", "attention", "Get everything that needs an operator")
         .text("The number of entries of each kind, and the first of them. If `total` is 0, no operator has to act.")
-        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed-schedules": kind}}))
+        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed": kind}}))
 }

@@ -20,7 +20,7 @@ use crate::{
         attention::{
             dead_letter_queue::{DeadLetter, Named, NamedDeadLetterQueue},
             dead_letters::{DeadLetterView, in_time, unreachable},
-            store::make_due_for_sweep,
+            due::make_due_for_sweep,
         },
         schedules::arrange_dispatch::request_sweep,
         webhooks::store::make_deliveries_due,

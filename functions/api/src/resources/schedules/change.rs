@@ -34,6 +34,7 @@ use crate::{
         store::{
             LockedSchedule, change_priority_and_end, lock_schedule,
             moves::{change_rate, change_schedule, spread_in_window},
+            names::write_names,
         },
         texts::most_parts,
     },
@@ -69,7 +70,9 @@ pub async fn change(
     .await?;
     let scheduled = schedule.status == ScheduleStatus::Scheduled;
     let run_at = schedule.run_at.to_utc();
-    if before.batch_count.is_some() {
+    if edit.is_only_names() {
+        // Nothing is to be sent at another time.
+    } else if before.batch_count.is_some() {
         request_sweep(app).await;
     } else if scheduled && edit.run_at.is_some() {
         let old_time = DispatchMessage {
@@ -97,6 +100,7 @@ pub fn change_doc() -> Operation {
                 "urgent",
                 json!({"priority": "high", "send_within_s": 3_600}),
             ),
+            ("labels", json!({"labels": ["parcels", "north"]})),
         ],
     );
     let changed = shown(
@@ -108,7 +112,7 @@ pub fn change_doc() -> Operation {
             "A field that is left out stays as it is; null removes `sender`, `rate`, `window`, `send_until` or `send_within_s`, and lets \
              `priority` follow from the number of recipients. If the schedule runs, or was paused while it ran, only `rate`, `priority`, `send_until` and \
              `send_within_s` can be changed: with a new rate, batches that were not tried yet are spread over the time from now on. An end that has \
-             passed cannot be changed.",
+             passed cannot be changed. `name`, `reference` and `labels` can be changed in every state.",
         )
         .body(body)
         .answers::<Changed>(200, "The schedule, and the time until which it has certainly not begun.", changed)
@@ -133,6 +137,8 @@ async fn write(
     edit.apply(&mut row, app.capacity.bulk_above());
     edit.check_end(&row, app.db.now())?;
     match (before.status, before.batch_count) {
+        // What it is called can be changed in every state.
+        _ if edit.is_only_names() => {}
         (Draft | Scheduled | Paused, None) => {
             if let (true, AcceptedVariables::Of(template)) =
                 (edit.message.is_some(), AcceptedVariables::of(&row.message)?)
@@ -159,6 +165,10 @@ async fn write(
     }
     if edit.changes_priority_or_end() {
         change_priority_and_end(transaction, &row).await?;
+    }
+    if edit.names.is_given() {
+        let (name, reference) = (row.name.as_deref(), row.reference.as_deref());
+        write_names(transaction, id, name, reference, row.labels.as_deref()).await?;
     }
     let fields_after = edit.changed_fields(&row);
     let view = read_view(app, transaction, id).await?;

@@ -17,6 +17,7 @@ use crate::{
     openapi::operation::{object, or_null},
     resources::schedules::{
         end::{EndFields, SendEnd, WrongEnd},
+        names::{self, Labels, NamesEdit, labels_of},
         priority,
         request::{
             MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, sender, text,
@@ -59,6 +60,8 @@ pub struct ScheduleEdit {
     max_lateness_s: Option<u32>,
     resend_within_s: Option<u32>,
     on_uncertain: Option<OnUncertain>,
+    /// What it is called from now on.
+    pub names: NamesEdit,
 }
 
 impl ScheduleEdit {
@@ -89,12 +92,13 @@ impl ScheduleEdit {
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
             on_uncertain: fields.choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str),
+            names: NamesEdit::read(&mut fields),
         };
         let mut errors = fields.finish();
-        let is_empty =
-            !edit.requires_unbegun() && edit.rate.is_none() && !edit.changes_priority_or_end();
-        if errors.is_empty() && is_empty {
-            let names = fields_schema().map(|(name, _)| name).join(", ");
+        if errors.is_empty() && !edit.names.is_given() && edit.is_only_names() {
+            let all = fields_schema().into_iter().chain(names::schemas());
+            let names: Vec<_> = all.map(|(name, _)| name).collect();
+            let names = names.join(", ");
             let expected = format!("expected at least one of: {names}");
             errors.push(FieldError::new("", "nothing-to-change", expected));
         }
@@ -115,6 +119,11 @@ impl ScheduleEdit {
             || self.max_lateness_s.is_some()
             || self.resend_within_s.is_some()
             || self.on_uncertain.is_some()
+    }
+
+    /// Returns whether it changes nothing but what the schedule is called.
+    pub const fn is_only_names(&self) -> bool {
+        !self.requires_unbegun() && self.rate.is_none() && !self.changes_priority_or_end()
     }
 
     /// Returns whether it changes the priority or the end.
@@ -164,6 +173,15 @@ impl ScheduleEdit {
         row.max_lateness_s = self.max_lateness_s.unwrap_or(row.max_lateness_s);
         row.resend_within_s = self.resend_within_s.unwrap_or(row.resend_within_s);
         row.on_uncertain = self.on_uncertain.unwrap_or(row.on_uncertain);
+        if let Some(name) = &self.names.name {
+            row.name.clone_from(name);
+        }
+        if let Some(reference) = &self.names.reference {
+            row.reference.clone_from(reference);
+        }
+        if let Some(labels) = &self.names.labels {
+            row.labels = labels.as_ref().map(Labels::to_column);
+        }
     }
 
     /// Returns the fields of a row that this edit changes, for the audit log.
@@ -204,6 +222,17 @@ impl ScheduleEdit {
                 self.on_uncertain.is_some(),
                 json!(row.on_uncertain),
             ),
+            ("name", self.names.name.is_some(), json!(row.name)),
+            (
+                "reference",
+                self.names.reference.is_some(),
+                json!(row.reference),
+            ),
+            (
+                "labels",
+                self.names.labels.is_some(),
+                json!(labels_of(row.labels.as_deref())),
+            ),
         ];
         let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
         Value::Object(
@@ -238,7 +267,13 @@ pub fn edit_schema() -> Value {
         )
     };
     let mut schema = object(
-        Value::Object(fields_schema().map(field).into_iter().collect()),
+        Value::Object(
+            fields_schema()
+                .into_iter()
+                .chain(names::schemas())
+                .map(field)
+                .collect(),
+        ),
         &[],
     );
     schema["minProperties"] = json!(1);

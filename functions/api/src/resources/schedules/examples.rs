@@ -21,6 +21,9 @@ pub fn listed(status: &str) -> Value {
     let here = "/v1/schedules/0190a0b0-c0d0-7080-8000-00000000000f";
     json!({
         "id": "0190a0b0-c0d0-7080-8000-00000000000f",
+        "name": "Parcels of Tuesday",
+        "reference": "run-4711",
+        "labels": ["parcels"],
         "status": status,
         "version": 1,
         "run_at": AHEAD,
@@ -43,6 +46,7 @@ pub fn listed(status: &str) -> Value {
         "dispatched_at": null,
         "paused_at": null,
         "pause_reason": null,
+        "reason": null,
         "finished_at": null,
         "created_at": "2026-12-01T01:00:00Z",
         "created_by": "key:0190a0b0-c0d0-7080-8000-00000000000e",

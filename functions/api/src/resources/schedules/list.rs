@@ -24,11 +24,13 @@ use crate::{
     openapi::{Operation, parameters},
     resources::schedules::{
         examples::{forecast_example, listed},
+        selected::Selected,
         show::{ScheduleView, add_forecasts},
         store::lists::{
             ScheduleFilter, SchedulePosition, earliest_schedules, latest_schedules,
             page_of_schedules,
         },
+        store::names::find_called,
     },
 };
 
@@ -93,6 +95,7 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let sort = query
         .choice("sort", &Sort::ALL, Sort::as_str)
         .unwrap_or(Sort::Newest);
+    let selected = Selected::read(&mut query);
     let limit = query.limit(LIMIT);
     let cursor = query.cursor(Cursor::read);
     query.finish()?;
@@ -105,6 +108,10 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     let mut connection = app.db.acquire().await?;
     let position = cursor.map(|Cursor { id, run_at }| SchedulePosition { id, run_at });
     let ids = match sort {
+        _ if !selected.called().is_empty() => {
+            let found = find_called(&mut connection, selected.called(), filter).await?;
+            page_of_found(found, sort, position, limit)
+        }
         Sort::Newest => {
             let before = cursor.map_or(Uuid::max(), |cursor| cursor.id);
             page_of_schedules(&mut connection, filter, before, limit).await?
@@ -138,6 +145,26 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
     }))
 }
 
+/// Returns the ids of a page of the schedules that were found, in the order of the list.
+fn page_of_found(
+    mut found: Vec<SchedulePosition>,
+    sort: Sort,
+    after: Option<SchedulePosition>,
+    limit: u32,
+) -> Vec<Uuid> {
+    let in_order = |a: &SchedulePosition, b: &SchedulePosition| match sort {
+        Sort::Newest => b.id.cmp(&a.id),
+        Sort::Earliest => (a.run_at, a.id).cmp(&(b.run_at, b.id)),
+        Sort::Latest => (b.run_at, b.id).cmp(&(a.run_at, a.id)),
+    };
+    if let Some(after) = after {
+        found.retain(|position| in_order(position, &after).is_gt());
+    }
+    found.sort_unstable_by(in_order);
+    found.truncate(limit as usize);
+    found.into_iter().map(|position| position.id).collect()
+}
+
 /// Describes `GET /v1/schedules` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let mut schedule = listed("scheduled");
@@ -163,6 +190,7 @@ pub fn list_doc() -> Operation {
             json!({"type": "string", "enum": Sort::ALL.map(Sort::as_str), "default": Sort::Newest.as_str()}),
             "The member to sort by; a minus: the greatest first.",
         )
+        .queries(Selected::parameters())
         .queries(parameters::page(LIMIT))
         .answers::<Page>(200, "A page.", json!({"schedules": [schedule], "next_cursor": null}))
 }

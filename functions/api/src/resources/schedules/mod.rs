@@ -2,6 +2,7 @@
 
 pub mod arrange_dispatch;
 pub mod batches;
+pub mod bulk;
 pub mod change;
 pub mod create;
 pub mod dry_run;
@@ -11,10 +12,12 @@ mod examples;
 pub mod forecast;
 pub mod list;
 pub mod moves;
+pub mod names;
 pub mod priority;
 pub mod request;
 pub mod routes;
 mod run_at;
+mod selected;
 pub mod show;
 pub mod state;
 pub mod store;

@@ -1,6 +1,6 @@
 //! `POST /v1/schedules/{id}/activate`, `/pause`, `/resume`, `/cancel`, `/send-now`: the lifecycle
-//! of a schedule. A call that is repeated, or comes too late, changes nothing and returns what is
-//! possible. A move takes effect at a batch's next mark, inside a batch too.
+//! of a schedule. A call that comes too late changes nothing and returns what is possible. A pause
+//! and a cancel that are repeated succeed, and change nothing. A move takes effect at a batch's next mark, inside a batch too.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
@@ -49,8 +49,37 @@ pub struct Restarted {
     batches: u64,
 }
 
+/// A move that is requested.
+pub(super) struct Request {
+    pub(super) id: Uuid,
+    pub(super) step: Move,
+    /// The caller's reason, for a pause and a cancel.
+    pub(super) reason: Option<String>,
+}
+
+impl Request {
+    const fn new(id: Uuid, step: Move) -> Self {
+        Self {
+            id,
+            step,
+            reason: None,
+        }
+    }
+
+    /// Reads the `reason` of a pause or a cancel.
+    async fn with_reason(
+        id: &str,
+        step: Move,
+        (headers, body): (HeaderMap, Body),
+    ) -> Result<Self, ApiError> {
+        let id = parse_id(id)?;
+        let reason = read_reason(&body::read_optional_json(&headers, body).await?)?;
+        Ok(Self { id, step, reason })
+    }
+}
+
 /// The effect of a move.
-struct Moved {
+pub(super) struct Moved {
     before: LockedSchedule,
     view: ScheduleView,
     batches: u64,
@@ -66,7 +95,8 @@ pub async fn activate(
     query: Query,
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Activate).await?;
+    let request = Request::new(parse_id(&id)?, Move::Activate);
+    let Moved { view, .. } = run_move(&app, &caller, request).await?;
     arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
     Ok(Json(view))
 }
@@ -77,13 +107,20 @@ pub async fn pause(
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
+    body: (HeaderMap, Body),
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
-    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, Move::Pause).await?;
-    if before.status == ScheduleStatus::Scheduled {
-        cancel_dispatch(&app, view.message()).await;
+    let request = Request::with_reason(&id, Move::Pause, body).await?;
+    let moved = run_move(&app, &caller, request).await?;
+    follow_pause(&app, &moved).await;
+    Ok(Json(moved.view))
+}
+
+/// Removes the dispatch of a schedule that was paused before it began.
+pub(super) async fn follow_pause(app: &App, moved: &Moved) {
+    if moved.before.status == ScheduleStatus::Scheduled {
+        cancel_dispatch(app, moved.view.message()).await;
     }
-    Ok(Json(view))
 }
 
 /// Moves paused → running, or → scheduled if it had not been cut. If it had, the length of the pause
@@ -98,23 +135,53 @@ pub async fn resume(
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let now = is_now(&body::read_optional_json(&request.0, request.1).await?)?;
-    let step = Move::Resume { now };
-    let Moved { before, view, .. } = run_move(&app, &caller, parse_id(&id)?, step).await?;
-    if before.batch_count.is_none() {
-        arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
+    let request = Request::new(parse_id(&id)?, Move::Resume { now });
+    let moved = run_move(&app, &caller, request).await?;
+    follow_resume(&app, &moved).await;
+    Ok(Json(moved.view))
+}
+
+/// Makes the dispatch of a schedule that goes on before it has begun; else its batches are found.
+pub(super) async fn follow_resume(app: &App, moved: &Moved) {
+    if moved.before.batch_count.is_none() {
+        let view = &moved.view;
+        arrange_dispatch(app, view.message(), view.run_at.to_utc()).await;
     } else {
-        request_sweep(&app).await;
+        request_sweep(app).await;
     }
-    Ok(Json(view))
 }
 
 /// Reads the field `now` of a body.
-fn is_now(body: &[u8]) -> Result<bool, ApiError> {
+pub(super) fn is_now(body: &[u8]) -> Result<bool, ApiError> {
     let mut fields = Fields::read(body)?;
     let now = fields.read_as("now", "true or false");
     let errors = fields.finish();
     if errors.is_empty() {
         Ok(now.unwrap_or(false))
+    } else {
+        Err(ApiError::invalid(errors))
+    }
+}
+
+/// The largest number of characters of a reason, as the column holds.
+const LONGEST_REASON: usize = 200;
+
+/// Reads the field `reason` of a body.
+pub(super) fn read_reason(body: &[u8]) -> Result<Option<String>, ApiError> {
+    let mut fields = Fields::read(body)?;
+    let reason = fields.text("reason");
+    let is_reason = |reason: &str| {
+        !reason.trim().is_empty()
+            && reason.chars().count() <= LONGEST_REASON
+            && !reason.chars().any(char::is_control)
+    };
+    if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
+        let expected = "expected 1 to 200 characters on one line, and not only spaces";
+        fields.complain("reason", "not-a-reason", expected);
+    }
+    let errors = fields.finish();
+    if errors.is_empty() {
+        Ok(reason)
     } else {
         Err(ApiError::invalid(errors))
     }
@@ -127,13 +194,15 @@ pub async fn cancel(
     caller: Caller,
     Path(id): Path<String>,
     query: Query,
+    body: (HeaderMap, Body),
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
+    let request = Request::with_reason(&id, Move::Cancel, body).await?;
     let Moved {
         before,
         view: schedule,
         ..
-    } = run_move(&app, &caller, parse_id(&id)?, Move::Cancel).await?;
+    } = run_move(&app, &caller, request).await?;
     if before.status == ScheduleStatus::Scheduled {
         cancel_dispatch(&app, schedule.message()).await;
     }
@@ -154,12 +223,13 @@ pub async fn send_now(
     query: Query,
 ) -> Result<Json<Restarted>, ApiError> {
     query.finish()?;
+    let request = Request::new(parse_id(&id)?, Move::SendNow);
     let Moved {
         before,
         view: schedule,
         batches,
         ..
-    } = run_move(&app, &caller, parse_id(&id)?, Move::SendNow).await?;
+    } = run_move(&app, &caller, request).await?;
     if before.batch_count.is_none() {
         arrange_dispatch(&app, schedule.message(), schedule.run_at.to_utc()).await;
     } else {
@@ -180,12 +250,34 @@ pub fn activate_doc() -> Operation {
     .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
 }
 
+/// Returns the body of a pause and of a cancel.
+pub(super) fn takes_reason() -> Takes {
+    let reason = json!({
+        "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"^\P{Cc}*[^\p{Cc}\s]\P{Cc}*$",
+        "description": "Why; shown with the schedule, in its event and in the audit log.",
+    });
+    Takes::optional_json(
+        object(json!({"reason": reason}), &[]),
+        json!({"reason": "wrong price in the text"}),
+    )
+}
+
 /// Describes `POST /v1/schedules/{id}/pause` in the OpenAPI document.
 pub fn pause_doc() -> Operation {
     Operation::new("pauseSchedule", "schedules", "Pause a schedule")
-        .text("Requires a schedule that is scheduled or running. Takes effect at the next request to the carrier. Messages that were sent are still checked.")
+        .text(
+            "Requires a schedule that is scheduled or running. Takes effect at the next request to the carrier. Messages that were sent are still \
+             checked. A call for a schedule that is paused already changes nothing.",
+        )
+        .body(takes_reason())
         .answers::<ScheduleView>(200, "The schedule.", shown("paused", json!({})))
         .problems(&["not-found", "wrong-state"])
+}
+
+/// Returns the body of a resume.
+pub(super) fn takes_now() -> Takes {
+    let now = json!({"type": ["boolean", "null"], "default": false, "description": "A `run_at` that has passed becomes now."});
+    Takes::optional_json(object(json!({"now": now}), &[]), json!({"now": true}))
 }
 
 /// Describes `POST /v1/schedules/{id}/resume` in the OpenAPI document.
@@ -195,10 +287,7 @@ pub fn resume_doc() -> Operation {
             "If it had begun, the planned times of messages that were not sent move by the length of the pause. If it had not, its `run_at` stays; if that \
              has passed, the call needs `{\"now\": true}`, or a new `run_at` before it.",
         )
-        .body(Takes::optional_json(
-            object(json!({"now": {"type": ["boolean", "null"], "default": false, "description": "A `run_at` that has passed becomes now."}}), &[]),
-            json!({"now": true}),
-        ))
+        .body(takes_now())
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
         .problems(&["not-found", "wrong-state", "run-at-past"])
 }
@@ -206,7 +295,11 @@ pub fn resume_doc() -> Operation {
 /// Describes `POST /v1/schedules/{id}/cancel` in the OpenAPI document.
 pub fn cancel_doc() -> Operation {
     Operation::new("cancelSchedule", "schedules", "Cancel a schedule")
-        .text("Requires a schedule that has not ended. Messages that were not sent are closed; `already_sent` is the number of messages that had gone out or were just going out.")
+        .text(
+            "Requires a schedule that has not ended. Messages that were not sent are closed; `already_sent` is the number of messages that had gone \
+             out or were just going out. A call for a schedule that is cancelled already changes nothing.",
+        )
+        .body(takes_reason())
         .answers::<ScheduleView>(200, "The schedule.", shown("cancelled", json!({})))
         .problems(&["not-found", "wrong-state"])
 }
@@ -228,9 +321,14 @@ pub fn send_now_doc() -> Operation {
 }
 
 /// Makes the move, and enqueues its event for webhooks.
-async fn run_move(app: &App, caller: &Caller, id: Uuid, step: Move) -> Result<Moved, ApiError> {
+pub(super) async fn run_move(
+    app: &App,
+    caller: &Caller,
+    request: Request,
+) -> Result<Moved, ApiError> {
+    let request = &request;
     let moved = transaction(&app.db, |transaction| {
-        Box::pin(write_move(app, transaction, caller, id, step))
+        Box::pin(write_move(app, transaction, caller, request))
     })
     .await?;
     enqueue_deliveries(app, &moved.deliveries).await;
@@ -241,14 +339,22 @@ async fn write_move(
     app: &App,
     transaction: &mut MySqlConnection,
     caller: &Caller,
-    id: Uuid,
-    step: Move,
+    request: &Request,
 ) -> Result<Moved, ApiError> {
+    let (id, step) = (request.id, request.step);
     let before = lock_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
+    if step.is_done(before.status) {
+        return Ok(Moved {
+            view: read_view(app, transaction, id).await?,
+            before,
+            batches: 0,
+            deliveries: Vec::new(),
+        });
+    }
     allow(&before, step, app.db.now())?;
-    let batches = write_status(app, transaction, &before, step).await?;
+    let batches = write_status(app, transaction, &before, request).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
         let detail = "expected a schedule with missed batches; this one has none".to_owned();
         return Err(conflict(&problems::NOTHING_MISSED, &before, detail));
@@ -256,7 +362,10 @@ async fn write_move(
     let view = read_view(app, transaction, id).await?;
     let state_before =
         json!({"status": before.status, "version": before.version, "run_at": before.run_at});
-    let state_after = json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
+    let mut state_after = json!({"status": view.status, "version": view.version, "run_at": view.run_at, "counts": view.counts, "batches": batches});
+    if let Some(reason) = &request.reason {
+        state_after["reason"] = json!(reason);
+    }
     caller
         .record(
             transaction,
@@ -281,12 +390,12 @@ async fn write_status(
     app: &App,
     transaction: &mut MySqlConnection,
     before: &LockedSchedule,
-    step: Move,
+    request: &Request,
 ) -> sqlx::Result<u64> {
-    let now = app.db.now();
-    match (step, before.paused_at) {
+    let (now, reason) = (app.db.now(), request.reason.as_deref());
+    match (request.step, before.paused_at) {
         (Move::Activate, _) => activate_schedule(transaction, before.id).await?,
-        (Move::Pause, _) => pause_schedule(transaction, before.id, now).await?,
+        (Move::Pause, _) => pause_schedule(transaction, before.id, reason, now).await?,
         (Move::Resume { .. }, Some(paused_at)) if before.batch_count.is_some() => {
             let from = now.max(before.run_at);
             let pause = Pause {
@@ -300,7 +409,7 @@ async fn write_status(
             }
         }
         (Move::Resume { .. }, _) => resume_uncut_schedule(transaction, before.id, now).await?,
-        (Move::Cancel, _) => cancel_schedule(transaction, before.id, now).await?,
+        (Move::Cancel, _) => cancel_schedule(transaction, before.id, reason, now).await?,
         (Move::SendNow, _) if before.batch_count.is_none() => {
             send_uncut_now(transaction, before.id, now).await?;
         }

@@ -28,6 +28,7 @@ use crate::{
     openapi::operation::{object, one_of_these, or_null},
     resources::schedules::{
         end::{EndFields, SendEnd, send_until_schema, send_within_schema},
+        names::{self, Names},
         priority,
         run_at::{run_at, run_at_schema},
         store::NewSchedule,
@@ -141,6 +142,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
         .unwrap_or(OnUncertain::Hold);
     let end_fields = EndFields::read(fields);
+    let names = Names::read(fields);
     let (run_at, (message, parts)) = (run_at?, message?);
     let end = end_fields.apply(SendEnd::default());
     if let Err(wrong) = end.check(run_at.at, send_window.as_deref(), now) {
@@ -168,6 +170,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         resend_within_s,
         on_uncertain,
         list_defaults: None,
+        names,
         created_at: now,
         created_by: None,
     })
@@ -281,6 +284,9 @@ pub fn request_schema() -> Value {
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
     });
+    for (name, field) in names::schemas() {
+        fields[name] = or_null(field);
+    }
     for (name, field) in fields_schema() {
         let needed = ["run_at", "message"].contains(&name);
         fields[name] = if needed { field } else { or_null(field) };

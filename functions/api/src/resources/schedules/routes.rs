@@ -4,7 +4,7 @@ use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::schedules::{batches, change, create, list, moves, show},
+    resources::schedules::{batches, bulk, change, create, list, moves, show},
     route::{Route, get, patch, post},
 };
 
@@ -46,9 +46,21 @@ fn schedule_routes() -> Vec<Route> {
     ]
 }
 
-/// Returns the routes that move a schedule to another state.
+/// Returns the routes that move schedules to another state.
 fn move_routes() -> Vec<Route> {
     vec![
+        post(
+            "/v1/schedules/pause",
+            Requires(SchedulesWrite),
+            bulk::pause_all,
+            bulk::pause_all_doc,
+        ),
+        post(
+            "/v1/schedules/resume",
+            Requires(SchedulesWrite),
+            bulk::resume_all,
+            bulk::resume_all_doc,
+        ),
         post(
             "/v1/schedules/{id}/activate",
             Requires(SchedulesWrite),

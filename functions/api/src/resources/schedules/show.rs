@@ -15,6 +15,7 @@ use shared::{
     platform::queue::DispatchMessage,
     schedule::{
         counts::{Counts, count_by_status},
+        outcome::ScheduleOutcome,
         priority::Priority,
         row::{Schedule, load_schedule},
         status::ScheduleStatus,
@@ -31,6 +32,7 @@ use crate::{
         edit::end_of,
         examples::{forecast_example, shown},
         forecast::{Forecast, Forecaster},
+        names::labels_of,
         request::ON_UNCERTAIN,
         store::batches::{BatchAttention, count_batches_needing_attention},
     },
@@ -45,6 +47,9 @@ use crate::{
 #[schemars(rename = "Schedule")]
 pub struct ScheduleView {
     pub id: Uuid,
+    pub name: Option<String>,
+    pub reference: Option<String>,
+    pub labels: Vec<String>,
     pub status: ScheduleStatus,
     pub version: u32,
     /// With the offset with which it was given.
@@ -78,6 +83,10 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CountsSchema")]
     pub counts: Option<Counts>,
+    /// What it has come to. Only of a finished schedule, and not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScheduleOutcome")]
+    pub outcome: Option<ScheduleOutcome>,
     /// When it is sent. Only in the answers to GET, and only while it is scheduled or running.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Forecast")]
@@ -91,7 +100,10 @@ pub struct ScheduleView {
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
+    /// Why the system paused it; null if it did not.
     pub pause_reason: Option<String>,
+    /// The reason that the caller of its pause or cancel has given.
+    pub reason: Option<String>,
     pub finished_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// The actor, as in the audit log.
@@ -146,6 +158,9 @@ impl ScheduleView {
         let end = end_of(&schedule).at(schedule.run_at);
         Self {
             id: schedule.id,
+            name: schedule.name,
+            reference: schedule.reference,
+            labels: labels_of(schedule.labels.as_deref()),
             status: schedule.status,
             version: schedule.version,
             run_at: schedule.run_at.with_timezone(&offset),
@@ -175,6 +190,9 @@ impl ScheduleView {
                 duplicates: schedule.duplicate_count,
             },
             forecast: None,
+            outcome: counts
+                .as_ref()
+                .and_then(|counts| ScheduleOutcome::of(schedule.status, counts)),
             already_sent: counts.as_ref().map(sent),
             counts,
             attention: None,
@@ -182,6 +200,7 @@ impl ScheduleView {
             dispatched_at: schedule.dispatched_at,
             paused_at: schedule.paused_at,
             pause_reason: schedule.pause_reason,
+            reason: schedule.reason,
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,

@@ -43,6 +43,14 @@ impl Move {
         }
     }
 
+    /// Returns whether a schedule in this state needs no such move: the call was repeated.
+    pub const fn is_done(self, status: ScheduleStatus) -> bool {
+        matches!(
+            (self, status),
+            (Self::Pause, ScheduleStatus::Paused) | (Self::Cancel, ScheduleStatus::Cancelled)
+        )
+    }
+
     /// Returns the event for webhooks. The other moves have none: their event is recorded when the
     /// schedule is cut.
     pub const fn event(self) -> Option<EventType> {

@@ -39,6 +39,8 @@ pub struct Tally {
     pub changed: u64,
     /// Not changed, by the reason.
     pub left: UnchangedRecipients,
+    /// When the last of those in `left.too_recent` can be resolved; null if there is none.
+    pub too_recent_until: Option<DateTime<Utc>>,
     /// Of those to be sent again: their batch was found too late, and they wait with it for
     /// `send-now`.
     pub held: u64,
@@ -61,7 +63,8 @@ pub struct UnchangedRecipients {
 
 impl Tally {
     /// Adds another tally to this one.
-    pub const fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
+        self.too_recent_until = self.too_recent_until.max(other.too_recent_until);
         self.changed += other.changed;
         self.left.busy += other.left.busy;
         self.left.too_recent += other.left.too_recent;
@@ -182,10 +185,13 @@ impl Decision<'_> {
             not_uncertain,
             ..UnchangedRecipients::default()
         };
+        let too_recent = rows.iter().filter(|row| !quiet(row));
+        let too_recent_until = too_recent.map(|row| row.sent_at + app.quiet_time).max();
         (
             seqs,
             Tally {
                 left,
+                too_recent_until,
                 ..Tally::default()
             },
         )

@@ -230,7 +230,7 @@ pub fn resolve_one_doc() -> Operation {
 
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
     let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
-        "held": 0, "parked": 0, "more": false});
+        "too_recent_until": null, "held": 0, "parked": 0, "more": false});
     Operation::new(id, "attention", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))
         .answers::<Resolved>(

@@ -19,11 +19,13 @@ pub struct ScheduleFilter {
 }
 
 impl ScheduleFilter {
-    fn priority(self) -> Option<&'static str> {
+    /// Returns the priority as the column holds it.
+    pub(super) fn priority(self) -> Option<&'static str> {
         self.priority.map(Priority::as_str)
     }
 
-    fn bounds(self) -> (Option<&'static str>, DateTime<Utc>, DateTime<Utc>) {
+    /// Returns the state, and the bounds of `run_at`.
+    pub(super) fn bounds(self) -> (Option<&'static str>, DateTime<Utc>, DateTime<Utc>) {
         // 2000 and 2038. A bound time is a TIMESTAMP, whose range ends there: below a later time
         // MariaDB finds nothing in an index.
         let (first, last) = (

@@ -4,6 +4,7 @@ pub mod addressees;
 pub mod batches;
 pub mod lists;
 pub mod moves;
+pub mod names;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{
@@ -12,7 +13,14 @@ use shared::schedule::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::{lists::load::Added, resources::schedules::end::SendEnd};
+use crate::{
+    lists::load::Added,
+    resources::schedules::{
+        end::SendEnd,
+        names::{Labels, Names},
+        store::names::write_names,
+    },
+};
 
 /// A schedule to insert.
 #[derive(Clone, Debug)]
@@ -35,6 +43,7 @@ pub struct NewSchedule {
     pub resend_within_s: u32,
     pub on_uncertain: OnUncertain,
     pub list_defaults: Option<String>,
+    pub names: Names,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
 }
@@ -86,9 +95,25 @@ pub async fn insert_schedule(
         new.created_at,
         new.created_by,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    let Names {
+        name,
+        reference,
+        labels,
+    } = &new.names;
+    if new.names == Names::default() {
+        return Ok(());
+    }
+    let labels = labels.as_ref().map(Labels::to_column);
+    write_names(
+        connection,
+        new.id,
+        name.as_deref(),
+        reference.as_deref(),
+        labels.as_deref(),
+    )
+    .await
 }
 
 /// Reads a schedule, and locks it against other moves, cuts and appends until the transaction ends.

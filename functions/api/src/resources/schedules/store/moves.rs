@@ -140,12 +140,14 @@ fn database_time(at: DateTime<Utc>) -> String {
 pub async fn pause_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
+    reason: Option<&str>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL
+        "UPDATE schedules SET status = 'paused', paused_at = ?, pause_reason = NULL, reason = ?
          WHERE id = ? AND status IN ('scheduled', 'running')",
         now,
+        reason,
         id
     );
     done.execute(connection).await.map(drop)
@@ -160,7 +162,7 @@ pub async fn resume_uncut_schedule(
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
-           pause_reason = NULL
+           pause_reason = NULL, reason = NULL
          WHERE id = ? AND status = 'paused' AND batch_count IS NULL",
         now,
         id
@@ -184,7 +186,7 @@ pub async fn resume_cut_schedule(
         from,
     } = pause;
     sqlx::query!(
-        "UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL
+        "UPDATE schedules SET status = 'running', paused_at = NULL, pause_reason = NULL, reason = NULL
          WHERE id = ? AND status = 'paused' AND batch_count IS NOT NULL",
         id
     )
@@ -229,11 +231,13 @@ pub struct Pause {
 pub async fn cancel_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
+    reason: Option<&str>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL
+        "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL, reason = ?
          WHERE id = ? AND status IN ('draft', 'scheduled', 'running', 'paused', 'missed')",
+        reason,
         id
     )
     .execute(&mut *connection)
