@@ -18,10 +18,19 @@ pub(super) struct Country {
     code: u16,
     /// The ranges of all regions that share the code.
     ranges: Regex,
+    /// Compiled when a number's kind is asked for.
+    mobile: OnceLock<Option<Box<MobileRanges>>>,
     /// The prefixes that are often left in after the country code: `+44 (0)20…`.
     trunk_prefixes: Vec<String>,
     least: u8,
     most: u8,
+}
+
+/// The ranges of mobile numbers of a country code.
+struct MobileRanges {
+    mobile: Regex,
+    /// Those that outweigh them: premium rate, toll-free and the like.
+    others: Option<Regex>,
 }
 
 /// Returns the country with whose code `digits` start. Country codes have one to three digits, none
@@ -44,17 +53,7 @@ impl Country {
     fn load(code: u16) -> Option<Self> {
         let regions = DATABASE.by_code(&code)?;
         let kinds: Vec<&Descriptor> = regions.iter().flat_map(|region| kinds(region)).collect();
-        let mut patterns: Vec<&str> = kinds
-            .iter()
-            .map(|kind| kind.national_number().as_str())
-            .collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        let ranges = RegexBuilder::new(&format!("^(?:{})$", patterns.join("|")))
-            .unicode(false)
-            .ignore_whitespace(true)
-            .build()
-            .ok()?;
+        let ranges = compile(kinds.iter().copied())?;
         let mut trunk_prefixes: Vec<String> = regions
             .iter()
             .filter_map(|region| region.national_prefix().map(str::to_owned))
@@ -65,6 +64,7 @@ impl Country {
         Some(Self {
             code,
             ranges,
+            mobile: OnceLock::new(),
             trunk_prefixes,
             least,
             most,
@@ -79,6 +79,25 @@ impl Country {
     /// Returns the number of digits of the code.
     pub(super) fn code_digits(&self) -> usize {
         self.code.ilog10() as usize + 1
+    }
+
+    /// Returns the digits behind the code, if they start with it.
+    pub(super) fn behind_code<'a>(&self, digits: &'a [u8]) -> Option<&'a [u8]> {
+        let (code, national) = digits.split_at_checked(self.code_digits())?;
+        let is_code = code.iter().try_fold(0, |value: u16, digit| {
+            value.checked_mul(10)?.checked_add(u16::from(digit - b'0'))
+        }) == Some(self.code);
+        is_code.then_some(national)
+    }
+
+    /// Returns whether a valid national number may be that of a mobile phone.
+    pub(super) fn has_mobile(&self, national: &[u8]) -> bool {
+        let ranges = self.mobile.get_or_init(|| MobileRanges::load(self.code));
+        ranges.as_ref().is_some_and(|ranges| {
+            let others = ranges.others.as_ref();
+            ranges.mobile.is_match(national)
+                && !others.is_some_and(|others| others.is_match(national))
+        })
     }
 
     /// Returns the national number if it is in a range, unchanged or without a trunk prefix.
@@ -110,6 +129,50 @@ impl Country {
     }
 }
 
+impl MobileRanges {
+    /// Returns `None` for a code without mobile numbers.
+    fn load(code: u16) -> Option<Box<Self>> {
+        let regions = DATABASE.by_code(&code)?;
+        let mobile = regions
+            .iter()
+            .filter_map(|region| region.descriptors().mobile());
+        // As in libphonenumber, a number that is in a range of these too is no mobile number.
+        let others = regions.iter().flat_map(|region| {
+            let kinds = region.descriptors();
+            let others = [
+                kinds.premium_rate(),
+                kinds.toll_free(),
+                kinds.shared_cost(),
+                kinds.voip(),
+                kinds.personal_number(),
+                kinds.pager(),
+                kinds.uan(),
+                kinds.voicemail(),
+            ];
+            others.into_iter().flatten()
+        });
+        Some(Box::new(Self {
+            mobile: compile(mobile)?,
+            others: compile(others),
+        }))
+    }
+}
+
+/// Joins the patterns of kinds of numbers; `None` if there are none.
+fn compile<'a>(kinds: impl Iterator<Item = &'a Descriptor>) -> Option<Regex> {
+    let mut patterns: Vec<&str> = kinds.map(|kind| kind.national_number().as_str()).collect();
+    patterns.sort_unstable();
+    patterns.dedup();
+    if patterns.is_empty() {
+        return None;
+    }
+    RegexBuilder::new(&format!("^(?:{})$", patterns.join("|")))
+        .unicode(false)
+        .ignore_whitespace(true)
+        .build()
+        .ok()
+}
+
 /// Returns the kinds of numbers in a region. `general` accepts more than all of them, and has no
 /// lengths.
 fn kinds(region: &Metadata) -> impl Iterator<Item = &Descriptor> {
@@ -132,6 +195,8 @@ fn kinds(region: &Metadata) -> impl Iterator<Item = &Descriptor> {
 
 #[cfg(test)]
 mod tests {
+    use phonenumber::Type;
+
     use super::*;
     use crate::message::phone::Phone;
 
@@ -150,5 +215,29 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Compares with the library, for the examples of each kind in each region.
+    #[test]
+    fn the_mobile_numbers_are_those_of_the_library() {
+        let codes = (1..1000).filter(|code| DATABASE.by_code(code).is_some());
+        let (mut mobile, mut others) = (0, 0);
+        for code in codes {
+            for kind in DATABASE.by_code(&code).unwrap().into_iter().flat_map(kinds) {
+                let national = kind.example().unwrap();
+                // The library removes a zero that belongs to the number.
+                if national.starts_with('0') {
+                    continue;
+                }
+                let number = format!("+{code}{national}");
+                let kind = phonenumber::parse(None, &number).unwrap();
+                let kind = kind.number_type(&DATABASE);
+                let expected = matches!(kind, Type::Mobile | Type::FixedLineOrMobile);
+                let phone = Phone::parse(&number).unwrap();
+                assert_eq!(phone.can_be_mobile(), expected, "{number} {kind:?}");
+                *(if expected { &mut mobile } else { &mut others }) += 1;
+            }
+        }
+        assert!(mobile > 200 && others > 500, "{mobile} {others}");
     }
 }
