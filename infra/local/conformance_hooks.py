@@ -35,7 +35,8 @@ BEYOND_SCHEMAS = {
     "unknown-country-code", "too-short", "too-long", "not-valid-for-country", "in-the-past",
     "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable",
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
-    "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed",
+    "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
+    "ambiguous-number", "not-mobile",
 }  # fmt: skip
 
 _lock = threading.Lock()

@@ -29,6 +29,9 @@ pub struct FieldError {
     pub detail: String,
     /// What was expected, as a stable code for programs.
     pub code: &'static str,
+    /// In a list: the number that was probably meant, such as one whose plus sign is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
 }
 
 impl FieldError {
@@ -39,6 +42,7 @@ impl FieldError {
             position: None,
             detail: detail.into(),
             code,
+            suggestion: None,
         }
     }
 }

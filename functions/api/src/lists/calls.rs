@@ -6,7 +6,7 @@ use ring::digest::{Context, SHA256};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::lists::List;
+use crate::lists::{List, options::NumberTypes};
 
 /// A call that brings a list, in a transaction that has locked its schedule.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,11 @@ impl List {
     fn hash(&self) -> [u8; 32] {
         let options = &self.options;
         let charset = options.charset.map(encoding_rs::Encoding::name);
+        // Nothing for all kinds, so that lists from before there was a choice are recognised.
+        let types = options.types.filter(|types| *types != NumberTypes::Any);
+        let types = types.map_or("", NumberTypes::as_str);
         let how = format!(
-            "{:?} {} {charset:?} {:?} {:?}\n",
+            "{:?} {} {charset:?} {:?} {:?}{types}\n",
             self.format, self.gzip, options.column, options.country
         );
         let mut context = Context::new(&SHA256);

@@ -7,7 +7,7 @@ use shared::message::template::MAX_VARIABLES;
 use crate::{
     lists::{
         entry::MAX_ENTRIES,
-        options::{Format, LONGEST_COLUMN},
+        options::{Format, LONGEST_COLUMN, NumberTypes},
     },
     openapi::{
         Takes,
@@ -32,7 +32,7 @@ pub fn entry_schema(variables: bool) -> Value {
 /// that the schema names no pattern.
 fn phone_schema() -> Value {
     json!({"type": "string", "minLength": 1, "examples": ["+60123456789"],
-        "description": "A number in E.164, such as `+60123456789`; with `default_country` also a national number. Spaces, dots, dashes and brackets are ignored."})
+        "description": "A number in E.164, such as `+60123456789`; with `default_country` also a national number, or an international one without its plus sign. Spaces, dots, dashes and brackets are ignored."})
 }
 
 /// Returns the schema of an array of entries.
@@ -50,6 +50,23 @@ pub fn column_schema() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}})
 }
 
+/// The description of [`types_schema`].
+pub const TYPES: &str = "The kinds of numbers that are accepted: `any`, or only `mobile`: landlines and the numbers of services (premium rate, shared cost, \
+     toll-free) are invalid entries. In North America mobile numbers cannot be told from landlines, and are accepted.";
+
+/// Returns the schema of the kinds of numbers that are accepted.
+pub fn types_schema() -> Value {
+    json!({"type": "string", "enum": NumberTypes::ALL.map(NumberTypes::as_str)})
+}
+
+/// Returns the same for a field of a body.
+pub fn types_field_schema() -> Value {
+    let mut schema = types_schema();
+    schema["default"] = json!(NumberTypes::Any.as_str());
+    schema["description"] = json!(TYPES);
+    schema
+}
+
 /// Returns the parameters that control how a list is read.
 pub fn list_parameters() -> [Value; 4] {
     let parameter = |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
@@ -57,7 +74,7 @@ pub fn list_parameters() -> [Value; 4] {
         parameter(
             "default_country",
             country_schema(),
-            "Two letters (ISO 3166), such as `MY`: phone numbers without a plus sign are read as national numbers of this country.",
+            "Two letters (ISO 3166), such as `MY`: phone numbers without a plus sign are read as national numbers of this country, or as international ones that start with its code.",
         ),
         parameter(
             "column",

@@ -22,6 +22,7 @@ use tokio::sync::mpsc::Sender;
 use crate::{
     http::error::{ApiError, FieldError},
     lists::{
+        number::{RefusedNumber, read_number},
         options::{AcceptedVariables, Options},
         variables::WrongVariables,
     },
@@ -50,6 +51,9 @@ pub struct RejectedEntry {
     pub code: &'static str,
     /// What was expected, as text.
     pub detail: String,
+    /// The number that was probably meant, such as one whose plus sign is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
 }
 
 /// One entry of a list.
@@ -142,11 +146,16 @@ impl Sink {
         &self.options.variables
     }
 
+    /// Returns how the list is read.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Adds an entry at the current position.
     pub fn entry(&mut self, input: &str, given: &Variables) -> Result<(), Stopped> {
-        let phone = match Phone::parse_in(input, self.options.region.as_ref()) {
+        let phone = match read_number(input, &self.options) {
             Ok(phone) => phone,
-            Err(error) => return self.refuse(input, error.code(), error.to_string()),
+            Err(refused) => return self.refuse_number(input, refused),
         };
         // Before they are rendered: a text may contain each of them hundreds of times.
         let is_template = matches!(self.options.variables, AcceptedVariables::Of(_));
@@ -199,12 +208,22 @@ impl Sink {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Result<(), Stopped> {
-        let input = input.chars().take(SHOWN).collect();
-        self.push(Entry::Invalid(Box::new(RejectedEntry {
-            position: self.position,
-            input,
+        let refused = RefusedNumber {
             code,
             detail: detail.into(),
+            suggestion: None,
+        };
+        self.refuse_number(input, refused)
+    }
+
+    /// Adds an invalid entry, with a suggestion.
+    fn refuse_number(&mut self, input: &str, refused: RefusedNumber) -> Result<(), Stopped> {
+        self.push(Entry::Invalid(Box::new(RejectedEntry {
+            position: self.position,
+            input: input.chars().take(SHOWN).collect(),
+            code: refused.code,
+            detail: refused.detail,
+            suggestion: refused.suggestion.map(|phone| phone.to_string()),
         })))
     }
 

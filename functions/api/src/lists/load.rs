@@ -193,6 +193,7 @@ impl Loaded {
                 position: Some(refused.position),
                 detail: refused.detail,
                 code: refused.code,
+                suggestion: refused.suggestion,
             }));
         }
         errors.truncate(SHOWN_ERRORS);

@@ -15,6 +15,7 @@ mod gzip;
 mod json;
 pub mod load;
 mod ndjson;
+mod number;
 pub mod options;
 mod quotes;
 pub mod request;

@@ -45,6 +45,8 @@ pub struct Options {
     pub country: Option<String>,
     /// In CSV, the column with the phone numbers: its name in the header, or its position from 1.
     pub column: Option<String>,
+    /// Which kinds of numbers are accepted; `None`: all.
+    pub types: Option<NumberTypes>,
     /// Which variables an entry may have.
     pub variables: AcceptedVariables,
     /// Whether the body is binary, so that no gateway has converted it.
@@ -77,6 +79,30 @@ impl OnInvalid {
     }
 }
 
+/// The kinds of numbers that a list may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NumberTypes {
+    /// All valid numbers.
+    #[default]
+    Any,
+    /// Numbers of mobile phones, or that cannot be told from them.
+    Mobile,
+}
+
+impl NumberTypes {
+    /// Both values.
+    pub const ALL: [Self; 2] = [Self::Any, Self::Mobile];
+
+    /// Returns the value in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Mobile => "mobile",
+        }
+    }
+}
+
 /// How the lists that are appended to a schedule are read, unless a call says otherwise:
 /// `schedules.list_defaults`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +113,8 @@ pub struct ListDefaults {
     pub column: Option<String>,
     /// The effect of invalid entries.
     pub on_invalid: Option<OnInvalid>,
+    /// The kinds of numbers that are accepted.
+    pub types: Option<NumberTypes>,
 }
 
 impl ListDefaults {
@@ -110,6 +138,7 @@ impl ListDefaults {
         }
         let column = options.column.take();
         options.column = column.or_else(|| self.column.clone());
+        options.types = options.types.or(self.types);
     }
 }
 

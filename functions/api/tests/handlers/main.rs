@@ -27,6 +27,7 @@ mod login_limits;
 mod messages;
 mod missed;
 mod names;
+mod numbers;
 mod openapi;
 mod openapi_examples;
 mod openapi_page;

@@ -26,7 +26,7 @@ use crate::{
         doc,
         entry::RejectedEntry,
         load::{Target, load},
-        options::{ListDefaults, OnInvalid},
+        options::{ListDefaults, NumberTypes, OnInvalid},
         request::read_list,
     },
     openapi::Operation,
@@ -69,7 +69,9 @@ pub async fn append(
     let (headers, body) = request;
     let id = parse_id(&id)?;
     let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str);
-    let list = read_list(&headers, &mut query, body).await?;
+    let types = query.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
+    let mut list = read_list(&headers, &mut query, body).await?;
+    list.options.types = types;
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
     let appended = audited_transaction(&app.db, caller, |transaction| {
@@ -87,14 +89,15 @@ pub fn append_doc() -> Operation {
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
             "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 5 MiB of text or 4.6 MB of gzip per call. \
-             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column` and `on_invalid` are by \
-             default those with which the schedule was created.",
+             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `on_invalid` and `types` \
+             are by default those with which the schedule was created.",
         )
         .query(
             "on_invalid",
             json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
             "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
+        .query("types", doc::types_schema(), doc::TYPES)
         .queries(doc::list_parameters())
         .body(doc::list_body(true))
         .answers::<Appended>(200, "What was accepted.", answer)

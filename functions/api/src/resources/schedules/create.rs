@@ -121,6 +121,7 @@ fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
     let options = Options {
         region: request.region.take(),
         country: request.country.take(),
+        types: request.types,
         variables: AcceptedVariables::of(message)?,
         ..Options::default()
     };

@@ -21,8 +21,8 @@ use crate::{
         fields::Fields,
     },
     lists::{
-        doc::{column_schema, country_schema, entries_schema},
-        options::{ListDefaults, OnInvalid, is_column},
+        doc::{column_schema, country_schema, entries_schema, types_field_schema},
+        options::{ListDefaults, NumberTypes, OnInvalid, is_column},
         request::{COLUMN, COUNTRY},
     },
     openapi::operation::{object, one_of_these, or_null},
@@ -68,6 +68,8 @@ pub struct CreateRequest {
     pub region: Option<Region>,
     /// Its two letters, as they were given.
     pub country: Option<String>,
+    /// The kinds of numbers that are accepted.
+    pub types: Option<NumberTypes>,
 }
 
 impl CreateRequest {
@@ -81,10 +83,12 @@ impl CreateRequest {
             .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
             .unwrap_or_default();
         let (country, region) = region(&mut fields).unzip();
+        let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
             column: column(&mut fields),
             on_invalid: Some(on_invalid).filter(|_| is_on_invalid_given),
+            types,
         };
         let schedule = schedule(&mut fields, draft, now).map(|schedule| NewSchedule {
             list_defaults: list_defaults.to_column(),
@@ -99,6 +103,7 @@ impl CreateRequest {
             on_invalid,
             region,
             country,
+            types,
         })
     }
 }
@@ -283,6 +288,7 @@ pub fn request_schema() -> Value {
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
+        "types": or_null(types_field_schema()),
     });
     for (name, field) in names::schemas() {
         fields[name] = or_null(field);
