@@ -36,7 +36,7 @@ BEYOND_SCHEMAS = {
     "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable",
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
     "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
-    "ambiguous-number", "not-mobile",
+    "ambiguous-number", "ambiguous-column", "not-mobile",
 }  # fmt: skip
 
 _lock = threading.Lock()

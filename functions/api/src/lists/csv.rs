@@ -1,6 +1,6 @@
-//! Lists as CSV (RFC 4180): one column, a header with the column `phone`, or a column that the
+//! Lists as CSV (RFC 4180): one column, a header that names the phone numbers, or a column that the
 //! request selects. Quotes, CRLF and a byte order mark are accepted, and so are the semicolons or
-//! tabs that spreadsheets of many countries write instead of commas.
+//! tabs that spreadsheets of many countries write instead of commas, and a line that names them.
 
 use std::io::{self, Read};
 
@@ -9,11 +9,21 @@ use csv::{ByteRecord, ReaderBuilder};
 use shared::message::template::Variables;
 
 use crate::{
-    http::error::{ApiError, FieldError},
-    lists::{entry::Sink, guard, options::AcceptedVariables, quotes::Quotes, variables::Columns},
+    http::error::ApiError,
+    lists::{
+        entry::Sink,
+        guard,
+        header::{self, Header},
+        options::AcceptedVariables,
+        quotes::Quotes,
+        variables::Columns,
+    },
 };
 
-const HEADER: &[u8] = b"phone";
+/// A byte order mark in UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+/// The beginning of a line that names the separator.
+const NAME: &[u8] = b"sep=";
 const NOT_UTF_8: &str = "expected a phone number in UTF-8; name another encoding with charset, such as windows-1252, and send the \
                          list as application/octet-stream";
 /// Bytes of a list from which the separator of its fields is detected.
@@ -60,8 +70,8 @@ impl<R> Lines<R> {
     }
 }
 
-/// Parses a list. `selected` is the name or the position of the column with the phone numbers.
-pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result<(), ApiError> {
+/// Parses a list. Rows without a filled field are skipped, as empty lines are.
+pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
     let mut text = Lines {
         inner: text,
         last: b'\n',
@@ -72,7 +82,8 @@ pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result
         .read_to_end(&mut beginning)
         .map_err(|error| guard::explain(&error))?;
     let mut reader = ReaderBuilder::new();
-    let separator = separator(&beginning);
+    let named = named_separator(&beginning);
+    let separator = named.unwrap_or_else(|| separator(&beginning));
     reader
         .has_headers(false)
         .flexible(true)
@@ -80,37 +91,60 @@ pub fn parse(text: impl Read, selected: Option<&str>, sink: &mut Sink) -> Result
         .delimiter(separator);
     let mut records = reader.from_reader(Quotes::new(beginning.chain(text), separator));
     let mut record = ByteRecord::new();
+    if named.is_some() {
+        // The line that names the separator.
+        records.read_byte_record(&mut record).map_err(explain)?;
+    }
     let mut layout: Option<Layout> = None;
     while records.read_byte_record(&mut record).map_err(explain)? {
         // The line after the record, minus the lines of the record.
         let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
         sink.position = records.position().line().saturating_sub(lines) as u32;
         sink.unused.set(0);
+        if header::is_blank(record.as_slice()) {
+            continue;
+        }
         if let Some(layout) = &layout {
             layout.entry(&record, sink)?;
             continue;
         }
-        let (column, is_header) = first_record(&record, selected)?;
-        let variables = match sink.accepted() {
-            AcceptedVariables::Of(template) if is_header => {
-                Some(Columns::of(&record, column, template))
-            }
-            _ => None,
-        };
-        let layout = layout.insert(Layout { column, variables });
-        if !is_header {
+        let header = Header::find(&record, sink)?;
+        let layout = layout.insert(Layout::of(&record, header, sink));
+        if !header.is_present {
             layout.entry(&record, sink)?;
         }
     }
     Ok(())
 }
 
+/// Returns the separator that a first line such as `sep=;` names, which spreadsheets write.
+fn named_separator(beginning: &[u8]) -> Option<u8> {
+    let line = beginning.split(|byte| *byte == b'\n').next()?;
+    let line = line.strip_prefix(MARK).unwrap_or(line);
+    let quoted = line
+        .strip_prefix(b"\"")
+        .and_then(|line| line.strip_suffix(b"\""));
+    let (name, value) = quoted.unwrap_or(line).split_at_checked(NAME.len())?;
+    match value {
+        [separator] | [separator, b' '] if name.eq_ignore_ascii_case(NAME) => {
+            (separator.is_ascii_punctuation() || *separator == b'\t').then_some(*separator)
+        }
+        _ => None,
+    }
+}
+
 /// Returns the separator of the fields: the most frequent of comma, semicolon and tab in the first
-/// line, outside of quotes.
+/// line with text, outside of quotes.
 fn separator(beginning: &[u8]) -> u8 {
+    let beginning = beginning.strip_prefix(MARK).unwrap_or(beginning);
+    let has_text = |line: &&[u8]| {
+        line.iter()
+            .any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
+    };
+    let mut lines = beginning.split(|byte| *byte == b'\n');
     let mut quoted = false;
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
-    for byte in beginning.iter().take_while(|byte| **byte != b'\n') {
+    for byte in lines.find(has_text).unwrap_or_default() {
         quoted ^= *byte == b'"';
         if let Some((_, count)) = counts
             .iter_mut()
@@ -127,44 +161,6 @@ fn separator(beginning: &[u8]) -> u8 {
         .map_or(b',', |(separator, _)| *separator)
 }
 
-/// Returns the column with the phone numbers, and whether the first record is a header. A column
-/// that is selected by name has a header; for one that is selected by position, a first line
-/// without a digit in that column is a header.
-fn first_record(record: &ByteRecord, selected: Option<&str>) -> Result<(usize, bool), ApiError> {
-    if let Some(position) = selected.and_then(|selected| selected.parse::<usize>().ok()) {
-        let column = position.saturating_sub(1);
-        let is_header = record
-            .get(column)
-            .is_some_and(|field| !field.iter().any(u8::is_ascii_digit));
-        return Ok((column, is_header));
-    }
-    let name = selected.map_or(HEADER, str::as_bytes);
-    match record
-        .iter()
-        .position(|field| field.trim_ascii().eq_ignore_ascii_case(name))
-    {
-        Some(column) => Ok((column, true)),
-        None if record.len() == 1 && selected.is_none() => Ok((0, false)),
-        None => {
-            let found: Vec<_> = record
-                .iter()
-                .map(|field| String::from_utf8_lossy(&field[..field.len().min(32)]))
-                .take(10)
-                .collect();
-            let detail = format!(
-                "expected a column `{}`, or ?column= with its name or position; the first line has {} columns, found: {}",
-                String::from_utf8_lossy(name),
-                record.len(),
-                found.join(", ")
-            );
-            Err(ApiError::invalid(vec![FieldError {
-                position: Some(1),
-                ..FieldError::new("recipients", "no-phone-column", detail)
-            }]))
-        }
-    }
-}
-
 /// The columns of a line.
 struct Layout {
     /// The column with the phone number.
@@ -174,6 +170,19 @@ struct Layout {
 }
 
 impl Layout {
+    fn of(record: &ByteRecord, header: Header, sink: &Sink) -> Self {
+        let variables = match sink.accepted() {
+            AcceptedVariables::Of(template) if header.is_present => {
+                Some(Columns::of(record, header.column, template))
+            }
+            _ => None,
+        };
+        Self {
+            column: header.column,
+            variables,
+        }
+    }
+
     fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
         let variables = self
             .variables

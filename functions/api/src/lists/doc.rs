@@ -79,7 +79,7 @@ pub fn list_parameters() -> [Value; 4] {
         parameter(
             "column",
             column_schema(),
-            "In CSV, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, or the only column.",
+            "In CSV, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, the only one that is named like phone numbers (`Mobile`, `Tel.`, `msisdn`), or the only column.",
         ),
         parameter(
             "format",

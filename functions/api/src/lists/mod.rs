@@ -12,6 +12,7 @@ pub mod doc;
 pub mod entry;
 mod guard;
 mod gzip;
+mod header;
 mod json;
 pub mod load;
 mod ndjson;
@@ -96,11 +97,7 @@ impl List {
         match self.format.unwrap_or_else(|| detect(text)) {
             Format::Json => json::parse_slice(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
-            Format::Csv => csv::parse(
-                Guard::new(text, sink.unused.clone()),
-                self.options.column.as_deref(),
-                sink,
-            ),
+            Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), sink),
         }
     }
 
@@ -118,10 +115,12 @@ impl List {
         match format {
             Format::Json => json::parse_reader(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
-            Format::Csv => csv::parse(text, self.options.column.as_deref(), sink),
+            Format::Csv => csv::parse(text, sink),
         }
     }
 }
 
+#[cfg(test)]
+mod messy_files;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use csv::ByteRecord;
 use serde_json::value::RawValue;
 use shared::message::template::{MAX_VARIABLES, Template, Variables};
 
+use crate::lists::header;
+
 const EXPECTED: &str =
     r#"expected an object of strings and numbers, such as {"name": "Ana", "amount": "1.10"}"#;
 
@@ -81,8 +83,9 @@ impl Columns {
     /// Returns the columns of a header, without the one with the phone numbers.
     pub fn of(header: &ByteRecord, phone: usize, template: &Template) -> Self {
         let name = |field: &[u8]| -> String {
-            let field = String::from_utf8_lossy(field.trim_ascii()).to_ascii_lowercase();
-            field
+            let field = String::from_utf8_lossy(field);
+            header::trimmed(&field)
+                .to_ascii_lowercase()
                 .chars()
                 .map(|character| {
                     if character.is_ascii_alphanumeric() {

@@ -46,6 +46,29 @@ fn reasons(entries: &Value) -> Vec<(u64, &str, Option<&str>)> {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn a_messy_file_is_accepted_and_its_damaged_rows_are_listed(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = draft(
+        &api,
+        &json!({"default_country": "MY", "on_invalid": "skip"}),
+    )
+    .await;
+    let file = "sep=;\r\nName;Nomor Telefon;\r\nA;'0123456780;\r\nB;60123456781;\r\nC;6012-345 6782;\r\nD;60123456783.0;\r\n\
+                E;\u{202a}+60 12\u{2011}345\u{202f}6784\u{202c};\r\nF;6.01235E+10;\r\nG;6581234567;\r\n;;\r\n;;\r\n";
+    let answer = api.append(id, "", "text/csv", file).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(
+        reasons(&answer.body["invalid"]),
+        [
+            (8, "digits-lost", None),
+            (9, "not-valid-for-country", Some("+6581234567"))
+        ]
+    );
+    let expected: Vec<_> = (0..5).map(|n| format!("+6012345678{n}")).collect();
+    assert_eq!(numbers(&api, id).await, expected);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_refused_list_suggests_numbers(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let mut body = request();

@@ -208,7 +208,7 @@ fn unreadable_lists() -> Vec<BadList<'static>> {
         ("application/x-ndjson", "", format!("\"{one}\"\n\n{{\"phone\"").into_bytes(), 400, "malformed-body", "line 3 column 8"),
         ("application/x-ndjson", "", format!("\"{one}\" \"{one}\"").into_bytes(), 400, "malformed-body", "line 1 column 16"),
         ("application/x-ndjson", "", b"\n\n".to_vec(), 422, "invalid-request", "at least one entry"),
-        ("text/csv", "", b"name,number\nA,+12012000000".to_vec(), 422, "invalid-request", "has 2 columns"),
+        ("text/csv", "", b"name,kontakt\nA,+12012000000".to_vec(), 422, "invalid-request", "has 2 columns"),
         ("text/csv", "", format!("phone,name\n{one},\"A\n{one},B\n").into_bytes(), 400, "malformed-body", "quote that opens at line 2 is not closed"),
         ("text/csv", "", format!("phone,name\n{one},Jos\u{FFFD}\n").into_bytes(), 400, "malformed-body", "line 2, column 17 has the character U+FFFD"),
         ("text/csv", "?charset=windows-1252", one.clone().into_bytes(), 415, "unsupported-content-type", "application/octet-stream"),
