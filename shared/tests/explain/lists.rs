@@ -145,9 +145,25 @@ async fn check_variables(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "the recipients whose text a changed message renders",
-            &["LEFT JOIN recipient_variables v"],
+            &["LEFT JOIN recipient_variables v", "r.status <> 'INVALID'"],
             &["r PRIMARY", "v PRIMARY"],
             &[&id, &5, &50],
+        )
+        .await;
+    plans
+        .check(
+            "the recipients whose texts a dry run examines",
+            &["LEFT JOIN recipient_variables v", "r.seq BETWEEN ? AND ?"],
+            &["r PRIMARY", "v PRIMARY"],
+            &[&id, &5, &50],
+        )
+        .await;
+    plans
+        .check(
+            "numbers that a schedule has already",
+            &["CONVERT(given.phone USING ascii)"],
+            &["r phone_once"],
+            &[&r#"["+60121000001"]"#, &id],
         )
         .await;
 }

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use shared::message::{
     phone::Phone,
-    template::{MAX_VARIABLES, Variables},
+    template::{MAX_VARIABLES, RenderedText, Variables},
 };
 use tokio::sync::mpsc::Sender;
 
@@ -82,6 +82,32 @@ pub struct Personal {
     pub units: u16,
     /// The first character of the text that GSM 03.38 lacks.
     pub forced_by: Option<char>,
+}
+
+impl Personal {
+    /// Returns a number without variables and without a text of its own.
+    pub const fn plain(phone: Phone) -> Self {
+        Self {
+            phone,
+            variables: String::new(),
+            text_hash: 0,
+            parts: 0,
+            units: 0,
+            forced_by: None,
+        }
+    }
+
+    /// Returns a number with the text that its template renders.
+    pub fn rendered(phone: Phone, variables: String, rendered: &RenderedText) -> Self {
+        Self {
+            phone,
+            variables,
+            text_hash: hash(&rendered.text),
+            parts: rendered.parts,
+            units: rendered.units,
+            forced_by: rendered.forced_by,
+        }
+    }
 }
 
 /// Consecutive entries of a list.
@@ -179,24 +205,16 @@ impl Sink {
                 "expected complete texts: U+FFFD replaces characters that were lost before";
             return self.refuse(input, "replacement-character", expected);
         }
-        let mut personal = Personal {
-            phone,
-            variables,
-            text_hash: 0,
-            parts: 0,
-            units: 0,
-            forced_by: None,
-        };
-        if let AcceptedVariables::Of(template) = &self.options.variables {
-            match template.render(given) {
-                Ok(rendered) => {
-                    personal.text_hash = hash(&rendered.text);
-                    (personal.parts, personal.units) = (rendered.parts, rendered.units);
-                    personal.forced_by = rendered.forced_by;
-                }
+        let personal = match &self.options.variables {
+            AcceptedVariables::Of(template) => match template.render(given) {
+                Ok(rendered) => Personal::rendered(phone, variables, &rendered),
                 Err(error) => return self.refuse(input, error.code(), error.to_string()),
-            }
-        }
+            },
+            _ => Personal {
+                variables,
+                ..Personal::plain(phone)
+            },
+        };
         self.variable_bytes += personal.variables.len();
         self.push(Entry::Personal(Box::new(personal)))
     }

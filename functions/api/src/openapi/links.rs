@@ -39,6 +39,7 @@ const OF_SCHEDULE: &[&str] = &[
     "appendRecipients",
     "listRecipients",
     "listBatches",
+    "dryRunSchedule",
     "activateSchedule",
     "pauseSchedule",
     "resumeSchedule",
@@ -87,7 +88,12 @@ const LINKS: &[Links] = &[
     links(
         "appendRecipients",
         200,
-        &["getSchedule", "listRecipients", "activateSchedule"],
+        &[
+            "getSchedule",
+            "listRecipients",
+            "dryRunSchedule",
+            "activateSchedule",
+        ],
         HERE,
     ),
     links(

@@ -16,6 +16,7 @@ mod dead_letter_queue;
 mod dead_letters;
 mod delivery_lists;
 mod dry_run;
+mod dry_run_lists;
 mod edge;
 mod ends;
 mod events;

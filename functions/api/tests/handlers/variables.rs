@@ -226,7 +226,7 @@ async fn a_dry_run_counts_parts_and_requests_per_rendered_text(pool: MySqlPool) 
         (&report["encoding"], &report["forced_by"]),
         (&json!("GSM-7"), &Value::Null)
     );
-    let longest = json!({"phone": "+12019999999", "encoding": "GSM-7", "forced_by": null, "units": 161, "parts": 2});
+    let longest = json!({"phone": "+12019999999", "text": "x".repeat(161), "encoding": "GSM-7", "forced_by": null, "units": 161, "parts": 2});
     assert_eq!(report["longest"], longest);
     assert_eq!(
         count(&pool, "SELECT COUNT(*) FROM recipient_variables").await,
@@ -252,7 +252,8 @@ async fn a_dry_run_names_what_forces_ucs_2_in_a_text_with_variables(pool: MySqlP
         assert_eq!(report["encoding"], encoding, "{report}");
         assert_eq!(report["forced_by"], forced_by, "{report}");
         let (units, forced_by) = longest;
-        let expected = json!({"phone": "+12012000002", "encoding": "UCS-2", "forced_by": forced_by, "units": units, "parts": 1});
+        let text = message.replace("{{v}}", "Łucja");
+        let expected = json!({"phone": "+12012000002", "text": text, "encoding": "UCS-2", "forced_by": forced_by, "units": units, "parts": 1});
         assert_eq!(report["longest"], expected);
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::schedule::status::ScheduleStatus;
+use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
         query::Query,
     },
     lists::{
-        AcceptedVariables, List,
+        AcceptedVariables, List, Options,
         calls::record_call,
         doc,
         entry::RejectedEntry,
@@ -29,11 +30,14 @@ use crate::{
         options::{ListDefaults, NumberTypes, OnInvalid},
         request::read_list,
     },
-    openapi::Operation,
-    resources::schedules::{
-        show::parse_id,
-        state::begun,
-        store::{count_added, lock_schedule},
+    openapi::{Operation, parameters::flag},
+    resources::{
+        recipients::dry_run::{Report, dry_run},
+        schedules::{
+            show::parse_id,
+            state::begun,
+            store::{LockedSchedule, count_added, lock_schedule},
+        },
     },
 };
 
@@ -58,6 +62,17 @@ pub struct Appended {
     recipients_total: u32,
 }
 
+/// The answer to a call.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "AppendAnswer")]
+#[serde(untagged)]
+pub enum Answer {
+    /// The effect of a call.
+    Appended(Appended),
+    /// The effect that it would have.
+    DryRun(Box<Report>),
+}
+
 /// Returns 200 with the effect. If the call fails, nothing is written.
 pub async fn append(
     State(app): State<App>,
@@ -65,22 +80,28 @@ pub async fn append(
     Path(id): Path<String>,
     mut query: Query,
     request: (HeaderMap, Body),
-) -> Result<Json<Appended>, ApiError> {
+) -> Result<Json<Answer>, ApiError> {
     let (headers, body) = request;
     let id = parse_id(&id)?;
+    let is_dry_run = query.flag("dry_run");
     let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str);
     let types = query.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
     let mut list = read_list(&headers, &mut query, body).await?;
     list.options.types = types;
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
-    let appended = audited_transaction(&app.db, caller, |transaction| {
-        let list = list.clone();
-        Box::pin(write(app, caller, transaction, id, list, on_invalid))
-    });
-    let appended = appended.await;
+    let answer = if is_dry_run {
+        let report = dry_run(app, id, list.clone(), on_invalid).await;
+        report.map(|report| Answer::DryRun(Box::new(report)))
+    } else {
+        let appended = audited_transaction(&app.db, caller, |transaction| {
+            let list = list.clone();
+            Box::pin(write(app, caller, transaction, id, list, on_invalid))
+        });
+        appended.await.map(Answer::Appended)
+    };
     app.count_entries(caller, &list.entries).await?;
-    appended.map(Json)
+    answer.map(Json)
 }
 
 /// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.
@@ -92,6 +113,7 @@ pub fn append_doc() -> Operation {
              The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `on_invalid` and `types` \
              are by default those with which the schedule was created.",
         )
+        .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
         .query(
             "on_invalid",
             json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
@@ -100,8 +122,40 @@ pub fn append_doc() -> Operation {
         .query("types", doc::types_schema(), doc::TYPES)
         .queries(doc::list_parameters())
         .body(doc::list_body(true))
-        .answers::<Appended>(200, "What was accepted.", answer)
+        .answers::<Answer>(200, "What was accepted; for a dry run, the effect that the call would have.", answer)
         .problems(&["not-found", "schedule-begun", "daily-limit"])
+}
+
+/// A schedule to which recipients can be appended.
+pub struct Appendable(LockedSchedule);
+
+impl Appendable {
+    /// Reads a schedule, and locks it until the transaction ends.
+    pub async fn lock(connection: &mut MySqlConnection, id: Uuid) -> Result<Self, ApiError> {
+        use ScheduleStatus::{Draft, Scheduled};
+        let schedule = lock_schedule(connection, id)
+            .await?
+            .ok_or_else(ApiError::no_such_schedule)?;
+        if !matches!(schedule.status, Draft | Scheduled) {
+            let expected = "recipients can be appended to a schedule that is draft or scheduled";
+            return Err(begun(&schedule, expected));
+        }
+        Ok(Self(schedule))
+    }
+
+    /// Adds to the options of a list what its call does not say. Returns the defaults of the schedule.
+    pub fn complete(&self, options: &mut Options) -> Result<ListDefaults, ApiError> {
+        options.variables = AcceptedVariables::of(&self.0.message)?;
+        let defaults = ListDefaults::read(self.0.list_defaults.as_deref());
+        defaults.apply(options);
+        Ok(defaults)
+    }
+}
+
+/// Returns the error for a list without entries.
+pub fn empty() -> ApiError {
+    let error = FieldError::new("recipients", "empty", "expected at least one entry");
+    ApiError::invalid(vec![error])
 }
 
 async fn write(
@@ -112,17 +166,9 @@ async fn write(
     mut list: List,
     on_invalid: Option<OnInvalid>,
 ) -> Result<(Appended, Change<'static>), ApiError> {
-    use ScheduleStatus::{Draft, Scheduled};
-    let schedule = lock_schedule(&mut transaction, id)
-        .await?
-        .ok_or_else(ApiError::no_such_schedule)?;
-    if !matches!(schedule.status, Draft | Scheduled) {
-        let expected = "recipients can be appended to a schedule that is draft or scheduled";
-        return Err(begun(&schedule, expected));
-    }
-    list.options.variables = AcceptedVariables::of(&schedule.message)?;
-    let defaults = ListDefaults::read(schedule.list_defaults.as_deref());
-    defaults.apply(&mut list.options);
+    let appendable = Appendable::lock(&mut transaction, id).await?;
+    let defaults = appendable.complete(&mut list.options)?;
+    let Appendable(schedule) = appendable;
     let now = app.db.now();
     let call = record_call(&mut transaction, id, &list, schedule.next_seq, now).await?;
     let target = Target {
@@ -135,8 +181,7 @@ async fn write(
     let loaded = load(&mut transaction, list, target).await?;
     let added = loaded.added;
     if loaded.entries == 0 {
-        let error = FieldError::new("recipients", "empty", "expected at least one entry");
-        return Err(ApiError::invalid(vec![error]));
+        return Err(empty());
     }
     caller
         .use_messages(&mut transaction, target.now, added.recipients)

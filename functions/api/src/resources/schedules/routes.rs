@@ -5,6 +5,7 @@ use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
 use crate::{
     auth::access::Access::Requires,
     resources::schedules::{batches, bulk, change, create, list, moves, show},
+    resources::schedules::{batches, change, create, dry_run::draft, list, moves, show},
     route::{Route, get, patch, post},
 };
 
@@ -36,6 +37,12 @@ fn schedule_routes() -> Vec<Route> {
             Requires(SchedulesRead),
             show::show,
             show::show_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/dry-run",
+            Requires(SchedulesRead),
+            draft::dry_run,
+            draft::dry_run_doc,
         ),
         patch(
             "/v1/schedules/{id}",

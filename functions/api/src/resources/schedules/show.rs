@@ -147,6 +147,17 @@ pub struct RecipientTotals {
     pub duplicates: u32,
 }
 
+impl RecipientTotals {
+    /// Returns the totals of a row.
+    pub const fn of(schedule: &Schedule) -> Self {
+        Self {
+            total: schedule.recipient_count,
+            invalid: schedule.invalid_count,
+            duplicates: schedule.duplicate_count,
+        }
+    }
+}
+
 impl ScheduleView {
     /// Builds the view from the row, and from the counts if they were read.
     pub fn new(schedule: Schedule, counts: Option<Counts>) -> Self {
@@ -156,6 +167,7 @@ impl ScheduleView {
         let template = Template::parse(&schedule.message).ok().flatten();
         let here = format!("/v1/schedules/{}", schedule.id);
         let end = end_of(&schedule).at(schedule.run_at);
+        let recipients = RecipientTotals::of(&schedule);
         Self {
             id: schedule.id,
             name: schedule.name,
@@ -184,11 +196,7 @@ impl ScheduleView {
             send_within_s: schedule.send_within_s,
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
-            recipients: RecipientTotals {
-                total: schedule.recipient_count,
-                invalid: schedule.invalid_count,
-                duplicates: schedule.duplicate_count,
-            },
+            recipients,
             forecast: None,
             outcome: counts
                 .as_ref()

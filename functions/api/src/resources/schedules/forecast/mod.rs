@@ -119,6 +119,13 @@ impl Forecaster {
         })
     }
 
+    /// Leaves a schedule out of the line, so that it can be forecast as a new one.
+    #[must_use]
+    pub fn without(mut self, id: Uuid) -> Self {
+        self.line.retain(|row| row.id != id);
+        self
+    }
+
     /// Forecasts a schedule that does not exist yet.
     pub fn forecast_new(&self, new: &Planned, offset: FixedOffset) -> Forecast {
         let mut flows = self.flows();

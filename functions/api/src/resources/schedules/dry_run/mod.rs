@@ -1,0 +1,165 @@
+//! `POST /v1/schedules?dry_run=true`: reports the effect of a call. The call is read as usual, and
+//! nothing is written.
+
+pub mod draft;
+pub mod parsed;
+mod store;
+pub mod texts;
+
+use chrono::{DateTime, FixedOffset, Offset, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::{
+    message::{
+        template::fixed_text,
+        text::{self, Encoding},
+        window::Window,
+    },
+    schedule::{priority::Priority, status::ScheduleStatus},
+};
+
+use self::{
+    parsed::{ParsedList, Removed},
+    texts::{Texts, texts_example},
+};
+use crate::{
+    App,
+    http::error::ApiError,
+    lists::{List, entry::RejectedEntry, options::OnInvalid},
+    openapi::parameters::AHEAD,
+    resources::schedules::{
+        forecast::{Forecast, Forecaster, Load, Planned},
+        priority,
+        store::NewSchedule,
+    },
+};
+
+/// The effect that the call would have.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "DryRun")]
+pub struct Report {
+    /// Always true.
+    #[schemars(extend("const" = true))]
+    dry_run: bool,
+    /// Whether the call would be accepted. An invalid number refuses it under `on_invalid: reject`,
+    /// and so does a list without a valid number.
+    accepted: bool,
+    run_at: DateTime<FixedOffset>,
+    /// Distinct numbers.
+    valid: u64,
+    /// Of these, numbers that have opted out so far, to which nothing would be sent.
+    suppressed: u64,
+    /// Entries whose number is in the list already.
+    duplicates: u64,
+    /// Entries that are no valid numbers.
+    invalid_count: u64,
+    /// The first thousand of the invalid entries.
+    invalid: Vec<RejectedEntry>,
+    /// Of a text with variables: of what is the same for all recipients. `longest` has the encoding of
+    /// the longest text.
+    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    encoding: &'static str,
+    /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
+    forced_by: Option<char>,
+    #[serde(flatten)]
+    texts: Texts,
+    /// Parts per message; for texts with variables, of the longest.
+    parts: u16,
+    /// Parts of all messages.
+    parts_total: u64,
+    /// Requests to the carrier, if each holds as many numbers as it can.
+    requests: u64,
+    /// The priority that the schedule would have.
+    priority: Priority,
+    #[serde(flatten)]
+    forecast: Forecast,
+}
+
+/// A schedule to create, and its list.
+#[derive(Clone, Copy)]
+pub struct NewList<'a> {
+    /// The row, without recipients.
+    pub schedule: &'a NewSchedule,
+    /// The list, if the call has one.
+    pub list: Option<&'a List>,
+    /// The effect of invalid entries.
+    pub on_invalid: OnInvalid,
+}
+
+/// Reads the list, and reports the effect of the call.
+pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
+    let schedule = new.schedule;
+    let mut parsed = match new.list {
+        Some(list) => ParsedList::read(list.clone()).await?,
+        None => ParsedList::default(),
+    };
+    let duplicates = parsed.remove_duplicates();
+    let valid = parsed.count();
+    let suppressed = {
+        let connection = &mut *app.db.acquire().await?;
+        parsed.remove(connection, Removed::Suppressed).await?
+    };
+    let counted = text::parts(&fixed_text(&schedule.message));
+    let load = parsed.load(schedule.parts, schedule.rate, app.capacity);
+    let draft = schedule.status == ScheduleStatus::Draft;
+    let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
+    let planned = planned(app, schedule, load, valid);
+    let forecast = Forecaster::read(app, &[])
+        .await?
+        .forecast_new(&planned, offset);
+    Ok(Report {
+        dry_run: true,
+        accepted: (valid > 0 || draft)
+            && (parsed.invalid_count == 0 || new.on_invalid == OnInvalid::Skip),
+        run_at: schedule.run_at.with_timezone(&offset),
+        valid,
+        suppressed,
+        duplicates,
+        invalid_count: parsed.invalid_count,
+        invalid: std::mem::take(&mut parsed.invalid),
+        encoding: counted.encoding.as_str(),
+        forced_by: counted.forced_by,
+        parts: parsed.most_parts.max(schedule.parts),
+        texts: parsed.into_texts(&schedule.message, schedule.parts)?,
+        parts_total: load.parts,
+        requests: load.requests,
+        priority: planned.priority,
+        forecast,
+    })
+}
+
+/// Returns an example of a report.
+pub fn report_example() -> Value {
+    let mut report = json!({
+        "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
+        "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
+        "not_sent_in_time": 0,
+    });
+    add_members(&mut report, texts_example());
+    report
+}
+
+/// Adds members to an example.
+pub fn add_members(example: &mut Value, members: Value) {
+    if let (Some(example), Value::Object(members)) = (example.as_object_mut(), members) {
+        example.extend(members);
+    }
+}
+
+/// Returns the schedule as it would be sent, with `recipients` in its list.
+fn planned(app: &App, schedule: &NewSchedule, load: Load, recipients: u64) -> Planned {
+    let priority = if schedule.auto_priority {
+        priority::by_size(recipients, app.capacity.bulk_above())
+    } else {
+        schedule.priority
+    };
+    Planned {
+        priority,
+        run_at: schedule.run_at,
+        window: Window::of(schedule.send_window.as_deref()),
+        end: schedule.end,
+        load,
+    }
+}

@@ -1,0 +1,213 @@
+//! A list that a dry run reads: its numbers, and what would become of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use shared::{batch::suppressions::suppressed_among, message::phone::Phone};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    http::error::ApiError,
+    lists::{
+        List,
+        entry::{Entry, Personal, RejectedEntry},
+        load::{SHOWN_SKIPPED, Wrong},
+    },
+    resources::schedules::{
+        dry_run::{
+            store::numbers_in_schedule,
+            texts::{Shown, Texts},
+        },
+        forecast::{DeploymentCapacity, Load},
+    },
+};
+
+/// Numbers per statement.
+const CHUNK: usize = 10_000;
+
+/// One number of a list: 24 bytes, so that a list takes about as much memory as its body.
+struct Message {
+    phone: Phone,
+    /// Its index in the list, without invalid entries.
+    position: u32,
+    parts: u16,
+    is_removed: bool,
+    /// A hash, equal for equal texts.
+    text: u64,
+}
+
+/// Numbers to which a list does not lead.
+#[derive(Clone, Copy)]
+pub enum Removed {
+    /// Those that have opted out.
+    Suppressed,
+    /// Those that the schedule has already.
+    InSchedule(Uuid),
+}
+
+impl Removed {
+    async fn among(
+        self,
+        connection: &mut MySqlConnection,
+        phones: &[&str],
+    ) -> sqlx::Result<Vec<String>> {
+        match self {
+            Self::Suppressed => suppressed_among(connection, phones).await,
+            Self::InSchedule(id) => numbers_in_schedule(connection, id, phones).await,
+        }
+    }
+}
+
+/// A list that was read.
+#[derive(Default)]
+pub struct ParsedList {
+    messages: Vec<Message>,
+    /// The largest number of parts of a text with variables.
+    pub most_parts: u16,
+    /// Entries of any kind.
+    pub entries: u64,
+    /// The first thousand of the invalid entries.
+    pub invalid: Vec<RejectedEntry>,
+    /// The number of all invalid entries.
+    pub invalid_count: u64,
+    shown: Shown,
+}
+
+impl ParsedList {
+    /// Reads a list. Fails if the list would be refused however invalid entries are treated.
+    pub async fn read(list: List) -> Result<Self, ApiError> {
+        let mut parsed = Self::default();
+        let mut reading = list.read();
+        let mut wrong = Wrong::default();
+        while let Some(chunk) = reading.chunks.recv().await {
+            wrong.extend(chunk.errors);
+            for entry in chunk.entries {
+                parsed.add(entry);
+            }
+        }
+        reading
+            .end
+            .await
+            .map_err(|error| ApiError::Internal(error.to_string()))??;
+        wrong.refuse()?;
+        Ok(parsed)
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.entries += 1;
+        match entry {
+            Entry::Valid(phone) => {
+                self.shown.add_plain(phone);
+                self.push(phone, 0, 0);
+            }
+            Entry::Personal(personal) => self.add_personal(&personal),
+            Entry::Invalid(refused) => {
+                self.invalid_count += 1;
+                if self.invalid.len() < SHOWN_SKIPPED {
+                    self.invalid.push(*refused);
+                }
+            }
+        }
+    }
+
+    /// Adds a number with a text of its own.
+    pub fn add_personal(&mut self, personal: &Personal) {
+        self.shown.add(personal);
+        self.push(personal.phone, personal.parts, personal.text_hash);
+    }
+
+    fn push(&mut self, phone: Phone, parts: u16, text: u64) {
+        let position = self.messages.len() as u32;
+        self.most_parts = self.most_parts.max(parts);
+        self.messages.push(Message {
+            phone,
+            position,
+            parts,
+            is_removed: false,
+            text,
+        });
+    }
+
+    /// Returns how many numbers are left.
+    pub const fn count(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    /// Keeps the first entry of each number. Returns how many entries it removed.
+    pub fn remove_duplicates(&mut self) -> u64 {
+        let entries = self.count();
+        self.messages
+            .sort_unstable_by_key(|message| (message.phone, message.position));
+        self.messages.dedup_by_key(|message| message.phone);
+        entries - self.count()
+    }
+
+    /// Removes numbers that are known. Returns how many.
+    pub async fn remove(
+        &mut self,
+        connection: &mut MySqlConnection,
+        removed: Removed,
+    ) -> Result<u64, ApiError> {
+        let entries = self.count();
+        for messages in self.messages.chunks_mut(CHUNK) {
+            let phones: Vec<_> = messages
+                .iter()
+                .map(|message| message.phone.to_string())
+                .collect();
+            let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+            let known: HashSet<Phone> = removed
+                .among(connection, &phones)
+                .await?
+                .iter()
+                .filter_map(|phone| phone.parse().ok())
+                .collect();
+            for message in messages {
+                message.is_removed = known.contains(&message.phone);
+            }
+        }
+        self.messages.retain(|message| !message.is_removed);
+        Ok(entries - self.count())
+    }
+
+    /// Returns the load on the carrier. As in send, numbers with the same text share requests
+    /// within a batch. `parts` is the number of parts of a text without variables.
+    pub fn load(&mut self, parts: u16, rate: Option<u32>, capacity: DeploymentCapacity) -> Load {
+        self.messages
+            .sort_unstable_by_key(|message| message.position);
+        let mut requests = 0;
+        for batch in self.messages.chunks(capacity.batch as usize) {
+            let mut equal: HashMap<u64, u64> = HashMap::new();
+            for message in batch {
+                *equal.entry(message.text).or_default() += 1;
+            }
+            requests += equal
+                .values()
+                .map(|count| count.div_ceil(capacity.numbers.into()))
+                .sum::<u64>();
+        }
+        let counts = self.parts_by_count(parts);
+        Load {
+            messages: self.count(),
+            parts: counts
+                .iter()
+                .map(|(parts, messages)| u64::from(*parts) * messages)
+                .sum(),
+            requests,
+            rate,
+        }
+    }
+
+    /// Returns what the report shows of the texts. `parts` is that of a text without variables.
+    pub fn into_texts(self, message: &str, parts: u16) -> Result<Texts, ApiError> {
+        let counts = self.parts_by_count(parts);
+        self.shown.render(message, &counts)
+    }
+
+    fn parts_by_count(&self, parts: u16) -> BTreeMap<u16, u64> {
+        let mut counts = BTreeMap::new();
+        for message in &self.messages {
+            *counts.entry(message.parts.max(parts)).or_default() += 1;
+        }
+        counts
+    }
+}
