@@ -117,6 +117,8 @@ class Changes(unittest.TestCase):
             ("carrier_parts_per_second=1000001", "", "greater than the maximum of 1000000"),
             ("requests_per_minute=many", "", "'many' is not of type 'integer'"),
             ("requests_per_minute=1.5", "", "'1.5' is not of type 'integer'"),
+            ("send_concurrency=0", "", "0 is less than the minimum of 1"),
+            ("send_concurrency=1001", "", "1001 is greater than the maximum of 1000"),
             ("log_level=inof", "", "does not match"),
             ("log_level=warn", "", "add `dispatch=info`"),
             ("carier_parts_per_second=5", "", "'carier_parts_per_second' was unexpected"),

@@ -168,7 +168,7 @@ impl<'a> Pass<'a> {
         let admission = &self.sender.worker.admission;
         let is_useful = self.batch.turns_exist
             && !self.batch.limit_known
-            && self.batch.open_slots < admission.settings().concurrency;
+            && self.batch.open_slots < admission.concurrency();
         let is_open = self.summary.accepted_requests >= OPEN_AFTER && self.summary.busy.is_none();
         if !is_useful || !is_open || std::mem::replace(&mut self.has_opened_slot, true) {
             return;

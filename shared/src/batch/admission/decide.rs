@@ -5,12 +5,15 @@
 //! 1996): a schedule's virtual time advances by the message parts of its batches, and the schedule
 //! with the least is next.
 
+mod candidate;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use self::candidate::Candidate;
 use super::{
-    slots::{Demand, Load, Slots},
-    turn::{Class, DUE_SOON, RATE_AHEAD, Turn, TurnTimes},
+    slots::{Load, Slots},
+    turn::{Class, Turn, TurnTimes},
 };
 use crate::schedule::priority::Priority;
 
@@ -77,58 +80,6 @@ pub struct Decision {
     pub shares: Shares,
 }
 
-/// A turn during the decision.
-struct Candidate {
-    turn: Turn,
-    /// How many of its batches are admitted.
-    taken: usize,
-    /// Their message parts.
-    taken_parts: u64,
-    /// With a rate: batches up to this time are admitted.
-    horizon: Option<DateTime<Utc>>,
-    /// It waits for a later time, such as the opening of its window.
-    is_later: bool,
-}
-
-impl Candidate {
-    fn new(turn: Turn, now: DateTime<Utc>) -> Self {
-        // A schedule that begins gets all batches of its first seconds, since nothing of it is
-        // released before them.
-        let start = if turn.is_new() {
-            turn.send_time(now)
-        } else {
-            now
-        };
-        Self {
-            horizon: turn.rate.map(|_| start + RATE_AHEAD),
-            is_later: turn.is_ahead(now),
-            taken: 0,
-            taken_parts: 0,
-            turn,
-        }
-    }
-
-    /// Returns what the batch needs that may be admitted next.
-    fn demand(&self, now: DateTime<Utc>) -> Option<Demand> {
-        let is_near = self
-            .horizon
-            .is_none_or(|horizon| self.turn.send_time(now) <= horizon);
-        self.turn.next_demand(self.taken).filter(|_| is_near)
-    }
-
-    /// Returns the message parts of that batch.
-    fn parts(&self, now: DateTime<Utc>) -> Option<u64> {
-        self.demand(now).map(|demand| demand.parts)
-    }
-
-    const fn priority(&self) -> Option<Priority> {
-        match self.turn.class {
-            Class::Closing => None,
-            Class::Sending(priority) => Some(priority),
-        }
-    }
-}
-
 /// A turn that begins later, with what is admitted for its time.
 #[derive(Clone, Debug)]
 pub struct Ahead {
@@ -145,6 +96,7 @@ pub fn decide(situation: &Situation, turns: Vec<Turn>, ahead: Vec<Ahead>) -> Dec
         now,
         slots: situation.slots,
         load: situation.load,
+        ahead: 0,
         decision: Decision {
             shares: situation.shares,
             ..Decision::default()
@@ -178,6 +130,8 @@ struct Round {
     now: DateTime<Utc>,
     slots: Slots,
     load: Load,
+    /// Batches that this decision admits for later times, and that are not part of the load.
+    ahead: u32,
     decision: Decision,
     candidates: Vec<Candidate>,
 }
@@ -212,7 +166,7 @@ impl Round {
             if candidate.priority() == Some(Priority::Normal)
                 && candidate.turn.is_new()
                 && self.slots.has_room_for_first(&self.load)
-                && candidate.parts(self.now).is_some()
+                && self.may_be_next(candidate)
             {
                 self.charge(at);
             }
@@ -262,12 +216,13 @@ impl Round {
                 Some(Priority::Normal) if is_first => self.slots.has_room_for_first(&self.load),
                 _ => self.slots.has_room(&self.load),
             };
-            if !has_room {
+            if !has_room || !self.slots.has_room_ahead(&self.load, self.ahead) {
                 break;
             }
             is_first = false;
             self.charge(at);
         }
+        self.ahead += self.candidates[at].taken as u32;
         self.load = now_load;
     }
 
@@ -276,9 +231,16 @@ impl Round {
         (0..self.candidates.len())
             .filter(|&at| {
                 let candidate = &self.candidates[at];
-                candidate.priority() == Some(priority) && candidate.parts(self.now).is_some()
+                candidate.priority() == Some(priority) && self.may_be_next(candidate)
             })
             .min_by_key(|&at| (self.start_tag(at), self.candidates[at].turn.schedule_id))
+    }
+
+    /// Whether the next batch of a candidate was read, and may be admitted now.
+    fn may_be_next(&self, candidate: &Candidate) -> bool {
+        let has_room =
+            candidate.takes_slot(self.now) || self.slots.has_room_ahead(&self.load, self.ahead);
+        has_room && candidate.parts(self.now).is_some()
     }
 
     /// Returns the virtual time at which the next batch of a candidate starts: its own.
@@ -319,13 +281,14 @@ impl Round {
             *shared = start.max(*shared);
         }
         self.candidates[at].turn.virtual_parts = start + demand.parts;
-        // Until it is due, a batch of a schedule with a rate takes no slot.
         let candidate = &mut self.candidates[at];
         candidate.taken_parts += demand.parts;
         let largest = &mut self.load.largest[priority as usize];
         *largest = candidate.taken_parts.max(*largest);
-        if candidate.is_later || candidate.turn.send_time(self.now) <= self.now + DUE_SOON {
+        if candidate.takes_slot(self.now) {
             self.load.add(priority, demand);
+        } else {
+            self.ahead += 1;
         }
         self.take(at);
     }

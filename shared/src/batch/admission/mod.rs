@@ -39,6 +39,7 @@ use crate::{
         db::{Db, retry_lock_conflicts, transaction::transaction},
         fault::{self, Point},
         queue::{BatchMessage, Outgoing, SharedQueue, within_reach},
+        run_time,
     },
     schedule::priority::Priority,
 };
@@ -120,6 +121,11 @@ impl Admission {
         &self.settings
     }
 
+    /// Returns how many batches are sent simultaneously, which an operator can reduce.
+    pub fn concurrency(&self) -> u32 {
+        run_time::values().send_concurrency(self.settings.concurrency)
+    }
+
     /// Returns what is known about the carrier's limit, at most two seconds old.
     pub async fn limit(&self) -> sqlx::Result<Limit> {
         let now = self.db.now();
@@ -186,10 +192,12 @@ impl Admission {
     }
 
     fn slots_for(&self, limit: Limit, open_slots: u32) -> Slots {
+        let concurrency = self.concurrency();
         Slots::new(&SlotInput {
             limit,
             open_slots,
-            concurrency: self.settings.concurrency,
+            concurrency,
+            is_reduced: concurrency < self.settings.concurrency,
             batch_size: self.settings.batch_size,
         })
     }
@@ -210,10 +218,13 @@ impl Admission {
         if turns.is_empty() {
             return Ok(None);
         }
-        let load = store::read_load(connection, now, now).await?;
+        let mut load = store::read_load(connection, now, now).await?;
+        if columns.is_stopped {
+            load = load.without_sending();
+        }
         if is_open && limit.per_second().is_none() {
             // As many passes have ended as slots are free.
-            let most = self.settings.concurrency + self.settings.concurrency / 2;
+            let most = self.concurrency() + self.concurrency() / 2;
             let slots = self.slots_for(limit, columns.open_slots);
             let open = columns.open_slots + slots.open_and_free(&load).max(1);
             columns.open_slots = open.min(most.max(columns.open_slots));

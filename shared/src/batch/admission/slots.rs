@@ -69,6 +69,20 @@ pub struct Load {
 }
 
 impl Load {
+    /// All batches, which workers are busy with or will be soon.
+    const fn batches(&self) -> u32 {
+        self.closing + self.all.batches
+    }
+
+    /// Returns the load without what a set brake keeps from being sent: nobody works on it, so it must
+    /// not hold back what is only closed.
+    pub(super) fn without_sending(self) -> Self {
+        Self {
+            closing: self.closing,
+            ..Self::default()
+        }
+    }
+
     /// Adds batches that are sent.
     pub(super) fn add(&mut self, priority: Priority, demand: Demand) {
         self.all += demand;
@@ -85,8 +99,10 @@ pub struct SlotInput {
     pub limit: Limit,
     /// `carriers.open_slots`
     pub open_slots: u32,
-    /// `SEND_CONCURRENCY`
+    /// `SEND_CONCURRENCY`, or the number to which an operator has reduced it.
     pub concurrency: u32,
+    /// An operator has reduced it: no more batches than that are admitted.
+    pub is_reduced: bool,
     /// `BATCH_SIZE`
     pub batch_size: u32,
 }
@@ -102,6 +118,11 @@ pub struct Slots {
     most: Most,
     /// Most batches that are only closed.
     most_closing: u32,
+    /// Most batches of all kinds together, if an operator has reduced the concurrency.
+    ///
+    /// It is at least one, and only what is admitted and due counts: a worker that is busy with it
+    /// ends, or its lease does. So there is room again without anybody's help.
+    most_of_all: Option<u32>,
 }
 
 /// The most that batches may need together.
@@ -129,6 +150,7 @@ impl Slots {
     /// priority high and for schedules that begin. Small batches share a slot.
     pub fn new(input: &SlotInput) -> Self {
         let most_closing = (input.concurrency + input.concurrency / 2).max(LEAST_SLOTS);
+        let most_of_all = input.is_reduced.then_some(input.concurrency.max(1));
         let Some(per_second) = input.limit.per_second() else {
             let open = input.open_slots.clamp(1, most_closing);
             return Self {
@@ -136,6 +158,7 @@ impl Slots {
                 most_batches: open * BATCHES_PER_SLOT,
                 most: Most::Recipients(u64::from(open) * u64::from(slot_recipients(input))),
                 most_closing,
+                most_of_all,
             };
         };
         let most_batches = (input.concurrency * 3 / 4).max(LEAST_SLOTS);
@@ -148,17 +171,25 @@ impl Slots {
             most_batches,
             most: Most::Parts(u64::from(full_batches) * u64::from(batch_parts)),
             most_closing,
+            most_of_all,
         }
     }
 
     /// Whether one more batch may be admitted, of any priority but high.
     pub fn has_room(&self, load: &Load) -> bool {
-        self.fits(&load.all)
+        self.fits(&load.all) && self.left_of_all(load) > 0
     }
 
-    /// Whether one more batch of priority high may be admitted: other batches do not count.
+    /// Whether one more batch of priority high may be admitted: other batches do not count, unless
+    /// an operator has reduced the concurrency.
     pub fn has_room_for_high(&self, load: &Load) -> bool {
-        self.fits(&load.high)
+        self.fits(&load.high) && self.left_of_all(load) > 0
+    }
+
+    /// Whether one more batch may be admitted of those that take no slot before their time, beside
+    /// `ahead` others of them. Always, unless an operator has reduced the concurrency.
+    pub fn has_room_ahead(&self, load: &Load, ahead: u32) -> bool {
+        self.left_of_all(load) > ahead
     }
 
     /// The slots that nothing takes, while no limit is known.
@@ -170,7 +201,7 @@ impl Slots {
 
     /// Whether one more batch may be closed.
     pub fn has_room_to_close(&self, load: &Load) -> bool {
-        load.closing < self.most_closing
+        self.free_to_close(load) > 0
     }
 
     /// Whether the first batch of a schedule may be admitted at once, beside a backlog.
@@ -192,7 +223,7 @@ impl Slots {
     /// The most batches that one admission may take of one kind.
     pub fn free(&self, load: &Load) -> u32 {
         if self.has_room(load) {
-            self.most_batches - load.all.batches
+            (self.most_batches - load.all.batches).min(self.left_of_all(load))
         } else {
             0
         }
@@ -202,17 +233,20 @@ impl Slots {
     pub fn free_for_first(&self, load: &Load) -> u32 {
         let most = self.most_batches.max(4 * self.full_batches);
         most.saturating_sub(load.all.batches)
+            .min(self.left_of_all(load))
     }
 
     /// The most batches that one admission may take to close them.
     pub fn free_to_close(&self, load: &Load) -> u32 {
-        self.most_closing.saturating_sub(load.closing)
+        self.most_closing
+            .saturating_sub(load.closing)
+            .min(self.left_of_all(load))
     }
 
     /// The most batches of priority high that one admission may take.
     pub fn free_for_high(&self, load: &Load) -> u32 {
         if self.has_room_for_high(load) {
-            self.most_batches - load.high.batches
+            (self.most_batches - load.high.batches).min(self.left_of_all(load))
         } else {
             0
         }
@@ -222,13 +256,27 @@ impl Slots {
     /// its transaction.
     pub fn is_worth_while(&self, load: &Load) -> bool {
         let (needed, most) = self.most.compare(&load.all);
-        is_low(load.all.batches, self.most_batches, LEAST_SLOTS)
+        self.is_low_of_all(load)
+            && is_low(load.all.batches, self.most_batches, LEAST_SLOTS)
             && (self.is_little(load.all.batches) || needed * 4 <= most * 3)
     }
 
     /// The same for batches to close.
     pub fn is_worth_while_to_close(&self, load: &Load) -> bool {
-        is_low(load.closing, self.most_closing, LEAST_SLOTS)
+        self.is_low_of_all(load) && is_low(load.closing, self.most_closing, LEAST_SLOTS)
+    }
+
+    /// How many more batches an operator who has reduced the concurrency admits.
+    const fn left_of_all(&self, load: &Load) -> u32 {
+        match self.most_of_all {
+            Some(most) => most.saturating_sub(load.batches()),
+            None => u32::MAX,
+        }
+    }
+
+    fn is_low_of_all(&self, load: &Load) -> bool {
+        self.most_of_all
+            .is_none_or(|most| is_low(load.batches(), most, LEAST_SLOTS))
     }
 
     fn fits(&self, demand: &Demand) -> bool {
@@ -259,115 +307,4 @@ fn batch_parts(per_second: f64, batch_size: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn slots(per_second: Option<f64>, open_slots: u32, concurrency: u32) -> Slots {
-        Slots::new(&SlotInput {
-            limit: Limit {
-                configured: per_second,
-                requests_per_second: None,
-                learned: None,
-                response: Duration::from_millis(100),
-            },
-            open_slots,
-            concurrency,
-            batch_size: 500,
-        })
-    }
-
-    fn load(batches: u32, pending: u32) -> Load {
-        let mut load = Load::default();
-        for _ in 0..batches {
-            load.add(Priority::Normal, Demand::of_batch(pending, 1));
-        }
-        load
-    }
-
-    #[test]
-    fn a_limit_is_divided_into_slots() {
-        for (per_second, concurrency, full_batches) in [
-            (1.0, 20, 3),
-            (10.0, 20, 3),
-            (100.0, 20, 4),
-            (1000.0, 20, 4),
-            (2000.0, 20, 5),
-            (100_000.0, 20, 15),
-            (100_000.0, 1, 3),
-        ] {
-            assert_eq!(
-                slots(Some(per_second), 8, concurrency).full_batches,
-                full_batches,
-                "{per_second} {concurrency}"
-            );
-        }
-    }
-
-    #[test]
-    fn small_batches_share_a_slot() {
-        let slots = slots(Some(1000.0), 8, 20);
-        assert!(slots.has_room(&load(3, 500)) && !slots.has_room(&load(4, 500)));
-        assert!(slots.has_room(&load(14, 10)) && !slots.has_room(&load(15, 10)));
-        assert!(slots.has_room(&load(2, 5000)), "the least number");
-    }
-
-    #[test]
-    fn without_a_limit_the_open_slots_count() {
-        assert!(slots(None, 8, 20).has_room(&load(7, 500)));
-        assert!(!slots(None, 8, 20).has_room(&load(8, 500)));
-        assert_eq!(slots(None, 900, 20).full_batches, 30);
-    }
-
-    #[test]
-    fn without_a_limit_resends_and_small_schedules_share_a_slot() {
-        let slots = slots(None, 8, 20);
-        assert!(slots.has_room(&load(15, 100)) && !slots.has_room(&load(16, 100)));
-        assert!(slots.has_room(&load(63, 1)) && !slots.has_room(&load(64, 1)));
-        assert!(slots.has_room(&load(63, 0)), "only resends");
-        let mut mixed = load(40, 0);
-        for _ in 0..7 {
-            mixed.add(Priority::Normal, Demand::of_batch(2000, 1));
-        }
-        assert!(slots.has_room(&mixed) && slots.is_worth_while(&load(48, 1)));
-        assert_eq!(
-            (
-                slots.open_and_free(&mixed),
-                slots.open_and_free(&load(4, 100))
-            ),
-            (0, 6)
-        );
-    }
-
-    #[test]
-    fn a_single_slot_is_a_single_batch() {
-        let slots = slots(None, 1, 20);
-        assert!(slots.has_room(&load(0, 0)) && !slots.has_room(&load(1, 500)));
-    }
-
-    #[test]
-    fn other_batches_take_no_room_from_high() {
-        let slots = slots(Some(1000.0), 8, 20);
-        let mut load = load(15, 500);
-        assert!(slots.has_room_for_high(&load) && !slots.has_room(&load));
-        for _ in 0..4 {
-            load.add(Priority::High, Demand::of_batch(500, 1));
-        }
-        assert!(!slots.has_room_for_high(&load));
-    }
-
-    #[test]
-    fn an_admission_waits_for_a_quarter_of_the_slots() {
-        let open = slots(None, 8, 20);
-        let worth: Vec<_> = (0..9)
-            .map(|batches| open.is_worth_while(&load(batches, 500)))
-            .collect();
-        assert_eq!(
-            worth,
-            [true, true, true, true, true, true, true, false, false]
-        );
-        let limited = slots(Some(1000.0), 8, 20);
-        assert!(limited.is_worth_while(&load(3, 500)) && !limited.is_worth_while(&load(4, 500)));
-    }
-}
+mod tests;

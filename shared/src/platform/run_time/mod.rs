@@ -35,12 +35,23 @@ pub struct RunTimeValues {
     pub carrier_requests_per_second: Option<u32>,
     /// Like `CARRIER_QUERIES_PER_SECOND`: 0 for none.
     pub carrier_queries_per_second: Option<u32>,
+    /// Less than `SEND_CONCURRENCY`, at least 1: see [`RunTimeValues::send_concurrency`].
+    pub send_concurrency: Option<u32>,
     /// Like `REQUESTS_PER_MINUTE`, at least 1.
     pub requests_per_minute: Option<u32>,
     /// Like `BULK_ABOVE`: 0 for never.
     pub bulk_above: Option<u32>,
     /// Like `RUST_LOG`.
     pub log_level: Option<String>,
+}
+
+impl RunTimeValues {
+    /// Returns how many batches may be sent at the same time, of at most `deployed`: more workers
+    /// than `SEND_CONCURRENCY` do not exist.
+    pub fn send_concurrency(&self, deployed: u32) -> u32 {
+        self.send_concurrency
+            .map_or(deployed, |most| most.max(1).min(deployed))
+    }
 }
 
 /// The values of this process, like its environment variables. Only [`RunTime`] changes them.
@@ -51,8 +62,9 @@ pub fn values() -> Arc<RunTimeValues> {
     Arc::clone(&VALUES.read().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Applies new values; those that are wrong are logged and not used.
-fn apply(new: RunTimeValues) {
+/// Applies new values; those that are wrong are logged and not used. Public for tests, which have
+/// no AppConfig.
+pub fn apply(new: RunTimeValues) {
     let old = values();
     if *old == new {
         return;
@@ -187,5 +199,24 @@ mod tests {
         let values: RunTimeValues = serde_json::from_str(text).unwrap();
         assert_eq!(values.carrier_parts_per_second, Some(500));
         assert_eq!(values.log_level, None);
+    }
+
+    #[test]
+    fn the_send_concurrency_is_only_lowered() {
+        for (set, deployed, expected) in [
+            (None, 20, 20),
+            (Some(5), 20, 5),
+            (Some(20), 20, 20),
+            (Some(1000), 20, 20),
+            (Some(0), 20, 1),
+            (Some(5), 1, 1),
+        ] {
+            let values = RunTimeValues {
+                send_concurrency: set,
+                ..RunTimeValues::default()
+            };
+            let found = values.send_concurrency(deployed);
+            assert_eq!(found, expected, "{set:?} of {deployed}");
+        }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use super::*;
 use crate::{
-    batch::admission::{slots::SlotInput, turn::WaitingBatch},
+    batch::admission::{
+        slots::{Demand, SlotInput},
+        turn::{RATE_AHEAD, WaitingBatch},
+    },
     carrier::capacity::Limit,
     message::window::Window,
 };
@@ -42,8 +45,8 @@ const HIGH: Class = Class::Sending(Priority::High);
 const NORMAL: Class = Class::Sending(Priority::Normal);
 const BULK: Class = Class::Sending(Priority::Bulk);
 
-fn situation(open_slots: u32, load: Load) -> Situation {
-    let slots = Slots::new(&SlotInput {
+fn slot_input(open_slots: u32) -> SlotInput {
+    SlotInput {
         limit: Limit {
             configured: None,
             requests_per_second: None,
@@ -52,11 +55,29 @@ fn situation(open_slots: u32, load: Load) -> Situation {
         },
         open_slots,
         concurrency: 20,
+        is_reduced: false,
         batch_size: PENDING,
-    });
+    }
+}
+
+fn situation(open_slots: u32, load: Load) -> Situation {
+    situation_of(&slot_input(open_slots), load)
+}
+
+/// A situation in which an operator has reduced the concurrency.
+fn reduced(concurrency: u32, load: Load) -> Situation {
+    let input = SlotInput {
+        concurrency,
+        is_reduced: true,
+        ..slot_input(8)
+    };
+    situation_of(&input, load)
+}
+
+fn situation_of(input: &SlotInput, load: Load) -> Situation {
     Situation {
         now: at(0),
-        slots,
+        slots: Slots::new(input),
         load,
         shares: Shares::default(),
     }
@@ -341,4 +362,68 @@ fn a_closed_window_postpones_the_turn_to_its_opening() {
         at(0),
         "a cancelled one is closed at once"
     );
+}
+
+#[test]
+fn a_reduced_concurrency_bounds_all_kinds_of_batches() {
+    let turns = || {
+        vec![
+            turn(1, NORMAL, 9),
+            turn(2, HIGH, 3),
+            turn(3, Class::Closing, 2),
+            Turn {
+                virtual_parts: 0,
+                ..turn(4, NORMAL, 1)
+            },
+        ]
+    };
+    for (most, load, expected) in [
+        (1, loaded(0), vec![(3, 1)]),
+        (1, loaded(1), vec![]),
+        (4, loaded(0), vec![(3, 2), (2, 2)]),
+        (6, loaded(0), vec![(3, 2), (2, 3), (4, 1)]),
+        (7, loaded(0), vec![(3, 2), (2, 3), (4, 1), (1, 1)]),
+        (7, loaded(9), vec![]),
+    ] {
+        let decision = decide(&reduced(most, load), turns(), Vec::new());
+        let expected: HashMap<u128, usize> = expected.into_iter().collect();
+        assert_eq!(count(&decision), expected, "{most} beside {load:?}");
+    }
+}
+
+#[test]
+fn a_reduced_concurrency_bounds_what_is_admitted_ahead_without_delaying_what_is_due() {
+    let drip = Turn {
+        virtual_parts: 0,
+        rate: Some(50),
+        next_send_at: at(60),
+        ..turn(1, NORMAL, 20)
+    };
+    let alone = decide(&reduced(2, loaded(0)), vec![drip.clone()], Vec::new());
+    assert_eq!(count(&alone), HashMap::from([(1, 2)]));
+    let after = alone.turns[0].times;
+    assert_eq!((after.next_send_at, after.ready_at), (at(64), at(49)));
+    let both = decide(
+        &reduced(2, loaded(0)),
+        vec![drip.clone(), turn(2, NORMAL, 9)],
+        Vec::new(),
+    );
+    assert_eq!(count(&both)[&2], 2, "what is due");
+    assert!(count(&both)[&1] <= 2);
+    // Schedules that begin later at the same time share its places.
+    let ahead = |id| Ahead {
+        turn: Turn {
+            virtual_parts: 0,
+            next_send_at: at(60),
+            ..turn(id, NORMAL, 20)
+        },
+        load: Load::default(),
+    };
+    let later = decide(
+        &reduced(2, loaded(2)),
+        Vec::new(),
+        vec![ahead(1), ahead(2), ahead(3)],
+    );
+    assert_eq!(later.admitted.len(), 2);
+    assert_eq!(later.turns.len(), 3, "the others continue at that time");
 }

@@ -202,7 +202,7 @@ impl Forecaster {
         let per_request = parts / load.requests.max(1) as f64;
         let per_message = parts / load.messages.max(1) as f64;
         let messages_per_second =
-            f64::from(self.deployment.in_flight) * 1000.0 / f64::from(self.deployment.request_ms);
+            f64::from(self.deployment.in_flight()) * 1000.0 / f64::from(self.deployment.request_ms);
         let by_requests = self
             .limit
             .requests_per_second
