@@ -81,7 +81,6 @@ LOCAL = {
 UNUSED = {
     "Subnets": "subnet-00000000",
     "SecurityGroup": "sg-00000000",
-    "DatabaseSecretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:unused",
     "MigrationSecretArn": "arn:aws:secretsmanager:us-east-1:000000000000:secret:unused",
 }
 

@@ -42,7 +42,7 @@ WIDE = {
 # Parameters that take the output with the same name: {template: parameters}. "" is template.yaml.
 TAKEN = {
     "": "Subnets SecurityGroup DatabaseSecretArn MigrationSecretArn AlarmTopicArn KmsKeyArn "
-    "PermissionsBoundaryArn OriginProofSecretArn EdgeUrl",
+    "DatabaseHost DatabaseResourceId PermissionsBoundaryArn OriginProofSecretArn EdgeUrl",
     "database": "DatabaseSubnets DatabaseSecurityGroup AlarmTopicArn KmsKeyArn",
     "edge": "ApiId",
     "operations": "ApiId DatabaseInstance",

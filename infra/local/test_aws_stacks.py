@@ -295,6 +295,22 @@ class Deployed(unittest.TestCase):
         alias = functions.get_alias(FunctionName=name, Name="live")
         self.assertEqual(alias["FunctionVersion"], "2")
 
+        # Tokens of IAM instead of a password, whose secret is not needed any more.
+        secret = given.pop("DatabaseSecretArn")
+        given |= {"DatabaseLogin": "iam", "Commit": "third"}
+        given |= {name: self.outputs[name] for name in ("DatabaseHost", "DatabaseResourceId")}
+        deployment.run()
+        policy = self._policy("Send")
+        user = f"dbuser:{given['DatabaseResourceId']}/sms_app"
+        self.assertRegex(policy, rf'"rds-db:connect", "Resource": "arn:aws:rds-db:[^"]+:{user}"')
+        self.assertNotIn(secret, policy)
+        configuration = functions.get_function_configuration(FunctionName=name)
+        found = configuration["Environment"]["Variables"]
+        self.assertEqual(
+            [found.get(f"DATABASE_{each}") for each in ("LOGIN", "HOST", "USER", "SECRET_ARN")],
+            ["iam", given["DatabaseHost"], "sms_app", None],
+        )
+
     def _application(self):
         """Returns the deployment of template.yaml as on AWS, with binaries that do nothing."""
         for name in build.FUNCTIONS:

@@ -16,7 +16,9 @@ ROW = re.compile(r"^\| `(\w+)` \| ([\w, ]+) \|", re.MULTILINE)
 COMMON = {"RUST_LOG", "GIT_COMMIT"}
 # The binary of migrate is also the hook of CodeDeploy, with other variables.
 BINARIES = {"SchemaCheck": "migrate"}
-HOOK = {"PRE_TRAFFIC", "DATABASE_URL", "DATABASE_SECRET_ARN"}
+HOOK = {
+    "PRE_TRAFFIC", "DATABASE_LOGIN", "DATABASE_URL", "DATABASE_SECRET_ARN", "DATABASE_USER",
+}  # fmt: skip
 PARTS = {"DATABASE_HOST", "DATABASE_NAME", "DATABASE_PORT"}
 
 

@@ -46,6 +46,9 @@ DEPLOYMENT_GROUPS = (
 )
 # The hook of CodeDeploy is the binary of migrate with PRE_TRAFFIC, which decides whether it calls it.
 HOOK = "SchemaCheck"
+DATABASE_USER = (
+    "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${DatabaseResourceId}/${%s}"
+)
 SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${%s}/*"  # its group
 )
@@ -189,6 +192,14 @@ def used_by_code(template, name, calls):
     return needed
 
 
+def used_to_log_in(template, name):
+    """Returns the permission that a token of the database has, which the code signs without a call."""
+    user = variables(template, name).get("DATABASE_USER")
+    if user is None:
+        return set()
+    return {permission("rds-db:connect", {"Fn::Sub": DATABASE_USER % user["Fn::If"][1]["Ref"]})}
+
+
 def used_by_lambda(template, name):
     """Returns the permissions that the Lambda service needs on behalf of a function's role."""
     function = functions(template)[name]
@@ -227,7 +238,7 @@ def differences(template, workspace):
         calls = workspace.reached("migrate" if is_hook else name.lower())
         calls = {call for call in calls if is_hook or call.service != "codedeploy"}
         needed = used_by_code(template, name, calls)
-        needed |= used_by_lambda(template, name)
+        needed |= used_to_log_in(template, name) | used_by_lambda(template, name)
         has = allowed(template, f"{name}Role")
         yield from (f"{name} lacks {each}" for each in sorted(needed - has))
         yield from (f"nothing in {name} needs {each}" for each in sorted(has - needed))

@@ -27,6 +27,12 @@ PAIRS = (  # exactly one of the two is set: the plain value locally, or the secr
     ("ORIGIN_PROOF", "ORIGIN_PROOF_SECRET_ARN"),
 )
 RECEIPTS = "POST /v1/carrier/callbacks/{carrier}"
+USERS = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:%s"
+CONNECT = {
+    "Effect": "Allow",
+    "Action": "rds-db:connect",
+    "Resource": {"Fn::Sub": USERS % "${DatabaseResourceId}/${DatabaseUser}"},
+}
 
 
 def wildcards(template):
@@ -98,7 +104,9 @@ def pairs(template):
             if plain not in given and secret not in given:
                 continue
             local, aws = (given.get(each, {}).get("Fn::If", []) for each in (plain, secret))
-            exclusive = local[:2] == aws[::2] == ["OnAws", NOTHING]
+            # With a login by IAM, the database needs neither.
+            condition = "LogsInByPassword" if secret == "DATABASE_SECRET_ARN" else "OnAws"
+            exclusive = local[:2] == ["OnAws", NOTHING] and aws[::2] == [condition, NOTHING]
             if not exclusive or NOTHING in (local[2], aws[1]):
                 yield f"{name}: not exactly one of {plain} and {secret} is set"
 
@@ -117,6 +125,17 @@ def secrets(template):
             yield f"{name} may not read exactly the secrets of its variables"
 
 
+def database_users(template):
+    """A function may connect as its own user of its own database, and only if it uses tokens."""
+    for name in functions(template):
+        connects = "DATABASE_LOGIN" in variables(template, name)
+        needed = [{"Fn::If": ["LogsInByIam", CONNECT, NOTHING]}] if connects else []
+        policy = template["Resources"][f"{name}Role"]["Properties"]["Policies"][0]
+        every = policy["PolicyDocument"]["Statement"]
+        if [each for each in every if "rds-db:" in json.dumps(each)] != needed:
+            yield f"{name} may connect to the database as another user, or without need"
+
+
 def secret_parameters(template):
     """Each parameter that contains a secret has NoEcho, so that no console displays it."""
     for name, parameter in template["Parameters"].items():
@@ -125,7 +144,7 @@ def secret_parameters(template):
             yield f"{name} has no NoEcho"
 
 
-RULES = (wildcards, roles, routes, pairs, secrets, secret_parameters)
+RULES = (wildcards, roles, routes, pairs, secrets, database_users, secret_parameters)
 
 
 class Access(unittest.TestCase):
@@ -176,10 +195,14 @@ class Access(unittest.TestCase):
                 {"Fn::If": ["OnAws", NOTHING, NOTHING]},
             ),
             (secrets, "ApiRole", *statement, 5, *resource, {"Ref": "DatabaseSecretArn"}),
-            (secrets, "ApiRole", *statement, 6, *resource, {"Ref": "CarrierSecretArn"}),
+            (secrets, "ApiRole", *statement, 6, *resource, {"Ref": "MigrationSecretArn"}),
+            (secrets, "ApiRole", *statement, 8, *resource, {"Ref": "CarrierSecretArn"}),
             (pairs, "Api", *environment, "CALLBACK_SECRETS", {"Ref": "CallbackSecrets"}),
             (pairs, "Api", *environment, "ORIGIN_PROOF", {"Ref": "OriginProof"}),
-            (secrets, "ApiRole", *statement, 8, *resource, {"Ref": "CarrierSecretArn"}),
+            (database_users, "SendRole", *statement, 4, *resource, {"Fn::Sub": USERS % "sms/*"}),
+            (database_users, "SendRole", *statement, 4, "Fn::If", 0, "OnAws"),
+            (database_users, "MigrateRole", *statement, 1, "Fn::If", 1, CONNECT),
+            (secrets, "ApiRole", *statement, 10, *resource, {"Ref": "CarrierSecretArn"}),
             (secrets, "MigrateRole", *statement, 1, *resource, two_secrets),
         )
         for rule, *path, value in at:

@@ -200,7 +200,7 @@ class Release(unittest.TestCase):
             (at_once, "Send", "Properties", "DeploymentPreference", {"Enabled": "true"}),
             (asynchronous, "Dispatch", "Properties", "EventInvokeConfig", {}),
             (keys, "WebhookSecret", "Properties", "KmsKeyId", None),
-            (keys, "SendRole", *statement, 5, {}),
+            (keys, "SendRole", *statement, 6, {}),
             (stopped, "SweepAlarm", "Properties", "ActionsEnabled", True),
             (stopped, "Send", "Properties", "Events", "Batches", "Properties", "Enabled", True),
             (stopped, "Dispatch", "Properties", "Events", "Sweep", "Properties", "State", "ENABLED"),

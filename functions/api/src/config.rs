@@ -64,7 +64,7 @@ impl Config {
     /// Reads the configuration; [`Env::finish`] returns what is wrong.
     pub fn read(env: &mut Env) -> Self {
         Self {
-            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            database: env.app_database(),
             dispatch_queue_url: env.url("DISPATCH_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),

@@ -27,7 +27,7 @@ impl Config {
     pub fn read(env: &mut Env) -> Self {
         let admission = AdmissionSettings::from_env(env);
         Self {
-            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            database: env.app_database(),
             send_queue_url: env.url("SEND_QUEUE_URL"),
             recheck_queue_url: env.url("RECHECK_QUEUE_URL"),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),

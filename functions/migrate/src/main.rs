@@ -131,7 +131,7 @@ async fn make_administrator(
 
 /// Serves the hook of CodeDeploy.
 async fn run_pre_traffic(mut env: Env) -> Result<(), Error> {
-    let database = env.database("DATABASE_URL", "DATABASE_SECRET_ARN");
+    let database = env.app_database();
     let database = &env.finish(database)?;
     let codedeploy = &aws_sdk_codedeploy::Client::new(aws::sdk_config().await);
     lambda_runtime::run(service_fn(|event: LambdaEvent<HookEvent>| async move {

@@ -23,7 +23,7 @@ impl Config {
     /// Reads the configuration; [`Env::finish`] returns what is wrong.
     pub fn read(env: &mut Env) -> Self {
         Self {
-            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            database: env.app_database(),
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
             webhook_keys: key_source(env),
             webhook_targets: AllowedTargets::from_env(env),

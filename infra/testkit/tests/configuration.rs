@@ -8,9 +8,10 @@ use shared::platform::config::{Env, Setting};
 const BEGIN: &str = "<!-- variables: begin -->";
 const END: &str = "<!-- variables: end -->";
 /// Environments that make a function read what it otherwise does not: the login of a carrier, the
-/// details of an OpenID provider.
-const ENVIRONMENTS: [&[(&str, &str)]; 2] = [
+/// details of an OpenID provider. A login at the database by IAM makes it read no other variables.
+const ENVIRONMENTS: [&[(&str, &str)]; 3] = [
     &[],
+    &[("DATABASE_LOGIN", "iam")],
     &[
         ("CARRIER_ADAPTER", "alaris"),
         ("OIDC_AUDIENCE", "sms"),
@@ -30,7 +31,7 @@ const FUNCTIONS: [(&str, Read); 6] = [
     ("migrate", |env| {
         migrate::config::is_pre_traffic(env);
         drop(migrate::config::Config::read(env));
-        env.database("DATABASE_URL", "DATABASE_SECRET_ARN");
+        env.app_database();
     }),
 ];
 

@@ -44,7 +44,7 @@ impl WorkerConfig {
     /// `NOTIFY_QUEUE_URL`, those of [`CarrierSource`], of [`Timing`] and of [`AdmissionSettings`].
     pub fn from_env(env: &mut Env) -> Self {
         Self {
-            database: env.database("DATABASE_URL", "DATABASE_SECRET_ARN"),
+            database: env.app_database(),
             send_queue: env.url("SEND_QUEUE_URL"),
             recheck_queue: env.url("RECHECK_QUEUE_URL"),
             notify_queue: env.url("NOTIFY_QUEUE_URL"),

@@ -3,6 +3,8 @@
 //! All wrong variables are reported together, with what was expected, so that a deployment is
 //! corrected in one step. URLs and secrets have no default.
 
+mod database;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Display,
@@ -14,6 +16,8 @@ use anyhow::{bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub use self::database::{DatabaseAddress, DatabaseSecret, DatabaseSource, MYSQL_PORT};
 
 /// A reader of the environment that collects problems instead of stopping at the first. For a wrong
 /// variable a getter returns a placeholder, which [`Env::finish`] turns into an error.
@@ -30,27 +34,6 @@ pub struct Setting {
     pub expected: String,
     /// The value if it is missing; `None`: none, or the function does not start without it.
     pub default: Option<String>,
-}
-
-/// The address of the database, and the account that connects.
-pub enum DatabaseSource {
-    /// `mysql://user:password@host:port/database`
-    Url(SecretString),
-    /// A secret in the format of RDS, read when the function starts and after a rotation.
-    Secret(DatabaseSecret),
-}
-
-/// A secret in the format of RDS, and what one that RDS manages itself does not contain.
-#[derive(Clone, Debug)]
-pub struct DatabaseSecret {
-    /// Its ARN.
-    pub arn: String,
-    /// The server, if the secret has no `host`.
-    pub host: Option<String>,
-    /// Its port, if the secret has no `port`.
-    pub port: Option<u16>,
-    /// The database, if the secret has no `dbname`.
-    pub name: Option<String>,
 }
 
 /// The source of keys: those that sign access tokens, or those from which webhook secrets are
@@ -252,56 +235,6 @@ impl Env {
     /// Returns `true` or `false`, the latter if the variable is missing.
     pub fn flag(&mut self, name: &str) -> bool {
         self.choice(name, &["false", "true"]) == "true"
-    }
-
-    /// Returns the database, from exactly one of a URL and the ARN of a secret; beside a secret,
-    /// `DATABASE_HOST`, `DATABASE_PORT` and `DATABASE_NAME` say what it may lack.
-    pub fn database(&mut self, url: &str, arn: &str) -> DatabaseSource {
-        self.note(
-            url,
-            format!("mysql://user:password@host:port/database, or {arn}"),
-            None,
-        );
-        self.note(
-            arn,
-            format!("the ARN of a secret in the format of RDS, or {url}"),
-            None,
-        );
-        let host = self.optional("DATABASE_HOST", "the server, if the secret has no host");
-        let name = self.optional("DATABASE_NAME", "the database, if the secret has no dbname");
-        self.note("DATABASE_PORT", "its port, if the secret has none", None);
-        match (self.given(url), self.given(arn)) {
-            (Some(value), None)
-                if Url::parse(&value)
-                    .is_ok_and(|u| u.scheme() == "mysql" && u.path().len() > 1) =>
-            {
-                DatabaseSource::Url(value.into())
-            }
-            (None, Some(arn)) if arn.starts_with("arn:") => {
-                DatabaseSource::Secret(DatabaseSecret {
-                    arn,
-                    host,
-                    port: self
-                        .given("DATABASE_PORT")
-                        .is_some()
-                        .then(|| self.number("DATABASE_PORT", 1..=65_535, None) as u16),
-                    name,
-                })
-            }
-            (given_url, given_arn) => {
-                // The value is not shown: it contains a password.
-                let problem = match (given_url, given_arn) {
-                    (Some(_), None) => {
-                        "is not of the form mysql://user:password@host:port/database".to_owned()
-                    }
-                    (None, Some(_)) => format!("is missing, and {arn} is not an ARN"),
-                    (Some(_), Some(_)) => format!("and {arn} are both set; expected one of them"),
-                    (None, None) => format!("is missing; expected it, or {arn}"),
-                };
-                self.report::<()>(url, problem);
-                DatabaseSource::Url(String::new().into())
-            }
-        }
     }
 
     /// Returns keys, from exactly one of a value that `check` accepts and the ARN of a secret. The

@@ -71,3 +71,51 @@ fn a_database_needs_exactly_one_source() {
         assert!(env.finish(()).is_err());
     }
 }
+
+#[test]
+fn a_token_needs_the_address_and_the_user_and_no_password() {
+    let address = [
+        ("DATABASE_LOGIN", "iam"),
+        ("DATABASE_HOST", "h.example"),
+        ("DATABASE_NAME", "sms"),
+        ("DATABASE_USER", "sms_app"),
+    ];
+    let read = |pairs: &[(&str, &str)]| {
+        let mut env = Env::from_pairs(pairs.iter().copied());
+        let source = env.app_database();
+        env.finish(source)
+    };
+    let Ok(DatabaseSource::Iam(found)) = read(&address) else {
+        panic!("the login is by a token");
+    };
+    let expected = DatabaseAddress {
+        host: "h.example".to_owned(),
+        port: 3306,
+        name: "sms".to_owned(),
+        user: "sms_app".to_owned(),
+    };
+    assert_eq!(found, expected);
+    for left_out in 1..address.len() {
+        let mut given = address.to_vec();
+        let (name, _) = given.remove(left_out);
+        let problem = read(&given).err().unwrap().to_string();
+        assert!(
+            problem.contains(&format!("{name} is missing")),
+            "{name}: {problem}"
+        );
+    }
+    for (name, value) in [
+        ("DATABASE_URL", "mysql://u:hunter2@h/d?ssl-mode=REQUIRED"),
+        ("DATABASE_SECRET_ARN", "arn:aws:x"),
+    ] {
+        let problem = read(&[&address[..], &[(name, value)]].concat());
+        let problem = problem.err().unwrap().to_string();
+        assert!(problem.contains("over verified TLS only"), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+    let problem = read(&[("DATABASE_LOGIN", "IAM")]).err().unwrap();
+    assert!(problem.to_string().contains("one of: password, iam"));
+    // The default is a password.
+    let url = [("DATABASE_URL", "mysql://u:p@h:1/sms")];
+    assert!(matches!(read(&url), Ok(DatabaseSource::Url(_))));
+}

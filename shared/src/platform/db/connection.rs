@@ -79,9 +79,13 @@ impl Connections {
         }
     }
 
-    /// Opens a connection. If the server refuses the password, which a rotation has changed, it tries
-    /// once more with the one that the secret contains now.
+    /// Opens a connection, with a new token if the login is one. If the server refuses the password,
+    /// which a rotation has changed, it tries once more with the one that the secret contains now.
     async fn open(&self, pool: &MySqlPool) -> sqlx::Result<PoolConnection<MySql>> {
+        if let Some(login) = &self.login {
+            let prepared = login.prepare(pool).await;
+            prepared.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        }
         match (pool.acquire().await, &self.login) {
             (Err(error), Some(login)) if is_refused(&error) && login.renew(pool).await => {
                 pool.acquire().await

@@ -1,5 +1,5 @@
-//! How a function logs in to the database: by a URL, or by a secret of RDS, which is read again when
-//! the server refuses its password.
+//! How a function logs in to the database: by a URL, by a secret of RDS, which is read again when the
+//! server refuses its password, or by a token of IAM, which is signed for each connection.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlSslMode},
 };
 
+use super::token::IamLogin;
 use crate::platform::{
-    config::{DatabaseSecret, DatabaseSource, KeySource},
+    config::{DatabaseAddress, DatabaseSecret, DatabaseSource, KeySource, MYSQL_PORT},
     refreshing::Refreshing,
 };
 
 /// The root certificates of RDS. Those of RDS Proxy are public ones, which the TLS library has.
 const RDS_ROOTS: &[u8] = include_bytes!("rds.pem");
-const MYSQL_PORT: u16 = 3306;
 /// `ER_ACCESS_DENIED_ERROR`: the user does not exist, or the password is wrong.
 const ACCESS_DENIED: u16 = 1045;
 
@@ -47,6 +47,8 @@ pub(super) enum Login {
     Url(SecretString),
     /// It is in a secret.
     Secret(Arc<SecretLogin>),
+    /// It is a token, which expires.
+    Iam(Arc<IamLogin>),
 }
 
 /// The login that a secret holds.
@@ -74,22 +76,36 @@ impl Login {
                     options: rds_options,
                 })))
             }
+            DatabaseSource::Iam(address) => {
+                Ok(Self::Iam(Arc::new(IamLogin::open(address.clone()).await?)))
+            }
         }
     }
 
-    /// Returns the options of a connection.
-    pub(super) fn options(&self) -> anyhow::Result<MySqlConnectOptions> {
+    /// Returns the options of a connection that is opened now.
+    pub(super) async fn options(&self) -> anyhow::Result<MySqlConnectOptions> {
         match self {
             Self::Url(url) => url
                 .expose_secret()
                 .parse()
                 .context("reading the database's URL"),
             Self::Secret(login) => (login.options)(&login.secret.current(), &login.source),
+            Self::Iam(login) => login.options().await,
         }
     }
 
+    /// Gives the pool a new token, if the login is one, before a connection is acquired: the pool
+    /// opens a connection only then, so that it never uses one that has expired.
+    pub(super) async fn prepare(&self, pool: &MySqlPool) -> anyhow::Result<()> {
+        if let Self::Iam(login) = self {
+            pool.set_connect_options(login.options().await?);
+        }
+        Ok(())
+    }
+
     /// Reads the secret again, after the server has refused its password, and gives the pool what it
-    /// contains now. Returns whether it has changed. It is read at most once per minute.
+    /// contains now. Returns whether it has changed. It is read at most once per minute. A token that
+    /// is refused was new: the user or the permission is missing, and another token would not help.
     pub(super) async fn renew(&self, pool: &MySqlPool) -> bool {
         let Self::Secret(login) = self else {
             return false;
@@ -98,7 +114,7 @@ impl Login {
         let Ok(Some(_)) = login.secret.newer_than(&seen, Utc::now()).await else {
             return false;
         };
-        let Ok(options) = self.options() else {
+        let Ok(options) = self.options().await else {
             return false;
         };
         tracing::info!("the database's secret has changed");
@@ -112,22 +128,30 @@ pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     super::number(error) == Some(ACCESS_DENIED)
 }
 
-/// Returns the options of a connection to RDS. The server proves with its certificate that it has
-/// this name: otherwise the password could go to another one.
+/// Returns the options of a connection to RDS without a password. The server proves with its
+/// certificate that it has this name: otherwise a password could go to another one.
+pub(super) fn verified_options(address: &DatabaseAddress) -> MySqlConnectOptions {
+    MySqlConnectOptions::new()
+        .host(&address.host)
+        .port(address.port)
+        .username(&address.user)
+        .database(&address.name)
+        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_ca_from_pem(RDS_ROOTS.to_vec())
+}
+
 fn rds_options(secret: &RdsSecret, source: &DatabaseSecret) -> anyhow::Result<MySqlConnectOptions> {
     let host = secret.host.as_ref().or(source.host.as_ref());
     let host = host.context("the database's secret lacks host, and DATABASE_HOST is missing")?;
     let name = secret.dbname.as_ref().or(source.name.as_ref());
     let name = name.context("the database's secret lacks dbname, and DATABASE_NAME is missing")?;
-    let port = secret.port.or(source.port).unwrap_or(MYSQL_PORT);
-    Ok(MySqlConnectOptions::new()
-        .host(host)
-        .port(port)
-        .username(&secret.username)
-        .password(secret.password.expose_secret())
-        .database(name)
-        .ssl_mode(MySqlSslMode::VerifyIdentity)
-        .ssl_ca_from_pem(RDS_ROOTS.to_vec()))
+    let address = DatabaseAddress {
+        host: host.clone(),
+        port: secret.port.or(source.port).unwrap_or(MYSQL_PORT),
+        name: name.clone(),
+        user: secret.username.clone(),
+    };
+    Ok(verified_options(&address).password(secret.password.expose_secret()))
 }
 
 #[cfg(test)]

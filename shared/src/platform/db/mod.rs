@@ -9,6 +9,7 @@ pub mod describe;
 pub mod json;
 mod login;
 pub mod schema;
+mod token;
 pub mod transaction;
 
 use std::{
@@ -180,7 +181,7 @@ impl Db {
                     clock.measure(connection).await
                 })
             })
-            .connect_with(login.options()?)
+            .connect_with(login.options().await?)
             .await
             .context("connecting to the database")?;
         Ok(Self {
@@ -226,7 +227,7 @@ impl Db {
 
 /// Returns the options for a connection; fetches the secret if the source is one.
 pub async fn connect_options(source: &DatabaseSource) -> anyhow::Result<MySqlConnectOptions> {
-    Login::open(source).await?.options()
+    Login::open(source).await?.options().await
 }
 
 /// Whether the server rolled the statement back because of locks (deadlock 1213, lock-wait time-out
