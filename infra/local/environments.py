@@ -25,6 +25,11 @@ SECRETS = (
     "DatabaseSecretArn", "MigrationSecretArn", "CarrierSecretArn", "CallbackSecretsArn",
     "OriginProofSecretArn",
 )  # fmt: skip
+# What each way to log in to the database needs.
+LOGINS = {
+    "password": ("DatabaseSecretArn",),
+    "iam": ("DatabaseHost", "DatabaseResourceId", "DatabaseUser"),
+}
 PRODUCTION = "prod"
 HIDES_SWEEP = "hides the line that the alarm of the sweep counts: add `dispatch=info` to it"
 LEVELS = ("off", "error", "warn", "info", "debug", "trace")
@@ -200,9 +205,17 @@ def arns(environment):
         yield "DatabaseSecretArn and MigrationSecretArn are the same user"
 
 
+def login(environment):
+    """The profile has what the functions need to log in to the database."""
+    way = environment.value("DatabaseLogin")
+    for name in LOGINS.get(way, ()):
+        if not environment.value(name):
+            yield f"DatabaseLogin={way} needs {name}"
+
+
 def account(environment):
     """Returns the account that the secrets name, or None."""
-    parts = environment.value("DatabaseSecretArn").split(":")
+    parts = environment.value("MigrationSecretArn").split(":")
     return parts[4] if len(parts) > 5 else None
 
 
@@ -286,7 +299,8 @@ def log_level(environment):
 
 
 CHECKS = (
-    placeholders, declarations, values, only_aws, arns, carrier, pairs, times, api_limit, log_level,
+    placeholders, declarations, values, only_aws, arns, login, carrier, pairs, times, api_limit,
+    log_level,
 )  # fmt: skip
 
 

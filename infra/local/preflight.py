@@ -107,6 +107,7 @@ class Account:
             "AlarmTopicArn": self.topic,
             "the quota of Lambda": self.quota,
             "max_connections of the database": self.connections,
+            "the login to the database": self.login,
         }
         checks |= {name: lambda name=name: self.secret(name) for name in environments.SECRETS}
         for what, check in checks.items():
@@ -197,17 +198,41 @@ class Account:
                 f" {int(CONNECTIONS_SHARE * limit)}"
             )
 
-    def _max_connections(self):
-        """Returns max_connections of the instance of the stack <stack>-database, or None."""
+    def login(self):
+        """If the functions log in with tokens of IAM, the database accepts them."""
+        given = self.environment.value("DatabaseResourceId")
+        if self.environment.value("DatabaseLogin") != "iam" or given.startswith("prx-"):
+            return
+        instance = self._instance()
+        if not instance.get("IAMDatabaseAuthenticationEnabled"):
+            self.report.findings.append(
+                "the database accepts no tokens of IAM: deploy infra/aws/database.yaml with"
+                " IamAuthentication=true, or set DatabaseLogin=password"
+            )
+        if given != instance["DbiResourceId"]:
+            self.report.findings.append(
+                f"DatabaseResourceId is {given}, and that of the database {instance['DbiResourceId']}"
+            )
+
+    def _instance(self):
+        """Returns the description of the instance of the stack <stack>-database."""
         name = f"{self.environment.stack}-database"
         (stack,) = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-        rds = self.client("rds")
-        (instance,) = rds.describe_db_instances(DBInstanceIdentifier=outputs["DatabaseInstance"])[
-            "DBInstances"
-        ]
+        (instance,) = self.client("rds").describe_db_instances(
+            DBInstanceIdentifier=outputs["DatabaseInstance"]
+        )["DBInstances"]
+        return instance
+
+    def _max_connections(self):
+        """Returns max_connections of that instance, or None."""
+        instance = self._instance()
         group = instance["DBParameterGroups"][0]["DBParameterGroupName"]
-        pages = rds.get_paginator("describe_db_parameters").paginate(DBParameterGroupName=group)
+        pages = (
+            self.client("rds")
+            .get_paginator("describe_db_parameters")
+            .paginate(DBParameterGroupName=group)
+        )
         for page in pages:
             for each in page["Parameters"]:
                 if each["ParameterName"] == "max_connections":

@@ -35,6 +35,14 @@ GOOD = {
 }
 
 
+IAM = {
+    "DatabaseLogin": "iam",
+    "DatabaseSecretArn": None,
+    "DatabaseHost": "sms.abc123.eu-west-1.rds.amazonaws.com",
+    "DatabaseResourceId": "db-ABCDEFGH",
+}
+
+
 @functools.cache
 def declared():
     """Returns the parameters of the template."""
@@ -59,6 +67,10 @@ class Profiles(unittest.TestCase):
     def test_a_good_profile_has_no_findings(self):
         self.assertEqual(list(environments.findings(profile())), [])
 
+    def test_a_profile_with_tokens_of_iam_needs_no_secret_of_the_functions(self):
+        self.assertEqual(list(environments.findings(profile(**IAM))), [])
+        self.assertEqual(environments.account(profile(**IAM)), ACCOUNT)
+
     def test_every_rule_reports_a_broken_profile(self):
         check = environments
         at = (
@@ -82,6 +94,10 @@ class Profiles(unittest.TestCase):
             (check.arns, "CarrierSecretArn", GOOD["AlarmTopicArn"], "not the ARN of a secret"),
             (check.arns, "AlarmTopicArn", SECRET, "not the ARN of a topic"),
             (check.arns, "MigrationSecretArn", GOOD["DatabaseSecretArn"], "the same user"),
+            (check.login, "DatabaseSecretArn", None, "password needs DatabaseSecretArn"),
+            (check.login, "DatabaseLogin", "iam", "iam needs DatabaseHost"),
+            (check.login, "DatabaseLogin", "iam", "iam needs DatabaseResourceId"),
+            (check.values, "DatabaseResourceId", "sms-database", "does not match"),
             (check.carrier, "CarrierSecretArn", None, "needs CarrierSecretArn"),
             (check.carrier, "CarrierUrl", "http://carrier.test/api", "not https"),
             (check.pairs, "OidcIssuer", "https://id.test", "needs OidcAudience"),
@@ -219,6 +235,8 @@ class Account(unittest.TestCase):
         self.aws.describe_stacks.return_value = {"Stacks": [{"Outputs": outputs}]}
         instance = {
             "DBInstanceClass": "db.t4g.medium",
+            "DbiResourceId": "db-ABCDEFGH",
+            "IAMDatabaseAuthenticationEnabled": True,
             "DBParameterGroups": [{"DBParameterGroupName": "g"}],
         }
         self.aws.describe_db_instances.return_value = {"DBInstances": [instance]}
@@ -289,6 +307,18 @@ class Account(unittest.TestCase):
     def test_more_connections_than_the_database_has_are_reported(self):
         (found,) = self.check(SendConcurrency="190").findings
         self.assertIn("sum up to 220 connections, and 70 % of max_connections is 210", found)
+
+    def test_a_database_that_does_not_accept_the_tokens_is_reported(self):
+        self.assertEqual(self.check(**IAM).findings, [])
+        (instance,) = self.aws.describe_db_instances.return_value["DBInstances"]
+        instance |= {"DbiResourceId": "db-OTHER", "IAMDatabaseAuthenticationEnabled": False}
+        found = " ".join(self.check(**IAM).findings)
+        self.assertIn("accepts no tokens of IAM", found)
+        self.assertIn("DatabaseResourceId is db-ABCDEFGH, and that of the database db-OTHER", found)
+        # A proxy has an id and a setting of its own, and a password needs neither.
+        proxy = IAM | {"DatabaseResourceId": "prx-0a1b2c"}
+        self.assertEqual(self.check(**proxy).findings, [])
+        self.assertEqual(self.check().findings, [])
 
     def test_an_api_without_a_limit_is_named(self):
         self.assertIn("ApiConcurrency=0", self.check(ApiConcurrency="0").unchecked[0])
