@@ -4,8 +4,7 @@ use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::schedules::{batches, bulk, change, create, list, moves, show},
-    resources::schedules::{batches, change, create, dry_run::draft, list, moves, show},
+    resources::schedules::{batches, bulk, change, create, dry_run::draft, list, moves, show},
     route::{Route, get, patch, post},
 };
 
