@@ -11,7 +11,7 @@ use std::fmt::Write;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Request, Uri, header},
+    http::{HeaderMap, HeaderValue, Request, Uri, header},
     response::{IntoResponse, Response},
 };
 use lambda_http::{
@@ -106,10 +106,31 @@ async fn from_response(response: Response) -> Result<ApiGatewayV2httpResponse, E
         Err(binary) => encodings::Body::Binary(binary.into_bytes()),
     });
     answer.is_base64_encoded = matches!(answer.body, Some(encodings::Body::Binary(_)));
-    answer.headers = parts.headers;
+    answer.headers = one_value_each(parts.headers);
     // The gateway sets it, and may compress the body.
     answer.headers.remove(header::CONTENT_LENGTH);
     Ok(answer)
+}
+
+/// Joins the values of each repeated header into one list (RFC 9110, section 5.3): the gateway gets
+/// one value per header. Several layers add to `Vary`.
+fn one_value_each(mut headers: HeaderMap) -> HeaderMap {
+    let repeated: Vec<_> = headers
+        .keys()
+        .filter(|name| headers.get_all(*name).iter().count() > 1)
+        .cloned()
+        .collect();
+    for name in repeated {
+        let values: Vec<_> = headers
+            .get_all(&name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b", "[..])) {
+            headers.insert(name, joined);
+        }
+    }
+    headers
 }
 
 #[cfg(test)]
@@ -161,5 +182,23 @@ mod tests {
             );
             assert!(!answer.is_base64_encoded);
         }
+    }
+
+    #[tokio::test]
+    async fn a_repeated_header_becomes_one_list() {
+        let vary = [
+            ("vary", "accept"),
+            ("vary", "accept-encoding"),
+            ("etag", "W/\"x\""),
+        ];
+        let mut response = "hi".into_response();
+        for (name, value) in vary {
+            response
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
+        }
+        let answer = serde_json::to_value(from_response(response).await.unwrap()).unwrap();
+        assert_eq!(answer["headers"]["vary"], "accept, accept-encoding");
+        assert_eq!(answer["headers"]["etag"], "W/\"x\"");
     }
 }
