@@ -92,6 +92,24 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
         .await;
     plans
         .check(
+            "recipients of a report",
+            &["AND (? OR status <> 'INVALID')"],
+            &["recipients PRIMARY"],
+            &[
+                &id, &5, &100, &false, &Null, &Null, &Null, &Null, &Null, &Null, &50,
+            ],
+        )
+        .await;
+    plans
+        .check(
+            "batches of a part of a report",
+            &["b.last_seq, b.planned_at", "FORCE INDEX (by_last_seq)"],
+            &["b by_last_seq"],
+            &[&id, &5, &100, &id, &100],
+        )
+        .await;
+    plans
+        .check(
             "calls of a page of recipients",
             &["FROM list_calls FORCE INDEX (by_seq)"],
             &["list_calls by_seq"],

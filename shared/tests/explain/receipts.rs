@@ -93,7 +93,7 @@ async fn check_recheck(plans: &mut Plans<'_>, values: &Values) {
     plans
         .check(
             "the batches of a range",
-            &["FORCE INDEX (by_last_seq)"],
+            &["FORCE INDEX (by_last_seq)", "b.first_seq <= ?"],
             &["b by_last_seq"],
             &[&3, id, &1, &20, &20, id, &20],
         )

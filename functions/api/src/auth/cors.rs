@@ -35,6 +35,7 @@ pub fn cors<S: Clone + Send + Sync + 'static>(
     ];
     let exposed = [
         header::ETAG,
+        header::LINK,
         header::LOCATION,
         header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,

@@ -83,7 +83,8 @@ pub enum ApiError {
     WrongMethod(String),
     /// The state of the schedule does not allow the call.
     Conflict(Conflict),
-    /// The call contradicts existing data: the type of the problem, and what was expected.
+    /// The call contradicts existing data, or cannot be answered as requested: the type of the
+    /// problem, and what was expected.
     Refused(&'static ProblemType, String),
     /// The body exceeds a limit of one call.
     TooLarge(String),

@@ -5,6 +5,7 @@ pub mod body;
 pub mod edge;
 pub mod error;
 pub mod fields;
+pub mod format;
 pub mod gateway;
 pub mod idempotency;
 pub mod origin;

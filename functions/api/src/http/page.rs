@@ -1,4 +1,10 @@
-//! Pages of a list.
+//! Pages of a list, and the header that leads to the next one.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, Uri, header},
+    response::{IntoResponse, Response},
+};
+use url::form_urlencoded;
 
 /// Which page of a list to read: at most `limit` entries, after a place in the order of the list.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +56,47 @@ impl ListWalk {
     }
 }
 
+/// Returns the answer with a page in the format that was negotiated: it varies with `Accept`, and
+/// `Link` (RFC 8288) names the next page, which is the same request with another cursor.
+pub fn page_answer(uri: &Uri, next_cursor: Option<&str>, page: impl IntoResponse) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    if let Some(link) = next_cursor.and_then(|cursor| next_link(uri, cursor)) {
+        headers.insert(header::LINK, link);
+    }
+    (headers, page).into_response()
+}
+
+fn next_link(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+    let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(given.filter(|(name, _)| name != "cursor"))
+        .append_pair("cursor", cursor)
+        .finish();
+    HeaderValue::try_from(format!("<{}?{query}>; rel=\"next\"", uri.path())).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_page_is_the_same_request_with_another_cursor() {
+        let link = |uri: &'static str| {
+            let link = next_link(&Uri::from_static(uri), "r1f").unwrap();
+            link.to_str().unwrap().to_owned()
+        };
+        assert_eq!(link("/v1/a"), "</v1/a?cursor=r1f>; rel=\"next\"");
+        assert_eq!(
+            link("/v1/a?cursor=r2&from=2027-01-31T09%3A00%3A00%2B08:00&format=csv"),
+            "</v1/a?from=2027-01-31T09%3A00%3A00%2B08%3A00&format=csv&cursor=r1f>; rel=\"next\""
+        );
+        // A plus sign that was not encoded stays the blank that it is read as.
+        assert_eq!(
+            link("/v1/a?phone=+60"),
+            "</v1/a?phone=+60&cursor=r1f>; rel=\"next\""
+        );
+    }
 
     #[test]
     fn a_walk_continues_after_its_last_entry_or_its_last_row() {

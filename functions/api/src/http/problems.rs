@@ -95,6 +95,15 @@ pub const METHOD_NOT_ALLOWED: ProblemType = ProblemType {
     remedy: "The header `Allow` lists the supported methods.",
 };
 
+/// `not-acceptable`
+pub const NOT_ACCEPTABLE: ProblemType = ProblemType {
+    slug: "not-acceptable",
+    status: 406,
+    title: "No acceptable format",
+    meaning: "The list has none of the formats that `Accept` includes.",
+    remedy: "Send an `Accept` that includes `application/json`, `text/csv` or `application/x-ndjson`, or none; or choose with `format`.",
+};
+
 /// `wrong-state`
 pub const WRONG_STATE: ProblemType = ProblemType {
     slug: "wrong-state",
@@ -330,6 +339,7 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &PASSWORD_CHANGE_REQUIRED,
     &NOT_FOUND,
     &METHOD_NOT_ALLOWED,
+    &NOT_ACCEPTABLE,
     &WRONG_STATE,
     &SCHEDULE_BEGUN,
     &NOTHING_MISSED,

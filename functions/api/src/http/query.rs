@@ -39,6 +39,12 @@ pub const LONG_LIMIT: Limit = Limit {
     default: 100,
 };
 
+/// The limit of the same lists as a report, in CSV or NDJSON.
+pub const REPORT_LIMIT: Limit = Limit {
+    most: 100_000,
+    default: 100_000,
+};
+
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = ApiError;
 
@@ -70,24 +76,25 @@ impl Query {
         found
     }
 
+    /// Reads a whole number within `range`, if one is given.
+    pub fn optional_number(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let given = self.text(name)?;
+        let number = given.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (first, last) = (range.start(), range.end());
+            let expected = format!("expected a whole number from {first} to {last}");
+            self.complain(name, "out-of-range", expected);
+        }
+        number
+    }
+
     /// Reads a whole number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
-        let Some(given) = self.text(name) else {
-            return default;
-        };
-        given
-            .parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .unwrap_or_else(|| {
-                let expected = format!(
-                    "expected a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                );
-                self.complain(name, "out-of-range", expected);
-                default
-            })
+        self.optional_number(name, range).unwrap_or(default)
     }
 
     /// Reads `limit`: how many entries a page has.

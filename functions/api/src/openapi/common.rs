@@ -9,7 +9,7 @@ use crate::{
     http::idempotency::StoredAnswer,
     openapi::{
         Endpoint, links,
-        operation::{AnswerDoc, Operation, Takes},
+        operation::{AnswerDoc, AnswerMedia, Operation, Takes},
         parameters::of_path,
         problems::ProblemAnswers,
         schemas::Schemas,
@@ -166,31 +166,33 @@ fn success(endpoint: &Endpoint, answer: &AnswerDoc, id: &str, schemas: &mut Sche
     if endpoint.method == Method::GET {
         own_headers.push("ETag");
     }
-    if answer.location {
-        own_headers.push("Location");
-    }
+    own_headers.extend(&answer.headers);
     if endpoint.stored_answer.is_some() {
         own_headers.push("Idempotency-Replayed");
     }
     let mut success =
         json!({"description": answer.text, "headers": headers(endpoint, &own_headers)});
-    if let Some(body) = &answer.media {
-        let mut media = json!({"schema": (body.schema)(schemas.generator())});
-        if !body.example.is_null() {
-            media["example"] = body.example.clone();
-        }
-        success["content"] = body
-            .content_types
-            .iter()
-            .map(|content_type| ((*content_type).to_owned(), media.clone()))
-            .collect::<Map<_, _>>()
-            .into();
+    if !answer.media.is_empty() {
+        let content = answer.media.iter();
+        let content = content.map(|media| (media.content_type.to_owned(), body(media, schemas)));
+        success["content"] = content.collect::<Map<_, _>>().into();
     }
     let links = links::of(id, answer.status);
     if !links.is_empty() {
         success["links"] = Value::Object(links);
     }
     success
+}
+
+fn body(media: &AnswerMedia, schemas: &mut Schemas) -> Value {
+    let mut body = json!({"schema": (media.schema)(schemas.generator())});
+    if let Some(item_schema) = media.item_schema {
+        body["x-item-schema"] = json!(item_schema(schemas.generator()));
+    }
+    if !media.example.is_null() {
+        body["example"] = media.example.clone();
+    }
+    body
 }
 
 /// Returns what the operations refer to: security schemes, parameters and headers.
@@ -262,6 +264,7 @@ fn answer_headers() -> Value {
     json!({
         "ETag": always("A weak entity tag of the answer.", text("^W/\"[A-Za-z0-9_-]+\"$")),
         "Idempotency-Replayed": header("The answer was given before.", json!({"const": "true"})),
+        "Link": header("The next page (RFC 8288): `<…>; rel=\"next\"`. Missing on the last page.", text("^<[^<> ]+>; rel=\"next\"$")),
         "Location": always("The address of the created resource.", json!({"type": "string", "format": "uri-reference"})),
         "RateLimit": header("The remaining requests, and seconds until the full quota is available again.", text("^\"requests\";r=[0-9]+;t=[0-9]+$")),
         "RateLimit-Policy": header("Requests per minute and caller.", text("^\"requests\";q=[0-9]+;w=60$")),

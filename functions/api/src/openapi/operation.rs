@@ -63,20 +63,33 @@ pub struct AnswerDoc {
     pub status: u16,
     /// What the answer means.
     pub text: &'static str,
-    /// The body; `None` if there is none.
-    pub media: Option<AnswerMedia>,
-    /// Whether the answer has a `Location`.
-    pub location: bool,
+    /// The body in each of its content types; empty if there is none.
+    pub media: Vec<AnswerMedia>,
+    /// The headers that are specific to it, such as `Location`.
+    pub headers: Vec<&'static str>,
 }
 
-/// The body of a successful answer.
+/// The body of a successful answer, in one content type.
 pub struct AnswerMedia {
-    /// Its content types.
-    pub content_types: Vec<&'static str>,
+    /// The content type.
+    pub content_type: &'static str,
     /// Its schema.
     pub schema: SchemaOf,
+    /// The schema of each line, if each is a JSON document (`x-item-schema`).
+    pub item_schema: Option<SchemaOf>,
     /// An example.
     pub example: Value,
+}
+
+impl AnswerMedia {
+    fn new<T: JsonSchema>(content_type: &'static str, example: Value) -> Self {
+        Self {
+            content_type,
+            schema: SchemaGenerator::subschema_for::<T>,
+            item_schema: None,
+            example,
+        }
+    }
 }
 
 impl Operation {
@@ -145,11 +158,8 @@ impl Operation {
 
     /// Adds the answer 201 with the address of the created resource.
     pub fn makes<T: JsonSchema>(self, text: &'static str, example: Value) -> Self {
-        let mut operation = self.answers::<T>(201, text, example);
-        if let Some(answer) = operation.answers.last_mut() {
-            answer.location = true;
-        }
-        operation
+        self.answers::<T>(201, text, example)
+            .with_header("Location")
     }
 
     /// Adds an answer of another content type.
@@ -160,25 +170,39 @@ impl Operation {
         text: &'static str,
         example: Value,
     ) -> Self {
-        let media = Some(AnswerMedia {
-            content_types: vec![content_type],
-            schema: SchemaGenerator::subschema_for::<T>,
-            example,
-        });
         self.answers.push(AnswerDoc {
             status,
             text,
-            media,
-            location: false,
+            media: vec![AnswerMedia::new::<T>(content_type, example)],
+            headers: Vec::new(),
         });
         self
     }
 
-    /// Adds another content type to the last answer.
-    pub fn also_as(mut self, content_type: &'static str) -> Self {
-        let answer = self.answers.last_mut();
-        if let Some(media) = answer.and_then(|answer| answer.media.as_mut()) {
-            media.content_types.push(content_type);
+    /// Adds another content type, of text, to the last answer.
+    pub fn also_text(self, content_type: &'static str, example: Value) -> Self {
+        self.also(AnswerMedia::new::<String>(content_type, example))
+    }
+
+    /// Adds another content type to the last answer: lines of JSON of this type.
+    pub fn also_lines<T: JsonSchema>(self, content_type: &'static str, example: Value) -> Self {
+        self.also(AnswerMedia {
+            item_schema: Some(SchemaGenerator::subschema_for::<T>),
+            ..AnswerMedia::new::<String>(content_type, example)
+        })
+    }
+
+    fn also(mut self, media: AnswerMedia) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.media.push(media);
+        }
+        self
+    }
+
+    /// Adds a header to the last answer.
+    pub fn with_header(mut self, name: &'static str) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.headers.push(name);
         }
         self
     }
@@ -188,8 +212,8 @@ impl Operation {
         self.answers.push(AnswerDoc {
             status: 204,
             text,
-            media: None,
-            location: false,
+            media: Vec::new(),
+            headers: Vec::new(),
         });
         self
     }

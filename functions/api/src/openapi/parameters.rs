@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use shared::message::{phone::E164, status::Status};
 
-use crate::{http::query::Limit, openapi::Operation};
+use crate::{
+    http::{format::Format, query::Limit},
+    openapi::Operation,
+};
 
 /// A time in the future, for examples; clients that execute an example may have to replace it.
 pub const AHEAD: &str = "2027-01-31T09:00:00+08:00";
@@ -86,6 +89,24 @@ pub fn page(limit: Limit) -> [Value; 2] {
 pub fn only_limit(Limit { most, default }: Limit) -> Value {
     json!({"name": "limit", "in": "query", "description": "The maximum number of entries of a page.",
         "schema": {"type": "integer", "minimum": 1, "maximum": most, "default": default}})
+}
+
+/// Returns `format`, `limit` and `cursor` of a list that is also answered as a report, whose pages
+/// may be longer than those of JSON.
+pub fn report_page(json: Limit, report: Limit) -> [Value; 3] {
+    let formats = Format::ALL.map(Format::as_str);
+    let format = json!({"name": "format", "in": "query", "schema": {"type": "string", "enum": formats},
+        "description": "The format of the answer. Without it: the one that `Accept` prefers, and JSON without an `Accept`."});
+    let [mut limit, cursor] = page(report);
+    if let Some(schema) = limit["schema"].as_object_mut() {
+        schema.remove("default");
+    }
+    limit["description"] = json!(format!(
+        "The maximum number of entries of a page. JSON: never more than {}, and {} by default. CSV and NDJSON: {} by default; a page also ends \
+         at 4.6 MB.",
+        json.most, json.default, report.default
+    ));
+    [format, limit, cursor]
 }
 
 /// Returns a bound in time.

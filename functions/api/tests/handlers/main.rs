@@ -39,6 +39,8 @@ mod receipt_attempts;
 mod receipt_batches;
 mod receipt_signatures;
 mod receipts;
+mod report_links;
+mod reports;
 mod responses;
 mod schedule_validation;
 mod sessions;

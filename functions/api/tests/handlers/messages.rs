@@ -236,7 +236,8 @@ async fn each_invalid_parameter_of_schedules_and_messages_is_reported(pool: MySq
         ("/v1/messages?schedule_id=1", "schedule_id", "not-an-id"),
         ("/v1/messages?status=sent", "status", "not-a-choice"),
         ("/v1/messages?cursor=m1", "cursor", "not-a-cursor"),
-        ("/v1/messages?limit=1001", "limit", "out-of-range"),
+        ("/v1/messages?limit=100001", "limit", "out-of-range"),
+        ("/v1/messages?format=xml", "format", "not-a-choice"),
     ];
     for (path, field, code) in wrong {
         let answer = api.get(path).await;

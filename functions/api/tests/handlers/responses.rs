@@ -84,10 +84,9 @@ async fn long_responses_are_compressed_as_the_client_requests(pool: MySqlPool) {
     assert_eq!(text(&plain, "content-encoding"), "");
     let plain = to_bytes(plain.into_body(), usize::MAX).await.unwrap();
     let gzip = get(&api, &path, ("accept-encoding", "gzip")).await;
-    assert_eq!(
-        (text(&gzip, "content-encoding"), text(&gzip, "vary")),
-        ("gzip", "accept-encoding")
-    );
+    assert_eq!(text(&gzip, "content-encoding"), "gzip");
+    let vary: Vec<_> = gzip.headers().get_all("vary").iter().collect();
+    assert_eq!(vary, ["accept", "accept-encoding"]);
     let gzip = to_bytes(gzip.into_body(), usize::MAX).await.unwrap();
     assert!(
         gzip.len() * 5 < plain.len(),

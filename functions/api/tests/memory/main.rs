@@ -1,6 +1,6 @@
 //! The process of the function behind a simulated Lambda runtime API: the largest possible
-//! requests, one after the other. Its memory stays below 80 MB, of which a third is the unoptimized
-//! binary.
+//! requests and answers, one after the other. Its memory stays below 80 MB, of which a third is the
+//! unoptimized binary; with reports only, below 64 MB.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -29,6 +29,7 @@ use tokio::{
     net::TcpListener,
     sync::{Mutex, mpsc},
 };
+use uuid::Uuid;
 
 /// The environment of the function, without database and runtime API.
 const ENVIRONMENT: [(&str, &str); 15] = [
@@ -121,25 +122,32 @@ impl Lambda {
         content_type: &str,
         body: Value,
     ) -> (u64, Value) {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let http = json!({"method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
-        let event = json!({
-            "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body,
-            "isBase64Encoded": content_type == "application/gzip", "headers": {"content-type": content_type, "authorization": format!("Bearer {token}")},
-            "requestContext": {"http": http, "stage": "$default"},
-        });
-        self.events.send(event.to_string()).await.unwrap();
-        // Fails if the process has ended, because no response would follow.
-        let answer = loop {
-            tokio::select! {
-                answer = self.answers.recv() => break answer.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "the process has ended"),
-            }
-        };
+        let headers =
+            json!({"content-type": content_type, "authorization": format!("Bearer {token}")});
+        let answer = self.exchange("POST", path, headers, body).await;
         (
             answer["statusCode"].as_u64().unwrap(),
             serde_json::from_str(answer["body"].as_str().unwrap()).unwrap(),
         )
+    }
+
+    /// Sends a request, and returns the answer as the gateway gets it.
+    async fn exchange(&mut self, method: &str, path: &str, headers: Value, body: Value) -> Value {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let http = json!({"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
+        let event = json!({
+            "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body,
+            "isBase64Encoded": headers["content-type"] == "application/gzip", "headers": headers,
+            "requestContext": {"http": http, "stage": "$default"},
+        });
+        self.events.send(event.to_string()).await.unwrap();
+        // Fails if the process has ended, because no response would follow.
+        loop {
+            tokio::select! {
+                answer = self.answers.recv() => break answer.unwrap(),
+                () = tokio::time::sleep(Duration::from_millis(200)) => assert!(self.function.try_wait().unwrap().is_none(), "the process has ended"),
+            }
+        }
     }
 
     /// Returns the peak of the resident memory in MB.
@@ -290,6 +298,61 @@ async fn no_request_uses_more_than_80_mb(pool: MySqlPool) {
     }
     println!("texts and objects: {} MB", lambda.peak());
     assert!(lambda.peak() < 80, "{} MB", lambda.peak());
+}
+
+/// Creates a draft with so many recipients. Their variables, if they have any, are as long as they may
+/// be.
+async fn draft(pool: &MySqlPool, message: &str, count: u32) -> Uuid {
+    let id = Uuid::now_v7();
+    let sql = "INSERT INTO schedules (id, status, message, parts, run_at, run_at_offset, max_lateness_s, max_resends, resend_within_s,
+          on_uncertain, created_at)
+        VALUES (?, 'draft', ?, 1, '2030-01-31', '+00:00', 3600, 2, 21600, 'hold', UTC_TIMESTAMP(3))";
+    let insert = sqlx::query(sql).bind(id).bind(message);
+    insert.execute(pool).await.unwrap();
+    let recipients = "INSERT INTO recipients (schedule_id, seq, phone)
+        SELECT ?, n, CONCAT('+6012', 1000000 + n) FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$')) j";
+    let variables = "INSERT INTO recipient_variables (schedule_id, seq, variables)
+        SELECT ?, n, CONCAT('{\"name\":\"Ana\",\"x\":\"', REPEAT('y', 4000), '\"}')
+        FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$')) j";
+    let numbers = json!((1..=count).collect::<Vec<_>>()).to_string();
+    let with_variables = message.contains("{{");
+    for sql in [Some(recipients), with_variables.then_some(variables)]
+        .into_iter()
+        .flatten()
+    {
+        let insert = sqlx::query(sql).bind(id).bind(&numbers);
+        insert.execute(pool).await.unwrap();
+    }
+    id
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn no_report_uses_more_than_64_mb(pool: MySqlPool) {
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let mut lambda = Lambda::start(&url).await;
+    let token = &insert_key(&pool, &Permission::GRANTABLE, None).await;
+    let long = draft(&pool, "Hello", 60_000).await;
+    let personal = draft(&pool, "Dear {{name}}", 3_000).await;
+    for (id, format, encoding) in [
+        (long, "csv", "identity"),
+        (long, "ndjson", "identity"),
+        (long, "ndjson", "gzip"),
+        (personal, "ndjson", "identity"),
+    ] {
+        let path = format!("/v1/schedules/{id}/recipients?format={format}");
+        let headers =
+            json!({"authorization": format!("Bearer {token}"), "accept-encoding": encoding});
+        let answer = lambda.exchange("GET", &path, headers, Value::Null).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let len = answer.to_string().len();
+        println!("{len} bytes of {format}, {encoding}: {} MB", lambda.peak());
+        assert!(len < 6 * 1024 * 1024, "{len}");
+        assert_eq!(answer["isBase64Encoded"], encoding == "gzip");
+        assert_eq!(answer["headers"].get("link").is_some(), id == long);
+        let is_full = id == long && encoding == "identity";
+        assert!(!is_full || len > 4_500_000, "{len}");
+    }
+    assert!(lambda.peak() < 64, "{} MB", lambda.peak());
 }
 
 /// Encodes a binary body as the gateway does.

@@ -137,7 +137,7 @@ pub fn file_doc() -> Operation {
         "A style sheet or a script of the page.",
         Value::Null,
     )
-    .also_as("text/javascript")
+    .also_text("text/javascript", Value::Null)
     .problems(&["not-found"])
     .from_memory()
     .any_query()

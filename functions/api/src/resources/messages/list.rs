@@ -1,9 +1,14 @@
 //! `GET /v1/messages`: lists messages with their earlier attempts: of a number, of a schedule, or
-//! of all schedules by time.
+//! of all schedules by time. As JSON, or as a report in CSV or NDJSON.
 
 use std::collections::{BTreeSet, HashMap};
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,25 +28,33 @@ use crate::{
     App,
     http::{
         error::ApiError,
-        page::{ListWalk, PageRequest, ROWS_PER_CALL},
-        query::{LONG_LIMIT, Query},
+        format::{Format, negotiated, requested},
+        page::{ListWalk, PageRequest, ROWS_PER_CALL, page_answer},
+        query::{LONG_LIMIT, Query, REPORT_LIMIT},
     },
     openapi::{
         Operation,
         parameters::{self, e164, message_states},
     },
     resources::{
-        messages::store::{
-            Candidate, EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
-            messages_of_schedule, schedules_by_time,
+        messages::{
+            cursor::Cursor,
+            report::append_messages,
+            store::{
+                EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
+                messages_of_schedule, schedules_by_time,
+            },
         },
-        recipients::store::{last_seq, variables_of},
+        recipients::{
+            report::{example, page::ReportPage, row::ReportRow},
+            store::{last_seq, variables_of},
+        },
     },
 };
 
 /// The number of schedules that one call reads. A page may be short, or empty, and still not be the
 /// last.
-const SCHEDULES: u32 = 20;
+pub const SCHEDULES: u32 = 20;
 
 /// A page of messages.
 #[derive(JsonSchema, Serialize)]
@@ -65,86 +78,89 @@ struct MessageView {
 }
 
 /// The messages that a call selects.
-enum Selection {
+#[derive(Clone, Copy)]
+pub enum Selection {
+    /// Of a number.
     Phone(Phone),
+    /// Of a schedule.
     Schedule(Uuid),
+    /// Of all schedules.
     All,
 }
 
-/// The end of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
-    run_at: DateTime<Utc>,
-    id: Uuid,
-    seq: u32,
-}
-
-impl Cursor {
-    fn read(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix('m')?.split('-');
-        let (run_at, id, seq) = (parts.next()?, parts.next()?, parts.next()?);
-        let run_at = DateTime::from_timestamp_millis(i64::from_str_radix(run_at, 16).ok()?)?;
-        let cursor = Self {
-            run_at,
-            id: Uuid::try_parse(id).ok()?,
-            seq: u32::from_str_radix(seq, 16).ok()?,
-        };
-        // The database has no year of five digits.
-        let is_valid =
-            parts.next().is_none() && (1970..9999).contains(&chrono::Datelike::year(&run_at));
-        is_valid.then_some(cursor)
-    }
-
-    const fn after(schedule: &Candidate, seq: u32) -> Self {
-        Self {
-            run_at: schedule.run_at,
-            id: schedule.id,
-            seq,
-        }
-    }
-
-    fn write(self) -> String {
-        format!(
-            "m{:x}-{}-{:x}",
-            self.run_at.timestamp_millis(),
-            self.id.simple(),
-            self.seq
-        )
-    }
+/// The messages that a call asks for.
+#[derive(Clone, Copy)]
+pub struct MessageQuery {
+    /// Of what.
+    pub selection: Selection,
+    /// Which of them.
+    pub filter: MessageFilter,
+    /// Where the page before has ended.
+    pub after: Option<Cursor>,
+    /// The time of the call.
+    pub now: DateTime<Utc>,
 }
 
 /// Returns 200 with a page.
-pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, ApiError> {
     let selection = read_selection(&mut query);
     let filter = MessageFilter {
         status: query.choice("status", &message_states(), Status::as_str),
         from: query.time("from"),
         to: query.time("to"),
     };
-    let limit = query.limit(LONG_LIMIT);
-    let cursor = query.cursor(Cursor::read);
+    let format = requested(&mut query);
+    let limit = query.optional_number("limit", 1..=REPORT_LIMIT.most);
+    let after = query.cursor(Cursor::read);
     query.finish()?;
-    let page = PageRequest {
-        after: cursor,
-        limit,
+    let format = format.map_or_else(|| negotiated(&headers), Ok)?;
+    let wanted = MessageQuery {
+        selection,
+        filter,
+        after,
+        now: app.db.now(),
     };
     let mut connection = app.db.acquire().await?;
-    let FoundMessages { messages, next } = match selection {
-        Selection::Phone(phone) => of_phone(&mut connection, phone, filter, page).await?,
+    if format == Format::Json {
+        let limit = limit.unwrap_or(LONG_LIMIT.default).min(LONG_LIMIT.most);
+        let page = json_page(&mut connection, wanted, limit).await?;
+        let next = page.next_cursor.clone();
+        return Ok(page_answer(&uri, next.as_deref(), Json(page)));
+    }
+    let mut page = ReportPage::new(format, limit.unwrap_or(REPORT_LIMIT.default))?;
+    let next = append_messages(&mut connection, &mut page, wanted).await?;
+    let next = next.map(Cursor::write);
+    Ok(page_answer(&uri, next.as_deref(), page.answer()?))
+}
+
+async fn json_page(
+    connection: &mut MySqlConnection,
+    wanted: MessageQuery,
+    limit: u32,
+) -> Result<Page, ApiError> {
+    let MessageQuery { filter, after, .. } = wanted;
+    let page = PageRequest { after, limit };
+    let FoundMessages { messages, next } = match wanted.selection {
+        Selection::Phone(phone) => of_phone(connection, phone, filter, page).await?,
         Selection::Schedule(id) => {
-            load_schedule(&mut connection, id)
+            load_schedule(connection, id)
                 .await?
                 .ok_or_else(ApiError::no_such_schedule)?;
-            of_schedule(&mut connection, id, filter, page).await?
+            of_schedule(connection, id, filter, page).await?
         }
-        Selection::All => of_all(&mut connection, filter, page, app.db.now()).await?,
+        Selection::All => of_all(connection, filter, page, wanted.now).await?,
     };
-    let texts = texts(&mut connection, &messages).await?;
-    let messages = with_attempts(&mut connection, messages, texts).await?;
-    Ok(Json(Page {
+    let texts = texts(connection, &messages).await?;
+    let messages = with_attempts(connection, messages, texts).await?;
+    Ok(Page {
         messages,
         next_cursor: next.map(Cursor::write),
-    }))
+    })
 }
 
 fn read_selection(query: &mut Query) -> Selection {
@@ -191,15 +207,21 @@ pub fn list_doc() -> Operation {
     Operation::new("listMessages", "messages", "List messages")
         .text(
             "Messages of a number (its newest schedule first), of a schedule, or of all schedules by planned time, the latest first. A call reads \
-             at most 100,000 entries of the lists: a page may be short, or empty, before the last page.",
+             at most 100,000 entries of the lists: a page may be short, or empty, before the last page.\n\n\
+             `Accept` or `format` chooses JSON, or a report as CSV (RFC 4180, with a header row) or NDJSON (an object per line, \
+             `x-item-schema`), whose pages may be much longer. Follow `Link` to the last page. In CSV, an apostrophe precedes text that \
+             a spreadsheet would execute.",
         )
         .query("phone", e164(), "Only messages to this number. Not together with `schedule_id`.")
         .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only messages of this schedule.")
         .queries([parameters::message_status()])
         .queries([parameters::time("from", "Only messages sent at this time or later."), parameters::time("to", "Only messages sent before this time.")])
-        .queries(parameters::page(LONG_LIMIT))
+        .queries(parameters::report_page(LONG_LIMIT, REPORT_LIMIT))
         .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
-        .problems(&["not-found"])
+        .with_header("Link")
+        .also_text("text/csv", example::csv())
+        .also_lines::<ReportRow>("application/x-ndjson", example::ndjson())
+        .problems(&["not-found", "not-acceptable"])
 }
 
 /// Messages, and the end of the page if there may be more.
@@ -222,11 +244,7 @@ async fn of_phone(
     let last = messages
         .last()
         .filter(|_| messages.len() == page.limit as usize);
-    let next = last.map(|last| Cursor {
-        run_at: DateTime::UNIX_EPOCH,
-        id: last.schedule_id,
-        seq: last.seq,
-    });
+    let next = last.map(|last| Cursor::in_schedule(last.schedule_id, last.seq));
     Ok(FoundMessages { messages, next })
 }
 
@@ -236,42 +254,25 @@ async fn of_schedule(
     filter: MessageFilter,
     page: PageRequest<Option<Cursor>>,
 ) -> Result<FoundMessages, ApiError> {
-    let after = page
-        .after
-        .filter(|cursor| cursor.id == id)
-        .map_or(0, |cursor| cursor.seq);
+    let after = Cursor::seq_in(page.after, id);
     let walk = ListWalk::new(after, ROWS_PER_CALL, page.limit);
     let messages = messages_of_schedule(connection, id, filter, walk).await?;
     let end = last_seq(connection, id).await?;
     let next = walk.next(messages.iter().map(|message| message.seq), end);
-    let next = next.map(|seq| Cursor {
-        run_at: DateTime::UNIX_EPOCH,
-        id,
-        seq,
-    });
+    let next = next.map(|seq| Cursor::in_schedule(id, seq));
     Ok(FoundMessages { messages, next })
 }
 
-/// Returns messages schedule by schedule, the latest first, each in the order of its list. A
-/// schedule that is planned for later has sent nothing yet. That includes a schedule that begins a
-/// few seconds ahead of its time, because none of it is sent before that time.
+/// Returns messages schedule by schedule, the latest first, each in the order of its list.
 async fn of_all(
     connection: &mut MySqlConnection,
     filter: MessageFilter,
     page: PageRequest<Option<Cursor>>,
     now: DateTime<Utc>,
 ) -> Result<FoundMessages, ApiError> {
-    let latest = filter.to.map_or(now, |to| to.min(now));
-    let begin = page.after.unwrap_or(Cursor {
-        run_at: latest,
-        id: Uuid::max(),
-        seq: 0,
-    });
-    let before = Candidate {
-        id: begin.id,
-        run_at: begin.run_at,
-    };
-    let candidates = schedules_by_time(connection, before, filter.from, SCHEDULES).await?;
+    let begin = Cursor::begin(page.after, filter, now);
+    let candidates =
+        schedules_by_time(connection, begin.candidate(), filter.from, SCHEDULES).await?;
     let mut messages = Vec::new();
     let mut rows_left = ROWS_PER_CALL;
     for schedule in &candidates {
@@ -358,26 +359,4 @@ async fn texts(
         made.map_or_else(plain, |made| made.text)
     };
     Ok(messages.iter().map(text).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_cursor_parses_as_it_was_formatted(ms in 0_i64..4_102_444_800_000, id: u128, seq: u32) {
-            let cursor = Cursor { run_at: DateTime::from_timestamp_millis(ms).unwrap(), id: Uuid::from_u128(id), seq };
-            prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
-        }
-
-        #[test]
-        fn any_text_parses_as_a_cursor_or_is_refused(text in "m?[0-9a-fg-]{0,60}") {
-            if let Some(cursor) = Cursor::read(&text) {
-                prop_assert_eq!(Cursor::read(&cursor.write()), Some(cursor));
-            }
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! `/v1/messages`: messages across schedules.
 
+pub mod cursor;
 pub mod list;
+pub mod report;
 pub mod routes;
 pub mod store;

@@ -1,23 +1,35 @@
 //! `GET /v1/schedules/{id}/recipients`: lists the recipients and the state of each, page by page in
-//! the order of the list.
+//! the order of the list: as JSON, or as a report in CSV or NDJSON.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::{message::status::Status, schedule::row::load_schedule};
+use shared::message::status::Status;
+use sqlx::MySqlConnection;
 
 use crate::{
     App,
     http::{
         error::ApiError,
-        page::{ListWalk, ROWS_PER_CALL},
+        format::{Format, negotiated, requested},
+        page::{ListWalk, PageRequest, ROWS_PER_CALL, page_answer},
         path::Path,
-        query::{LONG_LIMIT, Query},
+        query::{LONG_LIMIT, Query, REPORT_LIMIT},
     },
     openapi::{Operation, parameters},
     resources::{
-        recipients::store::{Recipient, last_seq, page_of_recipients},
+        recipients::{
+            report::{
+                example, list::ReportedList, page::ReportPage, row::ReportRow, store::ReportFilter,
+            },
+            store::{Recipient, last_seq, page_of_recipients},
+        },
         schedules::show::parse_id,
     },
 };
@@ -36,28 +48,59 @@ pub struct Page {
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
     mut query: Query,
-) -> Result<Json<Page>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = parse_id(&id)?;
+    let format = requested(&mut query);
     let status = query.choice("status", &Status::ALL, Status::as_str);
-    let limit = query.limit(LONG_LIMIT);
+    let limit = query.optional_number("limit", 1..=REPORT_LIMIT.most);
     let after = query
         .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok())
         .unwrap_or_default();
     query.finish()?;
+    let format = format.map_or_else(|| negotiated(&headers), Ok)?;
     let mut connection = app.db.acquire().await?;
-    load_schedule(&mut connection, id)
-        .await?
-        .ok_or_else(ApiError::no_such_schedule)?;
-    let walk = ListWalk::new(after, ROWS_PER_CALL, limit);
-    let recipients = page_of_recipients(&mut connection, id, status, walk).await?;
-    let end = last_seq(&mut connection, id).await?;
+    let list = ReportedList::load(&mut connection, id).await?;
+    if format == Format::Json {
+        let limit = limit.unwrap_or(LONG_LIMIT.default).min(LONG_LIMIT.most);
+        let page = PageRequest { after, limit };
+        let page = json_page(&mut connection, &list, status, page).await?;
+        let next = page.next_cursor.clone();
+        return Ok(page_answer(&uri, next.as_deref(), Json(page)));
+    }
+    let filter = ReportFilter {
+        status,
+        with_invalid: true,
+        ..ReportFilter::default()
+    };
+    let mut page = ReportPage::new(format, limit.unwrap_or(REPORT_LIMIT.default))?;
+    let next = page
+        .append_list(&mut connection, &list, filter, after)
+        .await?;
+    let next = next.map(cursor_after);
+    Ok(page_answer(&uri, next.as_deref(), page.answer()?))
+}
+
+async fn json_page(
+    connection: &mut MySqlConnection,
+    list: &ReportedList,
+    status: Option<Status>,
+    page: PageRequest<u32>,
+) -> sqlx::Result<Page> {
+    let walk = ListWalk::new(page.after, ROWS_PER_CALL, page.limit);
+    let recipients = page_of_recipients(connection, list.id(), status, walk).await?;
+    let end = last_seq(connection, list.id()).await?;
     let next = walk.next(recipients.iter().map(|recipient| recipient.seq), end);
-    let next_cursor = next.map(|seq| format!("r{seq:x}"));
-    Ok(Json(Page {
+    Ok(Page {
         recipients,
-        next_cursor,
-    }))
+        next_cursor: next.map(cursor_after),
+    })
+}
+
+fn cursor_after(seq: u32) -> String {
+    format!("r{seq:x}")
 }
 
 /// Describes `GET /v1/schedules/{id}/recipients` in the OpenAPI document.
@@ -69,9 +112,15 @@ pub fn list_doc() -> Operation {
     });
     Operation::new("listRecipients", "recipients", "List the recipients and the state of each, in the order of the list")
         .text("`status=INVALID`: entries that were refused under `skip`, with `position`, `input`, and the reason in `error`. \
-            A call reads at most 100,000 entries of the list: with `status`, a page may be short, or empty, before the last page.")
+            A call reads at most 100,000 entries of the list: with `status`, a page may be short, or empty, before the last page.\n\n\
+            `Accept` or `format` chooses JSON, or a report as CSV (RFC 4180, with a header row) or NDJSON (an object per line, \
+            `x-item-schema`), whose pages may be much longer. Follow `Link` to the last page. In CSV, an apostrophe precedes text that \
+            a spreadsheet would execute.")
         .queries([parameters::status()])
-        .queries(parameters::page(LONG_LIMIT))
+        .queries(parameters::report_page(LONG_LIMIT, REPORT_LIMIT))
         .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))
-        .problems(&["not-found"])
+        .with_header("Link")
+        .also_text("text/csv", example::csv())
+        .also_lines::<ReportRow>("application/x-ndjson", example::ndjson())
+        .problems(&["not-found", "not-acceptable"])
 }

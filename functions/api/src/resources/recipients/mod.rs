@@ -1,7 +1,8 @@
-//! The recipients of a schedule: append, also as a dry run, and list.
+//! The recipients of a schedule: append, also as a dry run, list and report.
 
 pub mod append;
 pub mod dry_run;
 pub mod list;
+pub mod report;
 pub mod routes;
 pub mod store;

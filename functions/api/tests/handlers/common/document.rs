@@ -78,6 +78,21 @@ fn assert_valid(what: &str, schema: &Value, value: &Value) {
     );
 }
 
+/// Returns the body of a response: JSON, or the text of a report; null if there is none.
+pub fn read(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Value {
+    let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_none && body.is_empty() {
+        return Value::Null;
+    }
+    let kind = headers
+        .get("content-type")
+        .map_or("", |kind| kind.to_str().unwrap());
+    if kind.starts_with("text/csv") || kind == "application/x-ndjson" {
+        return String::from_utf8(body).unwrap().into();
+    }
+    serde_json::from_slice(&body).unwrap_or_else(|_| panic!("not JSON: {body:?}"))
+}
+
 /// Fails if the response differs from the document.
 pub fn check(
     method: &Method,
@@ -117,5 +132,13 @@ pub fn check(
     let media = given.and_then(|given| content.get(given));
     let media =
         media.unwrap_or_else(|| panic!("{what} is not documented with content type {given:?}"));
+    let what = format!("{what} {}", given.unwrap_or_default());
     assert_valid(&what, &media["schema"], body);
+    if let Some(schema) = media.get("x-item-schema") {
+        let what = format!("a line of {what}");
+        // A long report has many lines alike.
+        for line in body.as_str().unwrap().lines().take(100) {
+            assert_valid(&what, schema, &serde_json::from_str(line).unwrap());
+        }
+    }
 }

@@ -1,0 +1,150 @@
+//! Messages as a report: page by page like `messages::list`, with longer pages.
+
+use shared::message::phone::Phone;
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    http::{error::ApiError, page::PageRequest},
+    resources::{
+        messages::{
+            cursor::Cursor,
+            list::{MessageQuery, SCHEDULES, Selection},
+            store::{Candidate, Message, MessageFilter, messages_of_phone, schedules_by_time},
+        },
+        recipients::report::{
+            list::ReportedList,
+            page::ReportPage,
+            store::{ReportFilter, ReportedRecipient},
+        },
+    },
+};
+
+/// Messages of a number that are read at a time. Each is of another schedule, which is read too.
+const CHUNK_OF_PHONE: u32 = 100;
+
+/// Appends messages to a page, and returns where the next page continues, if there may be
+/// more.
+pub async fn append_messages(
+    connection: &mut MySqlConnection,
+    page: &mut ReportPage,
+    wanted: MessageQuery,
+) -> Result<Option<Cursor>, ApiError> {
+    let MessageQuery { filter, after, .. } = wanted;
+    match wanted.selection {
+        Selection::Phone(phone) => append_of_phone(connection, page, phone, wanted).await,
+        Selection::Schedule(id) => {
+            let list = ReportedList::load(connection, id).await?;
+            let after = Cursor::seq_in(after, id);
+            let next = page
+                .append_list(connection, &list, of_list(filter), after)
+                .await?;
+            Ok(next.map(|seq| Cursor::in_schedule(id, seq)))
+        }
+        Selection::All => {
+            let begin = Cursor::begin(after, filter, wanted.now);
+            append_all(connection, page, filter, begin).await
+        }
+    }
+}
+
+/// Messages of a schedule: an INVALID entry is no message.
+fn of_list(filter: MessageFilter) -> ReportFilter {
+    ReportFilter {
+        status: filter.status,
+        from: filter.from,
+        to: filter.to,
+        with_invalid: false,
+    }
+}
+
+async fn append_all(
+    connection: &mut MySqlConnection,
+    page: &mut ReportPage,
+    filter: MessageFilter,
+    mut begin: Cursor,
+) -> Result<Option<Cursor>, ApiError> {
+    loop {
+        let candidates =
+            schedules_by_time(connection, begin.candidate(), filter.from, SCHEDULES).await?;
+        for schedule in &candidates {
+            let after = if schedule.id == begin.id {
+                begin.seq
+            } else {
+                0
+            };
+            let list = ReportedList::load(connection, schedule.id).await?;
+            let next = page
+                .append_list(connection, &list, of_list(filter), after)
+                .await?;
+            if let Some(seq) = next {
+                return Ok(Some(Cursor::after(schedule, seq)));
+            }
+        }
+        let Some(last) = last_of_full(&candidates) else {
+            return Ok(None);
+        };
+        // The last list was read to its end.
+        begin = Cursor::after(last, u32::MAX);
+        if page.is_full() {
+            return Ok(Some(begin));
+        }
+    }
+}
+
+/// Returns the last of these schedules, if there may be more.
+fn last_of_full(candidates: &[Candidate]) -> Option<&Candidate> {
+    candidates
+        .last()
+        .filter(|_| candidates.len() == SCHEDULES as usize)
+}
+
+async fn append_of_phone(
+    connection: &mut MySqlConnection,
+    page: &mut ReportPage,
+    phone: Phone,
+    wanted: MessageQuery,
+) -> Result<Option<Cursor>, ApiError> {
+    let filter = wanted.filter;
+    let mut before = wanted.after.map_or(Uuid::max(), |cursor| cursor.id);
+    while !page.is_full() {
+        let limit = page.rows_left().min(CHUNK_OF_PHONE);
+        let request = PageRequest {
+            after: before,
+            limit,
+        };
+        let found = messages_of_phone(connection, phone, filter, request).await?;
+        let is_last = found.len() < limit as usize;
+        page.count_entries(found.len() as u32);
+        for message in found {
+            let id = message.schedule_id;
+            let list = ReportedList::load(connection, id).await?;
+            for row in list.complete(connection, vec![recipient(message)]).await? {
+                if !page.append(&row)? {
+                    return Ok(Some(Cursor::in_schedule(before, 0)));
+                }
+            }
+            before = id;
+        }
+        if is_last {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Cursor::in_schedule(before, 0)))
+}
+
+fn recipient(message: Message) -> ReportedRecipient {
+    ReportedRecipient {
+        seq: message.seq,
+        phone: message.phone,
+        input: None,
+        status: message.status,
+        attempt: message.attempt,
+        resends: message.resends,
+        message_id: message.message_id,
+        carrier_status: message.carrier_status,
+        error: message.error,
+        sent_at: message.sent_at,
+        final_at: message.final_at,
+    }
+}

@@ -1,0 +1,98 @@
+//! The list of one schedule, and what a report adds to its recipients: the planned time and the
+//! number of parts.
+
+use chrono::{DateTime, Utc};
+use shared::{
+    batch::SeqRange,
+    message::{
+        status::Status,
+        template::{Template, Variables},
+    },
+    schedule::row::{Schedule, load_schedule},
+};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::{
+    http::error::ApiError,
+    resources::recipients::{
+        report::{
+            row::ReportRow,
+            store::{PlannedBatch, ReportedRecipient, planned_batches},
+        },
+        store::variables_of,
+    },
+};
+
+/// The list of a schedule.
+pub struct ReportedList {
+    schedule: Schedule,
+    /// The template, if each recipient has a text of its own.
+    template: Option<Template>,
+}
+
+impl ReportedList {
+    /// Reads the schedule of a list. Fails with 404 if there is none.
+    pub async fn load(connection: &mut MySqlConnection, id: Uuid) -> Result<Self, ApiError> {
+        let schedule = load_schedule(connection, id).await?;
+        let schedule = schedule.ok_or_else(ApiError::no_such_schedule)?;
+        let template = Template::parse(&schedule.message).ok().flatten();
+        Ok(Self { schedule, template })
+    }
+
+    /// Returns the id of the schedule.
+    pub const fn id(&self) -> Uuid {
+        self.schedule.id
+    }
+
+    /// Completes recipients of this list, which are in its order.
+    pub async fn complete(
+        &self,
+        connection: &mut MySqlConnection,
+        recipients: Vec<ReportedRecipient>,
+    ) -> sqlx::Result<Vec<ReportRow>> {
+        let (Some(first), Some(last)) = (recipients.first(), recipients.last()) else {
+            return Ok(Vec::new());
+        };
+        let id = self.id();
+        let range = SeqRange::new(first.seq, last.seq);
+        let batches = planned_batches(connection, id, range).await?;
+        let named: Vec<_> = match self.template {
+            Some(_) => recipients
+                .iter()
+                .map(|recipient| (id, recipient.seq))
+                .collect(),
+            None => Vec::new(),
+        };
+        let mut variables = variables_of(connection, &named).await?;
+        let row = |recipient: ReportedRecipient| {
+            let given = variables.remove(&(id, recipient.seq)).unwrap_or_default();
+            let (parts, planned_at) = if recipient.status == Status::Invalid.as_str() {
+                (None, None)
+            } else {
+                (self.parts(&given), self.planned_at(recipient.seq, &batches))
+            };
+            ReportRow::new(id, recipient, parts, planned_at)
+        };
+        Ok(recipients.into_iter().map(row).collect())
+    }
+
+    /// Returns the number of parts of a recipient's text.
+    fn parts(&self, given: &Variables) -> Option<u16> {
+        match &self.template {
+            Some(template) => template.render(given).ok().map(|made| made.parts),
+            None => Some(self.schedule.parts),
+        }
+    }
+
+    /// Returns when a message was first to be sent: the time of its batch, or of the schedule until
+    /// the list is cut into batches.
+    fn planned_at(&self, seq: u32, batches: &[PlannedBatch]) -> Option<DateTime<Utc>> {
+        let batch = batches.get(batches.partition_point(|batch| batch.last_seq < seq));
+        let of_batch = batch.filter(|batch| batch.first_seq <= seq);
+        let of_schedule = self.schedule.batch_count.is_none();
+        of_batch
+            .map(|batch| batch.planned_at)
+            .or_else(|| of_schedule.then_some(self.schedule.run_at))
+    }
+}

@@ -1,0 +1,187 @@
+//! A row of a report: as an object in NDJSON, as cells in CSV. A new column is a member of
+//! [`ReportRow`] and a line of [`COLUMNS`].
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::message::status::Status;
+use uuid::Uuid;
+
+use crate::resources::recipients::report::store::ReportedRecipient;
+
+/// A recipient in a report.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct ReportRow {
+    /// The number (E.164); null for INVALID.
+    pub phone: Option<String>,
+    /// The state.
+    #[schemars(with = "Status")]
+    pub status: String,
+    /// The last status exactly as the carrier sent it.
+    pub carrier_status: Option<String>,
+    /// The number of requests that contained the message, including those that the carrier refused.
+    pub attempt: u32,
+    /// How often the message was sent again.
+    pub resends: u32,
+    /// The number of parts of its text; null for INVALID, and if the text cannot be rendered.
+    pub parts: Option<u16>,
+    /// The planned time of its first send; null for INVALID.
+    pub planned_at: Option<DateTime<Utc>>,
+    /// When the last request that contained it began.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When the state became final.
+    pub final_at: Option<DateTime<Utc>>,
+    /// The reason for the state, if the state alone does not explain it.
+    pub error: Option<String>,
+    /// The place in the list.
+    pub seq: u32,
+    /// The carrier's id; a text of several parts has several, separated by commas.
+    pub message_id: Option<String>,
+    /// The schedule.
+    pub schedule_id: Uuid,
+    /// The entry as given, at most 64 characters of it; only for INVALID.
+    pub input: Option<String>,
+}
+
+/// A column of CSV: its name, and its cell of a row.
+type Column = (&'static str, fn(&ReportRow) -> Cow<'_, str>);
+
+/// The columns of CSV.
+pub const COLUMNS: [Column; 14] = [
+    ("phone", |row| plain(row.phone.as_deref())),
+    ("status", |row| Cow::Borrowed(&row.status)),
+    ("carrier_status", |row| free(row.carrier_status.as_deref())),
+    ("attempt", |row| number(Some(row.attempt))),
+    ("resends", |row| number(Some(row.resends))),
+    ("parts", |row| number(row.parts.map(u32::from))),
+    ("planned_at", |row| time(row.planned_at)),
+    ("sent_at", |row| time(row.sent_at)),
+    ("final_at", |row| time(row.final_at)),
+    ("error", |row| free(row.error.as_deref())),
+    ("seq", |row| number(Some(row.seq))),
+    ("message_id", |row| free(row.message_id.as_deref())),
+    ("schedule_id", |row| Cow::Owned(row.schedule_id.to_string())),
+    ("input", |row| free(row.input.as_deref())),
+];
+
+impl ReportRow {
+    /// Returns the row of a recipient.
+    pub fn new(
+        schedule_id: Uuid,
+        recipient: ReportedRecipient,
+        parts: Option<u16>,
+        planned_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        Self {
+            phone: recipient.phone,
+            status: recipient.status,
+            carrier_status: recipient.carrier_status,
+            attempt: recipient.attempt,
+            resends: recipient.resends,
+            parts,
+            planned_at,
+            sent_at: recipient.sent_at,
+            final_at: recipient.final_at,
+            error: recipient.error,
+            seq: recipient.seq,
+            message_id: recipient.message_id,
+            schedule_id,
+            input: recipient.input,
+        }
+    }
+}
+
+/// Returns a cell whose characters are known: digits and a plus sign.
+fn plain(text: Option<&str>) -> Cow<'_, str> {
+    Cow::Borrowed(text.unwrap_or_default())
+}
+
+/// Returns a cell of text from outside. A spreadsheet executes a cell that begins with one of these
+/// characters as a formula (OWASP, CSV Injection): an apostrophe before it makes it text.
+fn free(text: Option<&str>) -> Cow<'_, str> {
+    const BEGINS_FORMULA: [char; 11] =
+        ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    let text = text.unwrap_or_default();
+    if text.starts_with(BEGINS_FORMULA) {
+        return Cow::Owned(format!("'{text}"));
+    }
+    Cow::Borrowed(text)
+}
+
+fn number(number: Option<u32>) -> Cow<'static, str> {
+    number.map_or(Cow::Borrowed(""), |number| Cow::Owned(number.to_string()))
+}
+
+/// Returns a time as JSON has it.
+fn time(time: Option<DateTime<Utc>>) -> Cow<'static, str> {
+    time.map_or(Cow::Borrowed(""), |time| {
+        Cow::Owned(time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Returns a row with all members.
+    pub fn row(seq: u32) -> ReportRow {
+        let at = DateTime::from_timestamp_millis(1_801_357_200_007);
+        ReportRow {
+            phone: Some("+60123456789".to_owned()),
+            status: "DELIVRD".to_owned(),
+            carrier_status: Some("=1+1".to_owned()),
+            attempt: 2,
+            resends: 1,
+            parts: Some(3),
+            planned_at: at,
+            sent_at: at,
+            final_at: at,
+            error: Some("a, \"b\"".to_owned()),
+            seq,
+            message_id: Some("m1,m2".to_owned()),
+            schedule_id: Uuid::nil(),
+            input: None,
+        }
+    }
+
+    #[test]
+    fn the_columns_are_the_members_with_their_values() {
+        let row = row(7);
+        let object = serde_json::to_value(&row).unwrap();
+        assert_eq!(object.as_object().unwrap().len(), COLUMNS.len());
+        for (name, cell) in COLUMNS {
+            let expected = match &object[name] {
+                Value::String(text) if name == "carrier_status" => format!("'{text}"),
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other => other.to_string(),
+            };
+            assert_eq!(cell(&row), expected, "{name}");
+        }
+        assert_eq!(object["sent_at"], json!("2027-01-31T01:00:00.007Z"));
+    }
+
+    #[test]
+    fn text_that_a_spreadsheet_would_execute_is_defused() {
+        for text in [
+            "=HYPERLINK(\"x\")",
+            "+1",
+            "-1",
+            "@SUM(1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "＝1",
+        ] {
+            assert_eq!(free(Some(text)), format!("'{text}"));
+        }
+        for text in ["", "a=1", "1+1", "'=1", " =1", "DELIVRD"] {
+            assert_eq!(free(Some(text)), text);
+        }
+        assert_eq!(plain(Some("+60123456789")), "+60123456789");
+    }
+}
