@@ -65,13 +65,15 @@ async fn check_suppressions(plans: &mut Plans<'_>) {
 }
 
 async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
-    let (phone, last) = ("+60121000001", Uuid::max());
+    let (phone, last, now) = ("+60121000001", Uuid::max(), Utc::now());
     plans
         .check(
             "messages to a number",
             &["FORCE INDEX (phone_once)", "ORDER BY schedule_id DESC"],
             &["recipients phone_once"],
-            &[&phone, &last, &Null, &Null, &Null, &Null, &Null, &Null, &50],
+            &[
+                &phone, &last, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &50,
+            ],
         )
         .await;
     plans
@@ -79,15 +81,17 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
             "messages of a schedule",
             &["status <> 'INVALID' AND (? IS NULL"],
             &["recipients PRIMARY"],
-            &[&id, &5, &100, &Null, &Null, &Null, &Null, &Null, &Null, &50],
+            &[
+                &id, &5, &100, &Null, &Null, &Null, &Null, &Null, &Null, &now, &now, &now, &50,
+            ],
         )
         .await;
     plans
         .check(
             "recipients of a schedule",
-            &["seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq"],
+            &["seq > ? AND seq <= ? AND (? IS NULL OR status = ?)\n"],
             &["recipients PRIMARY"],
-            &[&id, &5, &100, &"DELIVRD", &"DELIVRD", &50],
+            &[&id, &5, &100, &"DELIVRD", &"DELIVRD", &now, &now, &now, &50],
         )
         .await;
     plans
@@ -96,7 +100,8 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
             &["AND (? OR status <> 'INVALID')"],
             &["recipients PRIMARY"],
             &[
-                &id, &5, &100, &false, &Null, &Null, &Null, &Null, &Null, &Null, &50,
+                &id, &5, &100, &false, &Null, &Null, &Null, &Null, &Null, &Null, &now, &now, &now,
+                &50,
             ],
         )
         .await;

@@ -8,7 +8,7 @@ use axum::{
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::http::{idempotency::IDEMPOTENCY_KEY, origin::REQUEST_ID};
+use crate::http::{idempotency::IDEMPOTENCY_KEY, origin::REQUEST_ID, page::NEXT_CHANGED_SINCE};
 
 /// Allows cross-origin calls from these origins. Without origins, no header is sent, and browsers
 /// refuse all cross-origin calls.
@@ -39,6 +39,7 @@ pub fn cors<S: Clone + Send + Sync + 'static>(
         header::LOCATION,
         header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,
+        NEXT_CHANGED_SINCE,
         REQUEST_ID,
         HeaderName::from_static("idempotency-replayed"),
         HeaderName::from_static("ratelimit"),

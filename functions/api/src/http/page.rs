@@ -1,9 +1,10 @@
 //! Pages of a list, and the header that leads to the next one.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use url::form_urlencoded;
 
 /// Which page of a list to read: at most `limit` entries, after a place in the order of the list.
@@ -56,13 +57,39 @@ impl ListWalk {
     }
 }
 
+/// The header with the `changed_since` of the next poll. Only first pages have it: a change may
+/// concern a row that a page before has shown, so that a later time could miss it.
+pub const NEXT_CHANGED_SINCE: HeaderName = HeaderName::from_static("next-changed-since");
+/// A change is visible at most this long after its time. A function runs for a minute after it has
+/// read the clock (`WorkerTimeoutS`), and its last statement for another one.
+const VISIBLE_AFTER: TimeDelta = TimeDelta::minutes(5);
+
+/// What the headers of a page say.
+#[derive(Clone, Copy, Debug)]
+pub struct PageHead<'a> {
+    /// The request.
+    pub uri: &'a Uri,
+    /// The cursor of the next page, if there is one.
+    pub next_cursor: Option<&'a str>,
+    /// Of a first page: a time before it was read.
+    pub polled_at: Option<DateTime<Utc>>,
+}
+
 /// Returns the answer with a page in the format that was negotiated: it varies with `Accept`, and
 /// `Link` (RFC 8288) names the next page, which is the same request with another cursor.
-pub fn page_answer(uri: &Uri, next_cursor: Option<&str>, page: impl IntoResponse) -> Response {
+pub fn page_answer(head: PageHead<'_>, page: impl IntoResponse) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    if let Some(link) = next_cursor.and_then(|cursor| next_link(uri, cursor)) {
+    if let Some(link) = head
+        .next_cursor
+        .and_then(|cursor| next_link(head.uri, cursor))
+    {
         headers.insert(header::LINK, link);
+    }
+    let since = head.polled_at.map(|polled_at| polled_at - VISIBLE_AFTER);
+    let since = since.map(|since| since.to_rfc3339_opts(SecondsFormat::Millis, true));
+    if let Some(since) = since.and_then(|since| HeaderValue::try_from(since).ok()) {
+        headers.insert(NEXT_CHANGED_SINCE, since);
     }
     (headers, page).into_response()
 }

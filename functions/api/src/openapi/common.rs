@@ -266,6 +266,10 @@ fn answer_headers() -> Value {
         "Idempotency-Replayed": header("The answer was given before.", json!({"const": "true"})),
         "Link": header("The next page (RFC 8288): `<…>; rel=\"next\"`. Missing on the last page.", text("^<[^<> ]+>; rel=\"next\"$")),
         "Location": always("The address of the created resource.", json!({"type": "string", "format": "uri-reference"})),
+        "Next-Changed-Since": header(
+            "On a first page: the `changed_since` with which the next poll misses no change.",
+            json!({"type": "string", "format": "date-time"}),
+        ),
         "RateLimit": header("The remaining requests, and seconds until the full quota is available again.", text("^\"requests\";r=[0-9]+;t=[0-9]+$")),
         "RateLimit-Policy": header("Requests per minute and caller.", text("^\"requests\";q=[0-9]+;w=60$")),
         "Retry-After": always("Seconds until the request may be retried.", json!({"type": "integer", "minimum": 0})),

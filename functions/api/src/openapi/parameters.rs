@@ -109,6 +109,15 @@ pub fn report_page(json: Limit, report: Limit) -> [Value; 3] {
     [format, limit, cursor]
 }
 
+/// Returns `changed_since`, which selects what may have changed.
+pub fn changed_since() -> Value {
+    time(
+        "changed_since",
+        "Only messages that have changed at this time or later, and all that are on their way. Take it from `Next-Changed-Since` of the \
+         first page of the previous poll.",
+    )
+}
+
 /// Returns a bound in time.
 pub fn time(name: &str, text: &str) -> Value {
     json!({"name": name, "in": "query", "description": text, "schema": {"type": "string", "format": "date-time"}})

@@ -11,6 +11,7 @@ mod attention;
 mod batches;
 mod carriers;
 mod change;
+mod changes;
 mod create;
 mod dead_letter_queue;
 mod dead_letters;

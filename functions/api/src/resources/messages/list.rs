@@ -29,7 +29,7 @@ use crate::{
     http::{
         error::ApiError,
         format::{Format, negotiated, requested},
-        page::{ListWalk, PageRequest, ROWS_PER_CALL, page_answer},
+        page::{ListWalk, PageHead, PageRequest, ROWS_PER_CALL, page_answer},
         query::{LONG_LIMIT, Query, REPORT_LIMIT},
     },
     openapi::{
@@ -97,8 +97,18 @@ pub struct MessageQuery {
     pub filter: MessageFilter,
     /// Where the page before has ended.
     pub after: Option<Cursor>,
-    /// The time of the call.
+    /// The time of the call, before it reads anything.
     pub now: DateTime<Utc>,
+}
+
+impl MessageQuery {
+    fn head<'a>(&self, uri: &'a Uri, next_cursor: Option<&'a str>) -> PageHead<'a> {
+        PageHead {
+            uri,
+            next_cursor,
+            polled_at: self.after.is_none().then_some(self.now),
+        }
+    }
 }
 
 /// Returns 200 with a page.
@@ -113,6 +123,7 @@ pub async fn list(
         status: query.choice("status", &message_states(), Status::as_str),
         from: query.time("from"),
         to: query.time("to"),
+        changed_since: query.time("changed_since"),
     };
     let format = requested(&mut query);
     let limit = query.optional_number("limit", 1..=REPORT_LIMIT.most);
@@ -130,12 +141,15 @@ pub async fn list(
         let limit = limit.unwrap_or(LONG_LIMIT.default).min(LONG_LIMIT.most);
         let page = json_page(&mut connection, wanted, limit).await?;
         let next = page.next_cursor.clone();
-        return Ok(page_answer(&uri, next.as_deref(), Json(page)));
+        return Ok(page_answer(wanted.head(&uri, next.as_deref()), Json(page)));
     }
     let mut page = ReportPage::new(format, limit.unwrap_or(REPORT_LIMIT.default))?;
     let next = append_messages(&mut connection, &mut page, wanted).await?;
     let next = next.map(Cursor::write);
-    Ok(page_answer(&uri, next.as_deref(), page.answer()?))
+    Ok(page_answer(
+        wanted.head(&uri, next.as_deref()),
+        page.answer()?,
+    ))
 }
 
 async fn json_page(
@@ -216,9 +230,11 @@ pub fn list_doc() -> Operation {
         .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only messages of this schedule.")
         .queries([parameters::message_status()])
         .queries([parameters::time("from", "Only messages sent at this time or later."), parameters::time("to", "Only messages sent before this time.")])
+        .queries([parameters::changed_since()])
         .queries(parameters::report_page(LONG_LIMIT, REPORT_LIMIT))
         .answers::<Page>(200, "A page.", json!({"messages": [message], "next_cursor": null}))
         .with_header("Link")
+        .with_header("Next-Changed-Since")
         .also_text("text/csv", example::csv())
         .also_lines::<ReportRow>("application/x-ndjson", example::ndjson())
         .problems(&["not-found", "not-acceptable"])
@@ -271,8 +287,8 @@ async fn of_all(
     now: DateTime<Utc>,
 ) -> Result<FoundMessages, ApiError> {
     let begin = Cursor::begin(page.after, filter, now);
-    let candidates =
-        schedules_by_time(connection, begin.candidate(), filter.from, SCHEDULES).await?;
+    let since = filter.unfinished_since();
+    let candidates = schedules_by_time(connection, begin.candidate(), since, SCHEDULES).await?;
     let mut messages = Vec::new();
     let mut rows_left = ROWS_PER_CALL;
     for schedule in &candidates {

@@ -54,6 +54,7 @@ fn of_list(filter: MessageFilter) -> ReportFilter {
         status: filter.status,
         from: filter.from,
         to: filter.to,
+        changed_since: filter.changed_since,
         with_invalid: false,
     }
 }
@@ -65,8 +66,8 @@ async fn append_all(
     mut begin: Cursor,
 ) -> Result<Option<Cursor>, ApiError> {
     loop {
-        let candidates =
-            schedules_by_time(connection, begin.candidate(), filter.from, SCHEDULES).await?;
+        let since = filter.unfinished_since();
+        let candidates = schedules_by_time(connection, begin.candidate(), since, SCHEDULES).await?;
         for schedule in &candidates {
             let after = if schedule.id == begin.id {
                 begin.seq

@@ -1,7 +1,7 @@
 //! `recipients` across schedules: messages of a number, of a schedule, or of a time, with their
 //! earlier attempts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::message::{phone::Phone, status::Status};
@@ -57,6 +57,19 @@ pub struct MessageFilter {
     pub from: Option<DateTime<Utc>>,
     /// Sent before.
     pub to: Option<DateTime<Utc>>,
+    /// Changed at this time or later, or on its way.
+    pub changed_since: Option<DateTime<Utc>>,
+}
+
+impl MessageFilter {
+    /// Returns since when a schedule must not have been finished, to have messages that match. A
+    /// message that changes in a finished schedule reopens it. The clocks of two functions may differ
+    /// by some milliseconds.
+    pub fn unfinished_since(&self) -> Option<DateTime<Utc>> {
+        let changed = self.changed_since;
+        let changed = changed.and_then(|since| since.checked_sub_signed(TimeDelta::minutes(1)));
+        self.from.max(changed)
+    }
 }
 
 /// Returns the messages to a number, its newest schedule first, of schedules older than
@@ -75,6 +88,7 @@ pub async fn messages_of_phone(
            FROM recipients FORCE INDEX (phone_once)
            WHERE phone = ? AND schedule_id < ? AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
              AND (? IS NULL OR sent_at < ?)
+             AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0))
            ORDER BY schedule_id DESC LIMIT ?"#,
         phone.to_string(),
         page.after,
@@ -84,6 +98,9 @@ pub async fn messages_of_phone(
         filter.from,
         filter.to,
         filter.to,
+        filter.changed_since,
+        filter.changed_since,
+        filter.changed_since,
         page.limit
     )
     .fetch_all(connection)
@@ -105,6 +122,7 @@ pub async fn messages_of_schedule(
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
              AND (? IS NULL OR sent_at < ?)
+             AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0))
            ORDER BY seq LIMIT ?"#,
         id,
         walk.after,
@@ -115,6 +133,9 @@ pub async fn messages_of_schedule(
         filter.from,
         filter.to,
         filter.to,
+        filter.changed_since,
+        filter.changed_since,
+        filter.changed_since,
         walk.limit
     )
     .fetch_all(connection)

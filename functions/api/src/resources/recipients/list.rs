@@ -18,7 +18,7 @@ use crate::{
     http::{
         error::ApiError,
         format::{Format, negotiated, requested},
-        page::{ListWalk, PageRequest, ROWS_PER_CALL, page_answer},
+        page::{ListWalk, PageHead, PageRequest, ROWS_PER_CALL, page_answer},
         path::Path,
         query::{LONG_LIMIT, Query, REPORT_LIMIT},
     },
@@ -28,7 +28,7 @@ use crate::{
             report::{
                 example, list::ReportedList, page::ReportPage, row::ReportRow, store::ReportFilter,
             },
-            store::{Recipient, last_seq, page_of_recipients},
+            store::{Recipient, RecipientFilter, last_seq, page_of_recipients},
         },
         schedules::show::parse_id,
     },
@@ -56,22 +56,33 @@ pub async fn list(
     let format = requested(&mut query);
     let status = query.choice("status", &Status::ALL, Status::as_str);
     let limit = query.optional_number("limit", 1..=REPORT_LIMIT.most);
-    let after = query
-        .cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok())
-        .unwrap_or_default();
+    let changed_since = query.time("changed_since");
+    let cursor = query.cursor(|cursor| u32::from_str_radix(cursor.strip_prefix('r')?, 16).ok());
     query.finish()?;
     let format = format.map_or_else(|| negotiated(&headers), Ok)?;
+    let after = cursor.unwrap_or_default();
+    let polled_at = cursor.is_none().then(|| app.db.now());
+    let head = |next_cursor| PageHead {
+        uri: &uri,
+        next_cursor,
+        polled_at,
+    };
     let mut connection = app.db.acquire().await?;
     let list = ReportedList::load(&mut connection, id).await?;
     if format == Format::Json {
         let limit = limit.unwrap_or(LONG_LIMIT.default).min(LONG_LIMIT.most);
         let page = PageRequest { after, limit };
-        let page = json_page(&mut connection, &list, status, page).await?;
+        let filter = RecipientFilter {
+            status,
+            changed_since,
+        };
+        let page = json_page(&mut connection, &list, filter, page).await?;
         let next = page.next_cursor.clone();
-        return Ok(page_answer(&uri, next.as_deref(), Json(page)));
+        return Ok(page_answer(head(next.as_deref()), Json(page)));
     }
     let filter = ReportFilter {
         status,
+        changed_since,
         with_invalid: true,
         ..ReportFilter::default()
     };
@@ -80,17 +91,17 @@ pub async fn list(
         .append_list(&mut connection, &list, filter, after)
         .await?;
     let next = next.map(cursor_after);
-    Ok(page_answer(&uri, next.as_deref(), page.answer()?))
+    Ok(page_answer(head(next.as_deref()), page.answer()?))
 }
 
 async fn json_page(
     connection: &mut MySqlConnection,
     list: &ReportedList,
-    status: Option<Status>,
+    filter: RecipientFilter,
     page: PageRequest<u32>,
 ) -> sqlx::Result<Page> {
     let walk = ListWalk::new(page.after, ROWS_PER_CALL, page.limit);
-    let recipients = page_of_recipients(connection, list.id(), status, walk).await?;
+    let recipients = page_of_recipients(connection, list.id(), filter, walk).await?;
     let end = last_seq(connection, list.id()).await?;
     let next = walk.next(recipients.iter().map(|recipient| recipient.seq), end);
     Ok(Page {
@@ -116,10 +127,11 @@ pub fn list_doc() -> Operation {
             `Accept` or `format` chooses JSON, or a report as CSV (RFC 4180, with a header row) or NDJSON (an object per line, \
             `x-item-schema`), whose pages may be much longer. Follow `Link` to the last page. In CSV, an apostrophe precedes text that \
             a spreadsheet would execute.")
-        .queries([parameters::status()])
+        .queries([parameters::status(), parameters::changed_since()])
         .queries(parameters::report_page(LONG_LIMIT, REPORT_LIMIT))
         .answers::<Page>(200, "A page.", json!({"recipients": [recipient], "next_cursor": null}))
         .with_header("Link")
+        .with_header("Next-Changed-Since")
         .also_text("text/csv", example::csv())
         .also_lines::<ReportRow>("application/x-ndjson", example::ndjson())
         .problems(&["not-found", "not-acceptable"])

@@ -38,24 +38,38 @@ pub struct Recipient {
     pub final_at: Option<DateTime<Utc>>,
 }
 
-/// Returns recipients of a part of a list, in one state or all.
+/// Selects recipients.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecipientFilter {
+    /// In this state.
+    pub status: Option<Status>,
+    /// Changed at this time or later, or on its way: what happens between the mark and the end of a
+    /// message has no time of its own.
+    pub changed_since: Option<DateTime<Utc>>,
+}
+
+/// Returns recipients of a part of a list.
 pub async fn page_of_recipients(
     connection: &mut MySqlConnection,
     id: Uuid,
-    status: Option<Status>,
+    filter: RecipientFilter,
     walk: ListWalk,
 ) -> sqlx::Result<Vec<Recipient>> {
-    let status = status.map(Status::as_str);
+    let status = filter.status.map(Status::as_str);
     let mut recipients = sqlx::query_as!(
         Recipient,
         r#"SELECT seq, phone, input, position, NULL AS "call?: u32", status, attempt, resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
-           FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?) ORDER BY seq LIMIT ?"#,
+           FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?)
+             AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0)) ORDER BY seq LIMIT ?"#,
         id,
         walk.after,
         walk.through,
         status,
         status,
+        filter.changed_since,
+        filter.changed_since,
+        filter.changed_since,
         walk.limit
     )
     .fetch_all(&mut *connection)

@@ -17,6 +17,8 @@ pub struct ReportFilter {
     pub from: Option<DateTime<Utc>>,
     /// Sent before.
     pub to: Option<DateTime<Utc>>,
+    /// Changed at this time or later, or on its way.
+    pub changed_since: Option<DateTime<Utc>>,
     /// Also INVALID entries.
     pub with_invalid: bool,
 }
@@ -53,6 +55,7 @@ pub async fn reported_recipients(
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? OR status <> 'INVALID') AND (? IS NULL OR status = ?)
              AND (? IS NULL OR sent_at >= ?) AND (? IS NULL OR sent_at < ?)
+             AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0))
            ORDER BY seq LIMIT ?"#,
         id,
         walk.after,
@@ -64,6 +67,9 @@ pub async fn reported_recipients(
         filter.from,
         filter.to,
         filter.to,
+        filter.changed_since,
+        filter.changed_since,
+        filter.changed_since,
         walk.limit
     )
     .fetch_all(connection)
