@@ -44,6 +44,7 @@ mod report_links;
 mod reports;
 mod responses;
 mod schedule_validation;
+mod sends;
 mod sessions;
 mod state_changes;
 mod suppressions;

@@ -215,7 +215,7 @@ pub fn list_doc() -> Operation {
         "sent_at": "2027-01-31T01:00:00Z", "final_at": "2027-01-31T01:00:09Z"});
     let message = json!({
         "schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "seq": 1, "phone": "+60123456789", "status": "DELIVRD", "attempt": 2,
-        "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
+        "sends": 2, "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
         "final_at": "2027-01-31T01:05:09Z", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
     });
     Operation::new("listMessages", "messages", "List messages")

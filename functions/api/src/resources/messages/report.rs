@@ -141,6 +141,7 @@ fn recipient(message: Message) -> ReportedRecipient {
         input: None,
         status: message.status,
         attempt: message.attempt,
+        sends: message.sends,
         resends: message.resends,
         message_id: message.message_id,
         carrier_status: message.carrier_status,

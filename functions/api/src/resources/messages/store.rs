@@ -20,7 +20,11 @@ pub struct Message {
     pub phone: Option<String>,
     #[schemars(with = "Status")]
     pub status: String,
+    /// The number of requests that contained the message, including those that the carrier refused.
     pub attempt: u32,
+    /// How many of them the carrier has accepted, or may have: the others were refused.
+    pub sends: u32,
+    /// How many of these were made after an earlier one, because that had failed or was lost.
     pub resends: u32,
     pub message_id: Option<String>,
     pub carrier_status: Option<String>,
@@ -83,7 +87,7 @@ pub async fn messages_of_phone(
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         Message,
-        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients FORCE INDEX (phone_once)
            WHERE phone = ? AND schedule_id < ? AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
@@ -117,7 +121,7 @@ pub async fn messages_of_schedule(
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         Message,
-        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND status <> 'INVALID' AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)

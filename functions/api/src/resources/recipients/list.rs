@@ -117,7 +117,7 @@ fn cursor_after(seq: u32) -> String {
 /// Describes `GET /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     let recipient = json!({
-        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "call": 1, "status": "DELIVRD", "attempt": 1, "resends": 0,
+        "seq": 1, "phone": "+60123456789", "input": null, "position": null, "call": 1, "status": "DELIVRD", "attempt": 1, "sends": 1, "resends": 0,
         "message_id": "a1b2c3", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:00:00Z",
         "final_at": "2027-01-31T01:00:09Z",
     });

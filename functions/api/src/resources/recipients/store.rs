@@ -29,7 +29,11 @@ pub struct Recipient {
     pub call: Option<u32>,
     #[schemars(with = "Status")]
     pub status: String,
+    /// The number of requests that contained the message, including those that the carrier refused.
     pub attempt: u32,
+    /// How many of them the carrier has accepted, or may have: the others were refused.
+    pub sends: u32,
+    /// How many of these were made after an earlier one, because that had failed or was lost.
     pub resends: u32,
     pub message_id: Option<String>,
     pub carrier_status: Option<String>,
@@ -58,7 +62,7 @@ pub async fn page_of_recipients(
     let status = filter.status.map(Status::as_str);
     let mut recipients = sqlx::query_as!(
         Recipient,
-        r#"SELECT seq, phone, input, position, NULL AS "call?: u32", status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT seq, phone, input, position, NULL AS "call?: u32", status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? IS NULL OR status = ?)
              AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0)) ORDER BY seq LIMIT ?"#,

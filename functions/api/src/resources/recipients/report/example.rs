@@ -36,6 +36,7 @@ fn row() -> ReportRow {
         status: "DELIVRD".to_owned(),
         carrier_status: Some("DELIVRD".to_owned()),
         attempt: 1,
+        sends: 1,
         resends: 0,
         parts: Some(1),
         planned_at: DateTime::from_timestamp(planned, 0),

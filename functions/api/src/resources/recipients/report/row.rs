@@ -23,7 +23,9 @@ pub struct ReportRow {
     pub carrier_status: Option<String>,
     /// The number of requests that contained the message, including those that the carrier refused.
     pub attempt: u32,
-    /// How often the message was sent again.
+    /// How many of them the carrier has accepted, or may have: the others were refused.
+    pub sends: u32,
+    /// How many of these were made after an earlier one, because that had failed or was lost.
     pub resends: u32,
     /// The number of parts of its text; null for INVALID, and if the text cannot be rendered.
     pub parts: Option<u16>,
@@ -49,11 +51,12 @@ pub struct ReportRow {
 type Column = (&'static str, fn(&ReportRow) -> Cow<'_, str>);
 
 /// The columns of CSV.
-pub const COLUMNS: [Column; 14] = [
+pub const COLUMNS: [Column; 15] = [
     ("phone", |row| plain(row.phone.as_deref())),
     ("status", |row| Cow::Borrowed(&row.status)),
     ("carrier_status", |row| free(row.carrier_status.as_deref())),
     ("attempt", |row| number(Some(row.attempt))),
+    ("sends", |row| number(Some(row.sends))),
     ("resends", |row| number(Some(row.resends))),
     ("parts", |row| number(row.parts.map(u32::from))),
     ("planned_at", |row| time(row.planned_at)),
@@ -79,6 +82,7 @@ impl ReportRow {
             status: recipient.status,
             carrier_status: recipient.carrier_status,
             attempt: recipient.attempt,
+            sends: recipient.sends,
             resends: recipient.resends,
             parts,
             planned_at,
@@ -135,6 +139,7 @@ pub(super) mod tests {
             status: "DELIVRD".to_owned(),
             carrier_status: Some("=1+1".to_owned()),
             attempt: 2,
+            sends: 2,
             resends: 1,
             parts: Some(3),
             planned_at: at,

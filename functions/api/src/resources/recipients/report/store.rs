@@ -32,6 +32,7 @@ pub struct ReportedRecipient {
     pub input: Option<String>,
     pub status: String,
     pub attempt: u32,
+    pub sends: u32,
     pub resends: u32,
     pub message_id: Option<String>,
     pub carrier_status: Option<String>,
@@ -50,7 +51,7 @@ pub async fn reported_recipients(
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
         ReportedRecipient,
-        r#"SELECT seq, phone, input, status, attempt, resends, message_id, carrier_status, error,
+        r#"SELECT seq, phone, input, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients
            WHERE schedule_id = ? AND seq > ? AND seq <= ? AND (? OR status <> 'INVALID') AND (? IS NULL OR status = ?)
