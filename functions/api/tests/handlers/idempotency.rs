@@ -87,28 +87,18 @@ async fn a_refusal_is_replayed_even_if_its_reason_no_longer_applies(pool: MySqlP
     let api = Api::new(&pool).await;
     let body = schedule();
     let first = post(&api, "/v1/schedules", "a", &body).await;
-    let path = format!("/v1/schedules/{}/pause", first.id());
-    assert_eq!(
-        post(&api, &path, "c", &json!({})).await.status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        post(&api, &path, "d", &json!({})).await.problem(),
-        "wrong-state"
-    );
-    assert_eq!(
-        api.post_step(first.id(), "resume").await.status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        post(&api, &path, "d", &json!({})).await.problem(),
-        "wrong-state"
-    );
-    assert_eq!(
-        post(&api, &path, "c", &json!({})).await.body["status"],
-        "paused",
-        "the stored answer"
-    );
+    let [pause, resume] =
+        ["pause", "resume"].map(|step| format!("/v1/schedules/{}/{step}", first.id()));
+    let refused = post(&api, &resume, "d", &json!({})).await;
+    assert_eq!(refused.problem(), "wrong-state");
+    let paused = post(&api, &pause, "c", &json!({})).await;
+    assert_eq!(paused.status, StatusCode::OK);
+    let refused = post(&api, &resume, "d", &json!({})).await;
+    assert_eq!(refused.problem(), "wrong-state", "the stored answer");
+    let resumed = api.post_step(first.id(), "resume").await;
+    assert_eq!(resumed.status, StatusCode::OK);
+    let paused = post(&api, &pause, "c", &json!({})).await;
+    assert_eq!(paused.body["status"], "paused", "the stored answer");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

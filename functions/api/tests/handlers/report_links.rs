@@ -46,7 +46,7 @@ fn csv_lines(text: &str) -> Vec<Line> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let records = reader.records().map(|record| record.unwrap());
     records
-        .map(|record| line(&record[10], &record[0], &record[1]))
+        .map(|record| line(&record[11], &record[0], &record[1]))
         .collect()
 }
 

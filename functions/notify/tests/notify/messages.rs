@@ -97,7 +97,7 @@ async fn recipients_closed_by_a_cancel_are_published(pool: MySqlPool) {
     let batch = published.cut(fixture::Schedule::default()).await;
     let db = &published.stage.db;
     let mut connection = db.acquire().await.unwrap();
-    moves::cancel_schedule(&mut connection, batch.schedule_id, db.now())
+    moves::cancel_schedule(&mut connection, batch.schedule_id, None, db.now())
         .await
         .unwrap();
     record_event(
