@@ -53,12 +53,8 @@ impl Names {
     }
 }
 
-/// The names to change; `None` leaves one as it is.
+/// The names to change; `None` leaves one as it is, and null removes it.
 #[derive(Clone, Debug, Default)]
-#[expect(
-    clippy::option_option,
-    reason = "null removes a name, which differs from leaving it out"
-)]
 pub struct NamesEdit {
     /// The new name, or none.
     pub name: Option<Option<String>>,
