@@ -29,14 +29,15 @@ LISTS = ["/v1/schedules", "/v1/schedules/{id}/recipients", "/v1/suppressions/imp
 SIGNED = ["/v1/carrier/callbacks/{carrier}"]
 
 # Codes of errors that no schema can express: phone numbers, time zones, hours and times, template
-# variables, cursors, passwords, addresses of other machines.
+# variables, cursors, passwords, addresses of other machines, encodings, white space of Unicode.
 BEYOND_SCHEMAS = {
     "not-a-cursor", "not-a-column", "not-the-content-type", "not-a-number", "no-country-code",
     "unknown-country-code", "too-short", "too-long", "not-valid-for-country", "in-the-past",
     "too-far-ahead", "not-a-zone", "not-later", "not-a-country", "missing-variable", "bad-variable",
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
     "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
-    "ambiguous-number", "ambiguous-column", "not-mobile",
+    "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
+    "not-a-reason",
 }  # fmt: skip
 
 _lock = threading.Lock()

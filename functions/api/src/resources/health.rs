@@ -15,7 +15,7 @@ use crate::{
     App,
     auth::access::Access::Public,
     http::error::ApiError,
-    openapi::{Operation, ProblemMembers, parameters::flag},
+    openapi::{Operation, ProblemMembers},
     route::{Route, get},
 };
 
@@ -82,7 +82,7 @@ pub fn health_doc() -> Operation {
     let example = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "commit": "c0ffee", "database": "ok"});
     Operation::new("getHealth", "about", "Check whether the API answers")
         .text("Returns the commit from which the API was built. Any other query string is accepted, for load balancers.")
-        .query("deep", flag(), "Also check whether the database answers.")
+        .query("deep", json!({"default": false}), "`true`: also check whether the database answers.")
         .answers::<Health>(200, "The API answers, and the database if it was asked.", example)
         .any_query()
 }

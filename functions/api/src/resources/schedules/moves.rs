@@ -253,7 +253,7 @@ pub fn activate_doc() -> Operation {
 /// Returns the body of a pause and of a cancel.
 pub(super) fn takes_reason() -> Takes {
     let reason = json!({
-        "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"^\P{Cc}*[^\p{Cc}\s]\P{Cc}*$",
+        "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
         "description": "Why; shown with the schedule, in its event and in the audit log.",
     });
     Takes::optional_json(

@@ -139,7 +139,7 @@ fn labels(fields: &mut Fields) -> Option<Labels> {
 /// Returns the schemas of the fields that [`Names::read`] reads.
 pub fn schemas() -> [(&'static str, Value); 3] {
     // Without a control character, and without white space at either end.
-    let line = |longest: usize, text: &str| json!({"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\p{Cc}\s]([^\p{Cc}]*[^\p{Cc}\s])?$", "description": text});
+    let line = |longest: usize, text: &str| json!({"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$", "description": text});
     [
         ("name", line(LONGEST_NAME, "What people call it.")),
         (

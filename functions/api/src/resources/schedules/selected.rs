@@ -79,5 +79,5 @@ fn of(name: &str, text: &str) -> Value {
 
 /// Returns the schema of each of the parameters.
 pub fn schema() -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": r"^\P{Cc}*$"})
+    json!({"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"})
 }
