@@ -66,7 +66,7 @@ pub async fn events(db: &Db, webhook: Uuid) -> Vec<String> {
 }
 
 /// Returns whether one of the signatures matches this body and secret (`whsec_…`). Follows
-/// docs/api.md and uses none of the signing code.
+/// docs/api/webhooks.md and uses none of the signing code.
 pub fn is_signed(secret: &str, headers: (&str, &str, &str), body: &[u8]) -> bool {
     let (id, timestamp, signatures) = headers;
     let key = BASE64_STANDARD

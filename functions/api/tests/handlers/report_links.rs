@@ -224,9 +224,9 @@ async fn a_page_ends_at_the_bytes_that_a_gateway_returns(pool: MySqlPool) {
     }
 }
 
-/// Returns the block of shell code in docs/api.md that follows the links.
+/// Returns the block of shell code in docs/api/recipients.md that follows the links.
 fn documented_loop() -> String {
-    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api/recipients.md");
     let docs = std::fs::read_to_string(docs).unwrap();
     let mut blocks = docs.split("```").filter(|block| block.starts_with("sh\n"));
     let block = blocks.find(|block| block.contains("rel=\"next\"")).unwrap();

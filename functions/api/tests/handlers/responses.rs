@@ -130,8 +130,11 @@ async fn each_problem_type_has_a_page_and_an_entry_in_the_docs(pool: MySqlPool) 
     );
     assert!(matches!(&shown.body["remedy"], Value::String(remedy) if !remedy.is_empty()));
     assert_eq!(anonymous.get("/problems/none").await.problem(), "not-found");
-    let docs =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md")).unwrap();
+    let docs = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/api/problems.md"
+    ))
+    .unwrap();
     let documented: BTreeSet<_> = docs
         .split("`/problems/")
         .skip(1)
