@@ -16,10 +16,8 @@ use crate::{
     http::{body, error::ApiError, query::Query},
     openapi::Operation,
     resources::schedules::{
-        moves::{
-            Request, follow_pause, follow_resume, is_now, read_reason, run_move, takes_now,
-            takes_reason,
-        },
+        move_request::{Request, is_now, read_reason, takes_now, takes_reason},
+        moves::{follow_pause, follow_resume, run_move},
         selected::{self, Selected},
         state::Move,
         store::{lists::ScheduleFilter, names::find_called},

@@ -11,6 +11,7 @@ pub mod end;
 mod examples;
 pub mod forecast;
 pub mod list;
+mod move_request;
 pub mod moves;
 pub mod names;
 pub mod priority;

@@ -11,21 +11,18 @@ use shared::{
     schedule::{event::record_event, row::load_schedule, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
-use uuid::Uuid;
 
 use crate::{
     App,
     auth::{Caller, caller::Change},
-    http::{
-        body, error::ApiError, fields::Fields, path::Path, problems, query::Query,
-        transaction::transaction,
-    },
-    openapi::{Operation, Takes, operation::object},
+    http::{body, error::ApiError, path::Path, problems, query::Query, transaction::transaction},
+    openapi::Operation,
     resources::schedules::{
         arrange_dispatch::{
             arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
         },
         examples::shown,
+        move_request::{Request, is_now, takes_now, takes_reason},
         show::{ScheduleView, parse_id, read_view},
         state::{Move, allow, conflict},
         store::{
@@ -47,35 +44,6 @@ pub struct Restarted {
     /// The number of held batches that are due now; 0 if the schedule had not been cut, which
     /// happens now.
     batches: u64,
-}
-
-/// A move that is requested.
-pub(super) struct Request {
-    pub(super) id: Uuid,
-    pub(super) step: Move,
-    /// The caller's reason, for a pause and a cancel.
-    pub(super) reason: Option<String>,
-}
-
-impl Request {
-    const fn new(id: Uuid, step: Move) -> Self {
-        Self {
-            id,
-            step,
-            reason: None,
-        }
-    }
-
-    /// Reads the `reason` of a pause or a cancel.
-    async fn with_reason(
-        id: &str,
-        step: Move,
-        (headers, body): (HeaderMap, Body),
-    ) -> Result<Self, ApiError> {
-        let id = parse_id(id)?;
-        let reason = read_reason(&body::read_optional_json(&headers, body).await?)?;
-        Ok(Self { id, step, reason })
-    }
 }
 
 /// The effect of a move.
@@ -151,42 +119,6 @@ pub(super) async fn follow_resume(app: &App, moved: &Moved) {
     }
 }
 
-/// Reads the field `now` of a body.
-pub(super) fn is_now(body: &[u8]) -> Result<bool, ApiError> {
-    let mut fields = Fields::read(body)?;
-    let now = fields.read_as("now", "true or false");
-    let errors = fields.finish();
-    if errors.is_empty() {
-        Ok(now.unwrap_or(false))
-    } else {
-        Err(ApiError::invalid(errors))
-    }
-}
-
-/// The largest number of characters of a reason, as the column holds.
-const LONGEST_REASON: usize = 200;
-
-/// Reads the field `reason` of a body.
-pub(super) fn read_reason(body: &[u8]) -> Result<Option<String>, ApiError> {
-    let mut fields = Fields::read(body)?;
-    let reason = fields.text("reason");
-    let is_reason = |reason: &str| {
-        !reason.trim().is_empty()
-            && reason.chars().count() <= LONGEST_REASON
-            && !reason.chars().any(char::is_control)
-    };
-    if reason.as_deref().is_some_and(|reason| !is_reason(reason)) {
-        let expected = "expected 1 to 200 characters on one line, and not only spaces";
-        fields.complain("reason", "not-a-reason", expected);
-    }
-    let errors = fields.finish();
-    if errors.is_empty() {
-        Ok(reason)
-    } else {
-        Err(ApiError::invalid(errors))
-    }
-}
-
 /// Moves any schedule that has not ended → cancelled. Workers close the messages that were not
 /// sent.
 pub async fn cancel(
@@ -250,18 +182,6 @@ pub fn activate_doc() -> Operation {
     .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
 }
 
-/// Returns the body of a pause and of a cancel.
-pub(super) fn takes_reason() -> Takes {
-    let reason = json!({
-        "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
-        "description": "Why; shown with the schedule, in its event and in the audit log.",
-    });
-    Takes::optional_json(
-        object(json!({"reason": reason}), &[]),
-        json!({"reason": "wrong price in the text"}),
-    )
-}
-
 /// Describes `POST /v1/schedules/{id}/pause` in the OpenAPI document.
 pub fn pause_doc() -> Operation {
     Operation::new("pauseSchedule", "schedules", "Pause a schedule")
@@ -272,12 +192,6 @@ pub fn pause_doc() -> Operation {
         .body(takes_reason())
         .answers::<ScheduleView>(200, "The schedule.", shown("paused", json!({})))
         .problems(&["not-found", "wrong-state"])
-}
-
-/// Returns the body of a resume.
-pub(super) fn takes_now() -> Takes {
-    let now = json!({"type": ["boolean", "null"], "default": false, "description": "A `run_at` that has passed becomes now."});
-    Takes::optional_json(object(json!({"now": now}), &[]), json!({"now": true}))
 }
 
 /// Describes `POST /v1/schedules/{id}/resume` in the OpenAPI document.
