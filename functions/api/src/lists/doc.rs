@@ -52,7 +52,7 @@ pub fn column_schema() -> Value {
 
 /// The description of [`types_schema`].
 pub const TYPES: &str = "The kinds of numbers that are accepted: `any`, or only `mobile`: landlines and the numbers of services (premium rate, shared cost, \
-     toll-free) are invalid entries. In North America mobile numbers cannot be told from landlines, and are accepted.";
+     toll-free) are invalid entries. In North America mobile numbers and landlines look alike, so all of them are accepted.";
 
 /// Returns the schema of the kinds of numbers that are accepted.
 pub fn types_schema() -> Value {

@@ -86,7 +86,7 @@ pub enum NumberTypes {
     /// All valid numbers.
     #[default]
     Any,
-    /// Numbers of mobile phones, or that cannot be told from them.
+    /// Mobile numbers, and numbers of countries in which mobile numbers and landlines look alike.
     Mobile,
 }
 

@@ -1,4 +1,4 @@
-//! Reports of long lists: whoever follows the links of the pages gets each row once.
+//! Reports of long lists: a client that follows the links of the pages gets each row once.
 
 use std::{path::Path, process::Command, time::Duration};
 

@@ -266,7 +266,7 @@ impl Slots {
         self.is_low_of_all(load) && is_low(load.closing, self.most_closing, LEAST_SLOTS)
     }
 
-    /// How many more batches an operator who has reduced the concurrency admits.
+    /// How many more batches may be admitted while an operator has reduced the concurrency.
     const fn left_of_all(&self, load: &Load) -> u32 {
         match self.most_of_all {
             Some(most) => most.saturating_sub(load.batches()),

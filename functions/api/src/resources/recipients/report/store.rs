@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::http::page::ListWalk;
 
 /// Selects the recipients of a report. Both bounds apply to `sent_at`; with either of them,
-/// recipients to whom nothing was ever sent are left out.
+/// the report has only recipients to whom something was sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReportFilter {
     /// In this state.

@@ -22,7 +22,8 @@ const MOST_SAMPLES: usize = 5;
 /// The texts of a list.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Texts {
-    /// The longest text, if it has variables and the list is not empty.
+    /// The longest text of all valid entries, also of those that repeat a number; null without
+    /// variables, and for an empty list.
     longest: Option<LongestText>,
     /// How many messages have how many parts, from the fewest.
     parts_by_count: Vec<PartsCount>,
