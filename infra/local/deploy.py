@@ -33,6 +33,7 @@ PREFERENCE = re.compile(r"(\n  DeploymentPreference:\n    Type: String\n    Defa
 # template's default). Delays are short, so that a demo takes seconds. The emulator fires a schedule
 # up to 10 s late; a lead of 20 s allows for that.
 LOCAL = {
+    "ALLOWED_COUNTRIES": ("AllowedCountries", "*"),
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "BULK_ABOVE": ("BulkAbove", None),

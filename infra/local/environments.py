@@ -41,6 +41,7 @@ PLACEHOLDERS = (
     (re.compile(r"\bexample\.(com|net|org)\b"), "a domain of examples"),
     (re.compile(r"-AbCdEf\b"), "the suffix of AWS's examples"),
     (re.compile(r"…|\bTODO\b|[<>]"), "text to be replaced"),
+    (re.compile(r"^XX$"), "the code of no country"),
 )
 
 
@@ -298,9 +299,15 @@ def log_level(environment):
         yield f"LogLevel {HIDES_SWEEP}"
 
 
+def countries(environment):
+    """A country is named: otherwise the API would refuse each number."""
+    if not environment.value("AllowedCountries").strip():
+        yield "AllowedCountries names no country: name those to which you send, or * for all"
+
+
 CHECKS = (
     placeholders, declarations, values, only_aws, arns, login, carrier, pairs, times, api_limit,
-    log_level,
+    log_level, countries,
 )  # fmt: skip
 
 

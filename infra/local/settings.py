@@ -25,6 +25,7 @@ from stacks import deployed
 from template import ROOT
 
 WAIT_S, POLL_S = 120, 1
+TEXTS = {"log_level": "a RUST_LOG", "allowed_countries": "such as MY,SG; or *"}
 IN_PROGRESS = ("BAKING", "VALIDATING", "DEPLOYING", "ROLLING_BACK")
 
 
@@ -74,7 +75,7 @@ def _expected(known):
     """Returns a line per setting with what is expected of it."""
     lines = ["expected:"]
     for name, each in known.items():
-        bounds = f"{each['minimum']} to {each['maximum']}" if "minimum" in each else "a RUST_LOG"
+        bounds = f"{each['minimum']} to {each['maximum']}" if "minimum" in each else TEXTS[name]
         lines.append(f"  {name}: {bounds}")
     return "\n".join(lines)
 

@@ -32,6 +32,7 @@ GOOD = {
     "CarrierAdapter": "alaris",
     "AlarmTopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:alarms",
     "ApiConcurrency": "10",
+    "AllowedCountries": "MY,SG",
 }
 
 
@@ -105,6 +106,9 @@ class Profiles(unittest.TestCase):
             (check.pairs, "OriginProofSecretArn", f"{SECRET}/proof-x1y2z3", "needs EdgeUrl"),
             (check.arns, "OriginProofSecretArn", GOOD["AlarmTopicArn"], "not the ARN of a secret"),
             (check.log_level, "LogLevel", "warn", "add `dispatch=info`"),
+            (check.countries, "AllowedCountries", None, "names no country"),
+            (check.placeholders, "AllowedCountries", "XX", "the code of no country"),
+            (check.values, "AllowedCountries", "Malaysia", "does not match"),
             (check.pairs, "Subnets", "subnet-1", "only one"),
             (check.times, "WorkerTimeoutS", "25", "must exceed 25"),
             (check.times, "DispatchTimeoutS", "121", "must be at least 726"),

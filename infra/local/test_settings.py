@@ -120,6 +120,8 @@ class Changes(unittest.TestCase):
             ("send_concurrency=0", "", "0 is less than the minimum of 1"),
             ("send_concurrency=1001", "", "1001 is greater than the maximum of 1000"),
             ("log_level=inof", "", "does not match"),
+            ("allowed_countries=MY,Singapore", "", "does not match"),
+            ("allowed_countries=my", "", "does not match"),
             ("log_level=warn", "", "add `dispatch=info`"),
             ("carier_parts_per_second=5", "", "'carier_parts_per_second' was unexpected"),
             ("log_level", "", "expected name=value"),

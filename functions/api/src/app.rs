@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use shared::{
     carrier::receipt::ReceiptFormat,
     events::{keys::SharedKeys, target::AllowedTargets},
-    platform::{db::Db, queue::SharedQueue, scheduler::SharedScheduler},
+    message::phone::AllowedCountries,
+    platform::{db::Db, queue::SharedQueue, run_time, scheduler::SharedScheduler},
 };
 
 use crate::{
@@ -54,6 +55,8 @@ pub struct App {
     pub quiet_time: TimeDelta,
     /// What the deployment can send.
     pub capacity: DeploymentCapacity,
+    /// The deployment's `ALLOWED_COUNTRIES`; see [`App::allowed_countries`].
+    pub countries: AllowedCountries,
     /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
     /// The format of the carrier's delivery receipts and of their signatures.
@@ -67,6 +70,19 @@ pub struct App {
 }
 
 impl App {
+    /// Returns the countries to which messages may be sent now. A run-time setting that names an
+    /// unknown country is logged, and the deployed countries apply.
+    pub fn allowed_countries(&self) -> AllowedCountries {
+        let values = run_time::values();
+        let Some(given) = &values.allowed_countries else {
+            return self.countries.clone();
+        };
+        AllowedCountries::parse(given).unwrap_or_else(|unknown| {
+            tracing::error!(%unknown, "a country of the run-time settings is not known");
+            self.countries.clone()
+        })
+    }
+
     /// Counts the entries of a list that a call has read towards the rate of its caller, whether the
     /// list was accepted or not.
     pub async fn count_entries(&self, caller: &Caller, entries: &AtomicU32) -> sqlx::Result<()> {

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use shared::{
     carrier::registry::{Adapter, adapter_from_env},
     events::{self, target::AllowedTargets},
+    message::phone::{ALLOWED_COUNTRIES, AllowedCountries},
     platform::{
         config::{DatabaseSource, Env},
         run_time::ConfigurationName,
@@ -43,6 +44,7 @@ pub struct Config {
     pub quiet_time: TimeDelta,
     pub carrier_adapter: &'static Adapter,
     pub capacity: DeploymentCapacity,
+    pub countries: AllowedCountries,
     pub commit: String,
     pub key_source: KeySource,
     pub callback_secrets: Option<KeySource>,
@@ -83,6 +85,7 @@ impl Config {
             ),
             carrier_adapter: adapter_from_env(env),
             capacity: DeploymentCapacity::from_env(env),
+            countries: allowed_countries(env),
             key_source: key_source(env),
             callback_secrets: secret_source(env),
             issuer: IssuerConfig::read(env),
@@ -116,6 +119,16 @@ fn dead_letter_queues(env: &mut Env) -> Vec<(String, String)> {
     queues.unwrap_or_else(|| {
         env.report(NAME, format!("is `{given}`; {EXPECTED}"))
             .unwrap_or_default()
+    })
+}
+
+/// Reads the countries to which messages may be sent: none unless they are named.
+fn allowed_countries(env: &mut Env) -> AllowedCountries {
+    const NAME: &str = "ALLOWED_COUNTRIES";
+    let given = env.optional(NAME, ALLOWED_COUNTRIES).unwrap_or_default();
+    AllowedCountries::parse(&given).unwrap_or_else(|unknown| {
+        let found = format!("has `{unknown}`; expected {ALLOWED_COUNTRIES}");
+        env.report(NAME, found).unwrap_or_default()
     })
 }
 
@@ -209,5 +222,20 @@ mod tests {
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn no_country_is_allowed_unless_it_is_named() {
+        let read = |given: &str| {
+            let mut env = Env::from_pairs([("ALLOWED_COUNTRIES", given)]);
+            let countries = allowed_countries(&mut env);
+            let countries = env.finish(countries).map_err(|error| error.to_string());
+            countries.map(|countries| countries.to_string())
+        };
+        assert_eq!(read("").unwrap(), "no country");
+        assert_eq!(read("my, SG").unwrap(), "MY, SG");
+        assert_eq!(read("*").unwrap(), "all countries");
+        let error = read("MY,XX").unwrap_err();
+        assert!(error.contains("ALLOWED_COUNTRIES has `XX`"), "{error}");
     }
 }

@@ -60,6 +60,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         dispatch_lead: config.dispatch_lead,
         quiet_time: config.quiet_time,
         capacity: config.capacity,
+        countries: config.countries,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,

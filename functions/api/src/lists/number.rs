@@ -17,6 +17,21 @@ pub struct RefusedNumber {
 
 /// Reads a number as the options say.
 pub fn read_number(input: &str, options: &Options) -> Result<Phone, RefusedNumber> {
+    let phone = read_of_type(input, options)?;
+    if options.countries.contains(phone) {
+        return Ok(phone);
+    }
+    Err(RefusedNumber {
+        code: "country-not-allowed",
+        detail: format!(
+            "expected a number of a country to which this deployment may send: {}",
+            options.countries
+        ),
+        suggestion: None,
+    })
+}
+
+fn read_of_type(input: &str, options: &Options) -> Result<Phone, RefusedNumber> {
     let region = options.region.as_ref();
     let is_mobile = options.types == Some(NumberTypes::Mobile);
     match Phone::parse_in(input, region) {
@@ -28,7 +43,9 @@ pub fn read_number(input: &str, options: &Options) -> Result<Phone, RefusedNumbe
             .ok_or_else(|| refused(error, None)),
         Err(error) => {
             let suggestion = Phone::suggest(input, region);
-            let suggestion = suggestion.filter(|phone| !is_mobile || phone.can_be_mobile());
+            let suggestion = suggestion.filter(|phone| {
+                (!is_mobile || phone.can_be_mobile()) && options.countries.contains(*phone)
+            });
             Err(refused(error, suggestion))
         }
     }
@@ -62,7 +79,7 @@ fn refused(error: PhoneError, suggestion: Option<Phone>) -> RefusedNumber {
 
 #[cfg(test)]
 mod tests {
-    use shared::message::phone::Region;
+    use shared::message::phone::{AllowedCountries, Region};
 
     use super::*;
 
@@ -112,5 +129,20 @@ mod tests {
             let read = read_number(input, &options).unwrap();
             assert_eq!(read.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_number_of_another_country_is_refused_and_not_suggested() {
+        let options = Options {
+            countries: AllowedCountries::parse("MY,SG").unwrap(),
+            ..Options::default()
+        };
+        assert!(read_number("+6581234567", &options).is_ok());
+        let refused = read_number("+12015550123", &options).unwrap_err();
+        assert_eq!(refused.code, "country-not-allowed");
+        assert!(refused.detail.ends_with(": MY, SG"), "{}", refused.detail);
+        let refused = read_number("12015550123", &options).unwrap_err();
+        assert_eq!(refused.code, "no-country-code");
+        assert_eq!(refused.suggestion, None);
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
-use shared::message::{phone::Region, template::Template};
+use shared::message::{
+    phone::{AllowedCountries, Region},
+    template::Template,
+};
 
 use crate::http::error::ApiError;
 
@@ -47,6 +50,8 @@ pub struct Options {
     pub column: Option<String>,
     /// Which kinds of numbers are accepted; `None`: all.
     pub types: Option<NumberTypes>,
+    /// The countries whose numbers are accepted.
+    pub countries: AllowedCountries,
     /// Which variables an entry may have.
     pub variables: AcceptedVariables,
     /// Whether the body is binary, so that no gateway has converted it.

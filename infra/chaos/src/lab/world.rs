@@ -20,6 +20,7 @@ use shared::{
     access::Permission,
     carrier::Carrier,
     events::{keys::SharedKeys, target::AllowedTargets},
+    message::phone::AllowedCountries,
     platform::{
         db::{Clock, Db},
         secret::hash_token,
@@ -249,6 +250,7 @@ async fn app(
         scheduler,
         dead_letters: Vec::new(),
         capacity: DeploymentCapacity::default(),
+        countries: AllowedCountries::all(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,

@@ -23,6 +23,7 @@ use serde_json::Value;
 use shared::{
     access::Permission,
     events::target::AllowedTargets,
+    message::phone::AllowedCountries,
     platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
@@ -70,6 +71,7 @@ pub async fn app(stage: &Stage) -> App {
         dead_letters: Vec::new(),
         dispatch_lead: Duration::from_secs(90),
         capacity: DeploymentCapacity::default(),
+        countries: AllowedCountries::all(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,

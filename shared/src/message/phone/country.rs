@@ -159,14 +159,19 @@ impl MobileRanges {
 }
 
 /// Joins the patterns of kinds of numbers; `None` if there are none.
-fn compile<'a>(kinds: impl Iterator<Item = &'a Descriptor>) -> Option<Regex> {
+pub(super) fn compile<'a>(kinds: impl Iterator<Item = &'a Descriptor>) -> Option<Regex> {
     let mut patterns: Vec<&str> = kinds.map(|kind| kind.national_number().as_str()).collect();
     patterns.sort_unstable();
     patterns.dedup();
     if patterns.is_empty() {
         return None;
     }
-    RegexBuilder::new(&format!("^(?:{})$", patterns.join("|")))
+    pattern(&format!("^(?:{})$", patterns.join("|")))
+}
+
+/// Compiles a pattern of the metadata for ASCII digits.
+pub(super) fn pattern(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern)
         .unicode(false)
         .ignore_whitespace(true)
         .build()
@@ -175,7 +180,7 @@ fn compile<'a>(kinds: impl Iterator<Item = &'a Descriptor>) -> Option<Regex> {
 
 /// Returns the kinds of numbers in a region. `general` accepts more than all of them, and has no
 /// lengths.
-fn kinds(region: &Metadata) -> impl Iterator<Item = &Descriptor> {
+pub(super) fn kinds(region: &Metadata) -> impl Iterator<Item = &Descriptor> {
     let kinds = region.descriptors();
     [
         kinds.mobile(),

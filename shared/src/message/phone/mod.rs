@@ -3,6 +3,7 @@
 //! Ranges and lengths are those of Google's libphonenumber, from the crate `phonenumber`; `country`
 //! matches them. `notation` finds the digits of an input, `readings` the number that they are.
 
+mod allowed;
 mod country;
 mod notation;
 mod readings;
@@ -11,7 +12,10 @@ mod region;
 use std::{fmt, num::NonZeroU64, str::FromStr};
 
 use self::readings::Readings;
-pub use self::region::Region;
+pub use self::{
+    allowed::{ALLOWED_COUNTRIES, AllowedCountries},
+    region::Region,
+};
 
 /// The most digits of a number, including the country code (ITU-T E.164, section 6).
 const MAX_DIGITS: usize = 15;

@@ -1,7 +1,7 @@
 //! The region in which a number without a country code is dialed.
 
 use phonenumber::metadata::DATABASE;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 
 use crate::message::phone::country::{self, Country};
 
@@ -25,16 +25,9 @@ impl Region {
         let prefix = metadata
             .international_prefix()
             .map(|prefix| format!("^(?:{})", prefix.as_str()));
-        let compile = |prefix: String| {
-            RegexBuilder::new(&prefix)
-                .unicode(false)
-                .ignore_whitespace(true)
-                .build()
-                .ok()
-        };
         Some(Self {
             country,
-            international_prefix: prefix.and_then(compile),
+            international_prefix: prefix.and_then(|prefix| country::pattern(&prefix)),
         })
     }
 

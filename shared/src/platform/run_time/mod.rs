@@ -41,6 +41,8 @@ pub struct RunTimeValues {
     pub requests_per_minute: Option<u32>,
     /// Like `BULK_ABOVE`: 0 for never.
     pub bulk_above: Option<u32>,
+    /// Like `ALLOWED_COUNTRIES`.
+    pub allowed_countries: Option<String>,
     /// Like `RUST_LOG`.
     pub log_level: Option<String>,
 }

@@ -88,6 +88,7 @@ pub async fn append(
     let types = query.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
     let mut list = read_list(&headers, &mut query, body).await?;
     list.options.types = types;
+    list.options.countries = app.allowed_countries();
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
     let answer = if is_dry_run {

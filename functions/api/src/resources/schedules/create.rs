@@ -70,7 +70,7 @@ pub async fn create(
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
     let mut request = CreateRequest::read(&body, app.db.now())?;
-    let list = take_list(&mut request)?;
+    let list = take_list(&app, &mut request)?;
     let entries = list.as_ref().map(|list| Arc::clone(&list.entries));
     let answer = execute(&app, &caller, request, list, is_dry_run).await;
     if let Some(entries) = entries {
@@ -113,7 +113,7 @@ async fn execute(
 }
 
 /// Takes the list out of a request. Its entries may have the variables that the message names.
-fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
+fn take_list(app: &App, request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
     let message = request
         .schedule
         .as_ref()
@@ -122,6 +122,7 @@ fn take_list(request: &mut CreateRequest) -> Result<Option<List>, ApiError> {
         region: request.region.take(),
         country: request.country.take(),
         types: request.types,
+        countries: app.allowed_countries(),
         variables: AcceptedVariables::of(message)?,
         ..Options::default()
     };

@@ -48,6 +48,7 @@ use serde_json::{Value, json};
 use shared::{
     access::Permission,
     events::target::AllowedTargets,
+    message::phone::AllowedCountries,
     platform::{
         db::Db,
         queue::{DispatchMessage, Outgoing, Queue},
@@ -194,6 +195,7 @@ impl Api {
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
             capacity: DeploymentCapacity::default(),
+            countries: AllowedCountries::all(),
             gate: gate(Rate {
                 per_minute: 100_000,
             })
