@@ -7,4 +7,5 @@ pub mod on_uncertain;
 pub mod outcome;
 pub mod priority;
 pub mod row;
+pub mod start;
 pub mod status;

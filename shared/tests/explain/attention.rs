@@ -23,6 +23,7 @@ async fn each_statement_about_attention_uses_its_key(pool: MySqlPool) {
     check_schedules(&mut plans, id, now).await;
     check_batches(&mut plans, id, now).await;
     check_retry(&mut plans, id, now).await;
+    check_progress(&mut plans, id, now).await;
     check_resolve(&mut plans, id, now).await;
     plans.assert_none_wrong();
 }
@@ -152,6 +153,27 @@ async fn check_retry(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
                 &now,
                 &now,
                 &now,
+            ],
+        )
+        .await;
+}
+
+async fn check_progress(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
+    plans
+        .check_sorting(
+            "the batches of a page of schedules, added up",
+            &["MIN(IF(b.crashes < ?, b.send_at, NULL))"],
+            &["b PRIMARY"],
+            &[
+                &3,
+                &now,
+                &now,
+                &3,
+                &now,
+                &3,
+                &now,
+                &3,
+                &format!("[\"{}\"]", id.simple()),
             ],
         )
         .await;

@@ -119,10 +119,30 @@ async fn everything_that_needs_attention_is_listed_and_nothing_else(pool: MySqlP
     let attention = &api.get(&format!("/v1/schedules/{running}")).await.body["attention"];
     assert_eq!(
         *attention,
-        json!({"missed_batches": 2, "parked_batches": 1, "uncertain": 5})
+        json!({"kinds": ["missed", "parked", "uncertain", "overdue"],
+            "missed_batches": 2, "parked_batches": 1, "uncertain": 5})
     );
+    each_schedule_names_the_kinds_that_list_it(&api, &expected).await;
+}
+
+/// Compares the kinds of each schedule, in the list and alone, with those that list it.
+async fn each_schedule_names_the_kinds_that_list_it(api: &Api, expected: &[(&str, Vec<Facts>)]) {
     let listed = api.get("/v1/schedules").await.body;
-    assert!(listed["schedules"][0].get("attention").is_none());
+    let schedules = listed["schedules"].as_array().unwrap();
+    assert!(schedules.len() > 9, "some need no attention");
+    for schedule in schedules {
+        let id: Uuid = schedule["id"].as_str().unwrap().parse().unwrap();
+        let lists = |(_, facts): &&(&str, Vec<Facts>)| facts.iter().any(|fact| fact.0 == id);
+        let kinds: Vec<_> = expected
+            .iter()
+            .filter(lists)
+            .map(|(kind, _)| *kind)
+            .collect();
+        let alone = api.get(&format!("/v1/schedules/{id}")).await.body;
+        for shown in [schedule, &alone] {
+            assert_eq!(shown["attention"]["kinds"], json!(kinds), "{shown}");
+        }
+    }
 }
 
 /// Creates an entry of a kind and returns its schedule.

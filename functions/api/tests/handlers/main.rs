@@ -34,6 +34,7 @@ mod openapi;
 mod openapi_examples;
 mod openapi_page;
 mod priority;
+mod progress;
 mod rate;
 mod rate_limits;
 mod receipt_attempts;

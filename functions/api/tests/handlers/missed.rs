@@ -107,7 +107,7 @@ async fn held_batches_become_due_at_once_and_a_claimed_one_at_its_release(pool: 
         let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
         assert_eq!(
             shown["attention"],
-            json!({"missed_batches": 3, "parked_batches": 0, "uncertain": 0})
+            json!({"kinds": ["missed"], "missed_batches": 3, "parked_batches": 0, "uncertain": 0})
         );
         let answer = api.post_step(id, step).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);

@@ -12,10 +12,8 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::resources::{
-    attention::{
-        Kind,
-        store::{Affected, ShownSchedule, load_shown_schedules, uncertain_since},
-    },
+    attention::store::{Affected, ShownSchedule, load_shown_schedules, uncertain_since},
+    schedules::attention::Kind,
     uncertain::request::Outcome,
 };
 

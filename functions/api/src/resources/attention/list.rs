@@ -18,10 +18,13 @@ use crate::{
         transaction::transaction,
     },
     openapi::{Operation, parameters},
-    resources::attention::{
-        Kind,
-        entry::{AttentionEntry, example, read_entries},
-        page::{Position, Sort, page_of},
+    resources::{
+        attention::{
+            entry::{AttentionEntry, example, read_entries},
+            page::{Position, Sort, page_of},
+            read_all,
+        },
+        schedules::attention::Kind,
     },
 };
 
@@ -77,7 +80,7 @@ pub async fn read_page(
     request: PageRequest<Option<Position>>,
     now: DateTime<Utc>,
 ) -> Result<Page, ApiError> {
-    let all = kind.read(connection, now).await?;
+    let all = read_all(kind, connection, now).await?;
     let count = all.len() as u64;
     let people = all.iter().map(|affected| affected.people).sum();
     let (page, next) = page_of(all, sort, request);

@@ -13,12 +13,14 @@ use crate::{
     App,
     http::{error::ApiError, page::PageRequest, query::Query, transaction::transaction},
     openapi::Operation,
-    resources::attention::{
-        Kind,
-        dead_letters::{DeadLetterView, peek},
-        entry::{AttentionEntry, example},
-        list::read_page,
-        page::{Position, Sort},
+    resources::{
+        attention::{
+            dead_letters::{DeadLetterView, peek},
+            entry::{AttentionEntry, example},
+            list::read_page,
+            page::{Position, Sort},
+        },
+        schedules::attention::Kind,
     },
 };
 

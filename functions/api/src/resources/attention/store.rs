@@ -1,14 +1,12 @@
 //! The schedules that need an operator, by kind, each with the people that it affects. None of it
 //! progresses by itself.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use shared::{platform::backoff::MAX_CRASHES, schedule::status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-/// The sweep runs every minute. A row that it should have enqueued this long ago is reported as
-/// overdue.
-const OVERDUE: TimeDelta = TimeDelta::minutes(10);
+use crate::resources::schedules::attention::OVERDUE;
 
 /// The schedules of one kind that are read at most, the newest: it bounds the memory of a call.
 const MOST: u32 = 100_000;

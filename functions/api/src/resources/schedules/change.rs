@@ -4,12 +4,10 @@
 //! finds nothing to do.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
-use chrono::{DateTime, TimeDelta, Utc};
-use schemars::JsonSchema;
-use serde::Serialize;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::{
-    platform::{backoff::CLOCK_TOLERANCE, queue::DispatchMessage},
+    platform::queue::DispatchMessage,
     schedule::{
         row::{Schedule, load_schedule},
         status::ScheduleStatus,
@@ -40,17 +38,6 @@ use crate::{
     },
 };
 
-/// A changed schedule.
-#[derive(JsonSchema, Serialize)]
-#[schemars(rename = "ChangedSchedule")]
-pub struct Changed {
-    #[serde(flatten)]
-    schedule: ScheduleView,
-    /// Until this time the schedule has certainly not begun. Null if it does not begin by itself,
-    /// or has begun.
-    changeable_until: Option<DateTime<Utc>>,
-}
-
 /// Returns 200 with the schedule.
 pub async fn change(
     State(app): State<App>,
@@ -58,7 +45,7 @@ pub async fn change(
     Path(id): Path<String>,
     query: Query,
     request: (HeaderMap, Body),
-) -> Result<Json<Changed>, ApiError> {
+) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
     let edit = ScheduleEdit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
@@ -82,11 +69,7 @@ pub async fn change(
         cancel_dispatch(app, old_time).await;
         arrange_dispatch(app, schedule.message(), run_at).await;
     }
-    let lead = TimeDelta::from_std(app.dispatch_lead).unwrap_or_default() + CLOCK_TOLERANCE;
-    Ok(Json(Changed {
-        schedule,
-        changeable_until: scheduled.then(|| run_at - lead),
-    }))
+    Ok(Json(schedule))
 }
 
 /// Describes `PATCH /v1/schedules/{id}` in the OpenAPI document.
@@ -103,10 +86,6 @@ pub fn change_doc() -> Operation {
             ("labels", json!({"labels": ["parcels", "north"]})),
         ],
     );
-    let changed = shown(
-        "scheduled",
-        json!({"changeable_until": "2027-01-31T00:58:20Z"}),
-    );
     Operation::new("changeSchedule", "schedules", "Change the time, text, rate or policy")
         .text(
             "A field that is left out stays as it is; null removes `sender`, `rate`, `window`, `send_until` or `send_within_s`, and lets \
@@ -115,7 +94,7 @@ pub fn change_doc() -> Operation {
              passed cannot be changed. `name`, `reference` and `labels` can be changed in every state.",
         )
         .body(body)
-        .answers::<Changed>(200, "The schedule, and the time until which it has certainly not begun.", changed)
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
         .problems(&["not-found", "schedule-begun", "send-until-past"])
 }
 

@@ -16,8 +16,8 @@ pub fn counts() -> Value {
     Value::Object(each.into_iter().collect())
 }
 
-/// Returns a schedule as lists have it.
-pub fn listed(status: &str) -> Value {
+/// Returns a schedule.
+fn listed(status: &str) -> Value {
     let here = "/v1/schedules/0190a0b0-c0d0-7080-8000-00000000000f";
     json!({
         "id": "0190a0b0-c0d0-7080-8000-00000000000f",
@@ -62,13 +62,15 @@ pub fn forecast_example() -> Value {
     })
 }
 
-/// Returns a schedule as all other answers have it, with additional members.
+/// Returns a schedule as answers have it, with additional members.
 pub fn shown(status: &str, more: Value) -> Value {
     let mut all = listed(status);
     let counted = json!({
         "counts": counts(),
         "already_sent": 0,
-        "attention": {"missed_batches": 0, "parked_batches": 0, "uncertain": 0},
+        "changeable_until": "2027-01-31T00:58:20Z",
+        "next_send_at": AHEAD,
+        "attention": {"kinds": [], "missed_batches": 0, "parked_batches": 0, "uncertain": 0},
     });
     for members in [counted, more] {
         if let (Some(all), Value::Object(members)) = (all.as_object_mut(), members) {

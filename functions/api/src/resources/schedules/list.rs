@@ -23,7 +23,8 @@ use crate::{
     },
     openapi::{Operation, parameters},
     resources::schedules::{
-        examples::{forecast_example, listed},
+        examples::{forecast_example, shown},
+        progress::read_page_progress,
         selected::Selected,
         show::{ScheduleView, add_forecasts},
         store::lists::{
@@ -34,7 +35,7 @@ use crate::{
     },
 };
 
-/// A page of schedules, without counts.
+/// A page of schedules.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "SchedulePage")]
 pub struct Page {
@@ -124,11 +125,11 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
         .into_iter()
         .map(|schedule| (schedule.id, schedule))
         .collect();
+    let mut progress = read_page_progress(&app, &mut connection, &found).await?;
     drop(connection);
     let mut schedules: Vec<_> = ids
         .iter()
-        .filter_map(|id| found.remove(id))
-        .map(|schedule| ScheduleView::new(schedule, None))
+        .filter_map(|id| Some(ScheduleView::new(found.remove(id)?, progress.remove(id)?)))
         .collect();
     add_forecasts(&app, &mut schedules).await?;
     let last = schedules.last().filter(|_| ids.len() == limit as usize);
@@ -167,10 +168,10 @@ fn page_of_found(
 
 /// Describes `GET /v1/schedules` in the OpenAPI document.
 pub fn list_doc() -> Operation {
-    let mut schedule = listed("scheduled");
+    let mut schedule = shown("scheduled", json!({}));
     schedule["forecast"] = forecast_example();
     Operation::new("listSchedules", "schedules", "List schedules, page by page")
-        .text("Without counts; the answer for a single schedule has them. `forecast` tells when a schedule that is scheduled or running is sent.")
+        .text("`counts` are as of the last release of each batch; the answer for a single schedule has them exactly. `forecast` tells when a schedule that is scheduled or running is sent.")
         .query(
             "status",
             json!({"type": "string", "enum": ScheduleStatus::ALL.map(ScheduleStatus::as_str)}),

@@ -1,6 +1,7 @@
 //! Schedules: create, read, list, change, and move from state to state.
 
 pub mod arrange_dispatch;
+pub mod attention;
 pub mod batches;
 pub mod bulk;
 pub mod change;
@@ -15,6 +16,7 @@ mod move_request;
 pub mod moves;
 pub mod names;
 pub mod priority;
+mod progress;
 pub mod request;
 pub mod routes;
 mod run_at;

@@ -14,7 +14,7 @@ use shared::{
     },
     platform::queue::DispatchMessage,
     schedule::{
-        counts::{Counts, count_by_status},
+        counts::Counts,
         outcome::ScheduleOutcome,
         priority::Priority,
         row::{Schedule, load_schedule},
@@ -33,8 +33,8 @@ use crate::{
         examples::{forecast_example, shown},
         forecast::{Forecast, Forecaster},
         names::labels_of,
+        progress::{Attention, Progress, read_progress},
         request::ON_UNCERTAIN,
-        store::batches::{BatchAttention, count_batches_needing_attention},
     },
 };
 
@@ -79,11 +79,17 @@ pub struct ScheduleView {
     #[schemars(extend("enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
     pub recipients: RecipientTotals,
-    /// Not in lists, because it costs a query per schedule.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Until this time the schedule has certainly not begun, so that its text, window and list can be
+    /// changed. Null if it does not begin by itself, or has begun.
+    pub changeable_until: Option<DateTime<FixedOffset>>,
+    /// When it is sent next: when it begins, when its next batch is due, or when its window opens. A
+    /// time that has passed: it is being sent, or waits for its turn. Null: nothing is to come.
+    pub next_send_at: Option<DateTime<FixedOffset>>,
+    /// Exact in the answer for a single schedule. In lists, what a worker is just sending is counted
+    /// when its pass over the batch ends.
     #[schemars(with = "CountsSchema")]
-    pub counts: Option<Counts>,
-    /// What it has come to. Only of a finished schedule, and not in lists.
+    pub counts: Counts,
+    /// What it has come to. Only of a finished schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ScheduleOutcome")]
     pub outcome: Option<ScheduleOutcome>,
@@ -91,12 +97,10 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Forecast")]
     pub forecast: Option<Forecast>,
-    /// The number of messages for which an HTTP request to the carrier was begun. Not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub already_sent: Option<u64>,
-    /// The parts of it that need an operator. Not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attention: Option<Attention>,
+    /// The number of messages for which an HTTP request to the carrier was begun.
+    pub already_sent: u64,
+    /// The parts of it that need an operator.
+    pub attention: Attention,
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -124,18 +128,6 @@ pub struct Links {
     pub batches: String,
 }
 
-/// The parts of a schedule that need an operator. None of them progresses by itself, except
-/// UNCERTAIN recipients whose carrier can be asked, or that are sent again by policy.
-#[derive(Debug, JsonSchema, Serialize)]
-pub struct Attention {
-    /// Batches with messages that were found too late and are held.
-    pub missed_batches: u32,
-    /// Batches that were claimed three times without a release.
-    pub parked_batches: u32,
-    /// Recipients UNCERTAIN.
-    pub uncertain: u64,
-}
-
 /// The result of the list.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RecipientTotals {
@@ -159,11 +151,12 @@ impl RecipientTotals {
 }
 
 impl ScheduleView {
-    /// Builds the view from the row, and from the counts if they were read.
-    pub fn new(schedule: Schedule, counts: Option<Counts>) -> Self {
+    /// Builds the view from the row and its progress.
+    pub fn new(schedule: Schedule, progress: Progress) -> Self {
         // The API wrote this column, so it parses; if it did not, UTC would still give the right
         // moment.
         let offset: FixedOffset = schedule.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
+        let shown = |time: DateTime<Utc>| time.with_timezone(&offset);
         let template = Template::parse(&schedule.message).ok().flatten();
         let here = format!("/v1/schedules/{}", schedule.id);
         let end = end_of(&schedule).at(schedule.run_at);
@@ -175,7 +168,7 @@ impl ScheduleView {
             labels: labels_of(schedule.labels.as_deref()),
             status: schedule.status,
             version: schedule.version,
-            run_at: schedule.run_at.with_timezone(&offset),
+            run_at: shown(schedule.run_at),
             encoding: template
                 .is_none()
                 .then(|| text::parts(&schedule.message).encoding.as_str()),
@@ -192,18 +185,18 @@ impl ScheduleView {
             window: Window::of(schedule.send_window.as_deref()),
             max_attempts: schedule.max_resends + 1,
             max_lateness_s: schedule.max_lateness_s,
-            send_until: end.map(|end| end.with_timezone(&offset)),
+            send_until: end.map(shown),
             send_within_s: schedule.send_within_s,
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
             recipients,
             forecast: None,
-            outcome: counts
-                .as_ref()
-                .and_then(|counts| ScheduleOutcome::of(schedule.status, counts)),
-            already_sent: counts.as_ref().map(sent),
-            counts,
-            attention: None,
+            changeable_until: progress.changeable_until.map(shown),
+            next_send_at: progress.next_send_at.map(shown),
+            outcome: ScheduleOutcome::of(schedule.status, &progress.counts),
+            already_sent: sent(&progress.counts),
+            counts: progress.counts,
+            attention: progress.attention,
             dispatched_by: schedule.dispatched_by,
             dispatched_at: schedule.dispatched_at,
             paused_at: schedule.paused_at,
@@ -239,21 +232,8 @@ pub async fn read_view(
     let schedule = load_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let counts = count_by_status(transaction, &schedule).await?;
-    let waiting = match schedule.batch_count {
-        Some(_) => count_batches_needing_attention(transaction, id, app.db.now()).await?,
-        None => BatchAttention::default(),
-    };
-    let uncertain = counts.get(&Status::Uncertain).copied().unwrap_or_default();
-    let attention = Attention {
-        missed_batches: waiting.missed,
-        parked_batches: waiting.parked,
-        uncertain,
-    };
-    Ok(ScheduleView {
-        attention: Some(attention),
-        ..ScheduleView::new(schedule, Some(counts))
-    })
+    let progress = read_progress(app, transaction, &schedule).await?;
+    Ok(ScheduleView::new(schedule, progress))
 }
 
 /// Returns 200 with the schedule and its counts.

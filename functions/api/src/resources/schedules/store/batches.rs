@@ -200,35 +200,6 @@ pub async fn count_uncertain(
     })
 }
 
-/// The numbers of batches of one schedule that need an operator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchAttention {
-    /// Messages were found too late and are held.
-    pub missed: u32,
-    /// Claimed three times without a release.
-    pub parked: u32,
-}
-
-/// Counts the batches of a schedule that need an operator. A batch under its third claim is not
-/// parked yet, because it may still be released.
-pub async fn count_batches_needing_attention(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> sqlx::Result<BatchAttention> {
-    sqlx::query_as!(
-        BatchAttention,
-        r#"SELECT CAST(COALESCE(SUM(missed_at IS NOT NULL), 0) AS UNSIGNED) AS "missed!: u32",
-             CAST(COALESCE(SUM(crashes >= ? AND (claim_token IS NULL OR claimed_until < ?)), 0) AS UNSIGNED) AS "parked!: u32"
-           FROM batches WHERE schedule_id = ?"#,
-        MAX_CRASHES,
-        now,
-        id
-    )
-    .fetch_one(connection)
-    .await
-}
-
 /// Makes the parked batches of a range of batch numbers claimable again, and due for the sweep.
 /// Returns how many there were.
 pub async fn retry_parked(

@@ -5,6 +5,7 @@ pub mod batches;
 pub mod lists;
 pub mod moves;
 pub mod names;
+pub mod progress;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{
