@@ -4,7 +4,7 @@ use shared::message::status::Status;
 use stateright::{Model, Property};
 
 use crate::{
-    mix::Mix,
+    mix::{Broken, Mix},
     properties,
     receipt::Receipt,
     recheck_pass::PartStatuses,
@@ -87,6 +87,8 @@ pub enum Action {
     SweepSkips,
     Cancel,
     SendNow,
+    CancelRecipient(usize),
+    ChangeRecipient(usize),
     ResolveSent(usize),
     ResolveResend(usize),
 }
@@ -290,6 +292,17 @@ impl Mix {
         }
         if world.batch.missed && rules::may_send_now(&world.schedule) {
             actions.push(Action::SendNow);
+        }
+        for recipient in 0..if self.changes { self.recipients() } else { 0 } {
+            let row = &world.rows[recipient];
+            let is_marked =
+                row.status == Status::Sending && self.is_broken(Broken::CancelIgnoresMark);
+            if rules::is_in_time(row) || is_marked {
+                actions.push(Action::CancelRecipient(recipient));
+            }
+            if rules::is_in_time(row) && !world.carrier[recipient].is_changed {
+                actions.push(Action::ChangeRecipient(recipient));
+            }
         }
         for recipient in 0..if self.operator { self.recipients() } else { 0 } {
             if rules::may_resolve(&world.rows[recipient], &world.batch) {

@@ -128,6 +128,36 @@ impl World {
                 });
                 self.carrier[recipient].allowed_resends += 1;
             }
+            _ => return self.apply_change(mix, action),
+        }
+        (self.batch, self.schedule) = (batch, schedule);
+    }
+
+    /// Applies a caller's cancellation or change of one recipient.
+    fn apply_change(&mut self, mix: &Mix, action: Action) {
+        let (mut batch, mut schedule) = (self.batch, self.schedule);
+        match action {
+            Action::CancelRecipient(recipient) => {
+                if mix.is_broken(Broken::CancelIgnoresMark) {
+                    self.rows[recipient].status = Status::Pending;
+                }
+                let mut others = (0..mix.recipients()).filter(|other| *other != recipient);
+                let others = others.any(|other| self.rows[other].status == Status::Pending);
+                let in_time = self.change_row(recipient, |row, _| {
+                    rules::cancel_recipient(row, &mut batch, &mut schedule, others)
+                });
+                self.carrier[recipient].is_cancelled |= in_time;
+                // The statement that ends a claim counts the rows.
+                self.uncounted &= batch.token.is_some();
+            }
+            Action::ChangeRecipient(recipient) => {
+                let in_time = rules::change_recipient(&self.rows[recipient], &mut batch);
+                self.carrier[recipient].is_changed |= in_time;
+                self.uncounted &= batch.token.is_some();
+                if mix.is_broken(Broken::ChangeKeepsClaim) {
+                    batch = self.batch;
+                }
+            }
             _ => {}
         }
         (self.batch, self.schedule) = (batch, schedule);

@@ -10,11 +10,13 @@ const SENT_TWICE: &str = "no recipient is sent twice";
 const LOST: &str = "at rest no recipient is lost";
 const DISCARDED: &str = "no answer is discarded";
 const EXPIRED: &str = "nothing is sent that has expired";
+const CANCELLED: &str = "nothing is sent that was cancelled in time";
+const CHANGED: &str = "what was changed in time is sent as changed";
 const REJECTED: &str = "only a refused number is rejected";
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 23] = [
+pub const BROKEN: [(Mix, &str); 25] = [
     // A request does not start after the lease has ended, so the token of a mark is a second
     // protection against the same fault. This variant omits both.
     (
@@ -226,5 +228,21 @@ pub const BROKEN: [(Mix, &str); 23] = [
             ..ONE
         },
         LOST,
+    ),
+    (
+        Mix {
+            broken: &[Broken::CancelIgnoresMark],
+            changes: true,
+            ..ONE
+        },
+        CANCELLED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::ChangeKeepsClaim],
+            changes: true,
+            ..ONE
+        },
+        CHANGED,
     ),
 ];

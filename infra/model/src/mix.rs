@@ -55,6 +55,10 @@ pub enum Broken {
     TurnEndsUnchecked,
     /// An operator's call makes batches wait that a crashed owner still holds.
     ClaimedBatchWaits,
+    /// A recipient is cancelled although its mark has preceded.
+    CancelIgnoresMark,
+    /// A recipient is changed while a worker that has read it keeps its claim.
+    ChangeKeepsClaim,
 }
 
 /// The faults that can occur, and the bounds of the exploration.
@@ -114,6 +118,8 @@ pub struct Mix {
     pub operator: bool,
     /// The carrier pushes receipts at any time after the acceptance.
     pub pushes: bool,
+    /// Callers cancel and change recipients, each at most once.
+    pub changes: bool,
     /// The omitted rules.
     pub broken: &'static [Broken],
 }
@@ -147,6 +153,7 @@ impl Mix {
         operator: false,
         admission: false,
         pushes: false,
+        changes: false,
         broken: &[],
     };
 

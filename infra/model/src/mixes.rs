@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 28] = [
+pub const MIXES: [Mix; 32] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -286,6 +286,45 @@ pub const MIXES: [Mix; 28] = [
         resend_uncertain: true,
         moves: 1,
         requests: &[0b001],
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "recipients are cancelled and changed, leases end while their owners run",
+        changes: true,
+        crash: true,
+        freeze: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "recipients are cancelled and changed, 429, UNDELIV is resent",
+        requests: &[0b001],
+        changes: true,
+        freeze: true,
+        lost: true,
+        throttle: true,
+        undelivered: true,
+        max_resends: 1,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "recipients are cancelled and changed, pause, resume, cancel",
+        requests: &[0b001],
+        changes: true,
+        crash: true,
+        freeze: true,
+        lateness: true,
+        moves: 2,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "recipients are cancelled and changed, batches wait for their turn",
+        requests: &[0b011],
+        changes: true,
+        queues: true,
+        admission: true,
         max_attempts: 2,
         ..Mix::CALM
     },

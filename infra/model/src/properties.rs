@@ -35,6 +35,12 @@ pub fn all() -> Vec<Property<Mix>> {
         property("nothing is sent that has expired", |_, world| {
             !world.violations.sent_after_expiry
         }),
+        property("nothing is sent that was cancelled in time", |_, world| {
+            !world.violations.sent_after_cancel
+        }),
+        property("what was changed in time is sent as changed", |_, world| {
+            !world.violations.sent_unchanged
+        }),
         property("only a refused number is rejected", |_, world| {
             !world.violations.rejected_wrongly
         }),

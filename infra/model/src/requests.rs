@@ -77,6 +77,9 @@ impl World {
                     state.tasks[recipient] = Task::InFlight;
                     self.violations.sent_after_end |= has_ended;
                     self.violations.sent_after_expiry |= self.carrier[recipient].has_expired;
+                    self.violations.sent_after_cancel |= self.carrier[recipient].is_cancelled;
+                    self.violations.sent_unchanged |=
+                        self.carrier[recipient].is_changed && !state.read_change[recipient];
                     self.carrier[recipient].on_wire |=
                         parts_of(state.attempts[recipient], mix.parts);
                 } else {

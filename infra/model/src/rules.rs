@@ -6,6 +6,7 @@
 
 mod admission;
 mod brake;
+mod changes;
 mod claim;
 mod cut;
 mod lifecycle;
@@ -14,6 +15,7 @@ mod recipients;
 
 pub use admission::{admit, end_turn, may_admit, open_turn};
 pub use brake::{release_brake, skip_while_stopped};
+pub use changes::{cancel_recipient, change_recipient, is_in_time};
 pub use claim::{
     Release, bring_forward, claim_to_check, claim_to_send, finish, make_due_if_lease_lost,
     may_claim_to_check, may_claim_to_send, may_finish, needs_check, needs_send, release,

@@ -65,6 +65,7 @@ impl World {
             if task != Task::None {
                 state.attempts[recipient] = row.attempt;
                 state.read_status[recipient] = row.status;
+                state.read_change[recipient] = self.carrier[recipient].is_changed;
             }
         }
     }

@@ -10,7 +10,7 @@ pub const WORKERS: usize = 2;
 pub const PARTS: u8 = 2;
 
 /// What the carrier has received for one recipient, and what is on its way to it. Each field but
-/// `delivered` and the last three is a set of bits, indexed by attempt and part.
+/// `delivered` and the last five is a set of bits, indexed by attempt and part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CarrierState {
     /// On the wire.
@@ -27,6 +27,10 @@ pub struct CarrierState {
     pub account_refused: bool,
     /// The row has ended EXPIRED because of the schedule's end.
     pub has_expired: bool,
+    /// A caller has cancelled the row, and was told that it was in time.
+    pub is_cancelled: bool,
+    /// A caller has changed the row, and was told that it was in time.
+    pub is_changed: bool,
 }
 
 /// Returns the bit of a part of an attempt (from 1).
@@ -139,6 +143,8 @@ pub struct Worker {
     pub attempts: [u8; ROWS],
     /// `status`, as read.
     pub read_status: [Status; ROWS],
+    /// The row had been changed when it was read.
+    pub read_change: [bool; ROWS],
 }
 
 impl Worker {
@@ -152,6 +158,7 @@ impl Worker {
         tasks: [Task::None; ROWS],
         attempts: [0; ROWS],
         read_status: [Status::Pending; ROWS],
+        read_change: [false; ROWS],
     };
 
     /// Drops the recipients that are still waiting.
@@ -197,6 +204,10 @@ pub struct TransitionViolations {
     pub sent_after_end: bool,
     /// A request started for a row that had ended EXPIRED because of the schedule's end.
     pub sent_after_expiry: bool,
+    /// A request started for a row that a caller had cancelled in time.
+    pub sent_after_cancel: bool,
+    /// A request started with what a row had contained before a caller changed it in time.
+    pub sent_unchanged: bool,
     /// A row became REJECTD in a pass in which the carrier accepted nothing, or because the carrier
     /// refused the whole account.
     pub rejected_wrongly: bool,
