@@ -61,6 +61,7 @@ pub fn document() -> &'static Value {
         let members = [
             schedules::state::PROBLEM_MEMBERS,
             receipts::PROBLEM_MEMBERS,
+            recipients::one::single::PROBLEM_MEMBERS,
             health::PROBLEM_MEMBERS,
         ];
         openapi::document(&endpoints, &members)

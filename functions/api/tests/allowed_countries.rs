@@ -6,12 +6,18 @@
 mod common;
 
 use api::{App, routes::router};
-use axum::http::StatusCode;
-use common::{Api, MIGRATOR, request};
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use common::{Api, request};
 use serde_json::{Value, json};
 use shared::{
     message::phone::AllowedCountries,
-    platform::run_time::{self, RunTimeValues},
+    platform::{
+        db::MIGRATOR,
+        run_time::{self, RunTimeValues},
+    },
 };
 use sqlx::MySqlPool;
 
@@ -73,6 +79,13 @@ async fn only_numbers_of_the_countries_that_apply_now_are_accepted(pool: MySqlPo
     let draft = api.schedule(&[]).await;
     let list = "+60123456789\n+6581234567\n";
     let answer = api.append(draft, "", "text/csv", list).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.body["errors"][0]["code"], "country-not-allowed");
+    let schedule = api.schedule(&["+6581234567".to_owned()]).await;
+    let change = Request::patch(format!("/v1/schedules/{schedule}/recipients/1"))
+        .header("content-type", "application/json")
+        .body(Body::from(r#"{"phone": "+60123456789"}"#));
+    let answer = api.call(change.unwrap()).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(answer.body["errors"][0]["code"], "country-not-allowed");
     // An opt-out is accepted from everywhere.

@@ -100,6 +100,7 @@ pub fn plan(ranges: &[PendingRange], spread: &Spread) -> Vec<NewBatch> {
             first_seq: range.first_seq,
             last_seq: range.last_seq,
             pending: range.pending,
+            cancelled: range.cancelled,
             send_at: spread.at(before),
         });
         before += i64::from(range.pending);
@@ -116,6 +117,7 @@ mod tests {
             first_seq: n * 500 + 1,
             last_seq: n * 500 + 500,
             pending: *pending,
+            cancelled: 0,
         };
         (0..).zip(pending).map(range).collect()
     }

@@ -12,6 +12,7 @@ pub const PARTS: u8 = 2;
 /// What the carrier has received for one recipient, and what is on its way to it. Each field but
 /// `delivered` and the last five is a set of bits, indexed by attempt and part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct CarrierState {
     /// On the wire.
     pub on_wire: u8,

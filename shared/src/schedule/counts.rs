@@ -23,13 +23,17 @@ pub async fn count_by_status(
 ) -> sqlx::Result<Counts> {
     let mut counts: Counts = Status::ALL.into_iter().map(|status| (status, 0)).collect();
     counts.insert(Status::Invalid, schedule.invalid_count.into());
+    let cancelled = u64::from(schedule.cancelled_count);
     if schedule.batch_count.is_none() {
-        counts.insert(Status::Pending, schedule.recipient_count.into());
+        let pending = u64::from(schedule.recipient_count).saturating_sub(cancelled);
+        counts.extend([(Status::Pending, pending), (Status::Cancelled, cancelled)]);
         return Ok(counts);
     }
     for (status, count) in sum_released_batches(connection, schedule.id).await? {
         counts.insert(status, count as u64);
     }
+    // Those that are in no batch, because their whole range was cancelled before the cut.
+    *counts.entry(Status::Cancelled).or_default() += cancelled;
     for range in claimed_ranges(connection, schedule.id).await? {
         for (status, count) in count_range(connection, schedule.id, range).await? {
             *counts.entry(status).or_default() += count as u64;

@@ -31,6 +31,7 @@ pub struct Schedule {
     pub recipient_count: u32,
     pub invalid_count: u32,
     pub duplicate_count: u32,
+    pub cancelled_count: u32,
     pub batch_count: Option<u32>,
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
@@ -57,7 +58,7 @@ pub async fn load_schedules(
              s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.priority AS "priority: Priority",
              s.auto_priority AS "auto_priority: bool", s.send_window, s.max_lateness_s, s.send_until AS "send_until: DateTime<Utc>",
              s.send_within_s, s.max_resends, s.resend_within_s,
-             s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.batch_count, s.dispatched_by,
+             s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.cancelled_count, s.batch_count, s.dispatched_by,
              s.dispatched_at AS "dispatched_at: DateTime<Utc>", s.paused_at AS "paused_at: DateTime<Utc>", s.pause_reason, s.reason,
              s.finished_at AS "finished_at: DateTime<Utc>", s.created_at AS "created_at: DateTime<Utc>", s.created_by,
              s.name, s.reference, s.labels

@@ -64,7 +64,10 @@ async fn check_lists(plans: &mut Plans<'_>, now: DateTime<Utc>) {
     plans
         .check_sorting(
             "schedules that have not begun",
-            &["FORCE INDEX (to_cut)", "CAST(recipient_count AS UNSIGNED)"],
+            &[
+                "FORCE INDEX (to_cut)",
+                "CAST(recipient_count - cancelled_count AS UNSIGNED)",
+            ],
             &["schedules to_cut"],
             &[&now, &50],
         )
@@ -198,6 +201,33 @@ async fn check_resolve(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
         .await;
     plans
         .check(
+            "cancel recipients",
+            &["r.status = 'PENDING' AND r.resends = 0"],
+            &["r PRIMARY"],
+            &[&"[1, 2]", &now, &id],
+        )
+        .await;
+    plans
+        .check(
+            "lock recipients",
+            &["SELECT r.seq, r.status, r.resends"],
+            &["r PRIMARY"],
+            &[&"[1, 2]", &id],
+        )
+        .await;
+    plans
+        .check(
+            "places of numbers",
+            &[
+                "SELECT r.phone AS",
+                "r.phone = CONVERT(j.phone USING ascii)",
+            ],
+            &["r phone_once"],
+            &[&"[\"+60123456789\"]", &id],
+        )
+        .await;
+    plans
+        .check(
             "send again",
             &["SET r.status = 'PENDING'"],
             &["r PRIMARY"],
@@ -215,7 +245,7 @@ async fn check_resolve(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
     plans
         .check(
             "recipients by number",
-            &["CONVERT(j.phone USING ascii)", "r.seq"],
+            &["SELECT r.seq FROM", "CONVERT(j.phone USING ascii)"],
             &["r phone_once"],
             &[&"[\"+60121000001\"]", &id],
         )

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
     access::Permission,
+    message::status::Status,
     platform::db::{is_lock_conflict, is_statement_limit},
     schedule::status::ScheduleStatus,
 };
@@ -86,6 +87,8 @@ pub enum ApiError {
     /// The call contradicts existing data, or cannot be answered as requested: the type of the
     /// problem, and what was expected.
     Refused(&'static ProblemType, String),
+    /// A recipient can be neither cancelled nor changed any more; its place in the list and its state.
+    RecipientTooLate(u32, Status),
     /// The body exceeds a limit of one call.
     TooLarge(String),
     /// The content type or the encoding is not supported.
@@ -150,6 +153,7 @@ impl ApiError {
             Self::WrongMethod(_) => &problems::METHOD_NOT_ALLOWED,
             Self::TooMany { problem, .. } | Self::Refused(problem, _) => problem,
             Self::Conflict(conflict) => conflict.problem,
+            Self::RecipientTooLate(..) => &problems::RECIPIENT_TOO_LATE,
             Self::TooLarge(_) => &problems::TOO_LARGE,
             Self::UnsupportedType(_) => &problems::UNSUPPORTED_CONTENT_TYPE,
             Self::Invalid(..) => &problems::INVALID_REQUEST,
@@ -212,6 +216,9 @@ impl ApiError {
             Self::Forbidden(None) => {
                 "expected the access token of a user who logged in here".to_owned()
             }
+            Self::RecipientTooLate(seq, status) => {
+                format!("expected a recipient that was not sent to; recipient {seq} is {status}", status = status.as_str())
+            }
             Self::Invalid(errors, total) => count_errors(errors.len(), *total),
             Self::KeysUnavailable(_) | Self::Unhealthy { .. } => RETRY_SOON.to_owned(),
             Self::Database(error) if is_statement_limit(error) => {
@@ -235,6 +242,9 @@ impl ApiError {
             Self::Conflict(Conflict {
                 status, possible, ..
             }) => json!({"schedule_status": status, "possible": possible}),
+            Self::RecipientTooLate(seq, status) => {
+                json!({"seq": seq, "in_time": false, "recipient_status": status})
+            }
             Self::Invalid(errors, total) => json!({"errors": errors, "errors_total": total}),
             Self::Unhealthy { commit } => json!({
                 "version": env!("CARGO_PKG_VERSION"),

@@ -189,6 +189,11 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError::new(name, code, detail));
     }
 
+    /// Returns whether no error was reported so far.
+    pub const fn is_faultless(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Returns all errors: those that were reported, and the fields that were never read.
     pub fn finish(mut self) -> Vec<FieldError> {
         let expected = format!("unknown field; expected only: {}", self.known.join(", "));

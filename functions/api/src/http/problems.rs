@@ -158,6 +158,24 @@ pub const SEND_UNTIL_PAST: ProblemType = ProblemType {
     remedy: "Create another schedule for the recipients whose messages were not sent.",
 };
 
+/// `recipient-too-late`
+pub const RECIPIENT_TOO_LATE: ProblemType = ProblemType {
+    slug: "recipient-too-late",
+    status: 409,
+    title: "It is too late to change the recipient",
+    meaning: "A request to the carrier carries the recipient's message, or has carried it, or the message has ended.",
+    remedy: "`recipient_status` is the state of the message. Nothing was changed.",
+};
+
+/// `recipient-exists`
+pub const RECIPIENT_EXISTS: ProblemType = ProblemType {
+    slug: "recipient-exists",
+    status: 409,
+    title: "The number is in the schedule already",
+    meaning: "Another recipient of the schedule has this number.",
+    remedy: "`detail` names its position. Cancel one of the two.",
+};
+
 /// `username-taken`
 pub const USERNAME_TAKEN: ProblemType = ProblemType {
     slug: "username-taken",
@@ -346,6 +364,8 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &NO_RECIPIENTS,
     &RUN_AT_PAST,
     &SEND_UNTIL_PAST,
+    &RECIPIENT_TOO_LATE,
+    &RECIPIENT_EXISTS,
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,

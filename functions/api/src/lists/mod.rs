@@ -16,12 +16,12 @@ mod header;
 mod json;
 pub mod load;
 mod ndjson;
-mod number;
+pub mod number;
 pub mod options;
 mod quotes;
 pub mod request;
 pub mod store;
-mod variables;
+pub mod variables;
 
 use std::{
     io::{BufReader, Cursor, Read},

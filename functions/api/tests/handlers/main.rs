@@ -41,6 +41,7 @@ mod receipt_attempts;
 mod receipt_batches;
 mod receipt_signatures;
 mod receipts;
+mod recipient_changes;
 mod report_links;
 mod reports;
 mod responses;

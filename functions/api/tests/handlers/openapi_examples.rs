@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 22] = [
+const WITH_BODY: [&str; 25] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -24,6 +24,9 @@ const WITH_BODY: [&str; 22] = [
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
+    "changeRecipients",
+    "cancelRecipients",
+    "changeRecipient",
     "pauseSchedule",
     "resumeSchedule",
     "cancelSchedule",
@@ -60,7 +63,8 @@ impl ExampleSetup {
             }
             "changeUser" => self.user_id().await,
             "changeWebhook" => self.webhook_id().await,
-            "changeSchedule" | "pauseSchedule" | "cancelSchedule" => {
+            "changeSchedule" | "pauseSchedule" | "cancelSchedule" | "changeRecipients"
+            | "cancelRecipients" | "changeRecipient" => {
                 self.admin.schedule(&phones(0..2)).await.to_string()
             }
             "appendRecipients" => self.admin.schedule(&[]).await.to_string(),

@@ -140,6 +140,7 @@ impl Dispatcher {
                 let mark = CutMark {
                     status,
                     batch_count: batches.len() as u32,
+                    cancelled: batches.iter().map(|batch| batch.cancelled).sum(),
                     dispatched_by: order.dispatched_by,
                     at: now,
                 };

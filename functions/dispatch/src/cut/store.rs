@@ -64,6 +64,8 @@ pub struct PendingRange {
     pub last_seq: u32,
     /// How many of its recipients are PENDING.
     pub pending: u32,
+    /// How many of them were cancelled one by one.
+    pub cancelled: u32,
 }
 
 /// Divides the recipient list into ranges of `size` places. Ranges without a PENDING recipient are
@@ -75,7 +77,8 @@ pub async fn read_pending_ranges(
 ) -> sqlx::Result<Vec<PendingRange>> {
     sqlx::query_as!(
         PendingRange,
-        r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32"
+        r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32",
+             CAST(SUM(status = 'CANCELLED') AS UNSIGNED) AS "cancelled!: u32"
            FROM recipients WHERE schedule_id = ? GROUP BY (seq - 1) DIV ? HAVING SUM(status = 'PENDING') > 0 ORDER BY MIN(seq)"#,
         id,
         size
@@ -109,6 +112,8 @@ pub struct CutMark {
     pub status: CutStatus,
     /// `schedules.batch_count`
     pub batch_count: u32,
+    /// The cancelled recipients that are counted in a batch from now on.
+    pub cancelled: u32,
     /// `schedules.dispatched_by`
     pub dispatched_by: DispatchedBy,
     /// `schedules.dispatched_at`
@@ -123,10 +128,12 @@ pub async fn mark_cut(
     mark: CutMark,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = ?, batch_count = ?, dispatched_by = ?, dispatched_at = ?
+        "UPDATE schedules SET status = ?, batch_count = ?, cancelled_count = GREATEST(cancelled_count, ?) - ?, dispatched_by = ?, dispatched_at = ?
          WHERE id = ? AND version = ? AND batch_count IS NULL AND status IN ('scheduled', 'cancelled')",
         ScheduleStatus::from(mark.status).as_str(),
         mark.batch_count,
+        mark.cancelled,
+        mark.cancelled,
         mark.dispatched_by.as_str(),
         mark.at,
         schedule.schedule_id,
@@ -165,6 +172,9 @@ pub struct NewBatch {
     /// Recipients to send to.
     #[serde(rename = "p")]
     pub pending: u32,
+    /// Recipients that were cancelled one by one.
+    #[serde(rename = "c")]
+    pub cancelled: u32,
     /// When it is sent.
     #[serde(rename = "t", serialize_with = "as_datetime")]
     pub send_at: DateTime<Utc>,
@@ -191,9 +201,9 @@ async fn insert_some(
     batches: &[NewBatch],
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, planned_at, send_at, waiting, sweep_at)
-         SELECT ?, j.n, j.f, j.l, j.p, j.t, j.t, 1, '9999-01-01' FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n',
-           f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l', p INT UNSIGNED PATH '$.p', t DATETIME(3) PATH '$.t')) j",
+        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, pending, cancelled, planned_at, send_at, waiting, sweep_at)
+         SELECT ?, j.n, j.f, j.l, j.p, j.c, j.t, j.t, 1, '9999-01-01' FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n',
+           f INT UNSIGNED PATH '$.f', l INT UNSIGNED PATH '$.l', p INT UNSIGNED PATH '$.p', c INT UNSIGNED PATH '$.c', t DATETIME(3) PATH '$.t')) j",
         id,
         to_json(batches)?
     );

@@ -59,6 +59,7 @@ async fn mark_cut_matches_the_model(pool: MySqlPool) {
         let mark = CutMark {
             status: outcome,
             batch_count: 1,
+            cancelled: 0,
             dispatched_by: DispatchedBy::Queue,
             at: table.now,
         };

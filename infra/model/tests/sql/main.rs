@@ -11,6 +11,7 @@
 
 mod admission;
 mod cases;
+mod changes;
 mod claim;
 mod cut;
 mod flush;

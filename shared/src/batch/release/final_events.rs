@@ -5,7 +5,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use crate::{
-    batch::{SeqRange, claim::Claim, rows::SEND_UNTIL},
+    batch::{SeqRange, rows::SEND_UNTIL},
     events::{
         EventType,
         record::{MOST_MESSAGES, NewEvent, insert_deliveries, webhooks_for},
@@ -21,12 +21,12 @@ use crate::{
 /// (its number was suppressed then, and is not any more) is not published again.
 pub async fn record_final_events(
     connection: &mut MySqlConnection,
-    claim: &Claim,
+    schedule_id: Uuid,
     range: SeqRange,
     max_resends: u32,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<DeliveryMessage>> {
-    let (schedule_id, kind) = (claim.batch.schedule_id, EventType::MessagesFinal);
+    let kind = EventType::MessagesFinal;
     let webhooks = webhooks_for(connection, kind).await?;
     let mut published = Vec::new();
     while !webhooks.is_empty() {

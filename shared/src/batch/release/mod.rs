@@ -13,11 +13,11 @@ use futures_util::future::join;
 
 use self::{
     decide::{DueMessages, EndedPass},
-    final_events::record_final_events,
     write::read_due_times,
 };
 pub use self::{
     decide::{PassResult, Policy},
+    final_events::record_final_events,
     timing::Timing,
     write::{Release, write_release},
 };
@@ -181,8 +181,14 @@ impl Worker {
                 let mut deliveries = Vec::new();
                 if batch.wants_final_events {
                     let now = self.db.now();
-                    deliveries =
-                        record_final_events(transaction, claim, range, resends, now).await?;
+                    deliveries = record_final_events(
+                        transaction,
+                        claim.batch.schedule_id,
+                        range,
+                        resends,
+                        now,
+                    )
+                    .await?;
                 }
                 let written = write_release(&mut **transaction, claim, range, release).await?;
                 if written {
@@ -207,8 +213,14 @@ pub async fn write_release_with_events(
     transaction(db, |transaction| {
         Box::pin(async move {
             let resends = release.max_resends;
-            let deliveries =
-                record_final_events(transaction, claim, range, resends, db.now()).await?;
+            let deliveries = record_final_events(
+                transaction,
+                claim.batch.schedule_id,
+                range,
+                resends,
+                db.now(),
+            )
+            .await?;
             let written = write_release(&mut **transaction, claim, range, release).await?;
             Ok(written.then_some(deliveries))
         })

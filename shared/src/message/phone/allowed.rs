@@ -116,7 +116,7 @@ impl fmt::Debug for AllowedCountries {
 impl Part {
     fn load(code: u16, names: &[String]) -> Option<Self> {
         let regions = DATABASE.by_code(&code)?;
-        let is_allowed = |region: &&Metadata| {
+        let is_allowed = |region: &Metadata| {
             let is_named = |name: &String| match name.strip_prefix('+') {
                 Some(digits) => digits.parse() == Ok(code),
                 None => name == region.id(),

@@ -4,8 +4,11 @@ use shared::access::Permission::{SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::recipients::{append, list},
-    route::{Route, get, post},
+    resources::recipients::{
+        append, list,
+        one::{bulk, single},
+    },
+    route::{Route, delete, get, patch, post},
 };
 
 /// Returns the routes of recipients.
@@ -22,6 +25,30 @@ pub fn table() -> Vec<Route> {
             Requires(SchedulesWrite),
             append::append,
             append::append_doc,
+        ),
+        patch(
+            "/v1/schedules/{id}/recipients",
+            Requires(SchedulesWrite),
+            bulk::change,
+            bulk::change_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/recipients/cancel",
+            Requires(SchedulesWrite),
+            bulk::cancel,
+            bulk::cancel_doc,
+        ),
+        patch(
+            "/v1/schedules/{id}/recipients/{seq}",
+            Requires(SchedulesWrite),
+            single::change,
+            single::change_doc,
+        ),
+        delete(
+            "/v1/schedules/{id}/recipients/{seq}",
+            Requires(SchedulesWrite),
+            single::cancel,
+            single::cancel_doc,
         ),
     ]
 }

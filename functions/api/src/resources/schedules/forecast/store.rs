@@ -40,7 +40,7 @@ pub async fn schedules_in_line(
         r#"SELECT s.id AS "id: Uuid", s.priority AS "priority: Priority", s.run_at AS "run_at: DateTime<Utc>", s.rate, s.send_window,
              s.send_until AS "send_until: DateTime<Utc>", s.send_within_s, s.parts, s.recipient_count,
              s.message LIKE '%{{%' AS "is_personal!: bool", s.batch_count IS NOT NULL AS "is_cut!: bool",
-             CAST(IF(s.batch_count IS NULL, s.recipient_count, COALESCE(
+             CAST(IF(s.batch_count IS NULL, s.recipient_count - s.cancelled_count, COALESCE(
                (SELECT SUM(b.pending) FROM batches b WHERE b.schedule_id = s.id AND b.send_at IS NOT NULL), 0)) AS UNSIGNED) AS "pending!: u64"
            FROM (
              SELECT earliest.id FROM (

@@ -1,0 +1,202 @@
+//! The statements that cancel and change single recipients, under the locks of the schedule, then
+//! the batch, then the recipients.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use shared::{
+    message::{phone::Phone, status::Status},
+    platform::queue::BatchMessage,
+    schedule::lifecycle::reopen_schedule,
+};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use crate::resources::uncertain::store::{LockedBatch, recount_batch};
+
+/// A recipient, locked.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct LockedRecipient {
+    pub seq: u32,
+    pub status: Status,
+    pub resends: u32,
+}
+
+impl LockedRecipient {
+    /// Returns whether no request has carried the message, or may have.
+    pub fn is_in_time(&self) -> bool {
+        self.status == Status::Pending && self.resends == 0
+    }
+}
+
+/// Returns the places of those of these numbers that a schedule has.
+pub async fn places_of(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    phones: &[String],
+) -> sqlx::Result<Vec<(String, u32)>> {
+    let found = sqlx::query!(
+        // Compared as it is, in utf8mb4, the key would not be used.
+        r#"SELECT r.phone AS "phone!", r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
+           STRAIGHT_JOIN recipients r ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ?"#,
+        json!(phones).to_string(),
+        id
+    );
+    let found = found.fetch_all(connection).await?;
+    Ok(found.into_iter().map(|row| (row.phone, row.seq)).collect())
+}
+
+/// Locks and returns those of these recipients that exist.
+pub async fn lock_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<Vec<LockedRecipient>> {
+    let rows = sqlx::query!(
+        "SELECT r.seq, r.status, r.resends FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+           STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq FOR UPDATE",
+        json!(seqs).to_string(),
+        id
+    );
+    let rows = rows.fetch_all(connection).await?.into_iter().map(|row| {
+        let status = Status::parse(&row.status)
+            .ok_or_else(|| sqlx::Error::Decode(format!("no status {}", row.status).into()))?;
+        Ok(LockedRecipient {
+            seq: row.seq,
+            status,
+            resends: row.resends,
+        })
+    });
+    rows.collect()
+}
+
+/// Cancels recipients that no request has carried. Returns the number of rows.
+pub async fn cancel_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         SET r.status = 'CANCELLED', r.error = NULL, r.final_at = ?
+         WHERE r.schedule_id = ? AND r.seq = j.seq AND r.status = 'PENDING' AND r.resends = 0",
+        json!(seqs).to_string(),
+        now,
+        id
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
+/// Counts recipients that were cancelled before the cut.
+pub async fn count_cancelled(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    count: u64,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE schedules SET cancelled_count = cancelled_count + ? WHERE id = ?",
+        count,
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Returns whether a batch has a claim, valid or expired. Its row is locked.
+pub async fn is_claimed(
+    connection: &mut MySqlConnection,
+    batch: BatchMessage,
+) -> sqlx::Result<bool> {
+    let claimed = sqlx::query_scalar!(
+        r#"SELECT claim_token IS NOT NULL AS "claimed!: bool" FROM batches WHERE schedule_id = ? AND batch_no = ? FOR UPDATE"#,
+        batch.schedule_id,
+        batch.batch_no
+    );
+    claimed.fetch_one(connection).await
+}
+
+/// Counts a batch, ends its claim if it has one, and makes it due for a recheck, which publishes
+/// what has ended and enqueues what is left to send. A batch of which nothing is held any more is not
+/// missed, and its schedule runs until that recheck.
+///
+/// An owner that loses the batch here has not crashed, so its claim does not count.
+pub async fn take_batch(
+    connection: &mut MySqlConnection,
+    batch: BatchMessage,
+    locked: &LockedBatch,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = batch;
+    sqlx::query!(
+        "UPDATE batches SET crashes = crashes - 1, tries = IF(tries > 0, tries - 1, 0)
+         WHERE schedule_id = ? AND batch_no = ? AND claimed_until >= ? AND crashes > 0",
+        schedule_id,
+        batch_no,
+        now
+    )
+    .execute(&mut *connection)
+    .await?;
+    recount_batch(connection, schedule_id, batch_no, locked, now).await?;
+    let released = sqlx::query!(
+        "UPDATE batches SET missed_at = NULL WHERE schedule_id = ? AND batch_no = ? AND missed_at IS NOT NULL AND pending = 0",
+        schedule_id,
+        batch_no
+    );
+    if released.execute(&mut *connection).await?.rows_affected() > 0 {
+        reopen_schedule(connection, schedule_id).await?;
+    }
+    Ok(())
+}
+
+/// Gives a recipient another number.
+pub async fn change_phone(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seq: u32,
+    phone: Phone,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE recipients SET phone = ? WHERE schedule_id = ? AND seq = ?",
+        phone.to_string(),
+        id,
+        seq
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Replaces the variables of a recipient; an empty text deletes them. A text of more parts raises
+/// those of its schedule.
+pub async fn change_variables(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seq: u32,
+    variables: &str,
+    parts: u16,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM recipient_variables WHERE schedule_id = ? AND seq = ?",
+        id,
+        seq
+    )
+    .execute(&mut *connection)
+    .await?;
+    if !variables.is_empty() {
+        sqlx::query!(
+            "INSERT INTO recipient_variables (schedule_id, seq, variables) VALUES (?, ?, ?)",
+            id,
+            seq,
+            variables
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    let done = sqlx::query!(
+        "UPDATE schedules SET parts = GREATEST(parts, ?) WHERE id = ?",
+        parts,
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
