@@ -74,6 +74,12 @@ fn to_request(event: ApiGatewayV2httpRequest) -> Result<Request<Body>, ApiError>
     *request.method_mut() = event.request_context.http.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = event.headers;
+    // The gateway passes cookies as a list beside the headers.
+    if let Some(cookies) = event.cookies.filter(|cookies| !cookies.is_empty())
+        && let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
+    {
+        request.headers_mut().insert(header::COOKIE, value);
+    }
     let context = event.request_context;
     request.extensions_mut().insert(Gateway {
         address: context.http.source_ip,
@@ -106,7 +112,14 @@ async fn from_response(response: Response) -> Result<ApiGatewayV2httpResponse, E
         Err(binary) => encodings::Body::Binary(binary.into_bytes()),
     });
     answer.is_base64_encoded = matches!(answer.body, Some(encodings::Body::Binary(_)));
-    answer.headers = one_value_each(parts.headers);
+    let mut headers = parts.headers;
+    // Cookies cannot be joined into one header.
+    let cookies = headers.get_all(header::SET_COOKIE).iter();
+    answer.cookies = cookies
+        .filter_map(|cookie| cookie.to_str().ok().map(str::to_owned))
+        .collect();
+    headers.remove(header::SET_COOKIE);
+    answer.headers = one_value_each(headers);
     // The gateway sets it, and may compress the body.
     answer.headers.remove(header::CONTENT_LENGTH);
     Ok(answer)
@@ -182,6 +195,24 @@ mod tests {
             );
             assert!(!answer.is_base64_encoded);
         }
+    }
+
+    #[tokio::test]
+    async fn cookies_are_a_list_of_their_own() {
+        let echo = Router::new().fallback(any(|headers: HeaderMap| async move {
+            let given = headers[header::COOKIE].to_str().unwrap().to_owned();
+            let set = [(header::SET_COOKIE, "c=3"), (header::SET_COOKIE, "d=4")];
+            (axum::response::AppendHeaders(set), given)
+        }));
+        let mut event = event("/", "", &Value::Null);
+        event.cookies = Some(vec!["a=1".to_owned(), "b=2".to_owned()]);
+        let answer = handle(echo, event).await.unwrap();
+        assert_eq!(
+            answer.body,
+            Some(encodings::Body::Text("a=1; b=2".to_owned()))
+        );
+        assert_eq!(answer.cookies, ["c=3", "d=4"]);
+        assert!(!answer.headers.contains_key(header::SET_COOKIE));
     }
 
     #[tokio::test]

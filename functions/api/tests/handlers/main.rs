@@ -47,6 +47,7 @@ mod reports;
 mod responses;
 mod schedule_validation;
 mod sends;
+mod session_cookies;
 mod sessions;
 mod state_changes;
 mod suppressions;

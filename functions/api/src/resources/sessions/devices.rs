@@ -11,7 +11,7 @@ use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 /// A device that was not used for this time is forgotten.
-const KNOWN_FOR: TimeDelta = TimeDelta::days(180);
+pub(super) const KNOWN_FOR: TimeDelta = TimeDelta::days(180);
 /// Devices of a user, at most; beyond it the one that was not used for the longest time is
 /// forgotten.
 const MOST_DEVICES: u32 = 20;

@@ -1,7 +1,11 @@
 //! `POST /v1/auth/logout`: ends the session, or with `?everywhere=true` all sessions of the user.
 //! Their access tokens are void at once.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 use shared::access::users::end_sessions;
 
@@ -10,7 +14,7 @@ use crate::{
     auth::{Caller, Identity, audit::audited_transaction, caller::Change},
     http::{error::ApiError, query::Query},
     openapi::{Operation, parameters::flag},
-    resources::sessions::store::end_session,
+    resources::sessions::{cookie, store::end_session},
 };
 
 /// Returns 204.
@@ -18,7 +22,8 @@ pub async fn logout(
     State(app): State<App>,
     caller: Caller,
     mut query: Query,
-) -> Result<StatusCode, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let everywhere = query.choice("everywhere", &["false", "true"], |value| value) == Some("true");
     query.finish()?;
     let Identity::User { id, session } = caller.identity else {
@@ -45,13 +50,14 @@ pub async fn logout(
         })
     })
     .await?;
-    Ok(StatusCode::NO_CONTENT)
+    let expired = cookie::expire_refresh_cookie(&headers);
+    Ok((StatusCode::NO_CONTENT, expired).into_response())
 }
 
 /// Describes `POST /v1/auth/logout` in the OpenAPI document.
 pub fn logout_doc() -> Operation {
     Operation::new("logOut", "auth", "Log out")
-        .text("Ends the session; its tokens are void at once.")
+        .text("Ends the session; its tokens are void at once, and a cookie with the refresh token is removed.")
         .query(
             "everywhere",
             flag(),

@@ -2,7 +2,13 @@
 //! time. Every attempt is counted before the password is checked, whether the name exists or not
 //! ([`login_limits`](super::login_limits)).
 
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use shared::{
@@ -32,7 +38,7 @@ use crate::{
     },
     resources::{
         sessions::{
-            SESSION, TokenUser, Tokens,
+            SESSION, TokenUser, Tokens, cookie,
             devices::note_device,
             issue,
             login_limits::LoginSubjects,
@@ -51,6 +57,7 @@ struct LoginRequest {
     password: SecretString,
     new_password: Option<SecretString>,
     device_token: Option<SecretString>,
+    cookie: bool,
 }
 
 impl LoginRequest {
@@ -60,6 +67,9 @@ impl LoginRequest {
         let password = secret(&mut fields, "password");
         let new_password = new_password(&mut fields, "new_password");
         let device_token = optional_secret(&mut fields, "device_token");
+        let cookie = fields
+            .read_as("cookie", "true or false")
+            .unwrap_or_default();
         let errors = fields.finish();
         match (username, password) {
             (Some(username), Some(password)) if errors.is_empty() => Ok(Self {
@@ -67,6 +77,7 @@ impl LoginRequest {
                 password,
                 new_password,
                 device_token,
+                cookie,
             }),
             _ => Err(ApiError::invalid(errors)),
         }
@@ -80,15 +91,31 @@ pub async fn login(
     query: Query,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Tokens>, ApiError> {
+) -> Result<Response, ApiError> {
     query.finish()?;
-    let request = LoginRequest::read(&body::read_small_json(&headers, body).await?)?;
+    let mut request = LoginRequest::read(&body::read_small_json(&headers, body).await?)?;
+    if request.cookie {
+        cookie::require_same_origin(&headers)?;
+        let known = cookie::read(&headers, cookie::DEVICE);
+        request.device_token = request.device_token.or(known);
+    }
+    let in_cookies = request.cookie;
+    let tokens = log_in(&app, &caller, request).await?;
+    Ok(if in_cookies {
+        cookie::answer(&headers, tokens)
+    } else {
+        Json(tokens).into_response()
+    })
+}
+
+/// Checks the password and begins a session.
+async fn log_in(app: &App, caller: &Caller, request: LoginRequest) -> Result<Tokens, ApiError> {
     let device = request
         .device_token
         .as_ref()
         .map(ExposeSecret::expose_secret);
-    let subjects = LoginSubjects::of_login(&app, &request.username, &caller, device).await?;
-    subjects.count_attempt(&app).await?;
+    let subjects = LoginSubjects::of_login(app, &request.username, caller, device).await?;
+    subjects.count_attempt(app).await?;
     // A text that is no valid username belongs to no user, and cannot be compared with the column.
     let user = if is_username(&request.username) {
         find_user(&mut *app.db.acquire().await?, &request.username).await?
@@ -96,8 +123,8 @@ pub async fn login(
         None
     };
     let known = user.as_ref().map(|user| user.id);
-    let Some(user) = verify(&app, user, request.password.clone()).await? else {
-        record_failure(&app, &caller, known).await?;
+    let Some(user) = verify(app, user, request.password.clone()).await? else {
+        record_failure(app, caller, known).await?;
         return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
     if user.password_expires_at.is_some() && request.new_password.is_none() {
@@ -112,9 +139,9 @@ pub async fn login(
     };
     let tokens = {
         let (app, login) = (
-            &app,
+            app,
             &Login {
-                caller: &caller,
+                caller,
                 seen: &user,
                 new_hash: hash.as_deref(),
                 device_token: request.device_token.as_ref(),
@@ -125,8 +152,8 @@ pub async fn login(
         })
         .await?
     };
-    subjects.reset_failed(&app).await?;
-    Ok(Json(tokens))
+    subjects.reset_failed(app).await?;
+    Ok(tokens)
 }
 
 /// Describes `POST /v1/auth/login` in the OpenAPI document.
@@ -136,17 +163,19 @@ pub fn login_doc() -> Operation {
         "password": secret_schema(),
         "new_password": or_null(new_password_schema()),
         "device_token": or_null(secret_schema()),
+        "cookie": or_null(json!({"type": "boolean"})),
     });
     let example = json!({"username": "ana", "password": "correct horse battery staple"});
     Operation::new("logIn", "auth", "Log in with a password")
         .text(
             "A temporary password requires `new_password` in the same call. After four failed logins with a username from one network each further one \
              has to wait, whether the name exists or not. A client that keeps the `device_token` of the last login and sends it with the next one is not \
-             delayed by the failed logins of others.",
+             delayed by the failed logins of others. With `cookie: true`, which is for pages of this origin in a browser, the refresh token and the \
+             device token are set as cookies that scripts cannot read, and are not in the answer.",
         )
         .body(Takes::json(object(fields, &["username", "password"]), example))
         .answers::<Tokens>(200, "The tokens of a new session.", tokens_example())
-        .problems(&["wrong-credentials", "password-change-required", "login-locked"])
+        .problems(&["wrong-credentials", "password-change-required", "login-locked", "forbidden"])
 }
 
 /// Records a failed login in the audit log, with the id of the user if one has this name. The name

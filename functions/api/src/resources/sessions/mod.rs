@@ -2,6 +2,7 @@
 //! token. A refresh token is exchanged for the next pair. All tokens that follow from one login form a
 //! session, and end together.
 
+pub mod cookie;
 mod devices;
 pub mod end;
 pub mod login;
@@ -55,7 +56,9 @@ pub struct Tokens {
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
-    refresh_token: String,
+    /// Missing if it is in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
     /// Seconds.
     refresh_expires_in: i64,
     /// After a login: proves at the next one that this device is known. It is valid for 180 days
@@ -94,7 +97,7 @@ async fn issue(
         access_token,
         token_type: TOKEN_TYPE,
         expires_in: ACCESS_TOKEN.num_seconds(),
-        refresh_token,
+        refresh_token: Some(refresh_token),
         refresh_expires_in: REFRESH_TOKEN.num_seconds(),
         device_token: None,
         user,
