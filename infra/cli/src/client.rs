@@ -304,13 +304,9 @@ fn wait(answer: &Response) -> Option<Duration> {
 
 /// Returns an error with its causes; reqwest's own text leaves them out.
 fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    let first = std::error::Error::source(error);
+    let causes = std::iter::successors(first, |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Chooses who calls, and whether the login is the stored one.

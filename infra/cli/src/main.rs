@@ -24,6 +24,7 @@ mod report;
 mod schedules;
 mod send;
 mod session;
+mod summary;
 mod time;
 mod watch;
 
@@ -79,7 +80,7 @@ async fn run(options: Options, output: Output) -> Result<u8, Failure> {
 async fn call(client: &mut Client, command: Command, output: Output) -> Result<u8, Failure> {
     match command {
         Command::Send(order) => send::send(client, &order, output).await,
-        Command::Preview { id } => send::preview(client, id, output).await,
+        Command::Preview { id } => summary::preview(client, id, output).await,
         Command::Start { id } => moves::start(client, id, output).await,
         Command::Watch(watched) => watch::watch(client, &watched, output).await,
         Command::Report(wanted) => report::fetch(client, &wanted, output).await,

@@ -104,8 +104,8 @@ impl Drop for Progress {
     }
 }
 
-const fn percent(done: u64, total: u64) -> u64 {
-    if total == 0 { 100 } else { done * 100 / total }
+fn percent(done: u64, total: u64) -> u64 {
+    (done * 100).checked_div(total).unwrap_or(100)
 }
 
 fn bar(done: u64, total: u64, text: &str) -> String {

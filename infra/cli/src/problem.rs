@@ -115,18 +115,15 @@ impl Problem {
 /// Returns one error, or one refused entry, in a line.
 pub fn describe(error: &Value, positions: Positions) -> String {
     let text = |name: &str| error[name].as_str().filter(|text| !text.is_empty());
-    let mut line = match error["position"].as_u64() {
+    let place = match error["position"].as_u64() {
         Some(position) => positions.describe(position),
         None => text("field").unwrap_or("request").to_owned(),
     };
-    if let Some(input) = text("input") {
-        line.push_str(&format!(" “{input}”"));
-    }
-    line.push_str(&format!(": {}", text("detail").unwrap_or("not valid")));
-    if let Some(suggestion) = text("suggestion") {
-        line.push_str(&format!(" (did you mean {suggestion}?)"));
-    }
-    line
+    let input = text("input").map(|input| format!(" “{input}”"));
+    let suggestion = text("suggestion").map(|number| format!(" (did you mean {number}?)"));
+    let detail = text("detail").unwrap_or("not valid");
+    let (input, suggestion) = (input.unwrap_or_default(), suggestion.unwrap_or_default());
+    format!("{place}{input}: {detail}{suggestion}")
 }
 
 #[cfg(test)]

@@ -12,23 +12,10 @@ use crate::{
     moves,
     options::{OnInvalid, Order, Policy, Types, Watched},
     output::{Output, Progress},
-    problem,
+    summary::{self, add, summary},
     time::At,
     watch,
 };
-
-/// Refused entries that are shown, at most.
-const SHOWN: usize = 20;
-/// What is added up over the calls.
-const SUMS: [&str; 7] = [
-    "accepted",
-    "valid",
-    "duplicates",
-    "suppressed",
-    "invalid_count",
-    "parts_total",
-    "calls",
-];
 
 /// Executes the command.
 pub async fn send(client: &mut Client, order: &Order, output: Output) -> Result<u8, Failure> {
@@ -44,7 +31,7 @@ pub async fn send(client: &mut Client, order: &Order, output: Output) -> Result<
     let appended = append_all(client, id, order, &mut list, first, output).await;
     if order.dry_run {
         moves::cancel_quietly(client, id, "a dry run").await?;
-        return dry_run_result(&appended?, output);
+        return Ok(summary::of_dry_run(&appended?, output));
     }
     let total = match appended {
         Ok(total) => total,
@@ -251,115 +238,12 @@ async fn append(
     })
 }
 
-/// Adds the answer of a call to those before. Positions become those of the file.
-fn add(total: &mut Value, mut answer: Value, piece: &Piece) {
-    answer["calls"] = json!(1);
-    if answer["dry_run"] == true {
-        total["dry_run"] = json!(true);
-        total["accepted"] = json!(total["accepted"] != false && answer["accepted"] == true);
-    }
-    for name in SUMS {
-        if let Some(count) = answer[name].as_u64() {
-            total[name] = json!(total[name].as_u64().unwrap_or_default() + count);
-        }
-    }
-    for name in ["samples", "longest"] {
-        if total[name].is_null() && !answer[name].is_null() {
-            total[name] = answer[name].take();
-        }
-    }
-    let Some(Value::Array(entries)) = answer.get_mut("invalid").map(Value::take) else {
-        return;
-    };
-    let Some(invalid) = total["invalid"].as_array_mut() else {
-        return;
-    };
-    for mut entry in entries {
-        if let Some(position) = entry["position"].as_u64() {
-            entry["position"] = json!(piece.positions.place(position));
-        }
-        invalid.push(entry);
-    }
-}
-
-fn dry_run_result(total: &Value, output: Output) -> Result<u8, Failure> {
-    output.answer(total, || {
-        let mut text = summary(total);
-        for sample in total["samples"].as_array().into_iter().flatten() {
-            let word = |name: &str| sample[name].as_str().unwrap_or_default();
-            text.push_str(&format!("\n  {} ← {}", word("phone"), word("text")));
-        }
-        text.push_str("\nnothing is sent: a dry run");
-        text
-    });
-    Ok(u8::from(total["accepted"] != true))
-}
-
-/// Returns what became of the list, for people.
-fn summary(total: &Value) -> String {
-    let count = |name: &str| total[name].as_u64().unwrap_or_default();
-    let taken = total["valid"].as_u64().unwrap_or_else(|| count("accepted"));
-    let mut text = format!(
-        "{taken} recipients, {} duplicates, {} invalid",
-        count("duplicates"),
-        count("invalid_count")
-    );
-    if total["dry_run"] == true {
-        text.push_str(&format!(
-            ", {} opted out, {} message parts",
-            count("suppressed"),
-            count("parts_total")
-        ));
-    }
-    let invalid = total["invalid"].as_array().map_or(&[][..], Vec::as_slice);
-    let positions = problem::Positions {
-        are_lines: true,
-        ..problem::Positions::default()
-    };
-    for entry in invalid.iter().take(SHOWN) {
-        text.push_str(&format!("\n  {}", problem::describe(entry, positions)));
-    }
-    let more = count("invalid_count").saturating_sub(invalid.len().min(SHOWN) as u64);
-    if more > 0 {
-        text.push_str(&format!("\n  … and {more} more invalid"));
-    }
-    text
-}
-
-/// `preview`: shows what a draft or a scheduled list would send.
-pub async fn preview(client: &mut Client, id: Uuid, output: Output) -> Result<u8, Failure> {
-    let answer = client
-        .json(Call::post(format!("/v1/schedules/{id}/dry-run")))
-        .await?;
-    output.answer(&answer, || {
-        let count = |name: &str| answer[name].as_u64().unwrap_or_default();
-        let time = |name: &str| answer[name].as_str().unwrap_or("not known yet").to_owned();
-        let mut text = format!(
-            "{} recipients, {} opted out, {} message parts\nfrom {} to {}",
-            count("recipients"),
-            count("suppressed"),
-            count("parts_total"),
-            time("planned_start"),
-            time("planned_end")
-        );
-        for sample in answer["samples"].as_array().into_iter().flatten() {
-            let word = |name: &str| sample[name].as_str().unwrap_or_default();
-            text.push_str(&format!("\n  {} ← {}", word("phone"), word("text")));
-        }
-        text
-    });
-    Ok(u8::from(answer["accepted"] != true))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::{
-        options::{Command, Options},
-        problem::Positions,
-    };
+    use crate::options::{Command, Options};
 
     fn order(options: &[&str]) -> Order {
         let words = ["sms", "send", "list.csv"].iter().chain(options);
@@ -406,54 +290,5 @@ mod tests {
             json!({"run_at": "1970-01-01T00:00:30Z", "message": "Hi", "draft": true, "labels": ["a", "b"],
                 "default_country": "MY", "on_invalid": "skip", "types": "mobile", "window": window})
         );
-    }
-
-    #[test]
-    fn the_answers_of_several_calls_are_added_up() {
-        let piece = |offset| Piece {
-            text: Vec::new(),
-            positions: Positions {
-                head: 1,
-                offset,
-                are_lines: true,
-            },
-            rows: 2,
-        };
-        let answer = |position: u64| {
-            json!({"accepted": 2, "duplicates": 1, "invalid_count": 1,
-            "invalid": [{"position": position, "input": "12", "detail": "too short"}]})
-        };
-        let mut total = json!({"invalid": []});
-        add(&mut total, answer(3), &piece(0));
-        add(&mut total, answer(2), &piece(100));
-        assert_eq!(
-            summary(&total),
-            "4 recipients, 2 duplicates, 2 invalid\n  line 3 “12”: too short\n  line 102 “12”: too short"
-        );
-        assert_eq!(total["calls"], 2);
-    }
-
-    #[test]
-    fn a_dry_run_is_accepted_if_each_of_its_calls_would_be() {
-        let piece = Piece {
-            text: Vec::new(),
-            positions: Positions::default(),
-            rows: 1,
-        };
-        for (calls, expected) in [
-            (&[true, true][..], true),
-            (&[true, false, true], false),
-            (&[false], false),
-        ] {
-            let mut total = json!({"invalid": []});
-            for accepted in calls {
-                add(
-                    &mut total,
-                    json!({"dry_run": true, "accepted": accepted}),
-                    &piece,
-                );
-            }
-            assert_eq!(total["accepted"], expected, "{calls:?}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use wiremock::{
 use super::*;
 use crate::credentials::tests::temporary;
 
-async fn client(server: &MockServer, store: Option<Store>) -> Client {
+fn client(server: &MockServer, store: Option<Store>) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let credentials = Credentials {
         url: server.uri(),
@@ -53,7 +53,7 @@ async fn a_call_is_repeated_with_the_same_key_until_it_is_answered() {
         1,
     )
     .await;
-    let mut client = client(&server, None).await;
+    let mut client = client(&server, None);
     assert_eq!(
         client.json(Call::post("/x")).await.unwrap(),
         json!({"a": 1})
@@ -87,7 +87,6 @@ async fn a_refusal_is_final_and_a_long_wait_is_not_waited_for() {
         let server = MockServer::start().await;
         answers(&server, answer, 100).await;
         let failure = client(&server, None)
-            .await
             .json(Call::post("/x"))
             .await
             .unwrap_err();
@@ -122,7 +121,7 @@ async fn an_expired_token_is_exchanged_once_and_stored() {
         .mount(&server)
         .await;
     let store = temporary();
-    let mut first = client(&server, Some(store.clone())).await;
+    let mut first = client(&server, Some(store.clone()));
     store.write(&first.credentials).unwrap();
     first.json(Call::get("/x")).await.unwrap();
     assert_eq!(
@@ -130,7 +129,7 @@ async fn an_expired_token_is_exchanged_once_and_stored() {
         "later"
     );
     // A second process, which still has the old token, takes the stored one.
-    let mut second = client(&server, Some(store.clone())).await;
+    let mut second = client(&server, Some(store.clone()));
     second.json(Call::get("/x")).await.unwrap();
     store.remove().unwrap();
 }
@@ -138,7 +137,7 @@ async fn an_expired_token_is_exchanged_once_and_stored() {
 #[tokio::test]
 async fn no_answer_at_all_is_unreachable() {
     let server = MockServer::start().await;
-    let mut client = client(&server, None).await;
+    let mut client = client(&server, None);
     client.credentials.url = "http://127.0.0.1:1".to_owned();
     assert_eq!(client.json(Call::get("/x")).await.unwrap_err().code(), 3);
 }

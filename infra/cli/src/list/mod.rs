@@ -93,18 +93,18 @@ pub fn open(path: &Path, reading: &Reading) -> Result<List, Failure> {
     } else {
         Box::new(File::open(path).map_err(|error| Failure::file(&name, &error))?)
     };
-    List::new(file, name, reading, Limits::default())
+    List::new(file, &name, reading, Limits::default())
 }
 
 impl List {
     /// Detects what the list is, from its beginning.
     pub fn new(
         file: Box<dyn Read>,
-        name: String,
+        name: &str,
         reading: &Reading,
         limits: Limits,
     ) -> Result<Self, Failure> {
-        let failed = |error: &io::Error| Failure::file(&name, error);
+        let failed = |error: &io::Error| Failure::file(name, error);
         let mut file = BufReader::with_capacity(BEGINNING, file);
         let is_gzip = file
             .fill_buf()
@@ -147,7 +147,7 @@ impl List {
                 .map(|charset| charset.name().to_owned()),
             is_decoded,
             limits,
-            name: name.clone(),
+            name: name.to_owned(),
             splitter: csv::Records::default(),
             head: None,
             next: None,
@@ -207,7 +207,7 @@ impl List {
             text.extend_from_slice(&row.text);
             (rows, lines) = (rows + 1, lines + row.lines);
         }
-        if rows == 0 && !(is_first && !head.text.is_empty()) {
+        if rows == 0 && (!is_first || head.text.is_empty()) {
             return Ok(None);
         }
         let positions = Positions {
@@ -276,26 +276,23 @@ impl List {
         for (at, entry) in entries.iter().enumerate() {
             // Within a token there is no line end.
             let entry = entry.get().replace(['\n', '\r'], " ");
-            let full = |piece: &&mut Piece| {
+            let has_room = pieces.last().is_some_and(|piece| {
                 piece.rows < self.limits.rows && piece.text.len() + entry.len() < self.limits.bytes
-            };
-            let offset = at as u64;
-            let piece = match pieces.last_mut().filter(full) {
-                Some(piece) => piece,
-                None => {
-                    let positions = Positions {
-                        head: 0,
-                        offset,
-                        are_lines: true,
-                    };
-                    pieces.push(Piece {
-                        text: Vec::new(),
-                        positions,
-                        rows: 0,
-                    });
-                    let last = pieces.len() - 1;
-                    &mut pieces[last]
-                }
+            });
+            if !has_room {
+                let positions = Positions {
+                    head: 0,
+                    offset: at as u64,
+                    are_lines: true,
+                };
+                pieces.push(Piece {
+                    text: Vec::new(),
+                    positions,
+                    rows: 0,
+                });
+            }
+            let Some(piece) = pieces.last_mut() else {
+                continue;
             };
             piece.text.extend_from_slice(entry.as_bytes());
             piece.text.push(b'\n');

@@ -8,7 +8,7 @@ fn pieces_of(
     limits: Limits,
 ) -> Result<Vec<(String, Piece, &'static str)>, Failure> {
     let file = Box::new(io::Cursor::new(bytes.to_vec()));
-    let mut list = List::new(file, "list".to_owned(), reading, limits)?;
+    let mut list = List::new(file, "list", reading, limits)?;
     let mut pieces = Vec::new();
     while let Some(piece) = list.piece()? {
         let format = list.sent_as(&piece);
@@ -156,7 +156,7 @@ fn a_list_is_read_in_its_encoding() {
     };
     let list = List::new(
         Box::new(&b"phone,n\n+1,\xe9\n"[..]),
-        String::new(),
+        "list",
         &reading,
         SMALL,
     )
