@@ -113,21 +113,11 @@ fn draft(order: &Order, now: chrono::DateTime<Utc>) -> Value {
         reference,
         labels,
         sender,
-        window,
-        zone,
-        days,
         rate,
         priority,
         ..
     } = &order.policy;
     let policy = &order.policy;
-    let window = window.as_ref().map(|(from, to)| {
-        let mut window = json!({"from": from, "to": to, "zone": zone});
-        if !days.is_empty() {
-            window["days"] = json!(days);
-        }
-        window
-    });
     let fields = [
         ("run_at", json!(order.at.map(|at| at.time(now)))),
         ("message", json!(order.text)),
@@ -139,7 +129,7 @@ fn draft(order: &Order, now: chrono::DateTime<Utc>) -> Value {
             json!(Some(labels).filter(|labels| !labels.is_empty())),
         ),
         ("sender", json!(sender)),
-        ("window", json!(window)),
+        ("window", json!(window(policy))),
         ("rate", json!(rate)),
         ("priority", json!(priority)),
         ("send_until", json!(policy.until)),
@@ -152,11 +142,20 @@ fn draft(order: &Order, now: chrono::DateTime<Utc>) -> Value {
         ("on_invalid", json!(on_invalid(order))),
         ("types", json!(types(order))),
     ];
-    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-    fields
+    let given = fields.into_iter().filter(|(_, value)| !value.is_null());
+    given
         .map(|(name, value)| (name.to_owned(), value))
         .collect::<Map<_, _>>()
         .into()
+}
+
+fn window(policy: &Policy) -> Option<Value> {
+    let (from, to) = policy.window.as_ref()?;
+    let mut window = json!({"from": from, "to": to, "zone": policy.zone});
+    if !policy.days.is_empty() {
+        window["days"] = json!(policy.days);
+    }
+    Some(window)
 }
 
 fn on_invalid(order: &Order) -> Option<&'static str> {

@@ -56,6 +56,31 @@ fn list() -> String {
     list
 }
 
+/// Returns how many rows of the report have each status.
+fn report_counts(stack: &Stack, id: Uuid) -> BTreeMap<String, u64> {
+    let report = sms(stack, &["report", &id.to_string()], "");
+    let report = String::from_utf8(report.stdout).unwrap();
+    let mut rows = report.lines().map(|row| row.split(',').nth(1).unwrap());
+    assert_eq!(rows.next(), Some("status"));
+    let mut counts = BTreeMap::new();
+    for status in rows {
+        *counts.entry(status.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// Asserts that the list is refused without `--on-invalid skip`, by the line of the file.
+fn assert_refused(stack: &Stack, list: &str, text: &[&str]) {
+    let refused = [&["send", "-", "--at", "+1h"], text].concat();
+    let refused = sms(stack, &refused, list);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains(&format!("line {}", ROWS + 3)) && error.contains("the draft is cancelled"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 #[ignore = "needs the local stack: make test"]
 async fn a_list_of_several_calls_is_sent_once_and_reported() {
@@ -65,14 +90,7 @@ async fn a_list_of_several_calls_is_sent_once_and_reported() {
     let list = list();
     let text = ["--text", "To all from the command line", "--country", "MY"];
 
-    let refused = [&["send", "-", "--at", "+1h"], &text[..]].concat();
-    let refused = sms(&stack, &refused, &list);
-    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{error}");
-    assert!(
-        error.contains(&format!("line {}", ROWS + 3)) && error.contains("the draft is cancelled"),
-        "{error}"
-    );
+    assert_refused(&stack, &list, &text);
 
     let order = [
         "send",
@@ -103,17 +121,10 @@ async fn a_list_of_several_calls_is_sent_once_and_reported() {
         (Some(0), Some("finished"))
     );
 
-    let report = sms(&stack, &["report", &id.to_string()], "");
-    let report = String::from_utf8(report.stdout).unwrap();
-    let mut rows = report.lines().map(|row| row.split(',').nth(1).unwrap());
-    assert_eq!(rows.next(), Some("status"));
-    let mut counts = BTreeMap::new();
-    for status in rows {
-        *counts.entry(status).or_insert(0_u64) += 1;
-    }
+    let counts = report_counts(&stack, id);
     assert_eq!(counts.values().sum::<u64>(), ROWS + 1);
     for (status, count) in counts {
-        assert_eq!(schedule["counts"][status], count, "{status}");
+        assert_eq!(schedule["counts"][&status], count, "{status}");
     }
 
     let pool = MySqlPool::connect(stack.value("DATABASE_URL").unwrap())

@@ -96,6 +96,27 @@ pub fn open(path: &Path, reading: &Reading) -> Result<List, Failure> {
     List::new(file, &name, reading, Limits::default())
 }
 
+/// Returns the text of a file that may be compressed.
+fn decompressed(file: Box<dyn Read>) -> io::Result<BufReader<Box<dyn Read>>> {
+    let mut file = BufReader::with_capacity(BEGINNING, file);
+    let is_gzip = file.fill_buf()?.starts_with(b"\x1f\x8b");
+    Ok(BufReader::new(if is_gzip {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    }))
+}
+
+fn named_charset(reading: &Reading) -> Result<Option<&'static Encoding>, Failure> {
+    let Some(label) = reading.charset.as_deref() else {
+        return Ok(None);
+    };
+    let named = Encoding::for_label(label.trim().as_bytes());
+    let expected = "expected an encoding, such as windows-1252";
+    let unknown = || Failure::Usage(format!("--charset {label}: {expected}"));
+    named.map(Some).ok_or_else(unknown)
+}
+
 impl List {
     /// Detects what the list is, from its beginning.
     pub fn new(
@@ -105,27 +126,9 @@ impl List {
         limits: Limits,
     ) -> Result<Self, Failure> {
         let failed = |error: &io::Error| Failure::file(name, error);
-        let mut file = BufReader::with_capacity(BEGINNING, file);
-        let is_gzip = file
-            .fill_buf()
-            .map_err(|error| failed(&error))?
-            .starts_with(b"\x1f\x8b");
-        let file: Box<dyn Read> = if is_gzip {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
-        };
-        let mut file = BufReader::new(file);
+        let mut file = decompressed(file).map_err(|error| failed(&error))?;
         let begin = file.fill_buf().map_err(|error| failed(&error))?;
-        let named = reading.charset.as_deref().map(|label| {
-            let unknown = || {
-                Failure::Usage(format!(
-                    "--charset {label}: expected an encoding, such as windows-1252"
-                ))
-            };
-            Encoding::for_label(label.trim().as_bytes()).ok_or_else(unknown)
-        });
-        let named = named.transpose()?;
+        let named = named_charset(reading)?;
         let marked = Encoding::for_bom(begin).map(|(marked, _)| marked);
         let charset = marked.or(named);
         // Rows of UTF-16 cannot be found by their bytes.
