@@ -173,7 +173,7 @@ pub const RECIPIENT_EXISTS: ProblemType = ProblemType {
     status: 409,
     title: "The number is in the schedule already",
     meaning: "Another recipient of the schedule has this number.",
-    remedy: "`detail` names its position. Cancel one of the two.",
+    remedy: "Cancel one of the two. Nothing was changed.",
 };
 
 /// `username-taken`

@@ -17,6 +17,10 @@ const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
 const LEAST_S: u32 = 60;
 /// The numbers of each further schedule begin so far after those of the one before.
 const NUMBERS_APART: u32 = 20_000;
+/// The most recipients that an operator cancels or changes in a call.
+const MOST_PLACES: u32 = 5;
+/// The first of the numbers that replace others. No list has them.
+const NEW_NUMBERS: u32 = 2_000_000;
 
 impl World {
     /// Configures the plan's limit and posts its schedules. Returns their ids, the main one first.
@@ -103,6 +107,24 @@ impl World {
                     json!({ "recipients": phones(first, count) }),
                 )
             }
+            ApiCall::CancelRecipients => {
+                let entries = self.random_places().map(|seq| json!({ "seq": seq }));
+                (
+                    Request::post(path("/recipients/cancel")),
+                    json!({ "recipients": entries.collect::<Vec<_>>() }),
+                )
+            }
+            ApiCall::ChangeNumbers => {
+                let first = NEW_NUMBERS + self.rng.number(0..=10_000) * MOST_PLACES;
+                let numbers = phones(first, MOST_PLACES);
+                let entries = self.random_places().zip(numbers);
+                let entries =
+                    entries.map(|(seq, phone)| json!({"seq": seq, "set": {"phone": phone}}));
+                (
+                    Request::patch(path("/recipients")),
+                    json!({ "recipients": entries.collect::<Vec<_>>() }),
+                )
+            }
             ApiCall::SetLimit(parts_per_second) => (
                 Request::patch("/v1/carriers/main"),
                 json!({ "parts_per_second": parts_per_second }),
@@ -114,6 +136,12 @@ impl World {
         };
         let (status, _) = self.call_api(request, &body).await?;
         Ok(!status.is_server_error())
+    }
+
+    /// Returns places of the main list, at least one.
+    fn random_places(&self) -> impl Iterator<Item = u32> {
+        let count = self.rng.number(1..=MOST_PLACES);
+        (0..count).map(|_| self.rng.number(1..=self.plan.recipients))
     }
 
     async fn call_api(

@@ -1,5 +1,7 @@
 //! Checks of a finished run against its plan, beyond those of [`crate::verification`].
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -69,6 +71,22 @@ pub async fn undelivered(world: &World, schedules: &[Uuid]) -> sqlx::Result<Opti
     Ok(Some(format!(
         "not every recipient is DELIVRD: {rows}; {state}"
     )))
+}
+
+/// Reports acceptances of numbers that no recipient has, such as one that was replaced before.
+pub async fn sent_to_nobody(world: &World) -> sqlx::Result<Option<String>> {
+    let sql = "SELECT TRIM(LEADING '+' FROM phone) FROM recipients WHERE phone IS NOT NULL";
+    let phones: Vec<String> = sqlx::query_scalar(sql).fetch_all(&world.pool).await?;
+    let known: HashSet<_> = phones.into_iter().collect();
+    let ledger = world.simulator.carrier().ledger();
+    let strangers = ledger
+        .iter()
+        .filter(|line| !known.contains(line.dnis.trim_start_matches('+')))
+        .count();
+    Ok(
+        (strangers > 0)
+            .then(|| format!("{strangers} acceptances of numbers that no recipient has")),
+    )
 }
 
 /// Reports what the plan expects of the times at which the schedules are sent, and is not so.

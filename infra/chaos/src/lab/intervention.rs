@@ -65,6 +65,10 @@ pub enum ApiCall {
     Retry,
     /// `POST …/recipients` with so many new ones.
     Append(u32),
+    /// `POST …/recipients/cancel` with a few random ones.
+    CancelRecipients,
+    /// `PATCH …/recipients` with new numbers for a few random ones.
+    ChangeNumbers,
     /// `PATCH` with a `run_at` so many seconds from now.
     Reschedule(i64),
     /// `PATCH /v1/carriers/main` with this limit in message parts per second.

@@ -128,6 +128,7 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     problems.extend(end?.err().map(|state| format!("stuck: {state}")));
     problems.extend(checks::excess_uncertain(world, &outcome));
     problems.extend(checks::undelivered(world, &schedules).await?);
+    problems.extend(checks::sent_to_nobody(world).await?);
     problems.extend(checks::unexpected_dead_letters(world));
     problems.extend(checks::unmet_expectations(world, &schedules, run_at).await?);
     let problems = problems

@@ -64,6 +64,7 @@ fault_table! {
         reschedule_races,
         sending_stopped,
         brake_races,
+        recipient_races,
     }
     database {
         database_cut,

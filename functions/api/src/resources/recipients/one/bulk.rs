@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use super::{
     address::{Address, entry_schema},
+    carry_out::carry_out,
     edit::{self, RecipientEdit},
-    write::{ChangeOutcome, Order, RecipientChange, carry_out},
+    outcome::{ChangeOutcome, Order, RecipientChange},
 };
 use crate::{
     App,
@@ -77,17 +78,15 @@ pub async fn cancel(
     query: Query,
     request: (HeaderMap, Body),
 ) -> Result<Json<ChangedRecipients>, ApiError> {
-    query.finish()?;
     let id = parse_id(&id)?;
-    let bytes = body::read_json(&request.0, request.1).await?;
-    let orders = read(&bytes, |fields| {
+    let orders = read_orders(query, request, |fields| {
         let address = Address::read(fields)?;
         Some(Order {
             address,
             edit: None,
         })
-    })?;
-    run(&app, &caller, id, &orders).await
+    });
+    run(&app, &caller, id, &orders.await?).await
 }
 
 /// Changes recipients.
@@ -98,10 +97,8 @@ pub async fn change(
     query: Query,
     request: (HeaderMap, Body),
 ) -> Result<Json<ChangedRecipients>, ApiError> {
-    query.finish()?;
     let id = parse_id(&id)?;
-    let bytes = body::read_json(&request.0, request.1).await?;
-    let orders = read(&bytes, |fields| {
+    let orders = read_orders(query, request, |fields| {
         let set = fields.raw("set");
         fields.require("set", "an object with phone, vars, or both");
         let edit = set.and_then(|set| read_set(fields, set));
@@ -110,9 +107,20 @@ pub async fn change(
             address,
             edit: Some(edit?),
         })
-    })?;
+    });
+    let orders = orders.await?;
     check(&app, id, &orders).await?;
     run(&app, &caller, id, &orders).await
+}
+
+/// Reads the entries of a request.
+async fn read_orders(
+    query: Query,
+    (headers, body): (HeaderMap, Body),
+    entry: impl Fn(&mut Fields) -> Option<Order>,
+) -> Result<Vec<Order>, ApiError> {
+    query.finish()?;
+    read(&body::read_json(&headers, body).await?, entry)
 }
 
 fn read_set(fields: &mut Fields, set: &RawValue) -> Option<RecipientEdit> {

@@ -3,7 +3,9 @@
 
 pub mod address;
 pub mod bulk;
+pub mod carry_out;
 pub mod edit;
+pub mod outcome;
 pub mod single;
 pub mod store;
 pub mod write;

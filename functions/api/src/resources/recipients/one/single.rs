@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::{
     address::{Address, no_such_recipient},
+    carry_out::carry_out,
     edit::{self, RecipientEdit},
-    write::{ChangeOutcome, Order, RecipientChange, carry_out},
+    outcome::{ChangeOutcome, Order, RecipientChange},
 };
 use crate::{
     App,

@@ -1,0 +1,132 @@
+//! Carries out a call: finds each recipient and its batch, and writes batch by batch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use shared::{
+    platform::queue::{BatchMessage, Outgoing},
+    schedule::row::load_schedule,
+};
+use uuid::Uuid;
+
+use super::{
+    address::Address,
+    outcome::{Order, RecipientChange},
+    store::places_of,
+    write::{Group, Written},
+};
+use crate::{
+    App, ENQUEUE_TIMEOUT,
+    auth::Caller,
+    http::error::ApiError,
+    resources::{
+        schedules::arrange_dispatch::enqueue_deliveries,
+        uncertain::store::{BatchRange, batch_ranges},
+    },
+};
+
+/// Carries out the orders. Returns what became of each recipient, in the order of the orders.
+pub async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    orders: &[Order],
+) -> Result<Vec<RecipientChange>, ApiError> {
+    let mut results = vec![RecipientChange::NOT_FOUND; orders.len()];
+    let mut left: Vec<(u32, usize)> = find(app, id, orders).await?;
+    // The cut happens once, so the second round finds the batches.
+    while !left.is_empty() {
+        let (is_cut, groups) = group(app, id, &left).await?;
+        left.clear();
+        for (batch_no, members) in groups {
+            let group = Group {
+                app,
+                id,
+                batch_no,
+                is_cut,
+                orders: &members,
+                all: orders,
+            };
+            let Written {
+                changes,
+                due,
+                deliveries,
+            } = group.run(caller).await?;
+            enqueue_deliveries(app, &deliveries).await;
+            enqueue_recheck(app, due).await;
+            match changes {
+                Some(changes) => changes
+                    .into_iter()
+                    .for_each(|(at, change)| results[at] = change),
+                None => left.extend(members),
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// Returns the place in the list of each recipient that is named by a place, or whose number the
+/// schedule has.
+async fn find(app: &App, id: Uuid, orders: &[Order]) -> Result<Vec<(u32, usize)>, ApiError> {
+    let phones: Vec<_> = orders
+        .iter()
+        .filter_map(|order| match order.address {
+            Address::Phone(phone) => Some(phone.to_string()),
+            Address::Seq(_) => None,
+        })
+        .collect();
+    let mut connection = app.db.acquire().await?;
+    let places: HashMap<_, _> = places_of(&mut connection, id, &phones)
+        .await?
+        .into_iter()
+        .collect();
+    let seq = |order: &Order| match order.address {
+        Address::Seq(seq) => Some(seq),
+        Address::Phone(phone) => places.get(&phone.to_string()).copied(),
+    };
+    let found = orders.iter().enumerate();
+    Ok(found
+        .filter_map(|(at, order)| Some((seq(order)?, at)))
+        .collect())
+}
+
+type Groups = BTreeMap<Option<u32>, Vec<(u32, usize)>>;
+
+/// Groups recipients by their batch. Also returns whether the schedule is cut.
+async fn group(app: &App, id: Uuid, left: &[(u32, usize)]) -> Result<(bool, Groups), ApiError> {
+    let mut connection = app.db.acquire().await?;
+    let schedule = load_schedule(&mut connection, id).await?;
+    let is_cut = schedule
+        .ok_or_else(ApiError::no_such_schedule)?
+        .batch_count
+        .is_some();
+    let ranges = if is_cut {
+        batch_ranges(&mut connection, id).await?
+    } else {
+        Vec::new()
+    };
+    let mut groups = Groups::new();
+    for (seq, at) in left {
+        let batch_no = batch_of(&ranges, *seq);
+        groups.entry(batch_no).or_default().push((*seq, *at));
+    }
+    Ok((is_cut, groups))
+}
+
+fn batch_of(ranges: &[BatchRange], seq: u32) -> Option<u32> {
+    let at = ranges.partition_point(|batch| batch.last_seq < seq);
+    let batch = ranges.get(at).filter(|batch| batch.first_seq <= seq);
+    batch.map(|batch| batch.batch_no)
+}
+
+/// Puts a batch on the recheck queue. A message that the queue refuses is left to the sweep.
+async fn enqueue_recheck(app: &App, due: Option<BatchMessage>) {
+    let Some(batch) = due else {
+        return;
+    };
+    let now = app.db.now();
+    let messages = [Outgoing::batch(batch, now, now)];
+    match tokio::time::timeout(ENQUEUE_TIMEOUT, app.recheck_queue.send(&messages)).await {
+        Ok(failed) if failed.is_empty() => {}
+        _ => tracing::warn!("the recheck queue refused a message; the sweep will find the batch"),
+    }
+}

@@ -1,0 +1,65 @@
+//! What a call asks for a recipient, and what becomes of it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::message::status::Status;
+
+use super::{address::Address, edit::RecipientEdit, store::LockedRecipient};
+
+/// What a call does to one recipient.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The recipient.
+    pub address: Address,
+    /// Its new values; `None`: it is cancelled.
+    pub edit: Option<RecipientEdit>,
+}
+
+/// What became of one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeOutcome {
+    /// It is cancelled, by this call or an earlier one.
+    Cancelled,
+    /// It is changed.
+    Changed,
+    /// A request carries its message, or has carried it, or the message has ended.
+    TooLate,
+    /// Another recipient of the schedule has the new number.
+    Duplicate,
+    /// It is not in the schedule.
+    NotFound,
+}
+
+/// What became of one recipient of a call.
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+pub struct RecipientChange {
+    /// Its place in the list; null if it is not in the schedule.
+    pub seq: Option<u32>,
+    /// Whether the call was in time: the recipient is not sent to, or is sent to as changed.
+    pub in_time: bool,
+    /// The state of its message after the call.
+    pub status: Option<Status>,
+    /// What became of it.
+    pub outcome: ChangeOutcome,
+}
+
+impl RecipientChange {
+    /// The recipient is not in the schedule.
+    pub const NOT_FOUND: Self = Self {
+        seq: None,
+        in_time: false,
+        status: None,
+        outcome: ChangeOutcome::NotFound,
+    };
+
+    /// Returns what became of a locked recipient.
+    pub const fn of(row: &LockedRecipient, in_time: bool, outcome: ChangeOutcome) -> Self {
+        Self {
+            seq: Some(row.seq),
+            in_time,
+            status: Some(row.status),
+            outcome,
+        }
+    }
+}
