@@ -32,7 +32,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// The environment of the function, without database and runtime API.
-const ENVIRONMENT: [(&str, &str); 15] = [
+const ENVIRONMENT: [(&str, &str); 16] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "api"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
@@ -46,6 +46,7 @@ const ENVIRONMENT: [(&str, &str); 15] = [
     ("SCHEDULER_ROLE_ARN", "r"),
     ("DISPATCH_LEAD_S", "90"),
     ("DEAD_LETTER_QUEUES", "send=http://127.0.0.1:1/d"),
+    ("ALLOWED_COUNTRIES", "US"),
     ("WEBHOOK_KEYS", KEYS),
     ("JWT_KEYS", KEYS),
 ];

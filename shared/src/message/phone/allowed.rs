@@ -1,6 +1,9 @@
 //! The countries to which messages may be sent: a limit to the damage of toll fraud and mistakes.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use phonenumber::metadata::{DATABASE, Metadata};
 use regex::bytes::Regex;
@@ -32,14 +35,8 @@ enum Allowed {
 enum Part {
     /// All.
     Whole,
-    /// Those of some of the regions that share the code, in the order of the metadata: a number
-    /// belongs to the first region that matches it.
-    Regions(Vec<RegionNumbers>),
-}
-
-struct RegionNumbers {
-    is_allowed: bool,
-    numbers: Regex,
+    /// Those of some of the regions that share the code, by their places in [`regions_of`].
+    Regions(Vec<bool>),
 }
 
 impl AllowedCountries {
@@ -86,7 +83,11 @@ impl AllowedCountries {
         };
         codes
             .binary_search_by_key(&country.code(), |(code, _)| *code)
-            .is_ok_and(|found| codes[found].1.contains(&digits[country.code_digits()..]))
+            .is_ok_and(|found| {
+                codes[found]
+                    .1
+                    .contains(country.code(), &digits[country.code_digits()..])
+            })
     }
 }
 
@@ -116,34 +117,44 @@ impl fmt::Debug for AllowedCountries {
 impl Part {
     fn load(code: u16, names: &[String]) -> Option<Self> {
         let regions = DATABASE.by_code(&code)?;
-        let is_allowed = |region: &Metadata| {
+        let is_allowed = |id: &str| {
             let is_named = |name: &String| match name.strip_prefix('+') {
                 Some(digits) => digits.parse() == Ok(code),
-                None => name == region.id(),
+                None => name == id,
             };
             names.iter().any(is_named)
         };
-        if regions.iter().all(|region| is_allowed(region)) {
+        if regions.iter().all(|region| is_allowed(region.id())) {
             return Some(Self::Whole);
         }
-        let numbers = regions.iter().filter_map(|region| {
-            Some(RegionNumbers {
-                is_allowed: is_allowed(region),
-                numbers: numbers_of(region)?,
-            })
-        });
-        Some(Self::Regions(numbers.collect()))
+        let regions = regions_of(code).iter();
+        let allowed = regions.map(|(id, _)| is_allowed(id));
+        Some(Self::Regions(allowed.collect()))
     }
 
-    fn contains(&self, national: &[u8]) -> bool {
+    fn contains(&self, code: u16, national: &[u8]) -> bool {
         match self {
             Self::Whole => true,
-            Self::Regions(regions) => regions
+            Self::Regions(allowed) => regions_of(code)
                 .iter()
-                .find(|region| region.numbers.is_match(national))
-                .is_some_and(|region| region.is_allowed),
+                .zip(allowed)
+                .find(|((_, numbers), _)| numbers.is_match(national))
+                .is_some_and(|(_, allowed)| *allowed),
         }
     }
+}
+
+/// Returns the regions that share a code, in the order of the metadata: a number belongs to the
+/// first one whose pattern it matches. Compiled once per code, at its first use.
+fn regions_of(code: u16) -> &'static [(&'static str, Regex)] {
+    static REGIONS: [OnceLock<Vec<(&str, Regex)>>; 1000] = [const { OnceLock::new() }; 1000];
+    REGIONS[usize::from(code)].get_or_init(|| {
+        let regions = DATABASE.by_code(&code).unwrap_or_default();
+        let compiled = regions
+            .into_iter()
+            .filter_map(|region| Some((region.id(), numbers_of(region)?)));
+        compiled.collect()
+    })
 }
 
 /// Returns the country code of a name in the setting.
@@ -203,7 +214,9 @@ mod tests {
             ("RU", "+77710009998", false),
             ("KZ", "+77710009998", true),
             ("GB", "+447400123456", true),
-            ("GB", "+447911123456", true),
+            // A range of Guernsey.
+            ("GB", "+447911123456", false),
+            ("GG", "+447911123456", true),
             ("GB", "+447797712345", false),
             ("JE", "+447797712345", true),
             // Codes without a country.

@@ -1,4 +1,4 @@
-//! The tokens of a session in cookies, for pages of this origin such as the console. Scripts cannot
+//! The tokens of a session in cookies, for pages of this origin in a browser. Scripts cannot
 //! read them, so that a script that was injected cannot carry a token away.
 //!
 //! Another site cannot use them: they are `SameSite=Strict`, limited to `/v1/auth`, and a call that
