@@ -53,8 +53,10 @@ pub async fn lock_recipients(
     seqs: &[u32],
 ) -> sqlx::Result<Vec<LockedRecipient>> {
     let rows = sqlx::query!(
-        "SELECT r.seq, r.status, r.resends FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
-           STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq FOR UPDATE",
+        // MySQL refuses FOR UPDATE beside a JSON_TABLE that is not in a subquery of its own.
+        "SELECT r.seq, r.status, r.resends
+           FROM (SELECT DISTINCT j.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j) named
+           STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = named.seq FOR UPDATE",
         json!(seqs).to_string(),
         id
     );
