@@ -100,9 +100,15 @@ fn description(schedule: &Value) -> String {
         lines.push(format!("planned from {start} to {end}"));
     }
     lines.push(format!("counts  {}", counts(schedule)));
-    let attention = schedule["attention"].as_object().into_iter().flatten();
-    let attention = attention.filter(|(_, count)| **count != 0);
-    lines.extend(attention.map(|(kind, count)| format!("needs an operator: {kind} {count}")));
+    let kinds = schedule["attention"]["kinds"].as_array();
+    let kinds: Vec<_> = kinds
+        .into_iter()
+        .flatten()
+        .flat_map(Value::as_str)
+        .collect();
+    if !kinds.is_empty() {
+        lines.push(format!("needs an operator: {}", kinds.join(", ")));
+    }
     lines.join("\n")
 }
 
@@ -114,10 +120,12 @@ mod tests {
     fn a_schedule_is_shown_with_what_matters() {
         let schedule = json!({"id": "1", "status": "paused", "run_at": "T", "name": null, "message": "Hi",
             "recipients": {"total": 7}, "counts": {"DELIVRD": 5, "PENDING": 0, "UNCERTAIN": 2},
-            "attention": {"uncertain": 2, "parked_batches": 0}, "reason": "price"});
+            "attention": {"kinds": ["uncertain", "paused"], "uncertain": 2, "parked_batches": 0}, "reason": "price"});
         let text = description(&schedule);
         let expected = "1  paused     T         7  -\ntext    Hi\nreason price\ncounts  DELIVRD 5, UNCERTAIN 2\n\
-            needs an operator: uncertain 2";
+            needs an operator: uncertain, paused";
         assert_eq!(text, expected);
+        let calm = json!({"attention": {"kinds": [], "uncertain": 0}});
+        assert!(!description(&calm).contains("operator"));
     }
 }
