@@ -104,7 +104,7 @@ fn description(schedule: &Value) -> String {
     let kinds: Vec<_> = kinds
         .into_iter()
         .flatten()
-        .flat_map(Value::as_str)
+        .filter_map(Value::as_str)
         .collect();
     if !kinds.is_empty() {
         lines.push(format!("needs an operator: {}", kinds.join(", ")));
