@@ -37,7 +37,7 @@ BEYOND_SCHEMAS = {
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
     "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
-    "not-a-reason",
+    "not-a-reason", "not-alone", "no-such-column", "wrong-reference", "wrong-group",
 }  # fmt: skip
 
 _lock = threading.Lock()

@@ -13,7 +13,10 @@ use crate::{
         List,
         entry::{Chunk, Entry, RejectedEntry},
         options::OnInvalid,
-        store::{InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables},
+        store::{
+            InvalidEntry, NamedEntry, insert_invalid_entries, insert_names, insert_recipients,
+            insert_variables,
+        },
     },
 };
 
@@ -208,7 +211,7 @@ impl Loaded {
     ) -> sqlx::Result<()> {
         let first = self.added.next_seq;
         let mut numbers: Vec<(u32, Phone)> = Vec::with_capacity(entries.len());
-        let (mut variables, mut invalid) = (Vec::new(), Vec::new());
+        let (mut variables, mut names, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
         for (seq, entry) in (first..).zip(entries) {
             match entry {
                 Entry::Valid(phone) => numbers.push((seq, *phone)),
@@ -217,6 +220,9 @@ impl Loaded {
                     self.added.parts = self.added.parts.max(personal.parts);
                     if !personal.variables.is_empty() {
                         variables.push((seq, personal.variables.as_str()));
+                    }
+                    if !personal.names.is_empty() {
+                        names.push(NamedEntry::new(seq, &personal.names));
                     }
                 }
                 Entry::Invalid(refused) => {
@@ -236,6 +242,7 @@ impl Loaded {
         numbers.dedup_by_key(|(_, phone)| *phone);
         let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;
         insert_variables(&mut *connection, target.schedule_id, &variables).await?;
+        insert_names(&mut *connection, target.schedule_id, &names).await?;
         if !target.is_repeated {
             insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
         }

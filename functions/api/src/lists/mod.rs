@@ -15,6 +15,7 @@ mod gzip;
 mod header;
 mod json;
 pub mod load;
+pub mod names;
 mod ndjson;
 mod number;
 pub mod options;

@@ -45,6 +45,10 @@ pub struct Options {
     pub country: Option<String>,
     /// In CSV, the column with the phone numbers: its name in the header, or its position from 1.
     pub column: Option<String>,
+    /// In CSV, the column with the references; `None`: the column `reference`, if there is one.
+    pub reference_column: Option<String>,
+    /// In CSV, the column with the groups; `None`: the column `group`, if there is one.
+    pub group_column: Option<String>,
     /// Which kinds of numbers are accepted; `None`: all.
     pub types: Option<NumberTypes>,
     /// Which variables an entry may have.
@@ -111,6 +115,12 @@ pub struct ListDefaults {
     pub default_country: Option<String>,
     /// The column with the phone numbers.
     pub column: Option<String>,
+    /// The column with the references.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_column: Option<String>,
+    /// The column with the groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
     /// The effect of invalid entries.
     pub on_invalid: Option<OnInvalid>,
     /// The kinds of numbers that are accepted.
@@ -136,8 +146,13 @@ impl ListDefaults {
             options.country.clone_from(&self.default_country);
             options.region = options.country.as_deref().and_then(Region::parse);
         }
-        let column = options.column.take();
-        options.column = column.or_else(|| self.column.clone());
+        for (column, default) in [
+            (&mut options.column, &self.column),
+            (&mut options.reference_column, &self.reference_column),
+            (&mut options.group_column, &self.group_column),
+        ] {
+            *column = column.take().or_else(|| default.clone());
+        }
         options.types = options.types.or(self.types);
     }
 }

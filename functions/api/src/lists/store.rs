@@ -1,13 +1,16 @@
-//! The statements that insert a list into `recipients` and `recipient_variables`, in chunks of a few
-//! thousand entries.
+//! The statements that insert a list into `recipients`, `recipient_variables` and
+//! `recipient_references`, in chunks of a few thousand entries.
 
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::json;
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
+
+use crate::lists::names::EntryNames;
 
 /// An entry that is no valid number, kept for the report.
 #[derive(Debug)]
@@ -104,6 +107,51 @@ pub async fn insert_variables(
         "INSERT INTO recipient_variables (schedule_id, seq, variables)
          SELECT ?, j.seq, j.variables
          FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', variables TEXT PATH '$[1]')) j
+         STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
+        id,
+        json!(rows).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// The reference and the group of an entry.
+#[derive(Debug, Serialize)]
+pub struct NamedEntry<'a> {
+    /// Its place in the list.
+    #[serde(rename = "q")]
+    seq: u32,
+    #[serde(rename = "r")]
+    reference: Option<&'a str>,
+    #[serde(rename = "g")]
+    group: Option<&'a str>,
+}
+
+impl<'a> NamedEntry<'a> {
+    /// Returns the names of the entry at this place.
+    pub fn new(seq: u32, names: &'a EntryNames) -> Self {
+        Self {
+            seq,
+            reference: names.reference.as_deref(),
+            group: names.group.as_deref(),
+        }
+    }
+}
+
+/// Inserts references and groups for those of these places that a recipient has; the other places
+/// are duplicates.
+pub async fn insert_names(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[NamedEntry<'_>],
+) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "INSERT INTO recipient_references (schedule_id, seq, reference, group_name)
+         SELECT ?, j.seq, j.reference, j.group_name
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', reference VARCHAR(64) PATH '$.r', group_name VARCHAR(64) PATH '$.g')) j
          STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
         id,
         json!(rows).to_string(),

@@ -40,6 +40,7 @@ mod receipt_attempts;
 mod receipt_batches;
 mod receipt_signatures;
 mod receipts;
+mod references;
 mod report_links;
 mod reports;
 mod responses;

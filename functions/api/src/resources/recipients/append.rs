@@ -28,7 +28,7 @@ use crate::{
         entry::RejectedEntry,
         load::{Target, load},
         options::{ListDefaults, NumberTypes, OnInvalid},
-        request::read_list,
+        request::{column, read_list},
     },
     openapi::{Operation, parameters::flag},
     resources::{
@@ -88,6 +88,8 @@ pub async fn append(
     let types = query.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
     let mut list = read_list(&headers, &mut query, body).await?;
     list.options.types = types;
+    list.options.reference_column = column(&mut query, "reference_column");
+    list.options.group_column = column(&mut query, "group_column");
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
     let answer = if is_dry_run {
@@ -110,8 +112,8 @@ pub fn append_doc() -> Operation {
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
             "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 5 MiB of text or 4.6 MB of gzip per call. \
-             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `on_invalid` and `types` \
-             are by default those with which the schedule was created.",
+             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `reference_column`, \
+             `group_column`, `on_invalid` and `types` are by default those with which the schedule was created.",
         )
         .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
         .query(
@@ -121,6 +123,7 @@ pub fn append_doc() -> Operation {
         )
         .query("types", doc::types_schema(), doc::TYPES)
         .queries(doc::list_parameters())
+        .queries(doc::name_column_parameters())
         .body(doc::list_body(true))
         .answers::<Answer>(200, "What was accepted; for a dry run, the effect that the call would have.", answer)
         .problems(&["not-found", "schedule-begun", "daily-limit"])

@@ -1,8 +1,11 @@
-//! The recipients of a schedule: append, also as a dry run, list and report.
+//! The recipients of a schedule: append, also as a dry run, list, report, and count by group.
 
 pub mod append;
 pub mod dry_run;
+pub mod found;
+pub mod groups;
 pub mod list;
+pub mod names;
 pub mod report;
 pub mod routes;
 pub mod store;

@@ -4,7 +4,7 @@ use shared::access::Permission::{SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::recipients::{append, list},
+    resources::recipients::{append, groups, list},
     route::{Route, get, post},
 };
 
@@ -22,6 +22,12 @@ pub fn table() -> Vec<Route> {
             Requires(SchedulesWrite),
             append::append,
             append::append_doc,
+        ),
+        get(
+            "/v1/schedules/{id}/groups",
+            Requires(SchedulesRead),
+            groups::groups,
+            groups::groups_doc,
         ),
     ]
 }

@@ -86,7 +86,9 @@ impl CreateRequest {
         let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
-            column: column(&mut fields),
+            column: column(&mut fields, "column"),
+            reference_column: column(&mut fields, "reference_column"),
+            group_column: column(&mut fields, "group_column"),
             on_invalid: Some(on_invalid).filter(|_| is_on_invalid_given),
             types,
         };
@@ -118,11 +120,11 @@ fn region(fields: &mut Fields) -> Option<(String, Region)> {
     Some((given, region?))
 }
 
-/// Reads the column of the lists that are appended later.
-fn column(fields: &mut Fields) -> Option<String> {
-    let given = fields.text("column")?;
+/// Reads a column of the lists that are appended later.
+fn column(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let given = fields.text(name)?;
     if !is_column(&given) {
-        fields.complain("column", "not-a-column", COLUMN);
+        fields.complain(name, "not-a-column", COLUMN);
     }
     Some(given.trim().to_owned())
 }
@@ -288,6 +290,8 @@ pub fn request_schema() -> Value {
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
+        "reference_column": or_null(column_schema()),
+        "group_column": or_null(column_schema()),
         "types": or_null(types_field_schema()),
     });
     for (name, field) in names::schemas() {
