@@ -15,8 +15,12 @@ async fn each_statement_about_references_uses_its_key_and_sorts_nothing(pool: My
     let id = insert_schedules(&pool).await[0];
     let names = "INSERT INTO recipient_references (schedule_id, seq, reference, group_name)
         SELECT schedule_id, seq, CONCAT('R', seq), seq % 10 FROM recipients";
+    let variables = "INSERT INTO recipient_variables (schedule_id, seq, variables)
+        SELECT schedule_id, seq, '{}' FROM recipients";
     execute(&pool, names).await;
-    analyze(&pool, "schedules, recipients, recipient_references").await;
+    execute(&pool, variables).await;
+    let tables = "schedules, recipients, recipient_references, recipient_variables";
+    analyze(&pool, tables).await;
     let mut plans = Plans::new(&pool);
     check_found(&mut plans, id).await;
     check_shown(&mut plans, id).await;
@@ -76,6 +80,30 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
             &["INSERT INTO recipient_references"],
             &["r PRIMARY"],
             &[&id, &r#"[{"q": 2001, "r": "x", "g": null}]"#, &id],
+        )
+        .await;
+    plans
+        .check(
+            "the entries of a list whose numbers are known",
+            &["r.seq <> j.seq"],
+            &["r phone_once"],
+            &[&r#"[[2001, "+60121000001"]]"#, &id],
+        )
+        .await;
+    plans
+        .check(
+            "the names that a list replaces",
+            &["DELETE n FROM"],
+            &["n PRIMARY"],
+            &[&"[7]", &id],
+        )
+        .await;
+    plans
+        .check(
+            "the variables that a list replaces",
+            &["DELETE v FROM"],
+            &["v PRIMARY"],
+            &[&"[7]", &id],
         )
         .await;
     // Groups are gathered in a temporary table of their own, from a bounded part of the list.

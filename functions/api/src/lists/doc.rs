@@ -8,7 +8,7 @@ use crate::{
     lists::{
         entry::MAX_ENTRIES,
         names,
-        options::{Format, LONGEST_COLUMN, NumberTypes},
+        options::{Format, LONGEST_COLUMN, NumberTypes, OnDuplicate},
     },
     openapi::{
         Takes,
@@ -59,6 +59,23 @@ pub fn country_schema() -> Value {
 /// Returns the schema of the name or position of a column.
 pub fn column_schema() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}})
+}
+
+/// The description of [`on_duplicate_schema`].
+pub const ON_DUPLICATE: &str = "An entry whose number is in the schedule already, or in the list before: `skip`: it has no effect; `update`: its variables, reference and group \
+     replace those of the recipient; `reject`: it refuses the call.";
+
+/// Returns the schema of the effect of duplicates.
+pub fn on_duplicate_schema() -> Value {
+    json!({"type": "string", "enum": OnDuplicate::ALL.map(OnDuplicate::as_str)})
+}
+
+/// Returns the same for a field of a body.
+pub fn on_duplicate_field_schema() -> Value {
+    let mut schema = on_duplicate_schema();
+    schema["default"] = json!(OnDuplicate::Skip.as_str());
+    schema["description"] = json!(ON_DUPLICATE);
+    schema
 }
 
 /// The description of [`types_schema`].

@@ -9,6 +9,7 @@ mod charset;
 mod csv;
 mod detect;
 pub mod doc;
+pub mod duplicates;
 pub mod entry;
 mod guard;
 mod gzip;

@@ -83,6 +83,33 @@ impl OnInvalid {
     }
 }
 
+/// The effect of an entry whose number is in the schedule already, or in the list before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDuplicate {
+    /// The first entry counts.
+    #[default]
+    Skip,
+    /// The last entry counts, unless its message cannot be changed any more.
+    Update,
+    /// The list is refused as a whole.
+    Reject,
+}
+
+impl OnDuplicate {
+    /// All values.
+    pub const ALL: [Self; 3] = [Self::Skip, Self::Update, Self::Reject];
+
+    /// Returns the value in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Update => "update",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// The kinds of numbers that a list may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +150,9 @@ pub struct ListDefaults {
     pub group_column: Option<String>,
     /// The effect of invalid entries.
     pub on_invalid: Option<OnInvalid>,
+    /// The effect of entries whose number is in the list already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_duplicate: Option<OnDuplicate>,
     /// The kinds of numbers that are accepted.
     pub types: Option<NumberTypes>,
 }

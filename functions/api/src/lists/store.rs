@@ -159,3 +159,75 @@ pub async fn insert_names(
     );
     done.execute(connection).await.map(drop)
 }
+
+/// An entry whose number another recipient of the schedule has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNumber {
+    /// The place of the entry.
+    pub given: u32,
+    /// The number.
+    pub phone: String,
+    /// The place of the recipient.
+    pub seq: u32,
+    /// The state of the recipient.
+    pub status: String,
+}
+
+/// Returns those of these entries whose number a recipient at another place of the schedule has, in
+/// their order.
+pub async fn known_numbers(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, Phone)],
+) -> sqlx::Result<Vec<KnownNumber>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(seq, phone)| (seq, phone.to_string()))
+        .collect();
+    let known = sqlx::query_as!(
+        KnownNumber,
+        // Without the conversion from utf8mb4, the key of `phone` would not be used.
+        r#"SELECT j.seq AS "given!: u32", r.phone AS "phone!", r.seq, r.status
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', phone VARCHAR(16) PATH '$[1]')) j
+           STRAIGHT_JOIN recipients r FORCE INDEX (phone_once)
+             ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ? AND r.seq <> j.seq"#,
+        json!(rows).to_string(),
+        id
+    );
+    let mut known = known.fetch_all(connection).await?;
+    known.sort_unstable_by_key(|known| known.given);
+    Ok(known)
+}
+
+/// Removes the variables of recipients.
+pub async fn remove_variables(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE v FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         STRAIGHT_JOIN recipient_variables v ON v.schedule_id = ? AND v.seq = j.seq",
+        json!(seqs).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Removes the references and groups of recipients.
+pub async fn remove_names(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE n FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         STRAIGHT_JOIN recipient_references n ON n.schedule_id = ? AND n.seq = j.seq",
+        json!(seqs).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}

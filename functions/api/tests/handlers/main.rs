@@ -18,6 +18,7 @@ mod dead_letters;
 mod delivery_lists;
 mod dry_run;
 mod dry_run_lists;
+mod duplicates;
 mod edge;
 mod ends;
 mod events;
