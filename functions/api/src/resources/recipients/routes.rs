@@ -5,7 +5,7 @@ use shared::access::Permission::{SchedulesRead, SchedulesWrite};
 use crate::{
     auth::access::Access::Requires,
     resources::recipients::{
-        append, list,
+        append, groups, list,
         one::{bulk, single},
     },
     route::{Route, delete, get, patch, post},
@@ -49,6 +49,12 @@ pub fn table() -> Vec<Route> {
             Requires(SchedulesWrite),
             single::cancel,
             single::cancel_doc,
+        ),
+        get(
+            "/v1/schedules/{id}/groups",
+            Requires(SchedulesRead),
+            groups::groups,
+            groups::groups_doc,
         ),
     ]
 }
