@@ -306,5 +306,13 @@ pub fn or_null(mut schema: Value) -> Value {
         }
         return schema;
     }
-    json!({"anyOf": [schema, {"type": "null"}]})
+    let annotations = ["default", "description"];
+    let mut choice = json!({});
+    for (annotation, value) in annotations.map(|name| (name, schema[name].take())) {
+        if !value.is_null() {
+            choice[annotation] = value;
+        }
+    }
+    choice["anyOf"] = json!([schema, {"type": "null"}]);
+    choice
 }
