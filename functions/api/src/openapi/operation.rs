@@ -306,11 +306,12 @@ pub fn or_null(mut schema: Value) -> Value {
         }
         return schema;
     }
-    let annotations = ["default", "description"];
     let mut choice = json!({});
-    for (annotation, value) in annotations.map(|name| (name, schema[name].take())) {
-        if !value.is_null() {
-            choice[annotation] = value;
+    if let Some(members) = schema.as_object_mut() {
+        for annotation in ["default", "description"] {
+            if let Some(value) = members.remove(annotation) {
+                choice[annotation] = value;
+            }
         }
     }
     choice["anyOf"] = json!([schema, {"type": "null"}]);

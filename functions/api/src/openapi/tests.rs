@@ -106,6 +106,25 @@ fn each_reference_has_a_target() {
 }
 
 #[test]
+fn each_schema_is_one_of_json_schema() {
+    let assert_schema = |what: &str, schema: &Value| {
+        let valid = jsonschema::draft202012::meta::validate(schema);
+        assert!(valid.is_ok(), "{what}: {valid:?}\n{schema}");
+    };
+    for (name, schema) in members(&document()["components"], "schemas") {
+        assert_schema(name, schema);
+    }
+    for (what, operation) in operations() {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            assert_schema(&what, &resolved(parameter)["schema"]);
+        }
+        for (_, media) in members(&operation["requestBody"], "content") {
+            assert_schema(&what, &media["schema"]);
+        }
+    }
+}
+
+#[test]
 fn each_title_names_one_schema() {
     fn assert_untitled(place: &str, value: &Value) {
         assert!(
