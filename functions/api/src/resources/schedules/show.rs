@@ -56,7 +56,7 @@ pub struct ScheduleView {
     pub run_at: DateTime<FixedOffset>,
     pub message: String,
     /// Null for a message with variables, because it may differ between texts.
-    #[schemars(extend("enum" = ENCODINGS))]
+    #[schemars(extend("title" = "Encoding", "enum" = ENCODINGS))]
     pub encoding: Option<&'static str>,
     /// For a message with variables: the largest number of parts of any of its texts.
     pub parts: u16,
@@ -76,7 +76,7 @@ pub struct ScheduleView {
     /// Null unless the end was given as seconds after `run_at`.
     pub send_within_s: Option<u32>,
     pub resend_within_s: u32,
-    #[schemars(extend("enum" = ON_UNCERTAIN))]
+    #[schemars(extend("title" = "OnUncertain", "enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
     pub recipients: RecipientTotals,
     /// Until this time the schedule has certainly not begun, so that its text, window and list can be

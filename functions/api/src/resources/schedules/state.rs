@@ -169,7 +169,7 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     properties: |generator| {
         json!({
             "schedule_status": generator.subschema_for::<ScheduleStatus>(),
-            "possible": {"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."},
+            "possible": {"type": "array", "items": {"title": "Step", "type": "string", "enum": STEPS}, "description": "The calls that are possible now."},
         })
     },
     required: &["schedule_status", "possible"],
