@@ -21,8 +21,11 @@ use crate::{
         fields::Fields,
     },
     lists::{
-        doc::{column_schema, country_schema, entries_schema, types_field_schema},
-        options::{ListDefaults, NumberTypes, OnInvalid, is_column},
+        doc::{
+            column_schema, country_schema, entries_schema, on_duplicate_field_schema,
+            types_field_schema,
+        },
+        options::{ListDefaults, NumberTypes, OnDuplicate, OnInvalid, is_column},
         request::{COLUMN, COUNTRY},
     },
     openapi::operation::{object, one_of_these, or_null},
@@ -64,6 +67,8 @@ pub struct CreateRequest {
     pub recipients: Option<Bytes>,
     /// The effect of invalid entries on the list.
     pub on_invalid: OnInvalid,
+    /// The effect of duplicates on the list.
+    pub on_duplicate: OnDuplicate,
     /// The country of numbers without a country code.
     pub region: Option<Region>,
     /// Its two letters, as they were given.
@@ -83,11 +88,15 @@ impl CreateRequest {
             .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
             .unwrap_or_default();
         let (country, region) = region(&mut fields).unzip();
+        let on_duplicate = fields.choice("on_duplicate", &OnDuplicate::ALL, OnDuplicate::as_str);
         let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
-            column: column(&mut fields),
+            column: column(&mut fields, "column"),
+            reference_column: column(&mut fields, "reference_column"),
+            group_column: column(&mut fields, "group_column"),
             on_invalid: Some(on_invalid).filter(|_| is_on_invalid_given),
+            on_duplicate,
             types,
         };
         let schedule = schedule(&mut fields, draft, now).map(|schedule| NewSchedule {
@@ -101,6 +110,7 @@ impl CreateRequest {
             errors,
             recipients,
             on_invalid,
+            on_duplicate: on_duplicate.unwrap_or_default(),
             region,
             country,
             types,
@@ -118,11 +128,11 @@ fn region(fields: &mut Fields) -> Option<(String, Region)> {
     Some((given, region?))
 }
 
-/// Reads the column of the lists that are appended later.
-fn column(fields: &mut Fields) -> Option<String> {
-    let given = fields.text("column")?;
+/// Reads a column of the lists that are appended later.
+fn column(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let given = fields.text(name)?;
     if !is_column(&given) {
-        fields.complain("column", "not-a-column", COLUMN);
+        fields.complain(name, "not-a-column", COLUMN);
     }
     Some(given.trim().to_owned())
 }
@@ -286,8 +296,11 @@ pub fn request_schema() -> Value {
         "draft": {"type": ["boolean", "null"], "default": false, "description": "No message is sent before the schedule is activated."},
         "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
+        "on_duplicate": or_null(on_duplicate_field_schema()),
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
+        "reference_column": or_null(column_schema()),
+        "group_column": or_null(column_schema()),
         "types": or_null(types_field_schema()),
     });
     for (name, field) in names::schemas() {
