@@ -11,6 +11,7 @@ import secrets
 import sys
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +48,8 @@ class Shared:
         if cls.browser:
             return
         cls.stack = RunningStack(ROOT / os.environ.get("STATE", ".local"))
+        # Failed logins of earlier tests from this address would delay those of these tests.
+        cls.stack.rows("DELETE FROM login_guards")
         cls.playwright = sync_playwright().start()
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         cls.browser = cls.playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -171,6 +174,14 @@ class ConsoleTest(unittest.TestCase):
             **fields,
         }
         return self.stack.call("POST", "/v1/schedules", body)
+
+    def carrier(self, method, changes=None):
+        """Reads or changes the behaviour of the simulated carrier."""
+        url = self.stack.values["CARRIER_URL"].removesuffix("/api") + "/settings"
+        body = changes and json.dumps(changes).encode()
+        sent = urllib.request.Request(url, body, {"content-type": "application/json"}, method=method)
+        with urllib.request.urlopen(sent, timeout=10) as answer:
+            return json.load(answer)
 
     def downloaded(self, click):
         """Returns the text of the file that a click downloads."""

@@ -7,6 +7,14 @@ from harness import ConsoleTest, expect
 PAGES = {
     "schedules": "Schedules",
     "send": "Send a list",
+    "attention": "Needs attention",
+    "messages": "Messages",
+    "suppressions": "Opted out",
+    "people": "People",
+    "keys": "API keys",
+    "webhooks": "Webhooks",
+    "audit": "Audit log",
+    "system": "System and carrier",
     "account": "Account",
 }
 

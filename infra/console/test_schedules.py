@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 from harness import ConsoleTest, expect
 
@@ -57,6 +58,32 @@ class Schedules(ConsoleTest):
         expect(self.page.get_by_text("The schedule is now: Cancelled.")).to_be_visible()
         self.assertEqual(self.state(made), "cancelled")
         expect(self.page.get_by_role("button", name="Pause")).to_have_count(0)
+
+    def test_a_running_schedule_is_paused_and_resumed(self):
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+        made = self.schedule(recipients=MANY, rate=20, run_at=soon)
+        self.log_in("operator", f"schedules/{made['id']}")
+        expect(self.page.get_by_text("Running", exact=True)).to_be_visible(timeout=60_000)
+        expect(self.page.get_by_text("Sent to 0 of 300 people.")).to_have_count(0, timeout=60_000)
+        dialog = self.page.get_by_role("dialog")
+        self.page.get_by_role("button", name="Pause").click()
+        dialog.get_by_role("button", name="Pause").click()
+        expect(self.page.get_by_text("The schedule is now: Paused.")).to_be_visible()
+        # What a request has begun with may still be recorded.
+        time.sleep(3)
+        sent = self.stack.call("GET", f"/v1/schedules/{made['id']}")["already_sent"]
+        self.assertTrue(0 < sent < len(MANY), sent)
+        time.sleep(3)
+        self.assertEqual(self.stack.call("GET", f"/v1/schedules/{made['id']}")["already_sent"], sent)
+        self.page.get_by_role("button", name="Resume").click()
+        dialog.get_by_role("button", name="Resume").click()
+        expect(self.page.get_by_text("Sent to 300 of 300 people.")).to_be_visible(timeout=120_000)
+
+    def test_a_viewer_opens_a_draft(self):
+        made = self.schedule(draft=True)
+        self.log_in("viewer", f"schedules?search={made['name'].replace(' ', '+')}")
+        self.page.get_by_role("link", name=made["name"]).click()
+        self.heading(made["name"])
 
     def test_a_refused_move_says_what_is_possible(self):
         made = self.schedule()

@@ -16,6 +16,13 @@ MESSY = (
 class Send(ConsoleTest):
     """A person with a list and no program."""
 
+    def setUp(self):
+        """Makes the simulated carrier deliver each message."""
+        super().setUp()
+        before = self.carrier("GET")
+        self.addCleanup(self.carrier, "PATCH", {name: before[name] for name in ("undeliv", "expired")})
+        self.carrier("PATCH", {"undeliv": 0, "expired": 0})
+
     def choose(self, name, content):
         """Chooses a file."""
         file = {"name": name, "mimeType": "text/csv", "buffer": content}
@@ -47,10 +54,12 @@ class Send(ConsoleTest):
         expect(dialog).to_contain_text("2 people get this text, in 2 parts: at once.")
         dialog.get_by_role("button", name="Send to 2 people", exact=True).click()
         expect(self.page.get_by_text("Sent to 2 of 2 people.")).to_be_visible(timeout=120_000)
+        expect(self.page.get_by_text("Finished", exact=True).first).to_be_visible(timeout=120_000)
+        expect(self.page.get_by_text("delivered 2")).to_be_visible()
         id_ = re.search(r"schedules/([^?/]+)$", self.page.url)[1]
         recipients = self.stack.call("GET", f"/v1/schedules/{id_}/recipients")["recipients"]
-        sent = {one["phone"] for one in recipients if one["sends"] > 0}
-        self.assertEqual(sent, {"+60123456789", "+60123456780"})
+        sent = {one["phone"]: one["sends"] for one in recipients if one["phone"]}
+        self.assertEqual(sent, {"+60123456789": 1, "+60123456780": 1})
 
     def assert_refused_rows(self):
         """Checks the table of refused rows: lines as an editor counts them."""

@@ -170,7 +170,7 @@ export async function requestPatiently(method, path, options = {}, tries = 6) {
     try {
       return await request(method, path, { key, ...options });
     } catch (problem) {
-      const passing = [0, 429, 502, 503, 504].includes(problem.status);
+      const passing = [0, 429, 502, 503, 504].includes(problem.status) || problem.slug === "idempotency-in-progress";
       if (!passing || tried >= tries || options.signal?.aborted) throw problem;
       const waitS = Math.min(problem.retryAfterS ?? 2 ** (tried - 1), LONGEST_WAIT_S);
       await new Promise((resolve) => setTimeout(resolve, waitS * 1000));

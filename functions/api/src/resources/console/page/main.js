@@ -11,6 +11,14 @@ import { BusyButton, ErrorBox, Loading, Page } from "./ui.js";
 const PAGES = {
   schedules: { needs: "schedules:read", load: () => import("./schedules.js") },
   send: { needs: "schedules:write", load: () => import("./send.js") },
+  attention: { needs: "attention:read", load: () => import("./attention.js") },
+  messages: { needs: "schedules:read", load: () => import("./messages.js") },
+  suppressions: { needs: "suppressions:read", load: () => import("./suppressions.js") },
+  people: { needs: "users", load: () => import("./people.js") },
+  keys: { needs: "api-keys", load: () => import("./keys.js") },
+  webhooks: { needs: "webhooks:read", load: () => import("./webhooks.js") },
+  audit: { needs: "audit:read", load: () => import("./audit.js") },
+  system: { needs: "carriers:read", load: () => import("./system.js") },
   account: { load: () => import("./account.js"), hidden: true },
 };
 

@@ -11,9 +11,9 @@ const EVERY_MS = 4000;
 const STATUSES = ["", "running", "scheduled", "paused", "missed", "draft", "finished", "cancelled"];
 const SORTS = ["-created_at", "run_at", "-run_at"];
 
-/** Returns where a schedule is shown: a draft in the page that sends lists. */
-export const addressOf = (schedule) =>
-  linkTo(`${schedule.status === "draft" ? "send" : "schedules"}/${schedule.id}`);
+/** Returns where a schedule is shown: to those who may send it, a draft in the page that sends lists. */
+export const addressOf = (id, status, can) =>
+  linkTo(`${status === "draft" && can("schedules:write") ? "send" : "schedules"}/${id}`);
 
 function Filters({ query }) {
   const [search, setSearch] = useState(query.search ?? "");
@@ -36,8 +36,8 @@ function Progress({ schedule }) {
     ${schedule.attention.kinds.length > 0 && html`<p class="warn">${T.schedules.needs(schedule.attention.kinds)}</p>`}`;
 }
 
-const row = (schedule) => [
-  html`<a href=${addressOf(schedule)}>${nameOf(schedule)}</a>
+const row = (schedule, can) => [
+  html`<a href=${addressOf(schedule.id, schedule.status, can)}>${nameOf(schedule)}</a>
     ${schedule.labels.map((label) => html` <span class="label">${label}</span>`)}`,
   html`<${Badge} status=${schedule.status} />`,
   html`<time datetime=${schedule.run_at}>${time(schedule.run_at)}</time>
@@ -55,7 +55,7 @@ function List({ route, can }) {
     <${Filters} query=${route.query} /><${ErrorBox} error=${error} />
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<${Table} caption=${T.pages.schedules} head=${T.schedules.head} numeric=${[3]}
-        rows=${data.schedules.map(row)} empty=${T.schedules.none} />
+        rows=${data.schedules.map((schedule) => row(schedule, can))} empty=${T.schedules.none} />
       <p class="pages">${cursor && html`<a href=${linkTo("schedules", { ...route.query, cursor: "" })}>${T.first}</a> `}
         ${data.next_cursor && html`<a href=${linkTo("schedules", { ...route.query, cursor: data.next_cursor })}>
           ${T.more}</a>`}</p>`}`;
