@@ -1,7 +1,7 @@
 """What the tests of the console share: the browser, people with roles, and the running stack.
 
-The stack is that of STATE (.local); CONSOLE_FILES=1 serves the console's files from the working tree
-instead of the running binary, so that a change needs no build.
+The stack is that of STATE (.local). CONSOLE_FILES=1 serves the console's files from the working
+tree instead of the running binary, so that a change needs no build.
 """
 
 import json
@@ -179,7 +179,9 @@ class ConsoleTest(unittest.TestCase):
         """Reads or changes the behaviour of the simulated carrier."""
         url = self.stack.values["CARRIER_URL"].removesuffix("/api") + "/settings"
         body = changes and json.dumps(changes).encode()
-        sent = urllib.request.Request(url, body, {"content-type": "application/json"}, method=method)
+        sent = urllib.request.Request(
+            url, body, {"content-type": "application/json"}, method=method
+        )
         with urllib.request.urlopen(sent, timeout=10) as answer:
             return json.load(answer)
 
@@ -191,7 +193,9 @@ class ConsoleTest(unittest.TestCase):
 
     def assert_accessible(self, page=None):
         """Checks the page with axe, as it is now."""
-        results = Axe().run(page or self.page, options=json.loads('{"resultTypes": ["violations"]}'))
+        results = Axe().run(
+            page or self.page, options=json.loads('{"resultTypes": ["violations"]}')
+        )
         found = [
             f"{one['id']}: {node['html']}: {node['failureSummary']}"
             for one in results.response["violations"]

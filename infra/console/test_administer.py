@@ -69,7 +69,9 @@ class Administer(ConsoleTest):
         self.dialog().get_by_role("button", name="Add a webhook").click()
         expect(self.page.get_by_role("status").locator("code")).to_contain_text("whsec_")
         self.row(url).get_by_role("button", name="Test").click()
-        expect(self.page.get_by_text("An event of the type webhook.test is posted.")).to_be_visible()
+        expect(
+            self.page.get_by_text("An event of the type webhook.test is posted.")
+        ).to_be_visible()
         self.page.get_by_role("link", name=url).click()
         expect(self.row("webhook.test")).to_be_visible()
         self.page.go_back()

@@ -13,7 +13,9 @@ class Attention(ConsoleTest):
         self.log_in("operator", f"schedules/{made['id']}")
         expect(self.page.get_by_text("This schedule needs an operator:")).to_be_visible()
         self.page.get_by_role("link", name="Needs attention").last.click()
-        entry = self.page.get_by_role("row").filter(has=self.page.locator(f"a[href='#/schedules/{made['id']}']"))
+        entry = self.page.get_by_role("row").filter(
+            has=self.page.locator(f"a[href='#/schedules/{made['id']}']")
+        )
         self.page.get_by_role("heading", name="Uncertain").wait_for()
         self.assert_accessible()
         entry.get_by_role("button", name="Count as sent").click()

@@ -1,5 +1,4 @@
-"""Every page in both colour schemes and at the width of a phone: axe finds nothing to complain of."""
-
+"""Every page in both colour schemes and at the width of a phone: axe finds no violation."""
 
 from harness import ConsoleTest, expect
 
@@ -40,7 +39,9 @@ class Pages(ConsoleTest):
 
     def assert_narrow(self):
         """Checks that only tables scroll sideways, not the page."""
-        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         self.assertLessEqual(wide, 0)
 
 

@@ -65,6 +65,9 @@ class Schedules(ConsoleTest):
         self.log_in("operator", f"schedules/{made['id']}")
         expect(self.page.get_by_text("Running", exact=True)).to_be_visible(timeout=60_000)
         expect(self.page.get_by_text("Sent to 0 of 300 people.")).to_have_count(0, timeout=60_000)
+        expect(self.page.get_by_text("Since this page was opened, per second:")).to_be_visible()
+        expect(self.page.locator(".plot canvas")).to_be_visible()
+        self.assert_accessible()
         dialog = self.page.get_by_role("dialog")
         self.page.get_by_role("button", name="Pause").click()
         dialog.get_by_role("button", name="Pause").click()
@@ -74,7 +77,9 @@ class Schedules(ConsoleTest):
         sent = self.stack.call("GET", f"/v1/schedules/{made['id']}")["already_sent"]
         self.assertTrue(0 < sent < len(MANY), sent)
         time.sleep(3)
-        self.assertEqual(self.stack.call("GET", f"/v1/schedules/{made['id']}")["already_sent"], sent)
+        self.assertEqual(
+            self.stack.call("GET", f"/v1/schedules/{made['id']}")["already_sent"], sent
+        )
         self.page.get_by_role("button", name="Resume").click()
         dialog.get_by_role("button", name="Resume").click()
         expect(self.page.get_by_text("Sent to 300 of 300 people.")).to_be_visible(timeout=120_000)
@@ -103,7 +108,9 @@ class Schedules(ConsoleTest):
         self.assertEqual([row["phone"] for row in rows], MANY)
         # The database has the same numbers, whatever the API answers.
         key = made["id"].replace("-", "")
-        stored = self.stack.rows(f"SELECT phone FROM recipients WHERE schedule_id = UNHEX('{key}') ORDER BY seq")
+        stored = self.stack.rows(
+            f"SELECT phone FROM recipients WHERE schedule_id = UNHEX('{key}') ORDER BY seq"
+        )
         self.assertEqual([phone for [phone] in stored], MANY)
 
     def test_a_viewer_sees_everything_and_may_do_nothing(self):

@@ -45,7 +45,9 @@ class Session(ConsoleTest):
         self.log_in("operator")
         self.page.reload()
         self.heading("Schedules")
-        stored = self.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+        stored = self.page.evaluate(
+            "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        )
         self.assertEqual(stored, '[{},{},""]')
         [refresh] = [one for one in self.context.cookies() if one["name"] == "sms_refresh"]
         self.assertTrue(refresh["httpOnly"] and refresh["sameSite"] == "Strict", refresh)
@@ -55,10 +57,14 @@ class Session(ConsoleTest):
         # An administrator ends it, as a logout on another device would.
         users = self.stack.call("GET", "/v1/users?limit=200", None, self.stack.administrator())
         [user] = [one for one in users["users"] if one["username"] == name]
-        self.stack.call("PATCH", f"/v1/users/{user['id']}", {"disabled": True}, self.stack.administrator())
+        self.stack.call(
+            "PATCH", f"/v1/users/{user['id']}", {"disabled": True}, self.stack.administrator()
+        )
         self.page.get_by_role("link", name="Schedules").first.click()
         expect(self.page.get_by_text("Your session has ended")).to_be_visible()
-        self.stack.call("PATCH", f"/v1/users/{user['id']}", {"disabled": False}, self.stack.administrator())
+        self.stack.call(
+            "PATCH", f"/v1/users/{user['id']}", {"disabled": False}, self.stack.administrator()
+        )
         self.enter(name, PASSWORD)
         self.heading("Schedules")
 

@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 35] = [
+pub const FILES: [File; 38] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),
@@ -50,6 +50,7 @@ pub const FILES: [File; 35] = [
     script("messages.js", include_str!("page/messages.js")),
     script("paged.js", include_str!("page/paged.js")),
     script("people.js", include_str!("page/people.js")),
+    script("plot.js", include_str!("page/plot.js")),
     script("preact.js", include_str!("page/preact.js")),
     script("router.js", include_str!("page/router.js")),
     script(
@@ -71,6 +72,8 @@ pub const FILES: [File; 35] = [
     notice("third-party.txt", include_str!("page/third-party.txt")),
     script("ui.js", include_str!("page/ui.js")),
     script("upload.js", include_str!("page/upload.js")),
+    style("uplot.css", include_str!("page/uplot.css")),
+    script("uplot.js", include_str!("page/uplot.js")),
     script("webhooks.js", include_str!("page/webhooks.js")),
     script("zones.js", include_str!("page/zones.js")),
     notice(

@@ -14,10 +14,20 @@ const PAGE: &str = include_str!("page/index.html");
 
 /// Files of others, with the SHA-256 of the file in the package of the npm registry that
 /// `third-party.txt` names.
-const THIRD_PARTY: [(&str, &str); 1] = [(
-    "preact.js",
-    "72284e8e9079c87817145df1110f74e8a2aa040b2fc384922e18dfcb46fc1fd7",
-)];
+const THIRD_PARTY: [(&str, &str); 3] = [
+    (
+        "preact.js",
+        "72284e8e9079c87817145df1110f74e8a2aa040b2fc384922e18dfcb46fc1fd7",
+    ),
+    (
+        "uplot.js",
+        "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    ),
+    (
+        "uplot.css",
+        "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    ),
+];
 
 fn file(name: &str) -> &'static File {
     let found = FILES.iter().find(|file| file.name == name);
@@ -55,8 +65,10 @@ fn modules_import_files_that_exist() {
         for name in imports(module) {
             file(name);
         }
-        for name in names_after(module.text, "import(\"./") {
-            file(name);
+        for begin in ["import(\"./", "new URL(\"./"] {
+            for name in names_after(module.text, begin) {
+                file(name);
+            }
         }
     }
     for name in names_after(PAGE, "console/{version}/") {

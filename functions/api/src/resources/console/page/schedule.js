@@ -1,5 +1,5 @@
 // One schedule: how far it is, what comes next, what can be done, its batches and its history.
-import { html, useState } from "./preact.js";
+import { html, useEffect, useState } from "./preact.js";
 import { get } from "./api.js";
 import { duration, fromNow, nameOf, number, percent, time } from "./format.js";
 import { linkTo } from "./router.js";
@@ -43,6 +43,17 @@ function facts(schedule) {
   ].filter(Boolean);
 }
 
+/** The plot, whose module is loaded while a schedule runs; it stays when the schedule ends. */
+function LazyPlot({ schedule }) {
+  const [Plot, setPlot] = useState(null);
+  const isRunning = schedule.status === "running";
+  useEffect(() => {
+    // Without the module, as after a deployment, the page has no plot but all of its numbers.
+    if (isRunning) import("./plot.js").then((module) => setPlot(() => module.default), () => {});
+  }, [isRunning]);
+  return Plot && html`<${Plot} schedule=${schedule} />`;
+}
+
 function Counts({ schedule }) {
   const total = schedule.recipients.total;
   const entries = total + schedule.counts.INVALID;
@@ -52,6 +63,7 @@ function Counts({ schedule }) {
     html`<${ReportButton} schedule=${schedule} status=${status} label=${T.report.these} />`,
   ]);
   return html`<section><h2>${S.progress}</h2><${Bar} counts=${schedule.counts} />
+    <${LazyPlot} schedule=${schedule} />
     <p>${S.sentOf(number(schedule.already_sent), number(total))}
       ${schedule.recipients.duplicates > 0 && S.duplicates(number(schedule.recipients.duplicates))}</p>
     <${Table} caption=${S.counts} head=${S.countsHead} numeric=${[1, 2]} rows=${rows} />

@@ -51,7 +51,7 @@ function Confirm({ schedule, found, when, zone }) {
     html`<span class="message">${schedule.message}</span>`,
     found.not_sent_in_time > 0 && C.notInTime(number(found.not_sent_in_time)),
   ];
-  return html`<${ActionButton} label=${C.send(number(reached))} title=${C.confirmTitle} confirm=${C.confirm(number(reached))}
+  return html`<${ActionButton} label=${C.send(number(reached))} title=${C.confirmTitle} confirm=${C.confirm(number(reached))} primary
     question=${question} act=${act} />`;
 }
 

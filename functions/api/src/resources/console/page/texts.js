@@ -109,6 +109,9 @@ export const T = {
     },
     historyHead: ["Time", "Who", "What", "Details"],
   },
+  plot: {
+    caption: "Since this page was opened, per second:", sent: (rate) => `sent: ${rate}`, final: (rate) => `final: ${rate}`,
+  },
   report: { button: "Download the report (CSV)", these: "Download", busy: (rows) => `Downloading: ${rows} rows` },
   actions: {
     reason: "Reason (optional)", reasonHint: "Shown with the schedule and in the audit log.",

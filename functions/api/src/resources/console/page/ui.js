@@ -110,7 +110,7 @@ export function Dialog({ title, onClose, children }) {
  * A button that asks before it acts. `question` are the lines of the dialog; `fields(values, set)`
  * renders inputs; `act(values)` does it, and its problem is shown in the dialog.
  */
-export function ActionButton({ label, title = label, question = [], fields, initial = {}, act, danger, confirm = title }) {
+export function ActionButton({ label, title = label, question = [], fields, initial = {}, act, danger, primary, confirm = title }) {
   const [open, setOpen] = useState(false);
   const [values, setValues] = useState(initial);
   const [busy, setBusy] = useState(false);
@@ -133,7 +133,7 @@ export function ActionButton({ label, title = label, question = [], fields, init
     setBusy(false);
   };
   const kind = danger ? "danger" : "primary";
-  return html`<button type="button" class=${danger ? "danger" : ""} onClick=${show}>${label}</button>
+  return html`<button type="button" class=${danger ? "danger" : primary ? "primary" : ""} onClick=${show}>${label}</button>
     ${open && html`<${Dialog} title=${title} onClose=${() => setOpen(false)}><form onSubmit=${submit}>
       ${question.filter(Boolean).map((line) => html`<p>${line}</p>`)}${fields?.(values, set)}
       <${ErrorBox} error=${error} />
