@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import secrets
+from datetime import datetime, timedelta, timezone
 
 from harness import ConsoleTest, expect
 
@@ -49,6 +50,8 @@ class Send(ConsoleTest):
         self.page.get_by_role("button", name="Replace them").click()
         expect(text).to_have_value("Dear {{name}}, doors open at 8 - be early")
         self.page.get_by_label("Name", exact=True).fill(name)
+        until = datetime.now(timezone(timedelta(hours=8))) + timedelta(minutes=40)
+        self.page.get_by_label("Nothing is sent after").fill(until.strftime("%Y-%m-%dT%H:%M"))
         self.page.get_by_role("button", name="Upload and check").click()
         self.heading(name)
         expect(self.page.get_by_role("heading", name="What would be sent")).to_be_visible()

@@ -12,6 +12,8 @@ const REFRESH_LOCK = "sms-console-refresh";
 // A token is renewed this long before it expires, so that clocks may differ a little.
 const EARLY_MS = 30_000;
 const LONGEST_WAIT_S = 30;
+// Longer than the gateway waits for the function.
+const REFRESH_TIMEOUT_MS = 35_000;
 
 let access = null; // {token, until}
 let refreshing = null; // a refresh that this tab is waiting for
@@ -47,13 +49,13 @@ function address(path, query = {}) {
   return base + path + (text && (path.includes("?") ? "&" : "?") + text);
 }
 
-function requestOf(method, { body, type, key, token }) {
+function requestOf(method, { body, type, key, token, signal }) {
   const headers = {};
   if (token) headers.authorization = `Bearer ${token}`;
   if (key) headers["idempotency-key"] = key;
   const isJson = body !== undefined && !type;
   if (body !== undefined) headers["content-type"] = type ?? "application/json";
-  return { method, headers, body: isJson ? JSON.stringify(body) : body };
+  return { method, headers, signal, body: isJson ? JSON.stringify(body) : body };
 }
 
 async function problemOf(response) {
@@ -99,7 +101,9 @@ export async function logIn(username, password, newPassword) {
 // other: otherwise a tab could send a token that another one has just exchanged.
 async function refresh() {
   const exchange = async () => {
-    const response = await send("POST", "/v1/auth/refresh", { body: { cookie: true } });
+    // A request that hangs must not hold the lock: the other tabs wait for it.
+    const signal = AbortSignal.timeout(REFRESH_TIMEOUT_MS);
+    const response = await send("POST", "/v1/auth/refresh", { body: { cookie: true }, signal });
     keep(await response.json());
   };
   return navigator.locks ? navigator.locks.request(REFRESH_LOCK, exchange) : exchange();

@@ -3,6 +3,7 @@ import { html, useState } from "./preact.js";
 import { get, patch, post } from "./api.js";
 import { duration, number, percent, timeIn } from "./format.js";
 import { open } from "./router.js";
+import { draftTime } from "./send-times.js";
 import { measure } from "./sms-text.js";
 import { T } from "./texts.js";
 import { ActionButton, ErrorBox, Input, Loading, Notice, Table, useData } from "./ui.js";
@@ -10,14 +11,11 @@ import { ActionButton, ErrorBox, Input, Loading, Notice, Table, useData } from "
 const C = T.check;
 // A list that is sent at once begins this long after the confirmation: clocks may differ a little.
 const AT_ONCE_MS = 20_000;
-const LATER_MS = 3_600_000;
-
-const soon = (ms) => new Date(Date.now() + ms).toISOString();
 
 /** Asks the API what the draft would send. One that is sent at once has a time that moves. */
 async function dryRun(schedule, when) {
   const hasPassed = new Date(schedule.run_at) < new Date();
-  if (when === "now" && hasPassed) await patch(`/v1/schedules/${schedule.id}`, { run_at: soon(LATER_MS) });
+  if (when === "now" && hasPassed) await patch(`/v1/schedules/${schedule.id}`, { run_at: draftTime(schedule.send_until).toISOString() });
   return post(`/v1/schedules/${schedule.id}/dry-run`);
 }
 
@@ -41,7 +39,7 @@ function facts(schedule, found, when, zone) {
 function Confirm({ schedule, found, when, zone }) {
   const reached = found.recipients.total - found.suppressed;
   const act = async () => {
-    if (when === "now") await patch(`/v1/schedules/${schedule.id}`, { run_at: soon(AT_ONCE_MS) });
+    if (when === "now") await patch(`/v1/schedules/${schedule.id}`, { run_at: new Date(Date.now() + AT_ONCE_MS).toISOString() });
     await post(`/v1/schedules/${schedule.id}/activate`);
     open(`schedules/${schedule.id}`, {}, true);
   };

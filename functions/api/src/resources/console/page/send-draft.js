@@ -5,12 +5,12 @@ import { FileInput } from "./file-choice.js";
 import { nameOf, number } from "./format.js";
 import { open } from "./router.js";
 import { Check, Preview } from "./send-check.js";
-import { INITIAL_TIMES, TimeChoice, timesOf } from "./send-times.js";
+import { draftTime, INITIAL_TIMES, TimeChoice } from "./send-times.js";
 import { TextEditor } from "./text-editor.js";
 import { T } from "./texts.js";
 import { ActionButton, BusyButton, ErrorBox, Loading, Notice, Page, saveFile, useData } from "./ui.js";
 import { changeUpload, continueWith, fileOf, recall, refusedRows, upload } from "./upload.js";
-import { localOf } from "./zones.js";
+import { instantOf, localOf } from "./zones.js";
 
 const D = T.draft;
 
@@ -77,7 +77,8 @@ function ChangeTime({ schedule, when, zone, done }) {
   const initial = { ...INITIAL_TIMES, when, zone, at: localOf(schedule.run_at, zone) };
   const fields = (values, set) => html`<${TimeChoice} values=${values} set=${set} />`;
   const act = async (values) => {
-    await patch(`/v1/schedules/${schedule.id}`, { run_at: timesOf(values).run_at });
+    const at = values.when === "now" ? draftTime(schedule.send_until) : instantOf(values.at, values.zone);
+    await patch(`/v1/schedules/${schedule.id}`, { run_at: at?.toISOString() });
     changeUpload(schedule.id, { when: values.when, zone: values.zone });
     done();
   };

@@ -14,10 +14,19 @@ export const INITIAL_TIMES = {
   until: "", priority: "", rate: "",
 };
 
-/** Returns the fields of a schedule. Without a time of its own, a draft has one that moves at the end. */
+/**
+ * Returns the time of a draft that is to be sent at once: the API wants one, and the confirmation
+ * moves it. It is before the end of the schedule, if there is one.
+ */
+export function draftTime(until) {
+  const left = until ? (new Date(until) - Date.now()) / 2 : DRAFT_TIME_MS;
+  return new Date(Date.now() + Math.max(Math.min(left, DRAFT_TIME_MS), 1000));
+}
+
+/** Returns the fields of a schedule. */
 export function timesOf(values) {
-  const at = values.when === "now" ? new Date(Date.now() + DRAFT_TIME_MS) : instantOf(values.at, values.zone);
   const until = instantOf(values.until, values.zone);
+  const at = values.when === "now" ? draftTime(until) : instantOf(values.at, values.zone);
   const fields = { run_at: at?.toISOString() };
   if (values.limited) fields.window = { days: values.days, from: values.from, to: values.to, zone: values.zone };
   if (until) fields.send_until = until.toISOString();
