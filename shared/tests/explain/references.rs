@@ -59,7 +59,7 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "the names of recipients",
-            &["STRAIGHT_JOIN recipient_references n"],
+            &["SELECT n.", "STRAIGHT_JOIN recipient_references n"],
             &["n PRIMARY"],
             &[&keys],
         )
@@ -77,7 +77,7 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "the names that a list brings",
-            &["INSERT INTO recipient_references"],
+            &["INSERT INTO recipient_references", "SELECT ?"],
             &["r PRIMARY"],
             &[&id, &r#"[{"q": 2001, "r": "x", "g": null}]"#, &id],
         )
@@ -104,6 +104,22 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
             &["DELETE v FROM"],
             &["v PRIMARY"],
             &[&"[7]", &id],
+        )
+        .await;
+    plans
+        .check(
+            "the places of references",
+            &["recipient_references f"],
+            &["f by_reference", "l by_reference"],
+            &[&id, &id, &r#"[[0, "R7"]]"#],
+        )
+        .await;
+    plans
+        .check(
+            "a recipient that has no name any more",
+            &["AND reference IS NULL AND group_name IS NULL"],
+            &["recipient_references PRIMARY"],
+            &[&id, &7],
         )
         .await;
     // Groups are gathered in a temporary table of their own, from a bounded part of the list.

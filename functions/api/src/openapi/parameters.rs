@@ -50,7 +50,7 @@ fn of_name(name: &str) -> Value {
             "The number of the batch in its schedule, from 1.",
             json!(1),
         ),
-        "seq" => (
+        "recipient" => (
             position(),
             "The position of the recipient in the list, from 1.",
             json!(1),

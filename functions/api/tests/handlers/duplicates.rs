@@ -144,7 +144,7 @@ async fn a_list_with_duplicates_is_refused_under_reject(pool: MySqlPool) {
         .map(|error| (&error["code"], &error["position"]))
         .collect();
     let code = json!("duplicate");
-    let positions = [json!(2), json!(20_001), json!(20_003)];
+    let positions = [2, 20_001, 20_002, 20_003].map(|position| json!(position));
     let expected: Vec<_> = positions.iter().map(|position| (&code, position)).collect();
     assert_eq!(found, expected);
     assert!(errors[1]["detail"].as_str().unwrap().ends_with("at seq 1"));

@@ -39,13 +39,13 @@ pub fn table() -> Vec<Route> {
             bulk::cancel_doc,
         ),
         patch(
-            "/v1/schedules/{id}/recipients/{seq}",
+            "/v1/schedules/{id}/recipients/{recipient}",
             Requires(SchedulesWrite),
             single::change,
             single::change_doc,
         ),
         delete(
-            "/v1/schedules/{id}/recipients/{seq}",
+            "/v1/schedules/{id}/recipients/{recipient}",
             Requires(SchedulesWrite),
             single::cancel,
             single::cancel_doc,
