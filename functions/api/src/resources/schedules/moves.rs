@@ -23,6 +23,7 @@ use crate::{
         },
         examples::shown,
         move_request::{Request, is_now, takes_now, takes_reason},
+        resend::store::is_incomplete,
         show::{ScheduleView, parse_id, read_view},
         state::{Move, allow, conflict},
         store::{
@@ -268,6 +269,10 @@ async fn write_move(
         });
     }
     allow(&before, step, app.db.now())?;
+    if step == Move::Activate && is_incomplete(transaction, id).await? {
+        let detail = "its list is not complete: repeat the resend that has made it until it is";
+        return Err(conflict(&problems::WRONG_STATE, &before, detail.to_owned()));
+    }
     let batches = write_status(app, transaction, &before, request).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
         let detail = "expected a schedule with missed batches; this one has none".to_owned();

@@ -112,6 +112,10 @@ pub struct ScheduleView {
     pub created_at: DateTime<Utc>,
     /// The actor, as in the audit log.
     pub created_by: Option<String>,
+    /// The finished schedule whose recipients it sends to again.
+    pub resend_of: Option<Uuid>,
+    /// The newest schedule that sends again to recipients of this one.
+    pub resent_by: Option<Uuid>,
     pub links: Links,
 }
 
@@ -205,6 +209,8 @@ impl ScheduleView {
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,
+            resend_of: progress.resend_of,
+            resent_by: progress.resent_by,
             links: Links {
                 recipients: format!("{here}/recipients"),
                 batches: format!("{here}/batches"),

@@ -142,7 +142,7 @@ pub fn conflict(
 }
 
 /// Every call that [`conflict`] may name.
-pub const STEPS: [&str; 10] = [
+pub const STEPS: [&str; 11] = [
     "append",
     "patch",
     "patch-rate",
@@ -153,6 +153,7 @@ pub const STEPS: [&str; 10] = [
     "resume",
     "cancel",
     "send-now",
+    "resend",
 ];
 
 /// The members that each problem of a schedule's state adds to the problem document.
@@ -196,6 +197,7 @@ fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
             "cancel",
         ],
         (ScheduleStatus::Missed, _) => &["send-now", "cancel"],
-        (ScheduleStatus::Finished | ScheduleStatus::Cancelled, _) => &[],
+        (ScheduleStatus::Finished, _) => &["resend"],
+        (ScheduleStatus::Cancelled, _) => &[],
     }
 }
