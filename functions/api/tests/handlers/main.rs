@@ -12,6 +12,7 @@ mod batches;
 mod carriers;
 mod change;
 mod changes;
+mod console;
 mod create;
 mod dead_letter_queue;
 mod dead_letters;
