@@ -59,6 +59,7 @@ mod suppressions;
 mod uncertain;
 mod uncertain_races;
 mod variables;
+mod waiting;
 mod webhook_deliveries;
 mod webhook_secrets;
 mod webhook_validation;

@@ -71,7 +71,8 @@ impl Progress {
         Self {
             counts,
             attention,
-            changeable_until: (row.status == ScheduleStatus::Scheduled).then(|| row.run_at - lead),
+            changeable_until: (row.status == ScheduleStatus::Scheduled)
+                .then(|| Start::of(row).at() - lead),
             next_send_at: next_send_at(row, sums.send_at, now),
             resend_of: None,
             resent_by: None,

@@ -101,6 +101,10 @@ pub struct ScheduleView {
     pub already_sent: u64,
     /// The parts of it that need an operator.
     pub attention: Attention,
+    /// `schedules.opens_at`
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub opens_at: Option<DateTime<Utc>>,
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -194,6 +198,7 @@ impl ScheduleView {
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
             recipients,
+            opens_at: schedule.opens_at,
             forecast: None,
             changeable_until: progress.changeable_until.map(shown),
             next_send_at: progress.next_send_at.map(shown),
@@ -217,6 +222,11 @@ impl ScheduleView {
                 itself: here,
             },
         }
+    }
+
+    /// Returns when it begins, for one that has not begun.
+    pub fn starts_at(&self) -> DateTime<Utc> {
+        self.opens_at.unwrap_or_else(|| self.run_at.to_utc())
     }
 
     /// Returns the message to dispatch that names this schedule and version.

@@ -22,7 +22,7 @@ pub enum Move {
     Pause,
     /// paused → scheduled, running
     Resume {
-        /// A time that has passed during the pause becomes now.
+        /// A start that has passed during the pause becomes now.
         now: bool,
     },
     /// any state that is not final → cancelled
@@ -105,12 +105,12 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
             "expected a run_at in the future; it has passed meanwhile".to_owned(),
         ));
     }
-    let has_passed = schedule.batch_count.is_none() && schedule.run_at <= now;
+    let has_passed = schedule.batch_count.is_none() && schedule.start().at() <= now;
     if step == (Move::Resume { now: false }) && has_passed {
         return Err(conflict(
             &problems::RUN_AT_PAST,
             schedule,
-            "its run_at has passed during the pause: resume it with {\"now\": true}, or set a new run_at first"
+            "its start has passed during the pause: resume it with {\"now\": true}, or set a new run_at first"
                 .to_owned(),
         ));
     }
@@ -121,7 +121,7 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
 /// detail.
 pub fn begun(schedule: &LockedSchedule, expected: &str) -> ApiError {
     let detail = format!(
-        "{expected}; this one is {}. A schedule begins some time ahead of its run_at",
+        "{expected}; this one is {}. A schedule begins some time ahead of its run_at, or of the opening of its window",
         schedule.status.as_str()
     );
     conflict(&problems::SCHEDULE_BEGUN, schedule, detail)

@@ -107,7 +107,7 @@ async fn write(
         is_empty: is_complete && total == 0,
         examined,
     };
-    finish(&mut transaction, id, copied, app.db.now()).await?;
+    finish(&mut transaction, &schedule, copied, app.db.now()).await?;
     let before = json!({"recipients": schedule.recipient_count});
     let after = json!({"recipients": total, "complete": is_complete});
     let change = Change::of_schedule("schedule.append", id, before, after);
@@ -117,16 +117,22 @@ async fn write(
 /// Starts a complete schedule, or cancels one that nobody is left for.
 async fn finish(
     transaction: &mut MySqlConnection,
-    id: Uuid,
+    schedule: &LockedSchedule,
     copied: Copied,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     if copied.is_empty {
         let reason = Some("nobody was left to send to again");
-        return cancel_schedule(transaction, id, reason, now).await;
+        return cancel_schedule(transaction, schedule.id, reason, now).await;
     }
     if copied.is_started {
-        start_resend(transaction, id, now).await?;
+        // A time that has passed while the list was copied becomes now.
+        start_resend(
+            transaction,
+            schedule.id,
+            schedule.start().now_if_passed(now),
+        )
+        .await?;
     }
     Ok(())
 }

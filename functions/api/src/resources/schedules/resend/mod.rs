@@ -78,7 +78,7 @@ pub async fn resend(
     })
     .await?;
     if copied.is_started {
-        arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
+        arrange_dispatch(&app, view.message(), view.starts_at()).await;
     }
     let status = if is_new {
         StatusCode::CREATED

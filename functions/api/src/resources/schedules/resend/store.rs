@@ -2,9 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::schedule::status::ScheduleStatus;
+use shared::schedule::{start::Start, status::ScheduleStatus};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -186,15 +185,16 @@ pub async fn set_next_seq(
     done.execute(connection).await.map(drop)
 }
 
-/// Moves draft → scheduled. A time that has passed while the list was copied becomes now.
+/// Moves draft → scheduled, with this start.
 pub async fn start_resend(
     connection: &mut MySqlConnection,
     id: Uuid,
-    now: DateTime<Utc>,
+    start: Start<'_>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?) WHERE id = ? AND status = 'draft'",
-        now,
+        "UPDATE schedules SET status = 'scheduled', run_at = ?, opens_at = ? WHERE id = ? AND status = 'draft'",
+        start.run_at,
+        start.opens_at(),
         id
     );
     done.execute(connection).await.map(drop)
