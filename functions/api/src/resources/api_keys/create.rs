@@ -113,7 +113,7 @@ pub async fn create(
 pub fn create_doc() -> Operation {
     let fields = json!({
         "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"},
-        "permissions": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}},
+        "permissions": {"type": "array", "minItems": 1, "items": {"title": "GrantablePermission", "type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}},
         "messages_per_day": {"type": ["integer", "null"], "minimum": PER_DAY.start(), "maximum": PER_DAY.end(),
             "description": "Recipients that it may add per day (UTC); null: any number."},
         "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time in the future; null: never."},

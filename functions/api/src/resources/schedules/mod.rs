@@ -18,6 +18,7 @@ pub mod names;
 pub mod priority;
 mod progress;
 pub mod request;
+pub mod resend;
 pub mod routes;
 mod run_at;
 mod selected;
