@@ -15,4 +15,5 @@ mod plans;
 mod receipts;
 mod tables;
 mod webhook_events;
+mod webhook_owners;
 mod webhooks;

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use shared::{
+    events::target::AllowedTargets,
     message::window::Window,
     schedule::{on_uncertain::OnUncertain, priority::Priority, row::Schedule},
 };
@@ -16,6 +17,7 @@ use crate::{
     },
     openapi::operation::{object, or_null},
     resources::schedules::{
+        callback,
         end::{EndFields, SendEnd, WrongEnd},
         names::{self, Labels, NamesEdit, labels_of},
         priority,
@@ -62,12 +64,18 @@ pub struct ScheduleEdit {
     on_uncertain: Option<OnUncertain>,
     /// What it is called from now on.
     pub names: NamesEdit,
+    /// The new callback, or no callback.
+    pub callback_url: Option<Option<String>>,
 }
 
 impl ScheduleEdit {
     /// Reads a body. The error names every wrong field. A body that changes nothing is an error
     /// too.
-    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+    pub fn read(
+        body: &Bytes,
+        targets: AllowedTargets,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         for name in REQUIRED
             .into_iter()
@@ -93,11 +101,12 @@ impl ScheduleEdit {
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
             on_uncertain: fields.choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str),
             names: NamesEdit::read(&mut fields),
+            callback_url: fields.nullable("callback_url", |fields| callback::read(fields, targets)),
         };
         let mut errors = fields.finish();
-        if errors.is_empty() && !edit.names.is_given() && edit.is_only_names() {
-            let all = fields_schema().into_iter().chain(names::schemas());
-            let names: Vec<_> = all.map(|(name, _)| name).collect();
+        let is_named = edit.names.is_given() || edit.callback_url.is_some();
+        if errors.is_empty() && !is_named && edit.is_only_names() {
+            let names: Vec<_> = all_fields().map(|(name, _)| name).collect();
             let names = names.join(", ");
             let expected = format!("expected at least one of: {names}");
             errors.push(FieldError::new("", "nothing-to-change", expected));
@@ -121,7 +130,7 @@ impl ScheduleEdit {
             || self.on_uncertain.is_some()
     }
 
-    /// Returns whether it changes nothing but what the schedule is called.
+    /// Returns whether it changes nothing but what the schedule is called, and its callback.
     pub const fn is_only_names(&self) -> bool {
         !self.requires_unbegun() && self.rate.is_none() && !self.changes_priority_or_end()
     }
@@ -233,6 +242,11 @@ impl ScheduleEdit {
                 self.names.labels.is_some(),
                 json!(labels_of(row.labels.as_deref())),
             ),
+            (
+                "callback_webhook_id",
+                self.callback_url.is_some(),
+                json!(row.callback_id),
+            ),
         ];
         let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
         Value::Object(
@@ -251,6 +265,12 @@ pub fn end_of(row: &Schedule) -> SendEnd {
     }
 }
 
+/// Returns the schemas of the fields that can be changed.
+fn all_fields() -> impl Iterator<Item = (&'static str, Value)> {
+    let all = fields_schema().into_iter().chain(names::schemas());
+    all.chain([("callback_url", callback::schema())])
+}
+
 /// Returns the schema of the body that [`ScheduleEdit::read`] reads.
 pub fn edit_schema() -> Value {
     let field = |(name, mut schema): (&str, Value)| {
@@ -266,16 +286,7 @@ pub fn edit_schema() -> Value {
             },
         )
     };
-    let mut schema = object(
-        Value::Object(
-            fields_schema()
-                .into_iter()
-                .chain(names::schemas())
-                .map(field)
-                .collect(),
-        ),
-        &[],
-    );
+    let mut schema = object(Value::Object(all_fields().map(field).collect()), &[]);
     schema["minProperties"] = json!(1);
     schema
 }

@@ -4,6 +4,8 @@ pub mod arrange_dispatch;
 pub mod attention;
 pub mod batches;
 pub mod bulk;
+pub mod callback;
+pub mod callback_webhook;
 pub mod change;
 pub mod create;
 pub mod dry_run;

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::{
+    events::target::AllowedTargets,
     message::{
         phone::Region,
         template::{MAX_TEMPLATE, Template},
@@ -27,6 +28,7 @@ use crate::{
     },
     openapi::operation::{object, one_of_these, or_null},
     resources::schedules::{
+        callback,
         end::{EndFields, SendEnd, send_until_schema, send_within_schema},
         names::{self, Names},
         priority,
@@ -70,11 +72,17 @@ pub struct CreateRequest {
     pub country: Option<String>,
     /// The kinds of numbers that are accepted.
     pub types: Option<NumberTypes>,
+    /// The URL to which the events of the schedule are posted too.
+    pub callback_url: Option<String>,
 }
 
 impl CreateRequest {
     /// Reads a body. Fails only if it is no JSON object; wrong fields are collected.
-    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+    pub fn read(
+        body: &Bytes,
+        targets: AllowedTargets,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
         let recipients = recipients(&mut fields, draft);
@@ -84,6 +92,7 @@ impl CreateRequest {
             .unwrap_or_default();
         let (country, region) = region(&mut fields).unzip();
         let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
+        let callback_url = callback::read(&mut fields, targets);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
             column: column(&mut fields),
@@ -104,6 +113,7 @@ impl CreateRequest {
             region,
             country,
             types,
+            callback_url,
         })
     }
 }
@@ -289,6 +299,7 @@ pub fn request_schema() -> Value {
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
         "types": or_null(types_field_schema()),
+        "callback_url": or_null(callback::schema()),
     });
     for (name, field) in names::schemas() {
         fields[name] = or_null(field);
