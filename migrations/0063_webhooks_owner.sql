@@ -1,3 +1,4 @@
+-- Compatible: webhooks.by_owner: the code before writes neither column, and two NULLs are not equal
 ALTER TABLE webhooks
     ADD COLUMN labels VARCHAR(3000) NULL COMMENT 'JSON array: it gets events of schedules with at least one of these labels, each of which has a row in webhook_labels; NULL: of all schedules',
     ADD COLUMN owner VARCHAR(80) NULL COMMENT 'In the form of audit_log.actor: it gets only events of schedules that the owner has created, or, of a callback, of those that name it; NULL: of all schedules',

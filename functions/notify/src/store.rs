@@ -208,6 +208,8 @@ pub async fn delete_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result
 pub struct FinalMessage {
     pub seq: u32,
     pub phone: String,
+    pub reference: Option<String>,
+    pub group: Option<String>,
     pub status: String,
     pub attempt: u32,
     pub message_id: Option<String>,
@@ -226,9 +228,10 @@ pub async fn final_messages(
 ) -> sqlx::Result<Vec<FinalMessage>> {
     sqlx::query_as!(
         FinalMessage,
-        r#"SELECT seq, phone AS "phone!", status, attempt, message_id, carrier_status, error, sent_at AS "sent_at: DateTime<Utc>",
-             final_at AS "final_at: DateTime<Utc>"
-           FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ? AND final_event = ? ORDER BY seq"#,
+        r#"SELECT r.seq, r.phone AS "phone!", n.reference AS "reference?", n.group_name AS "group?", r.status, r.attempt, r.message_id,
+             r.carrier_status, r.error, r.sent_at AS "sent_at: DateTime<Utc>", r.final_at AS "final_at: DateTime<Utc>"
+           FROM recipients r LEFT JOIN recipient_references n ON n.schedule_id = r.schedule_id AND n.seq = r.seq
+           WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.final_event = ? ORDER BY r.seq"#,
         schedule_id,
         range.first,
         range.last,

@@ -160,7 +160,7 @@ async fn check_variables(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "the variables of a page",
-            &["STRAIGHT_JOIN recipient_variables v"],
+            &["SELECT v.", "STRAIGHT_JOIN recipient_variables v"],
             &["v PRIMARY"],
             &[&format!(r#"[["{}", 1]]"#, id.simple())],
         )

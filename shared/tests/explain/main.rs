@@ -13,6 +13,7 @@ mod lists;
 mod names;
 mod plans;
 mod receipts;
+mod references;
 mod tables;
 mod webhook_events;
 mod webhook_owners;

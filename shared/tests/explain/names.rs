@@ -40,7 +40,7 @@ async fn check_finds(plans: &mut Plans<'_>, from: DateTime<Utc>, to: DateTime<Ut
     plans
         .check(
             "schedules with a reference",
-            &["FORCE INDEX (by_reference)"],
+            &["FROM schedules FORCE INDEX (by_reference)"],
             &["schedules by_reference"],
             &[&"0190A0B0C0D", &Null, &Null, &from, &to, &"%", &50],
         )

@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 27] = [
     "schedules",
     "recipients",
     "batches",
@@ -91,6 +91,9 @@ const TABLES: [&str; 24] = [
     "carrier_limits",
     "list_calls",
     "schedule_labels",
+    "recipient_references",
+    "n",
+    "f",
     "l",
     "o",
     "a",

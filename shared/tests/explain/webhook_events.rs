@@ -89,8 +89,8 @@ async fn check_final_messages(plans: &mut Plans<'_>, values: &Values) {
     plans
         .check(
             "the messages of an event",
-            &["carrier_status", "final_event = ?", "ORDER BY seq"],
-            &["recipients PRIMARY"],
+            &["r.final_event = ? ORDER BY r.seq"],
+            &["r PRIMARY", "n PRIMARY"],
             &[id, &1, &20, event],
         )
         .await;

@@ -176,6 +176,15 @@ pub const RECIPIENT_EXISTS: ProblemType = ProblemType {
     remedy: "Cancel one of the two. Nothing was changed.",
 };
 
+/// `recipient-ambiguous`
+pub const RECIPIENT_AMBIGUOUS: ProblemType = ProblemType {
+    slug: "recipient-ambiguous",
+    status: 409,
+    title: "Several recipients have the reference",
+    meaning: "More than one recipient of the schedule has this reference.",
+    remedy: "Name the recipient by its place in the list, `seq`. Nothing was changed.",
+};
+
 /// `username-taken`
 pub const USERNAME_TAKEN: ProblemType = ProblemType {
     slug: "username-taken",
@@ -366,6 +375,7 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &SEND_UNTIL_PAST,
     &RECIPIENT_TOO_LATE,
     &RECIPIENT_EXISTS,
+    &RECIPIENT_AMBIGUOUS,
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,

@@ -29,8 +29,15 @@ impl List {
             "{:?} {} {charset:?} {:?} {:?}{types}\n",
             self.format, self.gzip, options.column, options.country
         );
+        // Nothing unless they are given, for the same reason.
+        let columns = (&options.reference_column, &options.group_column);
+        let names = match columns {
+            (None, None) => String::new(),
+            columns => format!("{columns:?}\n"),
+        };
         let mut context = Context::new(&SHA256);
         context.update(how.as_bytes());
+        context.update(names.as_bytes());
         context.update(&self.bytes);
         let mut hash = [0; 32];
         hash.copy_from_slice(context.finish().as_ref());

@@ -11,9 +11,10 @@ use shared::message::template::Variables;
 use crate::{
     http::error::ApiError,
     lists::{
-        entry::Sink,
+        entry::{Details, Sink, Stopped},
         guard,
         header::{self, Header},
+        names::NameColumns,
         options::AcceptedVariables,
         quotes::Quotes,
         variables::Columns,
@@ -109,7 +110,7 @@ pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
             continue;
         }
         let header = Header::find(&record, sink)?;
-        let layout = layout.insert(Layout::of(&record, header, sink));
+        let layout = layout.insert(Layout::of(&record, header, sink)?);
         if !header.is_present {
             layout.entry(&record, sink)?;
         }
@@ -167,35 +168,48 @@ struct Layout {
     column: usize,
     /// The columns with variables.
     variables: Option<Columns>,
+    /// The columns with references and groups.
+    names: NameColumns,
 }
 
 impl Layout {
-    fn of(record: &ByteRecord, header: Header, sink: &Sink) -> Self {
+    fn of(record: &ByteRecord, header: Header, sink: &Sink) -> Result<Self, ApiError> {
         let variables = match sink.accepted() {
             AcceptedVariables::Of(template) if header.is_present => {
                 Some(Columns::of(record, header.column, template))
             }
             _ => None,
         };
-        Self {
+        let names = match sink.accepted() {
+            AcceptedVariables::None => NameColumns::default(),
+            _ => NameColumns::find(record, header, sink)?,
+        };
+        Ok(Self {
             column: header.column,
             variables,
-        }
+            names,
+        })
     }
 
     fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
-        let variables = self
-            .variables
-            .as_ref()
-            .map_or_else(|| Ok(Variables::new()), |columns| columns.read(record));
-        let pushed = match (record.get(self.column).map(std::str::from_utf8), variables) {
-            (Some(Ok(field)), Ok(variables)) => sink.entry(field, &variables),
-            (Some(Ok(field)), Err(detail)) => sink.refuse(field, "not-utf-8", detail),
-            (Some(Err(_)), _) => sink.refuse("", "not-utf-8", NOT_UTF_8),
-            (None, _) => sink.refuse("", "missing", "expected a phone number in this column"),
+        let pushed = match record.get(self.column).map(std::str::from_utf8) {
+            Some(Ok(field)) => self.known(field, record, sink),
+            Some(Err(_)) => sink.refuse("", "not-utf-8", NOT_UTF_8),
+            None => sink.refuse("", "missing", "expected a phone number in this column"),
         };
         // The sink has recorded the reason.
         pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
+    }
+
+    /// Adds the entry of a row whose field with the phone number is text.
+    fn known(&self, field: &str, record: &ByteRecord, sink: &mut Sink) -> Result<(), Stopped> {
+        let columns = self.variables.as_ref();
+        let variables = columns.map_or_else(|| Ok(Variables::new()), |them| them.read(record));
+        match (variables, self.names.read(record)) {
+            (Err(detail), _) => sink.refuse(field, "not-utf-8", detail),
+            (_, Err(wrong)) => sink.refuse(field, wrong.code(), wrong.to_string()),
+            (Ok(variables), Ok(names)) => sink.entry(field, Details { variables, names }),
+        }
     }
 }
 

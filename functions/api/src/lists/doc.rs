@@ -7,7 +7,8 @@ use shared::message::template::MAX_VARIABLES;
 use crate::{
     lists::{
         entry::MAX_ENTRIES,
-        options::{Format, LONGEST_COLUMN, NumberTypes},
+        names,
+        options::{Format, LONGEST_COLUMN, NumberTypes, OnDuplicate},
     },
     openapi::{
         Takes,
@@ -24,6 +25,9 @@ pub fn entry_schema(variables: bool) -> Value {
             "additionalProperties": {"type": ["string", "number", "null"]},
             "description": format!("The variables of the message for this recipient; at most {MAX_VARIABLES} bytes of JSON."),
         });
+        members["reference"] = name_schema("What your system calls it; need not be unique.");
+        members["group"] =
+            name_schema("Such as a region or a store; recipients are counted by it.");
     }
     json!({"anyOf": [phone_schema(), object(members, &["phone"])]})
 }
@@ -33,6 +37,13 @@ pub fn entry_schema(variables: bool) -> Value {
 fn phone_schema() -> Value {
     json!({"type": "string", "minLength": 1, "examples": ["+60123456789"],
         "description": "A number in E.164, such as `+60123456789`; with `default_country` also a national number, or an international one without its plus sign. Spaces, dots, dashes and brackets are ignored."})
+}
+
+/// Returns the schema of a reference or a group: without a control character, and without white
+/// space at either end.
+fn name_schema(text: &str) -> Value {
+    json!({"type": ["string", "null"], "minLength": 1, "maxLength": names::LONGEST, "pattern": r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$",
+        "description": text})
 }
 
 /// Returns the schema of an array of entries.
@@ -48,6 +59,23 @@ pub fn country_schema() -> Value {
 /// Returns the schema of the name or position of a column.
 pub fn column_schema() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": LONGEST_COLUMN, "pattern": r"\S", "not": {"const": "0"}})
+}
+
+/// The description of [`on_duplicate_schema`].
+pub const ON_DUPLICATE: &str = "An entry whose number is in the schedule already, or in the list before: `skip`: it has no effect; `update`: its variables, reference and group \
+     replace those of the recipient; `reject`: it refuses the call.";
+
+/// Returns the schema of the effect of duplicates.
+pub fn on_duplicate_schema() -> Value {
+    json!({"type": "string", "enum": OnDuplicate::ALL.map(OnDuplicate::as_str)})
+}
+
+/// Returns the same for a field of a body.
+pub fn on_duplicate_field_schema() -> Value {
+    let mut schema = on_duplicate_schema();
+    schema["default"] = json!(OnDuplicate::Skip.as_str());
+    schema["description"] = json!(ON_DUPLICATE);
+    schema
 }
 
 /// The description of [`types_schema`].
@@ -94,6 +122,16 @@ pub fn list_parameters() -> [Value; 4] {
              Default: UTF-8, or that of the byte order mark. Text types are always UTF-8.",
         ),
     ]
+}
+
+/// Returns the parameters that select the columns of references and groups.
+pub fn name_column_parameters() -> [Value; 2] {
+    ["reference", "group"].map(|name| {
+        let text = format!(
+            "In CSV, the column with the {name} of each recipient: its name in the header, or its position from 1. Default: the column `{name}`, if there is one."
+        );
+        json!({"name": format!("{name}_column"), "in": "query", "schema": column_schema(), "description": text})
+    })
 }
 
 /// Returns the body of a list in all content types; `variables`: with an example of variables.
@@ -158,9 +196,9 @@ struct Examples {
 fn examples(variables: bool) -> Examples {
     if variables {
         Examples {
-            array: json!(["+60123456789", {"phone": "+60123456780", "vars": {"name": "Ana"}}]),
+            array: json!(["+60123456789", {"phone": "+60123456780", "vars": {"name": "Ana"}, "reference": "4711", "group": "Penang"}]),
             lines: "\"+60123456781\"\n{\"phone\": \"+60123456782\", \"vars\": {\"name\": \"Ana\"}}\n",
-            table: "phone,name\n+60123456783,Ana\n",
+            table: "phone,name,reference,group\n+60123456783,Ana,4711,Penang\n",
         }
     } else {
         Examples {

@@ -22,6 +22,7 @@ use tokio::sync::mpsc::Sender;
 use crate::{
     http::error::{ApiError, FieldError},
     lists::{
+        names::EntryNames,
         number::{RefusedNumber, read_number},
         options::{AcceptedVariables, Options},
         variables::WrongVariables,
@@ -34,8 +35,8 @@ pub const MAX_ENTRIES: u32 = 1_000_000;
 const CHUNK: usize = 10_000;
 /// Errors per chunk: each takes much more memory than a phone number.
 const CHUNK_ERRORS: usize = 1_000;
-/// Bytes of variables per chunk.
-const CHUNK_VARIABLES: usize = 1024 * 1024;
+/// Bytes of variables, references and groups per chunk.
+const CHUNK_DETAILS: usize = 1024 * 1024;
 /// Characters of an invalid input that are kept and reported.
 const SHOWN: usize = 64;
 
@@ -82,6 +83,8 @@ pub struct Personal {
     pub units: u16,
     /// The first character of the text that GSM 03.38 lacks.
     pub forced_by: Option<char>,
+    /// What the client's system calls it, and its group.
+    pub names: EntryNames,
 }
 
 impl Personal {
@@ -94,6 +97,7 @@ impl Personal {
             parts: 0,
             units: 0,
             forced_by: None,
+            names: EntryNames::NONE,
         }
     }
 
@@ -106,8 +110,18 @@ impl Personal {
             parts: rendered.parts,
             units: rendered.units,
             forced_by: rendered.forced_by,
+            names: EntryNames::default(),
         }
     }
+}
+
+/// What an entry has besides its phone number.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// The variables of its text.
+    pub variables: Variables,
+    /// What the client's system calls it, and its group.
+    pub names: EntryNames,
 }
 
 /// Consecutive entries of a list.
@@ -115,6 +129,8 @@ impl Personal {
 pub struct Chunk {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// The position of each entry: its index from 0 (JSON), or its line from 1 (NDJSON, CSV).
+    pub positions: Vec<u32>,
     /// Errors that reject the whole list, such as unknown fields, however invalid entries are
     /// treated.
     pub errors: Vec<FieldError>,
@@ -131,8 +147,8 @@ pub struct Sink {
     entries: Arc<AtomicU32>,
     /// Errors in the current chunk.
     errors: usize,
-    /// Bytes of variables in the current chunk.
-    variable_bytes: usize,
+    /// Bytes of variables, references and groups in the current chunk.
+    detail_bytes: usize,
     stopped: Option<ApiError>,
     options: Options,
     /// Bytes that were read since the last entry (see [`super::guard`]).
@@ -160,7 +176,7 @@ impl Sink {
             count: 0,
             entries,
             errors: 0,
-            variable_bytes: 0,
+            detail_bytes: 0,
             stopped: None,
             options,
             unused,
@@ -178,14 +194,15 @@ impl Sink {
     }
 
     /// Adds an entry at the current position.
-    pub fn entry(&mut self, input: &str, given: &Variables) -> Result<(), Stopped> {
+    pub fn entry(&mut self, input: &str, details: Details) -> Result<(), Stopped> {
+        let (given, names) = (&details.variables, details.names);
         let phone = match read_number(input, &self.options) {
             Ok(phone) => phone,
             Err(refused) => return self.refuse_number(input, refused),
         };
         // Before they are rendered: a text may contain each of them hundreds of times.
         let is_template = matches!(self.options.variables, AcceptedVariables::Of(_));
-        if !is_template && given.is_empty() {
+        if !is_template && given.is_empty() && names.is_empty() {
             return self.push(Entry::Valid(phone));
         }
         let variables = if given.is_empty() {
@@ -205,7 +222,7 @@ impl Sink {
                 "expected complete texts: U+FFFD replaces characters that were lost before";
             return self.refuse(input, "replacement-character", expected);
         }
-        let personal = match &self.options.variables {
+        let mut personal = match &self.options.variables {
             AcceptedVariables::Of(template) => match template.render(given) {
                 Ok(rendered) => Personal::rendered(phone, variables, &rendered),
                 Err(error) => return self.refuse(input, error.code(), error.to_string()),
@@ -215,7 +232,8 @@ impl Sink {
                 ..Personal::plain(phone)
             },
         };
-        self.variable_bytes += personal.variables.len();
+        personal.names = names;
+        self.detail_bytes += personal.variables.len() + personal.names.len();
         self.push(Entry::Personal(Box::new(personal)))
     }
 
@@ -251,7 +269,7 @@ impl Sink {
         let known = if matches!(self.accepted(), AcceptedVariables::None) {
             "phone"
         } else {
-            "phone, vars"
+            "phone, vars, reference, group"
         };
         let detail = format!("unknown field; expected only: {known}");
         let error = FieldError::new(format!("recipients.{name}"), "unknown-field", detail);
@@ -281,19 +299,20 @@ impl Sink {
         self.unused.set(0);
         self.errors += usize::from(matches!(entry, Entry::Invalid(_)));
         self.chunk.entries.push(entry);
+        self.chunk.positions.push(self.position);
         self.flush_if_full()
     }
 
     fn flush_if_full(&mut self) -> Result<(), Stopped> {
         let has_room = self.chunk.entries.len() < CHUNK
             && self.errors < CHUNK_ERRORS
-            && self.variable_bytes < CHUNK_VARIABLES;
+            && self.detail_bytes < CHUNK_DETAILS;
         if has_room { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<(), Stopped> {
         let chunk = std::mem::take(&mut self.chunk);
-        (self.errors, self.variable_bytes) = (0, 0);
+        (self.errors, self.detail_bytes) = (0, 0);
         self.sender.blocking_send(chunk).map_err(|_| Stopped)
     }
 

@@ -152,20 +152,49 @@ impl FirstRow {
             }
             _ => "; is the header missing? Several columns have phone numbers: give column with a position".to_owned(),
         };
-        let found: Vec<String> = self
-            .cells
-            .iter()
-            .take(SHOWN_COLUMNS)
-            .map(|cell| cell.chars().take(SHOWN_CHARACTERS).collect())
-            .collect();
         let detail = format!(
             "expected a column `{}`, or ?column= with its name or position; the first line has {} columns, found: {}{advice}",
             selected.unwrap_or(PHONE),
             self.cells.len(),
-            found.join(", ")
+            self.shown()
         );
         refuse("no-phone-column", detail, sink)
     }
+
+    /// Returns the beginning of the row for an error message.
+    fn shown(&self) -> String {
+        let cells = self.cells.iter().take(SHOWN_COLUMNS);
+        let shown: Vec<String> = cells
+            .map(|cell| cell.chars().take(SHOWN_CHARACTERS).collect())
+            .collect();
+        shown.join(", ")
+    }
+}
+
+/// Returns the column that the request selects by its name in the header or its position, or that
+/// has a known name. The column with the phone numbers is none.
+pub fn named_column(row: &ByteRecord, header: Header, name: &str) -> Option<usize> {
+    let other = |column: &usize| *column != header.column;
+    if let Ok(position) = name.parse::<usize>() {
+        return Some(position.saturating_sub(1)).filter(other);
+    }
+    let row = FirstRow::read(row);
+    let name = comparable(name);
+    let mut cells = row.cells.iter().enumerate();
+    let found = cells.find(|(_, cell)| header.is_present && comparable(cell) == name);
+    found.map(|(column, _)| column).filter(other)
+}
+
+/// Returns the error for a row without the column that was selected for `what`.
+pub fn no_column(row: &ByteRecord, what: &str, selected: &str, sink: &Sink) -> ApiError {
+    let row = FirstRow::read(row);
+    let detail = format!(
+        "expected a column `{selected}` other than the one with the phone numbers, as {what}_column says; the first line has {} columns, \
+         found: {}",
+        row.cells.len(),
+        row.shown()
+    );
+    refuse("no-such-column", detail, sink)
 }
 
 fn refuse(code: &'static str, detail: String, sink: &Sink) -> ApiError {

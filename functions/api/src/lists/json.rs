@@ -14,8 +14,9 @@ use shared::message::template::Variables;
 use crate::{
     http::error::{ApiError, FieldError},
     lists::{
-        entry::Sink,
+        entry::{Details, Sink},
         guard,
+        names::{EntryNames, RawNames, WrongName},
         options::AcceptedVariables,
         variables::{self, WrongVariables},
     },
@@ -136,7 +137,7 @@ impl<'de> DeserializeSeed<'de> for Array<'_> {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// One entry: a string, or an object with `phone` and optionally `vars`. Any other value is an
+/// One entry: a string, or an object with `phone` and optionally `vars`, `reference` and `group`. Any other value is an
 /// invalid entry.
 struct Item<'a> {
     sink: &'a mut Sink,
@@ -150,6 +151,8 @@ struct Parsed<'de> {
     phone: Result<Cow<'de, str>, String>,
     /// The variables, or what is wrong with them.
     variables: Result<Variables, WrongVariables>,
+    /// The reference and the group, or what is wrong with them.
+    names: Result<EntryNames, WrongName>,
 }
 
 impl<'de> Parsed<'de> {
@@ -157,6 +160,7 @@ impl<'de> Parsed<'de> {
         Self {
             phone: Ok(phone),
             variables: Ok(Variables::new()),
+            names: Ok(EntryNames::default()),
         }
     }
 
@@ -164,18 +168,22 @@ impl<'de> Parsed<'de> {
         Self {
             phone: Err(shown.into()),
             variables: Ok(Variables::new()),
+            names: Ok(EntryNames::default()),
         }
     }
 
     fn put<E: Error>(self, sink: &mut Sink) -> Result<(), E> {
-        let put = match (self.phone, self.variables) {
-            (Err(shown), _) => sink.refuse(
+        let put = match (self.phone, self.variables, self.names) {
+            (Err(shown), _, _) => sink.refuse(
                 &shown,
                 "wrong-type",
                 r#"expected a string such as "+60123456789", or {"phone": "+60123456789"}"#,
             ),
-            (Ok(phone), Err(error)) => sink.refuse(&phone, error.code(), error.to_string()),
-            (Ok(phone), Ok(variables)) => sink.entry(&phone, &variables),
+            (Ok(phone), Err(error), _) => sink.refuse(&phone, error.code(), error.to_string()),
+            (Ok(phone), _, Err(wrong)) => sink.refuse(&phone, wrong.code(), wrong.to_string()),
+            (Ok(phone), Ok(variables), Ok(names)) => {
+                sink.entry(&phone, Details { variables, names })
+            }
         };
         put.map_err(E::custom)
     }
@@ -210,6 +218,8 @@ impl<'de> Visitor<'de> for Item<'_> {
             return Ok(Parsed::other("{}"));
         }
         let (mut phone, mut variables) = (None, None);
+        let mut names = RawNames::default();
+        let takes_details = !matches!(self.sink.accepted(), AcceptedVariables::None);
         while let Some(Key(key)) = map.next_key()? {
             if key == "phone" && phone.is_none() {
                 phone = Some(
@@ -219,11 +229,10 @@ impl<'de> Visitor<'de> for Item<'_> {
                     })?
                     .phone,
                 );
-            } else if key == "vars"
-                && variables.is_none()
-                && !matches!(self.sink.accepted(), AcceptedVariables::None)
-            {
+            } else if key == "vars" && variables.is_none() && takes_details {
                 variables = Some(variables::read(&map.next_value::<Box<RawValue>>()?));
+            } else if let Some(name) = names.unread(&key).filter(|_| takes_details) {
+                *name = Some(map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;
                 self.sink.unknown_field(&key).map_err(A::Error::custom)?;
@@ -232,6 +241,7 @@ impl<'de> Visitor<'de> for Item<'_> {
         Ok(Parsed {
             phone: phone.unwrap_or_else(|| Err("{}".to_owned())),
             variables: variables.unwrap_or_else(|| Ok(Variables::new())),
+            names: names.read(),
         })
     }
 

@@ -11,9 +11,13 @@ use crate::{
     http::error::{ApiError, FieldError},
     lists::{
         List,
+        duplicates::{Duplicates, replace_details},
         entry::{Chunk, Entry, RejectedEntry},
-        options::OnInvalid,
-        store::{InvalidEntry, insert_invalid_entries, insert_recipients, insert_variables},
+        options::{OnDuplicate, OnInvalid},
+        store::{
+            InvalidEntry, NamedEntry, insert_invalid_entries, insert_names, insert_recipients,
+            insert_variables, known_numbers,
+        },
     },
 };
 
@@ -26,6 +30,8 @@ pub struct Target {
     pub next_seq: u32,
     /// The effect of invalid entries.
     pub on_invalid: OnInvalid,
+    /// The effect of entries whose number is in the list already.
+    pub on_duplicate: OnDuplicate,
     /// The same list was loaded before: its invalid entries are kept already.
     pub is_repeated: bool,
     /// The time of the call.
@@ -58,6 +64,8 @@ pub struct Loaded {
     pub invalid: Vec<RejectedEntry>,
     /// The number of all invalid entries of the call.
     pub invalid_total: u32,
+    /// The entries whose number was in the list already.
+    pub duplicates: Duplicates,
     /// The number of entries of any kind.
     pub entries: u32,
     wrong: Wrong,
@@ -103,14 +111,15 @@ pub async fn load(
         // Rows that will be rolled back need not be written. The rest of the list is still read, so
         // that the error names everything that is wrong.
         if !loaded.is_refused() {
-            loaded.write(connection, &chunk.entries, target).await?;
+            loaded.write(connection, &chunk, target).await?;
         }
     }
     reading
         .end
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))??;
-    if loaded.is_refused() {
+    // A list that duplicates refuse is written to its end, so that the error names all of them.
+    if loaded.is_refused() || loaded.duplicates.rejected > 0 {
         return Err(loaded.into_error(Vec::new()));
     }
     if target.is_repeated {
@@ -133,6 +142,7 @@ pub async fn refuse(
         schedule_id: Uuid::nil(),
         next_seq: 0,
         on_invalid,
+        on_duplicate: OnDuplicate::default(),
         is_repeated: false,
         now: DateTime::UNIX_EPOCH,
     };
@@ -158,6 +168,7 @@ impl Loaded {
             added,
             invalid: Vec::new(),
             invalid_total: 0,
+            duplicates: Duplicates::default(),
             entries: 0,
             wrong: Wrong::default(),
             on_invalid,
@@ -196,6 +207,8 @@ impl Loaded {
                 suggestion: refused.suggestion,
             }));
         }
+        total += self.duplicates.rejected;
+        errors.extend(self.duplicates.errors());
         errors.truncate(SHOWN_ERRORS);
         ApiError::Invalid(errors, total)
     }
@@ -203,12 +216,12 @@ impl Loaded {
     async fn write(
         &mut self,
         connection: &mut MySqlConnection,
-        entries: &[Entry],
+        chunk: &Chunk,
         target: Target,
     ) -> sqlx::Result<()> {
-        let first = self.added.next_seq;
+        let (id, entries, first) = (target.schedule_id, &chunk.entries, self.added.next_seq);
         let mut numbers: Vec<(u32, Phone)> = Vec::with_capacity(entries.len());
-        let (mut variables, mut invalid) = (Vec::new(), Vec::new());
+        let (mut variables, mut names, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
         for (seq, entry) in (first..).zip(entries) {
             match entry {
                 Entry::Valid(phone) => numbers.push((seq, *phone)),
@@ -217,6 +230,9 @@ impl Loaded {
                     self.added.parts = self.added.parts.max(personal.parts);
                     if !personal.variables.is_empty() {
                         variables.push((seq, personal.variables.as_str()));
+                    }
+                    if !personal.names.is_empty() {
+                        names.push(NamedEntry::new(seq, &personal.names));
                     }
                 }
                 Entry::Invalid(refused) => {
@@ -233,11 +249,19 @@ impl Loaded {
         // The places follow the order of the list. The rows are inserted in the order of the index
         // of numbers, which is faster.
         numbers.sort_unstable_by_key(|(seq, phone)| (*phone, *seq));
-        numbers.dedup_by_key(|(_, phone)| *phone);
-        let new = insert_recipients(&mut *connection, target.schedule_id, &numbers).await?;
-        insert_variables(&mut *connection, target.schedule_id, &variables).await?;
+        let mut distinct = numbers.clone();
+        distinct.dedup_by_key(|(_, phone)| *phone);
+        let new = insert_recipients(&mut *connection, id, &distinct).await?;
+        insert_variables(&mut *connection, id, &variables).await?;
+        insert_names(&mut *connection, id, &names).await?;
         if !target.is_repeated {
-            insert_invalid_entries(connection, target.schedule_id, &invalid, target.now).await?;
+            insert_invalid_entries(&mut *connection, id, &invalid, target.now).await?;
+        }
+        if new < given && self.duplicates.are_needed(target.on_duplicate) {
+            let found = known_numbers(&mut *connection, id, &numbers).await?;
+            let position = |seq: u32| chunk.positions[(seq - first) as usize];
+            let changes = self.duplicates.add(&found, target.on_duplicate, position);
+            replace_details(connection, id, &changes, (first, entries)).await?;
         }
         self.added.recipients += new;
         self.added.duplicates += given - new;

@@ -159,3 +159,35 @@ async fn a_list_of_mobile_numbers_refuses_others() {
     ];
     assert_eq!(entries(list(text, options)).await, expected);
 }
+
+#[tokio::test]
+async fn the_columns_of_names_are_found_or_missed_with_advice() {
+    let options = |reference: Option<&str>, group: Option<&str>| Options {
+        reference_column: reference.map(str::to_owned),
+        group_column: group.map(str::to_owned),
+        variables: AcceptedVariables::Any,
+        ..malaysia()
+    };
+    let text = "sep=;\n\u{a0}Patient  ID ;Mobile;\"Store\";\n00123;0123456789; Penang ;\n;;;\n";
+    #[rustfmt::skip]
+    let found = [
+        (None, None, A),
+        (Some("patient id"), None, "+60123456789 0  r=00123"),
+        (Some("1"), Some("store"), "+60123456789 0  r=00123 g=Penang"),
+        // A column behind the last one is empty.
+        (Some("9"), None, A),
+    ];
+    for (reference, group, expected) in found {
+        let list = list(text, options(reference, group));
+        assert_eq!(entries(list).await, [expected], "{reference:?} {group:?}");
+    }
+    for (reference, advice) in [
+        ("Patient", "as reference_column says"),
+        ("Mobile", "other than the one with the phone numbers"),
+        ("2", "found: Patient  ID, Mobile, Store, "),
+    ] {
+        let (code, at, detail) = refusal(list(text, options(Some(reference), None))).await;
+        assert_eq!((code, at), ("no-such-column", Some(2)), "{reference}");
+        assert!(detail.contains(advice), "{detail}");
+    }
+}

@@ -48,6 +48,10 @@ pub struct Options {
     pub country: Option<String>,
     /// In CSV, the column with the phone numbers: its name in the header, or its position from 1.
     pub column: Option<String>,
+    /// In CSV, the column with the references; `None`: the column `reference`, if there is one.
+    pub reference_column: Option<String>,
+    /// In CSV, the column with the groups; `None`: the column `group`, if there is one.
+    pub group_column: Option<String>,
     /// Which kinds of numbers are accepted; `None`: all.
     pub types: Option<NumberTypes>,
     /// The countries whose numbers are accepted.
@@ -84,6 +88,33 @@ impl OnInvalid {
     }
 }
 
+/// The effect of an entry whose number is in the schedule already, or in the list before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDuplicate {
+    /// The first entry counts.
+    #[default]
+    Skip,
+    /// The last entry counts, unless its message cannot be changed any more.
+    Update,
+    /// The list is refused as a whole.
+    Reject,
+}
+
+impl OnDuplicate {
+    /// All values.
+    pub const ALL: [Self; 3] = [Self::Skip, Self::Update, Self::Reject];
+
+    /// Returns the value in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Update => "update",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// The kinds of numbers that a list may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,8 +147,17 @@ pub struct ListDefaults {
     pub default_country: Option<String>,
     /// The column with the phone numbers.
     pub column: Option<String>,
+    /// The column with the references.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_column: Option<String>,
+    /// The column with the groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
     /// The effect of invalid entries.
     pub on_invalid: Option<OnInvalid>,
+    /// The effect of entries whose number is in the list already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_duplicate: Option<OnDuplicate>,
     /// The kinds of numbers that are accepted.
     pub types: Option<NumberTypes>,
 }
@@ -141,8 +181,13 @@ impl ListDefaults {
             options.country.clone_from(&self.default_country);
             options.region = options.country.as_deref().and_then(Region::parse);
         }
-        let column = options.column.take();
-        options.column = column.or_else(|| self.column.clone());
+        for (column, default) in [
+            (&mut options.column, &self.column),
+            (&mut options.reference_column, &self.reference_column),
+            (&mut options.group_column, &self.group_column),
+        ] {
+            *column = column.take().or_else(|| default.clone());
+        }
         options.types = options.types.or(self.types);
     }
 }

@@ -55,7 +55,7 @@ pub async fn read_list(
     let options = Options {
         region,
         country,
-        column: column(query),
+        column: column(query, "column"),
         is_binary,
         charset: read_charset(headers, query, !is_binary)?,
         ..Options::default()
@@ -85,11 +85,11 @@ fn default_country(query: &mut Query) -> Option<(String, Region)> {
     Some((given, region?))
 }
 
-/// Reads `?column=mobile` or `?column=2`.
-fn column(query: &mut Query) -> Option<String> {
-    let given = query.text("column")?;
+/// Reads a column, such as `?column=mobile` or `?column=2`.
+pub fn column(query: &mut Query, name: &'static str) -> Option<String> {
+    let given = query.text(name)?;
     if !is_column(&given) {
-        query.complain("column", "not-a-column", COLUMN);
+        query.complain(name, "not-a-column", COLUMN);
     }
     Some(given.trim().to_owned())
 }

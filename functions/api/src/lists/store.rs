@@ -1,13 +1,16 @@
-//! The statements that insert a list into `recipients` and `recipient_variables`, in chunks of a few
-//! thousand entries.
+//! The statements that insert a list into `recipients`, `recipient_variables` and
+//! `recipient_references`, in chunks of a few thousand entries.
 
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::json;
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
+
+use crate::lists::names::EntryNames;
 
 /// An entry that is no valid number, kept for the report.
 #[derive(Debug)]
@@ -107,6 +110,123 @@ pub async fn insert_variables(
          STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
         id,
         json!(rows).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// The reference and the group of an entry.
+#[derive(Debug, Serialize)]
+pub struct NamedEntry<'a> {
+    /// Its place in the list.
+    #[serde(rename = "q")]
+    seq: u32,
+    #[serde(rename = "r")]
+    reference: Option<&'a str>,
+    #[serde(rename = "g")]
+    group: Option<&'a str>,
+}
+
+impl<'a> NamedEntry<'a> {
+    /// Returns the names of the entry at this place.
+    pub fn new(seq: u32, names: &'a EntryNames) -> Self {
+        Self {
+            seq,
+            reference: names.reference.as_deref(),
+            group: names.group.as_deref(),
+        }
+    }
+}
+
+/// Inserts references and groups for those of these places that a recipient has; the other places
+/// are duplicates.
+pub async fn insert_names(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[NamedEntry<'_>],
+) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let done = sqlx::query!(
+        "INSERT INTO recipient_references (schedule_id, seq, reference, group_name)
+         SELECT ?, j.seq, j.reference, j.group_name
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', reference VARCHAR(64) PATH '$.r', group_name VARCHAR(64) PATH '$.g')) j
+         STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq",
+        id,
+        json!(rows).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// An entry whose number another recipient of the schedule has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNumber {
+    /// The place of the entry.
+    pub given: u32,
+    /// The number.
+    pub phone: String,
+    /// The place of the recipient.
+    pub seq: u32,
+    /// The state of the recipient.
+    pub status: String,
+}
+
+/// Returns those of these entries whose number a recipient at another place of the schedule has, in
+/// their order.
+pub async fn known_numbers(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, Phone)],
+) -> sqlx::Result<Vec<KnownNumber>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(seq, phone)| (seq, phone.to_string()))
+        .collect();
+    let known = sqlx::query_as!(
+        KnownNumber,
+        // Without the conversion from utf8mb4, the key of `phone` would not be used.
+        r#"SELECT j.seq AS "given!: u32", r.phone AS "phone!", r.seq, r.status
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$[0]', phone VARCHAR(16) PATH '$[1]')) j
+           STRAIGHT_JOIN recipients r FORCE INDEX (phone_once)
+             ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ? AND r.seq <> j.seq"#,
+        json!(rows).to_string(),
+        id
+    );
+    let mut known = known.fetch_all(connection).await?;
+    known.sort_unstable_by_key(|known| known.given);
+    Ok(known)
+}
+
+/// Removes the variables of recipients.
+pub async fn remove_variables(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE v FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         STRAIGHT_JOIN recipient_variables v ON v.schedule_id = ? AND v.seq = j.seq",
+        json!(seqs).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Removes the references and groups of recipients.
+pub async fn remove_names(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE n FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         STRAIGHT_JOIN recipient_references n ON n.schedule_id = ? AND n.seq = j.seq",
+        json!(seqs).to_string(),
         id
     );
     done.execute(connection).await.map(drop)

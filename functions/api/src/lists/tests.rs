@@ -7,7 +7,11 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use shared::message::{phone::Region, template::Template};
 
-use crate::lists::{entry::Entry, *};
+use crate::lists::{
+    entry::{Entry, Personal},
+    names::EntryNames,
+    *,
+};
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -21,12 +25,23 @@ pub(super) async fn entries(list: List) -> Vec<String> {
     let mut found = Vec::new();
     while let Some(chunk) = reading.chunks.recv().await {
         assert_eq!(chunk.errors, []);
+        assert_eq!(chunk.positions.len(), chunk.entries.len());
         found.extend(chunk.entries.iter().map(|entry| match entry {
             Entry::Valid(phone) => phone.to_string(),
-            Entry::Personal(personal) => format!(
-                "{} {} {}",
-                personal.phone, personal.parts, personal.variables
-            ),
+            Entry::Personal(personal) => {
+                let Personal {
+                    phone,
+                    parts,
+                    variables,
+                    names: EntryNames { reference, group },
+                    ..
+                } = &**personal;
+                let names = [("r", reference), ("g", group)].map(|(name, value)| {
+                    let value = value.as_ref();
+                    value.map_or_else(String::new, |value| format!(" {name}={value}"))
+                });
+                format!("{phone} {parts} {variables}{}", names.concat())
+            }
             Entry::Invalid(refused) => {
                 format!("{} {} {}", refused.position, refused.input, refused.code)
             }
@@ -208,6 +223,42 @@ async fn entries_have_variables_in_each_format() {
         assert_eq!(entries(plain).await, expected, "{text}");
         let zipped = list(gzip(text.as_bytes()), true);
         assert_eq!(entries(zipped).await, expected, "gzip {text}");
+    }
+}
+
+#[tokio::test]
+async fn entries_have_references_and_groups_in_each_format() {
+    let long = "x".repeat(65);
+    #[rustfmt::skip]
+    let table: Vec<(Format, AcceptedVariables, String, Vec<&str>)> = vec![
+        (Format::Json, AcceptedVariables::Any,
+            r#"[{"reference": "A 1", "phone": "+12012345678", "group": "KL"}, {"phone": "+12012345679", "reference": null}, {"phone": "+12012345670", "group": " \u00fc "}]"#.into(),
+            vec!["+12012345678 0  r=A 1 g=KL", "+12012345679", "+12012345670 0  g=ü"]),
+        (Format::Ndjson, AcceptedVariables::Any,
+            format!("{{\"phone\":\"+12012345678\",\"reference\":5}}\n{{\"phone\":\"+12012345678\",\"group\":\"{long}\"}}\n{{\"phone\":\"x\",\"group\":\"a\"}}"),
+            vec!["1 +12012345678 wrong-reference", "2 +12012345678 wrong-group", "3 x not-a-number"]),
+        (Format::Csv, AcceptedVariables::Any,
+            format!(" REFERENCE ,phone,Group\nR1,+12012345678, KL \n,+12012345679,\nR3,+12012345670\n{long},+12012345671,\n\"a\nb\",+12012345672,"),
+            vec!["+12012345678 0  r=R1 g=KL", "+12012345679", "+12012345670 0  r=R3", "5 +12012345671 wrong-reference", "6 +12012345672 wrong-reference"]),
+        // A column can be both a variable and a name.
+        (Format::Csv, AcceptedVariables::of("Order {{reference}}").unwrap(), "phone;reference\n+12012345678;R1\n".into(),
+            vec![r#"+12012345678 1 {"reference":"R1"} r=R1"#]),
+        // A list without a header has no other columns; one of suppressions has no names.
+        (Format::Csv, AcceptedVariables::Any, "+12012345678\n".into(), vec!["+12012345678"]),
+        (Format::Csv, AcceptedVariables::None, format!("phone,reference\n+12012345678,{long}\n"), vec!["+12012345678"]),
+    ];
+    for (format, variables, text, expected) in table {
+        let list = List {
+            bytes: text.clone().into(),
+            format: Some(format),
+            gzip: false,
+            options: Options {
+                variables,
+                ..Options::default()
+            },
+            entries: Arc::default(),
+        };
+        assert_eq!(entries(list).await, expected, "{text}");
     }
 }
 

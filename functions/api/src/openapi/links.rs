@@ -128,10 +128,10 @@ const LINKS: &[Links] = &[
     links(
         "listRecipients",
         200,
-        &["resolveRecipient"],
+        &["resolveRecipient", "changeRecipient", "cancelRecipient"],
         &[
             ("id", "$request.path.id"),
-            ("seq", "$response.body#/recipients/0/seq"),
+            ("recipient", "$response.body#/recipients/0/seq"),
         ],
     ),
     links("createUser", 201, &["getUser", "changeUser"], ID),

@@ -50,7 +50,7 @@ fn of_name(name: &str) -> Value {
             "The number of the batch in its schedule, from 1.",
             json!(1),
         ),
-        "seq" => (
+        "recipient" => (
             position(),
             "The position of the recipient in the list, from 1.",
             json!(1),
@@ -80,9 +80,13 @@ fn position() -> Value {
 
 /// Returns `limit` and `cursor` of a list.
 pub fn page(limit: Limit) -> [Value; 2] {
-    let cursor = json!({"name": "cursor", "in": "query", "schema": {"type": "string"},
-        "description": "The `next_cursor` of the previous page. Without it: the first page."});
-    [only_limit(limit), cursor]
+    [only_limit(limit), cursor()]
+}
+
+/// Returns `cursor` of a list.
+pub fn cursor() -> Value {
+    json!({"name": "cursor", "in": "query", "schema": {"type": "string"},
+        "description": "The `next_cursor` of the previous page. Without it: the first page."})
 }
 
 /// Returns `limit` of a list that has one page.
@@ -107,6 +111,21 @@ pub fn report_page(json: Limit, report: Limit) -> [Value; 3] {
         json.most, json.default, report.default
     ));
     [format, limit, cursor]
+}
+
+/// Returns `reference` and `group`, which select recipients by what the client's system calls them.
+pub fn recipient_names(of_group: &str) -> [Value; 2] {
+    let schema = || json!({"type": "string", "minLength": 1, "maxLength": 64});
+    [
+        json!({"name": "reference", "in": "query", "schema": schema(), "description": "Only recipients with this reference."}),
+        json!({"name": "group", "in": "query", "schema": schema(), "description": of_group}),
+    ]
+}
+
+/// Returns `include`, which adds members to recipients.
+pub fn include() -> Value {
+    json!({"name": "include", "in": "query", "schema": {"type": "string", "enum": ["variables"]},
+        "description": "`variables`: also the variables of each recipient; in CSV as a last column with a JSON object."})
 }
 
 /// Returns `changed_since`, which selects what may have changed.

@@ -88,7 +88,7 @@ impl ExampleSetup {
             }
             _ => return (self.admin.clone(), filled(path)),
         };
-        let path = path.replace("{id}", &resource).replace("{seq}", "1");
+        let path = path.replace("{id}", &resource).replace("{recipient}", "1");
         (self.admin.clone(), path)
     }
 

@@ -111,7 +111,7 @@ async fn a_report_has_the_states_and_times_of_the_rows(pool: MySqlPool) {
     );
     assert_eq!(lines.len(), 15);
     let expected = json!({
-        "phone": phones(6..7)[0], "status": "DELIVRD", "carrier_status": "DELIVRD", "attempt": 3, "sends": 2, "resends": 1, "parts": 1,
+        "phone": phones(6..7)[0], "reference": null, "group": null, "status": "DELIVRD", "carrier_status": "DELIVRD", "attempt": 3, "sends": 2, "resends": 1, "parts": 1,
         "planned_at": "2027-01-31T01:02:00Z", "sent_at": "2027-01-31T01:00:01.500Z", "final_at": "2027-01-31T01:00:02Z",
         "error": null, "seq": 7, "message_id": "-m1", "schedule_id": id, "input": null,
     });

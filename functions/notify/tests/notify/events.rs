@@ -136,7 +136,8 @@ async fn the_published_messages_match_their_rows(pool: MySqlPool) {
     for ((message, row), seq) in messages.iter().zip(&rows).zip(1..) {
         let (sent_at, final_at) = (&message["sent_at"], &message["final_at"]);
         assert!(sent_at.is_string() && final_at.is_string());
-        let expected = json!({"seq": seq, "phone": fixture::phone(seq), "status": "DELIVRD", "attempt": 1, "message_id": row.0,
+        let expected = json!({"seq": seq, "phone": fixture::phone(seq),
+            "reference": (seq == 1).then_some("A-1"), "group": (seq == 1).then_some("Penang"), "status": "DELIVRD", "attempt": 1, "message_id": row.0,
             "carrier_status": row.1, "error": null, "sent_at": sent_at, "final_at": final_at});
         assert_eq!(*message, expected);
     }
@@ -148,7 +149,10 @@ async fn send_two(published: &Published) -> Vec<Value> {
         recipients: 2,
         ..Default::default()
     };
-    published.cut(schedule).await;
+    let batch = published.cut(schedule).await;
+    let sql = "INSERT INTO recipient_references (schedule_id, seq, reference, group_name) VALUES (?, 1, 'A-1', 'Penang')";
+    let insert = sqlx::query(sql).bind(batch.schedule_id);
+    insert.execute(&published.stage.db).await.unwrap();
     published.stage.play().await;
     published.posted().await
 }

@@ -24,7 +24,7 @@ fn filled(path: &str) -> String {
         .replace("{file}", "page.js")
         .replace("{phone}", "+12012000000")
         .replace("{no}", "1")
-        .replace("{seq}", "1")
+        .replace("{recipient}", "1")
         .replace("{kind}", "paused")
         .replace("{carrier}", "sim")
 }

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::resources::messages::store::{Candidate, MessageFilter};
+use crate::resources::{
+    messages::store::{Candidate, MessageFilter},
+    recipients::names::RecipientKey,
+};
 
 /// The end of a page: a place in the list of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,20 @@ impl Cursor {
             id,
             seq,
         }
+    }
+
+    /// Returns the place itself; without a cursor, the one before all in descending order.
+    pub fn key(cursor: Option<Self>) -> RecipientKey {
+        cursor.map_or(
+            RecipientKey {
+                schedule_id: Uuid::max(),
+                seq: u32::MAX,
+            },
+            |cursor| RecipientKey {
+                schedule_id: cursor.id,
+                seq: cursor.seq,
+            },
+        )
     }
 
     /// Returns after which place of a schedule's list a page begins: 0 without a cursor of it.

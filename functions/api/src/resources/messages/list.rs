@@ -29,7 +29,7 @@ use crate::{
     http::{
         error::ApiError,
         format::{Format, negotiated, requested},
-        page::{ListWalk, PageHead, PageRequest, ROWS_PER_CALL, page_answer},
+        page::{PageHead, PageRequest, page_answer},
         query::{LONG_LIMIT, Query, REPORT_LIMIT},
     },
     openapi::{
@@ -39,22 +39,19 @@ use crate::{
     resources::{
         messages::{
             cursor::Cursor,
+            find::{FoundMessages, of_all, of_phone, of_reference, of_schedule},
             report::append_messages,
-            store::{
-                EarlierAttempt, Message, MessageFilter, earlier_attempts, messages_of_phone,
-                messages_of_schedule, schedules_by_time,
-            },
+            store::{EarlierAttempt, Message, MessageFilter, earlier_attempts},
         },
         recipients::{
+            names::{
+                Include, NameFilter, RecipientDetails, RecipientKey, RecipientNames, details_of,
+            },
             report::{example, page::ReportPage, row::ReportRow},
-            store::{last_seq, variables_of},
+            store::variables_of,
         },
     },
 };
-
-/// The number of schedules that one call reads. A page may be short, or empty, and still not be the
-/// last.
-pub const SCHEDULES: u32 = 20;
 
 /// A page of messages.
 #[derive(JsonSchema, Serialize)]
@@ -72,8 +69,13 @@ pub struct Page {
 struct MessageView {
     #[serde(flatten)]
     message: Message,
+    #[serde(flatten)]
+    names: RecipientNames,
     /// Its text, with the recipient's variables.
     text: String,
+    /// The variables; only with `include=variables`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Variables>,
     earlier_attempts: Vec<EarlierAttempt>,
 }
 
@@ -84,24 +86,30 @@ pub enum Selection {
     Phone(Phone),
     /// Of a schedule.
     Schedule(Uuid),
+    /// With a reference.
+    Reference,
     /// Of all schedules.
     All,
 }
 
 /// The messages that a call asks for.
 #[derive(Clone, Copy)]
-pub struct MessageQuery {
+pub struct MessageQuery<'a> {
     /// Of what.
     pub selection: Selection,
     /// Which of them.
     pub filter: MessageFilter,
+    /// With a reference, or of a group.
+    pub names: &'a NameFilter,
+    /// What is added to each.
+    pub include: Option<Include>,
     /// Where the page before has ended.
     pub after: Option<Cursor>,
     /// The time of the call, before it reads anything.
     pub now: DateTime<Utc>,
 }
 
-impl MessageQuery {
+impl MessageQuery<'_> {
     fn head<'a>(&self, uri: &'a Uri, next_cursor: Option<&'a str>) -> PageHead<'a> {
         PageHead {
             uri,
@@ -118,7 +126,8 @@ pub async fn list(
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, ApiError> {
-    let selection = read_selection(&mut query);
+    let (selection, names) = read_selection(&mut query);
+    let include = query.choice("include", &Include::ALL, Include::as_str);
     let filter = MessageFilter {
         status: query.choice("status", &message_states(), Status::as_str),
         from: query.time("from"),
@@ -133,6 +142,8 @@ pub async fn list(
     let wanted = MessageQuery {
         selection,
         filter,
+        names: &names,
+        include,
         after,
         now: app.db.now(),
     };
@@ -143,7 +154,7 @@ pub async fn list(
         let next = page.next_cursor.clone();
         return Ok(page_answer(wanted.head(&uri, next.as_deref()), Json(page)));
     }
-    let mut page = ReportPage::new(format, limit.unwrap_or(REPORT_LIMIT.default))?;
+    let mut page = ReportPage::new(format, limit.unwrap_or(REPORT_LIMIT.default), include)?;
     let next = append_messages(&mut connection, &mut page, wanted).await?;
     let next = next.map(Cursor::write);
     Ok(page_answer(
@@ -154,7 +165,7 @@ pub async fn list(
 
 async fn json_page(
     connection: &mut MySqlConnection,
-    wanted: MessageQuery,
+    wanted: MessageQuery<'_>,
     limit: u32,
 ) -> Result<Page, ApiError> {
     let MessageQuery { filter, after, .. } = wanted;
@@ -165,19 +176,38 @@ async fn json_page(
             load_schedule(connection, id)
                 .await?
                 .ok_or_else(ApiError::no_such_schedule)?;
-            of_schedule(connection, id, filter, page).await?
+            of_schedule(connection, id, wanted, page).await?
         }
+        Selection::Reference => of_reference(connection, wanted, page).await?,
         Selection::All => of_all(connection, filter, page, wanted.now).await?,
     };
     let texts = texts(connection, &messages).await?;
-    let messages = with_attempts(connection, messages, texts).await?;
+    let messages = complete(connection, messages, texts, wanted.include).await?;
     Ok(Page {
         messages,
         next_cursor: next.map(Cursor::write),
     })
 }
 
-fn read_selection(query: &mut Query) -> Selection {
+/// Reads of what messages are listed, and the names by which they are selected.
+fn read_selection(query: &mut Query) -> (Selection, NameFilter) {
+    let (selection, names) = (read_owner(query), NameFilter::read(query));
+    if matches!(selection, Selection::Phone(_)) && !names.is_empty() {
+        let expected = "expected phone, or reference and group, not both";
+        query.complain("phone", "not-both", expected);
+    }
+    if matches!(selection, Selection::All) && names.group.is_some() {
+        let expected = "expected schedule_id together with group";
+        query.complain("group", "not-alone", expected);
+    }
+    match selection {
+        Selection::All if names.reference.is_some() => (Selection::Reference, names),
+        selection => (selection, names),
+    }
+}
+
+/// Reads the number or the schedule whose messages are listed.
+fn read_owner(query: &mut Query) -> Selection {
     let (phone, schedule) = (query.text("phone"), query.text("schedule_id"));
     if phone.is_some() && schedule.is_some() {
         query.complain(
@@ -216,11 +246,11 @@ pub fn list_doc() -> Operation {
     let message = json!({
         "schedule_id": "0190a0b0-c0d0-7080-8000-00000000000f", "seq": 1, "phone": "+60123456789", "status": "DELIVRD", "attempt": 2,
         "sends": 2, "resends": 1, "message_id": "d4e5f6", "carrier_status": "DELIVRD", "error": null, "sent_at": "2027-01-31T01:05:00Z",
-        "final_at": "2027-01-31T01:05:09Z", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
+        "final_at": "2027-01-31T01:05:09Z", "reference": "4711", "group": "Penang", "text": "Dear Ana, your parcel is here.", "earlier_attempts": [earlier],
     });
     Operation::new("listMessages", "messages", "List messages")
         .text(
-            "Messages of a number (its newest schedule first), of a schedule, or of all schedules by planned time, the latest first. A call reads \
+            "Messages of a number (its newest schedule first), with a reference (also), of a schedule, or of all schedules by planned time, the latest first. A call reads \
              at most 100,000 entries of the lists: a page may be short, or empty, before the last page.\n\n\
              `Accept` or `format` chooses JSON, or a report as CSV (RFC 4180, with a header row) or NDJSON (an object per line, \
              `x-item-schema`), whose pages may be much longer. Follow `Link` to the last page. In CSV, an apostrophe precedes text that \
@@ -229,6 +259,8 @@ pub fn list_doc() -> Operation {
         .query("phone", e164(), "Only messages to this number. Not together with `schedule_id`.")
         .query("schedule_id", json!({"type": "string", "format": "uuid"}), "Only messages of this schedule.")
         .queries([parameters::message_status()])
+        .queries(parameters::recipient_names("Only recipients of this group. Together with `schedule_id`."))
+        .queries([parameters::include()])
         .queries([parameters::time("from", "Only messages sent at this time or later."), parameters::time("to", "Only messages sent before this time.")])
         .queries([parameters::changed_since()])
         .queries(parameters::report_page(LONG_LIMIT, REPORT_LIMIT))
@@ -240,83 +272,11 @@ pub fn list_doc() -> Operation {
         .problems(&["not-found", "not-acceptable"])
 }
 
-/// Messages, and the end of the page if there may be more.
-struct FoundMessages {
-    messages: Vec<Message>,
-    next: Option<Cursor>,
-}
-
-async fn of_phone(
-    connection: &mut MySqlConnection,
-    phone: Phone,
-    filter: MessageFilter,
-    page: PageRequest<Option<Cursor>>,
-) -> Result<FoundMessages, ApiError> {
-    let before = PageRequest {
-        after: page.after.map_or(Uuid::max(), |cursor| cursor.id),
-        limit: page.limit,
-    };
-    let messages = messages_of_phone(connection, phone, filter, before).await?;
-    let last = messages
-        .last()
-        .filter(|_| messages.len() == page.limit as usize);
-    let next = last.map(|last| Cursor::in_schedule(last.schedule_id, last.seq));
-    Ok(FoundMessages { messages, next })
-}
-
-async fn of_schedule(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    filter: MessageFilter,
-    page: PageRequest<Option<Cursor>>,
-) -> Result<FoundMessages, ApiError> {
-    let after = Cursor::seq_in(page.after, id);
-    let walk = ListWalk::new(after, ROWS_PER_CALL, page.limit);
-    let messages = messages_of_schedule(connection, id, filter, walk).await?;
-    let end = last_seq(connection, id).await?;
-    let next = walk.next(messages.iter().map(|message| message.seq), end);
-    let next = next.map(|seq| Cursor::in_schedule(id, seq));
-    Ok(FoundMessages { messages, next })
-}
-
-/// Returns messages schedule by schedule, the latest first, each in the order of its list.
-async fn of_all(
-    connection: &mut MySqlConnection,
-    filter: MessageFilter,
-    page: PageRequest<Option<Cursor>>,
-    now: DateTime<Utc>,
-) -> Result<FoundMessages, ApiError> {
-    let begin = Cursor::begin(page.after, filter, now);
-    let since = filter.unfinished_since();
-    let candidates = schedules_by_time(connection, begin.candidate(), since, SCHEDULES).await?;
-    let mut messages = Vec::new();
-    let mut rows_left = ROWS_PER_CALL;
-    for schedule in &candidates {
-        let is_begin = schedule.id == begin.id;
-        let after = if is_begin { begin.seq } else { 0 };
-        let walk = ListWalk::new(after, rows_left, page.limit - messages.len() as u32);
-        let more = messages_of_schedule(connection, schedule.id, filter, walk).await?;
-        let end = last_seq(connection, schedule.id).await?;
-        let next = walk.next(more.iter().map(|message| message.seq), end);
-        messages.extend(more);
-        if let Some(seq) = next {
-            let next = Some(Cursor::after(schedule, seq));
-            return Ok(FoundMessages { messages, next });
-        }
-        rows_left -= walk.rows(end);
-    }
-    // The last schedule was read to its end.
-    let next = candidates
-        .last()
-        .filter(|_| candidates.len() == SCHEDULES as usize)
-        .map(|last| Cursor::after(last, u32::MAX));
-    Ok(FoundMessages { messages, next })
-}
-
-async fn with_attempts(
+async fn complete(
     connection: &mut MySqlConnection,
     messages: Vec<Message>,
     texts: Vec<String>,
+    include: Option<Include>,
 ) -> Result<Vec<MessageView>, ApiError> {
     let mut earlier: HashMap<(Uuid, u32), Vec<EarlierAttempt>> = HashMap::new();
     for attempt in earlier_attempts(connection, &messages).await? {
@@ -325,13 +285,19 @@ async fn with_attempts(
             .or_default()
             .push(attempt);
     }
+    let keys: Vec<RecipientKey> = messages.iter().map(Message::key).collect();
+    let mut details = details_of(connection, &keys, include).await?;
     let view = |(message, text): (Message, String)| {
+        let RecipientDetails { names, variables } =
+            details.remove(&message.key()).unwrap_or_default();
         let earlier_attempts = earlier
             .remove(&(message.schedule_id, message.seq))
             .unwrap_or_default();
         MessageView {
             message,
+            names,
             text,
+            variables,
             earlier_attempts,
         }
     };

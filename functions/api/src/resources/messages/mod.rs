@@ -1,6 +1,7 @@
 //! `/v1/messages`: messages across schedules.
 
 pub mod cursor;
+pub mod find;
 pub mod list;
 pub mod report;
 pub mod routes;

@@ -9,18 +9,24 @@ use crate::{
     resources::{
         messages::{
             cursor::Cursor,
-            list::{MessageQuery, SCHEDULES, Selection},
-            store::{Candidate, Message, MessageFilter, messages_of_phone, schedules_by_time},
+            list::{MessageQuery, Selection},
+            store::{
+                Candidate, Message, MessageFilter, SCHEDULES, messages_of_phone, schedules_by_time,
+            },
         },
-        recipients::report::{
-            list::ReportedList,
-            page::ReportPage,
-            store::{ReportFilter, ReportedRecipient},
+        recipients::{
+            found::recipients_at,
+            names::recipients_with_reference,
+            report::{
+                list::ReportedList,
+                page::ReportPage,
+                store::{ReportFilter, ReportedRecipient},
+            },
         },
     },
 };
 
-/// Messages of a number that are read at a time. Each is of another schedule, which is read too.
+/// Messages of a number or a reference that are read at a time. Each is of another schedule, which is read too.
 const CHUNK_OF_PHONE: u32 = 100;
 
 /// Appends messages to a page, and returns where the next page continues, if there may be
@@ -28,7 +34,7 @@ const CHUNK_OF_PHONE: u32 = 100;
 pub async fn append_messages(
     connection: &mut MySqlConnection,
     page: &mut ReportPage,
-    wanted: MessageQuery,
+    wanted: MessageQuery<'_>,
 ) -> Result<Option<Cursor>, ApiError> {
     let MessageQuery { filter, after, .. } = wanted;
     match wanted.selection {
@@ -36,26 +42,18 @@ pub async fn append_messages(
         Selection::Schedule(id) => {
             let list = ReportedList::load(connection, id).await?;
             let after = Cursor::seq_in(after, id);
-            let next = page
-                .append_list(connection, &list, of_list(filter), after)
-                .await?;
+            let of_list = ReportFilter {
+                names: Some(wanted.names).filter(|names| !names.is_empty()),
+                ..filter.of_list()
+            };
+            let next = page.append_list(connection, &list, of_list, after).await?;
             Ok(next.map(|seq| Cursor::in_schedule(id, seq)))
         }
+        Selection::Reference => append_of_reference(connection, page, wanted).await,
         Selection::All => {
             let begin = Cursor::begin(after, filter, wanted.now);
             append_all(connection, page, filter, begin).await
         }
-    }
-}
-
-/// Messages of a schedule: an INVALID entry is no message.
-fn of_list(filter: MessageFilter) -> ReportFilter {
-    ReportFilter {
-        status: filter.status,
-        from: filter.from,
-        to: filter.to,
-        changed_since: filter.changed_since,
-        with_invalid: false,
     }
 }
 
@@ -76,7 +74,7 @@ async fn append_all(
             };
             let list = ReportedList::load(connection, schedule.id).await?;
             let next = page
-                .append_list(connection, &list, of_list(filter), after)
+                .append_list(connection, &list, filter.of_list(), after)
                 .await?;
             if let Some(seq) = next {
                 return Ok(Some(Cursor::after(schedule, seq)));
@@ -104,7 +102,7 @@ async fn append_of_phone(
     connection: &mut MySqlConnection,
     page: &mut ReportPage,
     phone: Phone,
-    wanted: MessageQuery,
+    wanted: MessageQuery<'_>,
 ) -> Result<Option<Cursor>, ApiError> {
     let filter = wanted.filter;
     let mut before = wanted.after.map_or(Uuid::max(), |cursor| cursor.id);
@@ -120,7 +118,10 @@ async fn append_of_phone(
         for message in found {
             let id = message.schedule_id;
             let list = ReportedList::load(connection, id).await?;
-            for row in list.complete(connection, vec![recipient(message)]).await? {
+            for row in list
+                .complete(connection, vec![recipient(message)], page.include())
+                .await?
+            {
                 if !page.append(&row)? {
                     return Ok(Some(Cursor::in_schedule(before, 0)));
                 }
@@ -132,6 +133,38 @@ async fn append_of_phone(
         }
     }
     Ok(Some(Cursor::in_schedule(before, 0)))
+}
+
+/// Appends the messages with a reference, the newest schedule first.
+async fn append_of_reference(
+    connection: &mut MySqlConnection,
+    page: &mut ReportPage,
+    wanted: MessageQuery<'_>,
+) -> Result<Option<Cursor>, ApiError> {
+    let reference = wanted.names.reference.as_deref().unwrap_or_default();
+    let mut after = Cursor::key(wanted.after);
+    while !page.is_full() {
+        let limit = page.rows_left().min(CHUNK_OF_PHONE);
+        let request = PageRequest { after, limit };
+        let keys = recipients_with_reference(connection, reference, request).await?;
+        page.count_entries(keys.len() as u32);
+        for found in recipients_at(connection, &keys, wanted.filter.of_list()).await? {
+            let key = found.key();
+            let list = ReportedList::load(connection, key.schedule_id).await?;
+            let rows = list.complete(connection, vec![found.into()], page.include());
+            for row in rows.await? {
+                if !page.append(&row)? {
+                    return Ok(Some(Cursor::in_schedule(after.schedule_id, after.seq)));
+                }
+            }
+            after = key;
+        }
+        after = keys.last().copied().unwrap_or(after);
+        if keys.len() < limit as usize {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Cursor::in_schedule(after.schedule_id, after.seq)))
 }
 
 fn recipient(message: Message) -> ReportedRecipient {

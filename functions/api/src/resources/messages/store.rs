@@ -8,7 +8,16 @@ use shared::message::{phone::Phone, status::Status};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::{ListWalk, PageRequest};
+use crate::{
+    http::page::{ListWalk, PageRequest},
+    resources::recipients::{
+        found::FoundRecipient, names::RecipientKey, report::store::ReportFilter,
+    },
+};
+
+/// The number of schedules that one call reads. A page may be short, or empty, and still not be the
+/// last.
+pub const SCHEDULES: u32 = 20;
 
 /// A message in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -31,6 +40,35 @@ pub struct Message {
     pub error: Option<String>,
     pub sent_at: Option<DateTime<Utc>>,
     pub final_at: Option<DateTime<Utc>>,
+}
+
+impl Message {
+    /// Returns its place.
+    pub const fn key(&self) -> RecipientKey {
+        RecipientKey {
+            schedule_id: self.schedule_id,
+            seq: self.seq,
+        }
+    }
+}
+
+impl From<FoundRecipient> for Message {
+    fn from(found: FoundRecipient) -> Self {
+        Self {
+            schedule_id: found.schedule_id,
+            seq: found.seq,
+            phone: found.phone,
+            status: found.status,
+            attempt: found.attempt,
+            sends: found.sends,
+            resends: found.resends,
+            message_id: found.message_id,
+            carrier_status: found.carrier_status,
+            error: found.error,
+            sent_at: found.sent_at,
+            final_at: found.final_at,
+        }
+    }
 }
 
 /// An attempt that was followed by another.
@@ -66,6 +104,17 @@ pub struct MessageFilter {
 }
 
 impl MessageFilter {
+    /// Returns the same as a filter of recipients: an INVALID entry is no message.
+    pub fn of_list<'a>(self) -> ReportFilter<'a> {
+        ReportFilter {
+            status: self.status,
+            from: self.from,
+            to: self.to,
+            changed_since: self.changed_since,
+            ..ReportFilter::default()
+        }
+    }
+
     /// Returns since when a schedule must not have been finished, to have messages that match. A
     /// message that changes in a finished schedule reopens it. The clocks of two functions may differ
     /// by some milliseconds.

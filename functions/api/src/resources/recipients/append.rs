@@ -25,10 +25,11 @@ use crate::{
         AcceptedVariables, List, Options,
         calls::record_call,
         doc,
+        duplicates::DuplicateEntry,
         entry::RejectedEntry,
         load::{Target, load},
-        options::{ListDefaults, NumberTypes, OnInvalid},
-        request::read_list,
+        options::{ListDefaults, NumberTypes, OnDuplicate, OnInvalid},
+        request::{column, read_list},
     },
     openapi::{Operation, parameters::flag},
     resources::{
@@ -47,8 +48,12 @@ use crate::{
 pub struct Appended {
     /// Numbers that are new in this schedule.
     accepted: u32,
-    /// Numbers that were in it already, or more than once in this call.
+    /// Entries whose number was in it already, or in this call before.
     duplicates: u32,
+    /// Of these, entries that have changed their recipient: `on_duplicate` is `update`.
+    updated: u32,
+    /// The first hundred duplicates, and what became of each.
+    duplicate_entries: Vec<DuplicateEntry>,
     /// The number of this call among those that brought a list for the schedule, from 1. If the same
     /// list was appended before, that of the first call.
     call: u32,
@@ -85,19 +90,26 @@ pub async fn append(
     let id = parse_id(&id)?;
     let is_dry_run = query.flag("dry_run");
     let on_invalid = query.choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str);
+    let on_duplicate = query.choice("on_duplicate", &OnDuplicate::ALL, OnDuplicate::as_str);
     let types = query.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
     let mut list = read_list(&headers, &mut query, body).await?;
     list.options.types = types;
     list.options.countries = app.allowed_countries();
+    list.options.reference_column = column(&mut query, "reference_column");
+    list.options.group_column = column(&mut query, "group_column");
     query.finish()?;
     let (app, caller, list) = (&app, &caller, &list);
+    let given = ListEffects {
+        on_invalid,
+        on_duplicate,
+    };
     let answer = if is_dry_run {
-        let report = dry_run(app, id, list.clone(), on_invalid).await;
+        let report = dry_run(app, id, list.clone(), given).await;
         report.map(|report| Answer::DryRun(Box::new(report)))
     } else {
         let appended = audited_transaction(&app.db, caller, |transaction| {
             let list = list.clone();
-            Box::pin(write(app, caller, transaction, id, list, on_invalid))
+            Box::pin(write(app, caller, transaction, id, list, given))
         });
         appended.await.map(Answer::Appended)
     };
@@ -107,12 +119,13 @@ pub async fn append(
 
 /// Describes `POST /v1/schedules/{id}/recipients` in the OpenAPI document.
 pub fn append_doc() -> Operation {
-    let answer = json!({"accepted": 2, "duplicates": 0, "call": 1, "repeated": false, "invalid_count": 0, "invalid": [], "recipients_total": 2});
+    let known = json!({"position": 4, "phone": "+60123456789", "seq": 17, "became": "updated"});
+    let answer = json!({"accepted": 2, "duplicates": 1, "updated": 1, "duplicate_entries": [known], "call": 1, "repeated": false, "invalid_count": 0, "invalid": [], "recipients_total": 2});
     Operation::new("appendRecipients", "recipients", "Append numbers to a schedule")
         .text(
             "Repeat the call for lists of any size; each call is written as a whole or not at all. At most 5 MiB of text or 4.6 MB of gzip per call. \
-             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `on_invalid` and `types` \
-             are by default those with which the schedule was created.",
+             The same call made twice adds nothing, because its numbers are duplicates the second time. `default_country`, `column`, `reference_column`, \
+             `group_column`, `on_invalid`, `on_duplicate` and `types` are by default those with which the schedule was created.",
         )
         .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
         .query(
@@ -120,11 +133,22 @@ pub fn append_doc() -> Operation {
             json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
             "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
+        .query("on_duplicate", doc::on_duplicate_schema(), doc::ON_DUPLICATE)
         .query("types", doc::types_schema(), doc::TYPES)
         .queries(doc::list_parameters())
+        .queries(doc::name_column_parameters())
         .body(doc::list_body(true))
         .answers::<Answer>(200, "What was accepted; for a dry run, the effect that the call would have.", answer)
         .problems(&["not-found", "schedule-begun", "daily-limit"])
+}
+
+/// What becomes of the entries of a list that are not new recipients; `None`: what the schedule says.
+#[derive(Clone, Copy, Debug)]
+pub struct ListEffects {
+    /// The effect of invalid entries.
+    pub on_invalid: Option<OnInvalid>,
+    /// The effect of duplicates.
+    pub on_duplicate: Option<OnDuplicate>,
 }
 
 /// A schedule to which recipients can be appended.
@@ -165,7 +189,7 @@ async fn write(
     mut transaction: AuditedTransaction<'_, '_>,
     id: Uuid,
     mut list: List,
-    on_invalid: Option<OnInvalid>,
+    given: ListEffects,
 ) -> Result<(Appended, Change<'static>), ApiError> {
     let appendable = Appendable::lock(&mut transaction, id).await?;
     let defaults = appendable.complete(&mut list.options)?;
@@ -176,7 +200,11 @@ async fn write(
         schedule_id: id,
         next_seq: schedule.next_seq,
         is_repeated: call.is_repeated,
-        on_invalid: on_invalid.or(defaults.on_invalid).unwrap_or_default(),
+        on_invalid: given.on_invalid.or(defaults.on_invalid).unwrap_or_default(),
+        on_duplicate: given
+            .on_duplicate
+            .or(defaults.on_duplicate)
+            .unwrap_or_default(),
         now,
     };
     let loaded = load(&mut transaction, list, target).await?;
@@ -190,10 +218,12 @@ async fn write(
     count_added(&mut transaction, id, &added, app.capacity.bulk_above()).await?;
     let recipients_total = schedule.recipient_count + added.recipients;
     let before = json!({"recipients": schedule.recipient_count});
-    let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates});
+    let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates, "updated": loaded.duplicates.updated});
     let appended = Appended {
         accepted: added.recipients,
         duplicates: added.duplicates,
+        updated: loaded.duplicates.updated,
+        duplicate_entries: loaded.duplicates.shown,
         call: call.call_no,
         repeated: call.is_repeated,
         invalid_count: loaded.invalid_total,

@@ -17,11 +17,12 @@ use crate::{
     http::error::ApiError,
     lists::{
         List,
+        duplicates::DuplicateEntry,
         entry::RejectedEntry,
-        options::{ListDefaults, OnInvalid},
+        options::{ListDefaults, OnDuplicate, OnInvalid},
     },
     resources::{
-        recipients::append::{Appendable, empty},
+        recipients::append::{Appendable, ListEffects, empty},
         schedules::{
             dry_run::{
                 parsed::{ParsedList, Removed},
@@ -39,7 +40,8 @@ pub struct Report {
     /// Always true.
     #[schemars(extend("const" = true))]
     dry_run: bool,
-    /// Whether the call would be accepted. An invalid entry refuses it under `on_invalid: reject`.
+    /// Whether the call would be accepted. An invalid entry refuses it under `on_invalid: reject`, and
+    /// a duplicate under `on_duplicate: reject`.
     accepted: bool,
     /// Numbers that are new in the schedule.
     valid: u64,
@@ -47,6 +49,8 @@ pub struct Report {
     suppressed: u64,
     /// Entries whose number is in the schedule already, or in the list before.
     duplicates: u64,
+    /// The first hundred of them, and what would become of each.
+    duplicate_entries: Vec<DuplicateEntry>,
     /// Of these, entries whose number is in the list before.
     duplicates_in_list: u64,
     /// Of these, distinct numbers that are in the schedule already.
@@ -70,30 +74,38 @@ pub async fn dry_run(
     app: &App,
     id: Uuid,
     mut list: List,
-    on_invalid: Option<OnInvalid>,
+    given: ListEffects,
 ) -> Result<Report, ApiError> {
     let (row, defaults) = read_schedule(app, id, &mut list).await?;
     let mut parsed = ParsedList::read(list).await?;
     if parsed.entries == 0 {
         return Err(empty());
     }
-    let on_invalid = on_invalid.or(defaults.on_invalid).unwrap_or_default();
-    let duplicates_in_list = parsed.remove_duplicates();
-    let (duplicates_in_schedule, valid, suppressed) = {
+    let on_invalid = given.on_invalid.or(defaults.on_invalid).unwrap_or_default();
+    let on_duplicate = given.on_duplicate.or(defaults.on_duplicate);
+    let on_duplicate = on_duplicate.unwrap_or_default();
+    let duplicates_in_list = parsed.remove_duplicates(on_duplicate);
+    let (duplicates_in_schedule, duplicate_entries, valid, suppressed) = {
         let connection = &mut *app.db.acquire().await?;
         let in_schedule = parsed.remove(connection, Removed::InSchedule(id)).await?;
+        let duplicate_entries = parsed
+            .duplicate_entries(connection, Some(id), on_duplicate)
+            .await?;
         let valid = parsed.count();
         let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
-        (in_schedule, valid, suppressed)
+        (in_schedule, duplicate_entries, valid, suppressed)
     };
     let parts = fixed_parts(&row)?;
     let recipients_total = u64::from(row.recipient_count) + valid;
+    let duplicates = duplicates_in_list + duplicates_in_schedule;
     Ok(Report {
         dry_run: true,
-        accepted: parsed.invalid_count == 0 || on_invalid == OnInvalid::Skip,
+        accepted: (parsed.invalid_count == 0 || on_invalid == OnInvalid::Skip)
+            && (duplicates == 0 || on_duplicate != OnDuplicate::Reject),
         valid,
         suppressed,
-        duplicates: duplicates_in_list + duplicates_in_schedule,
+        duplicates,
+        duplicate_entries,
         duplicates_in_list,
         duplicates_in_schedule,
         invalid_count: parsed.invalid_count,

@@ -1,9 +1,12 @@
-//! The recipients of a schedule: append, also as a dry run, list and report; single ones are cancelled
-//! and changed.
+//! The recipients of a schedule: append, also as a dry run, list, report, and count by group; single
+//! ones are cancelled and changed.
 
 pub mod append;
 pub mod dry_run;
+pub mod found;
+pub mod groups;
 pub mod list;
+pub mod names;
 pub mod one;
 pub mod report;
 pub mod routes;

@@ -5,7 +5,7 @@ use shared::access::Permission::{SchedulesRead, SchedulesWrite};
 use crate::{
     auth::access::Access::Requires,
     resources::recipients::{
-        append, list,
+        append, groups, list,
         one::{bulk, single},
     },
     route::{Route, delete, get, patch, post},
@@ -39,16 +39,22 @@ pub fn table() -> Vec<Route> {
             bulk::cancel_doc,
         ),
         patch(
-            "/v1/schedules/{id}/recipients/{seq}",
+            "/v1/schedules/{id}/recipients/{recipient}",
             Requires(SchedulesWrite),
             single::change,
             single::change_doc,
         ),
         delete(
-            "/v1/schedules/{id}/recipients/{seq}",
+            "/v1/schedules/{id}/recipients/{recipient}",
             Requires(SchedulesWrite),
             single::cancel,
             single::cancel_doc,
+        ),
+        get(
+            "/v1/schedules/{id}/groups",
+            Requires(SchedulesRead),
+            groups::groups,
+            groups::groups_doc,
         ),
     ]
 }

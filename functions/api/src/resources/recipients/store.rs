@@ -1,5 +1,5 @@
-//! The statements that read `recipients` and `recipient_variables`; [`crate::lists::store`] inserts
-//! the rows.
+//! The statements that read `recipients` and its variables, references and groups;
+//! [`crate::lists::store`] inserts the rows.
 
 use std::collections::HashMap;
 
@@ -18,6 +18,7 @@ use crate::http::page::{ListWalk, ROWS_PER_CALL};
 
 /// A recipient in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "RecipientRow")]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
 pub struct Recipient {
     pub seq: u32,
@@ -78,15 +79,25 @@ pub async fn page_of_recipients(
     )
     .fetch_all(&mut *connection)
     .await?;
+    add_calls(connection, id, &mut recipients).await?;
+    Ok(recipients)
+}
+
+/// Adds to recipients of a schedule which call brought them.
+pub async fn add_calls(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    recipients: &mut [Recipient],
+) -> sqlx::Result<()> {
     let Some(last) = recipients.last() else {
-        return Ok(recipients);
+        return Ok(());
     };
     let calls = calls_before(connection, id, last.seq).await?;
-    for recipient in &mut recipients {
+    for recipient in recipients {
         let at = calls.partition_point(|call| call.first_seq > recipient.seq);
         recipient.call = calls.get(at).map(|call| call.call_no);
     }
-    Ok(recipients)
+    Ok(())
 }
 
 /// The call that brought the entries from `first_seq` on.

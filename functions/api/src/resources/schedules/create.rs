@@ -31,6 +31,7 @@ use crate::{
     lists::{
         AcceptedVariables, Format, List, Options,
         calls::record_call,
+        duplicates::DuplicateEntry,
         entry::RejectedEntry,
         load::{Target, load, refuse},
     },
@@ -59,6 +60,8 @@ pub struct Created {
     schedule: ScheduleView,
     /// The first thousand of the entries that were skipped.
     invalid: Vec<RejectedEntry>,
+    /// The first hundred of the entries whose number is in the list before, and what became of each.
+    duplicate_entries: Vec<DuplicateEntry>,
 }
 
 /// Returns 201 with the schedule, or 200 with a report for a dry run.
@@ -102,6 +105,7 @@ async fn execute(
         schedule: &schedule,
         list: list.as_ref(),
         on_invalid: request.on_invalid,
+        on_duplicate: request.on_duplicate,
     };
     if is_dry_run {
         return Ok(Json(dry_run(app, new).await?).into_response());
@@ -167,7 +171,7 @@ pub fn create_doc() -> Operation {
         )
         .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
         .body(body)
-        .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": []})))
+        .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": [], "duplicate_entries": []})))
         .answers::<Report>(200, "For a dry run: the effect that the call would have.", report_example())
         .problems(&["daily-limit", "too-many-webhooks", "webhook-disabled"])
 }
@@ -184,7 +188,7 @@ async fn write(
     if callback_id.is_some() {
         write_callback(&mut transaction, schedule.id, callback_id).await?;
     }
-    let mut invalid = Vec::new();
+    let (mut invalid, mut duplicate_entries) = (Vec::new(), Vec::new());
     if let Some(list) = new.list {
         record_call(&mut transaction, schedule.id, list, 1, schedule.created_at).await?;
         let target = Target {
@@ -192,6 +196,7 @@ async fn write(
             next_seq: 1,
             is_repeated: false,
             on_invalid: new.on_invalid,
+            on_duplicate: new.on_duplicate,
             now: schedule.created_at,
         };
         let loaded = load(&mut transaction, list.clone(), target).await?;
@@ -208,13 +213,14 @@ async fn write(
             .await?;
         let bulk_above = app.capacity.bulk_above();
         count_added(&mut transaction, schedule.id, &loaded.added, bulk_above).await?;
-        invalid = loaded.invalid;
+        (invalid, duplicate_entries) = (loaded.invalid, loaded.duplicates.shown);
     }
     let view = read_view(app, &mut transaction, schedule.id).await?;
     let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
     let created = Created {
         schedule: view,
         invalid,
+        duplicate_entries,
     };
     Ok((created, change))
 }

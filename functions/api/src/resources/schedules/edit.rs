@@ -21,11 +21,9 @@ use crate::{
         end::{EndFields, SendEnd, WrongEnd},
         names::{self, Labels, NamesEdit, labels_of},
         priority,
-        request::{
-            MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, sender, text,
-        },
+        request::{MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, text},
         run_at::{Moment, moment},
-        window,
+        sender, window,
     },
 };
 
@@ -91,7 +89,7 @@ impl ScheduleEdit {
         let edit = Self {
             run_at: moment(&mut fields, now),
             message: text(&mut fields),
-            sender: fields.nullable("sender", sender),
+            sender: fields.nullable("sender", sender::read),
             rate: fields.nullable("rate", |fields| fields.number("rate", RATE)),
             priority: fields.nullable("priority", priority::read),
             end: EndFields::read(&mut fields),

@@ -22,6 +22,7 @@ mod progress;
 pub mod request;
 pub mod routes;
 mod run_at;
+mod sender;
 mod selected;
 pub mod show;
 pub mod state;

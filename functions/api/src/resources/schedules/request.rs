@@ -22,8 +22,11 @@ use crate::{
         fields::Fields,
     },
     lists::{
-        doc::{column_schema, country_schema, entries_schema, types_field_schema},
-        options::{ListDefaults, NumberTypes, OnInvalid, is_column},
+        doc::{
+            column_schema, country_schema, entries_schema, on_duplicate_field_schema,
+            types_field_schema,
+        },
+        options::{ListDefaults, NumberTypes, OnDuplicate, OnInvalid, is_column},
         request::{COLUMN, COUNTRY},
     },
     openapi::operation::{object, one_of_these, or_null},
@@ -33,6 +36,7 @@ use crate::{
         names::{self, Names},
         priority,
         run_at::{run_at, run_at_schema},
+        sender,
         store::NewSchedule,
         window,
     },
@@ -50,8 +54,6 @@ pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
 const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
 const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
-/// The values that [`sender`] accepts, as a regular expression.
-const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
 /// The policies for messages whose answer was lost. The first is the default.
 pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
@@ -66,6 +68,8 @@ pub struct CreateRequest {
     pub recipients: Option<Bytes>,
     /// The effect of invalid entries on the list.
     pub on_invalid: OnInvalid,
+    /// The effect of duplicates on the list.
+    pub on_duplicate: OnDuplicate,
     /// The country of numbers without a country code.
     pub region: Option<Region>,
     /// Its two letters, as they were given.
@@ -91,12 +95,16 @@ impl CreateRequest {
             .choice("on_invalid", &OnInvalid::ALL, OnInvalid::as_str)
             .unwrap_or_default();
         let (country, region) = region(&mut fields).unzip();
+        let on_duplicate = fields.choice("on_duplicate", &OnDuplicate::ALL, OnDuplicate::as_str);
         let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
         let callback_url = callback::read(&mut fields, targets);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
-            column: column(&mut fields),
+            column: column(&mut fields, "column"),
+            reference_column: column(&mut fields, "reference_column"),
+            group_column: column(&mut fields, "group_column"),
             on_invalid: Some(on_invalid).filter(|_| is_on_invalid_given),
+            on_duplicate,
             types,
         };
         let schedule = schedule(&mut fields, draft, now).map(|schedule| NewSchedule {
@@ -110,6 +118,7 @@ impl CreateRequest {
             errors,
             recipients,
             on_invalid,
+            on_duplicate: on_duplicate.unwrap_or_default(),
             region,
             country,
             types,
@@ -128,11 +137,11 @@ fn region(fields: &mut Fields) -> Option<(String, Region)> {
     Some((given, region?))
 }
 
-/// Reads the column of the lists that are appended later.
-fn column(fields: &mut Fields) -> Option<String> {
-    let given = fields.text("column")?;
+/// Reads a column of the lists that are appended later.
+fn column(fields: &mut Fields, name: &'static str) -> Option<String> {
+    let given = fields.text(name)?;
     if !is_column(&given) {
-        fields.complain("column", "not-a-column", COLUMN);
+        fields.complain(name, "not-a-column", COLUMN);
     }
     Some(given.trim().to_owned())
 }
@@ -140,7 +149,7 @@ fn column(fields: &mut Fields) -> Option<String> {
 fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewSchedule> {
     let run_at = run_at(fields, now);
     let message = message(fields);
-    let sender = sender(fields);
+    let sender = sender::read(fields);
     let rate = fields.number("rate", RATE);
     let chosen_priority = priority::read(fields);
     let send_window = window::read(fields);
@@ -235,27 +244,6 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     Some((message, counted.parts as u16))
 }
 
-/// Reads the field `sender`, as carriers accept it: a name of letters and digits of the default
-/// alphabet, or a number.
-pub fn sender(fields: &mut Fields) -> Option<String> {
-    let sender = fields.text("sender")?;
-    let number = sender.strip_prefix('+').unwrap_or(&sender);
-    let number =
-        (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    let name = (1..=11).contains(&sender.len())
-        && sender
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
-    if !number && (!name || sender.trim().len() < sender.len()) {
-        fields.complain(
-            "sender",
-            "not-a-sender",
-            "expected up to 11 letters and digits, or a number of up to 15 digits",
-        );
-    }
-    Some(sender)
-}
-
 /// Returns the list unparsed. Its first character shows that it is an array, because the whole body
 /// is valid JSON.
 fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
@@ -296,8 +284,11 @@ pub fn request_schema() -> Value {
         "draft": {"type": ["boolean", "null"], "default": false, "description": "No message is sent before the schedule is activated."},
         "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
+        "on_duplicate": or_null(on_duplicate_field_schema()),
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
+        "reference_column": or_null(column_schema()),
+        "group_column": or_null(column_schema()),
         "types": or_null(types_field_schema()),
         "callback_url": or_null(callback::schema()),
     });
@@ -320,11 +311,7 @@ pub fn fields_schema() -> [(&'static str, Value); 12] {
     [
         ("run_at", run_at_schema()),
         ("message", message_schema()),
-        (
-            "sender",
-            json!({"type": "string", "pattern": SENDER,
-            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that accept one."}),
-        ),
+        ("sender", sender::schema()),
         (
             "rate",
             number_schema(

@@ -1,4 +1,4 @@
-//! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{seq}/resolve`: an
+//! `POST /v1/schedules/{id}/uncertain` and `POST /v1/schedules/{id}/recipients/{recipient}/resolve`: an
 //! operator resolves messages whose answer was lost. A repeated call changes nothing, because no
 //! recipient is UNCERTAIN any more.
 
@@ -219,7 +219,7 @@ pub fn resolve_all_doc() -> Operation {
         .body(Takes::json_with(request::request_schema(), vec![everybody, some]))
 }
 
-/// Describes `POST /v1/schedules/{id}/recipients/{seq}/resolve` in the OpenAPI document.
+/// Describes `POST /v1/schedules/{id}/recipients/{recipient}/resolve` in the OpenAPI document.
 pub fn resolve_one_doc() -> Operation {
     resolve_doc(
         "resolveRecipient",

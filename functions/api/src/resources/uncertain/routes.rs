@@ -18,7 +18,7 @@ pub fn table() -> Vec<Route> {
             uncertain::resolve_all_doc,
         ),
         post(
-            "/v1/schedules/{id}/recipients/{seq}/resolve",
+            "/v1/schedules/{id}/recipients/{recipient}/resolve",
             Requires(AttentionWrite),
             uncertain::resolve_one,
             uncertain::resolve_one_doc,

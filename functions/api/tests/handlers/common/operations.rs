@@ -34,7 +34,7 @@ pub fn filled(path: &str) -> String {
         .replace("{slug}", "not-found")
         .replace("{kind}", "paused")
         .replace("{no}", "1")
-        .replace("{seq}", "1")
+        .replace("{recipient}", "1")
         .replace("{carrier}", "sim")
         .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
 }

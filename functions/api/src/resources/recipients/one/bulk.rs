@@ -34,6 +34,8 @@ use crate::{
 
 /// The largest number of recipients of a call.
 const MOST: usize = 1_000;
+/// What `set` is.
+const SET: &str = "an object with at least one of: phone, vars, reference, group";
 /// The number of errors that are shown.
 const SHOWN: usize = 100;
 
@@ -46,6 +48,8 @@ pub struct ChangedRecipients {
     too_late: u32,
     /// Those whose new number another recipient has.
     duplicate: u32,
+    /// Those whose reference several recipients have.
+    ambiguous: u32,
     /// Those that are not in the schedule.
     not_found: u32,
     /// Each of them, in the order of the request.
@@ -64,6 +68,7 @@ impl ChangedRecipients {
             in_time: recipients.iter().filter(|change| change.in_time).count() as u32,
             too_late: count(ChangeOutcome::TooLate),
             duplicate: count(ChangeOutcome::Duplicate),
+            ambiguous: count(ChangeOutcome::Ambiguous),
             not_found: count(ChangeOutcome::NotFound),
             recipients,
         }
@@ -100,7 +105,7 @@ pub async fn change(
     let id = parse_id(&id)?;
     let orders = read_orders(query, request, |fields| {
         let set = fields.raw("set");
-        fields.require("set", "an object with phone, vars, or both");
+        fields.require("set", SET);
         let edit = set.and_then(|set| read_set(fields, set));
         let address = Address::read(fields)?;
         Some(Order {
@@ -125,8 +130,7 @@ async fn read_orders(
 
 fn read_set(fields: &mut Fields, set: &RawValue) -> Option<RecipientEdit> {
     let Ok(mut inner) = Fields::read(set.get().as_bytes()) else {
-        let expected = "expected an object with phone, vars, or both";
-        fields.complain("set", "wrong-type", expected);
+        fields.complain("set", "wrong-type", format!("expected {SET}"));
         return None;
     };
     let edit = RecipientEdit::read(&mut inner);
@@ -221,7 +225,8 @@ async fn run(
 
 /// Describes [`cancel`] in the OpenAPI document.
 pub fn cancel_doc() -> Operation {
-    let example = json!({"recipients": [{"seq": 1}, {"phone": "+60123456780"}]});
+    let example =
+        json!({"recipients": [{"seq": 1}, {"phone": "+60123456780"}, {"reference": "4711"}]});
     Operation::new("cancelRecipients", "recipients", "Cancel many recipients until they are sent")
         .text("Each batch of the schedule is written on its own. A repeated call is answered in the same way, so a call that failed can be repeated.")
         .body(Takes::json(body_schema(&entry_schema(json!({}), &[])), example))
@@ -246,7 +251,7 @@ fn body_schema(entry: &Value) -> Value {
 }
 
 fn answer(outcome: &str, status: &str) -> Value {
-    json!({"in_time": 1, "too_late": 1, "duplicate": 0, "not_found": 0, "recipients": [
+    json!({"in_time": 1, "too_late": 1, "duplicate": 0, "ambiguous": 0, "not_found": 0, "recipients": [
         {"seq": 1, "in_time": true, "status": status, "outcome": outcome},
         {"seq": 2, "in_time": false, "status": "ACCEPTD", "outcome": "too-late"},
     ]})

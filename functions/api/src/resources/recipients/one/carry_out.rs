@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     address::Address,
     outcome::{Order, RecipientChange},
-    store::places_of,
+    store::{places_of, places_of_references},
     write::{Group, Written},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub async fn carry_out(
     orders: &[Order],
 ) -> Result<Vec<RecipientChange>, ApiError> {
     let mut results = vec![RecipientChange::NOT_FOUND; orders.len()];
-    let mut left: Vec<(u32, usize)> = find(app, id, orders).await?;
+    let mut left: Vec<(u32, usize)> = find(app, id, orders, &mut results).await?;
     // The cut happens once, so the second round finds the batches.
     while !left.is_empty() {
         let (is_cut, groups) = group(app, id, &left).await?;
@@ -64,29 +64,42 @@ pub async fn carry_out(
     Ok(results)
 }
 
-/// Returns the place in the list of each recipient that is named by a place, or whose number the
-/// schedule has.
-async fn find(app: &App, id: Uuid, orders: &[Order]) -> Result<Vec<(u32, usize)>, ApiError> {
-    let phones: Vec<_> = orders
-        .iter()
-        .filter_map(|order| match order.address {
-            Address::Phone(phone) => Some(phone.to_string()),
-            Address::Seq(_) => None,
-        })
-        .collect();
+/// Finds the recipients. Returns the place in the list of each, and its place among the orders;
+/// what is not found stays so in `results`.
+async fn find(
+    app: &App,
+    id: Uuid,
+    orders: &[Order],
+    results: &mut [RecipientChange],
+) -> Result<Vec<(u32, usize)>, ApiError> {
+    let (mut phones, mut references, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, order) in orders.iter().enumerate() {
+        match &order.address {
+            Address::Seq(seq) => found.push((*seq, at)),
+            Address::Phone(phone) => phones.push((phone.to_string(), at)),
+            Address::Reference(reference) => references.push((at, &**reference)),
+        }
+    }
     let mut connection = app.db.acquire().await?;
-    let places: HashMap<_, _> = places_of(&mut connection, id, &phones)
-        .await?
+    let numbers: Vec<_> = phones.iter().map(|(phone, _)| phone.clone()).collect();
+    let places = places_of(&mut connection, id, &numbers).await?;
+    let places: HashMap<_, _> = places.into_iter().collect();
+    let known = phones
         .into_iter()
-        .collect();
-    let seq = |order: &Order| match order.address {
-        Address::Seq(seq) => Some(seq),
-        Address::Phone(phone) => places.get(&phone.to_string()).copied(),
-    };
-    let found = orders.iter().enumerate();
-    Ok(found
-        .filter_map(|(at, order)| Some((seq(order)?, at)))
-        .collect())
+        .filter_map(|(phone, at)| Some((*places.get(&phone)?, at)));
+    found.extend(known);
+    if references.is_empty() {
+        return Ok(found);
+    }
+    for place in places_of_references(&mut connection, id, &references).await? {
+        let at = place.at as usize;
+        match (place.first, place.last) {
+            (Some(first), Some(last)) if first == last => found.push((first, at)),
+            (Some(_), _) => results[at] = RecipientChange::AMBIGUOUS,
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 type Groups = BTreeMap<Option<u32>, Vec<(u32, usize)>>;

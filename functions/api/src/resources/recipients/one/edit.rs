@@ -1,4 +1,4 @@
-//! What a call changes about a recipient: its number, its variables, or both.
+//! What a call changes about a recipient: its number, its variables, its reference and its group.
 
 use serde_json::{Value, json};
 use shared::message::{
@@ -12,7 +12,13 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
     },
-    lists::{AcceptedVariables, Options, number::read_number, options::ListDefaults, variables},
+    lists::{
+        AcceptedVariables, Options,
+        names::{self, LONGEST, NameKind},
+        number::read_number,
+        options::ListDefaults,
+        variables,
+    },
     openapi::operation::{object, or_null},
     resources::schedules::store::LockedSchedule,
 };
@@ -22,6 +28,37 @@ use crate::{
 pub struct RecipientEdit {
     phone: Option<String>,
     vars: Option<Variables>,
+    names: NameEdit,
+}
+
+/// The new reference and group of a recipient. `None` stays as it is, `Some(None)` is removed.
+#[derive(Clone, Debug, Default)]
+pub struct NameEdit {
+    /// What the client's system calls it.
+    pub reference: Option<Option<Box<str>>>,
+    /// Its group.
+    pub group: Option<Option<Box<str>>>,
+}
+
+impl NameEdit {
+    /// Reads both members. An error is recorded in `fields`.
+    fn read(fields: &mut Fields) -> Self {
+        let mut name = |kind: NameKind| {
+            let given = fields.nullable(kind.as_str(), |fields| fields.text(kind.as_str()))?;
+            let read = names::read(kind, given.as_deref().unwrap_or_default());
+            read.map_err(|error| fields.complain(kind.as_str(), error.code(), error.to_string()))
+                .ok()
+        };
+        Self {
+            reference: name(NameKind::Reference),
+            group: name(NameKind::Group),
+        }
+    }
+
+    /// Returns whether both stay as they are.
+    pub const fn is_empty(&self) -> bool {
+        self.reference.is_none() && self.group.is_none()
+    }
 }
 
 /// The new values of a recipient, valid for its schedule.
@@ -44,9 +81,10 @@ impl RecipientEdit {
             read.map_err(|error| fields.complain("vars", error.code(), error.to_string()))
                 .ok()
         });
-        let edit = Self { phone, vars };
-        if edit.phone.is_none() && edit.vars.is_none() && fields.is_faultless() {
-            let expected = "expected at least one of: phone, vars";
+        let names = NameEdit::read(fields);
+        let edit = Self { phone, vars, names };
+        if !edit.alters_message() && edit.names.is_empty() && fields.is_faultless() {
+            let expected = "expected at least one of: phone, vars, reference, group";
             fields.complain("", "nothing-to-change", expected);
         }
         edit
@@ -57,12 +95,24 @@ impl RecipientEdit {
         let given = [
             ("phone", self.phone.is_some()),
             ("vars", self.vars.is_some()),
+            ("reference", self.names.reference.is_some()),
+            ("group", self.names.group.is_some()),
         ];
         given
             .into_iter()
             .filter(|(_, given)| *given)
             .map(|(name, _)| name)
             .collect()
+    }
+
+    /// Returns whether it changes what is sent, or to whom.
+    pub const fn alters_message(&self) -> bool {
+        self.phone.is_some() || self.vars.is_some()
+    }
+
+    /// Returns the new reference and group.
+    pub const fn names(&self) -> &NameEdit {
+        &self.names
     }
 
     /// Checks the values as an append to the schedule would.
@@ -140,10 +190,16 @@ pub fn schema() -> Value {
     let phone = json!({"type": "string", "description": "The new number; without a country code if the schedule has a `default_country`."});
     let vars = json!({"type": "object", "additionalProperties": {"type": ["string", "number", "null"]},
         "description": "The new variables, which replace all old ones."});
-    let mut schema = object(json!({"phone": or_null(phone), "vars": or_null(vars)}), &[]);
+    let name = json!({"type": ["string", "null"], "maxLength": LONGEST, "description": "Null, or an empty text, removes it."});
+    let mut schema = object(
+        json!({"phone": or_null(phone), "vars": or_null(vars), "reference": name, "group": name}),
+        &[],
+    );
     schema["anyOf"] = json!([
         {"required": ["phone"], "properties": {"phone": {"type": "string"}}},
         {"required": ["vars"], "properties": {"vars": {"type": "object"}}},
+        {"required": ["reference"]},
+        {"required": ["group"]},
     ]);
     schema
 }

@@ -27,6 +27,8 @@ pub enum ChangeOutcome {
     TooLate,
     /// Another recipient of the schedule has the new number.
     Duplicate,
+    /// Several recipients of the schedule have the reference.
+    Ambiguous,
     /// It is not in the schedule.
     NotFound,
 }
@@ -34,7 +36,7 @@ pub enum ChangeOutcome {
 /// What became of one recipient of a call.
 #[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct RecipientChange {
-    /// Its place in the list; null if it is not in the schedule.
+    /// Its place in the list; null if it is not in the schedule, or not the only one with the reference.
     pub seq: Option<u32>,
     /// Whether the call was in time: the recipient is not sent to, or is sent to as changed.
     pub in_time: bool,
@@ -51,6 +53,12 @@ impl RecipientChange {
         in_time: false,
         status: None,
         outcome: ChangeOutcome::NotFound,
+    };
+
+    /// Several recipients have the reference.
+    pub const AMBIGUOUS: Self = Self {
+        outcome: ChangeOutcome::Ambiguous,
+        ..Self::NOT_FOUND
     };
 
     /// Returns what became of a locked recipient.

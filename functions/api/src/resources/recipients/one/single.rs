@@ -1,4 +1,4 @@
-//! `DELETE` and `PATCH /v1/schedules/{id}/recipients/{seq}`: cancels or changes one recipient until
+//! `DELETE` and `PATCH /v1/schedules/{id}/recipients/{recipient}`: cancels or changes one recipient until
 //! it is sent. A repeated call changes nothing more.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
@@ -9,7 +9,7 @@ use shared::message::status::Status;
 use uuid::Uuid;
 
 use super::{
-    address::{Address, no_such_recipient},
+    address::{self, Address, no_such_recipient},
     carry_out::carry_out,
     edit::{self, RecipientEdit},
     outcome::{ChangeOutcome, Order, RecipientChange},
@@ -53,8 +53,7 @@ pub async fn cancel(
     Path((id, address)): Path<(String, String)>,
     query: Query,
 ) -> Result<Json<ChangedRecipient>, ApiError> {
-    query.finish()?;
-    let (id, address) = (parse_id(&id)?, Address::of_path(&address)?);
+    let (id, address) = (parse_id(&id)?, Address::of_path(&address, query)?);
     let edit = None;
     run(&app, &caller, id, Order { address, edit }).await
 }
@@ -67,8 +66,7 @@ pub async fn change(
     query: Query,
     request: (HeaderMap, Body),
 ) -> Result<Json<ChangedRecipient>, ApiError> {
-    query.finish()?;
-    let (id, address) = (parse_id(&id)?, Address::of_path(&address)?);
+    let (id, address) = (parse_id(&id)?, Address::of_path(&address, query)?);
     let bytes = body::read_json(&request.0, request.1).await?;
     let mut fields = Fields::read(&bytes)?;
     let edit = RecipientEdit::read(&mut fields);
@@ -88,12 +86,20 @@ async fn run(
 ) -> Result<Json<ChangedRecipient>, ApiError> {
     let changes = carry_out(app, caller, id, &[order]).await?;
     let change = changes.first().copied();
-    let Some(RecipientChange {
+    let change = change.unwrap_or(RecipientChange::NOT_FOUND);
+    if change.outcome == ChangeOutcome::Ambiguous {
+        let detail = "expected a reference that only one recipient of the schedule has; give the place instead";
+        return Err(ApiError::Refused(
+            &problems::RECIPIENT_AMBIGUOUS,
+            detail.to_owned(),
+        ));
+    }
+    let RecipientChange {
         seq: Some(seq),
         in_time,
         status: Some(status),
         outcome,
-    }) = change
+    } = change
     else {
         return Err(no_such_recipient());
     };
@@ -108,9 +114,11 @@ async fn run(
             &problems::RECIPIENT_EXISTS,
             "expected a number that no other recipient of the schedule has".to_owned(),
         )),
-        ChangeOutcome::NotFound => Err(no_such_recipient()),
+        ChangeOutcome::Ambiguous | ChangeOutcome::NotFound => Err(no_such_recipient()),
     }
 }
+
+const ADDRESS: &str = "The place of the recipient in the list, from 1, or its reference.";
 
 /// Describes [`cancel`] in the OpenAPI document.
 pub fn cancel_doc() -> Operation {
@@ -119,26 +127,30 @@ pub fn cancel_doc() -> Operation {
             "The recipient ends CANCELLED and is never sent to, also if the schedule is running or paused. If a request carries the message \
              already, or has carried it, the answer is 409. The same call made twice is answered in the same way.",
         )
+        .path("recipient", address::path_schema(), ADDRESS, json!("1"))
+        .queries([address::by()])
         .answers::<ChangedRecipient>(
             200,
             "It was in time.",
             json!({"seq": 1, "in_time": true, "status": "CANCELLED"}),
         )
-        .problems(&["not-found", "recipient-too-late"])
+        .problems(&["not-found", "recipient-too-late", "recipient-ambiguous", "invalid-request"])
 }
 
 /// Describes [`change`] in the OpenAPI document.
 pub fn change_doc() -> Operation {
     Operation::new("changeRecipient", "recipients", "Change one recipient until it is sent")
         .text(
-            "Gives the recipient another number, other variables, or both; both are checked as those of an appended list. If a request carries \
-             the message already, or has carried it, the answer is 409.",
+            "Gives the recipient another number, other variables, another reference or another group; they are checked as those of an appended \
+             list. If a request carries the message already, or has carried it, the answer is 409.",
         )
+        .path("recipient", address::path_schema(), ADDRESS, json!("1"))
+        .queries([address::by()])
         .body(Takes::json(edit::schema(), json!({"phone": "+60123456799"})))
         .answers::<ChangedRecipient>(
             200,
             "It was in time: the recipient is sent to as changed.",
             json!({"seq": 1, "in_time": true, "status": "PENDING"}),
         )
-        .problems(&["not-found", "recipient-too-late", "recipient-exists", "wrong-state", "invalid-request"])
+        .problems(&["not-found", "recipient-too-late", "recipient-exists", "recipient-ambiguous", "wrong-state", "invalid-request"])
 }

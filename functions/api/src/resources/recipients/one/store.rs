@@ -11,6 +11,7 @@ use shared::{
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
+use super::edit::NameEdit;
 use crate::resources::uncertain::store::{LockedBatch, recount_batch};
 
 /// A recipient, locked.
@@ -44,6 +45,41 @@ pub async fn places_of(
     );
     let found = found.fetch_all(connection).await?;
     Ok(found.into_iter().map(|row| (row.phone, row.seq)).collect())
+}
+
+/// The recipients of a schedule that have a reference.
+#[derive(Clone, Copy, Debug)]
+pub struct ReferencePlaces {
+    /// The place of the reference among those that were asked for.
+    pub at: u32,
+    /// The first place in the list; `None`: no recipient has it.
+    pub first: Option<u32>,
+    /// The last place in the list.
+    pub last: Option<u32>,
+}
+
+/// Returns the first and the last recipient of a schedule with each of these references. The index
+/// ignores case, the comparison does not.
+pub async fn places_of_references(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    references: &[(usize, &str)],
+) -> sqlx::Result<Vec<ReferencePlaces>> {
+    let found = sqlx::query_as!(
+        ReferencePlaces,
+        r#"SELECT j.at AS "at!: u32",
+             (SELECT f.seq FROM recipient_references f FORCE INDEX (by_reference)
+              WHERE f.reference = j.reference COLLATE utf8mb4_unicode_520_ci AND f.schedule_id = ?
+                AND f.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin ORDER BY f.seq LIMIT 1) AS first,
+             (SELECT l.seq FROM recipient_references l FORCE INDEX (by_reference)
+              WHERE l.reference = j.reference COLLATE utf8mb4_unicode_520_ci AND l.schedule_id = ?
+                AND l.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin ORDER BY l.seq DESC LIMIT 1) AS last
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (at INT UNSIGNED PATH '$[0]', reference VARCHAR(64) PATH '$[1]')) j"#,
+        id,
+        id,
+        json!(references).to_string()
+    );
+    found.fetch_all(connection).await
 }
 
 /// Locks and returns those of these recipients that exist.
@@ -163,6 +199,40 @@ pub async fn change_phone(
     let done = sqlx::query!(
         "UPDATE recipients SET phone = ? WHERE schedule_id = ? AND seq = ?",
         phone.to_string(),
+        id,
+        seq
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Gives a recipient another reference, another group, or both. A recipient that has neither has no
+/// row.
+pub async fn change_names(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seq: u32,
+    names: &NameEdit,
+) -> sqlx::Result<()> {
+    let (reference, group) = (
+        names.reference.as_ref().map(Option::as_deref),
+        names.group.as_ref().map(Option::as_deref),
+    );
+    sqlx::query!(
+        "INSERT INTO recipient_references (schedule_id, seq, reference, group_name) VALUES (?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE reference = IF(?, ?, reference), group_name = IF(?, ?, group_name)",
+        id,
+        seq,
+        reference.flatten(),
+        group.flatten(),
+        reference.is_some(),
+        reference.flatten(),
+        group.is_some(),
+        group.flatten()
+    )
+    .execute(&mut *connection)
+    .await?;
+    let done = sqlx::query!(
+        "DELETE FROM recipient_references WHERE schedule_id = ? AND seq = ? AND reference IS NULL AND group_name IS NULL",
         id,
         seq
     );

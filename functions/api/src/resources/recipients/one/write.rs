@@ -22,8 +22,8 @@ use super::{
     edit::RecipientEdit,
     outcome::{ChangeOutcome, Order, RecipientChange},
     store::{
-        LockedRecipient, cancel_recipients, change_phone, change_variables, count_cancelled,
-        is_claimed, lock_recipients, places_of, take_batch,
+        LockedRecipient, cancel_recipients, change_names, change_phone, change_variables,
+        count_cancelled, is_claimed, lock_recipients, places_of, take_batch,
     },
 };
 use crate::{
@@ -106,6 +106,7 @@ impl Group<'_> {
                     if change.in_time {
                         let fields = json!({"seq": seq, "fields": edit.fields()});
                         effect.edited.push(fields);
+                        effect.alters_messages |= edit.alters_message();
                     }
                     change
                 }
@@ -128,7 +129,8 @@ impl Group<'_> {
         let Effect {
             changes,
             cancelled,
-            edited,
+            alters_messages,
+            ..
         } = effect;
         let mut written = Written {
             changes: Some(changes),
@@ -139,8 +141,7 @@ impl Group<'_> {
             cancel_recipients(db, self.id, &cancelled, now).await?;
         }
         if let Some(batch) = batch {
-            let is_edited = !edited.is_empty();
-            let due = self.settle_batch(db, batch, is_cancelled, is_edited, now);
+            let due = self.settle_batch(db, batch, is_cancelled, alters_messages, now);
             written.due = due.await?;
         } else if is_cancelled {
             written.deliveries = self.settle_uncut(db, &cancelled, now).await?;
@@ -209,6 +210,9 @@ impl Group<'_> {
         if let Some(vars) = &valid.vars {
             change_variables(db, self.id, row.seq, vars, valid.parts).await?;
         }
+        if !edit.names().is_empty() {
+            change_names(db, self.id, row.seq, edit.names()).await?;
+        }
         Ok(RecipientChange::of(row, true, ChangeOutcome::Changed))
     }
 }
@@ -222,6 +226,8 @@ struct Effect {
     cancelled: Vec<u32>,
     /// Those that were changed, each with the names of its fields.
     edited: Vec<Value>,
+    /// Whether one of them changes what is sent, or to whom.
+    alters_messages: bool,
 }
 
 impl Effect {

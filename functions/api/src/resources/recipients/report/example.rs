@@ -22,7 +22,7 @@ pub fn ndjson() -> Value {
 /// Writing to memory never fails.
 fn page(format: Format) -> Value {
     let write = || -> Result<String, ApiError> {
-        let mut page = ReportPage::new(format, 1)?;
+        let mut page = ReportPage::new(format, 1, None)?;
         page.append(&row())?;
         Ok(String::from_utf8_lossy(&page.finish()?).into_owned())
     };
@@ -33,6 +33,8 @@ fn row() -> ReportRow {
     let planned = 1_801_357_200;
     ReportRow {
         phone: Some("+60123456789".to_owned()),
+        reference: Some("4711".to_owned()),
+        group: Some("Penang".to_owned()),
         status: "DELIVRD".to_owned(),
         carrier_status: Some("DELIVRD".to_owned()),
         attempt: 1,
@@ -47,5 +49,6 @@ fn row() -> ReportRow {
         message_id: Some("a1b2c3".to_owned()),
         schedule_id: Uuid::from_u128(0x0190_a0b0_c0d0_7080_8000_0000_0000_000f),
         input: None,
+        variables: None,
     }
 }

@@ -16,11 +16,11 @@ use uuid::Uuid;
 use crate::{
     http::error::ApiError,
     resources::recipients::{
+        names::{Include, RecipientKey, details_of, keys_in},
         report::{
-            row::ReportRow,
+            row::{Added, ReportRow},
             store::{PlannedBatch, ReportedRecipient, planned_batches},
         },
-        store::variables_of,
     },
 };
 
@@ -50,6 +50,7 @@ impl ReportedList {
         &self,
         connection: &mut MySqlConnection,
         recipients: Vec<ReportedRecipient>,
+        include: Option<Include>,
     ) -> sqlx::Result<Vec<ReportRow>> {
         let (Some(first), Some(last)) = (recipients.first(), recipients.last()) else {
             return Ok(Vec::new());
@@ -57,30 +58,30 @@ impl ReportedList {
         let id = self.id();
         let range = SeqRange::new(first.seq, last.seq);
         let batches = planned_batches(connection, id, range).await?;
-        let named: Vec<_> = match self.template {
-            Some(_) => recipients
-                .iter()
-                .map(|recipient| (id, recipient.seq))
-                .collect(),
-            None => Vec::new(),
+        let keys = keys_in(id, recipients.iter().map(|recipient| recipient.seq));
+        let needed = include.or_else(|| self.template.as_ref().map(|_| Include::Variables));
+        let mut details = details_of(connection, &keys, needed).await?;
+        let row = |(key, recipient): (&RecipientKey, ReportedRecipient)| {
+            let mut details = details.remove(key).unwrap_or_default();
+            let mut added = Added::default();
+            if recipient.status != Status::Invalid.as_str() {
+                added.parts = self.parts(details.variables.as_ref());
+                added.planned_at = self.planned_at(recipient.seq, &batches);
+            }
+            details.variables = details.variables.filter(|_| include.is_some());
+            ReportRow::new(id, recipient, Added { details, ..added })
         };
-        let mut variables = variables_of(connection, &named).await?;
-        let row = |recipient: ReportedRecipient| {
-            let given = variables.remove(&(id, recipient.seq)).unwrap_or_default();
-            let (parts, planned_at) = if recipient.status == Status::Invalid.as_str() {
-                (None, None)
-            } else {
-                (self.parts(&given), self.planned_at(recipient.seq, &batches))
-            };
-            ReportRow::new(id, recipient, parts, planned_at)
-        };
-        Ok(recipients.into_iter().map(row).collect())
+        Ok(keys.iter().zip(recipients).map(row).collect())
     }
 
     /// Returns the number of parts of a recipient's text.
-    fn parts(&self, given: &Variables) -> Option<u16> {
+    fn parts(&self, given: Option<&Variables>) -> Option<u16> {
+        let no_variables = Variables::new();
         match &self.template {
-            Some(template) => template.render(given).ok().map(|made| made.parts),
+            Some(template) => {
+                let made = template.render(given.unwrap_or(&no_variables));
+                made.ok().map(|made| made.parts)
+            }
             None => Some(self.schedule.parts),
         }
     }

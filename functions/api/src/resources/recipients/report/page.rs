@@ -20,13 +20,15 @@ use crate::{
     http::{
         error::ApiError,
         format::Format,
-        page::{ListWalk, ROWS_PER_CALL},
+        page::{ListWalk, PageRequest, ROWS_PER_CALL},
     },
     resources::recipients::{
+        found::recipients_at,
+        names::{Include, NameFilter, keys_in, named_seqs},
         report::{
             list::ReportedList,
-            row::{COLUMNS, ReportRow},
-            store::{ReportFilter, reported_recipients},
+            row::{COLUMNS, Column, ReportRow, VARIABLES},
+            store::{ReportFilter, ReportedRecipient, reported_recipients},
         },
         store::last_seq,
     },
@@ -63,6 +65,7 @@ pub struct ReportPage {
     rows_left: u32,
     entries_left: u32,
     begun: Instant,
+    include: Option<Include>,
 }
 
 /// The rows in their format.
@@ -79,15 +82,13 @@ impl Body {
         }
     }
 
-    fn append(&mut self, row: &ReportRow) -> io::Result<()> {
+    fn append(&mut self, row: &ReportRow, include: Option<Include>) -> io::Result<()> {
         match self {
             Self::Csv(writer) => {
-                writer.write_record(
-                    COLUMNS
-                        .map(|(_, cell)| cell(row))
-                        .iter()
-                        .map(|cell| &**cell),
-                )?;
+                for (_, cell) in columns(include) {
+                    writer.write_field(&*cell(row))?;
+                }
+                writer.write_record(None::<&[u8]>)?;
                 writer.flush()
             }
             Self::Ndjson(bytes) => {
@@ -101,12 +102,12 @@ impl Body {
 
 impl ReportPage {
     /// Returns a page without rows: of CSV if the format is CSV, else of NDJSON.
-    pub fn new(format: Format, limit: u32) -> Result<Self, ApiError> {
+    pub fn new(format: Format, limit: u32, include: Option<Include>) -> Result<Self, ApiError> {
         let body = if format == Format::Csv {
             let mut writer = WriterBuilder::new()
                 .terminator(Terminator::CRLF)
                 .from_writer(Vec::new());
-            let header = writer.write_record(COLUMNS.map(|(name, _)| name));
+            let header = writer.write_record(columns(include).map(|(name, _)| name));
             header
                 .map_err(io::Error::from)
                 .and_then(|()| writer.flush())
@@ -123,6 +124,7 @@ impl ReportPage {
             rows_left: limit,
             entries_left: ROWS_PER_CALL + LIST_COST,
             begun: Instant::now(),
+            include,
         })
     }
 
@@ -146,7 +148,8 @@ impl ReportPage {
 
     /// Appends a row. Returns false if it would exceed a limit of bytes: the page ends before it.
     pub fn append(&mut self, row: &ReportRow) -> Result<bool, ApiError> {
-        self.body.append(row).map_err(|error| unwritten(&error))?;
+        let appended = self.body.append(row, self.include);
+        appended.map_err(|error| unwritten(&error))?;
         let bytes = self.body.bytes();
         let json_len = self.json_len + json_len(&bytes[self.len..]);
         if bytes.len() > MOST_BYTES || json_len > MOST_JSON_BYTES {
@@ -164,10 +167,15 @@ impl ReportPage {
         &mut self,
         connection: &mut MySqlConnection,
         list: &ReportedList,
-        filter: ReportFilter,
+        filter: ReportFilter<'_>,
         mut after: u32,
     ) -> Result<Option<u32>, ApiError> {
         self.count_entries(LIST_COST);
+        if let Some(names) = filter.names {
+            return self
+                .append_named(connection, list, (filter, names), after)
+                .await;
+        }
         let end = last_seq(connection, list.id()).await?;
         while after < end {
             if self.is_full() {
@@ -180,7 +188,7 @@ impl ReportPage {
             let read_to = walk.next(found.iter().map(|recipient| recipient.seq), end);
             let read_to = read_to.unwrap_or(end);
             self.count_entries(read_to - after);
-            for row in list.complete(connection, found).await? {
+            for row in list.complete(connection, found, self.include).await? {
                 if !self.append(&row)? {
                     return Ok(Some(after));
                 }
@@ -189,6 +197,42 @@ impl ReportPage {
             after = read_to;
         }
         Ok(None)
+    }
+
+    /// Appends the recipients of a list that have a reference or a group, after a place, as
+    /// [`ReportPage::append_list`] does.
+    async fn append_named(
+        &mut self,
+        connection: &mut MySqlConnection,
+        list: &ReportedList,
+        (filter, names): (ReportFilter<'_>, &NameFilter),
+        mut after: u32,
+    ) -> Result<Option<u32>, ApiError> {
+        while !self.is_full() {
+            let limit = self.rows_left.min(self.entries_left).min(CHUNK);
+            let page = PageRequest { after, limit };
+            let seqs = named_seqs(connection, list.id(), names, page).await?;
+            self.count_entries(seqs.len() as u32);
+            let keys = keys_in(list.id(), seqs.iter().copied());
+            let found = recipients_at(connection, &keys, filter).await?;
+            let found = found.into_iter().map(ReportedRecipient::from).collect();
+            for row in list.complete(connection, found, self.include).await? {
+                if !self.append(&row)? {
+                    return Ok(Some(after));
+                }
+                after = row.seq;
+            }
+            after = seqs.last().copied().unwrap_or(after);
+            if seqs.len() < limit as usize {
+                return Ok(None);
+            }
+        }
+        Ok(Some(after))
+    }
+
+    /// What the page adds to each recipient.
+    pub const fn include(&self) -> Option<Include> {
+        self.include
     }
 
     /// Returns the page as text.
@@ -213,6 +257,14 @@ impl ReportPage {
         let headers = [(header::CONTENT_TYPE, format.content_type())];
         Ok((headers, self.finish()?).into_response())
     }
+}
+
+/// Returns the columns of CSV.
+fn columns(include: Option<Include>) -> impl Iterator<Item = Column> {
+    let with_variables = include == Some(Include::Variables);
+    COLUMNS
+        .into_iter()
+        .chain(with_variables.then_some(VARIABLES))
 }
 
 /// Returns the length of a text as the content of a JSON string.
@@ -241,14 +293,14 @@ mod tests {
 
     #[test]
     fn csv_has_a_header_and_crlf() {
-        let empty = text(ReportPage::new(Format::Csv, 1).unwrap());
-        let header = "phone,status,carrier_status,attempt,sends,resends,parts,planned_at,sent_at,final_at,error,seq,message_id,schedule_id,input\r\n";
+        let empty = text(ReportPage::new(Format::Csv, 1, None).unwrap());
+        let header = "phone,status,carrier_status,attempt,sends,resends,parts,planned_at,sent_at,final_at,error,seq,message_id,schedule_id,input,reference,group\r\n";
         assert_eq!(empty, header);
-        let mut page = ReportPage::new(Format::Csv, 1).unwrap();
+        let mut page = ReportPage::new(Format::Csv, 1, None).unwrap();
         assert!(page.append(&row(7)).unwrap() && page.is_full());
         let at = "2027-01-31T01:00:00.007Z";
         let line = format!(
-            "+60123456789,DELIVRD,'=1+1,2,2,1,3,{at},{at},{at},\"a, \"\"b\"\"\",7,\"m1,m2\",{},\r\n",
+            "+60123456789,DELIVRD,'=1+1,2,2,1,3,{at},{at},{at},\"a, \"\"b\"\"\",7,\"m1,m2\",{},,\"r, 1\",Penang\r\n",
             uuid::Uuid::nil()
         );
         assert_eq!(text(page), header.to_owned() + &line);
@@ -257,7 +309,7 @@ mod tests {
     #[test]
     fn a_page_ends_before_the_row_that_exceeds_the_bytes() {
         for format in [Format::Csv, Format::Ndjson] {
-            let mut page = ReportPage::new(format, u32::MAX).unwrap();
+            let mut page = ReportPage::new(format, u32::MAX, None).unwrap();
             let mut written = 0;
             let mut odd = row(1);
             // Quotes take two bytes each in JSON, and four in NDJSON.

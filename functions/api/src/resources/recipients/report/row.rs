@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::message::status::Status;
+use serde_json::json;
+use shared::message::{status::Status, template::Variables};
 use uuid::Uuid;
 
-use crate::resources::recipients::report::store::ReportedRecipient;
+use crate::resources::recipients::{names::RecipientDetails, report::store::ReportedRecipient};
 
 /// A recipient in a report.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -45,13 +46,31 @@ pub struct ReportRow {
     pub schedule_id: Uuid,
     /// The entry as given, at most 64 characters of it; only for INVALID.
     pub input: Option<String>,
+    /// What the client's system calls the recipient.
+    pub reference: Option<String>,
+    /// The group of the recipient.
+    pub group: Option<String>,
+    /// The variables of its text; only with `include=variables`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Variables>,
+}
+
+/// What a report adds to a recipient.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// The number of parts of its text.
+    pub parts: Option<u16>,
+    /// The planned time of its first send.
+    pub planned_at: Option<DateTime<Utc>>,
+    /// Its reference, its group and its variables.
+    pub details: RecipientDetails,
 }
 
 /// A column of CSV: its name, and its cell of a row.
-type Column = (&'static str, fn(&ReportRow) -> Cow<'_, str>);
+pub type Column = (&'static str, fn(&ReportRow) -> Cow<'_, str>);
 
 /// The columns of CSV.
-pub const COLUMNS: [Column; 15] = [
+pub const COLUMNS: [Column; 17] = [
     ("phone", |row| plain(row.phone.as_deref())),
     ("status", |row| Cow::Borrowed(&row.status)),
     ("carrier_status", |row| free(row.carrier_status.as_deref())),
@@ -67,25 +86,31 @@ pub const COLUMNS: [Column; 15] = [
     ("message_id", |row| free(row.message_id.as_deref())),
     ("schedule_id", |row| Cow::Owned(row.schedule_id.to_string())),
     ("input", |row| free(row.input.as_deref())),
+    ("reference", |row| free(row.reference.as_deref())),
+    ("group", |row| free(row.group.as_deref())),
 ];
+
+/// The last column, if the variables are asked for: a JSON object.
+pub const VARIABLES: Column = ("variables", |row| {
+    row.variables.as_ref().map_or(Cow::Borrowed(""), |given| {
+        Cow::Owned(json!(given).to_string())
+    })
+});
 
 impl ReportRow {
     /// Returns the row of a recipient.
-    pub fn new(
-        schedule_id: Uuid,
-        recipient: ReportedRecipient,
-        parts: Option<u16>,
-        planned_at: Option<DateTime<Utc>>,
-    ) -> Self {
+    pub fn new(schedule_id: Uuid, recipient: ReportedRecipient, added: Added) -> Self {
         Self {
             phone: recipient.phone,
+            reference: added.details.names.reference,
+            group: added.details.names.group,
             status: recipient.status,
             carrier_status: recipient.carrier_status,
             attempt: recipient.attempt,
             sends: recipient.sends,
             resends: recipient.resends,
-            parts,
-            planned_at,
+            parts: added.parts,
+            planned_at: added.planned_at,
             sent_at: recipient.sent_at,
             final_at: recipient.final_at,
             error: recipient.error,
@@ -93,6 +118,7 @@ impl ReportRow {
             message_id: recipient.message_id,
             schedule_id,
             input: recipient.input,
+            variables: added.details.variables,
         }
     }
 }
@@ -127,7 +153,7 @@ fn time(time: Option<DateTime<Utc>>) -> Cow<'static, str> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
 
@@ -136,6 +162,8 @@ pub(super) mod tests {
         let at = DateTime::from_timestamp_millis(1_801_357_200_007);
         ReportRow {
             phone: Some("+60123456789".to_owned()),
+            reference: Some("r, 1".to_owned()),
+            group: Some("Penang".to_owned()),
             status: "DELIVRD".to_owned(),
             carrier_status: Some("=1+1".to_owned()),
             attempt: 2,
@@ -150,6 +178,7 @@ pub(super) mod tests {
             message_id: Some("m1,m2".to_owned()),
             schedule_id: Uuid::nil(),
             input: None,
+            variables: None,
         }
     }
 
@@ -168,6 +197,13 @@ pub(super) mod tests {
             assert_eq!(cell(&row), expected, "{name}");
         }
         assert_eq!(object["sent_at"], json!("2027-01-31T01:00:00.007Z"));
+        assert_eq!(VARIABLES.1(&row), "");
+        let variables = [("name".to_owned(), "=1".to_owned())].into();
+        let with_variables = ReportRow {
+            variables: Some(variables),
+            ..row
+        };
+        assert_eq!(VARIABLES.1(&with_variables), r#"{"name":"=1"}"#);
     }
 
     #[test]

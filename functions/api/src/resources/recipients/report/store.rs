@@ -5,12 +5,12 @@ use shared::{batch::SeqRange, message::status::Status};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::ListWalk;
+use crate::{http::page::ListWalk, resources::recipients::names::NameFilter};
 
 /// Selects the recipients of a report. Both bounds apply to `sent_at`; with either of them,
 /// the report has only recipients to whom something was sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ReportFilter {
+pub struct ReportFilter<'a> {
     /// In this state.
     pub status: Option<Status>,
     /// Sent at or after.
@@ -21,6 +21,8 @@ pub struct ReportFilter {
     pub changed_since: Option<DateTime<Utc>>,
     /// Also INVALID entries.
     pub with_invalid: bool,
+    /// With a reference or of a group.
+    pub names: Option<&'a NameFilter>,
 }
 
 /// A recipient as the table has it.
@@ -45,7 +47,7 @@ pub struct ReportedRecipient {
 pub async fn reported_recipients(
     connection: &mut MySqlConnection,
     id: Uuid,
-    filter: ReportFilter,
+    filter: ReportFilter<'_>,
     walk: ListWalk,
 ) -> sqlx::Result<Vec<ReportedRecipient>> {
     let status = filter.status.map(Status::as_str);

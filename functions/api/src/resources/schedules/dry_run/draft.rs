@@ -172,8 +172,9 @@ impl NotBegun {
         let mut parsed = ParsedList::default();
         for places in examined_places(self.last_place) {
             for addressee in addressees_at(connection, self.row.id, places).await? {
+                let seq = addressee.seq;
                 if let Some(personal) = self.rendered(addressee)? {
-                    parsed.add_personal(&personal);
+                    parsed.add_personal(&personal, seq);
                 }
             }
         }

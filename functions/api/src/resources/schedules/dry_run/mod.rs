@@ -26,7 +26,12 @@ use self::{
 use crate::{
     App,
     http::error::ApiError,
-    lists::{List, entry::RejectedEntry, options::OnInvalid},
+    lists::{
+        List,
+        duplicates::DuplicateEntry,
+        entry::RejectedEntry,
+        options::{OnDuplicate, OnInvalid},
+    },
     openapi::parameters::AHEAD,
     resources::schedules::{
         forecast::{Forecast, Forecaster, Load, Planned},
@@ -42,8 +47,8 @@ pub struct Report {
     /// Always true.
     #[schemars(extend("const" = true))]
     dry_run: bool,
-    /// Whether the call would be accepted. An invalid number refuses it under `on_invalid: reject`,
-    /// and so does a list without a valid number.
+    /// Whether the call would be accepted. An invalid number refuses it under `on_invalid: reject`, a
+    /// duplicate under `on_duplicate: reject`, and so does a list without a valid number.
     accepted: bool,
     run_at: DateTime<FixedOffset>,
     /// Distinct numbers.
@@ -52,6 +57,8 @@ pub struct Report {
     suppressed: u64,
     /// Entries whose number is in the list already.
     duplicates: u64,
+    /// The first hundred of them, and what would become of each.
+    duplicate_entries: Vec<DuplicateEntry>,
     /// Entries that are no valid numbers.
     invalid_count: u64,
     /// The first thousand of the invalid entries.
@@ -85,6 +92,8 @@ pub struct NewList<'a> {
     pub list: Option<&'a List>,
     /// The effect of invalid entries.
     pub on_invalid: OnInvalid,
+    /// The effect of duplicates.
+    pub on_duplicate: OnDuplicate,
 }
 
 /// Reads the list, and reports the effect of the call.
@@ -94,11 +103,14 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
         Some(list) => ParsedList::read(list.clone()).await?,
         None => ParsedList::default(),
     };
-    let duplicates = parsed.remove_duplicates();
+    let duplicates = parsed.remove_duplicates(new.on_duplicate);
     let valid = parsed.count();
-    let suppressed = {
+    let (duplicate_entries, suppressed) = {
         let connection = &mut *app.db.acquire().await?;
-        parsed.remove(connection, Removed::Suppressed).await?
+        let duplicates = parsed.duplicate_entries(connection, None, new.on_duplicate);
+        let duplicates = duplicates.await?;
+        let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
+        (duplicates, suppressed)
     };
     let counted = text::parts(&fixed_text(&schedule.message));
     let load = parsed.load(schedule.parts, schedule.rate, app.capacity);
@@ -111,11 +123,13 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     Ok(Report {
         dry_run: true,
         accepted: (valid > 0 || draft)
-            && (parsed.invalid_count == 0 || new.on_invalid == OnInvalid::Skip),
+            && (parsed.invalid_count == 0 || new.on_invalid == OnInvalid::Skip)
+            && (duplicates == 0 || new.on_duplicate != OnDuplicate::Reject),
         run_at: schedule.run_at.with_timezone(&offset),
         valid,
         suppressed,
         duplicates,
+        duplicate_entries,
         invalid_count: parsed.invalid_count,
         invalid: std::mem::take(&mut parsed.invalid),
         encoding: counted.encoding.as_str(),
@@ -132,7 +146,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
 /// Returns an example of a report.
 pub fn report_example() -> Value {
     let mut report = json!({
-        "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "invalid_count": 0, "invalid": [],
+        "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "duplicate_entries": [], "invalid_count": 0, "invalid": [],
         "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
         "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
         "not_sent_in_time": 0,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use shared::{batch::suppressions::suppressed_among, message::phone::Phone};
+use shared::{
+    batch::suppressions::suppressed_among,
+    message::{phone::Phone, status::Status},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -10,8 +13,11 @@ use crate::{
     http::error::ApiError,
     lists::{
         List,
+        duplicates::{self, Became, DuplicateEntry},
         entry::{Entry, Personal, RejectedEntry},
         load::{SHOWN_SKIPPED, Wrong},
+        options::OnDuplicate,
+        store::{KnownNumber, known_numbers},
     },
     resources::schedules::{
         dry_run::{
@@ -28,7 +34,7 @@ const CHUNK: usize = 10_000;
 /// One number of a list: 24 bytes, so that a list takes about as much memory as its body.
 struct Message {
     phone: Phone,
-    /// Its index in the list, without invalid entries.
+    /// Its position in the list: an index, or a line.
     position: u32,
     parts: u16,
     is_removed: bool,
@@ -71,6 +77,20 @@ pub struct ParsedList {
     /// The number of all invalid entries.
     pub invalid_count: u64,
     shown: Shown,
+    duplicates: FirstDuplicates,
+}
+
+/// The duplicates with the lowest positions.
+#[derive(Default)]
+struct FirstDuplicates(BTreeMap<u32, Phone>);
+
+impl FirstDuplicates {
+    fn add(&mut self, message: &Message) {
+        self.0.insert(message.position, message.phone);
+        if self.0.len() > duplicates::SHOWN {
+            self.0.pop_last();
+        }
+    }
 }
 
 impl ParsedList {
@@ -81,8 +101,8 @@ impl ParsedList {
         let mut wrong = Wrong::default();
         while let Some(chunk) = reading.chunks.recv().await {
             wrong.extend(chunk.errors);
-            for entry in chunk.entries {
-                parsed.add(entry);
+            for (entry, position) in chunk.entries.into_iter().zip(chunk.positions) {
+                parsed.add(entry, position);
             }
         }
         reading
@@ -93,14 +113,14 @@ impl ParsedList {
         Ok(parsed)
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: Entry, position: u32) {
         self.entries += 1;
         match entry {
             Entry::Valid(phone) => {
                 self.shown.add_plain(phone);
-                self.push(phone, 0, 0);
+                self.push(phone, position, 0, 0);
             }
-            Entry::Personal(personal) => self.add_personal(&personal),
+            Entry::Personal(personal) => self.add_personal(&personal, position),
             Entry::Invalid(refused) => {
                 self.invalid_count += 1;
                 if self.invalid.len() < SHOWN_SKIPPED {
@@ -111,13 +131,12 @@ impl ParsedList {
     }
 
     /// Adds a number with a text of its own.
-    pub fn add_personal(&mut self, personal: &Personal) {
+    pub fn add_personal(&mut self, personal: &Personal, position: u32) {
         self.shown.add(personal);
-        self.push(personal.phone, personal.parts, personal.text_hash);
+        self.push(personal.phone, position, personal.parts, personal.text_hash);
     }
 
-    fn push(&mut self, phone: Phone, parts: u16, text: u64) {
-        let position = self.messages.len() as u32;
+    fn push(&mut self, phone: Phone, position: u32, parts: u16, text: u64) {
         self.most_parts = self.most_parts.max(parts);
         self.messages.push(Message {
             phone,
@@ -133,13 +152,56 @@ impl ParsedList {
         self.messages.len() as u64
     }
 
-    /// Keeps the first entry of each number. Returns how many entries it removed.
-    pub fn remove_duplicates(&mut self) -> u64 {
+    /// Keeps one entry of each number: the first, or the last if it updates the first. Returns how
+    /// many entries it removed.
+    pub fn remove_duplicates(&mut self, on_duplicate: OnDuplicate) -> u64 {
         let entries = self.count();
         self.messages
             .sort_unstable_by_key(|message| (message.phone, message.position));
-        self.messages.dedup_by_key(|message| message.phone);
+        let duplicates = &mut self.duplicates;
+        self.messages.dedup_by(|later, kept| {
+            let is_equal = later.phone == kept.phone;
+            if is_equal {
+                duplicates.add(later);
+            }
+            if is_equal && on_duplicate == OnDuplicate::Update {
+                (kept.parts, kept.text) = (later.parts, later.text);
+            }
+            is_equal
+        });
         entries - self.count()
+    }
+
+    /// Returns the first of the entries that were removed because their number was in the list before
+    /// or is in the schedule, and what would become of them.
+    pub async fn duplicate_entries(
+        &self,
+        connection: &mut MySqlConnection,
+        schedule: Option<Uuid>,
+        on_duplicate: OnDuplicate,
+    ) -> sqlx::Result<Vec<DuplicateEntry>> {
+        let first = &self.duplicates.0;
+        let phones: Vec<_> = first.values().map(|phone| (0, *phone)).collect();
+        let known = match schedule {
+            Some(id) => known_numbers(connection, id, &phones).await?,
+            None => Vec::new(),
+        };
+        let known: HashMap<&str, &KnownNumber> = known
+            .iter()
+            .map(|known| (known.phone.as_str(), known))
+            .collect();
+        let entry = |(position, phone): (&u32, &Phone)| {
+            let phone = phone.to_string();
+            let known = known.get(phone.as_str());
+            let status = known.map_or(Status::Pending.as_str(), |known| &known.status);
+            DuplicateEntry {
+                position: *position,
+                seq: known.map(|known| known.seq),
+                became: Became::of(on_duplicate, status),
+                phone,
+            }
+        };
+        Ok(first.iter().map(entry).collect())
     }
 
     /// Removes numbers that are known. Returns how many.
@@ -164,6 +226,10 @@ impl ParsedList {
             for message in messages {
                 message.is_removed = known.contains(&message.phone);
             }
+        }
+        if let Removed::InSchedule(_) = removed {
+            let known = self.messages.iter().filter(|message| message.is_removed);
+            known.for_each(|message| self.duplicates.add(message));
         }
         self.messages.retain(|message| !message.is_removed);
         Ok(entries - self.count())

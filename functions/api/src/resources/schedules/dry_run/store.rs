@@ -6,6 +6,8 @@ use uuid::Uuid;
 /// A recipient whose text a dry run renders.
 #[derive(Debug)]
 pub struct Addressee {
+    /// The place in the list.
+    pub seq: u32,
     /// The phone number.
     pub phone: String,
     /// The variables as JSON, if the number came with some.
@@ -45,7 +47,7 @@ pub async fn addressees_at(
 ) -> sqlx::Result<Vec<Addressee>> {
     sqlx::query_as!(
         Addressee,
-        r#"SELECT r.phone AS "phone!", v.variables AS "variables?"
+        r#"SELECT r.seq, r.phone AS "phone!", v.variables AS "variables?"
            FROM recipients r LEFT JOIN recipient_variables v ON v.schedule_id = r.schedule_id AND v.seq = r.seq
            WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.phone IS NOT NULL ORDER BY r.seq"#,
         id,
