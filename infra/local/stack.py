@@ -157,6 +157,8 @@ class Stack:
         self.write_environment(carrier, api, key, outputs)
         progress(f"ready      {api}  {json.dumps(health(api))}")
         progress(f"           settings: {self.state / 'stack.env'}")
+        login = f"{access.ADMIN}, with the password in {self.state / 'admin.json'}"
+        progress(f"console    {api}/console  log in as {login}")
 
     def wait_for_health(self, api):
         """Waits until GET /health succeeds through gateway, emulator and function."""

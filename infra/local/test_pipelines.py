@@ -185,7 +185,7 @@ def targets(pipelines):
 def updates(pipelines):
     """Dependencies of every kind are updated, in groups and after some days."""
     found = {each["package-ecosystem"]: each for each in pipelines.dependabot["updates"]}
-    for kind in ("cargo", "pip", "github-actions", "docker"):
+    for kind in ("cargo", "pip", "npm", "github-actions", "docker"):
         each = found.get(kind, {})
         if each.get("cooldown", {}).get("default-days", 0) < 7:
             yield f"{kind} is not updated, or without waiting for a week"
@@ -297,9 +297,9 @@ class Files(unittest.TestCase):
             self.assertEqual(1, len(self.found(targets, dockerfile=other)), target)
 
     def test_an_ecosystem_that_is_not_updated_is_found(self):
-        self.assertEqual(4, len(self.found(updates)))
+        self.assertEqual(5, len(self.found(updates)))
         soon = {"package-ecosystem": "cargo", "cooldown": {"default-days": 1}}
-        self.assertEqual(4, len(self.found(updates, dependabot={"updates": [soon]})))
+        self.assertEqual(5, len(self.found(updates, dependabot={"updates": [soon]})))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ use crate::{
     },
     openapi,
     resources::{
-        api_keys, attention, audit, carriers, documentation, health, messages, problems, receipts,
-        recipients, schedules, sessions, suppressions, uncertain, users, webhooks,
+        api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
+        receipts, recipients, schedules, sessions, suppressions, uncertain, users, webhooks,
     },
     route::Route,
 };
@@ -35,6 +35,7 @@ pub fn table() -> Vec<Route> {
         health::table(),
         problems::routes::table(),
         documentation::routes::table(),
+        console::routes::table(),
         sessions::routes::table(),
         receipts::routes::table(),
         users::routes::table(),

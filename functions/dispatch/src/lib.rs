@@ -9,7 +9,7 @@ pub mod cut;
 pub mod retention;
 
 mod plan;
-mod sweep;
+pub mod sweep;
 
 use std::time::Duration;
 

@@ -216,8 +216,12 @@ async fn hold_uncut_schedules(
     now: DateTime<Utc>,
 ) -> sqlx::Result<u64> {
     let sql = "UPDATE schedules SET status = 'missed', version = version + 1
-        WHERE status = 'scheduled' AND batch_count IS NULL AND run_at <= ?";
-    let done = sqlx::query(sql).bind(now).execute(connection).await?;
+        WHERE status = 'scheduled' AND batch_count IS NULL AND run_at <= ? AND (opens_at IS NULL OR opens_at <= ?)";
+    let done = sqlx::query(sql)
+        .bind(now)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected())
 }
 

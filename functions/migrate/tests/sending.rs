@@ -215,3 +215,36 @@ async fn after_a_restore_nothing_is_sent_twice_if_the_carrier_cannot_be_asked(po
     assert_eq!((uncertain, accepted.len()), (20, 10), "an operator decides");
     fixture::assert_counts(&stage.db, schedule.schedule_id).await;
 }
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn a_restore_leaves_what_waits_for_its_window(pool: MySqlPool) {
+    let stage = Stage::new(pool, Settings::default()).await;
+    let insert = async |opens_in_s: i64| {
+        let schedule = fixture::Schedule {
+            run_in_s: -600,
+            ..Default::default()
+        };
+        let message = schedule.insert(&stage.db).await;
+        let opens_at = stage.db.now() + TimeDelta::seconds(opens_in_s);
+        sqlx::query("UPDATE schedules SET opens_at = ? WHERE id = ?")
+            .bind(opens_at)
+            .bind(message.schedule_id)
+            .execute(&stage.db)
+            .await
+            .unwrap();
+        message.schedule_id
+    };
+    let (waiting, begun) = (insert(600).await, insert(-300).await);
+    stop_now(&stage).await;
+    let request = RestoredRequest {
+        since: stage.db.now() - TimeDelta::minutes(20),
+        by: None,
+    };
+    let mut connection = stage.db.acquire().await.unwrap();
+    let held = hold_after_restore(&mut connection, &request, stage.db.now())
+        .await
+        .unwrap();
+    assert_eq!(held.missed_schedules, 1);
+    assert_eq!(fixture::status(&stage.db, waiting).await, "scheduled");
+    assert_eq!(fixture::status(&stage.db, begun).await, "missed");
+}

@@ -17,8 +17,8 @@
 //! Queues lose and duplicate messages. Schedules are paused, resumed, cancelled, found too late and
 //! sent now. Operators resolve UNCERTAIN rows. The carrier refuses numbers, or the account. The
 //! schedule's end passes at any moment, and an operator moves it. A batch waits for its turn after the
-//! cut and returns to waiting after a pass, while an admission reads and writes in two steps. Before the batch exists, appends and changes of time
-//! race with the cut ([`cut`]). At the end, the last two batches race for the finish ([`finish`]).
+//! cut and returns to waiting after a pass, while an admission reads and writes in two steps. Before the batch exists, appends and changes of text,
+//! time and window race with the cut, which waits for the window ([`cut`]). At the end, the last two batches race for the finish ([`finish`]).
 //!
 //! [`properties`] lists what must hold in each state. [`broken`] omits rules, one or two at a time.
 //! Each omission violates a property, which proves that the check can fail.

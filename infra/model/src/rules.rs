@@ -22,7 +22,7 @@ pub use claim::{
     sweep_enqueues_check, sweep_enqueues_send,
 };
 pub use cut::{
-    Decision, Timing, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,
+    Decision, Opening, Timing, decide, is_changeable, is_open, mark_cut, mark_missed, may_mark_cut,
     send_uncut_now, sweep_enqueues_cut,
 };
 pub use lifecycle::{cancel, pause, resume};

@@ -3,7 +3,10 @@
 
 use std::fmt::Debug;
 
-use model::{cut::CutModel, finish::FinishModel};
+use model::{
+    cut::{CutFlaw, CutModel},
+    finish::FinishModel,
+};
 use stateright::{Checker, Model};
 
 /// Explores a model and returns the violated properties and the number of states.
@@ -27,45 +30,59 @@ where
     )
 }
 
+/// Explores the cut without a rule.
+fn explore_flaw(flaw: CutFlaw) -> Vec<&'static str> {
+    explore(CutModel { flaw: Some(flaw) }).0
+}
+
 #[test]
 fn a_cut_takes_each_recipient_once_and_in_time() {
     let (violated, states) = explore(CutModel::default());
-    assert!(violated.is_empty() && states > 500, "{states}");
+    assert!(violated.is_empty() && states > 5_000, "{states}");
 }
 
 #[test]
 fn a_cut_in_two_transactions_loses_its_batches() {
-    assert!(
-        explore(CutModel {
-            two_transactions: true,
-            ..CutModel::default()
-        })
-        .0
-        .contains(&"each recipient is in a batch")
-    );
+    let violated = explore_flaw(CutFlaw::TwoTransactions);
+    assert!(violated.contains(&"each recipient is in a batch"));
 }
 
 #[test]
 fn a_recipient_appended_without_the_lock_is_in_no_batch() {
-    assert!(
-        explore(CutModel {
-            append_unlocked: true,
-            ..CutModel::default()
-        })
-        .0
-        .contains(&"each recipient is in a batch")
-    );
+    let violated = explore_flaw(CutFlaw::UnlockedAppend);
+    assert!(violated.contains(&"each recipient is in a batch"));
 }
 
 #[test]
 fn a_cut_without_checks_happens_at_the_wrong_time() {
-    assert!(
-        explore(CutModel {
-            unchecked: true,
-            ..CutModel::default()
-        })
-        .0
-        .contains(&"a cut is neither early nor late")
+    let violated = explore_flaw(CutFlaw::Unchecked);
+    assert!(violated.contains(&"a cut is neither early nor late"));
+}
+
+#[test]
+fn a_cut_ahead_of_the_window_sends_a_text_that_a_caller_wanted_to_change() {
+    assert_eq!(
+        explore_flaw(CutFlaw::CutAtRunAt),
+        [
+            "a cut is neither early nor late",
+            "the text asked for before the start is sent"
+        ]
+    );
+}
+
+#[test]
+fn lateness_from_run_at_misses_a_schedule_that_waits_for_its_window() {
+    assert_eq!(
+        explore_flaw(CutFlaw::LateFromRunAt),
+        ["nothing is missed before it is late"]
+    );
+}
+
+#[test]
+fn a_change_of_the_window_without_the_opening_hides_the_schedule_from_the_sweep() {
+    assert_eq!(
+        explore_flaw(CutFlaw::ChangeKeepsOpening),
+        ["the sweep finds what is due"]
     );
 }
 

@@ -20,6 +20,7 @@ const LOOK_AHEAD: u64 = 16;
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Window {
     /// The days of the week on which it opens, each once, starting with Monday.
+    #[schemars(extend("items" = {"title": "Weekday", "type": "string", "enum": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]}))]
     pub days: Vec<Weekday>,
     /// When it opens.
     pub from: TimeOfDay,

@@ -18,6 +18,7 @@ pub struct Schedule {
     pub sender: Option<String>,
     pub run_at: DateTime<Utc>,
     pub run_at_offset: String,
+    pub opens_at: Option<DateTime<Utc>>,
     pub rate: Option<u32>,
     pub priority: Priority,
     pub auto_priority: bool,
@@ -56,7 +57,7 @@ pub async fn load_schedules(
     sqlx::query_as!(
         Schedule,
         r#"SELECT s.id AS "id: Uuid", s.status AS "status: ScheduleStatus", s.version, s.message, s.parts, s.sender,
-             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.rate, s.priority AS "priority: Priority",
+             s.run_at AS "run_at: DateTime<Utc>", s.run_at_offset, s.opens_at AS "opens_at: DateTime<Utc>", s.rate, s.priority AS "priority: Priority",
              s.auto_priority AS "auto_priority: bool", s.send_window, s.max_lateness_s, s.send_until AS "send_until: DateTime<Utc>",
              s.send_within_s, s.max_resends, s.resend_within_s,
              s.on_uncertain AS "on_uncertain: OnUncertain", s.recipient_count, s.invalid_count, s.duplicate_count, s.cancelled_count, s.batch_count, s.dispatched_by,

@@ -32,12 +32,30 @@ impl<'a> Start<'a> {
     /// Returns when the schedule begins: at `run_at`, or when its window opens next. If its end comes
     /// before that opening, it begins at its end, so that its recipients are closed then.
     pub fn at(self) -> DateTime<Utc> {
-        let opens = Window::of(self.send_window)
-            .map_or(self.run_at, |window| window.next_open(self.run_at));
-        match self.end() {
-            Some(end) if end < opens => end.max(self.run_at),
-            _ => opens,
-        }
+        self.end_before_opening()
+            .map_or_else(|| self.opening(), |end| end.max(self.run_at))
+    }
+
+    /// Returns `schedules.opens_at`: [`Start::at`], unless that is `run_at`.
+    pub fn opens_at(self) -> Option<DateTime<Utc>> {
+        Some(self.at()).filter(|at| *at != self.run_at)
+    }
+
+    /// Returns this start if it is ahead, else that of a schedule whose `run_at` is now.
+    #[must_use]
+    pub fn now_if_passed(self, now: DateTime<Utc>) -> Self {
+        let run_at = if self.at() > now { self.run_at } else { now };
+        Self { run_at, ..self }
+    }
+
+    /// Returns the end if it comes before the window opens: nothing is sent, and the recipients are
+    /// closed then.
+    pub fn end_before_opening(self) -> Option<DateTime<Utc>> {
+        self.end().filter(|end| *end < self.opening())
+    }
+
+    fn opening(self) -> DateTime<Utc> {
+        Window::of(self.send_window).map_or(self.run_at, |window| window.next_open(self.run_at))
     }
 
     /// Returns the end.
@@ -75,6 +93,8 @@ mod tests {
                 send_within_s: None,
             };
             assert_eq!(start.at(), at(begins), "{run_at} {send_window:?} {end:?}");
+            let opens_at = (begins != run_at).then(|| at(begins));
+            assert_eq!(start.opens_at(), opens_at, "{run_at} {send_window:?}");
         }
         let within = Start {
             run_at: at("2026-11-23T17:00:00Z"),
@@ -83,5 +103,33 @@ mod tests {
             send_within_s: Some(3_600),
         };
         assert_eq!(within.at(), at("2026-11-23T18:00:00Z"));
+        assert_eq!(within.end_before_opening(), Some(within.at()));
+    }
+
+    #[test]
+    fn a_schedule_begins_at_the_local_time_of_its_window_when_clocks_change() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let hours = |from: &str| {
+            format!(
+                r#"{{"days":["Mon","Tue","Wed","Thu","Fri","Sat","Sun"],"from":"{from}","to":"20:00","zone":"Europe/Berlin"}}"#
+            )
+        };
+        // Clocks skip the hour from 02:00 on March 29, and repeat the one from 02:00 on October 25.
+        for (run_at, from, begins) in [
+            ("2026-03-28T20:00:00Z", "08:00", "2026-03-29T06:00:00Z"),
+            ("2026-03-27T20:00:00Z", "08:00", "2026-03-28T07:00:00Z"),
+            ("2026-03-28T20:00:00Z", "02:30", "2026-03-29T01:00:00Z"),
+            ("2026-10-24T19:00:00Z", "08:00", "2026-10-25T07:00:00Z"),
+            ("2026-10-24T19:00:00Z", "02:30", "2026-10-25T00:30:00Z"),
+        ] {
+            let window = hours(from);
+            let start = Start {
+                run_at: at(run_at),
+                send_window: Some(&window),
+                send_until: None,
+                send_within_s: None,
+            };
+            assert_eq!(start.opens_at(), Some(at(begins)), "{run_at} {from}");
+        }
     }
 }

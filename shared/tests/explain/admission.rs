@@ -56,7 +56,7 @@ async fn check_choice(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             "turns that are ready",
             &["t.virtual_parts", "FROM turns t STRAIGHT_JOIN schedules s"],
             &["s PRIMARY"],
-            &[&now, &now, &1000],
+            &[&now, &1000],
         )
         .await;
     plans

@@ -69,13 +69,13 @@ async fn check_lists(plans: &mut Plans<'_>, now: DateTime<Utc>) {
                 "CAST(recipient_count - cancelled_count AS UNSIGNED)",
             ],
             &["schedules to_cut"],
-            &[&now, &50],
+            &[&now, &now, &50],
         )
         .await;
     plans
         .check(
             "paused schedules",
-            &["s.pause_reason IS NOT NULL OR s.run_at < ?"],
+            &["s.pause_reason IS NOT NULL OR COALESCE(s.opens_at, s.run_at) < ?"],
             &["s by_status"],
             &[&now, &50],
         )

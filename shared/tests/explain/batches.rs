@@ -267,7 +267,10 @@ async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
             "schedules to cut",
             &["status = 'scheduled' AND run_at <= ?"],
             &["schedules to_cut"],
-            &[&(now + TimeDelta::seconds(90))],
+            &[
+                &(now + TimeDelta::seconds(90)),
+                &(now + TimeDelta::seconds(90)),
+            ],
         )
         .await;
     plans

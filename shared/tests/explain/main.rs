@@ -14,6 +14,7 @@ mod names;
 mod plans;
 mod receipts;
 mod references;
+mod resends;
 mod tables;
 mod webhook_events;
 mod webhook_owners;

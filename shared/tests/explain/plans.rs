@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 29] = [
     "schedules",
     "recipients",
     "batches",
@@ -92,12 +92,14 @@ const TABLES: [&str; 27] = [
     "list_calls",
     "schedule_labels",
     "recipient_references",
+    "schedule_resends",
     "n",
     "f",
     "l",
     "o",
     "a",
     "x",
+    "e",
     "s",
     "r",
     "b",

@@ -77,7 +77,7 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "the names that a list brings",
-            &["INSERT INTO recipient_references", "SELECT ?"],
+            &["SELECT ?, j.seq, j.reference"],
             &["r PRIMARY"],
             &[&id, &r#"[{"q": 2001, "r": "x", "g": null}]"#, &id],
         )

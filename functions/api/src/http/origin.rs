@@ -40,22 +40,34 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Marks an answer as a file of the documentation page: it may load scripts and styles from this
-/// origin only, and browsers may store it.
+/// Marks an answer as a file of a page, the documentation or the console: it may load scripts and
+/// styles from this origin only, and browsers may store it.
 #[derive(Clone, Copy, Debug)]
-pub struct DocumentationPage;
+pub enum PageFile {
+    /// The browser asks at each use whether the file has changed.
+    Revalidated,
+    /// The URL has the version of the file in it, so the file never changes.
+    Immutable,
+}
 
-/// Headers of the documentation page. Its style sheet contains its icons.
-const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'",
-        ),
-    ),
-];
+/// The policy of pages. The style sheet of the documentation contains its icons.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+
+impl PageFile {
+    fn headers(self) -> [(HeaderName, HeaderValue); 2] {
+        let cache = match self {
+            Self::Revalidated => "no-cache",
+            Self::Immutable => "public, max-age=31536000, immutable",
+        };
+        [
+            (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+            (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        ]
+    }
+}
 
 /// The data that the gateway reports about a request. They are read from a header only if CloudFront
 /// has proved that it set the header ([`crate::http::edge`]), because every client can set headers.
@@ -133,14 +145,14 @@ pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -
         Err(error) => error.into_response(),
     };
     let fields = response.extensions_mut().remove::<LogFields>();
-    let page = response.extensions_mut().remove::<DocumentationPage>();
+    let page = response.extensions_mut().remove::<PageFile>();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.extend(SECURITY_HEADERS);
-    if page.is_some() {
-        for (name, value) in PAGE_HEADERS {
+    if let Some(page) = page {
+        for (name, value) in page.headers() {
             headers.insert(name, value);
         }
     }

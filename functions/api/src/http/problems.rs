@@ -185,6 +185,24 @@ pub const RECIPIENT_AMBIGUOUS: ProblemType = ProblemType {
     remedy: "Name the recipient by its place in the list, `seq`. Nothing was changed.",
 };
 
+/// `nothing-to-resend`
+pub const NOTHING_TO_RESEND: ProblemType = ProblemType {
+    slug: "nothing-to-resend",
+    status: 409,
+    title: "There is nobody to send to again",
+    meaning: "No recipient of the schedule is in one of the states, or all were sent to again since.",
+    remedy: "Name other states in `statuses`.",
+};
+
+/// `too-many-resends`
+pub const TOO_MANY_RESENDS: ProblemType = ProblemType {
+    slug: "too-many-resends",
+    status: 409,
+    title: "The messages were sent again often enough",
+    meaning: "The schedule is the last of a row of schedules that send again to recipients of the one before.",
+    remedy: "Create a new schedule, if these people should get the message all the same.",
+};
+
 /// `username-taken`
 pub const USERNAME_TAKEN: ProblemType = ProblemType {
     slug: "username-taken",
@@ -376,6 +394,8 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &RECIPIENT_TOO_LATE,
     &RECIPIENT_EXISTS,
     &RECIPIENT_AMBIGUOUS,
+    &NOTHING_TO_RESEND,
+    &TOO_MANY_RESENDS,
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,

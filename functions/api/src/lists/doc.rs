@@ -21,6 +21,7 @@ pub fn entry_schema(variables: bool) -> Value {
     let mut members = json!({"phone": phone_schema()});
     if variables {
         members["vars"] = json!({
+            "title": "Variables",
             "type": ["object", "null"],
             "additionalProperties": {"type": ["string", "number", "null"]},
             "description": format!("The variables of the message for this recipient; at most {MAX_VARIABLES} bytes of JSON."),
@@ -29,7 +30,13 @@ pub fn entry_schema(variables: bool) -> Value {
         members["group"] =
             name_schema("Such as a region or a store; recipients are counted by it.");
     }
-    json!({"anyOf": [phone_schema(), object(members, &["phone"])]})
+    let mut entry = object(members, &["phone"]);
+    entry["title"] = json!(if variables {
+        "RecipientEntry"
+    } else {
+        "NumberEntry"
+    });
+    json!({"anyOf": [phone_schema(), entry]})
 }
 
 /// Returns the schema of a number in a list. Which notations are numbers depends on the country, so
@@ -67,7 +74,7 @@ pub const ON_DUPLICATE: &str = "An entry whose number is in the schedule already
 
 /// Returns the schema of the effect of duplicates.
 pub fn on_duplicate_schema() -> Value {
-    json!({"type": "string", "enum": OnDuplicate::ALL.map(OnDuplicate::as_str)})
+    json!({"title": "OnDuplicate", "type": "string", "enum": OnDuplicate::ALL.map(OnDuplicate::as_str)})
 }
 
 /// Returns the same for a field of a body.
@@ -84,7 +91,7 @@ pub const TYPES: &str = "The kinds of numbers that are accepted: `any`, or only 
 
 /// Returns the schema of the kinds of numbers that are accepted.
 pub fn types_schema() -> Value {
-    json!({"type": "string", "enum": NumberTypes::ALL.map(NumberTypes::as_str)})
+    json!({"title": "NumberTypes", "type": "string", "enum": NumberTypes::ALL.map(NumberTypes::as_str)})
 }
 
 /// Returns the same for a field of a body.
@@ -111,7 +118,7 @@ pub fn list_parameters() -> [Value; 4] {
         ),
         parameter(
             "format",
-            json!({"type": "string", "enum": Format::ALL.map(Format::as_str)}),
+            json!({"title": "ListFormat", "type": "string", "enum": Format::ALL.map(Format::as_str)}),
             "The format of a list as `application/gzip` or `application/octet-stream`. Default: detected from the first bytes. For other content types it \
              must be the format of the content type.",
         ),
@@ -134,10 +141,28 @@ pub fn name_column_parameters() -> [Value; 2] {
     })
 }
 
+/// Returns the schema of a list in JSON: an array of entries, or an object that contains it.
+///
+/// It is one schema for both. Generators read a choice between an array and an object as a choice
+/// between classes, and the Python client would fail at run time to tell the two apart. Without a
+/// `type` beside the members they read it as the object, and validators as both.
+fn list_schema(variables: bool) -> Value {
+    let entries = entries_schema(variables);
+    json!({
+        "title": if variables { "RecipientList" } else { "NumberList" },
+        "description": "The entries; also the array alone.",
+        "not": {"type": ["boolean", "null", "number", "string"]},
+        "items": entries["items"],
+        "minItems": entries["minItems"],
+        "maxItems": entries["maxItems"],
+        "properties": {"recipients": entries},
+        "required": ["recipients"],
+        "additionalProperties": false,
+    })
+}
+
 /// Returns the body of a list in all content types; `variables`: with an example of variables.
 pub fn list_body(variables: bool) -> Takes {
-    let entries = entries_schema(variables);
-    let object = object(json!({"recipients": entries}), &["recipients"]);
     let examples = examples(variables);
     let text = |description: &str| json!({"type": "string", "description": description});
     let gzip = json!({
@@ -162,7 +187,7 @@ pub fn list_body(variables: bool) -> Takes {
         media: vec![
             media(
                 "application/json",
-                json!({"oneOf": [entries, object]}),
+                list_schema(variables),
                 vec![
                     ("array", examples.array),
                     ("object", json!({"recipients": ["+60123456784"]})),

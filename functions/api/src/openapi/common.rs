@@ -11,7 +11,7 @@ use crate::{
         Endpoint, links,
         operation::{AnswerDoc, AnswerMedia, Operation, Takes},
         parameters::of_path,
-        problems::ProblemAnswers,
+        problems::{ProblemAnswers, capitalized},
         schemas::Schemas,
     },
 };
@@ -43,7 +43,7 @@ pub fn complete(
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": description(endpoint, &operation),
-        "parameters": parameters(endpoint, &operation),
+        "parameters": parameters(endpoint, &operation, schemas),
         "responses": answers,
     });
     match endpoint.access {
@@ -55,20 +55,25 @@ pub fn complete(
         Access::Authenticated | Access::Session => {}
     }
     if let Some(body) = operation.body {
-        complete["requestBody"] = request_body(body);
+        complete["requestBody"] = request_body(operation.id, body, schemas);
     }
     complete
 }
 
-fn request_body(body: Takes) -> Value {
+/// An object as the body has the name of the operation, if it has no other.
+fn request_body(id: &str, body: Takes, schemas: &mut Schemas) -> Value {
     let content = body.media.into_iter().map(|media| {
+        let mut schema = media.schema;
+        if schema["type"] == "object" && schema.get("title").is_none() {
+            schema["title"] = json!(format!("{}Body", capitalized(id)));
+        }
         let examples = media.examples.into_iter();
         let examples: Map<_, _> = examples
             .map(|(name, value)| (name.to_owned(), json!({"value": value})))
             .collect();
         (
             media.content_type.to_owned(),
-            json!({"schema": media.schema, "examples": examples}),
+            json!({"schema": schemas.simplified(schema), "examples": examples}),
         )
     });
     json!({"required": body.required, "content": content.collect::<Map<_, _>>()})
@@ -136,10 +141,13 @@ fn description(endpoint: &Endpoint, operation: &Operation) -> String {
     [operation.text, &requires].join("\n\n").trim().to_owned()
 }
 
-fn parameters(endpoint: &Endpoint, operation: &Operation) -> Vec<Value> {
+fn parameters(endpoint: &Endpoint, operation: &Operation, schemas: &mut Schemas) -> Vec<Value> {
     let shared = |name: &str| json!({"$ref": format!("#/components/parameters/{name}")});
     let mut all = of_path(endpoint.path, operation);
     all.extend(operation.query.iter().cloned());
+    for parameter in &mut all {
+        parameter["schema"] = schemas.simplified(parameter["schema"].take());
+    }
     if endpoint.method == Method::GET {
         all.push(shared("If-None-Match"));
     }

@@ -28,7 +28,13 @@ A field that is null counts as not given.
 
 /// Returns title, version and conventions.
 pub fn info() -> Value {
-    json!({"title": "Bulk SMS scheduler", "version": env!("CARGO_PKG_VERSION"), "description": TEXT})
+    let license = env!("CARGO_PKG_LICENSE");
+    json!({
+        "title": "Bulk SMS scheduler",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": TEXT,
+        "license": {"name": license, "identifier": license},
+    })
 }
 
 /// Returns the tags of the operations, in the order in which a client needs them.

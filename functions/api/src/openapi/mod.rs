@@ -12,7 +12,7 @@
 //! 2. Beside the handler, write a function that returns its [`Operation`]: a name that never
 //!    changes, a tag, query parameters, the body, the answers with one example each, and the slugs
 //!    of the problems that are specific to it. The schema of a body uses the parser's constants as
-//!    limits.
+//!    limits. An object within a body gets its name in the document from a `title` ([`generators`]).
 //! 3. Add a line to the resource's `routes.rs`:
 //!    `get("/v1/users", Requires(Users), list::list, list::list_doc)`.
 //! 4. If an answer leads to other calls, add a line to [`links`]. If the path has a parameter with
@@ -28,6 +28,7 @@
 
 mod common;
 mod endpoint;
+mod generators;
 mod info;
 pub mod links;
 pub mod operation;

@@ -306,5 +306,14 @@ pub fn or_null(mut schema: Value) -> Value {
         }
         return schema;
     }
-    json!({"anyOf": [schema, {"type": "null"}]})
+    let mut choice = json!({});
+    if let Some(members) = schema.as_object_mut() {
+        for annotation in ["default", "description"] {
+            if let Some(value) = members.remove(annotation) {
+                choice[annotation] = value;
+            }
+        }
+    }
+    choice["anyOf"] = json!([schema, {"type": "null"}]);
+    choice
 }

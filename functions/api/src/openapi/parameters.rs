@@ -5,7 +5,7 @@ use shared::message::{phone::E164, status::Status};
 
 use crate::{
     http::{format::Format, query::Limit},
-    openapi::Operation,
+    openapi::{Operation, schemas::derived},
 };
 
 /// A time in the future, for examples; clients that execute an example may have to replace it.
@@ -99,7 +99,7 @@ pub fn only_limit(Limit { most, default }: Limit) -> Value {
 /// may be longer than those of JSON.
 pub fn report_page(json: Limit, report: Limit) -> [Value; 3] {
     let formats = Format::ALL.map(Format::as_str);
-    let format = json!({"name": "format", "in": "query", "schema": {"type": "string", "enum": formats},
+    let format = json!({"name": "format", "in": "query", "schema": {"title": "ReportFormat", "type": "string", "enum": formats},
         "description": "The format of the answer. Without it: the one that `Accept` prefers, and JSON without an `Accept`."});
     let [mut limit, cursor] = page(report);
     if let Some(schema) = limit["schema"].as_object_mut() {
@@ -145,7 +145,7 @@ pub fn time(name: &str, text: &str) -> Value {
 /// Returns `status`, which selects recipients by their state.
 pub fn status() -> Value {
     json!({"name": "status", "in": "query", "description": "Only recipients in this state.",
-        "schema": {"type": "string", "enum": Status::ALL.map(Status::as_str)}})
+        "schema": derived::<Status>()})
 }
 
 /// The states of messages: an INVALID entry is no message.

@@ -154,11 +154,13 @@ impl<'a> ProblemAnswers<'a> {
 
 /// Returns the name of a schema: `NotFoundProblem` for `not-found`.
 fn schema_name(slug: &str) -> String {
-    let capitalized = |part: &str| {
-        let (first, rest) = part.split_at(1.min(part.len()));
-        first.to_uppercase() + rest
-    };
     slug.split('-').map(capitalized).collect::<String>() + "Problem"
+}
+
+/// Returns the name with its first letter in upper case.
+pub fn capitalized(name: &str) -> String {
+    let (first, rest) = name.split_at(1.min(name.len()));
+    first.to_uppercase() + rest
 }
 
 /// Returns the headers of an answer. Those of the rate are present only if requests are counted.

@@ -10,13 +10,22 @@ use schemars::{
 use serde_json::{Map, Value, json};
 use shared::message::status::Status;
 
+use crate::openapi::generators::simplify;
+
 /// Where the document contains the schemas.
 pub const PLACE: &str = "#/components/schemas/";
+
+/// Returns a reference to the schema of a type that an answer contains.
+pub fn derived<T: JsonSchema>() -> Value {
+    json!({"$ref": format!("{PLACE}{}", T::schema_name())})
+}
 
 /// All schemas of the document.
 pub struct Schemas {
     generator: SchemaGenerator,
     written: Map<String, Value>,
+    /// Parts of other schemas, by their titles.
+    named: Map<String, Value>,
 }
 
 impl Schemas {
@@ -34,6 +43,7 @@ impl Schemas {
                 .with_transform(RecursiveTransform(exact))
                 .into_generator(),
             written: Map::new(),
+            named: Map::new(),
         }
     }
 
@@ -48,10 +58,24 @@ impl Schemas {
         json!({"$ref": format!("{PLACE}{name}")})
     }
 
+    /// Returns a schema that is not derived as generators of clients need it. Its parts with a title
+    /// are added under these names.
+    pub fn simplified(&mut self, mut schema: Value) -> Value {
+        simplify(&mut schema, &mut self.named);
+        schema
+    }
+
     /// Returns all schemas, by their names.
     pub fn finish(mut self) -> Map<String, Value> {
         let mut all = self.generator.take_definitions(true);
-        all.extend(self.written);
+        all.append(&mut self.written);
+        for schema in all.values_mut() {
+            simplify(schema, &mut self.named);
+        }
+        for (name, schema) in self.named {
+            let derived = all.insert(name, schema);
+            debug_assert!(derived.is_none(), "two schemas have one name: {derived:?}");
+        }
         all
     }
 }

@@ -106,6 +106,52 @@ fn each_reference_has_a_target() {
 }
 
 #[test]
+fn each_schema_is_one_of_json_schema() {
+    let assert_schema = |what: &str, schema: &Value| {
+        let valid = jsonschema::draft202012::meta::validate(schema);
+        assert!(valid.is_ok(), "{what}: {valid:?}\n{schema}");
+    };
+    for (name, schema) in members(&document()["components"], "schemas") {
+        assert_schema(name, schema);
+    }
+    for (what, operation) in operations() {
+        for parameter in operation["parameters"].as_array().unwrap() {
+            assert_schema(&what, &resolved(parameter)["schema"]);
+        }
+        for (_, media) in members(&operation["requestBody"], "content") {
+            assert_schema(&what, &media["schema"]);
+        }
+    }
+}
+
+#[test]
+fn each_title_names_one_schema() {
+    fn assert_untitled(place: &str, value: &Value) {
+        assert!(
+            !value.get("title").is_some_and(Value::is_string),
+            "{place}: another schema has the title {}",
+            value["title"]
+        );
+        match value {
+            Value::Object(members) => members
+                .iter()
+                .for_each(|(name, value)| assert_untitled(&format!("{place}/{name}"), value)),
+            Value::Array(items) => items.iter().for_each(|item| assert_untitled(place, item)),
+            _ => {}
+        }
+    }
+    for (name, schema) in members(&document()["components"], "schemas") {
+        assert_untitled(name, schema);
+    }
+    for (what, operation) in operations() {
+        assert_untitled(&what, &operation["parameters"]);
+        for (_, media) in members(&operation["requestBody"], "content") {
+            assert_untitled(&what, &media["schema"]);
+        }
+    }
+}
+
+#[test]
 fn operation_ids_are_unique() {
     let operations = operations();
     let ids: BTreeSet<_> = operations

@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod attention;
 pub mod audit;
 pub mod carriers;
+pub mod console;
 pub mod documentation;
 pub mod health;
 pub mod messages;

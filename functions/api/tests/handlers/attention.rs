@@ -54,13 +54,17 @@ async fn entries_of_each_kind(api: &Api, pool: &MySqlPool) -> Entries {
     let now = "UTC_TIMESTAMP(3)";
     let missed = format!("status = 'missed', run_at = {now} - INTERVAL 2 HOUR");
     let missed = schedule(4, &missed).await;
-    let not_begun = schedule(2, &format!("run_at = {now} - INTERVAL 11 MINUTE")).await;
+    let opened = format!("run_at = {now} - INTERVAL 2 HOUR, opens_at = {now} - INTERVAL 11 MINUTE");
+    let not_begun = schedule(2, &opened).await;
     schedule(2, &format!("run_at = {now} - INTERVAL 9 MINUTE")).await;
+    let waits = format!("run_at = {now} - INTERVAL 2 HOUR, opens_at = {now} + INTERVAL 1 HOUR");
+    schedule(2, &waits).await;
     let paused = format!("status = 'paused', paused_at = {now}, pause_reason = 'HTTP 401'");
     let paused = schedule(7, &paused).await;
     let by_person = format!("status = 'paused', paused_at = {now} - INTERVAL 1 HOUR");
     let in_time = format!("{by_person}, run_at = {now} + INTERVAL 1 HOUR");
     schedule(6, &in_time).await;
+    schedule(6, &format!("{by_person}, {waits}")).await;
     let too_long = format!("{by_person}, run_at = {now} - INTERVAL 1 MINUTE");
     let paused_too_long = schedule(6, &too_long).await;
     schedule(5, "status = 'draft'").await;

@@ -95,3 +95,19 @@ async fn what_is_typed_as_a_username_is_not_recorded(pool: MySqlPool) {
     );
     assert!(!json!(log).to_string().contains("hunter2"));
 }
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_right_temporary_password_is_no_failed_login(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let admin = api.admin().await;
+    let made = json!({"username": "ana", "role": "viewer"});
+    let made = admin.post_json("/v1/users", &made).await;
+    let temporary = made.text("temporary_password");
+    // A page tries the password alone first, and asks for a new one then.
+    for _ in 0..12 {
+        let refused = api.log_in("ana", &temporary, None).await;
+        assert_eq!(refused.problem(), "password-change-required");
+    }
+    let changed = api.log_in("ana", &temporary, Some(PASSWORD)).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+}

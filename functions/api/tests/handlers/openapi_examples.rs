@@ -6,7 +6,7 @@ use crate::common::{
     Api, gzip, in_seconds,
     operations::{filled, operations, send},
     phones,
-    rows::{cut, uncertain},
+    rows::{cut, uncertain, undelivered},
 };
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 26] = [
+const WITH_BODY: [&str; 27] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -31,6 +31,7 @@ const WITH_BODY: [&str; 26] = [
     "pauseSchedule",
     "resumeSchedule",
     "cancelSchedule",
+    "resendSchedule",
     "pauseSchedules",
     "resumeSchedules",
     "resolveRecipients",
@@ -73,6 +74,11 @@ impl ExampleSetup {
             "resumeSchedule" => {
                 let schedule = self.admin.schedule(&phones(0..2)).await;
                 self.admin.post_step(schedule, "pause").await;
+                schedule.to_string()
+            }
+            "resendSchedule" => {
+                let schedule = self.admin.schedule(&phones(0..2)).await;
+                undelivered(&self.pool, schedule).await;
                 schedule.to_string()
             }
             "resolveRecipients" | "resolveRecipient" => {

@@ -30,12 +30,16 @@ use crate::{
 
 /// The decision on a schedule that is due.
 enum Decision {
+    /// It begins later.
+    Wait,
     Miss,
     Cut(CutStatus),
 }
 
 /// The result of the transaction.
 enum Written {
+    /// When the schedule begins.
+    Opening,
     /// The schedule was found too late, and waits for an operator. Holds the deliveries of that
     /// event.
     Missed(Vec<DeliveryMessage>),
@@ -79,7 +83,7 @@ impl Dispatcher {
         .context("cutting the schedule")?;
         let dispatched_by = dispatched_by.as_str();
         match written {
-            None => {
+            None | Some(Written::Opening) => {
                 tracing::info!(schedule.id = %message.schedule_id, dispatched_by, "nothing to cut");
                 Ok(())
             }
@@ -123,6 +127,14 @@ impl Dispatcher {
         };
         match self.decide(&schedule, message, now) {
             None => Ok(None),
+            Some(Decision::Wait) => {
+                let opens_at = schedule.start().opens_at();
+                if schedule.opens_at == opens_at {
+                    return Ok(None);
+                }
+                store::set_opening(connection, message, opens_at).await?;
+                Ok(Some(Written::Opening))
+            }
             Some(Decision::Miss) => write_missed(connection, message, now).await,
             Some(Decision::Cut(status)) => {
                 let size = plan::range_size(&BatchLimits {
@@ -158,13 +170,12 @@ impl Dispatcher {
         if schedule.batch_count.is_some() || schedule.version != message.version {
             return None;
         }
-        // Lateness counts from the opening of the window: nothing was due before it.
-        let planned = Window::of(schedule.send_window.as_deref())
-            .map_or(schedule.run_at, |window| window.next_open(schedule.run_at));
-        let late = planned + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
-        let early = schedule.run_at > now + self.settings.lead + CLOCK_TOLERANCE;
+        // A schedule that waits for its window has not begun: it can be changed, and is not late.
+        let start = schedule.start().at();
+        let late = start + TimeDelta::seconds(schedule.max_lateness_s.into()) < now;
+        let early = start > now + self.settings.lead + CLOCK_TOLERANCE;
         match schedule.status {
-            ScheduleStatus::Scheduled if early => None,
+            ScheduleStatus::Scheduled if early => Some(Decision::Wait),
             ScheduleStatus::Scheduled if late => Some(Decision::Miss),
             ScheduleStatus::Scheduled => Some(Decision::Cut(CutStatus::Running)),
             ScheduleStatus::Cancelled => Some(Decision::Cut(CutStatus::Cancelled)),
@@ -232,18 +243,21 @@ async fn write_cut(
 }
 
 /// Returns how the batches are spread over time. Batches that only close their recipients are not
-/// spread.
+/// spread: those of a schedule that is cancelled, or whose end comes before its window opens.
 fn spread(schedule: &ScheduleToCut, status: CutStatus, now: DateTime<Utc>) -> plan::Spread {
+    let start = schedule.start();
+    let at_once = |start| plan::Spread {
+        start,
+        rate: None,
+        window: None,
+    };
     match status {
+        CutStatus::Cancelled => at_once(now),
+        CutStatus::Running if start.end_before_opening().is_some() => at_once(start.at()),
         CutStatus::Running => plan::Spread {
             start: schedule.run_at,
             rate: schedule.rate,
             window: Window::of(schedule.send_window.as_deref()),
-        },
-        CutStatus::Cancelled => plan::Spread {
-            start: now,
-            rate: None,
-            window: None,
         },
     }
 }

@@ -11,7 +11,7 @@ use shared::{
         db::json::{as_datetime, to_json},
         queue::DispatchMessage,
     },
-    schedule::status::ScheduleStatus,
+    schedule::{start::Start, status::ScheduleStatus},
 };
 use sqlx::{MySqlConnection, types::Uuid};
 
@@ -34,10 +34,29 @@ pub struct ScheduleToCut {
     pub parts: u16,
     /// `schedules.send_window`
     pub send_window: Option<String>,
+    /// `schedules.opens_at`
+    pub opens_at: Option<DateTime<Utc>>,
+    /// The end, as a time.
+    pub send_until: Option<DateTime<Utc>>,
+    /// The end, as seconds after `run_at`.
+    pub send_within_s: Option<u32>,
     /// `schedules.max_lateness_s`
     pub max_lateness_s: u32,
     /// `None`: not cut yet.
     pub batch_count: Option<u32>,
+}
+
+impl ScheduleToCut {
+    /// Returns when it begins. This is computed anew, because a release that does not know `opens_at`
+    /// may have written the row.
+    pub fn start(&self) -> Start<'_> {
+        Start {
+            run_at: self.run_at,
+            send_window: self.send_window.as_deref(),
+            send_until: self.send_until,
+            send_within_s: self.send_within_s,
+        }
+    }
 }
 
 /// Reads a schedule, and locks it until the transaction ends.
@@ -47,7 +66,8 @@ pub async fn lock_schedule(
 ) -> sqlx::Result<Option<ScheduleToCut>> {
     sqlx::query_as!(
         ScheduleToCut,
-        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", recipient_count, rate, parts, send_window, max_lateness_s, batch_count
+        r#"SELECT status AS "status: ScheduleStatus", version, run_at AS "run_at: DateTime<Utc>", recipient_count, rate, parts, send_window,
+             opens_at AS "opens_at: DateTime<Utc>", send_until AS "send_until: DateTime<Utc>", send_within_s, max_lateness_s, batch_count
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )
@@ -155,6 +175,22 @@ pub async fn mark_missed(
         schedule.version
     );
     Ok(done.execute(connection).await?.rows_affected() == 1)
+}
+
+/// Writes when a schedule begins that is not cut. Returns nothing: if its version has changed, the
+/// change has written it.
+pub async fn set_opening(
+    connection: &mut MySqlConnection,
+    schedule: DispatchMessage,
+    opens_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE schedules SET opens_at = ? WHERE id = ? AND version = ? AND batch_count IS NULL",
+        opens_at,
+        schedule.schedule_id,
+        schedule.version
+    );
+    done.execute(connection).await.map(drop)
 }
 
 /// A batch to insert. Times are UTC, in the format of `DATETIME(3)`.

@@ -18,8 +18,8 @@ use sqlx::types::Uuid;
 /// Most batches per round: a bounded page of work, so that a long backlog never fills the memory.
 pub const ROUND: u32 = 1000;
 
-/// Returns the schedules to cut: scheduled ones that are due by `due_by`, and cancelled ones with
-/// open recipients.
+/// Returns the schedules to cut: scheduled ones that are due by `due_by` and whose window has opened
+/// by then, and cancelled ones with open recipients.
 pub async fn schedules_to_cut(
     db: &Db,
     due_by: DateTime<Utc>,
@@ -27,9 +27,11 @@ pub async fn schedules_to_cut(
     sqlx::query_as!(
         DispatchMessage,
         r#"(SELECT id AS "schedule_id: Uuid", version FROM schedules
-            WHERE batch_count IS NULL AND status = 'scheduled' AND run_at <= ? ORDER BY run_at LIMIT 1000)
+            WHERE batch_count IS NULL AND status = 'scheduled' AND run_at <= ? AND (opens_at IS NULL OR opens_at <= ?)
+            ORDER BY run_at LIMIT 1000)
            UNION ALL
            (SELECT id, version FROM schedules WHERE batch_count IS NULL AND status = 'cancelled' LIMIT 1000)"#,
+        due_by,
         due_by
     )
     .fetch_all(db)

@@ -9,6 +9,7 @@ mod lost;
 mod retention;
 mod sweep;
 mod triggers;
+mod window;
 
 use dispatch::DispatchedBy;
 use shared::platform::queue::DispatchMessage;

@@ -57,11 +57,17 @@ async fn a_schedule_due_while_the_window_is_closed_waits_for_its_opening(pool: M
     advance_to(&stage.db, tomorrow(&stage.db, 12, 0));
     let schedule = insert_with_window(&stage, "Good morning").await;
     dispatch(&stage, schedule).await;
+    let opens = tomorrow(&stage.db, 9, 0);
+    assert_eq!(
+        fixture::status(&stage.db, schedule.schedule_id).await,
+        "scheduled"
+    );
+    advance_to(&stage.db, opens - TimeDelta::seconds(60));
+    stage.dispatcher.sweep(|| true).await.unwrap();
     let batch = BatchMessage {
         schedule_id: schedule.schedule_id,
         batch_no: 1,
     };
-    let opens = tomorrow(&stage.db, 9, 0);
     assert_eq!(
         (
             fixture::batch(&stage.db, batch).await.send_at,
@@ -69,11 +75,7 @@ async fn a_schedule_due_while_the_window_is_closed_waits_for_its_opening(pool: M
         ),
         (Some(opens), opens)
     );
-    stage.dispatcher.sweep(|| true).await.unwrap();
-    stage.send(batch).await;
     assert_eq!(stage.simulator.carrier().accepted(), 0);
-    advance_to(&stage.db, opens - TimeDelta::seconds(60));
-    stage.dispatcher.sweep(|| true).await.unwrap();
     stage.play().await;
     assert_eq!(
         fixture::count(&stage.db, schedule.schedule_id, "DELIVRD").await,

@@ -9,6 +9,9 @@ use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use shared::message::window::Window;
+use testkit::window;
+
 use super::{intervention::ApiCall, plan::OtherSchedule, world::World};
 
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
@@ -19,6 +22,8 @@ const LEAST_S: u32 = 60;
 const NUMBERS_APART: u32 = 20_000;
 /// The most recipients that an operator cancels or changes in a call.
 const MOST_PLACES: u32 = 5;
+/// The minutes for which a window is open each day: more than any run needs to send.
+const OPEN_MIN: i32 = 300;
 /// The first of the numbers that replace others. No list has them.
 const NEW_NUMBERS: u32 = 2_000_000;
 
@@ -52,6 +57,9 @@ impl World {
         }
         if let Some(send_within_s) = plan.send_within_s {
             body["send_within_s"] = send_within_s.max(LEAST_S).into();
+        }
+        if let Some(minutes) = plan.opens_after_min {
+            body["window"] = json!(window_from(run_at, minutes));
         }
         let id = self.post(body).await?;
         // Shorter than the API allows.
@@ -133,8 +141,22 @@ impl World {
                 Request::patch(path("")),
                 json!({ "run_at": (self.clock.now() + TimeDelta::seconds(in_s)).to_rfc3339() }),
             ),
+            ApiCall::ChangeText => {
+                let text = format!(
+                    "Your parcel has the number {}.",
+                    self.rng.number(1..=99_999)
+                );
+                (Request::patch(path("")), json!({ "message": text }))
+            }
+            ApiCall::ChangeWindow(in_min) => (
+                Request::patch(path("")),
+                json!({ "window": window_from(self.clock.now(), in_min) }),
+            ),
         };
         let (status, _) = self.call_api(request, &body).await?;
+        if matches!(call, ApiCall::ChangeText | ApiCall::ChangeWindow(_)) {
+            self.changes.record(self.clock.now(), status);
+        }
         Ok(!status.is_server_error())
     }
 
@@ -165,6 +187,11 @@ impl World {
         let body = to_bytes(answer.into_body(), usize::MAX).await?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
     }
+}
+
+/// Returns a window that opens so many minutes after a time, for [`OPEN_MIN`].
+fn window_from(at: DateTime<Utc>, minutes: i32) -> Window {
+    window::daily(at, minutes..minutes + OPEN_MIN)
 }
 
 fn phones(first: u32, count: u32) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! One-time schedules that behave like EventBridge's on the run's clock: they fire at least once,
-//! up to a minute late. With the plan's faults they do not fire, fire several times, hours late, or
-//! after they were deleted.
+//! up to a minute late. With the plan's faults they do not fire, fire several times, hours early or
+//! late, or after they were deleted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,13 +80,18 @@ impl OneTimeScheduler for LabScheduler {
             self.rng.delta(0..=2_000)
         };
         let at = fire_at + usual + self.rng.delta(0..=u64::from(self.faults.late_s) * 1000);
+        let early = self
+            .faults
+            .early_s
+            .iter()
+            .map(|&early_s| fire_at - TimeDelta::seconds(early_s.into()));
         let again = self
             .faults
             .again_s
             .iter()
             .map(|&again_s| at + TimeDelta::seconds(again_s.into()));
         self.events()
-            .extend(std::iter::once(at).chain(again).map(|at| Event {
+            .extend(early.chain([at]).chain(again).map(|at| Event {
                 at,
                 message,
                 retries: 0,

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
+use shared::schedule::{row::load_schedule, start::Start};
 use simulator::Stats;
 use sqlx::Row;
 use uuid::Uuid;
 
 use super::{
-    expectation::{Evidence, SentSchedule},
+    expectation::{AnsweredChange, Evidence, SentSchedule},
     world::World,
 };
 
@@ -28,7 +30,19 @@ pub async fn read(
             .or_default()
             .push(after.num_milliseconds());
     }
-    let mut evidence = Evidence::default();
+    let after_ms = |at: DateTime<Utc>| (at - run_at).num_milliseconds();
+    let changes = world
+        .changes
+        .all()
+        .into_iter()
+        .map(|change| AnsweredChange {
+            at_ms: after_ms(change.at),
+            is_made: change.is_made,
+        });
+    let mut evidence = Evidence {
+        changes: changes.collect(),
+        ..Evidence::default()
+    };
     for id in schedules {
         let schedule = read_schedule(world, *id, run_at, &accepted).await?;
         evidence.schedules.push(schedule);
@@ -54,18 +68,23 @@ async fn read_schedule(
     run_at: DateTime<Utc>,
     accepted: &HashMap<String, Vec<i64>>,
 ) -> anyhow::Result<SentSchedule> {
-    let sql = "SELECT s.run_at, r.phone, COALESCE(r.error = 'send-until', FALSE) AS ended
-        FROM schedules s JOIN recipients r ON r.schedule_id = s.id WHERE s.id = ?";
+    let mut connection = world.pool.acquire().await?;
+    let row = load_schedule(&mut connection, id)
+        .await?
+        .context("the schedule is gone")?;
+    let after_ms = |at: DateTime<Utc>| (at - run_at).num_milliseconds();
+    let sql = "SELECT r.phone, COALESCE(r.error = 'send-until', FALSE) AS ended
+        FROM recipients r WHERE r.schedule_id = ?";
     let rows = sqlx::query(sql).bind(id).fetch_all(&world.pool).await?;
     let mut schedule = SentSchedule {
         recipients: rows.len(),
+        run_at_ms: after_ms(row.run_at),
+        starts_ms: after_ms(Start::of(&row).at()),
         ..SentSchedule::default()
     };
     for row in rows {
-        let own_run_at: DateTime<Utc> = row.try_get("run_at")?;
         let phone: String = row.try_get("phone")?;
         let ended: bool = row.try_get("ended")?;
-        schedule.run_at_ms = (own_run_at - run_at).num_milliseconds();
         schedule.ended += usize::from(ended);
         let times = accepted.get(phone.trim_start_matches('+'));
         schedule.accepted_ms.extend(times.into_iter().flatten());

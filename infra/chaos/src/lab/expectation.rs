@@ -51,6 +51,9 @@ pub enum Expectation {
         /// Seconds.
         at_s: i64,
     },
+    /// Nothing of the main schedule is sent before it begins. Every change that is asked for long
+    /// enough before that is made, and at least one is made after `run_at`.
+    WaitsForWindow,
     /// The carrier refuses at least one request with 429, and at most this share of them.
     Throttled {
         /// The most refused requests, from 0 to 1 of all.
@@ -71,11 +74,25 @@ pub enum Expectation {
 /// The time for which a request that started in time may be on its way to the carrier.
 const ON_THE_WAY_MS: i64 = 500;
 
+/// A schedule may be cut so long before it begins.
+const CUT_AHEAD_MS: i64 = 100_000;
+
+/// A change that an operator asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct AnsweredChange {
+    /// The time of the answer, in milliseconds after the main schedule's time.
+    pub at_ms: i64,
+    /// Whether it was made.
+    pub is_made: bool,
+}
+
 /// How one schedule was sent.
 #[derive(Clone, Debug, Default)]
 pub struct SentSchedule {
     /// Its own time, in milliseconds after that of the main schedule.
     pub run_at_ms: i64,
+    /// When it begins: at its time, or when its window opens.
+    pub starts_ms: i64,
     /// Its recipients.
     pub recipients: usize,
     /// The recipients that its end has closed.
@@ -89,6 +106,8 @@ pub struct SentSchedule {
 pub struct Evidence {
     /// The schedules; the first is the main one.
     pub schedules: Vec<SentSchedule>,
+    /// The changes of the main schedule.
+    pub changes: Vec<AnsweredChange>,
     /// Submit requests.
     pub requests: u64,
     /// Those that were refused with 429.
@@ -118,6 +137,7 @@ impl Expectation {
             } => evidence.schedules[schedule].noise(from_s * 1000, to_s * 1000),
             Self::SentBy { schedule, by_s } => evidence.schedules[schedule].rest_after(by_s * 1000),
             Self::EndsAt { at_s } => evidence.schedules[0].wrong_end(at_s * 1000),
+            Self::WaitsForWindow => evidence.early_start(),
             Self::Throttled { most } => evidence.throttled_share(f64::MIN_POSITIVE..=most),
             Self::ThrottledAtMost { most } => evidence.throttled_share(0.0..=most),
             Self::OutOfCredit { most } => (!(1..=most).contains(&evidence.without_credit))
@@ -146,6 +166,25 @@ impl Evidence {
             })
             .collect();
         (!late.is_empty()).then(|| late.join(", "))
+    }
+
+    fn early_start(&self) -> Option<String> {
+        let starts_ms = self.schedules[0].starts_ms;
+        let first_ms = self.schedules[0].accepted_ms.first();
+        let mut refused = self.changes.iter().filter(|change| !change.is_made);
+        let is_waiting = |at_ms| (0..starts_ms).contains(&at_ms);
+        if let Some(early_ms) = first_ms.filter(|at_ms| **at_ms < starts_ms) {
+            return Some(format!("sent {} ms before the start", starts_ms - early_ms));
+        }
+        if let Some(change) = refused.find(|change| change.at_ms < starts_ms - CUT_AHEAD_MS) {
+            let before_ms = starts_ms - change.at_ms;
+            return Some(format!(
+                "a change {before_ms} ms before the start is refused"
+            ));
+        }
+        let mut made = self.changes.iter().filter(|change| change.is_made);
+        let none = !made.any(|change| is_waiting(change.at_ms));
+        none.then(|| "no change was made while the schedule waited".to_owned())
     }
 
     fn unequal_share(&self, schedules: [usize; 2], least: f64) -> Option<String> {

@@ -71,6 +71,10 @@ pub enum ApiCall {
     ChangeNumbers,
     /// `PATCH` with a `run_at` so many seconds from now.
     Reschedule(i64),
+    /// `PATCH` with another text.
+    ChangeText,
+    /// `PATCH` with a window that opens so many minutes from now; if not positive, it is open.
+    ChangeWindow(i32),
     /// `PATCH /v1/carriers/main` with this limit in message parts per second.
     SetLimit(u32),
 }

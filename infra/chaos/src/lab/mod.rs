@@ -7,6 +7,7 @@
 
 mod adapter;
 mod api_calls;
+mod changes;
 mod checks;
 mod conditions;
 mod database;

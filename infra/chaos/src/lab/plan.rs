@@ -35,6 +35,9 @@ pub struct Plan {
     pub max_lateness_s: u32,
     /// `send_within_s` of the main schedule. May be shorter than the API allows.
     pub send_within_s: Option<u32>,
+    /// The window of the main schedule opens so many minutes after its time, within the minute
+    /// before. `None`: it has no window.
+    pub opens_after_min: Option<i32>,
     /// Seconds from the call to the schedule's time, if not drawn.
     pub ahead_s: Option<u32>,
     /// Further schedules.
@@ -121,6 +124,8 @@ pub struct SchedulerFaults {
     pub never: bool,
     /// They fire at most so many seconds late.
     pub late_s: u32,
+    /// They also fire so many seconds ahead of their time.
+    pub early_s: Vec<u32>,
     /// They fire again, so many seconds after the first time.
     pub again_s: Vec<u32>,
     /// They fire although they were deleted.
@@ -251,6 +256,7 @@ impl Plan {
             resends_uncertain: false,
             max_lateness_s: 3_600,
             send_within_s: None,
+            opens_after_min: None,
             ahead_s: None,
             others: Vec::new(),
             parts_per_second: None,

@@ -56,7 +56,7 @@ impl ScheduleState {
     async fn read(world: &World, id: Uuid) -> sqlx::Result<Self> {
         // A batch that waits for its turn has a `sweep_at` that is never reached: its schedule's
         // turn is due instead.
-        let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, s.run_at,
+        let sql = "SELECT s.status, s.batch_count IS NOT NULL AS is_cut, COALESCE(s.opens_at, s.run_at) AS starts_at,
               COUNT(b.batch_no) AS open,
               CAST(COALESCE(SUM(b.crashes >= 3), 0) AS SIGNED) AS parked,
               MIN(NULLIF(b.sweep_at, '9999-01-01')) AS sweep_at,
@@ -66,15 +66,15 @@ impl ScheduleState {
                 'tries', b.tries, 'requeues', b.requeues) SEPARATOR '; ') AS batches
             FROM schedules s
             LEFT JOIN batches b ON b.schedule_id = s.id AND b.sweep_at IS NOT NULL
-            WHERE s.id = ? GROUP BY s.id, s.status, s.batch_count, s.run_at";
+            WHERE s.id = ? GROUP BY s.id, s.status, s.batch_count, s.run_at, s.opens_at";
         let row = sqlx::query(sql).bind(id).fetch_one(&world.pool).await?;
         let (status, is_cut): (String, bool) = (row.try_get("status")?, row.try_get("is_cut")?);
-        let run_at: DateTime<Utc> = row.try_get("run_at")?;
+        let starts_at: DateTime<Utc> = row.try_get("starts_at")?;
         let sweep_at: Option<DateTime<Utc>> = row.try_get("sweep_at")?;
         let turn_at: Option<DateTime<Utc>> = row.try_get("turn_at")?;
         let sweep_at = sweep_at.into_iter().chain(turn_at).min();
         let sweep_due = match status.as_str() {
-            "scheduled" => Some(run_at - TimeDelta::seconds(70)),
+            "scheduled" => Some(starts_at - TimeDelta::seconds(70)),
             "running" | "cancelled" => Some(sweep_at.unwrap_or_else(|| world.clock.now())),
             _ => sweep_at,
         };

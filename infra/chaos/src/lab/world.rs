@@ -33,6 +33,7 @@ use uuid::Uuid;
 
 use super::{
     adapter::LabCarrier,
+    changes::Changes,
     conditions::Conditions,
     database::Database,
     events::LabScheduler,
@@ -78,6 +79,8 @@ pub struct World {
     pub events: Arc<LabScheduler>,
     /// Fault points.
     pub hooks: Arc<Hooks>,
+    /// The changes that an operator asked for.
+    pub changes: Changes,
     /// The API.
     pub app: App,
     /// An API key with all permissions that a key can have.
@@ -129,6 +132,7 @@ impl World {
             carrier,
             events,
             hooks,
+            changes: Changes::default(),
             app,
             queues,
             proxies,

@@ -2,15 +2,27 @@
 
 use crate::rows::{Schedule, ScheduleStatus};
 
-/// The current time relative to `run_at`.
+/// The current time relative to the start of a schedule: `run_at`, or the opening of its window if
+/// that is closed at `run_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timing {
     /// The time until `run_at` is longer than the lead time.
     Early,
+    /// It is not, but the time until the window opens is.
+    Waiting,
     /// Due.
     Due,
-    /// Later than the maximum lateness.
+    /// Later than the maximum lateness after the start.
     TooLate,
+}
+
+/// `opens_at`, as the sweep distinguishes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Opening {
+    /// NULL, or it has passed: `run_at` alone decides.
+    Passed,
+    /// Ahead.
+    Ahead,
 }
 
 /// The decision about a schedule.
@@ -67,7 +79,7 @@ pub fn mark_missed(schedule: &mut Schedule, same_version: bool) -> bool {
     may
 }
 
-/// Checks that the time of the schedule can be changed (`change_schedule`).
+/// Checks that the time, the window and the text of the schedule can be changed (`change_schedule`).
 pub fn is_changeable(schedule: &Schedule) -> bool {
     !schedule.cut
         && matches!(
@@ -93,8 +105,9 @@ pub fn is_open(schedule: &Schedule) -> bool {
     )
 }
 
-/// Checks that the sweep enqueues the schedule for the cut.
-pub fn sweep_enqueues_cut(schedule: &Schedule, timing: Timing) -> bool {
-    let due = schedule.status == ScheduleStatus::Scheduled && timing != Timing::Early;
+/// Models `schedules_to_cut`: checks that the sweep enqueues the schedule for the cut. `reached`:
+/// `run_at` is due.
+pub fn sweep_enqueues_cut(schedule: &Schedule, reached: bool, opening: Opening) -> bool {
+    let due = schedule.status == ScheduleStatus::Scheduled && reached && opening == Opening::Passed;
     !schedule.cut && (due || schedule.status == ScheduleStatus::Cancelled)
 }

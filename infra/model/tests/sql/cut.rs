@@ -1,14 +1,22 @@
-//! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`.
+//! `mark_cut`, `mark_missed`, `send_uncut_now`, `change_schedule`, `schedules_to_cut`.
 
 use api::resources::schedules::store::moves;
+use chrono::TimeDelta;
 use dispatch::{
     DispatchedBy,
     cut::store::{self, CutMark, CutStatus},
+    sweep::store::schedules_to_cut,
 };
-use model::{rows::ScheduleStatus, rules};
+use model::{
+    rows::ScheduleStatus,
+    rules::{self, Opening},
+};
 use shared::{
     platform::queue::DispatchMessage,
-    schedule::row::{Schedule, load_schedule},
+    schedule::{
+        row::{Schedule, load_schedule},
+        start::Start,
+    },
 };
 use sqlx::MySqlPool;
 
@@ -104,7 +112,13 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
     for (index, (case, version)) in expected.iter_mut().zip(versions).enumerate() {
         if version == 1 {
             changed += u32::from(rules::send_uncut_now(&mut case.schedule));
-            moves::send_uncut_now(&mut connection, table.ids[index], table.now)
+            let start = Start {
+                run_at: table.now,
+                send_window: None,
+                send_until: None,
+                send_within_s: None,
+            };
+            moves::send_uncut_now(&mut connection, table.ids[index], start)
                 .await
                 .unwrap();
         } else {
@@ -136,4 +150,45 @@ async fn send_uncut_now_and_change_schedule_match_the_model(pool: MySqlPool) {
         changes, changed,
         "each change of the time increments the version"
     );
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn the_sweep_finds_the_schedules_of_the_model(pool: MySqlPool) {
+    let all = pairs(
+        &pairs(&schedules(), &[false, true]),
+        &[None, Some(Opening::Passed), Some(Opening::Ahead)],
+    );
+    let case = |schedule| Case {
+        schedule,
+        ..Case::SENDING
+    };
+    let all: Vec<_> = all
+        .into_iter()
+        .filter(|((schedule, _), _)| case(*schedule).is_allowed())
+        .collect();
+    let cases: Vec<_> = all
+        .iter()
+        .map(|((schedule, _), _)| case(*schedule))
+        .collect();
+    let table = Table::of(pool, &cases).await;
+    let mut expected = Vec::new();
+    for (id, ((schedule, reached), opening)) in table.ids.iter().zip(all) {
+        let at = |passed: bool| table.now + TimeDelta::hours(if passed { -1 } else { 1 });
+        sqlx::query("UPDATE schedules SET run_at = ?, opens_at = ? WHERE id = ?")
+            .bind(at(reached))
+            .bind(opening.map(|opening| at(opening == Opening::Passed)))
+            .bind(id)
+            .execute(&table.db)
+            .await
+            .unwrap();
+        let opening = opening.unwrap_or(Opening::Passed);
+        if rules::sweep_enqueues_cut(&schedule, reached, opening) {
+            expected.push(*id);
+        }
+    }
+    let found = schedules_to_cut(&table.db, table.now).await.unwrap();
+    let mut found: Vec<_> = found.iter().map(|message| message.schedule_id).collect();
+    (found.sort_unstable(), expected.sort_unstable());
+    assert!(!found.is_empty() && found.len() < cases.len());
+    assert_eq!(found, expected);
 }

@@ -21,6 +21,7 @@ fn filled(path: &str) -> String {
     path.replace("{id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{event_id}", "018f0000-0000-7000-8000-000000000000")
         .replace("{slug}", "not-found")
+        .replace("{version}", "0")
         .replace("{file}", "page.js")
         .replace("{phone}", "+12012000000")
         .replace("{no}", "1")

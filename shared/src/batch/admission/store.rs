@@ -193,11 +193,10 @@ pub async fn read_turns(
         r#"SELECT t.schedule_id AS "schedule_id: Uuid", t.virtual_parts, t.ready_at AS "ready_at: DateTime<Utc>",
              t.next_send_at AS "next_send_at: DateTime<Utc>", s.status AS "status: ScheduleStatus", s.priority AS "priority: Priority",
              s.parts, s.rate, s.send_window,
-             COALESCE(COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) <= ?, 0) AS "has_ended!: bool"
+             COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>"
            FROM turns t STRAIGHT_JOIN schedules s ON s.id = t.schedule_id
            WHERE t.ready_at <= ? AND s.status IN ('running', 'cancelled')
            ORDER BY s.status = 'cancelled' DESC, s.priority = 'high' DESC, t.virtual_parts, t.schedule_id LIMIT ?"#,
-        now,
         now,
         TURNS
     )
@@ -207,7 +206,9 @@ pub async fn read_turns(
         .into_iter()
         .map(|row| Turn {
             schedule_id: row.schedule_id,
-            class: if row.has_ended || row.status == ScheduleStatus::Cancelled {
+            class: if row.ends_at.is_some_and(|end| end <= now)
+                || row.status == ScheduleStatus::Cancelled
+            {
                 Class::Closing
             } else {
                 Class::Sending(row.priority)
@@ -216,6 +217,7 @@ pub async fn read_turns(
             parts: row.parts,
             rate: row.rate,
             window: Window::of(row.send_window.as_deref()),
+            ends_at: row.ends_at,
             seen: TurnTimes {
                 ready_at: row.ready_at,
                 next_send_at: row.next_send_at,

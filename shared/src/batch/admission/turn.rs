@@ -56,6 +56,8 @@ pub struct Turn {
     pub rate: Option<u32>,
     /// `schedules.send_window`
     pub window: Option<Window>,
+    /// The end of the schedule.
+    pub ends_at: Option<DateTime<Utc>>,
     /// The times as they were read.
     pub seen: TurnTimes,
     /// The time of its next batch.
@@ -68,13 +70,20 @@ pub struct Turn {
 
 impl Turn {
     /// Returns the time at which the next batch is sent, if it is admitted at `now`: neither in the
-    /// past nor while the window is closed.
+    /// past nor while the window is closed. If the schedule ends before the window opens, it is sent,
+    /// and closed, at the end.
     pub fn send_time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.class == Class::Closing {
+            return now;
+        }
         let at = self.next_send_at.max(now);
-        match &self.window {
-            Some(window) if self.class != Class::Closing => window.next_open(at),
-            _ if self.class == Class::Closing => now,
-            _ => at,
+        let opens = self
+            .window
+            .as_ref()
+            .map_or(at, |window| window.next_open(at));
+        match self.ends_at {
+            Some(end) if end < opens => end.max(at),
+            _ => opens,
         }
     }
 

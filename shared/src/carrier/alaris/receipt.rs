@@ -51,6 +51,7 @@ impl ReceiptFormat for AlarisReceipts {
 
     fn schema(&self) -> Value {
         let receipt = json!({
+            "title": "CarrierReceipt",
             "type": "object",
             "properties": {
                 "message_id": {"type": ["string", "integer"], "minimum": 0, "maximum": EXACT, "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[!-+\\--~]+$",
@@ -59,6 +60,7 @@ impl ReceiptFormat for AlarisReceipts {
                 "status": {"type": "string", "minLength": 1, "description": "The carrier's status, such as `DELIVRD`."},
             },
             "required": ["message_id", "dnis", "status"],
+            "additionalProperties": true,
             "description": "Other members, such as `error_code`, are ignored.",
         });
         json!({"anyOf": [receipt, {"type": "array", "items": receipt, "maxItems": MAX_RECEIPTS}]})

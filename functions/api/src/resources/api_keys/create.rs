@@ -163,7 +163,7 @@ impl KeyRequest {
 
 /// Returns the schema of the field `permissions`.
 pub fn permissions_schema() -> Value {
-    json!({"type": "array", "minItems": 1, "items": {"type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}})
+    json!({"type": "array", "minItems": 1, "items": {"title": "GrantablePermission", "type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}})
 }
 
 /// Reads the field `permissions`, which is required.

@@ -31,7 +31,7 @@ pub async fn missed(connection: &mut MySqlConnection) -> sqlx::Result<Vec<Affect
         r#"SELECT m.id AS "schedule_id!: Uuid", CAST(m.people AS UNSIGNED) AS "people!: u64",
              CAST(m.batches AS UNSIGNED) AS "batches!: u64", m.since AS "since?: DateTime<Utc>"
            FROM (
-             SELECT id, recipient_count - cancelled_count AS people, 0 AS batches, run_at + INTERVAL max_lateness_s SECOND AS since
+             SELECT id, recipient_count - cancelled_count AS people, 0 AS batches, COALESCE(opens_at, run_at) + INTERVAL max_lateness_s SECOND AS since
                FROM schedules FORCE INDEX (by_status) WHERE status = 'missed' AND batch_count IS NULL
              UNION ALL
              SELECT schedule_id, SUM(pending), COUNT(*), MIN(missed_at)
@@ -109,18 +109,20 @@ pub async fn overdue(
     .await
 }
 
-/// Returns schedules whose time passed long ago, and that were neither cut nor found missed.
+/// Returns schedules whose time, and the opening of whose window, passed long ago, and that were neither cut nor found missed.
 pub async fn not_begun(
     connection: &mut MySqlConnection,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Affected>> {
+    let overdue_before = now - OVERDUE;
     sqlx::query_as!(
         Affected,
         r#"SELECT id AS "schedule_id: Uuid", CAST(recipient_count - cancelled_count AS UNSIGNED) AS "people!: u64", CAST(0 AS UNSIGNED) AS "batches!: u64",
-             run_at AS "since?: DateTime<Utc>"
+             COALESCE(opens_at, run_at) AS "since?: DateTime<Utc>"
            FROM schedules FORCE INDEX (to_cut)
-           WHERE batch_count IS NULL AND status = 'scheduled' AND run_at < ? ORDER BY id DESC LIMIT ?"#,
-        now - OVERDUE,
+           WHERE batch_count IS NULL AND status = 'scheduled' AND run_at < ? AND (opens_at IS NULL OR opens_at < ?) ORDER BY id DESC LIMIT ?"#,
+        overdue_before,
+        overdue_before,
         MOST
     )
     .fetch_all(connection)
@@ -138,9 +140,9 @@ pub async fn paused(
         r#"SELECT s.id AS "schedule_id: Uuid",
              CAST(IF(s.batch_count IS NULL, s.recipient_count - s.cancelled_count,
                (SELECT COALESCE(SUM(b.pending), 0) FROM batches b WHERE b.schedule_id = s.id AND b.sweep_at IS NOT NULL)) AS UNSIGNED) AS "people!: u64",
-             CAST(0 AS UNSIGNED) AS "batches!: u64", IF(s.pause_reason IS NULL, GREATEST(s.paused_at, s.run_at), s.paused_at) AS "since: DateTime<Utc>"
+             CAST(0 AS UNSIGNED) AS "batches!: u64", IF(s.pause_reason IS NULL, GREATEST(s.paused_at, COALESCE(s.opens_at, s.run_at)), s.paused_at) AS "since: DateTime<Utc>"
            FROM schedules s FORCE INDEX (by_status)
-           WHERE s.status = 'paused' AND (s.pause_reason IS NOT NULL OR s.run_at < ?) ORDER BY s.id DESC LIMIT ?"#,
+           WHERE s.status = 'paused' AND (s.pause_reason IS NOT NULL OR COALESCE(s.opens_at, s.run_at) < ?) ORDER BY s.id DESC LIMIT ?"#,
         now,
         MOST
     )

@@ -39,9 +39,9 @@ struct EntryView {
     request_id: String,
     action: String,
     resource: String,
-    #[schemars(with = "Option<Map<String, Value>>")]
+    #[schemars(with = "Option<Map<String, Value>>", extend("title" = "AuditState"))]
     before: Option<Box<RawValue>>,
-    #[schemars(with = "Option<Map<String, Value>>")]
+    #[schemars(with = "Option<Map<String, Value>>", extend("title" = "AuditState"))]
     after: Option<Box<RawValue>>,
 }
 

@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 use crate::{
-    http::{error::ApiError, origin::DocumentationPage, path::Path},
+    http::{error::ApiError, origin::PageFile, path::Path},
     openapi::Operation,
 };
 
@@ -62,7 +62,7 @@ pub const FILES: [File; 4] = [
 pub async fn page() -> Response {
     const PAGE: &str = include_str!("page/index.html");
     (
-        Extension(DocumentationPage),
+        Extension(PageFile::Revalidated),
         [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
         PAGE,
     )
@@ -95,14 +95,14 @@ pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Respon
         .any(|value| value.as_bytes().windows(4).any(|name| name == b"gzip"));
     if file.gzip && accepts_gzip {
         return Ok((
-            Extension(DocumentationPage),
+            Extension(PageFile::Revalidated),
             head,
             [(header::CONTENT_ENCODING, "gzip")],
             file.bytes,
         )
             .into_response());
     }
-    Ok((Extension(DocumentationPage), head, file.plain()?).into_response())
+    Ok((Extension(PageFile::Revalidated), head, file.plain()?).into_response())
 }
 
 impl File {

@@ -75,6 +75,7 @@ struct MessageView {
     text: String,
     /// The variables; only with `include=variables`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("title" = "StoredVariables"))]
     variables: Option<Variables>,
     earlier_attempts: Vec<EarlierAttempt>,
 }

@@ -130,7 +130,7 @@ pub fn append_doc() -> Operation {
         .query("dry_run", flag(), "Reports the effect of the call, and writes nothing.")
         .query(
             "on_invalid",
-            json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
+            json!({"title": "OnInvalid", "type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str)}),
             "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID.",
         )
         .query("on_duplicate", doc::on_duplicate_schema(), doc::ON_DUPLICATE)

@@ -60,6 +60,7 @@ struct RecipientView {
     names: RecipientNames,
     /// Its variables; only with `include=variables`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("title" = "StoredVariables"))]
     variables: Option<Variables>,
 }
 

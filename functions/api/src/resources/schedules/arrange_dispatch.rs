@@ -10,10 +10,10 @@ use crate::{App, ENQUEUE_TIMEOUT};
 /// A one-time schedule closer than this could miss its time; the queue takes it instead.
 const TOO_SOON_FOR_EVENTBRIDGE: TimeDelta = TimeDelta::seconds(5);
 
-/// Arranges that the schedule is dispatched ahead of `run_at`: through the queue if that is soon,
+/// Arranges that the schedule is dispatched ahead of its start: through the queue if that is soon,
 /// otherwise with a one-time schedule.
-pub async fn arrange_dispatch(app: &App, message: DispatchMessage, run_at: DateTime<Utc>) {
-    let fire_at = run_at - app.dispatch_lead;
+pub async fn arrange_dispatch(app: &App, message: DispatchMessage, starts_at: DateTime<Utc>) {
+    let fire_at = starts_at - app.dispatch_lead;
     if fire_at <= app.db.now() + TOO_SOON_FOR_EVENTBRIDGE {
         return dispatch_now(app, message).await;
     }

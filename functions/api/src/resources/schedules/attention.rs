@@ -66,13 +66,14 @@ impl Kind {
 pub fn kinds_of(row: &Schedule, sums: &BatchSums, now: DateTime<Utc>) -> Vec<Kind> {
     use ScheduleStatus::{Draft, Missed, Paused, Scheduled};
     let is_uncut = row.batch_count.is_none();
+    let starts_at = row.opens_at.unwrap_or(row.run_at);
     let applies = |kind: &Kind| match kind {
         Kind::Missed => (row.status == Missed && is_uncut) || sums.missed > 0,
         Kind::Parked => sums.parked > 0,
         Kind::Uncertain => sums.with_uncertain > 0,
         Kind::Overdue => sums.overdue > 0 || (sums.abandoned > 0 && row.status != Paused),
-        Kind::NotBegun => row.status == Scheduled && row.run_at < now - OVERDUE,
-        Kind::Paused => row.status == Paused && (row.pause_reason.is_some() || row.run_at < now),
+        Kind::NotBegun => row.status == Scheduled && starts_at < now - OVERDUE,
+        Kind::Paused => row.status == Paused && (row.pause_reason.is_some() || starts_at < now),
         Kind::Drafts => row.status == Draft && row.run_at < now,
     };
     Kind::ALL.into_iter().filter(applies).collect()

@@ -172,7 +172,7 @@ pub fn pause_all_doc() -> Operation {
 
 /// Describes `POST /v1/schedules/resume` in the OpenAPI document.
 pub fn resume_all_doc() -> Operation {
-    let left = json!([{"schedule_id": "0190a0b0-c0d0-7080-8000-00000000000e", "detail": "its run_at has passed during the pause"}]);
+    let left = json!([{"schedule_id": "0190a0b0-c0d0-7080-8000-00000000000e", "detail": "its start has passed during the pause"}]);
     Operation::new(
         "resumeSchedules",
         "schedules",
@@ -180,7 +180,7 @@ pub fn resume_all_doc() -> Operation {
     )
     .text(
         "Resumes those that are paused, at most 200 per call; `more`: repeat the call. Those whose \
-             `run_at` has passed are left, unless `now` is true.",
+             start has passed are left, unless `now` is true.",
     )
     .required_query(
         "label",

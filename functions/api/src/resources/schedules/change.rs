@@ -1,5 +1,5 @@
 //! `PATCH /v1/schedules/{id}`: changes the time, text, rate or policy of a schedule that has not
-//! begun, or the rate, the priority or the end of one that runs. The lock on its row decides between this call and the cut:
+//! begun, also while it waits for its window, or the rate, the priority or the end of one that runs. The lock on its row decides between this call and the cut:
 //! the second of them finds the row changed. An event for the old time carries the old version, and
 //! finds nothing to do.
 
@@ -10,6 +10,7 @@ use shared::{
     platform::queue::DispatchMessage,
     schedule::{
         row::{Schedule, load_schedule},
+        start::Start,
         status::ScheduleStatus,
     },
 };
@@ -62,18 +63,17 @@ pub async fn change(
     })
     .await?;
     let scheduled = schedule.status == ScheduleStatus::Scheduled;
-    let run_at = schedule.run_at.to_utc();
     if edit.is_only_names() {
         // Nothing is to be sent at another time.
     } else if before.batch_count.is_some() {
         request_sweep(app).await;
-    } else if scheduled && edit.run_at.is_some() {
+    } else if scheduled && schedule.version != before.version {
         let old_time = DispatchMessage {
             schedule_id: id,
             version: before.version,
         };
         cancel_dispatch(app, old_time).await;
-        arrange_dispatch(app, schedule.message(), run_at).await;
+        arrange_dispatch(app, schedule.message(), schedule.starts_at()).await;
     }
     Ok(Json(schedule))
 }
@@ -138,10 +138,13 @@ async fn write(
     let mut row = load_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let fields_before = edit.changed_fields(&row);
     let end_before = end_of(&row).at(row.run_at);
+    let moved = edit.moved_to_now(&row, app.db.now());
+    let edit = moved.as_ref().unwrap_or(edit);
+    let fields_before = edit.changed_fields(&row);
     edit.apply(&mut row, app.capacity.bulk_above());
     edit.check_end(&row, app.db.now())?;
+    let start_changed = edit.run_at.is_some() || Start::of(&row).at() != before.start().at();
     match (before.status, before.batch_count) {
         // What it is called can be changed in every state.
         _ if edit.is_only_names() => {}
@@ -151,7 +154,7 @@ async fn write(
             {
                 row.parts = most_parts(transaction, id, &template).await?;
             }
-            change_schedule(transaction, &row, edit.run_at.is_some()).await?;
+            change_schedule(transaction, &row, start_changed).await?;
         }
         (Running | Paused, Some(_)) if !edit.requires_unbegun() => {
             let passed = end_before.filter(|end| *end <= app.db.now());

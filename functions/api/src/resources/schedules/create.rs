@@ -120,7 +120,7 @@ async fn execute(
     .await?;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
-        arrange_dispatch(app, created.schedule.message(), schedule.run_at).await;
+        arrange_dispatch(app, created.schedule.message(), schedule.start().at()).await;
     }
     let headers = [(header::LOCATION, location)];
     Ok((StatusCode::CREATED, headers, Json(created)).into_response())

@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 use shared::{
     events::target::AllowedTargets,
     message::window::Window,
-    schedule::{on_uncertain::OnUncertain, priority::Priority, row::Schedule},
+    schedule::{
+        on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
+        status::ScheduleStatus,
+    },
 };
 
 use crate::{
@@ -189,6 +192,30 @@ impl ScheduleEdit {
         if let Some(labels) = &self.names.labels {
             row.labels = labels.as_ref().map(Labels::to_column);
         }
+    }
+
+    /// Returns this edit with a `run_at` of now, if it gives a schedule that waits for its window
+    /// another start, and that has passed: the schedule begins now, and is not late.
+    pub fn moved_to_now(&self, row: &Schedule, now: DateTime<Utc>) -> Option<Self> {
+        if self.run_at.is_some() || row.status != ScheduleStatus::Scheduled {
+            return None;
+        }
+        let end = self.end.apply(end_of(row));
+        let send_window = self.window.as_ref().unwrap_or(&row.send_window).as_deref();
+        let start = Start {
+            run_at: row.run_at,
+            send_window,
+            send_until: end.until,
+            send_within_s: end.within_s,
+        };
+        let has_passed = start.at() != Start::of(row).at() && start.at() <= now;
+        has_passed.then(|| Self {
+            run_at: Some(Moment {
+                at: now,
+                offset: row.run_at_offset.clone(),
+            }),
+            ..self.clone()
+        })
     }
 
     /// Returns the fields of a row that this edit changes, for the audit log.

@@ -51,6 +51,8 @@ fn listed(status: &str) -> Value {
         "finished_at": null,
         "created_at": "2026-12-01T01:00:00Z",
         "created_by": "key:0190a0b0-c0d0-7080-8000-00000000000e",
+        "resend_of": null,
+        "resent_by": null,
         "links": {"self": here, "recipients": format!("{here}/recipients"), "batches": format!("{here}/batches")},
     })
 }

@@ -21,7 +21,7 @@ use crate::{
         error::ApiError,
         query::{LIMIT, Query},
     },
-    openapi::{Operation, parameters},
+    openapi::{Operation, parameters, schemas::derived},
     resources::schedules::{
         examples::{forecast_example, shown},
         progress::read_page_progress,
@@ -174,12 +174,12 @@ pub fn list_doc() -> Operation {
         .text("`counts` are as of the last release of each batch; the answer for a single schedule has them exactly. `forecast` tells when a schedule that is scheduled or running is sent.")
         .query(
             "status",
-            json!({"type": "string", "enum": ScheduleStatus::ALL.map(ScheduleStatus::as_str)}),
+            derived::<ScheduleStatus>(),
             "Only schedules in this state.",
         )
         .query(
             "priority",
-            json!({"type": "string", "enum": Priority::ALL.map(Priority::as_str)}),
+            derived::<Priority>(),
             "Only schedules of this priority.",
         )
         .queries([

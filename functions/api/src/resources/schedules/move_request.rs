@@ -92,6 +92,6 @@ pub fn takes_reason() -> Takes {
 
 /// Returns the body of a resume.
 pub fn takes_now() -> Takes {
-    let now = json!({"type": ["boolean", "null"], "default": false, "description": "A `run_at` that has passed becomes now."});
+    let now = json!({"type": ["boolean", "null"], "default": false, "description": "If its start has passed, its `run_at` becomes now."});
     Takes::optional_json(object(json!({"now": now}), &[]), json!({"now": true}))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     platform::queue::DeliveryMessage,
-    schedule::{event::record_event, row::load_schedule, status::ScheduleStatus},
+    schedule::{event::record_event, row::load_schedule, start::Start, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
 
@@ -23,6 +23,7 @@ use crate::{
         },
         examples::shown,
         move_request::{Request, is_now, takes_now, takes_reason},
+        resend::store::is_incomplete,
         show::{ScheduleView, parse_id, read_view},
         state::{Move, allow, conflict},
         store::{
@@ -65,7 +66,7 @@ pub async fn activate(
     query.finish()?;
     let request = Request::new(parse_id(&id)?, Move::Activate);
     let Moved { view, .. } = run_move(&app, &caller, request).await?;
-    arrange_dispatch(&app, view.message(), view.run_at.to_utc()).await;
+    arrange_dispatch(&app, view.message(), view.starts_at()).await;
     Ok(Json(view))
 }
 
@@ -92,8 +93,8 @@ pub(super) async fn follow_pause(app: &App, moved: &Moved) {
 }
 
 /// Moves paused → running, or → scheduled if it had not been cut. If it had, the length of the pause
-/// is added to the planned times. If it had not, its time stays; one that has passed becomes now only
-/// if the caller says so.
+/// is added to the planned times. If it had not, its time stays, unless its start has passed: then it becomes
+/// now, if the caller says so.
 pub async fn resume(
     State(app): State<App>,
     caller: Caller,
@@ -113,7 +114,7 @@ pub async fn resume(
 pub(super) async fn follow_resume(app: &App, moved: &Moved) {
     if moved.before.batch_count.is_none() {
         let view = &moved.view;
-        arrange_dispatch(app, view.message(), view.run_at.to_utc()).await;
+        arrange_dispatch(app, view.message(), view.starts_at()).await;
     } else {
         request_sweep(app).await;
     }
@@ -163,7 +164,7 @@ pub async fn send_now(
         ..
     } = run_move(&app, &caller, request).await?;
     if before.batch_count.is_none() {
-        arrange_dispatch(&app, schedule.message(), schedule.run_at.to_utc()).await;
+        arrange_dispatch(&app, schedule.message(), schedule.starts_at()).await;
     } else {
         request_sweep(&app).await;
     }
@@ -198,8 +199,8 @@ pub fn pause_doc() -> Operation {
 pub fn resume_doc() -> Operation {
     Operation::new("resumeSchedule", "schedules", "Resume a schedule")
         .text(
-            "If it had begun, the planned times of messages that were not sent move by the length of the pause. If it had not, its `run_at` stays; if that \
-             has passed, the call needs `{\"now\": true}`, or a new `run_at` before it.",
+            "If it had begun, the planned times of messages that were not sent move by the length of the pause. If it had not, its `run_at` stays; if its \
+             start has passed (`run_at`, or the opening of its window), the call needs `{\"now\": true}`, or a new `run_at` before it.",
         )
         .body(takes_now())
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
@@ -268,6 +269,10 @@ async fn write_move(
         });
     }
     allow(&before, step, app.db.now())?;
+    if step == Move::Activate && is_incomplete(transaction, id).await? {
+        let detail = "its list is not complete: repeat the resend that has made it until it is";
+        return Err(conflict(&problems::WRONG_STATE, &before, detail.to_owned()));
+    }
     let batches = write_status(app, transaction, &before, request).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {
         let detail = "expected a schedule with missed batches; this one has none".to_owned();
@@ -322,10 +327,17 @@ async fn write_status(
                 spread_in_window(transaction, &row, from).await?;
             }
         }
-        (Move::Resume { .. }, _) => resume_uncut_schedule(transaction, before.id, now).await?,
+        (Move::Resume { .. }, _) => {
+            let start = before.start().now_if_passed(now);
+            resume_uncut_schedule(transaction, before.id, start).await?;
+        }
         (Move::Cancel, _) => cancel_schedule(transaction, before.id, reason, now).await?,
         (Move::SendNow, _) if before.batch_count.is_none() => {
-            send_uncut_now(transaction, before.id, now).await?;
+            let start = Start {
+                run_at: now,
+                ..before.start()
+            };
+            send_uncut_now(transaction, before.id, start).await?;
         }
         (Move::SendNow, _) => return send_held_now(transaction, before.id, now).await,
     }

@@ -28,6 +28,11 @@ pub struct Names {
 pub struct Labels(Vec<String>);
 
 impl Labels {
+    /// Returns the labels of a column, if it has any.
+    pub fn of_column(column: Option<&str>) -> Option<Self> {
+        Some(Self(labels_of(column))).filter(|labels| !labels.0.is_empty())
+    }
+
     /// Returns the value of the column.
     pub fn to_column(&self) -> String {
         json!(self.0).to_string()
@@ -50,6 +55,17 @@ impl Names {
             reference: reference(fields),
             labels: labels(fields),
         }
+    }
+
+    /// Reads only the field `name`.
+    pub fn read_name(fields: &mut Fields) -> Option<String> {
+        name(fields)
+    }
+
+    /// Returns the schema of the field `name`.
+    pub fn name_schema() -> Value {
+        let [(_, schema), ..] = schemas();
+        schema
     }
 }
 

@@ -6,6 +6,7 @@ use shared::{access::Permission, schedule::priority::Priority};
 use crate::{
     auth::Caller,
     http::{error::ApiError, fields::Fields},
+    openapi::schemas::derived,
 };
 
 /// Reads the field, if given.
@@ -35,7 +36,10 @@ pub fn by_size(recipients: u64, bulk_above: Option<u32>) -> Priority {
 /// Returns the schema of the field.
 pub fn schema() -> Value {
     let high = Permission::SchedulesHigh.as_str();
-    json!({"type": "string", "enum": Priority::ALL.map(Priority::as_str),
-        "description": format!("At the carrier: `high` is sent before all others, and needs the permission `{high}`; `bulk` gets what the others leave, \
-            and at least a tenth. null: `normal`, or `bulk` for a list above the deployment's size (`BULK_ABOVE`).")})
+    let mut schema = derived::<Priority>();
+    schema["description"] = json!(format!(
+        "At the carrier: `high` is sent before all others, and needs the permission `{high}`; `bulk` gets what the others leave, \
+            and at least a tenth. null: `normal`, or `bulk` for a list above the deployment's size (`BULK_ABOVE`)."
+    ));
+    schema
 }

@@ -22,6 +22,7 @@ use crate::{
     App,
     resources::schedules::{
         attention::{Kind, kinds_of},
+        resend::store::{ResendLink, links_of},
         store::progress::{BatchSums, sum_batches},
     },
 };
@@ -51,6 +52,10 @@ pub struct Progress {
     pub changeable_until: Option<DateTime<Utc>>,
     /// When it is sent next.
     pub next_send_at: Option<DateTime<Utc>>,
+    /// The schedule whose recipients it sends to again.
+    pub resend_of: Option<Uuid>,
+    /// The newest schedule that sends again to its recipients.
+    pub resent_by: Option<Uuid>,
 }
 
 impl Progress {
@@ -66,8 +71,21 @@ impl Progress {
         Self {
             counts,
             attention,
-            changeable_until: (row.status == ScheduleStatus::Scheduled).then(|| row.run_at - lead),
+            changeable_until: (row.status == ScheduleStatus::Scheduled)
+                .then(|| Start::of(row).at() - lead),
             next_send_at: next_send_at(row, sums.send_at, now),
+            resend_of: None,
+            resent_by: None,
+        }
+    }
+
+    fn link(&mut self, id: Uuid, links: &[ResendLink]) {
+        for link in links {
+            if link.schedule_id == id {
+                self.resend_of = Some(link.resend_of);
+            } else if link.resend_of == id {
+                self.resent_by = Some(link.schedule_id);
+            }
         }
     }
 }
@@ -110,10 +128,12 @@ pub async fn read_progress(
             .pop(),
         None => None,
     };
-    Ok(Progress::new(app, row, counts, &sums.unwrap_or_default()))
+    let mut progress = Progress::new(app, row, counts, &sums.unwrap_or_default());
+    progress.link(row.id, &links_of(connection, &[row.id]).await?);
+    Ok(progress)
 }
 
-/// Reads the progress of a page of schedules with one statement. The counts of a batch that a worker
+/// Reads the progress of a page of schedules with two statements. The counts of a batch that a worker
 /// owns are those of its last release.
 pub async fn read_page_progress(
     app: &App,
@@ -131,10 +151,14 @@ pub async fn read_page_progress(
         .into_iter()
         .map(|sums| (sums.schedule_id, sums))
         .collect();
+    let all: Vec<_> = rows.keys().copied().collect();
+    let links = links_of(connection, &all).await?;
     let progress = |row: &Schedule| {
         let sums = sums.remove(&row.id).unwrap_or_default();
         let counts = counts_of(row, &sums);
-        (row.id, Progress::new(app, row, counts, &sums))
+        let mut progress = Progress::new(app, row, counts, &sums);
+        progress.link(row.id, &links);
+        (row.id, progress)
     };
     Ok(rows.values().map(progress).collect())
 }

@@ -282,7 +282,7 @@ pub fn request_schema() -> Value {
     let mut fields = json!({
         "recipients": or_null(entries_schema(true)),
         "draft": {"type": ["boolean", "null"], "default": false, "description": "No message is sent before the schedule is activated."},
-        "on_invalid": or_null(json!({"type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
+        "on_invalid": or_null(json!({"title": "OnInvalid", "type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "on_duplicate": or_null(on_duplicate_field_schema()),
         "default_country": or_null(country_schema()),
@@ -365,7 +365,7 @@ fn message_schema() -> Value {
 }
 
 fn on_uncertain_schema() -> Value {
-    json!({"type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
+    json!({"title": "OnUncertain", "type": "string", "enum": ON_UNCERTAIN, "default": ON_UNCERTAIN[0],
         "description": "A message whose answer was lost waits for an operator, or is sent again after a quiet time."})
 }
 

@@ -4,7 +4,9 @@ use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
-    resources::schedules::{batches, bulk, change, create, dry_run::draft, list, moves, show},
+    resources::schedules::{
+        batches, bulk, change, create, dry_run::draft, list, moves, resend, show,
+    },
     route::{Route, get, patch, post},
 };
 
@@ -90,6 +92,12 @@ fn move_routes() -> Vec<Route> {
             Requires(SchedulesWrite),
             moves::cancel,
             moves::cancel_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/resend",
+            Requires(SchedulesWrite),
+            resend::resend,
+            resend::resend_doc,
         ),
         post(
             "/v1/schedules/{id}/send-now",

@@ -58,7 +58,7 @@ pub struct ScheduleView {
     pub run_at: DateTime<FixedOffset>,
     pub message: String,
     /// Null for a message with variables, because it may differ between texts.
-    #[schemars(extend("enum" = ENCODINGS))]
+    #[schemars(extend("title" = "Encoding", "enum" = ENCODINGS))]
     pub encoding: Option<&'static str>,
     /// For a message with variables: the largest number of parts of any of its texts.
     pub parts: u16,
@@ -78,7 +78,7 @@ pub struct ScheduleView {
     /// Null unless the end was given as seconds after `run_at`.
     pub send_within_s: Option<u32>,
     pub resend_within_s: u32,
-    #[schemars(extend("enum" = ON_UNCERTAIN))]
+    #[schemars(extend("title" = "OnUncertain", "enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
     pub recipients: RecipientTotals,
     /// Until this time the schedule has certainly not begun, so that its text, window and list can be
@@ -103,6 +103,10 @@ pub struct ScheduleView {
     pub already_sent: u64,
     /// The parts of it that need an operator.
     pub attention: Attention,
+    /// `schedules.opens_at`
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub opens_at: Option<DateTime<Utc>>,
     pub dispatched_by: Option<String>,
     pub dispatched_at: Option<DateTime<Utc>>,
     pub paused_at: Option<DateTime<Utc>>,
@@ -114,6 +118,10 @@ pub struct ScheduleView {
     pub created_at: DateTime<Utc>,
     /// The actor, as in the audit log.
     pub created_by: Option<String>,
+    /// The finished schedule whose recipients it sends to again.
+    pub resend_of: Option<Uuid>,
+    /// The newest schedule that sends again to recipients of this one.
+    pub resent_by: Option<Uuid>,
     pub links: Links,
 }
 
@@ -193,6 +201,7 @@ impl ScheduleView {
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
             recipients,
+            opens_at: schedule.opens_at,
             forecast: None,
             changeable_until: progress.changeable_until.map(shown),
             next_send_at: progress.next_send_at.map(shown),
@@ -208,12 +217,19 @@ impl ScheduleView {
             finished_at: schedule.finished_at,
             created_at: schedule.created_at,
             created_by: schedule.created_by,
+            resend_of: progress.resend_of,
+            resent_by: progress.resent_by,
             links: Links {
                 recipients: format!("{here}/recipients"),
                 batches: format!("{here}/batches"),
                 itself: here,
             },
         }
+    }
+
+    /// Returns when it begins, for one that has not begun.
+    pub fn starts_at(&self) -> DateTime<Utc> {
+        self.opens_at.unwrap_or_else(|| self.run_at.to_utc())
     }
 
     /// Returns the message to dispatch that names this schedule and version.

@@ -22,7 +22,7 @@ pub enum Move {
     Pause,
     /// paused → scheduled, running
     Resume {
-        /// A time that has passed during the pause becomes now.
+        /// A start that has passed during the pause becomes now.
         now: bool,
     },
     /// any state that is not final → cancelled
@@ -105,12 +105,12 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
             "expected a run_at in the future; it has passed meanwhile".to_owned(),
         ));
     }
-    let has_passed = schedule.batch_count.is_none() && schedule.run_at <= now;
+    let has_passed = schedule.batch_count.is_none() && schedule.start().at() <= now;
     if step == (Move::Resume { now: false }) && has_passed {
         return Err(conflict(
             &problems::RUN_AT_PAST,
             schedule,
-            "its run_at has passed during the pause: resume it with {\"now\": true}, or set a new run_at first"
+            "its start has passed during the pause: resume it with {\"now\": true}, or set a new run_at first"
                 .to_owned(),
         ));
     }
@@ -121,7 +121,7 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
 /// detail.
 pub fn begun(schedule: &LockedSchedule, expected: &str) -> ApiError {
     let detail = format!(
-        "{expected}; this one is {}. A schedule begins some time ahead of its run_at",
+        "{expected}; this one is {}. A schedule begins some time ahead of its run_at, or of the opening of its window",
         schedule.status.as_str()
     );
     conflict(&problems::SCHEDULE_BEGUN, schedule, detail)
@@ -142,7 +142,7 @@ pub fn conflict(
 }
 
 /// Every call that [`conflict`] may name.
-pub const STEPS: [&str; 10] = [
+pub const STEPS: [&str; 11] = [
     "append",
     "patch",
     "patch-rate",
@@ -153,6 +153,7 @@ pub const STEPS: [&str; 10] = [
     "resume",
     "cancel",
     "send-now",
+    "resend",
 ];
 
 /// The members that each problem of a schedule's state adds to the problem document.
@@ -168,7 +169,7 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
     properties: |generator| {
         json!({
             "schedule_status": generator.subschema_for::<ScheduleStatus>(),
-            "possible": {"type": "array", "items": {"enum": STEPS}, "description": "The calls that are possible now."},
+            "possible": {"type": "array", "items": {"title": "Step", "type": "string", "enum": STEPS}, "description": "The calls that are possible now."},
         })
     },
     required: &["schedule_status", "possible"],
@@ -196,6 +197,7 @@ fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
             "cancel",
         ],
         (ScheduleStatus::Missed, _) => &["send-now", "cancel"],
-        (ScheduleStatus::Finished | ScheduleStatus::Cancelled, _) => &[],
+        (ScheduleStatus::Finished, _) => &["resend"],
+        (ScheduleStatus::Cancelled, _) => &[],
     }
 }

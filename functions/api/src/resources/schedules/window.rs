@@ -99,12 +99,13 @@ pub fn schema() -> Value {
     let clock = json!({"type": "string", "pattern": TIME_OF_DAY});
     let days = WEEK.map(|day| day.to_string());
     let members = json!({
-        "days": {"type": ["array", "null"], "minItems": 1, "items": {"type": "string", "enum": days}, "description": "Default: all."},
+        "days": {"type": ["array", "null"], "minItems": 1, "items": {"title": "Weekday", "type": "string", "enum": days}, "description": "Default: all."},
         "from": clock,
         "to": {"type": "string", "pattern": TIME_OF_DAY, "description": "Later than `from`, on the same day; `24:00` at the latest."},
         "zone": {"type": "string", "description": "An IANA time zone, such as `Asia/Kuala_Lumpur`."},
     });
     let mut schema = object(members, &["from", "to", "zone"]);
+    schema["title"] = json!("NewWindow");
     schema["description"] = json!("No message is sent outside of these hours; null: at any hour.");
     schema
 }

@@ -128,6 +128,8 @@ async fn log_in(app: &App, caller: &Caller, request: LoginRequest) -> Result<Tok
         return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
     if user.password_expires_at.is_some() && request.new_password.is_none() {
+        // The password was right, and a page asks for the new one only now.
+        subjects.reset_failed(app).await?;
         return Err(ApiError::PasswordChangeRequired);
     }
     let hash = match request.new_password {

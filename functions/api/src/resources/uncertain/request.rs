@@ -186,6 +186,6 @@ pub fn outcome_schema() -> Value {
 }
 
 fn field_schema() -> Value {
-    json!({"type": "string", "enum": Outcome::ALL.map(Outcome::as_str),
+    json!({"title": "ResolveOutcome", "type": "string", "enum": Outcome::ALL.map(Outcome::as_str),
         "description": "`sent`: the message is never sent again. `resend`: it is sent again, and may arrive twice."})
 }

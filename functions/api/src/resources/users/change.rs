@@ -31,6 +31,7 @@ use crate::{
     openapi::{
         Operation, Takes,
         operation::{object, one_of_these, or_null},
+        schemas::derived,
     },
     resources::users::{
         TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
@@ -102,7 +103,7 @@ pub async fn change(
 
 /// Describes `PATCH /v1/users/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
-    let role = json!({"type": "string", "enum": Role::ALL.map(Role::as_str)});
+    let role = derived::<Role>();
     let fields = json!({
         "role": or_null(role.clone()),
         "disabled": {"type": ["boolean", "null"], "description": "Whether the user is refused. Ends the user's sessions."},

@@ -26,7 +26,7 @@ use crate::{
         password::hash,
     },
     http::{body, error::ApiError, fields::Fields, problems, query::Query},
-    openapi::{Operation, Takes, operation::object},
+    openapi::{Operation, Takes, operation::object, schemas::derived},
     resources::users::{TEMPORARY, UserWithPassword, audit_state, user_with_password_example},
 };
 
@@ -70,7 +70,7 @@ pub async fn create(
 pub fn create_doc() -> Operation {
     let fields = json!({
         "username": {"type": "string", "pattern": USERNAME_PATTERN, "description": "Kept in lower case."},
-        "role": {"type": "string", "enum": Role::ALL.map(Role::as_str)},
+        "role": derived::<Role>(),
     });
     Operation::new("createUser", "users", "Create a user")
         .text("The temporary password is shown once. It is valid for 7 days, and only for setting another password at the first login.")

@@ -31,6 +31,18 @@ pub async fn cut(api: &Api, pool: &MySqlPool, batches: u32) -> Uuid {
     id
 }
 
+/// Finishes a schedule, all of whose messages end UNDELIV.
+pub async fn undelivered(pool: &MySqlPool, id: Uuid) {
+    for sql in [
+        "UPDATE recipients SET status = 'UNDELIV', attempt = 1, id_start = 'm', sent_at = UTC_TIMESTAMP(3), final_at = UTC_TIMESTAMP(3) WHERE schedule_id = ?",
+        "INSERT INTO batches (schedule_id, batch_no, first_seq, last_seq, planned_at, undeliv)
+           SELECT schedule_id, 1, 1, MAX(seq), UTC_TIMESTAMP(3), COUNT(*) FROM recipients WHERE schedule_id = ? GROUP BY schedule_id",
+        "UPDATE schedules SET status = 'finished', batch_count = 1, dispatched_at = UTC_TIMESTAMP(3), finished_at = UTC_TIMESTAMP(3) WHERE id = ?",
+    ] {
+        sqlx::query(sql).bind(id).execute(pool).await.unwrap();
+    }
+}
+
 /// Updates the row of a schedule.
 pub async fn schedule(pool: &MySqlPool, id: Uuid, assignments: &str) {
     sqlx::query(&format!("UPDATE schedules SET {assignments} WHERE id = ?"))

@@ -6,6 +6,7 @@ fn schedule(run_at_ms: i64, accepted_ms: impl IntoIterator<Item = i64>) -> SentS
     let accepted_ms: Vec<_> = accepted_ms.into_iter().collect();
     SentSchedule {
         run_at_ms,
+        starts_ms: run_at_ms,
         recipients: accepted_ms.len(),
         ended: 0,
         accepted_ms,
@@ -126,5 +127,35 @@ fn too_many_refusals_and_a_fault_that_did_not_happen_are_found() {
         assert_eq!(throttled.problem(&evidence(count, 0)).is_none(), expected);
         assert_eq!(at_most.problem(&evidence(count, 0)).is_none(), count <= 5);
         assert_eq!(credit.problem(&evidence(0, count)).is_none(), expected);
+    }
+}
+
+#[test]
+fn a_schedule_that_does_not_wait_for_its_window_is_found() {
+    let evidence = |first_ms, changes: &[(i64, bool)]| Evidence {
+        changes: changes
+            .iter()
+            .map(|&(at_ms, is_made)| AnsweredChange { at_ms, is_made })
+            .collect(),
+        ..sent(vec![SentSchedule {
+            starts_ms: 600_000,
+            ..schedule(0, [first_ms, 700_000])
+        }])
+    };
+    let problem =
+        |first_ms, changes| Expectation::WaitsForWindow.problem(&evidence(first_ms, changes));
+    let made = (10_000, true);
+    assert_eq!(problem(600_000, &[made, (501_000, false)]), None);
+    for (first_ms, changes, found) in [
+        (599_000, &[made][..], "sent 1000 ms before the start"),
+        (600_000, &[made, (499_000, false)], "a change 101000 ms"),
+        (
+            600_000,
+            &[(-5_000, true), (650_000, true)],
+            "no change was made",
+        ),
+    ] {
+        let problem = problem(first_ms, changes).unwrap();
+        assert!(problem.starts_with(found), "{problem}");
     }
 }

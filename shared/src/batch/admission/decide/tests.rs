@@ -34,6 +34,7 @@ fn turn(id: u128, class: Class, batches: u32) -> Turn {
         parts: 1,
         rate: None,
         window: None,
+        ends_at: None,
         seen: times,
         next_send_at: at(0),
         batches: (1..=batches).map(batch).collect(),
@@ -345,6 +346,12 @@ fn a_closed_window_postpones_the_turn_to_its_opening() {
         ..turn(1, NORMAL, 9)
     };
     assert!(closed.is_ahead(at(0)));
+    let ending = |end| Turn {
+        ends_at: Some(at(end)),
+        ..closed.clone()
+    };
+    assert_eq!(ending(1800).send_time(at(0)), at(1800), "nothing is sent");
+    assert_eq!(ending(5400).send_time(at(0)), opens);
     let drip = Turn {
         rate: Some(50),
         ..closed.clone()

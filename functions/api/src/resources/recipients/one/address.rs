@@ -121,7 +121,8 @@ pub fn entry_schema(mut members: Value, required: &[&str]) -> Value {
         members[name] = or_null(schema.clone());
     }
     let mut entry = object(members, required);
-    entry["oneOf"] = kinds.iter().map(by).collect();
+    // Each of these excludes the others, so this is a choice of exactly one.
+    entry["anyOf"] = kinds.iter().map(by).collect();
     entry["description"] =
         json!("A recipient, by its place in the list, its number, or its reference.");
     entry

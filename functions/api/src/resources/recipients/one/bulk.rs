@@ -229,7 +229,7 @@ pub fn cancel_doc() -> Operation {
         json!({"recipients": [{"seq": 1}, {"phone": "+60123456780"}, {"reference": "4711"}]});
     Operation::new("cancelRecipients", "recipients", "Cancel many recipients until they are sent")
         .text("Each batch of the schedule is written on its own. A repeated call is answered in the same way, so a call that failed can be repeated.")
-        .body(Takes::json(body_schema(&entry_schema(json!({}), &[])), example))
+        .body(Takes::json(body_schema("RecipientAddress", entry_schema(json!({}), &[])), example))
         .answers::<ChangedRecipients>(200, "What became of each recipient.", answer("cancelled", "CANCELLED"))
         .problems(&["not-found", "invalid-request"])
 }
@@ -240,12 +240,13 @@ pub fn change_doc() -> Operation {
     let members = json!({"set": edit::schema()});
     Operation::new("changeRecipients", "recipients", "Change many recipients until they are sent")
         .text("All new values are checked first: if one of them is wrong, nothing is written. Then each batch of the schedule is written on its own.")
-        .body(Takes::json(body_schema(&entry_schema(members, &["set"])), example))
+        .body(Takes::json(body_schema("RecipientToChange", entry_schema(members, &["set"])), example))
         .answers::<ChangedRecipients>(200, "What became of each recipient.", answer("changed", "PENDING"))
         .problems(&["not-found", "wrong-state", "invalid-request"])
 }
 
-fn body_schema(entry: &Value) -> Value {
+fn body_schema(title: &str, mut entry: Value) -> Value {
+    entry["title"] = json!(title);
     let recipients = json!({"type": "array", "minItems": 1, "maxItems": MOST, "items": entry});
     object(json!({"recipients": recipients}), &["recipients"])
 }

@@ -188,13 +188,14 @@ impl RecipientEdit {
 /// Returns the schema of the object that [`RecipientEdit::read`] reads.
 pub fn schema() -> Value {
     let phone = json!({"type": "string", "description": "The new number; without a country code if the schedule has a `default_country`."});
-    let vars = json!({"type": "object", "additionalProperties": {"type": ["string", "number", "null"]},
+    let vars = json!({"title": "Variables", "type": "object", "additionalProperties": {"type": ["string", "number", "null"]},
         "description": "The new variables, which replace all old ones."});
     let name = json!({"type": ["string", "null"], "maxLength": LONGEST, "description": "Null, or an empty text, removes it."});
     let mut schema = object(
         json!({"phone": or_null(phone), "vars": or_null(vars), "reference": name, "group": name}),
         &[],
     );
+    schema["title"] = json!("RecipientEdit");
     schema["anyOf"] = json!([
         {"required": ["phone"], "properties": {"phone": {"type": "string"}}},
         {"required": ["vars"], "properties": {"vars": {"type": "object"}}},

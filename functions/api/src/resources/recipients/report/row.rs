@@ -52,6 +52,7 @@ pub struct ReportRow {
     pub group: Option<String>,
     /// The variables of its text; only with `include=variables`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("title" = "StoredVariables"))]
     pub variables: Option<Variables>,
 }
 

@@ -65,7 +65,7 @@ pub struct Report {
     invalid: Vec<RejectedEntry>,
     /// Of a text with variables: of what is the same for all recipients. `longest` has the encoding of
     /// the longest text.
-    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    #[schemars(extend("title" = "Encoding", "enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
     encoding: &'static str,
     /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
     forced_by: Option<char>,

@@ -46,7 +46,7 @@ pub struct SampleText {
     /// Its recipient.
     phone: String,
     text: String,
-    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    #[schemars(extend("title" = "Encoding", "enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
     encoding: &'static str,
     parts: u16,
 }
@@ -57,7 +57,7 @@ pub struct LongestText {
     /// Its recipient.
     phone: String,
     text: String,
-    #[schemars(extend("enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
+    #[schemars(extend("title" = "Encoding", "enum" = [Encoding::Gsm7.as_str(), Encoding::Ucs2.as_str()]))]
     encoding: &'static str,
     /// The character that is in no GSM 03.38 alphabet, if the encoding is UCS-2.
     forced_by: Option<char>,

@@ -79,7 +79,7 @@ pub struct Forecast {
     pub capacity_used: Option<f64>,
     /// What limits the speed: the schedule's `rate`, the `carrier`'s limit, `others` (schedules in
     /// line that share it), or the number of `requests`. Null: nothing is left to send.
-    #[schemars(extend("enum" = ["requests", "carrier", "rate", "others", null]))]
+    #[schemars(extend("title" = "LimitedBy", "enum" = ["requests", "carrier", "rate", "others", null]))]
     pub limited_by: Option<&'static str>,
     /// Messages that are not sent before the end (`send_until`, `send_within_s`).
     pub not_sent_in_time: u64,

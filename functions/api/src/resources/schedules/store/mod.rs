@@ -10,7 +10,8 @@ pub mod progress;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{
-    on_uncertain::OnUncertain, priority::Priority, row::Schedule, status::ScheduleStatus,
+    on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
+    status::ScheduleStatus,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -50,6 +51,18 @@ pub struct NewSchedule {
     pub created_by: Option<String>,
 }
 
+impl NewSchedule {
+    /// Returns when it begins.
+    pub fn start(&self) -> Start<'_> {
+        Start {
+            run_at: self.run_at,
+            send_window: self.send_window.as_deref(),
+            send_until: self.end.until,
+            send_within_s: self.end.within_s,
+        }
+    }
+}
+
 /// The columns that a move or an append needs, read under a lock that it holds until the
 /// transaction ends.
 #[derive(Debug)]
@@ -65,6 +78,21 @@ pub struct LockedSchedule {
     pub batch_count: Option<u32>,
     pub paused_at: Option<DateTime<Utc>>,
     pub list_defaults: Option<String>,
+    pub send_window: Option<String>,
+    pub send_until: Option<DateTime<Utc>>,
+    pub send_within_s: Option<u32>,
+}
+
+impl LockedSchedule {
+    /// Returns when it begins.
+    pub fn start(&self) -> Start<'_> {
+        Start {
+            run_at: self.run_at,
+            send_window: self.send_window.as_deref(),
+            send_until: self.send_until,
+            send_within_s: self.send_within_s,
+        }
+    }
 }
 
 /// Inserts a schedule without recipients; [`count_added`] follows in the same transaction.
@@ -73,9 +101,9 @@ pub async fn insert_schedule(
     new: &NewSchedule,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, rate, priority, auto_priority, send_window,
+        "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, opens_at, rate, priority, auto_priority, send_window,
            max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, list_defaults, created_at, created_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -83,6 +111,7 @@ pub async fn insert_schedule(
         new.sender,
         new.run_at,
         new.run_at_offset,
+        new.start().opens_at(),
         new.rate,
         new.priority.as_str(),
         new.auto_priority,
@@ -126,7 +155,8 @@ pub async fn lock_schedule(
     sqlx::query_as!(
         LockedSchedule,
         r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, message, run_at AS "run_at: DateTime<Utc>",
-             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>", list_defaults
+             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>", list_defaults,
+             send_window, send_until AS "send_until: DateTime<Utc>", send_within_s
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
     )

@@ -5,8 +5,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use shared::{
-    batch::admission::turns::open_turn, message::window::Window, platform::backoff::SWEEP_BEFORE,
-    schedule::row::Schedule,
+    batch::admission::turns::open_turn,
+    message::window::Window,
+    platform::backoff::SWEEP_BEFORE,
+    schedule::{row::Schedule, start::Start},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -20,19 +22,20 @@ pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sq
     done.execute(connection).await.map(drop)
 }
 
-/// Writes the changed fields of a schedule that has not been cut. If the time changes, the version
-/// rises, so that an event for the old time finds nothing to do.
+/// Writes the changed fields of a schedule that has not been cut. If it begins at another time, the
+/// version rises, so that an event for the old time finds nothing to do.
 pub async fn change_schedule(
     connection: &mut MySqlConnection,
     row: &Schedule,
-    time_changed: bool,
+    start_changed: bool,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET run_at = ?, run_at_offset = ?, message = ?, parts = ?, sender = ?, rate = ?, send_window = ?, max_lateness_s = ?,
+        "UPDATE schedules SET run_at = ?, run_at_offset = ?, opens_at = ?, message = ?, parts = ?, sender = ?, rate = ?, send_window = ?, max_lateness_s = ?,
            max_resends = ?, resend_within_s = ?, on_uncertain = ?, version = version + ?
          WHERE id = ? AND batch_count IS NULL AND status IN ('draft', 'scheduled', 'paused')",
         row.run_at,
         row.run_at_offset,
+        Start::of(row).opens_at(),
         row.message,
         row.parts,
         row.sender,
@@ -42,7 +45,7 @@ pub async fn change_schedule(
         row.max_resends,
         row.resend_within_s,
         row.on_uncertain.as_str(),
-        u32::from(time_changed),
+        u32::from(start_changed),
         row.id
     );
     done.execute(connection).await.map(drop)
@@ -153,18 +156,19 @@ pub async fn pause_schedule(
     done.execute(connection).await.map(drop)
 }
 
-/// Moves paused → scheduled if the schedule had not been cut. A time that has passed becomes now.
-/// The version rises, so that events for the old time are ignored.
+/// Moves paused → scheduled if the schedule had not been cut, with this start. The version rises, so
+/// that events for the old time are ignored.
 pub async fn resume_uncut_schedule(
     connection: &mut MySqlConnection,
     id: Uuid,
-    now: DateTime<Utc>,
+    start: Start<'_>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = 'scheduled', run_at = GREATEST(run_at, ?), version = version + 1, paused_at = NULL,
+        "UPDATE schedules SET status = 'scheduled', run_at = ?, opens_at = ?, version = version + 1, paused_at = NULL,
            pause_reason = NULL, reason = NULL
          WHERE id = ? AND status = 'paused' AND batch_count IS NULL",
-        now,
+        start.run_at,
+        start.opens_at(),
         id
     );
     done.execute(connection).await.map(drop)
@@ -258,16 +262,18 @@ pub async fn cancel_schedule(
     open_turn(connection, id, now, now).await
 }
 
-/// Moves missed → scheduled for now if the schedule had not been cut; its lateness counts from now.
+/// Moves missed → scheduled if the schedule had not been cut, with this start, from which its lateness
+/// counts.
 pub async fn send_uncut_now(
     connection: &mut MySqlConnection,
     id: Uuid,
-    now: DateTime<Utc>,
+    start: Start<'_>,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = 'scheduled', run_at = ?, version = version + 1
+        "UPDATE schedules SET status = 'scheduled', run_at = ?, opens_at = ?, version = version + 1
          WHERE id = ? AND status = 'missed' AND batch_count IS NULL",
-        now,
+        start.run_at,
+        start.opens_at(),
         id
     );
     done.execute(connection).await.map(drop)

@@ -44,6 +44,7 @@ fn plan(rng: &mut Rng) -> Plan {
     plan.events = SchedulerFaults {
         never: rng.u32(0..4) == 0,
         late_s: rng.u32(0..90),
+        early_s: Vec::new(),
         again_s: vec![rng.u32(0..300)],
         ignore_deletion: rng.bool(),
     };

@@ -1,0 +1,47 @@
+// API keys of programs: new ones, whose secret is shown once, and revoking.
+import { html, useState } from "./preact.js";
+import { post, remove } from "./api.js";
+import { number, time } from "./format.js";
+import { PagedTable, usePages } from "./paged.js";
+import { T } from "./texts.js";
+import { ActionButton, Checkbox, Input, Notice, Page } from "./ui.js";
+
+const K = T.keys;
+// What a key may be granted (docs/api/access.md).
+const PERMISSIONS = [
+  "schedules:read", "schedules:write", "schedules:high", "attention:read", "attention:write", "suppressions:read",
+  "suppressions:write", "suppressions:delete", "webhooks:read", "carriers:read", "carriers:write", "audit:read",
+];
+
+function NewKey({ done }) {
+  const fields = (values, set) => html`<${Input} label=${K.name} required maxlength="100" value=${values.name} onValue=${set("name")} />
+    <fieldset><legend>${K.permissions}</legend>${PERMISSIONS.map((one) => html`<${Checkbox} label=${one} checked=${values[one] ?? false}
+      onValue=${set(one)} />`)}</fieldset>
+    <${Input} label=${K.perDay} hint=${K.perDayHint} type="number" min="1" value=${values.perDay} onValue=${set("perDay")} />
+    <${Input} label=${K.expires} hint=${K.expiresHint} type="date" value=${values.expires} onValue=${set("expires")} />`;
+  const act = async (values) => {
+    const body = { name: values.name, permissions: PERMISSIONS.filter((one) => values[one]) };
+    if (values.perDay) body.messages_per_day = Number(values.perDay);
+    if (values.expires) body.expires_at = `${values.expires}T23:59:59Z`;
+    done(await post("/v1/api-keys", body));
+  };
+  return html`<${ActionButton} label=${K.add} confirm=${K.add} initial=${{ name: "", perDay: "", expires: "" }} fields=${fields} act=${act} />`;
+}
+
+export default function Keys() {
+  const list = usePages("/v1/api-keys", "api_keys", { limit: 100 });
+  const [made, setMade] = useState(null);
+  const done = (key) => {
+    setMade(key);
+    list.reload();
+  };
+  const revoke = (key) => html`<${ActionButton} label=${K.revoke} title=${K.revokeTitle(key.name)} question=${[K.revokeText]} confirm=${K.revoke}
+    danger act=${async () => done(await remove(`/v1/api-keys/${key.id}`))} />`;
+  const row = (key) => [
+    html`${key.name} <code>${key.prefix}</code>`, key.permissions.join(", "), key.messages_per_day ? number(key.messages_per_day) : "–",
+    time(key.last_used_at), time(key.expires_at), key.revoked_at ? K.revoked(time(key.revoked_at)) : revoke(key),
+  ];
+  return html`<${Page} title=${T.pages.keys} actions=${html`<${NewKey} done=${done} />`} />
+    ${made?.key && html`<${Notice}><p>${K.secret(made.name)} <code>${made.key}</code></p><p>${K.secretText}</p><//>`}
+    <${PagedTable} list=${list} caption=${T.pages.keys} head=${K.head} row=${row} />`;
+}

@@ -1,0 +1,57 @@
+// Logging in. A temporary password has to be changed in the same call.
+import { html, useState } from "./preact.js";
+import { logIn } from "./api.js";
+import { T } from "./texts.js";
+import { ErrorBox, Input, Notice, Page } from "./ui.js";
+
+const SHORTEST_PASSWORD = 12;
+
+/** Returns why a new password cannot be taken, or null. */
+export function passwordError(password, repeated) {
+  if (password.length < SHORTEST_PASSWORD) return T.login.tooShort(SHORTEST_PASSWORD);
+  return password === repeated ? null : T.login.different;
+}
+
+/** The inputs of a new password. */
+export function NewPassword({ values, set }) {
+  const shared = { type: "password", autocomplete: "new-password", required: true };
+  return html`<${Input} label=${T.login.newPassword} hint=${T.login.passwordHint(SHORTEST_PASSWORD)} ...${shared}
+      name="new-password" value=${values.fresh} onValue=${set("fresh")} />
+    <${Input} label=${T.login.repeat} ...${shared} name="repeated" value=${values.repeated} onValue=${set("repeated")} />`;
+}
+
+/** The page of the login; `onLogin()` is called when there is a session. */
+export function Login({ ended, onLogin }) {
+  const [values, setValues] = useState({ username: "", password: "", fresh: "", repeated: "" });
+  const [mustChange, setMustChange] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState(null);
+  const set = (name) => (value) => setValues((known) => ({ ...known, [name]: value }));
+  const submit = async (event) => {
+    event.preventDefault();
+    const wrong = mustChange && passwordError(values.fresh, values.repeated);
+    if (wrong) return setError({ title: T.login.notChanged, message: wrong });
+    setBusy(true);
+    setError(null);
+    try {
+      await logIn(values.username, values.password, mustChange && values.fresh);
+      await onLogin();
+    } catch (problem) {
+      if (problem.slug === "password-change-required" && !mustChange) setMustChange(true);
+      else setError(problem);
+    }
+    return setBusy(false);
+  };
+  return html`<main class="login"><${Page} title=${T.login.title} />
+    ${ended && html`<${Notice}>${T.login.ended[ended]}<//>`}
+    <form onSubmit=${submit}>
+      <${Input} label=${T.login.username} name="username" autocomplete="username" required
+        value=${values.username} onValue=${set("username")} />
+      <${Input} label=${T.login.password} name="password" type="password" autocomplete="current-password" required
+        value=${values.password} onValue=${set("password")} />
+      ${mustChange && html`<${Notice}>${T.login.mustChange}<//><${NewPassword} values=${values} set=${set} />`}
+      <${ErrorBox} error=${error} />
+      <div class="buttons"><button type="submit" class="primary" disabled=${busy}>
+        ${busy ? T.working : mustChange ? T.login.change : T.login.submit}</button></div>
+    </form></main>`;
+}

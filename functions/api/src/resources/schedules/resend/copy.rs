@@ -1,0 +1,173 @@
+//! Copies the recipients of a finished schedule into the one that sends again, a few thousand in
+//! each transaction.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use shared::{message::phone::Phone, schedule::status::ScheduleStatus};
+use sqlx::MySqlConnection;
+use uuid::Uuid;
+
+use super::store::{
+    OldRecipient, Resend, copy_names, copy_variables, end_of_list, lock_resend, recipients_to_copy,
+    set_next_seq, start_resend,
+};
+use crate::{
+    App,
+    auth::{
+        Caller,
+        audit::{AuditedTransaction, audited_transaction},
+        caller::Change,
+    },
+    http::{error::ApiError, problems},
+    lists::{load::Added, store::insert_recipients},
+    resources::schedules::{
+        state::conflict,
+        store::{LockedSchedule, count_added, lock_schedule, moves::cancel_schedule},
+    },
+};
+
+/// The number of recipients of a transaction.
+const CHUNK: u32 = 5_000;
+/// The number of places of the list that a transaction examines.
+const EXAMINED: u32 = 100_000;
+
+/// What was copied so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copied {
+    /// Whether nothing is left to copy.
+    pub is_complete: bool,
+    /// Whether the schedule was scheduled by this call.
+    pub is_started: bool,
+    /// Whether no recipient was found in the whole list; the schedule was cancelled.
+    pub is_empty: bool,
+    /// How many places of the old list were examined.
+    pub examined: u32,
+}
+
+/// Copies the next recipients, and starts the schedule behind the last of them.
+pub async fn copy_chunk(app: &App, caller: &Caller, id: Uuid) -> Result<Copied, ApiError> {
+    let rows = AtomicU32::new(0);
+    let count = &rows;
+    let copied = audited_transaction(&app.db, caller, |transaction| {
+        Box::pin(write(app, caller, transaction, id, count))
+    })
+    .await;
+    app.count_entries(caller, &rows).await?;
+    copied
+}
+
+async fn write(
+    app: &App,
+    caller: &Caller,
+    mut transaction: AuditedTransaction<'_, '_>,
+    id: Uuid,
+    count: &AtomicU32,
+) -> Result<(Copied, Option<Change<'static>>), ApiError> {
+    let schedule = lock_schedule(&mut transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    let resend = lock_resend(&mut transaction, id)
+        .await?
+        .ok_or_else(ApiError::no_such_schedule)?;
+    let end = end_of_list(&mut transaction, resend.resend_of).await?;
+    let Some(first) = resend.next_seq else {
+        let copied = Copied {
+            is_complete: true,
+            examined: end - 1,
+            ..Copied::default()
+        };
+        return Ok((copied, None));
+    };
+    if schedule.status != ScheduleStatus::Draft {
+        let detail = "it was cancelled before its list was complete".to_owned();
+        return Err(conflict(&problems::WRONG_STATE, &schedule, detail));
+    }
+    let last = end.min(first.saturating_add(EXAMINED)) - 1;
+    let found = recipients_to_copy(&mut transaction, &resend, first..=last, CHUNK).await?;
+    let examined = match found.last() {
+        Some(recipient) if found.len() as u32 == CHUNK => recipient.seq,
+        _ => last,
+    };
+    let added = insert(app, &mut transaction, &schedule, &resend, &found).await?;
+    count.store(added.recipients, Ordering::Relaxed);
+    let now = app.db.now();
+    caller
+        .use_messages(&mut transaction, now, added.recipients)
+        .await?;
+    count_added(&mut transaction, id, &added, app.capacity.bulk_above()).await?;
+    let is_complete = examined + 1 >= end;
+    let next_seq = (!is_complete).then_some(examined + 1);
+    set_next_seq(&mut transaction, id, next_seq).await?;
+    let total = schedule.recipient_count + added.recipients;
+    let copied = Copied {
+        is_complete,
+        is_started: is_complete && !resend.is_draft && total > 0,
+        is_empty: is_complete && total == 0,
+        examined,
+    };
+    finish(&mut transaction, &schedule, copied, app.db.now()).await?;
+    let before = json!({"recipients": schedule.recipient_count});
+    let after = json!({"recipients": total, "complete": is_complete});
+    let change = Change::of_schedule("schedule.append", id, before, after);
+    Ok((copied, Some(change)))
+}
+
+/// Starts a complete schedule, or cancels one that nobody is left for.
+async fn finish(
+    transaction: &mut MySqlConnection,
+    schedule: &LockedSchedule,
+    copied: Copied,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    if copied.is_empty {
+        let reason = Some("nobody was left to send to again");
+        return cancel_schedule(transaction, schedule.id, reason, now).await;
+    }
+    if copied.is_started {
+        // A time that has passed while the list was copied becomes now.
+        start_resend(
+            transaction,
+            schedule.id,
+            schedule.start().now_if_passed(now),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Inserts recipients behind those that the schedule has. Numbers of countries that are not allowed
+/// any more are left out.
+async fn insert(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    schedule: &LockedSchedule,
+    resend: &Resend,
+    found: &[OldRecipient],
+) -> Result<Added, ApiError> {
+    let countries = app.allowed_countries();
+    let phones = found.iter().filter_map(|recipient| {
+        let phone = Phone::parse(&recipient.phone).ok()?;
+        countries.contains(phone).then_some((recipient.seq, phone))
+    });
+    let places: Vec<(u32, u32, Phone)> = (schedule.next_seq..)
+        .zip(phones)
+        .map(|(new, (old, phone))| (old, new, phone))
+        .collect();
+    let mut numbers: Vec<_> = places
+        .iter()
+        .map(|(_, new, phone)| (*new, *phone))
+        .collect();
+    numbers.sort_unstable_by_key(|(_, phone)| *phone);
+    let recipients = insert_recipients(&mut *transaction, schedule.id, &numbers).await?;
+    let moved: Vec<_> = places.iter().map(|(old, new, _)| [*old, *new]).collect();
+    copy_variables(transaction, resend, &moved).await?;
+    copy_names(transaction, resend, &moved).await?;
+    Ok(Added {
+        next_seq: schedule.next_seq + places.len() as u32,
+        recipients,
+        duplicates: places.len() as u32 - recipients,
+        ..Added::default()
+    })
+}
