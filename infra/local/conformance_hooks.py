@@ -39,7 +39,7 @@ BEYOND_SCHEMAS = {
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
     "not-a-reason", "not-alone", "no-such-column", "wrong-reference", "wrong-group",
-    "duplicate",
+    "duplicate", "in-use",
 }  # fmt: skip
 
 _lock = threading.Lock()
@@ -153,12 +153,17 @@ class Carrier:
 
 @schemathesis.hook
 def map_case(context, case):
-    """Replaces URLs of webhooks by an unused port of this machine: the stack accepts no others."""
-    if case.operation.path.startswith("/v1/webhooks") and isinstance(case.body, dict):
-        url = case.body.get("url")
+    """Replaces URLs of webhooks and callbacks by an unused port of this machine.
+
+    The stack accepts no others.
+    """
+    if not isinstance(case.body, dict):
+        return case
+    for name, path in (("url", "/v1/webhooks"), ("callback_url", "/v1/schedules")):
+        url = case.body.get(name)
         web = isinstance(url, str) and url.startswith(("http://", "https://"))
-        if web and len(url) < 2000:
-            case.body["url"] = "http://127.0.0.1:9/hook"
+        if case.operation.path.startswith(path) and web and len(url) < 2000:
+            case.body[name] = "http://127.0.0.1:9/hook"
     return case
 
 

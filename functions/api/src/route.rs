@@ -44,7 +44,7 @@ pub fn post<H: Handler<T, App>, T: 'static>(
 ) -> Route {
     let handler = on(MethodFilter::POST, handler);
     let mut route = route(Method::POST, path, access, handler, operation);
-    if matches!(access, Access::Requires(_)) {
+    if matches!(access, Access::Requires(_) | Access::RequiresOrOwn(..)) {
         route.endpoint.stored_answer = Some(StoredAnswer::Full);
     }
     route

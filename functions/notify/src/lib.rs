@@ -166,7 +166,7 @@ impl Notifier {
         if !claimed.context("claiming the delivery")? {
             return Ok(None);
         }
-        store::read_delivery(db, message)
+        store::read_delivery(db, message, db.now())
             .await
             .context("reading the delivery")
     }

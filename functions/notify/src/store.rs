@@ -167,19 +167,24 @@ pub struct Delivery {
     pub failures: u32,
     /// The post ends a suspension.
     pub is_probe: bool,
-    /// The webhook is disabled: nothing is posted.
+    /// The webhook is disabled, or the key that owns it has expired: nothing is posted.
     pub disabled: bool,
 }
 
 /// Reads a claimed delivery and its webhook. Returns `None` if the webhook is gone.
-pub async fn read_delivery(db: &Db, delivery: DeliveryMessage) -> sqlx::Result<Option<Delivery>> {
+pub async fn read_delivery(
+    db: &Db,
+    delivery: DeliveryMessage,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<Delivery>> {
     sqlx::query_as!(
         Delivery,
         r#"SELECT d.type AS kind, d.schedule_id AS "schedule_id: Uuid", d.first_seq, d.last_seq, d.data, d.tries,
              d.created_at AS "created_at: DateTime<Utc>", w.url, w.key_id, w.secret_no, w.rotated_at AS "rotated_at: DateTime<Utc>",
              w.failing_since AS "failing_since: DateTime<Utc>", w.failures,
-             w.suspended_until IS NOT NULL AS "is_probe!: bool", w.disabled_at IS NOT NULL AS "disabled!: bool"
+             w.suspended_until IS NOT NULL AS "is_probe!: bool", (w.disabled_at IS NOT NULL OR COALESCE(w.expires_at <= ?, FALSE)) AS "disabled!: bool"
            FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.webhook_id = ? AND d.event_id = ?"#,
+        now,
         delivery.webhook_id,
         delivery.event_id
     )

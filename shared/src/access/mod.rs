@@ -48,6 +48,10 @@ pub enum Permission {
     /// Create, change, test and remove webhooks, and repeat deliveries.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
+    /// The same for webhooks of its own, which get only events of schedules that the caller has
+    /// created; and callbacks of these schedules.
+    #[serde(rename = "webhooks:own")]
+    WebhooksOwn,
     /// See the limits of the carriers, and what waits for them.
     #[serde(rename = "carriers:read")]
     CarriersRead,
@@ -67,7 +71,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -78,15 +82,17 @@ impl Permission {
         Self::SuppressionsDelete,
         Self::WebhooksRead,
         Self::WebhooksWrite,
+        Self::WebhooksOwn,
         Self::CarriersRead,
         Self::CarriersWrite,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
     ];
-    /// The permissions that an API key may have. A key creates neither users nor keys nor webhooks,
-    /// so nothing that is done with a stolen key survives its revocation.
-    pub const GRANTABLE: [Self; 12] = [
+    /// The permissions that an API key may have. A key creates neither users nor keys, and its own
+    /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
+    /// its revocation.
+    pub const GRANTABLE: [Self; 13] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -96,6 +102,7 @@ impl Permission {
         Self::SuppressionsWrite,
         Self::SuppressionsDelete,
         Self::WebhooksRead,
+        Self::WebhooksOwn,
         Self::CarriersRead,
         Self::CarriersWrite,
         Self::AuditRead,
@@ -114,6 +121,7 @@ impl Permission {
             Self::SuppressionsDelete => "suppressions:delete",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
+            Self::WebhooksOwn => "webhooks:own",
             Self::CarriersRead => "carriers:read",
             Self::CarriersWrite => "carriers:write",
             Self::AuditRead => "audit:read",
@@ -281,6 +289,11 @@ mod tests {
                 && !Role::Viewer
                     .permissions()
                     .contains(&Permission::WebhooksRead)
+        );
+        let own = Permission::WebhooksOwn;
+        assert!(
+            Permission::GRANTABLE.contains(&own) && !Role::Operator.permissions().contains(&own),
+            "only a key has webhooks of its own"
         );
     }
 

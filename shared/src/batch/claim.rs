@@ -192,7 +192,11 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
              b.missed_at IS NOT NULL AS "missed!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
              s.priority AS "priority: Priority", s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
              COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>",
-             EXISTS (SELECT 1 FROM webhooks w WHERE w.disabled_at IS NULL AND FIND_IN_SET('messages.final', w.events) > 0) AS "wants_final_events!: bool",
+             EXISTS (SELECT 1 FROM webhooks w FORCE INDEX (by_owner)
+                     WHERE (w.owner = s.created_by OR w.owner IS NULL) AND w.callback_hash IS NULL AND w.disabled_at IS NULL
+                       AND FIND_IN_SET('messages.final', COALESCE(w.selected_events, w.events)) > 0)
+               OR EXISTS (SELECT 1 FROM webhooks w WHERE w.id = s.callback_id AND w.disabled_at IS NULL
+                            AND FIND_IN_SET('messages.final', w.selected_events) > 0) AS "wants_final_events!: bool",
              l.learned_per_second IS NOT NULL OR COALESCE(l.per_second, l.requests_per_second, 0) > 0 AS "limit_known!: bool",
              c.open_slots, c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
              EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"

@@ -26,7 +26,7 @@ pub async fn record_event(
     schedule_id: Uuid,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<DeliveryMessage>> {
-    let webhooks = webhooks_for(connection, kind).await?;
+    let webhooks = webhooks_for(connection, kind, schedule_id, now).await?;
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }

@@ -17,4 +17,5 @@ mod references;
 mod resends;
 mod tables;
 mod webhook_events;
+mod webhook_owners;
 mod webhooks;

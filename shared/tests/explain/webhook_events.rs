@@ -134,7 +134,7 @@ async fn check_delivery(plans: &mut Plans<'_>, values: &Values) {
             "read a delivery",
             &read,
             &["d PRIMARY", "w PRIMARY"],
-            &[webhook, event],
+            &[now, webhook, event],
         )
         .await;
 }
@@ -164,7 +164,7 @@ async fn check_sweep(plans: &mut Plans<'_>, values: &Values) {
         ..
     } = values;
     let before = *now - TimeDelta::seconds(1);
-    // The second part reads all webhooks, of which there are twenty at most.
+    // The second part reads all webhooks: twenty, those of the keys that may have some, and callbacks.
     plans
         .check(
             "due deliveries",

@@ -71,7 +71,7 @@ async fn check_webhooks(plans: &mut Plans<'_>) {
             &["UPDATE webhooks", "description = ?"],
             &primary,
             &[
-                &"", &"", &Null, &Null, &0, &Null, &Null, &Null, &Null, &KNOWN,
+                &"", &"", &Null, &Null, &Null, &Null, &Null, &0, &Null, &Null, &Null, &Null, &KNOWN,
             ],
         )
         .await;

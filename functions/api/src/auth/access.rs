@@ -18,6 +18,9 @@ pub enum Access {
     Session,
     /// Callers with this permission.
     Requires(Permission),
+    /// Callers with the first permission; or with the second, for resources of their own: the
+    /// handler leaves out all others.
+    RequiresOrOwn(Permission, Permission),
 }
 
 impl Access {
@@ -30,7 +33,9 @@ impl Access {
         match self {
             Self::Signed => false,
             Self::Public => *method == Method::POST,
-            Self::Authenticated | Self::Session | Self::Requires(_) => true,
+            Self::Authenticated | Self::Session | Self::Requires(_) | Self::RequiresOrOwn(..) => {
+                true
+            }
         }
     }
 }

@@ -231,7 +231,14 @@ fn check_access(caller: &Caller, access: Access) -> Result<(), ApiError> {
         Access::Session if matches!(caller.identity, Identity::User { .. }) => Ok(()),
         Access::Session => Err(ApiError::Forbidden(None)),
         Access::Requires(permission) if caller.permissions.contains(&permission) => Ok(()),
-        Access::Requires(permission) => Err(ApiError::Forbidden(Some(permission))),
+        Access::RequiresOrOwn(all, own)
+            if caller.permissions.contains(&all) || caller.permissions.contains(&own) =>
+        {
+            Ok(())
+        }
+        Access::Requires(permission) | Access::RequiresOrOwn(permission, _) => {
+            Err(ApiError::Forbidden(Some(permission)))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod password;
 pub mod ring_provider;
 pub mod store;
 pub mod tokens;
+pub mod webhook_owner;
 
 use axum::http::HeaderValue;
 use shared::platform::run_time;

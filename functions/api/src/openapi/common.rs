@@ -49,7 +49,9 @@ pub fn complete(
     match endpoint.access {
         Access::Public => complete["security"] = json!([]),
         Access::Signed => complete["security"] = json!([{"signature": []}]),
-        Access::Requires(permission) => complete["x-permission"] = json!(permission),
+        Access::Requires(permission) | Access::RequiresOrOwn(permission, _) => {
+            complete["x-permission"] = json!(permission);
+        }
         Access::Authenticated | Access::Session => {}
     }
     if let Some(body) = operation.body {
@@ -84,7 +86,9 @@ fn slugs(endpoint: &Endpoint, operation: &Operation) -> Vec<&'static str> {
         Access::Public => {}
         Access::Signed => slugs.push("bad-signature"),
         Access::Authenticated => slugs.push("unauthenticated"),
-        Access::Session | Access::Requires(_) => slugs.extend(["unauthenticated", "forbidden"]),
+        Access::Session | Access::Requires(_) | Access::RequiresOrOwn(..) => {
+            slugs.extend(["unauthenticated", "forbidden"]);
+        }
     }
     if endpoint.access.is_counted(&endpoint.method) {
         slugs.push("rate-limited");
@@ -126,6 +130,12 @@ fn description(endpoint: &Endpoint, operation: &Operation) -> String {
         Access::Session => "Requires the access token of a user who logged in here.".to_owned(),
         Access::Requires(permission) => {
             format!("Requires the permission `{}`.", permission.as_str())
+        }
+        Access::RequiresOrOwn(all, own) => {
+            let (all, own) = (all.as_str(), own.as_str());
+            format!(
+                "Requires the permission `{all}`, or `{own}`: then it concerns only what the caller owns."
+            )
         }
     };
     [operation.text, &requires].join("\n\n").trim().to_owned()

@@ -141,7 +141,12 @@ const LINKS: &[Links] = &[
         &["getUser"],
         &[("id", "$response.body#/users/0/id")],
     ),
-    links("createApiKey", 201, &["getApiKey", "revokeApiKey"], ID),
+    links(
+        "createApiKey",
+        201,
+        &["getApiKey", "changeApiKey", "revokeApiKey"],
+        ID,
+    ),
     links(
         "listApiKeys",
         200,

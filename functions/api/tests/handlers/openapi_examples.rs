@@ -14,13 +14,14 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 26] = [
+const WITH_BODY: [&str; 27] = [
     "createUser",
     "logIn",
     "refreshTokens",
     "changePassword",
     "changeUser",
     "createApiKey",
+    "changeApiKey",
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
@@ -64,6 +65,7 @@ impl ExampleSetup {
             }
             "changeUser" => self.user_id().await,
             "changeWebhook" => self.webhook_id().await,
+            "changeApiKey" => self.key_id().await,
             "changeSchedule" | "pauseSchedule" | "cancelSchedule" | "changeRecipients"
             | "cancelRecipients" | "changeRecipient" => {
                 self.admin.schedule(&phones(0..2)).await.to_string()
@@ -117,6 +119,12 @@ impl ExampleSetup {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    async fn key_id(&self) -> String {
+        let key = json!({"name": "x", "permissions": ["schedules:read"]});
+        let made = self.admin.post_json("/v1/api-keys", &key).await;
+        made.id().to_string()
     }
 
     async fn user_id(&self) -> String {

@@ -38,7 +38,7 @@ async fn a_webhook_is_created_and_changed(pool: MySqlPool) {
     );
     let shown = admin.get(&path).await;
     let admin_id = admin.me().await.text("id");
-    let mut expected = json!({"id": id, "url": wanted["url"], "events": EVENTS, "description": "Shop", "created_at": shown.body["created_at"],
+    let mut expected = json!({"id": id, "url": wanted["url"], "events": EVENTS, "labels": [], "owner": null, "callback": false, "expires_at": null, "description": "Shop", "created_at": shown.body["created_at"],
         "created_by": format!("user:{admin_id}"), "disabled_at": null, "disabled_reason": null, "failing_since": null,
         "failures": 0, "accepted_at": null, "suspended_until": null, "rotated_at": null});
     assert_eq!((shown.status, &shown.body), (StatusCode::OK, &expected));
@@ -208,6 +208,10 @@ async fn operators_and_keys_read_webhooks_and_only_admins_change_them(pool: MySq
         admin.user("otto", "operator").await,
     );
     let key = api.with(&insert_key(&pool, &[Permission::WebhooksRead], None).await);
+    let all = Permission::GRANTABLE
+        .into_iter()
+        .filter(|permission| *permission != Permission::WebhooksOwn);
+    let api = api.with(&insert_key(&pool, &all.collect::<Vec<_>>(), None).await);
     for (caller, may_read) in [
         (&viewer, false),
         (&operator, true),

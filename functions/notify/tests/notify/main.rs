@@ -1,5 +1,5 @@
 //! Notify and its input, on a real database: which events are recorded ([`events`], [`messages`],
-//! [`releases`]), how they are posted ([`posts`]), and what a receiver that fails or hangs delays
+//! [`releases`], [`restricted`]), how they are posted ([`posts`]), and what a receiver that fails or hangs delays
 //! ([`circuit`], [`isolation`], [`swept`]).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -11,5 +11,6 @@ mod no_webhook;
 mod posts;
 mod published;
 mod releases;
+mod restricted;
 mod scene;
 mod swept;

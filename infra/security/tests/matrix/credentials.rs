@@ -36,6 +36,9 @@ impl Credential {
             (Access::Authenticated, _) => true,
             (Access::Session, _) => self.is_person,
             (Access::Requires(permission), Some(held)) => held.contains(&permission),
+            (Access::RequiresOrOwn(all, own), Some(held)) => {
+                held.contains(&all) || held.contains(&own)
+            }
         };
         if allowed { 200 } else { 403 }
     }

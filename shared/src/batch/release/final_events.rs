@@ -27,7 +27,7 @@ pub async fn record_final_events(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<DeliveryMessage>> {
     let kind = EventType::MessagesFinal;
-    let webhooks = webhooks_for(connection, kind).await?;
+    let webhooks = webhooks_for(connection, kind, schedule_id, now).await?;
     let mut published = Vec::new();
     while !webhooks.is_empty() {
         let id = Uuid::now_v7();

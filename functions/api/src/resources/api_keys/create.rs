@@ -11,7 +11,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     access::{Permission, audit::new_id},
     platform::secret::{hash_token, random_text},
@@ -113,7 +113,7 @@ pub async fn create(
 pub fn create_doc() -> Operation {
     let fields = json!({
         "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"},
-        "permissions": {"type": "array", "minItems": 1, "items": {"title": "GrantablePermission", "type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}},
+        "permissions": permissions_schema(),
         "messages_per_day": {"type": ["integer", "null"], "minimum": PER_DAY.start(), "maximum": PER_DAY.end(),
             "description": "Recipients that it may add per day (UTC); null: any number."},
         "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time in the future; null: never."},
@@ -161,7 +161,13 @@ impl KeyRequest {
     }
 }
 
-fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
+/// Returns the schema of the field `permissions`.
+pub fn permissions_schema() -> Value {
+    json!({"type": "array", "minItems": 1, "items": {"title": "GrantablePermission", "type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}})
+}
+
+/// Reads the field `permissions`, which is required.
+pub fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
     let names = Permission::GRANTABLE.map(Permission::as_str).join(", ");
     let given: Option<Vec<String>> =
         fields.read_as("permissions", &format!("an array of: {names}"));

@@ -2,6 +2,7 @@
 //! stored. It has permissions of its own, and may expire. A revoked key stays in the list, because
 //! the audit log names it.
 
+pub mod change;
 pub mod create;
 pub mod routes;
 pub mod store;
@@ -23,7 +24,9 @@ use crate::{
         query::{LIMIT, Query},
     },
     openapi::{Operation, parameters},
-    resources::api_keys::store::{load_api_key, page_of_api_keys, revoke_api_key},
+    resources::api_keys::store::{
+        disable_own_webhooks, load_api_key, page_of_api_keys, revoke_api_key,
+    },
 };
 
 /// A key in an answer.
@@ -114,11 +117,13 @@ pub async fn revoke(
     let key = audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
             let revoked = revoke_api_key(&mut transaction, id, app.db.now()).await?;
+            let disabled =
+                disable_own_webhooks(&mut transaction, id, "key-revoked", app.db.now()).await?;
             let change = revoked.then(|| Change {
                 action: "key.revoke",
                 resource: format!("key:{id}"),
                 before: Some(json!({"revoked": false})),
-                after: Some(json!({"revoked": true})),
+                after: Some(json!({"revoked": true, "disabled_webhooks": disabled})),
             });
             let key = load_api_key(&mut transaction, id)
                 .await?
@@ -173,7 +178,7 @@ pub fn revoke_doc() -> Operation {
     let mut revoked = example();
     revoked["revoked_at"] = json!("2026-12-02T01:00:00Z");
     Operation::new("revokeApiKey", "api-keys", "Revoke an API key")
-        .text("Calls with the key are refused from now on. A second call changes nothing.")
+        .text("Calls with the key are refused from now on, and the webhooks that it owns are disabled. A second call changes nothing.")
         .answers::<KeyView>(200, "The key's row.", revoked)
         .problems(&["not-found"])
 }

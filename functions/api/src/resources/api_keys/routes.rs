@@ -4,8 +4,8 @@ use shared::access::Permission::ApiKeys;
 
 use crate::{
     auth::access::Access::Requires,
-    resources::api_keys::{self, create},
-    route::{Route, delete, get, post_secret},
+    resources::api_keys::{self, change, create},
+    route::{Route, delete, get, patch, post_secret},
 };
 
 /// Returns the routes of API keys.
@@ -28,6 +28,12 @@ pub fn table() -> Vec<Route> {
             Requires(ApiKeys),
             api_keys::show,
             api_keys::show_doc,
+        ),
+        patch(
+            "/v1/api-keys/{id}",
+            Requires(ApiKeys),
+            change::change,
+            change::change_doc,
         ),
         delete(
             "/v1/api-keys/{id}",

@@ -61,6 +61,37 @@ pub async fn page_of_api_keys(
     .await
 }
 
+/// Changes the permissions of a key that is not revoked. Returns whether there is one.
+pub async fn change_permissions(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    permissions: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE api_keys SET permissions = ? WHERE id = ? AND revoked_at IS NULL",
+        permissions,
+        id
+    );
+    Ok(done.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Disables the webhooks that a key owns, in the transaction that revokes the key or takes its
+/// permission, after the key was changed. Returns how many.
+pub async fn disable_own_webhooks(
+    connection: &mut MySqlConnection,
+    key_id: Uuid,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE webhooks SET disabled_at = ?, disabled_reason = ? WHERE owner = ? AND disabled_at IS NULL",
+        now,
+        reason,
+        format!("key:{key_id}")
+    );
+    Ok(done.execute(connection).await?.rows_affected())
+}
+
 /// Revokes a key. Returns whether it had not been revoked before.
 pub async fn revoke_api_key(
     connection: &mut MySqlConnection,

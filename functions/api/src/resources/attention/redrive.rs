@@ -23,7 +23,7 @@ use crate::{
             due::make_due_for_sweep,
         },
         schedules::arrange_dispatch::request_sweep,
-        webhooks::store::make_deliveries_due,
+        webhooks::store::deliveries::make_deliveries_due,
     },
 };
 

@@ -25,13 +25,17 @@ use crate::{
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::schedules::{
         arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
+        callback,
+        callback_webhook::find_or_create,
         edit::{ScheduleEdit, edit_schema, end_of},
         examples::shown,
         priority,
         show::{ScheduleView, parse_id, read_view},
         state::{begun, conflict},
         store::{
-            LockedSchedule, change_priority_and_end, lock_schedule,
+            LockedSchedule,
+            callbacks::write_callback,
+            change_priority_and_end, lock_schedule,
             moves::{change_rate, change_schedule, spread_in_window},
             names::write_names,
         },
@@ -49,11 +53,13 @@ pub async fn change(
 ) -> Result<Json<ScheduleView>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let edit = ScheduleEdit::read(&body::read_json(&request.0, request.1).await?, app.db.now())?;
+    let body = body::read_json(&request.0, request.1).await?;
+    let edit = ScheduleEdit::read(&body, app.webhook_targets, app.db.now())?;
     priority::allow(&caller, edit.priority.flatten().unwrap_or_default())?;
+    let callback_id = find_callback(&app, &caller, id, &edit).await?;
     let (app, changes) = (&app, &edit);
     let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {
-        Box::pin(async move { write(app, &mut transaction, id, changes).await })
+        Box::pin(async move { write(app, &mut transaction, id, changes, callback_id).await })
     })
     .await?;
     let scheduled = schedule.status == ScheduleStatus::Scheduled;
@@ -88,14 +94,34 @@ pub fn change_doc() -> Operation {
     );
     Operation::new("changeSchedule", "schedules", "Change the time, text, rate or policy")
         .text(
-            "A field that is left out stays as it is; null removes `sender`, `rate`, `window`, `send_until` or `send_within_s`, and lets \
+            "A field that is left out stays as it is; null removes `sender`, `rate`, `window`, `callback_url`, `send_until` or `send_within_s`, and lets \
              `priority` follow from the number of recipients. If the schedule runs, or was paused while it ran, only `rate`, `priority`, `send_until` and \
              `send_within_s` can be changed: with a new rate, batches that were not tried yet are spread over the time from now on. An end that has \
-             passed cannot be changed. `name`, `reference` and `labels` can be changed in every state.",
+             passed cannot be changed. `name`, `reference`, `labels` and `callback_url` can be changed in every state.",
         )
         .body(body)
         .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
-        .problems(&["not-found", "schedule-begun", "send-until-past"])
+        .problems(&["not-found", "schedule-begun", "send-until-past", "too-many-webhooks", "webhook-disabled"])
+}
+
+/// Returns the webhook of the new callback, if any. Fails if the caller may not choose one for this
+/// schedule, whose creator never changes.
+async fn find_callback(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    edit: &ScheduleEdit,
+) -> Result<Option<Uuid>, ApiError> {
+    let Some(callback_url) = &edit.callback_url else {
+        return Ok(None);
+    };
+    let row = load_schedule(&mut *app.db.acquire().await?, id).await?;
+    let row = row.ok_or_else(ApiError::no_such_schedule)?;
+    callback::allow(caller, row.created_by.as_deref())?;
+    match callback_url {
+        Some(url) => find_or_create(app, caller, url).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn write(
@@ -103,6 +129,7 @@ async fn write(
     transaction: &mut MySqlConnection,
     id: Uuid,
     edit: &ScheduleEdit,
+    callback_id: Option<Uuid>,
 ) -> Result<((LockedSchedule, ScheduleView), Change<'static>), ApiError> {
     use ScheduleStatus::{Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id)
@@ -151,6 +178,10 @@ async fn write(
     if edit.names.is_given() {
         let (name, reference) = (row.name.as_deref(), row.reference.as_deref());
         write_names(transaction, id, name, reference, row.labels.as_deref()).await?;
+    }
+    if edit.callback_url.is_some() {
+        row.callback_id = callback_id;
+        write_callback(transaction, id, callback_id).await?;
     }
     let fields_after = edit.changed_fields(&row);
     let view = read_view(app, transaction, id).await?;

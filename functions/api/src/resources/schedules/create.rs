@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::schedule::status::ScheduleStatus;
+use uuid::Uuid;
 
 use crate::{
     App,
@@ -40,12 +41,14 @@ use crate::{
     },
     resources::schedules::{
         arrange_dispatch::arrange_dispatch,
+        callback,
+        callback_webhook::find_or_create,
         dry_run::{NewList, Report, dry_run, report_example},
         examples::shown,
         priority,
         request::{CreateRequest, request_schema},
         show::{ScheduleView, read_view},
-        store::{count_added, insert_schedule},
+        store::{callbacks::write_callback, count_added, insert_schedule},
     },
 };
 
@@ -72,7 +75,7 @@ pub async fn create(
     let is_dry_run = query.flag("dry_run");
     query.finish()?;
     let body = body::read_json(&headers, body).await?;
-    let mut request = CreateRequest::read(&body, app.db.now())?;
+    let mut request = CreateRequest::read(&body, app.webhook_targets, app.db.now())?;
     let list = take_list(&app, &mut request)?;
     let entries = list.as_ref().map(|list| Arc::clone(&list.entries));
     let answer = execute(&app, &caller, request, list, is_dry_run).await;
@@ -95,6 +98,9 @@ async fn execute(
     };
     priority::allow(caller, schedule.priority)?;
     schedule.created_by = Some(caller.actor());
+    if request.callback_url.is_some() {
+        callback::allow(caller, schedule.created_by.as_deref())?;
+    }
     let new = NewList {
         schedule: &schedule,
         list: list.as_ref(),
@@ -104,8 +110,12 @@ async fn execute(
     if is_dry_run {
         return Ok(Json(dry_run(app, new).await?).into_response());
     }
+    let callback_id = match &request.callback_url {
+        Some(url) => Some(find_or_create(app, caller, url).await?),
+        None => None,
+    };
     let created = audited_transaction(&app.db, caller, |transaction| {
-        Box::pin(write(app, caller, transaction, new))
+        Box::pin(write(app, caller, transaction, new, callback_id))
     })
     .await?;
     let location = format!("/v1/schedules/{}", schedule.id);
@@ -163,7 +173,7 @@ pub fn create_doc() -> Operation {
         .body(body)
         .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": [], "duplicate_entries": []})))
         .answers::<Report>(200, "For a dry run: the effect that the call would have.", report_example())
-        .problems(&["daily-limit"])
+        .problems(&["daily-limit", "too-many-webhooks", "webhook-disabled"])
 }
 
 async fn write(
@@ -171,9 +181,13 @@ async fn write(
     caller: &Caller,
     mut transaction: AuditedTransaction<'_, '_>,
     new: NewList<'_>,
+    callback_id: Option<Uuid>,
 ) -> Result<(Created, Change<'static>), ApiError> {
     let schedule = new.schedule;
     insert_schedule(&mut transaction, schedule).await?;
+    if callback_id.is_some() {
+        write_callback(&mut transaction, schedule.id, callback_id).await?;
+    }
     let (mut invalid, mut duplicate_entries) = (Vec::new(), Vec::new());
     if let Some(list) = new.list {
         record_call(&mut transaction, schedule.id, list, 1, schedule.created_at).await?;

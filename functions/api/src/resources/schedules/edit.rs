@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use shared::{
+    events::target::AllowedTargets,
     message::window::Window,
     schedule::{
         on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
@@ -19,14 +20,13 @@ use crate::{
     },
     openapi::operation::{object, or_null},
     resources::schedules::{
+        callback,
         end::{EndFields, SendEnd, WrongEnd},
         names::{self, Labels, NamesEdit, labels_of},
         priority,
-        request::{
-            MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, sender, text,
-        },
+        request::{MAX_ATTEMPTS, MAX_LATENESS_S, RATE, RESEND_WITHIN_S, fields_schema, text},
         run_at::{Moment, moment},
-        window,
+        sender, window,
     },
 };
 
@@ -65,12 +65,18 @@ pub struct ScheduleEdit {
     on_uncertain: Option<OnUncertain>,
     /// What it is called from now on.
     pub names: NamesEdit,
+    /// The new callback, or no callback.
+    pub callback_url: Option<Option<String>>,
 }
 
 impl ScheduleEdit {
     /// Reads a body. The error names every wrong field. A body that changes nothing is an error
     /// too.
-    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+    pub fn read(
+        body: &Bytes,
+        targets: AllowedTargets,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         for name in REQUIRED
             .into_iter()
@@ -86,7 +92,7 @@ impl ScheduleEdit {
         let edit = Self {
             run_at: moment(&mut fields, now),
             message: text(&mut fields),
-            sender: fields.nullable("sender", sender),
+            sender: fields.nullable("sender", sender::read),
             rate: fields.nullable("rate", |fields| fields.number("rate", RATE)),
             priority: fields.nullable("priority", priority::read),
             end: EndFields::read(&mut fields),
@@ -96,11 +102,12 @@ impl ScheduleEdit {
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
             on_uncertain: fields.choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str),
             names: NamesEdit::read(&mut fields),
+            callback_url: fields.nullable("callback_url", |fields| callback::read(fields, targets)),
         };
         let mut errors = fields.finish();
-        if errors.is_empty() && !edit.names.is_given() && edit.is_only_names() {
-            let all = fields_schema().into_iter().chain(names::schemas());
-            let names: Vec<_> = all.map(|(name, _)| name).collect();
+        let is_named = edit.names.is_given() || edit.callback_url.is_some();
+        if errors.is_empty() && !is_named && edit.is_only_names() {
+            let names: Vec<_> = all_fields().map(|(name, _)| name).collect();
             let names = names.join(", ");
             let expected = format!("expected at least one of: {names}");
             errors.push(FieldError::new("", "nothing-to-change", expected));
@@ -124,7 +131,7 @@ impl ScheduleEdit {
             || self.on_uncertain.is_some()
     }
 
-    /// Returns whether it changes nothing but what the schedule is called.
+    /// Returns whether it changes nothing but what the schedule is called, and its callback.
     pub const fn is_only_names(&self) -> bool {
         !self.requires_unbegun() && self.rate.is_none() && !self.changes_priority_or_end()
     }
@@ -260,6 +267,11 @@ impl ScheduleEdit {
                 self.names.labels.is_some(),
                 json!(labels_of(row.labels.as_deref())),
             ),
+            (
+                "callback_webhook_id",
+                self.callback_url.is_some(),
+                json!(row.callback_id),
+            ),
         ];
         let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
         Value::Object(
@@ -278,6 +290,12 @@ pub fn end_of(row: &Schedule) -> SendEnd {
     }
 }
 
+/// Returns the schemas of the fields that can be changed.
+fn all_fields() -> impl Iterator<Item = (&'static str, Value)> {
+    let all = fields_schema().into_iter().chain(names::schemas());
+    all.chain([("callback_url", callback::schema())])
+}
+
 /// Returns the schema of the body that [`ScheduleEdit::read`] reads.
 pub fn edit_schema() -> Value {
     let field = |(name, mut schema): (&str, Value)| {
@@ -293,16 +311,7 @@ pub fn edit_schema() -> Value {
             },
         )
     };
-    let mut schema = object(
-        Value::Object(
-            fields_schema()
-                .into_iter()
-                .chain(names::schemas())
-                .map(field)
-                .collect(),
-        ),
-        &[],
-    );
+    let mut schema = object(Value::Object(all_fields().map(field).collect()), &[]);
     schema["minProperties"] = json!(1);
     schema
 }

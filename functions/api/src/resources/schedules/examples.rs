@@ -24,6 +24,7 @@ fn listed(status: &str) -> Value {
         "name": "Parcels of Tuesday",
         "reference": "run-4711",
         "labels": ["parcels"],
+        "callback_webhook_id": null,
         "status": status,
         "version": 1,
         "run_at": AHEAD,

@@ -86,12 +86,7 @@ impl NamesEdit {
         Self {
             name: fields.nullable("name", name),
             reference: fields.nullable("reference", reference),
-            labels: {
-                // An empty array has the same effect as null.
-                let is_given = !fields.is_absent("labels") || fields.is_null("labels");
-                let labels = labels(fields);
-                is_given.then_some(labels)
-            },
+            labels: labels_edit(fields),
         }
     }
 
@@ -132,7 +127,15 @@ fn expected_line(longest: usize) -> String {
     format!("expected 1 to {longest} characters on one line, without spaces around them")
 }
 
-fn labels(fields: &mut Fields) -> Option<Labels> {
+/// Reads the field `labels` of a change: an empty array has the same effect as null.
+pub fn labels_edit(fields: &mut Fields) -> Option<Option<Labels>> {
+    let is_given = !fields.is_absent("labels") || fields.is_null("labels");
+    let labels = labels(fields);
+    is_given.then_some(labels)
+}
+
+/// Reads the field `labels`; an empty array is none.
+pub fn labels(fields: &mut Fields) -> Option<Labels> {
     let expected = format!("an array of up to {MOST_LABELS} labels");
     let given: Vec<String> = fields.read_as("labels", &expected)?;
     let mut labels: Vec<String> = Vec::new();
@@ -154,23 +157,30 @@ fn labels(fields: &mut Fields) -> Option<Labels> {
 
 /// Returns the schemas of the fields that [`Names::read`] reads.
 pub fn schemas() -> [(&'static str, Value); 3] {
-    // Without a control character, and without white space at either end.
-    let line = |longest: usize, text: &str| json!({"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$", "description": text});
     [
-        ("name", line(LONGEST_NAME, "What people call it.")),
+        ("name", line_schema(LONGEST_NAME, "What people call it.")),
         (
             "reference",
-            line(
+            line_schema(
                 LONGEST_WORD,
                 "What your system calls it; need not be unique.",
             ),
         ),
         (
             "labels",
-            json!({"type": "array", "maxItems": MOST_LABELS, "items": line(LONGEST_WORD, "A label."),
-                "description": "By which it is found together with others."}),
+            labels_schema("By which it is found together with others."),
         ),
     ]
+}
+
+/// Returns the schema of labels.
+pub fn labels_schema(text: &str) -> Value {
+    json!({"type": "array", "maxItems": MOST_LABELS, "items": line_schema(LONGEST_WORD, "A label."), "description": text})
+}
+
+fn line_schema(longest: usize, text: &str) -> Value {
+    // Without a control character, and without white space at either end.
+    json!({"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$", "description": text})
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::{
+    events::target::AllowedTargets,
     message::{
         phone::Region,
         template::{MAX_TEMPLATE, Template},
@@ -30,10 +31,12 @@ use crate::{
     },
     openapi::operation::{object, one_of_these, or_null},
     resources::schedules::{
+        callback,
         end::{EndFields, SendEnd, send_until_schema, send_within_schema},
         names::{self, Names},
         priority,
         run_at::{run_at, run_at_schema},
+        sender,
         store::NewSchedule,
         window,
     },
@@ -51,8 +54,6 @@ pub const RESEND_WITHIN_S: RangeInclusive<u32> = 0..=82_800;
 const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
 const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
-/// The values that [`sender`] accepts, as a regular expression.
-const SENDER: &str = r"^\+?[0-9]{1,15}$|^[A-Za-z0-9]([A-Za-z0-9 ]{0,9}[A-Za-z0-9])?$";
 /// The policies for messages whose answer was lost. The first is the default.
 pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
 
@@ -75,11 +76,17 @@ pub struct CreateRequest {
     pub country: Option<String>,
     /// The kinds of numbers that are accepted.
     pub types: Option<NumberTypes>,
+    /// The URL to which the events of the schedule are posted too.
+    pub callback_url: Option<String>,
 }
 
 impl CreateRequest {
     /// Reads a body. Fails only if it is no JSON object; wrong fields are collected.
-    pub fn read(body: &Bytes, now: DateTime<Utc>) -> Result<Self, ApiError> {
+    pub fn read(
+        body: &Bytes,
+        targets: AllowedTargets,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
         let mut fields = Fields::read(body)?;
         let draft = fields.read_as("draft", "true or false").unwrap_or(false);
         let recipients = recipients(&mut fields, draft);
@@ -90,6 +97,7 @@ impl CreateRequest {
         let (country, region) = region(&mut fields).unzip();
         let on_duplicate = fields.choice("on_duplicate", &OnDuplicate::ALL, OnDuplicate::as_str);
         let types = fields.choice("types", &NumberTypes::ALL, NumberTypes::as_str);
+        let callback_url = callback::read(&mut fields, targets);
         let list_defaults = ListDefaults {
             default_country: country.clone(),
             column: column(&mut fields, "column"),
@@ -114,6 +122,7 @@ impl CreateRequest {
             region,
             country,
             types,
+            callback_url,
         })
     }
 }
@@ -140,7 +149,7 @@ fn column(fields: &mut Fields, name: &'static str) -> Option<String> {
 fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewSchedule> {
     let run_at = run_at(fields, now);
     let message = message(fields);
-    let sender = sender(fields);
+    let sender = sender::read(fields);
     let rate = fields.number("rate", RATE);
     let chosen_priority = priority::read(fields);
     let send_window = window::read(fields);
@@ -235,27 +244,6 @@ pub fn text(fields: &mut Fields) -> Option<(String, u16)> {
     Some((message, counted.parts as u16))
 }
 
-/// Reads the field `sender`, as carriers accept it: a name of letters and digits of the default
-/// alphabet, or a number.
-pub fn sender(fields: &mut Fields) -> Option<String> {
-    let sender = fields.text("sender")?;
-    let number = sender.strip_prefix('+').unwrap_or(&sender);
-    let number =
-        (1..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    let name = (1..=11).contains(&sender.len())
-        && sender
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
-    if !number && (!name || sender.trim().len() < sender.len()) {
-        fields.complain(
-            "sender",
-            "not-a-sender",
-            "expected up to 11 letters and digits, or a number of up to 15 digits",
-        );
-    }
-    Some(sender)
-}
-
 /// Returns the list unparsed. Its first character shows that it is an array, because the whole body
 /// is valid JSON.
 fn recipients<'a>(fields: &mut Fields<'a>, draft: bool) -> Option<&'a str> {
@@ -302,6 +290,7 @@ pub fn request_schema() -> Value {
         "reference_column": or_null(column_schema()),
         "group_column": or_null(column_schema()),
         "types": or_null(types_field_schema()),
+        "callback_url": or_null(callback::schema()),
     });
     for (name, field) in names::schemas() {
         fields[name] = or_null(field);
@@ -322,11 +311,7 @@ pub fn fields_schema() -> [(&'static str, Value); 12] {
     [
         ("run_at", run_at_schema()),
         ("message", message_schema()),
-        (
-            "sender",
-            json!({"type": "string", "pattern": SENDER,
-            "description": "Up to 11 letters and digits, or a number of up to 15 digits; for carriers that accept one."}),
-        ),
+        ("sender", sender::schema()),
         (
             "rate",
             number_schema(

@@ -50,6 +50,8 @@ pub struct ScheduleView {
     pub name: Option<String>,
     pub reference: Option<String>,
     pub labels: Vec<String>,
+    /// The webhook that was made of `callback_url`: what is posted there is among its deliveries.
+    pub callback_webhook_id: Option<Uuid>,
     pub status: ScheduleStatus,
     pub version: u32,
     /// With the offset with which it was given.
@@ -174,6 +176,7 @@ impl ScheduleView {
             name: schedule.name,
             reference: schedule.reference,
             labels: labels_of(schedule.labels.as_deref()),
+            callback_webhook_id: schedule.callback_id,
             status: schedule.status,
             version: schedule.version,
             run_at: shown(schedule.run_at),

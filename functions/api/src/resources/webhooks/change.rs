@@ -4,7 +4,6 @@
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::{
     App,
@@ -12,13 +11,16 @@ use crate::{
         Caller,
         audit::{AuditedTransaction, audited_transaction},
         caller::Change,
+        webhook_owner::lock_grant,
     },
     http::{body, error::ApiError, path::Path, query::Query},
     openapi::{Operation, Takes},
     resources::webhooks::{
-        WebhookView, audit_state, example, no_such_webhook, parse_id,
+        WebhookView, audit_state, example, owner_lost, parse_id,
         request::{self, WebhookEdit},
-        store::{Webhook, change_webhook, lock_webhook},
+        scope::Scope,
+        store::{Webhook, change_webhook},
+        url_in_use,
     },
 };
 
@@ -36,9 +38,12 @@ pub async fn change(
         &body::read_small_json(&request.0, request.1).await?,
         app.webhook_targets,
     )?;
-    let (now, edit) = (app.db.now(), &edit);
-    let webhook = audited_transaction(&app.db, &caller, |transaction| {
-        Box::pin(write(transaction, id, edit, now))
+    let (now, edit, scope) = (app.db.now(), &edit, &Scope::to_write(&caller));
+    let webhook = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let before = scope.lock(&mut transaction, id).await?;
+            write(transaction, before, edit, now).await
+        })
     });
     Ok(Json(webhook.await?.into()))
 }
@@ -46,21 +51,18 @@ pub async fn change(
 /// Describes `PATCH /v1/webhooks/{id}` in the OpenAPI document.
 pub fn change_doc() -> Operation {
     Operation::new("changeWebhook", "webhooks", "Change a webhook")
-        .text("A field that is left out stays as it is. `disabled` ends the pending deliveries; `description: null` removes the description.")
+        .text("A field that is left out stays as it is. `disabled` ends the pending deliveries; `description: null` removes the description, and `labels: null` the labels.")
         .body(Takes::json(request::edit_schema(), json!({"events": ["messages.final"], "description": null, "disabled": false})))
         .answers::<WebhookView>(200, "The webhook.", example())
-        .problems(&["not-found"])
+        .problems(&["not-found", "webhook-disabled"])
 }
 
 async fn write(
     mut transaction: AuditedTransaction<'_, '_>,
-    id: Uuid,
+    before: Webhook,
     edit: &WebhookEdit,
     now: DateTime<Utc>,
 ) -> Result<(Webhook, Change<'static>), ApiError> {
-    let before = lock_webhook(&mut transaction, id)
-        .await?
-        .ok_or_else(no_such_webhook)?;
     let mut webhook = before.clone();
     edit.apply(&mut webhook);
     if webhook.url != before.url {
@@ -68,11 +70,16 @@ async fn write(
         close_circuit(&mut webhook);
         webhook.accepted_at = None;
     }
+    if let (Some(false), Some(owner)) = (edit.disabled, &webhook.owner) {
+        let grant = lock_grant(&mut transaction, owner).await?;
+        webhook.expires_at = grant.ok_or_else(owner_lost)?.expires_at;
+    }
     set_disabled(&mut webhook, edit.disabled, now);
-    change_webhook(&mut transaction, &webhook).await?;
+    let changed = change_webhook(&mut transaction, &webhook).await;
+    changed.map_err(url_in_use)?;
     let change = super::change(
         "webhook.change",
-        id,
+        webhook.id,
         Some(audit_state(&before)),
         Some(audit_state(&webhook)),
     );

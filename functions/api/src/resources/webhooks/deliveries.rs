@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
+    auth::Caller,
     http::{
         error::ApiError,
         page::PageRequest,
@@ -18,8 +19,9 @@ use crate::{
     },
     openapi::{Operation, parameters},
     resources::webhooks::{
-        delivery_example, no_such_webhook, parse_id,
-        store::{DeliveryFilter, DeliveryRow, load_webhook, page_of_deliveries},
+        delivery_example, parse_id,
+        scope::Scope,
+        store::deliveries::{DeliveryFilter, DeliveryRow, page_of_deliveries},
     },
 };
 
@@ -44,6 +46,7 @@ pub struct Page {
 /// Returns 200 with a page.
 pub async fn list(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     mut query: Query,
 ) -> Result<Json<Page>, ApiError> {
@@ -65,9 +68,7 @@ pub async fn list(
         limit,
     };
     let mut connection = app.db.acquire().await?;
-    load_webhook(&mut connection, id)
-        .await?
-        .ok_or_else(no_such_webhook)?;
+    Scope::to_read(&caller).load(&mut connection, id).await?;
     let deliveries = page_of_deliveries(&mut connection, id, filter, page).await?;
     let last = deliveries
         .last()

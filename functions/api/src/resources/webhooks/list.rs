@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
+    auth::Caller,
     http::{
         error::ApiError,
         path::Path,
@@ -15,8 +16,9 @@ use crate::{
     },
     openapi::{Operation, parameters},
     resources::webhooks::{
-        WebhookView, example, no_such_webhook, parse_id,
-        store::{load_webhook, page_of_webhooks},
+        WebhookView, example, parse_id,
+        scope::Scope,
+        store::{page_of_own_webhooks, page_of_webhooks},
     },
 };
 
@@ -30,13 +32,21 @@ pub struct Page {
 }
 
 /// Returns 200 with a page.
-pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>, ApiError> {
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<Json<Page>, ApiError> {
     let limit = query.limit(LIMIT);
     let after = query
         .cursor(|cursor| Uuid::try_parse(cursor.strip_prefix('w')?).ok())
         .unwrap_or(Uuid::nil());
     query.finish()?;
-    let webhooks = page_of_webhooks(&mut *app.db.acquire().await?, after, limit).await?;
+    let mut connection = app.db.acquire().await?;
+    let webhooks = match Scope::to_read(&caller).owner {
+        None => page_of_webhooks(&mut connection, after, limit).await?,
+        Some(owner) => page_of_own_webhooks(&mut connection, &owner, after, limit).await?,
+    };
     let last = webhooks.last().filter(|_| webhooks.len() == limit as usize);
     let next_cursor = last.map(|last| format!("w{}", last.id.simple()));
     Ok(Json(Page {
@@ -48,18 +58,21 @@ pub async fn list(State(app): State<App>, mut query: Query) -> Result<Json<Page>
 /// Returns 200 with the webhook.
 pub async fn show(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Query,
 ) -> Result<Json<WebhookView>, ApiError> {
     query.finish()?;
-    let webhook = load_webhook(&mut *app.db.acquire().await?, parse_id(&id)?).await?;
-    Ok(Json(webhook.ok_or_else(no_such_webhook)?.into()))
+    let scope = Scope::to_read(&caller);
+    let mut connection = app.db.acquire().await?;
+    let webhook = scope.load(&mut connection, parse_id(&id)?).await?;
+    Ok(Json(webhook.into()))
 }
 
 /// Describes `GET /v1/webhooks` in the OpenAPI document.
 pub fn list_doc() -> Operation {
     Operation::new("listWebhooks", "webhooks", "List webhooks")
-        .text("In the order of their creation.")
+        .text("In the order of their creation, with callbacks.")
         .queries(parameters::page(LIMIT))
         .answers::<Page>(
             200,

@@ -12,6 +12,7 @@ pub mod repeat;
 pub mod request;
 pub mod rotate;
 pub mod routes;
+pub mod scope;
 pub mod store;
 pub mod test;
 
@@ -19,16 +20,20 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{events::EventType, platform::secret::hash_token};
+use shared::events::{EventType, target::without_secrets};
 use uuid::Uuid;
 
 use crate::{
     auth::caller::Change,
-    http::{error::ApiError, problems},
-    resources::webhooks::store::Webhook,
+    http::{
+        error::{ApiError, FieldError},
+        problems,
+    },
+    resources::{schedules::names::labels_of, webhooks::store::Webhook},
 };
 
-/// The largest number of webhooks, because each event is recorded for each of them.
+/// The largest number of webhooks without an owner, and of the webhooks of each owner, because each
+/// event is recorded for each of them.
 pub const MAX_WEBHOOKS: usize = 20;
 
 /// A webhook in an answer.
@@ -43,11 +48,20 @@ pub struct WebhookView {
     pub url: String,
     #[schemars(with = "Vec<EventType>")]
     pub events: Vec<String>,
+    /// It gets events of schedules with at least one of these labels; empty: of all schedules.
+    pub labels: Vec<String>,
+    /// The API key, as in the audit log, that has created it, and that has created the schedules whose events it
+    /// gets. Of a callback, whoever has named it. Null: it gets events of all schedules.
+    pub owner: Option<String>,
+    /// It gets events of the schedules of which it is the callback, and of no other.
+    pub callback: bool,
     pub description: Option<String>,
     pub created_at: DateTime<Utc>,
     pub created_by: String,
     pub disabled_at: Option<DateTime<Utc>>,
     pub disabled_reason: Option<String>,
+    /// When the key that owns it expires; nothing is posted from then on.
+    pub expires_at: Option<DateTime<Utc>>,
     pub failing_since: Option<DateTime<Utc>>,
     pub failures: u32,
     pub accepted_at: Option<DateTime<Utc>>,
@@ -61,11 +75,15 @@ impl From<Webhook> for WebhookView {
             id: webhook.id,
             url: webhook.url,
             events: webhook.events.split(',').map(str::to_owned).collect(),
+            labels: labels_of(webhook.labels.as_deref()),
+            owner: webhook.owner,
+            callback: webhook.is_callback,
             description: webhook.description,
             created_at: webhook.created_at,
             created_by: webhook.created_by,
             disabled_at: webhook.disabled_at,
             disabled_reason: webhook.disabled_reason,
+            expires_at: webhook.expires_at,
             failing_since: webhook.failing_since,
             failures: webhook.failures,
             accepted_at: webhook.accepted_at,
@@ -87,8 +105,8 @@ pub struct WebhookWithSecret {
 /// Returns an example of a webhook.
 fn example() -> Value {
     json!({"id": "0190a0b0-c0d0-7080-8000-00000000000e", "url": "https://example.com/sms-events", "events": ["schedule.finished", "messages.final"],
-        "description": "The shop", "created_at": "2026-12-01T01:00:00Z", "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000a",
-        "disabled_at": null, "disabled_reason": null, "failing_since": null, "failures": 0, "accepted_at": "2026-12-02T01:00:00Z",
+        "labels": ["parcels"], "owner": null, "callback": false, "description": "The shop", "created_at": "2026-12-01T01:00:00Z", "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000a",
+        "disabled_at": null, "disabled_reason": null, "expires_at": null, "failing_since": null, "failures": 0, "accepted_at": "2026-12-02T01:00:00Z",
         "suspended_until": null, "rotated_at": null})
 }
 
@@ -107,22 +125,9 @@ fn delivery_example() -> Value {
 
 /// Returns the members of a webhook that the audit log holds.
 fn audit_state(webhook: &Webhook) -> Value {
-    json!({"url": without_secrets(&webhook.url), "events": webhook.events, "description": webhook.description,
+    json!({"url": without_secrets(&webhook.url), "events": webhook.events, "labels": labels_of(webhook.labels.as_deref()),
+        "owner": webhook.owner, "callback": webhook.is_callback, "description": webhook.description,
         "disabled": webhook.disabled_at.is_some()})
-}
-
-/// Returns the scheme and the host of a URL, and four bytes of the hash of all of it, by which a
-/// change is seen. The path and the query of a webhook often contain a secret.
-fn without_secrets(url: &str) -> String {
-    let host = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
-    let hash = hash_token(url);
-    let [a, b, c, d, ..] = hash[..] else {
-        return String::new();
-    };
-    format!(
-        "{}/… (SHA-256 {a:02x}{b:02x}{c:02x}{d:02x}…)",
-        host.unwrap_or_default()
-    )
 }
 
 fn change(
@@ -147,43 +152,32 @@ fn no_such_webhook() -> ApiError {
     ApiError::NotFound("there is no webhook with this id".to_owned())
 }
 
-/// Returns the webhook, or an error if it is missing or disabled.
-fn enabled(webhook: Option<Webhook>) -> Result<Webhook, ApiError> {
-    let webhook = webhook.ok_or_else(no_such_webhook)?;
-    match webhook.disabled_at {
-        None => Ok(webhook),
-        Some(_) => Err(ApiError::Refused(
-            &problems::WEBHOOK_DISABLED,
-            "expected a webhook that is not disabled".to_owned(),
-        )),
+/// Returns an error if the webhook is disabled, or if the key that owns it has expired.
+fn require_enabled(webhook: &Webhook, now: DateTime<Utc>) -> Result<(), ApiError> {
+    if webhook.disabled_at.is_none() && webhook.expires_at.is_none_or(|end| end > now) {
+        return Ok(());
     }
+    let expected = "expected a webhook that is not disabled";
+    Err(ApiError::Refused(
+        &problems::WEBHOOK_DISABLED,
+        expected.to_owned(),
+    ))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Returns an error if the owner may have no webhooks any more.
+fn owner_lost() -> ApiError {
+    let expected =
+        "expected an owner that may have webhooks; its key is revoked, or lacks webhooks:own";
+    ApiError::Refused(&problems::WEBHOOK_DISABLED, expected.to_owned())
+}
 
-    #[test]
-    fn neither_path_nor_query_of_a_url_is_recorded() {
-        let urls = [
-            "https://example.com/hook/hunter2",
-            "https://example.com/hook?token=hunter2",
-            "https://example.com/#hunter2",
-            "https://ana:hunter2@example.com/",
-        ];
-        let shown = urls.map(without_secrets);
-        for (at, shown) in shown.iter().enumerate() {
-            assert!(
-                shown.starts_with("https://example.com/… (SHA-256 "),
-                "{shown}"
-            );
-            assert!(!shown.contains("hunter2"), "{shown}");
-            assert_eq!(
-                shown,
-                &without_secrets(urls[at]),
-                "the same for the same URL"
-            );
+/// Returns the error for a callback that its owner has already.
+fn url_in_use(error: sqlx::Error) -> ApiError {
+    match &error {
+        sqlx::Error::Database(found) if found.is_unique_violation() => {
+            let expected = "expected a URL of which the owner has no callback; change that one";
+            ApiError::invalid(vec![FieldError::new("url", "in-use", expected)])
         }
-        assert_ne!(shown[0], shown[1], "a change is seen");
+        _ => error.into(),
     }
 }

@@ -14,8 +14,9 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
     resources::webhooks::{
-        audit_state, change, no_such_webhook, parse_id,
-        store::{delete_deliveries, delete_webhook, lock_webhook},
+        audit_state, change, parse_id,
+        scope::Scope,
+        store::{delete_webhook, deliveries::delete_deliveries},
     },
 };
 
@@ -30,12 +31,10 @@ pub async fn remove(
     query: Query,
 ) -> Result<StatusCode, ApiError> {
     query.finish()?;
-    let id = parse_id(&id)?;
+    let (id, scope) = (parse_id(&id)?, &Scope::to_write(&caller));
     audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
-            let before = lock_webhook(&mut transaction, id)
-                .await?
-                .ok_or_else(no_such_webhook)?;
+            let before = scope.lock(&mut transaction, id).await?;
             delete_webhook(&mut transaction, id).await?;
             let change = change("webhook.delete", id, Some(audit_state(&before)), None);
             Ok(((), change))

@@ -22,10 +22,13 @@ use crate::{
         webhooks::{
             change,
             deliveries::no_such_delivery,
-            delivery_example, enabled, parse_id,
+            delivery_example, parse_id, require_enabled,
+            scope::Scope,
             store::{
-                DeliveryRow, end_suspension, load_delivery, lock_failed, lock_webhook,
-                repeat_delivery, repeat_failed,
+                deliveries::{
+                    DeliveryRow, load_delivery, lock_failed, repeat_delivery, repeat_failed,
+                },
+                end_suspension,
             },
         },
     },
@@ -51,8 +54,13 @@ pub async fn one(
             event_id,
         },
     );
+    let scope = &Scope::to_write(&caller);
     let row = audited_transaction(&app.db, &caller, |mut transaction| {
-        Box::pin(async move { write_one(&mut transaction, delivery, app.db.now()).await })
+        Box::pin(async move {
+            let now = app.db.now();
+            require_enabled(&scope.lock(&mut transaction, id).await?, now)?;
+            write_one(&mut transaction, delivery, now).await
+        })
     })
     .await?;
     enqueue_deliveries(app, &[delivery]).await;
@@ -78,9 +86,13 @@ pub async fn failed(
     query.finish()?;
     let id = parse_id(&id)?;
     let (events, changed) = {
-        let app = &app;
+        let (app, scope) = (&app, &Scope::to_write(&caller));
         audited_transaction(&app.db, &caller, |mut transaction| {
-            Box::pin(async move { write_failed(&mut transaction, id, from, app.db.now()).await })
+            Box::pin(async move {
+                let now = app.db.now();
+                require_enabled(&scope.lock(&mut transaction, id).await?, now)?;
+                write_failed(&mut transaction, id, from, now).await
+            })
         })
         .await?
     };
@@ -130,7 +142,6 @@ async fn write_one(
         webhook_id,
         event_id,
     } = delivery;
-    enabled(lock_webhook(transaction, webhook_id).await?)?;
     end_suspension(transaction, webhook_id, now).await?;
     let before = load_delivery(transaction, webhook_id, event_id)
         .await?
@@ -153,7 +164,6 @@ async fn write_failed(
     from: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<((Vec<Uuid>, u64), Change<'static>), ApiError> {
-    enabled(lock_webhook(transaction, id).await?)?;
     end_suspension(transaction, id, now).await?;
     let first_event = from.map_or(Uuid::nil(), first_id);
     let events = lock_failed(transaction, id, first_event, MAX_REPEATED).await?;

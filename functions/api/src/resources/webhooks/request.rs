@@ -12,7 +12,10 @@ use crate::{
         fields::Fields,
     },
     openapi::operation::{object, or_null},
-    resources::webhooks::store::Webhook,
+    resources::{
+        schedules::names::{Labels, labels, labels_edit, labels_schema},
+        webhooks::store::Webhook,
+    },
 };
 
 /// The length of the column `webhooks.description`.
@@ -28,6 +31,8 @@ const URL: &str = "an absolute URL such as https://example.com/sms-events";
 pub struct WebhookRequest {
     pub url: String,
     pub events: String,
+    pub labels: Option<Labels>,
+    pub callback: bool,
     pub description: Option<String>,
 }
 
@@ -39,12 +44,16 @@ impl WebhookRequest {
         fields.require("url", URL);
         let events = events(&mut fields);
         fields.require("events", &format!("an array of: {}", event_types()));
+        let labels = labels(&mut fields);
+        let callback = fields.read_as("callback", "true or false");
         let description = description(&mut fields);
         let errors = fields.finish();
         match (url, events) {
             (Some(url), Some(events)) if errors.is_empty() => Ok(Self {
                 url,
                 events,
+                labels,
+                callback: callback.unwrap_or(false),
                 description,
             }),
             _ => Err(ApiError::invalid(errors)),
@@ -61,6 +70,7 @@ impl WebhookRequest {
 pub struct WebhookEdit {
     url: Option<String>,
     events: Option<String>,
+    labels: Option<Option<Labels>>,
     description: Option<Option<String>>,
     /// Whether to disable or enable the webhook.
     pub disabled: Option<bool>,
@@ -83,19 +93,21 @@ impl WebhookEdit {
         let edit = Self {
             url: url(&mut fields, targets),
             events: events(&mut fields),
+            labels: labels_edit(&mut fields),
             description: fields.nullable("description", description),
             disabled: fields.read_as("disabled", "true or false"),
         };
         let mut errors = fields.finish();
         let nothing = edit.url.is_none()
             && edit.events.is_none()
+            && edit.labels.is_none()
             && edit.description.is_none()
             && edit.disabled.is_none();
         if errors.is_empty() && nothing {
             errors.push(FieldError::new(
                 "",
                 "nothing-to-change",
-                "expected at least one of: url, events, description, disabled",
+                "expected at least one of: url, events, labels, description, disabled",
             ));
         }
         if errors.is_empty() {
@@ -113,6 +125,9 @@ impl WebhookEdit {
         if let Some(events) = &self.events {
             row.events.clone_from(events);
         }
+        if let Some(labels) = &self.labels {
+            row.labels = labels.as_ref().map(Labels::to_column);
+        }
         if let Some(description) = &self.description {
             row.description.clone_from(description);
         }
@@ -121,7 +136,10 @@ impl WebhookEdit {
 
 /// Returns the schema of the body that [`WebhookRequest::read`] reads.
 pub fn schema() -> Value {
-    object(members(), &["url", "events"])
+    let mut members = members();
+    members["callback"] = json!({"type": ["boolean", "null"], "default": false,
+        "description": "It gets events of the schedules that name its URL as `callback_url`, and of no other."});
+    object(members, &["url", "events"])
 }
 
 /// Returns the schema of the body that [`WebhookEdit::read`] reads.
@@ -139,6 +157,7 @@ fn members() -> Value {
         "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "An https URL at a public address."},
         "events": {"type": "array", "minItems": 1, "items": {"title": "SubscribedEvent", "type": "string", "enum": EventType::ALL.map(EventType::as_str)},
             "description": "The events to post."},
+        "labels": or_null(labels_schema("Only events of schedules with at least one of these labels; null, or none: of all schedules.")),
         "description": or_null(description),
     })
 }

@@ -17,7 +17,8 @@ use crate::{
     openapi::Operation,
     resources::webhooks::{
         WebhookWithSecret, change, no_such_webhook, parse_id,
-        store::{Webhook, load_webhook, lock_webhook, rotate_secret},
+        scope::Scope,
+        store::{Webhook, lock_webhook, rotate_secret},
         webhook_with_secret_example,
     },
 };
@@ -32,9 +33,8 @@ pub async fn rotate(
 ) -> Result<Json<WebhookWithSecret>, ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let seen = load_webhook(&mut *app.db.acquire().await?, id)
-        .await?
-        .ok_or_else(no_such_webhook)?;
+    let scope = Scope::to_write(&caller);
+    let seen = scope.load(&mut *app.db.acquire().await?, id).await?;
     // Not in the transaction, because it may call the store of the keys.
     let (key_id, secret) = next_secret(&app, &seen)
         .await

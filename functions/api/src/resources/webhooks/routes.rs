@@ -1,12 +1,17 @@
 //! Routes of `/v1/webhooks`.
 
-use shared::access::Permission::{WebhooksRead, WebhooksWrite};
+use shared::access::Permission::{WebhooksOwn, WebhooksRead, WebhooksWrite};
 
 use crate::{
-    auth::access::Access::Requires,
+    auth::access::Access::{self, RequiresOrOwn},
     resources::webhooks::{change, create, deliveries, list, remove, repeat, rotate, test},
     route::{Route, delete, get, patch, post, post_secret},
 };
+
+/// Reads all webhooks, or one's own.
+const READ: Access = RequiresOrOwn(WebhooksRead, WebhooksOwn);
+/// Changes all webhooks, or one's own.
+const WRITE: Access = RequiresOrOwn(WebhooksWrite, WebhooksOwn);
 
 /// Returns the routes of webhooks.
 pub fn table() -> Vec<Route> {
@@ -19,48 +24,28 @@ pub fn table() -> Vec<Route> {
 /// Returns the routes of the webhooks themselves.
 fn webhook_routes() -> Vec<Route> {
     vec![
-        get(
-            "/v1/webhooks",
-            Requires(WebhooksRead),
-            list::list,
-            list::list_doc,
-        ),
-        post_secret(
-            "/v1/webhooks",
-            Requires(WebhooksWrite),
-            create::create,
-            create::create_doc,
-        ),
-        get(
-            "/v1/webhooks/{id}",
-            Requires(WebhooksRead),
-            list::show,
-            list::show_doc,
-        ),
+        get("/v1/webhooks", READ, list::list, list::list_doc),
+        post_secret("/v1/webhooks", WRITE, create::create, create::create_doc),
+        get("/v1/webhooks/{id}", READ, list::show, list::show_doc),
         patch(
             "/v1/webhooks/{id}",
-            Requires(WebhooksWrite),
+            WRITE,
             change::change,
             change::change_doc,
         ),
         delete(
             "/v1/webhooks/{id}",
-            Requires(WebhooksWrite),
+            WRITE,
             remove::remove,
             remove::remove_doc,
         ),
         post_secret(
             "/v1/webhooks/{id}/rotate-secret",
-            Requires(WebhooksWrite),
+            WRITE,
             rotate::rotate,
             rotate::rotate_doc,
         ),
-        post(
-            "/v1/webhooks/{id}/test",
-            Requires(WebhooksWrite),
-            test::test,
-            test::test_doc,
-        ),
+        post("/v1/webhooks/{id}/test", WRITE, test::test, test::test_doc),
     ]
 }
 
@@ -69,19 +54,19 @@ fn delivery_routes() -> Vec<Route> {
     vec![
         get(
             "/v1/webhooks/{id}/deliveries",
-            Requires(WebhooksRead),
+            READ,
             deliveries::list,
             deliveries::list_doc,
         ),
         post(
             "/v1/webhooks/{id}/deliveries/repeat-failed",
-            Requires(WebhooksWrite),
+            WRITE,
             repeat::failed,
             repeat::failed_doc,
         ),
         post(
             "/v1/webhooks/{id}/deliveries/{event_id}/repeat",
-            Requires(WebhooksWrite),
+            WRITE,
             repeat::one,
             repeat::one_doc,
         ),

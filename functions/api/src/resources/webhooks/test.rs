@@ -20,8 +20,12 @@ use crate::{
         webhooks::{
             change,
             deliveries::no_such_delivery,
-            delivery_example, enabled, parse_id,
-            store::{DeliveryRow, end_suspension, insert_test, load_delivery, lock_webhook},
+            delivery_example, parse_id, require_enabled,
+            scope::Scope,
+            store::{
+                deliveries::{DeliveryRow, insert_test, load_delivery},
+                end_suspension,
+            },
         },
     },
 };
@@ -35,9 +39,13 @@ pub async fn test(
 ) -> Result<(StatusCode, Json<DeliveryRow>), ApiError> {
     query.finish()?;
     let id = parse_id(&id)?;
-    let app = &app;
-    let row = audited_transaction(&app.db, &caller, |transaction| {
-        Box::pin(write(app, transaction, id))
+    let (app, scope) = (&app, &Scope::to_write(&caller));
+    let row = audited_transaction(&app.db, &caller, |mut transaction| {
+        Box::pin(async move {
+            let webhook = scope.lock(&mut transaction, id).await?;
+            require_enabled(&webhook, app.db.now())?;
+            write(app, transaction, id).await
+        })
     })
     .await?;
     enqueue_deliveries(
@@ -64,7 +72,6 @@ async fn write(
     id: Uuid,
 ) -> Result<(DeliveryRow, Change<'static>), ApiError> {
     let now = app.db.now();
-    enabled(lock_webhook(&mut transaction, id).await?)?;
     end_suspension(&mut transaction, id, now).await?;
     let event_id = new_id(now);
     let data = json!({"webhook_id": id}).to_string();

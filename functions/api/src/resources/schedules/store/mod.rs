@@ -2,6 +2,7 @@
 
 pub mod addressees;
 pub mod batches;
+pub mod callbacks;
 pub mod lists;
 pub mod moves;
 pub mod names;
