@@ -11,10 +11,7 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
     },
-    openapi::{
-        operation::{object, or_null},
-        schemas::derived,
-    },
+    openapi::operation::{object, or_null},
     resources::webhooks::store::Webhook,
 };
 
@@ -140,7 +137,7 @@ fn members() -> Value {
     let description = json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "A note."});
     json!({
         "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "An https URL at a public address."},
-        "events": {"type": "array", "minItems": 1, "items": derived::<EventType>(),
+        "events": {"type": "array", "minItems": 1, "items": {"title": "SubscribedEvent", "type": "string", "enum": EventType::ALL.map(EventType::as_str)},
             "description": "The events to post."},
         "description": or_null(description),
     })
