@@ -11,6 +11,7 @@
 #   make admin [NAME=ana]
 #   make test [DB=mysql] [PROFILE=lambda] [AUTH=1]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
+#   make days [ONLY=campaign,reminders,on-call] [SMOKE=1]
 #   make clients [STATE=.local FIRST_SCHEDULE=1]
 #   make console-test [TESTS=test_send.Send | TESTS=smoke]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
@@ -31,7 +32,7 @@ STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
 .PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance clients console-test check openapi configuration sqlx old-code lambda preflight deploy rollback \
+  conformance clients days console-test check openapi configuration sqlx old-code lambda preflight deploy rollback \
   stop-sending resume-sending restored settings
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -78,6 +79,9 @@ security: ## run the security tests of the API, then check the dependencies
 
 conformance: ## check the API against its description with generated requests
 	@infra/local/conformance
+
+days: ## carry out the days of the users of docs/guides on the running stack (SMOKE=1: small)
+	@infra/local/days
 
 clients: ## generate a Python and a TypeScript client and check them (FIRST_SCHEDULE=1: use them)
 	@infra/local/clients $(if $(FIRST_SCHEDULE),first-schedule)

@@ -21,6 +21,7 @@ mod options;
 mod output;
 mod problem;
 mod report;
+mod resend;
 mod schedules;
 mod send;
 mod session;
@@ -90,6 +91,7 @@ async fn call(client: &mut Client, command: Command, output: Output) -> Result<u
         Command::Pause(moved) => moves::pause(client, &moved, output).await,
         Command::Resume { id, now } => moves::resume(client, id, now, output).await,
         Command::Cancel(moved) => moves::cancel(client, &moved, output).await,
+        Command::Resend(again) => resend::resend(client, &again, output).await,
         // They need no client: `run` has executed them.
         Command::Completions { .. } | Command::Login(_) | Command::Logout => Ok(0),
     }

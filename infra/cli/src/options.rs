@@ -82,11 +82,26 @@ pub enum Command {
     },
     /// Cancel a schedule; what was not sent is closed.
     Cancel(Moved),
+    /// Send again to recipients of a finished schedule who got nothing.
+    Resend(Again),
     /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// To whom a finished schedule is sent again, and when.
+#[derive(Debug, Args)]
+pub struct Again {
+    /// The finished schedule.
+    pub id: Uuid,
+    /// The states of the recipients: UNDELIV, EXPIRED, REJECTD, DELETED. Without it: UNDELIV.
+    #[arg(long = "status")]
+    pub statuses: Vec<String>,
+    /// When: +15m, +2h, or a time with an offset. Without it: at once.
+    #[arg(long, value_parser = crate::time::parse)]
+    pub at: Option<crate::time::At>,
 }
 
 /// Who logs in.

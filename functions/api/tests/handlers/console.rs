@@ -63,7 +63,7 @@ async fn the_files_of_this_version_are_stored_for_ever_and_others_are_not(pool: 
         assert_eq!(status, StatusCode::OK, "{name}");
         let cache = only(&headers, "cache-control");
         assert_eq!(cache, "public, max-age=31536000, immutable", "{name}");
-        let kind = if name.ends_with(".css") {
+        let kind = if name.ends_with("console.css") {
             "text/css"
         } else {
             "text/javascript"

@@ -33,8 +33,11 @@ pub(super) fn version() -> &'static str {
             }
         }
         let hash = hash.finish();
-        let bytes = &hash.as_ref()[..8];
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let first = &hash.as_ref()[..8];
+        let number = first
+            .iter()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        format!("{number:016x}")
     });
     &VERSION
 }

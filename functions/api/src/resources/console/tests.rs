@@ -1,6 +1,6 @@
 //! The files of the console: complete, small, and as their authors published them.
 
-use std::{collections::HashSet, fs, io::Write, path::Path};
+use std::{collections::HashSet, fmt::Write as _, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use ring::digest::{SHA256, digest};
@@ -34,6 +34,15 @@ fn file(name: &str) -> &'static File {
     found.unwrap_or_else(|| panic!("{name} is not in FILES"))
 }
 
+fn is_script(file: &File) -> bool {
+    file.kind.starts_with("text/javascript")
+}
+
+/// Returns whether a file is code of this project.
+fn is_ours(file: &File) -> bool {
+    !file.kind.starts_with("text/plain") && THIRD_PARTY.iter().all(|(name, _)| *name != file.name)
+}
+
 /// Returns the names between `begin` and the next quote.
 fn names_after<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
     let rests = text.split(begin).skip(1);
@@ -60,7 +69,7 @@ fn every_file_of_the_folder_is_served() {
 
 #[test]
 fn modules_import_files_that_exist() {
-    let modules = FILES.iter().filter(|file| file.name.ends_with(".js"));
+    let modules = FILES.iter().filter(|file| is_script(file));
     for module in modules {
         for name in imports(module) {
             file(name);
@@ -99,9 +108,13 @@ fn the_first_view_is_at_most_150_kb_compressed() {
 fn the_page_names_what_its_first_view_imports() {
     // Otherwise the browser learns of a file only when it has loaded the file that imports it.
     let named = names_after(PAGE, "console/{version}/");
-    for module in named.iter().filter(|name| name.ends_with(".js")) {
-        for import in imports(file(module)) {
-            assert!(named.contains(&import), "{module} imports {import}");
+    for module in named
+        .iter()
+        .map(|name| file(name))
+        .filter(|file| is_script(file))
+    {
+        for import in imports(module) {
+            assert!(named.contains(&import), "{} imports {import}", module.name);
         }
     }
 }
@@ -112,12 +125,7 @@ fn nothing_is_inline_and_nothing_is_external() {
         assert!(!PAGE.contains(forbidden), "{forbidden}");
     }
     assert_eq!(PAGE.matches("<script").count(), 1);
-    let ours = FILES.iter().filter(|file| {
-        let name = file.name;
-        (name.ends_with(".js") || name.ends_with(".css"))
-            && THIRD_PARTY.iter().all(|(other, _)| *other != name)
-    });
-    for file in ours {
+    for file in FILES.iter().filter(|file| is_ours(file)) {
         for forbidden in ["http://", "https://", "innerHTML", "eval(", "localStorage"] {
             assert!(!file.text.contains(forbidden), "{}: {forbidden}", file.name);
         }
@@ -128,12 +136,11 @@ fn nothing_is_inline_and_nothing_is_external() {
 fn files_of_others_are_those_of_the_registry() {
     for (name, expected) in THIRD_PARTY {
         let hash = digest(&SHA256, file(name).text.as_bytes());
-        let hash: String = hash
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(hash, expected, "{name}");
+        let mut hex = String::new();
+        for byte in hash.as_ref() {
+            write!(hex, "{byte:02x}").unwrap();
+        }
+        assert_eq!(hex, expected, "{name}");
         let notice = file("third-party.txt").text;
         assert!(notice.contains(expected) && notice.contains(name), "{name}");
     }
@@ -141,12 +148,9 @@ fn files_of_others_are_those_of_the_registry() {
 
 #[test]
 fn our_files_are_short() {
-    for file in &FILES {
-        let ours = file.name.ends_with(".js") || file.name.ends_with(".css");
-        if ours && THIRD_PARTY.iter().all(|(name, _)| *name != file.name) {
-            let lines = file.text.lines().count();
-            assert!(lines <= 400, "{}: {lines} lines", file.name);
-        }
+    for file in FILES.iter().filter(|file| is_ours(file)) {
+        let lines = file.text.lines().count();
+        assert!(lines <= 400, "{}: {lines} lines", file.name);
     }
 }
 

@@ -11,10 +11,7 @@ use crate::{
         error::{ApiError, FieldError},
         fields::Fields,
     },
-    openapi::{
-        operation::{object, or_null},
-        schemas::derived,
-    },
+    openapi::operation::{object, or_null},
     resources::{
         schedules::names::{Labels, labels, labels_edit, labels_schema},
         webhooks::store::Webhook,
@@ -158,7 +155,7 @@ fn members() -> Value {
     let description = json!({"type": "string", "minLength": 1, "maxLength": LONGEST_DESCRIPTION, "pattern": "\\S", "description": "A note."});
     json!({
         "url": {"type": "string", "format": "uri", "maxLength": LONGEST_URL, "description": "An https URL at a public address."},
-        "events": {"type": "array", "minItems": 1, "items": derived::<EventType>(),
+        "events": {"type": "array", "minItems": 1, "items": {"title": "SubscribedEvent", "type": "string", "enum": EventType::ALL.map(EventType::as_str)},
             "description": "The events to post."},
         "labels": or_null(labels_schema("Only events of schedules with at least one of these labels; null, or none: of all schedules.")),
         "description": or_null(description),

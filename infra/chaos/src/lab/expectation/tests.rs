@@ -142,8 +142,9 @@ fn a_schedule_that_does_not_wait_for_its_window_is_found() {
             ..schedule(0, [first_ms, 700_000])
         }])
     };
-    let problem =
-        |first_ms, changes| Expectation::WaitsForWindow.problem(&evidence(first_ms, changes));
+    let problem = |first_ms, changes: &[(i64, bool)]| {
+        Expectation::WaitsForWindow.problem(&evidence(first_ms, changes))
+    };
     let made = (10_000, true);
     assert_eq!(problem(600_000, &[made, (501_000, false)]), None);
     for (first_ms, changes, found) in [

@@ -141,7 +141,7 @@ pub fn new_schedule(
 
 /// Returns the schema of a body.
 pub fn body_schema() -> Value {
-    let statuses = json!({"type": "array", "minItems": 1, "items": {"enum": resendable().map(Status::as_str)}, "default": ["UNDELIV"],
+    let statuses = json!({"type": "array", "minItems": 1, "items": {"title": "ResendableStatus", "type": "string", "enum": resendable().map(Status::as_str)}, "default": ["UNDELIV"],
         "description": "The states of the recipients who are sent to again."});
     let draft = json!({"type": "boolean", "default": false, "description": "Leaves it a draft, which can be changed and then activated."});
     let mut run_at = run_at_schema();
