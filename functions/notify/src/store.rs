@@ -230,7 +230,7 @@ pub async fn final_messages(
         FinalMessage,
         r#"SELECT r.seq, r.phone AS "phone!", n.reference AS "reference?", n.group_name AS "group?", r.status, r.attempt, r.message_id,
              r.carrier_status, r.error, r.sent_at AS "sent_at: DateTime<Utc>", r.final_at AS "final_at: DateTime<Utc>"
-           FROM recipients r LEFT JOIN recipient_references n ON n.schedule_id = r.schedule_id AND n.seq = r.seq
+           FROM recipients r LEFT JOIN recipient_references n FORCE INDEX (PRIMARY) ON n.schedule_id = r.schedule_id AND n.seq = r.seq
            WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.final_event = ? ORDER BY r.seq"#,
         schedule_id,
         range.first,

@@ -171,7 +171,7 @@ async fn count_by_group(
     sqlx::query_as!(
         CountedRow,
         r#"SELECT MIN(n.group_name) AS "group?: String", r.status AS "status!: String", COUNT(*) AS "recipients!: i64", MIN(r.seq) AS "first_seq!: u32"
-           FROM recipients r LEFT JOIN recipient_references n ON n.schedule_id = r.schedule_id AND n.seq = r.seq
+           FROM recipients r LEFT JOIN recipient_references n FORCE INDEX (PRIMARY) ON n.schedule_id = r.schedule_id AND n.seq = r.seq
            WHERE r.schedule_id = ? AND r.seq > ? AND r.seq <= ? AND r.status <> ?
            GROUP BY BINARY n.group_name, r.status ORDER BY NULL"#,
         id,

@@ -68,12 +68,12 @@ pub async fn places_of_references(
     let found = sqlx::query_as!(
         ReferencePlaces,
         r#"SELECT j.at AS "at!: u32",
-             (SELECT f.seq FROM recipient_references f FORCE INDEX (by_reference)
+             (SELECT MIN(f.seq) FROM recipient_references f FORCE INDEX (by_reference)
               WHERE f.reference = j.reference COLLATE utf8mb4_unicode_520_ci AND f.schedule_id = ?
-                AND f.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin ORDER BY f.seq LIMIT 1) AS first,
-             (SELECT l.seq FROM recipient_references l FORCE INDEX (by_reference)
+                AND f.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin) AS first,
+             (SELECT MAX(l.seq) FROM recipient_references l FORCE INDEX (by_reference)
               WHERE l.reference = j.reference COLLATE utf8mb4_unicode_520_ci AND l.schedule_id = ?
-                AND l.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin ORDER BY l.seq DESC LIMIT 1) AS last
+                AND l.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin) AS last
            FROM JSON_TABLE(?, '$[*]' COLUMNS (at INT UNSIGNED PATH '$[0]', reference VARCHAR(64) PATH '$[1]')) j"#,
         id,
         id,
