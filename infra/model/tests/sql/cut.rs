@@ -188,7 +188,8 @@ async fn the_sweep_finds_the_schedules_of_the_model(pool: MySqlPool) {
     }
     let found = schedules_to_cut(&table.db, table.now).await.unwrap();
     let mut found: Vec<_> = found.iter().map(|message| message.schedule_id).collect();
-    (found.sort_unstable(), expected.sort_unstable());
+    found.sort_unstable();
+    expected.sort_unstable();
     assert!(!found.is_empty() && found.len() < cases.len());
     assert_eq!(found, expected);
 }
