@@ -52,9 +52,25 @@ impl Pass<'_> {
         let batch = self.claim.batch;
         tracing::warn!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, claim.lost = written.lost, "stopped inside a batch");
         self.summary.stopped = true;
-        self.unrecorded
-            .extend(places(starting).map(|at| unmark(&self.rows[at])));
+        let unmarks = places(starting).map(|at| unmark(&self.rows[at])).collect();
+        self.unmark(unmarks).await;
         Ok(false)
+    }
+
+    /// Takes back the marks of requests that do not start, at once: if the claim is taken away before,
+    /// for example by a change of one recipient, the marked ones become UNCERTAIN.
+    async fn unmark(&mut self, unmarks: Vec<FlushRow>) {
+        if unmarks.is_empty() {
+            return;
+        }
+        let (db, claim) = (&self.sender.worker.db, self.claim);
+        match self.requests.go_on_during(write(db, claim, &unmarks)).await {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = describe_one(&error), "unmarking failed, retrying");
+                self.unrecorded.extend(unmarks);
+            }
+        }
     }
 
     /// Writes a flush in one statement, if that is possible. Returns false if not all of it is
