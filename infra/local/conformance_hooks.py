@@ -38,7 +38,7 @@ BEYOND_SCHEMAS = {
     "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
-    "not-a-reason", "not-alone", "no-such-column", "wrong-reference", "wrong-group",
+    "not-alone", "no-such-column", "wrong-reference", "wrong-group",
     "duplicate", "in-use",
 }  # fmt: skip
 
