@@ -270,7 +270,7 @@ async fn an_owner_has_at_most_1000_callbacks(pool: MySqlPool) {
     let key = Api::new(&pool).await;
     let first = callback_of(&key.post(&with_callback(URL)).await);
     let sql = "INSERT INTO webhooks (id, url, events, selected_events, owner, callback_hash, key_id, created_at, created_by)
-        SELECT UNHEX(MD5(j.n)), 'https://example.com/', '', 'schedule.paused', w.owner, UNHEX(SHA2(j.n, 256)), 'test', w.created_at, w.created_by
+        SELECT UNHEX(LEFT(SHA2(j.n, 256), 32)), 'https://example.com/', '', 'schedule.paused', w.owner, UNHEX(SHA2(j.n, 256)), 'test', w.created_at, w.created_by
         FROM webhooks w JOIN JSON_TABLE(?, '$[*]' COLUMNS (n INT PATH '$')) j WHERE w.id = ?";
     let insert = sqlx::query(sql)
         .bind(json!((0..999).collect::<Vec<_>>()).to_string())
