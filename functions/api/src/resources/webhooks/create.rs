@@ -51,7 +51,7 @@ pub async fn create(
         app.webhook_targets,
     )?;
     let now = app.db.now();
-    // A callback belongs to whoever names it; what a key creates, to the key.
+    // The caller owns its callbacks, and every webhook if it may have only its own.
     let owner = Scope::to_write(&caller).owner;
     let webhook = Webhook {
         id: new_id(now),

@@ -10,7 +10,7 @@ const reason = (values, set) =>
   html`<${Input} label=${A.reason} hint=${A.reasonHint} maxlength="200" value=${values.reason} onValue=${set("reason")} />`;
 const bodyWith = (values) => (values.reason ? { reason: values.reason } : {});
 
-/** Lines about whom an action affects: how many wait, and how many have been sent to. */
+/** Lines that count the people whom an action affects: those who wait, and those to whom it was sent. */
 function people(schedule) {
   const sums = grouped(schedule.counts);
   return A.people(number(sums.waiting), number(schedule.already_sent));

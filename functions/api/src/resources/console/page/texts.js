@@ -159,7 +159,7 @@ export const T = {
     limited: "Send only at some hours of the day", hours: "Hours", from: "From", to: "To",
     days: { Mon: "Monday", Tue: "Tuesday", Wed: "Wednesday", Thu: "Thursday", Fri: "Friday", Sat: "Saturday", Sun: "Sunday" },
     inZone: (zone) => `In the time zone ${zone}. What does not fit continues when the hours begin again.`,
-    until: "Nothing is sent after", untilHint: "Optional. Who has not been sent to by then is never sent to.",
+    until: "Nothing is sent after", untilHint: "Optional. People to whom nothing was sent by then get nothing.",
     usual: "as usual: bulk for long lists, else normal",
     rate: "Messages per second", rateHint: "Optional. Without it, as fast as the carrier accepts them.",
   },

@@ -105,7 +105,7 @@ impl RecipientEdit {
             .collect()
     }
 
-    /// Returns whether it changes what is sent, or to whom.
+    /// Returns whether it changes the number or the text of the message.
     pub const fn alters_message(&self) -> bool {
         self.phone.is_some() || self.vars.is_some()
     }

@@ -226,7 +226,7 @@ struct Effect {
     cancelled: Vec<u32>,
     /// Those that were changed, each with the names of its fields.
     edited: Vec<Value>,
-    /// Whether one of them changes what is sent, or to whom.
+    /// Whether one of them changes the number or the text of a message.
     alters_messages: bool,
 }
 
