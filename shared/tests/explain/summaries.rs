@@ -51,5 +51,14 @@ async fn each_statement_of_a_summary_uses_its_key_and_sorts_nothing(pool: MySqlP
             &[&"0.1", &"0.1", &now, &now, &id, &1, &1_000],
         )
         .await;
+    let ids = format!(r#"["{}"]"#, id.simple());
+    plans
+        .check(
+            "the summaries of a page",
+            &["schedule_summaries y FORCE INDEX (PRIMARY)"],
+            &["y PRIMARY"],
+            &[&ids],
+        )
+        .await;
     plans.assert_none_wrong();
 }
