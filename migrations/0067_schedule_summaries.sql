@@ -3,7 +3,7 @@
 CREATE TABLE schedule_summaries (
     schedule_id BINARY(16) NOT NULL COMMENT 'schedules.id',
     finishes INT UNSIGNED NOT NULL COMMENT 'How often the schedule has finished: what was computed for an earlier time is not written',
-    requested_at DATETIME(3) NOT NULL COMMENT 'UTC. When it finished last',
+    requested_at DATETIME(3) NOT NULL COMMENT 'UTC. schedules.finished_at of that time',
     next_batch INT UNSIGNED NOT NULL COMMENT 'batches.batch_no at which the computation goes on',
     histograms TEXT CHARACTER SET ascii NULL COMMENT 'JSON: what the batches before next_batch add up to; NULL: none was read, or it is done',
     done_at DATETIME(3) NULL COMMENT 'UTC. When the values below were written; NULL: they are to be computed',

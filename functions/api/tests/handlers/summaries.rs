@@ -7,10 +7,13 @@ use uuid::Uuid;
 
 use crate::common::{Api, rows};
 
+/// When the schedule of a summary has finished.
+const FINISHED: &str = "status = 'finished', finished_at = '2026-11-29 09:59:00.123'";
+
 /// Writes a summary that is complete.
 async fn summarize(pool: &MySqlPool, id: Uuid, assignments: &str) {
     let sql = format!(
-        "REPLACE INTO schedule_summaries SET schedule_id = ?, finishes = 1, requested_at = UTC_TIMESTAMP(3), next_batch = 1,
+        "REPLACE INTO schedule_summaries SET schedule_id = ?, finishes = 1, requested_at = '2026-11-29 09:59:00.123', next_batch = 1,
            done_at = '2026-11-29 10:00:00', {assignments}"
     );
     sqlx::query(&sql).bind(id).execute(pool).await.unwrap();
@@ -46,9 +49,8 @@ async fn a_finished_schedule_shows_how_long_its_messages_took(pool: MySqlPool) {
         [json!(null), json!(null)],
         "it runs"
     );
-    let end = "status = 'finished', finished_at = UTC_TIMESTAMP(3)";
     for id in [finished, empty] {
-        rows::schedule(&pool, id, end).await;
+        rows::schedule(&pool, id, FINISHED).await;
     }
     let expected = json!({
         "computed_at": "2026-11-29T10:00:00Z",
@@ -67,16 +69,24 @@ async fn a_finished_schedule_shows_how_long_its_messages_took(pool: MySqlPool) {
 async fn a_summary_is_null_until_it_is_computed(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = rows::cut(&api, &pool, 1).await;
-    rows::schedule(
-        &pool,
-        id,
-        "status = 'finished', finished_at = UTC_TIMESTAMP(3)",
-    )
-    .await;
+    rows::schedule(&pool, id, FINISHED).await;
     assert_eq!(shown(&api, id).await, [json!(null), json!(null)]);
     // It had one, and has finished again.
     summarize(&pool, id, "due_to_sent_count = 5, sent_to_final_count = 5").await;
+    assert_eq!(shown(&api, id).await[0]["due_to_sent_ms"]["count"], 5);
     let sql = "UPDATE schedule_summaries SET done_at = NULL, finishes = 2 WHERE schedule_id = ?";
     sqlx::query(sql).bind(id).execute(&pool).await.unwrap();
+    assert_eq!(shown(&api, id).await, [json!(null), json!(null)]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_summary_of_an_earlier_finish_is_not_shown(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = rows::cut(&api, &pool, 1).await;
+    rows::schedule(&pool, id, FINISHED).await;
+    summarize(&pool, id, "due_to_sent_count = 5, sent_to_final_count = 5").await;
+    assert_ne!(shown(&api, id).await, [json!(null), json!(null)]);
+    // The release before does not request summaries.
+    rows::schedule(&pool, id, "finished_at = '2026-11-29 12:00:00'").await;
     assert_eq!(shown(&api, id).await, [json!(null), json!(null)]);
 }

@@ -134,8 +134,8 @@ pub async fn read_progress(
     };
     let mut progress = Progress::new(app, row, counts, &sums.unwrap_or_default());
     progress.link(row.id, &links_of(connection, &[row.id]).await?);
-    let summaries = summaries(connection, std::iter::once(row)).await?;
-    progress.summary = summaries.into_iter().next().map(|(_, summary)| summary);
+    let mut summaries = summaries(connection, std::iter::once(row)).await?;
+    progress.summary = summaries.remove(&row.id);
     Ok(progress)
 }
 
@@ -159,10 +159,7 @@ pub async fn read_page_progress(
         .collect();
     let all: Vec<_> = rows.keys().copied().collect();
     let links = links_of(connection, &all).await?;
-    let mut summaries: HashMap<_, _> = summaries(connection, rows.values())
-        .await?
-        .into_iter()
-        .collect();
+    let mut summaries = summaries(connection, rows.values()).await?;
     let progress = |row: &Schedule| {
         let sums = sums.remove(&row.id).unwrap_or_default();
         let counts = counts_of(row, &sums);

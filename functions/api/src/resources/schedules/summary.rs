@@ -1,6 +1,8 @@
 //! How long the messages of a finished schedule took. The sweep computes it
 //! (`functions/dispatch/src/summary`).
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -55,20 +57,24 @@ impl From<SummaryRow> for ScheduleSummary {
 }
 
 /// Returns the summaries of those of these schedules that are finished, as far as they are computed.
-/// Executes one statement, or none if no schedule is finished. A schedule that runs again has a
-/// summary of an earlier time, which is not returned.
+/// Executes one statement, or none if no schedule is finished.
+///
+/// A summary of an earlier finish is not returned: of a schedule that runs again, or that the release
+/// before, which does not know summaries, has finished again during a deployment.
 pub async fn summaries(
     connection: &mut MySqlConnection,
     rows: impl Iterator<Item = &Schedule>,
-) -> sqlx::Result<Vec<(Uuid, ScheduleSummary)>> {
+) -> sqlx::Result<HashMap<Uuid, ScheduleSummary>> {
     let finished = rows.filter(|row| row.status == ScheduleStatus::Finished);
-    let ids: Vec<_> = finished.map(|row| row.id).collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    let finished: HashMap<_, _> = finished.map(|row| (row.id, row.finished_at)).collect();
+    if finished.is_empty() {
+        return Ok(HashMap::new());
     }
+    let ids: Vec<_> = finished.keys().copied().collect();
     let found = summaries_of(connection, &ids).await?;
     Ok(found
         .into_iter()
+        .filter(|row| finished.get(&row.schedule_id) == Some(&Some(row.requested_at)))
         .map(|row| (row.schedule_id, row.into()))
         .collect())
 }
