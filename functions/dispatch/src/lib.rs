@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cut;
 pub mod retention;
+pub mod summary;
 
 mod plan;
 pub mod sweep;

@@ -100,6 +100,7 @@ fn description(schedule: &Value) -> String {
         lines.push(format!("planned from {start} to {end}"));
     }
     lines.push(format!("counts  {}", counts(schedule)));
+    lines.extend(durations(schedule));
     let kinds = schedule["attention"]["kinds"].as_array();
     let kinds: Vec<_> = kinds
         .into_iter()
@@ -110,6 +111,23 @@ fn description(schedule: &Value) -> String {
         lines.push(format!("needs an operator: {}", kinds.join(", ")));
     }
     lines.join("\n")
+}
+
+/// Returns how long the messages of a finished schedule took, if that is computed and there are any.
+fn durations(schedule: &Value) -> Vec<String> {
+    let line = |(member, label): (&str, &str)| {
+        let duration = &schedule["summary"][member];
+        let seconds = |name: &str| duration[name].as_f64().map(|ms| ms / 1_000.0);
+        let (p50, p99, max) = (seconds("p50")?, seconds("p99")?, seconds("max")?);
+        Some(format!(
+            "{label}: half within {p50:.1} s, 99 % within {p99:.1} s, all within {max:.1} s"
+        ))
+    };
+    let both = [
+        ("due_to_sent_ms", "due to sent"),
+        ("sent_to_final_ms", "sent to final"),
+    ];
+    both.into_iter().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -127,5 +145,19 @@ mod tests {
         assert_eq!(text, expected);
         let calm = json!({"attention": {"kinds": [], "uncertain": 0}});
         assert!(!description(&calm).contains("operator"));
+    }
+
+    #[test]
+    fn a_finished_schedule_is_shown_with_how_long_its_messages_took() {
+        let none = json!({"p50": null, "p99": null, "max": null, "count": 0});
+        let due = json!({"p50": 214, "p99": 958, "max": 1_003, "count": 5});
+        let lines = |summary: Value| durations(&json!({"summary": summary}));
+        assert_eq!(
+            lines(json!({"due_to_sent_ms": due, "sent_to_final_ms": none})),
+            ["due to sent: half within 0.2 s, 99 % within 1.0 s, all within 1.0 s"]
+        );
+        let both = json!({"due_to_sent_ms": due, "sent_to_final_ms": due});
+        assert_eq!(lines(both).len(), 2);
+        assert!(lines(json!(null)).is_empty(), "it is not computed yet");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Finishes a schedule that has nothing left to do, and records the event.
+/// Finishes a schedule that has nothing left to do, records the event, and has the summary computed.
 ///
 /// Returns the deliveries to enqueue, or `None` if a batch still has something to do or the
 /// schedule is finished already. Several workers may call it at once: one of them finishes it.
@@ -27,9 +27,12 @@ pub async fn finish(db: &Db, schedule_id: Uuid) -> sqlx::Result<Option<Vec<Deliv
             if !finish_schedule(transaction, schedule_id, now).await? {
                 return Ok(None);
             }
-            let kind = match read_status(transaction, schedule_id).await? {
-                Some(ScheduleStatus::Missed) => EventType::ScheduleMissed,
-                _ => EventType::ScheduleFinished,
+            let status = read_status(transaction, schedule_id).await?;
+            let kind = if status == Some(ScheduleStatus::Missed) {
+                EventType::ScheduleMissed
+            } else {
+                request_summary(transaction, schedule_id, now).await?;
+                EventType::ScheduleFinished
             };
             record_event(transaction, kind, schedule_id, now)
                 .await
@@ -80,6 +83,23 @@ pub async fn finish_schedule(
         schedule_id
     );
     Ok(done.execute(db).await?.rows_affected() > 0)
+}
+
+/// Has the sweep compute the summary of a schedule that has just finished. One that was computed
+/// when it finished before is computed anew.
+async fn request_summary(
+    db: &mut MySqlConnection,
+    schedule_id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "INSERT INTO schedule_summaries (schedule_id, finishes, requested_at, next_batch) VALUES (?, 1, ?, 1)
+         ON DUPLICATE KEY UPDATE finishes = finishes + 1, requested_at = ?, next_batch = 1, histograms = NULL, done_at = NULL",
+        schedule_id,
+        now,
+        now
+    );
+    done.execute(db).await.map(drop)
 }
 
 /// Pauses a running schedule on behalf of the system, for example because the carrier refuses our

@@ -15,6 +15,7 @@ mod plans;
 mod receipts;
 mod references;
 mod resends;
+mod summaries;
 mod tables;
 mod webhook_events;
 mod webhook_owners;

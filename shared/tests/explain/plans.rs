@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 31] = [
     "schedules",
     "recipients",
     "batches",
@@ -93,6 +93,8 @@ const TABLES: [&str; 29] = [
     "schedule_labels",
     "recipient_references",
     "schedule_resends",
+    "schedule_summaries",
+    "y",
     "n",
     "f",
     "l",

@@ -57,6 +57,7 @@ mod sends;
 mod session_cookies;
 mod sessions;
 mod state_changes;
+mod summaries;
 mod suppressions;
 mod uncertain;
 mod uncertain_races;

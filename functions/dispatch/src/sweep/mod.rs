@@ -6,7 +6,7 @@
 pub mod store;
 
 mod due;
-mod errors;
+pub(crate) mod errors;
 
 use std::time::Duration;
 
@@ -97,7 +97,9 @@ impl Dispatcher {
         errors.note(self.enqueue_due(queues, &has_time).await)?;
         errors.note(self.finish_idle_schedules().await)?;
         errors.note(self.enqueue_deliveries().await)?;
-        // Last, since nothing waits for it. Rows that it does not reach are deleted an hour later.
+        // Last, since nothing waits for them.
+        errors.note(self.compute_summaries(&has_time).await)?;
+        // Rows that it does not reach are deleted an hour later.
         if retention::is_due(self.db.now()) && has_time() {
             errors.note(self.delete_expired_rows().await)?;
         }

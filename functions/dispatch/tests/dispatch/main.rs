@@ -7,6 +7,7 @@ mod cut;
 mod drip;
 mod lost;
 mod retention;
+mod summaries;
 mod sweep;
 mod triggers;
 mod window;

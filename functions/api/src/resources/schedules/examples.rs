@@ -73,6 +73,7 @@ pub fn shown(status: &str, more: Value) -> Value {
         "already_sent": 0,
         "changeable_until": "2027-01-31T00:58:20Z",
         "next_send_at": AHEAD,
+        "summary": null,
         "attention": {"kinds": [], "missed_batches": 0, "parked_batches": 0, "uncertain": 0},
     });
     for members in [counted, more] {

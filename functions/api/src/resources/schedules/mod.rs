@@ -28,5 +28,6 @@ mod sender;
 pub mod show;
 pub mod state;
 pub mod store;
+mod summary;
 mod texts;
 mod window;

@@ -24,6 +24,7 @@ use crate::{
         attention::{Kind, kinds_of},
         resend::store::{ResendLink, links_of},
         store::progress::{BatchSums, sum_batches},
+        summary::{ScheduleSummary, summaries},
     },
 };
 
@@ -56,6 +57,8 @@ pub struct Progress {
     pub resend_of: Option<Uuid>,
     /// The newest schedule that sends again to its recipients.
     pub resent_by: Option<Uuid>,
+    /// How long its messages took, if it is finished and that is computed.
+    pub summary: Option<ScheduleSummary>,
 }
 
 impl Progress {
@@ -76,6 +79,7 @@ impl Progress {
             next_send_at: next_send_at(row, sums.send_at, now),
             resend_of: None,
             resent_by: None,
+            summary: None,
         }
     }
 
@@ -130,11 +134,13 @@ pub async fn read_progress(
     };
     let mut progress = Progress::new(app, row, counts, &sums.unwrap_or_default());
     progress.link(row.id, &links_of(connection, &[row.id]).await?);
+    let mut summaries = summaries(connection, std::iter::once(row)).await?;
+    progress.summary = summaries.remove(&row.id);
     Ok(progress)
 }
 
-/// Reads the progress of a page of schedules with two statements. The counts of a batch that a worker
-/// owns are those of its last release.
+/// Reads the progress of a page of schedules with three statements. The counts of a batch that a
+/// worker owns are those of its last release.
 pub async fn read_page_progress(
     app: &App,
     connection: &mut MySqlConnection,
@@ -153,11 +159,13 @@ pub async fn read_page_progress(
         .collect();
     let all: Vec<_> = rows.keys().copied().collect();
     let links = links_of(connection, &all).await?;
+    let mut summaries = summaries(connection, rows.values()).await?;
     let progress = |row: &Schedule| {
         let sums = sums.remove(&row.id).unwrap_or_default();
         let counts = counts_of(row, &sums);
         let mut progress = Progress::new(app, row, counts, &sums);
         progress.link(row.id, &links);
+        progress.summary = summaries.remove(&row.id);
         (row.id, progress)
     };
     Ok(rows.values().map(progress).collect())

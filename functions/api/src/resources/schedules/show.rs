@@ -35,6 +35,7 @@ use crate::{
         names::labels_of,
         progress::{Attention, Progress, read_progress},
         request::ON_UNCERTAIN,
+        summary::ScheduleSummary,
     },
 };
 
@@ -95,6 +96,9 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ScheduleOutcome")]
     pub outcome: Option<ScheduleOutcome>,
+    /// How long its messages took. Only of a finished schedule; null until it is computed, within
+    /// minutes after the end.
+    pub summary: Option<ScheduleSummary>,
     /// When it is sent. Only in the answers to GET, and only while it is scheduled or running.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Forecast")]
@@ -206,6 +210,7 @@ impl ScheduleView {
             changeable_until: progress.changeable_until.map(shown),
             next_send_at: progress.next_send_at.map(shown),
             outcome: ScheduleOutcome::of(schedule.status, &progress.counts),
+            summary: progress.summary,
             already_sent: sent(&progress.counts),
             counts: progress.counts,
             attention: progress.attention,

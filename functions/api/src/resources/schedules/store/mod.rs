@@ -7,6 +7,7 @@ pub mod lists;
 pub mod moves;
 pub mod names;
 pub mod progress;
+pub mod summaries;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{
