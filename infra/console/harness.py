@@ -4,6 +4,9 @@ The stack is that of STATE (.local). CONSOLE_FILES=1 serves the console's files 
 tree instead of the running binary, so that a change needs no build.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -33,6 +36,16 @@ TIMEOUT_MS = int(os.environ.get("CONSOLE_TIMEOUT_MS", "30000"))
 PROVOKED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|503)")
 
 expect.set_options(timeout=TIMEOUT_MS)
+
+
+def code_of(secret):
+    """Returns the code that an authenticator app shows now (RFC 6238)."""
+    key = base64.b32decode(secret.replace(" ", ""))
+    step = (int(time.time()) // 30).to_bytes(8, "big")
+    digest = hmac.new(key, step, hashlib.sha1).digest()
+    at = digest[-1] & 15
+    number = int.from_bytes(digest[at : at + 4], "big") & 0x7FFFFFFF
+    return f"{number % 1_000_000:06}"
 
 
 class Shared:

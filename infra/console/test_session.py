@@ -2,7 +2,7 @@
 
 import unittest
 
-from harness import PASSWORD, ConsoleTest, expect
+from harness import PASSWORD, ConsoleTest, code_of, expect
 
 
 class Session(ConsoleTest):
@@ -40,6 +40,45 @@ class Session(ConsoleTest):
         self.enter(f"{name}-none", "not the password")
         expect(self.page.get_by_role("button", name="Log in")).to_be_enabled()
         self.assertEqual(self.page.get_by_role("alert").inner_text(), text)
+
+    def test_a_second_factor_is_set_up_and_asked_for(self):
+        name = self.log_in("operator", "account")
+        self.page.get_by_role("button", name="Set up").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Current password").fill(PASSWORD)
+        dialog.get_by_role("button", name="Continue").click()
+        expect(self.page.get_by_role("img", name="QR code")).to_be_visible()
+        secret = self.page.get_by_text("Or type this secret").locator("code").inner_text()
+        self.page.locator("input[name=code]").fill(code_of(secret))
+        self.page.get_by_role("button", name="Enable").click()
+        codes = self.page.locator(".codes code").all_inner_texts()
+        self.assertEqual(len(codes), 10)
+        self.assert_accessible()
+        self.page.get_by_role("button", name="I have kept them").click()
+        expect(self.page.get_by_text("Recovery codes left")).to_be_visible()
+        self.page.get_by_role("button", name="Log out", exact=True).click()
+        self.enter(name, PASSWORD)
+        self.page.locator("input[name=code]").fill(codes[0].upper())
+        self.page.get_by_role("button", name="Log in").click()
+        self.heading("Account")
+
+    def test_one_of_several_sessions_is_ended(self):
+        name = self.log_in("viewer", "account")
+        device = self.new_context()
+        try:
+            elsewhere = self.new_page(device)
+            self.open(page=elsewhere)
+            self.enter(name, PASSWORD, elsewhere)
+            self.heading("Schedules", elsewhere)
+            self.page.reload()
+            table = self.page.get_by_role("table", name="Sessions")
+            expect(table.get_by_text("this one")).to_be_visible()
+            table.get_by_role("button", name="End").click()
+            expect(table.get_by_role("button", name="End")).to_have_count(0)
+            elsewhere.reload()
+            expect(elsewhere.get_by_role("button", name="Log in")).to_be_visible()
+        finally:
+            device.close()
 
     def test_a_reload_continues_the_session_without_a_token_in_the_page(self):
         self.log_in("operator")

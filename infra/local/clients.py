@@ -41,9 +41,9 @@ ENVIRONMENT = {
 NOT_IN_PYTHON = {"application/gzip", "application/x-ndjson", "text/csv"}
 LISTS = {"POST /v1/schedules/{id}/recipients", "POST /v1/suppressions/import"}
 VERBS = {
-    "activate", "append", "cancel", "change", "create", "delete", "dry", "get", "import", "list",
-    "log", "pause", "put", "receive", "redrive", "refresh", "repeat", "resend", "resolve", "resume",
-    "retry", "revoke", "rotate", "send", "test",
+    "activate", "append", "begin", "cancel", "change", "confirm", "create", "delete", "dry", "get", "import", "list",
+    "log", "pause", "put", "receive", "redrive", "refresh", "remove", "repeat", "resend", "resolve", "resume",
+    "retry", "revoke", "rotate", "send", "stop", "test",
 }  # fmt: skip
 OPERATION_ID = re.compile(r"([a-z]+)((?:[A-Z][a-z]+)+)")
 WARNING = re.compile(r"WARNING parsing (\S+ \S+) within \S+?\.(.*)")

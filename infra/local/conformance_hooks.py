@@ -24,7 +24,7 @@ with open(os.environ["ADMIN_FILE"]) as file:
 REFRESH_S = 600
 SECOND_USER = f"second-{secrets.token_hex(4)}"
 PASSWORD = secrets.token_urlsafe(24)
-ENDS_SESSIONS = ["/v1/auth/logout"]
+ENDS_SESSIONS = ["/v1/auth/logout", "/v1/auth/sessions/{id}"]
 LISTS = ["/v1/schedules", "/v1/schedules/{id}/recipients", "/v1/suppressions/import"]
 SIGNED = ["/v1/carrier/callbacks/{carrier}"]
 
@@ -39,7 +39,7 @@ BEYOND_SCHEMAS = {
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
-    "duplicate", "in-use",
+    "duplicate", "in-use", "not-a-network", "not-found", "too-common",
 }  # fmt: skip
 
 _lock = threading.Lock()

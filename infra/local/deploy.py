@@ -57,6 +57,7 @@ LOCAL = {
     "OIDC_ISSUER": ("OidcIssuer", None),
     "OIDC_ROLES": ("OidcRoles", None),
     "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
+    "SECOND_FACTOR": ("SecondFactor", None),
     "ORIGIN_PROOF": ("OriginProof", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),

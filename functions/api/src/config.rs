@@ -19,6 +19,7 @@ use crate::{
     auth::{
         issuer::IssuerConfig,
         limits::Rate,
+        second_factor::RequiredOf,
         tokens::{KeySource, key_source},
     },
     http::edge::proof_source,
@@ -50,6 +51,7 @@ pub struct Config {
     pub callback_secrets: Option<KeySource>,
     pub issuer: Option<IssuerConfig>,
     pub rate: Rate,
+    pub second_factor: RequiredOf,
     pub cors_origins: Vec<HeaderValue>,
     pub run_time: Option<ConfigurationName>,
     pub origin_proof: Option<KeySource>,
@@ -92,6 +94,7 @@ impl Config {
             rate: Rate {
                 per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)),
             },
+            second_factor: second_factor(env),
             cors_origins: cors_origins(env),
             run_time: ConfigurationName::from_env(env),
             origin_proof: proof_source(env),
@@ -128,6 +131,18 @@ fn allowed_countries(env: &mut Env) -> AllowedCountries {
     let given = env.optional(NAME, ALLOWED_COUNTRIES).unwrap_or_default();
     AllowedCountries::parse(&given).unwrap_or_else(|unknown| {
         let found = format!("has `{unknown}`; expected {ALLOWED_COUNTRIES}");
+        env.report(NAME, found).unwrap_or_default()
+    })
+}
+
+/// Reads who needs a second factor: nobody unless it is set.
+fn second_factor(env: &mut Env) -> RequiredOf {
+    const NAME: &str = "SECOND_FACTOR";
+    let Some(given) = env.optional(NAME, RequiredOf::EXPECTED) else {
+        return RequiredOf::default();
+    };
+    RequiredOf::parse(&given).unwrap_or_else(|| {
+        let found = format!("is `{given}`; expected {}", RequiredOf::EXPECTED);
         env.report(NAME, found).unwrap_or_default()
     })
 }

@@ -64,6 +64,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,
+            second_factor: config.second_factor,
             ..Gate::open(config.key_source, config.rate).await?
         },
         receipt_format: config.carrier_adapter.receipts,

@@ -24,7 +24,8 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, sessions, suppressions, uncertain, users, webhooks,
+        receipts, recipients, schedules, second_factor, sessions, suppressions, system, uncertain,
+        users, webhooks,
     },
     route::Route,
 };
@@ -37,6 +38,7 @@ pub fn table() -> Vec<Route> {
         documentation::routes::table(),
         console::routes::table(),
         sessions::routes::table(),
+        second_factor::routes::table(),
         receipts::routes::table(),
         users::routes::table(),
         api_keys::routes::table(),
@@ -48,6 +50,7 @@ pub fn table() -> Vec<Route> {
         messages::routes::table(),
         suppressions::routes::table(),
         carriers::routes::table(),
+        system::routes::table(),
         attention::routes::table(),
     ]
     .into_iter()

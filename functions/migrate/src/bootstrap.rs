@@ -10,7 +10,7 @@ use shared::{
         audit::{AuditEntry, insert_entry, new_id},
         users::{
             User, change_password, change_user, end_sessions, find_user, insert_user,
-            reset_failed_logins, user_subject,
+            remove_second_factor, reset_failed_logins, user_subject,
         },
     },
     platform::secret::hash_password,
@@ -27,7 +27,8 @@ pub struct TemporaryPassword {
 
 /// Makes the user an administrator with a temporary password, in the caller's transaction.
 ///
-/// Creates the user if it does not exist. An existing user is enabled, and all its sessions end.
+/// Creates the user if it does not exist. An existing user is enabled, all its sessions end, and its
+/// second factor is removed.
 /// Any operator with the right to invoke migrate may do this, so a lost password of the last
 /// administrator can be replaced.
 pub async fn make_admin(
@@ -43,6 +44,7 @@ pub async fn make_admin(
     if known.is_some() {
         change_user(connection, id, Role::Admin, None).await?;
         change_password(connection, id, &hash, expires_at).await?;
+        remove_second_factor(connection, id).await?;
         end_sessions(connection, id, now).await?;
     } else {
         let user = User {
@@ -54,6 +56,7 @@ pub async fn make_admin(
             disabled_at: None,
             created_at: now,
             last_login_at: None,
+            second_factor: false,
         };
         insert_user(connection, &user).await?;
     }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     access::audit::{AuditEntry, insert_entry, new_id},
-    batch::brake::{self, Brake},
+    batch::brake::{self, BrakeChange, LONGEST_REASON},
 };
-use sqlx::{Connection, MySqlConnection, types::Uuid};
+use sqlx::{Connection, MySql, MySqlConnection, Transaction, types::Uuid};
 
-/// The width of `brakes.reason`.
-const LONGEST_REASON: usize = 255;
+/// The actor in the audit log.
+const OPERATOR: &str = "operator";
 /// The width of `audit_log.actor_name`.
 const LONGEST_NAME: usize = 128;
 /// Batches that are held in one transaction.
@@ -69,20 +69,10 @@ pub async fn stop(
     request: &BrakeRequest,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Sending> {
+    let reason = request.reason()?;
     let mut transaction = connection.begin().await.context("starting a transaction")?;
-    let before = brake::lock(&mut transaction).await?;
-    let after = Brake {
-        set_at: Some(before.set_at.unwrap_or(now)),
-        ..requested(request)?
-    };
-    let change = SendingChange {
-        action: "sending.stop",
-        by: request.by.as_deref(),
-        now,
-    };
-    write(&mut transaction, change, [&before, &after]).await?;
-    transaction.commit().await.context("committing")?;
-    Ok(sending(after, 0))
+    let change = brake::set(&mut transaction, OPERATOR.to_owned(), reason, now).await?;
+    finish(transaction, request.change("sending.stop", now), change).await
 }
 
 /// Resumes sending. The batches that were due meanwhile are enqueued by the next sweep.
@@ -91,18 +81,10 @@ pub async fn resume(
     request: &BrakeRequest,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Sending> {
+    let reason = request.reason()?;
     let mut transaction = connection.begin().await.context("starting a transaction")?;
-    let before = brake::lock(&mut transaction).await?;
-    let after = requested(request)?;
-    let batches = brake::make_due(&mut transaction).await?;
-    let change = SendingChange {
-        action: "sending.resume",
-        by: request.by.as_deref(),
-        now,
-    };
-    write(&mut transaction, change, [&before, &after]).await?;
-    transaction.commit().await.context("committing")?;
-    Ok(sending(after, batches))
+    let change = brake::release(&mut transaction, OPERATOR.to_owned(), reason).await?;
+    finish(transaction, request.change("sending.resume", now), change).await
 }
 
 /// Holds everything that may have been sent since the time of the restore, although the restored rows
@@ -146,43 +128,50 @@ pub async fn hold_after_restore(
     Ok(held)
 }
 
-fn requested(request: &BrakeRequest) -> anyhow::Result<Brake> {
-    let reason = request.reason.trim();
-    ensure!(
-        (1..=LONGEST_REASON).contains(&reason.chars().count()),
-        "`reason`: expected 1 to {LONGEST_REASON} characters"
-    );
-    Ok(Brake {
-        set_at: None,
-        set_by: "operator".to_owned(),
-        reason: reason.to_owned(),
-    })
-}
+impl BrakeRequest {
+    fn reason(&self) -> anyhow::Result<&str> {
+        let reason = self.reason.trim();
+        ensure!(
+            (1..=LONGEST_REASON).contains(&reason.chars().count()),
+            "`reason`: expected 1 to {LONGEST_REASON} characters"
+        );
+        Ok(reason)
+    }
 
-fn sending(brake: Brake, resumed_batches: u64) -> Sending {
-    Sending {
-        stopped: brake.set_at.is_some(),
-        since: brake.set_at,
-        reason: brake.reason,
-        resumed_batches,
+    fn change(&self, action: &'static str, now: DateTime<Utc>) -> SendingChange<'_> {
+        SendingChange {
+            action,
+            by: self.by.as_deref(),
+            now,
+        }
     }
 }
 
-async fn write(
-    connection: &mut MySqlConnection,
+/// Writes the audit entry, and commits.
+async fn finish(
+    mut transaction: Transaction<'_, MySql>,
     change: SendingChange<'_>,
-    [before, after]: [&Brake; 2],
-) -> anyhow::Result<()> {
-    brake::write(connection, after).await?;
+    BrakeChange {
+        before,
+        after,
+        due_batches,
+    }: BrakeChange,
+) -> anyhow::Result<Sending> {
     let state = |brake| serde_json::to_string(brake);
-    let entry = change.entry(Some(state(before)?), state(after)?);
-    insert_entry(connection, &entry).await?;
+    let entry = change.entry(Some(state(&before)?), state(&after)?);
+    insert_entry(&mut transaction, &entry).await?;
+    transaction.commit().await.context("committing")?;
     tracing::warn!(
         action = change.action,
         reason = after.reason,
         "sending was stopped or resumed"
     );
-    Ok(())
+    Ok(Sending {
+        stopped: after.set_at.is_some(),
+        since: after.set_at,
+        reason: after.reason,
+        resumed_batches: due_batches,
+    })
 }
 
 /// A change for the audit log.
@@ -198,7 +187,7 @@ impl SendingChange<'_> {
         let name = self.by.unwrap_or("migrate");
         AuditEntry {
             id: new_id(self.now),
-            actor: "operator".to_owned(),
+            actor: OPERATOR.to_owned(),
             actor_name: name.chars().take(LONGEST_NAME).collect(),
             address: "none".to_owned(),
             request_id: "none".to_owned(),

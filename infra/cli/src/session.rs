@@ -67,18 +67,27 @@ async fn exchange(
     if let Some(device) = device {
         body["device_token"] = json!(device);
     }
-    match client
-        .json(Call::post_once("/v1/auth/login").json(&body))
-        .await
-    {
-        Err(Failure::Refused(problem)) if problem.is("password-change-required") => {
-            body["new_password"] =
-                json!(secret(login, "The password is temporary. New password: ")?);
-            client
-                .json(Call::post_once("/v1/auth/login").json(&body))
-                .await
-        }
-        answer => answer,
+    // Each of these problems is solved by a further member of the body.
+    const ASKED: [(&str, &str, &str); 2] = [
+        ("second-factor-required", "code", "Code: "),
+        (
+            "password-change-required",
+            "new_password",
+            "The password is temporary. New password: ",
+        ),
+    ];
+    loop {
+        let call = Call::post_once("/v1/auth/login").json(&body);
+        let problem = match client.json(call).await {
+            Err(Failure::Refused(problem)) => problem,
+            answer => return answer,
+        };
+        let asked = ASKED.iter().find(|(slug, ..)| problem.is(slug));
+        let Some((_, member, prompt)) = asked.filter(|(_, member, _)| body.get(member).is_none())
+        else {
+            return Err(Failure::Refused(problem));
+        };
+        body[*member] = json!(secret(login, prompt)?);
     }
 }
 

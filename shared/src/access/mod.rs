@@ -58,6 +58,9 @@ pub enum Permission {
     /// Change the limits of the carriers.
     #[serde(rename = "carriers:write")]
     CarriersWrite,
+    /// Stop and resume all sending.
+    #[serde(rename = "system:stop")]
+    SystemStop,
     /// See the audit log.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -71,7 +74,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -85,6 +88,7 @@ impl Permission {
         Self::WebhooksOwn,
         Self::CarriersRead,
         Self::CarriersWrite,
+        Self::SystemStop,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
@@ -92,7 +96,7 @@ impl Permission {
     /// The permissions that an API key may have. A key creates neither users nor keys, and its own
     /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
     /// its revocation.
-    pub const GRANTABLE: [Self; 13] = [
+    pub const GRANTABLE: [Self; 14] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -105,6 +109,7 @@ impl Permission {
         Self::WebhooksOwn,
         Self::CarriersRead,
         Self::CarriersWrite,
+        Self::SystemStop,
         Self::AuditRead,
     ];
 
@@ -124,6 +129,7 @@ impl Permission {
             Self::WebhooksOwn => "webhooks:own",
             Self::CarriersRead => "carriers:read",
             Self::CarriersWrite => "carriers:write",
+            Self::SystemStop => "system:stop",
             Self::AuditRead => "audit:read",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",

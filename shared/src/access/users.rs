@@ -57,6 +57,8 @@ pub struct User {
     pub disabled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub last_login_at: Option<DateTime<Utc>>,
+    /// Whether logins need a code; from `second_factors`.
+    pub second_factor: bool,
 }
 
 /// Inserts a user, whose first password expires at `password_expires_at`. Fails with a unique
@@ -83,7 +85,8 @@ pub async fn find_user(
         User,
         r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
              password_expires_at AS "password_expires_at: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>",
-             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>"
+             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS "second_factor!: bool"
            FROM users WHERE username = ?"#,
         username
     )
@@ -124,4 +127,15 @@ pub async fn change_password(
     done.execute(&mut *connection).await?;
     let forgotten = sqlx::query!("DELETE FROM known_devices WHERE user_id = ?", id);
     forgotten.execute(connection).await.map(drop)
+}
+
+/// Removes the second factor and the recovery codes of a person. Returns whether there was one.
+pub async fn remove_second_factor(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+) -> sqlx::Result<bool> {
+    let codes = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = ?", user_id);
+    codes.execute(&mut *connection).await?;
+    let done = sqlx::query!("DELETE FROM second_factors WHERE user_id = ?", user_id);
+    Ok(done.execute(connection).await?.rows_affected() > 0)
 }

@@ -22,6 +22,63 @@ pub struct Brake {
     pub reason: String,
 }
 
+/// The width of `brakes.reason`, in characters.
+pub const LONGEST_REASON: usize = 255;
+
+/// A brake that was set or released.
+#[derive(Debug)]
+pub struct BrakeChange {
+    /// Before.
+    pub before: Brake,
+    /// After.
+    pub after: Brake,
+    /// Batches that the next sweep enqueues because the brake was released.
+    pub due_batches: u64,
+}
+
+/// Sets the brake, in the caller's transaction. A second call changes the reason, not the time.
+pub async fn set(
+    connection: &mut MySqlConnection,
+    by: String,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<BrakeChange> {
+    let before = lock(connection).await?;
+    let after = Brake {
+        set_at: Some(before.set_at.unwrap_or(now)),
+        set_by: by,
+        reason: reason.to_owned(),
+    };
+    write(connection, &after).await?;
+    Ok(BrakeChange {
+        before,
+        after,
+        due_batches: 0,
+    })
+}
+
+/// Releases the brake, in the caller's transaction: what was due meanwhile is enqueued by the next
+/// sweep.
+pub async fn release(
+    connection: &mut MySqlConnection,
+    by: String,
+    reason: &str,
+) -> sqlx::Result<BrakeChange> {
+    let before = lock(connection).await?;
+    let after = Brake {
+        set_at: None,
+        set_by: by,
+        reason: reason.to_owned(),
+    };
+    let due_batches = make_due(connection).await?;
+    write(connection, &after).await?;
+    Ok(BrakeChange {
+        before,
+        after,
+        due_batches,
+    })
+}
+
 /// Returns whether the brake is set.
 pub async fn is_set(db: &Db) -> sqlx::Result<bool> {
     let set = sqlx::query_scalar!(
@@ -32,7 +89,7 @@ pub async fn is_set(db: &Db) -> sqlx::Result<bool> {
 }
 
 /// Reads the brake, and locks it until the transaction ends.
-pub async fn lock(connection: &mut MySqlConnection) -> sqlx::Result<Brake> {
+async fn lock(connection: &mut MySqlConnection) -> sqlx::Result<Brake> {
     sqlx::query_as!(
         Brake,
         r#"SELECT set_at AS "set_at: DateTime<Utc>", set_by, reason FROM brakes WHERE name = ? FOR UPDATE"#,

@@ -58,6 +58,21 @@ impl SharedKeys {
         let newer = self.keys.newer_than(&keys, now).await?;
         Ok(newer.and_then(|keys| keys.secret(kid, webhook, secret_no)))
     }
+
+    /// Returns the secret of a person's second factor, like [`SharedKeys::secret`].
+    pub async fn second_factor(
+        &self,
+        kid: &str,
+        factor: Uuid,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        let keys = self.keys.current();
+        if let Some(secret) = keys.second_factor(kid, factor) {
+            return Ok(Some(secret));
+        }
+        let newer = self.keys.newer_than(&keys, now).await?;
+        Ok(newer.and_then(|keys| keys.second_factor(kid, factor)))
+    }
 }
 
 #[cfg(test)]

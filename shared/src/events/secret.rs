@@ -42,7 +42,22 @@ impl WebhookKeys {
         );
         Some(Secret(derived.as_ref().to_vec()))
     }
+
+    /// Derives the secret of a person's second factor from its key and its id. Returns `None` if the
+    /// key does not exist any more.
+    pub fn second_factor(&self, kid: &str, factor: Uuid) -> Option<Vec<u8>> {
+        let key = self.keys.iter().find(|key| key.kid == kid)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.key.expose_secret().as_bytes());
+        let derived = hmac::sign(
+            &key,
+            format!("second factor {}", factor.simple()).as_bytes(),
+        );
+        Some(derived.as_ref()[..SECOND_FACTOR_BYTES].to_vec())
+    }
 }
+
+/// Bytes of the secret of a second factor, as RFC 4226 recommends.
+const SECOND_FACTOR_BYTES: usize = 20;
 
 /// The secret of a webhook.
 pub struct Secret(Vec<u8>);

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use shared::{
-    access::{Permission, Role},
+    access::Role,
     platform::{db::Db, secret::hash_token},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     auth::{
         Caller, Gate, Identity,
         access::Access,
+        addresses,
         limits::{Rate, RateState, count_request},
         store::{find_api_key, session_user},
         tokens::Refused,
@@ -146,13 +147,15 @@ impl RouteGuard {
         let found = find_api_key(&mut *self.db.acquire().await?, &hash).await?;
         let now = self.db.now();
         let valid = found
-            .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now));
-        // One answer for all three: the reason would help an attacker with a leaked key.
+            .filter(|key| key.is_valid(now))
+            .filter(|key| addresses::allow(key.allowed_addresses.as_deref(), &origin.address));
+        // One answer for all: the reason would help an attacker with a leaked key.
         let Some(key) = valid else {
             return Err(ApiError::Unauthenticated(Some(
-                "the key does not exist, has expired or was revoked",
+                "the key does not exist, has expired, was revoked, or may not be used from this address",
             )));
         };
+        let permissions = key.permissions();
         Ok(Caller {
             identity: Identity::Key {
                 id: key.id,
@@ -161,7 +164,7 @@ impl RouteGuard {
             },
             name: key.name,
             role: None,
-            permissions: Permission::parse_list(&key.permissions),
+            permissions,
             origin,
             attempt: None,
         })
@@ -178,6 +181,13 @@ impl RouteGuard {
         let Some(user) = user else {
             return Err(ApiError::Unauthenticated(Some("the session has ended")));
         };
+        // Without a required second factor a person may only set one up: no other route is open.
+        let is_missing = self.gate.second_factor.includes(user.role) && !user.second_factor;
+        let permissions = if is_missing {
+            Vec::new()
+        } else {
+            user.role.permissions().to_vec()
+        };
         Ok(Caller {
             identity: Identity::User {
                 id: user.user_id,
@@ -185,7 +195,7 @@ impl RouteGuard {
             },
             name: user.username,
             role: Some(user.role),
-            permissions: user.role.permissions().to_vec(),
+            permissions,
             origin,
             attempt: None,
         })
@@ -235,6 +245,13 @@ fn check_access(caller: &Caller, access: Access) -> Result<(), ApiError> {
             if caller.permissions.contains(&all) || caller.permissions.contains(&own) =>
         {
             Ok(())
+        }
+        // Each role has permissions, unless a required second factor is missing.
+        Access::Requires(_) | Access::RequiresOrOwn(..)
+            if caller.permissions.is_empty()
+                && matches!(caller.identity, Identity::User { .. }) =>
+        {
+            Err(ApiError::SecondFactorMissing)
         }
         Access::Requires(permission) | Access::RequiresOrOwn(permission, _) => {
             Err(ApiError::Forbidden(Some(permission)))

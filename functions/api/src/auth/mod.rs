@@ -2,6 +2,7 @@
 //! token of the configured issuer) identifies a [`Caller`], which has permissions.
 
 pub mod access;
+pub mod addresses;
 pub mod audit;
 pub mod caller;
 pub mod cors;
@@ -10,6 +11,7 @@ pub mod issuer;
 pub mod limits;
 pub mod password;
 pub mod ring_provider;
+pub mod second_factor;
 pub mod store;
 pub mod tokens;
 pub mod webhook_owner;
@@ -33,6 +35,8 @@ pub struct Gate {
     pub deployed_rate: Rate,
     /// The origins of web pages that may call from a browser.
     pub cors_origins: Vec<HeaderValue>,
+    /// Who needs a second factor.
+    pub second_factor: second_factor::RequiredOf,
 }
 
 impl Gate {
@@ -44,6 +48,7 @@ impl Gate {
             issuer: None,
             deployed_rate: rate,
             cors_origins: Vec::new(),
+            second_factor: second_factor::RequiredOf::default(),
         })
     }
 

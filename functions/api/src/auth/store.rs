@@ -1,7 +1,7 @@
 //! The statements that authentication executes: API keys, sessions, and the daily limits of keys.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use shared::access::Role;
+use shared::access::{Permission, Role};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -18,8 +18,32 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
+    pub allowed_addresses: Option<String>,
+    pub user_id: Option<Uuid>,
     /// From `callers`.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// The role of the person whose key it is.
+    pub role: Option<Role>,
+    /// Whether that person's account is disabled.
+    pub user_disabled: bool,
+}
+
+impl ApiKey {
+    /// Returns whether it admits calls at this time: it is neither revoked nor expired, and the
+    /// account of its person is not disabled.
+    pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
+        let has_person = self.user_id.is_none() || (self.role.is_some() && !self.user_disabled);
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now) && has_person
+    }
+
+    /// Returns its permissions: those of a person's key are at most those of the person's role.
+    pub fn permissions(&self) -> Vec<Permission> {
+        let mut permissions = Permission::parse_list(&self.permissions);
+        if let Some(role) = self.role {
+            permissions.retain(|permission| role.permissions().contains(permission));
+        }
+        permissions
+    }
 }
 
 /// Returns the key with this hash, also if it has expired or was revoked.
@@ -29,10 +53,12 @@ pub async fn find_api_key(
 ) -> sqlx::Result<Option<ApiKey>> {
     sqlx::query_as!(
         ApiKey,
-        r#"SELECT id AS "id: Uuid", name, prefix AS "prefix: String", permissions, messages_per_day, created_by,
-             created_at AS "created_at: DateTime<Utc>", expires_at AS "expires_at: DateTime<Utc>",
-             revoked_at AS "revoked_at: DateTime<Utc>", CAST(NULL AS DATETIME(3)) AS "last_used_at: DateTime<Utc>"
-           FROM api_keys WHERE hash = ?"#,
+        r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
+             k.created_at AS "created_at: DateTime<Utc>", k.expires_at AS "expires_at: DateTime<Utc>",
+             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.user_id AS "user_id: Uuid",
+             CAST(NULL AS DATETIME(3)) AS "last_used_at: DateTime<Utc>", u.role AS "role: Role",
+             u.disabled_at IS NOT NULL AS "user_disabled!: bool"
+           FROM api_keys k LEFT JOIN users u ON u.id = k.user_id WHERE k.hash = ?"#,
         hash
     )
     .fetch_optional(connection)
@@ -46,6 +72,8 @@ pub struct SessionUser {
     pub user_id: Uuid,
     pub username: String,
     pub role: Role,
+    /// Whether logins of the user need a code.
+    pub second_factor: bool,
 }
 
 /// Returns the user of a session, unless the session has ended or the user is disabled.
@@ -56,7 +84,8 @@ pub async fn session_user(
 ) -> sqlx::Result<Option<SessionUser>> {
     sqlx::query_as!(
         SessionUser,
-        r#"SELECT u.id AS "user_id: Uuid", u.username, u.role AS "role: Role"
+        r#"SELECT u.id AS "user_id: Uuid", u.username, u.role AS "role: Role",
+             EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "second_factor!: bool"
            FROM sessions s JOIN users u ON u.id = s.user_id
            WHERE s.id = ? AND s.ended_at IS NULL AND s.expires_at > ? AND u.disabled_at IS NULL"#,
         id,

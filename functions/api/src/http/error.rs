@@ -64,6 +64,10 @@ pub enum ApiError {
     WrongCredentials(&'static str),
     /// The password is temporary: it only allows choosing another.
     PasswordChangeRequired,
+    /// The account has a second factor, and the login has no code.
+    SecondFactorRequired,
+    /// The account needs a second factor, and has none.
+    SecondFactorMissing,
     /// The caller is not authorized. The permission that it lacks; `None` if the route requires
     /// the session of a user.
     Forbidden(Option<Permission>),
@@ -148,6 +152,8 @@ impl ApiError {
             Self::TooEarly(_) => &problems::RECEIPT_TOO_EARLY,
             Self::WrongCredentials(_) => &problems::WRONG_CREDENTIALS,
             Self::PasswordChangeRequired => &problems::PASSWORD_CHANGE_REQUIRED,
+            Self::SecondFactorRequired => &problems::SECOND_FACTOR_REQUIRED,
+            Self::SecondFactorMissing => &problems::SECOND_FACTOR_MISSING,
             Self::Forbidden(_) => &problems::FORBIDDEN,
             Self::NotFound(_) => &problems::NOT_FOUND,
             Self::WrongMethod(_) => &problems::METHOD_NOT_ALLOWED,
@@ -177,7 +183,9 @@ impl ApiError {
                 let scope = permission.as_str();
                 format!("{REALM}, error=\"insufficient_scope\", scope=\"{scope}\"")
             }
-            Self::Forbidden(None) => format!("{REALM}, error=\"insufficient_scope\""),
+            Self::Forbidden(None) | Self::SecondFactorMissing => {
+                format!("{REALM}, error=\"insufficient_scope\"")
+            }
             Self::TooMany { wait_s, .. } => {
                 return Some((header::RETRY_AFTER, HeaderValue::from(*wait_s)));
             }
@@ -205,6 +213,13 @@ impl ApiError {
             }
             Self::TooEarly(_) => {
                 "the others are recorded; send the same request again after Retry-After".to_owned()
+            }
+            Self::SecondFactorRequired => {
+                "this account has a second factor: log in with `code`".to_owned()
+            }
+            Self::SecondFactorMissing => {
+                "expected an account with a second factor; set one up with POST /v1/auth/second-factor"
+                    .to_owned()
             }
             Self::PasswordChangeRequired => {
                 "this password is temporary: log in with `new_password`".to_owned()

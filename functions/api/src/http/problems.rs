@@ -3,8 +3,12 @@
 //! This is the only place that defines a problem. The answers ([`crate::http::error`]), the pages
 //! at `/problems/{slug}` and the OpenAPI document all use these definitions.
 
+mod accounts;
+
 use schemars::JsonSchema;
 use serde::Serialize;
+
+pub use accounts::*;
 
 /// A type of problem, as its page shows it.
 #[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -32,15 +36,6 @@ pub const MALFORMED_BODY: ProblemType = ProblemType {
     remedy: "Correct it at the position that `detail` names.",
 };
 
-/// `unauthenticated`
-pub const UNAUTHENTICATED: ProblemType = ProblemType {
-    slug: "unauthenticated",
-    status: 401,
-    title: "The caller is not authenticated",
-    meaning: "There is no token, or the token is not valid.",
-    remedy: "Send `Authorization: Bearer` with an API key or an access token. If an access token has expired, refresh it or log in again.",
-};
-
 /// `bad-signature`
 pub const BAD_SIGNATURE: ProblemType = ProblemType {
     slug: "bad-signature",
@@ -48,33 +43,6 @@ pub const BAD_SIGNATURE: ProblemType = ProblemType {
     title: "The signature is not valid",
     meaning: "The callback is not signed with the carrier's secret, or its timestamp differs too much from the current time.",
     remedy: "Sign exactly the body that is sent, with the time of sending; check the secret and the clock.",
-};
-
-/// `wrong-credentials`
-pub const WRONG_CREDENTIALS: ProblemType = ProblemType {
-    slug: "wrong-credentials",
-    status: 401,
-    title: "The credentials are wrong",
-    meaning: "The username, the password or the refresh token is wrong.",
-    remedy: "Log in again; ask an administrator for a new password.",
-};
-
-/// `forbidden`
-pub const FORBIDDEN: ProblemType = ProblemType {
-    slug: "forbidden",
-    status: 403,
-    title: "The caller lacks a permission",
-    meaning: "The caller is authenticated, but not authorized for this call.",
-    remedy: "Use a caller with the permission that `permission` names.",
-};
-
-/// `password-change-required`
-pub const PASSWORD_CHANGE_REQUIRED: ProblemType = ProblemType {
-    slug: "password-change-required",
-    status: 403,
-    title: "The password has to be changed",
-    meaning: "The password is temporary.",
-    remedy: "Log in with `new_password` in the same call.",
 };
 
 /// `not-found`
@@ -203,33 +171,6 @@ pub const TOO_MANY_RESENDS: ProblemType = ProblemType {
     remedy: "Create a new schedule, if these people should get the message all the same.",
 };
 
-/// `username-taken`
-pub const USERNAME_TAKEN: ProblemType = ProblemType {
-    slug: "username-taken",
-    status: 409,
-    title: "The username is taken",
-    meaning: "Another user has this username.",
-    remedy: "Choose another username.",
-};
-
-/// `last-admin`
-pub const LAST_ADMIN: ProblemType = ProblemType {
-    slug: "last-admin",
-    status: 409,
-    title: "This is the last administrator",
-    meaning: "After the change, no user could manage users.",
-    remedy: "Create another administrator first.",
-};
-
-/// `password-changed`
-pub const PASSWORD_CHANGED: ProblemType = ProblemType {
-    slug: "password-changed",
-    status: 409,
-    title: "The password was changed concurrently",
-    meaning: "Another call changed the password at the same time.",
-    remedy: "Log in again.",
-};
-
 /// `too-many-webhooks`
 pub const TOO_MANY_WEBHOOKS: ProblemType = ProblemType {
     slug: "too-many-webhooks",
@@ -329,15 +270,6 @@ pub const RATE_LIMITED: ProblemType = ProblemType {
     remedy: "Wait as long as `Retry-After` says.",
 };
 
-/// `login-locked`
-pub const LOGIN_LOCKED: ProblemType = ProblemType {
-    slug: "login-locked",
-    status: 429,
-    title: "Too many failed logins",
-    meaning: "There were too many failed logins with this username or from this address.",
-    remedy: "Wait as long as `Retry-After` says.",
-};
-
 /// `daily-limit`
 pub const DAILY_LIMIT: ProblemType = ProblemType {
     slug: "daily-limit",
@@ -382,6 +314,8 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &WRONG_CREDENTIALS,
     &FORBIDDEN,
     &PASSWORD_CHANGE_REQUIRED,
+    &SECOND_FACTOR_REQUIRED,
+    &SECOND_FACTOR_MISSING,
     &NOT_FOUND,
     &METHOD_NOT_ALLOWED,
     &NOT_ACCEPTABLE,
@@ -399,6 +333,8 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,
+    &SECOND_FACTOR_SET,
+    &SECOND_FACTOR_NOT_BEGUN,
     &TOO_MANY_WEBHOOKS,
     &WEBHOOK_DISABLED,
     &SECRET_ROTATED,

@@ -86,8 +86,9 @@ fn slugs(endpoint: &Endpoint, operation: &Operation) -> Vec<&'static str> {
         Access::Public => {}
         Access::Signed => slugs.push("bad-signature"),
         Access::Authenticated => slugs.push("unauthenticated"),
-        Access::Session | Access::Requires(_) | Access::RequiresOrOwn(..) => {
-            slugs.extend(["unauthenticated", "forbidden"]);
+        Access::Session => slugs.extend(["unauthenticated", "forbidden"]),
+        Access::Requires(_) | Access::RequiresOrOwn(..) => {
+            slugs.extend(["unauthenticated", "forbidden", "second-factor-missing"]);
         }
     }
     if endpoint.access.is_counted(&endpoint.method) {

@@ -63,6 +63,10 @@ pub fn tags() -> Value {
             "attention",
             "What needs an operator, and the calls that resolve it."
         ),
+        tag(
+            "system",
+            "Whether anything is sent, and the call that stops all of it."
+        ),
         tag("users", "Users who log in here."),
         tag("api-keys", "API keys of programs."),
         tag("webhooks", "URLs that receive events."),

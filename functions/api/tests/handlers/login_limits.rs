@@ -73,7 +73,8 @@ async fn a_known_device_has_a_count_of_its_own_and_needs_the_password(pool: MySq
     assert_eq!(nobody.problem(), "wrong-credentials");
     // A change of the password forgets all devices.
     let session = api.with(&other.text("access_token"));
-    let change = json!({"current_password": PASSWORD, "new_password": "another password"});
+    let change =
+        json!({"current_password": PASSWORD, "new_password": "another staple of some length"});
     let changed = session.post_json("/v1/auth/password", &change).await;
     assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
     let left = count(&pool, "SELECT COUNT(*) FROM known_devices").await;

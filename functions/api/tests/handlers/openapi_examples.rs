@@ -8,16 +8,20 @@ use crate::common::{
     phones,
     rows::{cut, uncertain, undelivered},
 };
+use crate::second_factor::example_caller;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 27] = [
+const WITH_BODY: [&str; 32] = [
     "createUser",
     "logIn",
     "refreshTokens",
+    "beginSecondFactor",
+    "confirmSecondFactor",
+    "removeSecondFactor",
     "changePassword",
     "changeUser",
     "createApiKey",
@@ -42,6 +46,8 @@ const WITH_BODY: [&str; 27] = [
     "createWebhook",
     "changeWebhook",
     "changeCarrier",
+    "stopSending",
+    "resumeSending",
 ];
 
 /// Creates the resources that the examples need.
@@ -62,6 +68,10 @@ impl ExampleSetup {
         let resource = match id {
             "logIn" | "refreshTokens" | "changePassword" => {
                 return (self.session(id, example).await, path.to_owned());
+            }
+            "beginSecondFactor" | "confirmSecondFactor" | "removeSecondFactor" => {
+                let caller = example_caller(&self.admin, id, example).await;
+                return (caller, path.to_owned());
             }
             "changeUser" => self.user_id().await,
             "changeWebhook" => self.webhook_id().await,

@@ -172,7 +172,7 @@ async fn a_password_change_ends_all_sessions(pool: MySqlPool) {
     let wrong = ana
         .post_json(
             "/v1/auth/password",
-            &change("wrong wrong wrong", "another password"),
+            &change("wrong wrong wrong", "another staple of some length"),
         )
         .await;
     assert_eq!(
@@ -181,9 +181,12 @@ async fn a_password_change_ends_all_sessions(pool: MySqlPool) {
         wrong.body
     );
     assert_eq!(
-        ana.post_json("/v1/auth/password", &change(PASSWORD, "another password"))
-            .await
-            .status,
+        ana.post_json(
+            "/v1/auth/password",
+            &change(PASSWORD, "another staple of some length")
+        )
+        .await
+        .status,
         StatusCode::NO_CONTENT
     );
     assert_eq!(ana.me().await.status, StatusCode::UNAUTHORIZED);
@@ -191,7 +194,7 @@ async fn a_password_change_ends_all_sessions(pool: MySqlPool) {
         api.log_in("ana", PASSWORD, None).await.status,
         StatusCode::UNAUTHORIZED
     );
-    let ana = login(&api, "another password").await;
+    let ana = login(&api, "another staple of some length").await;
     assert_eq!(ana.me().await.status, StatusCode::OK);
 }
 

@@ -11,18 +11,33 @@ use axum::{
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     access::{Permission, audit::new_id},
     platform::secret::{hash_token, random_text},
 };
+use sqlx::MySqlConnection;
+use uuid::Uuid;
 
 use crate::{
     App,
     auth::{Caller, audit::audited_transaction, caller::Change, guard::KEY_PREFIX, store::ApiKey},
-    http::{body, error::ApiError, fields::Fields, query::Query},
+    http::{
+        body,
+        error::{ApiError, FieldError},
+        fields::Fields,
+        query::Query,
+    },
     openapi::{Operation, Takes, operation::object},
-    resources::api_keys::{KeyView, store::insert_api_key},
+    resources::api_keys::{
+        KeyView,
+        fields::{
+            ALLOWED_ADDRESSES, EXPIRES_AT, PERMISSIONS, VALIDITY, allowed_addresses,
+            allowed_addresses_schema, expires_at, expires_at_schema, permissions,
+            permissions_schema,
+        },
+        store::{insert_api_key, lock_person},
+    },
 };
 
 /// Characters of a name.
@@ -51,6 +66,8 @@ pub struct KeyRequest {
     pub permissions: Vec<Permission>,
     pub messages_per_day: Option<u32>,
     pub expires_at: Option<DateTime<Utc>>,
+    pub allowed_addresses: Option<String>,
+    pub user_id: Option<Uuid>,
 }
 
 /// Returns a key's row, and the key itself, of which the row holds only the beginning.
@@ -67,7 +84,11 @@ pub fn new_key(request: &KeyRequest, created_by: String, now: DateTime<Utc>) -> 
         created_at: now,
         expires_at: request.expires_at,
         revoked_at: None,
+        allowed_addresses: request.allowed_addresses.clone(),
+        user_id: request.user_id,
         last_used_at: None,
+        role: None,
+        user_disabled: false,
     };
     (row, key)
 }
@@ -87,9 +108,11 @@ pub async fn create(
     let (new, hash) = (&row, &hash_token(&key));
     audited_transaction(&app.db, &caller, |mut transaction| {
         Box::pin(async move {
+            require_person(&mut transaction, new.user_id).await?;
             insert_api_key(&mut transaction, new, hash).await?;
             let after = json!({"name": new.name, "permissions": new.permissions,
-                "messages_per_day": new.messages_per_day, "expires_at": new.expires_at});
+                "messages_per_day": new.messages_per_day, "expires_at": new.expires_at,
+                "allowed_addresses": new.allowed_addresses, "user_id": new.user_id});
             let change = Change {
                 action: "key.create",
                 resource: format!("key:{}", new.id),
@@ -113,21 +136,39 @@ pub async fn create(
 pub fn create_doc() -> Operation {
     let fields = json!({
         "name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"\S"},
-        "permissions": permissions_schema(),
+        PERMISSIONS: permissions_schema(),
         "messages_per_day": {"type": ["integer", "null"], "minimum": PER_DAY.start(), "maximum": PER_DAY.end(),
             "description": "Recipients that it may add per day (UTC); null: any number."},
-        "expires_at": {"type": ["string", "null"], "format": "date-time", "description": "A time in the future; null: never."},
+        EXPIRES_AT: expires_at_schema("a year from now"),
+        ALLOWED_ADDRESSES: allowed_addresses_schema(),
+        "user_id": {"type": ["string", "null"], "format": "uuid", "description": "The person whose key it is: it has at most the permissions of the person's role, and ends with the account. null: the key of a program."},
     });
     let example = json!({"name": "shop", "permissions": ["schedules:read", "schedules:write"], "messages_per_day": 10_000});
     let mut created = super::example();
     created["key"] = json!("sms_k7m2p4q6_k7m2p4q6r8s3t5v7w9x2y4z6a8b3c5d7e9f2g4h6j8k3m5n7p9q2");
     Operation::new("createApiKey", "api-keys", "Create an API key")
-        .text("The key is shown once; only its hash is stored.")
+        .text("The key is shown once; only its hash is stored. It is valid for a year unless `expires_at` says otherwise.")
         .body(Takes::json(
             object(fields, &["name", "permissions"]),
             example,
         ))
         .answers::<Created>(201, "The key.", created)
+}
+
+/// Refuses a person who has no account, or a disabled one.
+async fn require_person(
+    transaction: &mut MySqlConnection,
+    user_id: Option<Uuid>,
+) -> Result<(), ApiError> {
+    let Some(id) = user_id else {
+        return Ok(());
+    };
+    if lock_person(transaction, id).await? {
+        return Ok(());
+    }
+    let expected = "expected the id of a user whose account is not disabled";
+    let error = FieldError::new("user_id", "not-found", expected);
+    Err(ApiError::invalid(vec![error]))
 }
 
 impl KeyRequest {
@@ -146,8 +187,11 @@ impl KeyRequest {
             );
         }
         let permissions = permissions(&mut fields);
+        fields.require(PERMISSIONS, "an array");
         let messages_per_day = fields.number("messages_per_day", PER_DAY);
-        let expires_at = expires_at(&mut fields, now);
+        let expires_at = expires_at(&mut fields, now).unwrap_or(Some(now + VALIDITY));
+        let allowed_addresses = allowed_addresses(&mut fields).flatten();
+        let user_id = fields.read_as("user_id", "the id of a user");
         let errors = fields.finish();
         match (name, permissions) {
             (Some(name), Some(permissions)) if errors.is_empty() => Ok(Self {
@@ -155,58 +199,10 @@ impl KeyRequest {
                 permissions,
                 messages_per_day,
                 expires_at,
+                allowed_addresses,
+                user_id,
             }),
             _ => Err(ApiError::invalid(errors)),
-        }
-    }
-}
-
-/// Returns the schema of the field `permissions`.
-pub fn permissions_schema() -> Value {
-    json!({"type": "array", "minItems": 1, "items": {"title": "GrantablePermission", "type": "string", "enum": Permission::GRANTABLE.map(Permission::as_str)}})
-}
-
-/// Reads the field `permissions`, which is required.
-pub fn permissions(fields: &mut Fields) -> Option<Vec<Permission>> {
-    let names = Permission::GRANTABLE.map(Permission::as_str).join(", ");
-    let given: Option<Vec<String>> =
-        fields.read_as("permissions", &format!("an array of: {names}"));
-    fields.require("permissions", &format!("an array of: {names}"));
-    let known = |name: String| {
-        Permission::GRANTABLE
-            .into_iter()
-            .find(|permission| permission.as_str() == name)
-    };
-    let mut permissions: Vec<_> = given?
-        .into_iter()
-        .map(known)
-        .collect::<Option<_>>()
-        .unwrap_or_default();
-    permissions.sort_unstable();
-    permissions.dedup();
-    if permissions.is_empty() {
-        fields.complain(
-            "permissions",
-            "not-a-choice",
-            format!("expected at least one, and only: {names}"),
-        );
-        return None;
-    }
-    Some(permissions)
-}
-
-fn expires_at(fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    const EXPECTED: &str = "a time in the future with an offset from UTC (RFC 3339), such as 2030-01-31T09:00:00+08:00";
-    let given: String = fields.read_as("expires_at", EXPECTED)?;
-    match DateTime::parse_from_rfc3339(&given) {
-        Ok(time) if time > now => Some(time.to_utc()),
-        Ok(_) => {
-            fields.complain("expires_at", "in-the-past", format!("expected {EXPECTED}"));
-            None
-        }
-        Err(_) => {
-            fields.complain("expires_at", "not-a-time", format!("expected {EXPECTED}"));
-            None
         }
     }
 }

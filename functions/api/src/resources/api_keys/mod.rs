@@ -4,6 +4,8 @@
 
 pub mod change;
 pub mod create;
+mod fields;
+pub mod person;
 pub mod routes;
 pub mod store;
 
@@ -48,6 +50,10 @@ pub struct KeyView {
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
+    /// The networks from which it may be used; null: any address.
+    pub allowed_addresses: Option<Vec<String>>,
+    /// The person whose key it is; null: the key of a program.
+    pub user_id: Option<Uuid>,
 }
 
 impl From<ApiKey> for KeyView {
@@ -63,6 +69,10 @@ impl From<ApiKey> for KeyView {
             expires_at: key.expires_at,
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
+            allowed_addresses: key
+                .allowed_addresses
+                .map(|list| list.split(' ').map(str::to_owned).collect()),
+            user_id: key.user_id,
         }
     }
 }
@@ -152,9 +162,11 @@ fn example() -> Value {
         "messages_per_day": 10_000,
         "created_by": "user:0190a0b0-c0d0-7080-8000-00000000000e",
         "created_at": "2026-12-01T01:00:00Z",
-        "expires_at": null,
+        "expires_at": "2027-12-01T01:00:00Z",
         "revoked_at": null,
         "last_used_at": null,
+        "allowed_addresses": null,
+        "user_id": null,
     })
 }
 

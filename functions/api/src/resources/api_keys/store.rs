@@ -2,6 +2,7 @@
 //! allowance that each has used.
 
 use chrono::{DateTime, Utc};
+use shared::access::Role;
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -14,8 +15,9 @@ pub async fn insert_api_key(
     hash: &[u8],
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "INSERT INTO api_keys (id, name, prefix, hash, permissions, messages_per_day, created_by, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO api_keys (id, name, prefix, hash, permissions, messages_per_day, created_by, created_at, expires_at,
+           allowed_addresses, user_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key.id,
         key.name,
         key.prefix,
@@ -24,7 +26,9 @@ pub async fn insert_api_key(
         key.messages_per_day,
         key.created_by,
         key.created_at,
-        key.expires_at
+        key.expires_at,
+        key.allowed_addresses,
+        key.user_id
     );
     done.execute(connection).await.map(drop)
 }
@@ -51,8 +55,10 @@ pub async fn page_of_api_keys(
         ApiKey,
         r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
              k.created_at AS "created_at: DateTime<Utc>", k.expires_at AS "expires_at: DateTime<Utc>",
-             k.revoked_at AS "revoked_at: DateTime<Utc>", c.last_used_at AS "last_used_at: DateTime<Utc>"
-           FROM api_keys k LEFT JOIN callers c ON c.caller = k.hash
+             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.user_id AS "user_id: Uuid",
+             c.last_used_at AS "last_used_at: DateTime<Utc>", u.role AS "role: Role",
+             u.disabled_at IS NOT NULL AS "user_disabled!: bool"
+           FROM api_keys k LEFT JOIN callers c ON c.caller = k.hash LEFT JOIN users u ON u.id = k.user_id
            WHERE k.id > ? ORDER BY k.id LIMIT ?"#,
         after,
         limit
@@ -61,18 +67,61 @@ pub async fn page_of_api_keys(
     .await
 }
 
-/// Changes the permissions of a key that is not revoked. Returns whether there is one.
-pub async fn change_permissions(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    permissions: &str,
-) -> sqlx::Result<bool> {
+/// Writes what can be changed of a key, if it is not revoked. Returns whether there is one.
+pub async fn change_api_key(connection: &mut MySqlConnection, key: &ApiKey) -> sqlx::Result<bool> {
+    // MySQL counts only rows that a statement changes, so the row is locked first.
+    let found = sqlx::query_scalar!(
+        r#"SELECT id AS "id: Uuid" FROM api_keys WHERE id = ? AND revoked_at IS NULL FOR UPDATE"#,
+        key.id
+    );
+    if found.fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(false);
+    }
     let done = sqlx::query!(
-        "UPDATE api_keys SET permissions = ? WHERE id = ? AND revoked_at IS NULL",
-        permissions,
+        "UPDATE api_keys SET permissions = ?, expires_at = ?, allowed_addresses = ? WHERE id = ?",
+        key.permissions,
+        key.expires_at,
+        key.allowed_addresses,
+        key.id
+    );
+    done.execute(connection).await?;
+    Ok(true)
+}
+
+/// Gives the webhooks that a key owns the key's end of validity.
+pub async fn expire_own_webhooks(
+    connection: &mut MySqlConnection,
+    key: &ApiKey,
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE webhooks SET expires_at = ? WHERE owner = ?",
+        key.expires_at,
+        format!("key:{}", key.id)
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Returns whether a person has an account that is not disabled, and locks it until the transaction
+/// ends, so that the account is not disabled before the key exists.
+pub async fn lock_person(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT id AS "id: Uuid" FROM users WHERE id = ? AND disabled_at IS NULL FOR UPDATE"#,
         id
     );
-    Ok(done.execute(connection).await?.rows_affected() > 0)
+    Ok(found.fetch_optional(connection).await?.is_some())
+}
+
+/// Returns the keys of a person that are not revoked, and locks them until the transaction ends.
+pub async fn lock_keys_of_person(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: Uuid" FROM api_keys WHERE user_id = ? AND revoked_at IS NULL ORDER BY id FOR UPDATE"#,
+        user_id
+    )
+    .fetch_all(connection)
+    .await
 }
 
 /// Disables the webhooks that a key owns, in the transaction that revokes the key or takes its

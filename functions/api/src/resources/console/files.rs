@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 38] = [
+pub const FILES: [File; 39] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),
@@ -59,6 +59,7 @@ pub const FILES: [File; 38] = [
     ),
     script("schedule.js", include_str!("page/schedule.js")),
     script("schedules.js", include_str!("page/schedules.js")),
+    script("second-factor.js", include_str!("page/second-factor.js")),
     script("send-check.js", include_str!("page/send-check.js")),
     script("send-draft.js", include_str!("page/send-draft.js")),
     script("send-form.js", include_str!("page/send-form.js")),

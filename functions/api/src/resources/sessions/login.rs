@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::{Caller, Identity, caller::Change, password::hash},
+    auth::{Caller, Identity, caller::Change, password::hash, second_factor::use_code},
     http::{
         body,
         error::{ApiError, FieldError},
@@ -42,7 +42,8 @@ use crate::{
             devices::note_device,
             issue,
             login_limits::LoginSubjects,
-            new_password, new_password_schema, optional_secret, secret, secret_schema,
+            new_password, new_password_schema, optional_secret, require_unguessable, secret,
+            secret_schema,
             store::{NewSession, insert_session},
             tokens_example,
         },
@@ -51,12 +52,14 @@ use crate::{
 };
 
 const WRONG_CREDENTIALS: &str = "the username or the password is wrong";
+const WRONG_CODE: &str = "the code is wrong, or was used already";
 
 struct LoginRequest {
     username: String,
     password: SecretString,
     new_password: Option<SecretString>,
     device_token: Option<SecretString>,
+    code: Option<SecretString>,
     cookie: bool,
 }
 
@@ -67,6 +70,7 @@ impl LoginRequest {
         let password = secret(&mut fields, "password");
         let new_password = new_password(&mut fields, "new_password");
         let device_token = optional_secret(&mut fields, "device_token");
+        let code = optional_secret(&mut fields, "code");
         let cookie = fields
             .read_as("cookie", "true or false")
             .unwrap_or_default();
@@ -77,6 +81,7 @@ impl LoginRequest {
                 password,
                 new_password,
                 device_token,
+                code,
                 cookie,
             }),
             _ => Err(ApiError::invalid(errors)),
@@ -108,6 +113,16 @@ pub async fn login(
     })
 }
 
+/// Uses a code of the person's second factor. Returns whether it was right.
+async fn is_right_code(app: &App, user_id: Uuid, code: &SecretString) -> Result<bool, ApiError> {
+    let now = app.db.now();
+    let code = code.expose_secret();
+    transaction(&app.db, |transaction| {
+        Box::pin(use_code(app, transaction, user_id, code, now))
+    })
+    .await
+}
+
 /// Checks the password and begins a session.
 async fn log_in(app: &App, caller: &Caller, request: LoginRequest) -> Result<Tokens, ApiError> {
     let device = request
@@ -127,16 +142,31 @@ async fn log_in(app: &App, caller: &Caller, request: LoginRequest) -> Result<Tok
         record_failure(app, caller, known).await?;
         return Err(ApiError::WrongCredentials(WRONG_CREDENTIALS));
     };
+    if user.second_factor && request.code.is_none() {
+        // The count stays: otherwise calls without a code would allow any number of wrong codes.
+        return Err(ApiError::SecondFactorRequired);
+    }
     if user.password_expires_at.is_some() && request.new_password.is_none() {
         // The password was right, and a page asks for the new one only now.
-        subjects.reset_failed(app).await?;
+        if !user.second_factor {
+            subjects.reset_failed(app).await?;
+        }
         return Err(ApiError::PasswordChangeRequired);
+    }
+    if let (true, Some(code)) = (user.second_factor, &request.code)
+        && !is_right_code(app, user.id, code).await?
+    {
+        record_failure(app, caller, known).await?;
+        return Err(ApiError::WrongCredentials(WRONG_CODE));
     }
     let hash = match request.new_password {
         Some(new) if new.expose_secret() == request.password.expose_secret() => {
             return Err(same_password("new_password"));
         }
-        Some(new) => Some(hash(new).await?),
+        Some(new) => {
+            require_unguessable("new_password", &new, &user.username)?;
+            Some(hash(new).await?)
+        }
         None => None,
     };
     let tokens = {
@@ -165,19 +195,21 @@ pub fn login_doc() -> Operation {
         "password": secret_schema(),
         "new_password": or_null(new_password_schema()),
         "device_token": or_null(secret_schema()),
+        "code": or_null(secret_schema()),
         "cookie": or_null(json!({"type": "boolean"})),
     });
     let example = json!({"username": "ana", "password": "correct horse battery staple"});
     Operation::new("logIn", "auth", "Log in with a password")
         .text(
-            "A temporary password requires `new_password` in the same call. After four failed logins with a username from one network each further one \
+            "A temporary password requires `new_password` in the same call. An account with a second factor requires `code`: that of the authenticator \
+             app, or a recovery code; each is accepted once. After four failed logins with a username from one network each further one \
              has to wait, whether the name exists or not. A client that keeps the `device_token` of the last login and sends it with the next one is not \
              delayed by the failed logins of others. With `cookie: true`, which is for pages of this origin in a browser, the refresh token and the \
              device token are set as cookies that scripts cannot read, and are not in the answer.",
         )
         .body(Takes::json(object(fields, &["username", "password"]), example))
         .answers::<Tokens>(200, "The tokens of a new session.", tokens_example())
-        .problems(&["wrong-credentials", "password-change-required", "login-locked", "forbidden"])
+        .problems(&["wrong-credentials", "password-change-required", "second-factor-required", "login-locked", "forbidden"])
 }
 
 /// Records a failed login in the audit log, with the id of the user if one has this name. The name

@@ -48,7 +48,7 @@ const OF_NAME: LoginGuard = LoginGuard {
 };
 
 /// The subjects by which the failures of a login are counted, and how a success changes the counts.
-pub(super) struct LoginSubjects(Vec<Subject>);
+pub struct LoginSubjects(Vec<Subject>);
 
 struct Subject {
     name: String,
@@ -61,7 +61,7 @@ struct Subject {
 impl LoginSubjects {
     /// Returns the subjects of a login with a password. `device`: the token of a device, if the
     /// request has one.
-    pub(super) async fn of_login(
+    pub async fn of_login(
         app: &App,
         username: &str,
         caller: &Caller,
@@ -90,7 +90,7 @@ impl LoginSubjects {
     }
 
     /// Returns the subject of a change of one's own password, which needs a session.
-    pub(super) fn of_change(user_id: Uuid) -> Self {
+    pub fn of_change(user_id: Uuid) -> Self {
         Self(vec![Subject {
             name: format!("password:{user_id}"),
             guard: STRICT,
@@ -98,8 +98,17 @@ impl LoginSubjects {
         }])
     }
 
+    /// Returns the subject of codes of one's own second factor, which need a session and the password.
+    pub fn of_code(user_id: Uuid) -> Self {
+        Self(vec![Subject {
+            name: format!("code:{user_id}"),
+            guard: STRICT,
+            is_reset: true,
+        }])
+    }
+
     /// Counts an attempt. Returns an error if the caller has to wait.
-    pub(super) async fn count_attempt(&self, app: &App) -> Result<(), ApiError> {
+    pub async fn count_attempt(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
         let mut connection = app.db.acquire().await?;
         for Subject { name, guard, .. } in &self.0 {
@@ -111,7 +120,7 @@ impl LoginSubjects {
     }
 
     /// Changes the counts after a right password.
-    pub(super) async fn reset_failed(&self, app: &App) -> Result<(), ApiError> {
+    pub async fn reset_failed(&self, app: &App) -> Result<(), ApiError> {
         let now = app.db.now();
         let mut connection = app.db.acquire().await?;
         for Subject { name, is_reset, .. } in &self.0 {

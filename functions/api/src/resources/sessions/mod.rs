@@ -5,8 +5,9 @@
 pub mod cookie;
 mod devices;
 pub mod end;
+pub mod list;
 pub mod login;
-mod login_limits;
+pub mod login_limits;
 pub mod me;
 pub mod password;
 pub mod refresh;
@@ -15,7 +16,7 @@ pub mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
@@ -27,8 +28,11 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    auth::tokens::ACCESS_TOKEN,
-    http::{error::ApiError, fields::Fields},
+    auth::{password::is_guessable, tokens::ACCESS_TOKEN},
+    http::{
+        error::{ApiError, FieldError},
+        fields::Fields,
+    },
     resources::sessions::store::insert_refresh_token,
 };
 
@@ -39,8 +43,8 @@ pub const REFRESH_TOKEN: TimeDelta = TimeDelta::days(7);
 /// A refresh token is accepted again for this time after its first use: the answer may have been
 /// lost, or two tabs of a browser may have sent it at the same time.
 pub const REFRESH_GRACE: TimeDelta = TimeDelta::seconds(10);
-/// The length of a password in characters. NIST SP 800-63B requires a length, and no other
-/// property.
+/// The length of a password in characters. NIST SP 800-63B requires a length, and that common and
+/// guessable passwords are refused ([`require_unguessable`]), and no other property.
 pub const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 12..=256;
 
 /// The length in bytes of a text that is compared with a secret.
@@ -105,7 +109,7 @@ async fn issue(
 }
 
 /// Reads a required secret.
-fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
+pub fn secret(fields: &mut Fields, name: &'static str) -> Option<SecretString> {
     let given = optional_secret(fields, name);
     if given.is_none() {
         fields.require(name, "a string");
@@ -145,8 +149,23 @@ fn new_password(fields: &mut Fields, name: &'static str) -> Option<SecretString>
     Some(text.into())
 }
 
+/// Refuses a new password that is common, or easy to guess for who knows the username.
+fn require_unguessable(
+    name: &'static str,
+    password: &SecretString,
+    username: &str,
+) -> Result<(), ApiError> {
+    if !is_guessable(password.expose_secret(), username) {
+        return Ok(());
+    }
+    let expected = "expected a password that is not common and does not follow from the username, such as \
+                    several words that do not belong together";
+    let error = FieldError::new(name, "too-common", expected);
+    Err(ApiError::invalid(vec![error]))
+}
+
 /// Returns the schema of a secret.
-fn secret_schema() -> Value {
+pub fn secret_schema() -> Value {
     json!({"type": "string", "minLength": SECRET_LENGTH.start(), "maxLength": SECRET_LENGTH.end(), "format": "password"})
 }
 

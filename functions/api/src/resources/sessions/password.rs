@@ -33,7 +33,7 @@ use crate::{
     resources::{
         sessions::{
             login::same_password, login_limits::LoginSubjects, new_password, new_password_schema,
-            secret, secret_schema,
+            require_unguessable, secret, secret_schema,
         },
         users::store::lock_user,
     },
@@ -52,25 +52,11 @@ pub async fn change(
         return Err(ApiError::Forbidden(None));
     };
     let (current, new) = read(&body::read_small_json(&headers, body).await?)?;
-    let subjects = LoginSubjects::of_change(id);
-    subjects.count_attempt(&app).await?;
-    let user = lock_user(&mut *app.db.acquire().await?, id).await?;
-    let old_hash = user.map(|user| user.password_hash);
-    let right = is_password(current.clone(), old_hash.clone())
-        .await
-        .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
-    if !right {
-        let error = FieldError::new(
-            "current_password",
-            "wrong",
-            "expected the password with which you log in",
-        );
-        return Err(ApiError::invalid(vec![error]));
-    }
-    subjects.reset_failed(&app).await?;
+    let old_hash = require_password(&app, id, current.clone()).await?;
     if current.expose_secret() == new.expose_secret() {
         return Err(same_password("new_password"));
     }
+    require_unguessable("new_password", &new, &caller.name)?;
     let hash = hash(new).await?;
     let (app, hashes) = (
         &app,
@@ -84,6 +70,31 @@ pub async fn change(
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks the current password of a person. Returns its hash. A wrong one counts as a failed login.
+pub async fn require_password(
+    app: &App,
+    id: Uuid,
+    current: SecretString,
+) -> Result<Option<String>, ApiError> {
+    let subjects = LoginSubjects::of_change(id);
+    subjects.count_attempt(app).await?;
+    let user = lock_user(&mut *app.db.acquire().await?, id).await?;
+    let old_hash = user.map(|user| user.password_hash);
+    let right = is_password(current, old_hash.clone())
+        .await
+        .map_err(|error| ApiError::Internal(format!("{error:#}")))?;
+    if !right {
+        let error = FieldError::new(
+            "current_password",
+            "wrong",
+            "expected the password with which you log in",
+        );
+        return Err(ApiError::invalid(vec![error]));
+    }
+    subjects.reset_failed(app).await?;
+    Ok(old_hash)
 }
 
 fn read(body: &[u8]) -> Result<(SecretString, SecretString), ApiError> {

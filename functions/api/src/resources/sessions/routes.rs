@@ -2,8 +2,8 @@
 
 use crate::{
     auth::access::Access::{Authenticated, Public, Session},
-    resources::sessions::{end, login, me, password, refresh},
-    route::{Route, get, post},
+    resources::sessions::{end, list, login, me, password, refresh},
+    route::{Route, delete, get, post},
 };
 
 /// Returns the routes of sessions.
@@ -22,6 +22,13 @@ pub fn table() -> Vec<Route> {
             Session,
             password::change,
             password::change_doc,
+        ),
+        get("/v1/auth/sessions", Session, list::list, list::list_doc),
+        delete(
+            "/v1/auth/sessions/{id}",
+            Session,
+            list::revoke,
+            list::revoke_doc,
         ),
         get("/v1/auth/me", Authenticated, me::me, me::me_doc),
     ]

@@ -116,3 +116,54 @@ pub async fn end_session(
     );
     Ok(done.execute(connection).await?.rows_affected() > 0)
 }
+
+/// A session that has not ended.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct SessionRow {
+    pub id: Uuid,
+    pub address: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    /// When its newest refresh token was issued.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// Returns the sessions of a user that have not ended, the newest first.
+pub async fn open_sessions(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> sqlx::Result<Vec<SessionRow>> {
+    sqlx::query_as!(
+        SessionRow,
+        r#"SELECT s.id AS "id: Uuid", s.address, s.created_at AS "created_at: DateTime<Utc>",
+             s.expires_at AS "expires_at: DateTime<Utc>",
+             (SELECT MAX(t.issued_at) FROM refresh_tokens t WHERE t.session_id = s.id) AS "last_used_at: DateTime<Utc>"
+           FROM sessions s WHERE s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ? ORDER BY s.id DESC LIMIT ?"#,
+        user_id,
+        now,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Ends a session of this user. Returns whether it had not ended before, or `None` if the user has no
+/// such session.
+pub async fn end_session_of(
+    connection: &mut MySqlConnection,
+    user_id: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> sqlx::Result<Option<bool>> {
+    let owner = sqlx::query_scalar!(
+        r#"SELECT user_id AS "user_id: Uuid" FROM sessions WHERE id = ?"#,
+        id
+    );
+    if owner.fetch_optional(&mut *connection).await? != Some(user_id) {
+        return Ok(None);
+    }
+    end_session(connection, id, now).await.map(Some)
+}

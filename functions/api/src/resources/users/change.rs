@@ -1,12 +1,13 @@
 //! `PATCH /v1/users/{id}`: changes the role, disables or enables the user, or sets a new temporary
-//! password. All sessions of the user end if it is disabled or gets another password.
+//! password. All sessions of the user end if it is disabled or gets another password; the API keys of
+//! a disabled user are revoked.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use serde_json::json;
 use shared::{
     access::{
         Role,
-        users::{User, change_password, change_user, end_sessions},
+        users::{User, change_password, change_user, end_sessions, remove_second_factor},
     },
     platform::secret::random_text,
 };
@@ -33,10 +34,13 @@ use crate::{
         operation::{object, one_of_these, or_null},
         schemas::derived,
     },
-    resources::users::{
-        TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
-        store::{count_other_admins, lock_user},
-        user_with_password_example,
+    resources::{
+        api_keys::person::{Ended, follow_person},
+        users::{
+            TEMPORARY, UserWithPassword, audit_state, no_such_user, parse_id,
+            store::{count_other_admins, lock_user},
+            user_with_password_example,
+        },
     },
 };
 
@@ -45,6 +49,7 @@ struct UserEdit {
     role: Option<Role>,
     disabled: Option<bool>,
     reset_password: bool,
+    reset_second_factor: bool,
 }
 
 impl UserEdit {
@@ -55,12 +60,16 @@ impl UserEdit {
         let reset_password = fields
             .read_as("reset_password", "true or false")
             .unwrap_or(false);
+        let reset_second_factor = fields
+            .read_as("reset_second_factor", "true or false")
+            .unwrap_or(false);
         let mut errors = fields.finish();
-        if errors.is_empty() && role.is_none() && disabled.is_none() && !reset_password {
+        let resets = reset_password || reset_second_factor;
+        if errors.is_empty() && role.is_none() && disabled.is_none() && !resets {
             errors.push(FieldError::new(
                 "",
                 "nothing-to-change",
-                "expected one of: role, disabled, reset_password",
+                "expected one of: role, disabled, reset_password, reset_second_factor",
             ));
         }
         if errors.is_empty() {
@@ -68,6 +77,7 @@ impl UserEdit {
                 role,
                 disabled,
                 reset_password,
+                reset_second_factor,
             })
         } else {
             Err(ApiError::invalid(errors))
@@ -109,11 +119,14 @@ pub fn change_doc() -> Operation {
         "disabled": {"type": ["boolean", "null"], "description": "Whether the user is refused. Ends the user's sessions."},
         "reset_password": {"type": ["boolean", "null"], "default": false,
             "description": "Sets a new temporary password. Ends the user's sessions."},
+        "reset_second_factor": {"type": ["boolean", "null"], "default": false,
+            "description": "Removes the second factor, for a person who has lost it. Ends the user's sessions."},
     });
     let one = [
         ("role", role),
         ("disabled", json!({"type": "boolean"})),
         ("reset_password", json!({"const": true})),
+        ("reset_second_factor", json!({"const": true})),
     ];
     Operation::new(
         "changeUser",
@@ -166,10 +179,20 @@ async fn write(
         user.password_expires_at = Some(now + TEMPORARY);
         change_password(&mut transaction, id, hash, user.password_expires_at).await?;
     }
-    if hash.is_some() || user.disabled_at.is_some() {
+    let factor_removed =
+        edit.reset_second_factor && remove_second_factor(&mut transaction, id).await?;
+    user.second_factor &= !factor_removed;
+    if hash.is_some() || factor_removed || user.disabled_at.is_some() {
         end_sessions(&mut transaction, id, now).await?;
     }
+    let ended = follow_person(&mut transaction, &user, now).await?;
     let mut after = audit_state(&user);
+    if ended != Ended::default() {
+        after["ended"] = json!(ended);
+    }
+    if factor_removed {
+        after["second_factor_reset"] = json!(true);
+    }
     if hash.is_some() {
         after["password_reset"] = json!(true);
     }

@@ -51,6 +51,7 @@ pub async fn create(
         disabled_at: None,
         created_at: now,
         last_login_at: None,
+        second_factor: false,
     };
     let new = &user;
     audited_transaction(&app.db, &caller, |transaction| {

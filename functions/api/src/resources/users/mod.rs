@@ -37,6 +37,8 @@ pub struct UserView {
     pub password_expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub last_login_at: Option<DateTime<Utc>>,
+    /// Whether logins need a code.
+    pub second_factor: bool,
 }
 
 impl From<User> for UserView {
@@ -49,6 +51,7 @@ impl From<User> for UserView {
             password_expires_at: user.password_expires_at,
             created_at: user.created_at,
             last_login_at: user.last_login_at,
+            second_factor: user.second_factor,
         }
     }
 }
@@ -86,6 +89,7 @@ fn example() -> Value {
         "password_expires_at": "2026-12-08T01:00:00Z",
         "created_at": "2026-12-01T01:00:00Z",
         "last_login_at": null,
+        "second_factor": false,
     })
 }
 

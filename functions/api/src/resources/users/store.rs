@@ -11,7 +11,8 @@ pub async fn lock_user(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Resu
         User,
         r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
              password_expires_at AS "password_expires_at: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>",
-             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>"
+             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS "second_factor!: bool"
            FROM users WHERE id = ? FOR UPDATE"#,
         id
     )
@@ -29,7 +30,8 @@ pub async fn page_of_users(
         User,
         r#"SELECT id AS "id: Uuid", username, role AS "role: Role", password_hash AS "password_hash: String",
              password_expires_at AS "password_expires_at: DateTime<Utc>", disabled_at AS "disabled_at: DateTime<Utc>",
-             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>"
+             created_at AS "created_at: DateTime<Utc>", last_login_at AS "last_login_at: DateTime<Utc>",
+             EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS "second_factor!: bool"
            FROM users WHERE id > ? ORDER BY id LIMIT ?"#,
         after,
         limit

@@ -335,7 +335,7 @@ pub async fn insert_key(
         name: "test".to_owned(),
         permissions: permissions.to_vec(),
         messages_per_day,
-        expires_at: None,
+        ..KeyRequest::default()
     };
     let (row, key) = new_key(&request, "test".to_owned(), Utc::now());
     insert_api_key(&mut pool.acquire().await.unwrap(), &row, &hash_token(&key))

@@ -90,9 +90,10 @@ function end(reason) {
 }
 
 /** Logs in. A temporary password needs `newPassword`. */
-export async function logIn(username, password, newPassword) {
+export async function logIn({ username, password, newPassword, code }) {
   const body = { username, password, cookie: true };
   if (newPassword) body.new_password = newPassword;
+  if (code) body.code = code;
   const response = await send("POST", "/v1/auth/login", { body });
   keep(await response.json());
 }

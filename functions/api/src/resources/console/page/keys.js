@@ -10,7 +10,8 @@ const K = T.keys;
 // What a key may be granted (docs/api/access.md).
 const PERMISSIONS = [
   "schedules:read", "schedules:write", "schedules:high", "attention:read", "attention:write", "suppressions:read",
-  "suppressions:write", "suppressions:delete", "webhooks:read", "carriers:read", "carriers:write", "audit:read",
+  "suppressions:write", "suppressions:delete", "webhooks:read", "webhooks:own", "carriers:read",
+  "carriers:write", "system:stop", "audit:read",
 ];
 
 function NewKey({ done }) {
@@ -18,14 +19,17 @@ function NewKey({ done }) {
     <fieldset><legend>${K.permissions}</legend>${PERMISSIONS.map((one) => html`<${Checkbox} label=${one} checked=${values[one] ?? false}
       onValue=${set(one)} />`)}</fieldset>
     <${Input} label=${K.perDay} hint=${K.perDayHint} type="number" min="1" value=${values.perDay} onValue=${set("perDay")} />
-    <${Input} label=${K.expires} hint=${K.expiresHint} type="date" value=${values.expires} onValue=${set("expires")} />`;
+    <${Input} label=${K.expires} hint=${K.expiresHint} type="date" value=${values.expires} onValue=${set("expires")} />
+    <${Input} label=${K.addresses} hint=${K.addressesHint} value=${values.addresses} onValue=${set("addresses")} />`;
   const act = async (values) => {
     const body = { name: values.name, permissions: PERMISSIONS.filter((one) => values[one]) };
     if (values.perDay) body.messages_per_day = Number(values.perDay);
     if (values.expires) body.expires_at = `${values.expires}T23:59:59Z`;
+    const networks = values.addresses.split(/[\s,;]+/).filter(Boolean);
+    if (networks.length) body.allowed_addresses = networks;
     done(await post("/v1/api-keys", body));
   };
-  return html`<${ActionButton} label=${K.add} confirm=${K.add} initial=${{ name: "", perDay: "", expires: "" }} fields=${fields} act=${act} />`;
+  return html`<${ActionButton} label=${K.add} confirm=${K.add} initial=${{ name: "", perDay: "", expires: "", addresses: "" }} fields=${fields} act=${act} />`;
 }
 
 export default function Keys() {
@@ -39,7 +43,7 @@ export default function Keys() {
     danger act=${async () => done(await remove(`/v1/api-keys/${key.id}`))} />`;
   const row = (key) => [
     html`${key.name} <code>${key.prefix}</code>`, key.permissions.join(", "), key.messages_per_day ? number(key.messages_per_day) : "–",
-    time(key.last_used_at), time(key.expires_at), key.revoked_at ? K.revoked(time(key.revoked_at)) : revoke(key),
+    key.allowed_addresses?.join(", ") ?? "–", time(key.last_used_at), time(key.expires_at), key.revoked_at ? K.revoked(time(key.revoked_at)) : revoke(key),
   ];
   return html`<${Page} title=${T.pages.keys} actions=${html`<${NewKey} done=${done} />`} />
     ${made?.key && html`<${Notice}><p>${K.secret(made.name)} <code>${made.key}</code></p><p>${K.secretText}</p><//>`}

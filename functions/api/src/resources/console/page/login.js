@@ -1,4 +1,4 @@
-// Logging in. A temporary password has to be changed in the same call.
+// Logging in. A temporary password has to be changed in the same call, and a second factor needs a code.
 import { html, useState } from "./preact.js";
 import { logIn } from "./api.js";
 import { T } from "./texts.js";
@@ -22,8 +22,9 @@ export function NewPassword({ values, set }) {
 
 /** The page of the login; `onLogin()` is called when there is a session. */
 export function Login({ ended, onLogin }) {
-  const [values, setValues] = useState({ username: "", password: "", fresh: "", repeated: "" });
+  const [values, setValues] = useState({ username: "", password: "", fresh: "", repeated: "", code: "" });
   const [mustChange, setMustChange] = useState(false);
+  const [needsCode, setNeedsCode] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const set = (name) => (value) => setValues((known) => ({ ...known, [name]: value }));
@@ -34,10 +35,12 @@ export function Login({ ended, onLogin }) {
     setBusy(true);
     setError(null);
     try {
-      await logIn(values.username, values.password, mustChange && values.fresh);
+      const { username, password } = values;
+      await logIn({ username, password, newPassword: mustChange && values.fresh, code: needsCode && values.code });
       await onLogin();
     } catch (problem) {
       if (problem.slug === "password-change-required" && !mustChange) setMustChange(true);
+      else if (problem.slug === "second-factor-required" && !needsCode) setNeedsCode(true);
       else setError(problem);
     }
     return setBusy(false);
@@ -49,6 +52,8 @@ export function Login({ ended, onLogin }) {
         value=${values.username} onValue=${set("username")} />
       <${Input} label=${T.login.password} name="password" type="password" autocomplete="current-password" required
         value=${values.password} onValue=${set("password")} />
+      ${needsCode && html`<${Input} label=${T.login.code} hint=${T.login.codeHint} name="code" autocomplete="one-time-code" required
+        value=${values.code} onValue=${set("code")} />`}
       ${mustChange && html`<${Notice}>${T.login.mustChange}<//><${NewPassword} values=${values} set=${set} />`}
       <${ErrorBox} error=${error} />
       <div class="buttons"><button type="submit" class="primary" disabled=${busy}>

@@ -48,7 +48,9 @@ function LazyPage({ name, ...rest }) {
 function Shell({ me }) {
   const route = useRoute();
   const can = (permission) => !permission || me.permissions.includes(permission);
-  const page = PAGES[route.page] && can(PAGES[route.page].needs) ? route.page : null;
+  // A person who needs a second factor and has none may only set one up.
+  const closed = me.permissions.length === 0 && me.kind === "user";
+  const page = closed ? "account" : PAGES[route.page] && can(PAGES[route.page].needs) ? route.page : null;
   const identity = [route.page, ...route.rest].join("/");
   return html`<a class="skip" href="#main" onClick=${skip}>${T.skip}</a>
     <header><a class="brand" href=${linkTo("schedules")}>${T.title}</a>

@@ -25,6 +25,8 @@ function Moves({ user, me, done }) {
       act=${async (values) => done(await patch(`/v1/users/${user.id}`, { role: values.role }))} />
     <${ActionButton} label=${P.reset} title=${P.resetTitle(user.username)} question=${[P.resetText]} confirm=${P.reset}
       act=${change({ reset_password: true })} />
+    ${user.second_factor && html`<${ActionButton} label=${P.factor} title=${P.factorTitle(user.username)} question=${[P.factorText]} danger
+      confirm=${P.factor} act=${change({ reset_second_factor: true })} />`}
     ${user.id !== me.id && (user.disabled_at
       ? html`<${ActionButton} label=${P.enable} title=${P.enableTitle(user.username)} confirm=${P.enable} act=${change({ disabled: false })} />`
       : html`<${ActionButton} label=${P.disable} title=${P.disableTitle(user.username)} question=${[P.disableText]} confirm=${P.disable}

@@ -1,6 +1,6 @@
-// The system: whether it works, the carrier's limits and how much of them is used.
+// The system: whether it works and sends, the carrier's limits and how much of them is used.
 import { html } from "./preact.js";
-import { get, patch } from "./api.js";
+import { get, patch, post } from "./api.js";
 import { fromNow, number, time } from "./format.js";
 import { T } from "./texts.js";
 import { ActionButton, ErrorBox, Input, Loading, Notice, Page, Table, useData } from "./ui.js";
@@ -41,15 +41,29 @@ function Carrier({ carrier, can, done }) {
     )} /></section>`;
 }
 
+function Brake({ sending, can, done }) {
+  const fields = (values, set) => html`<${Input} label=${S.reason} required maxlength="255" value=${values.reason} onValue=${set("reason")} />`;
+  const act = (move) => async (values) => {
+    await post(`/v1/system/${move}`, values);
+    done();
+  };
+  const shared = { initial: { reason: "" }, fields };
+  return html`${sending.stopped && html`<${Notice} kind="warning">${S.stopped(time(sending.since), sending.by, sending.reason)}<//>`}
+    ${can("system:stop") && html`<p>${sending.stopped
+      ? html`<${ActionButton} label=${S.resume} question=${[S.resumeText]} act=${act("resume")} primary ...${shared} />`
+      : html`<${ActionButton} label=${S.stop} question=${[S.stopText]} act=${act("stop")} danger ...${shared} />`}</p>`}`;
+}
+
 export default function System({ can }) {
   const load = async () => {
-    const [health, { carriers }] = await Promise.all([get("/health", { deep: true }), get("/v1/carriers")]);
-    return { health, carriers };
+    const [health, { carriers }, { sending }] = await Promise.all([get("/health", { deep: true }), get("/v1/carriers"), get("/v1/system")]);
+    return { health, carriers, sending };
   };
   const { data, error, reload } = useData(load, [], EVERY_MS);
   return html`<${Page} title=${T.pages.system} /><${ErrorBox} error=${error} />${!data && !error && html`<${Loading} />`}
     ${data && html`<dl><dt>${S.state}</dt><dd>${data.health.status === "ok" ? S.works : data.health.status}</dd>
         <dt>${S.database}</dt><dd>${data.health.database === "ok" ? S.works : data.health.database}</dd>
         <dt>${S.version}</dt><dd>${data.health.version} (${data.health.commit})</dd></dl>
+      <${Brake} sending=${data.sending} can=${can} done=${reload} />
       ${data.carriers.map((carrier) => html`<${Carrier} carrier=${carrier} can=${can} done=${reload} />`)}`}`;
 }
