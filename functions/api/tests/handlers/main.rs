@@ -51,6 +51,7 @@ mod references;
 mod report_links;
 mod reports;
 mod resends;
+mod resends_of_cancelled;
 mod responses;
 mod schedule_validation;
 mod sends;
