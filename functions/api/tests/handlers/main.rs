@@ -25,6 +25,8 @@ mod edge;
 mod ends;
 mod events;
 mod forecast;
+mod fuzz_calls;
+mod fuzz_lists;
 mod idempotency;
 mod issuer;
 mod lists;

@@ -4,6 +4,7 @@
 pub mod dead_letters;
 pub mod document;
 pub mod operations;
+pub mod random_calls;
 pub mod receipts;
 pub mod rows;
 pub mod states;
