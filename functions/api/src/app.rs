@@ -29,6 +29,9 @@ pub const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// client repeats the call for the rest. The gateway gives up at 30 s.
 pub const CALL_BUDGET: Duration = Duration::from_secs(12);
 
+/// How many recipients a resend copies in a transaction.
+pub const RESEND_CHUNK: u32 = 5_000;
+
 /// The clients and settings of the handlers, built once per process.
 #[derive(Clone)]
 pub struct App {
@@ -55,6 +58,8 @@ pub struct App {
     pub quiet_time: TimeDelta,
     /// What the deployment can send.
     pub capacity: DeploymentCapacity,
+    /// [`RESEND_CHUNK`], except in tests of short lists.
+    pub resend_chunk: u32,
     /// The deployment's `ALLOWED_COUNTRIES`; see [`App::allowed_countries`].
     pub countries: AllowedCountries,
     /// Authentication: signing keys, issuer, request rate, CORS origins.

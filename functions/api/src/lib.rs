@@ -19,4 +19,4 @@ pub mod resources;
 pub mod route;
 pub mod routes;
 
-pub use app::{App, CALL_BUDGET, ENQUEUE_TIMEOUT};
+pub use app::{App, CALL_BUDGET, ENQUEUE_TIMEOUT, RESEND_CHUNK};

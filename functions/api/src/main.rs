@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use api::resources::attention::dead_letter_queue::{NamedDeadLetterQueue, SqsDeadLetterQueue};
 use api::{
-    App,
+    App, RESEND_CHUNK,
     auth::{Gate, issuer::Issuer},
     config::Config,
     http::{edge::Edge, gateway},
@@ -60,6 +60,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         dispatch_lead: config.dispatch_lead,
         quiet_time: config.quiet_time,
         capacity: config.capacity,
+        resend_chunk: RESEND_CHUNK,
         countries: config.countries,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,

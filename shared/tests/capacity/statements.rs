@@ -53,6 +53,22 @@ async fn granted(db: &Db, capacity: &Capacity, ask: &Ask) -> DateTime<Utc> {
     }
 }
 
+/// Advances a stopped clock to a time.
+fn advance_to(db: &Db, at: DateTime<Utc>) {
+    db.clock
+        .advance((at - db.now()).to_std().unwrap_or_default());
+}
+
+/// Asks until the slot is granted, on a stopped clock.
+async fn granted_later(db: &Db, capacity: &Capacity, ask: &Ask) -> DateTime<Utc> {
+    loop {
+        match capacity.ask(ask).await.unwrap() {
+            Grant::At(granted) => return granted.start,
+            Grant::AskAgainAt(at) => advance_to(db, at),
+        }
+    }
+}
+
 /// Lets many workers ask until the time is up. Returns the starts of the slots, sorted.
 async fn ask_concurrently(db: &Db, capacity: &Capacity, units: u32) -> Vec<DateTime<Utc>> {
     let until = db.now() + TimeDelta::milliseconds(2500);
@@ -128,22 +144,24 @@ async fn little_is_booked_ahead(pool: MySqlPool) {
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn high_priority_is_granted_before_normal(pool: MySqlPool) {
     let db = Db::from_pool(pool);
+    // Ten slots a second, each kept for as long as the test says, however busy the machine is.
+    db.clock.stop();
     let capacity = capacity(&db, Some(100), None);
     while matches!(capacity.ask(&ask(10)).await.unwrap(), Grant::At(_)) {}
     let refused = capacity.ask(&high(10, true)).await.unwrap();
     assert!(matches!(refused, Grant::AskAgainAt(_)));
     // The slot is free a moment later, and kept for the schedule of high priority.
-    tokio::time::sleep(Duration::from_millis(110)).await;
+    db.clock.advance(Duration::from_millis(110));
     let normal = capacity.ask(&ask(10)).await.unwrap();
     assert!(matches!(normal, Grant::AskAgainAt(_)), "{normal:?}");
-    let first = granted(&db, &capacity, &high(10, true)).await;
+    let first = granted_later(&db, &capacity, &high(10, true)).await;
     // The next slots are kept too, until the last request.
-    sleep_until(&db, first + TimeDelta::milliseconds(50)).await;
+    advance_to(&db, first + TimeDelta::milliseconds(50));
     let normal = capacity.ask(&ask(10)).await.unwrap();
     assert!(matches!(normal, Grant::AskAgainAt(at) if at <= first + TimeDelta::milliseconds(1100)));
-    let last = granted(&db, &capacity, &high(10, false)).await;
-    sleep_until(&db, last).await;
-    let next = granted(&db, &capacity, &ask(10)).await;
+    let last = granted_later(&db, &capacity, &high(10, false)).await;
+    advance_to(&db, last);
+    let next = granted_later(&db, &capacity, &ask(10)).await;
     assert!(next <= last + TimeDelta::milliseconds(300), "{last} {next}");
 }
 

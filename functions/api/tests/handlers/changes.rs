@@ -1,5 +1,6 @@
 //! Polls for changes: `changed_since` misses none, also not one that is visible later than its time.
 
+use axum::{body::Body, http::Request};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::platform::db::MIGRATOR;
@@ -157,5 +158,22 @@ async fn a_receipt_for_a_finished_schedule_is_a_change(pool: MySqlPool) {
     assert_eq!(answer.body["recorded"], 1, "{}", answer.body);
     for path in [path.clone(), format!("{path}&format=ndjson")] {
         assert_eq!(seqs(&api.get(&path).await), [3], "{path}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_poll_lists_what_is_cancelled_ahead_of_its_time(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = api.schedule(&phones(0..3)).await;
+    let since = minutes_ago(1);
+    let request = Request::delete(format!("/v1/schedules/{id}/recipients/2"));
+    let cancelled = api.call(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(cancelled.body["in_time"], true, "{}", cancelled.body);
+    for format in ["json", "ndjson"] {
+        let path = format!("/v1/messages?format={format}&changed_since={since}");
+        assert_eq!(seqs(&api.get(&path).await), [2], "{format}");
+        // A bound of the time of sending leaves it out: it was never sent.
+        let path = format!("{path}&to={since}");
+        assert_eq!(seqs(&api.get(&path).await), [0_u64; 0], "{format}");
     }
 }

@@ -204,6 +204,21 @@ async fn a_dry_run_of_a_draft_of_one_text_counts_its_parts(pool: MySqlPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn cancelled_recipients_are_not_in_the_dry_run_of_a_draft(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = draft(&api, "Hi").await;
+    let list = phones(0..5).join("\n");
+    api.append(id, "", "text/csv", list).await;
+    let path = format!("/v1/schedules/{id}/recipients/cancel");
+    let two = json!({"recipients": [{"seq": 1}, {"seq": 4}]});
+    let cancelled = api.post_json(&path, &two).await;
+    assert_eq!(cancelled.body["in_time"], 2, "{}", cancelled.body);
+    let expected =
+        json!({"examined": 3, "parts_total": 3, "parts_by_count": [{"parts": 1, "messages": 3}]});
+    assert_members(&report(&api, id).await, &expected);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_part_of_a_long_draft_is_examined(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = draft(&api, MESSAGE).await;

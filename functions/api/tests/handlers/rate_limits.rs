@@ -12,6 +12,8 @@ use sqlx::MySqlPool;
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_long_list_counts_like_many_requests(pool: MySqlPool) {
     let mut api = Api::new(&pool).await;
+    // A request is admitted again every three seconds, and reading the lists may take longer.
+    api.db.clock.stop();
     let app = App {
         gate: gate(Rate { per_minute: 20 }).await,
         ..api.app.clone()
@@ -27,7 +29,7 @@ async fn a_long_list_counts_like_many_requests(pool: MySqlPool) {
         )
         .await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    // One for the call, and three for its list.
+    // One for the call, and three for its list; one for this call.
     let next = api.get("/v1/schedules").await;
     assert!(
         next.header("ratelimit").contains("r=15;"),
@@ -50,7 +52,11 @@ async fn a_long_list_counts_like_many_requests(pool: MySqlPool) {
 async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
     let mut one = Api::new(&pool).await;
     let mut other = Api::new(&pool).await;
+    // The machines of a deployment have about the same time; here exactly.
+    let clock = one.db.clock.clone();
+    clock.stop();
     for api in [&mut one, &mut other] {
+        api.app.db.clock = clock.clone();
         let app = App {
             gate: gate(Rate { per_minute: 6 }).await,
             ..api.app.clone()
@@ -66,13 +72,8 @@ async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
     assert_eq!((good.len(), refused.len()), (6, 14));
     for answer in refused {
         assert_eq!(answer.problem(), "rate-limited");
-        // Ten seconds, minus the duration of the calls.
-        let wait = answer.header("retry-after");
-        assert!(["8", "9", "10"].contains(&wait), "{wait}");
-        assert_eq!(
-            answer.header("ratelimit"),
-            format!("\"requests\";r=0;t={wait}")
-        );
+        assert_eq!(answer.header("retry-after"), "10");
+        assert_eq!(answer.header("ratelimit"), "\"requests\";r=0;t=10");
         assert_eq!(answer.header("ratelimit-policy"), "\"requests\";q=6;w=60");
     }
     let mut left: Vec<_> = good
@@ -85,7 +86,7 @@ async fn a_callers_rate_limit_is_shared_by_all_processes(pool: MySqlPool) {
         "{left:?}"
     );
     // One more call is admitted after ten seconds. Another caller was never limited.
-    one.db.clock.advance(Duration::from_secs(10));
+    clock.advance(Duration::from_secs(10));
     assert_eq!(one.get("/v1/schedules").await.status, StatusCode::OK);
     assert_eq!(
         one.get("/v1/schedules").await.status,

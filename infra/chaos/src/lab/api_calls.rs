@@ -1,5 +1,6 @@
 //! An operator's calls of the real API, through its router.
 
+use api::App;
 use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, request::Builder},
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use shared::message::window::Window;
 use testkit::window;
 
-use super::{intervention::ApiCall, plan::OtherSchedule, world::World};
+use super::{intervention::ApiCall, plan::OtherSchedule, resends, world::World};
 
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
 const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
@@ -52,6 +53,9 @@ impl World {
     async fn post_main_schedule(&self, run_at: DateTime<Utc>) -> anyhow::Result<Uuid> {
         let plan = &self.plan;
         let mut body = self.body(run_at, &phones(1, plan.recipients));
+        if plan.resends.is_some() {
+            body["recipients"] = resends::entries(phones(1, plan.recipients));
+        }
         if let Some(rate) = plan.rate {
             body["rate"] = rate.into();
         }
@@ -108,6 +112,7 @@ impl World {
             ApiCall::Resume => (Request::post(path("/resume")), json!({ "now": true })),
             ApiCall::SendNow => (Request::post(path("/send-now")), Value::Null),
             ApiCall::Retry => (Request::post(path("/retry")), Value::Null),
+            ApiCall::Resend => return self.resend(id).await,
             ApiCall::Append(count) => {
                 let first = 1000 + self.rng.number(0..=8) * 1000;
                 (
@@ -171,6 +176,16 @@ impl World {
         request: Builder,
         body: &Value,
     ) -> anyhow::Result<(StatusCode, Value)> {
+        self.call_app(self.app.clone(), request, body).await
+    }
+
+    /// Calls an API other than the one that all calls share.
+    pub async fn call_app(
+        &self,
+        app: App,
+        request: Builder,
+        body: &Value,
+    ) -> anyhow::Result<(StatusCode, Value)> {
         let body = if body.is_null() {
             Body::empty()
         } else {
@@ -180,9 +195,7 @@ impl World {
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.key))
             .body(body)?;
-        let answer = api::routes::router(self.app.clone())
-            .oneshot(request)
-            .await?;
+        let answer = api::routes::router(app).oneshot(request).await?;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), usize::MAX).await?;
         Ok((status, serde_json::from_slice(&body).unwrap_or_default()))

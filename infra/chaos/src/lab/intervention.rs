@@ -63,6 +63,9 @@ pub enum ApiCall {
     SendNow,
     /// `POST …/retry`
     Retry,
+    /// `POST …/resend`, repeated until the list is complete. It may be killed, as
+    /// [`super::plan::Plan::resends`] says.
+    Resend,
     /// `POST …/recipients` with so many new ones.
     Append(u32),
     /// `POST …/recipients/cancel` with a few random ones.

@@ -25,6 +25,7 @@ pub mod plan;
 mod production;
 mod proxies;
 mod queue;
+mod resends;
 mod rng;
 mod run;
 mod script;
@@ -114,7 +115,7 @@ async fn run_in_database(
 }
 
 async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
-    let schedules = world.post_schedules().await?;
+    let mut schedules = world.post_schedules().await?;
     #[cfg(feature = "fault-points")]
     world.hooks.install(schedules[0]);
     let run_at: DateTime<Utc> = sqlx::query_scalar("SELECT run_at FROM schedules WHERE id = ?")
@@ -124,8 +125,10 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let end = Run::new(world, &schedules, run_at).execute().await;
     #[cfg(feature = "fault-points")]
     shared::platform::fault::remove(schedules[0]);
-    let mut outcome = verify(world, &schedules, run_at, name).await?;
     let mut problems = Vec::new();
+    problems.extend(resends::problems(world, schedules[0]).await?);
+    schedules.extend(world.resends.ids());
+    let mut outcome = verify(world, &schedules, run_at, name).await?;
     problems.extend(end?.err().map(|state| format!("stuck: {state}")));
     problems.extend(checks::excess_uncertain(world, &outcome));
     problems.extend(checks::undelivered(world, &schedules).await?);

@@ -42,6 +42,8 @@ pub struct Plan {
     pub ahead_s: Option<u32>,
     /// Further schedules.
     pub others: Vec<OtherSchedule>,
+    /// How [`ApiCall::Resend`] copies. Then each recipient has a reference and variables.
+    pub resends: Option<ResendFaults>,
     /// The limit of the carrier in message parts per second that is configured before the run.
     pub parts_per_second: Option<u32>,
     /// The form of the carrier's API.
@@ -85,6 +87,15 @@ pub struct OtherSchedule {
     pub after_s: i64,
     /// Its recipients.
     pub recipients: u32,
+}
+
+/// How a resend copies its list, and how it is killed besides at fault points.
+#[derive(Clone, Copy)]
+pub struct ResendFaults {
+    /// Recipients that a transaction copies.
+    pub chunk: u32,
+    /// Probability of a kill at a random moment per call.
+    pub killed: f64,
 }
 
 /// The form of the carrier's API.
@@ -259,6 +270,7 @@ impl Plan {
             opens_after_min: None,
             ahead_s: None,
             others: Vec::new(),
+            resends: None,
             parts_per_second: None,
             form: CarrierForm::Bare,
             carrier: Settings {

@@ -25,11 +25,11 @@ struct ScheduleState {
 }
 
 impl State {
-    /// Reads the state of these schedules.
+    /// Reads the state of these schedules, and of those that send again.
     pub async fn read(world: &World, schedules: &[Uuid]) -> sqlx::Result<Self> {
         let mut states = Vec::new();
-        for id in schedules {
-            states.push(ScheduleState::read(world, *id).await?);
+        for id in schedules.iter().copied().chain(world.resends.ids()) {
+            states.push(ScheduleState::read(world, id).await?);
         }
         Ok(Self(states))
     }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::{
-    App,
+    App, RESEND_CHUNK,
     auth::{Gate, limits::Rate, tokens::KeySource},
     resources::{
         api_keys::{
@@ -44,6 +44,7 @@ use super::{
     production::{CONNECT_TIMEOUT, pool},
     proxies::Proxies,
     queue::LabQueue,
+    resends::Resends,
     rng::SharedRng,
     script::Step,
     timeline::Timeline,
@@ -81,6 +82,8 @@ pub struct World {
     pub hooks: Arc<Hooks>,
     /// The changes that an operator asked for.
     pub changes: Changes,
+    /// The schedules that send again.
+    pub resends: Resends,
     /// The API.
     pub app: App,
     /// An API key with all permissions that a key can have.
@@ -119,7 +122,10 @@ impl World {
             plan.traps.clone(),
         );
         let db = Db::with_one_connection(pool(&options, CONNECT_TIMEOUT), clock.clone());
-        let app = app(db, &queues, new_queue(), Arc::clone(&events)).await?;
+        let mut app = app(db, &queues, new_queue(), Arc::clone(&events)).await?;
+        if let Some(resends) = plan.resends {
+            app.resend_chunk = resends.chunk;
+        }
         Ok(Self {
             key: create_key(&admin, &clock).await?,
             plan,
@@ -133,6 +139,7 @@ impl World {
             events,
             hooks,
             changes: Changes::default(),
+            resends: Resends::default(),
             app,
             queues,
             proxies,
@@ -254,6 +261,7 @@ async fn app(
         scheduler,
         dead_letters: Vec::new(),
         capacity: DeploymentCapacity::default(),
+        resend_chunk: RESEND_CHUNK,
         countries: AllowedCountries::all(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),

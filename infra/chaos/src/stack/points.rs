@@ -122,6 +122,7 @@ fn name(point: Point) -> &'static str {
         Point::Recorded => "Recorded",
         Point::Asked => "Asked",
         Point::Released => "Released",
+        Point::Copied => "Copied",
     }
 }
 

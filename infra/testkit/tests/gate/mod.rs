@@ -71,6 +71,8 @@ pub async fn app(stage: &Stage) -> App {
         dead_letters: Vec::new(),
         dispatch_lead: Duration::from_secs(90),
         capacity: DeploymentCapacity::default(),
+        // A few transactions also for the short lists of tests.
+        resend_chunk: 2,
         countries: AllowedCountries::all(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,

@@ -1,15 +1,14 @@
 //! One schedule with its workers, its API and its webhook: the operations that a step executes.
 
-use std::{sync::Mutex, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use api::App;
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderValue, Method, Request, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use lambda_http::tower::ServiceExt;
-use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
 use shared::{events::EventType, message::window::Window, platform::queue::BatchMessage};
 use simulator::Settings;
@@ -17,21 +16,35 @@ use sqlx::MySqlPool;
 use testkit::{Stage, fixture, webhooks, window};
 use uuid::Uuid;
 
-use super::{gate, states::Call};
+use super::{
+    gate,
+    model::{LABEL, Model, failing_numbers},
+};
 
 pub struct Lifecycle {
     pub stage: Stage,
     app: App,
     key: HeaderValue,
+    /// The current schedule.
     pub id: Uuid,
+    /// The schedules before it, which were finished or cancelled, with their recipients' lines.
+    pub ended: Vec<(Uuid, Vec<String>)>,
+    /// Who is in the list of the current schedule.
+    pub model: Model,
+    /// The time from which the next poll asks for changes.
+    pub changed_since: String,
+    /// The state of each message that the polls have shown.
+    pub polled: HashMap<(String, u64), Value>,
     /// The count of sent messages that the last pause or cancel returned.
     pub already_sent: Option<u64>,
     /// The hours in which messages may be sent.
     pub window: Option<Window>,
     /// A webhook that subscribes to all events.
     pub webhook: Uuid,
+    /// Webhooks that subscribe to the events of schedules with the label, and with another one.
+    pub labelled: [Uuid; 2],
     /// The events of the successful calls, in the order of the calls.
-    pub expected_events: Mutex<Vec<&'static str>>,
+    pub expected_events: Vec<&'static str>,
 }
 
 impl Lifecycle {
@@ -40,6 +53,7 @@ impl Lifecycle {
         empty_tables(pool).await;
         let settings = Settings {
             latency_ms: 10,
+            undeliv_prefixes: failing_numbers(),
             ..Settings::default()
         };
         let stage = Stage::new(pool.clone(), settings).await;
@@ -53,85 +67,91 @@ impl Lifecycle {
             app,
             key,
             id: Uuid::nil(),
+            ended: Vec::new(),
+            model: Model::first(),
+            changed_since: String::new(),
+            polled: HashMap::new(),
             already_sent: None,
             window: None,
             webhook,
-            expected_events: Mutex::default(),
+            labelled: [Uuid::nil(); 2],
+            expected_events: Vec::new(),
         };
-        let phones: Vec<_> = (1..=12).map(fixture::phone).collect();
+        for (place, label) in [LABEL, "other"].iter().enumerate() {
+            lifecycle.labelled[place] = lifecycle.labelled_webhook(label).await;
+        }
+        let recipients: Vec<_> = lifecycle.model.recipients.values().collect();
+        let recipients: Vec<_> = recipients
+            .iter()
+            .map(|recipient| recipient.entry())
+            .collect();
         let now = lifecycle.stage.db.now();
+        lifecycle.changed_since = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let run_at = (now + TimeDelta::seconds(100)).to_rfc3339();
         let window = with_window.then(|| window::daily(now, 3..13));
-        let body = json!({"run_at": run_at, "message": "Hello", "recipients": phones, "draft": true, "max_lateness_s": 600,
-            "window": window});
-        let (status, created) = lifecycle.http(Method::POST, "", &body).await;
+        let body = json!({"run_at": run_at, "message": "Hello", "recipients": recipients, "draft": true, "max_lateness_s": 600,
+            "window": window, "labels": [LABEL], "max_attempts": 1});
+        let (status, created) = lifecycle
+            .http_at(Method::POST, "/v1/schedules", &body)
+            .await;
         assert_eq!(status, StatusCode::CREATED, "{created}");
         lifecycle.window = window;
         lifecycle.id = created["id"].as_str().unwrap().parse().unwrap();
         lifecycle
     }
 
-    async fn http(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
-        let path = if self.id.is_nil() {
-            "/v1/schedules".to_owned()
-        } else {
-            format!("/v1/schedules/{}{path}", self.id)
-        };
+    /// Creates a webhook that gets the events of schedules with a label.
+    async fn labelled_webhook(&self, label: &str) -> Uuid {
+        let events = EventType::ALL.map(EventType::as_str);
+        let body = json!({"url": "https://example.com/label", "events": events, "labels": [label]});
+        let (status, created) = self.http_at(Method::POST, "/v1/webhooks", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{created}");
+        created["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Calls the API for the current schedule.
+    pub async fn http(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.http_at(method, &format!("/v1/schedules/{}{path}", self.id), body)
+            .await
+    }
+
+    /// Calls the API.
+    pub async fn http_at(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        let (status, _, body) = self.answer(method, path, body).await;
+        (status, body)
+    }
+
+    /// Reads from the API.
+    pub async fn get(&self, path: &str) -> (HeaderMap, Value) {
+        let (status, headers, body) = self.answer(Method::GET, path, &Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        (headers, body)
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> (StatusCode, HeaderMap, Value) {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("content-type", "application/json");
-        let request = request
-            .header("authorization", self.key.clone())
-            .body(Body::from(body.to_string()))
-            .unwrap();
+            .header("content-type", "application/json")
+            .header("authorization", self.key.clone());
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
         let answer = api::routes::router(self.app.clone())
-            .oneshot(request)
+            .oneshot(request.body(body).unwrap())
             .await
             .unwrap();
-        let status = answer.status();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap())
-    }
-
-    /// Makes a call, and adds its event to the expected ones if it succeeds and is no repetition.
-    pub async fn call(&self, call: Call) -> (StatusCode, Value) {
-        // No worker pauses or cancels, so that work in progress does not change what this decides.
-        let before = fixture::status(&self.stage.db, self.id).await;
-        let (status, answer) = self.request(call).await;
-        let event = match call {
-            Call::Pause if before != "paused" => "schedule.paused",
-            Call::Resume => "schedule.resumed",
-            Call::Cancel if before != "cancelled" => "schedule.cancelled",
-            _ => return (status, answer),
-        };
-        if status.is_success() {
-            self.expected_events.lock().unwrap().push(event);
-        }
-        (status, answer)
-    }
-
-    async fn request(&self, call: Call) -> (StatusCode, Value) {
-        let post = |path: &'static str| self.http(Method::POST, path, &Value::Null);
-        match call {
-            Call::Activate => post("/activate").await,
-            Call::Pause => post("/pause").await,
-            Call::Resume => {
-                let now = json!({"now": true});
-                self.http(Method::POST, "/resume", &now).await
-            }
-            Call::Cancel => post("/cancel").await,
-            Call::SendNow => post("/send-now").await,
-            Call::Append => {
-                let phones = json!([fixture::phone(13), fixture::phone(14)]);
-                self.http(Method::POST, "/recipients", &phones).await
-            }
-            Call::Text => {
-                let text = json!({"message": "Hello again"});
-                self.http(Method::PATCH, "", &text).await
-            }
-            Call::Rate => self.http(Method::PATCH, "", &json!({"rate": 10})).await,
-        }
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = serde_json::from_slice(&body).unwrap();
+        (parts.status, parts.headers, body)
     }
 
     /// Processes all waiting messages. A batch that is not due yet is not claimed, so no worker
@@ -176,56 +196,22 @@ impl Lifecycle {
         fixture::status(&self.stage.db, self.id).await
     }
 
-    /// Returns how many numbers the carrier has accepted a message for.
+    /// Returns how often the carrier has accepted a message of the current schedule to each number.
+    pub fn accepted_by_number(&self) -> HashMap<String, usize> {
+        self.model.accepted(&self.ledger())
+    }
+
+    /// Returns how often the carrier has accepted a message to each number.
+    pub fn ledger(&self) -> HashMap<String, usize> {
+        let acceptances = self.stage.acceptances().into_iter();
+        acceptances
+            .map(|(number, times)| (format!("+{}", number.trim_start_matches('+')), times))
+            .collect()
+    }
+
+    /// Returns how many numbers the carrier has accepted a message of the current schedule for.
     pub fn accepted(&self) -> u64 {
-        self.stage.acceptances().len() as u64
-    }
-
-    /// Brings the schedule from any state to its end, as an operator would.
-    pub async fn finish(&mut self) -> Result<(), TestCaseError> {
-        let (rounds, seconds) = if self.window.is_some() {
-            (500, 400)
-        } else {
-            (60, 60)
-        };
-        for _ in 0..rounds {
-            let status = self.status().await;
-            if status == "finished" {
-                break;
-            }
-            let next_call = self.next_call(&status).await;
-            // The workers follow a call at once. Otherwise a batch that is sent after all, at the
-            // only step of a day that is in the window, would wait until after it, every day.
-            let seconds = if next_call.is_some() { 1 } else { seconds };
-            if let Some(call) = next_call {
-                let (status, _) = self.call(call).await;
-                // A draft whose time has passed can only be cancelled.
-                if status == StatusCode::CONFLICT && call == Call::Activate {
-                    let (_, answer) = self.call(Call::Cancel).await;
-                    self.already_sent = answer["already_sent"].as_u64();
-                }
-            }
-            self.wait(seconds);
-            self.sweep().await;
-            self.work(false).await;
-            if self.open_batches().await == 0 && self.status().await == "cancelled" {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the call that an operator makes next to complete the schedule, if one is needed.
-    async fn next_call(&self, status: &str) -> Option<Call> {
-        let (_, view) = self.http(Method::GET, "", &Value::Null).await;
-        let missed_batches = view["attention"]["missed_batches"].as_u64();
-        match status {
-            "draft" => Some(Call::Activate),
-            "paused" => Some(Call::Resume),
-            "missed" => Some(Call::SendNow),
-            "running" if missed_batches > Some(0) => Some(Call::SendNow),
-            _ => None,
-        }
+        self.accepted_by_number().len() as u64
     }
 
     /// Returns the times of the batches and of the turns, for the message of a failed test.
@@ -241,13 +227,6 @@ impl Lifecycle {
         lines.push(format!("now {}", self.stage.db.now()));
         lines
     }
-
-    async fn open_batches(&self) -> i64 {
-        sqlx::query_scalar("SELECT COUNT(*) FROM batches WHERE sweep_at IS NOT NULL")
-            .fetch_one(&self.stage.db)
-            .await
-            .unwrap()
-    }
 }
 
 async fn empty_tables(pool: &MySqlPool) {
@@ -256,6 +235,10 @@ async fn empty_tables(pool: &MySqlPool) {
         "batches",
         "recipients",
         "schedules",
+        "schedule_labels",
+        "schedule_resends",
+        "schedule_summaries",
+        "recipient_references",
         "webhooks",
         "webhook_deliveries",
     ] {

@@ -1,16 +1,29 @@
 //! A schedule's lifecycle as a state machine, under random operations: API calls, also during a
-//! worker's pass, lost messages, messages that arrive twice, and the passage of time. The test
+//! worker's pass, lost messages, messages that arrive twice, and the passage of time. A model
+//! predicts what each call for a recipient, each appended list and each resend does. The test
 //! asserts that:
-//! - the schedule only makes transitions that the state table allows;
+//! - the schedule only makes transitions that the state table allows, and nothing before its start;
 //! - the count of sent messages that a pause or a cancel returns agrees with the carrier's ledger;
+//! - what is answered as in time is so: nothing is sent to a cancelled recipient, or to a number
+//!   that was replaced; a reference names exactly the recipients that have it;
+//! - a schedule that sends again has those who got nothing, each once;
+//! - the counts by group add up, polls for changes miss none, and the summary counts what ended;
 //! - at the end each recipient has received the message once, or is cancelled;
-//! - a webhook receives each of the calls' events and each recipient's final status once.
+//! - a webhook receives each of the calls' events and each recipient's final status once, and so
+//!   does one for the schedule's label.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod calls;
 mod checks;
+mod end;
+mod finish;
 #[path = "../gate/mod.rs"]
 mod gate;
 mod lifecycle;
+mod model;
+mod reads;
+mod recipients;
+mod resends;
 mod states;
 
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -33,7 +46,7 @@ async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: 
         let steps = (
             proptest::bool::weighted(0.9),
             proptest::bool::weighted(0.3),
-            proptest::collection::vec(step(), 5..40),
+            proptest::collection::vec(step(), 5..50),
         );
         runner.run(&steps, |(activated, with_window, steps)| {
             handle.block_on(async {

@@ -10,9 +10,60 @@ pub enum Call {
     Resume,
     Cancel,
     SendNow,
-    Append,
+    /// Appends a new number, and one that the schedule has.
+    Append(OnDuplicate, Place),
     Text,
     Rate,
+    /// A window that opens so many minutes from now, for ten minutes.
+    Window(i8),
+    /// Pauses all schedules with the label.
+    PauseLabel,
+    /// Resumes them.
+    ResumeLabel,
+    /// Asks what would be sent.
+    DryRun,
+}
+
+/// Selects one of the recipients: by its place among those that there are.
+pub type Place = u8;
+
+/// What an append does with a number that the schedule has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDuplicate {
+    Skip,
+    Update,
+    Reject,
+}
+
+/// An operator's call for one recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct RecipientCall {
+    pub what: What,
+    pub by: By,
+    pub place: Place,
+}
+
+/// What becomes of the recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Cancel,
+    /// It gets a number that nobody has.
+    Number,
+    /// It gets the number of another recipient.
+    TakenNumber,
+    Group(u8),
+    /// It gets a reference that another recipient may have.
+    Reference(u8),
+}
+
+/// How the call names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Seq,
+    Reference,
+    BulkSeq,
+    BulkNumber,
+    BulkReference,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +74,14 @@ pub enum Step {
     Work { twice: bool },
     /// A call that starts the given number of milliseconds after such work has begun.
     CallDuringWork(Call, u8),
+    /// A call for one recipient while no worker runs.
+    Recipient(RecipientCall),
+    /// A call for one recipient during such work.
+    RecipientDuringWork(RecipientCall, u8),
+    /// Those who got nothing are sent to again: the steps that follow are those of the new schedule.
+    Resend { draft: bool },
+    /// A client asks what has changed since it asked before.
+    Poll,
     /// One execution of the sweep.
     Sweep,
     /// The given number of seconds passes.
@@ -32,18 +91,42 @@ pub enum Step {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    use Call::{Activate, Append, Cancel, Pause, Rate, Resume, SendNow, Text};
+    use Call::{
+        Activate, Append, Cancel, DryRun, Pause, PauseLabel, Rate, Resume, ResumeLabel, SendNow,
+        Text, Window,
+    };
+    use OnDuplicate::{Reject, Skip, Update};
+    let on_duplicate = prop_oneof![Just(Skip), Just(Update), Just(Reject)];
     prop_oneof![
-        2 => Just(Activate), 4 => Just(Pause), 5 => Just(Resume), 2 => Just(Cancel),
-        2 => Just(SendNow), 2 => Just(Append), 1 => Just(Text), 2 => Just(Rate),
+        2 => Just(Activate), 3 => Just(Pause), 4 => Just(Resume), 2 => Just(Cancel),
+        2 => Just(SendNow), 3 => (on_duplicate, any::<Place>()).prop_map(|(kind, place)| Append(kind, place)),
+        1 => Just(Text), 2 => Just(Rate),
+        1 => prop_oneof![Just(-5_i8), Just(3), Just(8)].prop_map(Window),
+        1 => Just(PauseLabel), 2 => Just(ResumeLabel), 1 => Just(DryRun),
     ]
+}
+
+fn recipient_call() -> impl Strategy<Value = RecipientCall> {
+    let what = prop_oneof![
+        4 => Just(What::Cancel), 2 => Just(What::Number), 1 => Just(What::TakenNumber),
+        1 => (0_u8..4).prop_map(What::Group), 1 => (0_u8..16).prop_map(What::Reference),
+    ];
+    let by = prop_oneof![
+        2 => Just(By::Seq), 2 => Just(By::Reference), 1 => Just(By::BulkSeq),
+        1 => Just(By::BulkNumber), 1 => Just(By::BulkReference),
+    ];
+    (what, by, any::<Place>()).prop_map(|(what, by, place)| RecipientCall { what, by, place })
 }
 
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => call().prop_map(Step::Call),
-        4 => any::<bool>().prop_map(|twice| Step::Work { twice }),
+        5 => any::<bool>().prop_map(|twice| Step::Work { twice }),
         4 => (call(), 0_u8..50).prop_map(|(call, after)| Step::CallDuringWork(call, after)),
+        3 => recipient_call().prop_map(Step::Recipient),
+        3 => (recipient_call(), 0_u8..50).prop_map(|(call, after)| Step::RecipientDuringWork(call, after)),
+        2 => proptest::bool::weighted(0.3).prop_map(|draft| Step::Resend { draft }),
+        1 => Just(Step::Poll),
         5 => Just(Step::Sweep),
         4 => prop_oneof![12 => 40_u16..140, 1 => 1_000_u16..5_000].prop_map(Step::Wait),
         1 => Just(Step::Purge),
@@ -64,16 +147,40 @@ pub fn by_workers(from: &str) -> &'static [&'static str] {
 /// Returns the states that a call can reach from a state; none if the call must be refused. The
 /// state of a schedule that is missed in part depends on its batches.
 pub fn by_call(from: &str, call: Call) -> &'static [&'static str] {
-    use Call::{Activate, Append, Cancel, Pause, Rate, Resume, SendNow, Text};
+    use Call::{
+        Activate, Append, Cancel, DryRun, Pause, PauseLabel, Rate, Resume, ResumeLabel, SendNow,
+        Text, Window,
+    };
     match (call, from) {
-        (Append | Text | Rate, "draft") => &["draft"],
-        (Activate, "draft") | (Append | Text | Rate, "scheduled") => &["scheduled"],
-        (Pause, "scheduled" | "running" | "paused") | (Text | Rate, "paused") => &["paused"],
-        (Resume, "paused") | (SendNow, "missed") => &["scheduled", "running"],
+        (Append(..) | Text | Rate | Window(_) | DryRun, "draft") => &["draft"],
+        (Activate, "draft") | (Append(..) | Text | Rate | Window(_) | DryRun, "scheduled") => {
+            &["scheduled"]
+        }
+        (Pause | PauseLabel, "scheduled" | "running" | "paused")
+        | (Text | Rate | Window(_), "paused") => &["paused"],
+        (Resume | ResumeLabel, "paused") | (SendNow, "missed") => &["scheduled", "running"],
         (SendNow, "running" | "finished") | (Rate, "running") => &["running"],
         (Cancel, "draft" | "scheduled" | "running" | "paused" | "missed" | "cancelled") => {
             &["cancelled"]
         }
+        // Calls for all schedules with a label leave the others as they are.
+        (PauseLabel | ResumeLabel, _) => by_nothing(from),
         _ => &[],
     }
+}
+
+fn by_nothing(state: &str) -> &'static [&'static str] {
+    match state {
+        "draft" => &["draft"],
+        "scheduled" => &["scheduled"],
+        "running" => &["running"],
+        "finished" => &["finished"],
+        "missed" => &["missed"],
+        _ => &["cancelled"],
+    }
+}
+
+/// Returns the states in which a schedule has begun: not before its window has opened.
+pub fn has_begun(state: &str) -> bool {
+    matches!(state, "running" | "finished" | "missed")
 }

@@ -14,7 +14,7 @@ pub mod transaction;
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -66,12 +66,15 @@ pub struct Db {
 #[derive(Clone, Default)]
 pub struct Clock {
     offset_ms: Arc<AtomicI64>,
+    /// The local time at which it was stopped.
+    stopped_at: Arc<OnceLock<DateTime<Utc>>>,
 }
 
 impl Clock {
     /// Returns the time now, UTC, in whole milliseconds like `DATETIME(3)`.
     pub fn now(&self) -> DateTime<Utc> {
-        let now = Utc::now() + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
+        let local = self.stopped_at.get().copied().unwrap_or_else(Utc::now);
+        let now = local + TimeDelta::milliseconds(self.offset_ms.load(Ordering::Relaxed));
         now.duration_trunc(TimeDelta::milliseconds(1))
             .unwrap_or(now)
     }
@@ -81,7 +84,14 @@ impl Clock {
     pub fn behind(by: Duration) -> Self {
         Self {
             offset_ms: Arc::new(AtomicI64::new(-(by.as_millis() as i64))),
+            ..Self::default()
         }
+    }
+
+    /// Stops the clock, so that only [`Clock::advance`] moves it: for tests whose result would
+    /// otherwise depend on how long their calls take.
+    pub fn stop(&self) {
+        self.stopped_at.get_or_init(Utc::now);
     }
 
     /// Moves the clock forward, for tests that would otherwise wait.

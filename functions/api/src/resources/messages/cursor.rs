@@ -1,12 +1,15 @@
 //! Where a page of messages ends.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::resources::{
     messages::store::{Candidate, MessageFilter},
     recipients::names::RecipientKey,
 };
+
+/// No schedule is planned for later than a year ahead.
+const MOST_AHEAD: TimeDelta = TimeDelta::days(366);
 
 /// The end of a page: a place in the list of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +90,16 @@ impl Cursor {
 
     /// Returns where a page of all schedules begins. Without a cursor it begins with the latest
     /// schedule: one that is planned for later has sent nothing yet. That includes a schedule that
-    /// begins a few seconds ahead of its time, because none of it is sent before that time.
+    /// begins a few seconds ahead of its time, because none of it is sent before that time. But its
+    /// recipients may have been cancelled, so a poll for changes begins with the latest of all.
     pub fn begin(cursor: Option<Self>, filter: MessageFilter, now: DateTime<Utc>) -> Self {
+        let latest = if filter.changed_since.is_some() {
+            now + MOST_AHEAD
+        } else {
+            now
+        };
         cursor.unwrap_or(Self {
-            run_at: filter.to.map_or(now, |to| to.min(now)),
+            run_at: filter.to.map_or(latest, |to| to.min(now)),
             id: Uuid::max(),
             seq: 0,
         })

@@ -4,6 +4,7 @@
 pub mod dead_letters;
 pub mod document;
 pub mod operations;
+pub mod random_calls;
 pub mod receipts;
 pub mod rows;
 pub mod states;
@@ -22,7 +23,7 @@ use std::{
 };
 
 use api::{
-    App,
+    App, RESEND_CHUNK,
     auth::{Gate, limits::Rate, tokens::KeySource},
     resources::{
         api_keys::{
@@ -195,6 +196,7 @@ impl Api {
             dispatch_lead: LEAD,
             quiet_time: TimeDelta::seconds(300),
             capacity: DeploymentCapacity::default(),
+            resend_chunk: RESEND_CHUNK,
             countries: AllowedCountries::all(),
             gate: gate(Rate {
                 per_minute: 100_000,

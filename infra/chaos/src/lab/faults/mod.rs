@@ -65,6 +65,7 @@ fault_table! {
         sending_stopped,
         brake_races,
         recipient_races,
+        resend_killed,
         window_races,
     }
     database {

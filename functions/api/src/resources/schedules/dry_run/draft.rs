@@ -210,7 +210,7 @@ impl NotBegun {
 
     /// Returns the load of the whole list, from that of the examined recipients.
     fn whole(&self, examined: u64, load: Load) -> Load {
-        let total = u64::from(self.row.recipient_count);
+        let total = u64::from(self.row.recipient_count - self.row.cancelled_count);
         if examined == 0 {
             let parts = total * u64::from(self.row.parts);
             return Load {

@@ -39,7 +39,8 @@ pub async fn numbers_in_schedule(
     .await
 }
 
-/// Returns the valid recipients at some places, with their variables.
+/// Returns the recipients at some places who would be sent to, with their variables: neither invalid
+/// entries, nor recipients that were cancelled.
 pub async fn addressees_at(
     connection: &mut MySqlConnection,
     id: Uuid,
@@ -49,7 +50,7 @@ pub async fn addressees_at(
         Addressee,
         r#"SELECT r.seq, r.phone AS "phone!", v.variables AS "variables?"
            FROM recipients r LEFT JOIN recipient_variables v ON v.schedule_id = r.schedule_id AND v.seq = r.seq
-           WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.phone IS NOT NULL ORDER BY r.seq"#,
+           WHERE r.schedule_id = ? AND r.seq BETWEEN ? AND ? AND r.phone IS NOT NULL AND r.status = 'PENDING' ORDER BY r.seq"#,
         id,
         places.first,
         places.last

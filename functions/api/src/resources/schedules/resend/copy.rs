@@ -28,8 +28,6 @@ use crate::{
     },
 };
 
-/// The number of recipients of a transaction.
-const CHUNK: u32 = 5_000;
 /// The number of places of the list that a transaction examines.
 const EXAMINED: u32 = 100_000;
 
@@ -85,9 +83,10 @@ async fn write(
         return Err(conflict(&problems::WRONG_STATE, &schedule, detail));
     }
     let last = end.min(first.saturating_add(EXAMINED)) - 1;
-    let found = recipients_to_copy(&mut transaction, &resend, first..=last, CHUNK).await?;
+    let chunk = app.resend_chunk;
+    let found = recipients_to_copy(&mut transaction, &resend, first..=last, chunk).await?;
     let examined = match found.last() {
-        Some(recipient) if found.len() as u32 == CHUNK => recipient.seq,
+        Some(recipient) if found.len() as u32 == chunk => recipient.seq,
         _ => last,
     };
     let added = insert(app, &mut transaction, &schedule, &resend, &found).await?;

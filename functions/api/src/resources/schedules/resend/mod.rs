@@ -17,7 +17,13 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::{row::load_schedule, status::ScheduleStatus};
+use shared::{
+    platform::{
+        fault::{self, Point},
+        queue::BatchMessage,
+    },
+    schedule::{row::load_schedule, status::ScheduleStatus},
+};
 use sqlx::MySqlConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -71,7 +77,8 @@ pub async fn resend(
     let body = body::read_optional_json(&request.0, request.1).await?;
     let request = ResendRequest::read(&body, app.db.now())?;
     let (new_id, is_new) = begin(&app, &caller, id, &request).await?;
-    let copied = copy(&app, &caller, new_id).await?;
+    fault::reach(Point::Copied, whole_schedule(id)).await;
+    let copied = copy(&app, &caller, id, new_id).await?;
     let app_ref = &app;
     let view = transaction(&app.db, |transaction| {
         Box::pin(read_view(app_ref, transaction, new_id))
@@ -172,11 +179,12 @@ async fn insert(
 }
 
 /// Copies recipients until all are copied, or the time of the call is over.
-async fn copy(app: &App, caller: &Caller, id: Uuid) -> Result<Copied, ApiError> {
+async fn copy(app: &App, caller: &Caller, resend_of: Uuid, id: Uuid) -> Result<Copied, ApiError> {
     let end = Instant::now() + COPY_FOR;
     let mut is_started = false;
     loop {
         let mut copied = copy_chunk(app, caller, id).await?;
+        fault::reach(Point::Copied, whole_schedule(resend_of)).await;
         is_started |= copied.is_started;
         copied.is_started = is_started;
         if copied.is_empty {
@@ -185,6 +193,13 @@ async fn copy(app: &App, caller: &Caller, id: Uuid) -> Result<Copied, ApiError> 
         if copied.is_complete || Instant::now() >= end {
             return Ok(copied);
         }
+    }
+}
+
+const fn whole_schedule(schedule_id: Uuid) -> BatchMessage {
+    BatchMessage {
+        schedule_id,
+        batch_no: 0,
     }
 }
 

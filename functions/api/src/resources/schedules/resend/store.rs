@@ -104,7 +104,8 @@ pub struct OldRecipient {
 }
 
 /// Returns the first recipients of a part of the finished schedule's list that are in one of the
-/// states, without those that an earlier resend has sent to before it was cancelled.
+/// states, without those that an earlier resend has sent to before it was cancelled. What it has left
+/// is PENDING until the sweep closes it, and was perhaps sent before it was to be sent again.
 pub async fn recipients_to_copy(
     connection: &mut MySqlConnection,
     resend: &Resend,
@@ -118,7 +119,7 @@ pub async fn recipients_to_copy(
              AND NOT EXISTS (
                SELECT 1 FROM schedule_resends e FORCE INDEX (by_original)
                STRAIGHT_JOIN recipients x FORCE INDEX (phone_once) ON x.schedule_id = e.schedule_id AND x.phone = r.phone
-               WHERE e.resend_of = ? AND e.schedule_id <> ? AND x.status <> 'CANCELLED')
+               WHERE e.resend_of = ? AND e.schedule_id <> ? AND (x.status NOT IN ('CANCELLED', 'PENDING') OR x.sends > 0))
            ORDER BY r.seq LIMIT ?"#,
         resend.resend_of,
         seqs.start(),

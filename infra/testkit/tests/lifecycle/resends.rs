@@ -1,0 +1,98 @@
+//! Those who got nothing are sent to again: predicts who that is, and goes on with the new schedule.
+
+use axum::http::{Method, StatusCode};
+use chrono::TimeDelta;
+use proptest::{prelude::*, test_runner::TestCaseError};
+use serde_json::{Value, json};
+use testkit::fixture;
+use uuid::Uuid;
+
+use super::{
+    lifecycle::Lifecycle,
+    model::{Expected, MOST_RESENDS, Original, fails},
+};
+
+/// What becomes of the call.
+enum Resend {
+    /// A new schedule for these.
+    New(Original),
+    /// The schedule that exists.
+    Same,
+    Refused(&'static str),
+}
+
+impl Lifecycle {
+    /// Asks to send again. The call is for the current schedule if it is finished; otherwise for the
+    /// one that it follows.
+    pub async fn resend(&mut self, draft: bool, before: &str) -> Result<(), TestCaseError> {
+        let (target, expected) = self.predict_resend(before);
+        let run_at = self.stage.db.now() + TimeDelta::seconds(100);
+        let body = if draft {
+            json!({"draft": true, "run_at": run_at.to_rfc3339()})
+        } else {
+            Value::Null
+        };
+        let path = format!("/v1/schedules/{target}/resend");
+        let (status, answer) = self.http_at(Method::POST, &path, &body).await;
+        match expected {
+            Resend::Refused(slug) => {
+                prop_assert_eq!(status, StatusCode::CONFLICT, "{}", answer);
+                prop_assert_eq!(&answer["type"], &json!(format!("/problems/{slug}")));
+            }
+            Resend::Same => {
+                prop_assert_eq!(status, StatusCode::OK, "{}", answer);
+                prop_assert_eq!(&answer["id"], &json!(self.id));
+            }
+            Resend::New(original) => {
+                prop_assert_eq!(status, StatusCode::CREATED, "{} {:?}", answer, original);
+                prop_assert_eq!(&answer["complete"], true);
+                prop_assert_eq!(&answer["recipients"]["total"], original.left.len());
+                prop_assert_eq!(&answer["status"], if draft { "draft" } else { "scheduled" });
+                let id: Uuid = answer["id"].as_str().unwrap().parse().unwrap();
+                self.go_on_with(id, original).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn predict_resend(&self, before: &str) -> (Uuid, Resend) {
+        let accepted = self.accepted_by_number();
+        let is_sent = |recipient: &Expected| accepted.contains_key(&recipient.phone());
+        let (target, generation, left) = match (&self.model.original, before) {
+            (original, "finished") => {
+                let generation = original.as_ref().map_or(0, |original| original.generation);
+                let failed = self.model.recipients.values();
+                let failed =
+                    failed.filter(|recipient| is_sent(recipient) && fails(recipient.number));
+                (self.id, generation + 1, failed.cloned().collect::<Vec<_>>())
+            }
+            (Some(original), "cancelled") => {
+                // Whoever it has sent to is left out, also if the message was not delivered.
+                let left = original.left.iter().filter(|recipient| !is_sent(recipient));
+                (original.id, original.generation, left.cloned().collect())
+            }
+            (Some(original), _) => return (original.id, Resend::Same),
+            (None, _) => return (self.id, Resend::Refused("wrong-state")),
+        };
+        let resend = if generation > MOST_RESENDS {
+            Resend::Refused("too-many-resends")
+        } else if left.is_empty() {
+            Resend::Refused("nothing-to-resend")
+        } else {
+            Resend::New(Original {
+                id: target,
+                left,
+                generation,
+            })
+        };
+        (target, resend)
+    }
+
+    async fn go_on_with(&mut self, id: Uuid, original: Original) {
+        let rows = fixture::recipients(&self.stage.db, self.id).await;
+        self.ended.push((self.id, rows));
+        self.id = id;
+        self.already_sent = None;
+        self.model.follow(original, self.ledger());
+    }
+}
