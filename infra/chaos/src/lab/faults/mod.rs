@@ -65,6 +65,7 @@ fault_table! {
         sending_stopped,
         brake_races,
         recipient_races,
+        marks_in_part,
         window_races,
     }
     database {
