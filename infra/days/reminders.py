@@ -160,22 +160,6 @@ def follow(stack, schedule, ended):
         ended.set()
 
 
-def settle_uncertain(stack, schedule, expected, since):
-    """Replaces what is expected of UNCERTAIN patients by what the carrier has: the text, once, or
-    nothing. A change takes a batch from its worker, which may just have marked another patient.
-    Returns how many there are.
-    """
-    rows = evidence.database_rows(stack, schedule).values()
-    accepted = stack.accepted(since)
-    uncertain = [row[1] for row in rows if row[2] == "UNCERTAIN"]
-    for phone in uncertain:
-        found = [each.text for each in accepted.get(phone, [])]
-        if found not in ([], expected[phone]):
-            raise SystemExit(f"{phone} is UNCERTAIN, and the carrier has {found}")
-        expected[phone] = found
-    return len(uncertain)
-
-
 def run(stack, size):
     """Carries out the day."""
     since, first = len(stack.ledger()), people.first_number(1)
@@ -202,13 +186,9 @@ def run(stack, size):
     for patient in patients:
         expected[patient.phone] = [] if patient.cancelled else [patient.text]
         expected.update({phone: [] for phone in patient.before})
-    uncertain = settle_uncertain(stack, schedule, expected, since)
-    if uncertain > max(1, size // 100):
-        raise SystemExit(f"{uncertain} of {size} patients are UNCERTAIN")
     found = evidence.check(stack, schedule, expected, since)
     cancelled = sum(patient.cancelled for patient in patients)
-    states = {"DELIVRD": size - cancelled - uncertain, "CANCELLED": cancelled}
-    equal("states", found, states | ({"UNCERTAIN": uncertain} if uncertain else {}))
+    equal("states", found, {"DELIVRD": size - cancelled, "CANCELLED": cancelled})
     if min(outcomes["in time"], outcomes["too late"]) == 0:
         raise SystemExit(f"the changes did not race with sending: {dict(outcomes)}")
     return f"{size} patients, changes {dict(outcomes)}, {found}"

@@ -45,10 +45,11 @@ impl World {
             Action::Release(worker) => self.release(mix, worker, false),
             Action::Return(worker) => self.release(mix, worker, true),
             Action::Finish => rules::finish(&mut self.schedule, &[self.batch]),
-            Action::Crash(worker) => self.workers[worker] = Worker::IDLE,
+            Action::Crash(worker) => self.crash(worker),
             _ => self.apply_outside(mix, action),
         }
         self.pass_time();
+        self.forget_marks();
     }
 
     fn apply_outside(&mut self, mix: &Mix, action: Action) {

@@ -13,19 +13,30 @@ const EXPIRED: &str = "nothing is sent that has expired";
 const CANCELLED: &str = "nothing is sent that was cancelled in time";
 const CHANGED: &str = "what was changed in time is sent as changed";
 const REJECTED: &str = "only a refused number is rejected";
+const UNCERTAIN: &str = "at rest only what may have been sent is UNCERTAIN";
+
+/// One recipient is cancelled while two are marked, and a change of the third takes the batch from
+/// its owner.
+const CHANGED_IN_A_FLUSH: Mix = Mix {
+    requests: &[0b011, 0b100],
+    max_in_flight: 1,
+    changes: true,
+    max_attempts: 2,
+    ..Mix::CALM
+};
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 25] = [
-    // A request does not start after the lease has ended, so the token of a mark is a second
-    // protection against the same fault. This variant omits both.
+pub const BROKEN: [(Mix, &str); 28] = [
+    // The attempt keeps two owners from marking the same recipient. The token keeps an owner that has
+    // lost the batch to a change from sending what it had read.
     (
         Mix {
-            broken: &[Broken::MarkWithoutToken, Broken::StartAfterLeaseEnd],
-            freeze: true,
+            broken: &[Broken::MarkWithoutToken],
+            changes: true,
             ..ONE
         },
-        SENT_TWICE,
+        CHANGED,
     ),
     (
         Mix {
@@ -54,11 +65,32 @@ pub const BROKEN: [(Mix, &str); 25] = [
     ),
     (
         Mix {
-            broken: &[Broken::UnmarkWithoutToken],
+            broken: &[Broken::UnmarkByAttemptOnly],
             freeze: true,
             ..ONE
         },
         SENT_TWICE,
+    ),
+    (
+        Mix {
+            broken: &[Broken::UnmarkNeedsToken],
+            ..CHANGED_IN_A_FLUSH
+        },
+        UNCERTAIN,
+    ),
+    (
+        Mix {
+            broken: &[Broken::UnmarkOfSendingOnly],
+            ..CHANGED_IN_A_FLUSH
+        },
+        UNCERTAIN,
+    ),
+    (
+        Mix {
+            broken: &[Broken::UnmarkThatMakesNothingDue],
+            ..CHANGED_IN_A_FLUSH
+        },
+        LOST,
     ),
     (
         Mix {

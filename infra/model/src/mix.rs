@@ -14,8 +14,14 @@ pub enum Broken {
     AnswerNeedsToken,
     /// An answer after the lease does not make the batch due again.
     AnswerThatMakesNothingDue,
-    /// The removal of a mark checks the attempt but not the token.
-    UnmarkWithoutToken,
+    /// The removal of a mark checks the attempt but not the time of the mark.
+    UnmarkByAttemptOnly,
+    /// The removal of a mark needs the token.
+    UnmarkNeedsToken,
+    /// The removal of a mark does not match a row that the next owner has set UNCERTAIN.
+    UnmarkOfSendingOnly,
+    /// The removal of a mark after the lease does not make the batch due again.
+    UnmarkThatMakesNothingDue,
     /// "Not found" is accepted at once.
     NoQuietTime,
     /// "Not found" is accepted if the quiet time has passed when it is recorded, not when it was

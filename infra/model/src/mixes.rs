@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 32] = [
+pub const MIXES: [Mix; 34] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -326,6 +326,24 @@ pub const MIXES: [Mix; 32] = [
         queues: true,
         admission: true,
         max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "marks that match in part are taken back while recipients are changed",
+        requests: &[0b011, 0b100],
+        max_in_flight: 1,
+        changes: true,
+        lost: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "marks that match in part are taken back, UNCERTAIN is resent by policy",
+        changes: true,
+        freeze: true,
+        commit_lost: true,
+        resend_uncertain: true,
+        max_resends: 1,
         ..Mix::CALM
     },
 ];

@@ -57,6 +57,10 @@ pub fn all() -> Vec<Property<Mix>> {
         property("at rest no recipient is lost", |mix, world| {
             !world.is_at_rest(mix) || world.is_settled(mix)
         }),
+        property(
+            "at rest only what may have been sent is UNCERTAIN",
+            |mix, world| !world.is_at_rest(mix) || world.is_uncertain_with_reason(),
+        ),
         property("at rest the counts match the rows", |mix, world| {
             !world.is_at_rest(mix) || world.is_counted()
         }),
@@ -150,6 +154,12 @@ impl World {
             }
         };
         (0..mix.recipients()).all(settled) && (ended || self.is_parked())
+    }
+
+    /// Checks that each UNCERTAIN row has a request that was started, or whose process has crashed.
+    fn is_uncertain_with_reason(&self) -> bool {
+        let mut rows = self.rows.iter().zip(&self.carrier);
+        rows.all(|(row, carrier)| row.status != Status::Uncertain || carrier.may_have_sent)
     }
 
     fn is_counted(&self) -> bool {

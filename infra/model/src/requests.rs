@@ -75,6 +75,8 @@ impl World {
             if state.tasks[recipient] == Task::Marked {
                 if may {
                     state.tasks[recipient] = Task::InFlight;
+                    self.carrier[recipient].may_have_sent |=
+                        state.attempts[recipient] == self.rows[recipient].attempt;
                     self.violations.sent_after_end |= has_ended;
                     self.violations.sent_after_expiry |= self.carrier[recipient].has_expired;
                     self.violations.sent_after_cancel |= self.carrier[recipient].is_cancelled;

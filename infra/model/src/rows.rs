@@ -141,6 +141,9 @@ pub struct Row {
     pub resends: u8,
     /// The time since `sent_at`.
     pub age: Age,
+    /// The flush that marked the attempt, as `sent_at` names it: that of this worker. `None`: another
+    /// one.
+    pub marked_by: Option<u8>,
     /// The parts whose ids are in `message_id`, as bits.
     pub ids: u8,
     /// `error` is `send-until`: the schedule's end came before the message was sent.
@@ -156,6 +159,7 @@ impl Row {
         attempt: 0,
         resends: 0,
         age: Age::Fresh,
+        marked_by: None,
         ids: 0,
         ended: false,
         earlier_attempts: [None; ATTEMPTS + 2],

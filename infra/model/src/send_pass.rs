@@ -128,6 +128,7 @@ impl World {
                 status: Status::Rejectd,
                 resend: false,
                 ids: 0,
+                by: worker as u8,
             };
             let rejected = rejects
                 && self.change_row(recipient, |row, schedule| {
@@ -149,8 +150,10 @@ impl World {
             && (unrecorded || (!started && !self.next_requests(mix, worker).is_empty()))
     }
 
-    /// Runs the transaction that records answers and marks the recipients of the next requests. It
-    /// is executed twice if the answer to the first commit was lost.
+    /// Runs the statement, or the transaction, that records answers and marks the recipients of the
+    /// next requests. It is executed twice if the answer to the first commit was lost. If not all of
+    /// its rows match, the next flush takes back its marks, of which it does not know how many there
+    /// are: the statement by range commits what matched.
     pub fn flush(&mut self, mix: &Mix, worker: usize, twice: bool) {
         let starting: u8 = self.next_requests(mix, worker).iter().sum();
         let starts = |recipient: usize| starting & (1 << recipient) != 0;
@@ -206,6 +209,7 @@ impl World {
             status: Status::Pending,
             resend: false,
             ids: 0,
+            by: worker as u8,
         };
         match state.tasks[recipient] {
             Task::Answered { status, ids, .. } => Some(Flush {
@@ -228,19 +232,24 @@ impl World {
     /// Writes the rows. Returns `true` if each row matched and the claim still owns the batch.
     fn write(&mut self, mix: &Mix, worker: usize, rows: &[(usize, Flush)]) -> bool {
         let owns = self.owns(worker);
-        let has_answers = rows.iter().any(|(_, row)| row.step == Step::Answer);
-        let lease_lost = has_answers
+        let is_fact = |row: &Flush| match row.step {
+            Step::Unmark => !mix.is_broken(Broken::UnmarkThatMakesNothingDue),
+            step => step == Step::Answer,
+        };
+        let lease_lost = rows.iter().any(|(_, row)| is_fact(row))
             && !mix.is_broken(Broken::AnswerThatMakesNothingDue)
             && rules::make_due_if_lease_lost(&mut self.batch, &mut self.schedule, owns);
         let mut all_matched = !lease_lost;
         for (recipient, flush) in rows {
             let with_token = match flush.step {
                 Step::Mark => owns || mix.is_broken(Broken::MarkWithoutToken),
-                Step::Unmark => owns || mix.is_broken(Broken::UnmarkWithoutToken),
                 _ => owns,
             };
-            let needs_token = mix.is_broken(Broken::AnswerNeedsToken) && flush.step == Step::Answer;
             let before = self.rows[*recipient];
+            let is_omitted = is_omitted(mix, &before, owns, flush);
+            if flush.step == Step::Unmark && mix.is_broken(Broken::UnmarkByAttemptOnly) {
+                self.rows[*recipient].marked_by = Some(flush.by);
+            }
             let matched = self.change_row(*recipient, |row, schedule| {
                 if flush.step == Step::Mark && flush.attempt > 0 {
                     rules::keep_attempt(row, schedule, with_token, flush.attempt);
@@ -248,7 +257,7 @@ impl World {
                 if lease_lost {
                     rules::record_late_answer(row, flush);
                 }
-                (owns || !needs_token) && rules::flush(row, schedule, with_token, flush)
+                !is_omitted && rules::flush(row, schedule, with_token, flush)
             });
             all_matched &= matched;
             self.observe(mix, *recipient, &before, flush);
@@ -301,6 +310,18 @@ impl World {
             self.queued[1] |= mix.queues && self.batch.check_at.is_set();
         }
         self.workers[worker] = Worker::IDLE;
+    }
+}
+
+/// Checks that an omitted rule keeps a row of a flush from being written.
+fn is_omitted(mix: &Mix, row: &Row, owns: bool, flush: &Flush) -> bool {
+    match flush.step {
+        Step::Answer => !owns && mix.is_broken(Broken::AnswerNeedsToken),
+        Step::Unmark => {
+            (!owns && mix.is_broken(Broken::UnmarkNeedsToken))
+                || (row.status == Status::Uncertain && mix.is_broken(Broken::UnmarkOfSendingOnly))
+        }
+        _ => false,
     }
 }
 

@@ -10,7 +10,7 @@ pub const WORKERS: usize = 2;
 pub const PARTS: u8 = 2;
 
 /// What the carrier has received for one recipient, and what is on its way to it. Each field but
-/// `delivered` and the last five is a set of bits, indexed by attempt and part.
+/// `delivered` and the last six is a set of bits, indexed by attempt and part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct CarrierState {
@@ -32,6 +32,8 @@ pub struct CarrierState {
     pub is_cancelled: bool,
     /// A caller has changed the row, and was told that it was in time.
     pub is_changed: bool,
+    /// A request of the row's attempt has started, or the process that marked it has crashed.
+    pub may_have_sent: bool,
 }
 
 /// Returns the bit of a part of an attempt (from 1).
@@ -262,6 +264,34 @@ impl World {
         self.batch.token == Some(worker as u8)
     }
 
+    /// Ends an invocation in the middle of its work. Nobody knows which of the requests that it has
+    /// marked it has started, and with which answers.
+    pub fn crash(&mut self, worker: usize) {
+        let state = self.workers[worker];
+        for recipient in 0..ROWS {
+            let is_marked = matches!(
+                state.tasks[recipient],
+                Task::Marked | Task::Unmark | Task::Answered { .. }
+            ) && state.attempts[recipient] == self.rows[recipient].attempt;
+            self.carrier[recipient].may_have_sent |= is_marked;
+        }
+        self.workers[worker] = Worker::IDLE;
+    }
+
+    /// Forgets what no step reads any more: who marked a row, once no unmark of it can come or could
+    /// match, and whether its request has started, once that is plain from its status. So fewer states
+    /// differ.
+    pub fn forget_marks(&mut self) {
+        for (row, carrier) in self.rows.iter_mut().zip(&mut self.carrier) {
+            let is_open = matches!(row.status, Status::Sending | Status::Uncertain);
+            let is_idle = |by: u8| self.workers[usize::from(by)] == Worker::IDLE;
+            if !is_open || row.marked_by.is_some_and(is_idle) {
+                row.marked_by = None;
+            }
+            carrier.may_have_sent &= is_open;
+        }
+    }
+
     /// Changes a row and records violations.
     pub fn change_row<T>(
         &mut self,
@@ -273,6 +303,7 @@ impl World {
         let after = &self.rows[recipient];
         if (before.status, before.attempt) != (after.status, after.attempt) {
             self.uncounted = true;
+            self.carrier[recipient].may_have_sent &= before.attempt == after.attempt;
             self.violations.went_back |= after.progress() < before.progress();
             let resent = after.attempt > before.attempt
                 && matches!(before.status, Status::Undeliv | Status::Expired);

@@ -3,7 +3,8 @@
 //!
 //! *Marking* a row SENDING requires the claim's token, a running schedule and the attempt, in one
 //! statement. *Recording* an answer requires only the attempt: an answer is a fact even if the
-//! lease has expired. Each mark raises the attempt, so no two HTTP requests share one.
+//! lease has expired. Each mark raises the attempt, so no two HTTP requests share one. *Undoing* a
+//! mark whose request was never started requires the attempt and the time of the mark.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -146,8 +147,8 @@ pub enum Step {
     Mark,
     /// Moves a PENDING row to a final status without a request. Requires the token.
     Skip,
-    /// Undoes a mark whose request was never started: back to PENDING. Requires the token; without
-    /// it the mark may be another owner's.
+    /// Undoes a mark whose request was never started: back to PENDING. Requires the time of the mark,
+    /// without which it may be another owner's, and no token: it is a fact, as an answer is.
     Unmark,
 }
 
@@ -191,6 +192,16 @@ pub struct FlushRow {
     pub is_final: u8,
 }
 
+/// The times of a flush.
+#[derive(Clone, Copy, Debug)]
+pub struct FlushTimes {
+    /// `sent_at` of the rows that it marks, and of those whose mark it undoes. The same for all tries
+    /// of a flush, and of no other flush: with the attempt it identifies a mark.
+    pub marked_at: DateTime<Utc>,
+    /// The time now.
+    pub now: DateTime<Utc>,
+}
+
 /// Records the requests that have ended and marks those that start next, in one statement.
 ///
 /// Returns the number of matched rows. If it is less than the number of `rows`, then the claim, the
@@ -199,7 +210,7 @@ pub async fn flush(
     db: &mut MySqlConnection,
     claim: &Claim,
     rows: &[FlushRow],
-    now: DateTime<Utc>,
+    times: FlushTimes,
 ) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "UPDATE recipients r JOIN JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$.q', attempt INT UNSIGNED PATH '$.a',
@@ -212,16 +223,16 @@ pub async fn flush(
          WHERE r.schedule_id = ? AND r.seq = j.seq AND r.attempt = j.attempt
            AND ((j.step = 1 AND b.claim_token = ? AND s.status = 'running' AND r.status IN ('PENDING', 'UNDELIV', 'EXPIRED', 'UNCERTAIN'))
              OR (j.step = 2 AND b.claim_token = ? AND r.status = 'PENDING')
-             OR (j.step = 3 AND b.claim_token = ? AND r.status = 'SENDING')
+             OR (j.step = 3 AND r.sent_at = ? AND r.status IN ('SENDING', 'UNCERTAIN'))
              OR (j.step = 0 AND r.status IN ('SENDING', 'UNCERTAIN')))",
         to_json(rows)?,
         claim.batch.batch_no,
-        now,
-        now,
+        times.marked_at,
+        times.now,
         claim.batch.schedule_id,
         claim.token,
         claim.token,
-        claim.token
+        times.marked_at
     );
     Ok(done.execute(db).await?.rows_affected())
 }

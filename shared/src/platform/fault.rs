@@ -19,6 +19,8 @@ pub enum Point {
     Claimed,
     /// Send: recipients are marked, no request is started.
     Marked,
+    /// Send: some of a flush's marks are written, because a row has changed. Its requests do not start.
+    MarkedInPart,
     /// Send: a request is on the wire.
     InFlight,
     /// Send: answers have arrived, not recorded.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shared::{
     batch::{
         claim::{Claim, claim_to_send},
-        rows::{FlushRow, Step, flush},
+        rows::{FlushRow, FlushTimes, Step, flush},
     },
     message::status::Status,
     platform::{
@@ -70,9 +70,12 @@ async fn mark(db: &Db, claim: &Claim, seq: u32) -> u64 {
         is_final: 0,
     };
     let mut connection = db.acquire().await.unwrap();
-    flush(&mut connection, claim, &[row], db.now())
-        .await
-        .unwrap()
+    let now = db.now();
+    let times = FlushTimes {
+        marked_at: now,
+        now,
+    };
+    flush(&mut connection, claim, &[row], times).await.unwrap()
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

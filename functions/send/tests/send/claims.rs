@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
     batch::{
         claim::{self, Claim},
-        rows::{self, FlushRow, Step},
+        rows::{self, FlushRow, FlushTimes, Step},
     },
     message::status::Status,
     platform::budget::Budget,
@@ -224,7 +224,11 @@ async fn a_worker_that_lost_its_claim_marks_nothing(pool: MySqlPool) {
 
     let flush = async |claim: &Claim, row: FlushRow| {
         let mut connection = stage.db.acquire().await.unwrap();
-        rows::flush(&mut connection, claim, &[row], later)
+        let times = FlushTimes {
+            marked_at: claim.at,
+            now: later,
+        };
+        rows::flush(&mut connection, claim, &[row], times)
             .await
             .unwrap()
     };

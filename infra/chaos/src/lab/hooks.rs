@@ -100,8 +100,16 @@ impl Hooks {
                 // The invocation is not polled again until it is thawed.
                 tokio::task::yield_now().await;
             }
-            // The intervention begins while this handler waits.
-            Some(Effect::Intervene(_)) => tokio::time::sleep(self.rng.millis(0..=4)).await,
+            // The intervention begins while this handler waits. Between the statements of a flush it
+            // mostly ends, too.
+            Some(Effect::Intervene(_)) => {
+                let wait_ms = if point == Point::MarkedInPart {
+                    0..=300
+                } else {
+                    0..=4
+                };
+                tokio::time::sleep(self.rng.millis(wait_ms)).await;
+            }
         }
     }
 

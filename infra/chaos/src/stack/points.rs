@@ -117,6 +117,7 @@ fn name(point: Point) -> &'static str {
         Point::Enqueued => "Enqueued",
         Point::Claimed => "Claimed",
         Point::Marked => "Marked",
+        Point::MarkedInPart => "MarkedInPart",
         Point::InFlight => "InFlight",
         Point::Answered => "Answered",
         Point::Recorded => "Recorded",

@@ -17,6 +17,8 @@ pub struct Flush {
     pub resend: bool,
     /// The parts for which the answer contains ids.
     pub ids: u8,
+    /// The worker, which stands for the time of the flush.
+    pub by: u8,
 }
 
 /// Checks that the policy may send a row with this status again. UNDELIV and EXPIRED are final, but
@@ -45,9 +47,10 @@ pub fn may_skip(row: &Row, owns: bool, attempt: u8) -> bool {
     row.attempt == attempt && owns && row.status == Status::Pending
 }
 
-/// Checks that the removal of a mark matches, for a mark whose request never started.
-pub fn may_unmark(row: &Row, owns: bool, attempt: u8) -> bool {
-    row.attempt == attempt && owns && row.status == Status::Sending
+/// Checks that the removal of a mark matches, for a mark whose request never started. That is a fact,
+/// like an answer. The time says that the mark is that of this flush.
+pub fn may_unmark(row: &Row, by: u8, attempt: u8) -> bool {
+    may_answer(row, attempt) && row.marked_by == Some(by)
 }
 
 /// Models `flush`. Returns `true` if the row matched.
@@ -56,13 +59,15 @@ pub fn flush(row: &mut Row, schedule: &Schedule, owns: bool, flush: &Flush) -> b
         Step::Mark => may_mark(row, schedule, owns, flush.attempt),
         Step::Answer => may_answer(row, flush.attempt),
         Step::Skip => may_skip(row, owns, flush.attempt),
-        Step::Unmark => may_unmark(row, owns, flush.attempt),
+        Step::Unmark => may_unmark(row, flush.by, flush.attempt),
     };
     if may {
         let mark = flush.step == Step::Mark;
         row.resends += u8::from(flush.resend);
         row.attempt += u8::from(mark);
-        row.age = if mark { Age::Fresh } else { row.age };
+        if mark {
+            (row.age, row.marked_by) = (Age::Fresh, Some(flush.by));
+        }
         row.ids = flush.ids;
         row.ended = false;
         row.status = flush.status;

@@ -117,6 +117,20 @@ pub fn rows() -> Vec<Row> {
                 ..Row::NEW
             });
         }
+        if attempt > 0
+            && matches!(
+                status,
+                Status::Sending | Status::Uncertain | Status::Acceptd
+            )
+        {
+            rows.push(Row {
+                status,
+                attempt,
+                marked_by: Some(OURS),
+                ids: u8::from(status == Status::Acceptd),
+                ..Row::NEW
+            });
+        }
         if status == Status::Expired {
             rows.push(Row {
                 status,

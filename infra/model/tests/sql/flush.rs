@@ -7,14 +7,14 @@ use shared::{
     batch::{
         SeqRange,
         in_place::FlushInPlace,
-        rows::{self, BatchRow, FlushRow, Step},
+        rows::{self, BatchRow, FlushRow, FlushTimes, Step},
     },
     message::status::Status,
 };
 use sqlx::MySqlPool;
 
 use crate::{
-    cases::{Case, pairs, rows_and_tokens, schedules, with_earlier_attempt},
+    cases::{Case, OURS, pairs, rows_and_tokens, schedules, with_earlier_attempt},
     table::Table,
 };
 
@@ -26,6 +26,7 @@ fn flushes() -> Vec<Flush> {
         status,
         resend,
         ids,
+        by: OURS,
     };
     let rows = [
         (Step::Mark, Status::Sending, false, 0),
@@ -86,7 +87,10 @@ async fn flush_matches_the_model(pool: MySqlPool) {
             &mut connection,
             &table.claim(index),
             &[as_row(flush)],
-            table.now,
+            FlushTimes {
+                marked_at: table.marked_at(),
+                now: table.now,
+            },
         )
         .await
         .unwrap();
@@ -131,7 +135,7 @@ async fn a_flush_in_place_matches_the_model(pool: MySqlPool) {
         let owns = case.owns();
         let matched = rules::flush_in_place(&mut case.row, &case.schedule, owns, flush);
         let written = in_place
-            .write(&table.db, &table.claim(index), table.now)
+            .write(&table.db, &table.claim(index), table.marked_at())
             .await
             .unwrap();
         assert_eq!(written, u64::from(matched), "{case:?} {flush:?}");

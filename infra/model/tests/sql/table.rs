@@ -57,6 +57,11 @@ impl Table {
         }
     }
 
+    /// Returns the time of our flush.
+    pub fn marked_at(&self) -> DateTime<Utc> {
+        self.now - TimeDelta::seconds(1)
+    }
+
     /// Converts a due time to a time.
     pub fn time(&self, due: Due) -> Option<DateTime<Utc>> {
         match due {
@@ -163,16 +168,18 @@ impl Table {
                 attempt,
                 resends,
                 age,
+                marked_by,
                 ids,
                 ended,
                 ..
             } = case.row;
             let invalid = status == Status::Invalid;
-            let ago = match age {
-                Age::Fresh => TimeDelta::seconds(1),
-                Age::PastQuietTime => TimeDelta::hours(1),
-                Age::PastDeadline => TimeDelta::hours(24),
+            let sent_at = match age {
+                Age::Fresh => self.marked_at(),
+                Age::PastQuietTime => self.now - TimeDelta::hours(1),
+                Age::PastDeadline => self.now - TimeDelta::hours(24),
             };
+            let other_flush = TimeDelta::milliseconds(i64::from(marked_by.is_none()));
             row.push_bind(id)
                 .push("1")
                 .push_bind((!invalid).then_some("+60121000001"))
@@ -182,7 +189,7 @@ impl Table {
                 .push_bind(resends)
                 .push_bind((ids != 0).then_some("a"))
                 .push_bind(ended.then_some(SEND_UNTIL));
-            row.push_bind((attempt > 0).then(|| self.now - ago))
+            row.push_bind((attempt > 0).then(|| sent_at - other_flush))
                 .push_bind(status.is_final().then_some(self.now));
         });
         insert.build().execute(&self.db).await.unwrap();
@@ -279,6 +286,7 @@ impl Table {
             attempt: row.get::<u32, _>("attempt") as u8,
             resends: row.get::<u32, _>("resends") as u8,
             age,
+            marked_by: (sent_at == Some(self.marked_at())).then_some(OURS),
             ids: u8::from(ids.is_some()),
             ended: row.get::<Option<String>, _>("error").as_deref() == Some(SEND_UNTIL),
             earlier_attempts: Row::NEW.earlier_attempts,

@@ -91,8 +91,13 @@ impl FlushInPlace {
     /// Writes the flush, as [`flush`](crate::batch::rows::flush) would, at a fraction of its cost.
     ///
     /// It writes nothing if the claim is lost, nor if it has marks and the schedule is not running.
-    /// Returns the number of matched rows; if they are fewer than [`Self::row_count`], a row has changed.
-    pub async fn write(&self, db: &Db, claim: &Claim, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    /// `marked_at` is as in [`FlushTimes`](crate::batch::rows::FlushTimes). Returns the number of matched rows; if they are fewer than [`Self::row_count`], a row has changed.
+    pub async fn write(
+        &self,
+        db: &Db,
+        claim: &Claim,
+        marked_at: DateTime<Utc>,
+    ) -> sqlx::Result<u64> {
         let has_marks = self.marks != NONE;
         let done = sqlx::query!(
             // The values are bytes, so that their parts are found without counting characters.
@@ -115,7 +120,7 @@ impl FlushInPlace {
             self.marks.last,
             self.marks.first,
             self.marks.last,
-            now,
+            marked_at,
             self.marks.first,
             self.marks.last,
             self.marks.first,

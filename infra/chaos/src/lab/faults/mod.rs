@@ -66,6 +66,7 @@ fault_table! {
         brake_races,
         recipient_races,
         resend_killed,
+        marks_in_part,
         window_races,
     }
     database {
