@@ -200,17 +200,19 @@ async fn logs_and_errors_contain_no_secret_number_or_text() {
     assert_search_is_effective(&logs, &errors, &schedule);
 }
 
-/// Asserts that the searched texts contain what they should: dispatch logs the schedule's id, the
-/// API logs the route, and the errors have their types.
+/// Asserts that the searched texts contain what they should: each function logs the schedule's id,
+/// the API logs the route, and the errors have their types.
 fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
     let id = schedule.id.to_string();
     let logged = |function: &str, text: &str| {
         logs.lines()
             .any(|line| line.starts_with(function) && line.contains(text))
     };
-    assert!(
-        logged("dispatch", &id) && logged("api", "/v1/schedules/{id}"),
-        "{logs}"
-    );
+    assert!(logged("api", "/v1/schedules/{id}"), "{logs}");
+    // The query of a schedule finds its whole path.
+    for function in ["api", "dispatch", "send", "recheck", "notify"] {
+        assert!(logged(function, &id), "{function}: {logs}");
+    }
+    assert!(logs.contains("batch released") && logs.contains("schedule finished"));
     assert!(errors.contains("wrong-credentials") && errors.contains("invalid-request"));
 }

@@ -24,6 +24,7 @@ use crate::{
         config::{DatabaseSource, Env},
         db::{self, Db, StatementLimit},
         fault::{self, Point},
+        logs::context::number_attempt,
         queue::{BatchMessage, SharedQueue, SqsQueue},
     },
 };
@@ -147,6 +148,10 @@ impl Worker {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
+        number_attempt(match work {
+            Work::Send => batch.tries,
+            Work::Check => batch.checks,
+        });
         let rows_read_at = Instant::now();
         let rows = self.read_rows(&claim, batch.range(), work).await?;
         Ok(Some(Claimed {

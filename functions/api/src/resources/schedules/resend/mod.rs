@@ -17,7 +17,10 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::{row::load_schedule, status::ScheduleStatus};
+use shared::{
+    platform::logs::context::name_schedule,
+    schedule::{row::load_schedule, status::ScheduleStatus},
+};
 use sqlx::MySqlConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -71,6 +74,8 @@ pub async fn resend(
     let body = body::read_optional_json(&request.0, request.1).await?;
     let request = ResendRequest::read(&body, app.db.now())?;
     let (new_id, is_new) = begin(&app, &caller, id, &request).await?;
+    // The request is the beginning of the new schedule's path.
+    name_schedule(new_id);
     let copied = copy(&app, &caller, new_id).await?;
     let app_ref = &app;
     let view = transaction(&app.db, |transaction| {
