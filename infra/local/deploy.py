@@ -58,6 +58,8 @@ LOCAL = {
     "OIDC_ROLES": ("OidcRoles", None),
     "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
     "ORIGIN_PROOF": ("OriginProof", None),
+    "OTLP_ENDPOINT": ("OtlpEndpoint", None),
+    "OTLP_HEADERS": ("OtlpHeaders", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),

@@ -10,7 +10,7 @@ use shared::{
     message::phone::{ALLOWED_COUNTRIES, AllowedCountries},
     platform::{
         config::{DatabaseSource, Env},
-        run_time::ConfigurationName,
+        run_time::RunTimeConfig,
     },
 };
 use url::Url;
@@ -51,7 +51,7 @@ pub struct Config {
     pub issuer: Option<IssuerConfig>,
     pub rate: Rate,
     pub cors_origins: Vec<HeaderValue>,
-    pub run_time: Option<ConfigurationName>,
+    pub run_time: RunTimeConfig,
     pub origin_proof: Option<KeySource>,
 }
 
@@ -93,7 +93,7 @@ impl Config {
                 per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)),
             },
             cors_origins: cors_origins(env),
-            run_time: ConfigurationName::from_env(env),
+            run_time: RunTimeConfig::from_env(env, "api"),
             origin_proof: proof_source(env),
             commit: env.text_or("GIT_COMMIT", "text", "unknown"),
         }

@@ -67,9 +67,9 @@ enum Queued {
 }
 
 impl Named for Queued {
-    fn span(&self) -> Span {
+    fn span(&self, traceparent: Option<&str>) -> Span {
         match self {
-            Self::Schedule(message) => message.span(),
+            Self::Schedule(message) => message.span(traceparent),
             Self::Sweep(_) => Span::none(),
         }
     }

@@ -31,9 +31,12 @@ use shared::{
     events::keys::SharedKeys,
     platform::{
         db::{self, Db},
+        logs::context::post_span,
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
 };
+
+use tracing::Instrument;
 
 pub use crate::post::Poster;
 use crate::{
@@ -132,8 +135,11 @@ impl Notifier {
             return Ok(true);
         };
         let begun = Instant::now();
-        let answer = self.post(message, &delivery).await?;
+        let span = post_span(message, delivery.schedule_id, delivery.tries);
+        let post = self.post(message, &delivery).instrument(span.clone());
+        let answer = post.await?;
         let outcome = DeliveryOutcome::of(answer, delivery.tries);
+        span.record("http.status", outcome.http_status);
         log_try(message, &delivery, &outcome, begun.elapsed());
         self.record(message, &delivery, &outcome).await?;
         self.update_webhook(message, &delivery, WebhookPost { place, outcome })

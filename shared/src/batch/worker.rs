@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
 use futures_util::future::try_join;
+use tracing::Span;
 
 use crate::{
     batch::{
@@ -26,6 +27,7 @@ use crate::{
         fault::{self, Point},
         logs::context::number_attempt,
         queue::{BatchMessage, SharedQueue, SqsQueue},
+        traces,
     },
 };
 
@@ -152,6 +154,11 @@ impl Worker {
             Work::Send => batch.tries,
             Work::Check => batch.checks,
         });
+        let name = match work {
+            Work::Send => "send batch",
+            Work::Check => "recheck batch",
+        };
+        traces::rename(&Span::current(), name);
         let rows_read_at = Instant::now();
         let rows = self.read_rows(&claim, batch.range(), work).await?;
         Ok(Some(Claimed {

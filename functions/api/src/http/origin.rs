@@ -9,7 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use shared::platform::logs::context::request_span;
+use shared::platform::{logs::context::request_span, traces};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -146,7 +146,9 @@ pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -
     let origin = Origin::of(&request);
     let method = request.method().clone();
     request.extensions_mut().insert(origin.clone());
-    let span = request_span(&origin.request_id);
+    let traceparent = request.headers().get("traceparent");
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    let span = request_span(&origin.request_id, traceparent);
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(error) => span.in_scope(|| error.into_response()),
@@ -162,6 +164,9 @@ pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -
         for (name, value) in page.headers() {
             headers.insert(name, value);
         }
+    }
+    if let Some(fields) = &fields {
+        traces::rename(&span, format!("{method} {}", fields.route));
     }
     let problem = response.extensions_mut().remove::<LoggedProblem>();
     span.in_scope(|| {

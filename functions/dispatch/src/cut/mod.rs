@@ -17,6 +17,7 @@ use shared::{
         fault::{self, Point},
         logs::context::Named,
         queue::{BatchMessage, DeliveryMessage, DispatchMessage},
+        traces,
     },
     schedule::{event::record_event, lifecycle, status::ScheduleStatus},
 };
@@ -75,7 +76,7 @@ impl Dispatcher {
         message: DispatchMessage,
         dispatched_by: DispatchedBy,
     ) -> anyhow::Result<()> {
-        let span = message.span();
+        let span = message.span(traces::traceparent_of(message.schedule_id).as_deref());
         self.cut(message, dispatched_by).instrument(span).await
     }
 

@@ -8,21 +8,26 @@
 
 use std::time::Duration;
 
-use tracing::{Span, error_span, field::Empty};
+use tracing::{Span, error_span, field::Empty, trace_span};
 use uuid::Uuid;
 
-use crate::platform::queue::{BatchMessage, DeliveryMessage, DispatchMessage};
+use crate::platform::{
+    queue::{BatchMessage, DeliveryMessage, DispatchMessage},
+    traces,
+};
 
 /// A message of a queue that names what it is about.
 pub trait Named {
-    /// Returns the span of the message.
-    fn span(&self) -> Span;
+    /// Returns the span of the message. `traceparent` is that of the message.
+    fn span(&self, traceparent: Option<&str>) -> Span;
 }
 
 impl Named for BatchMessage {
-    fn span(&self) -> Span {
-        error_span!(
+    fn span(&self, traceparent: Option<&str>) -> Span {
+        let span = error_span!(
             "batch",
+            otel.kind = "consumer",
+            otel.status_code = Empty,
             schedule.id = %self.schedule_id,
             batch.no = self.batch_no,
             trace.id = %self.schedule_id.simple(),
@@ -30,39 +35,90 @@ impl Named for BatchMessage {
             carrier.requests = Empty,
             carrier.failures = Empty,
             carrier.slowest_ms = Empty,
-        )
+        );
+        traces::continue_schedule(&span, self.schedule_id, traceparent);
+        span
     }
 }
 
 impl Named for DispatchMessage {
-    fn span(&self) -> Span {
-        error_span!(
+    fn span(&self, traceparent: Option<&str>) -> Span {
+        let span = error_span!(
             "dispatch",
+            otel.name = "cut schedule",
+            otel.kind = "consumer",
+            otel.status_code = Empty,
             schedule.id = %self.schedule_id,
             schedule.version = self.version,
             trace.id = %self.schedule_id.simple(),
-        )
+        );
+        traces::continue_schedule(&span, self.schedule_id, traceparent);
+        span
     }
 }
 
 impl Named for DeliveryMessage {
-    fn span(&self) -> Span {
-        error_span!(
+    fn span(&self, traceparent: Option<&str>) -> Span {
+        let span = error_span!(
             "deliver",
+            otel.kind = "consumer",
+            otel.status_code = Empty,
             webhook.id = %self.webhook_id,
             event.id = %self.event_id,
-        )
+        );
+        traces::continue_trace(&span, traceparent);
+        span
     }
 }
 
-/// Returns the span of a request to the API.
-pub fn request_span(request_id: &str) -> Span {
-    error_span!(
+/// Marks the span of a message as failed.
+pub fn fail(span: &Span) {
+    span.record("otel.status_code", "ERROR");
+}
+
+/// Returns the span of a request to the API. `traceparent` is the header of its caller.
+pub fn request_span(request_id: &str, traceparent: Option<&str>) -> Span {
+    let span = error_span!(
         "request",
+        otel.kind = "server",
         request.id = request_id,
         schedule.id = Empty,
         trace.id = Empty,
+    );
+    traces::continue_trace(&span, traceparent);
+    span
+}
+
+/// Returns the span of a request to the carrier, which only the traces have.
+pub fn carrier_span(numbers: usize) -> Span {
+    trace_span!(
+        "carrier request",
+        otel.kind = "client",
+        numbers,
+        outcome = Empty
     )
+}
+
+/// Returns the span of messages to a queue, which only the traces have.
+pub fn enqueue_span(messages: usize) -> Span {
+    trace_span!("enqueue", otel.kind = "producer", messages, refused = Empty)
+}
+
+/// Returns the span of a post to a webhook, which only the traces have. It is part of the trace of
+/// the event's schedule.
+pub fn post_span(message: DeliveryMessage, schedule_id: Option<Uuid>, attempt: u32) -> Span {
+    let span = trace_span!(
+        "post webhook",
+        otel.kind = "client",
+        webhook.id = %message.webhook_id,
+        event.id = %message.event_id,
+        attempt,
+        http.status = Empty,
+    );
+    if let Some(schedule_id) = schedule_id {
+        traces::continue_schedule(&span, schedule_id, traces::traceparent().as_deref());
+    }
+    span
 }
 
 /// Adds the schedule to the span of this request: its path names it, or it has created it.

@@ -8,10 +8,10 @@ use std::fmt::{self, Debug};
 
 use lambda_runtime::tracing::subscriber::{
     fmt::{
-        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        FmtContext, FormatEvent, FormattedFields,
         format::{JsonFields, Writer},
     },
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
 };
 use serde_json::{Map, Value, json};
 use tracing::{
@@ -33,7 +33,6 @@ pub struct JsonLine;
 impl<S> FormatEvent<S, JsonFields> for JsonLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    JsonFields: for<'a> FormatFields<'a>,
 {
     fn format_event(
         &self,
@@ -43,7 +42,7 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         let spans = context.event_scope().into_iter();
-        for span in spans.flat_map(|scope| scope.from_root()) {
+        for span in spans.flat_map(Scope::from_root) {
             if let Some(of_span) = span.extensions().get::<FormattedFields<JsonFields>>() {
                 fields.add_span(of_span);
             }
@@ -161,7 +160,7 @@ mod tests {
         let lines = lines_of(|| {
             let invocation = tracing::info_span!("invoke", requestId = "r-1", otel.kind = "server");
             let _invocation = invocation.enter();
-            let span = batch.span();
+            let span = batch.span(None);
             let _span = span.enter();
             number_attempt(2);
             tracing::info!(batch.no = 4, outcome = "accepted", ?batch.batch_no, "batch released");

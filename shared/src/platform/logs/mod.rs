@@ -20,11 +20,12 @@ use lambda_runtime::tracing::subscriber::{
 };
 
 use self::json_line::JsonLine;
+use super::traces;
 
 /// Replaces the filter of this process.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Starts to write log lines. A process calls it once, before anything is logged.
+/// Starts to write log lines, and to record spans if traces are exported. A process calls it once, before anything is logged.
 pub fn init() {
     let (filter, handle) = reload::Layer::new(deployed_filter());
     let lines = fmt::layer().with_target(false).without_time();
@@ -37,7 +38,10 @@ pub fn init() {
     } else {
         lines.boxed()
     };
-    Registry::default().with(lines.with_filter(filter)).init();
+    Registry::default()
+        .with(lines.with_filter(filter))
+        .with(traces::layer())
+        .init();
     // `init` refuses a second call.
     drop(FILTER.set(handle));
 }

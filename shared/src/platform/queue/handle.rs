@@ -5,7 +5,11 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use crate::platform::{db::describe::describe, logs::context::Named};
+use super::TRACEPARENT;
+use crate::platform::{
+    db::describe::describe,
+    logs::context::{Named, fail},
+};
 
 /// Reads the body of a message.
 pub fn read_body<T: DeserializeOwned>(body: &str) -> anyhow::Result<T> {
@@ -27,12 +31,15 @@ pub async fn handle_each<T: DeserializeOwned + Named>(
         };
         let (span, handled) = match read_body::<T>(record.body.as_deref().unwrap_or_default()) {
             Ok(message) => {
-                let span = message.span();
+                let traceparent = record.message_attributes.get(TRACEPARENT);
+                let traceparent = traceparent.and_then(|value| value.string_value.as_deref());
+                let span = message.span(traceparent);
                 (span.clone(), handle(message).instrument(span).await)
             }
             Err(error) => (Span::none(), Err(error)),
         };
         if let Err(error) = handled {
+            fail(&span);
             let receives = record.attributes.get("ApproximateReceiveCount");
             span.in_scope(|| {
                 tracing::error!(

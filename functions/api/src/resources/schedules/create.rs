@@ -13,7 +13,10 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::{platform::logs::context::name_schedule, schedule::status::ScheduleStatus};
+use shared::{
+    platform::{logs::context::name_schedule, traces::begin_schedule},
+    schedule::status::ScheduleStatus,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -119,6 +122,7 @@ async fn execute(
     })
     .await?;
     name_schedule(schedule.id);
+    begin_schedule(schedule.id);
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         arrange_dispatch(app, created.schedule.message(), schedule.start().at()).await;

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    platform::logs::context::name_schedule,
+    platform::{logs::context::name_schedule, traces::begin_schedule},
     schedule::{row::load_schedule, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
@@ -76,6 +76,9 @@ pub async fn resend(
     let (new_id, is_new) = begin(&app, &caller, id, &request).await?;
     // The request is the beginning of the new schedule's path.
     name_schedule(new_id);
+    if is_new {
+        begin_schedule(new_id);
+    }
     let copied = copy(&app, &caller, new_id).await?;
     let app_ref = &app;
     let view = transaction(&app.db, |transaction| {
