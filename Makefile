@@ -9,6 +9,7 @@
 #               [ENGINE=docker | ENGINE=emulator]
 #   make start-api [PORT=3000]
 #   make admin [NAME=ana]
+#   make logs [SCHEDULE=<id> | WEBHOOK=<id> | QUERY=failures|slow-carrier|batches|problems]
 #   make test [DB=mysql] [PROFILE=lambda] [AUTH=1]
 #   make conformance [SECONDS_MOST=600] [SEED=…] [DB=mysql]
 #   make days [ONLY=campaign,reminders,on-call] [SMOKE=1]
@@ -50,7 +51,7 @@ down: ## stop the local stack and remove all of its data
 status: ## list the processes of the local stack
 	@$(STACK) status
 
-logs: ## follow the logs of the functions
+logs: ## follow the logs; SCHEDULE=<id>: one schedule's path; QUERY=batches: a saved query
 	@$(STACK) logs
 
 admin: ## create an administrator, print username and temporary password

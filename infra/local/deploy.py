@@ -59,6 +59,8 @@ LOCAL = {
     "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
     "SECOND_FACTOR": ("SecondFactor", None),
     "ORIGIN_PROOF": ("OriginProof", None),
+    "OTLP_ENDPOINT": ("OtlpEndpoint", None),
+    "OTLP_HEADERS": ("OtlpHeaders", None),
     "RECHECK_CONCURRENCY": ("RecheckConcurrency", "4"),
     "RECHECK_DEADLINE_S": ("RecheckDeadlineS", None),
     "RECHECK_DELAYS_S": ("RecheckDelaysS", "2,2,3,5,5,10,20,30"),

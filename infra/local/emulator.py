@@ -65,6 +65,7 @@ def start(processes, functions_environment, with_iam=False):
         **CREDENTIALS,
         **functions_environment,
         "AWS_ENDPOINT_URL": endpoint(port),
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",  # as Lambda sets it for `LogFormat: JSON`
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",

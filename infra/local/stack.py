@@ -335,6 +335,9 @@ def main():
     if command == "status":
         raise SystemExit(0 if Stack(state).status() else 1)
     if command == "logs":
+        if any(os.environ.get(name) for name in ("QUERY", "SCHEDULE", "WEBHOOK")):
+            logs.query(Processes(state), os.environ)
+            return
         with contextlib.suppress(KeyboardInterrupt):
             logs.follow(Processes(state))
         return

@@ -34,6 +34,7 @@ LACKING = {  # values of parameters that switch off what the emulator does not h
     "database": {},
     "edge": {},
 }
+LOG_STREAM = "arn:aws:firehose:us-east-1:000000000000:deliverystream/logs"
 # Types that the emulator does not have. Each of their resources depends on a condition.
 UNKNOWN = (
     "AWS::Budgets::", "AWS::CloudTrail::", "AWS::Config::", "AWS::EC2::EIP", "AWS::EC2::FlowLog",
@@ -275,6 +276,7 @@ class Deployed(unittest.TestCase):
         found = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
         ours = [each for each in found if each["AlarmName"].startswith(f"{deploy.STACK}-")]
         self.assertEqual(len(ours), len(resources(load(), "AWS::CloudWatch::Alarm")))
+        self._check_log_groups()
         for alarm in ours:
             self.assertEqual(alarm["AlarmActions"], [self.outputs["AlarmTopicArn"]])
         given = deployment.values
@@ -321,11 +323,20 @@ class Deployed(unittest.TestCase):
         # Without CodeDeploy, which the emulator lacks.
         values |= {"Where": "aws", "Commit": "first", "DeploymentPreference": "AllAtOnce"}
         values["CarrierUrl"] = "https://carrier.example.com/api"
+        values |= {"SavedQueries": "false", "LogStreamArn": LOG_STREAM}
         for name in ("DatabaseSecretArn", "MigrationSecretArn"):
             # On AWS the reference is the ARN, here it is the name.
             secret = self.client("secretsmanager").describe_secret(SecretId=self.outputs[name])
             values[name] = secret["ARN"]
         return deploy.Deployment(self.processes, values, self.folder / "bin")
+
+    def _check_log_groups(self):
+        for group in resources(load(), "AWS::Logs::LogGroup").values():
+            name = group["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", deploy.STACK)
+            filters = self.client("logs").describe_subscription_filters(logGroupName=name)
+            (found,) = filters["subscriptionFilters"]
+            self.assertEqual((found["destinationArn"], found["filterPattern"]), (LOG_STREAM, ""))
+            self.assertIn("LogStreamRole", found["roleArn"])
 
     def _policy(self, function):
         iam = self.client("iam")

@@ -127,6 +127,24 @@ def log_lines(template):
             yield f"{name} has no alarm"
 
 
+def log_groups(template):
+    """Each log group has the retention of the parameter, and goes to the stream if there is one."""
+    filters = resources(template, "AWS::Logs::SubscriptionFilter")
+    streamed = {line["LogGroupName"]["Ref"] for line in filters.values()}
+    for name, group in resources(template, "AWS::Logs::LogGroup").items():
+        if group.get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{name} has a retention of its own"
+        if name not in streamed:
+            yield f"{name} does not go to the stream"
+    for name, line in filters.items():
+        if template["Resources"][name].get("Condition") != "HasLogStream":
+            yield f"{name} would exist without a stream"
+        if line["DestinationArn"] != {"Ref": "LogStreamArn"} or line["FilterPattern"] != "":
+            yield f"{name} does not send every line to the stream"
+        if line["RoleArn"] != {"Fn::GetAtt": ["LogStreamRole", "Arn"]}:
+            yield f"{name} has another role"
+
+
 def recursion(template):
     """Lambda must not stop the chain send → recheck → send after 16 calls. No emulator does so."""
     for name, function in functions(template).items():
@@ -157,8 +175,8 @@ def code(template):
 
 
 RULES = (
-    visibility, time_to_record, queue_sources, dead_letters, alarms, log_lines, recursion,
-    parameters, code,
+    visibility, time_to_record, queue_sources, dead_letters, alarms, log_lines, log_groups,
+    recursion, parameters, code,
 )  # fmt: skip
 
 
@@ -183,6 +201,7 @@ class Template(unittest.TestCase):
             dead_letters: ("SendQueue", "Properties", "RedrivePolicy", "maxReceiveCount", 2),
             alarms: ("SendErrorsAlarm", "Properties", "MetricName", "Invocations"),
             log_lines: ("BatchMissedLines", "Properties", "FilterPattern", parked),
+            log_groups: ("SendLogs", "Properties", "RetentionInDays", 7),
             recursion: ("Recheck", "Properties", "RecursiveLoop", "Terminate"),
             code: ("Send", "Properties", "CodeUri", "target/send/"),
         }
@@ -211,6 +230,12 @@ class Template(unittest.TestCase):
         )
         del self.template["Resources"]["BatchParkedAlarm"]
         self.assertIn("BatchParkedLines has no alarm", list(log_lines(self.template)))
+
+    def test_a_log_group_that_does_not_go_to_the_stream_is_reported(self):
+        del self.template["Resources"]["SendLogStream"]
+        self.assertEqual(list(log_groups(self.template)), ["SendLogs does not go to the stream"])
+        del self.template["Resources"]["ApiLogStream"]["Condition"]
+        self.assertIn("ApiLogStream would exist without a stream", list(log_groups(self.template)))
 
     def test_a_concurrency_of_one_is_reported(self):
         self.template["Parameters"]["SendConcurrency"]["MinValue"] = 1

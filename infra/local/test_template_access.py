@@ -23,6 +23,7 @@ PAIRS = (  # exactly one of the two is set: the plain value locally, or the secr
     ("MIGRATION_DATABASE_URL", "MIGRATION_SECRET_ARN"),
     ("JWT_KEYS", "JWT_KEYS_SECRET_ARN"),
     ("CALLBACK_SECRETS", "CALLBACK_SECRETS_ARN"),
+    ("OTLP_HEADERS", "OTLP_HEADERS_SECRET_ARN"),
     ("WEBHOOK_KEYS", "WEBHOOK_KEYS_SECRET_ARN"),
     ("ORIGIN_PROOF", "ORIGIN_PROOF_SECRET_ARN"),
 )

@@ -68,6 +68,7 @@ fn messages(count: u32) -> Vec<Outgoing> {
             body: "{}".into(),
             delay_s,
             group: "g".into(),
+            traceparent: None,
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use shared::{
     message::phone::{ALLOWED_COUNTRIES, AllowedCountries},
     platform::{
         config::{DatabaseSource, Env},
-        run_time::ConfigurationName,
+        run_time::RunTimeConfig,
     },
 };
 use url::Url;
@@ -53,7 +53,7 @@ pub struct Config {
     pub rate: Rate,
     pub second_factor: RequiredOf,
     pub cors_origins: Vec<HeaderValue>,
-    pub run_time: Option<ConfigurationName>,
+    pub run_time: RunTimeConfig,
     pub origin_proof: Option<KeySource>,
 }
 
@@ -96,7 +96,7 @@ impl Config {
             },
             second_factor: second_factor(env),
             cors_origins: cors_origins(env),
-            run_time: ConfigurationName::from_env(env),
+            run_time: RunTimeConfig::from_env(env, "api"),
             origin_proof: proof_source(env),
             commit: env.text_or("GIT_COMMIT", "text", "unknown"),
         }

@@ -4,7 +4,7 @@ use shared::{
     batch::admission::AdmissionSettings,
     platform::{
         config::{DatabaseSource, Env},
-        run_time::ConfigurationName,
+        run_time::RunTimeConfig,
     },
 };
 
@@ -19,7 +19,7 @@ pub struct Config {
     pub notify_queue_url: String,
     pub admission: AdmissionSettings,
     pub settings: Settings,
-    pub run_time: Option<ConfigurationName>,
+    pub run_time: RunTimeConfig,
 }
 
 impl Config {
@@ -33,7 +33,7 @@ impl Config {
             notify_queue_url: env.url("NOTIFY_QUEUE_URL"),
             settings: Settings::from_env(env, &admission),
             admission,
-            run_time: ConfigurationName::from_env(env),
+            run_time: RunTimeConfig::from_env(env, "dispatch"),
         }
     }
 }

@@ -24,9 +24,11 @@ use shared::{
         budget::Budget,
         config::Env,
         db::Db,
+        logs::context::Named,
         queue::{self, DispatchMessage, SharedQueue},
     },
 };
+use tracing::Span;
 
 /// The sweep starts no further round if less than this is left to its invocation: a round of a
 /// thousand batches takes some seconds.
@@ -62,6 +64,15 @@ pub struct SweepNow {
 enum Queued {
     Schedule(DispatchMessage),
     Sweep(#[expect(dead_code, reason = "only its shape matters")] SweepNow),
+}
+
+impl Named for Queued {
+    fn span(&self, traceparent: Option<&str>) -> Span {
+        match self {
+            Self::Schedule(message) => message.span(traceparent),
+            Self::Sweep(_) => Span::none(),
+        }
+    }
 }
 
 /// The trigger of a cut, stored in `schedules.dispatched_by`.

@@ -4,7 +4,7 @@ use shared::{
     events::{keys::key_source, target::AllowedTargets},
     platform::{
         config::{DatabaseSource, Env, KeySource},
-        run_time::ConfigurationName,
+        run_time::RunTimeConfig,
     },
 };
 
@@ -16,7 +16,7 @@ pub struct Config {
     pub webhook_keys: KeySource,
     pub webhook_targets: AllowedTargets,
     pub notify_concurrency: u32,
-    pub run_time: Option<ConfigurationName>,
+    pub run_time: RunTimeConfig,
 }
 
 impl Config {
@@ -28,7 +28,7 @@ impl Config {
             webhook_keys: key_source(env),
             webhook_targets: AllowedTargets::from_env(env),
             notify_concurrency: env.number("NOTIFY_CONCURRENCY", 2..=1000, Some(5)),
-            run_time: ConfigurationName::from_env(env),
+            run_time: RunTimeConfig::from_env(env, "notify"),
         }
     }
 }

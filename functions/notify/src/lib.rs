@@ -22,6 +22,8 @@ pub mod circuit;
 mod delivery_outcome;
 mod post;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,9 +31,12 @@ use shared::{
     events::keys::SharedKeys,
     platform::{
         db::{self, Db},
+        logs::context::post_span,
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
 };
+
+use tracing::Instrument;
 
 pub use crate::post::Poster;
 use crate::{
@@ -129,8 +134,13 @@ impl Notifier {
                 .context("returning a place")?;
             return Ok(true);
         };
-        let answer = self.post(message, &delivery).await?;
+        let begun = Instant::now();
+        let span = post_span(message, delivery.schedule_id, delivery.tries);
+        let post = self.post(message, &delivery).instrument(span.clone());
+        let answer = post.await?;
         let outcome = DeliveryOutcome::of(answer, delivery.tries);
+        span.record("http.status", outcome.http_status);
+        log_try(message, &delivery, &outcome, begun.elapsed());
         self.record(message, &delivery, &outcome).await?;
         self.update_webhook(message, &delivery, WebhookPost { place, outcome })
             .await
@@ -244,8 +254,6 @@ impl Notifier {
         outcome: &DeliveryOutcome,
     ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
-        tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
-            http.status = outcome.http_status, error = outcome.error, delivered = outcome.delivered, "delivery tried");
         if outcome.delivered {
             let http_status = outcome.http_status.unwrap_or_default();
             db::retry_lock_conflicts(|| store::record_delivered(db, message, http_status))
@@ -333,4 +341,28 @@ impl Notifier {
         }
         Ok(())
     }
+}
+
+/// Logs the outcome of a post.
+fn log_try(
+    message: DeliveryMessage,
+    delivery: &Delivery,
+    outcome: &DeliveryOutcome,
+    took: Duration,
+) {
+    let schedule = delivery.schedule_id;
+    tracing::info!(
+        webhook.id = %message.webhook_id,
+        event.id = %message.event_id,
+        event.type = delivery.kind,
+        schedule.id = schedule.map(|id| id.to_string()),
+        trace.id = schedule.map(|id| id.simple().to_string()),
+        attempt = delivery.tries,
+        http.status = outcome.http_status,
+        error = outcome.error,
+        delivered = outcome.delivered,
+        retry_s = outcome.retry_after.map(|wait| wait.as_secs()),
+        duration_ms = took.as_millis() as u64,
+        "delivery tried"
+    );
 }

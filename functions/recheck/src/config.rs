@@ -2,7 +2,7 @@
 
 use shared::{
     batch::worker::WorkerConfig,
-    platform::{config::Env, run_time::ConfigurationName},
+    platform::{config::Env, run_time::RunTimeConfig},
 };
 
 use crate::Settings;
@@ -13,8 +13,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// Limits.
     pub settings: Settings,
-    /// Where values are that change at run time.
-    pub run_time: Option<ConfigurationName>,
+    /// Where values are that change at run time, and where traces go.
+    pub run_time: RunTimeConfig,
 }
 
 impl Config {
@@ -23,7 +23,7 @@ impl Config {
         Self {
             worker: WorkerConfig::from_env(env),
             settings: Settings::from_env(env),
-            run_time: ConfigurationName::from_env(env),
+            run_time: RunTimeConfig::from_env(env, "recheck"),
         }
     }
 }

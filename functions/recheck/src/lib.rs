@@ -33,6 +33,7 @@ use shared::{
         config::Env,
         db::{Db, retry_lock_conflicts, transaction::transaction},
         fault::{self, Point},
+        logs::context::CarrierRequests,
         queue::{self, BatchMessage},
     },
 };
@@ -219,10 +220,13 @@ impl Rechecker {
     ) -> anyhow::Result<()> {
         let Claimed { claim, rows, .. } = claimed;
         let now = self.worker.db.now();
-        let failed = queries
-            .iter()
-            .filter(|query| matches!(query.answer, Some(Err(_))))
-            .count();
+        let mut asked = CarrierRequests::default();
+        for query in &queries {
+            if let Some(answer) = &query.answer {
+                asked.count(query.took, answer.is_err());
+            }
+        }
+        asked.record();
         let mut updates: Vec<StatusUpdate> = Vec::new();
         for query in queries {
             let row = &mut rows[query.at];
@@ -235,8 +239,8 @@ impl Rechecker {
                 updates.push(update);
             }
         }
-        if failed > 0 {
-            tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, queries = failed, "status queries failed");
+        if asked.failures > 0 {
+            tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, queries = asked.failures, "status queries failed");
         }
         if updates.is_empty() {
             return Ok(());

@@ -34,6 +34,8 @@ pub struct StatusQuery {
     pub at: usize,
     /// When the carrier was asked.
     pub asked_at: DateTime<Utc>,
+    /// How long the answer took.
+    pub took: Duration,
     /// `None`: not asked, since no time was left.
     pub answer: Option<Result<StatusAnswer, StatusError>>,
 }
@@ -128,11 +130,12 @@ impl Queries<'_> {
     /// Asks for one status, unless no time is left.
     async fn query(&self, question: &Question) -> StatusQuery {
         let asked_at = self.worker.db.now();
-        let mut answer = None;
+        let (mut answer, mut took) = (None, Duration::ZERO);
         if self.has_time() {
             let started = std::time::Instant::now();
             let answered = self.worker.carrier.status(&question.ids).await;
-            self.response.set(Some(started.elapsed()));
+            took = started.elapsed();
+            self.response.set(Some(took));
             if let Err(StatusError::Busy { retry_after, .. }) = &answered {
                 self.record_refusal(asked_at, *retry_after).await;
             }
@@ -141,6 +144,7 @@ impl Queries<'_> {
         StatusQuery {
             at: question.at,
             asked_at,
+            took,
             answer,
         }
     }

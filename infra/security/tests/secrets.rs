@@ -1,6 +1,6 @@
-//! No secret in logs and errors: after a full run, from the login to the last status, each line
-//! that a function has printed and each error that the API has returned is searched for passwords,
-//! tokens, keys, numbers and texts.
+//! No secret in logs, traces and errors: after a full run, from the login to the last status, each
+//! line that a function has printed, each span that it has exported and each error that the API has
+//! returned is searched for passwords, tokens, keys, numbers and texts.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{path::Path, process::Command, time::Duration};
@@ -36,6 +36,12 @@ fn logs() -> String {
         String::from_utf8_lossy(&done.stderr)
     );
     String::from_utf8(done.stdout).unwrap()
+}
+
+/// Returns what the functions have exported as traces. The texts in protobuf are readable.
+fn traces() -> String {
+    let exported = std::fs::read(std::env::var("TRACES").unwrap()).unwrap();
+    String::from_utf8_lossy(&exported).into_owned()
 }
 
 /// Creates a webhook without a receiver and rotates its secret. Returns the token in its URL and
@@ -149,7 +155,7 @@ fn assert_no_secret(place: &str, text: &str, secrets: &[String]) {
 
 #[tokio::test]
 #[ignore = "needs the local stack: make security"]
-async fn logs_and_errors_contain_no_secret_number_or_text() {
+async fn logs_traces_and_errors_contain_no_secret_number_or_text() {
     let target = Target::log_in_admin().await.unwrap();
     let stack = Stack::from_environment().unwrap();
     let tokens = session_tokens(&target).await;
@@ -197,20 +203,36 @@ async fn logs_and_errors_contain_no_secret_number_or_text() {
     let logs = logs();
     assert_no_secret("the logs", &logs, &secrets);
     assert_no_secret("the errors", &errors, &secrets);
+    let traces = traces();
+    assert_no_secret("the traces", &traces, &secrets);
+    let spans = [
+        "POST /v1/schedules",
+        "cut schedule",
+        "send batch",
+        "carrier request",
+        "recheck batch",
+        "post webhook",
+        &schedule.id.to_string(),
+    ];
+    for span in spans {
+        assert!(traces.contains(span), "{span}");
+    }
     assert_search_is_effective(&logs, &errors, &schedule);
 }
 
-/// Asserts that the searched texts contain what they should: dispatch logs the schedule's id, the
-/// API logs the route, and the errors have their types.
+/// Asserts that the searched texts contain what they should: each function logs the schedule's id,
+/// the API logs the route, and the errors have their types.
 fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
     let id = schedule.id.to_string();
     let logged = |function: &str, text: &str| {
         logs.lines()
             .any(|line| line.starts_with(function) && line.contains(text))
     };
-    assert!(
-        logged("dispatch", &id) && logged("api", "/v1/schedules/{id}"),
-        "{logs}"
-    );
+    assert!(logged("api", "/v1/schedules/{id}"), "{logs}");
+    // The query of a schedule finds its whole path.
+    for function in ["api", "dispatch", "send", "recheck", "notify"] {
+        assert!(logged(function, &id), "{function}: {logs}");
+    }
+    assert!(logs.contains("batch released") && logs.contains("schedule finished"));
     assert!(errors.contains("wrong-credentials") && errors.contains("invalid-request"));
 }

@@ -68,7 +68,7 @@ async fn each_recipient_gets_the_text_once_despite_faults(pool: MySqlPool) {
 
     let batches = dispatch_twice(&stage, message, fire_at).await;
     stage.db.clock.advance(Duration::from_secs(70));
-    let crashed = send_with_faults(&stage, &batches).await;
+    let crashed = Box::pin(send_with_faults(&stage, &batches)).await;
     run_until_finished(&stage, schedule).await;
 
     let view = gate::get(&api.app, &format!("/v1/schedules/{schedule}")).await;

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use anyhow::Context;
 use futures_util::future::try_join;
+use tracing::Span;
 
 use crate::{
     batch::{
@@ -24,7 +25,9 @@ use crate::{
         config::{DatabaseSource, Env},
         db::{self, Db, StatementLimit},
         fault::{self, Point},
+        logs::context::number_attempt,
         queue::{BatchMessage, SharedQueue, SqsQueue},
+        traces,
     },
 };
 
@@ -147,6 +150,15 @@ impl Worker {
             tracing::info!(schedule.id = %message.schedule_id, batch.no = message.batch_no, ?work, "nothing to do");
             return Ok(None);
         };
+        number_attempt(match work {
+            Work::Send => batch.tries,
+            Work::Check => batch.checks,
+        });
+        let name = match work {
+            Work::Send => "send batch",
+            Work::Check => "recheck batch",
+        };
+        traces::rename(&Span::current(), name);
         let rows_read_at = Instant::now();
         let rows = self.read_rows(&claim, batch.range(), work).await?;
         Ok(Some(Claimed {

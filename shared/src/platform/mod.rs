@@ -12,3 +12,4 @@ pub mod refreshing;
 pub mod run_time;
 pub mod scheduler;
 pub mod secret;
+pub mod traces;

@@ -9,8 +9,9 @@ use axum::{
 };
 use shared::{
     access::Role,
-    platform::{db::Db, secret::hash_token},
+    platform::{db::Db, logs::context::name_schedule, secret::hash_token},
 };
+use uuid::Uuid;
 
 use crate::{
     auth::{
@@ -49,6 +50,9 @@ pub struct RouteGuard {
 /// Runs the handler if the caller may call the route.
 pub async fn guard(State(guard): State<RouteGuard>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    if let Some(schedule_id) = guard.schedule_of(parts.uri.path()) {
+        name_schedule(schedule_id);
+    }
     let (actor, mut response) = match guard.identify(&parts).await {
         Ok((caller, rate_state)) => {
             let request = Request::from_parts(parts, body);
@@ -64,6 +68,12 @@ pub async fn guard(State(guard): State<RouteGuard>, request: Request, next: Next
 }
 
 impl RouteGuard {
+    /// Returns the schedule that a path names, if the route is about one.
+    fn schedule_of(&self, path: &str) -> Option<Uuid> {
+        self.path.strip_prefix("/v1/schedules/{id}")?;
+        path.split('/').nth(3)?.parse().ok()
+    }
+
     /// Authenticates the caller and counts the request; returns the caller and the state of its
     /// rate.
     async fn identify(&self, request: &Parts) -> Result<(Caller, Option<RateState>), ApiError> {

@@ -16,7 +16,10 @@ use shared::{
     schedule::status::ScheduleStatus,
 };
 
-use crate::http::problems::{self, ProblemType, find_problem};
+use crate::http::{
+    origin::LoggedProblem,
+    problems::{self, ProblemType, find_problem},
+};
 
 /// One error in a request.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -358,6 +361,7 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         headers.extend(own_header);
+        response.extensions_mut().insert(LoggedProblem(slug));
         response
     }
 }

@@ -9,6 +9,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use shared::platform::{logs::context::request_span, traces};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::http::edge::Edge;
@@ -101,6 +103,10 @@ pub struct LogFields {
     pub actor: String,
 }
 
+/// The type of the problem document that a response has.
+#[derive(Clone, Copy, Debug)]
+pub struct LoggedProblem(pub &'static str);
+
 impl Origin {
     fn of(request: &Request) -> Self {
         let gateway = request
@@ -140,9 +146,12 @@ pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -
     let origin = Origin::of(&request);
     let method = request.method().clone();
     request.extensions_mut().insert(origin.clone());
+    let traceparent = request.headers().get("traceparent");
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    let span = request_span(&origin.request_id, traceparent);
     let mut response = match admitted {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Err(error) => span.in_scope(|| error.into_response()),
     };
     let fields = response.extensions_mut().remove::<LogFields>();
     let page = response.extensions_mut().remove::<PageFile>();
@@ -156,15 +165,21 @@ pub async fn trace(State(edge): State<Edge>, mut request: Request, next: Next) -
             headers.insert(name, value);
         }
     }
-    tracing::info!(
-        request.id = origin.request_id,
-        request.method = %method,
-        request.route = fields.as_ref().map(|fields| fields.route),
-        request.actor = fields.as_ref().map(|fields| fields.actor.as_str()),
-        response.status = response.status().as_u16(),
-        duration_ms = begun.elapsed().as_millis() as u64,
-        "request"
-    );
+    if let Some(fields) = &fields {
+        traces::rename(&span, format!("{method} {}", fields.route));
+    }
+    let problem = response.extensions_mut().remove::<LoggedProblem>();
+    span.in_scope(|| {
+        tracing::info!(
+            request.method = %method,
+            request.route = fields.as_ref().map(|fields| fields.route),
+            request.actor = fields.as_ref().map(|fields| fields.actor.as_str()),
+            response.status = response.status().as_u16(),
+            response.problem = problem.map(|problem| problem.0),
+            duration_ms = begun.elapsed().as_millis() as u64,
+            "request"
+        );
+    });
     response
 }
 

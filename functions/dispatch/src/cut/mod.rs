@@ -15,11 +15,15 @@ use shared::{
         backoff::CLOCK_TOLERANCE,
         db::transaction::transaction,
         fault::{self, Point},
+        logs::context::Named,
         queue::{BatchMessage, DeliveryMessage, DispatchMessage},
+        traces,
     },
     schedule::{event::record_event, lifecycle, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
+use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use self::store::{CutMark, CutStatus, NewBatch, ScheduleToCut};
@@ -58,6 +62,8 @@ struct CutOrder {
 struct Cut {
     status: CutStatus,
     batch_count: u32,
+    /// Recipients to send to.
+    recipients: u32,
     /// The deliveries of the event that the schedule has started.
     deliveries: Vec<DeliveryMessage>,
 }
@@ -70,6 +76,16 @@ impl Dispatcher {
         message: DispatchMessage,
         dispatched_by: DispatchedBy,
     ) -> anyhow::Result<()> {
+        let span = message.span(traces::traceparent_of(message.schedule_id).as_deref());
+        self.cut(message, dispatched_by).instrument(span).await
+    }
+
+    async fn cut(
+        &self,
+        message: DispatchMessage,
+        dispatched_by: DispatchedBy,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
         let limit = self.admission.limit().await.context("reading the limit")?;
         let order = CutOrder {
             message,
@@ -93,7 +109,8 @@ impl Dispatcher {
                 Ok(())
             }
             Some(Written::Cut(cut)) => {
-                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, status = ?cut.status, batches = cut.batch_count, "schedule cut");
+                tracing::info!(schedule.id = %message.schedule_id, dispatched_by, status = ?cut.status, batches = cut.batch_count, recipients = cut.recipients,
+                    duration_ms = started.elapsed().as_millis() as u64, "schedule cut");
                 self.enqueue_cut(message.schedule_id, cut).await
             }
         }
@@ -104,6 +121,9 @@ impl Dispatcher {
         let deliveries = lifecycle::finish(&self.db, schedule_id)
             .await
             .context("finishing a schedule")?;
+        if deliveries.is_some() {
+            tracing::info!(schedule.id = %schedule_id, trace.id = %schedule_id.simple(), "schedule finished");
+        }
         enqueue(
             &self.notify_queue,
             &deliveries.unwrap_or_default(),
@@ -238,6 +258,7 @@ async fn write_cut(
     Ok(Some(Written::Cut(Cut {
         status: mark.status,
         batch_count: mark.batch_count,
+        recipients: batches.iter().map(|batch| batch.pending).sum(),
         deliveries,
     })))
 }

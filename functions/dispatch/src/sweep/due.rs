@@ -5,7 +5,7 @@
 //! batch was enqueued and should have been claimed. Then its message is lost if the queue shows no
 //! message; if it shows one, the queue is slow, and a second message would only make it longer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -120,15 +120,7 @@ impl Dispatcher {
                 back.push(push_back(batch, kinds, now, &self.settings.backoff));
             }
         }
-        let enqueued = sent.count() + rechecked.count();
-        if enqueued > 0 {
-            tracing::warn!(
-                batches = round.len(),
-                sent = sent.count(),
-                rechecked = rechecked.count(),
-                "the sweep enqueued batches"
-            );
-        }
+        log_repairs(&round, &sent, &rechecked);
         db::retry_lock_conflicts(|| store::push_back(&self.db, &back))
             .await
             .context("pushing batches back")?;
@@ -203,13 +195,24 @@ struct Enqueued {
 }
 
 impl Enqueued {
-    /// Returns how many messages the queue has taken.
-    fn count(&self) -> usize {
-        let enqueued = self
-            .states
-            .iter()
-            .filter(|state| to_enqueue(state).is_some());
-        enqueued.count() - self.refused.len()
+    /// Returns whether the queue has taken a message for the batch at this place.
+    fn has_taken(&self, at: usize) -> bool {
+        to_enqueue(&self.states[at]).is_some() && !self.refused.contains(&at)
+    }
+}
+
+/// Logs what the sweep has enqueued: one line for each schedule, whatever the number of its batches.
+fn log_repairs(round: &[DueBatch], sent: &Enqueued, rechecked: &Enqueued) {
+    let mut repairs = BTreeMap::<_, [u32; 2]>::new();
+    for (at, batch) in round.iter().enumerate() {
+        let taken = [sent, rechecked].map(|queue| u32::from(queue.has_taken(at)));
+        if taken != [0, 0] {
+            let counts = repairs.entry(batch.schedule_id).or_default();
+            *counts = [counts[0] + taken[0], counts[1] + taken[1]];
+        }
+    }
+    for (schedule_id, [sent, rechecked]) in repairs {
+        tracing::warn!(schedule.id = %schedule_id, trace.id = %schedule_id.simple(), sent, rechecked, "the sweep enqueued batches");
     }
 }
 

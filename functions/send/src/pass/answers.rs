@@ -33,6 +33,7 @@ impl Pass<'_> {
             started_at,
             response,
         } = answered;
+        self.summary.carrier.count(response, answer.is_err());
         let rows: Vec<_> = request.iter().map(|&at| &self.rows[at]).collect();
         let (recorded, next_step) = rows_to_record(&rows, answer);
         for (&at, row) in request.iter().zip(&recorded) {
@@ -128,6 +129,7 @@ impl Pass<'_> {
             let reason = format!("the carrier refuses all requests: {reason}");
             self.pause_schedule(&reason).await;
         }
+        self.summary.carrier.record();
         let backoff = &self.sender.worker.timing.backoff;
         self.summary.result(self.batch, backoff)
     }

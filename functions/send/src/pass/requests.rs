@@ -22,10 +22,12 @@ use shared::{
         budget::Budget,
         db::Clock,
         fault::{self, Point},
+        logs::context::carrier_span,
         queue::BatchMessage,
     },
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{hours::SendingHours, outcome::Answer};
 
@@ -232,7 +234,10 @@ impl CarrierCall {
                 reason: reason.to_owned(),
             })
         } else {
-            self.submit_now().await
+            let span = carrier_span(request.len());
+            let answer = self.submit_now().instrument(span.clone()).await;
+            span.record("outcome", outcome(&answer));
+            answer
         };
         Answered {
             request,
@@ -264,5 +269,17 @@ impl CarrierCall {
         let reached = fault::reach(Point::InFlight, self.batch);
         let (answer, ()) = join(self.carrier.submit(submit), reached).await;
         answer
+    }
+}
+
+/// Returns the word of the traces for an answer.
+fn outcome(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(_) => "accepted",
+        Err(SendError::Busy { .. }) => "busy",
+        Err(SendError::NotAccepted { .. }) => "not accepted",
+        Err(SendError::Refused { .. }) => "refused",
+        Err(SendError::AccountRefused { .. }) => "account refused",
+        Err(SendError::Lost { .. }) => "lost",
     }
 }

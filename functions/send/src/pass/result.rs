@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{
     batch::{claim::ClaimedBatch, release::PassResult},
-    platform::backoff::Backoff,
+    platform::{backoff::Backoff, logs::context::CarrierRequests},
 };
 
 /// Passes in a row with refused requests and without an acceptance after which the schedule is
@@ -24,6 +24,8 @@ pub struct PassSummary {
     pub refusal: Option<String>,
     /// The last 429 of the carrier.
     pub busy: Option<Busy>,
+    /// The requests to the carrier.
+    pub carrier: CarrierRequests,
     /// An answer was lost.
     pub lost: bool,
     /// The pass has stopped because its turn comes only after this time.

@@ -4,6 +4,7 @@
 
 mod decide;
 mod final_events;
+mod outcome_line;
 pub(super) mod timing;
 mod write;
 
@@ -68,6 +69,7 @@ impl Worker {
             .await?
             .context("the batch is gone")?;
         let due = pass.due_messages(dues, now);
+        pass.log_outcome(&dues, self.db.now());
         let messages = self.enqueue_due(claim.batch, due, dues.pending == 0);
         let others = async {
             if !dues.schedule_open

@@ -3,17 +3,22 @@
 use anyhow::Context;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use serde::de::DeserializeOwned;
+use tracing::{Instrument, Span};
 
-use crate::platform::db::describe::describe;
+use super::TRACEPARENT;
+use crate::platform::{
+    db::describe::describe,
+    logs::context::{Named, fail},
+};
 
 /// Reads the body of a message.
 pub fn read_body<T: DeserializeOwned>(body: &str) -> anyhow::Result<T> {
     serde_json::from_str(body).context("malformed body")
 }
 
-/// Passes each message of an invocation to `handle`, one after the other. A body that cannot be
-/// read or an error fails only that message.
-pub async fn handle_each<T: DeserializeOwned>(
+/// Passes each message of an invocation to `handle`, one after the other, in the span of the message.
+/// A body that cannot be read or an error fails only that message.
+pub async fn handle_each<T: DeserializeOwned + Named>(
     event: SqsEvent,
     mut handle: impl AsyncFnMut(T) -> anyhow::Result<()>,
 ) -> SqsBatchResponse {
@@ -24,16 +29,26 @@ pub async fn handle_each<T: DeserializeOwned>(
             tracing::error!("a record without a message id is skipped");
             continue;
         };
-        let handled = match read_body::<T>(record.body.as_deref().unwrap_or_default()) {
-            Ok(message) => handle(message).await,
-            Err(error) => Err(error),
+        let (span, handled) = match read_body::<T>(record.body.as_deref().unwrap_or_default()) {
+            Ok(message) => {
+                let traceparent = record.message_attributes.get(TRACEPARENT);
+                let traceparent = traceparent.and_then(|value| value.string_value.as_deref());
+                let span = message.span(traceparent);
+                (span.clone(), handle(message).instrument(span).await)
+            }
+            Err(error) => (Span::none(), Err(error)),
         };
         if let Err(error) = handled {
-            tracing::error!(
-                sqs.message_id = message_id,
-                error = describe(&error),
-                "message failed"
-            );
+            fail(&span);
+            let receives = record.attributes.get("ApproximateReceiveCount");
+            span.in_scope(|| {
+                tracing::error!(
+                    sqs.message_id = message_id,
+                    sqs.receives = receives.map(String::as_str),
+                    error = describe(&error),
+                    "message failed"
+                );
+            });
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = message_id;
             response.batch_item_failures.push(failure);

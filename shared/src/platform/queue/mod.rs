@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::traces;
+
 pub use self::{
     handle::{handle_each, read_body},
     sqs::SqsQueue,
@@ -57,6 +59,9 @@ pub struct DeliveryMessage {
     pub event_id: Uuid,
 }
 
+/// The message attribute with the span that has sent a message (W3C Trace Context).
+const TRACEPARENT: &str = "traceparent";
+
 /// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -67,6 +72,8 @@ pub struct Outgoing {
     /// The group in the fair queue (`MessageGroupId`): the schedule, so that a large schedule
     /// cannot starve small ones; for deliveries, the webhook.
     pub group: String,
+    /// The span that sends it, if traces are exported.
+    pub traceparent: Option<String>,
 }
 
 impl Outgoing {
@@ -76,6 +83,7 @@ impl Outgoing {
             body: to_body(&message),
             delay_s: delay_s(due, now),
             group: message.schedule_id.to_string(),
+            traceparent: traces::traceparent_of(message.schedule_id),
         }
     }
 
@@ -95,6 +103,7 @@ impl Outgoing {
             body: r#"{"sweep":true}"#.to_owned(),
             delay_s: 0,
             group: "sweep".to_owned(),
+            traceparent: None,
         }
     }
 
@@ -104,6 +113,7 @@ impl Outgoing {
             body: to_body(&message),
             delay_s: delay_s(due, now),
             group: message.webhook_id.to_string(),
+            traceparent: traces::traceparent(),
         }
     }
 
@@ -113,6 +123,7 @@ impl Outgoing {
             body: to_body(&message),
             delay_s: 0,
             group: message.schedule_id.to_string(),
+            traceparent: traces::traceparent_of(message.schedule_id),
         }
     }
 }

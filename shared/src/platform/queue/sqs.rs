@@ -6,11 +6,16 @@ use async_trait::async_trait;
 use aws_sdk_sqs::{
     error::DisplayErrorContext,
     operation::send_message_batch::SendMessageBatchOutput,
-    types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry},
+    types::{
+        BatchResultErrorEntry, MessageAttributeValue, QueueAttributeName,
+        SendMessageBatchRequestEntry,
+    },
 };
 use futures_util::{StreamExt, stream};
+use tracing::Instrument;
 
-use super::{Outgoing, Queue, SharedQueue};
+use super::{Outgoing, Queue, SharedQueue, TRACEPARENT};
+use crate::platform::logs::context::enqueue_span;
 
 /// How often an entry is sent that SQS reports as failed; the sweep finds the rest.
 const TRIES: u32 = 3;
@@ -106,11 +111,20 @@ fn entry(at: usize, message: &Outgoing) -> Option<SendMessageBatchRequestEntry> 
     let entry = SendMessageBatchRequestEntry::builder()
         .id(at.to_string())
         .message_body(&message.body);
-    entry
+    let entry = entry
         .delay_seconds(message.delay_s as i32)
-        .message_group_id(&message.group)
-        .build()
-        .ok()
+        .message_group_id(&message.group);
+    match message.traceparent.as_deref().and_then(text_attribute) {
+        Some(traceparent) => entry.message_attributes(TRACEPARENT, traceparent),
+        None => entry,
+    }
+    .build()
+    .ok()
+}
+
+fn text_attribute(text: &str) -> Option<MessageAttributeValue> {
+    let attribute = MessageAttributeValue::builder().data_type("String");
+    attribute.string_value(text).build().ok()
 }
 
 #[async_trait]
@@ -120,11 +134,13 @@ impl Queue for SqsQueue {
         let calls: Vec<_> = tens
             .map(|(n, ten)| self.send_ten(n * ENTRIES, ten))
             .collect();
-        stream::iter(calls)
+        let span = enqueue_span(messages.len());
+        let sent = stream::iter(calls)
             .buffer_unordered(CALLS)
-            .collect::<Vec<_>>()
-            .await
-            .concat()
+            .collect::<Vec<_>>();
+        let refused = sent.instrument(span.clone()).await.concat();
+        span.record("refused", refused.len());
+        refused
     }
 
     async fn backlog(&self) -> anyhow::Result<u64> {

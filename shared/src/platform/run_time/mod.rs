@@ -15,7 +15,11 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::timeout};
 
 use self::app_config::Session;
-use crate::platform::{config::Env, logs};
+use crate::platform::{
+    config::Env,
+    logs,
+    traces::{TraceExporter, TraceSettings},
+};
 
 /// How long values are used before they are read again.
 const FRESH_FOR: Duration = Duration::from_secs(60);
@@ -108,9 +112,27 @@ impl ConfigurationName {
     }
 }
 
-/// Reads the values of this process.
+/// The configuration of what happens around each invocation.
+pub struct RunTimeConfig {
+    name: Option<ConfigurationName>,
+    traces: TraceSettings,
+}
+
+impl RunTimeConfig {
+    /// Reads the variables of [`ConfigurationName`] and of [`TraceSettings`]. `service` is the name
+    /// of the function.
+    pub fn from_env(env: &mut Env, service: &'static str) -> Self {
+        Self {
+            name: ConfigurationName::from_env(env),
+            traces: TraceSettings::from_env(env, service),
+        }
+    }
+}
+
+/// Reads the values of this process, and exports its spans.
 pub struct RunTime {
     source: Option<Mutex<Source>>,
+    traces: Option<TraceExporter>,
 }
 
 struct Source {
@@ -121,9 +143,11 @@ struct Source {
 
 impl RunTime {
     /// Reads the values once. Does not fail: the deployed values apply until it succeeds.
-    pub async fn open(name: Option<ConfigurationName>) -> Self {
-        let Some(name) = name else {
-            return Self { source: None };
+    pub async fn open(config: RunTimeConfig) -> Self {
+        let traces = TraceExporter::open(&config.traces).await;
+        let Some(name) = config.name else {
+            let source = None;
+            return Self { source, traces };
         };
         let mut source = Source {
             session: Session::new(name).await,
@@ -131,12 +155,21 @@ impl RunTime {
         };
         source.read().await;
         let source = Some(Mutex::new(source));
-        Self { source }
+        Self { source, traces }
     }
 
     /// Does the work of an invocation with values that are a minute old at most, or five minutes if
-    /// they are being read meanwhile.
+    /// they are being read meanwhile. Then exports its spans: between invocations Lambda freezes the
+    /// process.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let done = self.with_fresh_values(work).await;
+        if let Some(traces) = &self.traces {
+            traces.flush().await;
+        }
+        done
+    }
+
+    async fn with_fresh_values<T>(&self, work: impl Future<Output = T>) -> T {
         // An environment handles one invocation at a time: nothing else holds the lock for long.
         let Some(source) = &self.source else {
             return work.await;

@@ -13,7 +13,10 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::status::ScheduleStatus;
+use shared::{
+    platform::{logs::context::name_schedule, traces::begin_schedule},
+    schedule::status::ScheduleStatus,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -118,6 +121,8 @@ async fn execute(
         Box::pin(write(app, caller, transaction, new, callback_id))
     })
     .await?;
+    name_schedule(schedule.id);
+    begin_schedule(schedule.id);
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         arrange_dispatch(app, created.schedule.message(), schedule.start().at()).await;

@@ -20,7 +20,9 @@ use serde_json::json;
 use shared::{
     platform::{
         fault::{self, Point},
+        logs::context::name_schedule,
         queue::BatchMessage,
+        traces::begin_schedule,
     },
     schedule::{row::load_schedule, status::ScheduleStatus},
 };
@@ -77,6 +79,11 @@ pub async fn resend(
     let body = body::read_optional_json(&request.0, request.1).await?;
     let request = ResendRequest::read(&body, app.db.now())?;
     let (new_id, is_new) = begin(&app, &caller, id, &request).await?;
+    // The request is the beginning of the new schedule's path.
+    name_schedule(new_id);
+    if is_new {
+        begin_schedule(new_id);
+    }
     fault::reach(Point::Copied, whole_schedule(id)).await;
     let copied = copy(&app, &caller, id, new_id).await?;
     let app_ref = &app;
