@@ -4,6 +4,7 @@ use shared::{
     batch::admission::AdmissionSettings,
     platform::{
         config::{DatabaseSource, Env},
+        metrics::Metrics,
         run_time::ConfigurationName,
     },
 };
@@ -20,6 +21,7 @@ pub struct Config {
     pub admission: AdmissionSettings,
     pub settings: Settings,
     pub run_time: Option<ConfigurationName>,
+    pub metrics_namespace: Option<String>,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             settings: Settings::from_env(env, &admission),
             admission,
             run_time: ConfigurationName::from_env(env),
+            metrics_namespace: Metrics::namespace(env),
         }
     }
 }

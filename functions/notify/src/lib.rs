@@ -29,6 +29,7 @@ use shared::{
     events::keys::SharedKeys,
     platform::{
         db::{self, Db},
+        metrics::{self, Counter},
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
 };
@@ -246,6 +247,12 @@ impl Notifier {
         let (db, now) = (&self.db, self.db.now());
         tracing::info!(webhook.id = %message.webhook_id, event.id = %message.event_id, delivery.tries = delivery.tries,
             http.status = outcome.http_status, error = outcome.error, delivered = outcome.delivered, "delivery tried");
+        let posted = if outcome.delivered {
+            Counter::EventsDelivered
+        } else {
+            Counter::EventsFailed
+        };
+        metrics::count(posted, 1);
         if outcome.delivered {
             let http_status = outcome.http_status.unwrap_or_default();
             db::retry_lock_conflicts(|| store::record_delivered(db, message, http_status))
@@ -316,6 +323,7 @@ impl Notifier {
         };
         db::retry_lock_conflicts(|| store::record_failed_post(db, webhook, failed)).await?;
         if let Some(until) = suspended_until {
+            metrics::count(Counter::WebhooksSuspended, 1);
             tracing::warn!(webhook.id = %webhook, webhook.failures = failures, suspended.until = until.to_rfc3339(),
                 open = failures >= OPEN_AFTER, "webhook suspended");
             // For the probe; the delivery itself may be due later.
@@ -329,6 +337,7 @@ impl Notifier {
             _ => return Ok(()),
         };
         if store::disable_webhook(db, webhook, reason, now).await? {
+            metrics::count(Counter::WebhooksDisabled, 1);
             tracing::error!(webhook.id = %webhook, reason, "webhook disabled");
         }
         Ok(())

@@ -4,6 +4,8 @@ use std::{cell::Cell, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
+
+use crate::figures;
 use shared::{
     batch::worker::Worker,
     carrier::{
@@ -133,6 +135,7 @@ impl Queries<'_> {
             let started = std::time::Instant::now();
             let answered = self.worker.carrier.status(&question.ids).await;
             self.response.set(Some(started.elapsed()));
+            figures::record_query(&answered, started.elapsed());
             if let Err(StatusError::Busy { retry_after, .. }) = &answered {
                 self.record_refusal(asked_at, *retry_after).await;
             }

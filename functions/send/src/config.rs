@@ -2,7 +2,7 @@
 
 use shared::{
     batch::worker::WorkerConfig,
-    platform::{config::Env, run_time::ConfigurationName},
+    platform::{config::Env, metrics::Metrics, run_time::ConfigurationName},
 };
 
 use crate::Settings;
@@ -15,6 +15,8 @@ pub struct Config {
     pub settings: Settings,
     /// Where values are that change at run time.
     pub run_time: Option<ConfigurationName>,
+    /// Where metrics are written, if they are.
+    pub metrics_namespace: Option<String>,
 }
 
 impl Config {
@@ -24,6 +26,7 @@ impl Config {
             worker: WorkerConfig::from_env(env),
             settings: Settings::from_env(env),
             run_time: ConfigurationName::from_env(env),
+            metrics_namespace: Metrics::namespace(env),
         }
     }
 }

@@ -209,7 +209,10 @@ fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
             .any(|line| line.starts_with(function) && line.contains(text))
     };
     assert!(
-        logged("dispatch", &id) && logged("api", "/v1/schedules/{id}"),
+        // The lines of the metrics are among those that are searched.
+        logged("send", "CloudWatchMetrics")
+            && logged("dispatch", &id)
+            && logged("api", "/v1/schedules/{id}"),
         "{logs}"
     );
     assert!(errors.contains("wrong-credentials") && errors.contains("invalid-request"));

@@ -15,6 +15,7 @@ use shared::{
         backoff::CLOCK_TOLERANCE,
         db::transaction::transaction,
         fault::{self, Point},
+        metrics::{self, Counter},
         queue::{BatchMessage, DeliveryMessage, DispatchMessage},
     },
     schedule::{event::record_event, lifecycle, status::ScheduleStatus},
@@ -88,6 +89,7 @@ impl Dispatcher {
                 Ok(())
             }
             Some(Written::Missed(deliveries)) => {
+                metrics::count(Counter::SchedulesMissed, 1);
                 tracing::error!(schedule.id = %message.schedule_id, dispatched_by, "schedule missed");
                 enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
                 Ok(())

@@ -14,6 +14,7 @@ use shared::{
     platform::{
         backoff::{Backoff, MAX_CRASHES, before_due},
         db::{self, describe::describe},
+        metrics::{self, Counter},
         queue::{Outgoing, SharedQueue},
     },
     schedule::status::ScheduleStatus,
@@ -112,6 +113,7 @@ impl Dispatcher {
         let mut back = Vec::with_capacity(round.len());
         for (at, batch) in round.iter().enumerate() {
             if batch.crashes >= MAX_CRASHES {
+                metrics::count(Counter::BatchesParked, 1);
                 tracing::error!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, batch.crashes = batch.crashes, "batch parked");
             }
             // A batch that a queue has refused keeps its sweep_at: the next sweep retries it.
@@ -120,6 +122,7 @@ impl Dispatcher {
                 back.push(push_back(batch, kinds, now, &self.settings.backoff));
             }
         }
+        metrics::count(Counter::SweepRepairs, sent.repairs() + rechecked.repairs());
         let enqueued = sent.count() + rechecked.count();
         if enqueued > 0 {
             tracing::warn!(
@@ -210,6 +213,17 @@ impl Enqueued {
             .iter()
             .filter(|state| to_enqueue(state).is_some());
         enqueued.count() - self.refused.len()
+    }
+
+    /// Returns how many batches were enqueued because their messages were lost or their owners have
+    /// crashed. The others were due too late for the delay of a queue.
+    fn repairs(&self) -> u64 {
+        let is_repair =
+            |state: &State| matches!(state, State::Lost(_) | State::New { crashed: true, .. });
+        let states = self.states.iter().enumerate();
+        states
+            .filter(|(at, state)| is_repair(state) && !self.refused.contains(at))
+            .count() as u64
     }
 }
 

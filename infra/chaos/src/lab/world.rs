@@ -36,6 +36,7 @@ use super::{
     changes::Changes,
     conditions::Conditions,
     database::Database,
+    emitted::Emitted,
     events::LabScheduler,
     function::Function,
     hooks::Hooks,
@@ -81,6 +82,8 @@ pub struct World {
     pub hooks: Arc<Hooks>,
     /// The changes that an operator asked for.
     pub changes: Changes,
+    /// The metrics that the functions have emitted.
+    pub emitted: Emitted,
     /// The API.
     pub app: App,
     /// An API key with all permissions that a key can have.
@@ -133,6 +136,7 @@ impl World {
             events,
             hooks,
             changes: Changes::default(),
+            emitted: Emitted::default(),
             app,
             queues,
             proxies,
