@@ -10,8 +10,8 @@ import json
 import metrics
 from template import ROOT, load
 
-BEGIN = "        # dashboard: begin (make metrics)\n"
-END = "        # dashboard: end\n"
+BEGIN = "      # dashboard: begin (make metrics)\n"
+END = "      # dashboard: end\n"
 HEIGHT, WIDTH = 6, 8
 
 # Title of a widget: the metrics of the list on it, and their statistics if they are no sums.

@@ -141,7 +141,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(list(widgets(self.template, fewer)), ["Accepted is not in the list"])
 
     def test_the_dashboard_is_json(self):
-        body = "".join(dashboard.body(self.template).splitlines(keepends=True)[1:])
+        body = self.template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
         self.assertEqual(len(json.loads(body)["widgets"]), 1 + len(dashboard.WIDGETS) + 3)
 
 
