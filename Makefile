@@ -17,6 +17,7 @@
 #   make console-test [TESTS=test_send.Send | TESTS=smoke]
 #   make bench [ONLY=packed,…] [N=…] [RUNS=3] [DB=mysql] [PROFILE=lambda] [SMOKE=1] [RENEW=1]
 #   make chaos [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
+#   make alarms [RUNS=…] [SEED=…] [FAULT=…] [DB=mysql]
 #   make old-code [BASE=v1.2.0] [FULL=1]
 #   make preflight | deploy ENV=staging [BUILT=1]
 #   make rollback ENV=staging [COMMIT=abc1234]
@@ -32,8 +33,8 @@ export PYTHONDONTWRITEBYTECODE = 1
 STACK = infra/local/python infra/local/stack.py
 RELEASE = infra/local/python infra/local/release.py
 
-.PHONY: help setup up down status logs admin invoke start-api demo test bench chaos security \
-  conformance clients days console-test check openapi configuration sqlx old-code lambda preflight deploy rollback \
+.PHONY: help setup up down status logs admin invoke start-api demo test bench alarms chaos security \
+  conformance clients days console-test check openapi configuration metrics sqlx old-code lambda preflight deploy rollback \
   stop-sending resume-sending restored settings
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -48,7 +49,7 @@ up: ## start the local stack: database, AWS emulator, carrier simulator, API
 down: ## stop the local stack and remove all of its data
 	@$(STACK) down
 
-status: ## list the processes of the local stack
+status: ## show processes, figures and alarms of the local stack
 	@$(STACK) status
 
 logs: ## follow the logs; SCHEDULE=<id>: one schedule's path; QUERY=batches: a saved query
@@ -71,6 +72,9 @@ test: ## run all tests on MariaDB (DB=mysql: MySQL), then end to end
 
 bench: ## measure the functions against bare loops (RENEW=1: renew docs/performance.md)
 	@infra/local/bench
+
+alarms: ## check that each fault of the lab raises its alarms and no others
+	@infra/local/alarms
 
 chaos: ## inject faults, compare the carrier's ledger with the database
 	@infra/local/chaos
@@ -98,6 +102,10 @@ openapi: ## regenerate docs/openapi.json, the committed API description
 
 configuration: ## regenerate the table of all variables in docs/configuration.md
 	@RENEW_CONFIGURATION=1 cargo test -q -p testkit --test configuration
+
+metrics: ## regenerate the tables of docs/metrics.md and the dashboard from the list of metrics
+	@RENEW_METRICS=1 cargo test -q -p testkit --test metrics
+	@infra/local/python infra/local/dashboard.py
 
 sqlx: setup ## regenerate .sqlx, the query data
 	@infra/local/sqlx

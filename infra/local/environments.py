@@ -31,9 +31,6 @@ LOGINS = {
     "iam": ("DatabaseHost", "DatabaseResourceId", "DatabaseUser"),
 }
 PRODUCTION = "prod"
-HIDES_SWEEP = "hides the line that the alarm of the sweep counts: add `dispatch=info` to it"
-LEVELS = ("off", "error", "warn", "info", "debug", "trace")
-SWEEP = "dispatch::sweep"  # the target of the line that the alarm of the sweep counts, level info
 REGIONAL = (*SECRETS, "AlarmTopicArn", "KmsKeyArn")
 PLACEHOLDERS = (
     (re.compile(r"-0?([0-9a-f])\1{7,}\b"), "an id of one repeated digit"),
@@ -280,23 +277,10 @@ def api_limit(environment):
         )
 
 
-def shows_sweep(log_level):
-    """Returns whether a RUST_LOG shows the line of a finished sweep. The longest target decides."""
-    longest, shown = -1, "error"
-    for directive in log_level.lower().split(","):
-        module, separator, level = directive.strip().rpartition("=")
-        if not separator and level not in LEVELS:
-            module, level = level, "trace"
-        fits = not module or f"{SWEEP}::".startswith(f"{module}::")
-        if fits and len(module) >= longest:
-            longest, shown = len(module), level
-    return shown in LEVELS[LEVELS.index("info") :]
-
-
-def log_level(environment):
-    """The log shows each finished sweep, otherwise the alarm of the sweep is raised."""
-    if not shows_sweep(environment.value("LogLevel")):
-        yield f"LogLevel {HIDES_SWEEP}"
+def runbook(environment):
+    """The runbook's place is named: otherwise the alarms would link to an example."""
+    if "RunbookUrl" not in environment.given:
+        yield "RunbookUrl is missing: alarms would link to the example of the template"
 
 
 def countries(environment):
@@ -307,7 +291,7 @@ def countries(environment):
 
 CHECKS = (
     placeholders, declarations, values, only_aws, arns, login, carrier, pairs, times, api_limit,
-    log_level, countries,
+    runbook, countries,
 )  # fmt: skip
 
 

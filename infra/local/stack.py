@@ -25,6 +25,7 @@ import build
 import deploy
 import emulator
 import logs
+import status
 from database import FAST, FAST_AND_KILLED, NAME, Database, with_name
 from faults import Faults
 from processes import Processes, alone, bypass_proxy, free_port, listening
@@ -333,7 +334,10 @@ def main():
     if command == "status" and not state.exists():
         raise SystemExit("the stack does not run")
     if command == "status":
-        raise SystemExit(0 if Stack(state).status() else 1)
+        runs = Stack(state).status()
+        if runs:
+            status.show(state)
+        raise SystemExit(0 if runs else 1)
     if command == "logs":
         if any(os.environ.get(name) for name in ("QUERY", "SCHEDULE", "WEBHOOK")):
             logs.query(Processes(state), os.environ)

@@ -193,11 +193,16 @@ class Deployed(unittest.TestCase):
             self.assertEqual((int(secret["port"]), secret["dbname"]), (3306, "sms"))
             self.assertEqual(len(secret["password"]), 40)
 
+    def _alarms(self):
+        """Returns all alarms of the emulator."""
+        pages = self.client("cloudwatch").get_paginator("describe_alarms").paginate()
+        return [alarm for page in pages for alarm in page["MetricAlarms"]]
+
     def test_each_alarm_of_the_database_notifies_the_topic(self):
         expected = {
             name for name in load("infra/aws/database.yaml")["Resources"] if "Alarm" in name
         }
-        found = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        found = self._alarms()
         ours = [each for each in found if each["AlarmName"].startswith("sms-database-")]
         self.assertEqual({each["AlarmName"].split("-")[2] for each in ours}, expected)
         for alarm in ours:
@@ -273,12 +278,19 @@ class Deployed(unittest.TestCase):
     def test_the_application_deploys_onto_these_stacks(self):
         deployment = self._application()
         deployment.run()
-        found = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        found = self._alarms()
         ours = [each for each in found if each["AlarmName"].startswith(f"{deploy.STACK}-")]
         self.assertEqual(len(ours), len(resources(load(), "AWS::CloudWatch::Alarm")))
         self._check_log_groups()
         for alarm in ours:
-            self.assertEqual(alarm["AlarmActions"], [self.outputs["AlarmTopicArn"]])
+            for actions in ("AlarmActions", "OKActions"):
+                self.assertEqual(alarm[actions], [self.outputs["AlarmTopicArn"]])
+            self.assertRegex(alarm["AlarmDescription"], r" - https://.+/runbook\.md#[a-z0-9-]+$")
+        body = self.client("cloudwatch").get_dashboard(DashboardName=f"{deploy.STACK}-metrics")
+        names = {each["AlarmName"] for each in ours}
+        (widget, *_) = json.loads(body["DashboardBody"])["widgets"]
+        shown = {arn.rpartition(":")[2] for arn in widget["properties"]["alarms"]}
+        self.assertEqual(shown, names)
         given = deployment.values
         names = {"Send": "DatabaseSecretArn", "Migrate": "MigrationSecretArn"}
         for name, parameter in names.items():

@@ -33,6 +33,7 @@ GOOD = {
     "AlarmTopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:alarms",
     "ApiConcurrency": "10",
     "AllowedCountries": "MY,SG",
+    "RunbookUrl": "https://git.test/sms/docs/runbook.md",
 }
 
 
@@ -105,7 +106,7 @@ class Profiles(unittest.TestCase):
             (check.pairs, "OidcAudience", "sms", "needs OidcIssuer"),
             (check.pairs, "OriginProofSecretArn", f"{SECRET}/proof-x1y2z3", "needs EdgeUrl"),
             (check.arns, "OriginProofSecretArn", GOOD["AlarmTopicArn"], "not the ARN of a secret"),
-            (check.log_level, "LogLevel", "warn", "add `dispatch=info`"),
+            (check.runbook, "RunbookUrl", None, "RunbookUrl is missing"),
             (check.countries, "AllowedCountries", None, "names no country"),
             (check.placeholders, "AllowedCountries", "XX", "the code of no country"),
             (check.values, "AllowedCountries", "Malaysia", "does not match"),
@@ -129,7 +130,7 @@ class Profiles(unittest.TestCase):
             found = " ".join(environments.placeholders(environments.load(name)))
             for each in (
                 "Subnets", "SecurityGroup", "DatabaseSecretArn", "MigrationSecretArn", "KmsKeyArn",
-                "CarrierUrl", "CarrierSecretArn", "AlarmTopicArn",
+                "CarrierUrl", "CarrierSecretArn", "AlarmTopicArn", "RunbookUrl",
             ):  # fmt: skip
                 self.assertIn(f"{each} is a placeholder", found, name)
 
@@ -138,14 +139,6 @@ class Profiles(unittest.TestCase):
             environment = environments.load(name)
             others = [rule for rule in environments.CHECKS if rule != environments.placeholders]
             self.assertEqual([text for rule in others for text in rule(environment)], [], name)
-
-    def test_a_log_level_that_hides_the_sweep_is_found(self):
-        for level, shown in (
-            ("info", True), ("DEBUG", True), ("warn", False), ("off", False), ("send=debug", False),
-            ("warn,dispatch=info", True), ("info,dispatch=error", False), ("dispatch", True),
-            ("info,dispatch_other=off", True), ("dispatch=off,dispatch::sweep=info,error", True),
-        ):  # fmt: skip
-            self.assertEqual(environments.shows_sweep(level), shown, level)
 
     def test_production_limits_the_api(self):
         for name, findings in (("prod", 1), ("staging", 0)):

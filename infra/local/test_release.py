@@ -218,6 +218,7 @@ class Deployed(unittest.TestCase):
         topic = self.client("sns").create_topic(Name="alarms")["TopicArn"]
         given = {"Where": "aws", "Commit": "HEAD", "Subnets": ",".join(subnets)}
         given |= {"SecurityGroup": group, "AlarmTopicArn": topic, "ApiConcurrency": "10"}
+        given["RunbookUrl"] = "https://git.test/sms/docs/runbook.md"
         given |= {"AllowedCountries": "MY"}
         given |= {"CarrierUrl": "https://carrier.test/api", "CarrierAdapter": "alaris"}
         for name in ("Database", "Migration", "Carrier"):

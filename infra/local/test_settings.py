@@ -122,7 +122,6 @@ class Changes(unittest.TestCase):
             ("log_level=inof", "", "does not match"),
             ("allowed_countries=MY,Singapore", "", "does not match"),
             ("allowed_countries=my", "", "does not match"),
-            ("log_level=warn", "", "add `dispatch=info`"),
             ("carier_parts_per_second=5", "", "'carier_parts_per_second' was unexpected"),
             ("log_level", "", "expected name=value"),
             ("log_level='info", "", "No closing quotation"),

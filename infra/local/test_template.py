@@ -8,13 +8,11 @@ template and check that the rule reports it.
 test_template_access.py checks permissions, routes and secrets, test_configuration.py variables.
 """
 
-import json
-import re
 import unittest
 
 import build
 import deploy
-from template import ROOT, broken, functions, load, number, resources, sources, variables
+from template import broken, functions, load, number, resources, sources, variables
 
 WORKERS = (
     "Dispatch",
@@ -89,9 +87,9 @@ def dead_letters(template):
 
 
 def alarms(template):
-    """Errors and throttles of each function have an alarm, and each alarm notifies the topic.
+    """Errors and throttles of each function have an alarm.
 
-    SchemaCheck runs only during a deployment, which fails with it.
+    test_metrics.py checks what else an alarm needs. SchemaCheck runs only during a deployment, which fails with it.
     """
     found = resources(template, "AWS::CloudWatch::Alarm")
     watched = {
@@ -103,28 +101,6 @@ def alarms(template):
         for metric in ("Errors", "Throttles"):
             if (metric, str({"Ref": name})) not in watched:
                 yield f"no alarm on {metric} of {name}"
-    for name, alarm in found.items():
-        if "AlarmTopicArn" not in json.dumps(alarm.get("AlarmActions", "")):
-            yield f"{name} does not notify the topic"
-
-
-def log_lines(template):
-    """Each metric filter matches a line that its function logs, and its metric has an alarm."""
-    ours = {"Ref": "AWS::StackName"}
-    alarms_found = resources(template, "AWS::CloudWatch::Alarm").values()
-    watched = {alarm["MetricName"] for alarm in alarms_found if alarm["Namespace"] == ours}
-    for name, line in resources(template, "AWS::Logs::MetricFilter").items():
-        function = line["LogGroupName"]["Ref"].removesuffix("Logs").lower()
-        message = re.fullmatch(r'\{ \$\.fields\.message = ("[a-z ]+") \}', line["FilterPattern"])
-        files = (ROOT / "functions" / function / "src").rglob("*.rs")
-        source = "".join(path.read_text() for path in files)
-        call = rf"tracing::(info|warn|error)!\([^;]*{message and message[1]}\s*\)"
-        logged = message and re.search(call, source)
-        if not logged:
-            yield f"{name} matches a line that {function} does not log"
-        (metric,) = line["MetricTransformations"]
-        if metric["MetricNamespace"] != ours or metric["MetricName"] not in watched:
-            yield f"{name} has no alarm"
 
 
 def log_groups(template):
@@ -175,8 +151,8 @@ def code(template):
 
 
 RULES = (
-    visibility, time_to_record, queue_sources, dead_letters, alarms, log_lines, log_groups,
-    recursion, parameters, code,
+    visibility, time_to_record, queue_sources, dead_letters, alarms, log_groups, recursion,
+    parameters, code,
 )  # fmt: skip
 
 
@@ -193,14 +169,12 @@ class Template(unittest.TestCase):
 
     def test_every_rule_reports_a_broken_template(self):
         batches = ("Properties", "Events", "Batches", "Properties")
-        parked = '{ $.fields.message = "batch parked" }'
         at = {
             visibility: ("SendQueue", "Properties", "VisibilityTimeout", 300),
             time_to_record: ("Recheck", "Properties", "Timeout", 25),
             queue_sources: ("Send", *batches, "FunctionResponseTypes", []),
             dead_letters: ("SendQueue", "Properties", "RedrivePolicy", "maxReceiveCount", 2),
             alarms: ("SendErrorsAlarm", "Properties", "MetricName", "Invocations"),
-            log_lines: ("BatchMissedLines", "Properties", "FilterPattern", parked),
             log_groups: ("SendLogs", "Properties", "RetentionInDays", 7),
             recursion: ("Recheck", "Properties", "RecursiveLoop", "Terminate"),
             code: ("Send", "Properties", "CodeUri", "target/send/"),
@@ -220,16 +194,6 @@ class Template(unittest.TestCase):
             changed = load()
             changed["Parameters"][parameter]["Default"] = value
             self.assertNotEqual(list(visibility(changed)), [], parameter)
-
-    def test_a_log_filter_without_an_alarm_or_with_another_key_is_reported(self):
-        lines = self.template["Resources"]["BatchMissedLines"]["Properties"]
-        lines["FilterPattern"] = '{ $.message = "batch missed" }'
-        self.assertEqual(
-            list(log_lines(self.template)),
-            ["BatchMissedLines matches a line that send does not log"],
-        )
-        del self.template["Resources"]["BatchParkedAlarm"]
-        self.assertIn("BatchParkedLines has no alarm", list(log_lines(self.template)))
 
     def test_a_log_group_that_does_not_go_to_the_stream_is_reported(self):
         del self.template["Resources"]["SendLogStream"]

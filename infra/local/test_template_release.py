@@ -156,9 +156,9 @@ def stopped(template):
                 yield f"{name} does not follow EventSources"
         elif resource["Type"] == "AWS::Events::Rule":
             yield f"{name} is a rule of EventBridge, which this check does not know"
-    sweep = template["Resources"]["SweepAlarm"]["Properties"]
+    sweep = template["Resources"]["SweepMissingAlarm"]["Properties"]
     if sweep.get("ActionsEnabled") != {"Fn::If": ["StartsWork", True, False]}:
-        yield "SweepAlarm notifies before the sweep runs"
+        yield "SweepMissingAlarm notifies before the sweep runs"
     if template["Conditions"].get("StartsWork") != {
         "Fn::Equals": [{"Ref": "EventSources"}, "Enabled"]
     }:
@@ -201,7 +201,7 @@ class Release(unittest.TestCase):
             (asynchronous, "Dispatch", "Properties", "EventInvokeConfig", {}),
             (keys, "WebhookSecret", "Properties", "KmsKeyId", None),
             (keys, "SendRole", *statement, 6, {}),
-            (stopped, "SweepAlarm", "Properties", "ActionsEnabled", True),
+            (stopped, "SweepMissingAlarm", "Properties", "ActionsEnabled", True),
             (stopped, "Send", "Properties", "Events", "Batches", "Properties", "Enabled", True),
             (stopped, "Dispatch", "Properties", "Events", "Sweep", "Properties", "State", "ENABLED"),
             (boundaries, "SendRole", "Properties", "PermissionsBoundary", None),

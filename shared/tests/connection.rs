@@ -8,6 +8,7 @@ use shared::platform::{
     db::{
         Db, StatementLimit, is_statement_limit, schema::NEEDED_VERSION, transaction::transaction,
     },
+    metrics::{Counter, collect},
 };
 use sqlx::{ConnectOptions, MySqlPool};
 
@@ -163,4 +164,18 @@ async fn a_statement_has_a_limit_that_the_server_enforces(pool: MySqlPool) {
     assert!(is_statement_limit(&error), "{error:?}");
     // The connection still works.
     sqlx::query("SELECT 1").execute(&db).await.unwrap();
+}
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn the_time_for_which_an_invocation_uses_its_connection_is_counted(pool: MySqlPool) {
+    let db = connect(&pool).await;
+    let query = async {
+        sqlx::query("SELECT SLEEP(0.05)")
+            .execute(&db)
+            .await
+            .unwrap()
+    };
+    let (_, figures) = collect(query).await;
+    let used = figures.count(Counter::DatabaseTime);
+    assert!((50_000..5_000_000).contains(&used), "{used} microseconds");
 }

@@ -10,6 +10,7 @@ use shared::{
     message::phone::{ALLOWED_COUNTRIES, AllowedCountries},
     platform::{
         config::{DatabaseSource, Env},
+        metrics::Metrics,
         run_time::RunTimeConfig,
     },
 };
@@ -40,6 +41,7 @@ pub struct Config {
     pub scheduler_role_arn: String,
     pub schedule_dlq_arn: Option<String>,
     pub stack: String,
+    pub metrics_namespace: Option<String>,
     pub dead_letter_queues: Vec<(String, String)>,
     pub dispatch_lead: Duration,
     pub quiet_time: TimeDelta,
@@ -79,6 +81,7 @@ impl Config {
             scheduler_role_arn: env.text("SCHEDULER_ROLE_ARN"),
             schedule_dlq_arn: env.optional("SCHEDULE_DLQ_ARN", "the ARN of a queue"),
             stack: env.text("STACK_NAME"),
+            metrics_namespace: Metrics::namespace(env),
             dead_letter_queues: dead_letter_queues(env),
             dispatch_lead: env.seconds("DISPATCH_LEAD_S", 1..=900, Some(90)),
             quiet_time: TimeDelta::seconds(

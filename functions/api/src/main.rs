@@ -18,6 +18,7 @@ use shared::{
         aws,
         db::{Db, StatementLimit},
         logs,
+        metrics::Metrics,
         queue::SqsQueue,
         run_time::RunTime,
         scheduler::EventBridge,
@@ -28,6 +29,7 @@ use shared::{
 async fn main() -> Result<(), lambda_http::Error> {
     logs::init();
     let config = Config::from_env()?;
+    let metrics = Metrics::open("api", config.metrics_namespace)?;
     let sdk = aws::sdk_config().await;
     let sqs = aws_sdk_sqs::Client::new(sdk);
     let dead_letter_queue = |(name, url)| NamedDeadLetterQueue {
@@ -73,5 +75,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         edge: Edge::open(config.origin_proof).await?,
         commit: config.commit,
     };
-    gateway::run(router(app), &run_time).await
+    gateway::run(router(app), &run_time, &metrics).await
 }

@@ -4,6 +4,7 @@ use shared::{
     batch::admission::AdmissionSettings,
     platform::{
         config::{DatabaseSource, Env},
+        metrics::Metrics,
         run_time::RunTimeConfig,
     },
 };
@@ -20,6 +21,7 @@ pub struct Config {
     pub admission: AdmissionSettings,
     pub settings: Settings,
     pub run_time: RunTimeConfig,
+    pub metrics_namespace: Option<String>,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             settings: Settings::from_env(env, &admission),
             admission,
             run_time: RunTimeConfig::from_env(env, "dispatch"),
+            metrics_namespace: Metrics::namespace(env),
         }
     }
 }

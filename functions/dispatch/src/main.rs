@@ -10,6 +10,7 @@ use shared::{
         config::Env,
         db::{Db, StatementLimit, describe::describe},
         logs,
+        metrics::Metrics,
         queue::SqsQueue,
         run_time::RunTime,
     },
@@ -21,6 +22,7 @@ async fn main() -> Result<(), Error> {
     let mut env = Env::from_process();
     let config = Config::read(&mut env);
     let config = env.finish(config)?;
+    let metrics = &Metrics::open("dispatch", config.metrics_namespace)?;
     let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
     let connect = Db::connect(&config.database, StatementLimit::Worker);
     let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
@@ -36,7 +38,8 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Trigger>| async move {
         let budget = Budget::until(event.context.deadline());
-        let handled = run_time.during(Box::pin(dispatcher.handle(event.payload, budget)));
+        let handled = Box::pin(metrics.during(dispatcher.handle(event.payload, budget)));
+        let handled = run_time.during(handled);
         // The runtime logs the error that it gets.
         handled.await.map_err(|error| Error::from(describe(&error)))
     }))

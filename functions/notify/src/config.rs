@@ -4,6 +4,7 @@ use shared::{
     events::{keys::key_source, target::AllowedTargets},
     platform::{
         config::{DatabaseSource, Env, KeySource},
+        metrics::Metrics,
         run_time::RunTimeConfig,
     },
 };
@@ -17,6 +18,7 @@ pub struct Config {
     pub webhook_targets: AllowedTargets,
     pub notify_concurrency: u32,
     pub run_time: RunTimeConfig,
+    pub metrics_namespace: Option<String>,
 }
 
 impl Config {
@@ -29,6 +31,7 @@ impl Config {
             webhook_targets: AllowedTargets::from_env(env),
             notify_concurrency: env.number("NOTIFY_CONCURRENCY", 2..=1000, Some(5)),
             run_time: RunTimeConfig::from_env(env, "notify"),
+            metrics_namespace: Metrics::namespace(env),
         }
     }
 }

@@ -32,6 +32,7 @@ use shared::{
     platform::{
         db::{self, Db},
         logs::context::post_span,
+        metrics::{self, Counter},
         queue::{self, DeliveryMessage, Outgoing, SharedQueue, within_reach},
     },
 };
@@ -254,6 +255,12 @@ impl Notifier {
         outcome: &DeliveryOutcome,
     ) -> anyhow::Result<()> {
         let (db, now) = (&self.db, self.db.now());
+        let posted = if outcome.delivered {
+            Counter::EventsDelivered
+        } else {
+            Counter::EventsFailed
+        };
+        metrics::count(posted, 1);
         if outcome.delivered {
             let http_status = outcome.http_status.unwrap_or_default();
             db::retry_lock_conflicts(|| store::record_delivered(db, message, http_status))
@@ -324,6 +331,7 @@ impl Notifier {
         };
         db::retry_lock_conflicts(|| store::record_failed_post(db, webhook, failed)).await?;
         if let Some(until) = suspended_until {
+            metrics::count(Counter::WebhooksSuspended, 1);
             tracing::warn!(webhook.id = %webhook, webhook.failures = failures, suspended.until = until.to_rfc3339(),
                 open = failures >= OPEN_AFTER, "webhook suspended");
             // For the probe; the delivery itself may be due later.
@@ -337,6 +345,7 @@ impl Notifier {
             _ => return Ok(()),
         };
         if store::disable_webhook(db, webhook, reason, now).await? {
+            metrics::count(Counter::WebhooksDisabled, 1);
             tracing::error!(webhook.id = %webhook, reason, "webhook disabled");
         }
         Ok(())

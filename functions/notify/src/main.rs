@@ -10,6 +10,7 @@ use shared::{
         config::Env,
         db::{Db, StatementLimit},
         logs,
+        metrics::Metrics,
         queue::SqsQueue,
         run_time::RunTime,
     },
@@ -21,6 +22,7 @@ async fn main() -> Result<(), Error> {
     let mut env = Env::from_process();
     let config = Config::read(&mut env);
     let config = env.finish(config)?;
+    let metrics = &Metrics::open("notify", config.metrics_namespace)?;
     let sqs = aws_sdk_sqs::Client::new(aws::sdk_config().await);
     let connect = Db::connect(&config.database, StatementLimit::Worker);
     let (db, run_time) = tokio::join!(connect, RunTime::open(config.run_time));
@@ -33,7 +35,7 @@ async fn main() -> Result<(), Error> {
         healthy_places: places_per_webhook(config.notify_concurrency),
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        let handled = run_time.during(notifier.handle(event.payload));
+        let handled = run_time.during(metrics.during(notifier.handle(event.payload)));
         Ok::<_, Error>(handled.await)
     }))
     .await

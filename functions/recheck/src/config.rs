@@ -2,7 +2,7 @@
 
 use shared::{
     batch::worker::WorkerConfig,
-    platform::{config::Env, run_time::RunTimeConfig},
+    platform::{config::Env, metrics::Metrics, run_time::RunTimeConfig},
 };
 
 use crate::Settings;
@@ -15,6 +15,8 @@ pub struct Config {
     pub settings: Settings,
     /// Where values are that change at run time, and where traces go.
     pub run_time: RunTimeConfig,
+    /// Where metrics are written, if they are.
+    pub metrics_namespace: Option<String>,
 }
 
 impl Config {
@@ -24,6 +26,7 @@ impl Config {
             worker: WorkerConfig::from_env(env),
             settings: Settings::from_env(env),
             run_time: RunTimeConfig::from_env(env, "recheck"),
+            metrics_namespace: Metrics::namespace(env),
         }
     }
 }

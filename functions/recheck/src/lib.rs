@@ -7,6 +7,7 @@
 //! finds nothing to do.
 
 pub mod config;
+mod figures;
 mod queries;
 mod share;
 mod status_update;
@@ -117,7 +118,9 @@ impl Rechecker {
         });
         self.record(&mut claimed, &rules, queries).await?;
         let result = PassResult::Checked { least_delay };
-        self.worker.release(&claimed, result).await
+        self.worker.release(&claimed, result).await?;
+        self.compare_share(&claimed).await;
+        Ok(())
     }
 
     /// Returns how many parts each personal text has, by seq. They are read only if the carrier
@@ -236,6 +239,7 @@ impl Rechecker {
             if let Some(update) = rules.status_update(row, query.answer, query.asked_at) {
                 row.status = update.status;
                 row.final_at = update.status.is_final().then_some(now);
+                figures::record_update(row, now);
                 updates.push(update);
             }
         }

@@ -4,6 +4,8 @@ use std::{cell::Cell, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
+
+use crate::figures;
 use shared::{
     batch::worker::Worker,
     carrier::{
@@ -136,6 +138,7 @@ impl Queries<'_> {
             let answered = self.worker.carrier.status(&question.ids).await;
             took = started.elapsed();
             self.response.set(Some(took));
+            figures::record_query(&answered, took);
             if let Err(StatusError::Busy { retry_after, .. }) = &answered {
                 self.record_refusal(asked_at, *retry_after).await;
             }

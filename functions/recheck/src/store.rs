@@ -1,7 +1,9 @@
-//! The statement that only recheck executes.
+//! The statements that only recheck executes.
 
-use shared::platform::db::Db;
+use shared::platform::{db::Db, queue::BatchMessage};
 use uuid::Uuid;
+
+use crate::figures::Ended;
 
 /// How many status queries are to be shared out. Estimates: the recipients of a schedule are all
 /// counted, although some are final.
@@ -36,4 +38,41 @@ pub async fn read_open_queries(
             shared: found.shared.unwrap_or(0.0).max(found.own),
         })
         .unwrap_or_default())
+}
+
+/// Reads how many messages of a batch have ended, and how many of the at most `history` batches
+/// before it.
+pub async fn read_ended(
+    db: &Db,
+    batch: BatchMessage,
+    history: u32,
+) -> sqlx::Result<(Ended, Ended)> {
+    let BatchMessage {
+        schedule_id,
+        batch_no,
+    } = batch;
+    let row = sqlx::query!(
+        r#"SELECT CAST(COALESCE(SUM(IF(batch_no = ?, delivrd, 0)), 0) AS UNSIGNED) AS "delivered!: u64",
+             CAST(COALESCE(SUM(IF(batch_no = ?, delivrd + undeliv + expired + deleted + rejectd + unknown, 0)), 0) AS UNSIGNED) AS "ended!: u64",
+             CAST(COALESCE(SUM(IF(batch_no < ?, delivrd, 0)), 0) AS UNSIGNED) AS "delivered_before!: u64",
+             CAST(COALESCE(SUM(IF(batch_no < ?, delivrd + undeliv + expired + deleted + rejectd + unknown, 0)), 0) AS UNSIGNED) AS "ended_before!: u64"
+           FROM batches WHERE schedule_id = ? AND batch_no BETWEEN ? AND ?"#,
+        batch_no,
+        batch_no,
+        batch_no,
+        batch_no,
+        schedule_id,
+        batch_no.saturating_sub(history),
+        batch_no
+    );
+    let row = row.fetch_one(db).await?;
+    let own = Ended {
+        delivered: row.delivered,
+        all: row.ended,
+    };
+    let before = Ended {
+        delivered: row.delivered_before,
+        all: row.ended_before,
+    };
+    Ok((own, before))
 }

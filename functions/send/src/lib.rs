@@ -32,12 +32,16 @@ use shared::{
         config::Env,
         db,
         fault::{self, Point},
+        metrics::{self, Counter},
         queue::{self, BatchMessage},
     },
     schedule::status::ScheduleStatus,
 };
 
-use crate::{lateness::lateness, pass::Pass};
+use crate::{
+    lateness::lateness,
+    pass::{Pass, figures::Before},
+};
 
 /// Limits of the function.
 #[derive(Clone, Debug)]
@@ -94,9 +98,11 @@ impl Sender {
         } else {
             self.wait_until_due(&claimed.batch).await;
         }
+        let before = Before::of(&claimed.rows);
         let mut pass = Pass::new(self, &mut claimed, budget).await?;
         pass.run().await?;
         let result = pass.finish().await;
+        before.record(&claimed);
         if has_pending(&claimed) {
             if claimed.batch.is_over(self.worker.db.now()) {
                 self.expire_pending(&mut claimed).await?;
@@ -149,6 +155,7 @@ impl Sender {
         // any more, and the next pass decides.
         batch.missed = true;
         if held {
+            metrics::count(Counter::BatchesMissed, 1);
             tracing::error!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, "batch missed");
         }
         Ok(())

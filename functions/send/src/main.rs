@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use send::{Sender, config::Config};
-use shared::platform::{budget::Budget, config::Env, logs, run_time::RunTime};
+use shared::platform::{budget::Budget, config::Env, logs, metrics::Metrics, run_time::RunTime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -11,6 +11,7 @@ async fn main() -> Result<(), Error> {
     let mut env = Env::from_process();
     let config = Config::read(&mut env);
     let config = env.finish(config)?;
+    let metrics = &Metrics::open("send", config.metrics_namespace)?;
     let run_time = RunTime::open(config.run_time);
     let (worker, run_time) = tokio::join!(config.worker.connect(), run_time);
     let run_time = &run_time;
@@ -20,7 +21,8 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let budget = Budget::until(event.context.deadline());
-        let handled = run_time.during(Box::pin(sender.handle(event.payload, budget)));
+        let handled = Box::pin(metrics.during(sender.handle(event.payload, budget)));
+        let handled = run_time.during(handled);
         Ok::<_, Error>(handled.await)
     }))
     .await

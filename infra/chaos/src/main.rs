@@ -81,9 +81,8 @@ async fn run_stack_faults(
 
 async fn run_lab_faults(admin_url: &str, options: &Options) -> anyhow::Result<Vec<String>> {
     let selected = || {
-        lab::FAULTS
-            .iter()
-            .filter(|fault| options.selects("lab", fault.name))
+        let faults = lab::FAULTS.iter().chain([&lab::QUIET]);
+        faults.filter(|fault| options.selects("lab", fault.name))
     };
     let runs = selected()
         .flat_map(|fault| (0..options.runs).map(move |run| (fault, options.seed_of(run))));

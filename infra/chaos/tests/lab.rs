@@ -31,6 +31,7 @@ async fn no_fault_loses_or_duplicates_a_message() {
     let mut problems = Vec::new();
     for fault in lab::FAULTS
         .iter()
+        .chain([&lab::QUIET])
         .filter(|fault| options.selects("lab", fault.name))
     {
         let began = Instant::now();

@@ -234,5 +234,7 @@ fn assert_search_is_effective(logs: &str, errors: &str, schedule: &Schedule) {
         assert!(logged(function, &id), "{function}: {logs}");
     }
     assert!(logs.contains("batch released") && logs.contains("schedule finished"));
+    // The lines of the metrics are among those that are searched.
+    assert!(logged("send", "CloudWatchMetrics"), "{logs}");
     assert!(errors.contains("wrong-credentials") && errors.contains("invalid-request"));
 }

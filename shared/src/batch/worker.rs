@@ -26,6 +26,7 @@ use crate::{
         db::{self, Db, StatementLimit},
         fault::{self, Point},
         logs::context::number_attempt,
+        metrics::{self, Counter},
         queue::{BatchMessage, SharedQueue, SqsQueue},
         traces,
     },
@@ -186,6 +187,7 @@ impl Worker {
         let lost = db::retry_lock_conflicts(|| rows::mark_owner_lost(&self.db, claim, range))
             .await
             .context("marking rows of a lost owner")?;
+        metrics::count(Counter::Uncertain, lost);
         tracing::warn!(schedule.id = %claim.batch.schedule_id, batch.no = claim.batch.batch_no, recipients = lost, "an owner was lost");
         rows::open_rows(&self.db, claim.batch, range, to_send)
             .await

@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod fault;
 pub mod logs;
+pub mod metrics;
 pub mod queue;
 pub mod refreshing;
 pub mod run_time;

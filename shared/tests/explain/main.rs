@@ -10,6 +10,7 @@ mod attention;
 mod batches;
 mod capacity;
 mod lists;
+mod metrics;
 mod names;
 mod plans;
 mod receipts;

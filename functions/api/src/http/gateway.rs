@@ -24,14 +24,14 @@ use lambda_http::{
     tower::ServiceExt,
 };
 
-use shared::platform::run_time::RunTime;
+use shared::platform::{metrics::Metrics, run_time::RunTime};
 
 use crate::http::{error::ApiError, origin::Gateway};
 
 /// Handles invocations until the environment ends.
-pub async fn run(router: Router, run_time: &RunTime) -> Result<(), Error> {
+pub async fn run(router: Router, run_time: &RunTime, metrics: &Metrics) -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        run_time.during(handle(router.clone(), event.payload))
+        run_time.during(metrics.during(handle(router.clone(), event.payload)))
     }))
     .await
 }

@@ -8,7 +8,10 @@ use crate::common::{
 };
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::platform::db::MIGRATOR;
+use shared::platform::{
+    db::MIGRATOR,
+    metrics::{Counter, collect},
+};
 use sqlx::MySqlPool;
 
 /// Each status of the carrier, and two that only it uses.
@@ -30,7 +33,15 @@ async fn each_status_is_recorded_and_a_repeat_changes_nothing(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = accepted(&api, &pool, 2).await;
     let body = one_per_status();
-    assert_eq!(tally(&push(&api, &body).await), [9, 0, 0, 0, 0]);
+    let (pushed, figures) = collect(push(&api, &body)).await;
+    assert_eq!(tally(&pushed), [9, 0, 0, 0, 0]);
+    let counts: Vec<_> = figures.counts().collect();
+    let expected = [
+        (Counter::Delivered, 1),
+        (Counter::Undelivered, 4),
+        (Counter::Receipts, 9),
+    ];
+    assert_eq!(counts, expected);
     let after = lines(&pool, id).await;
     assert_eq!(
         after,

@@ -16,6 +16,7 @@ use shared::{
         db::transaction::transaction,
         fault::{self, Point},
         logs::context::Named,
+        metrics::{self, Counter},
         queue::{BatchMessage, DeliveryMessage, DispatchMessage},
         traces,
     },
@@ -104,6 +105,7 @@ impl Dispatcher {
                 Ok(())
             }
             Some(Written::Missed(deliveries)) => {
+                metrics::count(Counter::SchedulesMissed, 1);
                 tracing::error!(schedule.id = %message.schedule_id, dispatched_by, "schedule missed");
                 enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
                 Ok(())

@@ -14,6 +14,7 @@ use shared::{
     platform::{
         backoff::{Backoff, MAX_CRASHES, before_due},
         db::{self, describe::describe},
+        metrics::{self, Counter},
         queue::{Outgoing, SharedQueue},
     },
     schedule::status::ScheduleStatus,
@@ -112,6 +113,7 @@ impl Dispatcher {
         let mut back = Vec::with_capacity(round.len());
         for (at, batch) in round.iter().enumerate() {
             if batch.crashes >= MAX_CRASHES {
+                metrics::count(Counter::BatchesParked, 1);
                 tracing::error!(schedule.id = %batch.schedule_id, batch.no = batch.batch_no, batch.crashes = batch.crashes, "batch parked");
             }
             // A batch that a queue has refused keeps its sweep_at: the next sweep retries it.
@@ -121,6 +123,7 @@ impl Dispatcher {
             }
         }
         log_repairs(&round, &sent, &rechecked);
+        metrics::count(Counter::SweepRepairs, sent.repairs() + rechecked.repairs());
         db::retry_lock_conflicts(|| store::push_back(&self.db, &back))
             .await
             .context("pushing batches back")?;
@@ -213,6 +216,17 @@ fn log_repairs(round: &[DueBatch], sent: &Enqueued, rechecked: &Enqueued) {
     }
     for (schedule_id, [sent, rechecked]) in repairs {
         tracing::warn!(schedule.id = %schedule_id, trace.id = %schedule_id.simple(), sent, rechecked, "the sweep enqueued batches");
+    }
+
+    /// Returns how many batches were enqueued because their messages were lost or their owners have
+    /// crashed. The others were due too late for the delay of a queue.
+    fn repairs(&self) -> u64 {
+        let is_repair =
+            |state: &State| matches!(state, State::Lost(_) | State::New { crashed: true, .. });
+        let states = self.states.iter().enumerate();
+        states
+            .filter(|(at, state)| is_repair(state) && !self.refused.contains(at))
+            .count() as u64
     }
 }
 

@@ -7,6 +7,7 @@ pub mod store;
 
 mod due;
 pub(crate) mod errors;
+mod figures;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use shared::{
     platform::{
         budget::Budget,
         db::{self, describe::describe},
+        metrics::{self, Counter},
     },
 };
 use tokio::time::{Instant, sleep};
@@ -53,11 +55,16 @@ impl Dispatcher {
             }
         };
         if swept.is_ok() {
-            // The heartbeat: an alarm is raised if this line is missing for five minutes.
+            // The heartbeat: an alarm is raised if it is missing for five minutes.
+            metrics::count(Counter::SweepsFinished, 1);
             tracing::info!(
                 duration_ms = started.elapsed().as_millis() as u64,
                 "sweep finished"
             );
+        }
+        // Also after a failure, which may be the reason why a schedule is stuck.
+        if !swept.as_ref().is_err_and(is_database_down) {
+            self.record_figures().await;
         }
         while let Some(wait) = self.next_look().await? {
             let wait = wait.max(LEAST_LOOK);
@@ -140,6 +147,7 @@ impl Dispatcher {
         let mut errors = SweepErrors::default();
         for schedule_id in without_turn {
             tracing::warn!(schedule.id = %schedule_id, "the schedule has no turn; opening one");
+            metrics::count(Counter::SweepRepairs, 1);
             let now = self.db.now();
             let opened = db::retry_lock_conflicts(|| async {
                 let mut connection = self.db.acquire().await?;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
     platform::{
+        backoff::MAX_CRASHES,
         db::{
             Db,
             json::{as_datetime, as_hex, to_json},
@@ -13,7 +14,7 @@ use shared::{
     },
     schedule::status::ScheduleStatus,
 };
-use sqlx::types::Uuid;
+use sqlx::{Row, types::Uuid};
 
 /// Most batches per round: a bounded page of work, so that a long backlog never fills the memory.
 pub const ROUND: u32 = 1000;
@@ -143,6 +144,70 @@ pub async fn next_look(
     .fetch_one(db)
     .await?;
     Ok([row.lost_at, row.ready_at].into_iter().flatten().min())
+}
+
+/// What is due at the time of a sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// The due time of the oldest batch that is admitted, not claimed and not parked.
+    pub oldest_at: Option<DateTime<Utc>>,
+    /// Message parts that are due and not sent.
+    pub parts: u64,
+    /// Schedules that make no progress.
+    pub stuck: u64,
+    /// Recipients that are UNCERTAIN.
+    pub uncertain: u64,
+}
+
+/// A batch that the sweep has enqueued this often since its last claim is stuck: that took half an
+/// hour, since each time doubles the wait.
+const STUCK_REQUEUES: u32 = 4;
+/// Most batches that are looked at, so that a backlog costs no more.
+const MOST_DUE: u32 = 5000;
+
+/// Reads what is due at `now`. A schedule is stuck if it was due at `uncut` and is not cut, or if the
+/// sweep should have moved one of its batches at `unswept`, or enqueues it again and again. Nothing
+/// is due while the brake is set.
+pub async fn read_due(
+    db: &Db,
+    now: DateTime<Utc>,
+    uncut: DateTime<Utc>,
+    unswept: DateTime<Utc>,
+) -> sqlx::Result<Due> {
+    sqlx::query_as!(
+        Due,
+        r#"SELECT MIN(IF(w.idle, w.send_at, NULL)) AS "oldest_at: DateTime<Utc>", CAST(COALESCE(SUM(w.unsent), 0) AS UNSIGNED) AS "parts!: u64",
+             COUNT(DISTINCT IF(w.stuck, w.schedule_id, NULL)) + (SELECT COUNT(*) FROM schedules u FORCE INDEX (to_cut)
+               WHERE u.batch_count IS NULL AND u.status = 'scheduled' AND u.run_at <= ? AND (u.opens_at IS NULL OR u.opens_at <= ?)) AS "stuck!: u64",
+             (SELECT CAST(COALESCE(SUM(x.uncertain), 0) AS UNSIGNED) FROM batches x FORCE INDEX (with_uncertain) WHERE x.uncertain > 0) AS "uncertain!: u64"
+           FROM (SELECT b.schedule_id, b.send_at, b.pending * s.parts AS unsent, (b.waiting = 0 AND b.claim_token IS NULL AND b.crashes < ?) AS idle,
+                   (b.waiting = 0 AND b.crashes < ? AND (b.requeues >= ? OR b.sweep_at <= ?)) AS stuck
+                 FROM batches b FORCE INDEX (admitted) STRAIGHT_JOIN schedules s ON s.id = b.schedule_id
+                 WHERE b.waiting IN (0, 1) AND b.send_at <= ? AND s.status = 'running'
+                   AND NOT EXISTS (SELECT 1 FROM brakes y WHERE y.name = 'sending' AND y.set_at IS NOT NULL) LIMIT ?) w"#,
+        uncut,
+        uncut,
+        MAX_CRASHES,
+        MAX_CRASHES,
+        STUCK_REQUEUES,
+        unswept,
+        now,
+        MOST_DUE
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Returns how many percent of the connections are open that the server accepts.
+pub async fn connections_used(db: &Db) -> sqlx::Result<f64> {
+    let mut connection = db.acquire().await?;
+    // No privilege is needed for it, unlike for the tables with the same values.
+    let open = sqlx::raw_sql("SHOW GLOBAL STATUS LIKE 'Threads_connected'");
+    let open: String = open.fetch_one(&mut *connection).await?.try_get(1)?;
+    let most = sqlx::query_scalar!(r#"SELECT @@max_connections AS "most!: u64""#);
+    let most = most.fetch_one(&mut *connection).await?;
+    let open: f64 = open.parse().unwrap_or_default();
+    Ok(100.0 * open / most.max(1) as f64)
 }
 
 /// The next time at which the sweep checks a batch.

@@ -6,6 +6,7 @@ mod admission;
 mod cut;
 mod drip;
 mod lost;
+mod metrics;
 mod retention;
 mod summaries;
 mod sweep;

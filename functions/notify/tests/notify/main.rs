@@ -7,6 +7,7 @@ mod circuit;
 mod events;
 mod isolation;
 mod messages;
+mod metrics;
 mod no_webhook;
 mod posts;
 mod published;

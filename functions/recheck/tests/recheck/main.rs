@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod limits;
+mod metrics;
 mod passes;
 mod resends;
 mod statuses;

@@ -10,13 +10,16 @@ use shared::{
     },
     events::queue::enqueue,
     message::status::Status,
-    platform::db::describe::describe_one,
+    platform::{
+        db::describe::describe_one,
+        metrics::{self, Counter},
+    },
     schedule::lifecycle,
 };
 use std::time::Duration;
 
 use super::{
-    Pass,
+    Pass, figures,
     flush::flush_row,
     outcome::{NextStep, rows_to_record, stored_error},
     refusals::AfterRefusal,
@@ -39,6 +42,7 @@ impl Pass<'_> {
         for (&at, row) in request.iter().zip(&recorded) {
             self.rows[at].status = row.status;
         }
+        figures::record_answer(&recorded, self.requests.text(&request).parts);
         self.unrecorded.extend(recorded);
         if !matches!(next_step, NextStep::Retry | NextStep::RetryWithinLimit(_)) {
             self.turn.on_answer(response);
@@ -119,6 +123,7 @@ impl Pass<'_> {
             });
             row.status = Status::Rejectd;
         }
+        metrics::count(Counter::Undelivered, rejected.len() as u64);
         !rejected.is_empty()
     }
 
@@ -143,6 +148,7 @@ impl Pass<'_> {
         tracing::error!(schedule.id = %schedule_id, reason, "the schedule is paused");
         match lifecycle::pause(db, schedule_id, reason).await {
             Ok(deliveries) => {
+                metrics::count(Counter::SchedulesPaused, deliveries.is_some().into());
                 enqueue(notify_queue, &deliveries.unwrap_or_default(), db.now()).await;
             }
             Err(error) => {

@@ -4,6 +4,7 @@
 //! start next. A crash therefore leaves only the recipients in flight UNCERTAIN, not the batch.
 
 mod answers;
+pub mod figures;
 mod flush;
 mod hours;
 mod outcome;

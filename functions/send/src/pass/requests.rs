@@ -29,7 +29,7 @@ use shared::{
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{hours::SendingHours, outcome::Answer};
+use super::{figures, hours::SendingHours, outcome::Answer};
 
 /// The places of the recipients that one request carries. Never empty; all get the same text.
 pub type Request = Vec<usize>;
@@ -267,7 +267,9 @@ impl CarrierCall {
             parts: self.text.parts.into(),
         };
         let reached = fault::reach(Point::InFlight, self.batch);
+        let started = Instant::now();
         let (answer, ()) = join(self.carrier.submit(submit), reached).await;
+        figures::record_request(&answer, started.elapsed());
         answer
     }
 }

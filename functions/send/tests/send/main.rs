@@ -6,6 +6,7 @@ mod claims;
 mod ends;
 mod flight;
 mod limits;
+mod metrics;
 mod personal;
 mod rate;
 mod refusals;

@@ -7,6 +7,7 @@ mod lateness;
 mod life;
 mod long_list;
 mod memory;
+mod metrics;
 mod old_rows;
 mod resends;
 mod sending;
@@ -221,6 +222,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "memory",
         when: When::Always,
         run: |bench| Box::pin(memory::run(bench)),
+    },
+    Scenario {
+        name: "metrics",
+        when: When::Always,
+        run: |bench| Box::pin(metrics::run(bench)),
     },
     Scenario {
         name: "long-list",

@@ -14,7 +14,7 @@ use shared::{
         worker::Worker,
     },
     carrier::capacity::LimitDefaults,
-    platform::{budget::Budget, db::Db},
+    platform::{budget::Budget, db::Db, metrics::collect},
 };
 use sqlx::MySqlPool;
 
@@ -100,11 +100,17 @@ impl Environment {
     /// Handles an event. Returns the environment for the next event unless its process was killed.
     pub async fn invoke(
         self,
+        world: &World,
         event: Value,
         invocation: Arc<Invocation>,
         limits: Limits,
     ) -> (Option<Self>, InvocationEnd) {
-        let handled = self.handle(event, Budget::new(limits.budget));
+        let handled = collect(self.handle(event, Budget::new(limits.budget)));
+        let handled = async {
+            let (handled, figures) = handled.await;
+            world.emitted.add(world.clock.now(), &figures);
+            handled
+        };
         match invocation.run(handled, limits.kill_after).await {
             Some(Ok(true)) => (Some(self), InvocationEnd::Succeeded),
             Some(Ok(false) | Err(_)) => (Some(self), InvocationEnd::Failed),

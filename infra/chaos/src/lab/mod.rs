@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod conditions;
 mod database;
+mod emitted;
 mod environment;
 mod events;
 mod evidence;
@@ -25,6 +26,7 @@ pub mod plan;
 mod production;
 mod proxies;
 mod queue;
+mod quiet;
 mod resends;
 mod rng;
 mod run;
@@ -42,8 +44,8 @@ use fastrand::Rng;
 use tokio::{sync::oneshot, task::LocalSet};
 use uuid::Uuid;
 
-pub use self::fault::Fault;
 use self::{database::Database, plan::Plan, rng::SharedRng, run::Run, world::World};
+pub use self::{fault::Fault, quiet::QUIET};
 use crate::{outcome::Outcome, verification::FinishedRun};
 
 /// All faults of the lab.
@@ -122,7 +124,9 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
         .bind(schedules[0])
         .fetch_one(&world.pool)
         .await?;
+    let began = world.clock.now();
     let end = Run::new(world, &schedules, run_at).execute().await;
+    world.emitted.save(name, began, world.clock.now())?;
     #[cfg(feature = "fault-points")]
     shared::platform::fault::remove(schedules[0]);
     let mut problems = Vec::new();

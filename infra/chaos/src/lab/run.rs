@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
             let Some(next) = self.next_due(&state, self.world.clock.now()) else {
                 return Ok(Ok(()));
             };
-            self.advance_clock(next).await;
+            self.advance_clock(next).await?;
         }
     }
 
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         let invocation = Invocation::new(self.invocations, plan.budget);
         *self.busy.entry(function).or_default() += 1;
         self.running.push(Box::pin(async move {
-            let (environment, end) = environment.invoke(event, invocation, limits).await;
+            let (environment, end) = environment.invoke(world, event, invocation, limits).await;
             if end == InvocationEnd::Killed && kill {
                 world.hooks.record_kill(batch_no);
             }
@@ -282,9 +282,9 @@ impl<'a> Run<'a> {
 
     /// Moves the clock. If an environment is frozen, waits until its real deadline has passed, as
     /// it would have in production.
-    async fn advance_clock(&mut self, to: DateTime<Utc>) {
+    async fn advance_clock(&mut self, to: DateTime<Utc>) -> anyhow::Result<()> {
         let Ok(by) = (to - self.world.clock.now()).to_std() else {
-            return;
+            return Ok(());
         };
         if let Some(deadline) = self.world.hooks.frozen_deadline() {
             tokio::time::sleep_until(deadline.into()).await;
@@ -294,9 +294,14 @@ impl<'a> Run<'a> {
         }
         self.world.clock.advance(by);
         self.world.timeline.record(&self.world.clock);
+        let left_out_from = self.next_sweep;
         while self.next_sweep + TimeDelta::minutes(1) <= to {
             self.next_sweep += TimeDelta::minutes(1);
         }
+        let World { emitted, pool, .. } = self.world;
+        emitted
+            .add_idle_sweeps(pool, left_out_from, self.next_sweep)
+            .await
     }
 }
 

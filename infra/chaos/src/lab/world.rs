@@ -36,6 +36,7 @@ use super::{
     changes::Changes,
     conditions::Conditions,
     database::Database,
+    emitted::Emitted,
     events::LabScheduler,
     function::Function,
     hooks::Hooks,
@@ -84,6 +85,8 @@ pub struct World {
     pub changes: Changes,
     /// The schedules that send again.
     pub resends: Resends,
+    /// The metrics that the functions have emitted.
+    pub emitted: Emitted,
     /// The API.
     pub app: App,
     /// An API key with all permissions that a key can have.
@@ -140,6 +143,7 @@ impl World {
             hooks,
             changes: Changes::default(),
             resends: Resends::default(),
+            emitted: Emitted::default(),
             app,
             queues,
             proxies,

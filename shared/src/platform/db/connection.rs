@@ -28,6 +28,7 @@ use super::{
     CONNECT_TIMEOUT, Db,
     login::{Login, is_refused},
 };
+use crate::platform::metrics::{self, Counter};
 
 /// A connection that was used within this time is not tested: the server has not closed it.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ struct Kept {
     used_at: (Instant, SystemTime),
     /// Its last use may have failed.
     is_doubtful: bool,
+    /// When its use began.
+    acquired_at: Instant,
 }
 
 impl Kept {
@@ -48,6 +51,7 @@ impl Kept {
             connection,
             used_at: (Instant::now(), SystemTime::now()),
             is_doubtful: false,
+            acquired_at: Instant::now(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Connections {
         };
         let lock = tokio::time::timeout(CONNECT_TIMEOUT, Arc::clone(kept).lock_owned());
         let mut home = lock.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let acquired_at = Instant::now();
         let mut connection = None;
         if let Some(mut kept) = home.take() {
             if kept.works().await {
@@ -109,10 +114,11 @@ impl Connections {
                 kept.connection.close_on_drop();
             }
         }
-        let kept = match connection {
+        let mut kept = match connection {
             Some(kept) => kept,
             None => Kept::new(self.open(pool).await?),
         };
+        kept.acquired_at = acquired_at;
         Ok(DbConnection::Kept(OwnedMutexGuard::map(home, |home| {
             home.insert(kept)
         })))
@@ -166,6 +172,8 @@ impl Drop for DbConnection {
     fn drop(&mut self) {
         if let Self::Kept(kept) = self {
             kept.used_at = (Instant::now(), SystemTime::now());
+            let used = kept.acquired_at.elapsed();
+            metrics::count(Counter::DatabaseTime, used.as_micros() as u64);
         }
     }
 }

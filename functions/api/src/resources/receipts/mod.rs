@@ -17,9 +17,12 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::carrier::{
-    receipt::{InvalidReceipt, Receipt, Receipts, UnreadableReceipts},
-    registry::ADAPTERS,
+use shared::{
+    carrier::{
+        receipt::{InvalidReceipt, Receipt, Receipts, UnreadableReceipts},
+        registry::ADAPTERS,
+    },
+    platform::metrics::{self, Counter},
 };
 
 use crate::resources::receipts::{
@@ -114,6 +117,7 @@ async fn record_all(app: &App, receipts: &[Receipt]) -> Result<Received, ApiErro
     let count = |is: fn(&Match) -> bool| matches.iter().filter(|each| is(each)).count() as u64;
     let unknown = count(|each| matches!(each, Match::NoMessage));
     let too_early = count(|each| matches!(each, Match::TooEarly));
+    metrics::count(Counter::Receipts, receipts.len() as u64);
     let news = News::gather(receipts.iter().zip(&matches));
     let recorded = if news.is_empty() {
         0

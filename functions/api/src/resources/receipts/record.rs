@@ -14,7 +14,10 @@ use shared::{
     batch::SeqRange,
     carrier::receipt::Receipt,
     message::status::Status,
-    platform::queue::{BatchMessage, Outgoing},
+    platform::{
+        metrics::{self, Counter},
+        queue::{BatchMessage, Outgoing},
+    },
     schedule::lifecycle::reopen_schedule,
 };
 use sqlx::MySqlConnection;
@@ -157,6 +160,14 @@ pub async fn record(app: &App, news: &News, now: DateTime<Utc>) -> Result<u64, A
         Box::pin(write(transaction, news, now))
     })
     .await?;
+    for row in news.rows.iter().filter(|row| row.is_final == 1) {
+        let ended = if row.status == Status::Delivrd {
+            Counter::Delivered
+        } else {
+            Counter::Undelivered
+        };
+        metrics::count(ended, 1);
+    }
     enqueue(app, &dues, now).await;
     Ok(recorded)
 }
