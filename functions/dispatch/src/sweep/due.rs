@@ -202,6 +202,17 @@ impl Enqueued {
     fn has_taken(&self, at: usize) -> bool {
         to_enqueue(&self.states[at]).is_some() && !self.refused.contains(&at)
     }
+
+    /// Returns how many batches were enqueued because their messages were lost or their owners have
+    /// crashed. The others were due too late for the delay of a queue.
+    fn repairs(&self) -> u64 {
+        let is_repair =
+            |state: &State| matches!(state, State::Lost(_) | State::New { crashed: true, .. });
+        let states = self.states.iter().enumerate();
+        states
+            .filter(|(at, state)| is_repair(state) && !self.refused.contains(at))
+            .count() as u64
+    }
 }
 
 /// Logs what the sweep has enqueued: one line for each schedule, whatever the number of its batches.
@@ -216,17 +227,6 @@ fn log_repairs(round: &[DueBatch], sent: &Enqueued, rechecked: &Enqueued) {
     }
     for (schedule_id, [sent, rechecked]) in repairs {
         tracing::warn!(schedule.id = %schedule_id, trace.id = %schedule_id.simple(), sent, rechecked, "the sweep enqueued batches");
-    }
-
-    /// Returns how many batches were enqueued because their messages were lost or their owners have
-    /// crashed. The others were due too late for the delay of a queue.
-    fn repairs(&self) -> u64 {
-        let is_repair =
-            |state: &State| matches!(state, State::Lost(_) | State::New { crashed: true, .. });
-        let states = self.states.iter().enumerate();
-        states
-            .filter(|(at, state)| is_repair(state) && !self.refused.contains(at))
-            .count() as u64
     }
 }
 
