@@ -35,8 +35,8 @@ async fn main() -> Result<(), Error> {
         healthy_places: places_per_webhook(config.notify_concurrency),
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
-        let handled = run_time.during(metrics.during(notifier.handle(event.payload)));
-        Ok::<_, Error>(handled.await)
+        let handled = Box::pin(metrics.during(Box::pin(notifier.handle(event.payload))));
+        Ok::<_, Error>(run_time.during(handled).await)
     }))
     .await
 }

@@ -48,6 +48,17 @@ pub async fn log_in(access: &Access, login: &Login, output: Output) -> Result<u8
     Ok(0)
 }
 
+/// Problems of a login that a further member of the body solves: the problem, the member, and what the
+/// person is asked.
+const ASKED: [(&str, &str, &str); 2] = [
+    ("second-factor-required", "code", "Code: "),
+    (
+        "password-change-required",
+        "new_password",
+        "The password is temporary. New password: ",
+    ),
+];
+
 async fn exchange(
     client: &mut Client,
     login: &Login,
@@ -67,15 +78,6 @@ async fn exchange(
     if let Some(device) = device {
         body["device_token"] = json!(device);
     }
-    // Each of these problems is solved by a further member of the body.
-    const ASKED: [(&str, &str, &str); 2] = [
-        ("second-factor-required", "code", "Code: "),
-        (
-            "password-change-required",
-            "new_password",
-            "The password is temporary. New password: ",
-        ),
-    ];
     loop {
         let call = Call::post_once("/v1/auth/login").json(&body);
         let problem = match client.json(call).await {

@@ -31,7 +31,8 @@ use crate::http::{error::ApiError, origin::Gateway};
 /// Handles invocations until the environment ends.
 pub async fn run(router: Router, run_time: &RunTime, metrics: &Metrics) -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
-        run_time.during(metrics.during(handle(router.clone(), event.payload)))
+        let handled = Box::pin(handle(router.clone(), event.payload));
+        run_time.during(Box::pin(metrics.during(handled)))
     }))
     .await
 }

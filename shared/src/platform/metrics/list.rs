@@ -45,6 +45,7 @@ macro_rules! metric_list {
     ($(#[$doc:meta])* $kind:ident { $($name:ident: $unit:ident, $functions:literal, $meaning:literal;)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::doc_markdown, reason = "the meanings are texts of docs/metrics.md too")]
         pub enum $kind {
             $(#[doc = $meaning] $name,)+
         }

@@ -189,7 +189,9 @@ impl Sink {
             for (measure, values) in figures.measures() {
                 let key = Key::from_static_name(measure.listed().name);
                 let histogram = recorder.register_histogram(&key, &METADATA);
-                values.into_iter().for_each(|value| histogram.record(value));
+                for value in values {
+                    histogram.record(value);
+                }
             }
         });
         self.0.flush(out)

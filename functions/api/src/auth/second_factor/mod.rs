@@ -161,10 +161,7 @@ pub async fn use_code(
     if try_step(app, transaction, user_id, &row, code, now).await? {
         return Ok(true);
     }
-    let written: String = code
-        .chars()
-        .filter(|letter| letter.is_ascii_alphanumeric())
-        .collect();
+    let written: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let hash = hash_token(&written.to_ascii_lowercase());
     Ok(store::use_recovery_code(transaction, user_id, &hash, now).await?)
 }
