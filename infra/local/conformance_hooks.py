@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.request
 
+import conformance_resources
 import schemathesis
 
 API = os.environ["API_URL"]
@@ -101,6 +102,28 @@ PROTECTED_USERS = _create_second_user()
 FIRST_TOKEN = [_log_in(**ADMIN)["access_token"]]
 
 
+class Caller:
+    """The administrator's calls that make resources, in a session of their own."""
+
+    def __init__(self):
+        """Logs in at the first call."""
+        self.token, self.until = None, 0.0
+        self.lock = threading.Lock()
+
+    def __call__(self, method, path, body):
+        """Calls the API; returns the JSON of the answer."""
+        with self.lock:
+            if time.monotonic() > self.until:
+                self.token = _log_in(**ADMIN)["access_token"]
+                self.until = time.monotonic() + REFRESH_S
+        return conformance_resources.http(API, self.token, method, path, body)
+
+
+RESOURCES = conformance_resources.Resources(Caller())
+RESOURCES.due(3)
+REACHED = conformance_resources.Reached(os.environ["CONFORMANCE_REACHED"])
+
+
 class Bearer:
     """`Authorization: Bearer`."""
 
@@ -153,10 +176,11 @@ class Carrier:
 
 @schemathesis.hook
 def map_case(context, case):
-    """Replaces URLs of webhooks and callbacks by an unused port of this machine.
+    """Gives some valid requests a resource, and all of them URLs that the stack accepts.
 
-    The stack accepts no others.
+    These are an unused port of this machine.
     """
+    _use_resource(case)
     if not isinstance(case.body, dict):
         return case
     for name, path in (("url", "/v1/webhooks"), ("callback_url", "/v1/schedules")):
@@ -165,6 +189,23 @@ def map_case(context, case):
         if case.operation.path.startswith(path) and web and len(url) < 2000:
             case.body[name] = "http://127.0.0.1:9/hook"
     return case
+
+
+def _use_resource(case):
+    """Replaces the parameters of the path of some valid requests; a sequence has its own."""
+    meta = case.meta
+    if meta is None or not meta.generation.mode.is_positive or meta.phase.name == "stateful":
+        return
+    label = case.operation.label
+    if case.path_parameters and RESOURCES.chosen():
+        case.path_parameters.update(RESOURCES.parameters(label) or {})
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Records the operations that were answered 2xx."""
+    if 200 <= response.status_code < 300:
+        REACHED.record(case.operation.label)
 
 
 @schemathesis.hook
