@@ -16,7 +16,8 @@
 //! arrive late or never. Answers are lost, partial, 429 or 4xx. The answer to a commit is lost.
 //! Queues lose and duplicate messages. Schedules are paused, resumed, cancelled, found too late and
 //! sent now. Operators resolve UNCERTAIN rows. The carrier refuses numbers, or the account. The
-//! schedule's end passes at any moment, and an operator moves it. A batch waits for its turn after the
+//! schedule's end passes at any moment, and an operator moves it. A flush marks a part of its recipients,
+//! and takes the marks back later. A batch waits for its turn after the
 //! cut and returns to waiting after a pass, while an admission reads and writes in two steps. Before the batch exists, appends and changes of text,
 //! time and window race with the cut, which waits for the window ([`cut`]). At the end, the last two batches race for the finish ([`finish`]).
 //!
@@ -44,36 +45,43 @@
 //! # Size
 //!
 //! `cargo run -p model --example explore` prints the sizes. The number of states is the same in
-//! each run. The depth varies a little, because two threads explore. On two cores that also compiled,
+//! each run. The depth varies a little, because two threads explore. On two cores under a load of 15,
 //! with this crate compiled at level 2:
 //!
 //! ```text
 //!       656 states, depth  29,   0.0 s: processes crash
-//!    140054 states, depth  54,   1.1 s: processes crash, leases end while their owners run
-//!    126980 states, depth  52,   0.6 s: answers are lost
-//!    113813 states, depth  43,   0.6 s: three recipients in two requests, partial answers
-//!    238480 states, depth  54,   0.9 s: 429 and 4xx
-//!   2335071 states, depth  66,   8.5 s: numbers and the account are refused
-//!    189361 states, depth  47,   0.8 s: the schedule ends
-//!   1777560 states, depth  63,   6.2 s: the schedule ends, UNDELIV is resent
-//!   2189570 states, depth  66,   7.5 s: a resend is throttled, lateness
-//!    503588 states, depth  48,   2.8 s: batches wait for their turn
-//!   1408274 states, depth  49,   9.2 s: batches wait for their turn, pause, resume, cancel
-//!    483344 states, depth  62,   2.3 s: a batch waits for its turn while it is checked
-//!    246993 states, depth  51,   0.7 s: a commit whose answer is lost
-//!    432703 states, depth  64,   1.5 s: UNDELIV is resent
-//!    459446 states, depth  53,   1.6 s: UNCERTAIN is resent by policy
-//!    366765 states, depth  65,   1.6 s: UNCERTAIN is queried by own ids
-//!     36156 states, depth  48,   0.1 s: two parts
-//!   1857587 states, depth  61,   9.2 s: pause, resume, cancel
-//!    764528 states, depth  64,   3.5 s: lateness, send now
-//!   1687417 states, depth  61,   7.0 s: an operator resolves UNCERTAIN
-//!    119754 states, depth  46,   0.6 s: queues lose and duplicate messages
-//!    478520 states, depth  57,   2.6 s: two parts, carrier ids
-//!    656477 states, depth  52,   3.5 s: receipts pushed
-//!   1009862 states, depth  50,   5.7 s: receipts pushed, own ids
-//!     45744 states, depth  44,   0.2 s: receipts pushed, two parts
-//!   2175922 states, depth  57,  13.1 s: most faults, one recipient
+//!    178447 states, depth  56,   2.5 s: processes crash, leases end while their owners run
+//!    174696 states, depth  54,   1.8 s: answers are lost
+//!    143558 states, depth  46,   0.9 s: three recipients in two requests, partial answers
+//!    322971 states, depth  72,   3.3 s: 429 and 4xx
+//!   2579019 states, depth  67,  26.0 s: numbers and the account are refused
+//!    308598 states, depth  49,   3.6 s: the schedule ends
+//!   2058911 states, depth  57,  18.8 s: the schedule ends, UNDELIV is resent
+//!   2609038 states, depth  70,  28.4 s: a resend is throttled, lateness
+//!    949024 states, depth  47,  20.8 s: batches wait for their turn
+//!   2572312 states, depth  50,  65.2 s: batches wait for their turn, pause, resume, cancel
+//!    483344 states, depth  54,  11.5 s: a batch waits for its turn while it is checked
+//!  12340648 states, depth  64, 383.2 s: sending is stopped and resumed
+//!     19514 states, depth  31,   0.2 s: sending is stopped while batches wait for their turn
+//!    271042 states, depth  49,   3.9 s: a commit whose answer is lost
+//!    483225 states, depth  60,   7.6 s: UNDELIV is resent
+//!    513789 states, depth  55,   8.6 s: UNCERTAIN is resent by policy
+//!    397975 states, depth  58,   6.9 s: UNCERTAIN is queried by own ids
+//!     36156 states, depth  48,   0.4 s: two parts
+//!   2235037 states, depth  62,  40.4 s: pause, resume, cancel
+//!   1213012 states, depth  61,  23.4 s: lateness, send now
+//!   1700249 states, depth  64,  30.0 s: an operator resolves UNCERTAIN
+//!    193044 states, depth  56,   6.0 s: queues lose and duplicate messages
+//!    497412 states, depth  65,   9.8 s: two parts, carrier ids
+//!    735589 states, depth  53,  13.3 s: receipts pushed
+//!   1155078 states, depth  50,  26.1 s: receipts pushed, own ids
+//!     45744 states, depth  47,   0.7 s: receipts pushed, two parts
+//!   2488882 states, depth  62,  45.5 s: most faults, one recipient
+//!   2790743 states, depth  53,  56.5 s: recipients are cancelled and changed, leases end while their owners run
+//!    698412 states, depth  55,   7.8 s: recipients are cancelled and changed, 429, UNDELIV is resent
+//!   5493326 states, depth  70, 125.1 s: recipients are cancelled and changed, pause, resume, cancel
+//!    241274 states, depth  35,   4.6 s: recipients are cancelled and changed, batches wait for their turn
+//!   1170845 states, depth  43,  13.4 s: marks that match in part are taken back while recipients are changed
 //! ```
 #![allow(
     clippy::trivially_copy_pass_by_ref,

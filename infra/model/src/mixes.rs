@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 34] = [
+pub const MIXES: [Mix; 33] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -335,15 +335,6 @@ pub const MIXES: [Mix; 34] = [
         changes: true,
         lost: true,
         max_attempts: 2,
-        ..Mix::CALM
-    },
-    Mix {
-        name: "marks that match in part are taken back, UNCERTAIN is resent by policy",
-        changes: true,
-        freeze: true,
-        commit_lost: true,
-        resend_uncertain: true,
-        max_resends: 1,
         ..Mix::CALM
     },
 ];

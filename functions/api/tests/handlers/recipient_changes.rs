@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{Answer, Api, count, phones, request, rows};
+use api::CALL_BUDGET;
 use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
@@ -349,4 +350,44 @@ async fn many_recipients_are_cancelled_and_changed_in_one_call(pool: MySqlPool) 
             refused.body
         );
     }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_call_for_many_batches_ends_in_time_and_is_repeated(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = rows::cut(&api, &pool, 3).await;
+    // One recipient of each batch. The second batch is locked until the time of the call is over.
+    let path = format!("/v1/schedules/{id}/recipients/cancel");
+    let body = json!({"recipients": [{"seq": 11}, {"seq": 6}, {"seq": 1}]});
+    let lock = async {
+        let mut transaction = pool.begin().await.unwrap();
+        let sql = "SELECT batch_no FROM batches WHERE schedule_id = ? AND batch_no = 2 FOR UPDATE";
+        let locking = sqlx::query(sql).bind(id);
+        locking.execute(&mut *transaction).await.unwrap();
+        let call = send(&api, Method::POST, &path, &body);
+        let release = async {
+            tokio::time::sleep(CALL_BUDGET + Duration::from_millis(200)).await;
+            transaction.rollback().await.unwrap();
+        };
+        tokio::join!(call, release).0
+    };
+    let first = lock.await;
+    let outcomes = |answer: &Answer| -> Vec<Value> {
+        let entries = answer.body["recipients"].as_array().unwrap().iter();
+        entries
+            .map(|entry| json!([entry["seq"], entry["outcome"]]))
+            .collect()
+    };
+    let expected = [
+        json!([11, "not-reached"]),
+        json!([6, "cancelled"]),
+        json!([1, "cancelled"]),
+    ];
+    assert_eq!(outcomes(&first), expected, "{}", first.body);
+    let (left, more) = (&first.body["not_reached"], &first.body["more"]);
+    assert_eq!((left, more), (&json!(1), &json!(true)));
+    let again = send(&api, Method::POST, &path, &body).await;
+    assert_eq!(again.body["in_time"], 3, "{}", again.body);
+    let (left, more) = (&again.body["not_reached"], &again.body["more"]);
+    assert_eq!((left, more), (&json!(0), &json!(false)));
 }

@@ -2,12 +2,19 @@
 //! once.
 
 use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use dispatch::DispatchedBy;
 use serde_json::{Value, json};
-use shared::platform::db::MIGRATOR;
+use shared::platform::{db::MIGRATOR, queue::DispatchMessage};
+use simulator::Settings;
 use sqlx::MySqlPool;
+use testkit::{Stage, fixture, window};
 use uuid::Uuid;
 
-use crate::common::{Answer, Api, count, in_seconds, phones, request, rows::undelivered};
+use crate::common::{
+    Answer, Api, count, in_seconds, phones, request,
+    rows::{self, undelivered},
+};
 
 /// Creates a finished schedule. Every third recipient is UNDELIV, the first EXPIRED, the second
 /// UNCERTAIN, the others DELIVRD.
@@ -220,6 +227,100 @@ async fn behind_a_cancelled_one_only_those_are_left_who_got_nothing(pool: MySqlP
         );
         last = next.id();
     }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_resend_to_nobody_leaves_no_schedule(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = finished(&api, &pool, 7).await;
+    let later = json!({"draft": true, "run_at": in_seconds(3_600)});
+    let first = resend(&api, id, later).await.id();
+    // It is cancelled when it has reached everybody.
+    rows::schedule(&pool, first, "status = 'cancelled'").await;
+    let sql = "UPDATE recipients SET status = 'DELIVRD', id_start = 'm', attempt = 1, sent_at = UTC_TIMESTAMP(3), final_at = UTC_TIMESTAMP(3) WHERE schedule_id = ?";
+    sqlx::query(sql).bind(first).execute(&pool).await.unwrap();
+    let one = resend(&api, id, json!({})).await;
+    let (two, three) = tokio::join!(resend(&api, id, json!({})), resend(&api, id, json!({})));
+    for nobody in [one, two, three] {
+        assert_eq!(nobody.problem(), "nothing-to-resend", "{}", nobody.body);
+    }
+    for (sql, left) in [
+        ("SELECT COUNT(*) FROM schedules", 2),
+        ("SELECT COUNT(*) FROM schedule_resends", 1),
+        ("SELECT COUNT(DISTINCT schedule_id) FROM schedule_labels", 2),
+    ] {
+        assert_eq!(count(&pool, sql).await, left, "{sql}");
+    }
+    let shown = api.get(&format!("/v1/schedules/{id}")).await.body;
+    assert_eq!(shown["resent_by"], json!(first));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn who_got_an_earlier_attempt_after_all_is_left_out(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = finished(&api, &pool, 9).await;
+    // Of the three who are UNDELIV, one had an attempt before whose receipt came late, another one that
+    // had failed.
+    let sql = "INSERT INTO attempts (schedule_id, seq, attempt, status, sent_at, final_at)
+        VALUES (?, 3, 1, 'DELIVRD', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)), (?, 6, 1, 'UNDELIV', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))";
+    let attempts = sqlx::query(sql).bind(id).bind(id);
+    attempts.execute(&pool).await.unwrap();
+    let made = resend(&api, id, json!({})).await;
+    let expected = json!([
+        [phones(5..6)[0], "R5", "Come at 5"],
+        [phones(8..9)[0], "R8", "Come at 8"],
+    ]);
+    assert_eq!(messages(&api, made.id()).await, expected);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_resend_waits_for_its_window_and_can_be_changed_until_then(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let stage = Stage::new(pool.clone(), Settings::default()).await;
+    let id = finished(&api, &pool, 7).await;
+    let closed = window::column(&window::daily(Utc::now(), 120..180));
+    let sql = "UPDATE schedules SET send_window = ? WHERE id = ?";
+    let setting = sqlx::query(sql).bind(closed).bind(id);
+    setting.execute(&pool).await.unwrap();
+    let made = resend(&api, id, json!({"send_within_s": 86_400})).await;
+    assert_eq!(made.body["status"], "scheduled", "{}", made.body);
+    let new_id = made.id();
+    let opens: DateTime<Utc> = made.body["next_send_at"].as_str().unwrap().parse().unwrap();
+    let wait = (opens - Utc::now()).num_minutes();
+    assert!((118..=121).contains(&wait), "it opens in {wait} minutes");
+    assert!(made.body["changeable_until"].is_string());
+    // Neither EventBridge nor the sweep begins it, and it is changed as any other.
+    let dispatch = async |version: u32| {
+        let message = DispatchMessage {
+            schedule_id: new_id,
+            version,
+        };
+        let dispatching = stage
+            .dispatcher
+            .dispatch(message, DispatchedBy::EventBridge);
+        dispatching.await.unwrap();
+        stage.dispatcher.sweep(|| true).await.unwrap();
+        fixture::status(&stage.db, new_id).await
+    };
+    assert_eq!(dispatch(0).await, "scheduled");
+    let text = json!({"message": "Come at {{time}}, please"});
+    let changed = api.patch(new_id, &text).await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.body);
+    // A repeated call finds it, and changes nothing of it.
+    let again = resend(&api, id, json!({})).await;
+    assert_eq!(
+        (again.status, &again.body["message"]),
+        (StatusCode::OK, &text["message"])
+    );
+    let until_open = opens - stage.db.now() - TimeDelta::seconds(60);
+    stage.db.clock.advance(until_open.to_std().unwrap());
+    stage.dispatcher.sweep(|| true).await.unwrap();
+    assert_eq!(fixture::status(&stage.db, new_id).await, "running");
+    stage.play().await;
+    let ledger = stage.simulator.carrier().ledger();
+    let mut texts: Vec<_> = ledger.iter().map(|line| line.text.as_str()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["Come at 2, please", "Come at 5, please"]);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

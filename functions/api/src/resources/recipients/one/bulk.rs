@@ -52,6 +52,10 @@ pub struct ChangedRecipients {
     ambiguous: u32,
     /// Those that are not in the schedule.
     not_found: u32,
+    /// Those that the call did not reach, because its time was over.
+    not_reached: u32,
+    /// Whether there is more than one call can do; if so, repeat the call.
+    more: bool,
     /// Each of them, in the order of the request.
     recipients: Vec<RecipientChange>,
 }
@@ -64,12 +68,15 @@ impl ChangedRecipients {
                 .filter(|change| change.outcome == outcome)
                 .count() as u32
         };
+        let not_reached = count(ChangeOutcome::NotReached);
         Self {
             in_time: recipients.iter().filter(|change| change.in_time).count() as u32,
             too_late: count(ChangeOutcome::TooLate),
             duplicate: count(ChangeOutcome::Duplicate),
             ambiguous: count(ChangeOutcome::Ambiguous),
             not_found: count(ChangeOutcome::NotFound),
+            not_reached,
+            more: not_reached > 0,
             recipients,
         }
     }
@@ -228,7 +235,7 @@ pub fn cancel_doc() -> Operation {
     let example =
         json!({"recipients": [{"seq": 1}, {"phone": "+60123456780"}, {"reference": "4711"}]});
     Operation::new("cancelRecipients", "recipients", "Cancel many recipients until they are sent")
-        .text("Each batch of the schedule is written on its own. A repeated call is answered in the same way, so a call that failed can be repeated.")
+        .text("Each batch of the schedule is written on its own. A repeated call is answered in the same way, so a call that failed can be repeated. `more`: the call ran out of time; repeat it.")
         .body(Takes::json(body_schema("RecipientAddress", entry_schema(json!({}), &[])), example))
         .answers::<ChangedRecipients>(200, "What became of each recipient.", answer("cancelled", "CANCELLED"))
         .problems(&["not-found", "invalid-request"])
@@ -239,7 +246,7 @@ pub fn change_doc() -> Operation {
     let example = json!({"recipients": [{"seq": 1, "set": {"phone": "+60123456799"}}, {"phone": "+60123456780", "set": {"vars": {"time": "10:30"}}}]});
     let members = json!({"set": edit::schema()});
     Operation::new("changeRecipients", "recipients", "Change many recipients until they are sent")
-        .text("All new values are checked first: if one of them is wrong, nothing is written. Then each batch of the schedule is written on its own.")
+        .text("All new values are checked first: if one of them is wrong, nothing is written. Then each batch of the schedule is written on its own. `more`: the call ran out of time; repeat it.")
         .body(Takes::json(body_schema("RecipientToChange", entry_schema(members, &["set"])), example))
         .answers::<ChangedRecipients>(200, "What became of each recipient.", answer("changed", "PENDING"))
         .problems(&["not-found", "wrong-state", "invalid-request"])
@@ -252,7 +259,7 @@ fn body_schema(title: &str, mut entry: Value) -> Value {
 }
 
 fn answer(outcome: &str, status: &str) -> Value {
-    json!({"in_time": 1, "too_late": 1, "duplicate": 0, "ambiguous": 0, "not_found": 0, "recipients": [
+    json!({"in_time": 1, "too_late": 1, "duplicate": 0, "ambiguous": 0, "not_found": 0, "not_reached": 0, "more": false, "recipients": [
         {"seq": 1, "in_time": true, "status": status, "outcome": outcome},
         {"seq": 2, "in_time": false, "status": "ACCEPTD", "outcome": "too-late"},
     ]})

@@ -1,6 +1,9 @@
 //! Carries out a call: finds each recipient and its batch, and writes batch by batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
 
 use shared::{
     platform::queue::{BatchMessage, Outgoing},
@@ -12,10 +15,10 @@ use super::{
     address::Address,
     outcome::{Order, RecipientChange},
     store::{places_of, places_of_references},
-    write::{Group, Written},
+    write::Group,
 };
 use crate::{
-    App, ENQUEUE_TIMEOUT,
+    App, CALL_BUDGET, ENQUEUE_TIMEOUT,
     auth::Caller,
     http::error::ApiError,
     resources::{
@@ -24,20 +27,45 @@ use crate::{
     },
 };
 
-/// Carries out the orders. Returns what became of each recipient, in the order of the orders.
+/// The number of batches whose messages are sent to the recheck queue together.
+const ENQUEUED_TOGETHER: usize = 10;
+
+/// Carries out the orders, batch by batch, at least those of one batch, and begins no further batch
+/// when the time of the call is over. Returns what became of each recipient, in the order of the orders.
 pub async fn carry_out(
     app: &App,
     caller: &Caller,
     id: Uuid,
     orders: &[Order],
 ) -> Result<Vec<RecipientChange>, ApiError> {
+    let mut due = Vec::new();
+    let results = write_batches(app, caller, id, orders, &mut due).await;
+    // Also after an error: what was written before it is due.
+    enqueue_rechecks(app, &mut due).await;
+    results
+}
+
+async fn write_batches(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    orders: &[Order],
+    due: &mut Vec<BatchMessage>,
+) -> Result<Vec<RecipientChange>, ApiError> {
+    let (begun, mut has_written) = (Instant::now(), false);
     let mut results = vec![RecipientChange::NOT_FOUND; orders.len()];
     let mut left: Vec<(u32, usize)> = find(app, id, orders, &mut results).await?;
+    for (seq, at) in &left {
+        results[*at] = RecipientChange::not_reached(*seq);
+    }
     // The cut happens once, so the second round finds the batches.
     while !left.is_empty() {
         let (is_cut, groups) = group(app, id, &left).await?;
         left.clear();
         for (batch_no, members) in groups {
+            if has_written && begun.elapsed() > CALL_BUDGET {
+                return Ok(results);
+            }
             let group = Group {
                 app,
                 id,
@@ -46,14 +74,14 @@ pub async fn carry_out(
                 orders: &members,
                 all: orders,
             };
-            let Written {
-                changes,
-                due,
-                deliveries,
-            } = group.run(caller).await?;
-            enqueue_deliveries(app, &deliveries).await;
-            enqueue_recheck(app, due).await;
-            match changes {
+            let written = group.run(caller).await?;
+            enqueue_deliveries(app, &written.deliveries).await;
+            due.extend(written.due);
+            if due.len() >= ENQUEUED_TOGETHER {
+                enqueue_rechecks(app, due).await;
+            }
+            has_written |= written.changes.is_some();
+            match written.changes {
                 Some(changes) => changes
                     .into_iter()
                     .for_each(|(at, change)| results[at] = change),
@@ -131,15 +159,17 @@ fn batch_of(ranges: &[BatchRange], seq: u32) -> Option<u32> {
     batch.map(|batch| batch.batch_no)
 }
 
-/// Puts a batch on the recheck queue. A message that the queue refuses is left to the sweep.
-async fn enqueue_recheck(app: &App, due: Option<BatchMessage>) {
-    let Some(batch) = due else {
+/// Puts batches on the recheck queue, and empties the list of them. Messages that the queue refuses
+/// are left to the sweep.
+async fn enqueue_rechecks(app: &App, due: &mut Vec<BatchMessage>) {
+    if due.is_empty() {
         return;
-    };
+    }
     let now = app.db.now();
-    let messages = [Outgoing::batch(batch, now, now)];
+    let due = due.drain(..).map(|batch| Outgoing::batch(batch, now, now));
+    let messages: Vec<_> = due.collect();
     match tokio::time::timeout(ENQUEUE_TIMEOUT, app.recheck_queue.send(&messages)).await {
         Ok(failed) if failed.is_empty() => {}
-        _ => tracing::warn!("the recheck queue refused a message; the sweep will find the batch"),
+        _ => tracing::warn!("the recheck queue refused messages; the sweep will find the batches"),
     }
 }

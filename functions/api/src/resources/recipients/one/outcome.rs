@@ -31,6 +31,8 @@ pub enum ChangeOutcome {
     Ambiguous,
     /// It is not in the schedule.
     NotFound,
+    /// The time of the call was over before: repeat the call. Never of the only recipient of a call.
+    NotReached,
 }
 
 /// What became of one recipient of a call.
@@ -40,7 +42,7 @@ pub struct RecipientChange {
     pub seq: Option<u32>,
     /// Whether the call was in time: the recipient is not sent to, or is sent to as changed.
     pub in_time: bool,
-    /// The state of its message after the call.
+    /// The state of its message after the call; null if it is not known.
     pub status: Option<Status>,
     /// What became of it.
     pub outcome: ChangeOutcome,
@@ -60,6 +62,15 @@ impl RecipientChange {
         outcome: ChangeOutcome::Ambiguous,
         ..Self::NOT_FOUND
     };
+
+    /// Returns that the time of the call was over before the recipient at a place of the list.
+    pub const fn not_reached(seq: u32) -> Self {
+        Self {
+            seq: Some(seq),
+            outcome: ChangeOutcome::NotReached,
+            ..Self::NOT_FOUND
+        }
+    }
 
     /// Returns what became of a locked recipient.
     pub const fn of(row: &LockedRecipient, in_time: bool, outcome: ChangeOutcome) -> Self {

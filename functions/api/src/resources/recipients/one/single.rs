@@ -114,7 +114,9 @@ async fn run(
             &problems::RECIPIENT_EXISTS,
             "expected a number that no other recipient of the schedule has".to_owned(),
         )),
-        ChangeOutcome::Ambiguous | ChangeOutcome::NotFound => Err(no_such_recipient()),
+        ChangeOutcome::Ambiguous | ChangeOutcome::NotFound | ChangeOutcome::NotReached => {
+            Err(no_such_recipient())
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::store::{
     OldRecipient, Resend, copy_names, copy_variables, end_of_list, lock_resend, recipients_to_copy,
-    set_next_seq, start_resend,
+    remove_empty_draft, set_next_seq, start_resend,
 };
 use crate::{
     App,
@@ -38,7 +38,7 @@ pub struct Copied {
     pub is_complete: bool,
     /// Whether the schedule was scheduled by this call.
     pub is_started: bool,
-    /// Whether no recipient was found in the whole list; the schedule was cancelled.
+    /// Whether no recipient was found in the whole list; the schedule is removed again.
     pub is_empty: bool,
     /// How many places of the old list were examined.
     pub examined: u32,
@@ -63,9 +63,14 @@ async fn write(
     id: Uuid,
     count: &AtomicU32,
 ) -> Result<(Copied, Option<Change<'static>>), ApiError> {
-    let schedule = lock_schedule(&mut transaction, id)
-        .await?
-        .ok_or_else(ApiError::no_such_schedule)?;
+    let Some(schedule) = lock_schedule(&mut transaction, id).await? else {
+        // Another call at the same time has found nobody.
+        let copied = Copied {
+            is_empty: true,
+            ..Copied::default()
+        };
+        return Ok((copied, None));
+    };
     let resend = lock_resend(&mut transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
@@ -113,14 +118,14 @@ async fn write(
     Ok((copied, Some(change)))
 }
 
-/// Starts a complete schedule, or cancels one that nobody is left for.
+/// Starts a complete schedule, or removes one that nobody is left for.
 async fn finish(
     transaction: &mut MySqlConnection,
     schedule: &LockedSchedule,
     copied: Copied,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    if copied.is_empty {
+    if copied.is_empty && !remove_empty_draft(transaction, schedule.id).await? {
         let reason = Some("nobody was left to send to again");
         return cancel_schedule(transaction, schedule.id, reason, now).await;
     }

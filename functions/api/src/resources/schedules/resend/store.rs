@@ -104,8 +104,9 @@ pub struct OldRecipient {
 }
 
 /// Returns the first recipients of a part of the finished schedule's list that are in one of the
-/// states, without those that an earlier resend has sent to before it was cancelled. What it has left
-/// is PENDING until the sweep closes it, and was perhaps sent before it was to be sent again.
+/// states, without those of whom an earlier attempt was delivered after all, and without those that an
+/// earlier resend has sent to before it was cancelled. What it has left is PENDING until the sweep
+/// closes it, and was perhaps sent before it was to be sent again.
 pub async fn recipients_to_copy(
     connection: &mut MySqlConnection,
     resend: &Resend,
@@ -120,6 +121,7 @@ pub async fn recipients_to_copy(
                SELECT 1 FROM schedule_resends e FORCE INDEX (by_original)
                STRAIGHT_JOIN recipients x FORCE INDEX (phone_once) ON x.schedule_id = e.schedule_id AND x.phone = r.phone
                WHERE e.resend_of = ? AND e.schedule_id <> ? AND (x.status NOT IN ('CANCELLED', 'PENDING') OR x.sends > 0))
+             AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.schedule_id = r.schedule_id AND a.seq = r.seq AND a.status = 'DELIVRD')
            ORDER BY r.seq LIMIT ?"#,
         resend.resend_of,
         seqs.start(),
@@ -184,6 +186,23 @@ pub async fn set_next_seq(
         id
     );
     done.execute(connection).await.map(drop)
+}
+
+/// Deletes a draft that nobody was copied into, so that no list shows it. Returns whether it is
+/// deleted: one that a caller has given a callback stays.
+pub async fn remove_empty_draft(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<bool> {
+    let removed = sqlx::query!(
+        "DELETE FROM schedules WHERE id = ? AND status = 'draft' AND recipient_count = 0 AND callback_id IS NULL",
+        id
+    );
+    if removed.execute(&mut *connection).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!("DELETE FROM schedule_labels WHERE schedule_id = ?", id)
+        .execute(&mut *connection)
+        .await?;
+    let done = sqlx::query!("DELETE FROM schedule_resends WHERE schedule_id = ?", id);
+    done.execute(connection).await.map(|_| true)
 }
 
 /// Moves draft → scheduled, with this start.
