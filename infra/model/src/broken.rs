@@ -16,7 +16,7 @@ const REJECTED: &str = "only a refused number is rejected";
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 25] = [
+pub const BROKEN: [(Mix, &str); 26] = [
     // A request does not start after the lease has ended, so the token of a mark is a second
     // protection against the same fault. This variant omits both.
     (
@@ -244,5 +244,13 @@ pub const BROKEN: [(Mix, &str); 25] = [
             ..ONE
         },
         CHANGED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::RequestCarriesNumberTwice],
+            same_number: true,
+            ..Mix::CALM
+        },
+        "each accepted message is sent",
     ),
 ];

@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 32] = [
+pub const MIXES: [Mix; 33] = [
     Mix {
         name: "processes crash",
         crash: true,
@@ -325,6 +325,16 @@ pub const MIXES: [Mix; 32] = [
         changes: true,
         queues: true,
         admission: true,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
+    Mix {
+        name: "two recipients with one number, answers are lost, UNDELIV is resent",
+        same_number: true,
+        lost: true,
+        crash: true,
+        undelivered: true,
+        max_resends: 1,
         max_attempts: 2,
         ..Mix::CALM
     },
