@@ -61,6 +61,7 @@ mod summaries;
 mod suppressions;
 mod uncertain;
 mod uncertain_races;
+mod unique_by;
 mod variables;
 mod waiting;
 mod webhook_deliveries;
