@@ -40,7 +40,8 @@ BEYOND_SCHEMAS = {
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
-    "duplicate", "in-use", "not-a-network", "not-found", "too-common",
+    "duplicate", "in-use", "not-a-network", "not-found", "too-common", "missing-reference",
+    "too-many-of-number",
 }  # fmt: skip
 
 _lock = threading.Lock()

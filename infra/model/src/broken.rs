@@ -27,7 +27,7 @@ const CHANGED_IN_A_FLUSH: Mix = Mix {
 
 /// Each broken variant, as the smallest mix that shows why its rule exists, with the property that
 /// it violates.
-pub const BROKEN: [(Mix, &str); 28] = [
+pub const BROKEN: [(Mix, &str); 29] = [
     // The attempt keeps two owners from marking the same recipient. The token keeps an owner that has
     // lost the batch to a change from sending what it had read.
     (
@@ -276,5 +276,13 @@ pub const BROKEN: [(Mix, &str); 28] = [
             ..ONE
         },
         CHANGED,
+    ),
+    (
+        Mix {
+            broken: &[Broken::RequestCarriesNumberTwice],
+            same_number: true,
+            ..Mix::CALM
+        },
+        "each accepted message is sent",
     ),
 ];

@@ -19,7 +19,9 @@
 //! schedule's end passes at any moment, and an operator moves it. A flush marks a part of its recipients,
 //! and takes the marks back later. A batch waits for its turn after the
 //! cut and returns to waiting after a pass, while an admission reads and writes in two steps. Before the batch exists, appends and changes of text,
-//! time and window race with the cut, which waits for the window ([`cut`]). At the end, the last two batches race for the finish ([`finish`]).
+//! time and window race with the cut, which waits for the window ([`cut`]). A list in which a number
+//! occurs more than once is divided so that no batch has it twice ([`copies`]). At the end, the last
+//! two batches race for the finish ([`finish`]).
 //!
 //! [`properties`] lists what must hold in each state. [`broken`] omits rules, one or two at a time.
 //! Each omission violates a property, which proves that the check can fail.
@@ -91,6 +93,7 @@
 pub mod actions;
 pub mod apply;
 pub mod broken;
+pub mod copies;
 pub mod cut;
 pub mod finish;
 pub mod mix;

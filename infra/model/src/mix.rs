@@ -65,6 +65,8 @@ pub enum Broken {
     CancelIgnoresMark,
     /// A recipient is changed while a worker that has read it keeps its claim.
     ChangeKeepsClaim,
+    /// A request carries two recipients with one number.
+    RequestCarriesNumberTwice,
 }
 
 /// The faults that can occur, and the bounds of the exploration.
@@ -126,6 +128,8 @@ pub struct Mix {
     pub pushes: bool,
     /// Callers cancel and change recipients, each at most once.
     pub changes: bool,
+    /// All recipients have the same number, each in a request of its own.
+    pub same_number: bool,
     /// The omitted rules.
     pub broken: &'static [Broken],
 }
@@ -160,8 +164,19 @@ impl Mix {
         admission: false,
         pushes: false,
         changes: false,
+        same_number: false,
         broken: &[],
     };
+
+    /// Returns the requests. Each carries a number once; two recipients with one number are in
+    /// different batches ([`crate::copies`]), which this model reduces to different requests.
+    pub fn requests(&self) -> &'static [u8] {
+        if self.is_broken(Broken::RequestCarriesNumberTwice) {
+            &[0b011]
+        } else {
+            self.requests
+        }
+    }
 
     /// Returns its name, or the omitted rules.
     pub fn title(&self) -> String {

@@ -337,6 +337,16 @@ pub const MIXES: [Mix; 33] = [
         max_attempts: 2,
         ..Mix::CALM
     },
+    Mix {
+        name: "two recipients with one number, answers are lost, UNDELIV is resent",
+        same_number: true,
+        lost: true,
+        crash: true,
+        undelivered: true,
+        max_resends: 1,
+        max_attempts: 2,
+        ..Mix::CALM
+    },
 ];
 
 /// The result of an exploration.

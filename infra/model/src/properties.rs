@@ -22,6 +22,10 @@ pub fn all() -> Vec<Property<Mix>> {
                 .iter()
                 .all(|carrier| carrier.times_accepted() <= 1 + carrier.allowed_resends)
         }),
+        property("each accepted message is sent", |_, world| {
+            let mut carriers = world.carrier.iter();
+            carriers.all(|carrier| carrier.accepted & carrier.swallowed == 0)
+        }),
         property("no acceptance is forgotten", |_, world| {
             (0..ROWS).all(|recipient| !world.forgets_acceptance(recipient))
         }),

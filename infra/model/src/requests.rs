@@ -47,12 +47,12 @@ impl World {
         let state = &self.workers[worker];
         let is_started = |task| matches!(task, Task::Marked | Task::InFlight);
         let started = mix
-            .requests
+            .requests()
             .iter()
             .filter(|request| self.with_task(worker, **request, is_started) != 0)
             .count();
         let waiting = mix
-            .requests
+            .requests()
             .iter()
             .map(|request| self.with_task(worker, *request, |task| task == Task::Waiting));
         let free = if state.stopped {
@@ -70,6 +70,9 @@ impl World {
             !self.workers[worker].lease_over || mix.is_broken(Broken::StartAfterLeaseEnd);
         let has_ended = self.end == End::Passed;
         let may = in_lease && (!has_ended || mix.is_broken(Broken::EndCheckedAtClaimOnly));
+        if mix.same_number && may {
+            self.swallow(mix, worker);
+        }
         for recipient in 0..ROWS {
             let state = &mut self.workers[worker];
             if state.tasks[recipient] == Task::Marked {
@@ -92,6 +95,18 @@ impl World {
                         alone: false,
                     };
                 }
+            }
+        }
+    }
+
+    /// Notes what the carrier does not send: of the recipients with one number in a request, all but
+    /// the first.
+    fn swallow(&mut self, mix: &Mix, worker: usize) {
+        for request in mix.requests() {
+            let carried = self.with_task(worker, *request, |task| task == Task::Marked);
+            for recipient in recipients_of(carried).skip(1) {
+                let attempt = self.workers[worker].attempts[recipient];
+                self.carrier[recipient].swallowed |= parts_of(attempt, mix.parts);
             }
         }
     }

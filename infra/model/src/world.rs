@@ -22,6 +22,8 @@ pub struct CarrierState {
     pub refused: u8,
     /// Parts with the status DELIVRD, in any attempt.
     pub delivered: u8,
+    /// Not sent to the recipient, although an id is issued: the request carried its number twice.
+    pub swallowed: u8,
     /// Repeated sends that a status update, the policy or an operator allowed.
     pub allowed_resends: u8,
     /// The last refusal concerned the account, not the number.

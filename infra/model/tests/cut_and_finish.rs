@@ -1,9 +1,10 @@
-//! The models of the cut and of the finish, as implemented and with an omitted rule.
+//! The models of the cut, of lists with a number more than once, and of the finish, as implemented and with an omitted rule.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::fmt::Debug;
 
 use model::{
+    copies::{CopiesFlaw, CopiesModel},
     cut::{CutFlaw, CutModel},
     finish::FinishModel,
 };
@@ -124,4 +125,22 @@ fn a_finish_inside_the_release_can_leave_the_schedule_running() {
         .0,
         ["at rest the schedule is finished"]
     );
+}
+
+#[test]
+fn two_recipients_with_one_number_are_never_in_one_batch() {
+    let (violated, states) = explore(CopiesModel::default());
+    assert!(violated.is_empty() && states > 1_000, "{states}");
+}
+
+#[test]
+fn each_rule_for_a_number_that_occurs_twice_is_needed() {
+    for flaw in [
+        CopiesFlaw::PlacedInOrder,
+        CopiesFlaw::ChangeIgnoresKey,
+        CopiesFlaw::ListsWithoutEnd,
+    ] {
+        let (violated, _) = explore(CopiesModel { flaw: Some(flaw) });
+        assert_eq!(violated, ["no batch has a number twice"], "{flaw:?}");
+    }
 }

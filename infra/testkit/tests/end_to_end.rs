@@ -221,3 +221,67 @@ async fn each_recipient_gets_the_text_without_eventbridge_and_with_purged_queues
         .unwrap();
     assert_eq!(dispatched_by, DispatchedBy::Sweep.as_str());
 }
+
+/// Posts a schedule with the same text for each of 25 appointments: two for each of twelve numbers, in
+/// a row, and a third for the first one.
+async fn post_appointments(stage: &Stage, api: &Api) -> Uuid {
+    let (numbers, third) = (phones(1..=12), phones(1..=1));
+    let twice = numbers.iter().flat_map(|phone| [phone, phone]);
+    let recipients: Vec<_> = twice
+        .chain(&third)
+        .enumerate()
+        .map(|(n, phone)| json!({"phone": phone, "reference": format!("R{n}")}))
+        .collect();
+    let run_at = stage.db.now() + TimeDelta::minutes(1);
+    let body = json!({"run_at": run_at.to_rfc3339(), "message": "Hello", "recipients": recipients, "unique_by": "reference", "max_attempts": 10});
+    api.create(&body).await
+}
+
+/// Asserts that each appointment has one message of the carrier, which that has sent.
+async fn assert_each_appointment_is_sent(stage: &Stage, schedule: Uuid) {
+    assert_eq!(fixture::count(&stage.db, schedule, "DELIVRD").await, 25);
+    fixture::assert_counts(&stage.db, schedule).await;
+    let sql = "SELECT message_id FROM recipients WHERE schedule_id = ? UNION ALL SELECT message_id FROM attempts WHERE schedule_id = ?";
+    let query = sqlx::query_scalar(sql).bind(schedule).bind(schedule);
+    let mut recorded: Vec<String> = query.fetch_all(&stage.db).await.unwrap();
+    let ledger = stage.simulator.carrier().ledger().into_iter();
+    let mut sent: Vec<String> = ledger.map(|line| line.message_id).collect();
+    recorded.sort();
+    sent.sort();
+    assert_eq!(recorded, sent);
+}
+
+/// A request carries up to a hundred numbers. The simulator sends a number once per request, as
+/// carriers do, and answers with an id for each time that the request has it.
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn each_of_two_messages_to_one_number_is_sent_once(pool: MySqlPool) {
+    let settings = Settings {
+        seed: Some(7),
+        busy_429: 0.1,
+        ..Settings::default()
+    };
+    let stage = Stage::new(pool, settings).await;
+    let api = Api::new(&stage).await;
+    let schedule = post_appointments(&stage, &api).await;
+    run_until_finished(&stage, schedule).await;
+    assert_each_appointment_is_sent(&stage, schedule).await;
+    let acceptances = stage.acceptances();
+    let times: Vec<_> = acceptances.iter().map(|(_, times)| *times).collect();
+    assert_eq!(
+        times,
+        [3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2],
+        "{acceptances:?}"
+    );
+}
+
+/// Answers are lost, and messages end UNDELIV and are sent again: each attempt is that of one
+/// recipient.
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn two_messages_to_one_number_are_told_apart_despite_faults(pool: MySqlPool) {
+    let stage = Stage::with_carrier(pool, faulty_carrier(), with_own_ids).await;
+    let api = Api::new(&stage).await;
+    let schedule = post_appointments(&stage, &api).await;
+    run_until_finished(&stage, schedule).await;
+    assert_each_appointment_is_sent(&stage, schedule).await;
+    assert_resends_are_allowed(&stage).await;
+}

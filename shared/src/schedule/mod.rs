@@ -9,3 +9,4 @@ pub mod priority;
 pub mod row;
 pub mod start;
 pub mod status;
+pub mod unique_by;

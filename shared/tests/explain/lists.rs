@@ -69,10 +69,14 @@ async fn check_messages(plans: &mut Plans<'_>, id: Uuid) {
     plans
         .check(
             "messages to a number",
-            &["FORCE INDEX (phone_once)", "ORDER BY schedule_id DESC"],
+            &[
+                "FORCE INDEX (phone_once)",
+                "ORDER BY schedule_id DESC, copy DESC",
+            ],
             &["recipients phone_once"],
             &[
-                &phone, &last, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &50,
+                &phone, &last, &last, &7, &Null, &Null, &Null, &Null, &Null, &Null, &Null, &Null,
+                &Null, &50,
             ],
         )
         .await;

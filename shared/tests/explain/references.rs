@@ -24,6 +24,7 @@ async fn each_statement_about_references_uses_its_key_and_sorts_nothing(pool: My
     let mut plans = Plans::new(&pool);
     check_found(&mut plans, id).await;
     check_shown(&mut plans, id).await;
+    check_copies(&mut plans, id).await;
     plans.assert_none_wrong();
 }
 
@@ -129,6 +130,34 @@ async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
             &["GROUP BY BINARY n.group_name"],
             &["r PRIMARY", "n PRIMARY"],
             &[&id, &0, &500, &"INVALID"],
+        )
+        .await;
+}
+
+/// The statements of a list in which a number may occur more than once.
+async fn check_copies(plans: &mut Plans<'_>, id: Uuid) {
+    plans
+        .check(
+            "the recipients with the references of a list",
+            &["JOIN recipient_references n FORCE INDEX (by_reference)"],
+            &["n by_reference", "r PRIMARY"],
+            &[&r#"[[0, "R7"]]"#, &id, &id],
+        )
+        .await;
+    plans
+        .check(
+            "the recipients with the numbers of a list",
+            &["SELECT r.phone AS \"phone!\", r.copy"],
+            &["r phone_once"],
+            &[&r#"["+60121000001"]"#, &id],
+        )
+        .await;
+    plans
+        .check(
+            "recipients that get another place",
+            &["DELETE r FROM"],
+            &["r PRIMARY"],
+            &[&"[7]", &id],
         )
         .await;
 }

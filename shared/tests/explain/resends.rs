@@ -57,8 +57,15 @@ async fn check_copied(plans: &mut Plans<'_>, old: Uuid, new: Uuid) {
         .check(
             "the recipients that are copied",
             &["FIND_IN_SET(r.status, ?)"],
-            &["r PRIMARY", "e by_original", "x phone_once", "a PRIMARY"],
-            &[&old, &1, &500, &"UNDELIV", &old, &new, &5_000],
+            &[
+                "r PRIMARY",
+                "e by_original",
+                "x phone_once",
+                "a PRIMARY",
+                "b PRIMARY",
+                "t PRIMARY",
+            ],
+            &[&old, &1, &500, &"UNDELIV", &old, &new, &false, &5_000],
         )
         .await;
     let places = "[[7, 2001]]";

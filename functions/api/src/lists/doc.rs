@@ -2,7 +2,7 @@
 //! control how they are read. The limits are those of the parsers beside this file.
 
 use serde_json::{Value, json};
-use shared::message::template::MAX_VARIABLES;
+use shared::{message::template::MAX_VARIABLES, schedule::unique_by::UniqueBy};
 
 use crate::{
     lists::{
@@ -69,8 +69,8 @@ pub fn column_schema() -> Value {
 }
 
 /// The description of [`on_duplicate_schema`].
-pub const ON_DUPLICATE: &str = "An entry whose number is in the schedule already, or in the list before: `skip`: it has no effect; `update`: its variables, reference and group \
-     replace those of the recipient; `reject`: it refuses the call.";
+pub const ON_DUPLICATE: &str = "An entry whose number is in the schedule already, or in the list before (with `unique_by: reference`: whose reference is): `skip`: it has no effect; \
+     `update`: its variables, reference and group (and its number) replace those of the recipient; `reject`: it refuses the call.";
 
 /// Returns the schema of the effect of duplicates.
 pub fn on_duplicate_schema() -> Value {
@@ -83,6 +83,13 @@ pub fn on_duplicate_field_schema() -> Value {
     schema["default"] = json!(OnDuplicate::Skip.as_str());
     schema["description"] = json!(ON_DUPLICATE);
     schema
+}
+
+/// Returns the schema of what the entries of a list differ by.
+pub fn unique_by_schema() -> Value {
+    json!({"title": "UniqueBy", "type": "string", "enum": UniqueBy::ALL.map(UniqueBy::as_str), "default": UniqueBy::Phone.as_str(),
+        "description": "What no two recipients have in common. With `reference` each entry has a reference, a number may occur up to 16 times, and each \
+            of its recipients gets a message of its own."})
 }
 
 /// The description of [`types_schema`].

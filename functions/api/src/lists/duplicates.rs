@@ -1,10 +1,11 @@
-//! Entries whose number is in the schedule already, or in the list before: what becomes of them.
+//! Entries whose number, or reference, is in the schedule already, or in the list before: what becomes
+//! of them.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::message::status::Status;
+use shared::{message::status::Status, schedule::unique_by::UniqueBy};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ pub enum Became {
     /// The entry has no effect.
     Skipped,
     /// The recipient has the variables, the reference and the group of this entry now, or of a later
-    /// one with the same number.
+    /// one with the same number; with `unique_by: reference`, also its number.
     Updated,
     /// The list would be refused; only in dry runs.
     Rejected,
@@ -46,15 +47,16 @@ impl Became {
     }
 }
 
-/// An entry whose number is in the schedule already, or in the list before.
+/// An entry whose number is in the schedule already, or in the list before; with `unique_by:
+/// reference`, one whose reference is.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct DuplicateEntry {
     /// Index from 0 (JSON) or line from 1 (NDJSON, CSV).
     pub position: u32,
     /// The number.
     pub phone: String,
-    /// The place in the schedule of the recipient that has the number; null in a dry run, if it is
-    /// only in the list before.
+    /// The place in the schedule of the recipient that has it; null in a dry run, if it is only in the
+    /// list before.
     pub seq: Option<u32>,
     /// What became of the entry.
     pub became: Became,
@@ -69,9 +71,31 @@ pub struct Duplicates {
     pub updated: u32,
     /// How many refuse the list.
     pub rejected: usize,
+    /// What makes an entry a duplicate.
+    unique_by: UniqueBy,
 }
 
 impl Duplicates {
+    /// Returns no duplicates of a list whose entries differ by this.
+    pub fn of(unique_by: UniqueBy) -> Self {
+        Self {
+            unique_by,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a duplicate.
+    pub fn push(&mut self, entry: DuplicateEntry) {
+        match entry.became {
+            Became::Skipped => {}
+            Became::Rejected => self.rejected += 1,
+            Became::Updated => self.updated += 1,
+        }
+        if self.shown.len() < SHOWN {
+            self.shown.push(entry);
+        }
+    }
+
     /// Returns whether the duplicates of a further chunk have to be found, not only counted.
     pub fn are_needed(&self, on_duplicate: OnDuplicate) -> bool {
         on_duplicate != OnDuplicate::Skip || self.shown.len() < SHOWN
@@ -88,34 +112,31 @@ impl Duplicates {
         let mut changes = BTreeMap::new();
         for known in found {
             let became = Became::of(on_duplicate, &known.status);
-            match became {
-                Became::Skipped => {}
-                Became::Rejected => self.rejected += 1,
-                Became::Updated => {
-                    self.updated += 1;
-                    changes.insert(known.seq, known.given);
-                }
+            if became == Became::Updated {
+                changes.insert(known.seq, known.given);
             }
-            if self.shown.len() < SHOWN {
-                self.shown.push(DuplicateEntry {
-                    position: position(known.given),
-                    phone: known.phone.clone(),
-                    seq: Some(known.seq),
-                    became,
-                });
-            }
+            self.push(DuplicateEntry {
+                position: position(known.given),
+                phone: known.phone.clone(),
+                seq: Some(known.seq),
+                became,
+            });
         }
         changes
     }
 
     /// Returns the errors of a list that is refused because of them.
     pub fn errors(self) -> impl Iterator<Item = FieldError> {
+        let what = match self.unique_by {
+            UniqueBy::Phone => "number",
+            UniqueBy::Reference => "reference",
+        };
         let rejected = self.shown.into_iter();
         let rejected = rejected.filter(|entry| entry.became == Became::Rejected);
-        rejected.map(|entry| {
+        rejected.map(move |entry| {
             let place = entry.seq.map_or_else(String::new, |seq| format!(" at seq {seq}"));
             let detail = format!(
-                "expected each number once, because `on_duplicate` is `reject`; this one is in the list already{place}"
+                "expected each {what} once, because `on_duplicate` is `reject`; this one is in the list already{place}"
             );
             FieldError {
                 position: Some(entry.position),

@@ -200,6 +200,10 @@ impl Sink {
             Ok(phone) => phone,
             Err(refused) => return self.refuse_number(input, refused),
         };
+        if self.options.needs_reference && names.reference.is_none() {
+            let expected = "expected a reference, because the schedule is `unique_by: reference`";
+            return self.refuse(input, "missing-reference", expected);
+        }
         // Before they are rendered: a text may contain each of them hundreds of times.
         let is_template = matches!(self.options.variables, AcceptedVariables::Of(_));
         if !is_template && given.is_empty() && names.is_empty() {

@@ -3,7 +3,7 @@
 //! refused.
 
 use chrono::{DateTime, Utc};
-use shared::message::phone::Phone;
+use shared::{message::phone::Phone, schedule::unique_by::UniqueBy};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::{
     http::error::{ApiError, FieldError},
     lists::{
         List,
+        copies::{ChunkTarget, write_chunk},
         duplicates::{Duplicates, replace_details},
         entry::{Chunk, Entry, RejectedEntry},
         options::{OnDuplicate, OnInvalid},
@@ -30,8 +31,10 @@ pub struct Target {
     pub next_seq: u32,
     /// The effect of invalid entries.
     pub on_invalid: OnInvalid,
-    /// The effect of entries whose number is in the list already.
+    /// The effect of entries whose number, or reference, is in the list already.
     pub on_duplicate: OnDuplicate,
+    /// What the entries differ by.
+    pub unique_by: UniqueBy,
     /// The same list was loaded before: its invalid entries are kept already.
     pub is_repeated: bool,
     /// The time of the call.
@@ -111,7 +114,14 @@ pub async fn load(
         // Rows that will be rolled back need not be written. The rest of the list is still read, so
         // that the error names everything that is wrong.
         if !loaded.is_refused() {
-            loaded.write(connection, &chunk, target).await?;
+            match target.unique_by {
+                UniqueBy::Phone => loaded.write(connection, &chunk, target).await?,
+                UniqueBy::Reference => {
+                    loaded
+                        .write_by_reference(connection, &chunk, target)
+                        .await?;
+                }
+            }
         }
     }
     reading
@@ -143,6 +153,7 @@ pub async fn refuse(
         next_seq: 0,
         on_invalid,
         on_duplicate: OnDuplicate::default(),
+        unique_by: UniqueBy::default(),
         is_repeated: false,
         now: DateTime::UNIX_EPOCH,
     };
@@ -168,7 +179,7 @@ impl Loaded {
             added,
             invalid: Vec::new(),
             invalid_total: 0,
-            duplicates: Duplicates::default(),
+            duplicates: Duplicates::of(target.unique_by),
             entries: 0,
             wrong: Wrong::default(),
             on_invalid,
@@ -211,6 +222,51 @@ impl Loaded {
         errors.extend(self.duplicates.errors());
         errors.truncate(SHOWN_ERRORS);
         ApiError::Invalid(errors, total)
+    }
+
+    /// Writes a chunk of entries that differ by their references.
+    async fn write_by_reference(
+        &mut self,
+        connection: &mut MySqlConnection,
+        chunk: &Chunk,
+        target: Target,
+    ) -> sqlx::Result<()> {
+        let first = self.added.next_seq;
+        let mut given = 0;
+        let mut invalid = Vec::new();
+        for (seq, entry) in (first..).zip(&chunk.entries) {
+            match entry {
+                Entry::Invalid(refused) => invalid.push(InvalidEntry {
+                    seq,
+                    position: refused.position,
+                    input: &refused.input,
+                    code: refused.code,
+                }),
+                Entry::Personal(personal) => {
+                    given += 1;
+                    self.added.parts = self.added.parts.max(personal.parts);
+                }
+                Entry::Valid(_) => given += 1,
+            }
+        }
+        if !target.is_repeated {
+            insert_invalid_entries(&mut *connection, target.schedule_id, &invalid, target.now)
+                .await?;
+        }
+        let chunk_target = ChunkTarget {
+            schedule_id: target.schedule_id,
+            first,
+            on_duplicate: target.on_duplicate,
+        };
+        let written = write_chunk(connection, chunk, chunk_target).await?;
+        self.wrong.extend(written.errors);
+        for duplicate in written.duplicates {
+            self.duplicates.push(duplicate);
+        }
+        self.added.recipients += written.recipients;
+        self.added.duplicates += given - written.recipients;
+        self.added.next_seq = first + chunk.entries.len() as u32;
+        Ok(())
     }
 
     async fn write(

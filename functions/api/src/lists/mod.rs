@@ -6,6 +6,7 @@
 
 pub mod calls;
 mod charset;
+pub mod copies;
 mod csv;
 mod detect;
 pub mod doc;

@@ -58,6 +58,8 @@ pub struct Options {
     pub countries: AllowedCountries,
     /// Which variables an entry may have.
     pub variables: AcceptedVariables,
+    /// Whether each entry needs a reference: the schedule is `unique_by: reference`.
+    pub needs_reference: bool,
     /// Whether the body is binary, so that no gateway has converted it.
     pub is_binary: bool,
     /// The encoding of a binary body; `None`: UTF-8, or that of its byte order mark.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
-use shared::message::phone::Phone;
+use shared::message::{phone::Phone, place::PLACES};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -200,6 +200,115 @@ pub async fn known_numbers(
     let mut known = known.fetch_all(connection).await?;
     known.sort_unstable_by_key(|known| known.given);
     Ok(known)
+}
+
+/// A reference that a recipient of the schedule has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownReference {
+    /// The place of the reference among those that were asked for.
+    pub given: u32,
+    /// The place of the recipient.
+    pub seq: u32,
+    /// Its number.
+    pub phone: String,
+    /// Its state.
+    pub status: String,
+}
+
+/// Returns those of these references that a recipient of a schedule has. The index ignores case, the
+/// comparison does not.
+pub async fn known_references(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    references: &[(u32, &str)],
+) -> sqlx::Result<Vec<KnownReference>> {
+    if references.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = sqlx::query_as!(
+        KnownReference,
+        r#"SELECT j.given AS "given!: u32", r.seq, r.phone AS "phone!", r.status
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (given INT UNSIGNED PATH '$[0]', reference VARCHAR(64) PATH '$[1]')) j
+           STRAIGHT_JOIN recipient_references n FORCE INDEX (by_reference)
+             ON n.reference = j.reference COLLATE utf8mb4_unicode_520_ci AND n.schedule_id = ?
+               AND n.reference COLLATE utf8mb4_bin = j.reference COLLATE utf8mb4_bin
+           STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = n.seq"#,
+        json!(references).to_string(),
+        id,
+        id
+    );
+    known.fetch_all(connection).await
+}
+
+/// A number that a recipient of the schedule has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns are commented in the migration")]
+pub struct TakenNumber {
+    pub phone: String,
+    pub copy: u8,
+}
+
+/// Returns those of these numbers that recipients of a schedule have, once for each recipient.
+pub async fn copies_of(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    phones: &[String],
+) -> sqlx::Result<Vec<TakenNumber>> {
+    if phones.is_empty() {
+        return Ok(Vec::new());
+    }
+    let taken = sqlx::query_as!(
+        TakenNumber,
+        // Without the conversion from utf8mb4, the key of `phone` would not be used.
+        r#"SELECT r.phone AS "phone!", r.copy
+           FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
+           STRAIGHT_JOIN recipients r FORCE INDEX (phone_once) ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ?"#,
+        json!(phones).to_string(),
+        id
+    );
+    taken.fetch_all(connection).await
+}
+
+/// Inserts recipients at places that [`super::copies::free_places`] has found. A place that is taken
+/// is an error: nobody is left out.
+pub async fn insert_copies(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    rows: &[(u32, Phone)],
+) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<_> = rows
+        .iter()
+        .map(|(seq, phone)| (phone.to_string(), seq))
+        .collect();
+    // In the order of the index of numbers, which is faster.
+    rows.sort_unstable();
+    let done = sqlx::query!(
+        "INSERT INTO recipients (schedule_id, seq, phone, copy)
+         SELECT ?, j.seq, j.phone, j.seq DIV ?
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$[0]', seq INT UNSIGNED PATH '$[1]')) j",
+        id,
+        PLACES,
+        json!(rows).to_string()
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Removes recipients that have not been sent to, in a schedule that is not cut.
+pub async fn remove_recipients(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    seqs: &[u32],
+) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "DELETE r FROM JSON_TABLE(?, '$[*]' COLUMNS (seq INT UNSIGNED PATH '$')) j
+         STRAIGHT_JOIN recipients r ON r.schedule_id = ? AND r.seq = j.seq AND r.status = 'PENDING'",
+        json!(seqs).to_string(),
+        id
+    );
+    done.execute(connection).await.map(drop)
 }
 
 /// Removes the variables of recipients.

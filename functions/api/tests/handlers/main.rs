@@ -68,6 +68,7 @@ mod suppressions;
 mod system;
 mod uncertain;
 mod uncertain_races;
+mod unique_by;
 mod variables;
 mod waiting;
 mod webhook_deliveries;

@@ -23,7 +23,7 @@ use crate::{
         recipients::{
             found::recipients_at,
             names::{RecipientKey, keys_in, named_seqs, recipients_with_reference},
-            store::last_seq,
+            store::end_of_walk,
         },
     },
 };
@@ -44,7 +44,7 @@ pub async fn of_phone(
     page: PageRequest<Option<Cursor>>,
 ) -> Result<FoundMessages, ApiError> {
     let before = PageRequest {
-        after: page.after.map_or(Uuid::max(), |cursor| cursor.id),
+        after: Cursor::key(page.after),
         limit: page.limit,
     };
     let messages = messages_of_phone(connection, phone, filter, before).await?;
@@ -71,8 +71,8 @@ pub async fn of_schedule(
     }
     let walk = ListWalk::new(after, ROWS_PER_CALL, page.limit);
     let messages = messages_of_schedule(connection, id, wanted.filter, walk).await?;
-    let end = last_seq(connection, id).await?;
-    let next = walk.next(messages.iter().map(|message| message.seq), end);
+    let seqs = messages.iter().map(|message| message.seq);
+    let (next, _) = end_of_walk(connection, id, walk, seqs).await?;
     let next = next.map(|seq| Cursor::in_schedule(id, seq));
     Ok(FoundMessages { messages, next })
 }
@@ -125,8 +125,8 @@ pub async fn of_all(
         let after = if is_begin { begin.seq } else { 0 };
         let walk = ListWalk::new(after, rows_left, page.limit - messages.len() as u32);
         let more = messages_of_schedule(connection, schedule.id, filter, walk).await?;
-        let end = last_seq(connection, schedule.id).await?;
-        let next = walk.next(more.iter().map(|message| message.seq), end);
+        let seqs = more.iter().map(|message| message.seq);
+        let (next, end) = end_of_walk(connection, schedule.id, walk, seqs).await?;
         messages.extend(more);
         if let Some(seq) = next {
             let next = Some(Cursor::after(schedule, seq));

@@ -2,7 +2,6 @@
 
 use shared::message::phone::Phone;
 use sqlx::MySqlConnection;
-use uuid::Uuid;
 
 use crate::{
     http::{error::ApiError, page::PageRequest},
@@ -105,7 +104,7 @@ async fn append_of_phone(
     wanted: MessageQuery<'_>,
 ) -> Result<Option<Cursor>, ApiError> {
     let filter = wanted.filter;
-    let mut before = wanted.after.map_or(Uuid::max(), |cursor| cursor.id);
+    let mut before = Cursor::key(wanted.after);
     while !page.is_full() {
         let limit = page.rows_left().min(CHUNK_OF_PHONE);
         let request = PageRequest {
@@ -116,23 +115,23 @@ async fn append_of_phone(
         let is_last = found.len() < limit as usize;
         page.count_entries(found.len() as u32);
         for message in found {
-            let id = message.schedule_id;
-            let list = ReportedList::load(connection, id).await?;
+            let key = message.key();
+            let list = ReportedList::load(connection, key.schedule_id).await?;
             for row in list
                 .complete(connection, vec![recipient(message)], page.include())
                 .await?
             {
                 if !page.append(&row)? {
-                    return Ok(Some(Cursor::in_schedule(before, 0)));
+                    return Ok(Some(Cursor::in_schedule(before.schedule_id, before.seq)));
                 }
             }
-            before = id;
+            before = key;
         }
         if is_last {
             return Ok(None);
         }
     }
-    Ok(Some(Cursor::in_schedule(before, 0)))
+    Ok(Some(Cursor::in_schedule(before.schedule_id, before.seq)))
 }
 
 /// Appends the messages with a reference, the newest schedule first.

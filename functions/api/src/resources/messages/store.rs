@@ -125,13 +125,13 @@ impl MessageFilter {
     }
 }
 
-/// Returns the messages to a number, its newest schedule first, of schedules older than
-/// `page.after`.
+/// Returns the messages to a number, its newest schedule first, and the last place of a schedule
+/// first. They follow `page.after` in this order.
 pub async fn messages_of_phone(
     connection: &mut MySqlConnection,
     phone: Phone,
     filter: MessageFilter,
-    page: PageRequest<Uuid>,
+    page: PageRequest<RecipientKey>,
 ) -> sqlx::Result<Vec<Message>> {
     let status = filter.status.map(Status::as_str);
     sqlx::query_as!(
@@ -139,12 +139,14 @@ pub async fn messages_of_phone(
         r#"SELECT schedule_id AS "schedule_id: Uuid", seq, phone, status, attempt, sends AS "sends!: u32", resends, message_id, carrier_status, error,
              sent_at AS "sent_at: DateTime<Utc>", final_at AS "final_at: DateTime<Utc>"
            FROM recipients FORCE INDEX (phone_once)
-           WHERE phone = ? AND schedule_id < ? AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
+           WHERE phone = ? AND schedule_id <= ? AND (schedule_id < ? OR seq < ?) AND (? IS NULL OR status = ?) AND (? IS NULL OR sent_at >= ?)
              AND (? IS NULL OR sent_at < ?)
              AND (? IS NULL OR sent_at >= ? OR final_at >= ? OR (final_at IS NULL AND attempt > 0))
-           ORDER BY schedule_id DESC LIMIT ?"#,
+           ORDER BY schedule_id DESC, copy DESC LIMIT ?"#,
         phone.to_string(),
-        page.after,
+        page.after.schedule_id,
+        page.after.schedule_id,
+        page.after.seq,
         status,
         status,
         filter.from,

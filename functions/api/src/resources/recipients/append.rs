@@ -5,7 +5,7 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::status::ScheduleStatus;
+use shared::schedule::{status::ScheduleStatus, unique_by::UniqueBy};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -171,6 +171,7 @@ impl Appendable {
     /// Adds to the options of a list what its call does not say. Returns the defaults of the schedule.
     pub fn complete(&self, options: &mut Options) -> Result<ListDefaults, ApiError> {
         options.variables = AcceptedVariables::of(&self.0.message)?;
+        options.needs_reference = self.0.unique_by == UniqueBy::Reference;
         let defaults = ListDefaults::read(self.0.list_defaults.as_deref());
         defaults.apply(options);
         Ok(defaults)
@@ -205,6 +206,7 @@ async fn write(
             .on_duplicate
             .or(defaults.on_duplicate)
             .unwrap_or_default(),
+        unique_by: schedule.unique_by,
         now,
     };
     let loaded = load(&mut transaction, list, target).await?;

@@ -26,8 +26,11 @@ use crate::{
     },
     openapi::{Operation, parameters},
     resources::{
-        recipients::{list::cursor_after, list::read_cursor, store::last_seq},
-        schedules::show::parse_id,
+        recipients::{list::cursor_after, list::read_cursor},
+        schedules::{
+            show::parse_id,
+            store::places::{last_seq, skip_gap},
+        },
     },
 };
 
@@ -126,17 +129,19 @@ pub async fn groups(
     let end = last_seq(&mut connection, id).await?;
     let first = cursor.unwrap_or_default();
     let (mut totals, mut after) = (Totals::default(), first);
-    while after < end && after - first < MOST_ROWS && begun.elapsed() < MOST_TIME {
+    let mut entries = 0;
+    while after < end && entries < MOST_ROWS && begun.elapsed() < MOST_TIME {
         let walk = ListWalk::new(after, ROWS_PER_CALL, 0);
         let mut rows = count_by_group(&mut connection, id, walk).await?;
         rows.sort_by_key(|row| row.first_seq);
         totals.add(rows);
-        after = walk.through.min(end);
+        entries += walk.rows(end);
+        after = skip_gap(&mut connection, id, walk.through.min(end)).await?;
     }
     Ok(Json(GroupPage {
         groups: totals.groups,
         other: Some(totals.other).filter(|other| other.recipients > 0),
-        entries: after.saturating_sub(first),
+        entries,
         next_cursor: (after < end).then(|| cursor_after(after)),
     }))
 }

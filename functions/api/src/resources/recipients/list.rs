@@ -34,7 +34,7 @@ use crate::{
             report::{
                 example, list::ReportedList, page::ReportPage, row::ReportRow, store::ReportFilter,
             },
-            store::{Recipient, RecipientFilter, add_calls, last_seq, page_of_recipients},
+            store::{Recipient, RecipientFilter, add_calls, end_of_walk, page_of_recipients},
         },
         schedules::show::parse_id,
     },
@@ -142,8 +142,8 @@ async fn json_page(
         changed_since: filter.changed_since,
     };
     let recipients = page_of_recipients(connection, id, of_list, walk).await?;
-    let end = last_seq(connection, id).await?;
-    let next = walk.next(recipients.iter().map(|recipient| recipient.seq), end);
+    let seqs = recipients.iter().map(|recipient| recipient.seq);
+    let (next, _) = end_of_walk(connection, id, walk, seqs).await?;
     Ok(FoundPage { recipients, next })
 }
 

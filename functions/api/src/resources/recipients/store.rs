@@ -9,12 +9,15 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     batch::texts::read_variables,
-    message::{status::Status, template::Variables},
+    message::{place::Place, status::Status, template::Variables},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
-use crate::http::page::{ListWalk, ROWS_PER_CALL};
+use crate::{
+    http::page::{ListWalk, ROWS_PER_CALL},
+    resources::schedules::store::places::{last_seq, skip_gap},
+};
 
 /// A recipient in an answer.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -89,12 +92,13 @@ pub async fn add_calls(
     id: Uuid,
     recipients: &mut [Recipient],
 ) -> sqlx::Result<()> {
-    let Some(last) = recipients.last() else {
+    let position = |recipient: &Recipient| Place::of(recipient.seq).position;
+    let Some(last) = recipients.iter().map(position).max() else {
         return Ok(());
     };
-    let calls = calls_before(connection, id, last.seq).await?;
+    let calls = calls_before(connection, id, last).await?;
     for recipient in recipients {
-        let at = calls.partition_point(|call| call.first_seq > recipient.seq);
+        let at = calls.partition_point(|call| call.first_seq > position(recipient));
         recipient.call = calls.get(at).map(|call| call.call_no);
     }
     Ok(())
@@ -125,13 +129,20 @@ async fn calls_before(
     .await
 }
 
-/// Returns the number of the last row of a list, including refused entries; 0 for an empty list.
-pub async fn last_seq(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<u32> {
-    let last: Option<u32> =
-        sqlx::query_scalar!("SELECT MAX(seq) FROM recipients WHERE schedule_id = ?", id)
-            .fetch_one(connection)
-            .await?;
-    Ok(last.unwrap_or_default())
+/// Returns after which place the next call continues, if it has to, and the last place of the list.
+/// `found` are the places of the entries that this call returns.
+pub async fn end_of_walk(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    walk: ListWalk,
+    found: impl ExactSizeIterator<Item = u32>,
+) -> sqlx::Result<(Option<u32>, u32)> {
+    let end = last_seq(&mut *connection, id).await?;
+    let next = match walk.next(found, end) {
+        Some(next) => Some(skip_gap(connection, id, next).await?),
+        None => None,
+    };
+    Ok((next, end))
 }
 
 /// Returns the variables of recipients of many schedules.

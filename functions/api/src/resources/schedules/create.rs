@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     platform::{logs::context::name_schedule, traces::begin_schedule},
-    schedule::status::ScheduleStatus,
+    schedule::{status::ScheduleStatus, unique_by::UniqueBy},
 };
 use uuid::Uuid;
 
@@ -143,6 +143,10 @@ fn take_list(app: &App, request: &mut CreateRequest) -> Result<Option<List>, Api
         types: request.types,
         countries: app.allowed_countries(),
         variables: AcceptedVariables::of(message)?,
+        needs_reference: request
+            .schedule
+            .as_ref()
+            .is_some_and(|schedule| schedule.unique_by == UniqueBy::Reference),
         ..Options::default()
     };
     Ok(request.recipients.take().map(|bytes| List {
@@ -202,6 +206,7 @@ async fn write(
             is_repeated: false,
             on_invalid: new.on_invalid,
             on_duplicate: new.on_duplicate,
+            unique_by: schedule.unique_by,
             now: schedule.created_at,
         };
         let loaded = load(&mut transaction, list.clone(), target).await?;

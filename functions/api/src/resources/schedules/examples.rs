@@ -42,6 +42,7 @@ fn listed(status: &str) -> Value {
         "send_within_s": null,
         "resend_within_s": 21_600,
         "on_uncertain": "hold",
+        "unique_by": "phone",
         "recipients": {"total": 2, "invalid": 0, "duplicates": 0},
         "dispatched_by": null,
         "dispatched_at": null,

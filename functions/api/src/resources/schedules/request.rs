@@ -12,7 +12,7 @@ use shared::{
         template::{MAX_TEMPLATE, Template},
         text::{MAX_PARTS, parts},
     },
-    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus},
+    schedule::{on_uncertain::OnUncertain, status::ScheduleStatus, unique_by::UniqueBy},
 };
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use crate::{
     lists::{
         doc::{
             column_schema, country_schema, entries_schema, on_duplicate_field_schema,
-            types_field_schema,
+            types_field_schema, unique_by_schema,
         },
         options::{ListDefaults, NumberTypes, OnDuplicate, OnInvalid, is_column},
         request::{COLUMN, COUNTRY},
@@ -56,6 +56,8 @@ const DEFAULT_MAX_LATENESS_S: u32 = 3_600;
 const DEFAULT_RESEND_WITHIN_S: u32 = 21_600;
 /// The policies for messages whose answer was lost. The first is the default.
 pub const ON_UNCERTAIN: [&str; 2] = [OnUncertain::Hold.as_str(), OnUncertain::Resend.as_str()];
+/// What no two recipients of a schedule have in common. The first is the default.
+pub const UNIQUE_BY: [&str; 2] = [UniqueBy::Phone.as_str(), UniqueBy::Reference.as_str()];
 
 /// A body.
 #[derive(Debug)]
@@ -165,6 +167,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
     let on_uncertain = fields
         .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
         .unwrap_or(OnUncertain::Hold);
+    let unique_by = fields.choice("unique_by", &UniqueBy::ALL, UniqueBy::as_str);
     let end_fields = EndFields::read(fields);
     let names = Names::read(fields);
     let (run_at, (message, parts)) = (run_at?, message?);
@@ -194,6 +197,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         resend_within_s,
         on_uncertain,
         list_defaults: None,
+        unique_by: unique_by.unwrap_or_default(),
         names,
         created_at: now,
         created_by: None,
@@ -285,6 +289,7 @@ pub fn request_schema() -> Value {
         "on_invalid": or_null(json!({"title": "OnInvalid", "type": "string", "enum": OnInvalid::ALL.map(OnInvalid::as_str), "default": "reject",
             "description": "`reject`: one invalid entry refuses the call; `skip`: entries that are no numbers are kept as INVALID."})),
         "on_duplicate": or_null(on_duplicate_field_schema()),
+        "unique_by": or_null(unique_by_schema()),
         "default_country": or_null(country_schema()),
         "column": or_null(column_schema()),
         "reference_column": or_null(column_schema()),

@@ -34,7 +34,7 @@ use crate::{
         forecast::{Forecast, Forecaster},
         names::labels_of,
         progress::{Attention, Progress, read_progress},
-        request::ON_UNCERTAIN,
+        request::{ON_UNCERTAIN, UNIQUE_BY},
         summary::ScheduleSummary,
     },
 };
@@ -81,6 +81,9 @@ pub struct ScheduleView {
     pub resend_within_s: u32,
     #[schemars(extend("title" = "OnUncertain", "enum" = ON_UNCERTAIN))]
     pub on_uncertain: &'static str,
+    /// What no two recipients have in common.
+    #[schemars(extend("title" = "UniqueBy", "enum" = UNIQUE_BY))]
+    pub unique_by: &'static str,
     pub recipients: RecipientTotals,
     /// Until this time the schedule has certainly not begun, so that its text, window and list can be
     /// changed. Null if it does not begin by itself, or has begun.
@@ -204,6 +207,7 @@ impl ScheduleView {
             send_within_s: schedule.send_within_s,
             resend_within_s: schedule.resend_within_s,
             on_uncertain: schedule.on_uncertain.as_str(),
+            unique_by: schedule.unique_by.as_str(),
             recipients,
             opens_at: schedule.opens_at,
             forecast: None,

@@ -57,6 +57,8 @@ pub struct UnchangedRecipients {
     pub too_recent: u64,
     /// They are not UNCERTAIN.
     pub not_uncertain: u64,
+    /// Their number is that of several recipients: name their places.
+    pub ambiguous: u64,
     /// They are not in this schedule.
     pub not_found: u64,
 }
@@ -69,6 +71,7 @@ impl Tally {
         self.left.busy += other.left.busy;
         self.left.too_recent += other.left.too_recent;
         self.left.not_uncertain += other.left.not_uncertain;
+        self.left.ambiguous += other.left.ambiguous;
         self.left.not_found += other.left.not_found;
         self.held += other.held;
         self.parked += other.parked;

@@ -27,7 +27,7 @@ use crate::{
         uncertain::{
             batch::{Tally, resolve_batch},
             request::{Names, Outcome, ResolveRequest},
-            store::{batch_ranges, batches_with_uncertain, find_phones, find_seqs},
+            store::{batch_ranges, batches_with_uncertain, find_seqs, places_of},
         },
     },
 };
@@ -191,8 +191,14 @@ async fn by_batch(
     let phones: Vec<_> = names.phones.iter().map(ToString::to_string).collect();
     let seqs: Vec<_> = names.seqs.iter().copied().collect();
     let mut found = find_seqs(connection, id, &seqs).await?;
-    found.extend(find_phones(connection, id, &phones).await?);
-    tally.left.not_found = (seqs.len() + phones.len() - found.len()) as u64;
+    let places = places_of(connection, id, &phones).await?;
+    tally.left.not_found = (seqs.len() + phones.len() - found.len() - places.len()) as u64;
+    for places in places.into_values() {
+        match places[..] {
+            [place] => found.push(place),
+            _ => tally.left.ambiguous += 1,
+        }
+    }
     found.sort_unstable();
     found.dedup();
     let ranges = batch_ranges(connection, id).await?;
@@ -229,7 +235,7 @@ pub fn resolve_one_doc() -> Operation {
 }
 
 fn resolve_doc(id: &'static str, summary: &'static str, schema: Value) -> Operation {
-    let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "not_found": 0},
+    let answer = json!({"outcome": "sent", "changed": 2, "left": {"busy": 0, "too_recent": 0, "not_uncertain": 0, "ambiguous": 0, "not_found": 0},
         "too_recent_until": null, "held": 0, "parked": 0, "more": false});
     Operation::new(id, "attention", summary)
         .body(Takes::json(schema, json!({"outcome": "sent"})))

@@ -5,7 +5,7 @@
 //! matches no row. Because the claim is removed here, the owner detects that it has lost the batch,
 //! and records the answer in `attempts`, where the old attempt is kept.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use chrono::{DateTime, Utc};
 use shared::{
@@ -235,18 +235,23 @@ pub async fn find_seqs(
     found.fetch_all(connection).await
 }
 
-/// Returns the places of those of these numbers that a schedule has.
-pub async fn find_phones(
+/// Returns the places of those of these numbers that a schedule has. With `unique_by: reference`, a
+/// number may have several.
+pub async fn places_of(
     connection: &mut MySqlConnection,
     id: Uuid,
     phones: &[String],
-) -> sqlx::Result<Vec<u32>> {
-    let found = sqlx::query_scalar!(
+) -> sqlx::Result<HashMap<String, Vec<u32>>> {
+    let found = sqlx::query!(
         // Compared as it is, in utf8mb4, the key would not be used.
-        "SELECT r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
-           STRAIGHT_JOIN recipients r ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ?",
+        r#"SELECT r.phone AS "phone!", r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
+           STRAIGHT_JOIN recipients r ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ?"#,
         serde_json::json!(phones).to_string(),
         id
     );
-    found.fetch_all(connection).await
+    let mut places: HashMap<String, Vec<u32>> = HashMap::new();
+    for row in found.fetch_all(connection).await? {
+        places.entry(row.phone).or_default().push(row.seq);
+    }
+    Ok(places)
 }

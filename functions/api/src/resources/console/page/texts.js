@@ -219,7 +219,7 @@ export const T = {
       `Changed: ${changed}.${left ? ` Left: ${left}.` : ""}${until ? ` The last of them can be sent again at ${until}.` : ""}${more ? " Some are left: do it again." : ""}`,
     left: {
       busy: (count) => `${count} that a worker is sending now`, too_recent: (count) => `${count} whose request may still be on its way`,
-      not_uncertain: (count) => `${count} that are resolved already`, not_found: (count) => `${count} that were not found`,
+      not_uncertain: (count) => `${count} that are resolved already`, ambiguous: (count) => `${count} whose number several recipients have`, not_found: (count) => `${count} that were not found`,
       not_parked: (count) => `${count} that are not parked`, malformed: (count) => `${count} that cannot be read`,
       unreachable: (count) => `${plural(count, "queue", "queues")} that did not answer`,
     },

@@ -46,9 +46,9 @@ pub struct ChangedRecipients {
     in_time: u32,
     /// Those that a request carries or has carried, or that have ended.
     too_late: u32,
-    /// Those whose new number another recipient has.
+    /// Those whose new number, or reference, another recipient has.
     duplicate: u32,
-    /// Those whose reference several recipients have.
+    /// Those whose reference, or number, several recipients have.
     ambiguous: u32,
     /// Those that are not in the schedule.
     not_found: u32,

@@ -1,7 +1,7 @@
 //! Carries out a call: finds each recipient and its batch, and writes batch by batch.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Instant,
 };
 
@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{
     address::Address,
     outcome::{Order, RecipientChange},
-    store::{places_of, places_of_references},
-    write::Group,
+    store::places_of_references,
+    write::{Group, Written},
 };
 use crate::{
     App, CALL_BUDGET, ENQUEUE_TIMEOUT,
@@ -23,7 +23,7 @@ use crate::{
     http::error::ApiError,
     resources::{
         schedules::arrange_dispatch::enqueue_deliveries,
-        uncertain::store::{BatchRange, batch_ranges},
+        uncertain::store::{BatchRange, batch_ranges, places_of},
     },
 };
 
@@ -109,13 +109,16 @@ async fn find(
         }
     }
     let mut connection = app.db.acquire().await?;
-    let numbers: Vec<_> = phones.iter().map(|(phone, _)| phone.clone()).collect();
+    let numbers: BTreeSet<_> = phones.iter().map(|(phone, _)| phone.clone()).collect();
+    let numbers: Vec<_> = numbers.into_iter().collect();
     let places = places_of(&mut connection, id, &numbers).await?;
-    let places: HashMap<_, _> = places.into_iter().collect();
-    let known = phones
-        .into_iter()
-        .filter_map(|(phone, at)| Some((*places.get(&phone)?, at)));
-    found.extend(known);
+    for (phone, at) in phones {
+        match places.get(&phone).map(Vec::as_slice) {
+            Some([place]) => found.push((*place, at)),
+            Some(_) => results[at] = RecipientChange::AMBIGUOUS,
+            None => {}
+        }
+    }
     if references.is_empty() {
         return Ok(found);
     }

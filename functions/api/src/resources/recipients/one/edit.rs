@@ -1,9 +1,12 @@
 //! What a call changes about a recipient: its number, its variables, its reference and its group.
 
 use serde_json::{Value, json};
-use shared::message::{
-    phone::Phone,
-    template::{MAX_VARIABLES, Variables},
+use shared::{
+    message::{
+        phone::Phone,
+        template::{MAX_VARIABLES, Variables},
+    },
+    schedule::unique_by::UniqueBy,
 };
 
 use crate::{
@@ -181,6 +184,11 @@ impl RecipientEdit {
         app: &App,
         schedule: &LockedSchedule,
     ) -> Result<ValidEdit, ApiError> {
+        if schedule.unique_by == UniqueBy::Reference && self.names.reference == Some(None) {
+            let expected = "expected a reference, because the schedule is `unique_by: reference`";
+            let error = FieldError::new("reference", "missing-reference", expected);
+            return Err(ApiError::invalid(vec![error]));
+        }
         self.check(app, &schedule.message, schedule.list_defaults.as_deref())
     }
 }

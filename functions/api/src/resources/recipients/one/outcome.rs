@@ -25,9 +25,10 @@ pub enum ChangeOutcome {
     Changed,
     /// A request carries its message, or has carried it, or the message has ended.
     TooLate,
-    /// Another recipient of the schedule has the new number.
+    /// Another recipient of the schedule has the new number; with `unique_by: reference`, the new
+    /// reference, or a number that this recipient cannot have too.
     Duplicate,
-    /// Several recipients of the schedule have the reference.
+    /// Several recipients of the schedule have the reference, or the number.
     Ambiguous,
     /// It is not in the schedule.
     NotFound,
@@ -38,7 +39,8 @@ pub enum ChangeOutcome {
 /// What became of one recipient of a call.
 #[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct RecipientChange {
-    /// Its place in the list; null if it is not in the schedule, or not the only one with the reference.
+    /// Its place in the list; null if it is not in the schedule, or not the only one
+    /// with the reference or the number.
     pub seq: Option<u32>,
     /// Whether the call was in time: the recipient is not sent to, or is sent to as changed.
     pub in_time: bool,
@@ -57,7 +59,7 @@ impl RecipientChange {
         outcome: ChangeOutcome::NotFound,
     };
 
-    /// Several recipients have the reference.
+    /// Several recipients have the reference, or the number.
     pub const AMBIGUOUS: Self = Self {
         outcome: ChangeOutcome::Ambiguous,
         ..Self::NOT_FOUND

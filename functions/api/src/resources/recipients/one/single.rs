@@ -112,7 +112,7 @@ async fn run(
         ChangeOutcome::TooLate => Err(ApiError::RecipientTooLate(seq, status)),
         ChangeOutcome::Duplicate => Err(ApiError::Refused(
             &problems::RECIPIENT_EXISTS,
-            "expected a number that no other recipient of the schedule has".to_owned(),
+            "expected a number, and with `unique_by: reference` a reference, that no other recipient of the schedule has".to_owned(),
         )),
         ChangeOutcome::Ambiguous | ChangeOutcome::NotFound | ChangeOutcome::NotReached => {
             Err(no_such_recipient())

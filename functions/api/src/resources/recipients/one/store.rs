@@ -30,23 +30,6 @@ impl LockedRecipient {
     }
 }
 
-/// Returns the places of those of these numbers that a schedule has.
-pub async fn places_of(
-    connection: &mut MySqlConnection,
-    id: Uuid,
-    phones: &[String],
-) -> sqlx::Result<Vec<(String, u32)>> {
-    let found = sqlx::query!(
-        // Compared as it is, in utf8mb4, the key would not be used.
-        r#"SELECT r.phone AS "phone!", r.seq FROM JSON_TABLE(?, '$[*]' COLUMNS (phone VARCHAR(16) PATH '$')) j
-           STRAIGHT_JOIN recipients r ON r.phone = CONVERT(j.phone USING ascii) AND r.schedule_id = ?"#,
-        json!(phones).to_string(),
-        id
-    );
-    let found = found.fetch_all(connection).await?;
-    Ok(found.into_iter().map(|row| (row.phone, row.seq)).collect())
-}
-
 /// The recipients of a schedule that have a reference.
 #[derive(Clone, Copy, Debug)]
 pub struct ReferencePlaces {

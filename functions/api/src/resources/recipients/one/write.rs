@@ -11,19 +11,19 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::{
     batch::{SeqRange, release::record_final_events},
-    message::status::Status,
+    message::{place::Place, status::Status},
     platform::queue::{BatchMessage, DeliveryMessage},
-    schedule::status::ScheduleStatus,
+    schedule::{status::ScheduleStatus, unique_by::UniqueBy},
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::{
-    edit::RecipientEdit,
+    edit::{RecipientEdit, ValidEdit},
     outcome::{ChangeOutcome, Order, RecipientChange},
     store::{
         LockedRecipient, cancel_recipients, change_names, change_phone, change_variables,
-        count_cancelled, is_claimed, lock_recipients, places_of, take_batch,
+        count_cancelled, is_claimed, lock_recipients, places_of_references, take_batch,
     },
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
             state::conflict,
             store::{LockedSchedule, lock_schedule},
         },
-        uncertain::store::{LockedBatch, lock_batch},
+        uncertain::store::{LockedBatch, lock_batch, places_of},
     },
 };
 
@@ -200,11 +200,10 @@ impl Group<'_> {
             return Ok(RecipientChange::of(row, false, ChangeOutcome::TooLate));
         }
         let valid = edit.check_locked(self.app, schedule)?;
+        if self.is_taken(db, schedule, row, &valid, edit).await? {
+            return Ok(RecipientChange::of(row, false, ChangeOutcome::Duplicate));
+        }
         if let Some(phone) = valid.phone {
-            let place = places_of(db, self.id, &[phone.to_string()]).await?.pop();
-            if place.is_some_and(|(_, place)| place != row.seq) {
-                return Ok(RecipientChange::of(row, false, ChangeOutcome::Duplicate));
-            }
             change_phone(db, self.id, row.seq, phone).await?;
         }
         if let Some(vars) = &valid.vars {
@@ -214,6 +213,36 @@ impl Group<'_> {
             change_names(db, self.id, row.seq, edit.names()).await?;
         }
         Ok(RecipientChange::of(row, true, ChangeOutcome::Changed))
+    }
+
+    /// Returns whether another recipient has the new number or reference, where only one can. With
+    /// `unique_by: reference` it is about numbers in the same part of the list: two recipients with one
+    /// number must never be in one batch.
+    async fn is_taken(
+        &self,
+        db: &mut MySqlConnection,
+        schedule: &LockedSchedule,
+        row: &LockedRecipient,
+        valid: &ValidEdit,
+        edit: &RecipientEdit,
+    ) -> sqlx::Result<bool> {
+        let by_reference = schedule.unique_by == UniqueBy::Reference;
+        if let Some(phone) = valid.phone {
+            let copy = Place::of(row.seq).copy;
+            let taken = places_of(db, self.id, &[phone.to_string()]).await?;
+            let is_taken =
+                |place: u32| place != row.seq && (!by_reference || Place::of(place).copy == copy);
+            if taken.into_values().flatten().any(is_taken) {
+                return Ok(true);
+            }
+        }
+        let reference = edit.names().reference.as_ref().and_then(Option::as_deref);
+        let Some(reference) = reference.filter(|_| by_reference) else {
+            return Ok(false);
+        };
+        let places = places_of_references(db, self.id, &[(0, reference)]).await?;
+        let mut places = places.iter().flat_map(|places| [places.first, places.last]);
+        Ok(places.any(|place| place.is_some_and(|place| place != row.seq)))
     }
 }
 

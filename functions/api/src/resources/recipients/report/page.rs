@@ -22,15 +22,17 @@ use crate::{
         format::Format,
         page::{ListWalk, PageRequest, ROWS_PER_CALL},
     },
-    resources::recipients::{
-        found::recipients_at,
-        names::{Include, NameFilter, keys_in, named_seqs},
-        report::{
-            list::ReportedList,
-            row::{COLUMNS, Column, ReportRow, VARIABLES},
-            store::{ReportFilter, ReportedRecipient, reported_recipients},
+    resources::{
+        recipients::{
+            found::recipients_at,
+            names::{Include, NameFilter, keys_in, named_seqs},
+            report::{
+                list::ReportedList,
+                row::{COLUMNS, Column, ReportRow, VARIABLES},
+                store::{ReportFilter, ReportedRecipient, reported_recipients},
+            },
         },
-        store::last_seq,
+        schedules::store::places::{last_seq, skip_gap},
     },
 };
 
@@ -194,7 +196,11 @@ impl ReportPage {
                 }
                 after = row.seq;
             }
-            after = read_to;
+            after = if read_to < end {
+                skip_gap(connection, list.id(), read_to).await?
+            } else {
+                read_to
+            };
         }
         Ok(None)
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use shared::{
     batch::texts::read_variables,
     message::{
+        place::Place,
         template::{Template, Variables},
         window::Window,
     },
@@ -19,6 +20,7 @@ use shared::{
         priority::Priority,
         row::{Schedule, load_schedule},
         status::ScheduleStatus,
+        unique_by::UniqueBy,
     },
 };
 use uuid::Uuid;
@@ -40,7 +42,7 @@ use crate::{
         forecast::{Forecast, Forecaster, Load, Planned},
         show::{RecipientTotals, parse_id},
         state::begun,
-        store::lock_schedule,
+        store::{lock_schedule, places::last_seq},
     },
 };
 
@@ -106,7 +108,7 @@ pub async fn dry_run(
         run_at: row.run_at.with_timezone(&offset),
         recipients: RecipientTotals::of(row),
         examined,
-        is_sample: schedule.last_place > MOST_PLACES,
+        is_sample: schedule.places() > MOST_PLACES,
         suppressed,
         texts: parsed.into_texts(&row.message, parts)?,
         parts_total: load.parts,
@@ -140,8 +142,10 @@ fn report_example() -> Value {
 /// A schedule that has not begun, and its message.
 struct NotBegun {
     row: Schedule,
-    /// The last place of its list that may be used.
-    last_place: u32,
+    /// The last position of its list that may be used.
+    last_position: u32,
+    /// The largest number of its recipients with one number.
+    copies: u32,
     template: Option<Template>,
 }
 
@@ -158,19 +162,31 @@ impl NotBegun {
         }
         let row = load_schedule(connection, id).await?;
         let row = row.ok_or_else(ApiError::no_such_schedule)?;
+        let copies = match row.unique_by {
+            UniqueBy::Phone => 1,
+            UniqueBy::Reference => Place::of(last_seq(connection, id).await?).copy + 1,
+        };
         let template = Template::parse(&row.message);
         Ok(Self {
             template: template.map_err(|error| ApiError::Internal(error.to_string()))?,
             row,
-            last_place: locked.next_seq.saturating_sub(1),
+            last_position: locked.next_seq.saturating_sub(1),
+            copies,
         })
+    }
+
+    /// Returns how many places the parts of the list have together.
+    const fn places(&self) -> u32 {
+        self.last_position.saturating_mul(self.copies)
     }
 
     /// Renders the texts of the recipients, or of those at some places.
     async fn examine(&self, app: &App) -> Result<ParsedList, ApiError> {
         let connection = &mut *app.db.acquire().await?;
         let mut parsed = ParsedList::default();
-        for places in examined_places(self.last_place) {
+        let examined = examined_places(self.places());
+        let examined = examined.into_iter();
+        for places in examined.flat_map(|places| parts_of(places, self.last_position)) {
             for addressee in addressees_at(connection, self.row.id, places).await? {
                 let seq = addressee.seq;
                 if let Some(personal) = self.rendered(addressee)? {
@@ -240,6 +256,19 @@ impl NotBegun {
     }
 }
 
+/// Returns the places of some of all entries, of a list whose parts have this many positions each.
+fn parts_of(all: Places, positions: u32) -> impl Iterator<Item = Places> {
+    let copy_of = move |entry: u32| (entry - 1) / positions.max(1);
+    (copy_of(all.first)..=copy_of(all.last)).map(move |copy| {
+        let before = copy * positions;
+        let place = |position| Place { position, copy }.seq();
+        Places {
+            first: place(all.first.saturating_sub(before).max(1)),
+            last: place((all.last - before).min(positions)),
+        }
+    })
+}
+
 /// Returns the places that are examined: all of a short list, and of a long one parts of equal
 /// length at equal distances.
 fn examined_places(last: u32) -> Vec<Places> {
@@ -263,6 +292,24 @@ fn examined_places(last: u32) -> Vec<Places> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parts_of_a_list_with_copies_are_examined() {
+        let parts = |first, last| {
+            let parts = parts_of(Places { first, last }, 10);
+            parts
+                .map(|places| (places.first, places.last))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(parts(3, 10), [(3, 10)]);
+        assert_eq!(parts(11, 12), [(100_000_001, 100_000_002)]);
+        let whole = [
+            (1, 10),
+            (100_000_001, 100_000_010),
+            (200_000_001, 200_000_003),
+        ];
+        assert_eq!(parts(1, 23), whole);
+    }
 
     #[test]
     fn at_most_a_hundred_thousand_places_are_examined() {

@@ -3,6 +3,7 @@
 
 pub mod draft;
 pub mod parsed;
+mod references;
 mod store;
 pub mod texts;
 

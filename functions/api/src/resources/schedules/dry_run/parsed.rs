@@ -21,6 +21,7 @@ use crate::{
     },
     resources::schedules::{
         dry_run::{
+            references::{References, ShownDuplicate},
             store::numbers_in_schedule,
             texts::{Shown, Texts},
         },
@@ -78,6 +79,8 @@ pub struct ParsedList {
     pub invalid_count: u64,
     shown: Shown,
     duplicates: FirstDuplicates,
+    /// If the entries differ by their references.
+    references: Option<References>,
 }
 
 /// The duplicates with the lowest positions.
@@ -96,7 +99,10 @@ impl FirstDuplicates {
 impl ParsedList {
     /// Reads a list. Fails if the list would be refused however invalid entries are treated.
     pub async fn read(list: List) -> Result<Self, ApiError> {
-        let mut parsed = Self::default();
+        let mut parsed = Self {
+            references: list.options.needs_reference.then(References::default),
+            ..Self::default()
+        };
         let mut reading = list.read();
         let mut wrong = Wrong::default();
         while let Some(chunk) = reading.chunks.recv().await {
@@ -115,6 +121,9 @@ impl ParsedList {
 
     fn add(&mut self, entry: Entry, position: u32) {
         self.entries += 1;
+        if let Some(references) = &mut self.references {
+            references.add(&entry, position);
+        }
         match entry {
             Entry::Valid(phone) => {
                 self.shown.add_plain(phone);
@@ -152,10 +161,21 @@ impl ParsedList {
         self.messages.len() as u64
     }
 
-    /// Keeps one entry of each number: the first, or the last if it updates the first. Returns how
-    /// many entries it removed.
+    /// Removes the entries at these positions, which are in their order.
+    fn remove_positions(&mut self, positions: &[u32]) {
+        let is_kept = |message: &Message| positions.binary_search(&message.position).is_err();
+        self.messages.retain(is_kept);
+    }
+
+    /// Keeps one entry of each number, or of each reference: the first, or the last if it updates the
+    /// first. Returns how many entries it removed.
     pub fn remove_duplicates(&mut self, on_duplicate: OnDuplicate) -> u64 {
         let entries = self.count();
+        if let Some(references) = &mut self.references {
+            let removed = references.remove_duplicates(on_duplicate);
+            self.remove_positions(&removed);
+            return entries - self.count();
+        }
         self.messages
             .sort_unstable_by_key(|message| (message.phone, message.position));
         let duplicates = &mut self.duplicates;
@@ -172,14 +192,27 @@ impl ParsedList {
         entries - self.count()
     }
 
-    /// Returns the first of the entries that were removed because their number was in the list before
-    /// or is in the schedule, and what would become of them.
+    /// Returns the first of the entries that were removed because their number (or reference) was in the
+    /// list before or is in the schedule, and what would become of them.
     pub async fn duplicate_entries(
         &self,
         connection: &mut MySqlConnection,
         schedule: Option<Uuid>,
         on_duplicate: OnDuplicate,
     ) -> sqlx::Result<Vec<DuplicateEntry>> {
+        if let Some(references) = &self.references {
+            let shown = references.shown(connection, schedule).await?.into_iter();
+            let entry = |(position, ShownDuplicate { phone, known })| {
+                let status = known.as_ref().map(|known| known.status.as_str());
+                DuplicateEntry {
+                    position,
+                    phone: phone.to_string(),
+                    became: Became::of(on_duplicate, status.unwrap_or(Status::Pending.as_str())),
+                    seq: known.map(|known| known.seq),
+                }
+            };
+            return Ok(shown.map(entry).collect());
+        }
         let first = &self.duplicates.0;
         let phones: Vec<_> = first.values().map(|phone| (0, *phone)).collect();
         let known = match schedule {
@@ -211,6 +244,11 @@ impl ParsedList {
         removed: Removed,
     ) -> Result<u64, ApiError> {
         let entries = self.count();
+        if let (Removed::InSchedule(id), Some(references)) = (removed, &mut self.references) {
+            let removed = references.remove_known(connection, id).await?;
+            self.remove_positions(&removed);
+            return Ok(entries - self.count());
+        }
         for messages in self.messages.chunks_mut(CHUNK) {
             let phones: Vec<_> = messages
                 .iter()

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::{message::phone::Phone, schedule::status::ScheduleStatus};
+use shared::{
+    message::phone::Phone,
+    schedule::{status::ScheduleStatus, unique_by::UniqueBy},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::store::{
-    OldRecipient, Resend, copy_names, copy_variables, end_of_list, lock_resend, recipients_to_copy,
+    OldRecipient, Resend, copy_names, copy_variables, lock_resend, recipients_to_copy,
     remove_empty_draft, set_next_seq, start_resend,
 };
 use crate::{
@@ -21,10 +24,18 @@ use crate::{
         caller::Change,
     },
     http::{error::ApiError, problems},
-    lists::{load::Added, store::insert_recipients},
+    lists::{
+        copies::free_places,
+        load::Added,
+        store::{insert_copies, insert_recipients},
+    },
     resources::schedules::{
         state::conflict,
-        store::{LockedSchedule, count_added, lock_schedule, moves::cancel_schedule},
+        store::{
+            LockedSchedule, count_added, lock_schedule,
+            moves::cancel_schedule,
+            places::{last_seq, skip_gap},
+        },
     },
 };
 
@@ -40,7 +51,7 @@ pub struct Copied {
     pub is_started: bool,
     /// Whether no recipient was found in the whole list; the schedule is removed again.
     pub is_empty: bool,
-    /// How many places of the old list were examined.
+    /// The last place of the old list that was examined.
     pub examined: u32,
 }
 
@@ -74,7 +85,7 @@ async fn write(
     let resend = lock_resend(&mut transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let end = end_of_list(&mut transaction, resend.resend_of).await?;
+    let end = last_seq(&mut transaction, resend.resend_of).await? + 1;
     let Some(first) = resend.next_seq else {
         let copied = Copied {
             is_complete: true,
@@ -89,7 +100,14 @@ async fn write(
     }
     let last = end.min(first.saturating_add(EXAMINED)) - 1;
     let chunk = app.resend_chunk;
-    let found = recipients_to_copy(&mut transaction, &resend, first..=last, chunk).await?;
+    let found = recipients_to_copy(
+        &mut transaction,
+        &resend,
+        schedule.unique_by,
+        first..=last,
+        chunk,
+    )
+    .await?;
     let examined = match found.last() {
         Some(recipient) if found.len() as u32 == chunk => recipient.seq,
         _ => last,
@@ -102,7 +120,11 @@ async fn write(
         .await?;
     count_added(&mut transaction, id, &added, app.capacity.bulk_above()).await?;
     let is_complete = examined + 1 >= end;
-    let next_seq = (!is_complete).then_some(examined + 1);
+    let next_seq = if is_complete {
+        None
+    } else {
+        Some(skip_gap(&mut transaction, resend.resend_of, examined).await? + 1)
+    };
     set_next_seq(&mut transaction, id, next_seq).await?;
     let total = schedule.recipient_count + added.recipients;
     let copied = Copied {
@@ -159,6 +181,9 @@ async fn insert(
         .zip(phones)
         .map(|(new, (old, phone))| (old, new, phone))
         .collect();
+    if schedule.unique_by == UniqueBy::Reference {
+        return insert_by_reference(transaction, schedule, resend, &places).await;
+    }
     let mut numbers: Vec<_> = places
         .iter()
         .map(|(_, new, phone)| (*new, *phone))
@@ -172,6 +197,33 @@ async fn insert(
         next_seq: schedule.next_seq + places.len() as u32,
         recipients,
         duplicates: places.len() as u32 - recipients,
+        ..Added::default()
+    })
+}
+
+/// Inserts recipients of whom several may have one number.
+async fn insert_by_reference(
+    transaction: &mut MySqlConnection,
+    schedule: &LockedSchedule,
+    resend: &Resend,
+    given: &[(u32, u32, Phone)],
+) -> Result<Added, ApiError> {
+    let wanted: Vec<_> = given.iter().map(|(_, new, phone)| (*new, *phone)).collect();
+    let places = free_places(&mut *transaction, schedule.id, &wanted).await?;
+    let placed = || places.iter().zip(given);
+    let rows: Vec<_> = placed()
+        .map(|(place, (_, _, phone))| (place.seq(), *phone))
+        .collect();
+    insert_copies(&mut *transaction, schedule.id, &rows).await?;
+    let moved: Vec<_> = placed()
+        .map(|(place, (old, _, _))| [*old, place.seq()])
+        .collect();
+    copy_variables(transaction, resend, &moved).await?;
+    copy_names(transaction, resend, &moved).await?;
+    let recipients = given.len() as u32;
+    Ok(Added {
+        next_seq: schedule.next_seq + recipients,
+        recipients,
         ..Added::default()
     })
 }

@@ -62,7 +62,7 @@ pub struct Resent {
     schedule: ScheduleView,
     /// Whether its list is complete. If not, repeat the call: it is a draft until then.
     complete: bool,
-    /// How many places of the list of the finished schedule were examined so far.
+    /// The last place of the list of the finished schedule that was examined so far.
     examined: u32,
 }
 

@@ -129,6 +129,7 @@ pub fn new_schedule(
         resend_within_s: row.resend_within_s,
         on_uncertain: row.on_uncertain,
         list_defaults: None,
+        unique_by: row.unique_by,
         names: Names {
             name: request.name.clone().or(row.name),
             reference: row.reference,

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use serde_json::json;
-use shared::schedule::{start::Start, status::ScheduleStatus};
+use shared::schedule::{start::Start, status::ScheduleStatus, unique_by::UniqueBy};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -89,12 +89,6 @@ pub async fn is_incomplete(connection: &mut MySqlConnection, id: Uuid) -> sqlx::
     Ok(found.fetch_one(connection).await? > 0)
 }
 
-/// Returns the first place behind the list of a schedule.
-pub async fn end_of_list(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<u32> {
-    let found = sqlx::query_scalar!("SELECT next_seq FROM schedules WHERE id = ?", id);
-    Ok(found.fetch_optional(connection).await?.unwrap_or(1).max(1))
-}
-
 /// A recipient to be copied.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are commented in the migration")]
@@ -110,6 +104,7 @@ pub struct OldRecipient {
 pub async fn recipients_to_copy(
     connection: &mut MySqlConnection,
     resend: &Resend,
+    unique_by: UniqueBy,
     seqs: RangeInclusive<u32>,
     limit: u32,
 ) -> sqlx::Result<Vec<OldRecipient>> {
@@ -120,8 +115,11 @@ pub async fn recipients_to_copy(
              AND NOT EXISTS (
                SELECT 1 FROM schedule_resends e FORCE INDEX (by_original)
                STRAIGHT_JOIN recipients x FORCE INDEX (phone_once) ON x.schedule_id = e.schedule_id AND x.phone = r.phone
-               WHERE e.resend_of = ? AND e.schedule_id <> ? AND (x.status NOT IN ('CANCELLED', 'PENDING') OR x.sends > 0))
-             AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.schedule_id = r.schedule_id AND a.seq = r.seq AND a.status = 'DELIVRD')
+               WHERE e.resend_of = ? AND e.schedule_id <> ? AND (x.status NOT IN ('CANCELLED', 'PENDING') OR x.sends > 0)
+                 -- Of two recipients with one number, the one with the same reference.
+                 AND (? OR (SELECT BINARY a.reference FROM recipient_references a WHERE a.schedule_id = r.schedule_id AND a.seq = r.seq)
+                   <=> (SELECT BINARY b.reference FROM recipient_references b WHERE b.schedule_id = x.schedule_id AND b.seq = x.seq)))
+             AND NOT EXISTS (SELECT 1 FROM attempts t WHERE t.schedule_id = r.schedule_id AND t.seq = r.seq AND t.status = 'DELIVRD')
            ORDER BY r.seq LIMIT ?"#,
         resend.resend_of,
         seqs.start(),
@@ -129,6 +127,7 @@ pub async fn recipients_to_copy(
         resend.statuses,
         resend.resend_of,
         resend.schedule_id,
+        unique_by == UniqueBy::Phone,
         limit
     );
     found.fetch_all(connection).await

@@ -6,13 +6,14 @@ pub mod callbacks;
 pub mod lists;
 pub mod moves;
 pub mod names;
+pub mod places;
 pub mod progress;
 pub mod summaries;
 
 use chrono::{DateTime, Utc};
 use shared::schedule::{
     on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
-    status::ScheduleStatus,
+    status::ScheduleStatus, unique_by::UniqueBy,
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -47,6 +48,7 @@ pub struct NewSchedule {
     pub resend_within_s: u32,
     pub on_uncertain: OnUncertain,
     pub list_defaults: Option<String>,
+    pub unique_by: UniqueBy,
     pub names: Names,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
@@ -79,6 +81,7 @@ pub struct LockedSchedule {
     pub batch_count: Option<u32>,
     pub paused_at: Option<DateTime<Utc>>,
     pub list_defaults: Option<String>,
+    pub unique_by: UniqueBy,
     pub send_window: Option<String>,
     pub send_until: Option<DateTime<Utc>>,
     pub send_within_s: Option<u32>,
@@ -103,8 +106,8 @@ pub async fn insert_schedule(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO schedules (id, status, message, parts, sender, run_at, run_at_offset, opens_at, rate, priority, auto_priority, send_window,
-           max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, list_defaults, created_at, created_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           max_lateness_s, send_until, send_within_s, max_resends, resend_within_s, on_uncertain, list_defaults, unique_by, created_at, created_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         new.id,
         new.status.as_str(),
         new.message,
@@ -124,6 +127,7 @@ pub async fn insert_schedule(
         new.resend_within_s,
         new.on_uncertain.as_str(),
         new.list_defaults,
+        new.unique_by.as_str(),
         new.created_at,
         new.created_by,
     )
@@ -156,7 +160,7 @@ pub async fn lock_schedule(
     sqlx::query_as!(
         LockedSchedule,
         r#"SELECT id AS "id: Uuid", status AS "status: ScheduleStatus", version, message, run_at AS "run_at: DateTime<Utc>",
-             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>", list_defaults,
+             recipient_count, next_seq, batch_count, paused_at AS "paused_at: DateTime<Utc>", list_defaults, unique_by AS "unique_by: UniqueBy",
              send_window, send_until AS "send_until: DateTime<Utc>", send_within_s
            FROM schedules WHERE id = ? FOR UPDATE"#,
         id
