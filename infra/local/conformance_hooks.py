@@ -39,7 +39,7 @@ BEYOND_SCHEMAS = {
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
-    "duplicate", "in-use",
+    "duplicate", "in-use", "no-such-sheet", "formula-error",
 }  # fmt: skip
 
 _lock = threading.Lock()
@@ -67,7 +67,12 @@ def ndjson(context, value):
     return {"data": text.encode(errors="replace")}
 
 
-@schemathesis.serializer("text/csv", "application/gzip")
+@schemathesis.serializer(
+    "text/csv",
+    "application/gzip",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.spreadsheet",
+)
 def unchanged(context, value):
     """Sends the value as it is."""
     return {"data": value if isinstance(value, bytes) else str(value).encode(errors="replace")}

@@ -24,7 +24,8 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, sessions, suppressions, uncertain, users, webhooks,
+        receipts, recipients, schedules, sessions, spreadsheets, suppressions, uncertain, users,
+        webhooks,
     },
     route::Route,
 };
@@ -44,6 +45,7 @@ pub fn table() -> Vec<Route> {
         webhooks::routes::table(),
         schedules::routes::table(),
         recipients::routes::table(),
+        spreadsheets::table(),
         uncertain::routes::table(),
         messages::routes::table(),
         suppressions::routes::table(),

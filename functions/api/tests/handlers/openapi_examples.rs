@@ -14,7 +14,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 27] = [
+const WITH_BODY: [&str; 28] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -25,6 +25,7 @@ const WITH_BODY: [&str; 27] = [
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
+    "convertSpreadsheet",
     "changeRecipients",
     "cancelRecipients",
     "changeRecipient",
