@@ -65,7 +65,7 @@ class Schedules(ConsoleTest):
         self.log_in("operator", f"schedules/{made['id']}")
         expect(self.page.get_by_text("Running", exact=True)).to_be_visible(timeout=60_000)
         expect(self.page.get_by_text("Sent to 0 of 300 people.")).to_have_count(0, timeout=60_000)
-        expect(self.page.get_by_text("Since this page was opened, per second:")).to_be_visible()
+        expect(self.page.get_by_text("Messages per second, from the first one.")).to_be_visible()
         expect(self.page.locator(".plot canvas")).to_be_visible()
         self.assert_accessible()
         dialog = self.page.get_by_role("dialog")

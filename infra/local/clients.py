@@ -38,12 +38,23 @@ ENVIRONMENT = {
 }
 # The generator of the Python client knows only JSON, forms and `application/octet-stream`. A list in
 # one of these types can be sent as the last one too, which has the same effect.
-NOT_IN_PYTHON = {"application/gzip", "application/x-ndjson", "text/csv"}
-LISTS = {"POST /v1/schedules/{id}/recipients", "POST /v1/suppressions/import"}
+NOT_IN_PYTHON = {
+    "application/gzip",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/x-ndjson",
+    "text/csv",
+}
+LISTS = {
+    "POST /v1/schedules/{id}/recipients",
+    "POST /v1/spreadsheets/convert",
+    "POST /v1/suppressions/import",
+}
 VERBS = {
-    "activate", "append", "begin", "cancel", "change", "confirm", "create", "delete", "dry", "get", "import", "list",
-    "log", "pause", "put", "receive", "redrive", "refresh", "remove", "repeat", "resend", "resolve", "resume",
-    "retry", "revoke", "rotate", "send", "stop", "test",
+    "activate", "append", "begin", "cancel", "change", "confirm", "convert", "create", "delete",
+    "dry", "get", "import", "list", "log", "pause", "put", "receive", "redrive", "refresh",
+    "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke", "rotate", "send", "stop",
+    "test",
 }  # fmt: skip
 OPERATION_ID = re.compile(r"([a-z]+)((?:[A-Z][a-z]+)+)")
 WARNING = re.compile(r"WARNING parsing (\S+ \S+) within \S+?\.(.*)")

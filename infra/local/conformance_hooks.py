@@ -41,7 +41,7 @@ BEYOND_SCHEMAS = {
     "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
     "duplicate", "in-use", "not-a-network", "not-found", "too-common", "missing-reference",
-    "too-many-of-number",
+    "too-many-of-number", "no-such-sheet", "formula-error",
 }  # fmt: skip
 
 _lock = threading.Lock()
@@ -69,7 +69,12 @@ def ndjson(context, value):
     return {"data": text.encode(errors="replace")}
 
 
-@schemathesis.serializer("text/csv", "application/gzip")
+@schemathesis.serializer(
+    "text/csv",
+    "application/gzip",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.spreadsheet",
+)
 def unchanged(context, value):
     """Sends the value as it is."""
     return {"data": value if isinstance(value, bytes) else str(value).encode(errors="replace")}

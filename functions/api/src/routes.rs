@@ -24,8 +24,8 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, second_factor, sessions, suppressions, system, uncertain,
-        users, webhooks,
+        receipts, recipients, schedules, second_factor, sessions, spreadsheets, suppressions,
+        system, uncertain, users, webhooks,
     },
     route::Route,
 };
@@ -46,6 +46,7 @@ pub fn table() -> Vec<Route> {
         webhooks::routes::table(),
         schedules::routes::table(),
         recipients::routes::table(),
+        spreadsheets::table(),
         uncertain::routes::table(),
         messages::routes::table(),
         suppressions::routes::table(),

@@ -88,7 +88,72 @@ async fn session_tokens(target: &Target) -> Vec<String> {
     });
     let mut tokens = tokens.concat();
     tokens.push(first["device_token"].as_str().unwrap().to_owned());
+    tokens.extend(cookie_tokens(target).await);
     tokens
+}
+
+/// Logs in as the console does, with a cookie, and refreshes the session. Returns the tokens.
+async fn cookie_tokens(target: &Target) -> Vec<String> {
+    let login = json!({"username": "secrets-of", "password": PASSWORD, "cookie": true});
+    let mut call = target.request(Method::POST, "/v1/auth/login").json(&login);
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let answer = call.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        tokens.push(cookie.split_once('=').unwrap().1.to_owned());
+        let body: Value = answer.json().await.unwrap();
+        assert!(body["refresh_token"].is_null(), "{body}");
+        tokens.push(body["access_token"].as_str().unwrap().to_owned());
+        call = target
+            .request(Method::POST, "/v1/auth/refresh")
+            .header("cookie", cookie)
+            .json(&json!({"cookie": true}));
+    }
+    tokens
+}
+
+/// Makes the calls of the console that carry numbers and texts in other ways: in queries, in paths
+/// and in files. Returns the page, its files and the problems of refused files.
+async fn use_console(target: &Target, key: &str, numbers: &[String]) -> String {
+    let get = |path: String| target.request(Method::GET, &path).bearer_auth(key).send();
+    let page = get("/console".to_owned())
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let mut pages = page.clone();
+    let files = page.split('"').filter(|part| part.starts_with("console/"));
+    for file in files {
+        pages += &get(format!("/{file}")).await.unwrap().text().await.unwrap();
+    }
+    let phone = numbers[0].replace('+', "%2B");
+    for query in [
+        format!("phone={phone}"),
+        format!("reference={}", numbers[1].replace('+', "%2B")),
+    ] {
+        let found = get(format!("/v1/messages?{query}")).await.unwrap();
+        assert!(found.status().is_success(), "{}", found.status());
+    }
+    for (kind, body) in [
+        (
+            "application/octet-stream",
+            format!("PK\u{3}\u{4}{TEXT}{}", numbers[0]),
+        ),
+        ("text/csv", format!("{TEXT}{}", numbers[0])),
+    ] {
+        let call = target.request(Method::POST, "/v1/spreadsheets/convert");
+        let call = call
+            .bearer_auth(key)
+            .header("content-type", kind)
+            .body(body);
+        let refused = call.send().await.unwrap();
+        assert!(refused.status().is_client_error(), "{}", refused.status());
+        pages += &refused.text().await.unwrap();
+    }
+    pages
 }
 
 /// Sends a schedule to its end with an API key.
@@ -200,7 +265,13 @@ async fn logs_traces_and_errors_contain_no_secret_number_or_text() {
         ),
     ];
     let errors = provoke_errors(&target, &key, bodies).await;
+    let pages = use_console(&target, &key, &numbers).await;
     let logs = logs();
+    assert_no_secret("the console's pages and problems", &pages, &secrets);
+    assert!(
+        pages.contains("main.js") && pages.contains("malformed-body"),
+        "{pages}"
+    );
     assert_no_secret("the logs", &logs, &secrets);
     assert_no_secret("the errors", &errors, &secrets);
     let traces = traces();

@@ -56,6 +56,14 @@ async fn check_found(plans: &mut Plans<'_>, id: Uuid) {
 }
 
 async fn check_shown(plans: &mut Plans<'_>, id: Uuid) {
+    plans
+        .check(
+            "the times of recipients",
+            &["SELECT r.sent_at AS", "r.seq = named.seq"],
+            &["r PRIMARY"],
+            &[&"[1, 7]", &id],
+        )
+        .await;
     let (keys, now) = (format!(r#"[["{}", 7]]"#, id.simple()), Utc::now());
     plans
         .check(

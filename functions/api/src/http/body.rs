@@ -81,6 +81,11 @@ pub async fn read_text(body: Body) -> Result<Bytes, ApiError> {
         let detail = "expected text, found gzip, which gateways corrupt under a text type: send it as application/gzip";
         return Err(ApiError::UnsupportedType(detail.to_owned()));
     }
+    if bytes.starts_with(b"PK\x03\x04") {
+        let detail = "expected text, found a ZIP file, such as a spreadsheet, which gateways corrupt under a text type: send XLSX and ODS \
+                      as their own content types";
+        return Err(ApiError::UnsupportedType(detail.to_owned()));
+    }
     match find_replacement(&bytes) {
         None => Ok(bytes),
         Some((line, column)) => Err(ApiError::Malformed(format!(

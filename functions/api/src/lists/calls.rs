@@ -35,9 +35,12 @@ impl List {
             (None, None) => String::new(),
             columns => format!("{columns:?}\n"),
         };
+        let sheet = options.sheet.as_ref();
+        let sheet = sheet.map_or_else(String::new, |sheet| format!("{sheet:?}\n"));
         let mut context = Context::new(&SHA256);
         context.update(how.as_bytes());
         context.update(names.as_bytes());
+        context.update(sheet.as_bytes());
         context.update(&self.bytes);
         let mut hash = [0; 32];
         hash.copy_from_slice(context.finish().as_ref());

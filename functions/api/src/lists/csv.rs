@@ -6,27 +6,15 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use shared::message::template::Variables;
-
 use crate::{
     http::error::ApiError,
-    lists::{
-        entry::{Details, Sink, Stopped},
-        guard,
-        header::{self, Header},
-        names::NameColumns,
-        options::AcceptedVariables,
-        quotes::Quotes,
-        variables::Columns,
-    },
+    lists::{entry::Sink, guard, quotes::Quotes, table::Table},
 };
 
 /// A byte order mark in UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The beginning of a line that names the separator.
 const NAME: &[u8] = b"sep=";
-const NOT_UTF_8: &str = "expected a phone number in UTF-8; name another encoding with charset, such as windows-1252, and send the \
-                         list as application/octet-stream";
 /// Bytes of a list from which the separator of its fields is detected.
 const BEGINNING: u64 = 4096;
 
@@ -96,24 +84,12 @@ pub fn parse(text: impl Read, sink: &mut Sink) -> Result<(), ApiError> {
         // The line that names the separator.
         records.read_byte_record(&mut record).map_err(explain)?;
     }
-    let mut layout: Option<Layout> = None;
+    let mut table = Table::default();
     while records.read_byte_record(&mut record).map_err(explain)? {
         // The line after the record, minus the lines of the record.
         let lines = record.as_slice().split(|byte| *byte == b'\n').count() as u64;
         sink.position = records.position().line().saturating_sub(lines) as u32;
-        sink.unused.set(0);
-        if header::is_blank(record.as_slice()) {
-            continue;
-        }
-        if let Some(layout) = &layout {
-            layout.entry(&record, sink)?;
-            continue;
-        }
-        let header = Header::find(&record, sink)?;
-        let layout = layout.insert(Layout::of(&record, header, sink)?);
-        if !header.is_present {
-            layout.entry(&record, sink)?;
-        }
+        table.row(&record, sink)?;
     }
     Ok(())
 }
@@ -160,57 +136,6 @@ fn separator(beginning: &[u8]) -> u8 {
         .rev()
         .max_by_key(|(_, count)| *count)
         .map_or(b',', |(separator, _)| *separator)
-}
-
-/// The columns of a line.
-struct Layout {
-    /// The column with the phone number.
-    column: usize,
-    /// The columns with variables.
-    variables: Option<Columns>,
-    /// The columns with references and groups.
-    names: NameColumns,
-}
-
-impl Layout {
-    fn of(record: &ByteRecord, header: Header, sink: &Sink) -> Result<Self, ApiError> {
-        let variables = match sink.accepted() {
-            AcceptedVariables::Of(template) if header.is_present => {
-                Some(Columns::of(record, header.column, template))
-            }
-            _ => None,
-        };
-        let names = match sink.accepted() {
-            AcceptedVariables::None => NameColumns::default(),
-            _ => NameColumns::find(record, header, sink)?,
-        };
-        Ok(Self {
-            column: header.column,
-            variables,
-            names,
-        })
-    }
-
-    fn entry(&self, record: &ByteRecord, sink: &mut Sink) -> Result<(), ApiError> {
-        let pushed = match record.get(self.column).map(std::str::from_utf8) {
-            Some(Ok(field)) => self.known(field, record, sink),
-            Some(Err(_)) => sink.refuse("", "not-utf-8", NOT_UTF_8),
-            None => sink.refuse("", "missing", "expected a phone number in this column"),
-        };
-        // The sink has recorded the reason.
-        pushed.map_err(|stopped| ApiError::Internal(stopped.to_string()))
-    }
-
-    /// Adds the entry of a row whose field with the phone number is text.
-    fn known(&self, field: &str, record: &ByteRecord, sink: &mut Sink) -> Result<(), Stopped> {
-        let columns = self.variables.as_ref();
-        let variables = columns.map_or_else(|| Ok(Variables::new()), |them| them.read(record));
-        match (variables, self.names.read(record)) {
-            (Err(detail), _) => sink.refuse(field, "not-utf-8", detail),
-            (_, Err(wrong)) => sink.refuse(field, wrong.code(), wrong.to_string()),
-            (Ok(variables), Ok(names)) => sink.entry(field, Details { variables, names }),
-        }
-    }
 }
 
 fn explain(error: csv::Error) -> ApiError {

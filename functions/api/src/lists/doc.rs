@@ -9,6 +9,7 @@ use crate::{
         entry::MAX_ENTRIES,
         names,
         options::{Format, LONGEST_COLUMN, NumberTypes, OnDuplicate},
+        request::{LONGEST_SHEET, ODS, XLSX},
     },
     openapi::{
         Takes,
@@ -110,7 +111,7 @@ pub fn types_field_schema() -> Value {
 }
 
 /// Returns the parameters that control how a list is read.
-pub fn list_parameters() -> [Value; 4] {
+pub fn list_parameters() -> [Value; 5] {
     let parameter = |name: &str, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
     [
         parameter(
@@ -121,7 +122,12 @@ pub fn list_parameters() -> [Value; 4] {
         parameter(
             "column",
             column_schema(),
-            "In CSV, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, the only one that is named like phone numbers (`Mobile`, `Tel.`, `msisdn`), or the only column.",
+            "In CSV and spreadsheets, the column with the phone numbers: its name in the header, or its position from 1. Default: the column `phone`, the only one that is named like phone numbers (`Mobile`, `Tel.`, `msisdn`), or the only column.",
+        ),
+        parameter(
+            "sheet",
+            sheet_schema(),
+            "In spreadsheets, the name of the sheet. Default: the first.",
         ),
         parameter(
             "format",
@@ -142,7 +148,7 @@ pub fn list_parameters() -> [Value; 4] {
 pub fn name_column_parameters() -> [Value; 2] {
     ["reference", "group"].map(|name| {
         let text = format!(
-            "In CSV, the column with the {name} of each recipient: its name in the header, or its position from 1. Default: the column `{name}`, if there is one."
+            "In CSV and spreadsheets, the column with the {name} of each recipient: its name in the header, or its position from 1. Default: the column `{name}`, if there is one."
         );
         json!({"name": format!("{name}_column"), "in": "query", "schema": column_schema(), "description": text})
     })
@@ -176,46 +182,71 @@ pub fn list_body(variables: bool) -> Takes {
         "type": "string",
         "format": "binary",
         "contentMediaType": "application/gzip",
-        "description": "Each of the other formats, compressed with gzip.",
-    });
-    let octets = json!({
-        "type": "string",
-        "format": "binary",
-        "contentMediaType": "application/octet-stream",
-        "description": "Each of the other formats, in the encoding that `charset` names: for files that are not UTF-8.",
+        "description": "JSON, NDJSON or CSV, compressed with gzip.",
     });
     let media = |content_type, schema, examples| Media {
         content_type,
         schema,
         examples,
     };
+    let mut all = vec![
+        media(
+            "application/json",
+            list_schema(variables),
+            vec![
+                ("array", examples.array),
+                ("object", json!({"recipients": ["+60123456784"]})),
+            ],
+        ),
+        media(
+            "application/x-ndjson",
+            text("One entry per line, as in the array."),
+            vec![("lines", json!(examples.lines))],
+        ),
+        media(
+            "text/csv",
+            text("One column, or a header with the column `phone` or the one that `column` names."),
+            vec![("table", json!(examples.table))],
+        ),
+        media("application/gzip", gzip, Vec::new()),
+        octets(
+            "Each of the other formats. Text is in the encoding that `charset` names: for files that are not UTF-8.",
+        ),
+    ];
+    all.extend(spreadsheet_media());
     Takes {
         required: true,
-        media: vec![
-            media(
-                "application/json",
-                list_schema(variables),
-                vec![
-                    ("array", examples.array),
-                    ("object", json!({"recipients": ["+60123456784"]})),
-                ],
-            ),
-            media(
-                "application/x-ndjson",
-                text("One entry per line, as in the array."),
-                vec![("lines", json!(examples.lines))],
-            ),
-            media(
-                "text/csv",
-                text(
-                    "One column, or a header with the column `phone` or the one that `column` names.",
-                ),
-                vec![("table", json!(examples.table))],
-            ),
-            media("application/gzip", gzip, Vec::new()),
-            media("application/octet-stream", octets, Vec::new()),
-        ],
+        media: all,
     }
+}
+
+/// Returns the schema of the name of a sheet.
+pub fn sheet_schema() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": LONGEST_SHEET})
+}
+
+/// Returns the content type of bytes of any kind.
+pub fn octets(description: &str) -> Media {
+    Media {
+        content_type: "application/octet-stream",
+        schema: json!({"type": "string", "format": "binary", "contentMediaType": "application/octet-stream", "description": description}),
+        examples: Vec::new(),
+    }
+}
+
+/// Returns the content types of spreadsheets.
+pub fn spreadsheet_media() -> Vec<Media> {
+    let media = |content_type| Media {
+        content_type,
+        schema: json!({
+            "type": "string",
+            "format": "binary",
+            "contentMediaType": content_type,
+            "description": "The sheet that `sheet` names, or the first, with the columns of `text/csv`. Numbers, dates and the results of formulas are read as they would be written.",
+        }),
+        examples: Vec::new(),
+    };
+    vec![media(XLSX), media(ODS)]
 }
 
 /// The same list in each format.

@@ -25,6 +25,7 @@ use crate::{
         names::EntryNames,
         number::{RefusedNumber, read_number},
         options::{AcceptedVariables, Options},
+        place::Place,
         variables::WrongVariables,
     },
 };
@@ -44,8 +45,11 @@ const SHOWN: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[schemars(rename = "InvalidEntry")]
 pub struct RejectedEntry {
-    /// Index from 0 (JSON) or line from 1 (NDJSON, CSV).
+    /// Index from 0 (JSON), line from 1 (NDJSON, CSV) or row from 1 (spreadsheets).
     pub position: u32,
+    /// In a spreadsheet, the sheet and the cell, such as `Guests!B4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cell: Option<String>,
     /// The input, at most 64 characters of it.
     pub input: String,
     /// What was expected, as a stable code for programs.
@@ -129,7 +133,7 @@ pub struct Details {
 pub struct Chunk {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// The position of each entry: its index from 0 (JSON), or its line from 1 (NDJSON, CSV).
+    /// The position of each entry: its index from 0 (JSON), or its line or row from 1.
     pub positions: Vec<u32>,
     /// Errors that reject the whole list, such as unknown fields, however invalid entries are
     /// treated.
@@ -153,6 +157,8 @@ pub struct Sink {
     options: Options,
     /// Bytes that were read since the last entry (see [`super::guard`]).
     pub unused: Rc<Cell<usize>>,
+    /// In a spreadsheet, the place of the next entry.
+    pub place: Option<Place>,
 }
 
 /// The sink accepts no more entries; [`Sink::end`] returns the reason.
@@ -180,6 +186,7 @@ impl Sink {
             stopped: None,
             options,
             unused,
+            place: None,
         }
     }
 
@@ -191,6 +198,13 @@ impl Sink {
     /// Returns how the list is read.
     pub const fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Sets the column of the next entry, in a spreadsheet.
+    pub const fn set_column(&mut self, column: usize) {
+        if let Some(place) = &mut self.place {
+            place.column = column;
+        }
     }
 
     /// Adds an entry at the current position.
@@ -260,6 +274,7 @@ impl Sink {
     fn refuse_number(&mut self, input: &str, refused: RefusedNumber) -> Result<(), Stopped> {
         self.push(Entry::Invalid(Box::new(RejectedEntry {
             position: self.position,
+            cell: self.place.as_ref().map(|place| place.cell(self.position)),
             input: input.chars().take(SHOWN).collect(),
             code: refused.code,
             detail: refused.detail,

@@ -16,7 +16,7 @@ use crate::{
 /// Bytes between two entries, at most.
 const MAX_ENTRY: usize = 256 * 1024;
 /// Bytes of a list, at most, after decompression.
-const MAX_LIST: u64 = 128 * 1024 * 1024;
+pub const MAX_LIST: u64 = 128 * 1024 * 1024;
 
 /// A reader that fails when a limit is exceeded.
 pub struct Guard<R> {

@@ -197,7 +197,10 @@ pub fn no_column(row: &ByteRecord, what: &str, selected: &str, sink: &Sink) -> A
     refuse("no-such-column", detail, sink)
 }
 
-fn refuse(code: &'static str, detail: String, sink: &Sink) -> ApiError {
+fn refuse(code: &'static str, mut detail: String, sink: &Sink) -> ApiError {
+    if let Some(place) = &sink.place {
+        detail = format!("{detail}, in the sheet `{}`", place.sheet);
+    }
     ApiError::invalid(vec![FieldError {
         position: Some(sink.position),
         ..FieldError::new("recipients", code, detail)

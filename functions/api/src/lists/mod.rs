@@ -1,4 +1,4 @@
-//! Reads lists of recipients: JSON, NDJSON and CSV, each also in gzip.
+//! Reads lists of recipients: JSON, NDJSON and CSV, each also in gzip, and spreadsheets.
 //!
 //! A list is parsed on a separate thread, from the body in memory, and passed on in chunks of a few
 //! thousand entries through a short channel. So a list of any size takes the memory of its body and
@@ -21,9 +21,12 @@ pub mod names;
 mod ndjson;
 pub mod number;
 pub mod options;
+mod place;
 mod quotes;
 pub mod request;
+pub mod sheet;
 pub mod store;
+mod table;
 pub mod variables;
 
 use std::{
@@ -49,6 +52,9 @@ use crate::{
 
 /// Bytes of a binary body from which the format is detected.
 const PEEK: u64 = 16 * 1024;
+
+const PACKED: &str =
+    "expected the spreadsheet itself, without gzip, which would not make it smaller";
 
 /// A list that is not parsed yet. A clone shares the bytes.
 #[derive(Clone, Debug)]
@@ -85,7 +91,9 @@ impl List {
     }
 
     fn parse(self, mut sink: Sink) -> Result<(), ApiError> {
-        let parsed = if self.gzip {
+        let parsed = if self.is_spreadsheet() {
+            sheet::parse(&self.bytes, &mut sink)
+        } else if self.gzip {
             gzip::open(&self.bytes).and_then(|text| self.parse_binary(text, &mut sink))
         } else if self.options.is_binary {
             self.parse_binary(&*self.bytes, &mut sink)
@@ -95,12 +103,21 @@ impl List {
         sink.end(parsed)
     }
 
+    fn is_spreadsheet(&self) -> bool {
+        let is_detected = || self.options.is_binary && sheet::is_spreadsheet(&self.bytes);
+        !self.gzip
+            && self
+                .format
+                .map_or_else(is_detected, |format| format == Format::Spreadsheet)
+    }
+
     fn parse_text(&self, sink: &mut Sink) -> Result<(), ApiError> {
         let text = &*self.bytes;
         match self.format.unwrap_or_else(|| detect(text)) {
             Format::Json => json::parse_slice(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
             Format::Csv => csv::parse(Guard::new(text, sink.unused.clone()), sink),
+            Format::Spreadsheet => sheet::parse(text, sink),
         }
     }
 
@@ -119,6 +136,7 @@ impl List {
             Format::Json => json::parse_reader(text, sink),
             Format::Ndjson => ndjson::parse(text, sink),
             Format::Csv => csv::parse(text, sink),
+            Format::Spreadsheet => Err(ApiError::Malformed(PACKED.to_owned())),
         }
     }
 }

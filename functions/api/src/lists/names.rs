@@ -165,6 +165,11 @@ impl NameColumns {
         })
     }
 
+    /// Returns whether one of them has this position.
+    pub fn contain(&self, column: usize) -> bool {
+        [self.reference, self.group].contains(&Some(column))
+    }
+
     /// Reads the fields of a row. An empty field counts as not given.
     pub fn read(&self, row: &ByteRecord) -> Result<EntryNames, WrongName> {
         let text = |kind, column: Option<usize>| {

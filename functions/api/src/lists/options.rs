@@ -23,15 +23,18 @@ pub enum Format {
     Ndjson,
     /// One column, or a header with a column `phone`.
     Csv,
+    /// XLSX or ODS, with the same columns.
+    Spreadsheet,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Ndjson, Self::Csv];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Ndjson, Self::Csv, Self::Spreadsheet];
 
     /// Returns the name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Spreadsheet => "spreadsheet",
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
@@ -46,11 +49,13 @@ pub struct Options {
     pub region: Option<Region>,
     /// Its two letters, as they were given.
     pub country: Option<String>,
-    /// In CSV, the column with the phone numbers: its name in the header, or its position from 1.
+    /// In a spreadsheet, the sheet; `None`: the first.
+    pub sheet: Option<String>,
+    /// In CSV and spreadsheets, the column with the phone numbers: its name in the header, or its position from 1.
     pub column: Option<String>,
-    /// In CSV, the column with the references; `None`: the column `reference`, if there is one.
+    /// In the same, the column with the references; `None`: the column `reference`, if there is one.
     pub reference_column: Option<String>,
-    /// In CSV, the column with the groups; `None`: the column `group`, if there is one.
+    /// In the same, the column with the groups; `None`: the column `group`, if there is one.
     pub group_column: Option<String>,
     /// Which kinds of numbers are accepted; `None`: all.
     pub types: Option<NumberTypes>,

@@ -23,6 +23,13 @@ const NDJSON: &str = "application/x-ndjson";
 /// The content type of CSV.
 const CSV: &str = "text/csv";
 
+/// The content type of XLSX.
+pub const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+/// The content type of ODS.
+pub const ODS: &str = "application/vnd.oasis.opendocument.spreadsheet";
+/// Characters of the name of a sheet, at most; spreadsheets allow 31.
+pub const LONGEST_SHEET: usize = 255;
+
 /// The expected form of a column, for error messages.
 pub const COLUMN: &str = "expected the name of a column in the header, or its position from 1";
 /// The expected form of a country, for error messages.
@@ -35,14 +42,19 @@ pub async fn read_list(
     query: &mut Query,
     body: Body,
 ) -> Result<List, ApiError> {
-    let by_content_type = match content_type(headers)?.as_str() {
+    let content_type = content_type(headers)?;
+    let by_content_type = match content_type.as_str() {
         JSON => Some(Format::Json),
         NDJSON => Some(Format::Ndjson),
         CSV => Some(Format::Csv),
+        XLSX | ODS => Some(Format::Spreadsheet),
         GZIP | OCTETS => None,
-        other => return Err(unsupported(&[JSON, NDJSON, CSV, GZIP, OCTETS], other)),
+        other => {
+            let expected = [JSON, NDJSON, CSV, XLSX, ODS, GZIP, OCTETS];
+            return Err(unsupported(&expected, other));
+        }
     };
-    let is_binary = by_content_type.is_none();
+    let is_binary = matches!(by_content_type, None | Some(Format::Spreadsheet));
     let by_query = query.choice("format", &Format::ALL, Format::as_str);
     if let (Some(format), Some(other)) = (by_content_type, by_query)
         && format != other
@@ -55,6 +67,7 @@ pub async fn read_list(
     let options = Options {
         region,
         country,
+        sheet: sheet(query),
         column: column(query, "column"),
         is_binary,
         charset: read_charset(headers, query, !is_binary)?,
@@ -65,9 +78,8 @@ pub async fn read_list(
     } else {
         read_text(body).await?
     };
-    let is_octets = content_type(headers)? == OCTETS;
     Ok(List {
-        gzip: is_binary && (!is_octets || is_gzip(&bytes)),
+        gzip: content_type == GZIP || (content_type == OCTETS && is_gzip(&bytes)),
         bytes,
         format: by_content_type.or(by_query),
         options,
@@ -83,6 +95,16 @@ fn default_country(query: &mut Query) -> Option<(String, Region)> {
         query.complain("default_country", "not-a-country", COUNTRY);
     }
     Some((given, region?))
+}
+
+/// Reads `?sheet=Guests`.
+pub fn sheet(query: &mut Query) -> Option<String> {
+    let given = query.text("sheet")?;
+    if given.is_empty() || given.chars().count() > LONGEST_SHEET {
+        let expected = format!("expected the name of a sheet, 1 to {LONGEST_SHEET} characters");
+        query.complain("sheet", "not-a-name", expected);
+    }
+    Some(given)
 }
 
 /// Reads a column, such as `?column=mobile` or `?column=2`.

@@ -104,6 +104,11 @@ impl Columns {
         Self(named.collect())
     }
 
+    /// Returns whether one of them has this position.
+    pub fn contain(&self, column: usize) -> bool {
+        self.0.iter().any(|(at, _)| *at == column)
+    }
+
     /// Reads the variables of a line; an empty field counts as not given. Fails if a field is not
     /// valid UTF-8; the error names the column.
     pub fn read(&self, record: &ByteRecord) -> Result<Variables, String> {

@@ -17,6 +17,7 @@ pub mod recipients;
 pub mod schedules;
 pub mod second_factor;
 pub mod sessions;
+pub mod spreadsheets;
 pub mod suppressions;
 pub mod system;
 pub mod uncertain;

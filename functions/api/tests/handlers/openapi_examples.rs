@@ -15,7 +15,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 32] = [
+const WITH_BODY: [&str; 33] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -29,6 +29,7 @@ const WITH_BODY: [&str; 32] = [
     "createSchedule",
     "changeSchedule",
     "appendRecipients",
+    "convertSpreadsheet",
     "changeRecipients",
     "cancelRecipients",
     "changeRecipient",

@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 39] = [
+pub const FILES: [File; 43] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),
@@ -43,6 +43,7 @@ pub const FILES: [File; 39] = [
     style("console.css", include_str!("page/console.css")),
     script("file-choice.js", include_str!("page/file-choice.js")),
     script("format.js", include_str!("page/format.js")),
+    script("groups.js", include_str!("page/groups.js")),
     script("keys.js", include_str!("page/keys.js")),
     script("list-file.js", include_str!("page/list-file.js")),
     script("login.js", include_str!("page/login.js")),
@@ -52,6 +53,8 @@ pub const FILES: [File; 39] = [
     script("people.js", include_str!("page/people.js")),
     script("plot.js", include_str!("page/plot.js")),
     script("preact.js", include_str!("page/preact.js")),
+    script("recipients.js", include_str!("page/recipients.js")),
+    script("resend.js", include_str!("page/resend.js")),
     script("router.js", include_str!("page/router.js")),
     script(
         "schedule-actions.js",
@@ -66,6 +69,7 @@ pub const FILES: [File; 39] = [
     script("send-times.js", include_str!("page/send-times.js")),
     script("send.js", include_str!("page/send.js")),
     script("sms-text.js", include_str!("page/sms-text.js")),
+    script("spreadsheet.js", include_str!("page/spreadsheet.js")),
     script("suppressions.js", include_str!("page/suppressions.js")),
     script("system.js", include_str!("page/system.js")),
     script("text-editor.js", include_str!("page/text-editor.js")),

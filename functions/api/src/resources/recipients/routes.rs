@@ -7,6 +7,7 @@ use crate::{
     resources::recipients::{
         append, groups, list,
         one::{bulk, single},
+        progress,
     },
     route::{Route, delete, get, patch, post},
 };
@@ -55,6 +56,12 @@ pub fn table() -> Vec<Route> {
             Requires(SchedulesRead),
             groups::groups,
             groups::groups_doc,
+        ),
+        get(
+            "/v1/schedules/{id}/progress",
+            Requires(SchedulesRead),
+            progress::progress,
+            progress::progress_doc,
         ),
     ]
 }

@@ -18,7 +18,7 @@ const NEEDS = {
 };
 
 /** Says what a call has changed, and what it has left. */
-function outcomeOf(answer) {
+export function outcomeOf(answer) {
   if (answer?.changed === undefined) return A.done;
   const left = Object.entries(answer.left ?? {})
     .map(([reason, what]) => [reason, Array.isArray(what) ? what.length : what])

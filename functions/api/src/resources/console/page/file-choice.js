@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { number, time } from "./format.js";
 import { CHARSETS, inspect, readHead } from "./list-file.js";
 import { linkTo } from "./router.js";
+import { convert, isOther, isSpreadsheet } from "./spreadsheet.js";
 import { T } from "./texts.js";
 import { Checkbox, ErrorBox, Field, Input, Notice, Select, Table } from "./ui.js";
 
@@ -25,7 +26,7 @@ export function FileInput({ label, hint, onFile }) {
   };
   return html`<div class=${`drop${over ? " over" : ""}`} onDragOver=${hover} onDragLeave=${() => setOver(false)} onDrop=${drop}>
     <${Field} label=${label} hint=${hint}>${(attributes) => html`<input ...${attributes} type="file"
-      accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values,text/plain"
+      accept=".csv,.tsv,.txt,.xlsx,.ods,text/csv,text/tab-separated-values,text/plain"
       onChange=${(event) => event.target.files[0] && onFile(event.target.files[0])} />`}<//></div>`;
 }
 
@@ -40,24 +41,46 @@ async function sentBefore(fingerprint) {
 export const referenceOf = (fingerprint) => (fingerprint ? `file-${fingerprint}` : undefined);
 
 /** Reads a file; returns it with its layout, or throws what is wrong with it. */
-async function readList(file, charset, progress) {
-  if (/\.(xlsx?|ods)$/i.test(file.name)) throw { title: F.wrong, message: F.spreadsheet };
-  const { charset: found, fingerprint } = await inspect(file, progress);
-  const used = charset ?? found;
+async function readList(source, { charset, sheet }, progress) {
+  if (isOther(source)) throw { title: F.wrong, message: F.otherProgram };
+  const converted = isSpreadsheet(source) && (await convert(source, sheet));
+  const found = await inspect(source, progress);
+  const { file, sheets = [] } = converted || { file: source };
+  const used = converted ? "utf-8" : charset ?? found.charset;
   const head = file.size && (await readHead(file, used));
-  if (!head) throw { title: F.wrong, message: F.empty };
-  return { file, fingerprint, layout: { ...head, charset: used }, before: await sentBefore(fingerprint) };
+  if (!head) throw { title: F.wrong, message: F.empty, source, sheet: converted.sheet, sheets };
+  // The sheets of a file are different lists.
+  const place = sheets.indexOf(converted.sheet);
+  const fingerprint = found.fingerprint && found.fingerprint + (place > 0 ? `-${place + 1}` : "");
+  const before = await sentBefore(fingerprint);
+  return { file, source, sheet: converted.sheet, sheets, fingerprint, layout: { ...head, charset: used }, before };
+}
+
+/** Chooses the column with the numbers, which has neither references nor groups. */
+function withoutColumn({ reference, group }, column) {
+  const other = (at) => (at === column ? null : at);
+  return { column, reference: other(reference), group: other(group) };
+}
+
+/** The choice of a sheet, also if the first one is empty. */
+function Sheet({ of: { sheet, sheets }, onValue }) {
+  return sheets.length > 1 && html`<${Select} label=${F.sheet} value=${sheet} options=${sheets.map((one) => [one, one])} onValue=${onValue} />`;
 }
 
 function Layout({ list, change }) {
   const { layout } = list;
   const columns = layout.names.map((name, at) => [String(at), name]);
   const set = (changes) => change({ ...list, layout: { ...layout, ...changes } });
+  const others = [["", F.noColumn], ...columns.filter(([at]) => Number(at) !== layout.column)];
+  const named = (name) => html`<${Select} label=${F.named[name]} value=${String(layout[name] ?? "")} options=${others}
+    onValue=${(at) => set({ [name]: at === "" ? null : Number(at) })} />`;
   return html`<div class="grid">
       <${Select} label=${F.column} hint=${F.columnHint} value=${String(layout.column)} options=${columns}
-        onValue=${(column) => set({ column: Number(column) })} />
-      <${Select} label=${F.charset} hint=${F.charsetHint} value=${layout.charset} options=${CHARSETS.map((one) => [one, F.charsets[one]])}
-        onValue=${(charset) => change(null, charset)} /></div>
+        onValue=${(at) => set(withoutColumn(layout, Number(at)))} />
+      ${list.sheet === undefined && html`<${Select} label=${F.charset} hint=${F.charsetHint} value=${layout.charset}
+        options=${CHARSETS.map((one) => [one, F.charsets[one]])} onValue=${(charset) => change(null, { charset })} />`}
+      <${Sheet} of=${list} onValue=${(sheet) => change(null, { sheet })} />
+      ${named("reference")}${named("group")}</div>
     <p>${layout.hasHeader ? F.withHeader : F.withoutHeader}</p>
     <${Table} caption=${F.firstRows} head=${layout.names} rows=${layout.samples.map((row) => layout.names.map((_, at) => row[at] ?? ""))} />`;
 }
@@ -66,27 +89,29 @@ function Layout({ list, change }) {
 export function FileChoice({ list, setList, values, set }) {
   const [busy, setBusy] = useState(null);
   const [error, setError] = useState(null);
-  const read = async (file, charset) => {
+  const read = async (file, how = {}) => {
     setError(null);
     setList(null);
     setBusy(0);
     try {
-      setList(await readList(file, charset, setBusy));
+      setList(await readList(file, how, setBusy));
     } catch (problem) {
       setError(problem);
     }
     setBusy(null);
   };
-  const change = (changed, charset) => (charset ? read(list.file, charset) : setList(changed));
+  const change = (changed, how) => (how ? read(list.source, how) : setList(changed));
   return html`<fieldset><legend>${F.title}</legend>
-    <${FileInput} label=${F.choose} hint=${F.chooseHint} onFile=${read} />
+    <${FileInput} label=${F.choose} hint=${F.chooseHint} onFile=${(file) => read(file)} />
     ${busy !== null && html`<p role="status">${F.reading} <progress aria-label=${F.reading} value=${busy} max="1"></progress></p>`}
     <${ErrorBox} error=${error} />
-    ${list && html`<p><strong>${list.file.name}</strong>, ${F.size(number(Math.ceil(list.file.size / 1024)))}</p>
+    ${error?.sheets && html`<${Sheet} of=${error} onValue=${(sheet) => read(error.source, { sheet })} />`}
+    ${list && html`<p><strong>${list.file.name}</strong>, ${F.size(number(Math.ceil(list.source.size / 1024)))}</p>
       ${list.before.map((one) => html`<${Notice} kind="warning">${F.before(time(one.created_at))}
         <a href=${linkTo(`schedules/${one.id}`)}>${one.name ?? one.id}</a><//>`)}
       <${Layout} list=${list} change=${change} />`}
     <div class="grid"><${Input} label=${F.country} hint=${F.countryHint} maxlength="2" pattern="[A-Za-z]{2}" autocomplete="off"
       value=${values.country} onValue=${set("country")} />
-      <div class="field"><${Checkbox} label=${F.mobile} checked=${values.mobile} onValue=${set("mobile")} /></div></div></fieldset>`;
+      <div class="field"><${Checkbox} label=${F.mobile} checked=${values.mobile} onValue=${set("mobile")} /></div>
+      <${Select} label=${F.duplicates} value=${values.duplicates} options=${Object.entries(F.onDuplicate)} onValue=${set("duplicates")} /></div></fieldset>`;
 }

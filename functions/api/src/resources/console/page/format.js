@@ -39,6 +39,13 @@ export function duration(seconds) {
   return T.units.hours(Math.floor(minutes / 60), minutes % 60);
 }
 
+/** Returns a duration in milliseconds. */
+export function milliseconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value < 1000) return T.units.milliseconds(numbers.format(value));
+  return value < 60_000 ? T.units.seconds(numbers.format(Math.round(value / 100) / 10)) : duration(value / 1000);
+}
+
 /** The groups in which counts are shown, in the order of a message's life. */
 export const GROUPS = {
   waiting: ["PENDING", "SENDING"],

@@ -9,6 +9,8 @@ const HEAD_BYTES = 64 * 1024;
 const SLICE_BYTES = 4 * 1024 * 1024;
 const SEPARATORS = [",", ";", "\t"];
 const PHONE_NAME = /phone|mobil|tel|msisdn|cell|handy|rufnummer|nomor|nohp|movil|móvil|celular|gsm|sms|^numbers?$|手机|电话|電話|携帯|전화|휴대|телефон/i;
+const REFERENCE_NAME = /^(reference|ref(erence)?[ _-]?(no|number|id)|(customer|member|order|appointment|client|patient)[ _-]?(id|no|number))$/i;
+const GROUP_NAME = /^(group|region|store|branch|department)$/i;
 const PHONE_VALUE = /^['"=\s(]*\+?[\d\s()./-]{6,24}(\.0+)?["'\s]*$/;
 
 export const CHARSETS = ["utf-8", "windows-1252", "utf-16le", "utf-16be"];
@@ -134,10 +136,13 @@ export async function readHead(file, charset) {
   const hasHeader = !rows[at].some((cell) => PHONE_VALUE.test(cell));
   const names = rows[at].map((name, column) => (hasHeader && name.trim() ? name.trim() : `column_${letterOf(column)}`));
   const samples = rows.slice(hasHeader ? at + 1 : at).filter((row) => !isBlank(row));
+  const column = phoneColumn(names, samples, hasHeader);
+  const named = (pattern) => names.findIndex((name, place) => hasHeader && place !== column && pattern.test(name));
+  const [reference, group] = [REFERENCE_NAME, GROUP_NAME].map(named).map((place) => (place < 0 ? null : place));
   const bodyAt = firstRow + (hasHeader ? ends[at] : at > 0 ? ends[at - 1] : 0);
   const before = text.slice(0, bodyAt);
   return {
-    separator, hasHeader, names, samples: samples.slice(0, 5), column: phoneColumn(names, samples, hasHeader),
+    separator, hasHeader, names, samples: samples.slice(0, 5), column, reference, group,
     offset: encodedLength(before, charset), line: before.split(/\r\n|\n|\r/).length,
   };
 }

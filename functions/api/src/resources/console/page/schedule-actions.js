@@ -2,6 +2,7 @@
 import { html, useState } from "./preact.js";
 import { patch, post, report } from "./api.js";
 import { grouped, nameOf, number, time } from "./format.js";
+import { Resend } from "./resend.js";
 import { T } from "./texts.js";
 import { ActionButton, Checkbox, ErrorBox, Input, saveFile, Select } from "./ui.js";
 
@@ -74,6 +75,7 @@ export function Actions({ schedule, can, done }) {
     ${status === "paused" && html`<${Resume} ...${shared} />`}
     ${missed && can("attention:write") && html`<${SendNow} ...${shared} />`}
     ${[...IN_PROGRESS, "paused"].includes(status) && html`<${Speed} ...${shared} />`}
+    ${status === "finished" && html`<${Resend} schedule=${schedule} />`}
     ${!["finished", "cancelled"].includes(status) && html`<${Cancel} ...${shared} />`}`;
 }
 

@@ -1,7 +1,7 @@
 // One schedule: how far it is, what comes next, what can be done, its batches and its history.
 import { html, useEffect, useState } from "./preact.js";
 import { get } from "./api.js";
-import { duration, fromNow, nameOf, number, percent, time } from "./format.js";
+import { duration, fromNow, milliseconds, nameOf, number, percent, time } from "./format.js";
 import { linkTo } from "./router.js";
 import { Actions, ReportButton } from "./schedule-actions.js";
 import { T } from "./texts.js";
@@ -17,6 +17,16 @@ function windowText(window) {
   return S.windowText(window.days.join(", "), window.from, window.to, window.zone);
 }
 
+/** Returns what is waited for: the hours of a schedule whose time has passed. */
+function opening(schedule) {
+  const { status, window, run_at: runAt, next_send_at: next } = schedule;
+  const isWaiting = status === "scheduled" && window && new Date(runAt) < new Date() && new Date(next) > new Date();
+  return isWaiting && html`<${Notice}>${S.opens(time(next), fromNow(next))}<//>`;
+}
+
+const took = ({ p50, p99, max }) => S.took(milliseconds(p50), milliseconds(p99), milliseconds(max));
+const linkOf = (id) => html`<a href=${linkTo(`schedules/${id}`)}>${T.pages.schedule}</a>`;
+
 /** Returns the facts that apply, as pairs of a term and what it is. */
 function facts(schedule) {
   const { forecast } = schedule;
@@ -31,6 +41,10 @@ function facts(schedule) {
     forecast?.not_sent_in_time > 0 && [S.notInTime, number(forecast.not_sent_in_time)],
     schedule.finished_at && [S.finishedAt, withRelative(schedule.finished_at)],
     schedule.outcome && [S.outcome, S.outcomes[schedule.outcome]],
+    schedule.summary?.due_to_sent_ms.count > 0 && [S.dueToSent, took(schedule.summary.due_to_sent_ms)],
+    schedule.summary?.sent_to_final_ms.count > 0 && [S.sentToFinal, took(schedule.summary.sent_to_final_ms)],
+    schedule.resend_of && [S.resendOf, linkOf(schedule.resend_of)],
+    schedule.resent_by && [S.resentBy, linkOf(schedule.resent_by)],
     schedule.send_until && [S.sendUntil, withRelative(schedule.send_until)],
     schedule.window && [S.window, windowText(schedule.window)],
     schedule.rate && [S.rate, S.rateText(number(schedule.rate))],
@@ -43,15 +57,25 @@ function facts(schedule) {
   ].filter(Boolean);
 }
 
-/** The plot, whose module is loaded while a schedule runs; it stays when the schedule ends. */
-function LazyPlot({ schedule }) {
-  const [Plot, setPlot] = useState(null);
-  const isRunning = schedule.status === "running";
+const LOADERS = {
+  plot: () => import("./plot.js"), recipients: () => import("./recipients.js"), groups: () => import("./groups.js"),
+};
+
+/** A part of the page whose module is loaded when it is shown. */
+function Lazy({ name, ...rest }) {
+  const [Part, setPart] = useState(null);
   useEffect(() => {
-    // Without the module, as after a deployment, the page has no plot but all of its numbers.
-    if (isRunning) import("./plot.js").then((module) => setPlot(() => module.default), () => {});
-  }, [isRunning]);
-  return Plot && html`<${Plot} schedule=${schedule} />`;
+    // Without the module, as after a deployment, the page has all of its other parts.
+    LOADERS[name]().then((module) => setPart(() => module.default), () => {});
+  }, [name]);
+  return Part ? html`<${Part} ...${rest} />` : html`<${Loading} />`;
+}
+
+/** A part that is loaded when it is opened. */
+function Folded({ title, isOpen = false, ...rest }) {
+  const [open, setOpen] = useState(isOpen);
+  return html`<details open=${open} onToggle=${(event) => setOpen(event.target.open)}><summary><h2>${title}</h2></summary>
+    ${open && html`<${Lazy} ...${rest} />`}</details>`;
 }
 
 function Counts({ schedule }) {
@@ -63,7 +87,7 @@ function Counts({ schedule }) {
     html`<${ReportButton} schedule=${schedule} status=${status} label=${T.report.these} />`,
   ]);
   return html`<section><h2>${S.progress}</h2><${Bar} counts=${schedule.counts} />
-    <${LazyPlot} schedule=${schedule} />
+    ${schedule.already_sent > 0 && html`<${Lazy} name="plot" schedule=${schedule} />`}
     <p>${S.sentOf(number(schedule.already_sent), number(total))}
       ${schedule.recipients.duplicates > 0 && S.duplicates(number(schedule.recipients.duplicates))}</p>
     <${Table} caption=${S.counts} head=${S.countsHead} numeric=${[1, 2]} rows=${rows} />
@@ -121,9 +145,12 @@ export default function Schedule({ id, can }) {
     <${ErrorBox} error=${error} />
     <p aria-live="polite"><${Badge} status=${data.status} /> ${changed && S.changed(changed)}
       ${(data.pause_reason ?? data.reason) && html` ${S.reason}: ${data.pause_reason ?? data.reason}`}</p>
-    <${Attention} schedule=${data} can=${can} /><${Counts} schedule=${data} />
+    ${opening(data)}<${Attention} schedule=${data} can=${can} /><${Counts} schedule=${data} />
     <section><h2>${S.plan}</h2><dl>${facts(data).map(([term, what]) => html`<dt>${term}</dt><dd>${what}</dd>`)}</dl></section>
     <section><h2>${S.text}</h2><p class="message">${data.message}</p></section>
+    <${Folded} key=${`people-${id}`} title=${T.recipients.title} name="recipients" isOpen=${data.attention.uncertain > 0}
+      schedule=${data} can=${can} reload=${reload} />
+    <${Folded} key=${`groups-${id}`} title=${T.byGroup.title} name="groups" id=${id} />
     ${data.dispatched_at && html`<${Opened} title=${S.batches} path=${`/v1/schedules/${id}/batches`} query=${{ limit: 50 }}
       member="batches" head=${S.batchesHead} row=${BATCH_ROW} numeric=${[0, 4, 5]} />`}
     ${can("audit:read") && html`<${Opened} title=${S.history} path="/v1/audit" query=${{ resource: `schedule:${id}`, limit: 50 }}

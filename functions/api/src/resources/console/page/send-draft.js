@@ -32,10 +32,14 @@ function useUpload(id) {
       removeEventListener("beforeunload", warn);
     };
   }, [id, isOpen, round]);
-  const choose = (file) => {
-    const same = continueWith(id, file);
-    setError(same ? null : { title: D.otherFile, message: D.otherFileText(state.file.name) });
-    setHasFile(same);
+  const choose = async (file) => {
+    try {
+      const same = await continueWith(id, file);
+      setError(same ? null : { title: D.otherFile, message: D.otherFileText(state.file.name) });
+      setHasFile(same);
+    } catch (problem) {
+      setError(problem);
+    }
   };
   const again = () => {
     setError(null);

@@ -10,7 +10,7 @@ import { ErrorBox, Input, Page } from "./ui.js";
 import { begin } from "./upload.js";
 
 const KEPT = "sms-console-form"; // what was typed, so that a reload does not lose it
-const INITIAL = { name: "", labels: "", sender: "", message: "", country: "", mobile: false, ...INITIAL_TIMES };
+const INITIAL = { name: "", labels: "", sender: "", message: "", country: "", mobile: false, duplicates: "skip", ...INITIAL_TIMES };
 
 function kept() {
   try {
@@ -28,6 +28,7 @@ function draftOf(values, list) {
     name: values.name.trim() || list.file.name.slice(0, 100),
     reference: referenceOf(list.fingerprint),
     default_country: values.country.toUpperCase() || undefined,
+    on_duplicate: values.duplicates,
     types: values.mobile ? "mobile" : undefined,
     sender: values.sender.trim() || undefined,
     labels: labels.length ? labels : undefined,

@@ -4,6 +4,7 @@ import { get, put, remove, requestPatiently } from "./api.js";
 import { FileInput } from "./file-choice.js";
 import { time, number } from "./format.js";
 import { PagedTable, usePages } from "./paged.js";
+import { isSpreadsheet } from "./spreadsheet.js";
 import { T } from "./texts.js";
 import { ActionButton, BusyButton, ErrorBox, Input, Notice, Page, saveFile } from "./ui.js";
 
@@ -63,7 +64,7 @@ function Import({ done }) {
     setError(null);
     if (file.size > MOST_BYTES) return setError({ title: S.tooLarge, message: S.tooLargeText });
     try {
-      const query = { source: "console", format: "csv", default_country: country.toUpperCase() };
+      const query = { source: "console", format: isSpreadsheet(file) ? "spreadsheet" : "csv", default_country: country.toUpperCase() };
       const response = await requestPatiently("POST", `${PATH}/import`, { body: file, type: "application/octet-stream", query });
       setResult(await response.json());
       return done();

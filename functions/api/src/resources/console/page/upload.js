@@ -2,6 +2,7 @@
 // continues where it stopped, once the same file is chosen again: browsers do not keep files.
 import { get, requestPatiently } from "./api.js";
 import { readPiece } from "./list-file.js";
+import { convert, isSpreadsheet } from "./spreadsheet.js";
 import { T } from "./texts.js";
 
 const files = new Map(); // the chosen file of each draft, until the page is loaded again
@@ -28,20 +29,20 @@ export const changeUpload = (id, changes) => remember(id, { ...recall(id), ...ch
 
 /** Begins an upload. `list` is the chosen file with its layout; `choice` what else was chosen. */
 export function begin(id, list, choice) {
-  const { file, layout } = list;
+  const { file, layout, source, sheet } = list;
   files.set(id, file);
   remember(id, {
     file: { name: file.name, size: file.size, lastModified: file.lastModified },
-    layout, offset: layout.offset, line: layout.line, calls: [],
+    sourceSize: source.size, sheet, layout, offset: layout.offset, line: layout.line, calls: [],
     sums: { rows: 0, accepted: 0, duplicates: 0, invalid: 0 }, done: false, ...choice,
   });
 }
 
 /** Takes a file that was chosen after a reload; returns whether it is the same one. */
-export function continueWith(id, file) {
-  const known = recall(id)?.file;
-  const same = ["name", "size", "lastModified"].every((name) => known?.[name] === file[name]);
-  if (same) files.set(id, file);
+export async function continueWith(id, source) {
+  const { file, sourceSize, sheet } = recall(id) ?? {};
+  const same = file?.name === source.name && file.lastModified === source.lastModified && sourceSize === source.size;
+  if (same) files.set(id, isSpreadsheet(source) ? (await convert(source, sheet)).file : source);
   return same;
 }
 
@@ -56,7 +57,9 @@ async function packed(text) {
 async function uploadPiece(id, file, state) {
   const piece = await readPiece(file, state.layout, state.offset);
   if (!piece) throw { title: T.upload.failed, message: T.upload.longRow(state.line) };
-  const query = { column: state.layout.column + 1, format: "csv" };
+  const { column, reference, group } = state.layout;
+  const place = (at) => (at === null || at === undefined ? undefined : at + 1);
+  const query = { column: column + 1, reference_column: place(reference), group_column: place(group), format: "csv" };
   const response = await requestPatiently("POST", `/v1/schedules/${id}/recipients`, { query, ...(await packed(piece.text)) });
   const answer = await response.json();
   const sums = {
