@@ -38,7 +38,7 @@ mod world;
 use std::rc::Rc;
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use demo::ledger::Ledger;
 use fastrand::Rng;
 use tokio::{sync::oneshot, task::LocalSet};
@@ -50,6 +50,9 @@ use crate::{outcome::Outcome, verification::FinishedRun};
 
 /// All faults of the lab.
 pub const FAULTS: &[Fault] = faults::ALL;
+
+/// The alarms are evaluated for so long after the end of a run: what is left then has to raise one.
+const AFTERWARDS: TimeDelta = TimeDelta::minutes(15);
 
 /// Debug builds of nested futures need more than the default of two megabytes.
 const STACK_SIZE: usize = 16 << 20;
@@ -126,7 +129,11 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
         .await?;
     let began = world.clock.now();
     let end = Run::new(world, &schedules, run_at).execute().await;
-    world.emitted.save(name, began, world.clock.now())?;
+    let ended = world.clock.now();
+    let watched = ended + AFTERWARDS;
+    let World { emitted, pool, .. } = world;
+    emitted.add_idle_sweeps(pool, ended, watched).await?;
+    emitted.save(name, began, watched)?;
     #[cfg(feature = "fault-points")]
     shared::platform::fault::remove(schedules[0]);
     let mut problems = Vec::new();
