@@ -49,7 +49,8 @@ impl Pass<'_> {
             marks: &marks,
             marked_at,
         };
-        let writing = transaction.write_until_recorded(in_place);
+        // On the heap, because mostly it is not needed.
+        let writing = Box::pin(transaction.write_until_recorded(in_place));
         let is_whole = self.requests.go_on_during(writing).await;
         if is_whole.context("recording and marking")? {
             self.apply_marks(starting, marked_at);

@@ -1,5 +1,6 @@
 //! Marks that are not complete, because a row has changed or the database did not answer: they are
 //! taken back whoever owns the batch, and no other mark is.
+#![allow(clippy::unwrap_used)]
 
 use chrono::TimeDelta;
 use dispatch::DispatchedBy;
