@@ -40,7 +40,7 @@ class Resources:
     def number(self):
         """Returns a phone number that nothing else has."""
         with self.lock:
-            return f"+6011{next(self.numbers)}"
+            return f"+6019{next(self.numbers)}"
 
     def schedule(self, **more):
         """Creates a schedule of two recipients; returns its id."""
