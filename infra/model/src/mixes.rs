@@ -10,7 +10,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::mix::Mix;
 
 /// All mixes.
-pub const MIXES: [Mix; 33] = [
+pub const MIXES: [Mix; 34] = [
     Mix {
         name: "processes crash",
         crash: true,

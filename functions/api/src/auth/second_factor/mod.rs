@@ -9,12 +9,13 @@ pub mod store;
 use chrono::{DateTime, Utc};
 use shared::{
     access::Role,
+    events::keys::SharedKeys,
     platform::secret::{hash_token, random_text},
 };
 use totp_rs::{Algorithm, TOTP};
 use uuid::Uuid;
 
-use crate::{App, auth::second_factor::store::FactorRow, http::error::ApiError};
+use crate::{auth::second_factor::store::FactorRow, http::error::ApiError};
 
 /// Digits of a code.
 pub const DIGITS: usize = 6;
@@ -69,12 +70,12 @@ pub struct Secret(TOTP);
 impl Secret {
     /// Derives the secret of a factor. `None`: its key does not exist any more.
     pub async fn of(
-        app: &App,
+        keys: &SharedKeys,
         key_id: &str,
         factor: Uuid,
         now: DateTime<Utc>,
     ) -> Result<Option<Self>, ApiError> {
-        let derived = app.webhook_keys.second_factor(key_id, factor, now).await;
+        let derived = keys.second_factor(key_id, factor, now).await;
         let derived = derived.map_err(|error| ApiError::KeysUnavailable(error.to_string()))?;
         let secret = derived.map(Self::from_bytes).transpose();
         secret.map_err(|error| ApiError::Internal(format!("{error:#}")))
@@ -146,7 +147,7 @@ pub fn new_recovery_codes() -> Vec<(String, Vec<u8>)> {
 /// Uses a code of a person, in the caller's transaction: one of the app, or a recovery code. Returns
 /// whether it was right and had not been used. A person without a second factor has no right code.
 pub async fn use_code(
-    app: &App,
+    keys: &SharedKeys,
     transaction: &mut sqlx::MySqlConnection,
     user_id: Uuid,
     code: &str,
@@ -158,7 +159,7 @@ pub async fn use_code(
     if row.confirmed_at.is_none() {
         return Ok(false);
     }
-    if try_step(app, transaction, user_id, &row, code, now).await? {
+    if try_step(keys, transaction, user_id, &row, code, now).await? {
         return Ok(true);
     }
     let written: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -168,14 +169,14 @@ pub async fn use_code(
 
 /// Uses a code of the app, also of a factor that is not confirmed yet.
 pub async fn try_step(
-    app: &App,
+    keys: &SharedKeys,
     transaction: &mut sqlx::MySqlConnection,
     user_id: Uuid,
     row: &FactorRow,
     code: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, ApiError> {
-    let Some(secret) = Secret::of(app, &row.key_id, row.id, now).await? else {
+    let Some(secret) = Secret::of(keys, &row.key_id, row.id, now).await? else {
         tracing::error!(key.id = row.key_id, "the key of a second factor is gone");
         return Ok(false);
     };

@@ -5,7 +5,7 @@
 //! recipient of each tells when. A call takes about as long for ten million recipients as for ten
 //! thousand.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
@@ -20,7 +20,7 @@ use crate::{
     App,
     http::{error::ApiError, path::Path, query::Query},
     openapi::Operation,
-    resources::{recipients::store::last_seq, schedules::show::parse_id},
+    resources::schedules::{show::parse_id, store::places::parts_of_list},
 };
 
 /// Recipients that are read, at most.
@@ -73,10 +73,7 @@ pub async fn progress(
     let mut connection = app.db.acquire().await?;
     let schedule = load_schedule(&mut connection, id).await?;
     let schedule = schedule.ok_or_else(ApiError::no_such_schedule)?;
-    let last = last_seq(&mut connection, id).await?;
-    let step = last.div_ceil(MOST_READ).max(1);
-    // From the middle of the first part.
-    let seqs: Vec<_> = (1 + (step - 1) / 2..=last).step_by(step as usize).collect();
+    let (seqs, step) = sample(&parts_of_list(&mut connection, id).await?);
     let times = times_of(&mut connection, id, &seqs).await?;
     let until = (schedule.status == ScheduleStatus::Running).then(|| app.db.now());
     Ok(Json(OverTime::new(&times, step, wanted, until)))
@@ -139,6 +136,18 @@ impl OverTime {
     }
 }
 
+/// Returns places of a list at equal distances, at most [`MOST_READ`] and one for each part of the
+/// list, and the distance: each place stands for as many.
+fn sample(parts: &[RangeInclusive<u32>]) -> (Vec<u32>, u32) {
+    let places: u32 = parts.iter().map(|part| part.end() - part.start() + 1).sum();
+    let step = places.div_ceil(MOST_READ).max(1);
+    // From the middle of the first stretch.
+    let seqs = parts
+        .iter()
+        .flat_map(|part| (part.start() + (step - 1) / 2..=*part.end()).step_by(step as usize));
+    (seqs.collect(), step)
+}
+
 /// Returns the length of the intervals of a span.
 fn interval_of(span: i64, wanted: Option<u32>) -> i64 {
     // Two more points than intervals fit into a span that begins and ends between them.
@@ -178,6 +187,8 @@ async fn times_of(
 
 #[cfg(test)]
 mod tests {
+    use shared::message::place::PLACES;
+
     use super::*;
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -223,6 +234,20 @@ mod tests {
         );
         assert_eq!(sampled.points.last().map(|point| point.at), Some(at(60)));
         assert_eq!(OverTime::new(&[], 1, None, None).points, []);
+    }
+
+    #[test]
+    fn a_sample_reads_each_part_of_a_list_and_not_its_gaps() {
+        assert_eq!(sample(&[]), (vec![], 1));
+        assert_eq!(sample(&[1..=3]), (vec![1, 2, 3], 1));
+        let copies = PLACES + 1..=PLACES + 20_000;
+        let (seqs, step) = sample(&[1..=80_000, copies.clone()]);
+        assert_eq!(step, 10);
+        assert_eq!(seqs.len(), 10_000);
+        assert_eq!(
+            seqs.iter().filter(|seq| copies.contains(seq)).count(),
+            2_000
+        );
     }
 
     #[test]

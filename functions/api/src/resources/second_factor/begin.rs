@@ -62,7 +62,7 @@ pub async fn begin(
     require_password(&app, id, password).await?;
     let key_id = app.webhook_keys.current().newest().to_owned();
     let factor = new_id(app.db.now());
-    let secret = Secret::of(&app, &key_id, factor, app.db.now()).await?;
+    let secret = Secret::of(&app.webhook_keys, &key_id, factor, app.db.now()).await?;
     let secret = secret.ok_or_else(|| ApiError::Internal("the newest key is gone".to_owned()))?;
     let (app, key_id) = (&app, key_id.as_str());
     audited_transaction(&app.db, &caller, |transaction| {

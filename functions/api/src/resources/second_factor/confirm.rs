@@ -107,7 +107,16 @@ async fn write(
             "expected a second factor that is not enabled yet".to_owned(),
         ));
     }
-    if !try_step(app, &mut transaction, user_id, &row, code, now).await? {
+    if !try_step(
+        &app.webhook_keys,
+        &mut transaction,
+        user_id,
+        &row,
+        code,
+        now,
+    )
+    .await?
+    {
         let expected = "expected the code that the app shows now; check the clock of the phone";
         return Err(ApiError::invalid(vec![FieldError::new(
             CODE, "wrong", expected,

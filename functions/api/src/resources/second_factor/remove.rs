@@ -92,7 +92,15 @@ async fn write(
     user_id: Uuid,
     code: &str,
 ) -> Result<((), Change<'static>), ApiError> {
-    if !use_code(app, &mut transaction, user_id, code, app.db.now()).await? {
+    if !use_code(
+        &app.webhook_keys,
+        &mut transaction,
+        user_id,
+        code,
+        app.db.now(),
+    )
+    .await?
+    {
         let expected = "expected a code of the app that was not used, or a recovery code";
         return Err(ApiError::invalid(vec![FieldError::new(
             CODE, "wrong", expected,

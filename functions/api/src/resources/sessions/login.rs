@@ -118,7 +118,7 @@ async fn is_right_code(app: &App, user_id: Uuid, code: &SecretString) -> Result<
     let now = app.db.now();
     let code = code.expose_secret();
     transaction(&app.db, |transaction| {
-        Box::pin(use_code(app, transaction, user_id, code, now))
+        Box::pin(use_code(&app.webhook_keys, transaction, user_id, code, now))
     })
     .await
 }

@@ -1,5 +1,8 @@
 //! The places of a list: its end, and its gaps.
 
+use std::ops::RangeInclusive;
+
+use shared::message::place::{PLACES, Place};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -23,4 +26,26 @@ pub async fn skip_gap(connection: &mut MySqlConnection, id: Uuid, place: u32) ->
     .fetch_one(connection)
     .await?;
     Ok(next.map_or(place, |next| next - 1))
+}
+
+/// Returns the ranges that the places of a list are in: its positions, and those of the copies of its
+/// numbers.
+pub async fn parts_of_list(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+) -> sqlx::Result<Vec<RangeInclusive<u32>>> {
+    let mut parts = Vec::new();
+    for copy in 0..=Place::of(last_seq(connection, id).await?).copy {
+        let first = Place { position: 1, copy }.seq();
+        let last: Option<u32> = sqlx::query_scalar!(
+            "SELECT MAX(seq) FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ?",
+            id,
+            first,
+            first + (PLACES - 2)
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        parts.extend(last.map(|last| first..=last));
+    }
+    Ok(parts)
 }
