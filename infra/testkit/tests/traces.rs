@@ -33,6 +33,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use gate::{Api, phones};
 
+/// The spans of a process wait in one queue, and the tests of this file may share a process.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// The trace id of the caller.
 const CALLER: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -136,6 +138,7 @@ async fn run_schedule(stage: &Stage) -> String {
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_schedule_is_one_trace_from_the_call_to_its_end(pool: MySqlPool) {
+    let _alone = ALONE.lock().await;
     let subscriber = Registry::default().with(recording_layer());
     let _recording = tracing::subscriber::set_default(subscriber);
     let (collector, stage) = (
@@ -237,6 +240,7 @@ fn assert_no_secret(spans: &[Span]) {
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn a_dead_collector_costs_a_second_per_minute_and_nothing_else(pool: MySqlPool) {
+    let _alone = ALONE.lock().await;
     let subscriber = Registry::default().with(recording_layer());
     let _recording = tracing::subscriber::set_default(subscriber);
     let silent = MockServer::start().await;
