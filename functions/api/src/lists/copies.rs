@@ -92,8 +92,8 @@ pub async fn write_chunk(
         .iter()
         .map(|(n, phone)| (target.first + plan.named[*n].at as u32, *phone))
         .collect();
-    let places = free_places(connection, id, &wanted).await?;
-    for (place, (n, _)) in places.iter().zip(&placed) {
+    let free = free_places(connection, id, &wanted).await?;
+    for (place, (n, _)) in free.iter().zip(&placed) {
         let named = &mut plan.named[*n];
         let position = chunk.positions.get(named.at).copied();
         if let Some(error) = refusal(*place, position) {
@@ -102,7 +102,7 @@ pub async fn write_chunk(
         named.seq = Some(place.seq());
     }
     if written.errors.is_empty() {
-        let rows = places.iter().zip(&wanted);
+        let rows = free.iter().zip(&wanted);
         let rows: Vec<_> = rows
             .map(|(place, (_, phone))| (place.seq(), *phone))
             .collect();

@@ -1,5 +1,10 @@
 //! Random calls with unexpected values in paths, queries and bodies: each is answered as the document
 //! says, and none with an error of the server.
+#![allow(
+    clippy::format_push_string,
+    clippy::result_large_err,
+    reason = "small texts of tests"
+)]
 
 use axum::{
     body::Body,

@@ -1,4 +1,5 @@
 //! The second factor: set up, asked for at each login, accepted once, recovered, removed, and required.
+#![allow(clippy::format_collect, reason = "small texts of tests")]
 
 use std::time::Duration;
 

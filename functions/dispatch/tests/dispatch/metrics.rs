@@ -1,5 +1,6 @@
 //! The metrics of dispatch: the heartbeat of the sweep, its repairs, and what it reads once per
 //! minute.
+#![allow(clippy::float_cmp, reason = "small texts of tests")]
 
 use std::time::Duration;
 

@@ -105,12 +105,12 @@ impl Environment {
         invocation: Arc<Invocation>,
         limits: Limits,
     ) -> (Option<Self>, InvocationEnd) {
-        let handled = collect(self.handle(event, Budget::new(limits.budget)));
-        let handled = async {
+        let handled = Box::pin(collect(self.handle(event, Budget::new(limits.budget))));
+        let handled = Box::pin(async {
             let (handled, figures) = handled.await;
             world.emitted.add(world.clock.now(), &figures);
             handled
-        };
+        });
         match invocation.run(handled, limits.kill_after).await {
             Some(Ok(true)) => (Some(self), InvocationEnd::Succeeded),
             Some(Ok(false) | Err(_)) => (Some(self), InvocationEnd::Failed),

@@ -85,10 +85,12 @@ async fn a_million_values_take_a_hundred_places_and_keep_the_largest() {
 async fn each_metric_of_the_list_can_be_written() {
     let sink = Sink::new("send", "sms-test".to_owned()).unwrap();
     let ((), figures) = collect(async {
-        Counter::ALL.iter().for_each(|&counter| count(counter, 1));
-        Measure::ALL
-            .iter()
-            .for_each(|&measure| record(measure, 1.0));
+        for &counter in Counter::ALL {
+            count(counter, 1);
+        }
+        for &measure in Measure::ALL {
+            record(measure, 1.0);
+        }
     })
     .await;
     let line = &lines(&sink, &figures)[0];

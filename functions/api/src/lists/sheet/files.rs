@@ -1,4 +1,9 @@
 //! Makes small spreadsheets for tests.
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "small texts of tests"
+)]
 
 use std::io::{Cursor, Write};
 

@@ -110,13 +110,13 @@ impl<'a> Rows<'a> {
         }
         self.cells += (column - self.record.len()) as u64 + 1;
         if self.cells > MAX_CELLS {
-            return Err(too_large(format!("{MAX_CELLS} cells")));
+            return Err(too_large(&format!("{MAX_CELLS} cells")));
         }
         while self.record.len() < column {
             self.record.push_field(b"");
         }
         if self.record.as_slice().len() + value.len() > MAX_ROW {
-            return Err(too_large(format!("{} KB in each row", MAX_ROW / 1024)));
+            return Err(too_large(&format!("{} KB in each row", MAX_ROW / 1024)));
         }
         self.record.push_field(value.as_bytes());
         Ok(())
@@ -138,7 +138,7 @@ impl<'a> Rows<'a> {
         for _ in 0..repeats {
             self.bytes += self.record.as_slice().len() as u64;
             if self.bytes > MAX_LIST {
-                return Err(too_large(format!("{} MB of text", MAX_LIST / 1024 / 1024)));
+                return Err(too_large(&format!("{} MB of text", MAX_LIST / 1024 / 1024)));
             }
             self.row += 1;
             self.read()?;
@@ -169,7 +169,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn too_large(limit: String) -> ApiError {
+fn too_large(limit: &str) -> ApiError {
     ApiError::TooLarge(format!(
         "expected a sheet of at most {limit}; save it as CSV, and append it in several calls"
     ))

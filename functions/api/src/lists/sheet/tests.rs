@@ -1,4 +1,5 @@
 //! Lists as spreadsheets, valid and invalid ones.
+#![allow(clippy::format_collect, reason = "small texts of tests")]
 
 use std::sync::Arc;
 
@@ -188,7 +189,7 @@ async fn files_that_cannot_be_read_are_explained() {
         bytes.extend(rest.encode_utf16().flat_map(u16::to_le_bytes));
         bytes
     };
-    let encrypted = r#"<manifest:manifest><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>"#;
+    let encrypted = r"<manifest:manifest><manifest:file-entry><manifest:encryption-data/></manifest:file-entry></manifest:manifest>";
     let strings = r#"<sst uniqueCount="99999999999999999"><si><t>a</t></si></sst>"#;
     let deep = "<a>".repeat(300) + &"</a>".repeat(300);
     let backwards = r#"<worksheet><sheetData><row r="2"><c r="A2"><v>1</v></c></row><row r="1"><c r="A1"><v>1</v></c></row></sheetData></worksheet>"#;

@@ -48,13 +48,11 @@ pub fn read(bytes: &[u8], wanted: Option<&str>, rows: &mut Rows<'_>) -> Result<S
 }
 
 fn choose(sheets: &[&Sheet], wanted: Option<&str>) -> Result<String, ApiError> {
-    let found = match wanted {
-        Some(wanted) => sheets.iter().find(|sheet| sheet.name == wanted),
-        None => {
-            let mut visible = sheets.iter();
-            let visible = visible.find(|sheet| sheet.visible == SheetVisible::Visible);
-            visible.or_else(|| sheets.first())
-        }
+    let find = |is_right: &dyn Fn(&Sheet) -> bool| sheets.iter().find(|sheet| is_right(sheet));
+    let found = if let Some(wanted) = wanted {
+        find(&|sheet| sheet.name == wanted)
+    } else {
+        find(&|sheet| sheet.visible == SheetVisible::Visible).or_else(|| sheets.first())
     };
     match (found, sheets) {
         (Some(sheet), _) => Ok(sheet.name.clone()),

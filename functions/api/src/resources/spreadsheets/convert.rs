@@ -26,6 +26,10 @@ const MOST_ROWS: u32 = 1_048_576;
 /// A sheet as CSV.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "ConvertedSheet")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the members of the answer have these names"
+)]
 pub struct Sheet {
     /// The name of the sheet.
     sheet: String,

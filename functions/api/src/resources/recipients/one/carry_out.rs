@@ -1,7 +1,7 @@
 //! Carries out a call: finds each recipient and its batch, and writes batch by batch.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -15,7 +15,7 @@ use super::{
     address::Address,
     outcome::{Order, RecipientChange},
     store::places_of_references,
-    write::{Group, Written},
+    write::Group,
 };
 use crate::{
     App, CALL_BUDGET, ENQUEUE_TIMEOUT,

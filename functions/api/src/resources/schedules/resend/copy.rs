@@ -210,12 +210,12 @@ async fn insert_by_reference(
 ) -> Result<Added, ApiError> {
     let wanted: Vec<_> = given.iter().map(|(_, new, phone)| (*new, *phone)).collect();
     let places = free_places(&mut *transaction, schedule.id, &wanted).await?;
-    let placed = || places.iter().zip(given);
-    let rows: Vec<_> = placed()
+    let pairs = || places.iter().zip(given);
+    let rows: Vec<_> = pairs()
         .map(|(place, (_, _, phone))| (place.seq(), *phone))
         .collect();
     insert_copies(&mut *transaction, schedule.id, &rows).await?;
-    let moved: Vec<_> = placed()
+    let moved: Vec<_> = pairs()
         .map(|(place, (old, _, _))| [*old, place.seq()])
         .collect();
     copy_variables(transaction, resend, &moved).await?;
