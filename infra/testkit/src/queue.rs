@@ -82,7 +82,7 @@ impl Queue for FakeQueue {
     }
 
     /// Returns all messages: this queue has no clock.
-    async fn visible(&self) -> anyhow::Result<u64> {
+    async fn visible_messages(&self) -> anyhow::Result<u64> {
         self.backlog().await
     }
 }

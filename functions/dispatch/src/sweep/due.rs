@@ -41,7 +41,7 @@ pub(super) struct QueueState {
 impl Dispatcher {
     /// Reads whether the queues show messages. One that does not answer counts as slow.
     pub(super) async fn queue_state(&self) -> QueueState {
-        let is_empty = async |queue: &SharedQueue| match queue.visible().await {
+        let is_empty = async |queue: &SharedQueue| match queue.visible_messages().await {
             Ok(visible) => visible == 0,
             Err(error) => {
                 tracing::warn!(error = describe(&error), "the queue does not answer");

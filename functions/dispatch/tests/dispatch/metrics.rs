@@ -1,6 +1,6 @@
 //! The metrics of dispatch: the heartbeat of the sweep, its repairs, and what it reads once per
 //! minute.
-#![allow(clippy::float_cmp, reason = "small texts of tests")]
+#![allow(clippy::float_cmp, reason = "the values are exact")]
 
 use std::time::Duration;
 

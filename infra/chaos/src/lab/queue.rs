@@ -160,7 +160,7 @@ impl Queue for LabQueue {
         Ok(self.state().messages.iter().filter(waits).count() as u64)
     }
 
-    async fn visible(&self) -> anyhow::Result<u64> {
+    async fn visible_messages(&self) -> anyhow::Result<u64> {
         let now = self.clock.now();
         let is_visible = |message: &&Message| message.visible_at <= now;
         Ok(self.state().messages.iter().filter(is_visible).count() as u64)

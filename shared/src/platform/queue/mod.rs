@@ -160,7 +160,7 @@ pub trait Queue: Send + Sync {
     async fn backlog(&self) -> anyhow::Result<u64>;
 
     /// Returns the approximate number of messages that a worker could receive now.
-    async fn visible(&self) -> anyhow::Result<u64>;
+    async fn visible_messages(&self) -> anyhow::Result<u64>;
 }
 
 /// A queue that several owners share.

@@ -151,7 +151,7 @@ impl Queue for SqsQueue {
         .await
     }
 
-    async fn visible(&self) -> anyhow::Result<u64> {
+    async fn visible_messages(&self) -> anyhow::Result<u64> {
         self.count(&[QueueAttributeName::ApproximateNumberOfMessages])
             .await
     }

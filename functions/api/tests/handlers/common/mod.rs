@@ -100,7 +100,7 @@ impl Queue for Fakes {
         Ok(0)
     }
 
-    async fn visible(&self) -> anyhow::Result<u64> {
+    async fn visible_messages(&self) -> anyhow::Result<u64> {
         Ok(0)
     }
 }
