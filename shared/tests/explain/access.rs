@@ -35,8 +35,12 @@ async fn insert_callers(pool: &MySqlPool) {
             "UNHEX(LPAD(HEX(n), 64, '0')), UNHEX(LPAD(HEX(n), 32, '0')), NOW()",
         ),
         (
-            "INSERT INTO api_keys (id, name, prefix, hash, permissions, created_by, created_at)",
-            "UNHEX(LPAD(HEX(n), 32, '0')), '', '', UNHEX(LPAD(HEX(n), 64, '0')), '', '', NOW()",
+            "INSERT INTO api_keys (id, name, prefix, hash, permissions, created_by, created_at, user_id)",
+            "UNHEX(LPAD(HEX(n), 32, '0')), '', '', UNHEX(LPAD(HEX(n), 64, '0')), '', '', NOW(), UNHEX(LPAD(HEX(n), 32, '0'))",
+        ),
+        (
+            "INSERT INTO second_factors (user_id, id, key_id, created_at, confirmed_at)",
+            "UNHEX(LPAD(HEX(n), 32, '0')), UNHEX(LPAD(HEX(n), 32, '0')), '', NOW(), NOW()",
         ),
         (
             "INSERT INTO callers (caller, free_at_us, last_used_at)",
@@ -51,7 +55,7 @@ async fn insert_callers(pool: &MySqlPool) {
     }
     analyze(
         pool,
-        "users, sessions, refresh_tokens, api_keys, callers, audit_log",
+        "users, sessions, refresh_tokens, api_keys, second_factors, callers, audit_log",
     )
     .await;
 }
@@ -69,16 +73,32 @@ async fn check_callers(plans: &mut Plans<'_>) {
         .check(
             "the user of a session",
             &["FROM sessions s JOIN users u"],
-            &["s PRIMARY", "u PRIMARY"],
+            &["s PRIMARY", "u PRIMARY", "f PRIMARY"],
             &[&known, &now],
         )
         .await;
     plans
         .check(
             "an API key",
-            &["FROM api_keys WHERE hash = ?"],
-            &["api_keys hash_once"],
+            &["FROM api_keys k LEFT JOIN users u"],
+            &["k hash_once", "u PRIMARY"],
             &[&hash],
+        )
+        .await;
+    plans
+        .check(
+            "the keys of a person",
+            &["FROM api_keys WHERE user_id = ?"],
+            &["api_keys of_user"],
+            &[&known],
+        )
+        .await;
+    plans
+        .check(
+            "the sessions of a person",
+            &["MAX(t.issued_at)"],
+            &["s of_user", "t of_session"],
+            &[&known, &now, &200],
         )
         .await;
     plans
@@ -104,7 +124,7 @@ async fn check_tokens(plans: &mut Plans<'_>) {
         .check(
             "a login",
             &["FROM users WHERE username = ?"],
-            &["users username_once"],
+            &["users username_once", "f PRIMARY"],
             &[&"7"],
         )
         .await;

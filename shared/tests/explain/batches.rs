@@ -137,7 +137,7 @@ async fn check_recording(plans: &mut Plans<'_>, values: &Values) {
             "flush",
             &["SET r.resends = r.resends + j.resend"],
             &["r PRIMARY", "b PRIMARY", "s PRIMARY"],
-            &[rows, &1, now, now, id, token, token, token],
+            &[rows, &1, now, now, id, token, token, now],
         )
         .await;
     plans
