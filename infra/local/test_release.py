@@ -219,7 +219,8 @@ class Deployed(unittest.TestCase):
         given = {"Where": "aws", "Commit": "HEAD", "Subnets": ",".join(subnets)}
         given |= {"SecurityGroup": group, "AlarmTopicArn": topic, "ApiConcurrency": "10"}
         given["RunbookUrl"] = "https://git.test/sms/docs/runbook.md"
-        given |= {"AllowedCountries": "MY"}
+        # The emulator does not know saved queries.
+        given |= {"AllowedCountries": "MY", "SavedQueries": "false"}
         given |= {"CarrierUrl": "https://carrier.test/api", "CarrierAdapter": "alaris"}
         for name in ("Database", "Migration", "Carrier"):
             found = secrets.create_secret(Name=f"sms/{name}", SecretString="{}")

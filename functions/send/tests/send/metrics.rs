@@ -1,4 +1,5 @@
 //! The metrics of send: what a pass counts and measures.
+#![allow(clippy::float_cmp, reason = "the values are exact")]
 
 use std::time::Duration;
 

@@ -80,7 +80,7 @@ impl Model {
         let expected = |seq: u32| Expected {
             number: seq,
             reference: Some(format!("R{seq}")),
-            group: (seq % 3 > 0).then(|| format!("G{}", seq % 3)),
+            group: (!seq.is_multiple_of(3)).then(|| format!("G{}", seq % 3)),
             is_cancelled: false,
         };
         Self {
