@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import yaml
-from samtranslator.translator.transform import transform
 
 ROOT = Path(__file__).resolve().parents[2]
 logging.getLogger("samtranslator").setLevel(logging.CRITICAL)  # it warns about its own metrics
@@ -126,6 +125,9 @@ def translated(template, **values):
     for function in functions(copied).values():
         function["CodeUri"] = f"s3://code/{function['CodeUri']}"
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    # Not every environment that reads the template has SAM: that of the browser has not.
+    from samtranslator.translator.transform import transform
+
     return transform(copied, values, _NoManagedPolicies())
 
 
