@@ -128,9 +128,9 @@ class Recipients(ConsoleTest):
         self.addCleanup(
             self.carrier,
             "PATCH",
-            {name: before[name] for name in ("undeliv", "expired")},
+            {name: before[name] for name in ("undeliv", "expired", "odd")},
         )
-        self.carrier("PATCH", {"undeliv": 1.0, "expired": 0})
+        self.carrier("PATCH", {"undeliv": 1.0, "expired": 0, "odd": 0})
         soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
         made = self.schedule(
             recipients=[one["phone"] for one in PEOPLE], run_at=soon, max_attempts=1

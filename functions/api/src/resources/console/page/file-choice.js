@@ -85,20 +85,22 @@ function Layout({ list, change }) {
     <${Table} caption=${F.firstRows} head=${layout.names} rows=${layout.samples.map((row) => layout.names.map((_, at) => row[at] ?? ""))} />`;
 }
 
-/** The part of the form that chooses the list. `list` is what was chosen. */
-export function FileChoice({ list, setList, values, set }) {
+/** The part of the form that chooses the list. `list` is what was chosen; `setReading` says whether a file is being read. */
+export function FileChoice({ list, setList, setReading, values, set }) {
   const [busy, setBusy] = useState(null);
   const [error, setError] = useState(null);
   const read = async (file, how = {}) => {
     setError(null);
     setList(null);
     setBusy(0);
+    setReading(true);
     try {
       setList(await readList(file, how, setBusy));
     } catch (problem) {
       setError(problem);
     }
     setBusy(null);
+    setReading(false);
   };
   const change = (changed, how) => (how ? read(list.source, how) : setList(changed));
   return html`<fieldset><legend>${F.title}</legend>

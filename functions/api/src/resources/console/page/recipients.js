@@ -84,8 +84,13 @@ export default function Recipients({ schedule, can, reload }) {
   const [filter, setFilter] = useState(initial);
   const [typed, setTyped] = useState("");
   const [outcome, setOutcome] = useState(null);
-  const query = { schedule_id: schedule.id, ...searched(filter.typed), status: filter.status, include: "variables", limit: 20 };
-  const list = usePages("/v1/messages", "messages", query);
+  const { phone, reference } = searched(filter.typed);
+  const shared = { include: "variables", limit: 20 };
+  // Messages are found by a number or by a schedule: those to a number are few.
+  const query = phone ? { phone, ...shared, limit: 200 } : { schedule_id: schedule.id, reference, status: filter.status, ...shared };
+  const found = usePages("/v1/messages", "messages", query);
+  const isWanted = (message) => message.schedule_id === schedule.id && (!filter.status || message.status === filter.status);
+  const list = phone ? { ...found, rows: found.rows?.filter(isWanted) } : found;
   const submit = (event) => {
     event.preventDefault();
     setFilter({ ...filter, typed });

@@ -39,6 +39,7 @@ export default function SendForm({ can }) {
   const [values, setValues] = useState(kept);
   const [list, setList] = useState(null);
   const [busy, setBusy] = useState(false);
+  const [reading, setReading] = useState(false);
   const [error, setError] = useState(null);
   const set = (name) => (value) => setValues((known) => ({ ...known, [name]: value }));
   useEffect(() => sessionStorage.setItem(KEPT, JSON.stringify(values)), [values]);
@@ -57,7 +58,7 @@ export default function SendForm({ can }) {
     }
   };
   return html`<${Page} title=${T.pages.send} /><p>${T.send.intro}</p><form onSubmit=${submit}>
-    <${FileChoice} list=${list} setList=${setList} values=${values} set=${set} />
+    <${FileChoice} list=${list} setList=${setList} setReading=${setReading} values=${values} set=${set} />
     <fieldset><legend>${T.text.title}</legend>
       <${TextEditor} value=${values.message} onValue=${set("message")} columns=${list?.layout.names} /></fieldset>
     <${Times} values=${values} set=${set} can=${can} />
@@ -66,5 +67,5 @@ export default function SendForm({ can }) {
       <${Input} label=${T.send.labels} hint=${T.send.labelsHint} value=${values.labels} onValue=${set("labels")} />
       <${Input} label=${T.schedule.sender} hint=${T.send.senderHint} maxlength="15" value=${values.sender} onValue=${set("sender")} /></div></fieldset>
     <${ErrorBox} error=${error} />
-    <div class="buttons"><button type="submit" class="primary" disabled=${busy}>${busy ? T.working : T.send.upload}</button></div></form>`;
+    <div class="buttons"><button type="submit" class="primary" disabled=${busy || reading}>${busy ? T.working : T.send.upload}</button></div></form>`;
 }
