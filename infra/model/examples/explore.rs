@@ -3,7 +3,8 @@
 
 use model::{
     broken::BROKEN,
-    mixes::{MIXES, explore, shortest_violation},
+    exploration::{explore, shortest_violation},
+    mixes::MIXES,
 };
 
 fn main() {

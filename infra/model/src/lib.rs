@@ -95,6 +95,7 @@ pub mod apply;
 pub mod broken;
 pub mod copies;
 pub mod cut;
+pub mod exploration;
 pub mod finish;
 pub mod mix;
 pub mod mixes;

@@ -193,7 +193,7 @@ pub async fn free_places(
     Ok(wanted.iter().map(place).collect())
 }
 
-/// What is to be done with the entries of a chunk.
+/// The changes that the entries of a chunk need.
 #[derive(Default)]
 struct Plan {
     named: Vec<Named>,

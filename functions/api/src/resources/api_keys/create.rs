@@ -155,7 +155,7 @@ pub fn create_doc() -> Operation {
         .answers::<Created>(201, "The key.", created)
 }
 
-/// Refuses a person who has no account, or a disabled one.
+/// Returns an error if the person has no account, or the account is disabled.
 async fn require_person(
     transaction: &mut MySqlConnection,
     user_id: Option<Uuid>,
