@@ -60,6 +60,15 @@ fn claim(db: &Db, id: Uuid) -> Claim {
 }
 
 async fn mark(db: &Db, claim: &Claim, seq: u32) -> u64 {
+    try_mark(db, claim, seq).await.unwrap()
+}
+
+/// Marks one recipient and returns the number of changed rows.
+///
+/// # Errors
+///
+/// A lock conflict, which send retries and a test beside other changes must too.
+async fn try_mark(db: &Db, claim: &Claim, seq: u32) -> sqlx::Result<u64> {
     let row = FlushRow {
         seq,
         attempt: 0,
@@ -76,7 +85,7 @@ async fn mark(db: &Db, claim: &Claim, seq: u32) -> u64 {
         marked_at: now,
         now,
     };
-    flush(&mut connection, claim, &[row], times).await.unwrap()
+    flush(&mut connection, claim, &[row], times).await
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -234,7 +243,7 @@ async fn a_concurrent_mark_and_cancellation_are_serialized(pool: MySqlPool) {
         assert!(claim_to_send(&db, &claim).await.unwrap());
         let marking = async {
             tokio::time::sleep(Duration::from_micros(n * 150)).await;
-            retry_lock_conflicts(async || Ok(mark(&db, &claim, 1).await))
+            retry_lock_conflicts(async || try_mark(&db, &claim, 1).await)
                 .await
                 .unwrap()
         };
