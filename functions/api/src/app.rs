@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use shared::{
     carrier::receipt::ReceiptFormat,
     events::{keys::SharedKeys, target::AllowedTargets},
-    message::phone::AllowedCountries,
+    message::phone::{AllowedCountries, AllowedTypes},
     platform::{db::Db, queue::SharedQueue, run_time, scheduler::SharedScheduler},
 };
 
@@ -62,6 +62,8 @@ pub struct App {
     pub resend_chunk: u32,
     /// The deployment's `ALLOWED_COUNTRIES`; see [`App::allowed_countries`].
     pub countries: AllowedCountries,
+    /// The types of numbers to which messages may be sent.
+    pub number_types: AllowedTypes,
     /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
     /// The format of the carrier's delivery receipts and of their signatures.

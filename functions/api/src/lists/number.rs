@@ -18,17 +18,28 @@ pub struct RefusedNumber {
 /// Reads a number as the options say.
 pub fn read_number(input: &str, options: &Options) -> Result<Phone, RefusedNumber> {
     let phone = read_of_type(input, options)?;
-    if options.countries.contains(phone) {
-        return Ok(phone);
+    if !options.countries.contains(phone) {
+        return Err(RefusedNumber {
+            code: "country-not-allowed",
+            detail: format!(
+                "expected a number of a country to which this deployment may send: {}",
+                options.countries
+            ),
+            suggestion: None,
+        });
     }
-    Err(RefusedNumber {
-        code: "country-not-allowed",
-        detail: format!(
-            "expected a number of a country to which this deployment may send: {}",
-            options.countries
-        ),
-        suggestion: None,
-    })
+    match options.number_types.refuse(phone) {
+        None => Ok(phone),
+        Some(number_type) => Err(RefusedNumber {
+            code: "number-type-not-allowed",
+            detail: format!(
+                "expected a number of a type to which this deployment may send ({}); this one is {}",
+                options.number_types,
+                number_type.as_str()
+            ),
+            suggestion: None,
+        }),
+    }
 }
 
 fn read_of_type(input: &str, options: &Options) -> Result<Phone, RefusedNumber> {
@@ -44,7 +55,9 @@ fn read_of_type(input: &str, options: &Options) -> Result<Phone, RefusedNumber> 
         Err(error) => {
             let suggestion = Phone::suggest(input, region);
             let suggestion = suggestion.filter(|phone| {
-                (!is_mobile || phone.can_be_mobile()) && options.countries.contains(*phone)
+                (!is_mobile || phone.can_be_mobile())
+                    && options.countries.contains(*phone)
+                    && options.number_types.refuse(*phone).is_none()
             });
             Err(refused(error, suggestion))
         }
@@ -79,7 +92,7 @@ fn refused(error: PhoneError, suggestion: Option<Phone>) -> RefusedNumber {
 
 #[cfg(test)]
 mod tests {
-    use shared::message::phone::{AllowedCountries, Region};
+    use shared::message::phone::{AllowedCountries, AllowedTypes, Region};
 
     use super::*;
 
@@ -129,6 +142,28 @@ mod tests {
             let read = read_number(input, &options).unwrap();
             assert_eq!(read.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_number_of_an_expensive_type_is_refused_and_not_suggested() {
+        let options = Options::default();
+        for input in ["+19002345678", "+870773111632"] {
+            let refused = read_number(input, &options).unwrap_err();
+            assert_eq!(refused.code, "number-type-not-allowed", "{input}");
+        }
+        let refused = read_number("19002345678", &options).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.suggestion),
+            ("no-country-code", None)
+        );
+        let options = Options {
+            number_types: AllowedTypes::parse("mobile,premium-rate").unwrap(),
+            ..options
+        };
+        assert!(read_number("+19002345678", &options).is_ok());
+        let refused = read_number("+60323856789", &options).unwrap_err();
+        let detail = "(mobile, premium-rate); this one is fixed-line";
+        assert!(refused.detail.ends_with(detail), "{}", refused.detail);
     }
 
     #[test]

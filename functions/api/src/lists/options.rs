@@ -5,7 +5,7 @@ use std::sync::Arc;
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 use shared::message::{
-    phone::{AllowedCountries, Region},
+    phone::{AllowedCountries, AllowedTypes, Region},
     template::Template,
 };
 
@@ -61,6 +61,8 @@ pub struct Options {
     pub types: Option<NumberTypes>,
     /// The countries whose numbers are accepted.
     pub countries: AllowedCountries,
+    /// The types of numbers that are accepted of all lists, whatever `types` is.
+    pub number_types: AllowedTypes,
     /// Which variables an entry may have.
     pub variables: AcceptedVariables,
     /// Whether each entry needs a reference: the schedule is `unique_by: reference`.

@@ -93,7 +93,7 @@ async fn a_refused_list_suggests_numbers(pool: MySqlPool) {
 async fn a_draft_remembers_that_only_mobile_numbers_are_accepted(pool: MySqlPool) {
     let api = Api::new(&pool).await;
     let id = draft(&api, &json!({"types": "mobile", "on_invalid": "skip"})).await;
-    let list = "+60123456789\n+60323856789\n+18002345678\n+12015550123\n";
+    let list = "+60123456789\n+60323856789\n+6564321234\n+12015550123\n";
     let mobile = api.append(id, "", "text/csv", list).await;
     assert_eq!(
         reasons(&mobile.body["invalid"]),

@@ -20,7 +20,7 @@ use shared::{
     access::Permission,
     carrier::Carrier,
     events::{keys::SharedKeys, target::AllowedTargets},
-    message::phone::AllowedCountries,
+    message::phone::{AllowedCountries, AllowedTypes},
     platform::{
         db::{Clock, Db},
         secret::hash_token,
@@ -267,6 +267,7 @@ async fn app(
         capacity: DeploymentCapacity::default(),
         resend_chunk: RESEND_CHUNK,
         countries: AllowedCountries::all(),
+        number_types: AllowedTypes::default(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,

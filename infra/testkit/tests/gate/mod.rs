@@ -23,7 +23,7 @@ use serde_json::Value;
 use shared::{
     access::Permission,
     events::target::AllowedTargets,
-    message::phone::AllowedCountries,
+    message::phone::{AllowedCountries, AllowedTypes},
     platform::{db::Db, secret::hash_token},
 };
 use testkit::{FakeQueue, FakeScheduler, Stage};
@@ -74,6 +74,7 @@ pub async fn app(stage: &Stage) -> App {
         // A few transactions also for the short lists of tests.
         resend_chunk: 2,
         countries: AllowedCountries::all(),
+        number_types: AllowedTypes::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,

@@ -3,10 +3,10 @@
 
 use std::sync::OnceLock;
 
-use phonenumber::metadata::{DATABASE, Descriptor, Metadata};
+use phonenumber::metadata::{DATABASE, Descriptor, Descriptors, Metadata};
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::message::phone::PhoneError;
+use crate::message::phone::{NumberType, PhoneError};
 
 /// One country code, and the numbers that may follow it.
 ///
@@ -18,19 +18,23 @@ pub(super) struct Country {
     code: u16,
     /// The ranges of all regions that share the code.
     ranges: Regex,
-    /// Compiled when a number's kind is asked for.
-    mobile: OnceLock<Option<Box<MobileRanges>>>,
+    /// Compiled when a number's type is asked for.
+    types: OnceLock<Box<TypeRanges>>,
     /// The prefixes that are often left in after the country code: `+44 (0)20…`.
     trunk_prefixes: Vec<String>,
     least: u8,
     most: u8,
 }
 
-/// The ranges of mobile numbers of a country code.
-struct MobileRanges {
-    mobile: Regex,
-    /// Those that outweigh them: premium rate, toll-free and the like.
+/// The ranges of a country code by type. One that it does not have is `None`.
+struct TypeRanges {
+    mobile: Option<Regex>,
+    /// Those that outweigh the mobile numbers and the fixed lines: most numbers need this check only.
     others: Option<Regex>,
+    /// The same, each for itself, in the order in which they outweigh each other.
+    each: Vec<(NumberType, Regex)>,
+    /// Whether the code belongs to a network instead of a country.
+    is_network: bool,
 }
 
 /// Returns the country with whose code `digits` start. Country codes have one to three digits, none
@@ -64,7 +68,7 @@ impl Country {
         Some(Self {
             code,
             ranges,
-            mobile: OnceLock::new(),
+            types: OnceLock::new(),
             trunk_prefixes,
             least,
             most,
@@ -92,12 +96,17 @@ impl Country {
 
     /// Returns whether a valid national number may be that of a mobile phone.
     pub(super) fn has_mobile(&self, national: &[u8]) -> bool {
-        let ranges = self.mobile.get_or_init(|| MobileRanges::load(self.code));
-        ranges.as_ref().is_some_and(|ranges| {
-            let others = ranges.others.as_ref();
-            ranges.mobile.is_match(national)
-                && !others.is_some_and(|others| others.is_match(national))
-        })
+        let types = self.types();
+        is_in(&types.mobile, national) && !is_in(&types.others, national)
+    }
+
+    /// Returns the type of a valid national number.
+    pub(super) fn number_type(&self, national: &[u8]) -> NumberType {
+        self.types().find(national)
+    }
+
+    fn types(&self) -> &TypeRanges {
+        self.types.get_or_init(|| TypeRanges::load(self.code))
     }
 
     /// Returns the national number if it is in a range, unchanged or without a trunk prefix.
@@ -129,33 +138,62 @@ impl Country {
     }
 }
 
-impl MobileRanges {
-    /// Returns `None` for a code without mobile numbers.
-    fn load(code: u16) -> Option<Box<Self>> {
-        let regions = DATABASE.by_code(&code)?;
-        let mobile = regions
-            .iter()
-            .filter_map(|region| region.descriptors().mobile());
-        // As in libphonenumber, a number that is in a range of these too is no mobile number.
-        let others = regions.iter().flat_map(|region| {
-            let kinds = region.descriptors();
-            let others = [
-                kinds.premium_rate(),
-                kinds.toll_free(),
-                kinds.shared_cost(),
-                kinds.voip(),
-                kinds.personal_number(),
-                kinds.pager(),
-                kinds.uan(),
-                kinds.voicemail(),
-            ];
-            others.into_iter().flatten()
+impl TypeRanges {
+    fn load(code: u16) -> Box<Self> {
+        let regions = DATABASE.by_code(&code).unwrap_or_default();
+        let compiled = |find: fn(&Descriptors) -> Option<&Descriptor>| {
+            compile(
+                regions
+                    .iter()
+                    .filter_map(|region| find(region.descriptors())),
+            )
+        };
+        // In the order of libphonenumber: a number in several ranges has the first of these types.
+        let others: [(NumberType, fn(&Descriptors) -> Option<&Descriptor>); 8] = [
+            (NumberType::PremiumRate, Descriptors::premium_rate),
+            (NumberType::TollFree, Descriptors::toll_free),
+            (NumberType::SharedCost, Descriptors::shared_cost),
+            (NumberType::Voip, Descriptors::voip),
+            (NumberType::Personal, Descriptors::personal_number),
+            (NumberType::Pager, Descriptors::pager),
+            (NumberType::Company, Descriptors::uan),
+            (NumberType::Voicemail, Descriptors::voicemail),
+        ];
+        let all = regions.iter().flat_map(|region| {
+            let found = others.map(|(_, find)| find(region.descriptors()));
+            found.into_iter().flatten()
         });
-        Some(Box::new(Self {
-            mobile: compile(mobile)?,
-            others: compile(others),
-        }))
+        Box::new(Self {
+            mobile: compiled(Descriptors::mobile),
+            others: compile(all),
+            each: others
+                .iter()
+                .filter_map(|(kind, find)| Some((*kind, compiled(*find)?)))
+                .collect(),
+            is_network: regions.iter().all(|region| region.id() == "001"),
+        })
     }
+
+    fn find(&self, national: &[u8]) -> NumberType {
+        let other = is_in(&self.others, national)
+            .then(|| {
+                self.each
+                    .iter()
+                    .find(|(_, ranges)| ranges.is_match(national))
+            })
+            .flatten();
+        match other {
+            Some((kind, _)) if !self.is_network || *kind != NumberType::Voip => *kind,
+            _ if self.is_network => NumberType::Satellite,
+            _ if is_in(&self.mobile, national) => NumberType::Mobile,
+            _ => NumberType::FixedLine,
+        }
+    }
+}
+
+fn is_in(ranges: &Option<Regex>, national: &[u8]) -> bool {
+    let ranges = ranges.as_ref();
+    ranges.is_some_and(|ranges| ranges.is_match(national))
 }
 
 /// Joins the patterns of kinds of numbers; `None` if there are none.

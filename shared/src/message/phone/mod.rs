@@ -6,6 +6,7 @@
 mod allowed;
 mod country;
 mod notation;
+mod number_type;
 mod readings;
 mod region;
 
@@ -14,6 +15,7 @@ use std::{fmt, num::NonZeroU64, str::FromStr};
 use self::readings::Readings;
 pub use self::{
     allowed::{ALLOWED_COUNTRIES, AllowedCountries},
+    number_type::{ALLOWED_NUMBER_TYPES, AllowedTypes, NumberType},
     region::Region,
 };
 

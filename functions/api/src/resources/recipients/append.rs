@@ -95,6 +95,7 @@ pub async fn append(
     let mut list = read_list(&headers, &mut query, body).await?;
     list.options.types = types;
     list.options.countries = app.allowed_countries();
+    list.options.number_types = app.number_types;
     list.options.reference_column = column(&mut query, "reference_column");
     list.options.group_column = column(&mut query, "group_column");
     query.finish()?;

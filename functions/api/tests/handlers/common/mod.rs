@@ -49,7 +49,7 @@ use serde_json::{Value, json};
 use shared::{
     access::Permission,
     events::target::AllowedTargets,
-    message::phone::AllowedCountries,
+    message::phone::{AllowedCountries, AllowedTypes},
     platform::{
         db::Db,
         queue::{DispatchMessage, Outgoing, Queue},
@@ -198,6 +198,7 @@ impl Api {
             capacity: DeploymentCapacity::default(),
             resend_chunk: RESEND_CHUNK,
             countries: AllowedCountries::all(),
+            number_types: AllowedTypes::default(),
             gate: gate(Rate {
                 per_minute: 100_000,
             })

@@ -127,6 +127,7 @@ impl RecipientEdit {
     ) -> Result<ValidEdit, ApiError> {
         let mut options = Options {
             countries: app.allowed_countries(),
+            number_types: app.number_types,
             variables: AcceptedVariables::of(message)?,
             ..Options::default()
         };

@@ -163,8 +163,8 @@ async fn finish(
     Ok(())
 }
 
-/// Inserts recipients behind those that the schedule has. Numbers of countries that are not allowed
-/// any more are left out.
+/// Inserts recipients behind those that the schedule has. Numbers of countries and types that are
+/// not allowed any more are left out.
 async fn insert(
     app: &App,
     transaction: &mut MySqlConnection,
@@ -175,7 +175,8 @@ async fn insert(
     let countries = app.allowed_countries();
     let phones = found.iter().filter_map(|recipient| {
         let phone = Phone::parse(&recipient.phone).ok()?;
-        countries.contains(phone).then_some((recipient.seq, phone))
+        let is_allowed = countries.contains(phone) && app.number_types.refuse(phone).is_none();
+        is_allowed.then_some((recipient.seq, phone))
     });
     let places: Vec<(u32, u32, Phone)> = (schedule.next_seq..)
         .zip(phones)
