@@ -38,7 +38,7 @@ BEYOND_SCHEMAS = {
     "none-valid", "not-both", "wrong", "not-new", "not-a-url", "not-https", "login-in-url",
     "not-this-machine", "no-phone-column", "not-after-run-at", "window-closed", "digits-lost",
     "ambiguous-number", "ambiguous-column", "not-mobile", "not-an-encoding", "not-a-name",
-    "not-a-reason", "country-not-allowed", "one-of", "nothing-to-change",
+    "not-a-reason", "country-not-allowed", "number-type-not-allowed", "sender-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
     "duplicate", "in-use", "not-a-network", "not-found", "too-common", "missing-reference",
     "too-many-of-number", "no-such-sheet", "formula-error",

@@ -34,6 +34,7 @@ PREFERENCE = re.compile(r"(\n  DeploymentPreference:\n    Type: String\n    Defa
 # up to 10 s late; a lead of 20 s allows for that.
 LOCAL = {
     "ALLOWED_COUNTRIES": ("AllowedCountries", "*"),
+    "ALLOWED_NUMBER_TYPES": ("AllowedNumberTypes", None),
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "BULK_ABOVE": ("BulkAbove", None),
@@ -57,6 +58,7 @@ LOCAL = {
     "OIDC_ISSUER": ("OidcIssuer", None),
     "OIDC_ROLES": ("OidcRoles", None),
     "OIDC_ROLES_CLAIM": ("OidcRolesClaim", None),
+    "LOCAL_LOGIN": ("LocalLogin", None),
     "SECOND_FACTOR": ("SecondFactor", None),
     "ORIGIN_PROOF": ("OriginProof", None),
     "OTLP_ENDPOINT": ("OtlpEndpoint", None),

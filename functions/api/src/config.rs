@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use shared::{
     carrier::registry::{Adapter, adapter_from_env},
     events::{self, target::AllowedTargets},
-    message::phone::{ALLOWED_COUNTRIES, AllowedCountries},
+    message::phone::{ALLOWED_COUNTRIES, ALLOWED_NUMBER_TYPES, AllowedCountries, AllowedTypes},
     platform::{
         config::{DatabaseSource, Env},
         metrics::Metrics,
@@ -48,10 +48,13 @@ pub struct Config {
     pub carrier_adapter: &'static Adapter,
     pub capacity: DeploymentCapacity,
     pub countries: AllowedCountries,
+    /// The types of numbers to which messages may be sent.
+    pub number_types: AllowedTypes,
     pub commit: String,
     pub key_source: KeySource,
     pub callback_secrets: Option<KeySource>,
     pub issuer: Option<IssuerConfig>,
+    pub local_login: bool,
     pub rate: Rate,
     pub second_factor: RequiredOf,
     pub cors_origins: Vec<HeaderValue>,
@@ -91,9 +94,11 @@ impl Config {
             carrier_adapter: adapter_from_env(env),
             capacity: DeploymentCapacity::from_env(env),
             countries: allowed_countries(env),
+            number_types: number_types(env),
             key_source: key_source(env),
             callback_secrets: secret_source(env),
             issuer: IssuerConfig::read(env),
+            local_login: local_login(env),
             rate: Rate {
                 per_minute: env.number("REQUESTS_PER_MINUTE", 1..=1_000_000, Some(600)),
             },
@@ -136,6 +141,30 @@ fn allowed_countries(env: &mut Env) -> AllowedCountries {
         let found = format!("has `{unknown}`; expected {ALLOWED_COUNTRIES}");
         env.report(NAME, found).unwrap_or_default()
     })
+}
+
+/// Reads the types of numbers to which messages may be sent: those of people unless it is set.
+fn number_types(env: &mut Env) -> AllowedTypes {
+    const NAME: &str = "ALLOWED_NUMBER_TYPES";
+    let Some(given) = env.optional(NAME, ALLOWED_NUMBER_TYPES) else {
+        return AllowedTypes::default();
+    };
+    AllowedTypes::parse(&given).unwrap_or_else(|unknown| {
+        let found = format!("has `{unknown}`; expected {ALLOWED_NUMBER_TYPES}");
+        env.report(NAME, found).unwrap_or_default()
+    })
+}
+
+/// Reads whether accounts of this API can log in. Without an issuer nobody else could.
+fn local_login(env: &mut Env) -> bool {
+    const NAME: &str = "LOCAL_LOGIN";
+    let is_on = env.choice(NAME, &["true", "false"]) == "true";
+    let issuer = env.optional("OIDC_ISSUER", "the URL of an OpenID provider");
+    if !is_on && issuer.is_none() {
+        let found = "is `false` without OIDC_ISSUER, so that nobody could log in".to_owned();
+        return env.report(NAME, found).unwrap_or(true);
+    }
+    is_on
 }
 
 /// Reads who needs a second factor: nobody unless it is set.

@@ -64,10 +64,12 @@ async fn main() -> Result<(), lambda_http::Error> {
         capacity: config.capacity,
         resend_chunk: RESEND_CHUNK,
         countries: config.countries,
+        number_types: config.number_types,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,
             second_factor: config.second_factor,
+            local_login: config.local_login,
             ..Gate::open(config.key_source, config.rate).await?
         },
         receipt_format: config.carrier_adapter.receipts,

@@ -24,8 +24,8 @@ use crate::{
     openapi,
     resources::{
         api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, second_factor, sessions, spreadsheets, suppressions,
-        system, uncertain, users, webhooks,
+        receipts, recipients, schedules, second_factor, senders, sessions, spreadsheets,
+        suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
 };
@@ -51,6 +51,7 @@ pub fn table() -> Vec<Route> {
         messages::routes::table(),
         suppressions::routes::table(),
         carriers::routes::table(),
+        senders::routes::table(),
         system::routes::table(),
         attention::routes::table(),
     ]

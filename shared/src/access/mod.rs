@@ -52,6 +52,12 @@ pub enum Permission {
     /// created; and callbacks of these schedules.
     #[serde(rename = "webhooks:own")]
     WebhooksOwn,
+    /// Choose any sender for a schedule, not only a registered one.
+    #[serde(rename = "senders:any")]
+    SendersAny,
+    /// Register and remove senders.
+    #[serde(rename = "senders:write")]
+    SendersWrite,
     /// See the limits of the carriers, and what waits for them.
     #[serde(rename = "carriers:read")]
     CarriersRead,
@@ -74,7 +80,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -86,6 +92,8 @@ impl Permission {
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::WebhooksOwn,
+        Self::SendersAny,
+        Self::SendersWrite,
         Self::CarriersRead,
         Self::CarriersWrite,
         Self::SystemStop,
@@ -96,7 +104,7 @@ impl Permission {
     /// The permissions that an API key may have. A key creates neither users nor keys, and its own
     /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
     /// its revocation.
-    pub const GRANTABLE: [Self; 14] = [
+    pub const GRANTABLE: [Self; 15] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -107,6 +115,7 @@ impl Permission {
         Self::SuppressionsDelete,
         Self::WebhooksRead,
         Self::WebhooksOwn,
+        Self::SendersAny,
         Self::CarriersRead,
         Self::CarriersWrite,
         Self::SystemStop,
@@ -127,6 +136,8 @@ impl Permission {
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::WebhooksOwn => "webhooks:own",
+            Self::SendersAny => "senders:any",
+            Self::SendersWrite => "senders:write",
             Self::CarriersRead => "carriers:read",
             Self::CarriersWrite => "carriers:write",
             Self::SystemStop => "system:stop",

@@ -183,6 +183,11 @@ impl RouteGuard {
     /// Authenticates a user. The token names the session; the user's role is read for each request,
     /// so that a logout or a lost role takes effect immediately.
     async fn authenticate_session(&self, token: &str, origin: Origin) -> Result<Caller, ApiError> {
+        if !self.gate.local_login {
+            return Err(ApiError::Unauthenticated(Some(
+                "accounts of this API are switched off",
+            )));
+        }
         let now = self.db.now();
         let keys = &self.gate.signing_keys;
         let claims = keys.verify(token, now).await.map_err(refused)?;

@@ -42,6 +42,11 @@ impl Issuer {
         })
     }
 
+    /// Returns its address, as tokens name it.
+    pub fn url(&self) -> &str {
+        &self.inner.config.issuer
+    }
+
     /// Returns whether the token names this issuer; this is not verified yet.
     pub fn owns(&self, token: &str) -> bool {
         unverified_issuer(token).is_some_and(|issuer| self.inner.config.is_issuer(&issuer))

@@ -19,7 +19,10 @@ pub mod webhook_owner;
 use axum::http::HeaderValue;
 use shared::platform::run_time;
 
-use crate::auth::limits::Rate;
+use crate::{
+    auth::limits::Rate,
+    http::{error::ApiError, problems},
+};
 
 pub use caller::{Caller, Identity};
 pub use cors::cors;
@@ -37,6 +40,8 @@ pub struct Gate {
     pub cors_origins: Vec<HeaderValue>,
     /// Who needs a second factor.
     pub second_factor: second_factor::RequiredOf,
+    /// Whether accounts of this API can log in. If not, the issuer's can, and API keys work.
+    pub local_login: bool,
 }
 
 impl Gate {
@@ -49,7 +54,18 @@ impl Gate {
             deployed_rate: rate,
             cors_origins: Vec::new(),
             second_factor: second_factor::RequiredOf::default(),
+            local_login: true,
         })
+    }
+
+    /// Returns an error unless accounts of this API can log in.
+    pub fn require_local_login(&self) -> Result<(), ApiError> {
+        if self.local_login {
+            return Ok(());
+        }
+        let issuer = self.issuer.as_ref().map_or("", |issuer| issuer.url());
+        let detail = format!("expected an access token of {issuer}");
+        Err(ApiError::Refused(&problems::LOCAL_LOGIN_OFF, detail))
     }
 
     /// Returns the request rate of each caller that applies now.

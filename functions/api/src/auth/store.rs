@@ -19,6 +19,7 @@ pub struct ApiKey {
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
     pub allowed_addresses: Option<String>,
+    pub allowed_senders: Option<String>,
     pub user_id: Option<Uuid>,
     /// From `callers`.
     pub last_used_at: Option<DateTime<Utc>>,
@@ -55,7 +56,7 @@ pub async fn find_api_key(
         ApiKey,
         r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
              k.created_at AS "created_at: DateTime<Utc>", k.expires_at AS "expires_at: DateTime<Utc>",
-             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.user_id AS "user_id: Uuid",
+             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.allowed_senders, k.user_id AS "user_id: Uuid",
              CAST(NULL AS DATETIME(3)) AS "last_used_at: DateTime<Utc>", u.role AS "role: Role",
              u.disabled_at IS NOT NULL AS "user_disabled!: bool"
            FROM api_keys k LEFT JOIN users u ON u.id = k.user_id WHERE k.hash = ?"#,

@@ -58,6 +58,7 @@ pub fn tags() -> Value {
             "carrier",
             "The limits of carriers, and the delivery receipts that they push."
         ),
+        tag("senders", "What messages may be sent from."),
         tag("suppressions", "Phone numbers to which nothing is sent."),
         tag(
             "attention",

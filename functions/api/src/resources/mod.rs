@@ -16,6 +16,7 @@ pub mod receipts;
 pub mod recipients;
 pub mod schedules;
 pub mod second_factor;
+pub mod senders;
 pub mod sessions;
 pub mod spreadsheets;
 pub mod suppressions;

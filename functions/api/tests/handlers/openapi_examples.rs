@@ -15,7 +15,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 33] = [
+const WITH_BODY: [&str; 34] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -42,6 +42,7 @@ const WITH_BODY: [&str; 33] = [
     "resolveRecipients",
     "resolveRecipient",
     "putSuppression",
+    "putSender",
     "importSuppressions",
     "receiveReceipts",
     "createWebhook",

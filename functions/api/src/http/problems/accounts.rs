@@ -74,6 +74,15 @@ pub const LOGIN_LOCKED: ProblemType = ProblemType {
     remedy: "Wait as long as `Retry-After` says.",
 };
 
+/// `local-login-off`
+pub const LOCAL_LOGIN_OFF: ProblemType = ProblemType {
+    slug: "local-login-off",
+    status: 403,
+    title: "Accounts of this API are switched off",
+    meaning: "This deployment accepts only tokens of its OpenID provider, and API keys.",
+    remedy: "Get an access token from the provider that the detail names.",
+};
+
 /// `second-factor-required`
 pub const SECOND_FACTOR_REQUIRED: ProblemType = ProblemType {
     slug: "second-factor-required",

@@ -1,5 +1,5 @@
-//! `PATCH /v1/api-keys/{id}`: changes the permissions of a key, its end of validity and the networks
-//! from which it may be used. A key that loses `webhooks:own` loses its webhooks too: they are
+//! `PATCH /v1/api-keys/{id}`: changes the permissions of a key, its end of validity, the networks
+//! from which it may be used, and its senders. A key that loses `webhooks:own` loses its webhooks too: they are
 //! disabled.
 
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
@@ -27,9 +27,9 @@ use crate::{
     resources::api_keys::{
         KeyView, example,
         fields::{
-            ALLOWED_ADDRESSES, EXPIRES_AT, PERMISSIONS, allowed_addresses,
-            allowed_addresses_schema, expires_at, expires_at_schema, permissions,
-            permissions_schema,
+            ALLOWED_ADDRESSES, ALLOWED_SENDERS, EXPIRES_AT, PERMISSIONS, allowed_addresses,
+            allowed_addresses_schema, allowed_senders, allowed_senders_schema, expires_at,
+            expires_at_schema, permissions, permissions_schema,
         },
         no_such_key, parse_id,
         store::{change_api_key, disable_own_webhooks, expire_own_webhooks, load_api_key},
@@ -46,6 +46,7 @@ struct KeyEdit {
     permissions: Option<Vec<Permission>>,
     expires_at: Option<Option<DateTime<Utc>>>,
     allowed_addresses: Option<Option<String>>,
+    allowed_senders: Option<Option<String>>,
 }
 
 impl KeyEdit {
@@ -55,14 +56,16 @@ impl KeyEdit {
             permissions: permissions(&mut fields),
             expires_at: expires_at(&mut fields, now),
             allowed_addresses: allowed_addresses(&mut fields),
+            allowed_senders: allowed_senders(&mut fields),
         };
         let mut errors = fields.finish();
         let is_empty = edit.permissions.is_none()
             && edit.expires_at.is_none()
-            && edit.allowed_addresses.is_none();
+            && edit.allowed_addresses.is_none()
+            && edit.allowed_senders.is_none();
         if errors.is_empty() && is_empty {
             let expected = format!(
-                "expected at least one of: {PERMISSIONS}, {EXPIRES_AT}, {ALLOWED_ADDRESSES}"
+                "expected at least one of: {PERMISSIONS}, {EXPIRES_AT}, {ALLOWED_ADDRESSES}, {ALLOWED_SENDERS}"
             );
             errors.push(FieldError::new("", "nothing-to-change", expected));
         }
@@ -77,10 +80,12 @@ impl KeyEdit {
     fn apply(&self, key: &ApiKey) -> ApiKey {
         let permissions = self.permissions.as_deref().map(Permission::to_list);
         let allowed = self.allowed_addresses.clone();
+        let senders = self.allowed_senders.clone();
         ApiKey {
             permissions: permissions.unwrap_or_else(|| key.permissions.clone()),
             expires_at: self.expires_at.unwrap_or(key.expires_at),
             allowed_addresses: allowed.unwrap_or_else(|| key.allowed_addresses.clone()),
+            allowed_senders: senders.unwrap_or_else(|| key.allowed_senders.clone()),
             ..key.clone()
         }
     }
@@ -98,6 +103,11 @@ impl KeyEdit {
                 ALLOWED_ADDRESSES,
                 self.allowed_addresses.is_some(),
                 json!(key.allowed_addresses),
+            ),
+            (
+                ALLOWED_SENDERS,
+                self.allowed_senders.is_some(),
+                json!(key.allowed_senders),
             ),
         ];
         let changed = fields.into_iter().filter(|(_, changed, _)| *changed);
@@ -134,6 +144,7 @@ pub fn change_doc() -> Operation {
         PERMISSIONS: permissions_schema(),
         EXPIRES_AT: expires_at_schema("as it is"),
         ALLOWED_ADDRESSES: allowed_addresses_schema(),
+        ALLOWED_SENDERS: allowed_senders_schema(),
     });
     let mut schema = object(fields, &[]);
     schema["minProperties"] = json!(1);

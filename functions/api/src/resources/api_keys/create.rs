@@ -32,9 +32,9 @@ use crate::{
     resources::api_keys::{
         KeyView,
         fields::{
-            ALLOWED_ADDRESSES, EXPIRES_AT, PERMISSIONS, VALIDITY, allowed_addresses,
-            allowed_addresses_schema, expires_at, expires_at_schema, permissions,
-            permissions_schema,
+            ALLOWED_ADDRESSES, ALLOWED_SENDERS, EXPIRES_AT, PERMISSIONS, VALIDITY,
+            allowed_addresses, allowed_addresses_schema, allowed_senders, allowed_senders_schema,
+            expires_at, expires_at_schema, permissions, permissions_schema,
         },
         store::{insert_api_key, lock_person},
     },
@@ -67,6 +67,7 @@ pub struct KeyRequest {
     pub messages_per_day: Option<u32>,
     pub expires_at: Option<DateTime<Utc>>,
     pub allowed_addresses: Option<String>,
+    pub allowed_senders: Option<String>,
     pub user_id: Option<Uuid>,
 }
 
@@ -85,6 +86,7 @@ pub fn new_key(request: &KeyRequest, created_by: String, now: DateTime<Utc>) -> 
         expires_at: request.expires_at,
         revoked_at: None,
         allowed_addresses: request.allowed_addresses.clone(),
+        allowed_senders: request.allowed_senders.clone(),
         user_id: request.user_id,
         last_used_at: None,
         role: None,
@@ -112,7 +114,7 @@ pub async fn create(
             insert_api_key(&mut transaction, new, hash).await?;
             let after = json!({"name": new.name, "permissions": new.permissions,
                 "messages_per_day": new.messages_per_day, "expires_at": new.expires_at,
-                "allowed_addresses": new.allowed_addresses, "user_id": new.user_id});
+                "allowed_addresses": new.allowed_addresses, "allowed_senders": new.allowed_senders, "user_id": new.user_id});
             let change = Change {
                 action: "key.create",
                 resource: format!("key:{}", new.id),
@@ -141,6 +143,7 @@ pub fn create_doc() -> Operation {
             "description": "Recipients that it may add per day (UTC); null: any number."},
         EXPIRES_AT: expires_at_schema("a year from now"),
         ALLOWED_ADDRESSES: allowed_addresses_schema(),
+        ALLOWED_SENDERS: allowed_senders_schema(),
         "user_id": {"type": ["string", "null"], "format": "uuid", "description": "The person whose key it is: it has at most the permissions of the person's role, and ends with the account. null: the key of a program."},
     });
     let example = json!({"name": "shop", "permissions": ["schedules:read", "schedules:write"], "messages_per_day": 10_000});
@@ -191,6 +194,7 @@ impl KeyRequest {
         let messages_per_day = fields.number("messages_per_day", PER_DAY);
         let expires_at = expires_at(&mut fields, now).unwrap_or(Some(now + VALIDITY));
         let allowed_addresses = allowed_addresses(&mut fields).flatten();
+        let allowed_senders = allowed_senders(&mut fields).flatten();
         let user_id = fields.read_as("user_id", "the id of a user");
         let errors = fields.finish();
         match (name, permissions) {
@@ -200,6 +204,7 @@ impl KeyRequest {
                 messages_per_day,
                 expires_at,
                 allowed_addresses,
+                allowed_senders,
                 user_id,
             }),
             _ => Err(ApiError::invalid(errors)),

@@ -5,7 +5,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::access::Permission;
 
-use crate::{auth::addresses, http::fields::Fields};
+use crate::{
+    auth::addresses,
+    http::fields::Fields,
+    resources::schedules::sender::{NOT_A_SENDER, is_sender},
+};
 
 /// The field of the permissions.
 pub const PERMISSIONS: &str = "permissions";
@@ -14,11 +18,16 @@ pub const EXPIRES_AT: &str = "expires_at";
 /// The field of the networks.
 pub const ALLOWED_ADDRESSES: &str = "allowed_addresses";
 
+/// The field of the senders.
+pub const ALLOWED_SENDERS: &str = "allowed_senders";
+
 /// How long a key is valid unless its creator says otherwise.
 pub const VALIDITY: TimeDelta = TimeDelta::days(365);
 
 /// Networks per key; the longest of them, separated by spaces, fit `api_keys.allowed_addresses`.
 const MOST_NETWORKS: usize = 32;
+/// Senders per key; the longest of them, separated by commas, fit `api_keys.allowed_senders`.
+const MOST_SENDERS: usize = 32;
 
 /// Returns the schema of the field `permissions`.
 pub fn permissions_schema() -> Value {
@@ -114,5 +123,35 @@ pub fn allowed_addresses(fields: &mut Fields) -> Option<Option<String>> {
         }
         let texts: Vec<_> = networks.iter().map(ToString::to_string).collect();
         Some(texts.join(" "))
+    })
+}
+
+/// Returns the schema of the field `allowed_senders`.
+pub fn allowed_senders_schema() -> Value {
+    json!({"type": ["array", "null"], "minItems": 1, "maxItems": MOST_SENDERS, "items": {"type": "string"},
+        "description": "The only senders that the key may choose, whether they are registered or not; null: those that are registered. The permission `senders:any` does not extend it."})
+}
+
+/// Reads the field `allowed_senders`, as its column holds it. `Some(None)`: those that are
+/// registered.
+#[expect(
+    clippy::option_option,
+    reason = "null removes the restriction, which differs from leaving it out"
+)]
+pub fn allowed_senders(fields: &mut Fields) -> Option<Option<String>> {
+    fields.nullable(ALLOWED_SENDERS, |fields: &mut Fields| {
+        let expected = format!("an array of 1 to {MOST_SENDERS} senders, such as Acme");
+        let mut given: Vec<String> = fields.read_as(ALLOWED_SENDERS, &expected)?;
+        given.sort_unstable();
+        given.dedup();
+        let complaint = if !(1..=MOST_SENDERS).contains(&given.len()) {
+            ("out-of-range", format!("expected {expected}"))
+        } else if given.iter().any(|sender| !is_sender(sender)) {
+            ("not-a-sender", NOT_A_SENDER.to_owned())
+        } else {
+            return Some(given.join(","));
+        };
+        fields.complain(ALLOWED_SENDERS, complaint.0, complaint.1);
+        None
     })
 }

@@ -52,6 +52,8 @@ pub struct KeyView {
     pub last_used_at: Option<DateTime<Utc>>,
     /// The networks from which it may be used; null: any address.
     pub allowed_addresses: Option<Vec<String>>,
+    /// The only senders that it may choose; null: those that are registered.
+    pub allowed_senders: Option<Vec<String>>,
     /// The person whose key it is; null: the key of a program.
     pub user_id: Option<Uuid>,
 }
@@ -72,6 +74,9 @@ impl From<ApiKey> for KeyView {
             allowed_addresses: key
                 .allowed_addresses
                 .map(|list| list.split(' ').map(str::to_owned).collect()),
+            allowed_senders: key
+                .allowed_senders
+                .map(|list| list.split(',').map(str::to_owned).collect()),
             user_id: key.user_id,
         }
     }
@@ -166,6 +171,7 @@ fn example() -> Value {
         "revoked_at": null,
         "last_used_at": null,
         "allowed_addresses": null,
+        "allowed_senders": null,
         "user_id": null,
     })
 }

@@ -16,8 +16,8 @@ pub async fn insert_api_key(
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "INSERT INTO api_keys (id, name, prefix, hash, permissions, messages_per_day, created_by, created_at, expires_at,
-           allowed_addresses, user_id)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           allowed_addresses, allowed_senders, user_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         key.id,
         key.name,
         key.prefix,
@@ -28,6 +28,7 @@ pub async fn insert_api_key(
         key.created_at,
         key.expires_at,
         key.allowed_addresses,
+        key.allowed_senders,
         key.user_id
     );
     done.execute(connection).await.map(drop)
@@ -55,7 +56,7 @@ pub async fn page_of_api_keys(
         ApiKey,
         r#"SELECT k.id AS "id: Uuid", k.name, k.prefix AS "prefix: String", k.permissions, k.messages_per_day, k.created_by,
              k.created_at AS "created_at: DateTime<Utc>", k.expires_at AS "expires_at: DateTime<Utc>",
-             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.user_id AS "user_id: Uuid",
+             k.revoked_at AS "revoked_at: DateTime<Utc>", k.allowed_addresses, k.allowed_senders, k.user_id AS "user_id: Uuid",
              c.last_used_at AS "last_used_at: DateTime<Utc>", u.role AS "role: Role",
              u.disabled_at IS NOT NULL AS "user_disabled!: bool"
            FROM api_keys k LEFT JOIN callers c ON c.caller = k.hash LEFT JOIN users u ON u.id = k.user_id
@@ -78,10 +79,11 @@ pub async fn change_api_key(connection: &mut MySqlConnection, key: &ApiKey) -> s
         return Ok(false);
     }
     let done = sqlx::query!(
-        "UPDATE api_keys SET permissions = ?, expires_at = ?, allowed_addresses = ? WHERE id = ?",
+        "UPDATE api_keys SET permissions = ?, expires_at = ?, allowed_addresses = ?, allowed_senders = ? WHERE id = ?",
         key.permissions,
         key.expires_at,
         key.allowed_addresses,
+        key.allowed_senders,
         key.id
     );
     done.execute(connection).await?;

@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 43] = [
+pub const FILES: [File; 44] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),
@@ -68,6 +68,7 @@ pub const FILES: [File; 43] = [
     script("send-form.js", include_str!("page/send-form.js")),
     script("send-times.js", include_str!("page/send-times.js")),
     script("send.js", include_str!("page/send.js")),
+    script("senders.js", include_str!("page/senders.js")),
     script("sms-text.js", include_str!("page/sms-text.js")),
     script("spreadsheet.js", include_str!("page/spreadsheet.js")),
     script("suppressions.js", include_str!("page/suppressions.js")),

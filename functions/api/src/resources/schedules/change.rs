@@ -23,23 +23,26 @@ use crate::{
     http::{body, error::ApiError, path::Path, problems, query::Query},
     lists::AcceptedVariables,
     openapi::{Operation, Takes, parameters::AHEAD},
-    resources::schedules::{
-        arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
-        callback,
-        callback_webhook::find_or_create,
-        edit::{ScheduleEdit, edit_schema, end_of},
-        examples::shown,
-        priority,
-        show::{ScheduleView, parse_id, read_view},
-        state::{begun, conflict},
-        store::{
-            LockedSchedule,
-            callbacks::write_callback,
-            change_priority_and_end, lock_schedule,
-            moves::{change_rate, change_schedule, spread_in_window},
-            names::write_names,
+    resources::{
+        schedules::{
+            arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
+            callback,
+            callback_webhook::find_or_create,
+            edit::{ScheduleEdit, edit_schema, end_of},
+            examples::shown,
+            priority,
+            show::{ScheduleView, parse_id, read_view},
+            state::{begun, conflict},
+            store::{
+                LockedSchedule,
+                callbacks::write_callback,
+                change_priority_and_end, lock_schedule,
+                moves::{change_rate, change_schedule, spread_in_window},
+                names::write_names,
+            },
+            texts::most_parts,
         },
-        texts::most_parts,
+        senders::permitted::permit_sender,
     },
 };
 
@@ -56,6 +59,9 @@ pub async fn change(
     let body = body::read_json(&request.0, request.1).await?;
     let edit = ScheduleEdit::read(&body, app.webhook_targets, app.db.now())?;
     priority::allow(&caller, edit.priority.flatten().unwrap_or_default())?;
+    if let Some(Some(sender)) = &edit.sender {
+        permit_sender(&mut *app.db.acquire().await?, &caller, sender).await?;
+    }
     let callback_id = find_callback(&app, &caller, id, &edit).await?;
     let (app, changes) = (&app, &edit);
     let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {

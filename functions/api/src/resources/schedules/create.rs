@@ -42,16 +42,19 @@ use crate::{
         Operation, Takes,
         parameters::{AHEAD, flag},
     },
-    resources::schedules::{
-        arrange_dispatch::arrange_dispatch,
-        callback,
-        callback_webhook::find_or_create,
-        dry_run::{NewList, Report, dry_run, report_example},
-        examples::shown,
-        priority,
-        request::{CreateRequest, request_schema},
-        show::{ScheduleView, read_view},
-        store::{callbacks::write_callback, count_added, insert_schedule},
+    resources::{
+        schedules::{
+            arrange_dispatch::arrange_dispatch,
+            callback,
+            callback_webhook::find_or_create,
+            dry_run::{NewList, Report, dry_run, report_example},
+            examples::shown,
+            priority,
+            request::{CreateRequest, request_schema},
+            show::{ScheduleView, read_view},
+            store::{callbacks::write_callback, count_added, insert_schedule},
+        },
+        senders::permitted::permit_sender,
     },
 };
 
@@ -100,6 +103,9 @@ async fn execute(
         return Err(refuse(request.errors, list, request.on_invalid).await);
     };
     priority::allow(caller, schedule.priority)?;
+    if let Some(sender) = &schedule.sender {
+        permit_sender(&mut *app.db.acquire().await?, caller, sender).await?;
+    }
     schedule.created_by = Some(caller.actor());
     if request.callback_url.is_some() {
         callback::allow(caller, schedule.created_by.as_deref())?;
@@ -142,6 +148,7 @@ fn take_list(app: &App, request: &mut CreateRequest) -> Result<Option<List>, Api
         country: request.country.take(),
         types: request.types,
         countries: app.allowed_countries(),
+        number_types: app.number_types,
         variables: AcceptedVariables::of(message)?,
         needs_reference: request
             .schedule

@@ -51,7 +51,8 @@ pub struct ScheduleEdit {
     pub run_at: Option<Moment>,
     /// The new text, and its number of parts.
     pub message: Option<(String, u16)>,
-    sender: Option<Option<String>>,
+    /// What the message is sent from.
+    pub sender: Option<Option<String>>,
     /// The new rate, or no rate.
     pub rate: Option<Option<u32>>,
     /// The new priority, or the one that follows from the number of recipients.

@@ -24,7 +24,7 @@ pub mod resend;
 pub mod routes;
 mod run_at;
 mod selected;
-mod sender;
+pub mod sender;
 pub mod show;
 pub mod state;
 pub mod store;

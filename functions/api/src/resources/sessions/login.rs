@@ -98,6 +98,7 @@ pub async fn login(
     body: Body,
 ) -> Result<Response, ApiError> {
     query.finish()?;
+    app.gate.require_local_login()?;
     let mut request = LoginRequest::read(&body::read_small_json(&headers, body).await?)?;
     if request.cookie {
         cookie::require_same_origin(&headers)?;

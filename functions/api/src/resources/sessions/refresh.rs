@@ -42,6 +42,7 @@ pub async fn refresh(
     body: Body,
 ) -> Result<Response, ApiError> {
     query.finish()?;
+    app.gate.require_local_login()?;
     let bytes = body::read_small_json(&headers, body).await?;
     let mut fields = Fields::read(&bytes)?;
     let from_cookie = fields

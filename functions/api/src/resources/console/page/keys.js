@@ -10,7 +10,7 @@ const K = T.keys;
 // What a key may be granted (docs/api/access.md).
 const PERMISSIONS = [
   "schedules:read", "schedules:write", "schedules:high", "attention:read", "attention:write", "suppressions:read",
-  "suppressions:write", "suppressions:delete", "webhooks:read", "webhooks:own", "carriers:read",
+  "suppressions:write", "suppressions:delete", "webhooks:read", "webhooks:own", "senders:any", "carriers:read",
   "carriers:write", "system:stop", "audit:read",
 ];
 
@@ -20,16 +20,19 @@ function NewKey({ done }) {
       onValue=${set(one)} />`)}</fieldset>
     <${Input} label=${K.perDay} hint=${K.perDayHint} type="number" min="1" value=${values.perDay} onValue=${set("perDay")} />
     <${Input} label=${K.expires} hint=${K.expiresHint} type="date" value=${values.expires} onValue=${set("expires")} />
-    <${Input} label=${K.addresses} hint=${K.addressesHint} value=${values.addresses} onValue=${set("addresses")} />`;
+    <${Input} label=${K.addresses} hint=${K.addressesHint} value=${values.addresses} onValue=${set("addresses")} />
+    <${Input} label=${K.senders} hint=${K.sendersHint} value=${values.senders} onValue=${set("senders")} />`;
   const act = async (values) => {
     const body = { name: values.name, permissions: PERMISSIONS.filter((one) => values[one]) };
     if (values.perDay) body.messages_per_day = Number(values.perDay);
     if (values.expires) body.expires_at = `${values.expires}T23:59:59Z`;
     const networks = values.addresses.split(/[\s,;]+/).filter(Boolean);
     if (networks.length) body.allowed_addresses = networks;
+    const senders = values.senders.split(",").map((one) => one.trim()).filter(Boolean);
+    if (senders.length) body.allowed_senders = senders;
     done(await post("/v1/api-keys", body));
   };
-  return html`<${ActionButton} label=${K.add} confirm=${K.add} initial=${{ name: "", perDay: "", expires: "", addresses: "" }} fields=${fields} act=${act} />`;
+  return html`<${ActionButton} label=${K.add} confirm=${K.add} initial=${{ name: "", perDay: "", expires: "", addresses: "", senders: "" }} fields=${fields} act=${act} />`;
 }
 
 export default function Keys() {

@@ -2,6 +2,7 @@
 import { html } from "./preact.js";
 import { get, patch, post } from "./api.js";
 import { fromNow, number, time } from "./format.js";
+import { Senders } from "./senders.js";
 import { T } from "./texts.js";
 import { ActionButton, ErrorBox, Input, Loading, Notice, Page, Table, useData } from "./ui.js";
 
@@ -65,5 +66,6 @@ export default function System({ can }) {
         <dt>${S.database}</dt><dd>${data.health.database === "ok" ? S.works : data.health.database}</dd>
         <dt>${S.version}</dt><dd>${data.health.version} (${data.health.commit})</dd></dl>
       <${Brake} sending=${data.sending} can=${can} done=${reload} />
-      ${data.carriers.map((carrier) => html`<${Carrier} carrier=${carrier} can=${can} done=${reload} />`)}`}`;
+      ${data.carriers.map((carrier) => html`<${Carrier} carrier=${carrier} can=${can} done=${reload} />`)}`}
+    <${Senders} can=${can} />`;
 }

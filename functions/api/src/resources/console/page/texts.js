@@ -296,9 +296,15 @@ export const T = {
     add: "Add a key", name: "Name of the program", permissions: "Permissions", revoke: "Revoke",
     perDay: "Messages per day", perDayHint: "Optional. Days are those of UTC.", expires: "Last day", expiresHint: "Optional. Without one, it is valid for a year.",
     addresses: "Addresses", addressesHint: "Optional: networks from which it may be used, such as 203.0.113.0/24.",
+    senders: "Senders", sendersHint: "Optional: the only senders that it may choose, separated by commas.",
     head: ["Name", "Permissions", "Messages per day", "Addresses", "Last used", "Expires", "State"],
     revokeTitle: (name) => `Revoke ${name}?`, revokeText: "The program is refused at once. This cannot be undone.",
     revoked: (time) => `revoked ${time}`, secret: (name) => `Key of ${name}:`, secretText: "It is shown only now. Keep it where the program reads its secrets.",
+  },
+  senders: {
+    title: "Senders", intro: "What schedules may be sent from. Administrators and some keys may choose others.",
+    sender: "Sender", note: "Note", noteHint: "What it is for.", add: "Register a sender", head: ["Sender", "Note", "Since", "What can be done"],
+    remove: "Remove", removeTitle: (sender) => `Remove ${sender}?`, removeText: "New schedules cannot choose it. Those that have it keep it.",
   },
   suppressions: {
     intro: "Nobody with one of these numbers is sent to, whatever list has it.",

@@ -40,12 +40,15 @@ use crate::{
     auth::{Caller, audit::audited_transaction, caller::Change},
     http::{body, error::ApiError, path::Path, problems, query::Query, transaction::transaction},
     openapi::{Operation, Takes},
-    resources::schedules::{
-        arrange_dispatch::arrange_dispatch,
-        examples::shown,
-        show::{ScheduleView, parse_id, read_view},
-        state::conflict,
-        store::{insert_schedule, lock_schedule},
+    resources::{
+        schedules::{
+            arrange_dispatch::arrange_dispatch,
+            examples::shown,
+            show::{ScheduleView, parse_id, read_view},
+            state::conflict,
+            store::{insert_schedule, lock_schedule},
+        },
+        senders::permitted::permit_sender,
     },
 };
 
@@ -116,8 +119,6 @@ async fn begin(
     id: Uuid,
     request: &ResendRequest,
 ) -> Result<(Uuid, bool), ApiError> {
-    let actor = caller.actor();
-    let actor = actor.as_str();
     audited_transaction(&app.db, caller, |mut transaction| {
         Box::pin(async move {
             let locked = lock_schedule(&mut transaction, id)
@@ -134,7 +135,7 @@ async fn begin(
                 );
                 return Err(conflict(&problems::WRONG_STATE, &locked, detail));
             }
-            let made = insert(app, &mut transaction, id, request, actor).await?;
+            let made = insert(app, &mut transaction, id, request, caller).await?;
             let before = json!({"resend_of": id});
             let after = json!({"statuses": request.statuses, "draft": request.is_draft});
             let change = Change::of_schedule("schedule.resend", made, before, after);
@@ -149,7 +150,7 @@ async fn insert(
     transaction: &mut MySqlConnection,
     id: Uuid,
     request: &ResendRequest,
-    actor: &str,
+    caller: &Caller,
 ) -> Result<Uuid, ApiError> {
     let generation = generation_of(transaction, id).await? + 1;
     if generation > MOST_GENERATIONS {
@@ -170,7 +171,10 @@ async fn insert(
     let row = load_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
-    let new = new_schedule(row, request, app.db.now(), actor)?;
+    if let Some(sender) = &row.sender {
+        permit_sender(transaction, caller, sender).await?;
+    }
+    let new = new_schedule(row, request, app.db.now(), &caller.actor())?;
     insert_schedule(transaction, &new).await?;
     let statuses: Vec<_> = request.statuses.iter().map(|kind| kind.as_str()).collect();
     let resend = Resend {
