@@ -39,6 +39,14 @@ def _since(client, milliseconds):
     return sorted(found)
 
 
+def records(client, milliseconds):
+    """Returns the stored lines since then as records of Insights, oldest first."""
+    stored = _since(client, milliseconds)
+    return [
+        insights.record(timestamp, function, line) for timestamp, _, function, line, _ in stored
+    ]
+
+
 def follow(processes):
     """Prints all stored lines and then new ones, readable, until Ctrl-C."""
     if not processes.running("emulator"):
@@ -64,10 +72,7 @@ def query(processes, values):
     if name not in queries:
         raise SystemExit(f"QUERY={name}: expected one of {', '.join(sorted(queries))}")
     parsed = insights.Query(insights.filled_in(queries[name], values))
-    stored = _since(emulator.client(processes, "logs"), 0)
-    rows = parsed.run(
-        insights.record(timestamp, function, line) for timestamp, _, function, line, _ in stored
-    )
+    rows = parsed.run(records(emulator.client(processes, "logs"), 0))
     # What all lines of the result have in common.
     common = {"SCHEDULE": ("schedule.id", "trace.id"), "WEBHOOK": ("webhook.id",)}
     hidden = {field for name in common if values.get(name) for field in common[name]}

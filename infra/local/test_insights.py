@@ -10,6 +10,7 @@ import re
 import unittest
 
 import insights
+import log_path
 from template import ROOT, load, resources
 
 QUERIES = ["batches", "failures", "problems", "schedule", "slow-carrier", "webhook"]
@@ -17,6 +18,8 @@ QUERIES = ["batches", "failures", "problems", "schedule", "slow-carrier", "webho
 CALL = re.compile(r"\b(?:info|warn|error|error_span)!\(")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 FIELD = re.compile(r"(?:^|[(,\s])((?:[a-z_]+\.)*[a-z_]+)\s*=(?![=>])")
+# The names of fields of the runtime's own span.
+RENAMED = re.compile(r'\("\w+Id", "([a-z._]+)"\)')
 # Fields that CloudWatch adds to each line, and the level, which each line has.
 ADDED = {"@timestamp", "@log", "@message", "level"}
 
@@ -42,7 +45,8 @@ def logged():
             for call in calls(path.read_text()):
                 fields |= {f"fields.{name}" for name in FIELD.findall(call)}
                 texts |= set(re.findall(r'"([^"]*)"', call))
-    return fields | {"fields.message"}, texts
+    renamed = RENAMED.findall((ROOT / "shared/src/platform/logs/json_line.rs").read_text())
+    return fields | {"fields.message", *(f"fields.{name}" for name in renamed)}, texts
 
 
 def line(timestamp, function, level="INFO", **fields):
@@ -111,6 +115,56 @@ class Saved(unittest.TestCase):
         text = insights.filled_in(self.queries["schedule"], {"SCHEDULE": schedule})
         functions = [row["@log"] for row in run(text, *records)]
         self.assertEqual(functions, ["api", "dispatch", "send", "recheck"])
+
+
+class Path(unittest.TestCase):
+    """The path of a schedule through the functions."""
+
+    def records(self):
+        """Returns the lines of a schedule, in the order of time."""
+        schedule = "0190a0b0-c0d0-7080-8000-00000000000d"
+        ours = {"schedule__id": schedule, "trace__id": schedule.replace("-", "")}
+        a_pass = {"message": "batch released", "batch__no": 1, "attempt": 1, "outcome": "x"}
+        a_call = {"message": "request", "request__id": "c", "request__route": "/v1/schedules"}
+        return [
+            line(10, "api", **ours, **a_call, lambda__request_id="r-1", duration_ms=3),
+            line(20, "dispatch", **ours, message="schedule cut", lambda__request_id="r-2",
+                 duration_ms=3),
+            line(30, "send", **ours, **a_pass, lambda__request_id="r-3", duration_ms=3),
+            line(40, "recheck", **ours, **a_pass, lambda__request_id="r-4", duration_ms=3),
+            line(40, "recheck", **ours, message="schedule finished", lambda__request_id="r-4"),
+            line(50, "api", message="request"),
+        ]
+
+    def test_the_query_of_a_schedule_follows_it_from_function_to_function(self):
+        schedule, rows = log_path.followed(self.records())
+        self.assertEqual(schedule, "0190a0b0-c0d0-7080-8000-00000000000d")
+        self.assertEqual([row["@timestamp"] for row in rows], [10, 20, 30, 40, 40])
+        self.assertEqual(list(log_path.problems(rows)), [])
+
+    def test_each_field_that_is_missing_is_reported(self):
+        for at, field in [
+            (0, "request.id"), (1, "lambda.request_id"), (2, "attempt"), (2, "batch.no"),
+            (3, "duration_ms"), (4, "trace.id"),
+        ]:
+            with self.subTest(field=field):
+                records = self.records()
+                del records[at][f"fields.{field}"]
+                _, rows = log_path.followed(records)
+                self.assertEqual(len(list(log_path.problems(rows))), 1)
+
+    def test_a_function_or_a_schedule_that_is_missing_is_reported(self):
+        records = [each for each in self.records() if each["@log"] != "dispatch"]
+        _, rows = log_path.followed(records)
+        self.assertEqual(
+            list(log_path.problems(rows)), ["no line of dispatch", "no line `schedule cut`"]
+        )
+        self.assertEqual(log_path.followed(self.records()[:3]), (None, []))
+
+    def test_the_query_shows_each_field_of_the_path(self):
+        shown = insights.Query(insights.saved()["schedule"]).shown
+        fields = {*log_path.EACH, *(field for further in log_path.FURTHER.values() for field in further)}
+        self.assertEqual({f"fields.{field}" for field in fields} - set(shown), set())
 
 
 class Language(unittest.TestCase):

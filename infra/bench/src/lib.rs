@@ -9,6 +9,7 @@
 
 pub mod bench;
 pub mod carrier;
+pub mod collector;
 pub mod cost;
 pub mod deployment;
 pub mod driver;

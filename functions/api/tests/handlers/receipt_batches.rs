@@ -99,6 +99,7 @@ fn delivered(schedule_id: Uuid) -> Vec<ReceiptRow> {
         carrier_status: "DELIVRD".into(),
         message_id: format!("m{seq}"),
         is_final: 1,
+        sent_at: None,
     };
     (1..=5).map(receipt).collect()
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use shared::platform::{
     db::MIGRATOR,
-    metrics::{Counter, collect},
+    metrics::{Counter, Measure, collect},
 };
 use sqlx::MySqlPool;
 
@@ -42,6 +42,9 @@ async fn each_status_is_recorded_and_a_repeat_changes_nothing(pool: MySqlPool) {
         (Counter::Receipts, 9),
     ];
     assert_eq!(counts, expected);
+    let times = figures.values(Measure::TimeToDelivered);
+    assert_eq!(times.len(), 1, "{times:?}");
+    assert!((60.0..75.0).contains(&times[0]), "{times:?}");
     let after = lines(&pool, id).await;
     assert_eq!(
         after,

@@ -7,8 +7,8 @@ mod lateness;
 mod life;
 mod long_list;
 mod memory;
-mod metrics;
 mod old_rows;
+mod overhead;
 mod resends;
 mod sending;
 mod single_at_once;
@@ -226,7 +226,12 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "metrics",
         when: When::Always,
-        run: |bench| Box::pin(metrics::run(bench)),
+        run: |bench| Box::pin(overhead::run(bench, overhead::Of::Metrics)),
+    },
+    Scenario {
+        name: "traces",
+        when: When::Always,
+        run: |bench| Box::pin(overhead::run(bench, overhead::Of::Traces)),
     },
     Scenario {
         name: "long-list",

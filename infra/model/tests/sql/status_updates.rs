@@ -50,6 +50,7 @@ fn receipt(table: &Table, index: usize, status: Status) -> ReceiptRow {
         carrier_status: "X".into(),
         message_id: "own".into(),
         is_final: u8::from(status.is_final()),
+        sent_at: None,
     }
 }
 

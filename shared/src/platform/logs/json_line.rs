@@ -110,12 +110,19 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
-    use lambda_runtime::tracing::subscriber::{Layer, Registry, fmt, layer::SubscriberExt};
+    use lambda_runtime::{
+        Context,
+        layers::trace::request_span,
+        tracing::subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt},
+    };
     use uuid::Uuid;
 
     use super::*;
     use crate::platform::{
-        logs::context::{Named, number_attempt},
+        logs::{
+            context::{Named, number_attempt},
+            with_invocation,
+        },
         queue::BatchMessage,
     };
 
@@ -135,13 +142,18 @@ mod tests {
 
     /// Returns the lines that `work` logs.
     fn lines_of(work: impl FnOnce()) -> Vec<Value> {
+        lines_at("trace", work)
+    }
+
+    /// Returns the lines that `work` logs at a level.
+    fn lines_at(level: &str, work: impl FnOnce()) -> Vec<Value> {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let lines = fmt::layer()
             .fmt_fields(JsonFields::new())
             .event_format(JsonLine)
             .with_writer(move || writer.clone())
-            .boxed();
+            .with_filter(with_invocation(EnvFilter::new(level)));
         let subscriber = Registry::default().with(lines);
         tracing::subscriber::with_default(subscriber, work);
         let written = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
@@ -171,6 +183,34 @@ mod tests {
             "lambda.request_id": "r-1",
         }});
         assert_eq!(lines, [expected]);
+    }
+
+    #[test]
+    fn at_each_level_a_line_has_the_id_of_its_invocation() {
+        let mut context = Context::default();
+        context.request_id = "r-1".to_owned();
+        for (level, messages) in [
+            ("error", &["failed"][..]),
+            ("warn", &["failed", "odd"]),
+            ("info", &["failed", "odd", "usual"]),
+            ("off", &["failed"][..0]),
+        ] {
+            let lines = lines_at(level, || {
+                let _invocation = request_span(&context).entered();
+                tracing::error!("failed");
+                tracing::warn!("odd");
+                tracing::info!("usual");
+            });
+            let found: Vec<_> = lines
+                .iter()
+                .map(|line| &line["fields"]["message"])
+                .collect();
+            assert_eq!(found, messages, "{level}");
+            let ids = lines
+                .iter()
+                .map(|line| &line["fields"]["lambda.request_id"]);
+            assert!(ids.into_iter().all(|id| id == "r-1"), "{level}: {lines:?}");
+        }
     }
 
     #[test]

@@ -46,18 +46,30 @@ pub fn init() {
     drop(FILTER.set(handle));
 }
 
+/// Enables the span of the runtime that has the id of the invocation. It is of the level INFO, but the
+/// lines of each level need its fields. Nothing else in its module is logged.
+const INVOCATION: &str = "lambda_runtime::layers::trace=info";
+
 /// Returns the filter of `RUST_LOG`; `info` if it is missing or wrong.
 fn deployed_filter() -> EnvFilter {
-    EnvFilter::builder()
+    let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy()
+        .from_env_lossy();
+    with_invocation(filter)
+}
+
+fn with_invocation(filter: EnvFilter) -> EnvFilter {
+    match INVOCATION.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    }
 }
 
 /// Changes the level, in the notation of `RUST_LOG`; `None`: as it was deployed. Fails if the notation
 /// is wrong; the level then stays.
 pub fn set_level(level: Option<&str>) -> anyhow::Result<()> {
     let filter = match level {
-        Some(level) => EnvFilter::builder().parse(level)?,
+        Some(level) => with_invocation(EnvFilter::builder().parse(level)?),
         None => deployed_filter(),
     };
     if let Some(handle) = FILTER.get() {

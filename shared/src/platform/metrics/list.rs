@@ -111,7 +111,7 @@ metric_list! {
         CarrierFailures: Percent, "send, recheck", "100 for a request to the carrier that was lost or failed, 0 for one that was answered; the average is the share of failures. A 429 or a refusal is an answer";
         FirstSendLateness: Seconds, "send", "Time from the planned time of a schedule to its first send";
         LastSendLateness: Seconds, "send", "Time from the planned time of a batch to the first send of its last message";
-        TimeToDelivered: Seconds, "recheck", "Time from a send until a recheck found the message DELIVRD";
+        TimeToDelivered: Seconds, "recheck, api", "Time from a send until a recheck or a receipt found the message DELIVRD";
         OldestDueBatch: Seconds, "dispatch", "Age of the oldest batch that is due, admitted, and not claimed by a worker";
         CapacityWanted: Count, "dispatch", "Message parts that are due and not sent";
         CapacityLimit: CountPerSecond, "dispatch", "The carrier's limit in message parts per second, configured or learned; none if there is no limit";

@@ -60,6 +60,7 @@ pub fn effect(found: &MatchedAttempt, receipt: &Receipt) -> Effect {
         carrier_status: receipt.carrier_status.clone(),
         message_id: receipt.message_id.clone(),
         is_final: u8::from(status.is_final()),
+        sent_at: found.sent_at,
     })
 }
 
@@ -99,6 +100,7 @@ mod tests {
             message_id,
             carrier_status,
             parts: 1,
+            sent_at: None,
         };
         let (status, carrier_status) = shared::carrier::alaris::read_status(reported).unwrap();
         let receipt = Receipt {

@@ -15,7 +15,7 @@ use shared::{
     carrier::receipt::Receipt,
     message::status::Status,
     platform::{
-        metrics::{self, Counter},
+        metrics::{self, Counter, Measure},
         queue::{BatchMessage, Outgoing},
     },
     schedule::lifecycle::reopen_schedule,
@@ -161,15 +161,22 @@ pub async fn record(app: &App, news: &News, now: DateTime<Utc>) -> Result<u64, A
     })
     .await?;
     for row in news.rows.iter().filter(|row| row.is_final == 1) {
-        let ended = if row.status == Status::Delivrd {
-            Counter::Delivered
-        } else {
-            Counter::Undelivered
-        };
-        metrics::count(ended, 1);
+        record_end(row, now);
     }
     enqueue(app, &dues, now).await;
     Ok(recorded)
+}
+
+/// Records the metrics of a message that has ended.
+fn record_end(row: &ReceiptRow, now: DateTime<Utc>) {
+    if row.status != Status::Delivrd {
+        metrics::count(Counter::Undelivered, 1);
+        return;
+    }
+    metrics::count(Counter::Delivered, 1);
+    if let Some(Ok(time)) = row.sent_at.map(|sent_at| (now - sent_at).to_std()) {
+        metrics::record_time(Measure::TimeToDelivered, time);
+    }
 }
 
 async fn write(

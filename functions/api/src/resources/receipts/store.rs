@@ -77,6 +77,8 @@ pub struct MatchedAttempt {
     pub carrier_status: Option<String>,
     /// Number of parts of the schedule's text.
     pub parts: u16,
+    /// When its request was started.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Returns the messages with the number of a key and either its id, its own id, or no id yet and a
@@ -90,7 +92,8 @@ pub async fn find_messages(
         Row,
         // Without the conversion from utf8mb4, the key of `phone` would not be used.
         r#"SELECT j.n AS "place!: u32", r.schedule_id AS "schedule_id!: Uuid", r.seq AS "seq!: u32", r.attempt AS "attempt!: u32",
-             r.status AS "status!: String", r.message_id, r.carrier_status, s.parts AS "parts!: u16"
+             r.status AS "status!: String", r.message_id, r.carrier_status, s.parts AS "parts!: u16",
+             r.sent_at AS "sent_at?: DateTime<Utc>"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', p VARCHAR(16) PATH '$.p', i VARCHAR(128) PATH '$.i',
                s CHAR(32) PATH '$.s', q INT UNSIGNED PATH '$.q', a INT UNSIGNED PATH '$.a')) j
              STRAIGHT_JOIN recipients r FORCE INDEX (phone_once) ON r.phone = CONVERT(j.p USING ascii)
@@ -114,7 +117,8 @@ pub async fn find_attempts(db: &Db, keys: &[ReceiptKey]) -> sqlx::Result<Vec<Mat
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT j.n AS "place!: u32", a.schedule_id AS "schedule_id!: Uuid", a.seq AS "seq!: u32", a.attempt AS "attempt!: u32",
-             a.status AS "status!: String", a.message_id, a.carrier_status, s.parts AS "parts!: u16"
+             a.status AS "status!: String", a.message_id, a.carrier_status, s.parts AS "parts!: u16",
+             a.sent_at AS "sent_at?: DateTime<Utc>"
            FROM JSON_TABLE(?, '$[*]' COLUMNS (n INT UNSIGNED PATH '$.n', p VARCHAR(16) PATH '$.p', i VARCHAR(128) PATH '$.i',
                s CHAR(32) PATH '$.s', q INT UNSIGNED PATH '$.q', a INT UNSIGNED PATH '$.a')) j
              STRAIGHT_JOIN recipients r FORCE INDEX (phone_once) ON r.phone = CONVERT(j.p USING ascii)
@@ -142,6 +146,7 @@ struct Row {
     message_id: Option<String>,
     carrier_status: Option<String>,
     parts: u16,
+    sent_at: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -155,6 +160,7 @@ impl Row {
             message_id,
             carrier_status,
             parts,
+            sent_at,
         } = self;
         let status = Status::parse(&status)
             .ok_or_else(|| sqlx::Error::Decode(format!("{status} is not a status").into()))?;
@@ -167,6 +173,7 @@ impl Row {
             message_id,
             carrier_status,
             parts,
+            sent_at,
         })
     }
 }
@@ -195,6 +202,9 @@ pub struct ReceiptRow {
     /// 1 if the status is final, else 0.
     #[serde(rename = "f")]
     pub is_final: u8,
+    /// When the request of the attempt was started. It is not written.
+    #[serde(skip)]
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Records receipts as `shared::batch::rows::record_status_updates` records the answers to status
