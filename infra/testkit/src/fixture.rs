@@ -163,20 +163,27 @@ pub async fn batch(db: &Db, batch: BatchMessage) -> Batch {
     }
 }
 
-/// Asserts that the counts of each unclaimed batch of a schedule agree with its recipients' rows.
-pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
+/// Returns how many unclaimed batches of a schedule have counts that differ from its recipients' rows.
+pub async fn wrong_counts(db: &Db, schedule_id: Uuid) -> i64 {
     let sql = "SELECT COUNT(*) FROM batches b JOIN (
           SELECT b.batch_no, SUM(r.status = 'PENDING') AS pending, SUM(r.status = 'UNCERTAIN') AS uncertain, SUM(r.status = 'ACCEPTD') AS acceptd,
-            SUM(r.status = 'DELIVRD') AS delivrd, SUM(r.status = 'UNDELIV') AS undeliv, SUM(r.status = 'CANCELLED') AS cancelled
+            SUM(r.status = 'DELIVRD') AS delivrd, SUM(r.status = 'UNDELIV') AS undeliv, SUM(r.status = 'CANCELLED') AS cancelled,
+            SUM(r.status = 'UNKNOWN') AS unknown
           FROM batches b JOIN recipients r ON r.schedule_id = b.schedule_id AND r.seq BETWEEN b.first_seq AND b.last_seq
           WHERE b.schedule_id = ? GROUP BY b.batch_no) c ON c.batch_no = b.batch_no
         WHERE b.schedule_id = ? AND b.claim_token IS NULL AND (b.pending <> c.pending OR b.uncertain <> c.uncertain OR b.acceptd <> c.acceptd
-          OR b.delivrd <> c.delivrd OR b.undeliv <> c.undeliv OR b.cancelled <> c.cancelled)";
-    let wrong: i64 = sqlx::query_scalar(sql)
+          OR b.delivrd <> c.delivrd OR b.undeliv <> c.undeliv OR b.cancelled <> c.cancelled
+          OR b.unknown <> c.unknown)";
+    sqlx::query_scalar(sql)
         .bind(schedule_id)
         .bind(schedule_id)
         .fetch_one(db)
         .await
-        .unwrap();
+        .unwrap()
+}
+
+/// Asserts that the counts of each unclaimed batch of a schedule agree with its recipients' rows.
+pub async fn assert_counts(db: &Db, schedule_id: Uuid) {
+    let wrong = wrong_counts(db, schedule_id).await;
     assert_eq!(wrong, 0, "counts differ from the rows");
 }

@@ -30,6 +30,13 @@ impl Lifecycle {
     pub async fn call(&mut self, call: Call) -> (StatusCode, Value) {
         let prepared = self.prepare(call).await;
         let (status, answer) = self.send(&prepared).await;
+        let before = &prepared.before;
+        let checked = match call {
+            Call::PauseLabel => self.check_moves(&answer, true, before),
+            Call::ResumeLabel => self.check_moves(&answer, false, before),
+            _ => Ok(()),
+        };
+        checked.unwrap();
         self.conclude(prepared, status, &answer).await;
         (status, answer)
     }
@@ -99,8 +106,8 @@ impl Lifecycle {
         let event = match prepared.call {
             Call::Pause if prepared.before != "paused" => "schedule.paused",
             Call::Resume => "schedule.resumed",
-            Call::PauseLabel if answer["changed"] == 1 => "schedule.paused",
-            Call::ResumeLabel if answer["changed"] == 1 => "schedule.resumed",
+            Call::PauseLabel => return self.conclude_moves(answer, "schedule.paused"),
+            Call::ResumeLabel => return self.conclude_moves(answer, "schedule.resumed"),
             Call::Cancel if prepared.before != "cancelled" => "schedule.cancelled",
             Call::Window(_) => {
                 self.window = prepared.window;
@@ -108,7 +115,7 @@ impl Lifecycle {
             }
             _ => return,
         };
-        self.expected_events.push(event);
+        self.expected_events.push((self.id, event));
     }
 
     /// Returns a new recipient, and a list of it and of the number of one that the schedule has, with

@@ -4,7 +4,10 @@ use axum::http::{Method, StatusCode};
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
-use super::{lifecycle::Lifecycle, states::Call};
+use super::{
+    lifecycle::Lifecycle,
+    states::{Call, Weather},
+};
 
 impl Lifecycle {
     /// Brings the schedule from any state to its end, as an operator would.
@@ -14,10 +17,15 @@ impl Lifecycle {
         } else {
             (60, 60)
         };
+        self.change_weather(Weather::Calm);
         for _ in 0..rounds {
             let status = self.status().await;
-            if status == "finished" {
-                break;
+            let is_over = self.open_batches().await == 0 && status == "cancelled";
+            if status == "finished" || is_over {
+                // What is decided now is published, or sent again.
+                if !self.decide_the_rest(&status).await? {
+                    break;
+                }
             }
             let next_call = self.next_call(&status).await;
             // The workers follow a call at once. Otherwise a batch that is sent after all, at the
@@ -34,9 +42,6 @@ impl Lifecycle {
             self.wait(seconds);
             self.sweep().await;
             self.work(false).await;
-            if self.open_batches().await == 0 && self.status().await == "cancelled" {
-                break;
-            }
         }
         Ok(())
     }

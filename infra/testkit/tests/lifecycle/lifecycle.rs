@@ -17,14 +17,16 @@ use testkit::{Stage, fixture, webhooks, window};
 use uuid::Uuid;
 
 use super::{
+    companions::Companion,
     gate,
     model::{LABEL, Model, failing_numbers},
+    subscribers::Subscribers,
 };
 
 pub struct Lifecycle {
     pub stage: Stage,
-    app: App,
-    key: HeaderValue,
+    pub app: App,
+    pub key: HeaderValue,
     /// The current schedule.
     pub id: Uuid,
     /// The schedules before it, which were finished or cancelled, with their recipients' lines.
@@ -41,10 +43,12 @@ pub struct Lifecycle {
     pub window: Option<Window>,
     /// A webhook that subscribes to all events.
     pub webhook: Uuid,
-    /// Webhooks that subscribe to the events of schedules with the label, and with another one.
-    pub labelled: [Uuid; 2],
+    /// The webhooks of the key.
+    pub subscribers: Option<Subscribers>,
+    /// Schedules of next year: one with the label, and one with another.
+    pub companions: Vec<Companion>,
     /// The events of the successful calls, in the order of the calls.
-    pub expected_events: Vec<&'static str>,
+    pub expected_events: Vec<(Uuid, &'static str)>,
 }
 
 impl Lifecycle {
@@ -74,12 +78,12 @@ impl Lifecycle {
             already_sent: None,
             window: None,
             webhook,
-            labelled: [Uuid::nil(); 2],
+            subscribers: None,
+            companions: Vec::new(),
             expected_events: Vec::new(),
         };
-        for (place, label) in [LABEL, "other"].iter().enumerate() {
-            lifecycle.labelled[place] = lifecycle.labelled_webhook(label).await;
-        }
+        lifecycle.subscribe_webhooks().await;
+        lifecycle.create_companions().await;
         let recipients: Vec<_> = lifecycle.model.recipients.values().collect();
         let recipients: Vec<_> = recipients
             .iter()
@@ -100,15 +104,6 @@ impl Lifecycle {
         lifecycle
     }
 
-    /// Creates a webhook that gets the events of schedules with a label.
-    async fn labelled_webhook(&self, label: &str) -> Uuid {
-        let events = EventType::ALL.map(EventType::as_str);
-        let body = json!({"url": "https://example.com/label", "events": events, "labels": [label]});
-        let (status, created) = self.http_at(Method::POST, "/v1/webhooks", &body).await;
-        assert_eq!(status, StatusCode::CREATED, "{created}");
-        created["id"].as_str().unwrap().parse().unwrap()
-    }
-
     /// Calls the API for the current schedule.
     pub async fn http(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         self.http_at(method, &format!("/v1/schedules/{}{path}", self.id), body)
@@ -117,19 +112,22 @@ impl Lifecycle {
 
     /// Calls the API.
     pub async fn http_at(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
-        let (status, _, body) = self.answer(method, path, body).await;
+        let (status, _, body) = self.answer(&self.key, method, path, body).await;
         (status, body)
     }
 
     /// Reads from the API.
     pub async fn get(&self, path: &str) -> (HeaderMap, Value) {
-        let (status, headers, body) = self.answer(Method::GET, path, &Value::Null).await;
+        let answer = self.answer(&self.key, Method::GET, path, &Value::Null);
+        let (status, headers, body) = answer.await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         (headers, body)
     }
 
-    async fn answer(
+    /// Calls the API with a key or a token.
+    pub async fn answer(
         &self,
+        key: &HeaderValue,
         method: Method,
         path: &str,
         body: &Value,
@@ -138,7 +136,7 @@ impl Lifecycle {
             .method(method)
             .uri(path)
             .header("content-type", "application/json")
-            .header("authorization", self.key.clone());
+            .header("authorization", key.clone());
         let body = if body.is_null() {
             Body::empty()
         } else {
@@ -239,6 +237,8 @@ async fn empty_tables(pool: &MySqlPool) {
         "schedule_resends",
         "schedule_summaries",
         "recipient_references",
+        "attempts",
+        "webhook_labels",
         "webhooks",
         "webhook_deliveries",
     ] {

@@ -10,11 +10,18 @@
 //! - the counts by group add up, polls for changes miss none, and the summary counts what ended;
 //! - at the end each recipient has received the message once, or is cancelled;
 //! - a webhook receives each of the calls' events and each recipient's final status once, and so
-//!   does one for the schedule's label.
+//!   each webhook of the key's own and each callback while it is theirs to see, and no other;
+//! - in calls for several recipients each entry has the predicted outcome, and calls by label move
+//!   exactly the schedules that have it;
+//! - a decision about an UNCERTAIN message is final, and only what was to be sent again is.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod bulk;
 mod calls;
 mod checks;
+mod companions;
+mod coverage;
+mod decisions;
 mod end;
 mod finish;
 #[path = "../gate/mod.rs"]
@@ -25,45 +32,64 @@ mod reads;
 mod recipients;
 mod resends;
 mod states;
+mod subscribers;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::MySqlPool;
 
 use lifecycle::Lifecycle;
-use states::{Call, Step, step};
+use states::{Call, Step, step, weather};
+
+/// The number of random sequences, unless `LIFECYCLE_SEQUENCES` is set.
+const SEQUENCES: u32 = 12;
+
+fn sequences() -> u32 {
+    let set = std::env::var("LIFECYCLE_SEQUENCES").ok();
+    set.map_or(SEQUENCES, |set| set.parse().unwrap())
+}
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: MySqlPool) {
     let handle = tokio::runtime::Handle::current();
     let run = move || {
         let mut runner = TestRunner::new(ProptestConfig {
-            cases: 32,
+            cases: sequences(),
             max_shrink_iters: 200,
             failure_persistence: None,
             ..Default::default()
         });
-        // Most schedules are activated before anything else happens.
+        // Most schedules are activated before anything else happens, and many are sent.
         let steps = (
             proptest::bool::weighted(0.9),
             proptest::bool::weighted(0.3),
-            proptest::collection::vec(step(), 5..50),
+            weather(),
+            proptest::bool::weighted(0.5),
+            proptest::collection::vec(step(), 15..55),
         );
-        runner.run(&steps, |(activated, with_window, steps)| {
-            handle.block_on(async {
-                let mut lifecycle = Lifecycle::new(&pool, with_window).await;
-                if activated {
-                    lifecycle.step(Step::Call(Call::Activate)).await?;
-                }
-                for step in steps {
-                    lifecycle.step(step).await?;
-                }
-                lifecycle.finish().await?;
-                lifecycle.check_events().await?;
-                lifecycle.check_final_state().await
-            })
-        })
+        runner.run(
+            &steps,
+            |(activated, with_window, weather, is_sent, steps)| {
+                handle.block_on(async {
+                    let mut lifecycle = Lifecycle::new(&pool, with_window).await;
+                    lifecycle.change_weather(weather);
+                    if activated {
+                        lifecycle.step(Step::Call(Call::Activate)).await?;
+                    }
+                    if is_sent {
+                        for step in [Step::Wait(100), Step::Sweep, Step::Work { twice: false }] {
+                            lifecycle.step(step).await?;
+                        }
+                    }
+                    for step in steps {
+                        lifecycle.step(step).await?;
+                    }
+                    lifecycle.check_end().await
+                })
+            },
+        )
     };
     if let Err(error) = tokio::task::spawn_blocking(run).await.unwrap() {
         panic!("{error}");
     }
+    assert_eq!(coverage::missing(), Vec::<&str>::new(), "not reached");
 }

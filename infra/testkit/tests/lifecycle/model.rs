@@ -43,10 +43,27 @@ impl Expected {
         fixture::phone(self.number)
     }
 
+    /// Records a change that was answered as in time.
+    pub fn apply(&mut self, what: What, number: u32) {
+        match what {
+            What::Cancel => self.is_cancelled = true,
+            What::Number | What::TakenNumber => self.number = number,
+            What::Group(group) => self.group = Some(format!("G{group}")),
+            What::Reference(reference) => self.reference = Some(format!("R{reference}")),
+        }
+    }
+
     /// Returns the entry of a list.
     pub fn entry(&self) -> Value {
         json!({"phone": self.phone(), "reference": self.reference, "group": self.group})
     }
+}
+
+/// A recipient that was resolved as sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// How many messages the carrier had accepted.
+    pub accepted: usize,
 }
 
 /// The schedule that the current one follows, if that sends again.
@@ -68,18 +85,22 @@ pub struct Model {
     pub accepted_before: HashMap<String, usize>,
     /// The schedule that it follows.
     pub original: Option<Original>,
-    /// A recipient was changed during a pass: a message that was just about to be sent may rest
+    /// A recipient was changed during a pass, or the carrier has lost answers: a message may rest
     /// UNCERTAIN.
     pub may_be_uncertain: bool,
+    /// How often it was decided that the message to a number is sent again.
+    pub resent: HashMap<String, usize>,
+    /// The recipients that were resolved as sent, by place in the list.
+    pub closed: BTreeMap<u32, Closed>,
     last_number: u32,
 }
 
 impl Model {
-    /// Fills the list of the first schedule: some have a group, all have a reference.
+    /// Fills the list of the first schedule: some have a group, all have a reference, and two have the same.
     pub fn first() -> Self {
         let expected = |seq: u32| Expected {
             number: seq,
-            reference: Some(format!("R{seq}")),
+            reference: Some(format!("R{}", seq.min(RECIPIENTS - 1))),
             group: (!seq.is_multiple_of(3)).then(|| format!("G{}", seq % 3)),
             is_cancelled: false,
         };
@@ -96,6 +117,18 @@ impl Model {
         self.accepted_before = accepted;
         self.original = Some(original);
         self.may_be_uncertain = false;
+        self.resent.clear();
+        self.closed.clear();
+    }
+
+    /// Returns how often it was decided that the message to a number is sent again.
+    pub fn resent(&self, phone: &str) -> usize {
+        self.resent.get(phone).copied().unwrap_or_default()
+    }
+
+    /// Returns how often that was decided about messages of this schedule.
+    pub fn resent_in_all(&self) -> u64 {
+        self.resent.values().sum::<usize>() as u64
     }
 
     /// Returns a number that no recipient has had.
@@ -146,17 +179,5 @@ impl Model {
     pub fn other(&self, seq: u32) -> Option<&Expected> {
         let mut others = self.recipients.iter().filter(|(other, _)| **other != seq);
         others.next().map(|(_, recipient)| recipient)
-    }
-
-    /// Records a change that was answered as in time.
-    pub fn apply(&mut self, seq: u32, what: What, number: u32) {
-        let recipient = self.recipients.get_mut(&seq).unwrap();
-        match what {
-            What::Cancel => recipient.is_cancelled = true,
-            What::Number => recipient.number = number,
-            What::TakenNumber => unreachable!("it is refused"),
-            What::Group(group) => recipient.group = Some(format!("G{group}")),
-            What::Reference(reference) => recipient.reference = Some(format!("R{reference}")),
-        }
     }
 }

@@ -1,21 +1,21 @@
 //! Calls for one recipient: predicts whether each is in time, executes it, and holds the answer
 //! against the prediction.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
-use testkit::fixture;
 
 use super::{
+    decisions::Row,
     lifecycle::Lifecycle,
     states::{By, RecipientCall, What},
 };
 
-/// What becomes of a call.
+/// What becomes of a call for a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub enum Outcome {
     InTime,
     TooLate,
     /// Another recipient has the number.
@@ -40,6 +40,20 @@ struct Order {
     body: Value,
 }
 
+impl Outcome {
+    /// Reads what a call for many says about one of them.
+    pub fn of_change(change: &Value) -> Option<Self> {
+        match change["outcome"].as_str()? {
+            "cancelled" | "changed" => Some(Self::InTime),
+            "too-late" => Some(Self::TooLate),
+            "duplicate" => Some(Self::Exists),
+            "ambiguous" => Some(Self::Ambiguous),
+            "not-found" => Some(Self::NotFound),
+            _ => None,
+        }
+    }
+}
+
 impl Lifecycle {
     /// Calls while no worker runs: the answer is the predicted one.
     pub async fn recipient_alone(
@@ -47,7 +61,7 @@ impl Lifecycle {
         call: RecipientCall,
         before: &str,
     ) -> Result<(), TestCaseError> {
-        let Some(order) = self.order(call, before) else {
+        let Some(order) = self.order(call, before).await else {
             return Ok(());
         };
         let (status, answer) = self
@@ -63,7 +77,7 @@ impl Lifecycle {
         after_ms: u8,
         before: &str,
     ) -> Result<(), TestCaseError> {
-        let Some(order) = self.order(call, before) else {
+        let Some(order) = self.order(call, before).await else {
             self.work(false).await;
             return Ok(());
         };
@@ -77,9 +91,18 @@ impl Lifecycle {
         self.record_outcome(&order, status, &answer, true)
     }
 
+    /// Returns whether a request has carried the message to a recipient, or may have.
+    pub fn is_sent(&self, seq: u32, rows: &BTreeMap<u32, Row>) -> bool {
+        let phone = self.model.recipients[&seq].phone();
+        let status = rows.get(&seq).map(|row| row.status.as_str());
+        self.accepted_by_number().contains_key(&phone)
+            || self.model.resent(&phone) > 0
+            || matches!(status, Some("UNCERTAIN" | "UNKNOWN"))
+    }
+
     /// Builds a call for the recipient that a step has selected. `None`: there is nobody else whose
     /// number it could take, or it has no reference.
-    fn order(&mut self, call: RecipientCall, before: &str) -> Option<Order> {
+    async fn order(&mut self, call: RecipientCall, before: &str) -> Option<Order> {
         let seq = self.model.seq(call.place);
         let number = match call.what {
             What::Number => self.model.new_number(),
@@ -91,12 +114,7 @@ impl Lifecycle {
             By::Reference | By::BulkReference => Some(recipient.reference.clone()?),
             _ => None,
         };
-        let set = match call.what {
-            What::Cancel => Value::Null,
-            What::Number | What::TakenNumber => json!({"phone": fixture::phone(number)}),
-            What::Group(group) => json!({"group": format!("G{group}")}),
-            What::Reference(reference) => json!({"reference": format!("R{reference}")}),
-        };
+        let set = call.what.set(number);
         let mut entry = match (call.by, &reference) {
             (By::BulkNumber, _) => json!({"phone": recipient.phone()}),
             (_, Some(reference)) => json!({"reference": reference}),
@@ -126,7 +144,7 @@ impl Lifecycle {
             }
         };
         Some(Order {
-            expected: self.predict(call, seq, before),
+            expected: self.predict(call, seq, before).await,
             call,
             seq,
             number,
@@ -137,7 +155,7 @@ impl Lifecycle {
     }
 
     /// Predicts what becomes of a call that is made now.
-    fn predict(&self, call: RecipientCall, seq: u32, before: &str) -> Outcome {
+    async fn predict(&self, call: RecipientCall, seq: u32, before: &str) -> Outcome {
         let recipient = &self.model.recipients[&seq];
         if let (By::Reference | By::BulkReference, Some(reference)) =
             (call.by, &recipient.reference)
@@ -147,7 +165,7 @@ impl Lifecycle {
                 return Outcome::Ambiguous;
             }
         }
-        let is_sent = self.accepted_by_number().contains_key(&recipient.phone());
+        let is_sent = self.is_sent(seq, &self.rows().await);
         match call.what {
             What::Cancel if is_sent => Outcome::TooLate,
             What::Cancel => Outcome::InTime,
@@ -187,7 +205,8 @@ impl Lifecycle {
             answer
         );
         if outcome == Outcome::InTime {
-            self.model.apply(seq, call.what, order.number);
+            let recipient = self.model.recipients.get_mut(&seq).unwrap();
+            recipient.apply(call.what, order.number);
         }
         Ok(())
     }
@@ -199,14 +218,7 @@ fn read(status: StatusCode, answer: &Value) -> Option<Outcome> {
     match (status, slug.trim_start_matches("/problems/")) {
         (StatusCode::OK, _) => match answer.pointer("/recipients/0/outcome") {
             None => (answer["in_time"] == true).then_some(Outcome::InTime),
-            Some(outcome) => match outcome.as_str()? {
-                "cancelled" | "changed" => Some(Outcome::InTime),
-                "too-late" => Some(Outcome::TooLate),
-                "duplicate" => Some(Outcome::Exists),
-                "ambiguous" => Some(Outcome::Ambiguous),
-                "not-found" => Some(Outcome::NotFound),
-                _ => None,
-            },
+            Some(_) => Outcome::of_change(&answer["recipients"][0]),
         },
         (StatusCode::CONFLICT, "recipient-too-late") => Some(Outcome::TooLate),
         (StatusCode::CONFLICT, "recipient-exists") => Some(Outcome::Exists),

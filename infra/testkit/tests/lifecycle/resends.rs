@@ -1,5 +1,7 @@
 //! Those who got nothing are sent to again: predicts who that is, and goes on with the new schedule.
 
+use std::collections::{BTreeMap, HashSet};
+
 use axum::http::{Method, StatusCode};
 use chrono::TimeDelta;
 use proptest::{prelude::*, test_runner::TestCaseError};
@@ -8,8 +10,9 @@ use testkit::fixture;
 use uuid::Uuid;
 
 use super::{
+    decisions::Row,
     lifecycle::Lifecycle,
-    model::{Expected, MOST_RESENDS, Original, fails},
+    model::{MOST_RESENDS, Original, fails},
 };
 
 /// What becomes of the call.
@@ -25,7 +28,8 @@ impl Lifecycle {
     /// Asks to send again. The call is for the current schedule if it is finished; otherwise for the
     /// one that it follows.
     pub async fn resend(&mut self, draft: bool, before: &str) -> Result<(), TestCaseError> {
-        let (target, expected) = self.predict_resend(before);
+        let rows = self.rows().await;
+        let (target, expected) = self.predict_resend(before, &rows);
         let run_at = self.stage.db.now() + TimeDelta::seconds(100);
         let body = if draft {
             json!({"draft": true, "run_at": run_at.to_rfc3339()})
@@ -55,20 +59,26 @@ impl Lifecycle {
         Ok(())
     }
 
-    fn predict_resend(&self, before: &str) -> (Uuid, Resend) {
+    fn predict_resend(&self, before: &str, rows: &BTreeMap<u32, Row>) -> (Uuid, Resend) {
+        let sent = self.model.recipients.iter();
+        let sent = sent.filter(|(seq, _)| self.is_sent(**seq, rows));
+        let sent: HashSet<_> = sent.map(|(_, recipient)| recipient.phone()).collect();
         let accepted = self.accepted_by_number();
-        let is_sent = |recipient: &Expected| accepted.contains_key(&recipient.phone());
         let (target, generation, left) = match (&self.model.original, before) {
             (original, "finished") => {
                 let generation = original.as_ref().map_or(0, |original| original.generation);
-                let failed = self.model.recipients.values();
-                let failed =
-                    failed.filter(|recipient| is_sent(recipient) && fails(recipient.number));
-                (self.id, generation + 1, failed.cloned().collect::<Vec<_>>())
+                let is_open = |seq: &u32| matches!(&*rows[seq].status, "UNCERTAIN" | "UNKNOWN");
+                let failed = self.model.recipients.iter().filter(|(seq, recipient)| {
+                    let is_accepted = accepted.contains_key(&recipient.phone());
+                    is_accepted && fails(recipient.number) && !is_open(seq)
+                });
+                let failed = failed.map(|(_, recipient)| recipient.clone());
+                (self.id, generation + 1, failed.collect::<Vec<_>>())
             }
             (Some(original), "cancelled") => {
                 // Whoever it has sent to is left out, also if the message was not delivered.
-                let left = original.left.iter().filter(|recipient| !is_sent(recipient));
+                let left = original.left.iter();
+                let left = left.filter(|recipient| !sent.contains(&recipient.phone()));
                 (original.id, original.generation, left.cloned().collect())
             }
             (Some(original), _) => return (original.id, Resend::Same),
