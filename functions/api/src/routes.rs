@@ -23,9 +23,9 @@ use crate::{
     },
     openapi,
     resources::{
-        api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, second_factor, sessions, spreadsheets, suppressions,
-        system, uncertain, users, webhooks,
+        api_keys, attention, audit, budgets, carriers, console, documentation, health, messages,
+        prices, problems, receipts, recipients, schedules, second_factor, sessions, spreadsheets,
+        suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
 };
@@ -51,6 +51,8 @@ pub fn table() -> Vec<Route> {
         messages::routes::table(),
         suppressions::routes::table(),
         carriers::routes::table(),
+        prices::routes::table(),
+        budgets::routes::table(),
         system::routes::table(),
         attention::routes::table(),
     ]

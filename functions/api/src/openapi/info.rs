@@ -58,6 +58,10 @@ pub fn tags() -> Value {
             "carrier",
             "The limits of carriers, and the delivery receipts that they push."
         ),
+        tag(
+            "money",
+            "What messages cost, and how much may be sent in a day or a month."
+        ),
         tag("suppressions", "Phone numbers to which nothing is sent."),
         tag(
             "attention",
