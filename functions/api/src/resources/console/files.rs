@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 43] = [
+pub const FILES: [File; 44] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),
@@ -49,6 +49,7 @@ pub const FILES: [File; 43] = [
     script("login.js", include_str!("page/login.js")),
     script("main.js", include_str!("page/main.js")),
     script("messages.js", include_str!("page/messages.js")),
+    script("money.js", include_str!("page/money.js")),
     script("paged.js", include_str!("page/paged.js")),
     script("people.js", include_str!("page/people.js")),
     script("plot.js", include_str!("page/plot.js")),
