@@ -49,6 +49,7 @@ LISTS = {
     "POST /v1/schedules/{id}/recipients",
     "POST /v1/spreadsheets/convert",
     "POST /v1/suppressions/import",
+    "PUT /v1/prices",
 }
 VERBS = {
     "activate", "append", "begin", "cancel", "change", "confirm", "convert", "create", "delete",

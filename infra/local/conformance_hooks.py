@@ -41,7 +41,8 @@ BEYOND_SCHEMAS = {
     "not-a-reason", "country-not-allowed", "number-type-not-allowed", "sender-not-allowed", "one-of", "nothing-to-change",
     "not-alone", "no-such-column", "wrong-reference", "wrong-group",
     "duplicate", "in-use", "not-a-network", "not-found", "too-common", "missing-reference",
-    "too-many-of-number", "no-such-sheet", "formula-error",
+    "too-many-of-number", "no-such-sheet", "formula-error", "unknown-column", "required",
+    "not-a-prefix", "not-an-amount", "not-a-scope", "too-many",
 }  # fmt: skip
 
 _lock = threading.Lock()

@@ -43,7 +43,14 @@ WIDGETS = {
     "Statuses": (["Rechecks", "Receipts", "DeliveryShareDrops"], []),
     "Sweep": (["SweepsFinished", "SweepRepairs"], []),
     "What waits for an operator": (
-        ["SchedulesPaused", "SchedulesMissed", "BatchesMissed", "BatchesParked"],
+        [
+            "SchedulesPaused",
+            "BudgetsReached",
+            "SchedulesMissed",
+            "BatchesMissed",
+            "BatchesParked",
+            "BudgetWarnings",
+        ],
         [],
     ),
     "Webhooks": (

@@ -23,8 +23,9 @@ use crate::{
     },
     openapi,
     resources::{
-        api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, second_factor, senders, sessions, spreadsheets,
+        api_keys, attention, audit, budgets, carriers, console, documentation, health, messages,
+        prices, problems, receipts, recipients, schedules, second_factor, senders, sessions,
+        spreadsheets,
         suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
@@ -52,6 +53,8 @@ pub fn table() -> Vec<Route> {
         suppressions::routes::table(),
         carriers::routes::table(),
         senders::routes::table(),
+        prices::routes::table(),
+        budgets::routes::table(),
         system::routes::table(),
         attention::routes::table(),
     ]

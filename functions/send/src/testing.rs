@@ -33,6 +33,8 @@ pub fn batch(at: DateTime<Utc>) -> ClaimedBatch {
         on_uncertain: OnUncertain::Hold,
         wants_final_events: false,
         turns_exist: false,
+        prices_version: None,
+        budgets_exist: false,
         limit_known: false,
         open_slots: 8,
         progress_at: None,

@@ -93,6 +93,7 @@
 pub mod actions;
 pub mod apply;
 pub mod broken;
+pub mod budget;
 pub mod copies;
 pub mod cut;
 pub mod exploration;

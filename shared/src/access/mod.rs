@@ -67,6 +67,9 @@ pub enum Permission {
     /// Stop and resume all sending.
     #[serde(rename = "system:stop")]
     SystemStop,
+    /// Import prices, and set budgets.
+    #[serde(rename = "money")]
+    Money,
     /// See the audit log.
     #[serde(rename = "audit:read")]
     AuditRead,
@@ -80,7 +83,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -97,6 +100,7 @@ impl Permission {
         Self::CarriersRead,
         Self::CarriersWrite,
         Self::SystemStop,
+        Self::Money,
         Self::AuditRead,
         Self::Users,
         Self::ApiKeys,
@@ -141,6 +145,7 @@ impl Permission {
             Self::CarriersRead => "carriers:read",
             Self::CarriersWrite => "carriers:write",
             Self::SystemStop => "system:stop",
+            Self::Money => "money",
             Self::AuditRead => "audit:read",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",

@@ -102,6 +102,10 @@ pub struct ClaimedBatch {
     pub wants_final_events: bool,
     /// A schedule has batches that wait for their turn.
     pub turns_exist: bool,
+    /// `schedule_costs.prices_version` of the schedule.
+    pub prices_version: Option<u32>,
+    /// There is a budget.
+    pub budgets_exist: bool,
     /// The carrier's limit on submissions is configured over the API, or learned.
     pub limit_known: bool,
     /// `carriers.open_slots`
@@ -199,7 +203,8 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
                             AND FIND_IN_SET('messages.final', w.selected_events) > 0) AS "wants_final_events!: bool",
              l.learned_per_second IS NOT NULL OR COALESCE(l.per_second, l.requests_per_second, 0) > 0 AS "limit_known!: bool",
              c.open_slots, c.progress_at AS "progress_at: DateTime<Utc>", c.outage_from AS "outage_from: DateTime<Utc>", c.outage_until AS "outage_until: DateTime<Utc>",
-             EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool"
+             EXISTS (SELECT 1 FROM turns) AS "turns_exist!: bool",
+             (SELECT m.prices_version FROM schedule_costs m WHERE m.schedule_id = s.id) AS prices_version, EXISTS (SELECT 1 FROM budgets) AS "budgets_exist!: bool"
            FROM batches b JOIN schedules s ON s.id = b.schedule_id
              JOIN carriers c ON c.name = ? JOIN carrier_limits l ON l.carrier = c.name AND l.kind = ?
            WHERE b.schedule_id = ? AND b.batch_no = ? AND b.claim_token = ?"#,

@@ -37,6 +37,12 @@ pub enum EventType {
     /// Messages of one batch have their last status.
     #[serde(rename = "messages.final")]
     MessagesFinal,
+    /// 80 percent of a budget are used.
+    #[serde(rename = "budget.warning")]
+    BudgetWarning,
+    /// A message did not fit into a budget: its schedule is paused.
+    #[serde(rename = "budget.reached")]
+    BudgetReached,
     /// A test of a webhook, on request.
     #[serde(rename = "webhook.test")]
     Test,
@@ -44,7 +50,7 @@ pub enum EventType {
 
 impl EventType {
     /// Each type to which a webhook may subscribe.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ScheduleStarted,
         Self::SchedulePaused,
         Self::ScheduleResumed,
@@ -52,6 +58,8 @@ impl EventType {
         Self::ScheduleCancelled,
         Self::ScheduleMissed,
         Self::MessagesFinal,
+        Self::BudgetWarning,
+        Self::BudgetReached,
     ];
 
     /// Returns the value in the database, in the API and in the posted body.
@@ -64,6 +72,8 @@ impl EventType {
             Self::ScheduleCancelled => "schedule.cancelled",
             Self::ScheduleMissed => "schedule.missed",
             Self::MessagesFinal => "messages.final",
+            Self::BudgetWarning => "budget.warning",
+            Self::BudgetReached => "budget.reached",
             Self::Test => "webhook.test",
         }
     }

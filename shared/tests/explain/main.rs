@@ -11,6 +11,7 @@ mod batches;
 mod capacity;
 mod lists;
 mod metrics;
+mod money;
 mod names;
 mod plans;
 mod receipts;

@@ -77,7 +77,7 @@ impl Bind for Vec<u8> {
 
 /// The tables that no statement may scan, and their aliases. A derived table of batches or answers
 /// may be scanned.
-const TABLES: [&str; 31] = [
+const TABLES: [&str; 37] = [
     "schedules",
     "recipients",
     "batches",
@@ -94,6 +94,12 @@ const TABLES: [&str; 31] = [
     "recipient_references",
     "schedule_resends",
     "schedule_summaries",
+    "price_lists",
+    "schedule_costs",
+    "batch_costs",
+    "budgets",
+    "spending",
+    "p",
     "y",
     "n",
     "f",

@@ -4,11 +4,13 @@
 //! at `/problems/{slug}` and the OpenAPI document all use these definitions.
 
 mod accounts;
+mod money;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use accounts::*;
+pub use money::*;
 
 /// A type of problem, as its page shows it.
 #[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -331,6 +333,10 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &RECIPIENT_AMBIGUOUS,
     &NOTHING_TO_RESEND,
     &TOO_MANY_RESENDS,
+    &BUDGET_EXCEEDED,
+    &BUDGET_EXISTS,
+    &NO_PRICES,
+    &MONEY_BUDGETS_EXIST,
     &USERNAME_TAKEN,
     &LAST_ADMIN,
     &PASSWORD_CHANGED,

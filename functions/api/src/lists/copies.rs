@@ -41,6 +41,8 @@ pub struct ChunkTarget {
 pub struct WrittenChunk {
     /// The number of new recipients.
     pub recipients: u32,
+    /// The entries whose number and details the new recipients have.
+    pub new: Vec<usize>,
     /// The duplicates, in their order.
     pub duplicates: Vec<DuplicateEntry>,
     /// Errors that refuse the list.
@@ -84,6 +86,10 @@ pub async fn write_chunk(
     }
     let mut written = WrittenChunk {
         recipients: plan.named.iter().filter(|named| !named.is_known).count() as u32,
+        new: (plan.named.iter())
+            .filter(|named| !named.is_known)
+            .filter_map(|named| named.content)
+            .collect(),
         ..WrittenChunk::default()
     };
     let placed = plan.placed(&chunk.entries);

@@ -3,7 +3,12 @@
 //! refused.
 
 use chrono::{DateTime, Utc};
-use shared::{message::phone::Phone, schedule::unique_by::UniqueBy};
+use shared::{
+    batch::SeqRange,
+    message::phone::Phone,
+    money::costs::{PlannedCost, Planner},
+    schedule::unique_by::UniqueBy,
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -16,8 +21,8 @@ use crate::{
         entry::{Chunk, Entry, RejectedEntry},
         options::{OnDuplicate, OnInvalid},
         store::{
-            InvalidEntry, NamedEntry, insert_invalid_entries, insert_names, insert_recipients,
-            insert_variables, known_numbers,
+            InvalidEntry, NamedEntry, added_seqs, insert_invalid_entries, insert_names,
+            insert_recipients, insert_variables, known_numbers,
         },
     },
 };
@@ -51,6 +56,8 @@ pub struct Added {
     pub duplicates: u32,
     /// The largest number of parts of any text; 0 if all recipients get the same text.
     pub parts: u16,
+    /// What the new recipients will cost.
+    pub cost: PlannedCost,
 }
 
 /// The number of errors that are shown if a list is refused.
@@ -73,6 +80,7 @@ pub struct Loaded {
     pub entries: u32,
     wrong: Wrong,
     on_invalid: OnInvalid,
+    planner: Planner,
 }
 
 /// Errors that reject a list, such as unknown fields: a million are counted, and the first ones
@@ -108,7 +116,7 @@ pub async fn load(
     target: Target,
 ) -> Result<Loaded, ApiError> {
     let mut reading = list.read();
-    let mut loaded = Loaded::new(target);
+    let mut loaded = Loaded::new(target, Planner::read(&mut *connection).await?);
     while let Some(mut chunk) = reading.chunks.recv().await {
         loaded.count_entries(&mut chunk);
         // Rows that will be rolled back need not be written. The rest of the list is still read, so
@@ -158,7 +166,7 @@ pub async fn refuse(
         now: DateTime::UNIX_EPOCH,
     };
     let mut reading = list.read();
-    let mut loaded = Loaded::new(target);
+    let mut loaded = Loaded::new(target, Planner::default());
     while let Some(mut chunk) = reading.chunks.recv().await {
         loaded.count_entries(&mut chunk);
     }
@@ -169,9 +177,10 @@ pub async fn refuse(
 }
 
 impl Loaded {
-    fn new(target: Target) -> Self {
+    fn new(target: Target, planner: Planner) -> Self {
         let added = Added {
             next_seq: target.next_seq,
+            cost: planner.start(),
             ..Added::default()
         };
         let on_invalid = target.on_invalid;
@@ -183,6 +192,7 @@ impl Loaded {
             entries: 0,
             wrong: Wrong::default(),
             on_invalid,
+            planner,
         }
     }
 
@@ -263,10 +273,23 @@ impl Loaded {
         for duplicate in written.duplicates {
             self.duplicates.push(duplicate);
         }
+        for at in &written.new {
+            self.plan(&chunk.entries[*at]);
+        }
         self.added.recipients += written.recipients;
         self.added.duplicates += given - written.recipients;
         self.added.next_seq = first + chunk.entries.len() as u32;
         Ok(())
+    }
+
+    /// Adds the cost of an entry that is a new recipient.
+    fn plan(&mut self, entry: &Entry) {
+        let (phone, parts) = match entry {
+            Entry::Valid(phone) => (*phone, 0),
+            Entry::Personal(personal) => (personal.phone, personal.parts),
+            Entry::Invalid(_) => return,
+        };
+        self.planner.add(&mut self.added.cost, phone, parts);
     }
 
     async fn write(
@@ -318,6 +341,21 @@ impl Loaded {
             let position = |seq: u32| chunk.positions[(seq - first) as usize];
             let changes = self.duplicates.add(&found, target.on_duplicate, position);
             replace_details(connection, id, &changes, (first, entries)).await?;
+        }
+        let is_whole = new as usize == distinct.len();
+        let seqs = distinct.iter().map(|(seq, _)| *seq);
+        let added = if is_whole || !self.planner.is_needed() {
+            seqs.collect()
+        } else {
+            added_seqs(
+                &mut *connection,
+                id,
+                SeqRange::new(first, first + entries.len() as u32),
+            )
+            .await?
+        };
+        for seq in added {
+            self.plan(&entries[(seq - first) as usize]);
         }
         self.added.recipients += new;
         self.added.duplicates += given - new;

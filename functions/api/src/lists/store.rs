@@ -6,7 +6,10 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
-use shared::message::{phone::Phone, place::PLACES};
+use shared::{
+    batch::SeqRange,
+    message::{phone::Phone, place::PLACES},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -63,6 +66,21 @@ pub async fn insert_recipients(
     .fetch_one(connection)
     .await?;
     Ok(new as u32)
+}
+
+/// Returns the places of a range that have recipients to send to.
+pub async fn added_seqs(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    range: SeqRange,
+) -> sqlx::Result<Vec<u32>> {
+    let seqs = sqlx::query_scalar!(
+        "SELECT seq FROM recipients WHERE schedule_id = ? AND seq >= ? AND seq < ? AND status <> 'INVALID'",
+        id,
+        range.first,
+        range.last
+    );
+    seqs.fetch_all(connection).await
 }
 
 /// Inserts entries that are no valid numbers, in a final state.

@@ -59,6 +59,10 @@ pub fn tags() -> Value {
             "The limits of carriers, and the delivery receipts that they push."
         ),
         tag("senders", "What messages may be sent from."),
+        tag(
+            "money",
+            "What messages cost, and how much may be sent in a day or a month."
+        ),
         tag("suppressions", "Phone numbers to which nothing is sent."),
         tag(
             "attention",

@@ -257,6 +257,18 @@ impl Takes {
         Self::json_with(schema, vec![("example", example)])
     }
 
+    /// Returns a required body of text in another format.
+    pub fn text(content_type: &'static str, example: &'static str) -> Self {
+        Self {
+            required: true,
+            media: vec![Media {
+                content_type,
+                schema: json!({"type": "string", "contentMediaType": content_type}),
+                examples: vec![("example", json!(example))],
+            }],
+        }
+    }
+
     /// Returns a JSON body that may be missing.
     pub fn optional_json(schema: Value, example: Value) -> Self {
         Self {

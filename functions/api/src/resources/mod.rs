@@ -6,11 +6,13 @@
 pub mod api_keys;
 pub mod attention;
 pub mod audit;
+pub mod budgets;
 pub mod carriers;
 pub mod console;
 pub mod documentation;
 pub mod health;
 pub mod messages;
+pub mod prices;
 pub mod problems;
 pub mod receipts;
 pub mod recipients;

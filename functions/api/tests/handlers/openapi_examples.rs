@@ -15,7 +15,7 @@ use shared::platform::db::MIGRATOR;
 use sqlx::MySqlPool;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 34] = [
+const WITH_BODY: [&str; 37] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -48,6 +48,9 @@ const WITH_BODY: [&str; 34] = [
     "createWebhook",
     "changeWebhook",
     "changeCarrier",
+    "importPrices",
+    "createBudget",
+    "changeBudget",
     "stopSending",
     "resumeSending",
 ];
@@ -100,6 +103,13 @@ impl ExampleSetup {
             }
             "pauseSchedules" | "resumeSchedules" => {
                 return (self.admin.clone(), format!("{path}?label=parcels"));
+            }
+            "changeBudget" => {
+                let budgets = self.admin.get("/v1/budgets").await.body;
+                budgets["budgets"][0]["id"].as_str().unwrap().to_owned()
+            }
+            "importPrices" => {
+                return (self.admin.clone(), format!("{path}?currency=EUR"));
             }
             "changeCarrier" => {
                 return (self.admin.clone(), path.replace("{carrier}", "main"));
@@ -167,6 +177,7 @@ fn examples(operation: &Value) -> Vec<(String, Value)> {
     let table = all
         .iter()
         .find(|(kind, _)| kind == "text/csv")
+        .filter(|_| operation["requestBody"]["content"]["application/gzip"].is_object())
         .map(|(_, table)| ("application/gzip".to_owned(), table.clone()));
     all.extend(table);
     all

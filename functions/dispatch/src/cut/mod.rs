@@ -11,6 +11,7 @@ use shared::{
     batch::admission::turns,
     events::{EventType, queue::enqueue},
     message::window::Window,
+    money::costs::fix_prices,
     platform::{
         backoff::CLOCK_TOLERANCE,
         db::transaction::transaction,
@@ -247,6 +248,7 @@ async fn write_cut(
         return Ok(None);
     }
     store::insert_batches(connection, schedule_id, batches).await?;
+    fix_prices(connection, schedule_id).await?;
     if let Some(first) = batches.first() {
         turns::open_turn(connection, schedule_id, first.send_at, mark.at).await?;
     }

@@ -39,10 +39,12 @@ impl Pass<'_> {
         self.summary.carrier.count(response, answer.is_err());
         let rows: Vec<_> = request.iter().map(|&at| &self.rows[at]).collect();
         let (recorded, next_step) = rows_to_record(&rows, answer);
+        let parts = self.requests.text(&request).parts;
         for (&at, row) in request.iter().zip(&recorded) {
             self.rows[at].status = row.status;
+            self.spending.note(&self.rows[at].phone, row.status, parts);
         }
-        figures::record_answer(&recorded, self.requests.text(&request).parts);
+        figures::record_answer(&recorded, parts);
         self.unrecorded.extend(recorded);
         if !matches!(next_step, NextStep::Retry | NextStep::RetryWithinLimit(_)) {
             self.turn.on_answer(response);
@@ -69,8 +71,8 @@ impl Pass<'_> {
             }
             NextStep::ReduceRequests(reason) => self.reduce(request, reason),
             NextStep::PauseSchedule(reason) => {
-                self.pause_schedule(&format!("the carrier refuses the account: {reason}"))
-                    .await;
+                let reason = format!("the carrier refuses the account: {reason}");
+                self.pause_schedule(&reason, Counter::SchedulesPaused).await;
             }
         }
     }
@@ -132,14 +134,15 @@ impl Pass<'_> {
     pub async fn finish(mut self) -> PassResult {
         if let Some(reason) = self.summary.refuses_everybody(self.batch) {
             let reason = format!("the carrier refuses all requests: {reason}");
-            self.pause_schedule(&reason).await;
+            self.pause_schedule(&reason, Counter::SchedulesPaused).await;
         }
+        self.settle().await;
         self.summary.carrier.record();
         let backoff = &self.sender.worker.timing.backoff;
         self.summary.result(self.batch, backoff)
     }
 
-    async fn pause_schedule(&mut self, reason: &str) {
+    pub(super) async fn pause_schedule(&mut self, reason: &str, counter: Counter) {
         self.summary.stopped = true;
         let Worker {
             db, notify_queue, ..
@@ -148,7 +151,7 @@ impl Pass<'_> {
         tracing::error!(schedule.id = %schedule_id, reason, "the schedule is paused");
         match lifecycle::pause(db, schedule_id, reason).await {
             Ok(deliveries) => {
-                metrics::count(Counter::SchedulesPaused, deliveries.is_some().into());
+                metrics::count(counter, deliveries.is_some().into());
                 enqueue(notify_queue, &deliveries.unwrap_or_default(), db.now()).await;
             }
             Err(error) => {

@@ -10,7 +10,9 @@ mod hours;
 mod outcome;
 mod refusals;
 mod requests;
+mod reservation;
 mod result;
+mod spending;
 mod start;
 mod suppressions;
 mod throttle;
@@ -40,6 +42,7 @@ use self::{
     refusals::Refusals,
     requests::{Answered, Requests},
     result::PassSummary,
+    spending::Spending,
     start::StartingRequest,
     suppressions::SuppressionCheck,
     throttle::Throttle,
@@ -83,6 +86,7 @@ pub struct Pass<'a> {
     throttle: Throttle,
     refusals: Refusals,
     suppressions: SuppressionCheck,
+    spending: Spending,
     /// The pass has had another batch admitted.
     has_opened_slot: bool,
     summary: PassSummary,
@@ -115,6 +119,7 @@ impl<'a> Pass<'a> {
         Ok(Self {
             requests,
             turn: Turn::new(sender, claim, batch).await?,
+            spending: Spending::read(&sender.worker.db, claim, batch).await?,
             throttle: Throttle::after_tries(batch.tries),
             hours: SendingHours::of(batch),
             progress_at: batch.progress_at,
@@ -137,6 +142,8 @@ impl<'a> Pass<'a> {
     /// Sends until no recipient waits, the time is up, or the pass is stopped. Records every
     /// answer before it returns.
     pub async fn run(&mut self) -> anyhow::Result<()> {
+        self.skip_suppressed().await;
+        self.reserve().await?;
         loop {
             self.collect_answers().await;
             self.skip_suppressed().await;

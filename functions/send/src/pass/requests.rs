@@ -82,6 +82,16 @@ impl Requests {
         removed
     }
 
+    /// Keeps only the first recipients that wait.
+    pub fn keep_first(&mut self, count: usize) {
+        self.waiting.truncate(count);
+    }
+
+    /// Returns the parts of the text that a recipient gets.
+    pub fn parts_of(&self, at: usize) -> u16 {
+        self.texts.of(at).parts
+    }
+
     /// Queues the recipients of a request again, after its answer is recorded.
     pub fn retry_once_recorded(&mut self, request: Request) {
         self.retries.extend(request);

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;
+mod budgets;
 mod claims;
 mod ends;
 mod flight;
@@ -10,6 +11,7 @@ mod metrics;
 mod personal;
 mod rate;
 mod refusals;
+mod spending;
 mod stops;
 mod suppressions;
 mod window;

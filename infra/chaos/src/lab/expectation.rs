@@ -64,6 +64,13 @@ pub enum Expectation {
         /// From 0 to 1 of all.
         most: f64,
     },
+    /// At most so many messages of the main schedule are sent before this time, and some after it.
+    AtMost {
+        /// Messages.
+        messages: usize,
+        /// Seconds.
+        until_s: i64,
+    },
     /// The carrier refuses at least one request for lack of credit, and at most so many.
     OutOfCredit {
         /// Requests.
@@ -140,6 +147,9 @@ impl Expectation {
             Self::WaitsForWindow => evidence.early_start(),
             Self::Throttled { most } => evidence.throttled_share(f64::MIN_POSITIVE..=most),
             Self::ThrottledAtMost { most } => evidence.throttled_share(0.0..=most),
+            Self::AtMost { messages, until_s } => {
+                evidence.schedules[0].beyond(messages, until_s * 1000)
+            }
             Self::OutOfCredit { most } => (!(1..=most).contains(&evidence.without_credit))
                 .then(|| format!("{} requests without credit", evidence.without_credit)),
         };
@@ -213,6 +223,13 @@ impl SentSchedule {
                 until - before
             )
         })
+    }
+
+    fn beyond(&self, messages: usize, until_ms: i64) -> Option<String> {
+        let before = self.accepted_ms.partition_point(|at_ms| *at_ms < until_ms);
+        let after = self.accepted_ms.len() - before;
+        (before > messages || after == 0)
+            .then(|| format!("{before} acceptances before that time, {after} after it"))
     }
 
     fn rest_after(&self, by_ms: i64) -> Option<String> {

@@ -39,6 +39,8 @@ pub enum Act {
     StopSending,
     /// An operator resumes it.
     ResumeSending,
+    /// An administrator sets the budget of all sending: so many message parts in a month.
+    SetBudget(u64),
 }
 
 /// A condition that differs from the normal state while it holds.
@@ -97,7 +99,8 @@ impl Intervention {
                 | Act::PurgeQueues
                 | Act::Call(_)
                 | Act::StopSending
-                | Act::ResumeSending,
+                | Act::ResumeSending
+                | Act::SetBudget(_),
             ) => None,
             Self::During { condition, .. } => match condition {
                 Condition::Refuses(server) => Some(server),

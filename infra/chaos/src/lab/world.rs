@@ -171,6 +171,7 @@ impl World {
             Step::Execute(Act::Call(call)) => return self.call(schedule_id, call).await,
             Step::Execute(Act::StopSending) => self.brake(true).await?,
             Step::Execute(Act::ResumeSending) => self.brake(false).await?,
+            Step::Execute(Act::SetBudget(parts)) => self.set_budget(parts).await?,
             Step::Execute(Act::CutDatabaseConnections) => {
                 self.proxies.cut(Server::Database).await?;
             }
@@ -204,6 +205,21 @@ impl World {
         } else {
             sending::resume(&mut connection, &request, now).await?;
         }
+        Ok(())
+    }
+
+    /// Sets the budget of all sending, or changes it.
+    async fn set_budget(&self, parts: u64) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let budget = "INSERT INTO budgets (id, scope, period, unit, amount, created_at, updated_at) VALUES (?, 'system', 'month', 'parts', ?, ?, ?)
+            ON DUPLICATE KEY UPDATE amount = VALUES(amount), updated_at = VALUES(updated_at)";
+        sqlx::query(budget)
+            .bind(Uuid::now_v7())
+            .bind(parts)
+            .bind(now)
+            .bind(now)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -65,6 +65,11 @@ pub enum PhoneError {
 }
 
 impl Phone {
+    /// Returns the digits of the number, without the plus sign.
+    pub const fn digits(self) -> u64 {
+        self.0.get()
+    }
+
     /// Parses an international number, in the notations that people use. Never panics.
     pub fn parse(input: &str) -> Result<Self, PhoneError> {
         Self::parse_in(input, None)

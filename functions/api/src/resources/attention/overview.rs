@@ -7,6 +7,7 @@ use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use shared::money::budgets::store::all_budgets;
 use sqlx::MySqlConnection;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
             list::read_page,
             page::{Position, Sort},
         },
+        budgets::{self, view::BudgetView},
         schedules::attention::Kind,
     },
 };
@@ -38,6 +40,9 @@ pub struct Overview {
     total: u64,
     /// By kind.
     kinds: BTreeMap<&'static str, Summary>,
+    /// Budgets of which 80 percent are used in the present period; they are not in `total`, because a
+    /// schedule that one of them has paused is.
+    budgets: Vec<BudgetView>,
 }
 
 /// One kind of entry.
@@ -75,10 +80,14 @@ enum Listed {
 pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overview>, ApiError> {
     query.finish()?;
     let app = &app;
-    let mut kinds = transaction(&app.db, |transaction| {
-        Box::pin(read_kinds(app, transaction))
+    let (mut kinds, budgets) = transaction(&app.db, |transaction| {
+        Box::pin(async move {
+            let kinds = read_kinds(app, transaction).await?;
+            Ok((kinds, all_budgets(transaction, app.db.now()).await?))
+        })
     })
     .await?;
+    let warning = budgets.iter().filter(|budget| budget.warned_at.is_some());
     let dead_letters = peek(app, FIRST_PAGE.limit as usize).await;
     let summary = Summary {
         count: dead_letters.counts.values().sum(),
@@ -96,6 +105,7 @@ pub async fn overview(State(app): State<App>, query: Query) -> Result<Json<Overv
     Ok(Json(Overview {
         total: kinds.values().map(|kind| kind.count).sum(),
         kinds,
+        budgets: warning.map(BudgetView::from).collect(),
     }))
 }
 
@@ -125,5 +135,5 @@ pub fn overview_doc() -> Operation {
     let kind = json!({"count": 1, "people": 2, "entries": [example()], "next_cursor": null, "href": "/v1/attention/missed"});
     Operation::new("getAttention", "attention", "Get everything that needs an operator")
         .text("The number of entries of each kind, and the first of them. If `total` is 0, no operator has to act.")
-        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed": kind}}))
+        .answers::<Overview>(200, "The numbers of entries.", json!({"total": 1, "kinds": {"missed": kind}, "budgets": [budgets::view::example()]}))
 }

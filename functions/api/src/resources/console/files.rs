@@ -49,6 +49,7 @@ pub const FILES: [File; 44] = [
     script("login.js", include_str!("page/login.js")),
     script("main.js", include_str!("page/main.js")),
     script("messages.js", include_str!("page/messages.js")),
+    script("money.js", include_str!("page/money.js")),
     script("paged.js", include_str!("page/paged.js")),
     script("people.js", include_str!("page/people.js")),
     script("plot.js", include_str!("page/plot.js")),

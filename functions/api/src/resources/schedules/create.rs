@@ -45,6 +45,7 @@ use crate::{
     resources::{
         schedules::{
             arrange_dispatch::arrange_dispatch,
+            budget::{StartTimes, refuse_beyond},
             callback,
             callback_webhook::find_or_create,
             dry_run::{NewList, Report, dry_run, report_example},
@@ -189,7 +190,7 @@ pub fn create_doc() -> Operation {
         .body(body)
         .makes::<Created>("The schedule, and the entries that were skipped.", shown("scheduled", json!({"invalid": [], "duplicate_entries": []})))
         .answers::<Report>(200, "For a dry run: the effect that the call would have.", report_example())
-        .problems(&["daily-limit", "too-many-webhooks", "webhook-disabled"])
+        .problems(&["daily-limit", "budget-exceeded", "too-many-webhooks", "webhook-disabled"])
 }
 
 async fn write(
@@ -230,6 +231,10 @@ async fn write(
             .await?;
         let bulk_above = app.capacity.bulk_above();
         count_added(&mut transaction, schedule.id, &loaded.added, bulk_above).await?;
+        if schedule.status == ScheduleStatus::Scheduled {
+            let (start, now) = (schedule.start().at(), schedule.created_at);
+            refuse_beyond(&mut transaction, schedule.id, StartTimes { start, now }).await?;
+        }
         (invalid, duplicate_entries) = (loaded.invalid, loaded.duplicates.shown);
     }
     let view = read_view(app, &mut transaction, schedule.id).await?;

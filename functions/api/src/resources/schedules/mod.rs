@@ -3,10 +3,12 @@
 pub mod arrange_dispatch;
 pub mod attention;
 pub mod batches;
-pub mod bulk;
+pub mod budget;
+mod bulk;
 pub mod callback;
 pub mod callback_webhook;
 pub mod change;
+mod cost;
 pub mod create;
 pub mod dry_run;
 pub mod edit;

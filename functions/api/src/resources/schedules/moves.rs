@@ -21,6 +21,7 @@ use crate::{
         arrange_dispatch::{
             arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
         },
+        budget::{StartTimes, refuse_beyond},
         examples::shown,
         move_request::{Request, is_now, takes_now, takes_reason},
         resend::store::is_incomplete,
@@ -180,7 +181,13 @@ pub fn activate_doc() -> Operation {
     )
     .text("Requires recipients and a time in the future.")
     .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({})))
-    .problems(&["not-found", "wrong-state", "no-recipients", "run-at-past"])
+    .problems(&[
+        "not-found",
+        "wrong-state",
+        "no-recipients",
+        "run-at-past",
+        "budget-exceeded",
+    ])
 }
 
 /// Describes `POST /v1/schedules/{id}/pause` in the OpenAPI document.
@@ -272,6 +279,10 @@ async fn write_move(
     if step == Move::Activate && is_incomplete(transaction, id).await? {
         let detail = "its list is not complete: repeat the resend that has made it until it is";
         return Err(conflict(&problems::WRONG_STATE, &before, detail.to_owned()));
+    }
+    if step == Move::Activate {
+        let (start, now) = (before.start().at(), app.db.now());
+        refuse_beyond(transaction, id, StartTimes { start, now }).await?;
     }
     let batches = write_status(app, transaction, &before, request).await?;
     if step == Move::SendNow && before.batch_count.is_some() && batches == 0 {

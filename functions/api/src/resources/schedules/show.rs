@@ -29,6 +29,7 @@ use crate::{
     http::{error::ApiError, path::Path, query::Query, transaction::transaction},
     openapi::{CountsSchema, Operation},
     resources::schedules::{
+        cost::{self, ScheduleCost},
         edit::end_of,
         examples::{forecast_example, shown},
         forecast::{Forecast, Forecaster},
@@ -106,6 +107,10 @@ pub struct ScheduleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Forecast")]
     pub forecast: Option<Forecast>,
+    /// What it costs. Only in the answer to GET for a single schedule, and only if it has prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScheduleCost")]
+    pub cost: Option<ScheduleCost>,
     /// The number of messages for which an HTTP request to the carrier was begun.
     pub already_sent: u64,
     /// The parts of it that need an operator.
@@ -211,6 +216,7 @@ impl ScheduleView {
             recipients,
             opens_at: schedule.opens_at,
             forecast: None,
+            cost: None,
             changeable_until: progress.changeable_until.map(shown),
             next_send_at: progress.next_send_at.map(shown),
             outcome: ScheduleOutcome::of(schedule.status, &progress.counts),
@@ -274,7 +280,11 @@ pub async fn show(
     let id = parse_id(&id)?;
     let app = &app;
     let mut view = transaction(&app.db, |transaction| {
-        Box::pin(read_view(app, transaction, id))
+        Box::pin(async move {
+            let mut view = read_view(app, transaction, id).await?;
+            view.cost = ScheduleCost::read(transaction, id, view.dispatched_at.is_some()).await?;
+            Ok(view)
+        })
     })
     .await?;
     add_forecasts(app, std::slice::from_mut(&mut view)).await?;
@@ -306,7 +316,7 @@ pub async fn add_forecasts(app: &App, views: &mut [ScheduleView]) -> sqlx::Resul
 pub fn show_doc() -> Operation {
     Operation::new("getSchedule", "schedules", "Get a schedule")
         .text("`counts` is current while it runs; `attention` is what may need an operator; `forecast` tells when a schedule that is scheduled or running is sent.")
-        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({"forecast": forecast_example()})))
+        .answers::<ScheduleView>(200, "The schedule.", shown("scheduled", json!({"forecast": forecast_example(), "cost": cost::example()})))
         .problems(&["not-found"])
 }
 

@@ -113,6 +113,22 @@ fn a_message_after_the_end_and_a_missing_one_are_found() {
 }
 
 #[test]
+fn a_message_beyond_a_budget_is_found() {
+    let problem = |accepted_ms: &[i64]| {
+        let schedule = schedule(0, accepted_ms.iter().copied());
+        let expected = Expectation::AtMost {
+            messages: 2,
+            until_s: 3,
+        };
+        expected.problem(&sent(vec![schedule])).is_some()
+    };
+    assert!(!problem(&[1_000, 2_999, 3_000]));
+    assert!(!problem(&[4_000]));
+    assert!(problem(&[1_000, 2_000, 2_999, 3_000]));
+    assert!(problem(&[1_000, 2_000]), "nothing after the raise");
+}
+
+#[test]
 fn too_many_refusals_and_a_fault_that_did_not_happen_are_found() {
     let evidence = |throttled, without_credit| Evidence {
         requests: 100,

@@ -52,6 +52,7 @@ fault_table! {
         limit_changed,
         limit_learned,
         out_of_credit,
+        budget_reached,
         fair_shares,
         outage_in_a_backlog,
         drip_paused,

@@ -42,6 +42,8 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         on_uncertain: OnUncertain::Hold,
         wants_final_events: false,
         turns_exist: false,
+        prices_version: None,
+        budgets_exist: false,
         limit_known: false,
         open_slots: 8,
         progress_at: None,

@@ -14,6 +14,7 @@ const PAGES = {
   attention: { needs: "attention:read", load: () => import("./attention.js") },
   messages: { needs: "schedules:read", load: () => import("./messages.js") },
   suppressions: { needs: "suppressions:read", load: () => import("./suppressions.js") },
+  money: { needs: "schedules:read", load: () => import("./money.js") },
   people: { needs: "users", load: () => import("./people.js") },
   keys: { needs: "api-keys", load: () => import("./keys.js") },
   webhooks: { needs: "webhooks:read", load: () => import("./webhooks.js") },

@@ -39,6 +39,7 @@ function facts(schedule) {
     forecast && [S.speed, S.speedText(number(Math.round(forecast.parts_per_second)), duration(forecast.duration_s), limit)],
     forecast?.capacity_used && [S.capacity, percent(forecast.capacity_used)],
     forecast?.not_sent_in_time > 0 && [S.notInTime, number(forecast.not_sent_in_time)],
+    schedule.cost && [T.money.cost, T.money.spent(schedule.cost.spent, schedule.cost.planned, schedule.cost.currency)],
     schedule.finished_at && [S.finishedAt, withRelative(schedule.finished_at)],
     schedule.outcome && [S.outcome, S.outcomes[schedule.outcome]],
     schedule.summary?.due_to_sent_ms.count > 0 && [S.dueToSent, took(schedule.summary.due_to_sent_ms)],

@@ -28,6 +28,7 @@ function facts(schedule, found, when, zone) {
     [C.duplicates, number(schedule.recipients.duplicates)],
     [C.invalid, number(schedule.counts.INVALID)],
     [C.parts, `${about}${number(found.parts_total)}${byCount && ` (${byCount})`}`],
+    found.cost && [T.money.cost, about + T.money.costOf(found.cost.total, found.cost.currency, found.cost.unpriced)],
     [C.first, when === "now" ? C.atOnce : timeIn(found.planned_start ?? schedule.run_at, zone)],
     [C.last, when === "now" ? C.after(duration(found.duration_s)) : found.planned_end ? timeIn(found.planned_end, zone) : C.tooFar],
     [C.duration, `${duration(found.duration_s)}${found.limited_by ? ` (${C.limitedBy(T.schedule.limits[found.limited_by])})` : ""}`],

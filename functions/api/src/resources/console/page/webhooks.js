@@ -11,7 +11,7 @@ const W = T.webhooks;
 const PATH = "/v1/webhooks";
 const EVENTS = [
   "schedule.started", "schedule.paused", "schedule.resumed", "schedule.finished", "schedule.cancelled", "schedule.missed",
-  "messages.final",
+  "messages.final", "budget.warning", "budget.reached",
 ];
 
 const fields = (values, set) => html`<${Input} label=${W.url} type="url" required value=${values.url} onValue=${set("url")} />

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use serde_json::Value;
+use shared::money::amount::Amount;
 use uuid::Uuid;
 
 use crate::{
@@ -49,6 +50,9 @@ fn row() -> ReportRow {
         message_id: Some("a1b2c3".to_owned()),
         schedule_id: Uuid::from_u128(0x0190_a0b0_c0d0_7080_8000_0000_0000_000f),
         input: None,
+        price: Some(Amount(50_000)),
+        cost: Some(Amount(50_000)),
+        currency: Some("EUR".to_owned()),
         variables: None,
     }
 }

@@ -1,12 +1,18 @@
 //! The list of one schedule, and what a report adds to its recipients: the planned time and the
 //! number of parts.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use shared::{
     batch::SeqRange,
     message::{
         status::Status,
         template::{Template, Variables},
+    },
+    money::{
+        amount::Amount,
+        prices::{PriceTable, list_of_schedule, read_table},
     },
     schedule::row::{Schedule, load_schedule},
 };
@@ -18,7 +24,7 @@ use crate::{
     resources::recipients::{
         names::{Include, RecipientKey, details_of, keys_in},
         report::{
-            row::{Added, ReportRow},
+            row::{Added, RecipientCost, ReportRow},
             store::{PlannedBatch, ReportedRecipient, planned_batches},
         },
     },
@@ -29,6 +35,8 @@ pub struct ReportedList {
     schedule: Schedule,
     /// The template, if each recipient has a text of its own.
     template: Option<Template>,
+    /// The prices of its cut, if it has some.
+    prices: Option<Arc<PriceTable>>,
 }
 
 impl ReportedList {
@@ -37,7 +45,15 @@ impl ReportedList {
         let schedule = load_schedule(connection, id).await?;
         let schedule = schedule.ok_or_else(ApiError::no_such_schedule)?;
         let template = Template::parse(&schedule.message).ok().flatten();
-        Ok(Self { schedule, template })
+        let prices = match list_of_schedule(connection, id).await? {
+            Some(list) => Some(read_table(connection, list).await?),
+            None => None,
+        };
+        Ok(Self {
+            schedule,
+            template,
+            prices,
+        })
     }
 
     /// Returns the id of the schedule.
@@ -67,6 +83,7 @@ impl ReportedList {
             if recipient.status != Status::Invalid.as_str() {
                 added.parts = self.parts(details.variables.as_ref());
                 added.planned_at = self.planned_at(recipient.seq, &batches);
+                added.cost = self.cost(&recipient, added.parts);
             }
             details.variables = details.variables.filter(|_| include.is_some());
             ReportRow::new(id, recipient, Added { details, ..added })
@@ -83,6 +100,21 @@ impl ReportedList {
                 made.ok().map(|made| made.parts)
             }
             None => Some(self.schedule.parts),
+        }
+    }
+
+    /// Returns what the messages to a recipient have cost, if the schedule has prices.
+    fn cost(&self, recipient: &ReportedRecipient, parts: Option<u16>) -> RecipientCost {
+        let Some(prices) = &self.prices else {
+            return RecipientCost::default();
+        };
+        let phone = recipient.phone.as_deref().unwrap_or_default();
+        let price = prices.of_text(phone).map(|price| price.micros);
+        let sent = u64::from(recipient.sends) * u64::from(parts.unwrap_or(0));
+        RecipientCost {
+            price: price.map(Amount),
+            cost: price.map(|micros| Amount(micros * sent)),
+            currency: Some(prices.list.currency.clone()),
         }
     }
 

@@ -300,13 +300,13 @@ mod tests {
     #[test]
     fn csv_has_a_header_and_crlf() {
         let empty = text(ReportPage::new(Format::Csv, 1, None).unwrap());
-        let header = "phone,status,carrier_status,attempt,sends,resends,parts,planned_at,sent_at,final_at,error,seq,message_id,schedule_id,input,reference,group\r\n";
+        let header = "phone,status,carrier_status,attempt,sends,resends,parts,planned_at,sent_at,final_at,error,seq,message_id,schedule_id,input,reference,group,price,cost,currency\r\n";
         assert_eq!(empty, header);
         let mut page = ReportPage::new(Format::Csv, 1, None).unwrap();
         assert!(page.append(&row(7)).unwrap() && page.is_full());
         let at = "2027-01-31T01:00:00.007Z";
         let line = format!(
-            "+60123456789,DELIVRD,'=1+1,2,2,1,3,{at},{at},{at},\"a, \"\"b\"\"\",7,\"m1,m2\",{},,\"r, 1\",Penang\r\n",
+            "+60123456789,DELIVRD,'=1+1,2,2,1,3,{at},{at},{at},\"a, \"\"b\"\"\",7,\"m1,m2\",{},,\"r, 1\",Penang,0.05,0.30,EUR\r\n",
             uuid::Uuid::nil()
         );
         assert_eq!(text(page), header.to_owned() + &line);

@@ -7,7 +7,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::message::{status::Status, template::Variables};
+use shared::{
+    message::{status::Status, template::Variables},
+    money::amount::Amount,
+};
 use uuid::Uuid;
 
 use crate::resources::recipients::{names::RecipientDetails, report::store::ReportedRecipient};
@@ -50,6 +53,12 @@ pub struct ReportRow {
     pub reference: Option<String>,
     /// The group of the recipient.
     pub group: Option<String>,
+    /// The price of a part; null if the number has no price, or the schedule none.
+    pub price: Option<Amount>,
+    /// What its sends have cost: the price of each part of each send. Null if `price` is.
+    pub cost: Option<Amount>,
+    /// The currency (ISO 4217); null if the schedule has no prices.
+    pub currency: Option<String>,
     /// The variables of its text; only with `include=variables`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("title" = "StoredVariables"))]
@@ -63,15 +72,28 @@ pub struct Added {
     pub parts: Option<u16>,
     /// The planned time of its first send.
     pub planned_at: Option<DateTime<Utc>>,
+    /// What its messages have cost.
+    pub cost: RecipientCost,
     /// Its reference, its group and its variables.
     pub details: RecipientDetails,
+}
+
+/// What the messages to a recipient have cost.
+#[derive(Debug, Default)]
+pub struct RecipientCost {
+    /// Of a part.
+    pub price: Option<Amount>,
+    /// Of all its sends.
+    pub cost: Option<Amount>,
+    /// ISO 4217.
+    pub currency: Option<String>,
 }
 
 /// A column of CSV: its name, and its cell of a row.
 pub type Column = (&'static str, fn(&ReportRow) -> Cow<'_, str>);
 
 /// The columns of CSV.
-pub const COLUMNS: [Column; 17] = [
+pub const COLUMNS: [Column; 20] = [
     ("phone", |row| plain(row.phone.as_deref())),
     ("status", |row| Cow::Borrowed(&row.status)),
     ("carrier_status", |row| free(row.carrier_status.as_deref())),
@@ -89,6 +111,9 @@ pub const COLUMNS: [Column; 17] = [
     ("input", |row| free(row.input.as_deref())),
     ("reference", |row| free(row.reference.as_deref())),
     ("group", |row| free(row.group.as_deref())),
+    ("price", |row| amount(row.price)),
+    ("cost", |row| amount(row.cost)),
+    ("currency", |row| plain(row.currency.as_deref())),
 ];
 
 /// The last column, if the variables are asked for: a JSON object.
@@ -119,6 +144,9 @@ impl ReportRow {
             message_id: recipient.message_id,
             schedule_id,
             input: recipient.input,
+            price: added.cost.price,
+            cost: added.cost.cost,
+            currency: added.cost.currency,
             variables: added.details.variables,
         }
     }
@@ -143,6 +171,10 @@ fn free(text: Option<&str>) -> Cow<'_, str> {
 
 fn number(number: Option<u32>) -> Cow<'static, str> {
     number.map_or(Cow::Borrowed(""), |number| Cow::Owned(number.to_string()))
+}
+
+fn amount(amount: Option<Amount>) -> Cow<'static, str> {
+    amount.map_or(Cow::Borrowed(""), |amount| Cow::Owned(amount.to_string()))
 }
 
 /// Returns a time as JSON has it.
@@ -179,6 +211,9 @@ pub(super) mod tests {
             message_id: Some("m1,m2".to_owned()),
             schedule_id: Uuid::nil(),
             input: None,
+            price: Some(Amount(50_000)),
+            cost: Some(Amount(300_000)),
+            currency: Some("EUR".to_owned()),
             variables: None,
         }
     }

@@ -16,6 +16,7 @@ use shared::{
         template::{Template, Variables},
         window::Window,
     },
+    money::prices::current_table,
     schedule::{
         priority::Priority,
         row::{Schedule, load_schedule},
@@ -33,6 +34,7 @@ use crate::{
     resources::schedules::{
         dry_run::{
             add_members,
+            cost::{self, CostEstimate, Scale},
             parsed::{ParsedList, Removed},
             store::{Addressee, Places, addressees_at},
             texts::{Texts, texts_example},
@@ -77,6 +79,8 @@ pub struct Report {
     parts_total: u64,
     /// Requests to the carrier, if each holds as many numbers as it can.
     requests: u64,
+    /// The cost by the current prices, estimated as `parts_total` is; null if there are no prices.
+    cost: Option<CostEstimate>,
     /// The priority of the schedule.
     priority: Priority,
     #[serde(flatten)]
@@ -93,11 +97,14 @@ pub async fn dry_run(
     let schedule = NotBegun::read(&app, parse_id(&id)?).await?;
     let mut parsed = schedule.examine(&app).await?;
     let examined = parsed.count();
-    let suppressed = {
+    let (suppressed, prices) = {
         let connection = &mut *app.db.acquire().await?;
-        parsed.remove(connection, Removed::Suppressed).await?
+        let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
+        (suppressed, current_table(connection).await?)
     };
     let (row, parts) = (&schedule.row, schedule.parts());
+    let scale = schedule.scale(examined);
+    let cost = prices.map(|prices| CostEstimate::of(&prices, parsed.addressed(parts), scale));
     let load = parsed.load(parts, row.rate, app.capacity);
     let load = schedule.whole(examined, load);
     let offset: FixedOffset = row.run_at_offset.parse().unwrap_or_else(|_| Utc.fix());
@@ -113,6 +120,7 @@ pub async fn dry_run(
         texts: parsed.into_texts(&row.message, parts)?,
         parts_total: load.parts,
         requests: load.requests,
+        cost,
         priority: row.priority,
         forecast: forecaster.forecast_new(&schedule.planned(load), offset),
     }))
@@ -132,7 +140,7 @@ pub fn dry_run_doc() -> Operation {
 fn report_example() -> Value {
     let mut report = json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "recipients": {"total": 2, "invalid": 0, "duplicates": 0}, "examined": 2,
-        "is_sample": false, "suppressed": 0, "parts_total": 2, "requests": 1, "priority": "normal",
+        "is_sample": false, "suppressed": 0, "parts_total": 2, "requests": 1, "cost": cost::example(), "priority": "normal",
     });
     add_members(&mut report, texts_example());
     add_members(&mut report, forecast_example());
@@ -242,6 +250,14 @@ impl NotBegun {
             parts: scaled(load.parts),
             requests: scaled(load.requests),
             ..load
+        }
+    }
+
+    /// Returns how the examined recipients stand for the whole list.
+    fn scale(&self, examined: u64) -> Scale {
+        Scale {
+            total: u64::from(self.row.recipient_count - self.row.cancelled_count),
+            examined,
         }
     }
 

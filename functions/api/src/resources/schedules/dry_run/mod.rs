@@ -1,6 +1,7 @@
 //! `POST /v1/schedules?dry_run=true`: reports the effect of a call. The call is read as usual, and
 //! nothing is written.
 
+pub mod cost;
 pub mod draft;
 pub mod parsed;
 mod references;
@@ -17,10 +18,12 @@ use shared::{
         text::{self, Encoding},
         window::Window,
     },
+    money::prices::current_table,
     schedule::{priority::Priority, status::ScheduleStatus},
 };
 
 use self::{
+    cost::{CostEstimate, Scale},
     parsed::{ParsedList, Removed},
     texts::{Texts, texts_example},
 };
@@ -78,6 +81,8 @@ pub struct Report {
     parts_total: u64,
     /// Requests to the carrier, if each holds as many numbers as it can.
     requests: u64,
+    /// The cost by the current prices; null if there are no prices.
+    cost: Option<CostEstimate>,
     /// The priority that the schedule would have.
     priority: Priority,
     #[serde(flatten)]
@@ -106,13 +111,15 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
     };
     let duplicates = parsed.remove_duplicates(new.on_duplicate);
     let valid = parsed.count();
-    let (duplicate_entries, suppressed) = {
+    let (duplicate_entries, suppressed, prices) = {
         let connection = &mut *app.db.acquire().await?;
         let duplicates = parsed.duplicate_entries(connection, None, new.on_duplicate);
         let duplicates = duplicates.await?;
         let suppressed = parsed.remove(connection, Removed::Suppressed).await?;
-        (duplicates, suppressed)
+        (duplicates, suppressed, current_table(connection).await?)
     };
+    let cost = prices
+        .map(|prices| CostEstimate::of(&prices, parsed.addressed(schedule.parts), Scale::EXACT));
     let counted = text::parts(&fixed_text(&schedule.message));
     let load = parsed.load(schedule.parts, schedule.rate, app.capacity);
     let draft = schedule.status == ScheduleStatus::Draft;
@@ -139,6 +146,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
         texts: parsed.into_texts(&schedule.message, schedule.parts)?,
         parts_total: load.parts,
         requests: load.requests,
+        cost,
         priority: planned.priority,
         forecast,
     })
@@ -148,7 +156,7 @@ pub async fn dry_run(app: &App, new: NewList<'_>) -> Result<Report, ApiError> {
 pub fn report_example() -> Value {
     let mut report = json!({
         "dry_run": true, "accepted": true, "run_at": AHEAD, "valid": 2, "suppressed": 0, "duplicates": 0, "duplicate_entries": [], "invalid_count": 0, "invalid": [],
-        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "priority": "normal",
+        "encoding": "GSM-7", "forced_by": null, "parts": 1, "parts_total": 2, "requests": 1, "cost": cost::example(), "priority": "normal",
         "planned_start": AHEAD, "planned_end": AHEAD, "duration_s": 0.1, "parts_per_second": 20.0, "capacity_used": 0.2, "limited_by": "rate",
         "not_sent_in_time": 0,
     });

@@ -301,6 +301,13 @@ impl ParsedList {
         }
     }
 
+    /// Returns the numbers, each with the parts of its text. `parts` is that of a text without
+    /// variables.
+    pub fn addressed(&self, parts: u16) -> impl Iterator<Item = (Phone, u16)> {
+        let messages = self.messages.iter();
+        messages.map(move |message| (message.phone, message.parts.max(parts)))
+    }
+
     /// Returns what the report shows of the texts. `parts` is that of a text without variables.
     pub fn into_texts(self, message: &str, parts: u16) -> Result<Texts, ApiError> {
         let counts = self.parts_by_count(parts);

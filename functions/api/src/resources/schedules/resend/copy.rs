@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::{
     message::phone::Phone,
+    money::costs::{PlannedCost, Planner},
     schedule::{status::ScheduleStatus, unique_by::UniqueBy},
 };
 use sqlx::MySqlConnection;
@@ -112,7 +113,8 @@ async fn write(
         Some(recipient) if found.len() as u32 == chunk => recipient.seq,
         _ => last,
     };
-    let added = insert(app, &mut transaction, &schedule, &resend, &found).await?;
+    let mut added = insert(app, &mut transaction, &schedule, &resend, &found).await?;
+    added.cost = planned_cost(app, &mut transaction, &found).await?;
     count.store(added.recipients, Ordering::Relaxed);
     let now = app.db.now();
     caller
@@ -200,6 +202,24 @@ async fn insert(
         duplicates: places.len() as u32 - recipients,
         ..Added::default()
     })
+}
+
+/// Returns what these recipients will cost, as if all texts had the most parts of any of them.
+async fn planned_cost(
+    app: &App,
+    transaction: &mut MySqlConnection,
+    found: &[OldRecipient],
+) -> sqlx::Result<PlannedCost> {
+    let planner = Planner::read(transaction).await?;
+    let mut cost = planner.start();
+    let countries = app.allowed_countries();
+    let phones = found
+        .iter()
+        .filter_map(|recipient| Phone::parse(&recipient.phone).ok());
+    for phone in phones.filter(|phone| countries.contains(*phone)) {
+        planner.add(&mut cost, phone, 0);
+    }
+    Ok(cost)
 }
 
 /// Inserts recipients of whom several may have one number.

@@ -11,9 +11,12 @@ pub mod progress;
 pub mod summaries;
 
 use chrono::{DateTime, Utc};
-use shared::schedule::{
-    on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
-    status::ScheduleStatus, unique_by::UniqueBy,
+use shared::{
+    money::costs::add_planned,
+    schedule::{
+        on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
+        status::ScheduleStatus, unique_by::UniqueBy,
+    },
 };
 use sqlx::MySqlConnection;
 use uuid::Uuid;
@@ -208,5 +211,6 @@ pub async fn count_added(
         bulk_above.unwrap_or(u32::MAX),
         id
     );
-    done.execute(connection).await.map(drop)
+    done.execute(&mut *connection).await?;
+    add_planned(connection, id, &added.cost).await
 }
