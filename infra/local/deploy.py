@@ -34,6 +34,8 @@ PREFERENCE = re.compile(r"(\n  DeploymentPreference:\n    Type: String\n    Defa
 # up to 10 s late; a lead of 20 s allows for that.
 LOCAL = {
     "ALLOWED_COUNTRIES": ("AllowedCountries", "*"),
+    "APPROVAL_ABOVE": ("ApprovalAbove", None),
+    "APPROVAL_ROLES": ("ApprovalRoles", None),
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "BULK_ABOVE": ("BulkAbove", None),

@@ -24,7 +24,10 @@ use crate::{
         tokens::{KeySource, key_source},
     },
     http::edge::proof_source,
-    resources::{receipts::secrets::secret_source, schedules::forecast::DeploymentCapacity},
+    resources::{
+        receipts::secrets::secret_source,
+        schedules::{approval::rule::ApprovalRule, forecast::DeploymentCapacity},
+    },
 };
 
 /// The configuration. The template describes each variable.
@@ -48,6 +51,7 @@ pub struct Config {
     pub carrier_adapter: &'static Adapter,
     pub capacity: DeploymentCapacity,
     pub countries: AllowedCountries,
+    pub approval: ApprovalRule,
     pub commit: String,
     pub key_source: KeySource,
     pub callback_secrets: Option<KeySource>,
@@ -91,6 +95,7 @@ impl Config {
             carrier_adapter: adapter_from_env(env),
             capacity: DeploymentCapacity::from_env(env),
             countries: allowed_countries(env),
+            approval: ApprovalRule::from_env(env),
             key_source: key_source(env),
             callback_secrets: secret_source(env),
             issuer: IssuerConfig::read(env),

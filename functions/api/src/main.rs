@@ -64,6 +64,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         capacity: config.capacity,
         resend_chunk: RESEND_CHUNK,
         countries: config.countries,
+        approval: config.approval,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,

@@ -267,6 +267,7 @@ async fn app(
         capacity: DeploymentCapacity::default(),
         resend_chunk: RESEND_CHUNK,
         countries: AllowedCountries::all(),
+        approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,

@@ -74,6 +74,7 @@ pub async fn app(stage: &Stage) -> App {
         // A few transactions also for the short lists of tests.
         resend_chunk: 2,
         countries: AllowedCountries::all(),
+        approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,

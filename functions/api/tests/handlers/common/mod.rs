@@ -198,6 +198,7 @@ impl Api {
             capacity: DeploymentCapacity::default(),
             resend_chunk: RESEND_CHUNK,
             countries: AllowedCountries::all(),
+            approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
             gate: gate(Rate {
                 per_minute: 100_000,
             })
