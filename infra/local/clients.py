@@ -52,9 +52,9 @@ LISTS = {
     "PUT /v1/prices",
 }
 VERBS = {
-    "activate", "append", "begin", "cancel", "change", "confirm", "convert", "create", "delete",
-    "dry", "get", "import", "list", "log", "pause", "put", "receive", "redrive", "refresh",
-    "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke", "rotate", "send", "stop",
+    "activate", "append", "approve", "begin", "cancel", "change", "confirm", "convert", "create",
+    "delete", "dry", "get", "import", "list", "log", "pause", "put", "receive", "redrive",
+    "refresh", "reject", "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke", "rotate", "send", "stop",
     "test",
 }  # fmt: skip
 OPERATION_ID = re.compile(r"([a-z]+)((?:[A-Z][a-z]+)+)")

@@ -35,6 +35,8 @@ PREFERENCE = re.compile(r"(\n  DeploymentPreference:\n    Type: String\n    Defa
 LOCAL = {
     "ALLOWED_COUNTRIES": ("AllowedCountries", "*"),
     "ALLOWED_NUMBER_TYPES": ("AllowedNumberTypes", None),
+    "APPROVAL_ABOVE": ("ApprovalAbove", None),
+    "APPROVAL_ROLES": ("ApprovalRoles", None),
     "BACKOFF_MAX_S": ("BackoffMaxS", None),
     "BATCH_SIZE": ("BatchSize", None),
     "BULK_ABOVE": ("BulkAbove", None),

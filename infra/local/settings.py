@@ -25,7 +25,8 @@ from stacks import deployed
 from template import ROOT
 
 WAIT_S, POLL_S = 120, 1
-TEXTS = {"log_level": "a RUST_LOG", "allowed_countries": "such as MY,SG; or *"}
+TEXTS = {"log_level": "a RUST_LOG", "allowed_countries": "such as MY,SG; or *",
+         "approval_roles": "such as operator,key"}
 IN_PROGRESS = ("BAKING", "VALIDATING", "DEPLOYING", "ROLLING_BACK")
 
 

@@ -17,8 +17,9 @@ use crate::{
     auth::{Caller, Gate, limits::count_entries},
     http::edge::Edge,
     resources::{
-        attention::dead_letter_queue::NamedDeadLetterQueue, receipts::secrets::Callbacks,
-        schedules::forecast::DeploymentCapacity,
+        attention::dead_letter_queue::NamedDeadLetterQueue,
+        receipts::secrets::Callbacks,
+        schedules::{approval::rule::ApprovalRule, forecast::DeploymentCapacity},
     },
 };
 
@@ -64,6 +65,8 @@ pub struct App {
     pub countries: AllowedCountries,
     /// The types of numbers to which messages may be sent.
     pub number_types: AllowedTypes,
+    /// The deployment's `APPROVAL_ABOVE` and `APPROVAL_ROLES`; see [`App::approval_rule`].
+    pub approval: ApprovalRule,
     /// Authentication: signing keys, issuer, request rate, CORS origins.
     pub gate: Gate,
     /// The format of the carrier's delivery receipts and of their signatures.
@@ -88,6 +91,13 @@ impl App {
             tracing::error!(%unknown, "a country of the run-time settings is not known");
             self.countries.clone()
         })
+    }
+
+    /// Returns which schedules need an approval now.
+    pub fn approval_rule(&self) -> ApprovalRule {
+        let values = run_time::values();
+        self.approval
+            .overridden(values.approval_above, values.approval_roles.as_deref())
     }
 
     /// Counts the entries of a list that a call has read towards the rate of its caller, whether the

@@ -24,7 +24,10 @@ use crate::{
         tokens::{KeySource, key_source},
     },
     http::edge::proof_source,
-    resources::{receipts::secrets::secret_source, schedules::forecast::DeploymentCapacity},
+    resources::{
+        receipts::secrets::secret_source,
+        schedules::{approval::rule::ApprovalRule, forecast::DeploymentCapacity},
+    },
 };
 
 /// The configuration. The template describes each variable.
@@ -50,6 +53,7 @@ pub struct Config {
     pub countries: AllowedCountries,
     /// The types of numbers to which messages may be sent.
     pub number_types: AllowedTypes,
+    pub approval: ApprovalRule,
     pub commit: String,
     pub key_source: KeySource,
     pub callback_secrets: Option<KeySource>,
@@ -95,6 +99,7 @@ impl Config {
             capacity: DeploymentCapacity::from_env(env),
             countries: allowed_countries(env),
             number_types: number_types(env),
+            approval: ApprovalRule::from_env(env),
             key_source: key_source(env),
             callback_secrets: secret_source(env),
             issuer: IssuerConfig::read(env),

@@ -65,6 +65,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         resend_chunk: RESEND_CHUNK,
         countries: config.countries,
         number_types: config.number_types,
+        approval: config.approval,
         gate: Gate {
             issuer: config.issuer.map(Issuer::new).transpose()?,
             cors_origins: config.cors_origins,

@@ -92,6 +92,7 @@
 
 pub mod actions;
 pub mod apply;
+pub mod approval;
 pub mod broken;
 pub mod budget;
 pub mod copies;

@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 
 use model::{
+    approval::{ApprovalFlaw, ApprovalModel},
     copies::{CopiesFlaw, CopiesModel},
     cut::{CutFlaw, CutModel},
     finish::FinishModel,
@@ -142,5 +143,27 @@ fn each_rule_for_a_number_that_occurs_twice_is_needed() {
     ] {
         let (violated, _) = explore(CopiesModel { flaw: Some(flaw) });
         assert_eq!(violated, ["no batch has a number twice"], "{flaw:?}");
+    }
+}
+
+#[test]
+fn what_needs_an_approval_is_sent_as_the_approver_has_seen_it() {
+    let (found, states) = explore(ApprovalModel::default());
+    assert_eq!(found, ["a changed schedule is approved and sent"]);
+    assert!(states > 50, "{states}");
+}
+
+#[test]
+fn each_rule_of_an_approval_is_necessary() {
+    let seen = "what is sent is what the approver has seen";
+    for flaw in [
+        ApprovalFlaw::HashIsNotCompared,
+        ApprovalFlaw::ComparedWithoutLock,
+        ApprovalFlaw::ChangeKeepsApproval,
+        ApprovalFlaw::ResumeIsNotCompared,
+        ApprovalFlaw::ActivationIsNotHeld,
+    ] {
+        let (found, _) = explore(ApprovalModel { flaw: Some(flaw) });
+        assert!(found.contains(&seen), "{flaw:?}: {found:?}");
     }
 }

@@ -27,6 +27,9 @@ pub enum Permission {
     /// Create schedules of priority high, and give schedules that priority.
     #[serde(rename = "schedules:high")]
     SchedulesHigh,
+    /// Approve and reject schedules of others that wait for an approval.
+    #[serde(rename = "schedules:approve")]
+    SchedulesApprove,
     /// See what needs attention.
     #[serde(rename = "attention:read")]
     AttentionRead,
@@ -83,10 +86,11 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
+        Self::SchedulesApprove,
         Self::AttentionRead,
         Self::AttentionWrite,
         Self::SuppressionsRead,
@@ -105,7 +109,8 @@ impl Permission {
         Self::Users,
         Self::ApiKeys,
     ];
-    /// The permissions that an API key may have. A key creates neither users nor keys, and its own
+    /// The permissions that an API key may have. A key approves nothing, because an approval is the
+    /// decision of a person. It creates neither users nor keys, and its own
     /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
     /// its revocation.
     pub const GRANTABLE: [Self; 15] = [
@@ -132,6 +137,7 @@ impl Permission {
             Self::SchedulesRead => "schedules:read",
             Self::SchedulesWrite => "schedules:write",
             Self::SchedulesHigh => "schedules:high",
+            Self::SchedulesApprove => "schedules:approve",
             Self::AttentionRead => "attention:read",
             Self::AttentionWrite => "attention:write",
             Self::SuppressionsRead => "suppressions:read",
@@ -219,8 +225,9 @@ impl Role {
     /// Returns the permissions of a role; each role includes those of the role before it.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AttentionRead, AttentionWrite, CarriersRead, CarriersWrite, SchedulesHigh,
-            SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite, WebhooksRead,
+            AttentionRead, AttentionWrite, CarriersRead, CarriersWrite, SchedulesApprove,
+            SchedulesHigh, SchedulesRead, SchedulesWrite, SuppressionsRead, SuppressionsWrite,
+            WebhooksRead,
         };
         match self {
             Self::Viewer => &[SchedulesRead, AttentionRead, SuppressionsRead, CarriersRead],
@@ -228,6 +235,7 @@ impl Role {
                 SchedulesRead,
                 SchedulesWrite,
                 SchedulesHigh,
+                SchedulesApprove,
                 AttentionRead,
                 AttentionWrite,
                 SuppressionsRead,
@@ -301,6 +309,11 @@ mod tests {
                 "{permission:?}"
             );
         }
+        let approve = Permission::SchedulesApprove;
+        assert!(
+            !Permission::GRANTABLE.contains(&approve),
+            "only people approve"
+        );
         let delete = Permission::SuppressionsDelete;
         assert!(
             !Role::Operator.permissions().contains(&delete),

@@ -34,6 +34,15 @@ pub enum EventType {
     /// The schedule, or a part of it, was found too late and waits for an operator.
     #[serde(rename = "schedule.missed")]
     ScheduleMissed,
+    /// The schedule waits for the approval of a second person.
+    #[serde(rename = "schedule.awaiting-approval")]
+    ScheduleAwaitingApproval,
+    /// A second person has approved the schedule.
+    #[serde(rename = "schedule.approved")]
+    ScheduleApproved,
+    /// A second person has rejected the schedule: it is a draft again.
+    #[serde(rename = "schedule.rejected")]
+    ScheduleRejected,
     /// Messages of one batch have their last status.
     #[serde(rename = "messages.final")]
     MessagesFinal,
@@ -50,13 +59,16 @@ pub enum EventType {
 
 impl EventType {
     /// Each type to which a webhook may subscribe.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::ScheduleStarted,
         Self::SchedulePaused,
         Self::ScheduleResumed,
         Self::ScheduleFinished,
         Self::ScheduleCancelled,
         Self::ScheduleMissed,
+        Self::ScheduleAwaitingApproval,
+        Self::ScheduleApproved,
+        Self::ScheduleRejected,
         Self::MessagesFinal,
         Self::BudgetWarning,
         Self::BudgetReached,
@@ -71,6 +83,9 @@ impl EventType {
             Self::ScheduleFinished => "schedule.finished",
             Self::ScheduleCancelled => "schedule.cancelled",
             Self::ScheduleMissed => "schedule.missed",
+            Self::ScheduleAwaitingApproval => "schedule.awaiting-approval",
+            Self::ScheduleApproved => "schedule.approved",
+            Self::ScheduleRejected => "schedule.rejected",
             Self::MessagesFinal => "messages.final",
             Self::BudgetWarning => "budget.warning",
             Self::BudgetReached => "budget.reached",

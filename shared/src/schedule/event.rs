@@ -71,7 +71,7 @@ async fn snapshot(
     });
     if matches!(
         kind,
-        EventType::SchedulePaused | EventType::ScheduleCancelled
+        EventType::SchedulePaused | EventType::ScheduleCancelled | EventType::ScheduleRejected
     ) {
         data["reason"] = json!(schedule.pause_reason.as_ref().or(schedule.reason.as_ref()));
     }

@@ -10,6 +10,10 @@ use serde::Serialize;
 pub enum ScheduleStatus {
     /// Recipients are appended, nothing is sent.
     Draft,
+    /// Waits until a second person approves its text, its times and its list.
+    #[serde(rename = "awaiting-approval")]
+    #[sqlx(rename = "awaiting-approval")]
+    AwaitingApproval,
     /// Waits for its time to run.
     Scheduled,
     /// Cut into batches, which are sent and checked.
@@ -26,8 +30,9 @@ pub enum ScheduleStatus {
 
 impl ScheduleStatus {
     /// Each status, in the order of a schedule's life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Draft,
+        Self::AwaitingApproval,
         Self::Scheduled,
         Self::Running,
         Self::Finished,
@@ -40,6 +45,7 @@ impl ScheduleStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "draft",
+            Self::AwaitingApproval => "awaiting-approval",
             Self::Scheduled => "scheduled",
             Self::Running => "running",
             Self::Finished => "finished",

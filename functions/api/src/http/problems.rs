@@ -128,6 +128,24 @@ pub const SEND_UNTIL_PAST: ProblemType = ProblemType {
     remedy: "Create another schedule for the recipients whose messages were not sent.",
 };
 
+/// `approval-hash-differs`
+pub const APPROVAL_HASH_DIFFERS: ProblemType = ProblemType {
+    slug: "approval-hash-differs",
+    status: 409,
+    title: "Something else is to be approved",
+    meaning: "The hash is not that of the text, the times and the list that the schedule has now.",
+    remedy: "Read `GET /v1/schedules/{id}/approval` again, look at what has changed, and approve that.",
+};
+
+/// `own-approval`
+pub const OWN_APPROVAL: ProblemType = ProblemType {
+    slug: "own-approval",
+    status: 403,
+    title: "Somebody else has to decide",
+    meaning: "The caller has created or changed the schedule, also with a key of its own, or is no person.",
+    remedy: "Ask another person with the permission `schedules:approve`; `authors` of the approval names those who may not.",
+};
+
 /// `recipient-too-late`
 pub const RECIPIENT_TOO_LATE: ProblemType = ProblemType {
     slug: "recipient-too-late",
@@ -327,6 +345,8 @@ pub const PROBLEMS: &[&ProblemType] = &[
     &NOTHING_MISSED,
     &NO_RECIPIENTS,
     &RUN_AT_PAST,
+    &APPROVAL_HASH_DIFFERS,
+    &OWN_APPROVAL,
     &SEND_UNTIL_PAST,
     &RECIPIENT_TOO_LATE,
     &RECIPIENT_EXISTS,

@@ -8,6 +8,7 @@ mod access;
 mod account_validation;
 mod api_key_limits;
 mod append;
+mod approvals;
 mod attention;
 mod batches;
 mod budgets;

@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use crate::common::{
-    Api, gzip, in_seconds,
+    Api, gzip, in_seconds, insert_key,
     operations::{filled, operations, send},
     phones,
     rows::{cut, uncertain, undelivered},
 };
 use crate::second_factor::example_caller;
+use api::{App, resources::schedules::approval::rule::ApprovalRule, routes::router};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use shared::platform::db::MIGRATOR;
+use shared::{access::Permission, platform::db::MIGRATOR};
 use sqlx::MySqlPool;
+use uuid::Uuid;
 
 /// The operations with a body, in an order in which their examples can be executed.
-const WITH_BODY: [&str; 37] = [
+const WITH_BODY: [&str; 39] = [
     "createUser",
     "logIn",
     "refreshTokens",
@@ -37,6 +39,8 @@ const WITH_BODY: [&str; 37] = [
     "resumeSchedule",
     "cancelSchedule",
     "resendSchedule",
+    "approveSchedule",
+    "rejectSchedule",
     "pauseSchedules",
     "resumeSchedules",
     "resolveRecipients",
@@ -91,6 +95,14 @@ impl ExampleSetup {
                 self.admin.post_step(schedule, "pause").await;
                 schedule.to_string()
             }
+            "approveSchedule" | "rejectSchedule" => {
+                let schedule = self.waiting().await;
+                let path = format!("/v1/schedules/{schedule}/approval");
+                if example.get("hash").is_some() {
+                    example["hash"] = self.admin.get(&path).await.body["hash"].clone();
+                }
+                schedule.to_string()
+            }
             "resendSchedule" => {
                 let schedule = self.admin.schedule(&phones(0..2)).await;
                 undelivered(&self.pool, schedule).await;
@@ -134,6 +146,20 @@ impl ExampleSetup {
             }
             _ => anonymous,
         }
+    }
+
+    /// Returns a schedule of a key that waits for an approval.
+    async fn waiting(&self) -> Uuid {
+        let app = App {
+            approval: ApprovalRule::parse(0, "key").unwrap(),
+            ..self.admin.app.clone()
+        };
+        let key = insert_key(&self.pool, &Permission::GRANTABLE, None).await;
+        let api = Api {
+            router: router(app),
+            ..self.admin.with(&key)
+        };
+        api.schedule(&phones(0..2)).await
     }
 
     async fn webhook_id(&self) -> String {

@@ -15,8 +15,12 @@ use sqlx::MySqlPool;
 use uuid::Uuid;
 
 /// The states of a schedule and the calls that each allows.
-const POSSIBLE: [(&str, &[&str]); 10] = [
+const POSSIBLE: [(&str, &[&str]); 11] = [
     ("draft", &["append", "patch", "activate", "cancel"]),
+    (
+        "awaiting-approval",
+        &["append", "patch", "approve", "reject", "cancel"],
+    ),
     ("scheduled", &["append", "patch", "pause", "cancel"]),
     (
         "running",

@@ -284,6 +284,7 @@ async fn app(
         resend_chunk: RESEND_CHUNK,
         countries: AllowedCountries::all(),
         number_types: AllowedTypes::default(),
+        approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
         quiet_time: chrono::TimeDelta::minutes(5),
         dispatch_lead: Duration::from_secs(90),
         gate: Gate::open(signing_key(), rate).await?,

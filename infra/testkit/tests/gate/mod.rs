@@ -75,6 +75,7 @@ pub async fn app(stage: &Stage) -> App {
         resend_chunk: 2,
         countries: AllowedCountries::all(),
         number_types: AllowedTypes::default(),
+        approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
         quiet_time: TimeDelta::minutes(5),
         gate: open().await,
         receipt_format: shared::carrier::registry::ADAPTERS[0].receipts,

@@ -47,6 +47,10 @@ pub struct RunTimeValues {
     pub bulk_above: Option<u32>,
     /// Like `ALLOWED_COUNTRIES`.
     pub allowed_countries: Option<String>,
+    /// Like `APPROVAL_ABOVE`: 0 for never.
+    pub approval_above: Option<u32>,
+    /// Like `APPROVAL_ROLES`.
+    pub approval_roles: Option<String>,
     /// Like `RUST_LOG`.
     pub log_level: Option<String>,
 }

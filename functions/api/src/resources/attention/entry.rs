@@ -183,6 +183,11 @@ fn actions(kind: Kind, schedule: &ShownSchedule) -> Vec<Action> {
         (Kind::Overdue, _) => vec![of_schedule("retry")],
         // The sweep also cuts what has not begun.
         (Kind::NotBegun, _) => vec![of_schedule("retry"), of_schedule("cancel")],
+        // The approval names the hash, so that the call is not listed here.
+        (Kind::AwaitingApproval, _) => vec![
+            Action::get("approval", format!("/v1/schedules/{id}/approval")),
+            of_schedule("cancel"),
+        ],
         (Kind::Paused | Kind::Drafts, _) => vec![of_schedule("cancel")],
     }
 }

@@ -29,6 +29,7 @@ async fn read_all(
         Kind::Uncertain => store::uncertain(connection, now).await,
         Kind::Overdue => store::overdue(connection, now).await,
         Kind::NotBegun => store::not_begun(connection, now).await,
+        Kind::AwaitingApproval => store::awaiting_approval(connection).await,
         Kind::Paused => store::paused(connection, now).await,
         Kind::Drafts => store::drafts(connection, now).await,
     }

@@ -129,6 +129,20 @@ pub async fn not_begun(
     .await
 }
 
+/// Returns schedules that wait for the approval of a second person, also before their time.
+pub async fn awaiting_approval(connection: &mut MySqlConnection) -> sqlx::Result<Vec<Affected>> {
+    sqlx::query_as!(
+        Affected,
+        r#"SELECT s.id AS "schedule_id: Uuid", CAST(s.recipient_count - s.cancelled_count AS UNSIGNED) AS "people!: u64",
+             CAST(0 AS UNSIGNED) AS "batches!: u64",
+             (SELECT a.asked_at FROM schedule_approvals a WHERE a.schedule_id = s.id) AS "since?: DateTime<Utc>"
+           FROM schedules s FORCE INDEX (by_status) WHERE s.status = 'awaiting-approval' ORDER BY s.id DESC LIMIT ?"#,
+        MOST
+    )
+    .fetch_all(connection)
+    .await
+}
+
 /// Returns schedules that the system has paused, such as when the carrier refused our credentials,
 /// and those that a person has paused and whose time has passed.
 pub async fn paused(

@@ -5,7 +5,10 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use shared::schedule::{status::ScheduleStatus, unique_by::UniqueBy};
+use shared::{
+    platform::queue::DeliveryMessage,
+    schedule::{status::ScheduleStatus, unique_by::UniqueBy},
+};
 use sqlx::MySqlConnection;
 use uuid::Uuid;
 
@@ -35,6 +38,8 @@ use crate::{
     resources::{
         recipients::dry_run::{Report, dry_run},
         schedules::{
+            approval::{self, Step},
+            arrange_dispatch::enqueue_deliveries,
             show::parse_id,
             state::begun,
             store::{LockedSchedule, count_added, lock_schedule},
@@ -65,6 +70,9 @@ pub struct Appended {
     invalid: Vec<RejectedEntry>,
     /// The number of recipients in the schedule now.
     recipients_total: u32,
+    /// The deliveries of the event that the schedule waits for an approval.
+    #[serde(skip)]
+    deliveries: Vec<DeliveryMessage>,
 }
 
 /// The answer to a call.
@@ -112,7 +120,11 @@ pub async fn append(
             let list = list.clone();
             Box::pin(write(app, caller, transaction, id, list, given))
         });
-        appended.await.map(Answer::Appended)
+        let appended = appended.await;
+        if let Ok(appended) = &appended {
+            enqueue_deliveries(app, &appended.deliveries).await;
+        }
+        appended.map(Answer::Appended)
     };
     app.count_entries(caller, &list.entries).await?;
     answer.map(Json)
@@ -158,11 +170,11 @@ pub struct Appendable(LockedSchedule);
 impl Appendable {
     /// Reads a schedule, and locks it until the transaction ends.
     pub async fn lock(connection: &mut MySqlConnection, id: Uuid) -> Result<Self, ApiError> {
-        use ScheduleStatus::{Draft, Scheduled};
+        use ScheduleStatus::{AwaitingApproval, Draft, Scheduled};
         let schedule = lock_schedule(connection, id)
             .await?
             .ok_or_else(ApiError::no_such_schedule)?;
-        if !matches!(schedule.status, Draft | Scheduled) {
+        if !matches!(schedule.status, Draft | AwaitingApproval | Scheduled) {
             let expected = "recipients can be appended to a schedule that is draft or scheduled";
             return Err(begun(&schedule, expected));
         }
@@ -219,6 +231,7 @@ async fn write(
         .use_messages(&mut transaction, target.now, added.recipients)
         .await?;
     count_added(&mut transaction, id, &added, app.capacity.bulk_above()).await?;
+    let deliveries = approval::follow(app, &mut transaction, caller, id, Step::List).await?;
     let recipients_total = schedule.recipient_count + added.recipients;
     let before = json!({"recipients": schedule.recipient_count});
     let after = json!({"recipients": recipients_total, "invalid": added.invalid, "duplicates": added.duplicates, "updated": loaded.duplicates.updated});
@@ -232,6 +245,7 @@ async fn write(
         invalid_count: loaded.invalid_total,
         invalid: loaded.invalid,
         recipients_total,
+        deliveries,
     };
     Ok((
         appended,

@@ -30,6 +30,8 @@ pub enum Kind {
     Overdue,
     /// Schedules that were not dispatched.
     NotBegun,
+    /// Schedules that wait for the approval of a second person.
+    AwaitingApproval,
     /// Schedules that the system has paused, or a person, past their time.
     Paused,
     /// Drafts that nobody has activated in time.
@@ -38,12 +40,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of urgency: first those in which recipients lose their message.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Missed,
         Self::Parked,
         Self::Uncertain,
         Self::Overdue,
         Self::NotBegun,
+        Self::AwaitingApproval,
         Self::Paused,
         Self::Drafts,
     ];
@@ -56,6 +59,7 @@ impl Kind {
             Self::Uncertain => "uncertain",
             Self::Overdue => "overdue",
             Self::NotBegun => "not-begun",
+            Self::AwaitingApproval => "awaiting-approval",
             Self::Paused => "paused",
             Self::Drafts => "drafts",
         }
@@ -64,7 +68,7 @@ impl Kind {
 
 /// Returns the kinds that list the schedule, in the order of urgency.
 pub fn kinds_of(row: &Schedule, sums: &BatchSums, now: DateTime<Utc>) -> Vec<Kind> {
-    use ScheduleStatus::{Draft, Missed, Paused, Scheduled};
+    use ScheduleStatus::{AwaitingApproval, Draft, Missed, Paused, Scheduled};
     let is_uncut = row.batch_count.is_none();
     let starts_at = row.opens_at.unwrap_or(row.run_at);
     let applies = |kind: &Kind| match kind {
@@ -73,6 +77,7 @@ pub fn kinds_of(row: &Schedule, sums: &BatchSums, now: DateTime<Utc>) -> Vec<Kin
         Kind::Uncertain => sums.with_uncertain > 0,
         Kind::Overdue => sums.overdue > 0 || (sums.abandoned > 0 && row.status != Paused),
         Kind::NotBegun => row.status == Scheduled && starts_at < now - OVERDUE,
+        Kind::AwaitingApproval => row.status == AwaitingApproval,
         Kind::Paused => row.status == Paused && (row.pause_reason.is_some() || starts_at < now),
         Kind::Drafts => row.status == Draft && row.run_at < now,
     };

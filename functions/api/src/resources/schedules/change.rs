@@ -7,7 +7,7 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shared::{
-    platform::queue::DispatchMessage,
+    platform::queue::{DeliveryMessage, DispatchMessage},
     schedule::{
         row::{Schedule, load_schedule},
         start::Start,
@@ -25,7 +25,8 @@ use crate::{
     openapi::{Operation, Takes, parameters::AHEAD},
     resources::{
         schedules::{
-            arrange_dispatch::{arrange_dispatch, cancel_dispatch, request_sweep},
+            approval::{self, Step},
+            arrange_dispatch::{arrange_dispatch, cancel_dispatch, enqueue_deliveries, request_sweep},
             callback,
             callback_webhook::find_or_create,
             edit::{ScheduleEdit, edit_schema, end_of},
@@ -63,16 +64,28 @@ pub async fn change(
         permit_sender(&mut *app.db.acquire().await?, &caller, sender).await?;
     }
     let callback_id = find_callback(&app, &caller, id, &edit).await?;
-    let (app, changes) = (&app, &edit);
-    let (before, schedule) = audited_transaction(&app.db, &caller, |mut transaction| {
-        Box::pin(async move { write(app, &mut transaction, id, changes, callback_id).await })
-    })
-    .await?;
+    let (app, by, changes) = (&app, &caller, &edit);
+    let changed = audited_transaction(&app.db, by, |mut transaction| {
+        Box::pin(async move { write(app, &mut transaction, by, id, changes, callback_id).await })
+    });
+    let Changed {
+        before,
+        view: schedule,
+        deliveries,
+    } = changed.await?;
+    enqueue_deliveries(app, &deliveries).await;
     let scheduled = schedule.status == ScheduleStatus::Scheduled;
     if edit.is_only_names() {
         // Nothing is to be sent at another time.
     } else if before.batch_count.is_some() {
         request_sweep(app).await;
+    } else if schedule.status != before.status {
+        // It waits for an approval.
+        let message = DispatchMessage {
+            schedule_id: id,
+            version: before.version,
+        };
+        cancel_dispatch(app, message).await;
     } else if scheduled && schedule.version != before.version {
         let old_time = DispatchMessage {
             schedule_id: id,
@@ -130,14 +143,28 @@ async fn find_callback(
     }
 }
 
+/// The effect of a change.
+struct Changed {
+    before: LockedSchedule,
+    view: ScheduleView,
+    /// The deliveries of the event that the schedule waits for an approval.
+    deliveries: Vec<DeliveryMessage>,
+}
+
+/// Returns whether the end `after` a change lets more be sent than the one `before` it.
+fn is_later(after: Option<DateTime<Utc>>, before: Option<DateTime<Utc>>) -> bool {
+    before.is_some_and(|before| after.is_none_or(|after| after > before))
+}
+
 async fn write(
     app: &App,
     transaction: &mut MySqlConnection,
+    caller: &Caller,
     id: Uuid,
     edit: &ScheduleEdit,
     callback_id: Option<Uuid>,
-) -> Result<((LockedSchedule, ScheduleView), Change<'static>), ApiError> {
-    use ScheduleStatus::{Draft, Paused, Running, Scheduled};
+) -> Result<(Changed, Change<'static>), ApiError> {
+    use ScheduleStatus::{AwaitingApproval, Draft, Paused, Running, Scheduled};
     let before = lock_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
@@ -154,7 +181,7 @@ async fn write(
     match (before.status, before.batch_count) {
         // What it is called can be changed in every state.
         _ if edit.is_only_names() => {}
-        (Draft | Scheduled | Paused, None) => {
+        (Draft | AwaitingApproval | Scheduled | Paused, None) => {
             if let (true, AcceptedVariables::Of(template)) =
                 (edit.message.is_some(), AcceptedVariables::of(&row.message)?)
             {
@@ -166,6 +193,10 @@ async fn write(
             let passed = end_before.filter(|end| *end <= app.db.now());
             if let Some(end) = passed.filter(|_| edit.end.is_given()) {
                 return Err(end_passed(&before, end));
+            }
+            let end = end_of(&row).at(row.run_at);
+            if edit.end.is_given() && is_later(end, end_before) {
+                approval::refuse_begun(app, transaction, caller, &before).await?;
             }
             if edit.rate.is_some() {
                 respread(app, transaction, &before, &row).await?;
@@ -189,10 +220,18 @@ async fn write(
         row.callback_id = callback_id;
         write_callback(transaction, id, callback_id).await?;
     }
+    let mut deliveries = Vec::new();
+    if before.batch_count.is_none() && !edit.is_only_names() {
+        deliveries = approval::follow(app, transaction, caller, id, Step::Terms).await?;
+    }
     let fields_after = edit.changed_fields(&row);
     let view = read_view(app, transaction, id).await?;
     Ok((
-        (before, view),
+        Changed {
+            before,
+            view,
+            deliveries,
+        },
         Change::of_schedule("schedule.change", id, fields_before, fields_after),
     ))
 }

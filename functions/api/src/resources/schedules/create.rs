@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    platform::{logs::context::name_schedule, traces::begin_schedule},
+    platform::{logs::context::name_schedule, queue::DeliveryMessage, traces::begin_schedule},
     schedule::{status::ScheduleStatus, unique_by::UniqueBy},
 };
 use uuid::Uuid;
@@ -44,7 +44,8 @@ use crate::{
     },
     resources::{
         schedules::{
-            arrange_dispatch::arrange_dispatch,
+            approval::{self, Step},
+            arrange_dispatch::{arrange_dispatch, enqueue_deliveries},
             budget::{StartTimes, refuse_beyond},
             callback,
             callback_webhook::find_or_create,
@@ -69,6 +70,9 @@ pub struct Created {
     invalid: Vec<RejectedEntry>,
     /// The first hundred of the entries whose number is in the list before, and what became of each.
     duplicate_entries: Vec<DuplicateEntry>,
+    /// The deliveries of the event that it waits for an approval.
+    #[serde(skip)]
+    deliveries: Vec<DeliveryMessage>,
 }
 
 /// Returns 201 with the schedule, or 200 with a report for a dry run.
@@ -130,6 +134,7 @@ async fn execute(
     .await?;
     name_schedule(schedule.id);
     begin_schedule(schedule.id);
+    enqueue_deliveries(app, &created.deliveries).await;
     let location = format!("/v1/schedules/{}", schedule.id);
     if created.schedule.status == ScheduleStatus::Scheduled {
         arrange_dispatch(app, created.schedule.message(), schedule.start().at()).await;
@@ -237,12 +242,15 @@ async fn write(
         }
         (invalid, duplicate_entries) = (loaded.invalid, loaded.duplicates.shown);
     }
+    let deliveries =
+        approval::follow(app, &mut transaction, caller, schedule.id, Step::Begin).await?;
     let view = read_view(app, &mut transaction, schedule.id).await?;
     let change = Change::of_schedule("schedule.create", schedule.id, (), &view);
     let created = Created {
         schedule: view,
         invalid,
         duplicate_entries,
+        deliveries,
     };
     Ok((created, change))
 }

@@ -1,5 +1,6 @@
 //! Schedules: create, read, list, change, and move from state to state.
 
+pub mod approval;
 pub mod arrange_dispatch;
 pub mod attention;
 pub mod batches;

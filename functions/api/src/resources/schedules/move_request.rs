@@ -78,12 +78,17 @@ pub fn read_reason(body: &[u8]) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Returns the body of a pause and of a cancel.
-pub fn takes_reason() -> Takes {
-    let reason = json!({
+/// Returns the schema of a reason.
+pub fn reason_schema() -> serde_json::Value {
+    json!({
         "type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_REASON, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
         "description": "Why; shown with the schedule, in its event and in the audit log.",
-    });
+    })
+}
+
+/// Returns the body of a pause and of a cancel.
+pub fn takes_reason() -> Takes {
+    let reason = reason_schema();
     Takes::optional_json(
         object(json!({"reason": reason}), &[]),
         json!({"reason": "wrong price in the text"}),

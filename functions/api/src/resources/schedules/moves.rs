@@ -18,6 +18,7 @@ use crate::{
     http::{body, error::ApiError, path::Path, problems, query::Query, transaction::transaction},
     openapi::Operation,
     resources::schedules::{
+        approval::{self, Step},
         arrange_dispatch::{
             arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
         },
@@ -67,8 +68,16 @@ pub async fn activate(
     query.finish()?;
     let request = Request::new(parse_id(&id)?, Move::Activate);
     let Moved { view, .. } = run_move(&app, &caller, request).await?;
-    arrange_dispatch(&app, view.message(), view.starts_at()).await;
+    arrange_begin(&app, &view).await;
     Ok(Json(view))
+}
+
+/// Arranges the dispatch of a schedule that is scheduled now. One that waits for an approval is
+/// dispatched after it.
+pub(super) async fn arrange_begin(app: &App, view: &ScheduleView) {
+    if view.status == ScheduleStatus::Scheduled {
+        arrange_dispatch(app, view.message(), view.starts_at()).await;
+    }
 }
 
 /// Moves scheduled or running → paused. Messages that were sent are still checked.
@@ -114,8 +123,7 @@ pub async fn resume(
 /// Makes the dispatch of a schedule that goes on before it has begun; else its batches are found.
 pub(super) async fn follow_resume(app: &App, moved: &Moved) {
     if moved.before.batch_count.is_none() {
-        let view = &moved.view;
-        arrange_dispatch(app, view.message(), view.starts_at()).await;
+        arrange_begin(app, &moved.view).await;
     } else {
         request_sweep(app).await;
     }
@@ -165,7 +173,7 @@ pub async fn send_now(
         ..
     } = run_move(&app, &caller, request).await?;
     if before.batch_count.is_none() {
-        arrange_dispatch(&app, schedule.message(), schedule.starts_at()).await;
+        arrange_begin(&app, &schedule).await;
     } else {
         request_sweep(&app).await;
     }
@@ -289,6 +297,10 @@ async fn write_move(
         let detail = "expected a schedule with missed batches; this one has none".to_owned();
         return Err(conflict(&problems::NOTHING_MISSED, &before, detail));
     }
+    let mut deliveries = Vec::new();
+    if before.batch_count.is_none() && step.begins() {
+        deliveries = approval::follow(app, transaction, caller, id, Step::Begin).await?;
+    }
     let view = read_view(app, transaction, id).await?;
     let state_before =
         json!({"status": before.status, "version": before.version, "run_at": before.run_at});
@@ -303,10 +315,9 @@ async fn write_move(
             Change::of_schedule(step.action(), id, state_before, state_after),
         )
         .await?;
-    let deliveries = match step.event() {
-        Some(event) => record_event(transaction, event, id, app.db.now()).await?,
-        None => Vec::new(),
-    };
+    if let Some(event) = step.event() {
+        deliveries.extend(record_event(transaction, event, id, app.db.now()).await?);
+    }
     Ok(Moved {
         before,
         view,

@@ -1,21 +1,26 @@
 //! Routes of `/v1/schedules`.
 
-use shared::access::Permission::{AttentionWrite, SchedulesRead, SchedulesWrite};
+use shared::access::Permission::{AttentionWrite, SchedulesApprove, SchedulesRead, SchedulesWrite};
 
 use crate::{
     auth::access::Access::Requires,
     resources::schedules::{
-        batches, bulk, change, create, dry_run::draft, list, moves, resend, show,
+        approval, batches, bulk, change, create, dry_run::draft, list, moves, resend, show,
     },
     route::{Route, get, patch, post},
 };
 
 /// Returns the routes of schedules.
 pub fn table() -> Vec<Route> {
-    [schedule_routes(), move_routes(), batch_routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        schedule_routes(),
+        move_routes(),
+        approval_routes(),
+        batch_routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Returns the routes that list, create, read and change schedules.
@@ -104,6 +109,30 @@ fn move_routes() -> Vec<Route> {
             Requires(AttentionWrite),
             moves::send_now,
             moves::send_now_doc,
+        ),
+    ]
+}
+
+/// Returns the routes of the decision of a second person.
+fn approval_routes() -> Vec<Route> {
+    vec![
+        get(
+            "/v1/schedules/{id}/approval",
+            Requires(SchedulesRead),
+            approval::show::show,
+            approval::show::show_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/approve",
+            Requires(SchedulesApprove),
+            approval::decide::approve,
+            approval::decide::approve_doc,
+        ),
+        post(
+            "/v1/schedules/{id}/reject",
+            Requires(SchedulesApprove),
+            approval::decide::reject,
+            approval::decide::reject_doc,
         ),
     ]
 }

@@ -51,6 +51,11 @@ impl Move {
         )
     }
 
+    /// Returns whether a schedule that has not been cut waits for its time after the move.
+    pub const fn begins(self) -> bool {
+        matches!(self, Self::Activate | Self::Resume { .. } | Self::SendNow)
+    }
+
     /// Returns the event for webhooks. The other moves have none: their event is recorded when the
     /// schedule is cut.
     pub const fn event(self) -> Option<EventType> {
@@ -66,7 +71,7 @@ impl Move {
 /// Returns an error if the state does not allow the move. Whether anything was missed at all is
 /// checked when it is released.
 pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Result<(), ApiError> {
-    use ScheduleStatus::{Draft, Finished, Missed, Paused, Running, Scheduled};
+    use ScheduleStatus::{AwaitingApproval, Draft, Finished, Missed, Paused, Running, Scheduled};
     let status = schedule.status;
     let (allowed, expected) = match step {
         Move::Activate => (status == Draft, "a draft"),
@@ -76,8 +81,11 @@ pub fn allow(schedule: &LockedSchedule, step: Move, now: DateTime<Utc>) -> Resul
         ),
         Move::Resume { .. } => (status == Paused, "a schedule that is paused"),
         Move::Cancel => (
-            matches!(status, Draft | Scheduled | Running | Paused | Missed),
-            "a schedule that is draft, scheduled, running, paused or missed",
+            matches!(
+                status,
+                Draft | AwaitingApproval | Scheduled | Running | Paused | Missed
+            ),
+            "a schedule that is draft, awaiting-approval, scheduled, running, paused or missed",
         ),
         Move::SendNow => (
             matches!(status, Missed | Running | Finished),
@@ -142,7 +150,7 @@ pub fn conflict(
 }
 
 /// Every call that [`conflict`] may name.
-pub const STEPS: [&str; 11] = [
+pub const STEPS: [&str; 13] = [
     "append",
     "patch",
     "patch-rate",
@@ -154,6 +162,8 @@ pub const STEPS: [&str; 11] = [
     "cancel",
     "send-now",
     "resend",
+    "approve",
+    "reject",
 ];
 
 /// The members that each problem of a schedule's state adds to the problem document.
@@ -180,6 +190,9 @@ pub const PROBLEM_MEMBERS: ProblemMembers = ProblemMembers {
 fn possible(schedule: &LockedSchedule) -> &'static [&'static str] {
     match (schedule.status, schedule.batch_count) {
         (ScheduleStatus::Draft, _) => &["append", "patch", "activate", "cancel"],
+        (ScheduleStatus::AwaitingApproval, _) => {
+            &["append", "patch", "approve", "reject", "cancel"]
+        }
         (ScheduleStatus::Scheduled, _) => &["append", "patch", "pause", "cancel"],
         (ScheduleStatus::Running, _) => &[
             "patch-rate",

@@ -199,6 +199,7 @@ impl Api {
             resend_chunk: RESEND_CHUNK,
             countries: AllowedCountries::all(),
             number_types: AllowedTypes::default(),
+            approval: api::resources::schedules::approval::rule::ApprovalRule::default(),
             gate: gate(Rate {
                 per_minute: 100_000,
             })

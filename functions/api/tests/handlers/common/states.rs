@@ -13,7 +13,7 @@ pub async fn execute(pool: &MySqlPool, id: Uuid, sql: &str) {
 pub async fn put_in_state(pool: &MySqlPool, id: Uuid, status: &str) {
     let done = "batch_count = 2, dispatched_at = UTC_TIMESTAMP(3), dispatched_by = 'queue'";
     let assignments = match status {
-        "draft" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
+        "draft" | "awaiting-approval" | "scheduled" | "missed" => "batch_count = NULL".to_owned(),
         "paused" => "paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, pause_reason = 'HTTP 401'"
             .to_owned(),
         "paused, cut" => format!("paused_at = UTC_TIMESTAMP(3) - INTERVAL 60 SECOND, {done}"),

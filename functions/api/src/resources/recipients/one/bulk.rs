@@ -249,7 +249,7 @@ pub fn change_doc() -> Operation {
         .text("All new values are checked first: if one of them is wrong, nothing is written. Then each batch of the schedule is written on its own. `more`: the call ran out of time; repeat it.")
         .body(Takes::json(body_schema("RecipientToChange", entry_schema(members, &["set"])), example))
         .answers::<ChangedRecipients>(200, "What became of each recipient.", answer("changed", "PENDING"))
-        .problems(&["not-found", "wrong-state", "invalid-request"])
+        .problems(&["not-found", "wrong-state", "schedule-begun", "invalid-request"])
 }
 
 fn body_schema(title: &str, mut entry: Value) -> Value {

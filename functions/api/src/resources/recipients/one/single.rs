@@ -154,5 +154,5 @@ pub fn change_doc() -> Operation {
             "It was in time: the recipient is sent to as changed.",
             json!({"seq": 1, "in_time": true, "status": "PENDING"}),
         )
-        .problems(&["not-found", "recipient-too-late", "recipient-exists", "recipient-ambiguous", "wrong-state", "invalid-request"])
+        .problems(&["not-found", "recipient-too-late", "recipient-exists", "recipient-ambiguous", "wrong-state", "schedule-begun", "invalid-request"])
 }

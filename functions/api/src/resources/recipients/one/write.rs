@@ -32,6 +32,7 @@ use crate::{
     http::{error::ApiError, problems},
     resources::{
         schedules::{
+            approval::{self, Step},
             state::conflict,
             store::{LockedSchedule, lock_schedule},
         },
@@ -70,7 +71,7 @@ impl Group<'_> {
     /// Runs the transaction, with its audit row.
     pub async fn run(&self, caller: &Caller) -> Result<Written, ApiError> {
         audited_transaction(&self.app.db, caller, |mut transaction| {
-            Box::pin(async move { self.write(&mut transaction).await })
+            Box::pin(async move { self.write(&mut transaction, caller).await })
         })
         .await
     }
@@ -78,6 +79,7 @@ impl Group<'_> {
     async fn write(
         &self,
         db: &mut MySqlConnection,
+        caller: &Caller,
     ) -> Result<(Written, Option<Change<'static>>), ApiError> {
         let now = self.app.db.now();
         let schedule = lock_schedule(db, self.id)
@@ -96,6 +98,13 @@ impl Group<'_> {
             .into_iter()
             .map(|row| (row.seq, row))
             .collect();
+        let edits = self
+            .orders
+            .iter()
+            .any(|(_, at)| self.all[*at].edit.is_some());
+        if self.is_cut && edits {
+            approval::refuse_begun(self.app, db, caller, &schedule).await?;
+        }
         let mut effect = Effect::default();
         for (seq, at) in self.orders {
             let change = match (rows.get_mut(seq), &self.all[*at].edit) {
@@ -114,7 +123,12 @@ impl Group<'_> {
             effect.changes.push((*at, change));
         }
         let change = effect.audit(self.id);
-        let written = self.settle(db, batch.as_ref(), effect, now).await?;
+        let step = effect.step().filter(|_| !self.is_cut);
+        let mut written = self.settle(db, batch.as_ref(), effect, now).await?;
+        if let Some(step) = step {
+            let followed = approval::follow(self.app, db, caller, self.id, step).await?;
+            written.deliveries.extend(followed);
+        }
         Ok((written, change))
     }
 
@@ -260,6 +274,14 @@ struct Effect {
 }
 
 impl Effect {
+    /// Returns what the transaction does to a list that may need an approval.
+    fn step(&self) -> Option<Step> {
+        if !self.edited.is_empty() {
+            return Some(Step::List);
+        }
+        (!self.cancelled.is_empty()).then_some(Step::Removal)
+    }
+
     /// Returns what the audit log keeps: places and names of fields, no values.
     fn audit(&self, id: Uuid) -> Option<Change<'static>> {
         let (action, before, after) = if !self.edited.is_empty() {

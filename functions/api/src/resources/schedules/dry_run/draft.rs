@@ -160,11 +160,11 @@ struct NotBegun {
 impl NotBegun {
     /// Reads a schedule. Waits for an append that is in progress.
     async fn read(app: &App, id: Uuid) -> Result<Self, ApiError> {
-        use ScheduleStatus::{Draft, Scheduled};
+        use ScheduleStatus::{AwaitingApproval, Draft, Scheduled};
         let connection = &mut *app.db.acquire().await?;
         let locked = lock_schedule(connection, id).await?;
         let locked = locked.ok_or_else(ApiError::no_such_schedule)?;
-        if !matches!(locked.status, Draft | Scheduled) {
+        if !matches!(locked.status, Draft | AwaitingApproval | Scheduled) {
             let expected = "a dry run is possible for a schedule that is draft or scheduled";
             return Err(begun(&locked, expected));
         }

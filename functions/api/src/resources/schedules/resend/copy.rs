@@ -8,6 +8,7 @@ use serde_json::json;
 use shared::{
     message::phone::Phone,
     money::costs::{PlannedCost, Planner},
+    platform::queue::DeliveryMessage,
     schedule::{status::ScheduleStatus, unique_by::UniqueBy},
 };
 use sqlx::MySqlConnection;
@@ -31,6 +32,7 @@ use crate::{
         store::{insert_copies, insert_recipients},
     },
     resources::schedules::{
+        approval::{self, Step},
         state::conflict,
         store::{
             LockedSchedule, count_added, lock_schedule,
@@ -44,7 +46,7 @@ use crate::{
 const EXAMINED: u32 = 100_000;
 
 /// What was copied so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Copied {
     /// Whether nothing is left to copy.
     pub is_complete: bool,
@@ -54,6 +56,8 @@ pub struct Copied {
     pub is_empty: bool,
     /// The last place of the old list that was examined.
     pub examined: u32,
+    /// The deliveries of the event that the schedule waits for an approval.
+    pub deliveries: Vec<DeliveryMessage>,
 }
 
 /// Copies the next recipients, and starts the schedule behind the last of them.
@@ -134,8 +138,18 @@ async fn write(
         is_started: is_complete && !resend.is_draft && total > 0,
         is_empty: is_complete && total == 0,
         examined,
+        deliveries: Vec::new(),
     };
-    finish(&mut transaction, &schedule, copied, app.db.now()).await?;
+    finish(&mut transaction, &schedule, &copied, app.db.now()).await?;
+    let step = if copied.is_started {
+        Step::Begin
+    } else {
+        Step::List
+    };
+    let mut copied = copied;
+    if !copied.is_empty {
+        copied.deliveries = approval::follow(app, &mut transaction, caller, id, step).await?;
+    }
     let before = json!({"recipients": schedule.recipient_count});
     let after = json!({"recipients": total, "complete": is_complete});
     let change = Change::of_schedule("schedule.append", id, before, after);
@@ -146,7 +160,7 @@ async fn write(
 async fn finish(
     transaction: &mut MySqlConnection,
     schedule: &LockedSchedule,
-    copied: Copied,
+    copied: &Copied,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     if copied.is_empty && !remove_empty_draft(transaction, schedule.id).await? {

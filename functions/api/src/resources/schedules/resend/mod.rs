@@ -42,8 +42,9 @@ use crate::{
     openapi::{Operation, Takes},
     resources::{
         schedules::{
-            arrange_dispatch::arrange_dispatch,
+            arrange_dispatch::enqueue_deliveries,
             examples::shown,
+            moves::arrange_begin,
             show::{ScheduleView, parse_id, read_view},
             state::conflict,
             store::{insert_schedule, lock_schedule},
@@ -94,8 +95,9 @@ pub async fn resend(
         Box::pin(read_view(app_ref, transaction, new_id))
     })
     .await?;
+    enqueue_deliveries(&app, &copied.deliveries).await;
     if copied.is_started {
-        arrange_dispatch(&app, view.message(), view.starts_at()).await;
+        arrange_begin(&app, &view).await;
     }
     let status = if is_new {
         StatusCode::CREATED

@@ -16,7 +16,8 @@ use uuid::Uuid;
 /// Moves draft → scheduled.
 pub async fn activate_schedule(connection: &mut MySqlConnection, id: Uuid) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "UPDATE schedules SET status = 'scheduled' WHERE id = ? AND status = 'draft'",
+        // The reason is that of a rejection.
+        "UPDATE schedules SET status = 'scheduled', reason = NULL WHERE id = ? AND status = 'draft'",
         id
     );
     done.execute(connection).await.map(drop)
@@ -32,7 +33,7 @@ pub async fn change_schedule(
     let done = sqlx::query!(
         "UPDATE schedules SET run_at = ?, run_at_offset = ?, opens_at = ?, message = ?, parts = ?, sender = ?, rate = ?, send_window = ?, max_lateness_s = ?,
            max_resends = ?, resend_within_s = ?, on_uncertain = ?, version = version + ?
-         WHERE id = ? AND batch_count IS NULL AND status IN ('draft', 'scheduled', 'paused')",
+         WHERE id = ? AND batch_count IS NULL AND status IN ('draft', 'awaiting-approval', 'scheduled', 'paused')",
         row.run_at,
         row.run_at_offset,
         Start::of(row).opens_at(),
@@ -240,7 +241,7 @@ pub async fn cancel_schedule(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE schedules SET status = 'cancelled', paused_at = NULL, pause_reason = NULL, reason = ?
-         WHERE id = ? AND status IN ('draft', 'scheduled', 'running', 'paused', 'missed')",
+         WHERE id = ? AND status IN ('draft', 'awaiting-approval', 'scheduled', 'running', 'paused', 'missed')",
         reason,
         id
     )

@@ -1,0 +1,198 @@
+//! Which schedules need an approval: a pure function of a few facts. A threshold on what a schedule
+//! costs would be a further fact, a further setting and a further [`Reason`].
+
+use shared::{access::Role, platform::config::Env};
+use uuid::Uuid;
+
+/// What the rule knows about a schedule, and about the call that has made or changed it.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The length of its list.
+    pub recipients: u32,
+    /// The role of the person who calls, also with a key of its own.
+    pub role: Option<Role>,
+    /// The key with which the call was made.
+    pub key: Option<Uuid>,
+}
+
+/// Why a schedule needs an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has more recipients than `APPROVAL_ABOVE`.
+    Recipients,
+    /// `APPROVAL_ROLES` names its caller.
+    Caller,
+}
+
+impl Reason {
+    /// Each reason.
+    pub const ALL: [Self; 2] = [Self::Recipients, Self::Caller];
+
+    /// Returns the value in the database and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recipients => "recipients",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+/// A caller whose schedules always need an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Role(Role),
+    /// Every API key.
+    AnyKey,
+    Key(Uuid),
+}
+
+/// The expected form of `APPROVAL_ROLES`.
+const CALLERS: &str = "operator, admin, key (each API key) or key:ID, separated by commas";
+
+/// The rule. By default no schedule needs an approval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalRule {
+    /// Lists that are longer need an approval; 0: none does.
+    above: u32,
+    callers: Vec<Named>,
+}
+
+impl ApprovalRule {
+    /// Returns the rule of these settings, or what is wrong with the second one.
+    pub fn parse(above: u32, callers: &str) -> Result<Self, String> {
+        let names = callers.split(',').map(str::trim);
+        let named: Result<_, _> = names
+            .filter(|name| !name.is_empty())
+            .map(|name| Named::parse(name).ok_or_else(|| name.to_owned()))
+            .collect();
+        named.map(|callers| Self { above, callers })
+    }
+
+    /// Reads `APPROVAL_ABOVE` and `APPROVAL_ROLES`.
+    pub fn from_env(env: &mut Env) -> Self {
+        const NAME: &str = "APPROVAL_ROLES";
+        let above = env.number("APPROVAL_ABOVE", 0..=10_000_000, Some(0));
+        let given = env.optional(NAME, CALLERS).unwrap_or_default();
+        Self::parse(above, &given).unwrap_or_else(|unknown| {
+            env.report(NAME, format!("has `{unknown}`; expected {CALLERS}"))
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns the rule with the run-time settings in place of what was deployed. Callers that are
+    /// wrong are logged, and the deployed ones apply.
+    #[must_use]
+    pub fn overridden(&self, above: Option<u32>, callers: Option<&str>) -> Self {
+        let deployed = || Self {
+            above: above.unwrap_or(self.above),
+            callers: self.callers.clone(),
+        };
+        let Some(callers) = callers else {
+            return deployed();
+        };
+        Self::parse(above.unwrap_or(self.above), callers).unwrap_or_else(|unknown| {
+            tracing::error!(%unknown, "a caller of the run-time settings is not known");
+            deployed()
+        })
+    }
+
+    /// Returns whether no schedule needs an approval.
+    pub fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns why a schedule needs an approval, or `None` if it needs none.
+    pub fn reason(&self, facts: &Facts) -> Option<Reason> {
+        let names_caller = |named: &Named| match named {
+            Named::Role(role) => facts.role == Some(*role),
+            Named::AnyKey => facts.key.is_some(),
+            Named::Key(key) => facts.key == Some(*key),
+        };
+        if self.callers.iter().any(names_caller) {
+            return Some(Reason::Caller);
+        }
+        (self.above > 0 && facts.recipients > self.above).then_some(Reason::Recipients)
+    }
+}
+
+impl Named {
+    fn parse(name: &str) -> Option<Self> {
+        match name.split_once(':') {
+            Some(("key", id)) => Uuid::try_parse(id).ok().map(Self::Key),
+            Some(_) => None,
+            None if name == "key" => Some(Self::AnyKey),
+            None => Role::parse(name).map(Self::Role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule_applies_to_long_lists_and_to_named_callers() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let facts = |recipients, role, key| Facts {
+            recipients,
+            role,
+            key,
+        };
+        let of_one = format!("admin, key:{one}");
+        #[rustfmt::skip]
+        let table = [
+            (0, "", facts(9_999_999, Some(Role::Operator), None), None),
+            (100, "", facts(100, Some(Role::Operator), None), None),
+            (100, "", facts(101, Some(Role::Operator), None), Some(Reason::Recipients)),
+            (0, "operator", facts(1, Some(Role::Operator), None), Some(Reason::Caller)),
+            (0, "operator", facts(1, Some(Role::Admin), None), None),
+            (0, "operator", facts(1, Some(Role::Operator), Some(one)), Some(Reason::Caller)),
+            (0, "key", facts(1, None, Some(one)), Some(Reason::Caller)),
+            (0, "key", facts(1, Some(Role::Admin), None), None),
+            (0, of_one.as_str(), facts(1, None, Some(one)), Some(Reason::Caller)),
+            (0, of_one.as_str(), facts(1, None, Some(other)), None),
+            (5, of_one.as_str(), facts(6, None, Some(other)), Some(Reason::Recipients)),
+        ];
+        for (above, callers, facts, expected) in table {
+            let rule = ApprovalRule::parse(above, callers).unwrap();
+            assert_eq!(rule.reason(&facts), expected, "{above} {callers} {facts:?}");
+            assert_eq!(rule.is_off(), above == 0 && callers.is_empty());
+        }
+    }
+
+    #[test]
+    fn callers_that_nobody_is_are_named() {
+        for (given, wrong) in [
+            ("operators", "operators"),
+            ("admin,key:1", "key:1"),
+            ("role:admin", "role:admin"),
+        ] {
+            assert_eq!(ApprovalRule::parse(0, given), Err(wrong.to_owned()));
+        }
+        let mut env = Env::from_pairs([("APPROVAL_ROLES", "operators"), ("APPROVAL_ABOVE", "x")]);
+        let rule = ApprovalRule::from_env(&mut env);
+        let error = env
+            .finish(rule)
+            .map_err(|error| error.to_string())
+            .unwrap_err();
+        assert!(error.contains("APPROVAL_ROLES has `operators`"), "{error}");
+        assert!(error.contains("APPROVAL_ABOVE is `x`"), "{error}");
+    }
+
+    #[test]
+    fn run_time_settings_replace_what_was_deployed() {
+        let deployed = ApprovalRule::parse(10, "admin").unwrap();
+        let rule = |above, callers| ApprovalRule::parse(above, callers).unwrap();
+        assert_eq!(deployed.overridden(None, None), deployed);
+        assert_eq!(deployed.overridden(Some(0), None), rule(0, "admin"));
+        assert_eq!(deployed.overridden(None, Some("key")), rule(10, "key"));
+        assert_eq!(
+            deployed.overridden(Some(0), Some("")),
+            ApprovalRule::default()
+        );
+        assert_eq!(
+            deployed.overridden(Some(7), Some("nobody")),
+            rule(7, "admin")
+        );
+    }
+}
