@@ -25,8 +25,7 @@ use crate::{
     resources::{
         api_keys, attention, audit, budgets, carriers, console, documentation, health, messages,
         prices, problems, receipts, recipients, schedules, second_factor, senders, sessions,
-        spreadsheets,
-        suppressions, system, uncertain, users, webhooks,
+        spreadsheets, suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
 };

@@ -35,7 +35,7 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 44] = [
+pub const FILES: [File; 45] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
     script("attention.js", include_str!("page/attention.js")),

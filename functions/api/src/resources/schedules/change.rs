@@ -26,7 +26,9 @@ use crate::{
     resources::{
         schedules::{
             approval::{self, Step},
-            arrange_dispatch::{arrange_dispatch, cancel_dispatch, enqueue_deliveries, request_sweep},
+            arrange_dispatch::{
+                arrange_dispatch, cancel_dispatch, enqueue_deliveries, request_sweep,
+            },
             callback,
             callback_webhook::find_or_create,
             edit::{ScheduleEdit, edit_schema, end_of},
