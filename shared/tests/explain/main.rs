@@ -12,6 +12,7 @@ mod capacity;
 mod lists;
 mod metrics;
 mod names;
+mod places;
 mod plans;
 mod receipts;
 mod references;
