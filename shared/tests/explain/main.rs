@@ -13,6 +13,7 @@ mod lists;
 mod metrics;
 mod money;
 mod names;
+mod places;
 mod plans;
 mod receipts;
 mod references;

@@ -167,6 +167,18 @@ impl<'a> Plans<'a> {
         self.compare(what, keys, &plan, false);
     }
 
+    /// Explains a statement like [`Plans::check`]. The server must read its answer from one end of a
+    /// range of a key while it plans, so that no row is left to be read.
+    pub async fn check_end_of_key(&mut self, what: &str, fragments: &[&str], values: &[&dyn Bind]) {
+        let plan = self.explain(fragments, values).await;
+        let is_read = plan
+            .iter()
+            .all(|line| line.extra.contains("optimized away"));
+        if plan.is_empty() || !is_read {
+            self.wrong.push(format!("{what}: reads rows: {plan:?}"));
+        }
+    }
+
     /// Fails with everything that was found wrong.
     pub fn assert_none_wrong(self) {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));

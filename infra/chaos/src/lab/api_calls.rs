@@ -13,7 +13,7 @@ use uuid::Uuid;
 use shared::message::window::Window;
 use testkit::window;
 
-use super::{intervention::ApiCall, plan::OtherSchedule, resends, world::World};
+use super::{copies, intervention::ApiCall, plan::OtherSchedule, resends, world::World};
 
 /// Seconds from the call to the schedule's time: enough for a one-time schedule, or not enough.
 const AHEAD_S: std::ops::RangeInclusive<u32> = 80..=600;
@@ -55,6 +55,11 @@ impl World {
         let mut body = self.body(run_at, &phones(1, plan.recipients));
         if plan.resends.is_some() {
             body["recipients"] = resends::entries(phones(1, plan.recipients));
+        }
+        if plan.copies > 1 {
+            body["unique_by"] = json!("reference");
+            let numbers = phones(1, plan.recipients.div_ceil(plan.copies));
+            body["recipients"] = copies::entries(&numbers, plan.recipients);
         }
         if let Some(rate) = plan.rate {
             body["rate"] = rate.into();

@@ -10,6 +10,7 @@ mod api_calls;
 mod changes;
 mod checks;
 mod conditions;
+mod copies;
 mod database;
 mod emitted;
 mod environment;
@@ -138,6 +139,7 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     shared::platform::fault::remove(schedules[0]);
     let mut problems = Vec::new();
     problems.extend(resends::problems(world, schedules[0]).await?);
+    problems.extend(copies::problems(world, schedules[0]).await?);
     schedules.extend(world.resends.ids());
     let mut outcome = verify(world, &schedules, run_at, name).await?;
     problems.extend(end?.err().map(|state| format!("stuck: {state}")));

@@ -42,6 +42,8 @@ pub struct Plan {
     pub ahead_s: Option<u32>,
     /// Further schedules.
     pub others: Vec<OtherSchedule>,
+    /// Recipients per number. If there are several, the schedule is `unique_by: reference`.
+    pub copies: u32,
     /// How [`ApiCall::Resend`] copies. Then each recipient has a reference and variables.
     pub resends: Option<ResendFaults>,
     /// The limit of the carrier in message parts per second that is configured before the run.
@@ -270,6 +272,7 @@ impl Plan {
             opens_after_min: None,
             ahead_s: None,
             others: Vec::new(),
+            copies: 1,
             resends: None,
             parts_per_second: None,
             form: CarrierForm::Bare,

@@ -170,7 +170,8 @@ fn count_own<'a>(
 }
 
 /// Attributes the remaining unmatched entries to attempts whose response was lost, of this schedule
-/// or of another one. Any entry beyond that is a double send.
+/// or of another one: of all recipients with the number, which `unique_by: reference` allows. Any
+/// entry beyond that is a double send.
 fn explain_unmatched(
     case: &Case,
     unmatched: HashMap<Phone, u32>,
@@ -181,17 +182,17 @@ fn explain_unmatched(
         return;
     }
     let phones = case.phones();
+    let mut unanswered = HashMap::<Phone, u32>::new();
+    for row in &case.rows {
+        *unanswered.entry(row.phone).or_default() += unanswered_parts(case, row);
+    }
     for (phone, count) in unmatched {
         let Some(&first) = phones.get(&phone) else {
             findings.others += u64::from(count);
             continue;
         };
         let seq = case.rows[first].seq;
-        let rows = case.rows[first..].iter().take_while(|row| row.seq == seq);
-        let explained = rows
-            .map(|row| unanswered_parts(case, row))
-            .sum::<u32>()
-            .min(count);
+        let explained = unanswered[&phone].min(count);
         findings.uncertain_accepted += u64::from(explained);
         let by_others = others
             .open

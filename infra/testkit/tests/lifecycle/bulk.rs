@@ -202,14 +202,8 @@ impl Lifecycle {
         for (at, (change, order)) in given.iter().zip(orders).enumerate() {
             let outcome = Outcome::of_change(change).unwrap();
             let expected = prediction.outcomes[at];
-            let could_change = matches!(expected, Outcome::InTime | Outcome::Exists);
-            // One before it may have come too late to free the number, or to take it.
-            let is_numbered = order.what == What::TakenNumber && outcome != Outcome::TooLate;
-            let is_right = outcome == expected
-                || (during_work
-                    && could_change
-                    && (outcome == Outcome::TooLate
-                        || (is_numbered && matches!(outcome, Outcome::InTime | Outcome::Exists))));
+            let is_right =
+                outcome == expected || (during_work && order.may_become(expected, outcome));
             prop_assert!(
                 is_right,
                 "entry {}, {}: expected {:?}, got {:?}: {}",
@@ -223,14 +217,7 @@ impl Lifecycle {
                 prop_assert_eq!(&change["seq"], &json!(order.seq), "{}", answer);
             }
             prop_assert_eq!(&change["in_time"], outcome == Outcome::InTime);
-            let name = match outcome {
-                Outcome::InTime => 0,
-                Outcome::TooLate => 1,
-                Outcome::Exists => 2,
-                Outcome::Ambiguous => 3,
-                Outcome::NotFound | Outcome::WrongState => 4,
-            };
-            counts[name] += 1;
+            counts[outcome.place()] += 1;
             reached(format!("an entry of many: {outcome:?}"));
             outcomes.push(outcome);
         }
@@ -245,6 +232,31 @@ impl Lifecycle {
             }
         }
         Ok(())
+    }
+}
+
+impl Order {
+    /// Returns whether a pass at the same time may have changed the outcome: the message was sent
+    /// meanwhile, or one before it came too late to free the number, or to take it.
+    fn may_become(&self, expected: Outcome, outcome: Outcome) -> bool {
+        let could_change = matches!(expected, Outcome::InTime | Outcome::Exists);
+        let is_late = outcome == Outcome::TooLate;
+        let is_numbered =
+            self.what == What::TakenNumber && matches!(outcome, Outcome::InTime | Outcome::Exists);
+        could_change && (is_late || is_numbered)
+    }
+}
+
+impl Outcome {
+    /// Returns its place among the counts of an answer.
+    fn place(self) -> usize {
+        match self {
+            Self::InTime => 0,
+            Self::TooLate => 1,
+            Self::Exists => 2,
+            Self::Ambiguous => 3,
+            Self::NotFound | Self::WrongState => 4,
+        }
     }
 }
 

@@ -16,14 +16,14 @@ use super::{
 
 impl Lifecycle {
     /// Executes one step and checks that it led to a state that the state table allows.
-    pub async fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+    pub async fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         let before = self.status().await;
-        let reachable = self.execute(&step, &before).await?;
+        let reachable = self.execute(step, &before).await?;
         let after = self.status().await;
         prop_assert!(
             reachable.contains(&after.as_str()),
             "{:?} led from {} to {}",
-            &step,
+            step,
             before,
             after
         );
@@ -34,9 +34,9 @@ impl Lifecycle {
 
     /// Checks what must hold after each step.
     pub async fn check_state(&self, status: &str) -> Result<(), TestCaseError> {
+        self.check_rows().await?;
         let wrong = fixture::wrong_counts(&self.stage.db, self.id).await;
         prop_assert_eq!(wrong, 0, "batches whose counts differ from their rows");
-        self.check_rows().await?;
         self.check_companions().await?;
         if let (Some(sent), "paused" | "cancelled") = (self.already_sent, status) {
             let (accepted, resent) = (self.accepted(), self.model.resent_in_all());

@@ -32,7 +32,8 @@ impl Lifecycle {
         let events: Vec<_> = events.into_iter().map(|event| event.kind).collect();
         let unpublished = "SELECT COUNT(*) FROM recipients r LEFT JOIN webhook_deliveries d ON d.event_id = r.final_event AND r.seq BETWEEN d.first_seq AND d.last_seq
             WHERE (r.final_at IS NOT NULL) <> (d.event_id IS NOT NULL)";
-        prop_assert_eq!(self.count(unpublished).await, 0, "{:?}", events);
+        let unpublished = self.count(unpublished).await;
+        prop_assert_eq!(unpublished, 0, "messages without their event: {:?}", events);
         let empty = "SELECT COUNT(*) FROM webhook_deliveries d WHERE d.type = 'messages.final' AND NOT EXISTS (
               SELECT 1 FROM recipients r WHERE r.schedule_id = d.schedule_id AND r.final_event = d.event_id)";
         prop_assert_eq!(self.count(empty).await, 0, "an event of no message");

@@ -14,7 +14,7 @@
 //! - in calls for several recipients each entry has the predicted outcome, and calls by label move
 //!   exactly the schedules that have it;
 //! - a decision about an UNCERTAIN message is final, and only what was to be sent again is.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod bulk;
 mod calls;
@@ -22,6 +22,7 @@ mod checks;
 mod companions;
 mod coverage;
 mod decisions;
+mod defects;
 mod end;
 mod finish;
 #[path = "../gate/mod.rs"]
@@ -34,6 +35,8 @@ mod resends;
 mod states;
 mod subscribers;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::MySqlPool;
 
@@ -42,19 +45,21 @@ use states::{Call, Step, step, weather};
 
 /// The number of random sequences, unless `LIFECYCLE_SEQUENCES` is set.
 const SEQUENCES: u32 = 12;
+/// How often a sequence that fails is made shorter, unless `LIFECYCLE_SHRINKS` is set.
+const SHRINKS: u32 = 100;
 
-fn sequences() -> u32 {
-    let set = std::env::var("LIFECYCLE_SEQUENCES").ok();
-    set.map_or(SEQUENCES, |set| set.parse().unwrap())
+fn setting(name: &str, usual: u32) -> u32 {
+    let set = std::env::var(name).ok();
+    set.map_or(usual, |set| set.parse().unwrap())
 }
 
 #[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
 async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: MySqlPool) {
-    let handle = tokio::runtime::Handle::current();
+    let (handle, executed) = (tokio::runtime::Handle::current(), AtomicU32::new(0));
     let run = move || {
         let mut runner = TestRunner::new(ProptestConfig {
-            cases: sequences(),
-            max_shrink_iters: 200,
+            cases: setting("LIFECYCLE_SEQUENCES", SEQUENCES),
+            max_shrink_iters: setting("LIFECYCLE_SHRINKS", SHRINKS),
             failure_persistence: None,
             ..Default::default()
         });
@@ -66,27 +71,29 @@ async fn no_sequence_of_calls_leaves_the_state_table_or_loses_a_recipient(pool: 
             proptest::bool::weighted(0.5),
             proptest::collection::vec(step(), 15..55),
         );
-        runner.run(
+        let result = runner.run(
             &steps,
             |(activated, with_window, weather, is_sent, steps)| {
+                executed.fetch_add(1, Ordering::Relaxed);
                 handle.block_on(async {
                     let mut lifecycle = Lifecycle::new(&pool, with_window).await;
                     lifecycle.change_weather(weather);
                     if activated {
-                        lifecycle.step(Step::Call(Call::Activate)).await?;
+                        lifecycle.step(&Step::Call(Call::Activate)).await?;
                     }
                     if is_sent {
                         for step in [Step::Wait(100), Step::Sweep, Step::Work { twice: false }] {
-                            lifecycle.step(step).await?;
+                            lifecycle.step(&step).await?;
                         }
                     }
                     for step in steps {
-                        lifecycle.step(step).await?;
+                        lifecycle.step(&step).await?;
                     }
                     lifecycle.check_end().await
                 })
             },
-        )
+        );
+        result.map_err(|error| format!("after {executed:?} executed sequences: {error}"))
     };
     if let Err(error) = tokio::task::spawn_blocking(run).await.unwrap() {
         panic!("{error}");

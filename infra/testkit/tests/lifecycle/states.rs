@@ -180,7 +180,7 @@ fn call() -> impl Strategy<Value = Call> {
         2 => Just(SendNow), 3 => (on_duplicate, any::<Place>()).prop_map(|(kind, place)| Append(kind, place)),
         1 => Just(Text), 2 => Just(Rate),
         1 => prop_oneof![Just(-5_i8), Just(3), Just(8)].prop_map(Window),
-        1 => Just(PauseLabel), 2 => Just(ResumeLabel), 1 => Just(DryRun),
+        3 => Just(PauseLabel), 3 => Just(ResumeLabel), 1 => Just(DryRun),
     ]
 }
 
@@ -227,14 +227,14 @@ fn bulk_call() -> impl Strategy<Value = BulkCall> {
 fn subscription() -> impl Strategy<Value = Subscription> {
     prop_oneof![
         4 => any::<Option<bool>>().prop_map(Subscription::Callback),
-        2 => proptest::bool::weighted(0.6).prop_map(Subscription::Grant),
+        3 => any::<bool>().prop_map(Subscription::Grant),
         3 => (any::<Place>(), proptest::bool::weighted(0.7)).prop_map(|(place, enables)| Subscription::Enable(place, enables)),
     ]
 }
 
 fn decision() -> impl Strategy<Value = Decision> {
     let named = prop_oneof![
-        1 => Just(Named::All), 3 => any::<Place>().prop_map(Named::One),
+        2 => Just(Named::All), 5 => any::<Place>().prop_map(Named::One),
         1 => any::<(Place, Place)>().prop_map(|(one, other)| Named::Few(one, other)),
     ];
     let decision = (any::<bool>(), named);
@@ -255,7 +255,7 @@ fn during() -> impl Strategy<Value = Option<u8>> {
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (bulk_call(), during()).prop_map(|(call, after)| Step::Bulk(call, after)),
-        3 => subscription().prop_map(Step::Subscribe),
+        4 => subscription().prop_map(Step::Subscribe),
         1 => weather().prop_map(Step::Weather),
         5 => (decision(), during()).prop_map(|(decision, after)| Step::Decide(decision, after)),
         4 => call().prop_map(Step::Call),

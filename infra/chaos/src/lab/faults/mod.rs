@@ -15,6 +15,7 @@ fault_table! {
         stale_recheck,
         killed_anywhere,
         killed_three_times,
+        copies_killed,
     }
     queues {
         two_at_once,

@@ -47,3 +47,28 @@ fn a_response_may_arrive_after_the_policy_has_resent_the_message() {
         [Kind::ResentWithoutReason]
     );
 }
+
+#[test]
+fn each_of_several_recipients_of_a_number_explains_its_own_acceptance() {
+    let copy = |seq, status, ids| Row {
+        phone: row(1, Delivrd, "").phone,
+        ..row(seq, status, ids)
+    };
+    let rows = || {
+        vec![
+            copy(1, Delivrd, "a"),
+            copy(100_000_001, Uncertain, ""),
+            copy(200_000_001, Uncertain, ""),
+        ]
+    };
+    let ledger = |ids: &[&str]| ids.iter().map(|id| entry(1, id, 20)).collect::<Vec<_>>();
+    let findings = examine_alone(&case(rows()), ledger(&["a", "b", "c"]));
+    assert_eq!(findings.problems, []);
+    assert_eq!((findings.matched, findings.uncertain_accepted), (1, 2));
+    let once_more = examine_alone(&case(rows()), ledger(&["a", "b", "c", "d"]));
+    assert_eq!(kinds(&once_more), [Kind::Doubled]);
+    // Two of them with one id: the request had the number twice, and only one message was accepted.
+    let shared = vec![copy(1, Delivrd, "a"), copy(100_000_001, Delivrd, "a")];
+    let findings = examine_alone(&case(shared), ledger(&["a"]));
+    assert_eq!(kinds(&findings), [Kind::Lost]);
+}
