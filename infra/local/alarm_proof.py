@@ -18,6 +18,8 @@ import alarm_state
 from template import ROOT, load
 
 EXPECTED = ROOT / "infra/chaos/alarms.toml"
+# The table of the alarms that no fault raises.
+NOT_RAISED = "not-raised"
 COMMAND = [
     "cargo", "test", "--quiet", "--workspace", "--features", "chaos/fault-points",
     "--test", "lab", "--", "--nocapture",
@@ -27,11 +29,28 @@ COMMAND = [
 def expected():
     """Returns {fault: (alarms that each run raises, alarms that a run may raise)}."""
     table = tomllib.loads(EXPECTED.read_text())
+    table.pop(NOT_RAISED)
     return {
         name: ({f"{each}Alarm" for each in fault["raises"]},
                {f"{each}Alarm" for each in fault.get("may_raise", [])})
         for name, fault in table.items()
     }  # fmt: skip
+
+
+def unproven(alarms, faults, not_raised):
+    """Yields the alarms that neither a fault raises in each run nor a reason names, and the like."""
+    raised = {alarm for must, _ in faults.values() for alarm in must}
+    excused = {f"{name}Alarm" for name in not_raised}
+    yield from (f"no fault raises {name}" for name in sorted(alarms - raised - excused))
+    yield from (f"{name} is raised, and excused" for name in sorted(raised & excused))
+    named = raised | excused | {alarm for _, may in faults.values() for alarm in may}
+    yield from (f"the template has no {name}" for name in sorted(named - alarms))
+    yield from (f"{name} has no reason" for name, text in not_raised.items() if len(text) < 20)
+
+
+def not_raised():
+    """Returns {alarm: reason} of the alarms that no fault of the lab raises."""
+    return tomllib.loads(EXPECTED.read_text())[NOT_RAISED]
 
 
 def problems(name, raised, fault):

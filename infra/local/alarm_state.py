@@ -1,6 +1,7 @@
 """Evaluates the alarms of template.yaml over lines in the embedded metric format, like CloudWatch.
 
-A point is (metric, time in seconds, values). Periods begin at multiples of their length. An alarm
+A point is (metric, time in seconds, values). A metric of AWS itself is named by its namespace, the
+resource's logical id in the template, and its name. Periods begin at multiples of their length. An alarm
 is raised if as many of its last evaluation periods breach its threshold as DatapointsToAlarm says.
 A period without a value counts as TreatMissingData says.
 """
@@ -29,10 +30,15 @@ def points(lines):
             continue
         at = parsed["_aws"]["Timestamp"] / 1000
         for directive in parsed["_aws"]["CloudWatchMetrics"]:
+            resource = None
+            if directive.get("Namespace", "").startswith("AWS/"):
+                resource = parsed[directive["Dimensions"][0][0]]
             for metric in directive["Metrics"]:
                 values = parsed[metric["Name"]]
                 values = values if isinstance(values, list) else [values]
-                found.append((metric["Name"], at, values))
+                name = metric["Name"]
+                key = f"{directive['Namespace']} {resource} {name}" if resource else name
+                found.append((key, at, values))
     return found
 
 
@@ -48,11 +54,21 @@ def statistic(name, values):
     return sorted(values)[max(rank, 1) - 1]
 
 
+def measured(properties):
+    """Returns the name of an alarm's metric, as in a point."""
+    if properties["Namespace"] == metrics.OURS:
+        return properties["MetricName"]
+    value = properties["Dimensions"][0]["Value"]
+    ((_, reference),) = value.items()
+    resource = reference.split(".")[0] if isinstance(reference, str) else reference[0]
+    return f"{properties['Namespace']} {resource} {properties['MetricName']}"
+
+
 class Alarm:
-    """An alarm of the template, on the metrics of the stack's namespace."""
+    """An alarm of the template."""
 
     def __init__(self, properties):
-        self.metric = properties["MetricName"]
+        self.metric = measured(properties)
         self.statistic = properties.get("Statistic") or properties["ExtendedStatistic"]
         self.period = properties["Period"]
         self.periods = properties["EvaluationPeriods"]
@@ -95,6 +111,11 @@ def ours(template):
     }
 
 
+def all_alarms(template):
+    """Returns {logical id: alarm} of all alarms, also of those on metrics of AWS itself."""
+    return {name: Alarm(properties) for name, properties in metrics.alarms(template).items()}
+
+
 def raised(template, found, start, end):
     """Returns the logical ids of the alarms that were raised at any time from start to end."""
-    return {name for name, alarm in ours(template).items() if alarm.raised(found, start, end)}
+    return {name for name, alarm in all_alarms(template).items() if alarm.raised(found, start, end)}

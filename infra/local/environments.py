@@ -280,7 +280,11 @@ def api_limit(environment):
 def runbook(environment):
     """The runbook's place is named: otherwise the alarms would link to an example."""
     if "RunbookUrl" not in environment.given:
-        yield "RunbookUrl is missing: alarms would link to the example of the template"
+        yield (
+            "RunbookUrl is missing: alarms would link to the example of the template; name the page "
+            "on which operators read docs/runbook.md, in the web interface of your repository or on "
+            "your wiki"
+        )
 
 
 def countries(environment):

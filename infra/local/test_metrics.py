@@ -7,6 +7,7 @@ import json
 import re
 import unittest
 
+import alarm_proof
 import alarm_state
 import dashboard
 import metrics
@@ -186,6 +187,30 @@ class Alarms(unittest.TestCase):
         uncertain = [line(60 * at, UncertainRecipients=[1.0]) for at in range(10, 20)]
         self.assertEqual(self.raised(*uncertain[1:]), set())
         self.assertEqual(self.raised(*uncertain), {"UncertainRecipientsAlarm"})
+
+    def test_metrics_of_aws_are_told_apart_by_their_resource(self):
+        def errors(function):
+            aws = {"Timestamp": 90_000, "CloudWatchMetrics": [{
+                "Namespace": "AWS/Lambda", "Dimensions": [["FunctionName"]],
+                "Metrics": [{"Name": "Errors"}],
+            }]}  # fmt: skip
+            return json.dumps({"_aws": aws, "FunctionName": function, "Errors": 1})
+
+        self.assertEqual(self.raised(errors("Send")), {"SendErrorsAlarm"})
+        self.assertEqual(self.raised(errors("Other")), set())
+
+    def test_each_alarm_is_raised_by_a_fault_or_has_a_reason(self):
+        alarms = set(metrics.alarms(self.template))
+        faults, excused = alarm_proof.expected(), alarm_proof.not_raised()
+        self.assertEqual(list(alarm_proof.unproven(alarms, faults, excused)), [])
+        for broken_alarms, broken_excuses, expected in (
+            (alarms | {"NewAlarm"}, excused, "no fault raises NewAlarm"),
+            (alarms - {"ApiErrorsAlarm"}, excused, "the template has no ApiErrorsAlarm"),
+            (alarms, excused | {"BatchParked": "x" * 20}, "BatchParkedAlarm is raised, and excused"),
+            (alarms, excused | {"ApiErrors": "?"}, "ApiErrors has no reason"),
+        ):
+            found = list(alarm_proof.unproven(broken_alarms, faults, broken_excuses))
+            self.assertEqual(found, [expected])
 
     def test_the_status_shows_sums_and_percentiles(self):
         found = alarm_state.points(

@@ -104,10 +104,10 @@ fn invocation(messages: &[Outgoing]) -> SqsEvent {
 }
 
 /// Carries a schedule from the call to its end, each message over a queue.
-async fn run_schedule(stage: &Stage) -> String {
+async fn run_schedule(stage: &Stage, recipients: u32) -> String {
     let api = Api::new(stage).await;
     let run_at = stage.db.now() + TimeDelta::minutes(10);
-    let body = json!({"run_at": run_at.to_rfc3339(), "message": "A secret text", "recipients": phones(1..=7)});
+    let body = json!({"run_at": run_at.to_rfc3339(), "message": "A secret text", "recipients": phones(1..=recipients)});
     let caller = format!("00-{CALLER}-00f067aa0ba902b7-01");
     let request = Request::post("/v1/schedules")
         .header("content-type", "application/json")
@@ -148,7 +148,7 @@ async fn a_schedule_is_one_trace_from_the_call_to_its_end(pool: MySqlPool) {
         Stage::with_carrier(pool, Settings::default(), with_own_ids).await,
     );
     let exporter = exporter(&collector.uri()).await;
-    let trace = run_schedule(&stage).await;
+    let trace = run_schedule(&stage, 7).await;
     exporter.flush().await;
 
     let spans = received(&collector).await;
@@ -190,6 +190,38 @@ async fn a_schedule_is_one_trace_from_the_call_to_its_end(pool: MySqlPool) {
     assert_hops(&in_trace, &by_id);
     assert_linked_to_the_call(&spans, &trace);
     assert_no_secret(&spans);
+}
+
+/// A pass of 60 requests with one number each: the spans of 32, and of one that fails.
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn a_pass_has_spans_of_its_first_requests_and_of_those_that_fail(pool: MySqlPool) {
+    let _alone = ALONE.lock().await;
+    let subscriber = Registry::default().with(recording_layer());
+    let _recording = tracing::subscriber::set_default(subscriber);
+    let refusing = Settings {
+        refuse_numbers: phones(60..=60),
+        ..Settings::default()
+    };
+    let collector = collector().await;
+    let mut stage = Stage::with_carrier(pool, refusing, with_own_ids).await;
+    stage.dispatcher.settings.batch_size = 60;
+    let exporter = exporter(&collector.uri()).await;
+    let trace = run_schedule(&stage, 60).await;
+    exporter.flush().await;
+
+    let spans = received(&collector).await;
+    let in_trace = |span: &&Span| hex(&span.trace_id) == trace;
+    let outcomes: Vec<_> = spans
+        .iter()
+        .filter(in_trace)
+        .filter(|span| span.name == "carrier request")
+        .filter_map(|span| attribute(span, "outcome"))
+        .collect();
+    let refused = outcomes.iter().filter(|outcome| *outcome == "refused");
+    assert_eq!((outcomes.len(), refused.count()), (33, 1), "{outcomes:?}");
+    let send = spans.iter().find(|span| span.name == "send batch");
+    let requests = attribute(send.expect("a pass"), "carrier.requests");
+    assert_eq!(requests.as_deref(), Some("60"));
 }
 
 /// Each message is processed in a child of the span that has sent it.
@@ -254,12 +286,12 @@ async fn a_dead_collector_costs_a_second_per_minute_and_nothing_else(pool: MySql
     let stage = Stage::with_carrier(pool, Settings::default(), with_own_ids).await;
     let exporter = exporter(&silent.uri()).await;
 
-    run_schedule(&stage).await;
+    run_schedule(&stage, 7).await;
     let begun = Instant::now();
     exporter.flush().await;
     assert!(begun.elapsed() < Duration::from_millis(1500));
 
-    run_schedule(&stage).await;
+    run_schedule(&stage, 7).await;
     let begun = Instant::now();
     exporter.flush().await;
     assert!(begun.elapsed() < Duration::from_millis(100));

@@ -6,6 +6,7 @@
 
 #[path = "../handlers/common/mod.rs"]
 mod common;
+mod spreadsheets;
 
 use std::{
     process::{Child, Command, Stdio},
@@ -138,7 +139,7 @@ impl Lambda {
         let http = json!({"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": ""});
         let event = json!({
             "version": "2.0", "rawPath": path, "rawQueryString": query, "body": body,
-            "isBase64Encoded": headers["content-type"] == "application/gzip", "headers": headers,
+            "isBase64Encoded": is_binary(&headers["content-type"]), "headers": headers,
             "requestContext": {"http": http, "stage": "$default"},
         });
         self.events.send(event.to_string()).await.unwrap();
@@ -354,6 +355,12 @@ async fn no_report_uses_more_than_64_mb(pool: MySqlPool) {
         assert!(!is_full || len > 4_500_000, "{len}");
     }
     assert!(lambda.peak() < 64, "{} MB", lambda.peak());
+}
+
+/// Returns whether the gateway passes a body of this type in base64.
+fn is_binary(content_type: &Value) -> bool {
+    let content_type = content_type.as_str().unwrap_or_default();
+    content_type == "application/gzip" || content_type.starts_with("application/vnd.")
 }
 
 /// Encodes a binary body as the gateway does.

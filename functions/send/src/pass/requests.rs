@@ -27,9 +27,13 @@ use shared::{
     },
 };
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{figures, hours::SendingHours, outcome::Answer};
+
+/// The requests of a pass that have a span each. Of more, which only small requests are, the spans
+/// would cost as much as the requests.
+const TRACED: u32 = 32;
 
 /// The places of the recipients that one request carries. Never empty; all get the same text.
 pub type Request = Vec<usize>;
@@ -47,6 +51,8 @@ pub struct Requests {
     arrived: VecDeque<Answered>,
     /// The numbers that the requests in flight carry.
     numbers_in_flight: usize,
+    /// The requests so far.
+    started: u32,
 }
 
 impl Requests {
@@ -61,6 +67,7 @@ impl Requests {
             in_flight: FuturesUnordered::new(),
             arrived: VecDeque::new(),
             numbers_in_flight: 0,
+            started: 0,
         }
     }
 
@@ -161,7 +168,10 @@ impl Requests {
     /// Starts a request.
     pub fn start(&mut self, request: Request, call: CarrierCall) {
         self.numbers_in_flight += request.len();
-        self.in_flight.push(Box::pin(call.submit(request)));
+        let is_traced = self.started < TRACED;
+        self.started = self.started.saturating_add(1);
+        self.in_flight
+            .push(Box::pin(call.submit(request, is_traced)));
     }
 
     /// Waits for the next answer. Returns `None` if nothing is in flight.
@@ -232,8 +242,8 @@ pub struct CarrierCall {
 }
 
 impl CarrierCall {
-    /// Submits the request at its time.
-    async fn submit(self, request: Request) -> Answered {
+    /// Submits the request at its time. If it is not traced, and fails, its span begins at its end.
+    async fn submit(self, request: Request, is_traced: bool) -> Answered {
         let wait = self.starts_at.map(|at| (at - self.clock.now()).to_std());
         if let Some(Ok(wait)) = wait {
             tokio::time::sleep(wait).await;
@@ -244,8 +254,14 @@ impl CarrierCall {
                 reason: reason.to_owned(),
             })
         } else {
-            let span = carrier_span(request.len());
+            let mut span = Span::none();
+            if is_traced {
+                span = carrier_span(request.len());
+            }
             let answer = self.submit_now().instrument(span.clone()).await;
+            if !is_traced && answer.is_err() {
+                span = carrier_span(request.len());
+            }
             span.record("outcome", outcome(&answer));
             answer
         };

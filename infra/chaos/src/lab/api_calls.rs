@@ -35,6 +35,11 @@ impl World {
         if let Some(limit) = plan.parts_per_second {
             self.call(Uuid::nil(), ApiCall::SetLimit(limit)).await?;
         }
+        if let Some(receiver) = &self.receiver {
+            let body = json!({"url": receiver.url(), "events": plan.webhook_events});
+            let (status, answer) = self.call_api(Request::post("/v1/webhooks"), &body).await?;
+            anyhow::ensure!(status.is_success(), "the API refused the webhook: {answer}");
+        }
         let ahead_s = plan.ahead_s.unwrap_or_else(|| self.rng.number(AHEAD_S));
         let run_at = self.clock.now() + TimeDelta::seconds(ahead_s.into());
         let mut ids = vec![self.post_main_schedule(run_at).await?];

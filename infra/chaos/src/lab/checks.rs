@@ -46,8 +46,10 @@ pub fn unexpected_dead_letters(world: &World) -> Option<String> {
         ..
     } = &world.plan;
     let kills = kills.at_points > 0.0 || kills.at_any_moment > 0.0 || !traps.is_empty();
-    let only_carrier_fails =
-        queues.failed == 0.0 && !kills && !world.plan.disconnects(Server::Database);
+    let only_carrier_fails = queues.failed == 0.0
+        && !kills
+        && !world.plan.disconnects(Server::Database)
+        && !world.plan.keeps_from_database();
     if dead == 0 && queues.failed >= 1.0 {
         Some("every message failed, but none became a dead letter".to_owned())
     } else if dead > 0 && only_carrier_fails {

@@ -3,9 +3,11 @@
 //! The state of the carrier and of the network is computed from the normal state and the conditions
 //! that hold. It is therefore the normal state as soon as no condition holds.
 
+use std::collections::HashSet;
+
 use simulator::Settings;
 
-use super::intervention::Condition;
+use super::{function::Function, intervention::Condition};
 use crate::server::Server;
 
 /// Identifies one interval of a run.
@@ -31,9 +33,8 @@ impl Conditions {
     pub fn carrier_settings(&self, normal: &Settings) -> Settings {
         let mut settings = normal.clone();
         for (_, condition) in &self.0 {
-            match condition {
-                Condition::CarrierSettings(change) => change(&mut settings),
-                Condition::Refuses(_) => {}
+            if let Condition::CarrierSettings(change) = condition {
+                change(&mut settings);
             }
         }
         settings
@@ -41,10 +42,49 @@ impl Conditions {
 
     /// Returns whether the port of that server is closed.
     pub fn refuses(&self, server: Server) -> bool {
-        self.0.iter().any(|(_, condition)| match condition {
+        self.hold().any(|condition| match condition {
             Condition::Refuses(closed) => *closed == server,
-            Condition::CarrierSettings(_) => false,
+            _ => false,
         })
+    }
+
+    /// Returns the functions that Lambda throttles.
+    pub fn throttled(&self) -> HashSet<Function> {
+        self.functions(|condition| match condition {
+            Condition::Throttles(function) => Some(*function),
+            _ => None,
+        })
+    }
+
+    /// Returns the functions that cannot reach the database.
+    pub fn without_database(&self) -> HashSet<Function> {
+        self.functions(|condition| match condition {
+            Condition::WithoutDatabase(function) => Some(*function),
+            _ => None,
+        })
+    }
+
+    fn functions(&self, of: fn(&Condition) -> Option<Function>) -> HashSet<Function> {
+        self.hold().filter_map(of).collect()
+    }
+
+    /// Returns whether another client holds most connections to the database.
+    pub fn hold_connections(&self) -> bool {
+        self.hold()
+            .any(|condition| matches!(condition, Condition::HoldsConnections))
+    }
+
+    /// Returns the status with which the webhook's receiver refuses events, if it does.
+    pub fn webhook_answer(&self) -> Option<u16> {
+        let answers = self.hold().filter_map(|condition| match condition {
+            Condition::WebhookAnswers(status) => Some(*status),
+            _ => None,
+        });
+        answers.last()
+    }
+
+    fn hold(&self) -> impl Iterator<Item = &Condition> {
+        self.0.iter().map(|(_, condition)| condition)
     }
 }
 

@@ -2,12 +2,36 @@
 //! of the run's clock, and the errors and dead letters that AWS itself would measure. `METRICS_DIR`
 //! names a folder for them; `infra/local/alarm_proof.py` evaluates the alarms over them.
 
-use std::{cell::RefCell, fs, path::PathBuf};
+use std::{cell::RefCell, fs, ops::Range, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use dispatch::sweep::store::{connections_used, read_due};
 use serde_json::{Map, Value, json};
-use shared::platform::metrics::{Counter, Figures, Measure};
-use sqlx::MySqlPool;
+use shared::platform::{
+    db::Db,
+    metrics::{Counter, Figures, Measure},
+};
+
+use super::function::Function;
+
+/// A metric of AWS itself, by the name of its resource in the template.
+struct AwsMetric {
+    namespace: &'static str,
+    dimension: &'static str,
+    resource: String,
+    name: &'static str,
+}
+
+impl AwsMetric {
+    fn of_function(function: Function, name: &'static str) -> Self {
+        Self {
+            namespace: "AWS/Lambda",
+            dimension: "FunctionName",
+            resource: function.name().to_owned(),
+            name,
+        }
+    }
+}
 
 /// The lines of a run.
 #[derive(Default)]
@@ -38,27 +62,83 @@ impl Emitted {
         self.0.borrow_mut().push(line.to_string());
     }
 
-    /// Adds the sweeps that the run leaves out because they would find nothing, from `from` to `to`:
-    /// meanwhile nothing changes.
+    /// Adds an invocation that has failed.
+    pub fn add_error(&self, function: Function, at: DateTime<Utc>) {
+        self.write_aws(at, &AwsMetric::of_function(function, "Errors"), 1.0);
+    }
+
+    /// Adds an invocation that Lambda has throttled.
+    pub fn add_throttle(&self, function: Function, at: DateTime<Utc>) {
+        self.write_aws(at, &AwsMetric::of_function(function, "Throttles"), 1.0);
+    }
+
+    /// Adds the number of messages in a dead-letter queue.
+    pub fn add_dead_letter(&self, queue: &str, at: DateTime<Utc>, count: u32) {
+        let metric = AwsMetric {
+            namespace: "AWS/SQS",
+            dimension: "QueueName",
+            resource: queue.to_owned(),
+            name: "ApproximateNumberOfMessagesVisible",
+        };
+        self.write_aws(at, &metric, count.into());
+    }
+
+    /// Adds the age of the oldest message of a function's queue.
+    pub fn add_age(&self, function: Function, at: DateTime<Utc>, age: TimeDelta) {
+        let metric = AwsMetric {
+            namespace: "AWS/SQS",
+            dimension: "QueueName",
+            resource: format!("{}Queue", function.name()),
+            name: "ApproximateAgeOfOldestMessage",
+        };
+        self.write_aws(at, &metric, age.as_seconds_f64());
+    }
+
+    fn write_aws(&self, at: DateTime<Utc>, metric: &AwsMetric, value: f64) {
+        let line = json!({"_aws": {
+            "Timestamp": at.timestamp_millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": metric.namespace,
+                "Dimensions": [[metric.dimension]],
+                "Metrics": [{"Name": metric.name}],
+            }],
+        }, metric.dimension: metric.resource, metric.name: value});
+        self.0.borrow_mut().push(line.to_string());
+    }
+
+    /// Adds the sweeps that the run leaves out because they would find nothing, each minute of an
+    /// interval: meanwhile nothing changes.
     pub async fn add_idle_sweeps(
         &self,
-        pool: &MySqlPool,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
+        db: &Db,
+        minutes: Range<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
-        if from >= to {
+        let Range { start, end } = minutes;
+        if start >= end {
             return Ok(());
         }
-        let uncertain = "SELECT CAST(COALESCE(SUM(uncertain), 0) AS DOUBLE) FROM batches";
-        let uncertain: f64 = sqlx::query_scalar(uncertain).fetch_one(pool).await?;
-        let mut at = from;
-        while at < to {
+        // A sweep that finds a schedule to cut, or a batch to look at, is not left out. So what is stuck
+        // here is what is enqueued again and again.
+        let long_ago = start - TimeDelta::days(1);
+        let due = read_due(db, start, long_ago, long_ago).await?;
+        let connections = connections_used(db).await?;
+        let age = |at: DateTime<Utc>| {
+            due.oldest_at
+                .map_or(0.0, |oldest| (at - oldest).as_seconds_f64())
+        };
+        let mut at = start;
+        while at < end {
             let values = [
                 (Counter::SweepsFinished.listed().name, json!(1)),
-                (Measure::OldestDueBatch.listed().name, json!([0.0])),
+                (Measure::OldestDueBatch.listed().name, json!([age(at)])),
+                (Measure::SchedulesStuck.listed().name, json!([due.stuck])),
                 (
                     Measure::UncertainRecipients.listed().name,
-                    json!([uncertain]),
+                    json!([due.uncertain]),
+                ),
+                (
+                    Measure::DatabaseConnections.listed().name,
+                    json!([connections]),
                 ),
             ];
             let values = values.map(|(name, value)| (name.to_owned(), value));

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use dispatch::Dispatcher;
+use notify::{Notifier, Poster, circuit::places_per_webhook};
 use recheck::Rechecker;
 use send::Sender;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use shared::{
         worker::Worker,
     },
     carrier::capacity::LimitDefaults,
+    events::target::AllowedTargets,
     platform::{budget::Budget, db::Db, metrics::collect},
 };
 use sqlx::MySqlPool;
@@ -27,15 +29,19 @@ use super::{
 
 /// `SEND_CONCURRENCY`
 const CONCURRENCY: u32 = 20;
+/// `NOTIFY_CONCURRENCY`
+const NOTIFY_CONCURRENCY: u32 = 5;
 
 enum Handler {
     Dispatch(Dispatcher),
     Send(Sender),
     Recheck(Rechecker),
+    Notify(Notifier),
 }
 
 /// An execution environment. It handles one event at a time.
 pub struct Environment {
+    function: Function,
     pool: MySqlPool,
     handler: Handler,
 }
@@ -62,18 +68,18 @@ pub struct Limits {
 
 impl Environment {
     /// Starts an environment, as on a cold start.
-    pub fn start(function: Function, world: &World) -> Self {
+    pub fn start(function: Function, world: &World) -> anyhow::Result<Self> {
         Self::with_pool(function, world, pool(&world.options, CONNECT_TIMEOUT))
     }
 
     /// Starts an environment that connects to a port on which no database listens.
-    pub fn start_without_database(function: Function, world: &World) -> Self {
+    pub fn start_without_database(function: Function, world: &World) -> anyhow::Result<Self> {
         let closed_port = world.options.clone().host("127.0.0.1").port(1);
         let timeout = Duration::from_millis(20);
         Self::with_pool(function, world, pool(&closed_port, timeout))
     }
 
-    fn with_pool(function: Function, world: &World, pool: MySqlPool) -> Self {
+    fn with_pool(function: Function, world: &World, pool: MySqlPool) -> anyhow::Result<Self> {
         let db = Db::with_one_connection(pool.clone(), world.clock.clone());
         let handler = match function {
             Function::Dispatch => Handler::Dispatch(dispatcher(world, db)),
@@ -93,8 +99,19 @@ impl Environment {
                     limit: LimitDefaults::default(),
                 },
             }),
+            Function::Notify => Handler::Notify(Notifier {
+                db,
+                queue: world.queue(Function::Notify),
+                keys: world.app.webhook_keys.clone(),
+                poster: Poster::new(AllowedTargets::Loopback)?,
+                healthy_places: places_per_webhook(NOTIFY_CONCURRENCY),
+            }),
         };
-        Self { pool, handler }
+        Ok(Self {
+            function,
+            pool,
+            handler,
+        })
     }
 
     /// Handles an event. Returns the environment for the next event unless its process was killed.
@@ -113,10 +130,15 @@ impl Environment {
         });
         match invocation.run(handled, limits.kill_after).await {
             Some(Ok(true)) => (Some(self), InvocationEnd::Succeeded),
-            Some(Ok(false) | Err(_)) => (Some(self), InvocationEnd::Failed),
+            Some(Ok(false)) => (Some(self), InvocationEnd::Failed),
+            Some(Err(_)) => {
+                world.emitted.add_error(self.function, world.clock.now());
+                (Some(self), InvocationEnd::Failed)
+            }
             None => {
+                world.emitted.add_error(self.function, world.clock.now());
                 // The kernel closes the connection of a process that has ended.
-                let Self { pool, handler } = self;
+                let Self { pool, handler, .. } = self;
                 drop(handler);
                 tokio::time::timeout(Duration::from_secs(1), pool.close())
                     .await
@@ -145,6 +167,7 @@ impl Environment {
                     .handle(serde_json::from_value(event)?, budget)
                     .await
             }
+            Handler::Notify(notifier) => notifier.handle(serde_json::from_value(event)?).await,
         };
         let failed: HashSet<_> = response
             .batch_item_failures
@@ -171,7 +194,7 @@ fn dispatcher(world: &World, db: Db) -> Dispatcher {
         db,
         send_queue: world.queue(Function::Send),
         recheck_queue: world.queue(Function::Recheck),
-        notify_queue: world.notify_queue(),
+        notify_queue: world.queue(Function::Notify),
         settings: dispatch::Settings {
             lead: TimeDelta::seconds(90),
             sweep_lead: TimeDelta::seconds(70),
@@ -190,7 +213,7 @@ fn worker(world: &World, db: Db) -> Worker {
         carrier: Arc::clone(&world.carrier),
         send_queue: world.queue(Function::Send),
         recheck_queue: world.queue(Function::Recheck),
-        notify_queue: world.notify_queue(),
+        notify_queue: world.queue(Function::Notify),
         timing: timing(world.plan.budget),
     }
 }

@@ -55,9 +55,10 @@ impl LabScheduler {
     }
 
     /// Repeats an invocation that failed. Lambda repeats an asynchronous invocation twice, after
-    /// one minute and after two.
-    pub fn retry(&self, event: Event, now: DateTime<Utc>) {
-        if event.retries < 2 {
+    /// one minute and after two, and then gives it up: returns false.
+    pub fn retry(&self, event: Event, now: DateTime<Utc>) -> bool {
+        let repeats = event.retries < 2;
+        if repeats {
             let retries = event.retries + 1;
             self.events().push(Event {
                 at: now + TimeDelta::minutes(retries.into()),
@@ -65,6 +66,7 @@ impl LabScheduler {
                 ..event
             });
         }
+        repeats
     }
 }
 

@@ -5,6 +5,7 @@
 
 use simulator::Settings;
 
+use super::function::Function;
 use crate::server::Server;
 
 /// Something that happens outside the functions.
@@ -50,6 +51,14 @@ pub enum Condition {
     CarrierSettings(fn(&mut Settings)),
     /// The server's port is closed, and its open connections are reset when it closes.
     Refuses(Server),
+    /// Lambda throttles a function: its messages and events wait. Of dispatch, no sweep runs.
+    Throttles(Function),
+    /// The environments of a function cannot reach the database.
+    WithoutDatabase(Function),
+    /// Another client holds most of the connections that the database server accepts.
+    HoldsConnections,
+    /// The receiver of the webhook answers with this status.
+    WebhookAnswers(u16),
 }
 
 /// A call of the API.
@@ -104,7 +113,11 @@ impl Intervention {
             ) => None,
             Self::During { condition, .. } => match condition {
                 Condition::Refuses(server) => Some(server),
-                Condition::CarrierSettings(_) => None,
+                Condition::CarrierSettings(_)
+                | Condition::Throttles(_)
+                | Condition::WithoutDatabase(_)
+                | Condition::HoldsConnections
+                | Condition::WebhookAnswers(_) => None,
             },
         }
     }

@@ -11,6 +11,7 @@ mod changes;
 mod checks;
 mod conditions;
 mod copies;
+mod crowd;
 mod database;
 mod emitted;
 mod environment;
@@ -28,6 +29,7 @@ mod production;
 mod proxies;
 mod queue;
 mod quiet;
+mod receiver;
 mod resends;
 mod rng;
 mod run;
@@ -132,9 +134,8 @@ async fn run_in_world(world: &World, name: &str) -> anyhow::Result<Outcome> {
     let end = Run::new(world, &schedules, run_at).execute().await;
     let ended = world.clock.now();
     let watched = ended + AFTERWARDS;
-    let World { emitted, pool, .. } = world;
-    emitted.add_idle_sweeps(pool, ended, watched).await?;
-    emitted.save(name, began, watched)?;
+    world.add_idle_sweeps(ended..watched).await?;
+    world.emitted.save(name, began, watched)?;
     #[cfg(feature = "fault-points")]
     shared::platform::fault::remove(schedules[0]);
     let mut problems = Vec::new();

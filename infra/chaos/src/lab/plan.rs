@@ -65,6 +65,9 @@ pub struct Plan {
     pub queues: QueueFaults,
     /// EventBridge's one-time schedules.
     pub events: SchedulerFaults,
+    /// The events that a webhook gets, of all schedules; none: there is no webhook. It accepts them
+    /// unless a condition says otherwise.
+    pub webhook_events: &'static [&'static str],
     /// Share of the sweeps that do not run.
     pub sweeps_skipped: f64,
     /// Environments that are killed.
@@ -287,6 +290,7 @@ impl Plan {
             environments: rng.usize(2..=4),
             queues: QueueFaults::default(),
             events: SchedulerFaults::default(),
+            webhook_events: &[],
             sweeps_skipped: 0.0,
             kills: Kills::default(),
             traps: Vec::new(),
@@ -311,6 +315,16 @@ impl Plan {
     pub(super) fn disconnects(&self, server: Server) -> bool {
         self.interventions()
             .any(|intervention| intervention.proxied_server() == Some(server))
+    }
+
+    /// Returns whether any intervention keeps a function from the database.
+    pub(super) fn keeps_from_database(&self) -> bool {
+        self.interventions().any(|intervention| {
+            let Intervention::During { condition, .. } = intervention else {
+                return false;
+            };
+            matches!(condition, Condition::WithoutDatabase(_))
+        })
     }
 
     /// Returns the interventions of the script and of the traps.

@@ -45,6 +45,8 @@ pub struct Message {
     /// The body, JSON.
     pub body: String,
     visible_at: DateTime<Utc>,
+    /// Since when it waits.
+    since: DateTime<Utc>,
     receives: u32,
 }
 
@@ -106,6 +108,12 @@ impl LabQueue {
         self.state().dead_letters
     }
 
+    /// Returns since when the oldest message waits, or is in flight.
+    pub fn oldest_since(&self) -> Option<DateTime<Utc>> {
+        let state = self.state();
+        state.messages.iter().map(|message| message.since).min()
+    }
+
     fn accept(&self, message: &Outgoing) {
         let transit = || self.rng.delta(TRANSIT_MS);
         let late = if self.rng.chance(self.faults.late) {
@@ -134,6 +142,7 @@ impl LabQueue {
                 id,
                 body: message.body.clone(),
                 visible_at,
+                since: visible_at,
                 receives: 0,
             });
         }

@@ -68,6 +68,7 @@ pub struct Run<'a> {
     script: Script,
     next_sweep: DateTime<Utc>,
     invocations: u64,
+    dead_letters: HashMap<Function, u32>,
 }
 
 impl<'a> Run<'a> {
@@ -87,6 +88,7 @@ impl<'a> Run<'a> {
             script: Script::new(&world.plan.script, run_at),
             next_sweep: minute + world.rng.delta(0..=119_999),
             invocations: 0,
+            dead_letters: HashMap::new(),
         }
     }
 
@@ -128,12 +130,19 @@ impl<'a> Run<'a> {
 
     /// Returns the times at which a queue, the script or EventBridge has something to start.
     fn planned(&self) -> impl Iterator<Item = DateTime<Utc>> {
-        let queues = Function::ALL
-            .into_iter()
+        let queues = self
+            .receiving()
             .filter_map(|function| self.world.queue(function).next_at());
-        queues
-            .chain(self.script.next_at())
-            .chain(self.world.events.next_at())
+        let throttled = self.world.is_throttled(Function::Dispatch);
+        let events = (!throttled).then(|| self.world.events.next_at());
+        queues.chain(self.script.next_at()).chain(events.flatten())
+    }
+
+    /// Returns the functions whose queues are polled now.
+    fn receiving(&self) -> impl Iterator<Item = Function> + use<'_, 'a> {
+        Function::ALL
+            .into_iter()
+            .filter(|function| !self.world.is_throttled(*function))
     }
 
     fn start_what_is_due(&mut self, now: DateTime<Utc>) {
@@ -144,7 +153,8 @@ impl<'a> Run<'a> {
         while let Some(step) = self.script.take_due(now) {
             self.start_step(step);
         }
-        for function in Function::ALL {
+        let receiving: Vec<_> = self.receiving().collect();
+        for function in receiving {
             while self.has_free_environment(function)
                 && let Some(message) = self.world.queue(function).receive(now)
             {
@@ -155,15 +165,34 @@ impl<'a> Run<'a> {
                 );
             }
         }
-        while let Some(event) = self.world.events.fire(now) {
+        let throttled = self.world.is_throttled(Function::Dispatch);
+        while !throttled && let Some(event) = self.world.events.fire(now) {
             self.invoke(Function::Dispatch, Job::Event(event), json!(event.message));
         }
+        self.note_dead_letters(now);
         if self.next_sweep <= now {
+            self.world.add_aws_metrics(now..now + TimeDelta::seconds(1));
             while self.next_sweep <= now {
                 self.next_sweep += TimeDelta::minutes(1);
             }
-            if !self.world.rng.chance(self.world.plan.sweeps_skipped) {
+            if !throttled && !self.world.rng.chance(self.world.plan.sweeps_skipped) {
                 self.invoke(Function::Dispatch, Job::Sweep, json!({"sweep": true}));
+            }
+        }
+    }
+
+    /// Adds the messages that have become dead letters to the metrics.
+    fn note_dead_letters(&mut self, now: DateTime<Utc>) {
+        for function in Function::ALL {
+            let count = self.world.queue(function).dead_letters();
+            if self
+                .dead_letters
+                .insert(function, count)
+                .unwrap_or_default()
+                != count
+            {
+                let queue = format!("{}Dlq", function.name());
+                self.world.emitted.add_dead_letter(&queue, now, count);
             }
         }
     }
@@ -200,7 +229,7 @@ impl<'a> Run<'a> {
             Environment::start_without_database(function, world)
         } else {
             let warm = self.idle.get_mut(&function).and_then(Vec::pop);
-            warm.unwrap_or_else(|| Environment::start(function, world))
+            warm.map_or_else(|| Environment::start(function, world), Ok)
         };
         let kill = world.hooks.draw_kill(batch_no);
         let limits = Limits {
@@ -211,7 +240,16 @@ impl<'a> Run<'a> {
         let invocation = Invocation::new(self.invocations, plan.budget);
         *self.busy.entry(function).or_default() += 1;
         self.running.push(Box::pin(async move {
-            let (environment, end) = environment.invoke(world, event, invocation, limits).await;
+            let (environment, end) = match environment {
+                Ok(environment) => environment.invoke(world, event, invocation, limits).await,
+                Err(error) => {
+                    return Finished {
+                        job,
+                        environment: None,
+                        end: Err(error),
+                    };
+                }
+            };
             if end == InvocationEnd::Killed && kill {
                 world.hooks.record_kill(batch_no);
             }
@@ -228,12 +266,21 @@ impl<'a> Run<'a> {
 
     /// Draws whether a message is delivered to an environment that cannot reach the database.
     fn draw_failure(&self, job: &Job) -> bool {
+        let handled = match job {
+            Job::Message(function, _) => Some(*function),
+            Job::Event(_) => Some(Function::Dispatch),
+            Job::Sweep | Job::Step(_) => None,
+        };
+        if handled.is_some_and(|function| self.world.is_without_database(function)) {
+            return true;
+        }
         let faults = &self.world.plan.queues;
         let affected = match job {
             Job::Message(Function::Send | Function::Recheck, _) => true,
-            Job::Message(Function::Dispatch, _) | Job::Event(_) | Job::Sweep | Job::Step(_) => {
-                false
-            }
+            Job::Message(Function::Dispatch | Function::Notify, _)
+            | Job::Event(_)
+            | Job::Sweep
+            | Job::Step(_) => false,
         };
         let until = self.began_at + TimeDelta::seconds(faults.failed_until_s);
         affected && self.world.clock.now() < until && self.world.rng.chance(faults.failed)
@@ -253,7 +300,13 @@ impl<'a> Run<'a> {
             // A message that is not acknowledged becomes visible again. The message of an
             // invocation that was frozen may be gone: acknowledging it does no harm.
             Job::Message(function, id) if succeeded => self.world.queue(function).acknowledge(id),
-            Job::Event(event) if !succeeded => self.world.events.retry(event, now),
+            Job::Event(event) if !succeeded => {
+                if !self.world.events.retry(event, now) {
+                    self.world
+                        .emitted
+                        .add_dead_letter("DispatchEventDlq", now, 1);
+                }
+            }
             Job::Step(step) if !succeeded => self.script.retry(step, now),
             Job::Message(..) | Job::Event(_) | Job::Sweep | Job::Step(_) => {}
         }
@@ -263,7 +316,7 @@ impl<'a> Run<'a> {
     /// Returns when something is due next, or `None` if the run is over.
     fn next_due(&self, state: &State, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let others = self.planned().chain(self.world.hooks.next_thaw()).min();
-        if state.is_at_rest() {
+        if state.is_at_rest() || self.world.is_throttled(Function::Dispatch) {
             return others;
         }
         // Most of the sweeps that would find nothing are left out.
@@ -298,10 +351,12 @@ impl<'a> Run<'a> {
         while self.next_sweep + TimeDelta::minutes(1) <= to {
             self.next_sweep += TimeDelta::minutes(1);
         }
-        let World { emitted, pool, .. } = self.world;
-        emitted
-            .add_idle_sweeps(pool, left_out_from, self.next_sweep)
-            .await
+        self.world.add_aws_metrics(left_out_from..self.next_sweep);
+        if self.world.is_throttled(Function::Dispatch) {
+            return Ok(());
+        }
+        let left_out = left_out_from..self.next_sweep;
+        self.world.add_idle_sweeps(left_out).await
     }
 }
 

@@ -6,9 +6,12 @@ use uuid::Uuid;
 
 use super::world::World;
 
-/// The state of a run's schedules.
+/// The state of a run's schedules, and when the next event is due at a webhook.
 #[derive(Debug)]
-pub struct State(Vec<ScheduleState>);
+pub struct State {
+    schedules: Vec<ScheduleState>,
+    deliveries_due: Option<DateTime<Utc>>,
+}
 
 /// The state of one schedule.
 #[derive(Debug)]
@@ -31,23 +34,30 @@ impl State {
         for id in schedules.iter().copied().chain(world.resends.ids()) {
             states.push(ScheduleState::read(world, id).await?);
         }
-        Ok(Self(states))
+        let deliveries_due = "SELECT MIN(due_at) FROM webhook_deliveries";
+        let deliveries_due = sqlx::query_scalar(deliveries_due).fetch_one(&world.pool);
+        Ok(Self {
+            schedules: states,
+            deliveries_due: deliveries_due.await?,
+        })
     }
 
     /// Returns whether nothing more will happen without an operator.
     pub fn is_at_rest(&self) -> bool {
-        self.0.iter().all(ScheduleState::is_at_rest)
+        self.deliveries_due.is_none() && self.schedules.iter().all(ScheduleState::is_at_rest)
     }
 
     /// Returns when the sweep would next find work.
     pub fn sweep_due(&self) -> Option<DateTime<Utc>> {
-        let open = self.0.iter().filter(|state| !state.is_at_rest());
-        open.filter_map(|state| state.sweep_due).min()
+        let open = self.schedules.iter().filter(|state| !state.is_at_rest());
+        open.filter_map(|state| state.sweep_due)
+            .chain(self.deliveries_due)
+            .min()
     }
 
     /// Describes the state for a problem report.
     pub fn describe(&self) -> String {
-        let states: Vec<_> = self.0.iter().map(ScheduleState::describe).collect();
+        let states: Vec<_> = self.schedules.iter().map(ScheduleState::describe).collect();
         states.join(" | ")
     }
 }

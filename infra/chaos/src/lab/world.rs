@@ -1,7 +1,12 @@
 //! The surroundings of the functions in a run: a database, a carrier, queues, EventBridge, and one
 //! clock for all. [`World::execute`] executes the steps of the script.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::Range,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use api::{
     App, RESEND_CHUNK,
@@ -15,6 +20,7 @@ use api::{
         schedules::forecast::DeploymentCapacity,
     },
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use migrate::sending::{self, BrakeRequest};
 use shared::{
     access::Permission,
@@ -35,6 +41,7 @@ use super::{
     adapter::LabCarrier,
     changes::Changes,
     conditions::Conditions,
+    crowd::Crowd,
     database::Database,
     emitted::Emitted,
     events::LabScheduler,
@@ -45,6 +52,7 @@ use super::{
     production::{CONNECT_TIMEOUT, pool},
     proxies::Proxies,
     queue::LabQueue,
+    receiver::Receiver,
     resends::Resends,
     rng::SharedRng,
     script::Step,
@@ -91,9 +99,20 @@ pub struct World {
     pub app: App,
     /// An API key with all permissions that a key can have.
     pub key: String,
-    queues: [Arc<LabQueue>; 3],
+    /// The receiver of the webhook, if the plan has one.
+    pub receiver: Option<Receiver>,
+    queues: [Arc<LabQueue>; 4],
     proxies: Proxies,
     conditions: Mutex<Conditions>,
+    affected: std::sync::Mutex<Affected>,
+    crowd: Mutex<Option<Crowd>>,
+}
+
+/// The functions that a condition affects.
+#[derive(Default)]
+struct Affected {
+    throttled: HashSet<Function>,
+    without_database: HashSet<Function>,
 }
 
 impl World {
@@ -125,11 +144,17 @@ impl World {
             plan.traps.clone(),
         );
         let db = Db::with_one_connection(pool(&options, CONNECT_TIMEOUT), clock.clone());
-        let mut app = app(db, &queues, new_queue(), Arc::clone(&events)).await?;
+        let mut app = app(db, &queues, Arc::clone(&events)).await?;
         if let Some(resends) = plan.resends {
             app.resend_chunk = resends.chunk;
         }
+        let receiver = if plan.webhook_events.is_empty() {
+            None
+        } else {
+            Some(Receiver::start().await?)
+        };
         Ok(Self {
+            receiver,
             key: create_key(&admin, &clock).await?,
             plan,
             rng,
@@ -148,6 +173,8 @@ impl World {
             queues,
             proxies,
             conditions: Mutex::default(),
+            affected: std::sync::Mutex::default(),
+            crowd: Mutex::default(),
         })
     }
 
@@ -156,13 +183,44 @@ impl World {
         Arc::clone(&self.queues[function as usize])
     }
 
-    /// Returns a queue for notify. No schedule of the lab has a webhook, so that it stays empty.
-    pub fn notify_queue(&self) -> Arc<LabQueue> {
-        LabQueue::new(
-            self.clock.clone(),
-            self.rng.clone(),
-            self.plan.queues.clone(),
-        )
+    /// Returns whether Lambda throttles a function now.
+    pub fn is_throttled(&self, function: Function) -> bool {
+        self.affected().throttled.contains(&function)
+    }
+
+    /// Returns whether a function cannot reach the database now.
+    pub fn is_without_database(&self, function: Function) -> bool {
+        self.affected().without_database.contains(&function)
+    }
+
+    fn affected(&self) -> std::sync::MutexGuard<'_, Affected> {
+        self.affected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what AWS itself measures in each minute of an interval: the ages of messages, and the
+    /// invocations of what is throttled.
+    pub fn add_aws_metrics(&self, minutes: Range<DateTime<Utc>>) {
+        let mut at = minutes.start;
+        while at < minutes.end {
+            for function in Function::ALL {
+                let since = self.queue(function).oldest_since();
+                let age = since.map_or(TimeDelta::zero(), |since| at - since);
+                if age > TimeDelta::zero() {
+                    self.emitted.add_age(function, at, age);
+                }
+                let is_invoked = function == Function::Dispatch || age > TimeDelta::zero();
+                if is_invoked && self.is_throttled(function) {
+                    self.emitted.add_throttle(function, at);
+                }
+            }
+            at += TimeDelta::minutes(1);
+        }
+    }
+
+    /// Adds the metrics of the sweeps that are left out in an interval.
+    pub async fn add_idle_sweeps(&self, minutes: Range<DateTime<Utc>>) -> anyhow::Result<()> {
+        let db = Db::with_one_connection(self.pool.clone(), self.clock.clone());
+        self.emitted.add_idle_sweeps(&db, minutes).await
     }
 
     /// Executes a step of the script. Returns false if it has to be repeated.
@@ -226,6 +284,21 @@ impl World {
     async fn apply(&self, conditions: &Conditions) -> anyhow::Result<()> {
         let settings = conditions.carrier_settings(&self.plan.carrier);
         self.simulator.carrier().set(settings)?;
+        *self.affected() = Affected {
+            throttled: conditions.throttled(),
+            without_database: conditions.without_database(),
+        };
+        if let Some(receiver) = &self.receiver {
+            receiver.answer_with(conditions.webhook_answer());
+        }
+        let mut crowd = self.crowd.lock().await;
+        if !conditions.hold_connections() {
+            if let Some(crowd) = crowd.take() {
+                crowd.close().await;
+            }
+        } else if crowd.is_none() {
+            *crowd = Some(Crowd::open(&self.pool, &self.options).await?);
+        }
         self.proxies.apply(conditions).await
     }
 
@@ -260,11 +333,10 @@ impl World {
     }
 }
 
-/// Builds the API as production runs it, without webhooks, alarms and receipts.
+/// Builds the API as production runs it, without alarms and receipts. Its webhooks are on loopback.
 async fn app(
     db: Db,
-    queues: &[Arc<LabQueue>; 3],
-    notify_queue: Arc<LabQueue>,
+    queues: &[Arc<LabQueue>; 4],
     scheduler: Arc<LabScheduler>,
 ) -> anyhow::Result<App> {
     let signing_key = || KeySource::Fixed(SIGNING_KEY.to_owned().into());
@@ -275,9 +347,9 @@ async fn app(
         db,
         dispatch_queue: queues[Function::Dispatch as usize].clone(),
         recheck_queue: queues[Function::Recheck as usize].clone(),
-        notify_queue,
+        notify_queue: queues[Function::Notify as usize].clone(),
         webhook_keys: SharedKeys::open(signing_key()).await?,
-        webhook_targets: AllowedTargets::Public,
+        webhook_targets: AllowedTargets::Loopback,
         scheduler,
         dead_letters: Vec::new(),
         capacity: DeploymentCapacity::default(),

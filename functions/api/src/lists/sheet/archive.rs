@@ -21,13 +21,21 @@ use crate::{
 
 /// Bytes of one element or text, at most; a cell has at most 32,767 characters.
 const MAX_TEXT: u64 = 256 * 1024;
+/// What a reader buffers ahead of an element.
+const READ_AHEAD: u64 = 64 * 1024;
 /// Elements of a part that is kept in memory, at most: two for each distinct text.
 const MAX_KEPT: u64 = 2_000_000;
+/// Bytes of the parts that are kept in memory, at most.
+const MAX_KEPT_BYTES: u64 = 64 * 1024 * 1024;
+/// Parts of a file, at most: its readers keep a list of them.
+const MAX_PARTS: usize = 10_000;
 /// Elements in each other, at most.
 const MAX_DEPTH: u32 = 256;
 
 /// The beginning of a ZIP file.
 const ZIP: &[u8] = b"PK\x03\x04";
+/// The beginning of the entry of a part in the list of a ZIP file.
+const ENTRY: &[u8] = b"PK\x01\x02";
 /// The beginning of a compound file: XLS, or an encrypted spreadsheet.
 const COMPOUND: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 const ENCRYPTED: &str = "EncryptedPackage";
@@ -37,6 +45,7 @@ const OLD: &str =
     "expected XLSX or ODS, found a file of an older program, such as XLS: save it as XLSX";
 const BINARY: &str = "expected XLSX or ODS, found XLSB: save it as XLSX";
 const OTHER: &str = "expected XLSX or ODS, found a ZIP file with something else";
+const TOO_LONG: &str = "an element or a text is too long";
 const NO_ZIP: &str = "expected XLSX or ODS: the file does not begin as one";
 
 /// The format of a spreadsheet.
@@ -72,6 +81,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Kind, ApiError> {
     if !is_zip(bytes) {
         return Err(ApiError::Malformed(NO_ZIP.to_owned()));
     }
+    if memmem::find_iter(bytes, ENTRY).nth(MAX_PARTS).is_some() {
+        return Err(damaged("it has too many parts"));
+    }
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let has = |name: &str| archive.index_for_name(name).is_some();
     let kind = if has("content.xml") && has("mimetype") {
@@ -90,24 +102,32 @@ pub fn inspect(bytes: &[u8]) -> Result<Kind, ApiError> {
         if [".xml", ".rels"].iter().any(|end| name.ends_with(end)) {
             Part::new(&name, &limits).check(part)?;
         } else {
-            let mut part = limits.watch(part);
+            let mut part = limits.watch(part, u64::MAX);
             io::copy(&mut part, &mut io::sink()).map_err(|error| limits.explain(&error))?;
         }
     }
     Ok(kind)
 }
 
-/// How many bytes were read of all parts.
+/// How many bytes were read.
 #[derive(Default)]
 struct Limits {
+    /// Of all parts.
     total: Cell<u64>,
+    /// Of the parts that are kept in memory.
+    kept: Cell<u64>,
+    /// Since the last element or text.
+    piece: Cell<u64>,
 }
 
 impl Limits {
-    const fn watch<R>(&self, inner: R) -> Watched<'_, R> {
+    /// Returns a reader of a part whose elements and texts have at most so many bytes.
+    fn watch<R>(&self, inner: R, longest: u64) -> Watched<'_, R> {
+        self.piece.set(0);
         Watched {
             inner,
             limits: self,
+            longest,
         }
     }
 
@@ -121,12 +141,26 @@ impl Limits {
         }
         damaged(error)
     }
+
+    /// Counts an element or text of a part that is kept in memory.
+    fn keep(&self, bytes: u64) -> Result<(), ApiError> {
+        self.kept.set(self.kept.get() + bytes);
+        if self.kept.get() > MAX_KEPT_BYTES {
+            let limit = MAX_KEPT_BYTES / 1024 / 1024;
+            return Err(ApiError::TooLarge(format!(
+                "expected a spreadsheet with at most {limit} MB of distinct texts and formats; save the sheet as CSV, and append it in several calls"
+            )));
+        }
+        Ok(())
+    }
 }
 
-/// A reader that counts what it reads, and fails above the limit.
+/// A reader that counts what it reads, and fails above the limits: also in the middle of an element,
+/// which its reader would collect first.
 struct Watched<'a, R> {
     inner: R,
     limits: &'a Limits,
+    longest: u64,
 }
 
 impl<R: Read> Read for Watched<'_, R> {
@@ -135,8 +169,13 @@ impl<R: Read> Read for Watched<'_, R> {
         if total.get() > MAX_LIST {
             return Err(io::Error::other("too large"));
         }
+        let piece = &self.limits.piece;
+        if piece.get() > self.longest {
+            return Err(io::Error::other(TOO_LONG));
+        }
         let count = self.inner.read(buffer)?;
         total.set(total.get() + count as u64);
+        piece.set(piece.get() + count as u64);
         Ok(count)
     }
 }
@@ -168,7 +207,8 @@ impl<'a> Part<'a> {
     /// Checks that the part is well-formed to its end.
     fn check(mut self, part: impl Read) -> Result<(), ApiError> {
         let limits = self.limits;
-        let mut reader = Reader::from_reader(BufReader::new(limits.watch(part)));
+        let watched = limits.watch(part, MAX_TEXT + READ_AHEAD);
+        let mut reader = Reader::from_reader(BufReader::new(watched));
         let (mut buffer, mut end) = (Vec::new(), 0);
         loop {
             buffer.clear();
@@ -185,8 +225,12 @@ impl<'a> Part<'a> {
             }
             let position = reader.buffer_position();
             if position - end > MAX_TEXT {
-                return Err(damaged("an element or a text is too long"));
+                return Err(damaged(TOO_LONG));
             }
+            if self.is_kept {
+                limits.keep(position - end)?;
+            }
+            limits.piece.set(0);
             end = position;
         }
         if self.depth > 0 {

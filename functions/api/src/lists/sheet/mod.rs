@@ -24,6 +24,10 @@ use crate::{
 
 /// Characters of an error of a reader that are shown.
 const SHOWN: usize = 200;
+/// Sheets of a file, at most.
+const MAX_SHEETS: usize = 1_000;
+/// Bytes of the name of a sheet, at most. The programs allow 31 characters, or hundreds.
+const MAX_NAME: usize = 2_048;
 /// Names of sheets that an error shows, at most.
 const SHOWN_SHEETS: usize = 20;
 
@@ -67,6 +71,19 @@ fn read(bytes: &[u8], wanted: Option<&str>, rows: &mut Rows<'_>) -> Result<Sheet
         Kind::Xlsx => xlsx::read(bytes, wanted, rows),
         Kind::Ods => ods::read(bytes, wanted, rows),
     }
+}
+
+/// Fails if there are too many sheets, or one has a name that is too long: an answer lists them.
+fn check_names(names: &[String]) -> Result<(), ApiError> {
+    if names.len() > MAX_SHEETS {
+        return Err(ApiError::TooLarge(format!(
+            "expected at most {MAX_SHEETS} sheets; save the one with the list as a file of its own"
+        )));
+    }
+    if names.iter().any(|name| name.len() > MAX_NAME) {
+        return Err(damaged("the name of a sheet is too long"));
+    }
+    Ok(())
 }
 
 /// Returns the error for a file that cannot be read.

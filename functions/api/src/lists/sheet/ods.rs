@@ -10,7 +10,11 @@ use zip::ZipArchive;
 
 use crate::{
     http::error::ApiError,
-    lists::sheet::{Rows, Sheets, damaged, no_such_sheet, text},
+    lists::sheet::{
+        Rows, Sheets, check_names, damaged, no_such_sheet,
+        rows::{MAX_ROW, row_too_long},
+        text,
+    },
 };
 
 /// Spaces that one element stands for, at most: more than the text of a cell.
@@ -31,6 +35,7 @@ pub fn read(bytes: &[u8], wanted: Option<&str>, rows: &mut Rows<'_>) -> Result<S
             Event::Start(element) if element.local_name().as_ref() == "table" => {
                 let name = attribute(&element, "table:name")?.unwrap_or_default();
                 all.push(name.clone());
+                check_names(&all)?;
                 if found.is_none() && wanted.is_none_or(|wanted| *wanted == name) {
                     rows.begin(&name);
                     content.table(rows)?;
@@ -111,6 +116,10 @@ impl<R: Read> Content<R> {
         let (mut paragraphs, mut is_inside, mut comments) = (0, false, 0_u32);
         loop {
             buffer.clear();
+            // Before the cell ends: an element of a few bytes may stand for many spaces.
+            if text.len() > MAX_ROW {
+                return Err(row_too_long());
+            }
             match self.reader.read_event_into(&mut buffer).map_err(damaged)? {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "annotation" => comments += 1,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes of a row, at most.
-const MAX_ROW: usize = 256 * 1024;
+pub(super) const MAX_ROW: usize = 256 * 1024;
 /// Columns of a sheet, at most, as in the programs.
 const MAX_COLUMNS: usize = 16_384;
 /// Rows of a sheet, at most, as in the programs.
@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
             self.record.push_field(b"");
         }
         if self.record.as_slice().len() + value.len() > MAX_ROW {
-            return Err(too_large(&format!("{} KB in each row", MAX_ROW / 1024)));
+            return Err(row_too_long());
         }
         self.record.push_field(value.as_bytes());
         Ok(())
@@ -137,6 +137,9 @@ impl<'a> Rows<'a> {
         }
         for _ in 0..repeats {
             self.bytes += self.record.as_slice().len() as u64;
+            if self.row >= MAX_ROWS {
+                return Err(damaged("a row is outside of the sheet"));
+            }
             if self.bytes > MAX_LIST {
                 return Err(too_large(&format!("{} MB of text", MAX_LIST / 1024 / 1024)));
             }
@@ -167,6 +170,11 @@ impl<'a> Rows<'a> {
         // The sink has recorded the reason.
         refused.map_err(|stopped| ApiError::Internal(stopped.to_string()))
     }
+}
+
+/// Returns the error for a row, or a cell, with too much text.
+pub(super) fn row_too_long() -> ApiError {
+    too_large(&format!("{} KB in each row", MAX_ROW / 1024))
 }
 
 fn too_large(limit: &str) -> ApiError {

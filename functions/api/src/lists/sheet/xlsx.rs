@@ -6,7 +6,7 @@ use calamine::{DataRef, ExcelDateTime, Reader, Sheet, SheetType, SheetVisible, X
 
 use crate::{
     http::error::ApiError,
-    lists::sheet::{Rows, Sheets, damaged, no_such_sheet, text},
+    lists::sheet::{Rows, Sheets, check_names, damaged, no_such_sheet, text},
 };
 
 /// Reads the sheet that the request names, or else the first that is visible. Returns the names of
@@ -19,7 +19,8 @@ pub fn read(bytes: &[u8], wanted: Option<&str>, rows: &mut Rows<'_>) -> Result<S
         .filter(|sheet| sheet.typ == SheetType::WorkSheet);
     let sheets: Vec<_> = sheets.collect();
     let sheet = choose(&sheets, wanted)?;
-    let all = sheets.iter().map(|sheet| sheet.name.clone()).collect();
+    let all: Vec<_> = sheets.iter().map(|sheet| sheet.name.clone()).collect();
+    check_names(&all)?;
     let mut cells = book.worksheet_cells_reader(&sheet).map_err(damaged)?;
     rows.begin(&sheet);
     while let Some(cell) = cells.next_cell().map_err(damaged)? {

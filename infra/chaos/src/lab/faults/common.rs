@@ -6,6 +6,7 @@ use fastrand::Rng;
 use shared::platform::fault::Point;
 use simulator::{Counting, Settings, UnknownId};
 
+use crate::lab::function::Function;
 use crate::lab::plan::{
     ApiCall, CarrierForm, Condition, Effect, Intervention, LONG, Plan, Scheduled, SchedulerFaults,
     Trap,
@@ -70,6 +71,19 @@ pub fn with_carrier_outage(plan: Plan, from_s: i64, to_s: i64) -> Plan {
         script: vec![Scheduled::interval(from_s, to_s, refuses)],
         timeout: SHORT_TIMEOUT,
         budget: OUTAGE_BUDGET,
+        ..plan
+    }
+}
+
+/// Lambda throttles dispatch from before the cut of the schedule to `to_s` seconds after its time.
+pub fn without_dispatch(mut plan: Plan, to_s: i64) -> Plan {
+    const AHEAD_S: u32 = 150;
+    let throttled = Condition::Throttles(Function::Dispatch);
+    let begin_s = 5 - i64::from(AHEAD_S);
+    plan.script
+        .push(Scheduled::interval(begin_s, to_s, throttled));
+    Plan {
+        ahead_s: Some(AHEAD_S),
         ..plan
     }
 }

@@ -16,6 +16,7 @@ fault_table! {
         killed_anywhere,
         killed_three_times,
         copies_killed,
+        recheck_killed,
     }
     queues {
         two_at_once,
@@ -23,12 +24,16 @@ fault_table! {
         sqs_refuses,
         queues_purged,
         dead_letters,
+        dead_letters_everywhere,
+        workers_throttled,
     }
     eventbridge {
         eventbridge_never,
         eventbridge_twice,
         eventbridge_late,
         eventbridge_for_the_wrong_state,
+        dispatch_throttled,
+        dispatch_throttled_too_long,
     }
     carrier {
         carrier_429,
@@ -40,6 +45,8 @@ fault_table! {
         carrier_leaves_numbers_out,
         carrier_nonsense,
         carrier_slow,
+        carrier_takes_seconds,
+        carrier_delivers_less,
         own_ids_lost_answers,
         own_ids_killed_in_flight,
         uncertain_resend,
@@ -75,6 +82,10 @@ fault_table! {
         database_cut,
         database_locks,
         database_stalls,
+        database_crowded,
+    }
+    webhooks {
+        webhook_fails,
     }
     mixed {
         mix,

@@ -61,6 +61,9 @@ fn the_carrier_and_the_network_are_back_to_normal_after_every_fault() {
                     "{name} SEED={seed}: {server:?}"
                 );
             }
+            assert!(conditions.throttled().is_empty() && conditions.without_database().is_empty());
+            assert!(!conditions.hold_connections(), "{name} SEED={seed}");
+            assert_eq!(conditions.webhook_answer(), None, "{name} SEED={seed}");
             if any_began {
                 faults_with_intervals.insert(name);
             }
