@@ -267,12 +267,12 @@ async fn no_sequence_of_calls_sends_beyond_a_budget(pool: MySqlPool) {
     let handle = tokio::runtime::Handle::current();
     let run = move || {
         let mut runner = TestRunner::new(ProptestConfig {
-            cases: 24,
+            cases: 8,
             max_shrink_iters: 100,
             failure_persistence: None,
             ..Default::default()
         });
-        let steps = proptest::collection::vec(step(), 5..30);
+        let steps = proptest::collection::vec(step(), 5..20);
         runner.run(&(0_u64..20, steps), |(amount, steps)| {
             handle.block_on(async {
                 let mut machine = Machine::new(&pool).await;

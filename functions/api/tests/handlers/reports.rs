@@ -114,6 +114,7 @@ async fn a_report_has_the_states_and_times_of_the_rows(pool: MySqlPool) {
         "phone": phones(6..7)[0], "reference": null, "group": null, "status": "DELIVRD", "carrier_status": "DELIVRD", "attempt": 3, "sends": 2, "resends": 1, "parts": 1,
         "planned_at": "2027-01-31T01:02:00Z", "sent_at": "2027-01-31T01:00:01.500Z", "final_at": "2027-01-31T01:00:02Z",
         "error": null, "seq": 7, "message_id": "-m1", "schedule_id": id, "input": null,
+        "price": null, "cost": null, "currency": null,
     });
     assert_eq!(lines[6], expected);
     let planned =
@@ -203,4 +204,33 @@ async fn an_unchanged_report_is_answered_with_304(pool: MySqlPool) {
         .await
         .unwrap();
     assert_eq!(again(&path).await.status.as_u16(), 200);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_report_has_the_cost_of_each_recipient(pool: MySqlPool) {
+    let api = Api::new(&pool).await;
+    let id = cut(&api, &pool, 1).await;
+    for sql in [
+        "INSERT INTO price_lists (version, id, currency, price_count, created_at, created_by) VALUES (3, UNHEX(REPEAT('07', 16)), 'EUR', 1, NOW(3), 'test')",
+        "INSERT INTO prices (version, prefix, micros) VALUES (3, '1201', 20000)",
+        "INSERT INTO schedule_costs (schedule_id, prices_version) SELECT id, 3 FROM schedules",
+        "UPDATE recipients SET status = 'DELIVRD', attempt = 3, resends = 1, id_start = 'm' WHERE seq = 2",
+        "UPDATE recipients SET phone = '+491701234567' WHERE seq = 3",
+        // A later list changes nothing.
+        "INSERT INTO price_lists (version, id, currency, price_count, created_at, created_by) VALUES (4, UNHEX(REPEAT('08', 16)), 'MYR', 1, NOW(3), 'test')",
+    ] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    let path = format!("/v1/schedules/{id}/recipients?format=ndjson");
+    let lines = objects(&api.get(&path).await.body);
+    let costs: Vec<_> = lines[..3]
+        .iter()
+        .map(|line| json!([line["price"], line["cost"], line["currency"]]))
+        .collect();
+    let expected = [
+        json!(["0.02", "0.00", "EUR"]),
+        json!(["0.02", "0.04", "EUR"]),
+        json!([null, null, "EUR"]),
+    ];
+    assert_eq!(costs, expected);
 }
