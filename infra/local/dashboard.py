@@ -43,7 +43,7 @@ WIDGETS = {
     "Statuses": (["Rechecks", "Receipts", "DeliveryShareDrops"], []),
     "Sweep": (["SweepsFinished", "SweepRepairs"], []),
     "What waits for an operator": (
-        ["SchedulesPaused", "SchedulesMissed", "BatchesMissed", "BatchesParked"],
+        ["SchedulesPaused", "CanariesFailed", "SchedulesMissed", "BatchesMissed", "BatchesParked"],
         [],
     ),
     "Webhooks": (

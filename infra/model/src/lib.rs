@@ -94,6 +94,7 @@ pub mod actions;
 pub mod apply;
 pub mod approval;
 pub mod broken;
+pub mod canary;
 pub mod copies;
 pub mod cut;
 pub mod exploration;

@@ -88,6 +88,7 @@ metric_list! {
         StatusQueriesFailed: Count, "recheck", "Status queries without a usable answer";
         CapacityUsed: Count, "send", "Message parts that the carrier accepted; per second, what is used of CapacityLimit";
         SchedulesPaused: Count, "send", "Schedules that were paused because the carrier refused the account or every request";
+        CanariesFailed: Count, "dispatch, send, recheck", "Schedules that were paused because too few messages of their canary were delivered";
         BatchesMissed: Count, "send", "Batches that were found later than max_lateness_s, and are held";
         SchedulesMissed: Count, "dispatch", "Schedules that were found later than max_lateness_s: nothing of them was sent";
         BatchesParked: Count, "dispatch", "Parked batches that the sweep has seen; it looks at each one every half an hour";

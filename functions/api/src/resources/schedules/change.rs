@@ -28,6 +28,7 @@ use crate::{
         arrange_dispatch::{arrange_dispatch, cancel_dispatch, enqueue_deliveries, request_sweep},
         callback,
         callback_webhook::find_or_create,
+        canary::write_canary,
         edit::{ScheduleEdit, edit_schema, end_of},
         examples::shown,
         priority,
@@ -182,6 +183,9 @@ async fn write(
                 row.parts = most_parts(transaction, id, &template).await?;
             }
             change_schedule(transaction, &row, start_changed).await?;
+            if let Some(canary) = &edit.canary {
+                write_canary(transaction, id, canary.as_ref()).await?;
+            }
         }
         (Running | Paused, Some(_)) if !edit.requires_unbegun() => {
             let passed = end_before.filter(|end| *end <= app.db.now());

@@ -7,6 +7,7 @@ pub mod batches;
 pub mod bulk;
 pub mod callback;
 pub mod callback_webhook;
+pub mod canary;
 pub mod change;
 pub mod create;
 pub mod dry_run;
