@@ -45,6 +45,7 @@ WIDGETS = {
     "What waits for an operator": (
         [
             "SchedulesPaused",
+            "CanariesFailed",
             "BudgetsReached",
             "SchedulesMissed",
             "BatchesMissed",

@@ -19,6 +19,7 @@ pub fn batch(at: DateTime<Utc>) -> ClaimedBatch {
         checks: 0,
         requeues: 0,
         missed: false,
+        is_canary: false,
         schedule_status: ScheduleStatus::Running,
         message: "Hello".to_owned(),
         parts: 1,

@@ -95,6 +95,7 @@ pub mod apply;
 pub mod approval;
 pub mod broken;
 pub mod budget;
+pub mod canary;
 pub mod copies;
 pub mod cut;
 pub mod exploration;

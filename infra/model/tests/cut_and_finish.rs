@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use model::{
     approval::{ApprovalFlaw, ApprovalModel},
+    canary::{CanaryFlaw, CanaryModel},
     copies::{CopiesFlaw, CopiesModel},
     cut::{CutFlaw, CutModel},
     finish::FinishModel,
@@ -165,5 +166,37 @@ fn each_rule_of_an_approval_is_necessary() {
     ] {
         let (found, _) = explore(ApprovalModel { flaw: Some(flaw) });
         assert!(found.contains(&seen), "{flaw:?}: {found:?}");
+    }
+}
+
+#[test]
+fn nothing_behind_a_canary_is_sent_before_it_passed_and_nothing_is_lost() {
+    let (found, states) = explore(CanaryModel::default());
+    assert_eq!(
+        found,
+        [
+            "a canary passes and the rest is sent",
+            "a failed canary is released and the rest is sent"
+        ]
+    );
+    assert!(states > 100, "{states}");
+}
+
+#[test]
+fn each_rule_of_a_canary_is_necessary() {
+    let early = "nothing behind a canary is sent before it passed";
+    let lost = "what is held is released or awaited";
+    for (flaw, violated) in [
+        (CanaryFlaw::ClaimIgnoresHold, early),
+        (CanaryFlaw::HeldAfterTheCut, early),
+        (CanaryFlaw::PausedAfterTheDecision, early),
+        (CanaryFlaw::ResumeReleases, early),
+        (CanaryFlaw::PassOpensNoTurn, lost),
+        (CanaryFlaw::ResumeKeepsHold, lost),
+        (CanaryFlaw::CancelKeepsHold, lost),
+        (CanaryFlaw::NoDecisionAtTheDeadline, lost),
+    ] {
+        let (found, _) = explore(CanaryModel { flaw: Some(flaw) });
+        assert!(found.contains(&violated), "{flaw:?}: {found:?}");
     }
 }

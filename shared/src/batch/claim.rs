@@ -74,6 +74,8 @@ pub struct ClaimedBatch {
     pub requeues: u32,
     /// PENDING rows are held: the batch was found too late, and an operator has not decided yet.
     pub missed: bool,
+    /// The batch is one of a canary, and others are held behind it.
+    pub is_canary: bool,
     /// `schedules.status`
     pub schedule_status: ScheduleStatus,
     /// The text, or the template of the texts.
@@ -135,7 +137,8 @@ impl ClaimedBatch {
 }
 
 /// Claims a batch that has something to send. Returns false if the batch is done, owned by another
-/// worker, paused, parked, not due, or stopped by the [brake](super::brake).
+/// worker, paused, parked, not due, held behind a [canary](super::canary), or stopped by the
+/// [brake](super::brake).
 pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
     let BatchMessage {
         schedule_id,
@@ -147,7 +150,7 @@ pub async fn claim_to_send(db: &Db, claim: &Claim) -> sqlx::Result<bool> {
            b.requeues = IF(b.check_at IS NULL, 0, b.requeues)
          WHERE b.schedule_id = ? AND b.batch_no = ? AND b.send_at <= ?
            AND (b.claim_token IS NULL OR b.claimed_until < ?) AND b.crashes < ?
-           AND (s.status = 'cancelled' OR (s.status = 'running'
+           AND (s.status = 'cancelled' OR (s.status = 'running' AND (s.held_after IS NULL OR b.batch_no <= s.held_after)
              AND NOT EXISTS (SELECT 1 FROM brakes x WHERE x.name = 'sending' AND x.set_at IS NOT NULL)))",
         claim.token,
         claim.until,
@@ -193,7 +196,7 @@ pub async fn read_claimed(db: &Db, claim: &Claim) -> sqlx::Result<Option<Claimed
         ClaimedBatch,
         r#"SELECT b.first_seq, b.last_seq, b.planned_at AS "planned_at: DateTime<Utc>", b.send_at AS "send_at: DateTime<Utc>",
              b.check_at AS "check_at: DateTime<Utc>", b.tries, b.refusals, b.checks, b.requeues,
-             b.missed_at IS NOT NULL AS "missed!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
+             b.missed_at IS NOT NULL AS "missed!: bool", s.held_after IS NOT NULL AS "is_canary!: bool", s.status AS "schedule_status: ScheduleStatus", s.message, s.parts, s.sender, s.rate, s.send_window,
              s.priority AS "priority: Priority", s.max_lateness_s, s.max_resends, s.resend_within_s, s.on_uncertain AS "on_uncertain: OnUncertain",
              COALESCE(s.send_until, s.run_at + INTERVAL s.send_within_s SECOND) AS "ends_at: DateTime<Utc>",
              EXISTS (SELECT 1 FROM webhooks w FORCE INDEX (by_owner)

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod brake;
+pub mod canary;
 pub mod claim;
 pub mod in_place;
 pub mod release;

@@ -31,6 +31,8 @@ pub enum Point {
     Asked,
     /// Send and recheck: the batch is released, its next message is not enqueued.
     Released,
+    /// Send and recheck: a canary is decided, and what it releases is not admitted.
+    Decided,
     /// API: the schedule of a resend, or a part of its list, is committed, and the next part is not.
     /// It is a point of the finished schedule.
     Copied,

@@ -1,5 +1,6 @@
 //! A schedule: its states, its row, and the transitions that several functions make.
 
+pub mod canary;
 pub mod counts;
 pub mod event;
 pub mod lifecycle;

@@ -63,8 +63,8 @@ async fn check_choice(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
         .check(
             "batches that wait",
             &["FORCE INDEX (next_in_turn)", "ORDER BY"],
-            &["batches next_in_turn"],
-            &[&id, &20],
+            &["batches next_in_turn", "s PRIMARY"],
+            &[&id, &id, &20],
         )
         .await;
 }
@@ -112,7 +112,7 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             "return a batch",
             &["INSERT INTO turns", "SELECT schedule_id, 1"],
             &["batches PRIMARY"],
-            &[&now, &now, &id, &60, &now, &5, &5],
+            &[&now, &now, &id, &60, &now, &now, &5, &5],
         )
         .await;
     plans
@@ -129,6 +129,36 @@ async fn check_turns(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {
             &["SELECT t.schedule_id", "NOT EXISTS"],
             &["b next_in_turn"],
             &[&1000],
+        )
+        .await;
+    plans
+        .check(
+            "hold a turn",
+            &["SET t.ready_at = '9999-01-01'"],
+            &["t PRIMARY", "s PRIMARY"],
+            &[&id],
+        )
+        .await;
+    plans
+        .check(
+            "schedules with a canary that is not decided",
+            &[
+                "status = 'running' AND held_after IS NOT NULL",
+                "FORCE INDEX",
+            ],
+            &["schedules by_status"],
+            &[],
+        )
+        .await;
+    plans
+        .check(
+            "the figures of a canary",
+            &[
+                "STRAIGHT_JOIN recipients r FORCE INDEX (PRIMARY)",
+                "s.max_resends",
+            ],
+            &["s PRIMARY", "r PRIMARY"],
+            &[&id, &50],
         )
         .await;
     // A schedule of which no batch waits: MySQL evaluates the subquery before it plans.

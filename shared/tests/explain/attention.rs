@@ -88,6 +88,14 @@ async fn check_lists(plans: &mut Plans<'_>, now: DateTime<Utc>) {
             &[&now, &50],
         )
         .await;
+    plans
+        .check(
+            "schedules that wait for an approval",
+            &["s.status = 'awaiting-approval'"],
+            &["s by_status", "a PRIMARY"],
+            &[&50],
+        )
+        .await;
 }
 
 async fn check_schedules(plans: &mut Plans<'_>, id: Uuid, now: DateTime<Utc>) {

@@ -8,6 +8,8 @@ mod access;
 mod account_validation;
 mod api_key_limits;
 mod append;
+mod approval_changes;
+mod approval_sequences;
 mod approvals;
 mod attention;
 mod batches;

@@ -8,7 +8,7 @@ pub mod store;
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::{
-    batch::admission::turns,
+    batch::{admission::turns, canary::hold_behind},
     events::{EventType, queue::enqueue},
     message::window::Window,
     money::costs::fix_prices,
@@ -21,14 +21,14 @@ use shared::{
         queue::{BatchMessage, DeliveryMessage, DispatchMessage},
         traces,
     },
-    schedule::{event::record_event, lifecycle, status::ScheduleStatus},
+    schedule::{canary::load_canary, event::record_event, lifecycle, status::ScheduleStatus},
 };
 use sqlx::MySqlConnection;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use self::store::{CutMark, CutStatus, NewBatch, ScheduleToCut};
+use self::store::{CutMark, CutStatus, NewBatch, PendingRange, ScheduleToCut};
 use crate::{
     DispatchedBy, Dispatcher,
     plan::{self, BatchLimits},
@@ -168,8 +168,8 @@ impl Dispatcher {
                     parts_per_second: order.limit,
                     parts: schedule.parts,
                 });
-                let ranges =
-                    store::read_pending_ranges(connection, message.schedule_id, size).await?;
+                let id = message.schedule_id;
+                let (ranges, canary) = read_ranges(connection, id, status, size).await?;
                 let spread = spread(&schedule, status, now);
                 let batches = plan::plan(&ranges, &spread);
                 let mark = CutMark {
@@ -179,7 +179,11 @@ impl Dispatcher {
                     dispatched_by: order.dispatched_by,
                     at: now,
                 };
-                write_cut(connection, message, mark, &batches).await
+                let written = write_cut(connection, message, mark, &batches).await?;
+                if let (Some(canary), Some(_)) = (canary, &written) {
+                    hold_behind(connection, id, canary.last_batch, canary.last_seq).await?;
+                }
+                Ok(written)
             }
         }
     }
@@ -217,6 +221,40 @@ impl Dispatcher {
         }
         admitted.map(drop)
     }
+}
+
+/// Where the canary of a schedule ends.
+#[derive(Clone, Copy)]
+struct CanaryEnd {
+    last_batch: u32,
+    last_seq: u32,
+}
+
+/// Reads the ranges of a list. Those of a canary are its first ones, and contain nobody else.
+async fn read_ranges(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    status: CutStatus,
+    size: u32,
+) -> sqlx::Result<(Vec<PendingRange>, Option<CanaryEnd>)> {
+    let mut last_seq = None;
+    if status == CutStatus::Running
+        && let Some(canary) = load_canary(connection, id).await?
+    {
+        last_seq = store::last_of_canary(connection, id, canary.rule.recipients).await?;
+    }
+    let Some(last_seq) = last_seq else {
+        let all = store::read_pending_ranges(connection, id, size, 0..=u32::MAX).await?;
+        return Ok((all, None));
+    };
+    let mut ranges = store::read_pending_ranges(connection, id, size, 0..=last_seq).await?;
+    let end = CanaryEnd {
+        last_batch: ranges.len() as u32,
+        last_seq,
+    };
+    let rest = store::read_pending_ranges(connection, id, size, last_seq + 1..=u32::MAX).await?;
+    ranges.extend(rest);
+    Ok((ranges, Some(end)))
 }
 
 async fn write_missed(

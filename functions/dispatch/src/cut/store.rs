@@ -4,6 +4,8 @@
 //! The transaction holds the lock that appends and changes of time take too. Without it, no sweep
 //! would find a schedule whose process crashed between the two statements.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::{
@@ -88,23 +90,42 @@ pub struct PendingRange {
     pub cancelled: u32,
 }
 
-/// Divides the recipient list into ranges of `size` places. Ranges without a PENDING recipient are
+/// Divides a part of the recipient list into ranges of `size` places. Ranges without a PENDING recipient are
 /// left out.
 pub async fn read_pending_ranges(
     connection: &mut MySqlConnection,
     id: Uuid,
     size: u32,
+    part: RangeInclusive<u32>,
 ) -> sqlx::Result<Vec<PendingRange>> {
     sqlx::query_as!(
         PendingRange,
         r#"SELECT MIN(seq) AS "first_seq!: u32", MAX(seq) AS "last_seq!: u32", CAST(SUM(status = 'PENDING') AS UNSIGNED) AS "pending!: u32",
              CAST(SUM(status = 'CANCELLED') AS UNSIGNED) AS "cancelled!: u32"
-           FROM recipients WHERE schedule_id = ? GROUP BY (seq - 1) DIV ? HAVING SUM(status = 'PENDING') > 0 ORDER BY MIN(seq)"#,
+           FROM recipients WHERE schedule_id = ? AND seq BETWEEN ? AND ? GROUP BY (seq - 1) DIV ? HAVING SUM(status = 'PENDING') > 0 ORDER BY MIN(seq)"#,
         id,
+        part.start(),
+        part.end(),
         size
     )
     .fetch_all(connection)
     .await
+}
+
+/// Returns the place of the last recipient of a canary: there are as many PENDING ones up to it. `None`:
+/// the list has no more than that.
+pub async fn last_of_canary(
+    connection: &mut MySqlConnection,
+    id: Uuid,
+    recipients: u32,
+) -> sqlx::Result<Option<u32>> {
+    let last = sqlx::query_scalar!(
+        "SELECT seq FROM recipients WHERE schedule_id = ? AND status = 'PENDING' ORDER BY seq LIMIT 2 OFFSET ?",
+        id,
+        recipients.saturating_sub(1)
+    );
+    let last = last.fetch_all(connection).await?;
+    Ok(last.first().copied().filter(|_| last.len() > 1))
 }
 
 /// The status of a schedule after its cut.

@@ -14,7 +14,10 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::TimeDelta;
 use shared::{
-    batch::admission::turns,
+    batch::{
+        admission::turns,
+        canary::{decide_canary, held_schedules},
+    },
     events::queue::enqueue,
     platform::{
         budget::Budget,
@@ -100,6 +103,7 @@ impl Dispatcher {
         errors.note(self.enqueue_expired(queues, &has_time).await)?;
         errors.note(self.cut_due_schedules().await)?;
         errors.note(self.repair_turns().await)?;
+        errors.note(self.decide_canaries().await)?;
         errors.note(self.admit_all(&has_time).await)?;
         errors.note(self.enqueue_due(queues, &has_time).await)?;
         errors.note(self.finish_idle_schedules().await)?;
@@ -164,6 +168,24 @@ impl Dispatcher {
                 turns::end_turn(&mut connection, schedule_id).await
             });
             errors.note_of(schedule_id, ended.await.context("ending a turn"))?;
+        }
+        errors.last()
+    }
+
+    /// Decides about the canaries whose time is up, or whose decision a crash has prevented.
+    async fn decide_canaries(&self) -> anyhow::Result<()> {
+        let held = held_schedules(&self.db)
+            .await
+            .context("looking for canaries")?;
+        let mut errors = SweepErrors::default();
+        for schedule_id in held {
+            let decided = decide_canary(&self.db, schedule_id)
+                .await
+                .context("deciding about a canary");
+            if let Ok(Some(decided)) = &decided {
+                enqueue(&self.notify_queue, &decided.deliveries, self.db.now()).await;
+            }
+            errors.note_of(schedule_id, decided.map(drop))?;
         }
         errors.last()
     }

@@ -160,3 +160,31 @@ async fn parked_batches_and_stuck_and_missed_schedules_are_counted(pool: MySqlPo
     assert_eq!(figures.count(Counter::SweepsFinished), 0);
     assert_eq!(only(&figures, Measure::SchedulesStuck), 1.0);
 }
+
+#[sqlx::test(migrator = "shared::platform::db::MIGRATOR")]
+async fn a_canary_that_fails_is_counted_once(pool: MySqlPool) {
+    let stage = stage(pool).await;
+    let schedule = fixture::Schedule {
+        recipients: 12,
+        ..Default::default()
+    };
+    let schedule = schedule.insert(&stage.db).await;
+    let canary = "INSERT INTO schedule_canaries (schedule_id, recipients, delivered_share, within_s) VALUES (?, 3, 1, 60)";
+    let refused = "UPDATE recipients SET status = 'REJECTD', attempt = 1, sent_at = UTC_TIMESTAMP(3), final_at = UTC_TIMESTAMP(3)
+        WHERE schedule_id = ? AND seq = 2";
+    let execute = async |sql| {
+        let query = sqlx::query(sql).bind(schedule.schedule_id);
+        query.execute(&stage.db).await.unwrap();
+    };
+    execute(canary).await;
+    dispatch(&stage, schedule, DispatchedBy::Queue).await;
+    let queued = stage.send_queue.take_batches();
+    assert_eq!(queued.len(), 1, "the canary is a batch of its own");
+    execute(refused).await;
+    assert_eq!(sweep(&stage).await.count(Counter::CanariesFailed), 1);
+    assert_eq!(sweep(&stage).await.count(Counter::CanariesFailed), 0);
+    assert_eq!(
+        fixture::status(&stage.db, schedule.schedule_id).await,
+        "paused"
+    );
+}

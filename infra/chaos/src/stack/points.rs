@@ -123,6 +123,7 @@ fn name(point: Point) -> &'static str {
         Point::Recorded => "Recorded",
         Point::Asked => "Asked",
         Point::Released => "Released",
+        Point::Decided => "Decided",
         Point::Copied => "Copied",
     }
 }

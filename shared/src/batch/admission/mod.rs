@@ -373,6 +373,7 @@ async fn write_decision(
     }
     for schedule_id in &decision.ended {
         turns::end_turn(connection, *schedule_id).await?;
+        turns::hold_turn(connection, *schedule_id).await?;
     }
     store::write_carrier(connection, columns).await
 }

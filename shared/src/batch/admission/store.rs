@@ -229,7 +229,8 @@ pub async fn read_turns(
         .collect())
 }
 
-/// Returns the next batches of a schedule that wait, at most `most`; not one that a recheck owns.
+/// Returns the next batches of a schedule that wait, at most `most`; not one that a recheck owns, nor
+/// one that is held behind a canary.
 pub async fn read_waiting(
     connection: &mut MySqlConnection,
     schedule_id: Uuid,
@@ -238,7 +239,10 @@ pub async fn read_waiting(
     sqlx::query_as!(
         WaitingBatch,
         "SELECT batch_no, pending FROM batches FORCE INDEX (next_in_turn)
-         WHERE schedule_id = ? AND waiting = 1 AND claim_token IS NULL ORDER BY schedule_id, waiting, batch_no LIMIT ?",
+         WHERE schedule_id = ? AND waiting = 1 AND claim_token IS NULL
+           AND batch_no <= COALESCE((SELECT IF(s.status = 'running', s.held_after, NULL) FROM schedules s WHERE s.id = ?), 4294967295)
+         ORDER BY schedule_id, waiting, batch_no LIMIT ?",
+        schedule_id,
         schedule_id,
         most
     )

@@ -54,15 +54,27 @@ pub async fn return_batch(
     let done = sqlx::query!(
         "INSERT INTO turns (schedule_id, virtual_parts, ready_at, next_send_at)
          SELECT schedule_id, 1, ?, ? FROM batches WHERE schedule_id = ? AND batch_no = ? AND waiting = 1
-         ON DUPLICATE KEY UPDATE turns.ready_at = GREATEST(turns.ready_at, ?),
+         ON DUPLICATE KEY UPDATE turns.ready_at = IF(turns.ready_at >= '9999-01-01', ?, GREATEST(turns.ready_at, ?)),
            turns.virtual_parts = IF(turns.virtual_parts > ?, turns.virtual_parts - ?, 1)",
         returned.ready_at,
         returned.ready_at,
         returned.batch.schedule_id,
         returned.batch.batch_no,
         returned.ready_at,
+        returned.ready_at,
         returned.parts,
         returned.parts
+    );
+    done.execute(connection).await.map(drop)
+}
+
+/// Puts aside the turn of a schedule whose batches are all held behind a canary: the decision opens it
+/// again, or a batch of the canary that returns.
+pub async fn hold_turn(connection: &mut MySqlConnection, schedule_id: Uuid) -> sqlx::Result<()> {
+    let done = sqlx::query!(
+        "UPDATE turns t JOIN schedules s ON s.id = t.schedule_id SET t.ready_at = '9999-01-01'
+         WHERE t.schedule_id = ? AND s.status = 'running' AND s.held_after IS NOT NULL",
+        schedule_id
     );
     done.execute(connection).await.map(drop)
 }

@@ -26,6 +26,7 @@ use crate::{
     batch::{
         SeqRange,
         admission::turns::{self, ReturnedBatch},
+        canary::decide_canary,
         claim::Claim,
         worker::{Claimed, Worker},
     },
@@ -79,6 +80,16 @@ impl Worker {
             {
                 tracing::info!(schedule.id = %claim.batch.schedule_id, "schedule finished");
                 deliveries.extend(finished);
+            }
+            if batch.is_canary
+                && let Some(decided) = decide_canary(&self.db, claim.batch.schedule_id)
+                    .await
+                    .context("deciding about the canary")?
+            {
+                fault::reach(Point::Decided, claim.batch).await;
+                deliveries.extend(decided.deliveries);
+                // What it has released is admitted. If that fails, the sweep does it.
+                self.admission.admit().await.context("admitting the rest")?;
             }
             enqueue(&self.notify_queue, &deliveries, self.db.now()).await;
             self.admit_next(claimed, result, dues.send_at).await;

@@ -90,6 +90,7 @@ metric_list! {
         SchedulesPaused: Count, "send", "Schedules that were paused because the carrier refused the account or every request";
         BudgetWarnings: Count, "send", "Budgets of which 80 percent were used first in their period";
         BudgetsReached: Count, "send", "Schedules that were paused because a budget is used up";
+        CanariesFailed: Count, "dispatch, send, recheck", "Schedules that were paused because too few messages of their canary were delivered";
         BatchesMissed: Count, "send", "Batches that were found later than max_lateness_s, and are held";
         SchedulesMissed: Count, "dispatch", "Schedules that were found later than max_lateness_s: nothing of them was sent";
         BatchesParked: Count, "dispatch", "Parked batches that the sweep has seen; it looks at each one every half an hour";

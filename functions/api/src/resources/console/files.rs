@@ -35,9 +35,10 @@ const fn notice(name: &'static str, text: &'static str) -> File {
 }
 
 /// All files except the page itself.
-pub const FILES: [File; 45] = [
+pub const FILES: [File; 46] = [
     script("account.js", include_str!("page/account.js")),
     script("api.js", include_str!("page/api.js")),
+    script("approval.js", include_str!("page/approval.js")),
     script("attention.js", include_str!("page/attention.js")),
     script("audit.js", include_str!("page/audit.js")),
     style("console.css", include_str!("page/console.css")),

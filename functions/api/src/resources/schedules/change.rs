@@ -31,6 +31,7 @@ use crate::{
             },
             callback,
             callback_webhook::find_or_create,
+            canary::write_canary,
             edit::{ScheduleEdit, edit_schema, end_of},
             examples::shown,
             priority,
@@ -190,6 +191,9 @@ async fn write(
                 row.parts = most_parts(transaction, id, &template).await?;
             }
             change_schedule(transaction, &row, start_changed).await?;
+            if let Some(canary) = &edit.canary {
+                write_canary(transaction, id, canary.as_ref()).await?;
+            }
         }
         (Running | Paused, Some(_)) if !edit.requires_unbegun() => {
             let passed = end_before.filter(|end| *end <= app.db.now());

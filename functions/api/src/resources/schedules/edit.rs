@@ -8,8 +8,8 @@ use shared::{
     events::target::AllowedTargets,
     message::window::Window,
     schedule::{
-        on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
-        status::ScheduleStatus,
+        canary::CanaryRule, on_uncertain::OnUncertain, priority::Priority, row::Schedule,
+        start::Start, status::ScheduleStatus,
     },
 };
 
@@ -20,7 +20,7 @@ use crate::{
     },
     openapi::operation::{object, or_null},
     resources::schedules::{
-        callback,
+        callback, canary,
         end::{EndFields, SendEnd, WrongEnd},
         names::{self, Labels, NamesEdit, labels_of},
         priority,
@@ -60,6 +60,8 @@ pub struct ScheduleEdit {
     /// The new end, or no end.
     pub end: EndFields,
     window: Option<Option<String>>,
+    /// The new canary, or no canary.
+    pub canary: Option<Option<CanaryRule>>,
     max_attempts: Option<u32>,
     max_lateness_s: Option<u32>,
     resend_within_s: Option<u32>,
@@ -98,6 +100,7 @@ impl ScheduleEdit {
             priority: fields.nullable("priority", priority::read),
             end: EndFields::read(&mut fields),
             window: fields.nullable("window", window::read),
+            canary: fields.nullable("canary", canary::read),
             max_attempts: fields.number("max_attempts", MAX_ATTEMPTS),
             max_lateness_s: fields.number("max_lateness_s", MAX_LATENESS_S),
             resend_within_s: fields.number("resend_within_s", RESEND_WITHIN_S),
@@ -126,6 +129,7 @@ impl ScheduleEdit {
             || self.message.is_some()
             || self.sender.is_some()
             || self.window.is_some()
+            || self.canary.is_some()
             || self.max_attempts.is_some()
             || self.max_lateness_s.is_some()
             || self.resend_within_s.is_some()
@@ -256,6 +260,11 @@ impl ScheduleEdit {
                 "on_uncertain",
                 self.on_uncertain.is_some(),
                 json!(row.on_uncertain),
+            ),
+            (
+                "canary",
+                self.canary.is_some(),
+                json!(self.canary.flatten().map(|rule| rule.recipients)),
             ),
             ("name", self.names.name.is_some(), json!(row.name)),
             (

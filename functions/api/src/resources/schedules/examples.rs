@@ -75,6 +75,7 @@ pub fn shown(status: &str, more: Value) -> Value {
         "changeable_until": "2027-01-31T00:58:20Z",
         "next_send_at": AHEAD,
         "summary": null,
+        "canary": null,
         "attention": {"kinds": [], "missed_batches": 0, "parked_batches": 0, "uncertain": 0},
     });
     for members in [counted, more] {

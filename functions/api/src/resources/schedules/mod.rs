@@ -8,6 +8,7 @@ pub mod budget;
 mod bulk;
 pub mod callback;
 pub mod callback_webhook;
+pub mod canary;
 pub mod change;
 mod cost;
 pub mod create;

@@ -23,6 +23,7 @@ use crate::{
             arrange_dispatch, cancel_dispatch, dispatch_now, enqueue_deliveries, request_sweep,
         },
         budget::{StartTimes, refuse_beyond},
+        canary::release_failed,
         examples::shown,
         move_request::{Request, is_now, takes_now, takes_reason},
         resend::store::is_incomplete,
@@ -344,6 +345,7 @@ async fn write_status(
                 now,
                 from,
             };
+            release_failed(transaction, before.id).await?;
             resume_cut_schedule(transaction, before.id, pause).await?;
             if let Some(row) = load_schedule(transaction, before.id).await? {
                 spread_in_window(transaction, &row, from).await?;

@@ -9,6 +9,7 @@ use shared::{
     message::{status::Status, window::Window},
     platform::backoff::CLOCK_TOLERANCE,
     schedule::{
+        canary::{load_canaries, load_canary},
         counts::{Counts, count_by_status},
         row::Schedule,
         start::Start,
@@ -22,6 +23,7 @@ use crate::{
     App,
     resources::schedules::{
         attention::{Kind, kinds_of},
+        canary::{CanaryView, current_figures},
         resend::store::{ResendLink, links_of},
         store::progress::{BatchSums, sum_batches},
         summary::{ScheduleSummary, summaries},
@@ -59,6 +61,8 @@ pub struct Progress {
     pub resent_by: Option<Uuid>,
     /// How long its messages took, if it is finished and that is computed.
     pub summary: Option<ScheduleSummary>,
+    /// Its canary, if it has one.
+    pub canary: Option<CanaryView>,
 }
 
 impl Progress {
@@ -80,6 +84,7 @@ impl Progress {
             resend_of: None,
             resent_by: None,
             summary: None,
+            canary: None,
         }
     }
 
@@ -136,6 +141,10 @@ pub async fn read_progress(
     progress.link(row.id, &links_of(connection, &[row.id]).await?);
     let mut summaries = summaries(connection, std::iter::once(row)).await?;
     progress.summary = summaries.remove(&row.id);
+    if let Some(canary) = load_canary(connection, row.id).await? {
+        let figures = current_figures(connection, &canary).await?;
+        progress.canary = Some(CanaryView::new(&canary, figures));
+    }
     Ok(progress)
 }
 
@@ -160,12 +169,18 @@ pub async fn read_page_progress(
     let all: Vec<_> = rows.keys().copied().collect();
     let links = links_of(connection, &all).await?;
     let mut summaries = summaries(connection, rows.values()).await?;
+    let canaries = load_canaries(connection, &all).await?;
+    let mut canaries: HashMap<_, _> = canaries
+        .iter()
+        .map(|canary| (canary.schedule_id, CanaryView::new(canary, None)))
+        .collect();
     let progress = |row: &Schedule| {
         let sums = sums.remove(&row.id).unwrap_or_default();
         let counts = counts_of(row, &sums);
         let mut progress = Progress::new(app, row, counts, &sums);
         progress.link(row.id, &links);
         progress.summary = summaries.remove(&row.id);
+        progress.canary = canaries.remove(&row.id);
         (row.id, progress)
     };
     Ok(rows.values().map(progress).collect())

@@ -31,7 +31,7 @@ use crate::{
     },
     openapi::operation::{object, one_of_these, or_null},
     resources::schedules::{
-        callback,
+        callback, canary,
         end::{EndFields, SendEnd, send_until_schema, send_within_schema},
         names::{self, Names},
         priority,
@@ -168,6 +168,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         .choice("on_uncertain", &OnUncertain::ALL, OnUncertain::as_str)
         .unwrap_or(OnUncertain::Hold);
     let unique_by = fields.choice("unique_by", &UniqueBy::ALL, UniqueBy::as_str);
+    let canary = canary::read(fields);
     let end_fields = EndFields::read(fields);
     let names = Names::read(fields);
     let (run_at, (message, parts)) = (run_at?, message?);
@@ -198,6 +199,7 @@ fn schedule(fields: &mut Fields, draft: bool, now: DateTime<Utc>) -> Option<NewS
         on_uncertain,
         list_defaults: None,
         unique_by: unique_by.unwrap_or_default(),
+        canary,
         names,
         created_at: now,
         created_by: None,
@@ -312,7 +314,7 @@ pub fn request_schema() -> Value {
 }
 
 /// Returns the schemas of the fields that can also be changed later.
-pub fn fields_schema() -> [(&'static str, Value); 12] {
+pub fn fields_schema() -> [(&'static str, Value); 13] {
     [
         ("run_at", run_at_schema()),
         ("message", message_schema()),
@@ -326,6 +328,7 @@ pub fn fields_schema() -> [(&'static str, Value); 12] {
         ),
         ("priority", priority::schema()),
         ("window", window::schema()),
+        ("canary", canary::schema()),
         ("send_until", send_until_schema()),
         ("send_within_s", send_within_schema()),
         (

@@ -30,6 +30,7 @@ use crate::{
     openapi::{CountsSchema, Operation},
     resources::schedules::{
         cost::{self, ScheduleCost},
+        canary::CanaryView,
         edit::end_of,
         examples::{forecast_example, shown},
         forecast::{Forecast, Forecaster},
@@ -96,6 +97,9 @@ pub struct ScheduleView {
     /// when its pass over the batch ends.
     #[schemars(with = "CountsSchema")]
     pub counts: Counts,
+    /// The first recipients, after which the rest waits; null: there is no canary. Its figures are
+    /// counted in the answer for a single schedule; in lists they are those of the decision.
+    pub canary: Option<CanaryView>,
     /// What it has come to. Only of a finished schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ScheduleOutcome")]
@@ -221,6 +225,7 @@ impl ScheduleView {
             next_send_at: progress.next_send_at.map(shown),
             outcome: ScheduleOutcome::of(schedule.status, &progress.counts),
             summary: progress.summary,
+            canary: progress.canary,
             already_sent: sent(&progress.counts),
             counts: progress.counts,
             attention: progress.attention,

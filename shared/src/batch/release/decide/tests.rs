@@ -28,6 +28,7 @@ fn batch(now: DateTime<Utc>) -> ClaimedBatch {
         checks: 0,
         requeues: 0,
         missed: false,
+        is_canary: false,
         schedule_status: ScheduleStatus::Running,
         message: "x".into(),
         parts: 1,

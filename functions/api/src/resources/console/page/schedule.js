@@ -27,6 +27,11 @@ function opening(schedule) {
 const took = ({ p50, p99, max }) => S.took(milliseconds(p50), milliseconds(p99), milliseconds(max));
 const linkOf = (id) => html`<a href=${linkTo(`schedules/${id}`)}>${T.pages.schedule}</a>`;
 
+/** Says how far the first recipients are, after whom the rest waits. */
+function canaryText({ state, delivered, failed, undecided, delivered_share: share }) {
+  return S.canaryText(S.canaryStates[state], number(delivered), number(failed), number(undecided), percent(share));
+}
+
 /** Returns the facts that apply, as pairs of a term and what it is. */
 function facts(schedule) {
   const { forecast } = schedule;
@@ -46,6 +51,7 @@ function facts(schedule) {
     schedule.summary?.sent_to_final_ms.count > 0 && [S.sentToFinal, took(schedule.summary.sent_to_final_ms)],
     schedule.resend_of && [S.resendOf, linkOf(schedule.resend_of)],
     schedule.resent_by && [S.resentBy, linkOf(schedule.resent_by)],
+    schedule.canary && [S.canary, canaryText(schedule.canary)],
     schedule.send_until && [S.sendUntil, withRelative(schedule.send_until)],
     schedule.window && [S.window, windowText(schedule.window)],
     schedule.rate && [S.rate, S.rateText(number(schedule.rate))],
@@ -60,6 +66,7 @@ function facts(schedule) {
 
 const LOADERS = {
   plot: () => import("./plot.js"), recipients: () => import("./recipients.js"), groups: () => import("./groups.js"),
+  approval: () => import("./approval.js"),
 };
 
 /** A part of the page whose module is loaded when it is shown. */
@@ -146,7 +153,8 @@ export default function Schedule({ id, can }) {
     <${ErrorBox} error=${error} />
     <p aria-live="polite"><${Badge} status=${data.status} /> ${changed && S.changed(changed)}
       ${(data.pause_reason ?? data.reason) && html` ${S.reason}: ${data.pause_reason ?? data.reason}`}</p>
-    ${opening(data)}<${Attention} schedule=${data} can=${can} /><${Counts} schedule=${data} />
+    ${opening(data)}<${Attention} schedule=${data} can=${can} />
+    ${data.status === "awaiting-approval" && html`<${Lazy} name="approval" schedule=${data} can=${can} reload=${done} />`}<${Counts} schedule=${data} />
     <section><h2>${S.plan}</h2><dl>${facts(data).map(([term, what]) => html`<dt>${term}</dt><dd>${what}</dd>`)}</dl></section>
     <section><h2>${S.text}</h2><p class="message">${data.message}</p></section>
     <${Folded} key=${`people-${id}`} title=${T.recipients.title} name="recipients" isOpen=${data.attention.uncertain > 0}

@@ -11,7 +11,7 @@ const DRAFT_TIME_MS = 3_600_000;
 
 export const INITIAL_TIMES = {
   when: "now", at: "", zone: zoneHere, limited: false, days: DAYS.slice(0, 5), from: "09:00", to: "20:00",
-  until: "", priority: "", rate: "",
+  until: "", priority: "", rate: "", canary: "", canaryShare: "90", canaryMinutes: "10",
 };
 
 /**
@@ -31,6 +31,12 @@ export function timesOf(values) {
   if (values.limited) fields.window = { days: values.days, from: values.from, to: values.to, zone: values.zone };
   if (until) fields.send_until = until.toISOString();
   if (values.priority) fields.priority = values.priority;
+  if (values.canary) {
+    fields.canary = {
+      recipients: Number(values.canary), delivered_share: Number(values.canaryShare) / 100,
+      within_s: Number(values.canaryMinutes) * 60,
+    };
+  }
   if (values.rate) fields.rate = Number(values.rate);
   return fields;
 }
@@ -65,5 +71,10 @@ export function Times({ values, set, can }) {
     <div class="grid"><${Input} label=${W.until} hint=${W.untilHint} type="datetime-local" value=${values.until} onValue=${set("until")} />
       <${Select} label=${T.schedule.priority} value=${values.priority} onValue=${set("priority")}
         options=${priorities.map((one) => [one, one ? T.priorities[one] : W.usual])} />
-      <${Input} label=${W.rate} hint=${W.rateHint} type="number" min="1" max="10000" value=${values.rate} onValue=${set("rate")} /></div></fieldset>`;
+      <${Input} label=${W.rate} hint=${W.rateHint} type="number" min="1" max="10000" value=${values.rate} onValue=${set("rate")} />
+      <${Input} label=${W.canary} hint=${W.canaryHint} type="number" min="1" max="100000" value=${values.canary} onValue=${set("canary")} />
+      ${values.canary && html`<${Input} label=${W.canaryShare} type="number" min="1" max="100" required
+          value=${values.canaryShare} onValue=${set("canaryShare")} />
+        <${Input} label=${W.canaryMinutes} type="number" min="1" max="1380" required
+          value=${values.canaryMinutes} onValue=${set("canaryMinutes")} />`}</div></fieldset>`;
 }

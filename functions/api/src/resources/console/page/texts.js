@@ -76,7 +76,7 @@ export const T = {
     remove: "Remove", removeText: "Logins need no code any more.",
   },
   scheduleStatus: {
-    draft: "Draft", scheduled: "Scheduled", running: "Running", finished: "Finished", paused: "Paused",
+    draft: "Draft", "awaiting-approval": "Awaiting approval", scheduled: "Scheduled", running: "Running", finished: "Finished", paused: "Paused",
     cancelled: "Cancelled", missed: "Missed",
   },
   groups: {
@@ -110,6 +110,9 @@ export const T = {
     took: (p50, p99, max) => `half within ${p50}, 99 % within ${p99}, the slowest ${max}`,
     resendOf: "Sends again to people of", resentBy: "Sent again by",
     opens: (time, relative) => `It waits for its hours, which begin ${relative}, on ${time}.`,
+    canary: "First recipients",
+    canaryText: (state, delivered, failed, open, share) => `${state}: ${delivered} delivered, ${failed} failed, ${open} open; ${share} have to be delivered`,
+    canaryStates: { waiting: "the rest waits", passed: "enough were delivered", failed: "too few were delivered", released: "too few were delivered, and the rest was released", ended: "the end came first" },
     sendUntil: "Nothing is sent after", window: "Hours", rate: "Rate", priority: "Priority", sender: "Sender",
     reference: "Reference", labels: "Labels", parts: "Parts of a message", createdAt: "Created", reason: "Reason",
     windowText: (days, from, to, zone) => `${days}, ${from}–${to} (${zone})`,
@@ -125,6 +128,17 @@ export const T = {
       parked: "parked", claimed: "in progress", missed: "missed", "to-send": "to be sent", "to-check": "to be checked", done: "done",
     },
     historyHead: ["Time", "Who", "What", "Details"],
+  },
+  approval: {
+    title: "Approval", samples: "The first texts", samplesHead: ["Number", "Text"], hash: "Hash of text, times and list:",
+    hashing: "The list is being read.", approve: "Approve", reject: "Reject",
+    reasons: { recipients: "Its list is so long that a second person has to approve it.", caller: "What its author sends has to be approved by a second person." },
+    asked: (relative) => `It has waited since ${relative}.`,
+    approveTitle: (name) => `Approve ${name}?`, rejectTitle: (name) => `Reject ${name}?`,
+    people: (count) => `${count} people are sent to: exactly the text and the list that are shown now.`,
+    at: (time) => `It is sent on ${time}.`, late: "Its time has passed: it is sent at once.",
+    rejectText: "It becomes a draft again, with your reason.",
+    somebodyElse: "Another person has to approve it: one who may, and who has neither created nor changed it.",
   },
   plot: {
     caption: "Messages per second, from the first one.", sample: "Estimated from a part of the list.",
@@ -205,6 +219,8 @@ export const T = {
     until: "Nothing is sent after", untilHint: "Optional. People to whom nothing was sent by then get nothing.",
     usual: "as usual: bulk for long lists, else normal",
     rate: "Messages per second", rateHint: "Optional. Without it, as fast as the carrier accepts them.",
+    canary: "First to", canaryHint: "Optional: a number of people. The rest waits until their messages are delivered.",
+    canaryShare: "Of them delivered, in percent", canaryMinutes: "Within minutes",
   },
   send: {
     intro: "The list is uploaded and checked first. Nothing is sent before you have seen the numbers and confirmed them.",
@@ -270,6 +286,7 @@ export const T = {
       uncertain: { title: "Uncertain", text: "The carrier's answer was lost, so some people may have been sent to. Count them as sent, or send again: then some may get the text twice." },
       overdue: { title: "Overdue", text: "No worker has taken a batch for ten minutes. Look at the log of dispatch; retry asks for a sweep now." },
       "not-begun": { title: "Not begun", text: "The time passed ten minutes ago and nothing has begun. Look at the log of dispatch, or cancel it." },
+      "awaiting-approval": { title: "Awaiting approval", text: "Nothing of it is sent until a second person approves it. Open it to approve or reject it, or cancel it." },
       paused: { title: "Paused", text: "Paused by the system, or by a person and its time has passed. Repair the cause and resume it, or cancel it." },
       drafts: { title: "Forgotten drafts", text: "The time has passed and nobody has sent it. Give it a new time, or cancel it." },
       "dead-letters": { title: "Dead letters", text: "Messages between functions that none could process. Redrive looks at each again; nobody is sent to twice." },

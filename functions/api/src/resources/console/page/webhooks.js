@@ -11,6 +11,7 @@ const W = T.webhooks;
 const PATH = "/v1/webhooks";
 const EVENTS = [
   "schedule.started", "schedule.paused", "schedule.resumed", "schedule.finished", "schedule.cancelled", "schedule.missed",
+  "schedule.awaiting-approval", "schedule.approved", "schedule.rejected",
   "messages.final", "budget.warning", "budget.reached",
 ];
 

@@ -9,7 +9,11 @@
 use std::time::Instant;
 
 use ring::digest::{Context, SHA256};
-use shared::schedule::row::Schedule;
+use shared::schedule::{
+    canary::{CanaryRule, load_canary},
+    row::Schedule,
+};
+use sqlx::MySqlConnection;
 use uuid::Uuid;
 
 use super::store::{
@@ -59,7 +63,16 @@ impl Fields {
 
 /// Returns the hash of what a schedule sends, if the hash of its list is known. The rate, the priority
 /// and what it is called are not part of it.
-pub fn hash_of(row: &Schedule, approval: &Approval) -> Option<Vec<u8>> {
+pub async fn hash_of(
+    connection: &mut MySqlConnection,
+    row: &Schedule,
+    approval: &Approval,
+) -> sqlx::Result<Option<Vec<u8>>> {
+    let canary = load_canary(connection, row.id).await?;
+    Ok(hash_with(row, canary.map(|canary| canary.rule), approval))
+}
+
+fn hash_with(row: &Schedule, canary: Option<CanaryRule>, approval: &Approval) -> Option<Vec<u8>> {
     let list = approval.whole_list_hash()?;
     let mut fields = Fields::new();
     fields.add_text(Some(FORMAT));
@@ -78,6 +91,13 @@ pub fn hash_of(row: &Schedule, approval: &Approval) -> Option<Vec<u8>> {
     }
     fields.add_text(Some(row.on_uncertain.as_str()));
     fields.add_text(Some(row.unique_by.as_str()));
+    for number in [
+        canary.map(|rule| rule.recipients),
+        canary.map(|rule| rule.delivered_thousandths),
+        canary.map(|rule| rule.within_s),
+    ] {
+        fields.add_number(number.map(i64::from));
+    }
     fields.add(Some(list));
     Some(fields.finish())
 }

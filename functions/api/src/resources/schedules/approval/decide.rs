@@ -157,7 +157,7 @@ async fn write_approval(
     }
     let approval = read_approval(connection, id).await?;
     let (approval, _) = approval.ok_or_else(ApiError::no_such_schedule)?;
-    let hash = hash_of(&row, &approval);
+    let hash = hash_of(connection, &row, &approval).await?;
     if hash.as_deref().map(to_hex).as_deref() != Some(&request.hash) {
         let detail = "the text, the times or the list have changed since; nothing is approved";
         let problem = &problems::APPROVAL_HASH_DIFFERS;
@@ -170,7 +170,8 @@ async fn write_approval(
     }
     let start = locked.start().now_if_passed(now);
     row.run_at = start.run_at;
-    let hash = hash_of(&row, &approval).unwrap_or_default();
+    let hash = hash_of(connection, &row, &approval).await?;
+    let hash = hash.unwrap_or_default();
     let by = caller.actor();
     let approved = Approved {
         hash: &hash,

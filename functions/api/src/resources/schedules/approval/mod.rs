@@ -85,7 +85,7 @@ pub async fn follow(
     if is_approved && step != Step::List {
         let row = load_schedule(connection, id).await?;
         let row = row.ok_or_else(ApiError::no_such_schedule)?;
-        if content::hash_of(&row, &approval) == approval.approved_hash {
+        if content::hash_of(connection, &row, &approval).await? == approval.approved_hash {
             return Ok(Vec::new());
         }
     }

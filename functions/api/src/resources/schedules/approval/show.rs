@@ -103,7 +103,7 @@ async fn read(
     let (approval, reason) =
         found.ok_or_else(|| ApiError::NotFound("this schedule needs no approval".to_owned()))?;
     let authors = authors(connection, id).await?;
-    let hash = hash_of(&row, &approval);
+    let hash = hash_of(connection, &row, &approval).await?;
     let is_waiting = row.status == ScheduleStatus::AwaitingApproval;
     Ok(ScheduleApproval {
         may_approve: is_waiting && hash.is_some() && may_decide(caller, &authors),

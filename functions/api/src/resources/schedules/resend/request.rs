@@ -130,6 +130,7 @@ pub fn new_schedule(
         on_uncertain: row.on_uncertain,
         list_defaults: None,
         unique_by: row.unique_by,
+        canary: None,
         names: Names {
             name: request.name.clone().or(row.name),
             reference: row.reference,

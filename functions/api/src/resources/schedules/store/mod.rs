@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use shared::{
     money::costs::add_planned,
     schedule::{
-        on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
+        canary::CanaryRule, on_uncertain::OnUncertain, priority::Priority, row::Schedule, start::Start,
         status::ScheduleStatus, unique_by::UniqueBy,
     },
 };
@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     lists::load::Added,
     resources::schedules::{
+        canary::write_canary,
         end::SendEnd,
         names::{Labels, Names},
         store::names::write_names,
@@ -52,6 +53,7 @@ pub struct NewSchedule {
     pub on_uncertain: OnUncertain,
     pub list_defaults: Option<String>,
     pub unique_by: UniqueBy,
+    pub canary: Option<CanaryRule>,
     pub names: Names,
     pub created_at: DateTime<Utc>,
     pub created_by: Option<String>,
@@ -136,6 +138,9 @@ pub async fn insert_schedule(
     )
     .execute(&mut *connection)
     .await?;
+    if new.canary.is_some() {
+        write_canary(connection, new.id, new.canary.as_ref()).await?;
+    }
     let Names {
         name,
         reference,
