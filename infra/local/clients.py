@@ -52,7 +52,7 @@ LISTS = {
 }
 VERBS = {
     "activate", "append", "begin", "cancel", "change", "confirm", "convert", "create", "delete",
-    "dry", "get", "import", "list", "log", "pause", "put", "receive", "redrive", "refresh",
+    "dry", "erase", "get", "import", "list", "log", "pause", "put", "receive", "redrive", "refresh",
     "remove", "repeat", "resend", "resolve", "resume", "retry", "revoke", "rotate", "send", "stop",
     "test",
 }  # fmt: skip

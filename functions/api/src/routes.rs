@@ -23,9 +23,9 @@ use crate::{
     },
     openapi,
     resources::{
-        api_keys, attention, audit, carriers, console, documentation, health, messages, problems,
-        receipts, recipients, schedules, second_factor, sessions, spreadsheets, suppressions,
-        system, uncertain, users, webhooks,
+        api_keys, attention, audit, carriers, console, documentation, health, messages, people,
+        problems, receipts, recipients, schedules, second_factor, sessions, spreadsheets,
+        suppressions, system, uncertain, users, webhooks,
     },
     route::Route,
 };
@@ -49,6 +49,7 @@ pub fn table() -> Vec<Route> {
         spreadsheets::table(),
         uncertain::routes::table(),
         messages::routes::table(),
+        people::routes::table(),
         suppressions::routes::table(),
         carriers::routes::table(),
         system::routes::table(),

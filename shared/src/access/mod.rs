@@ -42,6 +42,12 @@ pub enum Permission {
     /// Remove suppressed numbers: they get messages again.
     #[serde(rename = "suppressions:delete")]
     SuppressionsDelete,
+    /// See everything that is known of one number.
+    #[serde(rename = "people:read")]
+    PeopleRead,
+    /// Erase everything that is known of one number.
+    #[serde(rename = "people:erase")]
+    PeopleErase,
     /// See webhooks and their deliveries.
     #[serde(rename = "webhooks:read")]
     WebhooksRead,
@@ -74,7 +80,7 @@ pub enum Permission {
 
 impl Permission {
     /// Each permission.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -83,6 +89,8 @@ impl Permission {
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::SuppressionsDelete,
+        Self::PeopleRead,
+        Self::PeopleErase,
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::WebhooksOwn,
@@ -96,7 +104,7 @@ impl Permission {
     /// The permissions that an API key may have. A key creates neither users nor keys, and its own
     /// webhooks are disabled when it is revoked, so nothing that is done with a stolen key survives
     /// its revocation.
-    pub const GRANTABLE: [Self; 14] = [
+    pub const GRANTABLE: [Self; 16] = [
         Self::SchedulesRead,
         Self::SchedulesWrite,
         Self::SchedulesHigh,
@@ -105,6 +113,8 @@ impl Permission {
         Self::SuppressionsRead,
         Self::SuppressionsWrite,
         Self::SuppressionsDelete,
+        Self::PeopleRead,
+        Self::PeopleErase,
         Self::WebhooksRead,
         Self::WebhooksOwn,
         Self::CarriersRead,
@@ -124,6 +134,8 @@ impl Permission {
             Self::SuppressionsRead => "suppressions:read",
             Self::SuppressionsWrite => "suppressions:write",
             Self::SuppressionsDelete => "suppressions:delete",
+            Self::PeopleRead => "people:read",
+            Self::PeopleErase => "people:erase",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::WebhooksOwn => "webhooks:own",

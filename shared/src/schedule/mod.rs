@@ -1,6 +1,7 @@
 //! A schedule: its states, its row, and the transitions that several functions make.
 
 pub mod counts;
+pub mod erasure;
 pub mod event;
 pub mod lifecycle;
 pub mod on_uncertain;

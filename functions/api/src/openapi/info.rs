@@ -59,6 +59,7 @@ pub fn tags() -> Value {
             "The limits of carriers, and the delivery receipts that they push."
         ),
         tag("suppressions", "Phone numbers to which nothing is sent."),
+        tag("people", "What is known of one number, and its erasure."),
         tag(
             "attention",
             "What needs an operator, and the calls that resolve it."

@@ -11,6 +11,7 @@ pub mod console;
 pub mod documentation;
 pub mod health;
 pub mod messages;
+pub mod people;
 pub mod problems;
 pub mod receipts;
 pub mod recipients;

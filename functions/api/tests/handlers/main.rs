@@ -42,6 +42,7 @@ mod openapi_page;
 mod over_time;
 mod own_sessions;
 mod own_webhooks;
+mod people;
 mod priority;
 mod progress;
 mod rate;

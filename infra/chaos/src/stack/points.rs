@@ -124,6 +124,7 @@ fn name(point: Point) -> &'static str {
         Point::Asked => "Asked",
         Point::Released => "Released",
         Point::Copied => "Copied",
+        Point::Erased => "Erased",
     }
 }
 

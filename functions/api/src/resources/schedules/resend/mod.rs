@@ -170,6 +170,10 @@ async fn insert(
     let row = load_schedule(transaction, id)
         .await?
         .ok_or_else(ApiError::no_such_schedule)?;
+    if row.erased_to_seq.is_some() {
+        let detail = "expected a schedule whose numbers and text are not erased yet".to_owned();
+        return Err(ApiError::Refused(&problems::PERSONAL_DATA_ERASED, detail));
+    }
     let new = new_schedule(row, request, app.db.now(), actor)?;
     insert_schedule(transaction, &new).await?;
     let statuses: Vec<_> = request.statuses.iter().map(|kind| kind.as_str()).collect();
@@ -228,5 +232,5 @@ pub fn resend_doc() -> Operation {
         .body(Takes::optional_json(body_schema(), example))
         .makes::<Resent>("The schedule that sends again.", shown("scheduled", more.clone()))
         .answers::<Resent>(200, "The schedule that an earlier call has made.", shown("scheduled", more))
-        .problems(&["not-found", "wrong-state", "nothing-to-resend", "too-many-resends", "daily-limit"])
+        .problems(&["not-found", "wrong-state", "nothing-to-resend", "personal-data-erased", "too-many-resends", "daily-limit"])
 }
